@@ -1,0 +1,123 @@
+"""genzoo: a zoo of deep generative models.
+
+Importing genzoo imports no torch and no plugin: its public names are loaded when they are used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from genzoo.config import Bounds, Config
+    from genzoo.data import ArrayDataset, DataConfig, Dataset, DataSource, load_dataset
+    from genzoo.errors import (
+        CapabilityError,
+        ConditionError,
+        ConfigError,
+        DataError,
+        GenzooError,
+        LoadError,
+    )
+    from genzoo.estimate import Estimate
+    from genzoo.evaluation import Metric, evaluate
+    from genzoo.model import GenerativeModel, create_model, list_models
+    from genzoo.nested import ModelSpec
+    from genzoo.objective import Loss, Objective, OptimizerSpec, Step
+    from genzoo.registry import register
+    from genzoo.runs import train
+    from genzoo.sampler import Sampler
+    from genzoo.spec import Batch, DataSpec
+    from genzoo.stage import Named, Recipe, Stage
+    from genzoo.storage import GenModel
+    from genzoo.training import Trainer, TrainerConfig
+
+_PUBLIC = {
+    "ArrayDataset": "genzoo.data",
+    "Batch": "genzoo.spec",
+    "Bounds": "genzoo.config",
+    "CapabilityError": "genzoo.errors",
+    "ConditionError": "genzoo.errors",
+    "Config": "genzoo.config",
+    "ConfigError": "genzoo.errors",
+    "DataConfig": "genzoo.data",
+    "DataError": "genzoo.errors",
+    "DataSource": "genzoo.data",
+    "DataSpec": "genzoo.spec",
+    "Dataset": "genzoo.data",
+    "Estimate": "genzoo.estimate",
+    "GenModel": "genzoo.storage",
+    "GenerativeModel": "genzoo.model",
+    "GenzooError": "genzoo.errors",
+    "LoadError": "genzoo.errors",
+    "Loss": "genzoo.objective",
+    "Metric": "genzoo.evaluation",
+    "ModelSpec": "genzoo.nested",
+    "Named": "genzoo.stage",
+    "Objective": "genzoo.objective",
+    "OptimizerSpec": "genzoo.objective",
+    "Recipe": "genzoo.stage",
+    "Sampler": "genzoo.sampler",
+    "Stage": "genzoo.stage",
+    "Step": "genzoo.objective",
+    "Trainer": "genzoo.training",
+    "TrainerConfig": "genzoo.training",
+    "create_model": "genzoo.model",
+    "evaluate": "genzoo.evaluation",
+    "list_models": "genzoo.model",
+    "load_dataset": "genzoo.data",
+    "register": "genzoo.registry",
+    "train": "genzoo.runs",
+}
+
+__all__ = [
+    "ArrayDataset",
+    "Batch",
+    "Bounds",
+    "CapabilityError",
+    "ConditionError",
+    "Config",
+    "ConfigError",
+    "DataConfig",
+    "DataError",
+    "DataSource",
+    "DataSpec",
+    "Dataset",
+    "Estimate",
+    "GenModel",
+    "GenerativeModel",
+    "GenzooError",
+    "LoadError",
+    "Loss",
+    "Metric",
+    "ModelSpec",
+    "Named",
+    "Objective",
+    "OptimizerSpec",
+    "Recipe",
+    "Sampler",
+    "Stage",
+    "Step",
+    "Trainer",
+    "TrainerConfig",
+    "create_model",
+    "evaluate",
+    "list_models",
+    "load_dataset",
+    "register",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'genzoo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,121 @@
+"""Models built without memory, and filled with what was read."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
+
+from genzoo.config import Config
+from genzoo.errors import ConfigFileError
+from genzoo.model import GenerativeModel
+
+MAX_MODULES = 20_000
+
+
+def build_empty(
+    cls: type[GenerativeModel], config: Config, *, max_tensors: int
+) -> GenerativeModel:
+    """Build a model on the meta device, giving up as soon as it has more parameters than allowed.
+
+    Raises:
+        ConfigFileError: It has more parameters than ``max_tensors``, or too many modules.
+    """
+    with _capped(max_tensors), torch.device("meta"):
+        return cls(config)
+
+
+def materialize(
+    model: GenerativeModel,
+    cls: type[GenerativeModel],
+    config: Config,
+    state: dict[str, Tensor],
+    tied: dict[str, str],
+) -> None:
+    """Assign ``state`` to a model on the meta device, and rebuild what is not stored."""
+    full = {**state, **{name: state[canonical] for name, canonical in tied.items()}}
+    model.load_state_dict(full, strict=True, assign=True)
+    for name, canonical in tied.items():
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, model.get_parameter(canonical))
+    if any(buffer.is_meta for buffer in model.buffers()):
+        _rebuild_buffers(model, cls, config)
+
+
+def tied_names(model: nn.Module) -> dict[str, str]:
+    """Return the parameters that are another one under a second name, with its first name."""
+    first: dict[int, str] = {}
+    tied = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        canonical = first.setdefault(id(parameter), name)
+        if canonical != name:
+            tied[name] = canonical
+    return tied
+
+
+def _rebuild_buffers(
+    model: GenerativeModel, cls: type[GenerativeModel], config: Config
+) -> None:
+    """Take the buffers that are not stored (masks, schedules) from a model built for real.
+
+    Its parameters are left as the allocator gives them, so that building costs no memory that
+    is touched and no random draw.
+    """
+    with _NoInit():
+        donor = cls(config)
+    for name, buffer in donor.named_buffers():
+        if model.get_buffer(name).is_meta:
+            owner, _, attribute = name.rpartition(".")
+            floating = buffer.is_floating_point()
+            setattr(
+                model.get_submodule(owner), attribute, buffer.to(model.dtype) if floating else buffer
+            )
+
+
+class _NoInit(TorchFunctionMode):
+    """Within it, drawing or copying into a parameter does nothing."""
+
+    NAMES = frozenset({"uniform_", "normal_", "trunc_normal_", "fill_", "zero_", "copy_", "mul_"})
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in self.NAMES and args and isinstance(args[0], nn.Parameter):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def _capped(max_parameters: int) -> Iterator[None]:
+    """Count what this thread registers, and stop at the caps."""
+    thread, counts = threading.get_ident(), {"parameters": 0, "modules": 0}
+
+    def count(what: str, cap: int) -> Any:
+        def hook(owner: nn.Module, name: str, value: Any) -> None:
+            if threading.get_ident() != thread or value is None:
+                return
+            counts[what] += 1
+            if counts[what] > cap:
+                raise ConfigFileError(
+                    f"The config asks for more than {cap} {what}; the weights hold "
+                    f"{max_parameters} tensors. Config and weights are not of one model."
+                )
+
+        return hook
+
+    parameter = hooks.register_module_parameter_registration_hook(
+        count("parameters", max(2 * max_parameters, 64))
+    )
+    module = hooks.register_module_module_registration_hook(count("modules", MAX_MODULES))
+    try:
+        yield
+    finally:
+        parameter.remove()
+        module.remove()

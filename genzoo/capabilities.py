@@ -1,0 +1,116 @@
+"""What a model can do beyond being sampled from, as protocols asked for with ``isinstance``.
+
+A capability is declared by having its methods; evaluation, the command line and the report are
+driven by these protocols and know no family.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from genzoo.estimate import Estimate
+from genzoo.spec import Batch, DataSpec
+
+
+@runtime_checkable
+class SupportsLogLikelihood(Protocol):
+    """log p(x), exactly or by an estimate that says what it is."""
+
+    def log_likelihood(
+        self, x: Tensor, *, condition: Any = None, generator: torch.Generator | None = None
+    ) -> Estimate:
+        """Return the mean log-likelihood of the rows of ``x`` (N, *event_shape), in nats.
+
+        ``x`` may be larger than the device's memory: it is worked through in blocks.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsEnergy(Protocol):
+    """A log-density up to a constant."""
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Return −log p(x) − log Z, of shape (B,), for ``x`` of shape (B, *event_shape)."""
+        ...
+
+
+@runtime_checkable
+class SupportsEncode(Protocol):
+    """Data to codes."""
+
+    def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
+        """Return a code of shape (B, ...) for each row of ``x`` (B, *event_shape)."""
+        ...
+
+
+@runtime_checkable
+class SupportsDecode(Protocol):
+    """Codes to data."""
+
+    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
+        """Return data (B, *event_shape) for each code of ``z`` (B, ...)."""
+        ...
+
+
+@runtime_checkable
+class SupportsTranslate(Protocol):
+    """Data of one domain to data of another."""
+
+    def translate(self, x: Tensor, *, to: str) -> Tensor:
+        """Return ``x`` (B, *event_shape) as the domain ``to`` would have it."""
+        ...
+
+
+@runtime_checkable
+class SupportsCompletion(Protocol):
+    """x, where only a part of it is given."""
+
+    def complete(
+        self, x: Tensor, known: Tensor, *, generator: torch.Generator, num_steps: int = 1000
+    ) -> Tensor:
+        """Return ``x`` (B, *event_shape) where ``known`` is True, and a draw given it elsewhere."""
+        ...
+
+
+@runtime_checkable
+class SupportsDataInit(Protocol):
+    """Starts from statistics of the data, which it keeps as persistent buffers."""
+
+    def needs_data_init(self) -> bool:
+        """Whether no data have been seen yet; False once initialised, also after loading."""
+        ...
+
+    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
+        """Set the statistics from one large batch and from ``spec.mean`` where it is known."""
+        ...
+
+
+@runtime_checkable
+class SupportsFilters(Protocol):
+    """Has weights that can be looked at in the units of x."""
+
+    def filters(self) -> Tensor:
+        """Return them, of shape (num_filters, *event_shape)."""
+        ...
+
+
+ALL: tuple[type, ...] = (
+    SupportsLogLikelihood,
+    SupportsEnergy,
+    SupportsEncode,
+    SupportsDecode,
+    SupportsTranslate,
+    SupportsCompletion,
+    SupportsDataInit,
+    SupportsFilters,
+)
+
+
+def of(model: object) -> list[str]:
+    """Return the names of the capabilities that a model, or a model's class, has."""
+    cls = model if isinstance(model, type) else type(model)
+    return [p.__name__.removeprefix("Supports") for p in ALL if issubclass(cls, p)]

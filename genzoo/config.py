@@ -1,0 +1,192 @@
+"""Configs: frozen dataclasses that hold nothing but checked values.
+
+A config is a closed schema. Its fields have types and bounds, every value is checked when the
+config is made, whoever makes it, and what is read from a file goes through the same check, so
+that an unknown key, a wrong type or a size of 10¹² is an error before anything is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from genzoo.errors import ConfigError, suggest
+
+C = TypeVar("C", bound="Config")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """The closed interval a number lies in, or of a tuple's or text's length, as a type's annotation.
+
+    >>> Annotated[int, Bounds(1, 65536)]
+    typing.Annotated[int, Bounds(low=1, high=65536)]
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise ConfigError where ``value``, or its length, lies outside."""
+        size = value if isinstance(value, (int, float)) else len(value)
+        if not self.low <= size <= self.high:
+            what = "" if size is value else "a length "
+            raise ConfigError(f"{where} must be {what}in [{self.low}, {self.high}], got {value!r}.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The abstract base of every config; subclass it as a frozen, keyword-only dataclass.
+
+    Raises:
+        ConfigError: A value of the wrong type or out of its bounds.
+    """
+
+    def __post_init__(self) -> None:
+        for name, kind in field_types(type(self)).items():
+            where = f"{type(self).__name__}.{name}"
+            object.__setattr__(self, name, _coerce(kind, getattr(self, name), where))
+
+    @classmethod
+    def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
+        """Make a config from plain values, as read from JSON or TOML.
+
+        Raises:
+            ConfigError: An unknown or missing key, a wrong type, a value out of bounds.
+        """
+        _check_keys(cls, values)
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the config as plain values that JSON and TOML can hold."""
+        return {name: _plain(getattr(self, name)) for name in field_types(type(self))}
+
+
+@functools.cache
+def field_types(config: type[Config]) -> dict[str, Any]:
+    """Return the resolved type of every field, with its bounds."""
+    hints = typing.get_type_hints(config, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config)}
+
+
+def required_fields(config: type[Config]) -> list[str]:
+    """Return the names of the fields without a default."""
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(config)
+    return [f.name for f in fields if f.default is missing and f.default_factory is missing]
+
+
+def differences(new: Config, old: Config) -> dict[str, Any]:
+    """Return the fields of ``new`` that are not as in ``old``."""
+    pairs = {name: (getattr(new, name), getattr(old, name)) for name in field_types(type(new))}
+    return {name: value for name, (value, other) in pairs.items() if value != other}
+
+
+def _check_keys(config: type[Config], values: Mapping[str, Any]) -> None:
+    known = field_types(config)
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(
+                f"{config.__name__} has no field {key!r} (given {value!r}). {suggest(key, known)}"
+            )
+    missing = [name for name in required_fields(config) if name not in values]
+    if missing:
+        raise ConfigError(f"{config.__name__} needs a value for: {', '.join(missing)}.")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _coerce(kind: Any, value: Any, where: str) -> Any:
+    """Return ``value`` as ``kind``: lists become tuples, whole numbers floats, nothing else."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        inner, *marks = get_args(kind)
+        value = _coerce(inner, value, where)
+        for mark in marks:
+            if isinstance(mark, Bounds) and value is not None:
+                mark.check(value, where)
+        return value
+    if origin is Literal:
+        return _coerce_literal(get_args(kind), value, where)
+    if origin in (Union, types.UnionType):
+        return _coerce_union(get_args(kind), value, where)
+    if origin is tuple:
+        return _coerce_tuple(get_args(kind), value, where)
+    if origin is not None and issubclass(origin, Mapping):
+        return _coerce_mapping(get_args(kind)[1], value, where)
+    return _coerce_plain(kind, value, where)
+
+
+def _coerce_plain(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
+    if isinstance(kind, type) and issubclass(kind, Config):
+        return kind.from_dict(value) if isinstance(value, Mapping) else _exact(kind, value, where)
+    if kind is float:
+        return _coerce_float(value, where)
+    return _exact(kind, value, where)
+
+
+def _exact(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{where} must be {_title(kind)}, got {value!r}.")
+    return value
+
+
+def _coerce_float(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"{where} must be a number, got {value!r}.")
+    if not math.isfinite(value):
+        raise ConfigError(f"{where} must be finite, got {value!r}.")
+    return float(value)
+
+
+def _coerce_literal(choices: tuple[Any, ...], value: Any, where: str) -> Any:
+    for choice in choices:
+        if choice == value and type(choice) is type(value):
+            return choice
+    raise ConfigError(f"{where} got {value!r}. {suggest(str(value), map(str, choices))}")
+
+
+def _coerce_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    errors = []
+    for kind in (kind for kind in kinds if kind is not type(None)):
+        try:
+            return _coerce(kind, value, where)
+        except ConfigError as error:
+            errors.append(str(error))
+    raise ConfigError(errors[0] if len(errors) == 1 else " Or: ".join(errors))
+
+
+def _coerce_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (tuple, list)):
+        raise ConfigError(f"{where} must be a list of values, got {value!r}.")
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    if len(kinds) != len(value):
+        raise ConfigError(f"{where} must hold {len(kinds)} values, got {value!r}.")
+    return tuple(_coerce(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value)))
+
+
+def _coerce_mapping(kind: Any, value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ConfigError(f"{where} must map names to values, got {value!r}.")
+    return {key: _coerce(kind, item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _title(kind: Any) -> str:
+    names = {int: "a whole number", str: "a text", bool: "true or false"}
+    return names.get(kind, f"a {getattr(kind, '__name__', kind)}")

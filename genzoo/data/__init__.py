@@ -1,0 +1,127 @@
+"""Data by name or by path.
+
+A name is looked up in the registry; a path is known by what is there: an array file, a folder of
+IDX files or of images; ``user/name`` is a dataset of the Hub.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from genzoo import registry
+from genzoo.config import ConfigError
+from genzoo.data.dataset import (
+    ArrayDataset,
+    DataConfig,
+    Dataset,
+    DataSource,
+    from_array,
+    mean_of_rows,
+    prepare,
+)
+from genzoo.errors import DataError, UnknownNameError, suggest
+
+__all__ = [
+    "ArrayDataset",
+    "DataConfig",
+    "DataSource",
+    "Dataset",
+    "as_dataset",
+    "find_source",
+    "from_array",
+    "load_dataset",
+    "load_split",
+]
+
+_ARRAYS = (".npz", ".npy", ".safetensors")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def load_dataset(name_or_path: str, split: str = "train", **config: Any) -> Dataset:
+    """Return one split of a dataset, by its registered name, a path, or a Hub repository.
+
+    Arguments:
+        name_or_path: Such as "digits", "data.npz", "folder/" or "user/name".
+        split: Which split.
+        config: Fields of the source's config, such as ``binarize="threshold"``.
+
+    Raises:
+        UnknownNameError: Neither a registered name nor a path.
+        DataError: The data are empty, unreadable, or not what they should be.
+
+    >>> len(load_dataset("digits")), load_dataset("digits", "test").spec.event_shape
+    (1500, (1, 8, 8))
+    """
+    cls, location = find_source(name_or_path)
+    return load_split(cls(cls.Config.from_dict(config), location), split)
+
+
+def load_split(source: DataSource, split: str | None = "train") -> Dataset:
+    """Return one split of a source, prepared; None takes "test", or the only split there is.
+
+    The spec's mean is the training split's, whichever split is asked for.
+
+    Raises:
+        DataError: There is no such split.
+    """
+    splits = source.splits()
+    split = split or ("test" if "test" in splits else splits[0])
+    if split not in splits:
+        raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
+    dataset = prepare(source.load(split), source.config)
+    train = dataset if split == splits[0] else prepare(source.load(splits[0]), source.config)
+    if dataset.spec.mean is None and _in_memory(train):
+        dataset.spec = dataclasses.replace(dataset.spec, mean=mean_of_rows(train))
+    return dataset
+
+
+def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
+    """Return the source's class, and the location it is to be given.
+
+    Raises:
+        UnknownNameError: Neither a registered name nor a path.
+    """
+    if name_or_path in registry.names("datasets"):
+        return registry.load("datasets", name_or_path), ""
+    path = Path(name_or_path)
+    if path.is_dir():
+        idx = any(path.glob("*-idx3-ubyte*"))
+        return registry.load("datasets", "idx" if idx else "images"), name_or_path
+    if path.suffix in _ARRAYS:
+        return registry.load("datasets", "arrays"), name_or_path
+    if path.exists():
+        raise DataError(
+            f"{name_or_path!r} is no data file: use {', '.join(_ARRAYS)}, or a folder of images."
+        )
+    if _REPOSITORY.fullmatch(name_or_path):
+        return registry.load("datasets", "hub"), name_or_path
+    raise UnknownNameError("dataset (and no such path)", name_or_path, registry.names("datasets"))
+
+
+def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
+    """Return ``data`` as a dataset: itself, or an array or tensor of rows in memory."""
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, str):
+        raise ConfigError(f"Give a dataset, not its name: load_dataset({data!r}).")
+    dataset = from_array(data, "the array given")
+    dataset.spec = dataclasses.replace(dataset.spec, mean=mean_of_rows(dataset))
+    return dataset
+
+
+def _in_memory(dataset: Dataset) -> bool:
+    inner = dataset
+    while not isinstance(inner, ArrayDataset):
+        if not isinstance(getattr(inner, "dataset", None), Dataset):
+            return False
+        inner = inner.dataset  # type: ignore[attr-defined]
+    return True
+
+
+def _title(source: DataSource) -> str:
+    return source.location or type(source).__name__

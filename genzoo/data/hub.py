@@ -1,0 +1,159 @@
+"""Map-style datasets of the Hugging Face Hub, through `datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.data.dataset import DataConfig, DataSource, Dataset
+from genzoo.data.images import to_tensor
+from genzoo.errors import DataError, MissingDependencyError
+from genzoo.spec import DataSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubConfig(DataConfig):
+    """A dataset of the Hub."""
+
+    subset: str | None = None
+    """The subset (configuration) of the repository."""
+    revision: str | None = None
+    """A branch, tag or commit."""
+    image_column: str | None = None
+    """The column of images; by default the only one there is."""
+    label_column: str | None = None
+    """The column of class labels; by default the only one there is."""
+    text_column: str | None = None
+    """The column of captions; none by default."""
+
+
+class HubDataset(DataSource):
+    """A repository of images, perhaps with labels or captions. Streaming is not supported."""
+
+    Config = HubConfig
+
+    def splits(self) -> tuple[str, ...]:
+        """Return the names of the repository's splits."""
+        datasets = _library()
+        config = self.config
+        found = _asked(
+            self.location,
+            lambda: datasets.get_dataset_split_names(
+                self.location, config.subset, revision=config.revision
+            ),
+        )
+        return tuple(sorted(found, key=lambda name: name != "train"))
+
+    def load(self, split: str) -> Dataset:
+        """Return one split, decoded batch by batch."""
+        return load_from_hub(self.location, split, self.config)
+
+
+def load_from_hub(repository: str, split: str, config: DataConfig) -> Dataset:
+    """Return a split of a repository.
+
+    Raises:
+        DataError: It cannot be had, or has no images.
+        MissingDependencyError: `datasets` is not installed.
+    """
+    datasets = _library()
+    hub = config if isinstance(config, HubConfig) else HubConfig()
+    rows = _asked(
+        repository,
+        lambda: datasets.load_dataset(
+            repository, hub.subset, split=split, revision=hub.revision, streaming=False
+        ),
+    )
+    return HubRows(rows, hub, f"{repository}/{split}")
+
+
+class HubRows(Dataset):
+    """The rows of a map-style ``datasets.Dataset``.
+
+    Arguments:
+        rows: The rows; an iterable (streamed) dataset is refused.
+        config: Which columns to take.
+        name: What to call them.
+    """
+
+    def __init__(self, rows: Any, config: HubConfig, name: str) -> None:
+        if not isinstance(rows, _library().Dataset):
+            raise DataError(f"{name} is streamed; only map-style datasets are supported.")
+        if len(rows) == 0:
+            raise DataError(f"{name} is empty: it holds no rows.")
+        self.name, self.rows = name, rows
+        self.image = config.image_column or _only(rows, "Image", name)
+        self.label = config.label_column or _optional(rows, "ClassLabel")
+        self.text = config.text_column
+        for column in filter(None, (self.image, self.label, self.text)):
+            if column not in rows.features:
+                raise DataError(f"{name} has no column {column!r}: {', '.join(rows.features)}.")
+        names = tuple(rows.features[self.label].names) if self.label else ()
+        shape = tuple(to_tensor(_plain(rows[0][self.image])).shape)
+        self.spec = DataSpec(
+            event_shape=shape,
+            kind="unit",
+            range=(0.0, 1.0),
+            num_classes=len(names) or None,
+            class_names=names,
+            captions=() if self.text is None else (self.text,),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
+
+    def batch(
+        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """Return the rows at ``indices``."""
+        rows = self.rows[torch.as_tensor(indices).tolist()]
+        images = [to_tensor(_plain(image)) for image in rows[self.image]]
+        if len({tuple(image.shape) for image in images}) > 1:
+            raise DataError(f"The images of {self.name} have several sizes; they must be equal.")
+        found: dict[str, Any] = {"x": torch.stack(images)}
+        if self.label:
+            found["label"] = torch.tensor(rows[self.label])
+        return {**found, "text": list(rows[self.text])} if self.text else found
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            "Datasets of the Hub need the package datasets. Try: pip install 'genzoo[data]'"
+        ) from error
+    return datasets
+
+
+def _asked(repository: str, ask: Any) -> Any:
+    """Call the library, whose errors of many kinds all mean that the data cannot be had."""
+    try:
+        return ask()
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise DataError(f"The dataset {repository!r} cannot be had: {first}") from error
+
+
+def _plain(image: Any) -> Any:
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _only(rows: Any, kind: str, name: str) -> str:
+    found = [column for column, f in rows.features.items() if type(f).__name__ == kind]
+    if len(found) != 1:
+        raise DataError(
+            f"{name} has {len(found)} columns of images; give --data.image-column. Columns: "
+            f"{', '.join(rows.features)}."
+        )
+    return found[0]
+
+
+def _optional(rows: Any, kind: str) -> str | None:
+    found = [column for column, f in rows.features.items() if type(f).__name__ == kind]
+    return found[0] if len(found) == 1 else None

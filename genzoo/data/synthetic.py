@@ -1,0 +1,110 @@
+"""Generated data whose truth is known in closed form."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from genzoo import seeds
+from genzoo.config import Bounds
+from genzoo.data.dataset import ArrayDataset, DataConfig, DataSource, Dataset
+from genzoo.spec import DataSpec
+
+_SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarsAndStripesConfig(DataConfig):
+    """Bars and stripes."""
+
+    side: Annotated[int, Bounds(2, 10)] = 4
+    """The side of the square."""
+
+
+class BarsAndStripes(DataSource):
+    """Every picture whose rows, or whose columns, are all on or all off.
+
+    Each orientation has 2^side pictures; all-on and all-off stand twice, so that drawing a row
+    is drawing an orientation and then a pattern. Every split is the whole set.
+
+    | Information Theory, Inference, and Learning Algorithms (MacKay, 2003)
+    """
+
+    Config = BarsAndStripesConfig
+
+    def splits(self) -> tuple[str, ...]:
+        """Return the names of the splits, which are all the same."""
+        return _SPLITS
+
+    def load(self, split: str) -> Dataset:
+        """Return the 2^(side + 1) pictures."""
+        side = self.config.side
+        lines = torch.tensor(list(itertools.product((0.0, 1.0), repeat=side)))
+        bars = lines[:, :, None].expand(-1, side, side)
+        x = torch.cat([bars, bars.transpose(1, 2)])[:, None].contiguous()
+        spec = DataSpec(event_shape=(1, side, side), kind="binary", range=(0.0, 1.0))
+        return ArrayDataset(x, spec, f"bars-and-stripes {side}×{side}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureConfig(DataConfig):
+    """A mixture of Gaussians in the plane."""
+
+    num: Annotated[int, Bounds(1, 10**8)] = 50_000
+    """How many points a split has."""
+    seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+    """Where the points come from."""
+
+
+class Ring(DataSource):
+    """Eight Gaussians of equal weight on a circle of radius 1, σ = 0.01."""
+
+    Config = MixtureConfig
+    sigma = 0.01
+
+    def splits(self) -> tuple[str, ...]:
+        """Return the names of the splits, drawn apart."""
+        return _SPLITS
+
+    def load(self, split: str) -> Dataset:
+        """Draw the points of a split."""
+        return _draw("ring", ring_modes(), self.sigma, self.config, split)
+
+
+class Grid(DataSource):
+    """Twenty-five Gaussians of equal weight on a 5 × 5 grid of spacing 2, σ = 0.05."""
+
+    Config = MixtureConfig
+    sigma = 0.05
+
+    def splits(self) -> tuple[str, ...]:
+        """Return the names of the splits, drawn apart."""
+        return _SPLITS
+
+    def load(self, split: str) -> Dataset:
+        """Draw the points of a split."""
+        return _draw("grid", grid_modes(), self.sigma, self.config, split)
+
+
+def ring_modes() -> Tensor:
+    """Return the means of `Ring`, (8, 2)."""
+    angle = torch.arange(8) * (2 * math.pi / 8)
+    return torch.stack([angle.cos(), angle.sin()], dim=1)
+
+
+def grid_modes() -> Tensor:
+    """Return the means of `Grid`, (25, 2)."""
+    return torch.cartesian_prod(torch.arange(-4.0, 5, 2), torch.arange(-4.0, 5, 2))
+
+
+def _draw(name: str, modes: Tensor, sigma: float, config: MixtureConfig, split: str) -> Dataset:
+    generator = seeds.generator(seeds.derive(name, config.seed, split))
+    label = torch.randint(len(modes), (config.num,), generator=generator)
+    x = modes[label] + sigma * torch.randn(config.num, 2, generator=generator)
+    spec = DataSpec(event_shape=(2,), kind="real", num_classes=len(modes))
+    return ArrayDataset(x, spec, f"{name}, seed {config.seed}", label)

@@ -1,0 +1,51 @@
+"""What a model must beat: the independent-pixel model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from genzoo.config import Bounds, Config
+from genzoo.errors import DataError
+from genzoo.estimate import Estimate, mean_of
+from genzoo.evaluation.metric import Case, Metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineConfig(Config):
+    """The independent-pixel model."""
+
+    floor: Annotated[float, Bounds(1e-12, 0.5)] = 1e-3
+    """The least probability of a pixel's either value."""
+
+
+class IndependentPixels(Metric):
+    """The mean log-likelihood of binary data where every pixel is a coin of its own.
+
+    log p(x) = Σ_i x_i log μ_i + (1 − x_i) log(1 − μ_i), with μ the training split's mean.
+    """
+
+    Config = BaselineConfig
+    kinds = frozenset({"binary"})
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return the baseline's exact figure."""
+        values = independent_log_likelihood(case.batch["x"], _mean(case), self.config.floor)
+        return {"independent-pixels": mean_of(values, "exact")}
+
+
+def independent_log_likelihood(x: Tensor, mean: Tensor, floor: float) -> Tensor:
+    """Return log p of each row of ``x`` (N, *event_shape) under independent coins, (N,)."""
+    mu = mean.double().clamp(floor, 1 - floor)
+    rows = x.double().flatten(1)
+    return rows @ torch.logit(mu).flatten() + torch.log1p(-mu).sum()
+
+
+def _mean(case: Case) -> Tensor:
+    mean = case.data.spec.mean
+    if mean is None:
+        raise DataError(f"{case.data.name} has no known training mean, which the baseline needs.")
+    return mean

@@ -1,0 +1,106 @@
+"""Files written whole or not at all, and read strictly."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from genzoo.errors import DiskFullError, GenzooError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file."""
+    path.write_text(text, "utf-8")
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, which takes its place if all goes well.
+
+    Raises:
+        DiskFullError: There is no space left; ``path`` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    try:
+        with disk_full_named(path):
+            yield temporary
+            fsync(temporary)
+            os.replace(temporary, path)
+            fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder_update(folder: Path, *, last: str) -> Iterator[Path]:
+    """Give a temporary folder whose files are moved into ``folder`` if all goes well.
+
+    Arguments:
+        folder: Where the files go; made where it does not exist.
+        last: The file that is moved last: what says that the others are there.
+
+    Raises:
+        DiskFullError: There is no space left; ``folder`` is as it was.
+    """
+    with disk_full_named(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        try:
+            yield temporary
+            for path in sorted(temporary.iterdir(), key=lambda p: p.name == last):
+                fsync(path)
+                os.replace(path, folder / path.name)
+            fsync(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def disk_full_named(path: Path) -> Iterator[None]:
+    """Turn every way of saying that the disk is full, or not writable, into one error."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _FULL or "os error 28" in str(error) or "os error 27" in str(error):
+            raise DiskFullError(
+                f"No space left to write {str(path)!r}. Nothing was left half-written. Free some "
+                "space, or choose another folder."
+            ) from error
+        raise GenzooError(f"{str(path)!r} cannot be written: {error}") from error
+
+
+def fsync(path: Path) -> None:
+    """Bring a file, or a folder's list of files, onto the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def strict_json(text: str) -> Any:
+    """Parse JSON, refusing duplicate keys and the numbers that JSON does not have."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            raise ValueError("a key stands twice in one object")
+        return found
+
+    def constant(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)

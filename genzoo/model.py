@@ -1,0 +1,179 @@
+"""GenerativeModel: a distribution over x, perhaps given a condition."""
+
+from __future__ import annotations
+
+import abc
+import os
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from genzoo import registry, sampling
+from genzoo.config import Config, field_types
+from genzoo.errors import DataError
+from genzoo.sampler import Sampler
+from genzoo.spec import Batch, DataSpec
+
+if TYPE_CHECKING:
+    from genzoo.stage import Stage
+
+M = TypeVar("M", bound="GenerativeModel")
+
+
+class GenerativeModel(nn.Module, abc.ABC):
+    """What gets trained, judged and published; abstract.
+
+    A model owns its parameters, its config and the conditional computations. How x is drawn is
+    a `Sampler`'s business, how it learns an `Objective`'s.
+
+    Class attributes:
+        Config: A frozen, keyword-only dataclass with bounds; the only constructor argument.
+        kind: The kinds of data it can model: "binary", "unit", "real", "categorical".
+
+    Arguments:
+        config: An instance of ``Config``. It has a field ``event_shape``, or the subclass
+            overrides the property of that name.
+    """
+
+    Config: ClassVar[type[Config]]
+    kind: ClassVar[frozenset[str]]
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config: Any = config
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one example."""
+        return tuple(self.config.event_shape)
+
+    @property
+    def condition_kind(self) -> str:
+        """What the model is conditioned on: "none", "label", "text" or "image"."""
+        return "none"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' type."""
+        return next(self.parameters()).dtype
+
+    @classmethod
+    def configure(cls, spec: DataSpec, **overrides: Any) -> Config:
+        """Return a config that fits the data; ``overrides`` are fields given by the user.
+
+        The default fills the fields that are named as the facts of ``spec`` are.
+        """
+        known = field_types(cls.Config)
+        fitted = {name: value for name, value in spec.facts().items() if name in known}
+        return cls.Config.from_dict({**fitted, **overrides})
+
+    @classmethod
+    @abc.abstractmethod
+    def example(cls) -> tuple[Config, Batch]:
+        """Return a tiny config and a batch for it, with which the conformance suite works."""
+
+    @classmethod
+    @abc.abstractmethod
+    def default_stages(cls) -> tuple[Stage, ...]:
+        """Return the paper's way to train the model."""
+
+    @abc.abstractmethod
+    def sampler(self) -> Sampler:
+        """Return the sampler that is used when none is given."""
+
+    def present(self, state: Tensor) -> Tensor:
+        """Return a sampler's state (B, ...) in the units of x (B, *event_shape)."""
+        return state
+
+    def sample(
+        self,
+        num: int,
+        *,
+        condition: Any = None,
+        sampler: Sampler | None = None,
+        start: Tensor | None = None,
+        seed: int | None = None,
+        batch_size: int | None = None,
+    ) -> Tensor:
+        """Draw ``num`` samples, of shape (num, *event_shape), without gradients, in eval mode.
+
+        Samples are drawn in padded blocks of ``batch_size``: for one size, a seed gives the same
+        samples whatever ``num``, on the same device.
+
+        Arguments:
+            num: How many.
+            condition: ``num`` conditions of the model's kind, or one for all of them.
+            sampler: How; the model's own by default.
+            start: ``num`` states to start from, in the model's space.
+            seed: Where the randomness comes from; None takes a fresh one.
+            batch_size: Samples per block; None takes min(num, 64).
+
+        Raises:
+            ConditionError: The condition is missing, superfluous or not understood.
+            NotFiniteSampleError: A sample holds NaN or infinity.
+        """
+        request = sampling.Request(num, condition, sampler or self.sampler(), start, batch_size)
+        return sampling.draw(self, request, seed)
+
+    @classmethod
+    def check_kind(cls, spec: DataSpec) -> None:
+        """Raise DataError where the model cannot model data of that kind."""
+        if spec.kind in cls.kind:
+            return
+        kinds = " or ".join(sorted(cls.kind))
+        low, high = spec.range
+        remedy = "Convert the data, or choose another model (genzoo list models)."
+        if "binary" in cls.kind and spec.kind == "unit":
+            remedy = (
+                "Give --data.binarize threshold (x > 0.5), static (one draw for each image) or "
+                "dynamic (a draw at each presentation); in Python, binarize='threshold'."
+            )
+        elif spec.kind == "real" and high > 1 and low >= 0:
+            remedy = f"Values reach {high:g}. Divide by {high:g}? Give --data.scale {high:g}."
+        raise DataError(
+            f"{cls.__name__} models {kinds} data; these are {spec.kind}, "
+            f"in [{low:g}, {high:g}]. {remedy}"
+        )
+
+    def check_data(self, spec: DataSpec) -> None:
+        """Raise DataError where the data's kind or shape is not the model's."""
+        self.check_kind(spec)
+        if tuple(spec.event_shape) != self.event_shape:
+            raise DataError(
+                f"{type(self).__name__} models examples of shape {self.event_shape}; "
+                f"these have shape {tuple(spec.event_shape)}. Reshape the data, or make the "
+                f"model with event_shape={tuple(spec.event_shape)}."
+            )
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write config and weights to ``folder``: a model folder that `GenModel` loads.
+
+        Raises:
+            DiskFullError: There is no space left; what was there before is untouched.
+        """
+        from genzoo.storage import save_model
+
+        save_model(self, folder)
+
+
+def create_model(name: str, **config: Any) -> GenerativeModel:
+    """Make a new model by its registered name, with the fields of its config.
+
+    Raises:
+        UnknownNameError: No such model.
+        ConfigError: No such field, or a value out of bounds.
+    """
+    cls = registry.load("models", name)
+    model: GenerativeModel = cls(cls.Config.from_dict(config))
+    return model
+
+
+def list_models() -> list[str]:
+    """Return the names of all registered models, importing none."""
+    return registry.names("models")

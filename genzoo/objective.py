@@ -1,0 +1,182 @@
+"""Objective: how a model learns."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.config import Bounds, Config
+from genzoo.errors import CapabilityError, ConfigError
+from genzoo.model import GenerativeModel
+from genzoo.spec import Batch
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one player is to lower.
+
+    Arguments:
+        value: A scalar, the mean over the examples of the batch.
+        player: Whose loss it is.
+        metrics: What to log beside it, detached scalars.
+    """
+
+    value: Tensor
+    player: str = "model"
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where training stands.
+
+    Arguments:
+        index: The number of updates made before this one.
+        total: The number of updates of the stage; annealing follows ``index / total``.
+        slot: Micro-batch × processes + rank: which part of the update's batch this is.
+        generator: Seeded by the Trainer from (seed, index, slot, move) before each move.
+    """
+
+    index: int
+    total: int
+    slot: int
+    generator: torch.Generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec(Config):
+    """An optimiser of torch.optim with the values that differ from its defaults.
+
+    Weight decay acts on matrices and higher tensors alone: biases and scales are not decayed.
+
+    Raises:
+        ConfigError: A value was given that the named optimiser does not have.
+    """
+
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam"
+    """The optimiser."""
+    lr: Annotated[float, Bounds(0.0, 1e3)] = 1e-3
+    """The learning rate, before warm-up and schedule."""
+    momentum: Annotated[float | None, Bounds(0.0, 1.0)] = None
+    """The momentum of sgd and rmsprop."""
+    betas: tuple[Annotated[float, Bounds(0.0, 1.0)], Annotated[float, Bounds(0.0, 1.0)]] | None = (
+        None
+    )
+    """The decay rates of adam and adamw."""
+    eps: Annotated[float | None, Bounds(0.0, 1.0)] = None
+    """What is added to the denominator of adam, adamw and rmsprop."""
+    weight_decay: Annotated[float | None, Bounds(0.0, 1e3)] = None
+    """The weight decay."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in _FOREIGN[self.name]:
+            if getattr(self, name) is not None:
+                raise ConfigError(
+                    f"OptimizerSpec.{name} was given as {getattr(self, name)!r}, but "
+                    f"{self.name} has no such value. Leave it out."
+                )
+
+    def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimiser over ``parameters``, in at most two groups."""
+        values = {k: getattr(self, k) for k in ("lr", "momentum", "betas", "eps")}
+        values = {name: value for name, value in values.items() if value is not None}
+        decay = self.weight_decay
+        if decay is None:
+            return _OPTIMIZERS[self.name](parameters, **values)
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        return _OPTIMIZERS[self.name]([g for g in groups if g["params"]], **values)
+
+
+_OPTIMIZERS: dict[str, Any] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+}
+_FOREIGN = {
+    "sgd": ("betas", "eps"),
+    "adam": ("momentum",),
+    "adamw": ("momentum",),
+    "rmsprop": ("betas",),
+}
+
+
+class Objective(nn.Module, abc.ABC):
+    """A sequence of losses, each for one player.
+
+    An objective owns all that exists only while training: critics, chains, pools, baselines.
+    Its parameters and persistent buffers are saved in checkpoints and never published.
+
+    Arguments:
+        model: The model that learns.
+        config: The objective's own frozen dataclass.
+
+    Raises:
+        CapabilityError: The model lacks what the objective ``requires``.
+    """
+
+    Config: ClassVar[type[Config]]
+    requires: ClassVar[tuple[type, ...]] = ()
+
+    def __init__(self, model: GenerativeModel, config: Config | None = None) -> None:
+        super().__init__()
+        for needed in self.requires:
+            if not isinstance(model, needed):
+                raise CapabilityError(
+                    f"The objective {type(self).__name__} needs a model that is a "
+                    f"{needed.__name__}; {type(model).__name__} is not."
+                )
+        self.model = model
+        self.config: Any = self.Config() if config is None else config
+        self._process_buffers: set[str] = set()
+
+    @abc.abstractmethod
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield one loss a move; the Trainer updates that player before it asks for the next.
+
+        Compute each loss after the preceding yield; share only detached tensors across yields;
+        hold no context manager open across one.
+        """
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Return who learns: a partition of the trainable parameters; one player by default."""
+        return {"model": [p for p in self.parameters() if p.requires_grad]}
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return the paper's optimiser for each player; the user's values go over it."""
+        return {player: OptimizerSpec() for player in self.players()}
+
+    def set_process_buffer(self, name: str, value: Tensor) -> None:
+        """Keep a tensor that belongs to this process alone, such as chains or an image pool.
+
+        It is saved for each process, never averaged over them, and comes back under the same
+        name, so put the slot into the name of what is kept for each slot.
+        """
+        self._process_buffers.add(name)
+        if name in self._buffers:
+            self._buffers[name] = value
+        else:
+            self.register_buffer(name, value, persistent=False)
+
+    def process_state(self) -> dict[str, Tensor]:
+        """Return what this process alone keeps."""
+        return {name: self.get_buffer(name) for name in sorted(self._process_buffers)}
+
+    def own_state(self) -> dict[str, Tensor]:
+        """Return the objective's own state, without the model's and without the process's."""
+        state = self.state_dict()
+        return {name: t for name, t in state.items() if not name.startswith("model.")}
+
+    def load_own_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what ``own_state`` gave, strictly."""
+        model = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        self.load_state_dict({**model, **state}, strict=True)

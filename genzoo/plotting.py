@@ -1,0 +1,88 @@
+"""Pictures of samples."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from genzoo.errors import DataError
+from genzoo.files import atomic_file
+
+_MIN_SIDE = 320
+
+
+def save_picture(x: Tensor, path: str | Path) -> None:
+    """Write a picture of examples (N, *event_shape): a grid of images, or points in the plane.
+
+    Raises:
+        DataError: The shape is neither that of images, nor of points, nor of rows.
+    """
+    picture = points(x) if x.ndim == 2 and x.shape[1] == 2 else grid(x)
+    with atomic_file(Path(path)) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def grid(x: Tensor, columns: int | None = None) -> Image.Image:
+    """Return images (N, C, H, W), or vectors, side by side, each spread over [0, 1] as it is."""
+    images = as_images(x.detach().float().cpu()).clamp(0, 1)
+    num, channels, height, width = images.shape
+    columns = columns or math.ceil(math.sqrt(num))
+    rows = math.ceil(num / columns)
+    canvas = torch.full((channels, rows * (height + 1) + 1, columns * (width + 1) + 1), 0.35)
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + 1) + 1, i % columns * (width + 1) + 1
+        canvas[:, top : top + height, left : left + width] = image
+    return _enlarged(canvas)
+
+
+def as_images(x: Tensor) -> Tensor:
+    """Return examples as (N, C, H, W): vectors as squares where they are, else as one row each.
+
+    Raises:
+        DataError: They have more than three dimensions, or a number of channels that no image has.
+    """
+    if x.ndim == 2:
+        side = math.isqrt(x.shape[1])
+        return x.view(-1, 1, side, side) if side**2 == x.shape[1] else x.view(len(x), 1, 1, -1)
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim == 4 and x.shape[1] in (1, 3):
+        return x
+    raise DataError(f"Examples of shape {tuple(x.shape[1:])} are no images. Write an .npz instead.")
+
+
+def points(x: Tensor) -> Image.Image:
+    """Return points (N, 2) as a scatter plot."""
+    figure, axes = new_figure(5, 5)
+    axes.scatter(*x.detach().float().cpu().numpy().T, s=3, alpha=0.5, linewidths=0)
+    axes.set_aspect("equal")
+    return to_image(figure)
+
+
+def new_figure(width: float, height: float) -> tuple[Any, Any]:
+    """Return a matplotlib figure and its axes, without the global state of pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots()
+
+
+def to_image(figure: Any) -> Image.Image:
+    """Return a figure's picture."""
+    figure.canvas.draw()
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+
+
+def _enlarged(canvas: Tensor) -> Image.Image:
+    values = (canvas * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
+    factor = max(1, math.ceil(_MIN_SIDE / min(image.size)))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)

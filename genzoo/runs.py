@@ -1,0 +1,57 @@
+"""Runs: recipes made into trained models."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from genzoo import registry, seeds
+from genzoo.data import find_source, load_split
+from genzoo.model import GenerativeModel
+from genzoo.stage import Recipe
+from genzoo.training import Trainer
+
+
+def train(
+    recipe: Recipe,
+    output_dir: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> GenerativeModel:
+    """Make what a recipe says, and return the trained model.
+
+    Arguments:
+        recipe: What to train, on what, how.
+        output_dir: Where the run is written; None writes nothing.
+        resume: Whether to go on with the run that is there.
+        overwrite: Whether it may be replaced.
+
+    Raises:
+        GenzooError: Whatever is wrong with the recipe, the data or the run.
+    """
+    return make_trainer(recipe, output_dir, overwrite=overwrite).fit(resume=resume)
+
+
+def make_trainer(
+    recipe: Recipe, output_dir: str | os.PathLike[str] | None = None, *, overwrite: bool = False
+) -> Trainer:
+    """Return the trainer of a recipe, its model initialised from the recipe's seed."""
+    cls = registry.load("models", recipe.model.name)
+    source, location = find_source(recipe.data.name)
+    data = load_split(source(source.Config.from_dict(recipe.data.config), location), "train")
+    cls.check_kind(data.spec)
+    config = cls.configure(data.spec, **recipe.model.config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.derive(recipe.trainer.seed, "model"))
+        model = cls(config)
+    return Trainer(
+        model,
+        data,
+        list(recipe.stages) or None,
+        recipe.trainer,
+        output_dir=output_dir,
+        overwrite=overwrite,
+        data_source=recipe.data,
+    )

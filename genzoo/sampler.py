@@ -1,0 +1,75 @@
+"""Sampler: how x is drawn from a model."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from genzoo.config import Config
+from genzoo.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from genzoo.model import GenerativeModel
+
+
+class Sampler(abc.ABC):
+    """A sequence of states in a model's space, the last of which is the sample.
+
+    A sampler owns nothing that lasts: what it must remember from state to state lives in local
+    variables of ``trajectory``.
+
+    Arguments:
+        config: The sampler's own frozen dataclass.
+    """
+
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config: Any = self.Config() if config is None else config
+
+    @abc.abstractmethod
+    def trajectory(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield states, each of shape (num, ...), from first to last.
+
+        Arguments:
+            model: What to draw from.
+            num: How many chains, paths or draws there are.
+            start: States to start from instead of the sampler's own.
+            condition: ``num`` conditions of the model's kind, or None.
+            generator: The one source of randomness, on the model's device.
+        """
+
+    def last(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Return the last state of a trajectory.
+
+        Raises:
+            CapabilityError: The trajectory has no state.
+        """
+        state = None
+        for state in self.trajectory(
+            model, num, start=start, condition=condition, generator=generator
+        ):
+            pass
+        if state is None:
+            raise CapabilityError(f"{type(self).__name__} yielded no state to sample from.")
+        return state

@@ -1,0 +1,167 @@
+"""Samples in padded blocks, so that a seed means the same samples whatever their number."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from genzoo import seeds
+from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
+
+if TYPE_CHECKING:
+    from genzoo.model import GenerativeModel
+    from genzoo.sampler import Sampler
+
+DEFAULT_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be drawn; see `GenerativeModel.sample`."""
+
+    num: int
+    condition: Any
+    sampler: Sampler
+    start: Tensor | None
+    batch_size: int | None
+
+    def block_size(self) -> int:
+        """Return how many samples are drawn at once."""
+        return self.batch_size or min(self.num, DEFAULT_BLOCK)
+
+
+@torch.no_grad()
+def draw(model: GenerativeModel, request: Request, seed: int | None) -> Tensor:
+    """Draw what is requested; block k is seeded from (seed, k), block 0 by ``seed`` itself."""
+    num = _positive("num", request.num)
+    _positive("batch_size", request.batch_size or 1)
+    condition = spread_condition(model, request.condition, num)
+    start = _check_start(request.start, num)
+    seed = seeds.fresh() if seed is None else seed
+    size = request.block_size()
+    with evaluating(model):
+        blocks = [
+            _block(model, request.sampler, size, condition, start, seed, k)
+            for k in range(-(-num // size))
+        ]
+    return torch.cat(blocks)[:num]
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a module into eval mode, and each of its parts back as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
+    """Check a condition against the model's kind; one condition serves all ``num`` samples.
+
+    Raises:
+        ConditionError: It is missing, superfluous, of the wrong kind or number.
+    """
+    kind, who = model.condition_kind, type(model).__name__
+    if kind == "none":
+        if condition is not None:
+            raise ConditionError(f"{who} takes no condition, got {condition!r}. Leave it out.")
+        return None
+    if condition is None:
+        raise ConditionError(f"{who} needs a {kind} for each sample. Give condition=....")
+    if kind == "text":
+        return _spread_texts(condition, num)
+    values = torch.as_tensor(condition, device=model.device)
+    if kind == "label":
+        values = values.long().expand(num) if values.ndim == 0 else values.long()
+    return _check_number(values, num)
+
+
+def _spread_texts(condition: Any, num: int) -> list[str]:
+    texts = [condition] * num if isinstance(condition, str) else list(condition)
+    if not all(isinstance(text, str) for text in texts):
+        raise ConditionError(f"A text condition is a text or a list of texts, got {condition!r}.")
+    return _check_number(texts, num)  # type: ignore[no-any-return]
+
+
+def _check_number(values: Any, num: int) -> Any:
+    if len(values) != num:
+        raise ConditionError(f"{num} samples need {num} conditions, got {len(values)}.")
+    return values
+
+
+def _check_start(start: Tensor | None, num: int) -> Tensor | None:
+    if start is not None and len(start) != num:
+        raise DataError(f"{num} samples need {num} states to start from, got {len(start)}.")
+    return start
+
+
+def _block(
+    model: GenerativeModel,
+    sampler: Sampler,
+    size: int,
+    condition: Any,
+    start: Tensor | None,
+    seed: int,
+    k: int,
+) -> Tensor:
+    block_seed = seed if k == 0 else seeds.derive(seed, k)
+    condition = _slice_and_pad(condition, k * size, size)
+    start = _slice_and_pad(start, k * size, size)
+
+    def run() -> Tensor:
+        generator = seeds.generator(block_seed, model.device)
+        state = sampler.last(model, size, start=start, condition=condition, generator=generator)
+        return model.present(state)
+
+    x = run()
+    if not torch.isfinite(x).all():
+        raise NotFiniteSampleError(_blame(model, run))
+    return x
+
+
+def _slice_and_pad(values: Any, first: int, size: int) -> Any:
+    """Return ``values[first : first + size]``, the last one repeated up to ``size``."""
+    if values is None:
+        return None
+    last = len(values) - 1
+    index = [min(i, last) for i in range(first, first + size)]
+    return values[index] if isinstance(values, Tensor) else [values[i] for i in index]
+
+
+def _blame(model: GenerativeModel, run: Any) -> str:
+    """Run once more, watching the modules, and say which one is the first to go wrong."""
+    culprits: list[str] = []
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and not torch.isfinite(output).all():
+                culprits.append(f"{name or 'model'} ({type(module).__name__})")
+
+        return hook
+
+    hooks = [module.register_forward_hook(watch(name)) for name, module in model.named_modules()]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    culprit = culprits[0] if culprits else f"{type(model).__name__} itself, or its sampler"
+    return (
+        f"A sample is not finite. The first to give NaN or infinity was {culprit}. "
+        "The weights may be damaged, or training may have diverged."
+    )
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}.")
+    return value

@@ -1,0 +1,46 @@
+"""What data are, in one value: how a dataset speaks to a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+Kind = Literal["binary", "unit", "real", "categorical"]
+"""Zeros and ones; real numbers in [0, 1]; any real numbers; class indices."""
+
+Batch = Mapping[str, Any]
+"""``"x"`` of shape (B, *event_shape) always; ``"label"`` (B,) int64, ``"text"`` (B) strings,
+``"y"`` (B, *event_shape) of a second domain, where the data have them."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DataSpec:
+    """What a dataset tells a model.
+
+    Arguments:
+        event_shape: The shape of one example; (C, H, W) for images.
+        kind: What the values are.
+        range: The least and greatest value that can occur.
+        num_classes: The number of labels, or None where there are none.
+        class_names: The names of the labels, where known.
+        captions: The templates that the captions are made from, or None where there are none.
+        mean: The mean of the *training* split, of shape ``event_shape``, where known.
+    """
+
+    event_shape: tuple[int, ...]
+    kind: Kind
+    range: tuple[float, float] = (-math.inf, math.inf)
+    num_classes: int | None = None
+    class_names: tuple[str, ...] = ()
+    captions: tuple[str, ...] | None = None
+    mean: Tensor | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts that a config field of the same name can take."""
+        names = ("event_shape", "num_classes", "class_names", "captions")
+        facts = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in facts.items() if value not in (None, ())}

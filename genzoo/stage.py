@@ -1,0 +1,105 @@
+"""Stages and recipes: what is trained, on what, how, as values that a file can hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from genzoo.config import Bounds, Config
+from genzoo.errors import ConfigError
+from genzoo.training.config import TrainerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named(Config):
+    """A registered class by its name, with the values of its config."""
+
+    name: Annotated[str, Bounds(1, 4096)]
+    """The registered name; for data also a path or a repository."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The fields that are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(Config):
+    """An objective with its training values and, where needed, the part of the model it trains.
+
+    >>> Stage(objective={"name": "cd", "config": {"num_steps": 3}}).objective.name
+    'cd'
+    """
+
+    objective: Named
+    """What is lowered."""
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `TrainerConfig` that the paper prescribes; the user's own go over them."""
+    part: str = ""
+    """The submodule that is trained, by its dotted name; everything where empty."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        TrainerConfig.from_dict(self.trainer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Config):
+    """All that makes a run: the same recipe, versions and machine give the same model."""
+
+    model: Named
+    """The model, with the fields of its config that are given."""
+    data: Named
+    """The data, with the fields of their config."""
+    stages: tuple[Stage, ...] = ()
+    """In order; where empty, the model's own."""
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    """What holds for every stage."""
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Recipe:
+        """Read a recipe from a TOML file.
+
+        Raises:
+            ConfigError: The file cannot be read, is no TOML, or holds what a recipe does not.
+        """
+        try:
+            return cls.from_dict(tomllib.loads(Path(path).read_text("utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"The recipe {os.fspath(path)!r} cannot be read: {error}") from error
+
+    def to_toml(self) -> str:
+        """Return the recipe as the text of a TOML file that `read` reads back equal."""
+        return "\n".join(_table(self.to_dict(), ())).strip() + "\n"
+
+
+def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
+    """Return the lines of a table: plain values first, then tables, then arrays of tables."""
+    given = {key: value for key, value in table.items() if value is not None}
+    nested = {k: v for k, v in given.items() if isinstance(v, Mapping)}
+    arrays = {k: v for k, v in given.items() if _is_array_of_tables(v)}
+    plain = {k: v for k, v in given.items() if k not in nested and k not in arrays}
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
+    for key, value in nested.items():
+        inner = (*path, key)
+        lines += ["", f"[{'.'.join(map(_key, inner))}]", *_table(value, inner)]
+    for key, values in arrays.items():
+        inner = (*path, key)
+        for value in values:
+            lines += ["", f"[[{'.'.join(map(_key, inner))}]]", *_table(value, inner)]
+    return lines
+
+
+def _is_array_of_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
+
+
+def _key(key: str) -> str:
+    return key if key.replace("-", "_").isidentifier() and key.isascii() else _value(key)
+
+
+def _value(value: Any) -> str:
+    """Return a value as TOML, whose texts, numbers and lists of them are JSON's."""
+    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")

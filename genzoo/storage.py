@@ -1,0 +1,184 @@
+"""Model folders: a config, weights in safetensors, a card. A folder is data, never code."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from genzoo import registry
+from genzoo.building import build_empty, materialize, tied_names
+from genzoo.config import Config
+from genzoo.errors import ConfigError, ConfigFileError
+from genzoo.files import atomic_folder_update, strict_json, write_text
+from genzoo.model import GenerativeModel
+from genzoo.weights import WeightFiles, check_finite
+
+FORMAT = 1
+CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = (
+    "config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+)
+MAX_CONFIG_BYTES = 2**20
+MAX_SHARD_SIZE = "5GB"
+_KEYS = {"genzoo", "model", "plugin", "dtype", "config"}
+
+
+class GenModel:
+    """The loader: name or folder → registry → class → config → weights."""
+
+    @staticmethod
+    def from_pretrained(
+        path: str | os.PathLike[str],
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> GenerativeModel:
+        """Load a model folder, in eval mode.
+
+        Nothing in the folder is imported, unpickled or run: its config names a registered
+        model, and its weights are safetensors.
+
+        Arguments:
+            path: The folder.
+            device: Where the model goes.
+            dtype: The type its floating-point weights are turned into; as stored by default.
+
+        Raises:
+            LoadError: The folder is refused; the subclass and the message say why.
+            UnknownNameError: No installed plugin registers the model.
+        """
+        folder = Path(path)
+        description = read_description(folder)
+        cls, config = resolve_description(description, folder)
+        files = WeightFiles(folder, WEIGHTS_FILE, INDEX_FILE)
+        model = build_empty(cls, config, max_tensors=len(files.headers))
+        _as_stored(model, description, folder)
+        tied = tied_names(model)
+        expected = {k: v for k, v in model.state_dict().items() if k not in tied}
+        files.check(expected)
+        state = files.read()
+        check_finite(state, folder)
+        materialize(model, cls, config, state, tied)
+        model.to(device=device, dtype=dtype)
+        return model.eval()
+
+
+def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
+    """Write ``config.json`` and the weights; nothing is left half-written.
+
+    Raises:
+        DiskFullError: There is no space left.
+        PluginError: The model's class is not registered.
+    """
+    description = describe(model)
+    tied = tied_names(model)
+    state = {k: v for k, v in model.state_dict().items() if k not in tied}
+    with atomic_folder_update(Path(folder), last=CONFIG_FILE) as temporary:
+        _save_weights(state, temporary)
+        write_text(temporary / CONFIG_FILE, json.dumps(description, indent=2) + "\n")
+
+
+def describe(model: GenerativeModel) -> dict[str, Any]:
+    """Return what ``config.json`` says of a model."""
+    name = registry.name_of("models", type(model))
+    distribution, version = registry.distribution_of("models", name)
+    return {
+        "genzoo": FORMAT,
+        "model": name,
+        "plugin": {"distribution": distribution, "version": version},
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "config": model.config.to_dict(),
+    }
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read and check ``config.json``, strictly: no duplicate keys, no NaN, nothing unknown.
+
+    Raises:
+        ConfigFileError: It is missing or malformed.
+    """
+    path = folder / CONFIG_FILE
+    if not folder.is_dir():
+        raise ConfigFileError(f"There is no model folder {str(folder)!r}. Check the path.")
+    check_inside(path, folder)
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ConfigFileError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes.")
+        found = strict_json(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigFileError(
+            f"{str(folder)!r} holds no {CONFIG_FILE}, so it is no model folder. A training run "
+            "has one once it has ended; before that, go on with it by --resume."
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigFileError(f"{path} cannot be read: {error}") from error
+    return _check_description(found, path)
+
+
+def _check_description(found: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
+    wrong = sorted(found.keys() ^ _KEYS)
+    if wrong:
+        raise ConfigFileError(f"{path}: unknown or missing: {', '.join(wrong)}.")
+    if found["genzoo"] != FORMAT:
+        raise ConfigFileError(
+            f"{path} has format {found['genzoo']!r}; this version of genzoo reads {FORMAT}. "
+            "A newer one may read it: pip install --upgrade genzoo"
+        )
+    if not (isinstance(found["model"], str) and registry.NAME.fullmatch(found["model"])):
+        raise ConfigFileError(f"{path}: {found['model']!r} is no name of a model.")
+    if not isinstance(found["config"], dict):
+        raise ConfigFileError(f"{path}: config must be an object, got {found['config']!r}.")
+    return found
+
+
+def resolve_description(
+    description: dict[str, Any], folder: Path
+) -> tuple[type[GenerativeModel], Config]:
+    """Return the registered class and the checked config that a description names."""
+    name = description["model"]
+    cls = registry.load("models", name)
+    try:
+        return cls, cls.Config.from_dict(description["config"])
+    except ConfigError as error:
+        raise ConfigFileError(f"{folder / CONFIG_FILE}: {error}") from error
+
+
+def check_inside(path: Path, folder: Path) -> None:
+    """Refuse a link that leaves the folder, other than into a Hub cache's own ``blobs``."""
+    if not path.is_symlink():
+        return
+    target, home = path.resolve(), folder.resolve()
+    blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else None
+    if not target.is_relative_to(home) and not (blobs and target.parent == blobs):
+        raise ConfigFileError(f"{path} is a link out of its folder, to {target}. Refused.")
+
+
+def _save_weights(state: dict[str, Tensor], folder: Path) -> None:
+    from huggingface_hub import split_torch_state_dict_into_shards
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    plan = split_torch_state_dict_into_shards(
+        state, filename_pattern="model{suffix}.safetensors", max_shard_size=MAX_SHARD_SIZE
+    )
+    for name, keys in plan.filename_to_tensors.items():
+        save_file({k: state[k] for k in keys}, folder / name, metadata={"format": "pt"})
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        write_text(folder / INDEX_FILE, json.dumps(index, indent=2) + "\n")
+
+
+def _as_stored(model: GenerativeModel, description: dict[str, Any], folder: Path) -> None:
+    dtype = description["dtype"]
+    if dtype not in ("float16", "bfloat16", "float32", "float64"):
+        raise ConfigFileError(f"{folder / CONFIG_FILE}: {dtype!r} is no dtype that is stored.")
+    if model.dtype != getattr(torch, dtype):
+        model.to(getattr(torch, dtype))

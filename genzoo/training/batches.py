@@ -1,0 +1,125 @@
+"""Equal-sized batches from an endless seeded stream, any of which can be asked for by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from genzoo import seeds
+from genzoo.data.dataset import Dataset
+from genzoo.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How an update's batch is divided: into micro-batches × processes slots of equal size.
+
+    Arguments:
+        batch_size: Examples per update, over all processes.
+        micro_batches: Micro-batches of each process.
+        num_processes: Processes.
+        rank: This process.
+
+    Raises:
+        ConfigError: The batch cannot be divided equally.
+    """
+
+    batch_size: int
+    micro_batches: int
+    num_processes: int
+    rank: int
+
+    def __post_init__(self) -> None:
+        slots = self.micro_batches * self.num_processes
+        if self.batch_size % slots:
+            raise ConfigError(
+                f"batch_size {self.batch_size} cannot be divided into {self.micro_batches} "
+                f"micro-batches × {self.num_processes} processes. Use a multiple of {slots}."
+            )
+
+    def slots(self) -> list[int]:
+        """Return this process's slots, micro-batch × processes + rank."""
+        return [micro * self.num_processes + self.rank for micro in range(self.micro_batches)]
+
+    def rows(self, update: int, slot: int) -> range:
+        """Return the positions in the endless stream that a slot of an update takes."""
+        size = self.batch_size // (self.micro_batches * self.num_processes)
+        first = update * self.batch_size + slot * size
+        return range(first, first + size)
+
+
+class Stream:
+    """The endless stream of row indices: one seeded permutation of the rows after another.
+
+    Arguments:
+        num_rows: The number of rows.
+        seed: Where the permutations come from.
+    """
+
+    def __init__(self, num_rows: int, seed: int) -> None:
+        self.num_rows = num_rows
+
+        @lru_cache(maxsize=2)
+        def permutation(epoch: int) -> Tensor:
+            return torch.randperm(
+                num_rows, generator=seeds.generator(seeds.derive("order", seed, epoch))
+            )
+
+        self._permutation = permutation
+
+    def indices(self, rows: range) -> Tensor:
+        """Return the row indices at those positions."""
+        parts, first = [], rows.start
+        while first < rows.stop:
+            epoch, offset = divmod(first, self.num_rows)
+            taken = self._permutation(epoch)[offset : offset + rows.stop - first]
+            parts.append(taken)
+            first += len(taken)
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+@dataclass(frozen=True)
+class _Micro(TorchDataset[Any]):
+    """Batches by (update, slot), so that worker processes can make them ahead."""
+
+    dataset: Dataset
+    stream: Stream
+    shares: Shares
+    seed: int
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        update, slot = key
+        generator = seeds.generator(seeds.derive("data", self.seed, update, slot))
+        return self.dataset.batch(self.stream.indices(self.shares.rows(update, slot)), generator)
+
+
+def batches(
+    dataset: Dataset, shares: Shares, *, seed: int, first: int, last: int, num_workers: int = 0
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield this process's micro-batches of each update from ``first`` up to ``last``."""
+    stream = Stream(len(dataset), seed)
+    micro = _Micro(dataset, stream, shares, seed)
+    slots = shares.slots()
+    keys = ((update, slot) for update in range(first, last) for slot in slots)
+    loader = (
+        iter(DataLoader(micro, batch_size=None, sampler=keys, num_workers=num_workers))
+        if num_workers
+        else map(micro.__getitem__, keys)
+    )
+    for _ in range(first, last):
+        yield [next(loader) for _ in slots]
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Move the tensors of a batch."""
+    return {
+        key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+        for key, value in batch.items()
+    }

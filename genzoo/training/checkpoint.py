@@ -1,0 +1,186 @@
+"""Checkpoints that survive being killed at any moment, and hold no pickle.
+
+Write: temporary folder → tensors as safetensors, the rest as JSON → manifest last, with the size
+and sha256 of each file → fsync each file and the folder → rename → fsync the parent → read the
+manifest back → only then prune, never below two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from genzoo.errors import CheckpointError
+from genzoo.files import disk_full_named, fsync, strict_json, write_text
+
+_NAME = re.compile(r"stage-(\d{3})-step-(\d{9})")
+_MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Arguments:
+        stage: The stage's number.
+        step: Updates made in it.
+        tensors: For each file, its tensors by name.
+        values: Everything that is no tensor.
+        versions: What wrote it.
+    """
+
+    stage: int
+    step: int
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    values: Mapping[str, Any]
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
+    """Write a checkpoint below ``root``, read it back, and only then prune the oldest.
+
+    Raises:
+        DiskFullError: There is no space left; earlier checkpoints are untouched.
+    """
+    final = root / f"stage-{checkpoint.stage:03d}-step-{checkpoint.step:09d}"
+    temporary = root / f".{final.name}.writing"
+    if final.exists() and not problem_of(final):
+        return final
+    with disk_full_named(final):
+        root.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            _write(checkpoint, temporary)
+            shutil.rmtree(final, ignore_errors=True)
+            temporary.rename(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        fsync(root)
+    problem = problem_of(final)
+    if problem:
+        raise CheckpointError(f"{final} was written and does not read back: {problem}.")
+    prune(root, keep)
+    return final
+
+
+def load_newest(root: Path) -> tuple[Path, Checkpoint, list[str]] | None:
+    """Return the newest checkpoint whose manifest holds, and what was passed over and why."""
+    remove_stale(root)
+    passed: list[str] = []
+    for path in reversed(list_checkpoints(root)):
+        problem = problem_of(path)
+        if not problem:
+            return path, read(path), passed
+        passed.append(f"{path.name} ({problem})")
+    return None
+
+
+def read(path: Path) -> Checkpoint:
+    """Return what a checkpoint holds, whose manifest has been checked."""
+    manifest = _manifest(path)
+    tensors = {
+        name.removesuffix(".safetensors"): load_file(path / name)
+        for name in manifest["files"]
+        if name.endswith(".safetensors")
+    }
+    values = strict_json((path / "values.json").read_text("utf-8"))
+    stage, step = _position(path)
+    return Checkpoint(stage, step, tensors, values, manifest["versions"])
+
+
+def problem_of(path: Path) -> str:
+    """Say what is wrong with a checkpoint; empty where every file is as its manifest says."""
+    try:
+        manifest = _manifest(path)
+        for name, entry in manifest["files"].items():
+            if (path / name).stat().st_size != entry["size"]:
+                return f"{name} is truncated"
+            if _sha256(path / name) != entry["sha256"]:
+                return f"{name} is damaged"
+    except FileNotFoundError as error:
+        return f"{Path(str(error.filename)).name} is missing"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"its manifest is unreadable: {error}"
+    return ""
+
+
+def list_checkpoints(root: Path) -> list[Path]:
+    """Return the checkpoints below ``root``, oldest first, whether or not they hold."""
+    found = [path for path in root.glob("stage-*") if _NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: path.name)
+
+
+def prune(root: Path, keep: int) -> None:
+    """Remove the oldest checkpoints, never below two."""
+    for path in list_checkpoints(root)[: -max(2, keep)]:
+        shutil.rmtree(path)
+
+
+def remove_stale(root: Path) -> None:
+    """Remove what an interrupted write has left."""
+    for path in root.glob(".stage-*.writing"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(checkpoint: Checkpoint, folder: Path) -> None:
+    for name, tensors in checkpoint.tensors.items():
+        contiguous = {key: t.detach().cpu().contiguous() for key, t in tensors.items()}
+        save_file(_unshared(contiguous), folder / f"{name}.safetensors")
+    write_text(folder / "values.json", json.dumps(checkpoint.values, allow_nan=False))
+    files = {
+        path.name: {"size": path.stat().st_size, "sha256": _sha256(path)}
+        for path in sorted(folder.iterdir())
+    }
+    for path in folder.iterdir():
+        fsync(path)
+    manifest = {
+        "format": FORMAT,
+        "stage": checkpoint.stage,
+        "step": checkpoint.step,
+        "versions": dict(checkpoint.versions),
+        "files": files,
+    }
+    write_text(folder / _MANIFEST, json.dumps(manifest, indent=1))
+    fsync(folder / _MANIFEST)
+    fsync(folder)
+
+
+def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy what shares memory, as tied weights do: safetensors wants each tensor its own."""
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        pointer = tensor.untyped_storage().data_ptr()
+        if pointer in seen:
+            tensors[name] = tensor.clone()
+        seen.add(pointer)
+    return tensors
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = strict_json((path / _MANIFEST).read_text("utf-8"))
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"format {manifest['format']!r} is not {FORMAT}")
+    return manifest
+
+
+def _position(path: Path) -> tuple[int, int]:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise CheckpointError(f"{path.name!r} is no checkpoint's name.")
+    return int(match[1]), int(match[2])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

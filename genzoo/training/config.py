@@ -1,0 +1,75 @@
+"""What the user decides about training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from genzoo.config import Bounds, Config, differences
+
+Schedule = Literal["constant", "linear", "cosine"]
+Precision = Literal["no", "fp16", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig(Config):
+    """Training values; those left at None are the stage's, which the paper prescribes."""
+
+    steps: Annotated[int | None, Bounds(1, 10**9)] = None
+    """Updates to make (default: the stage's, else 1000)."""
+    batch_size: Annotated[int | None, Bounds(1, 10**7)] = None
+    """Examples per update, over all processes (default: the stage's, else 64)."""
+    optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """For each player, the fields of its optimiser that differ from the objective's own."""
+    seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+    """Where all randomness of training comes from."""
+    warmup_steps: Annotated[int | None, Bounds(0, 10**9)] = None
+    """Updates over which the learning rate rises from zero (default: the stage's, else 0)."""
+    schedule: Schedule | None = None
+    """The learning rate after warm-up: constant, or down to zero, linearly or as a cosine."""
+    clip_norm: Annotated[float | None, Bounds(0.0, 1e12)] = None
+    """The greatest norm of a player's gradient; 0 for no limit."""
+    gradient_accumulation: Annotated[int, Bounds(1, 10**6)] = 1
+    """Micro-batches that a process makes one update's part of the batch of."""
+    mixed_precision: Precision = "no"
+    """The type that autocast computes in."""
+    ema_decay: Annotated[float | None, Bounds(0.0, 1.0)] = None
+    """The decay of the averaged weights, which are what is published; 0 for none."""
+    checkpoint_every: Annotated[int, Bounds(0, 10**9)] = 1000
+    """Updates between checkpoints; 0 for one at the end of each stage alone."""
+    keep: Annotated[int, Bounds(2, 10**6)] = 2
+    """Checkpoints that are kept."""
+    sample_every: Annotated[int, Bounds(0, 10**9)] = 0
+    """Updates between sample pictures; 0 for none."""
+    log_every: Annotated[int, Bounds(1, 10**9)] = 50
+    """Updates between lines of metrics.jsonl."""
+    log_with: tuple[str, ...] = ()
+    """Trackers of Accelerate, such as tensorboard or wandb."""
+    threads: int | Literal["auto"] | None = None
+    """CPU threads; auto times a few steps with one and with all, and keeps the faster."""
+    num_workers: Annotated[int, Bounds(0, 1024)] = 0
+    """Processes that read data ahead; 0 reads in the training process."""
+    compile: bool = False
+    """Compile each child network of the model with torch.compile."""
+    progress: bool = True
+    """Show a progress bar where there is a terminal."""
+
+
+_FALLBACK: dict[str, Any] = {
+    "steps": 1000,
+    "batch_size": 64,
+    "warmup_steps": 0,
+    "schedule": "constant",
+    "clip_norm": 0.0,
+    "ema_decay": 0.0,
+}
+
+
+def resolve(config: TrainerConfig, prescribed: Mapping[str, Any]) -> TrainerConfig:
+    """Return the values of one stage: the user's over the stage's over the defaults."""
+    given = differences(config, TrainerConfig())
+    optimizers = {**dict(prescribed.get("optimizers", {}))}
+    for player, values in config.optimizers.items():
+        optimizers[player] = {**optimizers.get(player, {}), **values}
+    return TrainerConfig.from_dict({**_FALLBACK, **prescribed, **given, "optimizers": optimizers})

@@ -1,0 +1,54 @@
+"""Averaged weights: what is evaluated and published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from genzoo.model import GenerativeModel
+
+
+class Average:
+    """The exponential moving average of a model's parameters, in float32; buffers are copied.
+
+    Arguments:
+        model: The model that is trained.
+        decay: How much of the average each update keeps.
+    """
+
+    def __init__(self, model: GenerativeModel, decay: float) -> None:
+        self.module = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        for parameter in self.module.module.parameters():
+            if parameter.is_floating_point() and parameter.dtype.itemsize < 4:
+                parameter.data = parameter.data.float()
+        self.module.requires_grad_(False)
+
+    def update(self, model: GenerativeModel) -> None:
+        """Take the model's weights into the average."""
+        self.module.update_parameters(model)
+
+    def apply_to(self, model: GenerativeModel) -> None:
+        """Give the model the averaged weights."""
+        model.load_state_dict(self.module.module.state_dict())
+
+    @property
+    def model(self) -> Any:
+        """A model with the averaged weights."""
+        return self.module.module
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the average and its counter."""
+        return dict(self.module.state_dict())
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Put back what ``state`` gave."""
+        self.module.load_state_dict(state, strict=True)
+
+
+def make_average(model: GenerativeModel, decay: float | None) -> Average | None:
+    """Return the average, or None where ``decay`` asks for none."""
+    with torch.no_grad():
+        return Average(model, decay) if decay else None

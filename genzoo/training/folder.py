@@ -1,0 +1,95 @@
+"""The folder of a run: what it holds, and who may write into it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from genzoo.errors import CheckpointError, OutputExistsError
+from genzoo.files import atomic_file, write_text
+from genzoo.stage import Recipe
+from genzoo.training import checkpoint
+
+logger = logging.getLogger("genzoo")
+
+_FILES = ("recipe.toml", "metrics.jsonl", "config.json", "README.md")
+_WEIGHTS = "model*.safetensors*"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run writes: a model folder with the run's own files beside the model.
+
+    Arguments:
+        path: The folder.
+        overwrite: Whether another run there may be replaced.
+    """
+
+    path: Path
+    overwrite: bool = False
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        """Where the pictures are."""
+        return self.path / "samples"
+
+    def claim(self) -> None:
+        """Make the folder ready for a new run.
+
+        Raises:
+            OutputExistsError: It holds another run, and ``overwrite`` is False.
+        """
+        if self._occupied():
+            if not self.overwrite:
+                raise OutputExistsError(
+                    f"{str(self.path)!r} holds another run or model. Go on with it (--resume), "
+                    "replace it (--overwrite), or choose another folder."
+                )
+            self._clear()
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputExistsError(f"{str(self.path)!r} is a file. Choose a folder.")
+
+    def newest(self) -> tuple[Path, checkpoint.Checkpoint] | None:
+        """Return the newest good checkpoint; None where the run was stopped before its first.
+
+        Raises:
+            CheckpointError: There is no run in the folder, or none of its checkpoints is good.
+        """
+        if not (self.path / "recipe.toml").exists():
+            raise CheckpointError(
+                f"{str(self.path)!r} holds no run to go on with. Leave --resume out to start one."
+            )
+        found = checkpoint.load_newest(self.checkpoints)
+        if found is None:
+            broken = [path.name for path in checkpoint.list_checkpoints(self.checkpoints)]
+            if broken:
+                raise CheckpointError(f"No checkpoint of {self.path} is good: {broken}.")
+            logger.info("No checkpoint had been written; starting at step 0.")
+            return None
+        path, kept, passed = found
+        for name in passed:
+            logger.info("Passed over the checkpoint %s.", name)
+        logger.info("Going on from %s.", path)
+        return path, kept
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write recipe.toml."""
+        with atomic_file(self.path / "recipe.toml") as temporary:
+            write_text(temporary, recipe.to_toml())
+
+    def _occupied(self) -> bool:
+        names = [*_FILES[:3], "checkpoints"]
+        return any((self.path / name).exists() for name in names) or any(self.path.glob(_WEIGHTS))
+
+    def _clear(self) -> None:
+        for name in ("checkpoints", "samples"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for path in [*(self.path / name for name in _FILES), *self.path.glob(_WEIGHTS)]:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,36 @@
+"""Ctrl-C and SIGTERM: noted whenever they come, acted on at the next safe moment."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Interrupts:
+    """Whether a signal has asked the run to leave."""
+
+    def __init__(self) -> None:
+        self.signum = 0
+
+    def note(self, signum: int, frame: FrameType | None = None) -> None:
+        """Remember the signal; the loop looks between moves."""
+        self.signum = signum
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Interrupts]:
+    """Listen for SIGINT and SIGTERM; outside the main thread nothing can be listened to."""
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    signums = (signal.SIGINT, signal.SIGTERM)
+    before = {signum: signal.signal(signum, interrupts.note) for signum in signums}
+    try:
+        yield interrupts
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler if handler is not None else signal.SIG_DFL)

@@ -1,0 +1,109 @@
+"""What a run says: metrics.jsonl, trackers, a progress bar, and lines where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from tqdm.auto import tqdm
+
+from genzoo.training.config import TrainerConfig
+from genzoo.training.players import Player
+from genzoo.training.update import Moved
+
+logger = logging.getLogger("genzoo")
+METRICS_FILE = "metrics.jsonl"
+
+
+class Log:
+    """The log of one stage, on the main process; silent on the others.
+
+    Arguments:
+        config: The stage's training values.
+        title: What the bar is called.
+        folder: Where metrics.jsonl is; None writes none.
+        accelerator: Whose trackers are written to.
+        first: The updates made before.
+        offset: The length that metrics.jsonl is cut to: what was logged up to ``first``.
+    """
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        title: str,
+        folder: Path | None,
+        accelerator: Accelerator,
+        *,
+        first: int = 0,
+        offset: int = 0,
+    ) -> None:
+        self.config, self.accelerator, self.title = config, accelerator, title
+        self.main = accelerator.is_main_process
+        self.path = folder / METRICS_FILE if folder is not None and self.main else None
+        if self.path is not None:
+            self.path.touch()
+            with self.path.open("r+b") as file:
+                file.truncate(offset)
+        self.last: dict[str, Any] = {}
+        self._began, self._since = time.perf_counter(), first
+        shown = self.main and config.progress and sys.stderr.isatty()
+        self.bar = tqdm(
+            total=config.steps, initial=first, desc=title, unit="step", disable=not shown
+        )
+
+    def step(
+        self, stage: int, step: int, moves: list[Moved], players: Mapping[str, Player]
+    ) -> None:
+        """Note that update number ``step`` is made; write a line where one is due."""
+        if not self.main:
+            return
+        self.bar.update()
+        total = self.config.steps or 1
+        if step % self.config.log_every and step != total:
+            return
+        self.last = self._row(stage, step, moves, players)
+        self.bar.set_postfix_str(self._short(), refresh=False)
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self.last) + "\n")
+        if self.config.log_with:
+            numbers = {k: v for k, v in self.last.items() if isinstance(v, float)}
+            self.accelerator.log(numbers, step=step)
+        if self.bar.disable and step * 10 // total > (step - self.config.log_every) * 10 // total:
+            logger.info("%s step %d of %d: %s", self.title, step, total, self._short())
+
+    def offset(self) -> int:
+        """Return the length of metrics.jsonl."""
+        return self.path.stat().st_size if self.path is not None else 0
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        self.bar.close()
+
+    def _row(
+        self, stage: int, step: int, moves: list[Moved], players: Mapping[str, Player]
+    ) -> dict[str, Any]:
+        now = time.perf_counter()
+        made, spent = step - self._since, now - self._began
+        self._began, self._since = now, step
+        row: dict[str, Any] = {"stage": stage, "step": step}
+        for move in moves:
+            row[f"{move.player}/loss"] = move.loss
+            row[f"{move.player}/grad_norm"] = move.grad_norm
+            row[f"{move.player}/lr"] = players[move.player].lr
+            for name, value in move.metrics.items():
+                number = float(value)
+                row[f"{move.player}/{name}"] = number if math.isfinite(number) else None
+        row["examples_per_second"] = made * (self.config.batch_size or 1) / max(spent, 1e-9)
+        return row
+
+    def _short(self) -> str:
+        losses = [f"{k} {v:.4g}" for k, v in self.last.items() if k.endswith("/loss")]
+        return f"{', '.join(losses)}, {self.last['examples_per_second']:,.0f} examples/s"

@@ -1,0 +1,168 @@
+"""Players: who learns, with which optimiser, under which schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from genzoo.errors import ConfigError, TrainingError, suggest
+from genzoo.objective import Objective, OptimizerSpec
+from genzoo.training.config import TrainerConfig
+
+
+class Player:
+    """One player's parameters, optimiser and schedule.
+
+    Arguments:
+        name: The player's name.
+        named_parameters: Its parameters by name.
+        spec: Its optimiser.
+        config: The stage's training values.
+        accelerator: Which wraps the optimiser, for mixed precision's loss scale.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        named_parameters: dict[str, nn.Parameter],
+        spec: OptimizerSpec,
+        config: TrainerConfig,
+        accelerator: Accelerator,
+    ) -> None:
+        self.name, self.names = name, list(named_parameters)
+        self.parameters = list(named_parameters.values())
+        self.base = spec.build(self.parameters)
+        self.optimizer = accelerator.prepare_optimizer(self.base, device_placement=False)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.base, _factor(config))
+        self.clip_norm = config.clip_norm or math.inf
+        self.accelerator = accelerator
+        self._checked = False
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the move before."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def gather_gradients(self, scale: float) -> Tensor:
+        """Average the gradients over processes, clip them, and return their norm before that.
+
+        Raises:
+            TrainingError: A parameter has no gradient on the player's first update.
+        """
+        if not self._checked:
+            self._check_gradients()
+        grads = [p.grad for p in self.parameters if p.grad is not None]
+        if scale != 1:
+            torch._foreach_mul_(grads, scale)
+        if self.accelerator.num_processes > 1:
+            _average(grads, self.accelerator)
+        if self.accelerator.scaler is not None:
+            self.accelerator.unscale_gradients(self.optimizer)
+        norm = nn.utils.get_total_norm(grads)
+        if math.isfinite(self.clip_norm):
+            nn.utils.clip_grads_with_norm_(self.parameters, self.clip_norm, norm)
+        return norm
+
+    def step(self) -> None:
+        """Update the parameters, and the learning rate for the next update."""
+        self.optimizer.step()
+        self.schedule.step()
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next update."""
+        return float(self.schedule.get_last_lr()[0])
+
+    def _check_gradients(self) -> None:
+        missing = [n for n, p in zip(self.names, self.parameters, strict=True) if p.grad is None]
+        if missing:
+            raise TrainingError(
+                f"After the first move of the player {self.name!r} these of its parameters have no "
+                f"gradient: {', '.join(missing[:5])}. Freeze them (requires_grad_(False)), leave "
+                "them to another player, or let the loss depend on them."
+            )
+        self._checked = True
+
+
+def make_players(
+    objective: Objective, config: TrainerConfig, accelerator: Accelerator
+) -> dict[str, Player]:
+    """Return the players of an objective, after checking that they partition what is trained.
+
+    Raises:
+        ConfigError: The user names a player there is not.
+        TrainingError: A trainable parameter has no player, or two.
+    """
+    names = {id(p): name for name, p in objective.named_parameters()}
+    players, specs = objective.players(), objective.optimizers()
+    _check_partition(objective, players, names)
+    for player in config.optimizers:
+        if player not in players:
+            raise ConfigError(f"trainer.optimizers: no player {player!r}. "
+                              f"{suggest(player, players)}")
+    return {
+        player: Player(
+            player,
+            {names[id(p)]: p for p in parameters},
+            _override(specs.get(player, OptimizerSpec()), config.optimizers.get(player, {})),
+            config,
+            accelerator,
+        )
+        for player, parameters in players.items()
+    }
+
+
+def _override(spec: OptimizerSpec, values: Any) -> OptimizerSpec:
+    """Put the user's values over the paper's; another optimiser starts from its own defaults."""
+    given = {k: v for k, v in spec.to_dict().items() if v is not None}
+    if values.get("name", spec.name) != spec.name:
+        given = {"lr": spec.lr}
+    return OptimizerSpec.from_dict({**given, **values})
+
+
+def _check_partition(
+    objective: Objective, players: dict[str, list[nn.Parameter]], names: dict[int, str]
+) -> None:
+    owners: dict[int, str] = {}
+    for player, parameters in players.items():
+        if not parameters:
+            raise TrainingError(f"The player {player!r} has nothing to train.")
+        for parameter in parameters:
+            other = owners.setdefault(id(parameter), player)
+            if other != player:
+                raise TrainingError(
+                    f"{names[id(parameter)]} belongs to two players, {other!r} and {player!r}."
+                )
+    for name, parameter in objective.named_parameters():
+        if parameter.requires_grad and id(parameter) not in owners:
+            raise TrainingError(f"The trainable parameter {name} belongs to no player.")
+
+
+def _average(grads: list[Tensor], accelerator: Accelerator) -> None:
+    """Average over processes in one message for each type of gradient."""
+    for dtype in {grad.dtype for grad in grads}:
+        chosen = [grad for grad in grads if grad.dtype == dtype]
+        flat = torch.cat([grad.reshape(-1) for grad in chosen])
+        flat = accelerator.reduce(flat, reduction="mean")
+        for grad, mean in zip(chosen, flat.split([g.numel() for g in chosen]), strict=True):
+            grad.copy_(mean.view_as(grad))
+
+
+def _factor(config: TrainerConfig) -> Any:
+    """Return the learning rate's factor at each update: warm-up, then the schedule."""
+    warmup, total = config.warmup_steps or 0, config.steps or 1
+    kind = config.schedule
+
+    def factor(index: int) -> float:
+        if index < warmup:
+            return (index + 1) / warmup
+        done = min(1.0, (index - warmup) / max(1, total - warmup))
+        if kind == "linear":
+            return 1 - done
+        return 0.5 * (1 + math.cos(math.pi * done)) if kind == "cosine" else 1.0
+
+    return factor

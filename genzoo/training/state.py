@@ -1,0 +1,125 @@
+"""Everything the next step depends on, as tensors and plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from genzoo.errors import CheckpointError
+from genzoo.objective import Objective
+from genzoo.training.ema import Average
+from genzoo.training.players import Player
+
+
+@dataclass(frozen=True)
+class StageState:
+    """The parts of a stage that is under way.
+
+    All randomness is seeded by (seed, index, slot, move), and the position in the data is the
+    step's number, so neither needs to be kept.
+    """
+
+    objective: Objective
+    players: Mapping[str, Player]
+    average: Average | None
+    accelerator: Accelerator
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors of every file of a checkpoint; every process must call it."""
+        found = {
+            "model": dict(self.objective.model.state_dict()),
+            "objective": self.objective.own_state(),
+        }
+        if self.average is not None:
+            found["average"] = self.average.state()
+        for name, player in self.players.items():
+            found[f"optimizer-{name}"], _ = flatten(player.base.state_dict())
+        for rank, state in enumerate(self._process_states()):
+            found[f"process-{rank}"] = state
+        return {name: tensors for name, tensors in found.items() if tensors}
+
+    def values(self) -> dict[str, Any]:
+        """Return what is no tensor."""
+        scaler = self.accelerator.scaler
+        return {
+            "num_processes": self.accelerator.num_processes,
+            "process_buffers": bool(self.objective.process_state()),
+            "optimizers": {n: flatten(p.base.state_dict())[1] for n, p in self.players.items()},
+            "schedules": {
+                n: flatten(p.schedule.state_dict())[1] for n, p in self.players.items()
+            },
+            "scaler": None if scaler is None else flatten(scaler.state_dict())[1],
+        }
+
+    def load(self, tensors: Mapping[str, Mapping[str, Tensor]], values: Mapping[str, Any]) -> None:
+        """Put back what ``tensors`` and ``values`` gave.
+
+        Raises:
+            CheckpointError: Buffers belong to processes whose number has changed.
+        """
+        self.objective.model.load_state_dict(dict(tensors["model"]), strict=True)
+        self.objective.load_own_state(tensors.get("objective", {}))
+        self._load_process_state(tensors, values)
+        if self.average is not None:
+            self.average.load(dict(tensors["average"]))
+        for name, player in self.players.items():
+            kept = tensors.get(f"optimizer-{name}", {})
+            player.base.load_state_dict(unflatten(values["optimizers"][name], kept))
+            player.schedule.load_state_dict(unflatten(values["schedules"][name], {}))
+        if self.accelerator.scaler is not None and values["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(unflatten(values["scaler"], {}))
+
+    def _process_states(self) -> list[dict[str, Tensor]]:
+        own = {name: t.detach().cpu() for name, t in self.objective.process_state().items()}
+        if self.accelerator.num_processes == 1:
+            return [own]
+        gathered: list[dict[str, Tensor]] = gather_object([own])
+        return gathered
+
+    def _load_process_state(
+        self, tensors: Mapping[str, Mapping[str, Tensor]], values: Mapping[str, Any]
+    ) -> None:
+        if not values["process_buffers"]:
+            return
+        now, then = self.accelerator.num_processes, values["num_processes"]
+        if now != then:
+            raise CheckpointError(
+                f"The run had {then} processes, each with chains or pools of its own; it cannot "
+                f"go on with {now}. Start it with {then} processes."
+            )
+        for name, tensor in tensors[f"process-{self.accelerator.process_index}"].items():
+            self.objective.set_process_buffer(name, tensor.to(self.accelerator.device))
+
+
+def flatten(value: Any) -> tuple[dict[str, Tensor], Any]:
+    """Split a state dictionary into its tensors, by name, and the JSON that refers to them."""
+    tensors: dict[str, Tensor] = {}
+
+    def walk(item: Any, path: str) -> Any:
+        if isinstance(item, Tensor):
+            tensors[path] = item
+            return {"tensor": path}
+        if isinstance(item, Mapping):
+            return {"items": [[key, walk(v, f"{path}/{key}")] for key, v in item.items()]}
+        if isinstance(item, (list, tuple)):
+            return [walk(v, f"{path}/{i}") for i, v in enumerate(item)]
+        return item
+
+    return tensors, walk(value, "")
+
+
+def unflatten(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Put together what ``flatten`` split; tensors are copied."""
+    if isinstance(value, list):
+        return [unflatten(item, tensors) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if "tensor" in value:
+        return torch.clone(tensors[value["tensor"]])
+    return {key: unflatten(item, tensors) for key, item in value["items"]}

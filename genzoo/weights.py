@@ -1,0 +1,194 @@
+"""Weights as files: headers checked before a tensor is read, tensors checked before they are used."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from genzoo.errors import WeightsError
+from genzoo.files import strict_json
+
+MAX_HEADER_BYTES = 16 * 2**20
+MAX_TENSORS = 100_000
+MAX_INDEX_BYTES = 16 * 2**20
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.safetensors")
+_CHUNK = 2**24
+
+
+class WeightFiles:
+    """The weight files of a folder, with their headers read and checked.
+
+    Arguments:
+        folder: Where they are.
+        single: The file's name where there is one.
+        index: The name of the index where there are several.
+
+    Raises:
+        WeightsError: A file is missing, truncated, or no safetensors file.
+    """
+
+    def __init__(self, folder: Path, single: str, index: str) -> None:
+        self.folder = folder
+        self.headers: dict[str, tuple[Path, torch.dtype, tuple[int, ...]]] = {}
+        for path in self._paths(single, index):
+            for name, (dtype, shape) in read_header(path).items():
+                if name in self.headers:
+                    raise WeightsError(f"{path}: the tensor {name!r} stands in two files.")
+                self.headers[name] = path, dtype, shape
+
+    def _paths(self, single: str, index: str) -> list[Path]:
+        if (self.folder / index).exists():
+            return [self.folder / name for name in read_index(self.folder / index)]
+        if not (self.folder / single).exists():
+            raise WeightsError(self._missing(single))
+        return [self.folder / single]
+
+    def _missing(self, single: str) -> str:
+        pickles = [p.name for p in self.folder.iterdir() if p.suffix in (".bin", ".pt", ".pkl")]
+        refused = f" {', '.join(pickles)} may run code and is not read." if pickles else ""
+        return f"{str(self.folder)!r} holds no {single}.{refused} Only safetensors are loaded."
+
+    def check(self, expected: dict[str, Tensor]) -> None:
+        """Compare names, shapes and types with those of the model that the config describes.
+
+        Raises:
+            WeightsError: They differ; the message names the first tensors that do.
+        """
+        missing = sorted(expected.keys() - self.headers.keys())
+        added = sorted(self.headers.keys() - expected.keys())
+        if missing or added:
+            parts = [f"missing: {_some(missing)}"] * bool(missing)
+            parts += [f"not the model's: {_some(added)}"] * bool(added)
+            raise WeightsError(self._mismatch("; ".join(parts)))
+        for name, tensor in expected.items():
+            path, dtype, shape = self.headers[name]
+            if shape != tuple(tensor.shape) or dtype != tensor.dtype:
+                raise WeightsError(
+                    self._mismatch(
+                        f"{name!r} is {_describe(shape, dtype)} in {path.name}, and "
+                        f"{_describe(tuple(tensor.shape), tensor.dtype)} by the config"
+                    )
+                )
+
+    def _mismatch(self, what: str) -> str:
+        return (
+            f"The weights in {str(self.folder)!r} do not fit its config ({what}). The folder is "
+            "damaged or mixes two models; fetch or save it again."
+        )
+
+    def read(self) -> dict[str, Tensor]:
+        """Return the tensors, on the CPU.
+
+        Raises:
+            WeightsError: A file cannot be read.
+        """
+        state: dict[str, Tensor] = {}
+        for path in {path for path, _, _ in self.headers.values()}:
+            try:
+                with safe_open(path, framework="pt", device="cpu") as file:
+                    state.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            except (SafetensorError, OSError) as error:
+                raise WeightsError(f"{path} cannot be read: {error}") from error
+        return state
+
+
+def read_header(path: Path) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """Return type and shape of every tensor of a safetensors file, from its header alone.
+
+    Raises:
+        WeightsError: The header is malformed, too large, or does not fit the file's size.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > MAX_HEADER_BYTES:
+                raise ValueError(f"a header of {length} bytes")
+            header = strict_json(file.read(length).decode("utf-8"))
+        return _check_header(header, size - 8 - length)
+    except (OSError, ValueError, TypeError, KeyError, struct.error, RecursionError) as error:
+        raise WeightsError(
+            f"{path} is damaged or no safetensors file ({error}). Fetch or save it again."
+        ) from error
+
+
+def _check_header(header: Any, num_bytes: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    header.pop("__metadata__", None)
+    if len(header) > MAX_TENSORS:
+        raise ValueError(f"{len(header)} tensors")
+    end, found = 0, {}
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
+        if not all(type(size) is int and size >= 0 for size in shape):
+            raise ValueError(f"{name!r} has the shape {shape}")
+        first, last = entry["data_offsets"]
+        if first != end or last - first != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"the bytes of {name!r} are not where its shape puts them")
+        end, found[name] = last, (dtype, shape)
+    if end != num_bytes:
+        raise ValueError(f"{num_bytes} bytes of tensors where the header tells of {end}")
+    return found
+
+
+def read_index(path: Path) -> list[str]:
+    """Return the file names of an index: plain names of safetensors files, nothing else.
+
+    Raises:
+        WeightsError: The index is malformed or names a file elsewhere.
+    """
+    try:
+        if path.stat().st_size > MAX_INDEX_BYTES:
+            raise ValueError("it is too large")
+        names = set(strict_json(path.read_text("utf-8"))["weight_map"].values())
+        for name in names:
+            if not (isinstance(name, str) and _FILE_NAME.fullmatch(name)):
+                raise ValueError(f"{name!r} is no plain name of a safetensors file")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path} is no index of weights ({error}).") from error
+    return sorted(names)
+
+
+def check_finite(state: dict[str, Tensor], source: object) -> None:
+    """Raise WeightsError where a tensor holds NaN or infinity.
+
+    One pass over each tensor, in pieces, with no copy: the least and greatest value of a piece
+    are finite exactly where all its values are.
+    """
+    for name, tensor in state.items():
+        if not tensor.is_floating_point() or tensor.numel() == 0:
+            continue
+        for piece in tensor.reshape(-1).split(_CHUNK):
+            low, high = torch.aminmax(piece)
+            if not (math.isfinite(low.item()) and math.isfinite(high.item())):
+                raise WeightsError(
+                    f"The tensor {name!r} of {str(source)!r} holds NaN or infinity: the file is "
+                    "damaged, or its training diverged."
+                )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(repr, names[:3])) + more
+
+
+def _describe(shape: tuple[int, ...], dtype: torch.dtype) -> str:
+    return f"{str(dtype).removeprefix('torch.')} {shape}"

@@ -1,0 +1,150 @@
+"""How Boltzmann machines learn: contrastive divergence, with chains that start afresh or persist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo_boltzmann.gibbs import bernoulli, start_from_base_rates, sweep
+from genzoo_boltzmann.gradient import Phase, contrast, phase, with_gradient
+from genzoo_boltzmann.rbm import RBM
+
+
+@dataclass(frozen=True, kw_only=True)
+class CDConfig(Config):
+    """Contrastive divergence."""
+
+    num_steps: Annotated[int, Bounds(1, 10**6)] = 1
+    """Gibbs sweeps from the data to the chain's state: the k of CD-k."""
+    lr: Annotated[float, Bounds(0.0, 1e3)] = 0.05
+    """The learning rate."""
+    momentum: Annotated[float, Bounds(0.0, 1.0)] = 0.0
+    """The momentum."""
+    weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
+    """The weight decay, of W alone."""
+    centred: bool = True
+    """Whether the gradient is the centred one."""
+    sparsity_target: Annotated[float, Bounds(0.0, 1.0)] = 0.1
+    """The mean activation that hidden units are drawn towards."""
+    sparsity_cost: Annotated[float, Bounds(0.0, 1e6)] = 0.0
+    """The weight of Σ_j (mean activation_j − target)²; 0 for none."""
+
+
+class ContrastiveDivergence(Objective):
+    """CD-k: lowers F(data) − F(chain), where the chain starts at the data.
+
+    | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
+    """
+
+    Config = CDConfig
+    requires = (RBM,)
+    model: RBM
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return stochastic gradient descent with the config's values."""
+        return {"model": _sgd(self.config)}
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the difference of free energies."""
+        yield _loss(self.model, *self._phases(batch["x"].flatten(1), step), self.config)
+
+    @torch.no_grad()
+    def _phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
+        data = chain = phase(self.model, v)
+        for _ in range(self.config.num_steps):
+            h = bernoulli(chain.field.sigmoid(), step.generator)
+            probs = self.model.visible_logits(h).sigmoid_()
+            chain = phase(self.model, bernoulli(probs, step.generator))
+        return data, chain
+
+
+@dataclass(frozen=True, kw_only=True)
+class PCDConfig(Config):
+    """Persistent contrastive divergence."""
+
+    num_steps: Annotated[int, Bounds(1, 10**6)] = 1
+    """Gibbs sweeps of the chains for each update."""
+    num_chains: Annotated[int | None, Bounds(1, 10**7)] = None
+    """Chains of each micro-batch; as many as it has examples by default."""
+    lr: Annotated[float, Bounds(0.0, 1e3)] = 0.05
+    """The learning rate."""
+    momentum: Annotated[float, Bounds(0.0, 1.0)] = 0.0
+    """The momentum."""
+    weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
+    """The weight decay, of W alone."""
+    centred: bool = True
+    """Whether the gradient is the centred one."""
+    sparsity_target: Annotated[float, Bounds(0.0, 1.0)] = 0.1
+    """The mean activation that hidden units are drawn towards."""
+    sparsity_cost: Annotated[float, Bounds(0.0, 1e6)] = 0.0
+    """The weight of Σ_j (mean activation_j − target)²; 0 for none."""
+
+
+class PersistentContrastiveDivergence(Objective):
+    """PCD-k: lowers F(data) − F(chain), where the chain goes on from where it was.
+
+    The chains start from the base rates and belong to the process: one set for each slot.
+
+    | Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient
+    | (Tieleman, 2008)
+    """
+
+    Config = PCDConfig
+    requires = (RBM,)
+    model: RBM
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return stochastic gradient descent with the config's values."""
+        return {"model": _sgd(self.config)}
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the difference of free energies."""
+        v = batch["x"].flatten(1)
+        with torch.no_grad():
+            data = phase(self.model, v)
+            chain = phase(self.model, self._advance(len(v), step))
+        yield _loss(self.model, data, chain, self.config)
+
+    def _advance(self, batch_size: int, step: Step) -> Tensor:
+        """Sweep the slot's chains, and keep them."""
+        name = f"chains_{step.slot}"
+        v = self.process_state().get(name)
+        if v is None:
+            num = self.config.num_chains or batch_size
+            v = start_from_base_rates(self.model, num, step.generator)
+        for _ in range(self.config.num_steps):
+            v = sweep(self.model, v, step.generator)
+        self.set_process_buffer(name, v)
+        return v
+
+
+def _sgd(config: CDConfig | PCDConfig) -> OptimizerSpec:
+    return OptimizerSpec(
+        name="sgd",
+        lr=config.lr,
+        momentum=config.momentum or None,
+        weight_decay=config.weight_decay or None,
+    )
+
+
+def _loss(model: RBM, data: Phase, chain: Phase, config: CDConfig | PCDConfig) -> Loss:
+    with torch.no_grad():
+        value, gradients = contrast(model, data, chain, centred=config.centred)
+    loss = with_gradient(value, (model.W, model.b, model.c), gradients)
+    if config.sparsity_cost:
+        loss = loss + config.sparsity_cost * _sparsity(model, data.v, config.sparsity_target)
+    return Loss(loss, metrics={"hidden_activity": data.field.sigmoid().mean()})
+
+
+def _sparsity(model: RBM, v: Tensor, target: float) -> Tensor:
+    """Return Σ_j (mean_B σ(c + vᵀW)_j − target)².
+
+    | Sparse Deep Belief Net Model for Visual Area V2 (Lee, Ekanadham, Ng, 2007)
+    """
+    activity = torch.sigmoid(model.hidden_logits(v)).mean(0)
+    return ((activity - target) ** 2).sum()

@@ -1,0 +1,204 @@
+"""The restricted Boltzmann machine with binary units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Bernoulli
+
+from genzoo import Batch, Bounds, Config, DataSpec, Estimate, GenerativeModel, Sampler, Stage
+from genzoo.estimate import mean_of
+from genzoo_boltzmann import partition
+
+_RATE_FLOOR = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class RBMConfig(Config):
+    """A restricted Boltzmann machine."""
+
+    event_shape: Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
+    """The shape of one example; its product is the number of visible units."""
+    num_hidden: Annotated[int, Bounds(1, 2**20)] = 500
+    """The number of hidden units."""
+
+
+class RBM(GenerativeModel):
+    """Binary visible units v and hidden units h with energy E(v, h) = −vᵀWh − bᵀv − cᵀh.
+
+    p(v, h) = exp(−E(v, h)) / Z. Both conditionals factorise: p(h_j = 1 | v) = σ(c + vᵀW)_j and
+    p(v_i = 1 | h) = σ(b + Wh)_i. Parameters: ``W`` (visible × hidden), ``b`` and ``c``.
+
+    The base rates, the mean of each visible unit over the training data, are kept as a buffer:
+    chains and annealed importance sampling start from them.
+
+    | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
+    | A Practical Guide to Training Restricted Boltzmann Machines (Hinton, 2010)
+
+    Arguments:
+        config: The shape of the data and the number of hidden units.
+    """
+
+    Config = RBMConfig
+    kind = frozenset({"binary"})
+
+    W: nn.Parameter
+    b: nn.Parameter
+    c: nn.Parameter
+    base_rates: Tensor
+    data_seen: Tensor
+
+    def __init__(self, config: RBMConfig) -> None:
+        super().__init__(config)
+        num_visible, num_hidden = math.prod(config.event_shape), config.num_hidden
+        self.W = nn.Parameter(torch.empty(num_visible, num_hidden).normal_(std=0.01))
+        self.b = nn.Parameter(torch.zeros(num_visible))
+        self.c = nn.Parameter(torch.zeros(num_hidden))
+        self.register_buffer("base_rates", torch.full((num_visible,), 0.5))
+        self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
+
+    @classmethod
+    def example(cls) -> tuple[RBMConfig, Batch]:
+        """Return a machine of 6 + 4 units and eight rows for it."""
+        x = torch.rand(8, 1, 2, 3, generator=torch.Generator().manual_seed(0)).round()
+        return RBMConfig(event_shape=(1, 2, 3), num_hidden=4), {"x": x}
+
+    @classmethod
+    def default_stages(cls) -> tuple[Stage, ...]:
+        """Return centred persistent contrastive divergence with a falling learning rate."""
+        return (
+            Stage(
+                objective={"name": "pcd", "config": {}},  # type: ignore[arg-type]
+                trainer={"steps": 5000, "batch_size": 100, "schedule": "linear"},
+            ),
+        )
+
+    def sampler(self) -> Sampler:
+        """Return block Gibbs sampling."""
+        from genzoo_boltzmann.samplers import Gibbs
+
+        return Gibbs()
+
+    def present(self, state: Tensor) -> Tensor:
+        """Return visible units (B, V) as examples (B, *event_shape)."""
+        return state.reshape(-1, *self.event_shape)
+
+    # Conditionals
+
+    def hidden_logits(self, v: Tensor) -> Tensor:
+        """Return c + vᵀW, (B, H), for visible units (B, V)."""
+        return torch.addmm(self.c, v, self.W)
+
+    def visible_logits(self, h: Tensor) -> Tensor:
+        """Return b + Wh, (B, V), for hidden units (B, H)."""
+        return torch.addmm(self.b, h, self.W.T)
+
+    def hidden_given(self, x: Tensor) -> Bernoulli:
+        """Return p(h | x), (B, H), for examples (B, *event_shape)."""
+        return Bernoulli(logits=self.hidden_logits(x.flatten(1)))
+
+    def visible_given(self, h: Tensor) -> Bernoulli:
+        """Return p(v | h), (B, *event_shape), for hidden units (B, H)."""
+        return Bernoulli(logits=self.present(self.visible_logits(h)))
+
+    # Energies
+
+    def joint_energy(self, v: Tensor, h: Tensor) -> Tensor:
+        """Return E(v, h) = −vᵀWh − bᵀv − cᵀh, (B,), for units (B, V) and (B, H)."""
+        return -((v @ self.W) * h).sum(1) - v @ self.b - h @ self.c
+
+    def free_energy(self, v: Tensor) -> Tensor:
+        """Return F(v) = −bᵀv − Σ_j log(1 + exp(c + vᵀW)_j) = −log Σ_h exp(−E(v, h)), (B,)."""
+        return -(v @ self.b) - F.softplus(self.hidden_logits(v)).sum(1)
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Return the free energy, −log p(x) − log Z, (B,), of examples (B, *event_shape)."""
+        return self.free_energy(x.flatten(1))
+
+    # Likelihood
+
+    def log_partition_function(
+        self,
+        method: Literal["exact", "ais", "reverse-ais"] = "ais",
+        *,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> partition.LogPartition:
+        """Return log Z; see `genzoo_boltzmann.partition` for methods and their options.
+
+        Raises:
+            CapabilityError: "exact" was asked of a machine with more than 22 units on both sides.
+            ConfigError: There is no such method.
+        """
+        return partition.estimate(self, method, generator=generator, **options)
+
+    @torch.no_grad()
+    def log_likelihood(
+        self,
+        x: Tensor,
+        *,
+        condition: Any = None,
+        generator: torch.Generator | None = None,
+        log_partition: partition.LogPartition | None = None,
+    ) -> Estimate:
+        """Return the mean of log p(x) = −F(x) − log Z over examples (N, *event_shape), in nats.
+
+        log Z is exact where the smaller layer can be enumerated. Elsewhere it is estimated by
+        annealed importance sampling, whose error makes the likelihood look too good, and
+        bracketed by the reverse estimate, whose error makes it look too bad.
+
+        Arguments:
+            x: Zeros and ones.
+            condition: None; the model takes none.
+            generator: Where the estimate's randomness comes from, on the model's device.
+            log_partition: An estimate made before, to be used again.
+        """
+        log_z = log_partition or partition.best(self, generator=generator)
+        blocks = [self.energy(block.to(self.device, self.dtype)) for block in x.split(4096)]
+        negative_energy = -torch.cat(blocks).double()
+        return log_z.likelihood(mean_of(negative_energy, "exact"))
+
+    # Data and completion
+
+    def needs_data_init(self) -> bool:
+        """Whether no data have been seen yet."""
+        return not bool(self.data_seen)
+
+    @torch.no_grad()
+    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
+        """Set the base rates to the data's mean, and b to their log-odds."""
+        mean = batch["x"].mean(0) if spec.mean is None else spec.mean
+        rates = mean.to(self.base_rates).flatten().clamp(_RATE_FLOOR, 1 - _RATE_FLOOR)
+        self.base_rates.copy_(rates)
+        self.b.copy_(torch.logit(rates))
+        self.data_seen.fill_(True)
+
+    @torch.no_grad()
+    def complete(
+        self, x: Tensor, known: Tensor, *, generator: torch.Generator, num_steps: int = 1000
+    ) -> Tensor:
+        """Return ``x`` where ``known``, and elsewhere a draw given it, by clamped Gibbs sweeps.
+
+        Arguments:
+            x: Examples (B, *event_shape); what is not known may hold anything.
+            known: Which values are given, a mask that broadcasts to ``x``.
+            generator: Where the randomness comes from, on the model's device.
+            num_steps: Sweeps.
+        """
+        from genzoo_boltzmann.gibbs import bernoulli, sweep
+
+        given = known.expand_as(x).flatten(1).to(self.device)
+        clamped = x.flatten(1).to(self.device, self.dtype)
+        v = torch.where(given, clamped, bernoulli(self.base_rates.expand_as(clamped), generator))
+        for _ in range(num_steps):
+            v = torch.where(given, clamped, sweep(self, v, generator))
+        return self.present(v)
+
+    def filters(self) -> Tensor:
+        """Return the weights of each hidden unit, (H, *event_shape)."""
+        return self.present(self.W.detach().T)

@@ -1,0 +1,149 @@
+"""Samplers of Boltzmann machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from genzoo import Bounds, CapabilityError, Config, GenerativeModel, Sampler
+from genzoo_boltzmann.gibbs import bernoulli, start_from_base_rates, sweep
+from genzoo_boltzmann.path import TemperedPath
+from genzoo_boltzmann.rbm import RBM
+
+
+@dataclass(frozen=True, kw_only=True)
+class GibbsConfig(Config):
+    """Block Gibbs sampling."""
+
+    num_steps: Annotated[int, Bounds(1, 10**8)] = 1000
+    """Sweeps; each draws all hidden units, then all visible ones."""
+
+
+class Gibbs(Sampler):
+    """Block Gibbs sampling from the base rates, or from the states given.
+
+    A trajectory has one state of visible units (num, V) a sweep. The chains are independent of
+    each other; how far the last state is from the model depends on how well they mix.
+    """
+
+    Config = GibbsConfig
+
+    def trajectory(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield the visible units after each sweep, (num, V)."""
+        rbm = _machine(model)
+        v = start_from_base_rates(rbm, num, generator) if start is None else _units(rbm, start)
+        for _ in range(self.config.num_steps):
+            v = _sweep(rbm, v, generator)
+            yield v
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemperedGibbsConfig(Config):
+    """Parallel tempering."""
+
+    num_steps: Annotated[int, Bounds(1, 10**8)] = 1000
+    """Sweeps of every replica, each followed by proposed exchanges."""
+    num_temperatures: Annotated[int, Bounds(2, 10**4)] = 20
+    """Replicas of each chain, at β equally spaced from 0 (the base rates) to 1 (the model)."""
+
+
+class TemperedGibbs(Sampler):
+    """Parallel tempering: replicas at many temperatures that exchange their states.
+
+    After each sweep neighbours i, i + 1 exchange v with probability
+    min(1, p_i(v_{i+1}) p_{i+1}(v_i) / (p_i(v_i) p_{i+1}(v_{i+1}))), which leaves every p_β as it
+    is; a chain that is stuck in one mode leaves it through the flat distributions.
+
+    | Parallel Tempering for Training of Restricted Boltzmann Machines (Desjardins et al., 2010)
+    """
+
+    Config = TemperedGibbsConfig
+
+    def trajectory(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield the visible units of the replicas at β = 1 after each sweep, (num, V)."""
+        rbm = _machine(model)
+        path, levels = TemperedPath(rbm), self.config.num_temperatures
+        beta = torch.linspace(0, 1, levels, device=model.device, dtype=model.dtype)
+        betas = beta.repeat_interleave(num)
+        v = path.start(levels * num, generator)
+        if start is not None:
+            v = _units(rbm, start).repeat(levels, 1)
+        for step in range(self.config.num_steps):
+            v = _tempered_sweep(path, v, betas, generator)
+            v = _exchange(path, v.view(levels, num, -1), beta, step % 2, generator)
+            yield v[-num:]
+
+
+@torch.no_grad()
+def _sweep(model: RBM, v: Tensor, generator: torch.Generator) -> Tensor:
+    return sweep(model, v, generator)
+
+
+@torch.no_grad()
+def _tempered_sweep(
+    path: TemperedPath, v: Tensor, betas: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Sweep every replica at its own temperature, (levels × num, V)."""
+    column = betas[:, None]
+    h = bernoulli(torch.sigmoid(column * path.field(v)), generator)
+    logits = (1 - column) * path.a + column * torch.addmm(path.b, h, path.W.T)
+    return bernoulli(logits.sigmoid_(), generator)
+
+
+@torch.no_grad()
+def _exchange(
+    path: TemperedPath, v: Tensor, beta: Tensor, parity: int, generator: torch.Generator
+) -> Tensor:
+    """Exchange neighbours (0, 1), (2, 3), … or (1, 2), (3, 4), …; v is (levels, num, V)."""
+    levels, num, _ = v.shape
+    flat = v.reshape(levels * num, -1)
+    # log p*_β is a function of β and of these two alone, so no product is needed for the swap.
+    field = path.field(flat)
+    low = torch.arange(parity, levels - 1, 2, device=v.device)
+    high = low + 1
+
+    def log_p(at: Tensor, of: Tensor) -> Tensor:
+        rows = (of[:, None] * num + torch.arange(num, device=v.device)).reshape(-1)
+        betas = beta[at].repeat_interleave(num)
+        return path.log_unnormalized(flat[rows], field[rows], betas).view(len(at), num)
+
+    gain = log_p(low, high) + log_p(high, low) - log_p(low, low) - log_p(high, high)
+    u = torch.rand(gain.shape, generator=generator, device=v.device, dtype=gain.dtype)
+    swap = (u.log() < gain)[:, :, None]
+    lower, upper = v[low], v[high]
+    v = v.clone()
+    v[low], v[high] = torch.where(swap, upper, lower), torch.where(swap, lower, upper)
+    return v.reshape(levels * num, -1)
+
+
+def _machine(model: GenerativeModel) -> RBM:
+    if not isinstance(model, RBM):
+        raise CapabilityError(
+            f"Gibbs sampling needs a Boltzmann machine; {type(model).__name__} is none. "
+            "Leave --sampler out to use the model's own sampler."
+        )
+    return model
+
+
+def _units(model: RBM, start: Tensor) -> Tensor:
+    return start.flatten(1).to(model.device, model.dtype)
