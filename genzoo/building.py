@@ -59,9 +59,7 @@ def tied_names(model: nn.Module) -> dict[str, str]:
     return tied
 
 
-def _rebuild_buffers(
-    model: GenerativeModel, cls: type[GenerativeModel], config: Config
-) -> None:
+def _rebuild_buffers(model: GenerativeModel, cls: type[GenerativeModel], config: Config) -> None:
     """Take the buffers that are not stored (masks, schedules) from a model built for real.
 
     Its parameters are left as the allocator gives them, so that building costs no memory that
@@ -74,7 +72,9 @@ def _rebuild_buffers(
             owner, _, attribute = name.rpartition(".")
             floating = buffer.is_floating_point()
             setattr(
-                model.get_submodule(owner), attribute, buffer.to(model.dtype) if floating else buffer
+                model.get_submodule(owner),
+                attribute,
+                buffer.to(model.dtype) if floating else buffer,
             )
 
 

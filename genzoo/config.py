@@ -36,7 +36,9 @@ class Bounds:
         size = value if isinstance(value, (int, float)) else len(value)
         if not self.low <= size <= self.high:
             what = "" if size is value else "a length "
-            raise ConfigError(f"{where} must be {what}in [{self.low}, {self.high}], got {value!r}.")
+            raise ConfigError(
+                f"{where} must be {what}in [{self.low}, {self.high}], got {value!r}."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Config:
             object.__setattr__(self, name, _coerce(kind, getattr(self, name), where))
 
     @classmethod
-    def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
+    def from_dict(cls, values: Mapping[str, Any]) -> typing.Self:
         """Make a config from plain values, as read from JSON or TOML.
 
         Raises:

@@ -34,7 +34,9 @@ class ModelSpec(Config):
         if self.name not in registry.names("models"):
             raise ConfigError(f"ModelSpec: no installed plugin has a model {self.name!r}.")
         if _depth(self.config) >= MAX_DEPTH:
-            raise ConfigError(f"Models are nested at most {MAX_DEPTH} deep; {self.name!r} is deeper.")
+            raise ConfigError(
+                f"Models are nested at most {MAX_DEPTH} deep; {self.name!r} is deeper."
+            )
 
     def build(self) -> GenerativeModel:
         """Return a new model."""

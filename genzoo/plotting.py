@@ -54,25 +54,35 @@ def as_images(x: Tensor) -> Tensor:
         return x[:, None]
     if x.ndim == 4 and x.shape[1] in (1, 3):
         return x
-    raise DataError(f"Examples of shape {tuple(x.shape[1:])} are no images. Write an .npz instead.")
+    raise DataError(
+        f"Examples of shape {tuple(x.shape[1:])} are no images. Write an .npz instead."
+    )
 
 
 def points(x: Tensor) -> Image.Image:
     """Return points (N, 2) as a scatter plot."""
-    figure, axes = new_figure(5, 5)
+    figure = new_figure(5, 5)
+    axes = figure.subplots()
     axes.scatter(*x.detach().float().cpu().numpy().T, s=3, alpha=0.5, linewidths=0)
     axes.set_aspect("equal")
     return to_image(figure)
 
 
-def new_figure(width: float, height: float) -> tuple[Any, Any]:
-    """Return a matplotlib figure and its axes, without the global state of pyplot."""
+def new_figure(width: float, height: float) -> Any:
+    """Return a matplotlib figure, without the global state of pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.subplots()
+    return figure
+
+
+def show(axes: Any, image: Image.Image, title: str) -> None:
+    """Put an image and its title into axes, pixel by pixel."""
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_title(title, fontsize=10)
+    axes.set_axis_off()
 
 
 def to_image(figure: Any) -> Image.Image:

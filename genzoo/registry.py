@@ -210,8 +210,9 @@ def _import(entry: Entry) -> type:
     except AttributeError as error:
         if getattr(error, "obj", None) is not importlib.import_module(module):
             raise
-        raise PluginError(f"{entry.target}, registered by {entry.distribution}, is not there.") \
-            from error
+        raise PluginError(
+            f"{entry.target}, registered by {entry.distribution}, is not there."
+        ) from error
     _check_kind(entry.group, entry.name, found)
     return found  # type: ignore[no-any-return]
 

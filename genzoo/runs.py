@@ -7,7 +7,7 @@ import os
 import torch
 
 from genzoo import registry, seeds
-from genzoo.data import find_source, load_split
+from genzoo.data import load_dataset
 from genzoo.model import GenerativeModel
 from genzoo.stage import Recipe
 from genzoo.training import Trainer
@@ -39,8 +39,7 @@ def make_trainer(
 ) -> Trainer:
     """Return the trainer of a recipe, its model initialised from the recipe's seed."""
     cls = registry.load("models", recipe.model.name)
-    source, location = find_source(recipe.data.name)
-    data = load_split(source(source.Config.from_dict(recipe.data.config), location), "train")
+    data = load_dataset(recipe.data.name, **recipe.data.config)
     cls.check_kind(data.spec)
     config = cls.configure(data.spec, **recipe.model.config)
     with torch.random.fork_rng(devices=[]):
@@ -53,5 +52,4 @@ def make_trainer(
         recipe.trainer,
         output_dir=output_dir,
         overwrite=overwrite,
-        data_source=recipe.data,
     )

@@ -28,3 +28,14 @@ def fresh() -> int:
 def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a new generator on ``device``, seeded."""
     return torch.Generator(device=device).manual_seed(seed)
+
+
+def seed_defaults(seed: int, device: torch.device) -> None:
+    """Seed the default generators of the CPU and of ``device``.
+
+    ``torch.manual_seed`` does that for every kind of device there might be, and takes as long as
+    a small network's step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)

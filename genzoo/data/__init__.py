@@ -42,12 +42,12 @@ _ARRAYS = (".npz", ".npy", ".safetensors")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load_dataset(name_or_path: str, split: str = "train", **config: Any) -> Dataset:
+def load_dataset(name_or_path: str, split: str | None = "train", **config: Any) -> Dataset:
     """Return one split of a dataset, by its registered name, a path, or a Hub repository.
 
     Arguments:
         name_or_path: Such as "digits", "data.npz", "folder/" or "user/name".
-        split: Which split.
+        split: Which split; None takes "test", or the only one there is.
         config: Fields of the source's config, such as ``binarize="threshold"``.
 
     Raises:
@@ -58,7 +58,9 @@ def load_dataset(name_or_path: str, split: str = "train", **config: Any) -> Data
     (1500, (1, 8, 8))
     """
     cls, location = find_source(name_or_path)
-    return load_split(cls(cls.Config.from_dict(config), location), split)
+    dataset = load_split(cls(cls.Config.from_dict(config), location), split)
+    dataset.origin = name_or_path, config
+    return dataset
 
 
 def load_split(source: DataSource, split: str | None = "train") -> Dataset:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from genzoo.config import Bounds
-from genzoo.data.dataset import DataConfig, DataSource, Dataset, from_array
+from genzoo.data.dataset import DataConfig, Dataset, DataSource, from_array
 from genzoo.errors import DataError
 
 _SPLITS = ("train", "valid", "test")

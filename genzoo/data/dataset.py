@@ -40,10 +40,13 @@ class Dataset(abc.ABC):
     Attributes:
         spec: What the rows are.
         name: What to call the dataset in a receipt.
+        origin: The name or path and the config values that `load_dataset` was given; None for
+            rows that did not come from there.
     """
 
     spec: DataSpec
     name: str
+    origin: tuple[str, Mapping[str, Any]] | None = None
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -252,8 +255,9 @@ def from_array(
         range=(0.0, 1.0) if kind != "real" else (low / scale, high / scale),
         num_classes=None if classes is None else int(classes.max()) + 1,
     )
-    return ArrayDataset(rows if rows.dtype == torch.uint8 else rows.float(), spec, name, classes,
-                        scale)
+    return ArrayDataset(
+        rows if rows.dtype == torch.uint8 else rows.float(), spec, name, classes, scale
+    )
 
 
 def _numeric(x: Any, name: str) -> Tensor:

@@ -7,7 +7,7 @@ from importlib import resources
 import numpy as np
 import torch
 
-from genzoo.data.dataset import ArrayDataset, DataConfig, DataSource, Dataset
+from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
 from genzoo.spec import DataSpec
 
 _ROWS = {"train": slice(0, 1500), "test": slice(1500, 1797)}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.data.dataset import DataConfig, DataSource, Dataset
+from genzoo.data.dataset import DataConfig, Dataset, DataSource
 from genzoo.data.images import to_tensor
 from genzoo.errors import DataError, MissingDependencyError
 from genzoo.spec import DataSpec

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genzoo.data.dataset import ArrayDataset, DataConfig, DataSource, Dataset
+from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from genzoo.config import Bounds
-from genzoo.data.dataset import DataConfig, DataSource, Dataset
+from genzoo.data.dataset import DataConfig, Dataset, DataSource
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genzoo import seeds
 from genzoo.config import Bounds
-from genzoo.data.dataset import ArrayDataset, DataConfig, DataSource, Dataset
+from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
 from genzoo.spec import DataSpec
 
 _SPLITS = ("train", "valid", "test")

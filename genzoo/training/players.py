@@ -102,8 +102,9 @@ def make_players(
     _check_partition(objective, players, names)
     for player in config.optimizers:
         if player not in players:
-            raise ConfigError(f"trainer.optimizers: no player {player!r}. "
-                              f"{suggest(player, players)}")
+            raise ConfigError(
+                f"trainer.optimizers: no player {player!r}. {suggest(player, players)}"
+            )
     return {
         player: Player(
             player,

@@ -51,9 +51,7 @@ class StageState:
             "num_processes": self.accelerator.num_processes,
             "process_buffers": bool(self.objective.process_state()),
             "optimizers": {n: flatten(p.base.state_dict())[1] for n, p in self.players.items()},
-            "schedules": {
-                n: flatten(p.schedule.state_dict())[1] for n, p in self.players.items()
-            },
+            "schedules": {n: flatten(p.schedule.state_dict())[1] for n, p in self.players.items()},
             "scaler": None if scaler is None else flatten(scaler.state_dict())[1],
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -76,16 +77,14 @@ class Updater:
             moves.append(self._move(losses, index, leaving))
         return moves
 
-    def _advance(
-        self, games: Mapping[int, Iterator[Loss]], index: int, move: int
-    ) -> list[Loss]:
+    def _advance(self, games: Mapping[int, Iterator[Loss]], index: int, move: int) -> list[Loss]:
         """Ask every game for its next loss, and add up that player's gradients."""
         losses: list[Loss] = []
         for slot, game in games.items():
             seed = seeds.derive(self.seed, index, slot, move)
             self.generators[slot].manual_seed(seed)
-            torch.manual_seed(seed)
-            with self.accelerator.autocast():
+            seeds.seed_defaults(seed, self.accelerator.device)
+            with self._autocast():
                 loss = next(game, None)
             if loss is None:
                 continue
@@ -100,6 +99,11 @@ class Updater:
                 f"{len(games)} micro-batches on move {move}; all must make the same moves."
             )
         return losses
+
+    def _autocast(self) -> contextlib.AbstractContextManager[None]:
+        """Return Accelerate's autocast, whose set-up is felt in a small step, where it is on."""
+        on = self.accelerator.mixed_precision != "no"
+        return self.accelerator.autocast() if on else contextlib.nullcontext()
 
     def _player(self, loss: Loss, losses: list[Loss]) -> Player:
         if loss.player not in self.players:

@@ -52,17 +52,20 @@ def contrast(
     """
     p_data, p_chain = data.field.sigmoid(), chain.field.sigmoid()
     value = data.free_energy(model) - chain.free_energy(model)
-    v = torch.cat([chain.v, data.v])
-    p = torch.cat([p_chain / len(p_chain), p_data / -len(p_data)])
-    grad_W = v.T @ p
     grad_b = chain.v.mean(0) - data.v.mean(0)
     grad_c = p_chain.mean(0) - p_data.mean(0)
-    if centred:
-        mu = model.base_rates
-        lam = torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
-        grad_W.addr_(mu, grad_c, alpha=-1).addr_(grad_b, lam, alpha=-1)
-        grad_b, grad_c = grad_b - grad_W @ lam, grad_c - grad_W.T @ mu
-    return value, (grad_W, grad_b, grad_c)
+    if not centred:
+        return value, (_product(data.v, chain.v, p_data, p_chain), grad_b, grad_c)
+    mu = model.base_rates
+    lam = torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
+    grad_W = _product(data.v - mu, chain.v - mu, p_data.sub_(lam), p_chain.sub_(lam))
+    return value, (grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu)
+
+
+def _product(v_data: Tensor, v_chain: Tensor, p_data: Tensor, p_chain: Tensor) -> Tensor:
+    """Return mean v pᵀ over the chain minus that over the data, as one product; p is used up."""
+    p = torch.cat([p_chain.div_(len(p_chain)), p_data.div_(-len(p_data))])
+    return torch.cat([v_chain, v_data]).T @ p
 
 
 def with_gradient(
@@ -86,5 +89,5 @@ class _WithGradient(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Return each gradient times that of the output."""
-        given = tuple(gradient * grad_output for gradient in ctx.gradients)
+        given = tuple(gradient.mul_(grad_output) for gradient in ctx.gradients)
         return (None, None, *given, *(None for _ in given))

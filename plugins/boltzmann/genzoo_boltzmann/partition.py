@@ -65,8 +65,7 @@ class LogPartition:
             kind=log_z.kind,
             unit="nats",
             num_samples=negative_energy.num_samples,
-            bracket=ends
-            and (negative_energy.value - ends[1], negative_energy.value - ends[0]),
+            bracket=ends and (negative_energy.value - ends[1], negative_energy.value - ends[0]),
             notes=log_z.notes,
         )
 

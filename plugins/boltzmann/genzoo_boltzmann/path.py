@@ -40,7 +40,7 @@ class TemperedPath:
 
     @property
     def log_z0(self) -> float:
-        """log Z at β = 0, in nats."""
+        """Log Z at β = 0, in nats."""
         return float(F.softplus(self.a.double()).sum()) + self.num_hidden * math.log(2)
 
     def start(self, num: int, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,63 @@
+"""genzoo list: what is registered, from metadata alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from genzoo import registry
+from genzoo.errors import GenzooError
+
+Group = Literal["models", "objectives", "samplers", "datasets", "metrics"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListArguments:
+    """List what is installed; nothing of it is imported."""
+
+    group: Annotated[Group | None, tyro.conf.Positional] = None
+    """One group alone."""
+    json: bool = False
+    """Print JSON instead of a table."""
+    check: bool = False
+    """Import every entry, and show the error of each that fails."""
+
+
+def run(arguments: ListArguments) -> None:
+    """Print the entries of one group, or of all."""
+    groups = [arguments.group] if arguments.group else list(Group.__args__)  # type: ignore[attr-defined]
+    rows = [entry for group in groups for entry in registry.entries(group)]
+    if arguments.check:
+        rows = [_checked(entry) for entry in rows]
+    if arguments.json:
+        sys.stdout.write(json.dumps([asdict(entry) for entry in rows], indent=2) + "\n")
+        return
+    for group in groups:
+        sys.stdout.write(f"{group}\n")
+        for entry in (entry for entry in rows if entry.group == group):
+            sys.stdout.write(f"  {entry.name:<20} {_origin(entry)}\n")
+
+
+def _origin(entry: registry.Entry) -> str:
+    origin = f"{entry.distribution} {entry.version}".strip() or "this session"
+    return f"{origin}  error: {entry.problem}" if entry.problem else origin
+
+
+def _checked(entry: registry.Entry) -> registry.Entry:
+    """Return the entry with the error that importing it gives, of whatever kind."""
+    if entry.problem:
+        return entry
+    problem: Any = ""
+    try:
+        registry.load(entry.group, entry.name)
+    except GenzooError as error:
+        problem = error
+    except BaseException as error:  # A plugin may do anything; the list must still be printed.
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        problem = f"{type(error).__name__}: {error}"
+    return replace(entry, problem=str(problem))
