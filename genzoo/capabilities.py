@@ -72,7 +72,7 @@ class SupportsCompletion(Protocol):
     def complete(
         self, x: Tensor, known: Tensor, *, generator: torch.Generator, num_steps: int = 1000
     ) -> Tensor:
-        """Return ``x`` (B, *event_shape) where ``known`` is True, and a draw given it elsewhere."""
+        """Return ``x`` (B, *event_shape) where ``known``, and a draw given it elsewhere."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import os
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from genzoo.spec import Batch, DataSpec
 if TYPE_CHECKING:
     from genzoo.stage import Stage
 
-M = TypeVar("M", bound="GenerativeModel")
+AnyConfig = Config
 
 
 class GenerativeModel(nn.Module, abc.ABC):
@@ -39,7 +39,7 @@ class GenerativeModel(nn.Module, abc.ABC):
     Config: ClassVar[type[Config]]
     kind: ClassVar[frozenset[str]]
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: AnyConfig) -> None:
         super().__init__()
         self.config: Any = config
 
@@ -64,7 +64,7 @@ class GenerativeModel(nn.Module, abc.ABC):
         return next(self.parameters()).dtype
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Config:
+    def configure(cls, spec: DataSpec, **overrides: Any) -> AnyConfig:
         """Return a config that fits the data; ``overrides`` are fields given by the user.
 
         The default fills the fields that are named as the facts of ``spec`` are.
@@ -75,7 +75,7 @@ class GenerativeModel(nn.Module, abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def example(cls) -> tuple[Config, Batch]:
+    def example(cls) -> tuple[AnyConfig, Batch]:
         """Return a tiny config and a batch for it, with which the conformance suite works."""
 
     @classmethod

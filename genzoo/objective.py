@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -87,16 +87,17 @@ class OptimizerSpec(Config):
         values = {k: getattr(self, k) for k in ("lr", "momentum", "betas", "eps")}
         values = {name: value for name, value in values.items() if value is not None}
         decay = self.weight_decay
+        make = _OPTIMIZERS[self.name]
         if decay is None:
-            return _OPTIMIZERS[self.name](parameters, **values)
+            return make(parameters, **values)
         groups = [
             {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay},
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
-        return _OPTIMIZERS[self.name]([g for g in groups if g["params"]], **values)
+        return make([group for group in groups if group["params"]], **values)
 
 
-_OPTIMIZERS: dict[str, Any] = {
+_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -108,6 +109,9 @@ _FOREIGN = {
     "adamw": ("momentum",),
     "rmsprop": ("betas",),
 }
+
+
+AnyConfig = Config
 
 
 class Objective(nn.Module, abc.ABC):
@@ -127,7 +131,7 @@ class Objective(nn.Module, abc.ABC):
     Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
 
-    def __init__(self, model: GenerativeModel, config: Config | None = None) -> None:
+    def __init__(self, model: GenerativeModel, config: AnyConfig | None = None) -> None:
         super().__init__()
         for needed in self.requires:
             if not isinstance(model, needed):

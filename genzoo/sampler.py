@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,9 @@ from genzoo.errors import CapabilityError
 
 if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
+
+
+AnyConfig = Config
 
 
 class Sampler(abc.ABC):
@@ -28,7 +32,7 @@ class Sampler(abc.ABC):
 
     Config: ClassVar[type[Config]]
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config
 
     @abc.abstractmethod
@@ -65,11 +69,8 @@ class Sampler(abc.ABC):
         Raises:
             CapabilityError: The trajectory has no state.
         """
-        state = None
-        for state in self.trajectory(
-            model, num, start=start, condition=condition, generator=generator
-        ):
-            pass
-        if state is None:
+        states = self.trajectory(model, num, start=start, condition=condition, generator=generator)
+        last = deque(states, maxlen=1)
+        if not last:
             raise CapabilityError(f"{type(self).__name__} yielded no state to sample from.")
-        return state
+        return last[0]

@@ -20,7 +20,12 @@ class Average:
     """
 
     def __init__(self, model: GenerativeModel, decay: float) -> None:
-        self.module = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        lerp: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+        def average(ema: Any, current: Any, num: Any) -> None:
+            lerp(ema, [c.to(e.dtype) for e, c in zip(ema, current, strict=True)], num)
+
+        self.module = AveragedModel(model, multi_avg_fn=average)
         for parameter in self.module.module.parameters():
             if parameter.is_floating_point() and parameter.dtype.itemsize < 4:
                 parameter.data = parameter.data.float()

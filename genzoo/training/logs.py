@@ -1,4 +1,4 @@
-"""What a run says: metrics.jsonl, trackers, a progress bar, and lines where there is no terminal."""
+"""What a run says: metrics.jsonl, trackers, a progress bar; lines where there is no terminal."""
 
 from __future__ import annotations
 

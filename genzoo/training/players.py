@@ -81,9 +81,9 @@ class Player:
         missing = [n for n, p in zip(self.names, self.parameters, strict=True) if p.grad is None]
         if missing:
             raise TrainingError(
-                f"After the first move of the player {self.name!r} these of its parameters have no "
-                f"gradient: {', '.join(missing[:5])}. Freeze them (requires_grad_(False)), leave "
-                "them to another player, or let the loss depend on them."
+                f"After the first move of the player {self.name!r} these parameters of it have "
+                f"no gradient: {', '.join(missing[:5])}. Freeze them (requires_grad_(False)), "
+                "leave them to another player, or let the loss depend on them."
             )
         self._checked = True
 

@@ -43,7 +43,8 @@ class Run:
     def __init__(self, trainer: Trainer, accelerator: Accelerator, interrupts: Interrupts) -> None:
         self.trainer, self.accelerator, self.interrupts = trainer, accelerator, interrupts
         self.model, self.folder = trainer.model, trainer.folder
-        self.stage, self.first, self.threads = 0, 0, None
+        self.stage = 0
+        self.threads: int | None = None
         self.last_good: Path | None = None
         self._kept: checkpoint.Checkpoint | None = None
 
@@ -53,7 +54,7 @@ class Run:
         if self.folder is not None:
             self._kept = self._open_folder(self.folder, resume)
         if self._kept is not None:
-            self.stage, self.first = self._kept.stage, self._kept.step
+            self.stage = self._kept.stage
             self.threads = self._kept.values["threads"]
             return
         if isinstance(self.model, SupportsDataInit) and self.model.needs_data_init():
@@ -78,7 +79,7 @@ class Run:
             )
             first, offset = self._restore(state, number)
             _compile(objective, config)
-            folder = self.folder and self.folder.path
+            folder = self.folder.path if self.folder else None
             log = Log(
                 config, stage.objective.name, folder, self.accelerator, first=first, offset=offset
             )
@@ -115,7 +116,8 @@ class Run:
             last=total,
             num_workers=config.num_workers,
         )
-        self._leave_if_asked(number, first, state, log, saved=False)
+        if self.accelerator.num_processes == 1:
+            self._leave_if_asked(number, first, state, log, saved=False)
         for index, micro in zip(range(first, total), feed, strict=True):
             try:
                 moves = updater.run(

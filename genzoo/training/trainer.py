@@ -75,7 +75,7 @@ class Trainer:
         """
         with (
             listening() as interrupts,
-            accelerating(self.config, self.folder and self.folder.path) as accelerator,
+            accelerating(self.config, self.folder.path if self.folder else None) as accelerator,
             own_randomness(accelerator.device),
         ):
             run = Run(self, accelerator, interrupts)

@@ -72,7 +72,8 @@ def with_gradient(
     value: Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
 ) -> Tensor:
     """Return ``value`` as a function of ``parameters`` whose gradient is ``gradients``."""
-    found: Tensor = _WithGradient.apply(value, len(parameters), *parameters, *gradients)
+    apply: Any = _WithGradient.apply
+    found: Tensor = apply(value, len(parameters), *parameters, *gradients)
     return found
 
 

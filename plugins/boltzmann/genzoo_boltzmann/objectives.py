@@ -1,4 +1,4 @@
-"""How Boltzmann machines learn: contrastive divergence, with chains that start afresh or persist."""
+"""How Boltzmann machines learn: contrastive divergence, its chains fresh or persistent."""
 
 from __future__ import annotations
 

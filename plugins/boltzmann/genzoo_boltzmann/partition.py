@@ -13,6 +13,7 @@ off; the effective sample size of its weights is the warning, and the two togeth
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -170,7 +171,7 @@ def ais(
     schedule = _schedule(betas)
     v = path.start(num_chains, generator)
     log_w = torch.zeros(num_chains, dtype=torch.float64, device=model.device)
-    for old, new in zip(schedule, schedule[1:], strict=False):
+    for old, new in itertools.pairwise(schedule):
         change, v = path.step(v, old, new, generator)
         log_w += change
     return _from_weights(path.log_z0 + log_w, sign=1)
@@ -207,7 +208,7 @@ def reverse_ais(
     for _ in range(num_burn_in):
         v = sweep(model, v, generator)
     log_w = torch.zeros(len(v), dtype=torch.float64, device=model.device)
-    for old, new in zip(schedule, schedule[1:], strict=False):
+    for old, new in itertools.pairwise(schedule):
         change, v = path.step(v, old, new, generator)
         log_w += change
     return _from_weights(log_w - path.log_z0, sign=-1)
@@ -235,7 +236,7 @@ def _annealed_start(path: TemperedPath, num: int, generator: torch.Generator) ->
     """Bring chains from the base rates near the machine, over a coarse path."""
     schedule = torch.linspace(0, 1, 1001, dtype=torch.float64).tolist()
     v = path.start(num, generator)
-    for old, new in zip(schedule, schedule[1:], strict=False):
+    for old, new in itertools.pairwise(schedule):
         _, v = path.step(v, old, new, generator)
     return v
 
@@ -266,15 +267,16 @@ def _notes(log_weights: Tensor) -> tuple[str, ...]:
     size = effective_sample_size(log_weights)
     if size >= MIN_EFFECTIVE_SAMPLES:
         return ()
-    return (
+    warning = (
         f"Unreliable: the effective sample size of {len(log_weights)} chains is {size:.1f}, "
-        f"below {MIN_EFFECTIVE_SAMPLES:.0f}. Use more temperatures.",
+        f"below {MIN_EFFECTIVE_SAMPLES:.0f}. Use more temperatures."
     )
+    return (warning,)
 
 
 def _schedule(betas: Tensor | None) -> list[float]:
     schedule: list[float] = (published_betas() if betas is None else betas).tolist()
-    rising = all(a < b for a, b in zip(schedule, schedule[1:], strict=False))
+    rising = all(a < b for a, b in itertools.pairwise(schedule))
     if len(schedule) < 2 or schedule[0] != 0 or schedule[-1] != 1 or not rising:
         raise ConfigError("betas must rise from 0 to 1 and hold at least two values.")
     return schedule

@@ -65,7 +65,7 @@ class TemperedPath:
     def step(
         self, v: Tensor, old: float, new: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return log p*_new(v) − log p*_old(v), (B,) in float64, and v after a sweep at ``new``."""
+        """Return log p*_new(v) − log p*_old(v), (B,) float64, and v after a sweep at ``new``."""
         field = self.field(v)
         probs = torch.sigmoid(field * new)
         change = ((v @ (self.b - self.a)).double() * (new - old)).add_(

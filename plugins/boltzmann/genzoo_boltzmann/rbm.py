@@ -159,7 +159,7 @@ class RBM(GenerativeModel):
             log_partition: An estimate made before, to be used again.
         """
         log_z = log_partition or partition.best(self, generator=generator)
-        blocks = [self.energy(block.to(self.device, self.dtype)) for block in x.split(4096)]
+        blocks = [self.energy(block.to(self.device, self.dtype)) for block in torch.split(x, 4096)]
         negative_energy = -torch.cat(blocks).double()
         return log_z.likelihood(mean_of(negative_energy, "exact"))
 

@@ -1,0 +1,12 @@
+"""Every registered model passes every check, with no list kept by hand."""
+
+import pytest
+
+from genzoo import registry
+from genzoo.testing import CHECKS, Case
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", registry.names("models"))
+def test_model_passes(name, check):
+    check(Case(name, registry.load("models", name)))
