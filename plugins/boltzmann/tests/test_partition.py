@@ -1,0 +1,159 @@
+"""log Z by three methods against enumeration."""
+
+import math
+
+import pytest
+import torch
+
+import genzoo
+from genzoo_boltzmann import partition
+from genzoo_boltzmann.path import TemperedPath
+from machines import log_joint, machine, probabilities, states
+
+
+def betas(num):
+    return torch.linspace(0, 1, num, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5), (3, 14)])
+def test_exact_is_the_sum_over_all_joint_states(shape):
+    rbm = machine(*shape)
+    found = rbm.log_partition_function("exact")
+    assert found.estimate.value == pytest.approx(log_joint(rbm).flatten().logsumexp(0).item())
+    assert found.estimate.kind == "exact"
+    assert found.effective_sample_size == math.inf
+
+
+def test_exact_refuses_what_cannot_be_enumerated():
+    with pytest.raises(genzoo.CapabilityError, match="23 units"):
+        machine(23, 23).log_partition_function("exact")
+
+
+def test_unknown_method_and_bad_betas_are_named(generator):
+    with pytest.raises(genzoo.ConfigError, match="Did you mean 'ais'"):
+        machine().log_partition_function("aiss")
+    for wrong in ([0.0, 0.5], [0.1, 1.0], [0.0, 0.7, 0.5, 1.0], [1.0]):
+        with pytest.raises(genzoo.ConfigError, match="rise from 0 to 1"):
+            partition.ais(machine(), generator=generator, betas=torch.tensor(wrong))
+
+
+def test_ais_is_unbiased(generator):
+    """The mean weight is Z at any number of temperatures; here at four, where weights vary."""
+    rbm = machine()
+    found = partition.ais(rbm, generator=generator, num_chains=50_000, betas=betas(5))
+    z = log_joint(rbm).flatten().logsumexp(0)
+    w = (found.log_weights - z).exp()
+    assert w.std() > 0.3  # Not so easy that any schedule would do.
+    assert abs(w.mean().item() - 1) < 4 * w.std().item() / math.sqrt(50_000)
+
+
+def test_reverse_ais_is_unbiased_for_the_inverse(generator):
+    rbm = machine()
+    z = log_joint(rbm).flatten().logsumexp(0)
+    start = states(6)[
+        torch.multinomial(probabilities(rbm), 50_000, replacement=True, generator=generator)
+    ]
+    found = partition.reverse_ais(
+        rbm, generator=generator, start=start, num_burn_in=0, betas=betas(5)
+    )
+    w = (found.log_weights + z).exp()
+    assert w.std() > 0.3
+    assert abs(w.mean().item() - 1) < 4 * w.std().item() / math.sqrt(50_000)
+
+
+def test_both_directions_bracket_the_truth(generator):
+    rbm = machine(12, 8)
+    truth = rbm.log_partition_function("exact").estimate.value
+    forward = partition.ais(rbm, generator=generator, betas=betas(500))
+    backward = partition.reverse_ais(rbm, generator=generator, betas=betas(500), num_burn_in=300)
+    both = partition.bracketed(forward, backward)
+    assert abs(forward.estimate.value - truth) < 0.1
+    assert abs(backward.estimate.value - truth) < 0.1
+    low, high = both.estimate.bracket
+    assert low < truth < high
+    assert high - low < 0.5
+
+
+def test_a_bad_estimate_is_called_unreliable(generator):
+    """From fair coins with few temperatures the weights rest on a chain or two."""
+    rbm = machine(40, 10, scale=2.0)
+    bad = partition.ais(rbm, generator=generator, betas=betas(10), base="uniform")
+    good = partition.ais(rbm, generator=generator, betas=betas(3000))
+    assert bad.effective_sample_size < 10
+    assert bad.estimate.notes[0].startswith("Unreliable: the effective sample size")
+    assert good.effective_sample_size > 10
+    assert good.estimate.notes == ()
+
+
+def test_effective_sample_size_of_known_weights():
+    assert partition.effective_sample_size(torch.zeros(7)) == pytest.approx(7)
+    lonely = torch.tensor([0.0, -100.0, -100.0])
+    assert partition.effective_sample_size(lonely) == pytest.approx(1)
+    assert partition.effective_sample_size(torch.tensor([2.0, 1.0]).log()) == pytest.approx(9 / 5)
+
+
+def test_published_schedule():
+    schedule = partition.published_betas()
+    assert len(schedule) == 14_501
+    assert (schedule <= 0.5).sum() == 501
+    assert schedule[0] == 0
+    assert schedule[-1] == 1
+    assert (schedule.diff() > 0).all()
+
+
+def test_ends_of_the_path_are_the_base_rates_and_the_machine():
+    rbm = machine()
+    path, v = TemperedPath(rbm), states(6)
+    field = path.field(v)
+    base = (states(6) @ torch.logit(rbm.base_rates)) + 4 * math.log(2)
+    torch.testing.assert_close(path.log_unnormalized(v, field, 0.0), base)
+    torch.testing.assert_close(path.log_unnormalized(v, field, 1.0), -rbm.free_energy(v).detach())
+    assert path.log_z0 == pytest.approx(base.logsumexp(0).item())
+
+
+@pytest.mark.parametrize(("old", "new"), [(0.0, 0.001), (0.3, 0.31), (0.9, 0.2), (0.0, 1.0)])
+def test_a_steps_change_is_the_ratio_of_unnormalised_densities(old, new, generator):
+    """Through the fast identity and, where the exponent is large, through two softplus."""
+    for scale in (1.0, 20.0):
+        path, v = TemperedPath(machine(scale=scale)), states(6)
+        field = path.field(v)
+        wanted = path.log_unnormalized(v, field, new) - path.log_unnormalized(v, field, old)
+        found, _ = path.step(v, old, new, generator)
+        torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
+
+
+@torch.no_grad()
+def test_a_step_leaves_its_temperature_as_it_is(generator):
+    """Draws from p_β stay draws from p_β: 200,000 of them over 64 states."""
+    from machines import expected_variation, frequencies, total_variation
+
+    rbm, beta, num = machine(), 0.6, 200_000
+    path = TemperedPath(rbm)
+    log_p = path.log_unnormalized(states(6), path.field(states(6)), beta)
+    p = (log_p - log_p.logsumexp(0)).exp()
+    v = states(6)[torch.multinomial(p, num, replacement=True, generator=generator)]
+    _, moved = path.step(v, 0.3, beta, generator)
+    assert total_variation(frequencies(moved), p) < 2 * expected_variation(p, num)
+    assert not torch.equal(moved, v)
+
+
+def test_likelihood_turns_the_bracket_round():
+    rbm = machine()
+    log_z = partition.LogPartition(
+        genzoo.Estimate(
+            value=10.0,
+            std_error=0.0,
+            kind="stochastic estimate",
+            unit="nats",
+            num_samples=5,
+            bracket=(9.0, 12.0),
+            notes=("Unreliable: so.",),
+        ),
+        torch.zeros(5),
+    )
+    estimate = rbm.log_likelihood(states(6), log_partition=log_z)
+    energy = -rbm.free_energy(states(6)).mean().item()
+    assert estimate.value == pytest.approx(energy - 10)
+    assert estimate.bracket == pytest.approx((energy - 12, energy - 9))
+    assert estimate.notes == ("Unreliable: so.",)
+    assert estimate.kind == "stochastic estimate"
