@@ -22,13 +22,14 @@ from genzoo.building import build_empty
 from genzoo.config import Bounds, Config, field_types
 from genzoo.errors import ConfigError, GenzooError, LoadError, UnknownNameError
 from genzoo.model import GenerativeModel
-from genzoo.objective import Objective, Step
+from genzoo.objective import Loss, Objective, Step
 from genzoo.storage import GenModel
 from genzoo.testing.cases import SEED, Case, CheckFailed, demand, equal_states, seeded
 from genzoo.training import Trainer, TrainerConfig
 from genzoo.training.accelerating import accelerating
 from genzoo.training.batches import to_device
 from genzoo.training.config import resolve
+from genzoo.training.parts import only_part
 from genzoo.training.players import make_players
 from genzoo.training.update import Updater
 
@@ -146,28 +147,32 @@ def check_losses_move_their_player(case: Case) -> None:
     for stage in case.stages():
         model = case.model().train()
         objective = case.objective(stage, model).train()
-        with accelerating(TrainerConfig(), None) as accelerator:
+        with only_part(model, stage.part), accelerating(TrainerConfig(), None) as accelerator:
             recorder = _Recorder(objective, stage.objective.name, accelerator)
             for index in range(2):
                 recorder.run(_batch(case), index)
-        silent = sorted(set(objective.players()) - recorder.moved)
+            silent = sorted(set(objective.players()) - recorder.moved)
         demand(not silent, f"{stage.objective.name}: the players {silent} never move.")
 
 
 def check_loss_is_a_mean(case: Case) -> None:
-    """A loss is a finite scalar, and its metrics are detached scalars."""
+    """A loss is a finite scalar that its player can lower; its metrics are detached scalars."""
     for stage in case.stages():
-        objective = case.objective(stage, case.model())
-        generator = torch.Generator().manual_seed(SEED)
-        with seeded(SEED):
-            for loss in objective.losses(_batch(case), Step(0, 10, 0, generator)):
-                name = f"{stage.objective.name}, player {loss.player!r}"
-                demand(loss.value.shape == (), f"{name}: shape {tuple(loss.value.shape)}.")
-                demand(bool(torch.isfinite(loss.value)), f"{name}: the loss is {loss.value}.")
-                for key, value in loss.metrics.items():
-                    scalar = value.numel() == 1 and not value.requires_grad
-                    demand(scalar, f"{name}: the metric {key!r} is no detached scalar.")
-                torch.autograd.grad(loss.value, objective.players()[loss.player])
+        model = case.model()
+        objective = case.objective(stage, model)
+        step = Step(0, 10, 0, torch.Generator().manual_seed(SEED))
+        with only_part(model, stage.part), seeded(SEED):
+            for loss in objective.losses(_batch(case), step):
+                _check_loss(loss, objective, f"{stage.objective.name}, player {loss.player!r}")
+
+
+def _check_loss(loss: Loss, objective: Objective, where: str) -> None:
+    demand(loss.value.shape == (), f"{where}: the loss has shape {tuple(loss.value.shape)}.")
+    demand(bool(torch.isfinite(loss.value)), f"{where}: the loss is {loss.value}.")
+    for key, value in loss.metrics.items():
+        scalar = value.numel() == 1 and not value.requires_grad
+        demand(scalar, f"{where}: the metric {key!r} is no detached scalar.")
+    torch.autograd.grad(loss.value, objective.players()[loss.player])
 
 
 def check_resume_is_exact(case: Case) -> None:

@@ -26,6 +26,7 @@ from genzoo.training.ema import make_average
 from genzoo.training.folder import RunFolder
 from genzoo.training.interrupts import Interrupts
 from genzoo.training.logs import Log
+from genzoo.training.parts import only_part
 from genzoo.training.players import make_players
 from genzoo.training.state import StageState
 from genzoo.training.update import Updater
@@ -67,7 +68,7 @@ class Run:
     def play(self, number: int) -> None:
         """Train one stage, from where it stands."""
         stage, config = self.trainer.stages[number], self.trainer.configs[number]
-        with _only(self.model, stage.part):
+        with only_part(self.model, stage.part):
             objective = self.trainer.make_objective(number, self.model)
             objective.to(self.accelerator.device).train()
             same_everywhere(objective, self.accelerator)
@@ -280,23 +281,6 @@ class Run:
             f"{good}Lower the learning rate (--trainer.optimizers.PLAYER.lr), clip gradients "
             "(--trainer.clip-norm 1), or warm up (--trainer.warmup-steps)."
         )
-
-
-@contextlib.contextmanager
-def _only(model: GenerativeModel, part: str) -> Iterator[None]:
-    """Let only a part of the model be trained; what was frozen stays frozen."""
-    if not part:
-        yield
-        return
-    chosen = {id(p) for p in model.get_submodule(part).parameters()}
-    frozen = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(True)
 
 
 def _compile(objective: Objective, config: TrainerConfig) -> None:

@@ -1,12 +1,7 @@
-"""One thread, and the helpers beside the tests importable."""
-
-import sys
-from pathlib import Path
+"""One thread, and a seeded generator."""
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
