@@ -7,16 +7,19 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from genzoo.config import Config
-from genzoo.errors import ConfigFileError
+from genzoo.errors import ConfigError, ConfigFileError
 from genzoo.model import GenerativeModel
 
 MAX_MODULES = 20_000
+MAX_BUFFERS = 2**28
+"""Bytes of masks, schedules and the like that a model may have beyond the size of its weights."""
 
 
 def build_empty(
@@ -25,10 +28,43 @@ def build_empty(
     """Build a model on the meta device, giving up as soon as it has more parameters than allowed.
 
     Raises:
-        ConfigFileError: It has more parameters than ``max_tensors``, or too many modules.
+        ConfigFileError: It has more parameters than ``max_tensors``, or too many modules, or
+            the config asks for what cannot be built.
     """
-    with _capped(max_tensors), torch.device("meta"):
-        return cls(config)
+    try:
+        with _capped(max_tensors), torch.device("meta"):
+            return cls(config)
+    except (ConfigError, TypeError, RuntimeError, OverflowError) as error:
+        first = str(error).partition("\n")[0]
+        raise ConfigFileError(
+            f"No {cls.__name__} can be built from its config: {first}. The config is damaged, or "
+            "was written for another version of the plugin."
+        ) from error
+
+
+def check_memory(model: GenerativeModel, num_bytes: int) -> None:
+    """Refuse a model that asks for more memory than there is, or much more than its weights.
+
+    Arguments:
+        model: On the meta device.
+        num_bytes: What its weights hold.
+
+    Raises:
+        ConfigFileError: It does.
+    """
+    stored = model.state_dict().keys()
+    buffers = sum(b.nbytes for name, b in model.named_buffers() if name not in stored)
+    if buffers > MAX_BUFFERS + num_bytes:
+        raise ConfigFileError(
+            f"The config asks for {buffers:,} bytes beside its weights, which hold {num_bytes:,}. "
+            "Config and weights are not of one model."
+        )
+    total = psutil.virtual_memory().total
+    if buffers + num_bytes > total:
+        raise ConfigFileError(
+            f"The model needs {buffers + num_bytes:,} bytes; this machine has {total:,}. Load it "
+            "on a larger one."
+        )
 
 
 def materialize(
@@ -62,20 +98,16 @@ def tied_names(model: nn.Module) -> dict[str, str]:
 def _rebuild_buffers(model: GenerativeModel, cls: type[GenerativeModel], config: Config) -> None:
     """Take the buffers that are not stored (masks, schedules) from a model built for real.
 
-    Its parameters are left as the allocator gives them, so that building costs no memory that
-    is touched and no random draw.
+    Its parameters are left as the allocator gives them, so that little of their memory is ever
+    touched.
     """
-    with _NoInit():
+    with torch.random.fork_rng(devices=[]), _NoInit():
         donor = cls(config)
     for name, buffer in donor.named_buffers():
         if model.get_buffer(name).is_meta:
             owner, _, attribute = name.rpartition(".")
-            floating = buffer.is_floating_point()
-            setattr(
-                model.get_submodule(owner),
-                attribute,
-                buffer.to(model.dtype) if floating else buffer,
-            )
+            dtype = model.get_buffer(name).dtype
+            setattr(model.get_submodule(owner), attribute, buffer.to(dtype))
 
 
 class _NoInit(TorchFunctionMode):

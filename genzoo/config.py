@@ -8,8 +8,9 @@ that an unknown key, a wrong type or a size of 10¹² is an error before anythin
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
+import reprlib
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ C = TypeVar("C", bound="Config")
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """The closed interval a number lies in, or of a tuple's or text's length, as a type's annotation.
+    """The closed interval of a number, or of a tuple's or text's length, as an annotation.
 
     >>> Annotated[int, Bounds(1, 65536)]
     typing.Annotated[int, Bounds(low=1, high=65536)]
@@ -37,13 +38,15 @@ class Bounds:
         if not self.low <= size <= self.high:
             what = "" if size is value else "a length "
             raise ConfigError(
-                f"{where} must be {what}in [{self.low}, {self.high}], got {value!r}."
+                f"{where} must be {what}in [{self.low}, {self.high}], got {_shown(value)}."
             )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """The abstract base of every config; subclass it as a frozen, keyword-only dataclass.
+
+    A field that may be None has None for its default, because a recipe leaves out what is None.
 
     Raises:
         ConfigError: A value of the wrong type or out of its bounds.
@@ -69,7 +72,6 @@ class Config:
         return {name: _plain(getattr(self, name)) for name in field_types(type(self))}
 
 
-@functools.cache
 def field_types(config: type[Config]) -> dict[str, Any]:
     """Return the resolved type of every field, with its bounds."""
     hints = typing.get_type_hints(config, include_extras=True)
@@ -90,11 +92,14 @@ def differences(new: Config, old: Config) -> dict[str, Any]:
 
 
 def _check_keys(config: type[Config], values: Mapping[str, Any]) -> None:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{config.__name__} is made of named values, got {_shown(values)}.")
     known = field_types(config)
     for key, value in values.items():
         if key not in known:
             raise ConfigError(
-                f"{config.__name__} has no field {key!r} (given {value!r}). {suggest(key, known)}"
+                f"{config.__name__} has no field {_shown(key)} (given {_shown(value)}). "
+                f"{suggest(key, known)}"
             )
     missing = [name for name in required_fields(config) if name not in values]
     if missing:
@@ -142,15 +147,15 @@ def _coerce_plain(kind: Any, value: Any, where: str) -> Any:
 
 def _exact(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{where} must be {_title(kind)}, got {value!r}.")
+        raise ConfigError(f"{where} must be {_title(kind)}, got {_shown(value)}.")
     return value
 
 
 def _coerce_float(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"{where} must be a number, got {value!r}.")
-    if not math.isfinite(value):
-        raise ConfigError(f"{where} must be finite, got {value!r}.")
+        raise ConfigError(f"{where} must be a number, got {_shown(value)}.")
+    if not -sys.float_info.max <= value <= sys.float_info.max:
+        raise ConfigError(f"{where} must be finite, got {_shown(value)}.")
     return float(value)
 
 
@@ -158,7 +163,8 @@ def _coerce_literal(choices: tuple[Any, ...], value: Any, where: str) -> Any:
     for choice in choices:
         if choice == value and type(choice) is type(value):
             return choice
-    raise ConfigError(f"{where} got {value!r}. {suggest(str(value), map(str, choices))}")
+    name = value if isinstance(value, str) else ""
+    raise ConfigError(f"{where} got {_shown(value)}. {suggest(name, map(str, choices))}")
 
 
 def _coerce_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -170,23 +176,31 @@ def _coerce_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
             return _coerce(kind, value, where)
         except ConfigError as error:
             errors.append(str(error))
-    raise ConfigError(errors[0] if len(errors) == 1 else " Or: ".join(errors))
+    raise ConfigError(" Or: ".join(errors))
 
 
 def _coerce_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, (tuple, list)):
-        raise ConfigError(f"{where} must be a list of values, got {value!r}.")
+        raise ConfigError(f"{where} must be a list of values, got {_shown(value)}.")
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
-        raise ConfigError(f"{where} must hold {len(kinds)} values, got {value!r}.")
-    return tuple(_coerce(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value)))
+        raise ConfigError(f"{where} must hold {len(kinds)} values, got {_shown(value)}.")
+    pairs = enumerate(zip(kinds, value, strict=True))
+    return tuple(_coerce(kind, item, f"{where}[{i}]") for i, (kind, item) in pairs)
 
 
 def _coerce_mapping(kind: Any, value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{where} must map names to values, got {value!r}.")
+        raise ConfigError(f"{where} must map names to values, got {_shown(value)}.")
     return {key: _coerce(kind, item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a message: in one line, and not longer than a line."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a whole number of {value.bit_length()} bits"
+    return reprlib.repr(value)
 
 
 def _title(kind: Any) -> str:

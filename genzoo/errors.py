@@ -13,8 +13,8 @@ class GenzooError(Exception):
 class UnknownNameError(GenzooError):
     """A name that nothing is registered under."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"Unknown {what} {name!r}. {suggest(name, known)}")
+    def __init__(self, what: str, name: str, known: Iterable[str], remedy: str = "") -> None:
+        super().__init__(f"Unknown {what} {name!r}. {suggest(name, known)} {remedy}".rstrip())
 
 
 class NameConflictError(GenzooError):

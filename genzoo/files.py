@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from genzoo.errors import DiskFullError, GenzooError
+from genzoo.errors import DiskFullError, GenzooError, LoadError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -31,25 +31,29 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         DiskFullError: There is no space left; ``path`` is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
-    try:
-        with disk_full_named(path):
+    with disk_full_named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
             yield temporary
             fsync(temporary)
             os.replace(temporary, path)
             fsync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def atomic_folder_update(folder: Path, *, last: str) -> Iterator[Path]:
+def atomic_folder_update(folder: Path, *, last: str, stale: str = "") -> Iterator[Path]:
     """Give a temporary folder whose files are moved into ``folder`` if all goes well.
+
+    Nothing is moved before everything is on the disk. Where several files beside ``last`` belong
+    together, ``last`` is taken away first: whoever looks in between finds nothing, not a mixture.
 
     Arguments:
         folder: Where the files go; made where it does not exist.
         last: The file that is moved last: what says that the others are there.
+        stale: A pattern; files of an earlier update that match it and are not replaced go away.
 
     Raises:
         DiskFullError: There is no space left; ``folder`` is as it was.
@@ -59,9 +63,15 @@ def atomic_folder_update(folder: Path, *, last: str) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
         try:
             yield temporary
-            for path in sorted(temporary.iterdir(), key=lambda p: p.name == last):
+            paths = sorted(temporary.iterdir(), key=lambda path: (path.name == last, path.name))
+            for path in paths:
                 fsync(path)
+            if len(paths) > 2:
+                (folder / last).unlink(missing_ok=True)
+            for path in paths:
                 os.replace(path, folder / path.name)
+            for path in set(folder.glob(stale or last)) - {folder / path.name for path in paths}:
+                path.unlink()
             fsync(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -89,6 +99,22 @@ def fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def check_inside(path: Path, folder: Path) -> None:
+    """Refuse a link that leaves the folder, other than into a Hub cache's own ``blobs``.
+
+    Raises:
+        LoadError: It does.
+    """
+    if not path.is_symlink():
+        return
+    target, home = path.resolve(), folder.resolve()
+    blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else None
+    if not target.is_relative_to(home) and target.parent != blobs:
+        raise LoadError(
+            f"{path} is a link out of its folder, to {target}: refused. Put the file itself there."
+        )
 
 
 def strict_json(text: str) -> Any:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from genzoo import registry
 from genzoo.config import Bounds, Config
-from genzoo.errors import ConfigError
+from genzoo.errors import ConfigError, suggest
 from genzoo.model import GenerativeModel, create_model
 
 MAX_DEPTH = 2
+_depth: ContextVar[int] = ContextVar("depth", default=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,7 @@ class ModelSpec(Config):
     The inner model is an ordinary submodule: its weights are stored with the outer model's.
 
     Raises:
-        ConfigError: The name is not a registered model's, or models are nested too deeply.
+        ConfigError: The name is not a registered model's.
     """
 
     name: Annotated[str, Bounds(1, 64)]
@@ -31,21 +33,24 @@ class ModelSpec(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.name not in registry.names("models"):
-            raise ConfigError(f"ModelSpec: no installed plugin has a model {self.name!r}.")
-        if _depth(self.config) >= MAX_DEPTH:
+        known = registry.names("models")
+        if self.name not in known:
             raise ConfigError(
-                f"Models are nested at most {MAX_DEPTH} deep; {self.name!r} is deeper."
+                f"ModelSpec: no installed plugin has a model {self.name!r}. "
+                f"{suggest(self.name, known)}"
             )
 
     def build(self) -> GenerativeModel:
-        """Return a new model."""
-        return create_model(self.name, **self.config)
+        """Return a new model.
 
-
-def _depth(config: Any) -> int:
-    """Return how many models are nested inside a config's values."""
-    if not isinstance(config, Mapping):
-        return 0
-    inner = max((_depth(value) for value in config.values()), default=0)
-    return inner + (set(config) == {"name", "config"})
+        Raises:
+            ConfigError: Its config is refused, or models are nested more than two deep.
+        """
+        depth = _depth.get() + 1
+        if depth > MAX_DEPTH:
+            raise ConfigError(f"{self.name!r} is nested {depth} deep; {MAX_DEPTH} are allowed.")
+        outer = _depth.set(depth)
+        try:
+            return create_model(self.name, **self.config)
+        finally:
+            _depth.reset(outer)

@@ -6,13 +6,14 @@ of its names is asked for, never earlier. Our own plugins come in by the same do
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import re
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ GROUPS = ("models", "objectives", "samplers", "datasets", "metrics", "formats")
 """What can be registered; the entry-point group of ``models`` is ``genzoo.models``."""
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_TARGET = re.compile(r"(?P<target>[\w.]+:[\w.]+)\s*(\[(?P<extras>[^\]]*)\])?")
 
 _BASES = {
     "models": "genzoo.model:GenerativeModel",
@@ -74,7 +76,7 @@ def load(group: str, name: str) -> Any:
         UnknownNameError: Nothing is registered under that name.
         NameConflictError: Two distributions claim it.
         MissingDependencyError: The plugin needs a package that is not installed.
-        PluginError: The entry point holds something else than its group promises.
+        PluginError: What the entry point names is not there, or not what its group promises.
     """
     _check_group(group)
     if (group, name) in _local:
@@ -83,7 +85,7 @@ def load(group: str, name: str) -> Any:
     if not found:
         raise UnknownNameError(group.removesuffix("s"), name, names(group))
     if len(found) > 1:
-        raise NameConflictError(_conflict(found))
+        raise NameConflictError(f"{_conflict(found)}.")
     if (group, name) not in _loaded:
         _loaded[group, name] = _import(found[0])
     return _loaded[group, name]
@@ -132,9 +134,8 @@ def name_of(group: str, cls: type) -> str:
     for (where, name), known in [*_local.items(), *_loaded.items()]:
         if where == group and known is cls:
             return name
-    package = cls.__module__.partition(".")[0]
-    for entry in entries(group):
-        if entry.target.startswith(package) and load(group, entry.name) is cls:
+    for entry in _candidates(group, cls):
+        if load(group, entry.name) is cls:
             return entry.name
     raise PluginError(
         f"{cls.__module__}.{cls.__qualname__} is not registered. Give its package an entry point "
@@ -152,38 +153,61 @@ def distribution_of(group: str, name: str) -> tuple[str, str]:
 
 def refresh() -> None:
     """Look at the installed distributions afresh, as after an installation while running."""
+    importlib.invalidate_caches()
     _installed.cache_clear()
+    _points.cache_clear()
     _loaded.clear()
+
+
+def _candidates(group: str, cls: type) -> list[Entry]:
+    """Return the sound entries of a class's own package, the one that spells it out first."""
+    package, exact = cls.__module__.partition(".")[0], f"{cls.__module__}:{cls.__qualname__}"
+    same = re.compile(rf"{re.escape(package)}[.:]")
+    found = [e for e in entries(group) if same.match(e.target) and not e.problem]
+    return sorted(found, key=lambda entry: entry.target != exact)
 
 
 @functools.cache
 def _installed(group: str) -> tuple[Entry, ...]:
     """Read the metadata; one entry for each distribution and name."""
-    found = {
-        (point.name, _owner(point)[0]): point
-        for point in reversed(metadata.entry_points(group=f"genzoo.{group}"))
-    }
-    claims: dict[str, list[str]] = defaultdict(list)
-    for name, owner in found:
-        claims[name].append(owner)
-    return tuple(_entry(group, point, claims[name]) for (name, _), point in found.items())
+    found = [_parse(point, dist) for point, dist in _points() if point.group == f"genzoo.{group}"]
+    unique = list({(entry.name, entry.distribution): entry for entry in reversed(found)}.values())
+    owners = Counter(entry.name for entry in unique)
+    return tuple(
+        replace(entry, problem=_conflict([e for e in unique if e.name == entry.name]))
+        if owners[entry.name] > 1
+        else entry
+        for entry in unique
+    )
 
 
-def _entry(group: str, point: metadata.EntryPoint, owners: list[str]) -> Entry:
-    owner, version = _owner(point)
+@functools.cache
+def _points() -> list[tuple[metadata.EntryPoint, metadata.Distribution]]:
+    return list(_scan())
+
+
+def _scan() -> Iterator[tuple[metadata.EntryPoint, metadata.Distribution]]:
+    """Yield our groups' entry points; a distribution whose metadata are malformed has none."""
+    for dist in metadata.distributions():
+        with contextlib.suppress(ValueError, TypeError, OSError):
+            yield from [(p, dist) for p in dist.entry_points if p.group.startswith("genzoo.")]
+
+
+def _parse(point: metadata.EntryPoint, dist: metadata.Distribution) -> Entry:
+    """Return an entry point as an entry, with what is wrong with it alone."""
+    parts = _TARGET.fullmatch(point.value)
+    target, extras = (parts["target"], parts["extras"]) if parts else (point.value, "")
+    module = target.partition(":")[0]
     problem = ""
     if not NAME.fullmatch(point.name):
-        problem = f"not a valid name: use {NAME.pattern}"
-    elif len(owners) > 1:
-        problem = f"claimed by {' and '.join(sorted(owners))}: uninstall one of them"
-    elif not _module_exists(point.module):
-        problem = f"its module {point.module} cannot be found: reinstall {owner}"
-    extras = tuple(point.extras)
-    return Entry(group, point.name, point.value.split(" ")[0], owner, version, extras, problem)
-
-
-def _owner(point: metadata.EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("", "")
+        problem = f"{point.name!r} is not a valid name: use {NAME.pattern}"
+    elif parts is None:
+        problem = f"its target {point.value!r} is not MODULE:CLASS: mend {dist.name}"
+    elif not _module_exists(module):
+        problem = f"its module {module} cannot be found: reinstall {dist.name}"
+    needed = tuple(extra.strip() for extra in (extras or "").split(",") if extra.strip())
+    group = point.group.removeprefix("genzoo.")
+    return Entry(group, point.name, target, dist.name, dist.version, needed, problem)
 
 
 def _module_exists(module: str) -> bool:
@@ -199,22 +223,24 @@ def _module_exists(module: str) -> bool:
     return any(base.is_dir() or any(base.parent.glob(f"{base.name}.*")) for base in bases)
 
 
-def _import(entry: Entry) -> type:
-    module, _, attribute = entry.target.partition(":")
+def _import(entry: Entry) -> Any:
+    if entry.problem:
+        raise PluginError(f"{entry.name!r} in {entry.group}: {entry.problem}.")
+    name, _, attribute = entry.target.partition(":")
     try:
-        found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+        module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] == module.partition(".")[0]:
+        if error.name is None or error.name.partition(".")[0] == name.partition(".")[0]:
             raise
         raise MissingDependencyError(_missing(entry, error)) from error
+    try:
+        found = functools.reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
-        if getattr(error, "obj", None) is not importlib.import_module(module):
-            raise
         raise PluginError(
-            f"{entry.target}, registered by {entry.distribution}, is not there."
+            f"{entry.target}, registered by {entry.distribution}, is not there: reinstall it."
         ) from error
     _check_kind(entry.group, entry.name, found)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _missing(entry: Entry, error: ModuleNotFoundError) -> str:
@@ -227,7 +253,7 @@ def _missing(entry: Entry, error: ModuleNotFoundError) -> str:
 
 def _conflict(found: list[Entry]) -> str:
     owners = " and ".join(sorted(entry.distribution for entry in found))
-    return f"{found[0].name!r} in {found[0].group} is claimed by {owners}; uninstall one of them."
+    return f"{found[0].name!r} in {found[0].group} is claimed by {owners}: uninstall one of them"
 
 
 def _check_group(group: str) -> None:

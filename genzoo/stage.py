@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from typing import Annotated, Any
 from genzoo.config import Bounds, Config
 from genzoo.errors import ConfigError
 from genzoo.training.config import TrainerConfig
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +69,20 @@ class Recipe(Config):
             ConfigError: The file cannot be read, is no TOML, or holds what a recipe does not.
         """
         try:
-            return cls.from_dict(tomllib.loads(Path(path).read_text("utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            values = tomllib.loads(Path(path).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"The recipe {os.fspath(path)!r} cannot be read: {error}") from error
+        try:
+            return cls.from_dict(values)
+        except ConfigError as error:
+            raise ConfigError(f"The recipe {os.fspath(path)!r}: {error}") from error
 
     def to_toml(self) -> str:
-        """Return the recipe as the text of a TOML file that `read` reads back equal."""
+        """Return the recipe as the text of a TOML file that `read` reads back equal.
+
+        Raises:
+            ConfigError: It holds a value that TOML has no form for.
+        """
         return "\n".join(_table(self.to_dict(), ())).strip() + "\n"
 
 
@@ -93,13 +104,33 @@ def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
 
 
 def _is_array_of_tables(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
+    return isinstance(value, list) and value != [] and all(isinstance(v, Mapping) for v in value)
 
 
 def _key(key: str) -> str:
-    return key if key.replace("-", "_").isidentifier() and key.isascii() else _value(key)
+    return key if _BARE.fullmatch(key) else _text(key)
 
 
 def _value(value: Any) -> str:
-    """Return a value as TOML, whose texts, numbers and lists of them are JSON's."""
-    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+    """Return a value as TOML writes it in one line."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        pairs = [f"{_key(key)} = {_value(item)}" for key, item in value.items()]
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return _text(value)
+    raise ConfigError(f"A recipe cannot hold {value!r}: use texts, numbers, lists and tables.")
+
+
+def _text(text: str) -> str:
+    """Return a basic string: what JSON writes, but for the one control character it leaves."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"A recipe cannot hold the text {text!r}: it is not Unicode.") from error
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

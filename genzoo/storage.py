@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from genzoo import registry
-from genzoo.building import build_empty, materialize, tied_names
+from genzoo.building import build_empty, check_memory, materialize, tied_names
 from genzoo.config import Config
-from genzoo.errors import ConfigError, ConfigFileError
-from genzoo.files import atomic_folder_update, strict_json, write_text
+from genzoo.errors import ConfigError, ConfigFileError, UnknownNameError
+from genzoo.files import atomic_folder_update, check_inside, strict_json, write_text
 from genzoo.model import GenerativeModel
 from genzoo.weights import WeightFiles, check_finite
 
@@ -28,6 +29,8 @@ CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = (
 MAX_CONFIG_BYTES = 2**20
 MAX_SHARD_SIZE = "5GB"
 _KEYS = {"genzoo", "model", "plugin", "dtype", "config"}
+_DTYPES = ("float16", "bfloat16", "float32", "float64")
+_WEIGHTS = "model*.safetensors*"
 
 
 class GenModel:
@@ -53,21 +56,38 @@ class GenModel:
         Raises:
             LoadError: The folder is refused; the subclass and the message say why.
             UnknownNameError: No installed plugin registers the model.
+            ConfigError: There is no such device here.
         """
-        folder = Path(path)
+        folder, device = Path(path), check_device(device)
         description = read_description(folder)
         cls, config = resolve_description(description, folder)
         files = WeightFiles(folder, WEIGHTS_FILE, INDEX_FILE)
         model = build_empty(cls, config, max_tensors=len(files.headers))
-        _as_stored(model, description, folder)
+        _as_stored(model, description["dtype"])
         tied = tied_names(model)
-        expected = {k: v for k, v in model.state_dict().items() if k not in tied}
-        files.check(expected)
+        files.check({k: v for k, v in model.state_dict().items() if k not in tied})
+        check_memory(model, files.num_bytes())
         state = files.read()
         check_finite(state, folder)
         materialize(model, cls, config, state, tied)
         model.to(device=device, dtype=dtype)
         return model.eval()
+
+
+def check_device(device: torch.device | str) -> torch.device:
+    """Return the device, having tried it.
+
+    Raises:
+        ConfigError: It is not one, or this machine or this build of torch has none.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        first = str(error).partition("\n")[0].partition(". ")[0]
+        raise ConfigError(
+            f"The device {str(device)!r} is not to be had: {first}. Use cpu, or install a build "
+            "of torch for it."
+        ) from error
 
 
 def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
@@ -80,7 +100,7 @@ def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
     description = describe(model)
     tied = tied_names(model)
     state = {k: v for k, v in model.state_dict().items() if k not in tied}
-    with atomic_folder_update(Path(folder), last=CONFIG_FILE) as temporary:
+    with atomic_folder_update(Path(folder), last=CONFIG_FILE, stale=_WEIGHTS) as temporary:
         _save_weights(state, temporary)
         write_text(temporary / CONFIG_FILE, json.dumps(description, indent=2) + "\n")
 
@@ -125,47 +145,50 @@ def read_description(folder: Path) -> dict[str, Any]:
 def _check_description(found: Any, path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
-    wrong = sorted(found.keys() ^ _KEYS)
-    if wrong:
-        raise ConfigFileError(f"{path}: unknown or missing: {', '.join(wrong)}.")
-    if found["genzoo"] != FORMAT:
+    unknown, missing = sorted(found.keys() - _KEYS), sorted(_KEYS - found.keys())
+    if unknown or missing:
+        raise ConfigFileError(
+            f"{path} must hold {', '.join(sorted(_KEYS))}; unknown: {unknown}, missing: {missing}."
+        )
+    if type(found["genzoo"]) is not int or found["genzoo"] != FORMAT:
         raise ConfigFileError(
             f"{path} has format {found['genzoo']!r}; this version of genzoo reads {FORMAT}. "
             "A newer one may read it: pip install --upgrade genzoo"
         )
     if not (isinstance(found["model"], str) and registry.NAME.fullmatch(found["model"])):
         raise ConfigFileError(f"{path}: {found['model']!r} is no name of a model.")
-    if not isinstance(found["config"], dict):
-        raise ConfigFileError(f"{path}: config must be an object, got {found['config']!r}.")
+    if found["dtype"] not in _DTYPES:
+        raise ConfigFileError(f"{path}: dtype is {found['dtype']!r}; {', '.join(_DTYPES)} exist.")
+    for key in ("config", "plugin"):
+        if not isinstance(found[key], dict):
+            raise ConfigFileError(f"{path}: {key} must be an object, got {found[key]!r}.")
     return found
 
 
 def resolve_description(
     description: dict[str, Any], folder: Path
 ) -> tuple[type[GenerativeModel], Config]:
-    """Return the registered class and the checked config that a description names."""
-    name = description["model"]
+    """Return the registered class and the checked config that a description names.
+
+    Raises:
+        UnknownNameError: No installed plugin registers the model.
+        ConfigFileError: The config does not fit the class.
+    """
+    name, path = description["model"], folder / CONFIG_FILE
+    if name not in registry.names("models"):
+        remedy = f"{path} asks for it: install the plugin that has it, if you trust that plugin."
+        raise UnknownNameError("model", name, registry.names("models"), remedy)
     cls = registry.load("models", name)
     try:
         return cls, cls.Config.from_dict(description["config"])
     except ConfigError as error:
-        raise ConfigFileError(f"{folder / CONFIG_FILE}: {error}") from error
-
-
-def check_inside(path: Path, folder: Path) -> None:
-    """Refuse a link that leaves the folder, other than into a Hub cache's own ``blobs``."""
-    if not path.is_symlink():
-        return
-    target, home = path.resolve(), folder.resolve()
-    blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else None
-    if not target.is_relative_to(home) and not (blobs and target.parent == blobs):
-        raise ConfigFileError(f"{path} is a link out of its folder, to {target}. Refused.")
+        raise ConfigFileError(f"{path}: {error}") from error
 
 
 def _save_weights(state: dict[str, Tensor], folder: Path) -> None:
     from huggingface_hub import split_torch_state_dict_into_shards
 
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    state = _apart({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
     plan = split_torch_state_dict_into_shards(
         state, filename_pattern="model{suffix}.safetensors", max_shard_size=MAX_SHARD_SIZE
     )
@@ -176,9 +199,15 @@ def _save_weights(state: dict[str, Tensor], folder: Path) -> None:
         write_text(folder / INDEX_FILE, json.dumps(index, indent=2) + "\n")
 
 
-def _as_stored(model: GenerativeModel, description: dict[str, Any], folder: Path) -> None:
-    dtype = description["dtype"]
-    if dtype not in ("float16", "bfloat16", "float32", "float64"):
-        raise ConfigFileError(f"{folder / CONFIG_FILE}: {dtype!r} is no dtype that is stored.")
+def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy the tensors that are parts of one storage, which safetensors refuses."""
+    users = Counter(tensor.untyped_storage().data_ptr() for tensor in state.values())
+    return {
+        name: tensor.clone() if users[tensor.untyped_storage().data_ptr()] > 1 else tensor
+        for name, tensor in state.items()
+    }
+
+
+def _as_stored(model: GenerativeModel, dtype: str) -> None:
     if model.dtype != getattr(torch, dtype):
         model.to(getattr(torch, dtype))

@@ -1,10 +1,11 @@
-"""Weights as files: headers checked before a tensor is read, tensors checked before they are used."""
+"""Weights as files: headers checked before a tensor is read, tensors before they are used."""
 
 from __future__ import annotations
 
 import math
 import re
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from genzoo.errors import WeightsError
-from genzoo.files import strict_json
+from genzoo.files import check_inside, strict_json
 
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_TENSORS = 100_000
@@ -44,6 +45,7 @@ class WeightFiles:
 
     Raises:
         WeightsError: A file is missing, truncated, or no safetensors file.
+        LoadError: A file is a link out of the folder.
     """
 
     def __init__(self, folder: Path, single: str, index: str) -> None:
@@ -54,18 +56,30 @@ class WeightFiles:
                 if name in self.headers:
                     raise WeightsError(f"{path}: the tensor {name!r} stands in two files.")
                 self.headers[name] = path, dtype, shape
+        _check_count(self.headers, folder)
+
+    def num_bytes(self) -> int:
+        """Return how much memory the tensors take."""
+        return sum(math.prod(shape) * dtype.itemsize for _, dtype, shape in self.headers.values())
 
     def _paths(self, single: str, index: str) -> list[Path]:
+        names = [single]
+        check_inside(self.folder / index, self.folder)
         if (self.folder / index).exists():
-            return [self.folder / name for name in read_index(self.folder / index)]
-        if not (self.folder / single).exists():
-            raise WeightsError(self._missing(single))
-        return [self.folder / single]
+            names = read_index(self.folder / index)
+        for name in names:
+            check_inside(self.folder / name, self.folder)
+            if not (self.folder / name).is_file():
+                raise WeightsError(self._missing(name))
+        return [self.folder / name for name in names]
 
     def _missing(self, single: str) -> str:
         pickles = [p.name for p in self.folder.iterdir() if p.suffix in (".bin", ".pt", ".pkl")]
-        refused = f" {', '.join(pickles)} may run code and is not read." if pickles else ""
-        return f"{str(self.folder)!r} holds no {single}.{refused} Only safetensors are loaded."
+        refused = f" {', '.join(pickles)} may run code when read, so it is not." if pickles else ""
+        return (
+            f"{str(self.folder)!r} holds no {single}.{refused} Only safetensors are loaded: fetch "
+            "or save the model again."
+        )
 
     def check(self, expected: dict[str, Tensor]) -> None:
         """Compare names, shapes and types with those of the model that the config describes.
@@ -102,10 +116,11 @@ class WeightFiles:
             WeightsError: A file cannot be read.
         """
         state: dict[str, Tensor] = {}
-        for path in {path for path, _, _ in self.headers.values()}:
+        for path in {path: None for path, _, _ in self.headers.values()}:
+            names = [name for name, (where, _, _) in self.headers.items() if where == path]
             try:
                 with safe_open(path, framework="pt", device="cpu") as file:
-                    state.update({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+                    state.update({name: file.get_tensor(name) for name in names})
             except (SafetensorError, OSError) as error:
                 raise WeightsError(f"{path} cannot be read: {error}") from error
         return state
@@ -132,11 +147,14 @@ def read_header(path: Path) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
 
 
 def _check_header(header: Any, num_bytes: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    if not isinstance(header, dict):
+        raise TypeError(f"its header is a {type(header).__name__}")
     header.pop("__metadata__", None)
-    if len(header) > MAX_TENSORS:
-        raise ValueError(f"{len(header)} tensors")
+    _check_count(header, "its header")
     end, found = 0, {}
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        if entry["dtype"] not in DTYPES:
+            raise ValueError(f"{name!r} has the type {entry['dtype']!r}")
         dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
         if not all(type(size) is int and size >= 0 for size in shape):
             raise ValueError(f"{name!r} has the shape {shape}")
@@ -176,13 +194,18 @@ def check_finite(state: dict[str, Tensor], source: object) -> None:
     for name, tensor in state.items():
         if not tensor.is_floating_point() or tensor.numel() == 0:
             continue
-        for piece in tensor.reshape(-1).split(_CHUNK):
+        for piece in torch.split(tensor.reshape(-1), _CHUNK):
             low, high = torch.aminmax(piece)
             if not (math.isfinite(low.item()) and math.isfinite(high.item())):
                 raise WeightsError(
                     f"The tensor {name!r} of {str(source)!r} holds NaN or infinity: the file is "
                     "damaged, or its training diverged."
                 )
+
+
+def _check_count(tensors: Mapping[str, Any], where: object) -> None:
+    if len(tensors) > MAX_TENSORS:
+        raise WeightsError(f"{where} tells of {len(tensors)} tensors; {MAX_TENSORS} are allowed.")
 
 
 def _some(names: list[str]) -> str:

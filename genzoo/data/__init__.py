@@ -7,6 +7,7 @@ IDX files or of images; ``user/name`` is a dataset of the Hub.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,15 @@ from typing import Any
 from torch import Tensor
 
 from genzoo import registry
-from genzoo.config import ConfigError
 from genzoo.data.dataset import (
     ArrayDataset,
     DataConfig,
     Dataset,
     DataSource,
-    from_array,
-    mean_of_rows,
-    prepare,
 )
-from genzoo.errors import DataError, UnknownNameError, suggest
+from genzoo.data.preparing import prepare
+from genzoo.data.rows import from_array
+from genzoo.errors import ConfigError, DataError, UnknownNameError, suggest
 
 __all__ = [
     "ArrayDataset",
@@ -77,8 +76,8 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
         raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
     dataset = prepare(source.load(split), source.config)
     train = dataset if split == splits[0] else prepare(source.load(splits[0]), source.config)
-    if dataset.spec.mean is None and _in_memory(train):
-        dataset.spec = dataclasses.replace(dataset.spec, mean=mean_of_rows(train))
+    if dataset.spec.mean is None:
+        dataset.spec = dataclasses.replace(dataset.spec, mean=train.mean())
     return dataset
 
 
@@ -91,16 +90,16 @@ def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
     if name_or_path in registry.names("datasets"):
         return registry.load("datasets", name_or_path), ""
     path = Path(name_or_path)
-    if path.is_dir():
+    if name_or_path and os.path.isdir(path):
         idx = any(path.glob("*-idx3-ubyte*"))
         return registry.load("datasets", "idx" if idx else "images"), name_or_path
     if path.suffix in _ARRAYS:
         return registry.load("datasets", "arrays"), name_or_path
-    if path.exists():
+    if os.path.isfile(path):
         raise DataError(
             f"{name_or_path!r} is no data file: use {', '.join(_ARRAYS)}, or a folder of images."
         )
-    if _REPOSITORY.fullmatch(name_or_path):
+    if _REPOSITORY.fullmatch(name_or_path) and not os.path.isdir(path.parent):
         return registry.load("datasets", "hub"), name_or_path
     raise UnknownNameError("dataset (and no such path)", name_or_path, registry.names("datasets"))
 
@@ -112,17 +111,8 @@ def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
     if isinstance(data, str):
         raise ConfigError(f"Give a dataset, not its name: load_dataset({data!r}).")
     dataset = from_array(data, "the array given")
-    dataset.spec = dataclasses.replace(dataset.spec, mean=mean_of_rows(dataset))
+    dataset.spec = dataclasses.replace(dataset.spec, mean=dataset.mean())
     return dataset
-
-
-def _in_memory(dataset: Dataset) -> bool:
-    inner = dataset
-    while not isinstance(inner, ArrayDataset):
-        if not isinstance(getattr(inner, "dataset", None), Dataset):
-            return False
-        inner = inner.dataset  # type: ignore[attr-defined]
-    return True
 
 
 def _title(source: DataSource) -> str:

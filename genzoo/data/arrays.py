@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from genzoo.config import Bounds
-from genzoo.data.dataset import DataConfig, Dataset, DataSource, from_array
+from genzoo.data.dataset import DataConfig, Dataset, DataSource
+from genzoo.data.rows import from_array
 from genzoo.errors import DataError
 
 _SPLITS = ("train", "valid", "test")
 _SINGLE = ("x", "data", "images")
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    SafetensorError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +41,7 @@ class ArraysConfig(DataConfig):
 
 
 class Arrays(DataSource):
-    """An array file. Arrays named train, valid and test are splits; labels are ``label_train`` etc.
+    """An array file. Arrays named train, valid and test are splits, label_train etc. their labels.
 
     A file with one array, or with one named x, data or images (and perhaps ``label``), has the
     split "train" alone. Nothing in a file is unpickled.
@@ -66,12 +78,18 @@ class Arrays(DataSource):
             raise DataError(f"There is no file {self.location!r}. Check the path.")
         try:
             return _read(path)
-        except (OSError, ValueError, EOFError, SafetensorError, zipfile.BadZipFile) as error:
-            raise DataError(f"{self.location!r} cannot be read: {error}") from error
+        except _UNREADABLE as error:
+            raise DataError(
+                f"{self.location!r} cannot be read: {error}. Write it again, with numpy.savez or "
+                "safetensors, without Python objects."
+            ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         return dict(load_file(path))
     found = np.load(path, allow_pickle=False)
-    return {"x": found} if isinstance(found, np.ndarray) else dict(found)
+    if isinstance(found, np.ndarray):
+        return {"x": found}
+    with found:
+        return dict(found)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
-from genzoo.data.images import to_tensor
+from genzoo.data.images import as_mode, mode_of, open_image, to_tensor
 from genzoo.errors import DataError, MissingDependencyError
 from genzoo.spec import DataSpec
 
@@ -92,15 +95,17 @@ class HubRows(Dataset):
         for column in filter(None, (self.image, self.label, self.text)):
             if column not in rows.features:
                 raise DataError(f"{name} has no column {column!r}: {', '.join(rows.features)}.")
-        names = tuple(rows.features[self.label].names) if self.label else ()
-        shape = tuple(to_tensor(_plain(rows[0][self.image])).shape)
+        if type(rows.features[self.image]).__name__ == "Image":
+            self.rows = rows.cast_column(self.image, _library().Image(decode=False))
+        first = self._open(self.rows[0][self.image], 0)
+        self.mode = mode_of(first)
+        names = self._class_names()
         self.spec = DataSpec(
-            event_shape=shape,
+            event_shape=tuple(to_tensor(as_mode(first, self.mode)).shape),
             kind="unit",
             range=(0.0, 1.0),
             num_classes=len(names) or None,
             class_names=names,
-            captions=() if self.text is None else (self.text,),
         )
 
     def __len__(self) -> int:
@@ -111,14 +116,37 @@ class HubRows(Dataset):
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
     ) -> dict[str, Any]:
         """Return the rows at ``indices``."""
-        rows = self.rows[torch.as_tensor(indices).tolist()]
-        images = [to_tensor(_plain(image)) for image in rows[self.image]]
-        if len({tuple(image.shape) for image in images}) > 1:
-            raise DataError(f"The images of {self.name} have several sizes; they must be equal.")
+        index = torch.as_tensor(indices).tolist()
+        rows = self.rows[index]
+        opened = [self._open(v, i) for i, v in zip(index, rows[self.image], strict=True)]
+        images = [to_tensor(as_mode(image, self.mode)) for image in opened]
+        for i, image in zip(index, images, strict=True):
+            if tuple(image.shape) != self.spec.event_shape:
+                raise DataError(
+                    f"Row {i} of {self.name} has shape {tuple(image.shape)}, the first "
+                    f"{self.spec.event_shape}: they must be equal. Save the images to a folder, "
+                    "and give --data.size N."
+                )
         found: dict[str, Any] = {"x": torch.stack(images)}
         if self.label:
-            found["label"] = torch.tensor(rows[self.label])
+            found["label"] = torch.tensor(rows[self.label], dtype=torch.long)
         return {**found, "text": list(rows[self.text])} if self.text else found
+
+    def _open(self, value: Any, row: int) -> Image.Image:
+        """Open a row's image, which is stored as bytes or as the path of a file."""
+        name = f"row {row} of {self.name}"
+        if not isinstance(value, Mapping) or not (value.get("bytes") or value.get("path")):
+            raise DataError(f"{name}, column {self.image!r}, holds no image.")
+        source = io.BytesIO(value["bytes"]) if value.get("bytes") else Path(value["path"])
+        return open_image(source, name)
+
+    def _class_names(self) -> tuple[str, ...]:
+        if self.label is None:
+            return ()
+        feature = self.rows.features[self.label]
+        if type(feature).__name__ != "ClassLabel":
+            raise DataError(f"{self.name}: the column {self.label!r} holds no class labels.")
+        return tuple(feature.names)
 
 
 def _library() -> Any:
@@ -140,20 +168,20 @@ def _asked(repository: str, ask: Any) -> Any:
         raise DataError(f"The dataset {repository!r} cannot be had: {first}") from error
 
 
-def _plain(image: Any) -> Any:
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")
-
-
 def _only(rows: Any, kind: str, name: str) -> str:
-    found = [column for column, f in rows.features.items() if type(f).__name__ == kind]
+    found = _columns(rows, kind)
     if len(found) != 1:
         raise DataError(
             f"{name} has {len(found)} columns of images; give --data.image-column. Columns: "
             f"{', '.join(rows.features)}."
         )
-    return found[0]
+    return str(found[0])
 
 
 def _optional(rows: Any, kind: str) -> str | None:
-    found = [column for column, f in rows.features.items() if type(f).__name__ == kind]
+    found = _columns(rows, kind)
     return found[0] if len(found) == 1 else None
+
+
+def _columns(rows: Any, kind: str) -> list[str]:
+    return [str(column) for column, f in rows.features.items() if type(f).__name__ == kind]

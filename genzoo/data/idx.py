@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
+MAX_BYTES = 2**32
 _STEMS = {"train": "train", "test": "t10k"}
 _FASHION = (
     "T-shirt/top",
@@ -131,7 +134,7 @@ def read_folder(
         event_shape=(1, *images.shape[1:]),
         kind="unit",
         range=(0.0, 1.0),
-        num_classes=int(labels.max()) + 1,
+        num_classes=max(len(class_names), int(labels.max()) + 1),
         class_names=class_names,
     )
     x = torch.from_numpy(images)[:, None]
@@ -150,18 +153,21 @@ def _read(folder: Path, stem: str, *, dimensions: int) -> np.ndarray[Any, Any]:
     try:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rb") as file:
-            raw = file.read()
-        return _parse(raw, dimensions)
-    except (OSError, EOFError, ValueError, struct.error) as error:
-        raise DataError(f"{path} is damaged or no IDX file: {error}") from error
+            return _parse(cast(BinaryIO, file), dimensions)
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
+        raise DataError(f"{path} is damaged or no IDX file: {error}. Fetch it again.") from error
 
 
-def _parse(raw: bytes, dimensions: int) -> np.ndarray[Any, Any]:
-    zero, kind, rank = struct.unpack(">HBB", raw[:4])
-    if (zero, kind, rank) != (0, 8, dimensions):
-        raise ValueError(f"its first bytes are {raw[:4].hex()}, not those of unsigned bytes")
-    shape = struct.unpack(f">{rank}I", raw[4 : 4 + 4 * rank])
-    body = np.frombuffer(raw, np.uint8, offset=4 + 4 * rank)
-    if body.size != np.prod(shape, dtype=np.int64) or body.size == 0:
-        raise ValueError(f"{body.size} bytes where its header tells of {shape}")
-    return body.reshape(shape).copy()
+def _parse(file: BinaryIO, dimensions: int) -> np.ndarray[Any, Any]:
+    """Read an array of bytes: no more of them than its header tells of."""
+    magic = file.read(4)
+    if magic != bytes([0, 0, 8, dimensions]):
+        raise ValueError(f"its first bytes are {magic.hex()}, not those of unsigned bytes")
+    shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
+    size = math.prod(shape)
+    if not 0 < size <= MAX_BYTES:
+        raise ValueError(f"its header tells of {shape} bytes; 1 to {MAX_BYTES} are read")
+    body = file.read(size + 1)
+    if len(body) != size:
+        raise ValueError(f"{len(body)} bytes or more where its header tells of {shape}")
+    return np.frombuffer(body, np.uint8).reshape(shape).copy()

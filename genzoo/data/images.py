@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from genzoo.config import Bounds
@@ -17,9 +21,19 @@ from genzoo.data.dataset import DataConfig, Dataset, DataSource
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
-MAX_PIXELS = 64 * 2**20
+MAX_PIXELS = 2**25
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _SPLITS = ("train", "valid", "test")
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombWarning,
+    Image.DecompressionBombError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,31 +57,35 @@ class ImageFolder(DataSource):
 
     def load(self, split: str) -> Dataset:
         """Return one split, read from the disk batch by batch."""
-        root = Path(self.location)
-        root = root / split if (root / split).is_dir() else root
-        paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in _ENDINGS)
+        home = Path(self.location)
+        roots = [home / name if (home / name).is_dir() else home for name in self.splits()]
+        root = roots[self.splits().index(split)]
+        paths = _images(root)
         if not paths:
             raise DataError(f"{str(root)!r} holds no images ({', '.join(_ENDINGS)}).")
-        return ImageFiles(root, paths, self.config)
+        classes = sorted({name for each in roots for name in _classes(each)})
+        return ImageFiles(root, paths, self.config, classes, f"{home.resolve().name}/{split}")
 
 
 class ImageFiles(Dataset):
     """Images of one size, decoded when they are asked for.
 
     Arguments:
-        root: The folder whose first level of folders are the classes, if there are any.
+        root: The folder that all of them are below.
         paths: The files.
         config: How they are read.
+        classes: The names of the folders in ``root`` that are classes; none where empty.
+        name: What to call them.
     """
 
-    def __init__(self, root: Path, paths: list[Path], config: ImagesConfig) -> None:
-        self.paths, self.size = paths, config.size
+    def __init__(
+        self, root: Path, paths: list[Path], config: ImagesConfig, classes: list[str], name: str
+    ) -> None:
+        self.paths, self.size, self.name = paths, config.size, name
         self.mode = config.mode or _mode(paths[0])
+        numbers = {folder: number for number, folder in enumerate(classes)}
         folders = [path.relative_to(root).parts[0] for path in paths]
-        flat = any(path.parent == root for path in paths)
-        classes = [] if flat else sorted(set(folders))
-        self.label = torch.tensor([classes.index(f) for f in folders]) if classes else None
-        self.name = root.name
+        self.label = torch.tensor([numbers[f] for f in folders]) if classes else None
         self.spec = DataSpec(
             event_shape=tuple(self._read(paths[0]).shape),
             kind="unit",
@@ -96,7 +114,7 @@ class ImageFiles(Dataset):
         return found if self.label is None else {**found, "label": self.label[index]}
 
     def _read(self, path: Path) -> Tensor:
-        image = open_image(path).convert(self.mode)
+        image = as_mode(open_image(path), self.mode)
         if self.size is not None:
             image = ImageOps.fit(image, (self.size, self.size))
         return to_tensor(image)
@@ -108,21 +126,52 @@ def to_tensor(image: Image.Image) -> Tensor:
     return x[None] if x.ndim == 2 else x.permute(2, 0, 1).contiguous()
 
 
-def open_image(path: Path) -> Image.Image:
+def open_image(file: Path | io.BytesIO, name: object = "") -> Image.Image:
     """Open an image after looking at its size; a small file can unpack to gigabytes.
+
+    Arguments:
+        file: Where it is.
+        name: What to call it in an error; its path by default.
 
     Raises:
         DataError: It cannot be read, or has too many pixels.
     """
     try:
-        image = Image.open(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(file)
         if image.width * image.height > MAX_PIXELS:
-            raise DataError(f"{path} has {image.size} pixels; {MAX_PIXELS} are allowed.")
+            raise DataError(
+                f"{name or file} has {image.width} × {image.height} pixels; {MAX_PIXELS} in all "
+                "are allowed. Make it smaller."
+            )
         image.load()
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}") from error
+    except _UNREADABLE as error:
+        raise DataError(f"{name or file} cannot be read as an image: {error}.") from error
     return image
 
 
+def as_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Return an image as grey (L) or colour (RGB); of 16 bits the upper 8 are kept."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
+    return image.convert(mode)
+
+
+def mode_of(image: Image.Image) -> str:
+    """Return "L" for an image without colour, else "RGB"."""
+    return "L" if image.mode in ("L", "LA", "1") or image.mode.startswith("I") else "RGB"
+
+
 def _mode(path: Path) -> str:
-    return "L" if open_image(path).mode in ("L", "1", "I;16", "I") else "RGB"
+    return mode_of(open_image(path))
+
+
+def _images(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.suffix.lower() in _ENDINGS)
+
+
+def _classes(root: Path) -> set[str]:
+    """Return the folders of ``root`` that hold images; none where it holds some itself."""
+    parts = [path.relative_to(root).parts for path in _images(root)]
+    return set() if any(len(part) == 1 for part in parts) else {part[0] for part in parts}

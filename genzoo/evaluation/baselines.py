@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from genzoo.config import Bounds, Config
+from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
 from genzoo.estimate import Estimate, mean_of
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.model import GenerativeModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,12 @@ class IndependentPixels(Metric):
 
     Config = BaselineConfig
     kinds = frozenset({"binary"})
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure cannot be had; empty where it can."""
+        if data.spec.mean is None:
+            return "the mean of the training data is not known"
+        return super().missing(model, data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the baseline's exact figure."""

@@ -14,6 +14,8 @@ from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate
 from genzoo.model import GenerativeModel
 
+AnyConfig = Config
+
 
 @dataclass(frozen=True)
 class Case:
@@ -48,7 +50,7 @@ class Metric(abc.ABC):
     requires: ClassVar[tuple[type, ...]] = ()
     kinds: ClassVar[frozenset[str] | None] = None
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:

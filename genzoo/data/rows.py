@@ -1,0 +1,101 @@
+"""Arrays of any origin made into a dataset, having been looked at."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genzoo.data.dataset import ArrayDataset
+from genzoo.errors import DataError
+from genzoo.spec import DataSpec, Kind
+
+
+def from_array(
+    x: np.ndarray[Any, Any] | Tensor,
+    name: str,
+    *,
+    label: np.ndarray[Any, Any] | Tensor | None = None,
+    scale: float = 1.0,
+) -> ArrayDataset:
+    """Make a dataset of an array, finding out what kind of data it holds.
+
+    Arguments:
+        x: One row for each example, (N, ...).
+        name: What to call it.
+        label: One class index for each row.
+        scale: What every value is divided by.
+
+    Raises:
+        DataError: It is empty, not numeric, one-dimensional, or holds NaN or infinity; the
+            labels are not one class index for each row.
+    """
+    rows = _numeric(x, name)
+    if rows.ndim < 2:
+        raise DataError(
+            f"{name} has shape {tuple(rows.shape)}: one row for each example is needed, (N, ...)."
+        )
+    if rows.numel() == 0:
+        raise DataError(f"{name} is empty: its shape is {tuple(rows.shape)}.")
+    low, high = _range(rows, name)
+    kind = _kind(rows, low / scale, high / scale)
+    classes = None if label is None else _labels(label, len(rows), name)
+    spec = DataSpec(
+        event_shape=tuple(rows.shape[1:]),
+        kind=kind,
+        range=(0.0, 1.0) if kind != "real" else (low / scale, high / scale),
+        num_classes=None if classes is None else int(classes.max()) + 1,
+    )
+    return ArrayDataset(rows, spec, name, classes, scale)
+
+
+def _numeric(x: Any, name: str) -> Tensor:
+    """Return an array as a tensor of bytes, where it holds bytes or truths, else of float32."""
+    values = x.detach().cpu() if isinstance(x, Tensor) else np.asarray(x)
+    if isinstance(values, np.ndarray):
+        if values.dtype.kind not in "buif":
+            raise DataError(f"{name} holds {values.dtype} values; numbers are needed.")
+        small = values.dtype in (np.uint8, np.bool_)
+        values = torch.from_numpy(values.astype(np.uint8 if small else np.float32))
+    if values.is_complex():
+        raise DataError(f"{name} holds {values.dtype} values; real numbers are needed.")
+    return values.to(torch.uint8) if values.dtype in (torch.uint8, torch.bool) else values.float()
+
+
+def _range(x: Tensor, name: str) -> tuple[float, float]:
+    low, high = (value.item() for value in torch.aminmax(x))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        wrong = ~torch.isfinite(x).flatten(1).all(1)
+        raise DataError(
+            f"{name} holds NaN or infinity, in {int(wrong.sum())} of {len(x)} rows, the first of "
+            f"which is row {int(wrong.nonzero()[0])}. Remove or fill them."
+        )
+    return low, high
+
+
+def _kind(x: Tensor, low: float, high: float) -> Kind:
+    """Say what values are, given their least and greatest once divided by the scale."""
+    if low < 0 or high > 1:
+        return "real"
+    ends = x.amin(), x.amax()
+    two = all(bool(((p == ends[0]) | (p == ends[1])).all()) for p in torch.split(x, 4096))
+    return "binary" if two and {low, high} <= {0.0, 1.0} else "unit"
+
+
+def _labels(label: Any, num: int, name: str) -> Tensor:
+    values = label.detach().cpu() if isinstance(label, Tensor) else np.asarray(label)
+    whole = values.dtype.kind in "bui" if isinstance(values, np.ndarray) else _is_whole(values)
+    if not whole or tuple(values.shape) != (num,) or int(values.min()) < 0:
+        raise DataError(
+            f"The labels of {name} must be {num} whole numbers from 0, one for each row; got "
+            f"{values.dtype} values of shape {tuple(values.shape)}"
+            f"{f', the least of which is {values.min()}' if whole and len(values) else ''}."
+        )
+    return torch.as_tensor(values).long()
+
+
+def _is_whole(values: Tensor) -> bool:
+    return not (values.is_floating_point() or values.is_complex())
