@@ -12,7 +12,7 @@ import families
 import genzoo
 from genzoo.errors import TrainingInterrupted
 from genzoo.objective import Loss, Objective
-from genzoo.training import checkpoint, run
+from genzoo.training import checkpoint, loop, run
 
 DATA = families.rows(32, 3, seed=5)
 
@@ -57,7 +57,7 @@ def test_a_signal_in_a_step_saves_after_it_and_goes_on_identically(signum, at, t
 @pytest.mark.parametrize("moment", ["save", "_draw", "make_players", "batches", "same_everywhere"])
 def test_a_signal_at_any_other_moment_saves_too(moment, tmp_path, monkeypatch):
     """While saving, drawing pictures, before the first step, reading data."""
-    owner = {"save": checkpoint, "_draw": run.Run}.get(moment, run)
+    owner = {"save": checkpoint, "_draw": loop.StageLoop, "batches": loop}.get(moment, run)
     original = getattr(owner, moment)
 
     def hit(*arguments, **options):
@@ -71,6 +71,18 @@ def test_a_signal_at_any_other_moment_saves_too(moment, tmp_path, monkeypatch):
     with pytest.raises(TrainingInterrupted):
         genzoo.Trainer(model, DATA, config=config, output_dir=tmp_path / "run").fit()
     assert checkpoint.load_newest(tmp_path / "run" / "checkpoints") is not None
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    class Twice(Interrupted):
+        def losses(self, batch, step):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            yield from super().losses(batch, step)
+
+    model = families.linear()
+    with pytest.raises(KeyboardInterrupt):
+        genzoo.Trainer(model, DATA, Twice(model)).fit()
 
 
 def test_without_a_folder_it_leaves_and_says_nothing_of_saving():

@@ -124,11 +124,11 @@ def test_forgotten_chains_show(tmp_path, monkeypatch):
 
 
 def test_a_forgotten_position_in_the_data_shows(tmp_path, monkeypatch):
-    from genzoo.training import run
+    from genzoo.training import loop
 
-    batches = run.batches
+    batches = loop.batches
     monkeypatch.setattr(
-        run,
+        loop,
         "batches",
         lambda *a, first, last, **k: batches(*a, first=0, last=last - first, **k),
     )

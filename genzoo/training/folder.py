@@ -40,6 +40,11 @@ class RunFolder:
         """Where the pictures are."""
         return self.path / "samples"
 
+    def log_size(self) -> int:
+        """Return the length of metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
+        return path.stat().st_size if path.exists() else 0
+
     def claim(self) -> None:
         """Make the folder ready for a new run.
 

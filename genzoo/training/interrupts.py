@@ -16,7 +16,9 @@ class Interrupts:
         self.signum = 0
 
     def note(self, signum: int, frame: FrameType | None = None) -> None:
-        """Remember the signal; the loop looks between moves."""
+        """Remember the signal; the loop looks after each step. A second Ctrl-C stops at once."""
+        if self.signum and signum == signal.SIGINT:
+            raise KeyboardInterrupt
         self.signum = signum
 
 

@@ -1,0 +1,59 @@
+"""What must be the same for a resumed run to be the identical one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from genzoo.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from genzoo.training.trainer import Trainer
+
+_FREE = frozenset(
+    {
+        "checkpoint_every",
+        "compile",
+        "keep",
+        "log_every",
+        "log_with",
+        "num_workers",
+        "progress",
+        "sample_every",
+        "threads",
+    }
+)
+
+
+def identity(trainer: Trainer) -> dict[str, Any]:
+    """Return the values that decide what a run computes."""
+    return {
+        "model": trainer.model.config.to_dict(),
+        "data": {"name": trainer.data.name, "rows": len(trainer.data)},
+        "stages": [stage.to_dict() for stage in trainer.stages],
+        "trainer": [
+            {name: value for name, value in config.to_dict().items() if name not in _FREE}
+            for config in trainer.configs
+        ],
+    }
+
+
+def demand_same(then: Any, now: Any) -> None:
+    """Raise CheckpointError, naming what changed, where the run that is resumed was another."""
+    changed = list(_changes(then, now, ""))
+    if changed:
+        raise CheckpointError(
+            f"The run in this folder was another one: {'; '.join(changed[:5])}. Resume with the "
+            "values it was started with, or start anew in another folder."
+        )
+
+
+def _changes(then: Any, now: Any, path: str) -> Iterator[str]:
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in sorted(then.keys() | now.keys()):
+            yield from _changes(then.get(key), now.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for i, (a, b) in enumerate(zip(then, now, strict=True)):
+            yield from _changes(a, b, f"{path}[{i}]")
+    elif then != now:
+        yield f"{path} was {then!r}, is {now!r}"

@@ -1,0 +1,152 @@
+"""The loop of one stage: take a batch, update, log, save, draw; leave when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from genzoo import __version__, seeds
+from genzoo.errors import NotFiniteError, TrainingInterrupted
+from genzoo.evaluation.likelihood import condition_of
+from genzoo.plotting import save_picture
+from genzoo.training.batches import Shares, batches, to_device
+from genzoo.training.checkpoint import Checkpoint
+from genzoo.training.config import TrainerConfig
+from genzoo.training.identity import identity
+from genzoo.training.logs import Log
+from genzoo.training.state import StageState
+from genzoo.training.update import Moved, Updater
+
+if TYPE_CHECKING:
+    from genzoo.training.run import Run
+
+SAMPLES_IN_PICTURE = 64
+
+
+class StageLoop:
+    """Makes the updates of one stage.
+
+    Arguments:
+        run: The run that the stage belongs to.
+        number: The stage's number.
+        state: What the next step depends on.
+        config: The stage's training values.
+        log: Where it is told what happens.
+    """
+
+    def __init__(
+        self, run: Run, number: int, state: StageState, config: TrainerConfig, log: Log
+    ) -> None:
+        self.owner, self.number, self.state = run, number, state
+        self.config, self.log = config, log
+        self.accelerator = run.accelerator
+        self.total = config.steps or 1
+        self.seed = seeds.derive(config.seed, number)
+        self.shares = shares_of(config, run)
+        self.updater = Updater(
+            state.objective, state.players, self.accelerator, self.shares.slots(), self.seed
+        )
+
+    def run(self, first: int) -> None:
+        """Make the updates from ``first`` to the last.
+
+        Raises:
+            NotFiniteError: A loss or gradient is not finite; the update was not made.
+            TrainingInterrupted: A signal came; what was done is saved.
+        """
+        if self.accelerator.num_processes == 1:
+            self._leave_if_asked(first, saved=False)
+        for index, micro in zip(range(first, self.total), self._feed(first), strict=True):
+            moves = self._update(micro, index)
+            if self.state.average is not None:
+                self.state.average.update(self.owner.model)
+            self._after(index + 1, moves)
+
+    def _feed(self, first: int) -> Iterator[list[dict[str, Any]]]:
+        return batches(
+            self.owner.trainer.data,
+            self.shares,
+            seed=self.seed,
+            first=first,
+            last=self.total,
+            num_workers=self.config.num_workers,
+        )
+
+    def _update(self, micro: list[dict[str, Any]], index: int) -> list[Moved]:
+        moved = [to_device(batch, self.accelerator.device) for batch in micro]
+        leaving = self.owner.interrupts.signum != 0
+        try:
+            return self.updater.run(moved, index, self.total, leaving=leaving)
+        except NotFiniteError as error:
+            good = self.owner.last_good
+            raise NotFiniteError(
+                f"{error} {f'The last good checkpoint is {good}. ' if good else ''}Lower the "
+                "learning rate (--trainer.optimizers.PLAYER.lr), clip gradients "
+                "(--trainer.clip-norm 1), or warm up (--trainer.warmup-steps)."
+            ) from error
+
+    def _after(self, step: int, moves: list[Moved]) -> None:
+        """Do what is due once ``step`` updates are made."""
+        self.log.step(self.number, step, moves, self.state.players)
+        every = self.config.checkpoint_every
+        saved = step == self.total or bool(every and step % every == 0)
+        if saved:
+            self._save(step)
+        if self.config.sample_every and step % self.config.sample_every == 0:
+            self._draw(step)
+        if self.updater.left or self.accelerator.num_processes == 1:
+            self._leave_if_asked(step, saved=saved)
+
+    def _leave_if_asked(self, step: int, *, saved: bool) -> None:
+        """Save and leave where a signal has come, after the same step on every process."""
+        signum = self.owner.interrupts.signum
+        if not (signum or self.updater.left):
+            return
+        if not saved:
+            self._save(step)
+        good = self.owner.last_good
+        where = f"; it is saved in {good}. Go on with --resume" if self.owner.folder else ""
+        raise TrainingInterrupted(
+            f"Training was stopped by a signal after step {step}{where}.", signum or 15
+        )
+
+    def _save(self, step: int) -> None:
+        """Write a checkpoint; every process gives its part."""
+        if self.owner.folder is None:
+            return
+        tensors, values = self.state.tensors(), self.state.values()
+        if self.accelerator.is_main_process:
+            values |= {
+                "metrics_offset": self.log.offset(),
+                "threads": self.owner.threads,
+                "identity": identity(self.owner.trainer),
+            }
+            versions = {"genzoo": __version__, "torch": torch.__version__}
+            made = Checkpoint(self.number, step, tensors, values, versions)
+            self.owner.keep(made)
+        self.accelerator.wait_for_everyone()
+
+    def _draw(self, step: int) -> None:
+        """Write a picture of samples, of fixed seeds and of the first rows' conditions."""
+        folder = self.owner.folder
+        if folder is None or not self.accelerator.is_main_process:
+            return
+        average, data = self.state.average, self.owner.trainer.data
+        model = average.model if average is not None else self.owner.model
+        rows = data.head(SAMPLES_IN_PICTURE)
+        x = model.sample(
+            len(rows["x"]), seed=self.config.seed, condition=condition_of(model, rows)
+        )
+        save_picture(x, folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png")
+
+
+def shares_of(config: TrainerConfig, run: Run) -> Shares:
+    """Return how an update's batch is divided among this run's processes."""
+    return Shares(
+        config.batch_size or 1,
+        config.gradient_accumulation,
+        run.accelerator.num_processes,
+        run.accelerator.process_index,
+    )
