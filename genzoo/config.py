@@ -14,7 +14,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from genzoo.errors import ConfigError, suggest
 
@@ -52,9 +52,12 @@ class Config:
         ConfigError: A value of the wrong type or out of its bounds.
     """
 
+    _title: ClassVar[str] = ""
+    """What stands before a field's name in an error, where it is not the class's name."""
+
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():
-            where = f"{type(self).__name__}.{name}"
+            where = f"{self._title or f'{type(self).__name__}.'}{name}"
             object.__setattr__(self, name, _coerce(kind, getattr(self, name), where))
 
     @classmethod

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tyro
 
+from genzoo import __version__
 from genzoo.cli import arguments
 from genzoo.cli.listing import ListArguments
 from genzoo.errors import GenzooError, TrainingInterrupted
@@ -24,6 +26,8 @@ _PLAIN: dict[str, Any] = {
     "inspect": arguments.InspectArguments,
     "quickstart": arguments.QuickstartArguments,
 }
+_MODULES = {name: name for name in _PLAIN} | {"list": "listing"}
+_RESOLVED = ("train", "sample", "evaluate")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -48,58 +52,26 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(args: list[str]) -> int:
     """Parse the arguments with the resolved classes' own fields, and run the command."""
+    name = args[0] if args else "--help"
+    if name == "--version":
+        sys.stdout.write(f"genzoo {__version__}\n")
+        return 0
     commands = dict(_PLAIN)
-    name = args[0] if args else ""
-    if name in ("train", "sample"):
+    if name in commands:
         commands[name] = _resolved(name, args[1:])
     parsed = tyro.extras.subcommand_cli_from_dict(
-        commands,
-        prog="genzoo",
-        description=DESCRIPTION,
-        args=args,
+        commands, prog="genzoo", description=DESCRIPTION, args=args or [name]
     )
-    return _command(name)(parsed) or 0
+    importlib.import_module(f"genzoo.cli.{_MODULES[name]}").run(parsed)
+    return 0
 
 
 def _resolved(name: str, args: list[str]) -> Any:
     """Return the arguments of a command with the fields of the classes that it names."""
     peeked = arguments.peek(args)
-    if name == "train" and peeked.positional and not peeked.flags.get("recipe"):
-        from genzoo.cli.train import arguments_for
-
-        return arguments_for(peeked)
-    if name == "sample" and (peeked.positional or peeked.flags.get("sampler")):
-        from genzoo.cli.sample import arguments_for as sample_arguments_for
-
-        return sample_arguments_for(peeked)
+    if name in _RESOLVED and peeked.positional:
+        return importlib.import_module(f"genzoo.cli.{_MODULES[name]}").arguments_for(peeked)
     return _PLAIN[name]
-
-
-def _command(name: str) -> Callable[[Any], int | None]:
-    """Return the function that runs a command; only what it needs is imported."""
-    if name == "list":
-        from genzoo.cli.listing import run as run_list
-
-        return run_list
-    if name == "train":
-        from genzoo.cli.train import run as run_train
-
-        return run_train
-    if name == "sample":
-        from genzoo.cli.sample import run as run_sample
-
-        return run_sample
-    if name == "evaluate":
-        from genzoo.cli.evaluate import run as run_evaluate
-
-        return run_evaluate
-    if name == "inspect":
-        from genzoo.cli.inspect import run as run_inspect
-
-        return run_inspect
-    from genzoo.cli.quickstart import run as run_quickstart
-
-    return run_quickstart
 
 
 def _say(text: str) -> None:

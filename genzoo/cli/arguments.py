@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
-_RESOLVED_LATER = "See all fields with: genzoo train NAME --data DATA --help"
+from genzoo.config import Bounds, Config
+
+_Seed = Annotated[int, Bounds(0, 2**63 - 1)]
+_Count = Annotated[int, Bounds(1, 10**9)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +20,14 @@ class TrainArguments:
     """Train a model: genzoo train NAME --data DATA --output DIR, or --recipe FILE.toml."""
 
     name: Annotated[str | None, tyro.conf.Positional] = None
-    """The model (see genzoo list models). See its fields with: genzoo train NAME --data DATA --help"""
+    """The model (see genzoo list models); genzoo train NAME --data DATA --help tells of all that
+    can be given."""
     output: Path
     """The folder of the run, where the trained model is written too."""
-    data: str | None = None
+    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
     """A dataset's name, an array file, a folder of images, or a repository user/name."""
+    objective_name: Annotated[str | None, tyro.conf.arg(name="objective")] = None
+    """How the model learns (see genzoo list objectives); the model's own way by default."""
     recipe: Path | None = None
     """A recipe to make, instead of NAME and --data."""
     resume: bool = False
@@ -31,48 +37,50 @@ class TrainArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleArguments:
+class SampleArguments(Config):
     """Draw samples from a trained model into a picture or an array."""
+
+    _title = "--"
 
     folder: Annotated[str, tyro.conf.Positional]
     """The model folder."""
-    num: int
+    num: _Count
     """How many samples."""
     output: Path
     """FILE.png for a picture, FILE.npz for an array named x."""
-    seed: int | None = None
+    seed: _Seed | None = None
     """Where the randomness comes from; a fresh one by default."""
-    batch_size: int | None = None
+    batch_size: _Count | None = None
     """Samples per block; for one size a seed gives the same samples whatever --num."""
-    label: int | None = None
+    label: _Seed | None = None
     """The label that a model conditioned on labels is given."""
     text: str | None = None
     """The text that a model conditioned on text is given."""
     device: str = "cpu"
     """Where to compute, such as cuda."""
-    sampler: str | None = None
+    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
     """How to draw (see genzoo list samplers); the model's own way by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateArguments:
+class EvaluateArguments(Config):
     """Judge a trained model on data."""
+
+    _title = "--"
 
     folder: Annotated[str, tyro.conf.Positional]
     """The model folder."""
-    data: str | None = None
-    """The data, with the fields that they were trained with; those of the run by default."""
+    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
+    """The data; those that the model was trained on by default, with the same values."""
     split: str | None = None
     """The split; "test" by default, or the only one there is."""
-    binarize: str | None = None
-    """How grey data become 0/1: static, dynamic or threshold."""
     metrics: tuple[str, ...] = ()
     """Which (see genzoo list metrics); all that the model and the data allow by default."""
     json: Path | None = None
     """Write the figures with their receipt to this file too."""
-    seed: int = 0
+    seed: _Seed = 0
     """Where the estimators' randomness comes from."""
-    max_examples: int = 10_000
+    max_examples: _Count = 10_000
     """At most so many rows are used."""
     device: str = "cpu"
     """Where to compute, such as cuda."""
@@ -101,7 +109,7 @@ class Peeked:
     """What can be told of arguments before it is known which flags there are.
 
     Arguments:
-        positional: The first argument, if it is no flag.
+        positional: The first argument that is neither a flag nor a flag's value.
         flags: The values of the flags that name classes.
     """
 
@@ -109,14 +117,26 @@ class Peeked:
     flags: dict[str, str] = field(default_factory=dict)
 
 
-def peek(
-    args: Sequence[str], names: Sequence[str] = ("data", "objective", "sampler", "recipe")
-) -> Peeked:
+_NAMES = ("data", "objective", "sampler", "recipe")
+_SWITCHES = ("--resume", "--no-resume", "--overwrite", "--no-overwrite", "--help", "-h")
+
+
+def peek(args: Sequence[str]) -> Peeked:
     """Find the flags that name classes, given as ``--flag value`` or ``--flag=value``."""
-    found: dict[str, Any] = {}
-    for i, argument in enumerate(args):
-        flag, joined, value = argument.removeprefix("--").partition("=")
-        if argument.startswith("--") and flag in names:
-            found[flag] = value if joined else (args[i + 1] if i + 1 < len(args) else "")
-    first = args[0] if args and not args[0].startswith("-") else ""
-    return Peeked(first, found)
+    found: dict[str, str] = {}
+    positional, previous = "", ""
+    for argument in args:
+        flag, joined, value = argument.partition("=")
+        if joined and flag.removeprefix("--") in _NAMES:
+            found[flag.removeprefix("--")] = value
+        elif previous.removeprefix("--") in _NAMES and previous.startswith("--"):
+            found[previous.removeprefix("--")] = argument
+        elif not (positional or argument.startswith("-") or _takes_value(previous)):
+            positional = argument
+        previous = argument
+    return Peeked(positional, found)
+
+
+def _takes_value(argument: str) -> bool:
+    """Whether an argument is a flag whose value comes next."""
+    return argument.startswith("--") and "=" not in argument and argument not in _SWITCHES

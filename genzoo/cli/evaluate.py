@@ -8,20 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from genzoo import GenModel
-from genzoo.cli.arguments import EvaluateArguments
-from genzoo.data import Dataset, load_dataset
+from genzoo.cli.arguments import EvaluateArguments, Peeked
+from genzoo.cli.fields import changed, extended, section
+from genzoo.config import Config
+from genzoo.data import Dataset, find_source, load_dataset
 from genzoo.errors import ConfigError
 from genzoo.evaluation import evaluate
 from genzoo.files import atomic_file, write_text
 from genzoo.stage import Named, Recipe
 
 
-def run(arguments: EvaluateArguments) -> None:
+def arguments_for(peeked: Peeked) -> type:
+    """Return the arguments of ``evaluate`` with the fields of the data that are named."""
+    data = _data(peeked.positional, peeked.flags.get("data"))
+    return EvaluateArguments if data is None else extended(EvaluateArguments, _sections(data))
+
+
+def run(arguments: Any) -> None:
     """Judge the model, and print its figures."""
     model = GenModel.from_pretrained(arguments.folder, device=arguments.device)
     result = evaluate(
         model,
-        _data(arguments),
+        _load(arguments),
         arguments.metrics or None,
         seed=arguments.seed,
         max_examples=arguments.max_examples,
@@ -32,19 +40,26 @@ def run(arguments: EvaluateArguments) -> None:
             write_text(temporary, json.dumps(result.to_dict(), indent=2, allow_nan=False) + "\n")
 
 
-def _data(arguments: EvaluateArguments) -> Dataset:
-    """Return the data asked for; a run's own data are read as they were in training."""
-    own = _data_of_run(Path(arguments.folder))
-    if arguments.data is None and own is None:
-        raise ConfigError("Which data? Give --data.")
-    named = own if arguments.data is None or own is None or own.name == arguments.data else None
-    named = named or Named(name=str(arguments.data))
-    values: dict[str, Any] = {k: v for k, v in named.config.items() if k != "limit"}
-    if arguments.binarize is not None:
-        values["binarize"] = arguments.binarize
-    return load_dataset(named.name, arguments.split, **values)
+def _load(arguments: Any) -> Dataset:
+    data = _data(arguments.folder, arguments.data_name)
+    if data is None:
+        raise ConfigError(
+            f"Which data? {arguments.folder!r} is no training run's folder: give --data."
+        )
+    given = changed(arguments.data, _sections(data)["data"])
+    return load_dataset(data.name, arguments.split, **{**data.config, **given})
 
 
-def _data_of_run(folder: Path) -> Named | None:
-    path = folder / "recipe.toml"
-    return Recipe.read(path).data if path.exists() else None
+def _data(folder: str, name: str | None) -> Named | None:
+    """Return the data that are named; a run's own with all values of its training but a limit."""
+    path = Path(folder, "recipe.toml")
+    if path.is_file():
+        own = Recipe.read(path).data
+        if name in (None, own.name):
+            values = {key: value for key, value in own.config.items() if key != "limit"}
+            return Named(name=own.name, config=values)
+    return None if name is None else Named(name=name)
+
+
+def _sections(data: Named) -> dict[str, Config]:
+    return {"data": section(find_source(data.name)[0].Config, data.config)}

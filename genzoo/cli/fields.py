@@ -1,50 +1,83 @@
-"""Fields of configs made into flags with their help."""
+"""Fields of configs made into flags."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import typing
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import tyro
 
-from genzoo.config import Config, required_fields
+from genzoo.config import Config, field_types, required_fields
 
 
-def with_help(field: dataclasses.Field[Any], owner: type) -> Any:
-    """Return a field's type with its docstring as help; a made dataclass has no source for it."""
-    kind = typing.get_type_hints(owner, include_extras=True)[field.name]
-    return Annotated[kind, tyro.conf.arg(help=docstring(field.name, owner))]
+def section(
+    config: type[Config],
+    defaults: Mapping[str, Any] | None = None,
+    replaced: Mapping[str, Any] | None = None,
+) -> Config:
+    """Return a config's fields as a section of flags, holding what they are by default.
+
+    Its class inherits the config's, so that tyro finds the help of each field in the source. Its
+    values are checked when the config itself is made of them. A field without a default may be
+    left out: it is None.
+
+    Arguments:
+        config: The config's class.
+        defaults: Values that go over the class's own.
+        replaced: Fields that are sections of their own.
+    """
+    types, given = field_types(config), dict(defaults or {})
+    fields: list[Any] = [(name, types[name], _default(value)) for name, value in given.items()]
+    for name in set(required_fields(config)) - given.keys():
+        fields.append((name, Annotated[types[name] | None, _FITTED], _default(None)))
+    for name, value in (replaced or {}).items():
+        fields.append((name, type(value), _default(value)))
+    made = dataclasses.make_dataclass(
+        config.__name__,
+        fields,
+        bases=(config,),
+        namespace={"__post_init__": lambda self: None, "__doc__": config.__doc__},
+        kw_only=True,
+        frozen=True,
+    )
+    found: Config = made()
+    return found
 
 
-def docstring(name: str, owner: type) -> str:
-    """Return the text under a field in its class's source; empty where there is none."""
-    try:
-        lines = inspect.getsource(owner).splitlines()
-    except (OSError, TypeError):
-        return ""
-    starts = [i for i, line in enumerate(lines) if line.strip().startswith(f"{name}:")]
-    if not starts:
-        return ""
-    following = " ".join(lines[starts[0] + 1 :]).strip()
-    if not following.startswith('"""'):
-        following = " ".join(lines[starts[0] :]).partition(" = ")[2].partition(")")[2].strip()
-    text = following.removeprefix('"""').partition('"""')[0] if '"""' in following else ""
-    return " ".join(text.split())
+def sections(name: str, values: Mapping[str, Any]) -> Any:
+    """Return a section that holds nothing but others."""
+    fields: list[Any] = [(key, type(value), _default(value)) for key, value in values.items()]
+    return dataclasses.make_dataclass(name, fields, kw_only=True, frozen=True)()
 
 
-def fitted_section(config: type[Config]) -> Any:
-    """Return a dataclass with a config's fields, where those that the data give may be left out."""
-    required, fields = required_fields(config), []
-    for field in dataclasses.fields(config):
-        if field.name not in required:
-            fields.append((field.name, with_help(field, config), field))
-            continue
-        kind = typing.get_type_hints(config, include_extras=True)[field.name]
-        text = f"{docstring(field.name, config)} By default as the data have it."
-        optional: Any = Annotated[kind | None, tyro.conf.arg(help=text)]
-        fields.append((field.name, optional, dataclasses.field(default=None)))
-    made = dataclasses.make_dataclass(config.__name__, fields, kw_only=True, frozen=True)
-    made.__doc__ = config.__doc__
+def extended(arguments: type, values: Mapping[str, Any]) -> type:
+    """Return a command's arguments with sections of flags, and other fields, added."""
+    fields: list[Any] = [(key, type(value), _default(value)) for key, value in values.items()]
+    made = dataclasses.make_dataclass(
+        arguments.__name__, fields, bases=(arguments,), kw_only=True, frozen=True
+    )
+    made.__doc__ = arguments.__doc__
     return made
+
+
+def changed(value: Any, default: Any) -> dict[str, Any]:
+    """Return the fields of a section that are not what they are by default, as plain values."""
+    names = [field.name for field in dataclasses.fields(value)]
+    pairs = {name: (getattr(value, name), getattr(default, name)) for name in names}
+    return {name: _plain(new) for name, (new, old) in pairs.items() if new != old}
+
+
+_FITTED = tyro.conf.arg(help_behavior_hint="(default: as the data have it)")
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, (dict, list)):
+        return dataclasses.field(default_factory=lambda: value)
+    return dataclasses.field(default=value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_dict()
+    return list(value) if isinstance(value, tuple) else value

@@ -12,6 +12,8 @@ from genzoo.cli.arguments import InspectArguments
 from genzoo.storage import INDEX_FILE, WEIGHTS_FILE, read_description, resolve_description
 from genzoo.weights import WeightFiles
 
+_PLUGIN = ("distribution", "version")
+
 
 def run(arguments: InspectArguments) -> None:
     """Print what the folder holds, without reading a weight."""
@@ -22,12 +24,13 @@ def run(arguments: InspectArguments) -> None:
     shapes = {name: (shape, dtype) for name, (_, dtype, shape) in files.headers.items()}
     num = sum(math.prod(shape) for shape, _ in shapes.values())
     size = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
-    plugin = description["plugin"]
+    plugin = " ".join(str(description["plugin"].get(key, "")) for key in _PLUGIN)
+    event_shape = tuple(config.to_dict().get("event_shape", ()))
     lines = {
         "model": description["model"],
         "class": f"{cls.__module__}.{cls.__qualname__}",
-        "plugin": f"{plugin.get('distribution', '')} {plugin.get('version', '')}".strip(),
-        "data": f"{' or '.join(sorted(cls.kind))}, {tuple(config.to_dict().get('event_shape', ()))}",
+        "plugin": plugin.strip(),
+        "data": f"{' or '.join(sorted(cls.kind))}, {event_shape}",
         "capabilities": ", ".join(capabilities.of(cls)),
         "config": json.dumps(description["config"]),
         "weights": f"{num:,} values in {len(shapes)} tensors, {size / 1e6:,.2f} MB, "

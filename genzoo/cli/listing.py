@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
@@ -29,35 +29,34 @@ class ListArguments:
 
 def run(arguments: ListArguments) -> None:
     """Print the entries of one group, or of all."""
-    groups = [arguments.group] if arguments.group else list(Group.__args__)  # type: ignore[attr-defined]
+    groups = [arguments.group] if arguments.group else list(get_args(Group))
     rows = [entry for group in groups for entry in registry.entries(group)]
     if arguments.check:
         rows = [_checked(entry) for entry in rows]
     if arguments.json:
         sys.stdout.write(json.dumps([asdict(entry) for entry in rows], indent=2) + "\n")
         return
+    width = max((len(entry.name) for entry in rows), default=0)
     for group in groups:
         sys.stdout.write(f"{group}\n")
         for entry in (entry for entry in rows if entry.group == group):
-            sys.stdout.write(f"  {entry.name:<20} {_origin(entry)}\n")
+            sys.stdout.write(f"  {entry.name:<{width}}  {_origin(entry)}\n")
 
 
 def _origin(entry: registry.Entry) -> str:
     origin = f"{entry.distribution} {entry.version}".strip() or "this session"
-    return f"{origin}  error: {entry.problem}" if entry.problem else origin
+    problem = " ".join(entry.problem.split())
+    return f"{origin}  error: {problem}" if problem else origin
 
 
 def _checked(entry: registry.Entry) -> registry.Entry:
     """Return the entry with the error that importing it gives, of whatever kind."""
     if entry.problem:
         return entry
-    problem: Any = ""
     try:
         registry.load(entry.group, entry.name)
     except GenzooError as error:
-        problem = error
-    except BaseException as error:  # A plugin may do anything; the list must still be printed.
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        problem = f"{type(error).__name__}: {error}"
-    return replace(entry, problem=str(problem))
+        return replace(entry, problem=str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+        return replace(entry, problem=f"{type(error).__name__}: {error}")
+    return entry

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tyro
+from torch import Tensor
 
 from genzoo import GenModel, registry
 from genzoo.cli.arguments import Peeked, SampleArguments
-from genzoo.cli.fields import with_help
+from genzoo.cli.fields import changed, extended, section
 from genzoo.errors import ConditionError, ConfigError
 from genzoo.files import atomic_file
 from genzoo.plotting import save_picture
+from genzoo.sampler import Sampler
 
 
-def arguments_for(peeked: Peeked) -> Any:
+def arguments_for(peeked: Peeked) -> type:
     """Return the arguments of ``sample`` with the fields of the sampler that is named."""
     name = peeked.flags.get("sampler")
     if not name:
         return SampleArguments
-    sampler = registry.load("samplers", name)
-    fields: list[Any] = [
-        (f.name, with_help(f, SampleArguments), f)
-        for f in dataclasses.fields(SampleArguments)
-        if f.name != "sampler"
-    ]
-    help_text = "How to draw."
-    fields += [
-        ("sampler", Annotated[str, tyro.conf.arg(help=help_text)], name),
-        ("values", Annotated[sampler.Config, tyro.conf.arg(name="sampler")], sampler.Config()),
-    ]
-    return dataclasses.make_dataclass("Sample", fields, kw_only=True, frozen=True)
+    return extended(SampleArguments, {"sampler": section(registry.load("samplers", name).Config)})
 
 
 def run(arguments: Any) -> None:
@@ -41,18 +31,24 @@ def run(arguments: Any) -> None:
     if arguments.output.suffix not in (".png", ".npz"):
         raise ConfigError(f"--output must end in .png or .npz, got {str(arguments.output)!r}.")
     model = GenModel.from_pretrained(arguments.folder, device=arguments.device)
-    sampler = None
-    if arguments.sampler:
-        sampler = registry.load("samplers", arguments.sampler)(arguments.values)
     x = model.sample(
         arguments.num,
         condition=_condition(arguments.label, arguments.text),
-        sampler=sampler,
+        sampler=_sampler(arguments),
         seed=arguments.seed,
         batch_size=arguments.batch_size,
     )
     _write(x.cpu(), arguments.output)
     sys.stdout.write(f"{arguments.num} samples are in {arguments.output}.\n")
+
+
+def _sampler(arguments: Any) -> Sampler | None:
+    if arguments.sampler_name is None:
+        return None
+    cls = registry.load("samplers", arguments.sampler_name)
+    values = changed(arguments.sampler, section(cls.Config))
+    sampler: Sampler = cls(cls.Config.from_dict(values))
+    return sampler
 
 
 def _condition(label: int | None, text: str | None) -> Any:
@@ -61,7 +57,7 @@ def _condition(label: int | None, text: str | None) -> Any:
     return text if label is None else label
 
 
-def _write(x: Any, output: Path) -> None:
+def _write(x: Tensor, output: Path) -> None:
     if output.suffix == ".png":
         save_picture(x, output)
         return

@@ -109,7 +109,7 @@ def _loadable() -> dict[str, Metric]:
     for name in registry.names("metrics"):
         try:
             found[name] = registry.load("metrics", name)()
-        except Exception as error:  # A plugin may raise anything, and must not break the others.
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
     return found
 
