@@ -265,6 +265,7 @@ class _Recorder:
         players = make_players(objective, resolve(TrainerConfig(), {}), accelerator)
         self.updater = Updater(objective, players, accelerator, [0], SEED)
         self.moved: set[str] = set()
+        self.seen = self._parameters()
         for player in players.values():
             self._watch(player)
 
@@ -277,16 +278,19 @@ class _Recorder:
         step = player.step
 
         def watched() -> None:
-            before = {n: p.detach().clone() for n, p in self.objective.named_parameters()}
             step()
-            after = dict(self.objective.named_parameters())
-            changed = {n for n in before if not torch.equal(before[n], after[n])}
+            now = self._parameters()
+            changed = {n for n in now if not torch.equal(self.seen[n], now[n])}
             foreign = sorted(changed - set(player.names))
-            demand(not foreign, f"{self.name}: the update of {player.name!r} moves {foreign[:3]}.")
+            demand(not foreign, f"{self.name}: the move of {player.name!r} changes {foreign[:3]}.")
             if changed:
                 self.moved.add(player.name)
+            self.seen = now
 
         player.step = watched
+
+    def _parameters(self) -> dict[str, Tensor]:
+        return {n: p.detach().clone() for n, p in self.objective.named_parameters()}
 
 
 def _train(
