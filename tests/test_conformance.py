@@ -1,8 +1,8 @@
 """Every registered model, and a toy of every family, passes every check; no list kept by hand."""
 
-import families  # noqa: F401  Registers the toys.
 import pytest
 
+import families  # noqa: F401  Registers the toys.
 from genzoo import registry
 from genzoo.testing import CHECKS, Case
 
