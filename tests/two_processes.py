@@ -12,21 +12,27 @@ import families  # noqa: F401  Registers the toys.
 import genzoo
 from genzoo import registry
 
-torch.set_num_threads(1)
-name, micro_batches, folder, *rest = sys.argv[1:]
-cls = registry.load("models", name)
-config, batch = cls.example()
-# Each process makes another model, as a user's do who sets no seed; the first one's is trained.
-torch.manual_seed(int(os.environ.get("RANK", "0")))
-settings = genzoo.TrainerConfig(
-    steps=6,
-    batch_size=8,
-    gradient_accumulation=int(micro_batches),
-    checkpoint_every=2,
-    keep=9,
-    ema_decay=0.5,
-    clip_norm=1.0,
-    log_every=1,
-)
-trainer = genzoo.Trainer(cls(config), batch["x"], config=settings, output_dir=folder)
-trainer.fit(resume=bool(rest))
+
+def main():
+    torch.set_num_threads(1)
+    name, micro_batches, folder, *rest = sys.argv[1:]
+    cls = registry.load("models", name)
+    config, batch = cls.example()
+    # Each process makes another model, as without a seed; the first one's is trained.
+    torch.manual_seed(int(os.environ.get("RANK", "0")))
+    settings = genzoo.TrainerConfig(
+        steps=6,
+        batch_size=8,
+        gradient_accumulation=int(micro_batches),
+        checkpoint_every=2,
+        keep=9,
+        ema_decay=0.5,
+        clip_norm=1.0,
+        log_every=1,
+    )
+    trainer = genzoo.Trainer(cls(config), batch["x"], config=settings, output_dir=folder)
+    trainer.fit(resume=bool(rest))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import logging
 import signal
 import sys
@@ -14,7 +16,7 @@ import tyro
 from genzoo import __version__
 from genzoo.cli import arguments
 from genzoo.cli.listing import ListArguments
-from genzoo.errors import GenzooError, TrainingInterrupted
+from genzoo.errors import ConfigError, GenzooError, TrainingInterrupted
 
 DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
 
@@ -59,11 +61,29 @@ def _run(args: list[str]) -> int:
     commands = dict(_PLAIN)
     if name in commands:
         commands[name] = _resolved(name, args[1:])
-    parsed = tyro.extras.subcommand_cli_from_dict(
-        commands, prog="genzoo", description=DESCRIPTION, args=args or [name]
-    )
+    parsed = _parse(commands, args or [name])
     importlib.import_module(f"genzoo.cli.{_MODULES[name]}").run(parsed)
     return 0
+
+
+def _parse(commands: dict[str, Any], args: list[str]) -> Any:
+    """Return the arguments, or say in one line what is wrong with them."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.extras.subcommand_cli_from_dict(
+                commands, prog="genzoo", description=DESCRIPTION, args=args
+            )
+    except SystemExit as left:
+        if left.code:
+            raise ConfigError(_condensed(said.getvalue())) from left
+        raise
+
+
+def _condensed(box: str) -> str:
+    """Return the text in one of tyro's boxes, without its frame and title."""
+    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines() if not line.startswith("╭")]
+    return " ".join(line for line in lines if line)
 
 
 def _resolved(name: str, args: list[str]) -> Any:

@@ -19,9 +19,8 @@ _Count = Annotated[int, Bounds(1, 10**9)]
 class TrainArguments:
     """Train a model: genzoo train NAME --data DATA --output DIR, or --recipe FILE.toml."""
 
-    name: Annotated[str | None, tyro.conf.Positional] = None
-    """The model (see genzoo list models); genzoo train NAME --data DATA --help tells of all that
-    can be given."""
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    """The model (genzoo list models); then genzoo train NAME --data DATA --help tells of all."""
     output: Path
     """The folder of the run, where the trained model is written too."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
@@ -42,7 +41,7 @@ class SampleArguments(Config):
 
     _title = "--"
 
-    folder: Annotated[str, tyro.conf.Positional]
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
     num: _Count
     """How many samples."""
@@ -68,7 +67,7 @@ class EvaluateArguments(Config):
 
     _title = "--"
 
-    folder: Annotated[str, tyro.conf.Positional]
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
     """The data; those that the model was trained on by default, with the same values."""
@@ -90,7 +89,7 @@ class EvaluateArguments(Config):
 class InspectArguments:
     """Say what a model folder holds, from its config and weight headers alone."""
 
-    folder: Annotated[str, tyro.conf.Positional]
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
 
 

@@ -25,7 +25,7 @@ from genzoo.training.threads import limited
 
 _NUM = 36
 _CHAINS = 4
-_STATES = 20
+_STATES = 24
 
 
 def run(arguments: QuickstartArguments) -> None:
@@ -61,24 +61,26 @@ def draw(model: GenerativeModel, test: Dataset, path: Path) -> None:
         panels["Upper halves given, lower halves completed"] = grid(_completed(model, x))
     if isinstance(model, SupportsFilters):
         panels["Filters"] = grid(_spread(model.filters()[:_NUM]))
-    chains = grid(_chains(model), columns=_STATES)
+    states, shown = _chains(model)
+    chains = grid(states, columns=len(shown))
     figure = new_figure(4 * len(panels), 4.4 + 4 * len(panels) * chains.height / chains.width)
-    rows = figure.subfigures(2, 1, height_ratios=[4.4, 4 * len(panels) * _CHAINS / _STATES])
+    rows = figure.subfigures(2, 1, height_ratios=[4.4, 4 * len(panels) * _CHAINS / len(shown)])
     for axes, (title, image) in zip(rows[0].subplots(1, len(panels)), panels.items(), strict=True):
         show(axes, image, title)
-    show(rows[1].subplots(), chains, f"{_CHAINS} chains, from noise (left) to samples (right)")
+    show(rows[1].subplots(), chains, f"{_CHAINS} chains: states {', '.join(map(str, shown))}")
     with atomic_file(path) as temporary:
         to_image(figure).save(temporary, format="PNG")
 
 
 @torch.no_grad()
-def _chains(model: GenerativeModel) -> Tensor:
-    """Return states of a few trajectories, thinned geometrically, chain by chain."""
+def _chains(model: GenerativeModel) -> tuple[Tensor, list[int]]:
+    """Return states of a few trajectories, chain by chain, and the numbers of those states."""
     generator = seeds.generator(1, model.device)
-    states = model.sampler().trajectory(model, _CHAINS, generator=generator)
-    wanted = {round(1000 ** (i / (_STATES - 1))) + i for i in range(_STATES)}
-    kept = [model.present(v) for i, v in enumerate(states, 1) if i in wanted]
-    return torch.stack(kept, dim=1).flatten(0, 1)
+    states = list(model.sampler().trajectory(model, _CHAINS, generator=generator))
+    spaced = {round(len(states) ** (i / (_STATES - 1))) for i in range(_STATES)}
+    shown = sorted(spaced)
+    kept = [model.present(states[i - 1]) for i in shown]
+    return torch.stack(kept, dim=1).flatten(0, 1), shown
 
 
 def _completed(model: SupportsCompletion, x: Tensor) -> Tensor:

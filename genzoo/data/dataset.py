@@ -23,8 +23,7 @@ class DataConfig(Config):
     """What every source of data takes; its own config adds to these."""
 
     binarize: Binarize | None = None
-    """Grey to 0/1: static (one draw for each row), dynamic (a draw at each presentation),
-    threshold (x > 0.5)."""
+    """Grey to 0/1: static draws once a row, dynamic at each presentation, threshold is x > 0.5."""
     binarize_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     """The seed of the static draw."""
     limit: Annotated[int | None, Bounds(1, 10**12)] = None
