@@ -32,7 +32,7 @@ def build_empty(
             the config asks for what cannot be built.
     """
     try:
-        with _capped(max_tensors), torch.device("meta"):
+        with _capped(max_tensors), torch.device("meta"), _NoInit():
             return cls(config)
     except (ConfigError, TypeError, RuntimeError, OverflowError) as error:
         first = str(error).partition("\n")[0]
@@ -111,7 +111,11 @@ def _rebuild_buffers(model: GenerativeModel, cls: type[GenerativeModel], config:
 
 
 class _NoInit(TorchFunctionMode):
-    """Within it, drawing or copying into a parameter does nothing."""
+    """Within it, drawing or copying into a parameter, or into what has no memory, does nothing.
+
+    On the meta device such a draw would change nothing, but have torch import its compiler, which
+    takes longer than reading a gigabyte.
+    """
 
     NAMES = frozenset({"uniform_", "normal_", "trunc_normal_", "fill_", "zero_", "copy_", "mul_"})
 
@@ -119,9 +123,13 @@ class _NoInit(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = getattr(func, "__name__", "")
-        if name in self.NAMES and args and isinstance(args[0], nn.Parameter):
+        if name in self.NAMES and args and _needs_no_values(args[0]):
             return args[0]
         return func(*args, **(kwargs or {}))
+
+
+def _needs_no_values(value: object) -> bool:
+    return isinstance(value, nn.Parameter) or (isinstance(value, Tensor) and value.is_meta)
 
 
 @contextlib.contextmanager

@@ -27,9 +27,20 @@ class Phase:
     v: Tensor
     field: Tensor
 
-    def free_energy(self, model: RBM) -> Tensor:
-        """Return the mean free energy."""
-        return -(self.v @ model.b + F.softplus(self.field).sum(1)).mean()
+
+@dataclass(frozen=True)
+class Contrast:
+    """What tells the data's phase from the chain's.
+
+    Arguments:
+        value: Mean F(data) − mean F(chain).
+        gradient: Its gradient with respect to W, b and c.
+        activity: The mean of p(h_j = 1 | v) over the data and the hidden units.
+    """
+
+    value: Tensor
+    gradient: tuple[Tensor, Tensor, Tensor]
+    activity: Tensor
 
 
 def phase(model: RBM, v: Tensor) -> Phase:
@@ -37,12 +48,11 @@ def phase(model: RBM, v: Tensor) -> Phase:
     return Phase(v, model.hidden_logits(v))
 
 
-def contrast(
-    model: RBM, data: Phase, chain: Phase, *, centred: bool
-) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
     """Return mean F(data) − mean F(chain) and its gradient with respect to W, b and c.
 
-    With p = σ(field): ∂F/∂W = −vpᵀ, ∂F/∂b = −v, ∂F/∂c = −p. Both phases go through one product.
+    With p = σ(field): ∂F/∂W = −vpᵀ, ∂F/∂b = −v, ∂F/∂c = −p. Both phases go through one product:
+    row n has the weight w_n = −1/B of the data or 1/B of the chain.
 
     Centred, the gradient is taken for the machine that is parametrised around offsets μ and λ,
     E = −(v − μ)ᵀW(h − λ) − b'ᵀv − c'ᵀh, and turned back: ∇W = ∇W − μ∇cᵀ − ∇bλᵀ,
@@ -50,22 +60,29 @@ def contrast(
 
     | How to Center Deep Boltzmann Machines (Melchior, Fischer, Wiskott, 2016)
     """
-    p_data, p_chain = data.field.sigmoid(), chain.field.sigmoid()
-    value = data.free_energy(model) - chain.free_energy(model)
-    grad_b = chain.v.mean(0) - data.v.mean(0)
-    grad_c = p_chain.mean(0) - p_data.mean(0)
+    w = _weights(data, chain)
+    v, field = torch.cat([data.v, chain.v]), torch.cat([data.field, chain.field])
+    p = field.sigmoid()
+    activity = p[: len(data.v)].mean()
+    grad_b, grad_c = w @ v, w @ p
+    value = grad_b @ model.b + w @ F.softplus(field).sum(1)
     if not centred:
-        return value, (_product(data.v, chain.v, p_data, p_chain), grad_b, grad_c)
+        return Contrast(value, (v.T @ p.mul_(w[:, None]), grad_b, grad_c), activity)
     mu = model.base_rates
     lam = torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
-    grad_W = _product(data.v - mu, chain.v - mu, p_data.sub_(lam), p_chain.sub_(lam))
-    return value, (grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu)
+    grad_W = v.sub_(mu).T @ p.sub_(lam).mul_(w[:, None])
+    gradient = grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu
+    return Contrast(value, gradient, activity)
 
 
-def _product(v_data: Tensor, v_chain: Tensor, p_data: Tensor, p_chain: Tensor) -> Tensor:
-    """Return mean v pᵀ over the chain minus that over the data, as one product; p is used up."""
-    p = torch.cat([p_chain.div_(len(p_chain)), p_data.div_(-len(p_data))])
-    return torch.cat([v_chain, v_data]).T @ p
+def _weights(data: Phase, chain: Phase) -> Tensor:
+    """Return each row's weight in a difference of means, (2B,): the data's are negative."""
+    return torch.cat(
+        [
+            data.v.new_full((len(data.v),), -1 / len(data.v)),
+            chain.v.new_full((len(chain.v),), 1 / len(chain.v)),
+        ]
+    )
 
 
 def with_gradient(

@@ -134,11 +134,11 @@ def _sgd(config: CDConfig | PCDConfig) -> OptimizerSpec:
 
 def _loss(model: RBM, data: Phase, chain: Phase, config: CDConfig | PCDConfig) -> Loss:
     with torch.no_grad():
-        value, gradients = contrast(model, data, chain, centred=config.centred)
-    loss = with_gradient(value, (model.W, model.b, model.c), gradients)
+        found = contrast(model, data, chain, centred=config.centred)
+    loss = with_gradient(found.value, (model.W, model.b, model.c), found.gradient)
     if config.sparsity_cost:
         loss = loss + config.sparsity_cost * _sparsity(model, data.v, config.sparsity_target)
-    return Loss(loss, metrics={"hidden_activity": data.field.sigmoid().mean()})
+    return Loss(loss, metrics={"hidden_activity": found.activity})
 
 
 def _sparsity(model: RBM, v: Tensor, target: float) -> Tensor:

@@ -31,12 +31,12 @@ def _step(slot=0, seed=0):
 def test_plain_gradient_is_autograds():
     rbm = machine()
     data, chain = _phases(rbm)
-    value, gradients = contrast(rbm, phase(rbm, data), phase(rbm, chain), centred=False)
+    found = contrast(rbm, phase(rbm, data), phase(rbm, chain), centred=False)
     loss = rbm.free_energy(data).mean() - rbm.free_energy(chain).mean()
     expected = torch.autograd.grad(loss, [rbm.W, rbm.b, rbm.c])
-    torch.testing.assert_close(value, loss, **TIGHT)
-    for found, wanted in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(found, wanted, **TIGHT)
+    torch.testing.assert_close(found.value, loss, **TIGHT)
+    for given, wanted in zip(found.gradient, expected, strict=True):
+        torch.testing.assert_close(given, wanted, **TIGHT)
 
 
 def test_centred_gradient_is_that_of_the_centred_machine_turned_back():
@@ -60,7 +60,7 @@ def test_centred_gradient_is_that_of_the_centred_machine_turned_back():
     new_b = (b_centred - rate * g_b) - new_W @ lam
     new_c = (c_centred - rate * g_c) - new_W.T @ mu
 
-    _, (d_W, d_b, d_c) = contrast(rbm, phase(rbm, data), phase(rbm, chain), centred=True)
+    d_W, d_b, d_c = contrast(rbm, phase(rbm, data), phase(rbm, chain), centred=True).gradient
     torch.testing.assert_close(rbm.W - rate * d_W, new_W, **TIGHT)
     torch.testing.assert_close(rbm.b - rate * d_b, new_b, **TIGHT)
     torch.testing.assert_close(rbm.c - rate * d_c, new_c, **TIGHT)
@@ -78,7 +78,7 @@ def test_with_chains_at_the_model_it_is_the_exact_likelihood_gradient(centred):
     joint = torch.einsum("ai,ij,bj->ab", states(6), rbm.W, states(4))
     log_z = (joint + (states(6) @ rbm.b)[:, None] + states(4) @ rbm.c).flatten().logsumexp(0)
     exact = torch.autograd.grad(rbm.free_energy(data).mean() + log_z, [rbm.W, rbm.b, rbm.c])
-    _, found = contrast(rbm, phase(rbm, data), phase(rbm, repeated), centred=centred)
+    found = contrast(rbm, phase(rbm, data), phase(rbm, repeated), centred=centred).gradient
     if centred:
         inner = sum((a * b).sum() for a, b in zip(exact, found, strict=True))
         assert inner > 0  # A descent direction of the same loss.

@@ -1,0 +1,122 @@
+"""The test log-likelihood of a restricted Boltzmann machine beside the published tables.
+
+Trains a recipe, or goes on with it, and judges the model on the 10,000 test images of the fixed
+binarisation: log Z by annealed importance sampling and by its reverse, 100 chains each, the 14,500
+temperatures of Salakhutdinov and Murray (2008). The reverse chains start at validation images and
+first make so many sweeps that they forget them. The forward estimate makes the likelihood too
+good on average, the reverse one too bad: the truth is thought to lie between.
+
+Usage: python benchmarks/rbm_likelihood.py RECIPE.toml --output DIR [--seeds 3] [--burn-in 20000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+
+import torch
+from binarized_mnist import prepare
+from timing import circumstances, say
+
+import genzoo
+from genzoo.files import write_text
+from genzoo.runs import make_trainer
+from genzoo_boltzmann.partition import bracketed
+
+CHAINS = 100
+
+
+def trained(recipe: genzoo.Recipe, folder: Path) -> genzoo.GenerativeModel:
+    """Return the recipe's model, from the folder where its training has ended."""
+    if (folder / "config.json").exists():
+        return genzoo.GenModel.from_pretrained(folder)
+    resume = (folder / "recipe.toml").exists()
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    model = make_trainer(recipe, folder).fit(resume=resume)
+    seconds = {"wall": time.perf_counter() - wall, "cpu": _cpu_seconds() - cpu}
+    how = "since it was resumed" if resume else "in all"
+    write_text(folder / "seconds.json", json.dumps({"counted": how, **seconds}))
+    return model
+
+
+@torch.no_grad()
+def judged(
+    model: genzoo.GenerativeModel, rows: dict[str, torch.Tensor], seed: int, burn_in: int
+) -> dict[str, float]:
+    """Return the figures of one seed."""
+    generator = torch.Generator().manual_seed(seed)
+    forward = model.log_partition_function("ais", generator=generator, num_chains=CHAINS)
+    first = seed * CHAINS
+    start = rows["valid"][first : first + CHAINS]
+    backward = model.log_partition_function(
+        "reverse-ais", generator=generator, start=start, num_burn_in=burn_in
+    )
+    log_z = bracketed(forward, backward).estimate
+    energy = {
+        name: model.log_likelihood(x, log_partition=forward).value for name, x in rows.items()
+    }
+    return {
+        "seed": seed,
+        "log Z": forward.estimate.value,
+        "reverse log Z": backward.estimate.value,
+        "low log Z": log_z.bracket[0],
+        "high log Z": log_z.bracket[1],
+        "effective samples": forward.effective_sample_size,
+        "reverse effective samples": backward.effective_sample_size,
+        **energy,
+    }
+
+
+def main() -> None:
+    """Train, judge, print, and write figures.json into the run's folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--burn-in", type=int, default=20_000)
+    given = parser.parse_args()
+    prepare()
+    recipe = genzoo.Recipe.read(given.recipe)
+    threads = recipe.trainer.threads if isinstance(recipe.trainer.threads, int) else 1
+    torch.set_num_threads(threads)
+    model = trained(recipe, given.output)
+    rows = {
+        split: genzoo.load_dataset(recipe.data.name, split).head(10_000)["x"]
+        for split in ("train", "valid", "test")
+    }
+    say(circumstances(threads), f"{given.recipe.name}: {_seconds(given.output)}")
+    figures = [judged(model, rows, seed, given.burn_in) for seed in range(given.seeds)]
+    for row in figures:
+        say(_line(row))
+    write_text(given.output / "figures.json", json.dumps(figures, indent=2) + "\n")
+
+
+def _line(row: dict[str, float]) -> str:
+    backward = row["test"] + row["log Z"] - row["reverse log Z"]
+    return (
+        f"  seed {row['seed']}: test {row['test']:.2f} by AIS (effective samples "
+        f"{row['effective samples']:.0f}), {backward:.2f} by reverse AIS "
+        f"({row['reverse effective samples']:.0f}); log Z {row['log Z']:.2f} and "
+        f"{row['reverse log Z']:.2f}, with 3 σ of each {row['low log Z']:.2f} to "
+        f"{row['high log Z']:.2f}; valid {row['valid']:.2f}, train {row['train']:.2f}"
+    )
+
+
+def _seconds(folder: Path) -> str:
+    path = folder / "seconds.json"
+    if not path.exists():
+        return "trained elsewhere"
+    found = json.loads(path.read_text("utf-8"))
+    return f"{found['wall']:.0f} s of training ({found['cpu']:.0f} CPU-s, {found['counted']})"
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()

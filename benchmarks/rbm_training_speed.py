@@ -1,0 +1,114 @@
+"""How fast an RBM trains by CD-1 through the Trainer, beside other libraries.
+
+784 × 500 units, batches of 100, the binarised MNIST; equal threads, float32 for all, and
+scikit-learn in float64 too, which it takes where it is given integers. Each library makes its own
+update: scikit-learn's is persistent, learnergy's computes a pseudo-likelihood as it goes.
+
+Usage: python benchmarks/rbm_training_speed.py [--threads 2] [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import statistics
+from collections.abc import Callable
+from contextlib import redirect_stdout
+
+import numpy as np
+import torch
+from binarized_mnist import prepare
+from sklearn.neural_network import BernoulliRBM
+from threadpoolctl import threadpool_limits
+from timing import circumstances, in_turn, ratio, say
+
+import genzoo
+
+ROWS, BATCH, HIDDEN = 30_000, 100, 500
+Run = Callable[[], object]
+
+
+def through_the_trainer(x: torch.Tensor, threads: int, *, centred: bool) -> Run:
+    """Return a function that makes one epoch of CD-1 as `genzoo train` does."""
+
+    def run() -> None:
+        model = genzoo.create_model("rbm", event_shape=(1, 28, 28), num_hidden=HIDDEN)
+        stage = genzoo.Stage(objective=genzoo.Named(name="cd", config={"centred": centred}))
+        config = genzoo.TrainerConfig(
+            steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False
+        )
+        genzoo.Trainer(model, x, stage, config).fit()
+
+    return run
+
+
+def scikit_learn(x: np.ndarray) -> Run:
+    """Return a function that makes one epoch of scikit-learn's machine."""
+
+    def run() -> None:
+        machine = BernoulliRBM(
+            n_components=HIDDEN, batch_size=BATCH, n_iter=1, learning_rate=0.05, random_state=0
+        )
+        machine.fit(x)
+
+    return run
+
+
+def learnergy(x: torch.Tensor) -> Run:
+    """Return a function that makes one epoch of learnergy's machine."""
+    from learnergy.models.bernoulli import RBM
+
+    logging.disable(logging.INFO)
+    data = torch.utils.data.TensorDataset(x.float(), torch.zeros(len(x)))
+
+    def run() -> None:
+        machine = RBM(n_visible=784, n_hidden=HIDDEN, steps=1, learning_rate=0.05)
+        with redirect_stdout(io.StringIO()):
+            machine.fit(data, batch_size=BATCH, epochs=1)
+
+    return run
+
+
+def bare_products() -> Run:
+    """Return a function that makes the five matrix products of each update, and nothing else."""
+    v, h = torch.rand(BATCH, 784), torch.rand(BATCH, HIDDEN)
+    W = torch.rand(784, HIDDEN)
+
+    def run() -> None:
+        for _ in range(ROWS // BATCH):
+            for product in (v @ W, h @ W.T, v @ W, v.T @ h, v.T @ h):
+                product.numel()
+
+    return run
+
+
+def main() -> None:
+    """Print samples per second, and ratios of times within one run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    logging.getLogger("genzoo").setLevel(logging.WARNING)
+    torch.set_num_threads(given.threads)
+    with np.load(prepare()) as arrays:
+        rows = arrays["train"][:ROWS]
+    x, flat = torch.from_numpy(rows), rows.reshape(ROWS, -1)
+    functions = {
+        "genzoo, CD-1": through_the_trainer(x, given.threads, centred=False),
+        "genzoo, CD-1 centred": through_the_trainer(x, given.threads, centred=True),
+        "scikit-learn, float32": scikit_learn(flat.astype(np.float32)),
+        "scikit-learn, float64": scikit_learn(flat.astype(np.float64)),
+        "learnergy": learnergy(x),
+        "five products alone": bare_products(),
+    }
+    with threadpool_limits(given.threads):
+        seconds = in_turn(functions, given.rounds)
+    say(circumstances(given.threads), "samples per second, and times as long as genzoo's CD-1:")
+    for name, values in seconds.items():
+        rate = ROWS / statistics.median(values)
+        say(f"  {name:<22} {rate:>8,.0f}   {ratio(seconds, name, 'genzoo, CD-1')}")
+
+
+if __name__ == "__main__":
+    main()
