@@ -21,6 +21,9 @@ MAX_MODULES = 20_000
 MAX_BUFFERS = 2**28
 """Bytes of masks, schedules and the like that a model may have beyond the size of its weights."""
 
+_UNFIT = (ConfigError, ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError)
+"""What a constructor, or one of torch's layers, raises for sizes that do not go together."""
+
 
 def build_empty(
     cls: type[GenerativeModel], config: Config, *, max_tensors: int
@@ -34,7 +37,7 @@ def build_empty(
     try:
         with _capped(max_tensors), torch.device("meta"), _NoInit():
             return cls(config)
-    except (ConfigError, TypeError, RuntimeError, OverflowError) as error:
+    except _UNFIT as error:
         first = str(error).partition("\n")[0]
         raise ConfigFileError(
             f"No {cls.__name__} can be built from its config: {first}. The config is damaged, or "
@@ -103,7 +106,7 @@ def _rebuild_buffers(model: GenerativeModel, cls: type[GenerativeModel], config:
     """
     with torch.random.fork_rng(devices=[]), _NoInit():
         donor = cls(config)
-    for name, buffer in donor.named_buffers():
+    for name, buffer in donor.named_buffers(remove_duplicate=False):
         if model.get_buffer(name).is_meta:
             owner, _, attribute = name.rpartition(".")
             dtype = model.get_buffer(name).dtype

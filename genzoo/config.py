@@ -38,7 +38,7 @@ class Bounds:
         if not self.low <= size <= self.high:
             what = "" if size is value else "a length "
             raise ConfigError(
-                f"{where} must be {what}in [{self.low}, {self.high}], got {_shown(value)}."
+                f"{where} must be {what}in [{self.low}, {self.high}], got {shown(value)}."
             )
 
 
@@ -96,12 +96,12 @@ def differences(new: Config, old: Config) -> dict[str, Any]:
 
 def _check_keys(config: type[Config], values: Mapping[str, Any]) -> None:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{config.__name__} is made of named values, got {_shown(values)}.")
+        raise ConfigError(f"{config.__name__} is made of named values, got {shown(values)}.")
     known = field_types(config)
     for key, value in values.items():
         if key not in known:
             raise ConfigError(
-                f"{config.__name__} has no field {_shown(key)} (given {_shown(value)}). "
+                f"{config.__name__} has no field {shown(key)} (given {shown(value)}). "
                 f"{suggest(key, known)}"
             )
     missing = [name for name in required_fields(config) if name not in values]
@@ -150,15 +150,15 @@ def _coerce_plain(kind: Any, value: Any, where: str) -> Any:
 
 def _exact(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{where} must be {_title(kind)}, got {_shown(value)}.")
+        raise ConfigError(f"{where} must be {_title(kind)}, got {shown(value)}.")
     return value
 
 
 def _coerce_float(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"{where} must be a number, got {_shown(value)}.")
+        raise ConfigError(f"{where} must be a number, got {shown(value)}.")
     if not -sys.float_info.max <= value <= sys.float_info.max:
-        raise ConfigError(f"{where} must be finite, got {_shown(value)}.")
+        raise ConfigError(f"{where} must be finite, got {shown(value)}.")
     return float(value)
 
 
@@ -167,7 +167,7 @@ def _coerce_literal(choices: tuple[Any, ...], value: Any, where: str) -> Any:
         if choice == value and type(choice) is type(value):
             return choice
     name = value if isinstance(value, str) else ""
-    raise ConfigError(f"{where} got {_shown(value)}. {suggest(name, map(str, choices))}")
+    raise ConfigError(f"{where} got {shown(value)}. {suggest(name, map(str, choices))}")
 
 
 def _coerce_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -184,26 +184,32 @@ def _coerce_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _coerce_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, (tuple, list)):
-        raise ConfigError(f"{where} must be a list of values, got {_shown(value)}.")
+        raise ConfigError(f"{where} must be a list of values, got {shown(value)}.")
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
-        raise ConfigError(f"{where} must hold {len(kinds)} values, got {_shown(value)}.")
+        raise ConfigError(f"{where} must hold {len(kinds)} values, got {shown(value)}.")
     pairs = enumerate(zip(kinds, value, strict=True))
     return tuple(_coerce(kind, item, f"{where}[{i}]") for i, (kind, item) in pairs)
 
 
 def _coerce_mapping(kind: Any, value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(f"{where} must map names to values, got {_shown(value)}.")
+        raise ConfigError(f"{where} must map names to values, got {shown(value)}.")
     return {key: _coerce(kind, item, f"{where}.{key}") for key, item in value.items()}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value for a message: in one line, and not longer than a line."""
-    if isinstance(value, int) and value.bit_length() > 256:
-        return f"a whole number of {value.bit_length()} bits"
-    return reprlib.repr(value)
+    return _Repr().repr(value)
+
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        """Return the number, or its size where Python would refuse to write it out."""
+        if x.bit_length() > 256:
+            return f"a whole number of {x.bit_length()} bits"
+        return super().repr_int(x, level)
 
 
 def _title(kind: Any) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -48,12 +49,14 @@ def atomic_folder_update(folder: Path, *, last: str, stale: str = "") -> Iterato
     """Give a temporary folder whose files are moved into ``folder`` if all goes well.
 
     Nothing is moved before everything is on the disk. Where several files beside ``last`` belong
-    together, ``last`` is taken away first: whoever looks in between finds nothing, not a mixture.
+    together, or stale ones go, ``last`` is taken away first: whoever looks in between finds
+    nothing, not a mixture.
 
     Arguments:
         folder: Where the files go; made where it does not exist.
         last: The file that is moved last: what says that the others are there.
-        stale: A pattern; files of an earlier update that match it and are not replaced go away.
+        stale: A regular expression; files of an earlier update whose names it matches, and that
+            are not replaced, go away.
 
     Raises:
         DiskFullError: There is no space left; ``folder`` is as it was.
@@ -66,12 +69,15 @@ def atomic_folder_update(folder: Path, *, last: str, stale: str = "") -> Iterato
             paths = sorted(temporary.iterdir(), key=lambda path: (path.name == last, path.name))
             for path in paths:
                 fsync(path)
-            if len(paths) > 2:
+            replaced = {path.name for path in paths}
+            there = [path for path in folder.iterdir() if re.fullmatch(stale, path.name)]
+            old = [path for path in there if path.name not in replaced]
+            if len(paths) > 2 or old:
                 (folder / last).unlink(missing_ok=True)
+            for path in old:
+                path.unlink()
             for path in paths:
                 os.replace(path, folder / path.name)
-            for path in set(folder.glob(stale or last)) - {folder / path.name for path in paths}:
-                path.unlink()
             fsync(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -84,12 +90,15 @@ def disk_full_named(path: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         number = error.errno if isinstance(error, OSError) else None
-        if number in _FULL or "os error 28" in str(error) or "os error 27" in str(error):
+        if number in _FULL or any(f"(os error {full})" in str(error) for full in _FULL):
             raise DiskFullError(
                 f"No space left to write {str(path)!r}. Nothing was left half-written. Free some "
                 "space, or choose another folder."
             ) from error
-        raise GenzooError(f"{str(path)!r} cannot be written: {error}") from error
+        what = getattr(error, "strerror", None) or error
+        raise GenzooError(
+            f"{str(path)!r} cannot be written: {what}. Choose another place."
+        ) from error
 
 
 def fsync(path: Path) -> None:
@@ -109,7 +118,10 @@ def check_inside(path: Path, folder: Path) -> None:
     """
     if not path.is_symlink():
         return
-    target, home = path.resolve(), folder.resolve()
+    try:
+        target, home = path.resolve(), folder.resolve()
+    except (OSError, RuntimeError) as error:
+        raise LoadError(f"{path} is a link that leads nowhere: refused.") from error
     blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else None
     if not target.is_relative_to(home) and target.parent != blobs:
         raise LoadError(

@@ -135,7 +135,8 @@ class GenerativeModel(nn.Module, abc.ABC):
                 "dynamic (a draw at each presentation); in Python, binarize='threshold'."
             )
         elif spec.kind == "real" and high > 1 and low >= 0:
-            remedy = f"Values reach {high:g}. Divide by {high:g}? Give --data.scale {high:g}."
+            scale = 255.0 if 127 < high < 255 else high
+            remedy = f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
         raise DataError(
             f"{cls.__name__} models {kinds} data; these are {spec.kind}, "
             f"in [{low:g}, {high:g}]. {remedy}"

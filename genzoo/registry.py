@@ -135,8 +135,9 @@ def name_of(group: str, cls: type) -> str:
         if where == group and known is cls:
             return name
     for entry in _candidates(group, cls):
-        if load(group, entry.name) is cls:
-            return entry.name
+        with contextlib.suppress(MissingDependencyError, PluginError):
+            if load(group, entry.name) is cls:
+                return entry.name
     raise PluginError(
         f"{cls.__module__}.{cls.__qualname__} is not registered. Give its package an entry point "
         f"in the group genzoo.{group}, or decorate it with @genzoo.register({group!r}, name)."
@@ -189,8 +190,10 @@ def _points() -> list[tuple[metadata.EntryPoint, metadata.Distribution]]:
 def _scan() -> Iterator[tuple[metadata.EntryPoint, metadata.Distribution]]:
     """Yield our groups' entry points; a distribution whose metadata are malformed has none."""
     for dist in metadata.distributions():
-        with contextlib.suppress(ValueError, TypeError, OSError):
-            yield from [(p, dist) for p in dist.entry_points if p.group.startswith("genzoo.")]
+        with contextlib.suppress(ValueError, TypeError, OSError, KeyError):
+            points = [p for p in dist.entry_points if p.group.startswith("genzoo.")]
+            if points and dist.name and dist.version:
+                yield from [(point, dist) for point in points]
 
 
 def _parse(point: metadata.EntryPoint, dist: metadata.Distribution) -> Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from genzoo.sampler import Sampler
 
 DEFAULT_BLOCK = 64
+_DIMENSIONS = {"label": 0, "image": 3}
+_SHAPES = {"label": "a whole number", "image": "an image (C, H, W)"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Request:
 def draw(model: GenerativeModel, request: Request, seed: int | None) -> Tensor:
     """Draw what is requested; block k is seeded from (seed, k), block 0 by ``seed`` itself."""
     num = _positive("num", request.num)
-    _positive("batch_size", request.batch_size or 1)
+    if request.batch_size is not None:
+        _positive("batch_size", request.batch_size)
     condition = spread_condition(model, request.condition, num)
     start = _check_start(request.start, num)
     seed = seeds.fresh() if seed is None else seed
@@ -79,14 +82,29 @@ def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
         raise ConditionError(f"{who} needs a {kind} for each sample. Give condition=....")
     if kind == "text":
         return _spread_texts(condition, num)
-    values = torch.as_tensor(condition, device=model.device)
-    if kind == "label":
-        values = values.long().expand(num) if values.ndim == 0 else values.long()
-    return _check_number(values, num)
+    return _spread_values(condition, num, kind, model.device)
+
+
+def _spread_values(condition: Any, num: int, kind: str, device: torch.device) -> Tensor:
+    try:
+        values = torch.as_tensor(condition, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConditionError(f"{condition!r} is no {kind}: {error}.") from error
+    whole = not (values.is_floating_point() or values.is_complex())
+    one = _DIMENSIONS[kind]
+    if values.ndim not in (one, one + 1) or (kind == "label" and not whole):
+        raise ConditionError(
+            f"A condition is {_SHAPES[kind]}, or one for each sample; got {values.dtype} values "
+            f"of shape {tuple(values.shape)}."
+        )
+    values = values.expand(num, *values.shape) if values.ndim == one else values
+    _check_number(values, num)
+    return values.long() if kind == "label" else values
 
 
 def _spread_texts(condition: Any, num: int) -> list[str]:
-    texts = [condition] * num if isinstance(condition, str) else list(condition)
+    many = isinstance(condition, Iterable) and not isinstance(condition, str)
+    texts = list(condition) if many else [condition] * num
     if not all(isinstance(text, str) for text in texts):
         raise ConditionError(f"A text condition is a text or a list of texts, got {condition!r}.")
     return _check_number(texts, num)  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from genzoo.config import Bounds, Config
+from genzoo.config import Bounds, Config, shown
 from genzoo.errors import ConfigError
 from genzoo.training.config import TrainerConfig
 
@@ -107,7 +107,9 @@ def _is_array_of_tables(value: Any) -> bool:
     return isinstance(value, list) and value != [] and all(isinstance(v, Mapping) for v in value)
 
 
-def _key(key: str) -> str:
+def _key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise ConfigError(f"A recipe cannot hold the key {shown(key)}: use a text.")
     return key if _BARE.fullmatch(key) else _text(key)
 
 
@@ -120,11 +122,15 @@ def _value(value: Any) -> str:
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (int, float)):
-        return repr(value)
+    if isinstance(value, float):
+        return repr(float(value))
+    if isinstance(value, int) and value.bit_length() <= 64:
+        return repr(int(value))
     if isinstance(value, str):
         return _text(value)
-    raise ConfigError(f"A recipe cannot hold {value!r}: use texts, numbers, lists and tables.")
+    raise ConfigError(
+        f"A recipe cannot hold {shown(value)}: use texts, numbers, lists and tables."
+    )
 
 
 def _text(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from genzoo import registry
 from genzoo.building import build_empty, check_memory, materialize, tied_names
-from genzoo.config import Config
+from genzoo.config import Config, shown
 from genzoo.errors import ConfigError, ConfigFileError, UnknownNameError
 from genzoo.files import atomic_folder_update, check_inside, strict_json, write_text
 from genzoo.model import GenerativeModel
@@ -29,8 +30,9 @@ CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = (
 MAX_CONFIG_BYTES = 2**20
 MAX_SHARD_SIZE = "5GB"
 _KEYS = {"genzoo", "model", "plugin", "dtype", "config"}
+_PLUGIN = {"distribution", "version"}
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
-_WEIGHTS = "model*.safetensors*"
+_WEIGHTS = r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?"
 
 
 class GenModel:
@@ -152,17 +154,28 @@ def _check_description(found: Any, path: Path) -> dict[str, Any]:
         )
     if type(found["genzoo"]) is not int or found["genzoo"] != FORMAT:
         raise ConfigFileError(
-            f"{path} has format {found['genzoo']!r}; this version of genzoo reads {FORMAT}. "
+            f"{path} has format {shown(found['genzoo'])}; this version of genzoo reads {FORMAT}. "
             "A newer one may read it: pip install --upgrade genzoo"
         )
     if not (isinstance(found["model"], str) and registry.NAME.fullmatch(found["model"])):
-        raise ConfigFileError(f"{path}: {found['model']!r} is no name of a model.")
+        raise ConfigFileError(f"{path}: {shown(found['model'])} is no name of a model.")
     if found["dtype"] not in _DTYPES:
-        raise ConfigFileError(f"{path}: dtype is {found['dtype']!r}; {', '.join(_DTYPES)} exist.")
-    for key in ("config", "plugin"):
-        if not isinstance(found[key], dict):
-            raise ConfigFileError(f"{path}: {key} must be an object, got {found[key]!r}.")
+        raise ConfigFileError(
+            f"{path}: dtype is {shown(found['dtype'])}; {', '.join(_DTYPES)} exist."
+        )
+    if not isinstance(found["config"], dict):
+        raise ConfigFileError(f"{path}: config must be an object, got {shown(found['config'])}.")
+    plugin = found["plugin"]
+    if not (isinstance(plugin, dict) and plugin.keys() == _PLUGIN and _are_texts(plugin.values())):
+        raise ConfigFileError(
+            f"{path}: plugin must hold the texts {', '.join(sorted(_PLUGIN))}, got "
+            f"{shown(plugin)}."
+        )
     return found
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def resolve_description(

@@ -15,8 +15,9 @@ import tyro
 
 from genzoo import __version__
 from genzoo.cli import arguments
+from genzoo.cli.complaints import complaint
 from genzoo.cli.listing import ListArguments
-from genzoo.errors import ConfigError, GenzooError, TrainingInterrupted
+from genzoo.errors import ConfigError, GenzooError, TrainingInterrupted, UnknownNameError
 
 DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
 
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        _say(f"error: {error}. Choose another path.")
+        sys.exit(2)
 
 
 def _run(args: list[str]) -> int:
@@ -58,32 +62,27 @@ def _run(args: list[str]) -> int:
     if name == "--version":
         sys.stdout.write(f"genzoo {__version__}\n")
         return 0
-    commands = dict(_PLAIN)
-    if name in commands:
-        commands[name] = _resolved(name, args[1:])
-    parsed = _parse(commands, args or [name])
+    if name in ("--help", "-h"):
+        tyro.extras.subcommand_cli_from_dict(
+            _PLAIN, prog="genzoo", description=DESCRIPTION, args=["--help"]
+        )
+    if name not in _PLAIN:
+        raise UnknownNameError("command", name, _PLAIN, "See genzoo --help.")
+    parsed = _parse(name, args[1:])
     importlib.import_module(f"genzoo.cli.{_MODULES[name]}").run(parsed)
     return 0
 
 
-def _parse(commands: dict[str, Any], args: list[str]) -> Any:
-    """Return the arguments, or say in one line what is wrong with them."""
+def _parse(name: str, args: list[str]) -> Any:
+    """Return a command's arguments, or say in one line what is wrong with them."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.extras.subcommand_cli_from_dict(
-                commands, prog="genzoo", description=DESCRIPTION, args=args
-            )
+            return tyro.cli(_resolved(name, args), prog=f"genzoo {name}", args=args)
     except SystemExit as left:
         if left.code:
-            raise ConfigError(_condensed(said.getvalue())) from left
+            raise ConfigError(complaint(said.getvalue(), name, args)) from left
         raise
-
-
-def _condensed(box: str) -> str:
-    """Return the text in one of tyro's boxes, without its frame and title."""
-    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines() if not line.startswith("╭")]
-    return " ".join(line for line in lines if line)
 
 
 def _resolved(name: str, args: list[str]) -> Any:

@@ -15,6 +15,7 @@ def section(
     config: type[Config],
     defaults: Mapping[str, Any] | None = None,
     replaced: Mapping[str, Any] | None = None,
+    shown: Mapping[str, Any] | None = None,
 ) -> Config:
     """Return a config's fields as a section of flags, holding what they are by default.
 
@@ -26,11 +27,15 @@ def section(
         config: The config's class.
         defaults: Values that go over the class's own.
         replaced: Fields that are sections of their own.
+        shown: What a field comes to that is None by default, for its help.
     """
     types, given = field_types(config), dict(defaults or {})
     fields: list[Any] = [(name, types[name], _default(value)) for name, value in given.items()]
     for name in set(required_fields(config)) - given.keys():
         fields.append((name, Annotated[types[name] | None, _FITTED], _default(None)))
+    for name, value in (shown or {}).items():
+        hint = tyro.conf.arg(help_behavior_hint=f"(default: {value})")
+        fields.append((name, Annotated[types[name], hint], _default(None)))
     for name, value in (replaced or {}).items():
         fields.append((name, type(value), _default(value)))
     made = dataclasses.make_dataclass(

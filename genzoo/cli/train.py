@@ -12,6 +12,7 @@ from typing import Any
 from genzoo import registry
 from genzoo.cli.arguments import Peeked, TrainArguments
 from genzoo.cli.fields import changed, extended, section, sections
+from genzoo.config import differences
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import GenerativeModel
@@ -19,6 +20,7 @@ from genzoo.objective import OptimizerSpec
 from genzoo.runs import make_trainer
 from genzoo.stage import Named, Recipe, Stage
 from genzoo.training import TrainerConfig
+from genzoo.training.config import resolve
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ def arguments_for(peeked: Peeked) -> type:
 
 def run(arguments: Any) -> None:
     """Train what the arguments, or a recipe, say."""
+    if arguments.resume and arguments.overwrite:
+        raise ConfigError("--resume goes on with the run, --overwrite replaces it. Give one.")
     recipe = _recipe(arguments) if arguments.recipe is None else _read(arguments)
     trainer = make_trainer(recipe, arguments.output, overwrite=arguments.overwrite)
     trainer.fit(resume=arguments.resume)
@@ -76,12 +80,21 @@ def _choose(name: str, data: str | None, objective: str | None) -> Chosen:
         "model": section(model.Config),
         "objective": section(learn.Config, first.config),
         "trainer": section(
-            TrainerConfig, replaced={"optimizers": sections("Optimizers", optimizers)}
+            TrainerConfig,
+            replaced={"optimizers": sections("Optimizers", optimizers)},
+            shown=_prescribed(stages[0]),
         ),
     }
     if data is not None:
         found = {"data": section(find_source(data)[0].Config), **found}
     return Chosen(model, stages, optimizers, found)
+
+
+def _prescribed(stage: Stage) -> dict[str, Any]:
+    """Return the training values that hold where the user gives none: the stage's."""
+    plain = TrainerConfig()
+    found = differences(resolve(plain, stage.trainer), plain)
+    return {name: value for name, value in found.items() if getattr(plain, name) is None}
 
 
 def _config(cls: Any, values: Mapping[str, Any]) -> Any:

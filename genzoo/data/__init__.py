@@ -86,9 +86,10 @@ def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
 
     Raises:
         UnknownNameError: Neither a registered name nor a path.
+        DataError: A file that is no data, or the name of a way to read data.
     """
     if name_or_path in registry.names("datasets"):
-        return registry.load("datasets", name_or_path), ""
+        return _complete(registry.load("datasets", name_or_path), name_or_path), ""
     path = Path(name_or_path)
     if name_or_path and os.path.isdir(path):
         idx = any(path.glob("*-idx3-ubyte*"))
@@ -102,6 +103,16 @@ def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
     if _REPOSITORY.fullmatch(name_or_path) and not os.path.isdir(path.parent):
         return registry.load("datasets", "hub"), name_or_path
     raise UnknownNameError("dataset (and no such path)", name_or_path, registry.names("datasets"))
+
+
+def _complete(cls: type[DataSource], name: str) -> type[DataSource]:
+    """Refuse the name of a way to read data where data are asked for."""
+    if cls.located:
+        raise DataError(
+            f"{name!r} is a way to read data, not data. Give the file, the folder or the "
+            f"repository itself; ./{name} is a folder of that name."
+        )
+    return cls
 
 
 def as_dataset(data: Dataset | Tensor | Any) -> Dataset:

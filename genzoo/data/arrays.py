@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -25,8 +27,13 @@ _UNREADABLE = (
     ValueError,
     EOFError,
     MemoryError,
+    OverflowError,
     RuntimeError,
+    SyntaxError,
+    TypeError,
     SafetensorError,
+    lzma.LZMAError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -48,6 +55,7 @@ class Arrays(DataSource):
     """
 
     Config = ArraysConfig
+    located = True
 
     def splits(self) -> tuple[str, ...]:
         """Return the splits that the file holds."""

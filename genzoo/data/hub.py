@@ -38,6 +38,7 @@ class HubDataset(DataSource):
     """A repository of images, perhaps with labels or captions. Streaming is not supported."""
 
     Config = HubConfig
+    located = True
 
     def splits(self) -> tuple[str, ...]:
         """Return the names of the repository's splits."""
@@ -161,9 +162,10 @@ def _library() -> Any:
 
 def _asked(repository: str, ask: Any) -> Any:
     """Call the library, whose errors of many kinds all mean that the data cannot be had."""
+    own = _library().exceptions.DatasetsError
     try:
         return ask()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, own) as error:
         first = str(error).strip().partition("\n")[0]
         raise DataError(f"The dataset {repository!r} cannot be had: {first}") from error
 

@@ -45,6 +45,7 @@ class IDXFolder(DataSource):
     """A folder with train-images-idx3-ubyte, t10k-images-idx3-ubyte and their labels, or .gz."""
 
     Config = DataConfig
+    located = True
 
     def splits(self) -> tuple[str, ...]:
         """Return the names of the splits."""

@@ -50,6 +50,7 @@ class ImageFolder(DataSource):
     """Images below a folder; folders train, valid and test are splits, folders below classes."""
 
     Config = ImagesConfig
+    located = True
 
     def splits(self) -> tuple[str, ...]:
         """Return the splits that the folder has."""
@@ -63,7 +64,8 @@ class ImageFolder(DataSource):
         paths = _images(root)
         if not paths:
             raise DataError(f"{str(root)!r} holds no images ({', '.join(_ENDINGS)}).")
-        classes = sorted({name for each in roots for name in _classes(each)})
+        found = [_classes(each) for each in roots]
+        classes = sorted(set().union(*found)) if all(found) else []
         return ImageFiles(root, paths, self.config, classes, f"{home.resolve().name}/{split}")
 
 

@@ -54,7 +54,7 @@ def from_array(
 
 def _numeric(x: Any, name: str) -> Tensor:
     """Return an array as a tensor of bytes, where it holds bytes or truths, else of float32."""
-    values = x.detach().cpu() if isinstance(x, Tensor) else np.asarray(x)
+    values = x.detach().cpu() if isinstance(x, Tensor) else _array(x, name)
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in "buif":
             raise DataError(f"{name} holds {values.dtype} values; numbers are needed.")
@@ -63,6 +63,13 @@ def _numeric(x: Any, name: str) -> Tensor:
     if values.is_complex():
         raise DataError(f"{name} holds {values.dtype} values; real numbers are needed.")
     return values.to(torch.uint8) if values.dtype in (torch.uint8, torch.bool) else values.float()
+
+
+def _array(x: Any, name: str) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise DataError(f"{name} is no array: {error} Make its rows equal.") from error
 
 
 def _range(x: Tensor, name: str) -> tuple[float, float]:
@@ -86,16 +93,22 @@ def _kind(x: Tensor, low: float, high: float) -> Kind:
 
 
 def _labels(label: Any, num: int, name: str) -> Tensor:
-    values = label.detach().cpu() if isinstance(label, Tensor) else np.asarray(label)
-    whole = values.dtype.kind in "bui" if isinstance(values, np.ndarray) else _is_whole(values)
-    if not whole or tuple(values.shape) != (num,) or int(values.min()) < 0:
+    given = (
+        label.detach().cpu() if isinstance(label, Tensor) else _array(label, f"label of {name}")
+    )
+    values = _whole(given)
+    if values is None or tuple(values.shape) != (num,) or int(values.min()) < 0:
+        least = values.min().item() if values is not None and values.numel() else None
         raise DataError(
             f"The labels of {name} must be {num} whole numbers from 0, one for each row; got "
-            f"{values.dtype} values of shape {tuple(values.shape)}"
-            f"{f', the least of which is {values.min()}' if whole and len(values) else ''}."
+            f"{given.dtype} values of shape {tuple(given.shape)}"
+            f"{'' if least is None else f', the least of which is {least}'}."
         )
-    return torch.as_tensor(values).long()
+    return values
 
 
-def _is_whole(values: Tensor) -> bool:
-    return not (values.is_floating_point() or values.is_complex())
+def _whole(values: np.ndarray[Any, Any] | Tensor) -> Tensor | None:
+    """Return whole numbers, of any width and byte order, as int64; None for other values."""
+    if isinstance(values, np.ndarray):
+        return torch.from_numpy(values.astype(np.int64)) if values.dtype.kind in "bui" else None
+    return None if values.is_floating_point() or values.is_complex() else values.long()

@@ -7,10 +7,13 @@ from typing import Any
 
 from genzoo.capabilities import SupportsLogLikelihood
 from genzoo.config import Config
+from genzoo.data.dataset import Dataset
 from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
+
+_KEYS = {"label": "label", "text": "text", "image": "y"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,13 @@ class LogLikelihood(Metric):
 
     Config = NoConfig
     requires = (SupportsLogLikelihood,)
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure cannot be had; empty where it can."""
+        reason = super().missing(model, data)
+        if reason or model.condition_kind == "none":
+            return reason
+        return _unconditioned(model, data.head(1))
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the model's own estimate."""
@@ -50,10 +60,14 @@ def condition_of(model: GenerativeModel, batch: Any) -> Any:
     """
     if model.condition_kind == "none":
         return None
-    key = {"label": "label", "text": "text", "image": "y"}[model.condition_kind]
-    if key not in batch:
-        raise CapabilityError(
-            f"{type(model).__name__} is conditioned on a {model.condition_kind}; the data have "
-            f"none (no {key!r} in a batch)."
-        )
-    return batch[key]
+    lacking = _unconditioned(model, batch)
+    if lacking:
+        raise CapabilityError(f"{type(model).__name__} cannot be judged: {lacking}.")
+    return batch[_KEYS[model.condition_kind]]
+
+
+def _unconditioned(model: GenerativeModel, batch: Any) -> str:
+    kind = model.condition_kind
+    key = _KEYS[kind]
+    none = f"it is conditioned on a {kind}; the data have none (no {key!r} in a batch)"
+    return "" if key in batch else none

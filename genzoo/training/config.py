@@ -46,7 +46,7 @@ class TrainerConfig(Config):
     """Updates between lines of metrics.jsonl."""
     log_with: tuple[str, ...] = ()
     """Trackers of Accelerate, such as tensorboard or wandb."""
-    threads: int | Literal["auto"] | None = None
+    threads: Annotated[int, Bounds(1, 4096)] | Literal["auto"] | None = None
     """CPU threads; auto times a few steps with one and with all, and keeps the faster."""
     num_workers: Annotated[int, Bounds(0, 1024)] = 0
     """Processes that read data ahead; 0 reads in the training process."""

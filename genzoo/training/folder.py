@@ -81,7 +81,6 @@ class RunFolder:
         path, kept, passed = found
         for name in passed:
             logger.info("Passed over the checkpoint %s.", name)
-        logger.info("Going on from %s.", path)
         return path, kept
 
     def write_recipe(self, recipe: Recipe) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
+from genzoo.files import disk_full_named
 from genzoo.training.config import TrainerConfig
 from genzoo.training.players import Player
 from genzoo.training.update import Moved
@@ -48,9 +50,9 @@ class Log:
         self.main = accelerator.is_main_process
         self.path = folder / METRICS_FILE if folder is not None and self.main else None
         if self.path is not None:
-            self.path.touch()
-            with self.path.open("r+b") as file:
-                file.truncate(offset)
+            with disk_full_named(self.path):
+                self.path.touch()
+                os.truncate(self.path, offset)
         self.last: dict[str, Any] = {}
         self._began, self._since = time.perf_counter(), first
         shown = self.main and config.progress and sys.stderr.isatty()
@@ -71,7 +73,7 @@ class Log:
         self.last = self._row(stage, step, moves, players)
         self.bar.set_postfix_str(self._short(), refresh=False)
         if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
+            with disk_full_named(self.path), self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self.last) + "\n")
         if self.config.log_with:
             numbers = {k: v for k, v in self.last.items() if isinstance(v, float)}

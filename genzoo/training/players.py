@@ -36,7 +36,14 @@ class Player:
         self.name, self.names = name, list(named_parameters)
         self.parameters = list(named_parameters.values())
         self.base = spec.build(self.parameters)
-        self.optimizer = accelerator.prepare_optimizer(self.base, device_placement=False)
+        # Accelerate's wrapper is for the loss scale; each of its steps searches the file system
+        # for a package (lomo_optim), which takes longer than a small network's step.
+        scaled = accelerator.scaler is not None
+        self.optimizer = (
+            accelerator.prepare_optimizer(self.base, device_placement=False)
+            if scaled
+            else self.base
+        )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.base, _factor(config))
         self.clip_norm = config.clip_norm or math.inf
         self.accelerator = accelerator

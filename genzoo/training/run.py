@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ from genzoo.training.update import Updater
 if TYPE_CHECKING:
     from genzoo.training.trainer import Trainer
 
+logger = logging.getLogger("genzoo")
+
 INIT_ROWS = 4096
 
 
@@ -49,6 +52,7 @@ class Run:
     def open(self, resume: bool) -> None:
         """Look at the folder, prepare the model, and choose the number of threads."""
         self.model.to(self.accelerator.device)
+        self._check_stages()
         if self.folder is not None:
             self._kept = self._open_folder(self.folder, resume)
         if self._kept is not None:
@@ -108,6 +112,17 @@ class Run:
         state.load(kept.tensors, kept.values)
         return kept.step, kept.values["metrics_offset"]
 
+    def _check_stages(self) -> None:
+        """Raise what is wrong with any stage's values before anything is written or replaced."""
+        for number, (stage, config) in enumerate(
+            zip(self.trainer.stages, self.trainer.configs, strict=True)
+        ):
+            shares_of(config, self)
+            with only_part(self.model, stage.part):
+                objective = self.trainer.make_objective(number, self.model)
+                make_players(objective, config, self.accelerator)
+        self.accelerator.free_memory()
+
     def _open_folder(self, folder: RunFolder, resume: bool) -> checkpoint.Checkpoint | None:
         if not resume:
             if self.accelerator.is_main_process:
@@ -119,6 +134,7 @@ class Run:
             return None
         self.last_good, kept = found
         demand_same(kept.values["identity"], identity(self.trainer))
+        logger.info("Going on from %s.", self.last_good)
         return kept
 
     def _write_recipe(self) -> None:

@@ -1,0 +1,119 @@
+"""A config that asks for more than its weights hold is refused before it gets it."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import families
+from folders import (
+    WEIGHTS,
+    change_config,
+    claim,
+    header_of,
+    limited,
+    refused,
+    saved,
+    write_header,
+)
+from genzoo import GenModel, building, register, registry, weights
+from genzoo.errors import ConfigFileError, UnknownNameError, WeightsError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return saved(tmp_path / "model")
+
+
+# More asked for than the weights hold
+
+
+@register("models", "toy-deep")
+class Deep(families.Linear):
+    """As many layers, and as large a mask, as its config asks for."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        size = config.width
+        if config.event_shape[0] == 1:
+            self.register_buffer("mask", torch.zeros(size, size, size), persistent=False)
+        elif config.event_shape[0] == 2:
+            self.layers = torch.nn.ModuleList(torch.nn.Linear(1, 1) for _ in range(size**3))
+        elif config.event_shape[0] == 3:
+            self.layers = torch.nn.ModuleList(torch.nn.Identity() for _ in range(size**3))
+        else:
+            self.net = torch.nn.Conv1d(size, 6, 1, groups=2)
+
+
+def deep(tmp_path, kind, width):
+    model = Deep(families.ToyConfig(event_shape=(kind,), width=2))
+    folder = saved(tmp_path / f"{kind}-{width}", model)
+    change_config(folder, lambda found: found["config"].update(width=width))
+    return folder
+
+
+def test_more_parameters_or_modules_than_the_weights_hold_are_refused_while_they_are_made(
+    tmp_path,
+):
+    made = []
+    hook = torch.nn.modules.module.register_module_module_registration_hook(
+        lambda *args: made.append(None)
+    )
+    try:
+        assert "asks for more than 64 parameters" in refused(deep(tmp_path, 2, 4096))
+        assert len(made) < 200
+        assert "asks for more than 20000 modules" in refused(deep(tmp_path, 3, 4096))
+        assert len(made) < 10 * building.MAX_MODULES
+    finally:
+        hook.remove()
+
+
+def test_a_buffer_much_larger_than_the_weights_is_refused(tmp_path):
+    assert GenModel.from_pretrained(deep(tmp_path, 1, 2)).mask.shape == (2, 2, 2)
+    message = refused(deep(tmp_path, 1, 4096), ConfigFileError)
+    assert "asks for 274,877,906,944 bytes beside its weights, which hold 8." in message
+
+
+def test_sizes_that_do_not_go_together_are_refused(tmp_path):
+    message = refused(deep(tmp_path, 4, 3), ConfigFileError)
+    assert "No Deep can be built from its config: in_channels must be divisible" in message
+
+
+def test_what_was_built_within_the_caps_leaves_no_cap_behind(tmp_path):
+    refused(deep(tmp_path, 2, 4096))
+    torch.nn.ModuleList(torch.nn.Linear(1, 1) for _ in range(100))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
+def test_a_small_config_of_a_large_model_is_refused_without_its_memory(folder):
+    """With 256 MiB to spare, a machine of 4 TiB is refused by a comparison of shapes."""
+    sizes = {"event_shape": [2**20], "num_hidden": 2**20}
+    change_config(folder, lambda found: found["config"].update(sizes))
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    with limited("RLIMIT_AS", used + 2**28):
+        message = refused(folder, WeightsError)
+    assert "float32 (1048576, 1048576) by the config" in message
+
+
+def test_weights_larger_than_the_memory_are_refused_before_they_are_read(folder, monkeypatch):
+    shapes = {"W": (6, 2**20), "b": (6,), "c": (2**20,), "base_rates": (6,)}
+    change_config(folder, lambda found: found["config"].update(num_hidden=2**20))
+    header, _ = header_of(folder / WEIGHTS)
+    claim(folder / WEIGHTS, shapes)
+    grown, _ = header_of(folder / WEIGHTS)
+    end = max(entry["data_offsets"][1] for entry in grown.values())
+    grown["data_seen"] = {**header["data_seen"], "data_offsets": [end, end + 1]}
+    write_header(folder / WEIGHTS, grown)
+    os.truncate(folder / WEIGHTS, (folder / WEIGHTS).stat().st_size + end + 1)
+    monkeypatch.setattr(weights, "safe_open", lambda *a, **k: pytest.fail("They were read."))
+    monkeypatch.setattr(building.psutil, "virtual_memory", lambda: type("", (), {"total": 2**20}))
+    assert "this machine has 1,048,576" in refused(folder, ConfigFileError)
+
+
+def test_no_refusal_leaves_a_name_or_a_class_behind(folder):
+    before = registry.names("models")
+    change_config(folder, lambda found: found.update(model="evil"))
+    refused(folder, UnknownNameError)
+    assert registry.names("models") == before

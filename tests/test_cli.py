@@ -1,0 +1,254 @@
+"""What the commands do, called as a shell calls them."""
+
+import dataclasses
+import json
+import logging
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import families  # noqa: F401 - registers the toy families
+import genzoo
+from genzoo import registry
+from genzoo.cli import main
+from genzoo.config import field_types
+from genzoo.objective import OptimizerSpec
+from genzoo.training import TrainerConfig
+
+BITS = (np.random.default_rng(0).random((40, 6)) < 0.5).astype(np.uint8)
+QUICK = "--trainer.steps 6 --trainer.batch-size 8 --trainer.threads 1 --model.num-hidden 4"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """An empty folder with one file of data, and no handler bound to an earlier test's stderr."""
+    monkeypatch.setattr(logging.getLogger("genzoo"), "handlers", [])
+    monkeypatch.chdir(tmp_path)
+    np.savez("bits.npz", train=BITS, test=BITS[:10])
+    return tmp_path
+
+
+def genzoo_(line, code=0):
+    """Run a command, and check how it leaves."""
+    with pytest.raises(SystemExit) as left:
+        main(line.split())
+    assert left.value.code == code
+
+
+def printed(line, capsys, code=0):
+    capsys.readouterr()
+    genzoo_(line, code)
+    return capsys.readouterr().out
+
+
+def recipe(folder):
+    return tomllib.loads(Path(folder, "recipe.toml").read_text("utf-8"))
+
+
+def weights(folder):
+    return load_file(Path(folder, "model.safetensors"))
+
+
+def same(a, b):
+    a, b = weights(a), weights(b)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_zeros_and_ones_in_a_file_need_no_more_flags(capsys, monkeypatch):
+    stages = registry.load("models", "rbm").default_stages()
+    short = dataclasses.replace(stages[0], trainer={**stages[0].trainer, "steps": 3})
+    monkeypatch.setattr(registry.load("models", "rbm"), "default_stages", lambda: (short,))
+    out = printed("train rbm --data bits.npz --output run", capsys)
+    assert "genzoo sample run --num 64" in out
+    assert genzoo.GenModel.from_pretrained("run").event_shape == (6,)
+
+
+def test_round_trip_of_train_sample_evaluate_inspect(capsys):
+    genzoo_(f"train rbm --data bits.npz --output run {QUICK}")
+    model = genzoo.GenModel.from_pretrained("run")
+
+    genzoo_("sample run --num 5 --output x.npz --seed 3")
+    x = np.load("x.npz")["x"]
+    assert torch.equal(torch.from_numpy(x), model.sample(5, seed=3))
+    genzoo_("sample run --num 5 --output x.png")
+    assert Image.open("x.png").format == "PNG"
+
+    out = printed("evaluate run --metrics log-likelihood --json figures.json", capsys)
+    figures = json.loads(Path("figures.json").read_text("utf-8"))
+    exact = model.log_likelihood(torch.from_numpy(BITS[:10]).float()).value
+    assert figures["figures"].keys() == {"log-likelihood"}
+    assert figures["figures"]["log-likelihood"]["value"] == pytest.approx(exact, rel=1e-6)
+    assert figures["receipt"]["examples"] == 10
+    assert f"{exact:.2f}" in out
+
+    out = printed("inspect run", capsys)
+    assert re.search(r"^model +rbm$", out, re.MULTILINE)
+    num = sum(t.numel() for t in weights("run").values())
+    assert f"{num:,} values in {len(weights('run'))} tensors" in out
+    assert "W (6, 4) float32" in out
+    assert '"num_hidden": 4' in out
+
+
+def test_a_sampler_and_its_fields_are_used():
+    genzoo_(f"train rbm --data bits.npz --output run {QUICK}")
+    genzoo_("sample run --num 5 --output x.npz --seed 3 --sampler gibbs --sampler.num-steps 2")
+    sampler = registry.load("samplers", "gibbs")
+    sampler = sampler(sampler.Config(num_steps=2))
+    model = genzoo.GenModel.from_pretrained("run")
+    assert np.array_equal(np.load("x.npz")["x"], model.sample(5, seed=3, sampler=sampler))
+    assert not np.array_equal(np.load("x.npz")["x"], model.sample(5, seed=3))
+
+
+def test_data_of_the_training_are_judged_with_their_values(capsys):
+    genzoo_(
+        f"train rbm --data digits --data.binarize threshold --data.limit 50 --output r {QUICK}"
+    )
+    assert "digits/test (threshold binarisation), examples 297" in printed("evaluate r", capsys)
+    out = printed("evaluate r --data.binarize static --split train --max-examples 7", capsys)
+    assert "digits/train (static binarisation), examples 7" in out
+
+
+FLAGS = (
+    "--objective cd --objective.num-steps 2 --data.limit 30 --trainer.seed 7 --trainer.schedule "
+    "cosine --trainer.optimizers.model.momentum 0.5 --trainer.ema-decay 0.9"
+)
+
+
+def test_a_recipe_makes_what_its_flags_made():
+    genzoo_(f"train rbm --data bits.npz --output first {QUICK} {FLAGS}")
+    genzoo_("train --recipe first/recipe.toml --output again")
+    assert same("first", "again")
+    assert recipe("first") == recipe("again")
+
+
+@pytest.mark.parametrize(
+    "flag", ["--trainer.seed 8", "--data.limit 20", "--objective.num-steps 3"]
+)
+def test_a_recipe_with_another_value_makes_another_model(flag):
+    """The negative control: the flags of the test above do matter."""
+    genzoo_(f"train rbm --data bits.npz --output first {QUICK} {FLAGS}")
+    genzoo_(f"train rbm --data bits.npz --output other {QUICK} {FLAGS} {flag}")
+    assert not same("first", "other")
+
+
+def test_a_recipe_holds_what_was_given_and_no_more():
+    genzoo_(f"train rbm --data bits.npz --output run {QUICK} {FLAGS}")
+    found = recipe("run")
+    assert found["data"] == {"name": "bits.npz", "config": {"limit": 30}}
+    assert found["stages"][0]["objective"] == {"name": "cd", "config": {"num_steps": 2}}
+    assert found["trainer"]["optimizers"] == {"model": {"momentum": 0.5}}
+    assert found["model"]["config"] == {"event_shape": [6], "num_hidden": 4}
+    assert "warmup_steps" not in found["trainer"]
+
+
+def test_each_player_has_an_optimiser_of_its_own():
+    np.savez("real.npz", x=np.random.default_rng(0).normal(size=(16, 4)))
+    line = "train toy-gan --data real.npz --output run --trainer.steps 2 --trainer.batch-size 4"
+    genzoo_(f"{line} --trainer.optimizers.critic.lr 0.25 --trainer.threads 1")
+    assert recipe("run")["trainer"]["optimizers"] == {"critic": {"lr": 0.25}}
+    row = json.loads(Path("run", "metrics.jsonl").read_text("utf-8").splitlines()[-1])
+    assert row["critic/lr"] == 0.25
+    assert row["generator/lr"] != 0.25
+
+
+def test_a_run_is_gone_on_with_and_replaced():
+    line = f"train rbm --data bits.npz --output run {QUICK} --trainer.checkpoint-every 3"
+    genzoo_(f"{line} --trainer.seed 1")
+    first = weights("run")
+    Path("run", "model.safetensors").unlink()
+    genzoo_(f"{line} --trainer.seed 1 --resume")
+    assert all(torch.equal(first[name], t) for name, t in weights("run").items())
+    genzoo_(f"{line} --trainer.seed 2 --overwrite")
+    assert not torch.equal(first["W"], weights("run")["W"])
+
+
+def help_entries(line, capsys, monkeypatch):
+    """Return each flag of a help text with what stands beside it."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [text.strip("│ ") for text in printed(line, capsys).splitlines()]
+    entries = {}
+    for text in lines:
+        if not text.strip("-─"):
+            continue
+        if text.startswith(("-", "╭", "+")):
+            name, _, rest = text.partition(" ")
+            entries[name.rstrip(",")] = rest
+        elif entries:
+            entries[list(entries)[-1]] += f" {text}"
+    return {name: rest for name, rest in entries.items() if name.startswith("--")}
+
+
+def flags_of(prefix, config, *without):
+    names = field_types(config).keys() - set(without)
+    return {f"--{prefix}.{name.replace('_', '-')}" for name in names}
+
+
+@pytest.mark.parametrize("objective", ["cd", "pcd"])
+def test_every_field_has_a_flag_with_type_default_and_help(objective, capsys, monkeypatch):
+    line = f"train rbm --data bits.npz --objective {objective} --help"
+    entries = help_entries(line, capsys, monkeypatch)
+    expected = (
+        flags_of("model", registry.load("models", "rbm").Config)
+        | flags_of("objective", registry.load("objectives", objective).Config)
+        | flags_of("data", registry.load("datasets", "arrays").Config)
+        | flags_of("trainer", TrainerConfig, "optimizers")
+        | flags_of("trainer.optimizers.model", OptimizerSpec)
+    )
+    assert {name for name in entries if "." in name} == expected
+    for name in expected:
+        kind, _, rest = entries[name].partition(" ")
+        assert re.match(r"[A-Z{\[]|--", kind), name
+        assert re.search(r"[A-Za-z]{3}.*\(default: ", rest), name
+
+
+def test_help_tells_the_values_that_hold_where_none_is_given(capsys, monkeypatch):
+    entries = help_entries("train rbm --data bits.npz --help", capsys, monkeypatch)
+    prescribed = registry.load("models", "rbm").default_stages()[0].trainer
+    for name in ("steps", "batch_size", "schedule"):
+        assert f"(default: {prescribed[name]})" in entries[f"--trainer.{name.replace('_', '-')}"]
+    assert "as the data have it" in entries["--model.event-shape"]
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "train", "sample", "evaluate", "inspect", "quickstart"]
+)
+def test_every_command_has_help_for_every_flag(command, capsys, monkeypatch):
+    entries = help_entries(f"{command} --help", capsys, monkeypatch)
+    for name, rest in entries.items():
+        assert re.search(r"[a-z]{3,} [a-z]", rest), name
+    assert command in printed("--help", capsys)
+
+
+def test_list_names_everything_in_its_group(capsys):
+    out = printed("list", capsys)
+    for group in ("models", "objectives", "samplers", "datasets", "metrics"):
+        section = out.partition(f"{group}\n")[2]
+        section = re.split(r"^\w", section, flags=re.MULTILINE)[0]
+        assert [line.split()[0] for line in section.splitlines()] == registry.names(group)
+
+
+def test_list_json_has_one_object_an_entry(capsys):
+    rows = json.loads(printed("list --json", capsys))
+    keys = {"group", "name", "target", "distribution", "version", "extras", "problem"}
+    assert all(row.keys() == keys for row in rows)
+    assert {row["group"] for row in rows} >= {"models", "objectives", "samplers", "datasets"}
+    (rbm,) = [r for r in json.loads(printed("list models --json", capsys)) if r["name"] == "rbm"]
+    assert rbm["target"] == "genzoo_boltzmann.rbm:RBM"
+    assert rbm["distribution"] == "genzoo"
+    assert rbm["problem"] == ""
+
+
+def test_list_check_shows_no_error_of_ours(capsys):
+    rows = json.loads(printed("list models --json --check", capsys))
+    assert {row["name"]: row["problem"] for row in rows}["rbm"] == ""
+
+
+def test_version_and_help_leave_with_zero(capsys):
+    assert printed("--version", capsys) == f"genzoo {genzoo.__version__}\n"
+    assert "quickstart" in printed("", capsys)

@@ -1,0 +1,96 @@
+"""Figures that say what they are."""
+
+import math
+
+import pytest
+import torch
+
+from genzoo.estimate import Estimate, mean_of
+
+
+def figure(**values):
+    given = {"value": -10.0, "std_error": 0.5, "kind": "exact", "unit": "nats", "num_samples": 7}
+    return Estimate(**given | values)
+
+
+def test_a_mean_has_the_standard_error_of_its_examples():
+    """√(Σ (x − x̄)² / (N − 1) / N)."""
+    found = mean_of(torch.tensor([-1.0, -2.0, -6.0]), "lower bound", notes=("A note.",))
+    assert found.value == pytest.approx(-3)
+    assert found.std_error == pytest.approx(math.sqrt((4 + 1 + 9) / 2 / 3))
+    assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 3)
+    assert (found.bracket, found.notes) == (None, ("A note.",))
+
+
+def test_a_shared_error_is_added_in_quadrature_and_does_not_shrink():
+    values = torch.tensor([-1.0, -2.0, -6.0])
+    alone = mean_of(values, "exact").std_error
+    assert mean_of(values, "exact", shared_error=2.0).std_error == pytest.approx(
+        math.sqrt(alone**2 + 4)
+    )
+    many = mean_of(values.repeat(10_000), "exact", shared_error=2.0)
+    assert many.std_error == pytest.approx(2.0, rel=1e-3)
+
+
+def test_the_standard_error_is_that_of_repeated_means():
+    """Of 1,000 sets of 25 draws; an error's own standard error is 1/√2000, hence 5/√2000."""
+    sets = torch.randn(1000, 25, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    stated = torch.tensor([mean_of(row, "exact").std_error for row in sets]).square().mean().sqrt()
+    assert stated.item() == pytest.approx(sets.mean(1).std().item(), rel=5 / 2000**0.5)
+
+
+def test_one_example_has_no_error_that_could_be_told():
+    found = mean_of(torch.tensor([-3.0]), "exact")
+    assert (found.value, found.std_error) == (-3.0, math.inf)
+
+
+def test_a_mean_is_summed_in_float64():
+    values = torch.full((20_000,), 1e4)
+    values[0] += 1
+    assert mean_of(values, "exact").value == pytest.approx(1e4 + 1 / 20_000, rel=1e-12)
+
+
+def test_nats_become_bits_per_dimension():
+    """−log₂ p / D: 784 fair coins cost one bit each."""
+    found = figure(value=-784 * math.log(2), std_error=784 * math.log(2) / 4).per_dimension(784)
+    assert found.value == pytest.approx(1)
+    assert found.std_error == pytest.approx(0.25)
+    assert (found.kind, found.unit, found.num_samples) == ("exact", "bits/dim", 7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "swapped"),
+    [
+        ("lower bound", "upper bound"),
+        ("upper bound", "lower bound"),
+        ("exact", "exact"),
+        ("stochastic estimate", "stochastic estimate"),
+    ],
+)
+def test_the_sign_swaps_the_bounds(kind, swapped):
+    assert figure(kind=kind).per_dimension(3).kind == swapped
+
+
+def test_the_sign_swaps_the_ends_of_a_bracket():
+    found = figure(bracket=(-12.0, -9.0), notes=("A note.",)).per_dimension(2)
+    unit = 2 * math.log(2)
+    assert found.bracket == pytest.approx((9 / unit, 12 / unit))
+    assert found.bracket[0] < found.value < found.bracket[1]
+    assert found.notes == ("A note.",)
+    assert figure().per_dimension(2).bracket is None
+
+
+def test_a_figure_in_words_says_all_of_it():
+    assert str(figure()) == "-10.00 ± 0.50 nats (exact)."
+    full = figure(kind="lower bound", bracket=(-12.0, -9.5), notes=("Unreliable: x.", "More."))
+    assert str(full) == (
+        "-10.00 ± 0.50 nats (lower bound, between -12.00 and -9.50). Unreliable: x. More."
+    )
+    assert "bits/dim (upper bound)" in str(figure(kind="lower bound").per_dimension(2))
+
+
+def test_a_figure_cannot_be_changed_nor_given_by_position():
+    with pytest.raises(AttributeError):
+        figure().value = 0.0
+    with pytest.raises(TypeError):
+        Estimate(-10.0, 0.5, "exact", "nats", 7)

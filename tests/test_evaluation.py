@@ -1,0 +1,321 @@
+"""Evaluation: which figures can be had, what they are, and the receipt that they share."""
+
+import json
+import logging
+import math
+
+import pytest
+import torch
+from torch.distributions import Bernoulli
+
+import families
+import genzoo
+from genzoo import registry
+from genzoo.data import as_dataset, from_array, load_dataset
+from genzoo.errors import CapabilityError, ConfigError, DataError, UnknownNameError
+from genzoo.estimate import Estimate, mean_of
+from genzoo.evaluation import Evaluation, Metric, evaluate
+from genzoo.evaluation.baselines import independent_log_likelihood
+
+ROWS = families.rows(50, 4, seed=2, binary=True)
+LIKELIHOODS = {"log-likelihood", "independent-pixels"}
+
+
+class Exact(families.Autoregressive):
+    """Knows its likelihood, and in which mode and with what it was asked for it."""
+
+    def log_likelihood(self, x, *, condition=None, generator=None):
+        self.asked = self.training, torch.is_grad_enabled(), condition, generator
+        return mean_of(self.conditionals(x).log_prob(x).sum(1), "exact")
+
+
+class Labelled(Exact):
+    condition_kind = "label"
+
+
+class Pictures(families.Autoregressive):
+    event_shape = (1, 8, 8)
+
+
+def model(cls=Exact):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return cls(families.ToyConfig(event_shape=(4,)))
+
+
+@pytest.fixture
+def metric():
+    """Registers metrics that go away with the test."""
+    before = dict(registry._local)
+    yield lambda name: registry.register("metrics", name)
+    registry._local.clear()
+    registry._local.update(before)
+
+
+class Noisy(Metric):
+    """A draw."""
+
+    Config = families.None_
+
+    def compute(self, case):
+        value = torch.rand((), generator=case.generator).item()
+        figure = Estimate(
+            value=value, std_error=0.0, kind="stochastic estimate", unit="nats", num_samples=1
+        )
+        return {"noisy": figure}
+
+
+# The independent-pixel model.
+
+
+def test_independent_pixels_are_coins():
+    x = families.rows(20, 2, 3, seed=1, binary=True)
+    mean = families.rows(2, 3, seed=3)
+    found = independent_log_likelihood(x, mean, 1e-3)
+    expected = Bernoulli(mean.double()).log_prob(x.double()).sum((1, 2))
+    torch.testing.assert_close(found, expected)
+
+
+def test_independent_pixels_sum_to_one_over_all_states():
+    states = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 6)
+    total = independent_log_likelihood(states, families.rows(6, seed=3), 1e-3).logsumexp(0)
+    assert total.item() == pytest.approx(0, abs=1e-12)
+
+
+def test_a_pixel_that_was_never_on_costs_the_floor():
+    found = independent_log_likelihood(torch.tensor([[1.0], [0.0]]), torch.zeros(1), 1e-3)
+    assert found.tolist() == pytest.approx([math.log(1e-3), math.log(1 - 1e-3)])
+
+
+def test_the_baseline_takes_the_training_splits_mean():
+    train = load_dataset("digits", binarize="threshold")
+    test = load_dataset("digits", "test", binarize="threshold")
+    x, mu = test.head(297)["x"].double(), train.head(1500)["x"].double().mean(0)
+    mu = mu.clamp(1e-3, 1 - 1e-3)
+    values = (x * mu.log() + (1 - x) * (1 - mu).log()).sum((1, 2, 3))
+    figure = evaluate(model(Pictures), test).figures["independent-pixels"]
+    assert figure.value == pytest.approx(values.mean().item(), rel=1e-6)
+    assert figure.std_error == pytest.approx((values.std() / 297**0.5).item(), rel=1e-6)
+    assert (figure.kind, figure.unit, figure.num_samples) == ("exact", "nats", 297)
+
+
+# What can be had.
+
+
+def test_all_is_judged_that_capabilities_and_data_allow():
+    assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
+    assert set(evaluate(model(families.Autoregressive), ROWS).figures) == {"independent-pixels"}
+    assert evaluate(families.linear(size=4), families.rows(5, 4)).figures == {}
+
+
+def test_only_what_is_asked_for_is_judged():
+    assert set(evaluate(model(), ROWS, ["log-likelihood"]).figures) == {"log-likelihood"}
+
+
+def test_a_metric_that_cannot_be_had_says_why():
+    with pytest.raises(CapabilityError) as caught:
+        evaluate(families.linear(size=4), families.rows(5, 4), sorted(LIKELIHOODS))
+    assert str(caught.value) == (
+        "Not to be had of Linear: independent-pixels: it is for binary data, not unit; "
+        "log-likelihood: the model lacks SupportsLogLikelihood."
+    )
+
+
+def test_a_baseline_without_a_training_mean_says_so():
+    data = from_array(ROWS, "rows")
+    assert data.spec.mean is None
+    assert set(evaluate(model(), data).figures) == {"log-likelihood"}
+    with pytest.raises(CapabilityError, match="the mean of the training data is not known"):
+        evaluate(model(), data, ["independent-pixels"])
+
+
+def test_a_conditional_likelihood_needs_data_with_conditions():
+    found = evaluate(model(Labelled), ROWS)
+    assert set(found.figures) == {"independent-pixels"}
+    with pytest.raises(CapabilityError, match="conditioned on a label; the data have none"):
+        evaluate(model(Labelled), ROWS, ["log-likelihood"])
+    judged = model(Labelled)
+    label = torch.arange(50) % 3
+    data = from_array(ROWS, "rows", label=label)
+    assert "log-likelihood" in evaluate(judged, data, max_examples=9).figures
+    assert torch.equal(judged.asked[2], label[:9])
+
+
+def test_near_names_are_offered_for_an_unknown_metric():
+    with pytest.raises(UnknownNameError, match=r"metric 'log-likelyhood'.*mean 'log-likelihood'"):
+        evaluate(model(), ROWS, ["log-likelyhood"])
+
+
+def test_a_broken_metric_is_left_out_with_a_warning(metric, caplog):
+    @metric("broken")
+    class Broken(Noisy):
+        def __init__(self, config=None):
+            raise ZeroDivisionError("by nought")
+
+    with caplog.at_level(logging.WARNING, "genzoo"):
+        assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
+    (record,) = caplog.records
+    assert record.getMessage() == "The metric broken is left out: ZeroDivisionError: by nought"
+    with pytest.raises(ZeroDivisionError):
+        evaluate(model(), ROWS, ["broken"])
+
+
+def test_a_plugin_that_cannot_be_imported_is_left_out_with_a_warning(
+    tmp_path, monkeypatch, caplog
+):
+    (tmp_path / "crumbling.py").write_text("import a_module_that_nobody_has\n")
+    info = tmp_path / "crumbling-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: crumbling\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[genzoo.metrics]\ncrumbling = crumbling:Metric\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry.refresh()
+    try:
+        with caplog.at_level(logging.WARNING, "genzoo"):
+            assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
+    finally:
+        monkeypatch.undo()
+        registry.refresh()
+    (record,) = caplog.records
+    assert "metric crumbling is left out: MissingDependencyError" in record.getMessage()
+    assert "a_module_that_nobody_has" in record.getMessage()
+
+
+# Data.
+
+
+def test_data_of_another_shape_are_refused_with_both_shapes():
+    with pytest.raises(DataError, match=r"examples of shape \(4,\); these have shape \(5,\)"):
+        evaluate(model(), families.rows(6, 5, binary=True))
+
+
+def test_data_of_another_kind_are_refused_with_both_kinds():
+    with pytest.raises(DataError, match=r"models binary data; these are unit, in \[0, 1\].*binar"):
+        evaluate(model(), families.rows(6, 4))
+    with pytest.raises(DataError, match=r"these are real, in \[0, 9\].*--data.scale 9"):
+        evaluate(model(), torch.tensor([[0.0, 9.0, 1.0, 1.0]]))
+
+
+def test_at_most_so_many_rows_are_used_from_the_first():
+    found = evaluate(model(), ROWS, ["log-likelihood"], max_examples=7)
+    figure = found.figures["log-likelihood"]
+    conditionals = model().conditionals(ROWS[:7])
+    expected = conditionals.log_prob(ROWS[:7]).sum(1).mean().item()
+    assert figure.value == pytest.approx(expected)
+    assert figure.num_samples == found.receipt["examples"] == 7
+    assert evaluate(model(), ROWS, max_examples=99).receipt["examples"] == 50
+
+
+@pytest.mark.parametrize("num", [0, -3])
+def test_no_rows_at_all_are_refused(num):
+    with pytest.raises(ConfigError, match=f"max_examples must be at least 1, got {num}"):
+        evaluate(model(), ROWS, max_examples=num)
+
+
+def test_a_model_is_judged_in_eval_mode_without_gradients_and_put_back():
+    judged = model().train()
+    evaluate(judged, ROWS)
+    training, gradients, condition, generator = judged.asked
+    assert (training, gradients, condition) == (False, False, None)
+    assert isinstance(generator, torch.Generator)
+    assert judged.training
+    assert judged.logits.training
+
+
+# Seeds.
+
+
+def noisy(seed, names=("noisy",), rows=ROWS):
+    return evaluate(model(), rows, names, seed=seed).figures["noisy"].value
+
+
+def test_a_seed_gives_the_same_figures_whatever_else_is_judged(metric):
+    metric("noisy")(Noisy)
+    metric("first")(Noisy)
+    assert noisy(1) == noisy(1)
+    assert noisy(1) != noisy(2)
+    assert noisy(1, ["log-likelihood", "noisy"]) == noisy(1)
+    assert noisy(1, ["first"]) != noisy(1)
+
+
+def test_rows_drawn_afresh_are_the_seeds(metric):
+    @metric("rows")
+    class Rows(Noisy):
+        def compute(self, case):
+            return {"rows": mean_of(case.batch["x"].sum(1), "exact")}
+
+    grey = load_dataset("digits", limit=40, binarize="dynamic")
+    flat = as_dataset(torch.rand(40, 4, generator=torch.Generator().manual_seed(0)))
+    data = type(grey)(flat, "dynamic")
+
+    def value(seed):
+        return evaluate(model(), data, ["rows"], seed=seed).figures["rows"].value
+
+    assert value(0) == value(0)
+    assert len({value(seed) for seed in range(5)}) > 1
+
+
+def test_global_generators_are_untouched(metric):
+    metric("noisy")(Noisy)
+    before = torch.get_rng_state()
+    evaluate(model(), ROWS)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# The receipt.
+
+
+def test_the_receipt_says_what_stands_behind_the_figures():
+    found = evaluate(model(), ROWS, seed=5)
+    assert found.receipt == {
+        "data": "the array given",
+        "examples": 50,
+        "seed": 5,
+        "genzoo": genzoo.__version__,
+        "torch": torch.__version__,
+    }
+    data = from_array(ROWS, "rows.npz:test")
+    assert evaluate(model(), data).receipt["data"] == "rows.npz:test"
+
+
+def test_figures_are_json_and_what_is_not_finite_is_null():
+    figure = Estimate(
+        value=-math.inf,
+        std_error=math.nan,
+        kind="lower bound",
+        unit="nats",
+        num_samples=1,
+        bracket=(-math.inf, -2.0),
+        notes=("Unreliable: one example.",),
+    )
+    values = Evaluation({"a": figure}, {"seed": 0}).to_dict()
+    assert json.loads(json.dumps(values, allow_nan=False)) == {
+        "figures": {
+            "a": {
+                "value": None,
+                "std_error": None,
+                "kind": "lower bound",
+                "unit": "nats",
+                "num_samples": 1,
+                "bracket": [None, -2.0],
+                "notes": ["Unreliable: one example."],
+            }
+        },
+        "receipt": {"seed": 0},
+    }
+
+
+def test_an_evaluation_of_one_row_is_still_json():
+    values = evaluate(model(), ROWS, max_examples=1).to_dict()
+    json.dumps(values, allow_nan=False)
+    assert values["figures"]["log-likelihood"]["std_error"] is None
+
+
+def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_receipt():
+    text = str(evaluate(model(), ROWS, seed=5))
+    lines = text.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("independent-pixels  -")
+    assert lines[1].startswith("log-likelihood      -")
+    assert lines[2].startswith("Receipt: data the array given, examples 50, seed 5, genzoo ")
+    assert str(Evaluation({}, {"seed": 0})) == "Receipt: seed 0."

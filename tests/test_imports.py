@@ -1,0 +1,124 @@
+"""Importing genzoo, listing and asking for help cost no torch, and importing changes nothing."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import genzoo
+
+LIBRARIES = {"torch", "numpy", "accelerate", "matplotlib", "safetensors", "huggingface_hub"}
+
+
+def run(code):
+    """Return what the code prints, run in a fresh Python."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def imported(code):
+    """Return the modules that are there after the code."""
+    last = run(f"import sys\n{code}\nprint()\nprint(*sys.modules)").splitlines()[-1]
+    return set(last.split())
+
+
+def command(*args):
+    return (
+        "from genzoo.cli import main\n"
+        f"try: main({list(args)!r})\n"
+        "except SystemExit as left: assert not left.code, left.code\n"
+    )
+
+
+def test_the_counting_sees_what_is_imported():
+    assert "numpy" in imported("import genzoo, numpy")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import genzoo",
+        "import genzoo; dir(genzoo); genzoo.__version__",
+        "import genzoo; genzoo.register, genzoo.Config, genzoo.ConfigError",
+        "from genzoo import registry; registry.names('models')",
+    ],
+)
+def test_importing_genzoo_imports_no_torch_and_no_plugin(code):
+    found = imported(code)
+    assert "genzoo" in found
+    assert not found & {*LIBRARIES, "tyro", "genzoo_boltzmann"}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["list"], ["list", "models"], ["list", "--json"], ["--help"], [], ["--version"]],
+)
+def test_listing_and_help_import_no_torch_and_no_plugin(args):
+    found = imported(command(*args))
+    assert "genzoo.cli" in found
+    assert not found & {*LIBRARIES, "genzoo_boltzmann"}
+
+
+def test_listing_shows_what_it_did_not_import():
+    assert "rbm " in run(command("list"))
+
+
+def test_every_public_name_is_there_and_an_unknown_one_is_not():
+    assert set(genzoo.__all__) == set(genzoo._PUBLIC) <= set(dir(genzoo))
+    for name in genzoo.__all__:
+        assert getattr(genzoo, name) is getattr(
+            importlib.import_module(genzoo._PUBLIC[name]), name
+        )
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
+        genzoo.no_such_name  # noqa: B018
+
+
+STATE = """
+import importlib, locale, logging, pkgutil, random, signal, socket, sys, warnings
+import accelerate, huggingface_hub, matplotlib, numpy, safetensors.torch, torch
+def state():
+    return {
+        "seed of torch": torch.random.get_rng_state().tolist(),
+        "seed of numpy": repr(numpy.random.get_state()),
+        "seed of python": random.getstate(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "dtype": torch.get_default_dtype(),
+        "device": torch.get_default_device(),
+        "gradients": torch.is_grad_enabled(),
+        "anomalies": torch.is_anomaly_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "precision": torch.get_float32_matmul_precision(),
+        "cudnn": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic,
+                  torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32),
+        "numpy's errors": numpy.geterr(),
+        "printing": vars(torch._tensor_str.PRINT_OPTS),
+        "backend": matplotlib.rcParams["backend"] if "matplotlib.pyplot" in sys.modules else None,
+        "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)],
+        "logging": (logging.root.level, list(logging.root.handlers)),
+        "recursion": sys.getrecursionlimit(),
+        "timeout": socket.getdefaulttimeout(),
+        "hooks": (sys.excepthook, sys.displayhook),
+    }
+before = {name: repr(value) for name, value in state().items()}
+import genzoo
+names = [m.name for m in pkgutil.walk_packages(genzoo.__path__, "genzoo.")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+import genzoo_boltzmann
+assert len(names) > 40
+def show():
+    after = {name: repr(value) for name, value in state().items()}
+    print("changed:", *[name for name in before if before[name] != after[name]])
+show()
+torch.set_num_threads(torch.get_num_threads() + 1)
+torch.backends.cudnn.benchmark = True
+torch.manual_seed(0)
+show()
+"""
+
+
+def test_importing_every_module_sets_no_seed_thread_count_or_flag():
+    """The second line is the negative control: what is set on purpose is seen."""
+    assert run(STATE).splitlines()[-2:] == ["changed:", "changed: seed of torch threads cudnn"]

@@ -1,0 +1,288 @@
+"""Samples in padded blocks: what a seed means, what a condition is, what is left untouched."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+import families
+from genzoo import seeds
+from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
+from genzoo.sampler import Sampler
+
+
+def seeded(cls, seed=0, **config):
+    """Return a toy with seeded weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return cls(cls.example()[0].__class__(**{"event_shape": (4,)} | config))
+
+
+class Told(Sampler):
+    """Yields noise, and keeps what it was told."""
+
+    Config = families.None_
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def trajectory(self, model, num, *, start=None, condition=None, generator):
+        self.told.append((num, start, condition, generator.initial_seed()))
+        shape = (num, *model.event_shape)
+        yield torch.full(shape, torch.nan)
+        yield torch.randn(shape, generator=generator)
+
+
+class Described(families.Linear):
+    """Takes a text."""
+
+    condition_kind = "text"
+
+
+MODEL = families.linear()
+VAE = seeded(families.VAE)
+CYCLE = seeded(families.Cycle, event_shape=(1, 4, 4))
+TEXT = seeded(Described)
+
+
+def told(model, num, **kwargs):
+    sampler = Told()
+    model.sample(num, sampler=sampler, seed=kwargs.pop("seed", 7), **kwargs)
+    return sampler.told
+
+
+# Seeds and blocks.
+
+
+def test_a_seed_gives_the_same_samples_and_another_seed_others():
+    assert torch.equal(MODEL.sample(5, seed=1), MODEL.sample(5, seed=1))
+    assert not torch.equal(MODEL.sample(5, seed=1), MODEL.sample(5, seed=2))
+
+
+def test_no_seed_means_a_fresh_one():
+    assert not torch.equal(MODEL.sample(5), MODEL.sample(5))
+
+
+@pytest.mark.parametrize("num", [1, 3, 4, 5, 11])
+def test_for_a_batch_size_the_samples_do_not_depend_on_their_number(num):
+    for model, condition in ((MODEL, None), (VAE, torch.arange(12) % 3)):
+        many = model.sample(12, seed=3, batch_size=4, condition=condition)
+        given = None if condition is None else condition[:num]
+        few = model.sample(num, seed=3, batch_size=4, condition=given)
+        assert torch.equal(few, many[:num])
+
+
+def test_blocks_are_seeded_apart_and_the_first_by_the_seed_itself():
+    blocks = told(MODEL, 10, batch_size=4, seed=5)
+    assert [block[0] for block in blocks] == [4, 4, 4]
+    assert [block[3] for block in blocks] == [5, seeds.derive(5, 1), seeds.derive(5, 2)]
+
+
+def test_the_first_block_is_what_the_sampler_draws_from_that_seed():
+    by_hand = MODEL.net(torch.randn(4, 3, generator=seeds.generator(5)))
+    found = MODEL.sample(4, seed=5)
+    assert torch.equal(found, by_hand.detach())
+
+
+def test_the_default_batch_size_is_their_number_up_to_64():
+    assert [block[0] for block in told(MODEL, 9)] == [9]
+    assert [block[0] for block in told(MODEL, 130)] == [64, 64, 64]
+    assert MODEL.sample(130).shape == (130, 3)
+
+
+def test_the_last_state_of_a_trajectory_is_the_sample():
+    x = MODEL.sample(4, sampler=Told(), seed=5)
+    assert torch.equal(x, torch.randn(4, 3, generator=seeds.generator(5)))
+
+
+def test_samples_are_presented_in_the_units_of_x():
+    model = families.linear()
+    model.present = lambda state: 10 * state
+    assert torch.equal(model.sample(4, seed=1), 10 * MODEL.sample(4, seed=1))
+
+
+def test_conditions_are_sliced_then_padded_with_the_last():
+    blocks = told(VAE, 5, batch_size=3, condition=torch.tensor([0, 1, 2, 1, 0]))
+    assert [block[2].tolist() for block in blocks] == [[0, 1, 2], [1, 0, 0]]
+    blocks = told(TEXT, 3, batch_size=2, condition=["a", "b", "c"])
+    assert [block[2] for block in blocks] == [["a", "b"], ["c", "c"]]
+
+
+def test_states_to_start_from_are_sliced_then_padded_with_the_last():
+    start = torch.arange(5.0)
+    blocks = told(MODEL, 5, batch_size=3, start=start)
+    assert [block[1].tolist() for block in blocks] == [[0, 1, 2], [3, 4, 4]]
+    with pytest.raises(DataError, match="4 samples need 4 states to start from, got 5"):
+        MODEL.sample(4, start=start)
+
+
+@pytest.mark.parametrize("num", [0, -1, 2.0, True, "3", None])
+def test_a_number_that_is_none_is_refused(num):
+    with pytest.raises(ConfigError, match="num must be a whole number of at least 1"):
+        MODEL.sample(num)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, False])
+def test_a_batch_size_that_is_none_is_refused(size):
+    with pytest.raises(ConfigError, match="batch_size must be a whole number of at least 1"):
+        MODEL.sample(3, batch_size=size)
+
+
+# Conditions.
+
+
+def test_one_condition_serves_all_samples():
+    (block,) = told(VAE, 3, condition=2)
+    assert block[2].tolist() == [2, 2, 2]
+    assert block[2].dtype == torch.int64
+    (block,) = told(TEXT, 3, condition="a cat")
+    assert block[2] == ["a cat"] * 3
+    image = families.rows(1, 4, 4)
+    for num in (1, 3):
+        (block,) = told(CYCLE, num, condition=image)
+        assert torch.equal(block[2], image.expand(num, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    "condition", [[0, 1, 2], (0, 1, 2), np.array([0, 1, 2]), torch.tensor([0, 1, 2]).byte()]
+)
+def test_labels_come_in_any_container(condition):
+    expected = VAE.sample(3, seed=1, condition=torch.tensor([0, 1, 2]))
+    assert torch.equal(VAE.sample(3, seed=1, condition=condition), expected)
+
+
+def test_a_condition_is_heeded():
+    same = {"seed": 1, "num": 3}
+    assert not torch.equal(VAE.sample(condition=0, **same), VAE.sample(condition=1, **same))
+    source = families.rows(3, 1, 4, 4)
+    x = CYCLE.sample(condition=source, **same)
+    assert x.shape == (3, 1, 4, 4)
+    assert not torch.equal(x, CYCLE.sample(condition=1 - source, **same))
+
+
+@pytest.mark.parametrize(
+    ("model", "condition"),
+    [
+        (VAE, [0, 1]),
+        (VAE, torch.zeros(4, dtype=torch.long)),
+        (CYCLE, families.rows(2, 1, 4, 4)),
+        (TEXT, ["a", "b"]),
+        (TEXT, []),
+    ],
+)
+def test_a_wrong_number_of_conditions_is_refused(model, condition):
+    with pytest.raises(ConditionError, match=f"3 samples need 3 conditions, got {len(condition)}"):
+        model.sample(3, condition=condition)
+
+
+def test_a_superfluous_condition_is_refused():
+    with pytest.raises(ConditionError, match="Linear takes no condition, got 1"):
+        MODEL.sample(3, condition=1)
+
+
+@pytest.mark.parametrize(("model", "kind"), [(VAE, "label"), (CYCLE, "image"), (TEXT, "text")])
+def test_a_missing_condition_is_named(model, kind):
+    with pytest.raises(ConditionError, match=f"needs a {kind} for each sample"):
+        model.sample(3)
+
+
+@pytest.mark.parametrize(
+    ("model", "condition", "message"),
+    [
+        (VAE, "cat", "'cat' is no label"),
+        (VAE, 1.5, r"whole number.* torch.float32 values of shape \(\)"),
+        (VAE, [0.0, 1.0, 2.0], "got torch.float32 values"),
+        (VAE, [[0], [1], [2]], r"values of shape \(3, 1\)"),
+        (CYCLE, 1, r"an image \(C, H, W\), or one for each sample"),
+        (CYCLE, torch.zeros(3, 4), r"values of shape \(3, 4\)"),
+        (TEXT, 5, "a text or a list of texts, got 5"),
+        (TEXT, ["a", 1, "b"], "a text or a list of texts"),
+    ],
+)
+def test_a_condition_of_another_kind_is_refused(model, condition, message):
+    with pytest.raises(ConditionError, match=message):
+        model.sample(3, condition=condition)
+
+
+# What is left untouched.
+
+
+def test_sampling_is_in_eval_mode_and_each_part_is_put_back():
+    model = seeded(families.GAN).train()
+    model.generator[1].eval()
+    modes = [module.training for module in model.modules()]
+    x = model.sample(6, seed=0)
+    assert [module.training for module in model.modules()] == modes
+    assert torch.equal(x, model.eval().sample(6, seed=0))
+
+
+def test_batch_statistics_are_neither_used_nor_changed():
+    model = seeded(families.GAN).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    x = model.sample(6, seed=0)
+    assert torch.equal(x[:1], model.eval().sample(1, seed=0, batch_size=6))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_modes_are_put_back_after_an_error():
+    class Failing(Told):
+        def trajectory(self, model, num, *, start=None, condition=None, generator):
+            yield model.net.training.no_such_attribute
+
+    model = families.linear().train()
+    with pytest.raises(AttributeError):
+        model.sample(3, sampler=Failing())
+    assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_global_generators_are_untouched(seed):
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    MODEL.sample(100, seed=seed)
+    VAE.sample(3, seed=seed, condition=0)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert np.random.get_state()[1].tolist() == before[2]
+
+
+def test_samples_have_no_gradient():
+    assert MODEL.net.weight.requires_grad
+    assert not MODEL.sample(3, seed=0).requires_grad
+    assert torch.is_grad_enabled()
+
+
+# Samples that are not finite.
+
+
+def test_a_sample_that_is_not_finite_names_the_first_module_to_go_wrong():
+    model = seeded(families.GAN)
+    model.generator[2].weight.data[0, 0] = torch.inf
+    with pytest.raises(NotFiniteSampleError, match=r"was generator\.2 \(Linear\)\. The weights"):
+        model.sample(3, seed=0)
+    model.generator[0].weight.data[0, 0] = torch.nan
+    with pytest.raises(NotFiniteSampleError, match=r"was generator\.0 \(Linear\)"):
+        model.sample(3, seed=0)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_later_block_is_looked_at_too_and_the_padding_is():
+    start = torch.zeros(5, 3)
+    start[4] = torch.nan
+
+    class Started(Told):
+        def trajectory(self, model, num, *, start=None, condition=None, generator):
+            yield model.net(start)
+
+    with pytest.raises(NotFiniteSampleError, match="was net"):
+        MODEL.sample(5, sampler=Started(), start=start, batch_size=2)
+
+
+def test_where_no_module_is_to_blame_the_model_or_sampler_is():
+    class Broken(Told):
+        def trajectory(self, model, num, *, start=None, condition=None, generator):
+            yield torch.full((num, 3), torch.nan)
+
+    with pytest.raises(NotFiniteSampleError, match="was Linear itself, or its sampler"):
+        MODEL.sample(3, sampler=Broken())
