@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import resource
 import time
 from pathlib import Path
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--burn-in", type=int, default=20_000)
     given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     prepare()
     recipe = genzoo.Recipe.read(given.recipe)
     threads = recipe.trainer.threads if isinstance(recipe.trainer.threads, int) else 1

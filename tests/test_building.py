@@ -27,9 +27,6 @@ def folder(tmp_path):
     return saved(tmp_path / "model")
 
 
-# More asked for than the weights hold
-
-
 @register("models", "toy-deep")
 class Deep(families.Linear):
     """As many layers, and as large a mask, as its config asks for."""

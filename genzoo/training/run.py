@@ -121,7 +121,8 @@ class Run:
             with only_part(self.model, stage.part):
                 objective = self.trainer.make_objective(number, self.model)
                 make_players(objective, config, self.accelerator)
-        self.accelerator.free_memory()
+        if self.accelerator.scaler is not None:
+            self.accelerator.free_memory()  # It keeps the optimisers that were prepared for it.
 
     def _open_folder(self, folder: RunFolder, resume: bool) -> checkpoint.Checkpoint | None:
         if not resume:
