@@ -1,8 +1,8 @@
-"""The gradient of the likelihood's two phases, computed once and handed to autograd."""
+"""The gradient of the likelihood's two phases, as one product, handed to autograd."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from torch.autograd.function import once_differentiable
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
+
+Gradient = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ class Contrast:
 
     Arguments:
         value: Mean F(data) − mean F(chain).
-        gradient: Its gradient with respect to W, b and c.
         activity: The mean of p(h_j = 1 | v) over the data and the hidden units.
+        gradient: Gives the value's gradient with respect to W, b and c, times a scalar.
     """
 
     value: Tensor
-    gradient: tuple[Tensor, Tensor, Tensor]
     activity: Tensor
+    gradient: Gradient
 
 
 def phase(model: RBM, v: Tensor) -> Phase:
@@ -63,16 +65,20 @@ def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contras
     w = _weights(data, chain)
     v, field = torch.cat([data.v, chain.v]), torch.cat([data.field, chain.field])
     p = field.sigmoid()
+    w_v, w_p = w @ v, w @ p
+    value = w_v @ model.b + w @ F.softplus(field).sum(1)
     activity = p[: len(data.v)].mean()
-    grad_b, grad_c = w @ v, w @ p
-    value = grad_b @ model.b + w @ F.softplus(field).sum(1)
-    if not centred:
-        return Contrast(value, (v.T @ p.mul_(w[:, None]), grad_b, grad_c), activity)
-    mu = model.base_rates
-    lam = torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
-    grad_W = v.sub_(mu).T @ p.sub_(lam).mul_(w[:, None])
-    gradient = grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu
-    return Contrast(value, gradient, activity)
+    mu = model.base_rates if centred else None
+    lam = None if mu is None else torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
+
+    def gradient(scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        weights, grad_b, grad_c = w * scale, w_v * scale, w_p * scale
+        if mu is None or lam is None:
+            return v.T @ (p * weights[:, None]), grad_b, grad_c
+        grad_W = (v - mu).T @ (p - lam).mul_(weights[:, None])
+        return grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu
+
+    return Contrast(value, activity, gradient)
 
 
 def _weights(data: Phase, chain: Phase) -> Tensor:
@@ -85,27 +91,24 @@ def _weights(data: Phase, chain: Phase) -> Tensor:
     )
 
 
-def with_gradient(
-    value: Tensor, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
-) -> Tensor:
-    """Return ``value`` as a function of ``parameters`` whose gradient is ``gradients``."""
+def with_gradient(value: Tensor, parameters: Sequence[Tensor], gradient: Gradient) -> Tensor:
+    """Return ``value`` as a function of ``parameters`` whose gradient ``gradient`` gives."""
     apply: Any = _WithGradient.apply
-    found: Tensor = apply(value, len(parameters), *parameters, *gradients)
+    found: Tensor = apply(value, gradient, *parameters)
     return found
 
 
 class _WithGradient(torch.autograd.Function):
-    """A value with the gradient it was given."""
+    """A value with a gradient that is computed when it is asked for."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, num: int, *tensors: Tensor) -> Tensor:
-        """Keep the gradients, the last ``num`` of ``tensors``."""
-        ctx.gradients = tensors[num:]
+    def forward(ctx: Any, value: Tensor, gradient: Gradient, *parameters: Tensor) -> Tensor:
+        """Remember how the gradient is computed."""
+        ctx.gradient = gradient
         return value.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        """Return each gradient times that of the output."""
-        given = tuple(gradient.mul_(grad_output) for gradient in ctx.gradients)
-        return (None, None, *given, *(None for _ in given))
+        """Return the gradient times that of the output."""
+        return (None, None, *ctx.gradient(grad_output))
