@@ -16,11 +16,9 @@ from genzoo_boltzmann.rbm import RBM
 
 
 @dataclass(frozen=True, kw_only=True)
-class CDConfig(Config):
-    """Contrastive divergence."""
+class LearningConfig(Config):
+    """What both objectives take; each config adds its chains."""
 
-    num_steps: Annotated[int, Bounds(1, 10**6)] = 1
-    """Gibbs sweeps from the data to the chain's state: the k of CD-k."""
     lr: Annotated[float, Bounds(0.0, 1e3)] = 0.05
     """The learning rate."""
     momentum: Annotated[float, Bounds(0.0, 1.0)] = 0.0
@@ -33,6 +31,14 @@ class CDConfig(Config):
     """The mean activation that hidden units are drawn towards."""
     sparsity_cost: Annotated[float, Bounds(0.0, 1e6)] = 0.0
     """The weight of Σ_j (mean activation_j − target)²; 0 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CDConfig(LearningConfig):
+    """Contrastive divergence."""
+
+    num_steps: Annotated[int, Bounds(1, 10**6)] = 1
+    """Gibbs sweeps from the data to the chain's state: the k of CD-k."""
 
 
 class ContrastiveDivergence(Objective):
@@ -64,25 +70,13 @@ class ContrastiveDivergence(Objective):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PCDConfig(Config):
+class PCDConfig(LearningConfig):
     """Persistent contrastive divergence."""
 
     num_steps: Annotated[int, Bounds(1, 10**6)] = 1
     """Gibbs sweeps of the chains for each update."""
     num_chains: Annotated[int | None, Bounds(1, 10**7)] = None
     """Chains of each micro-batch; as many as it has examples by default."""
-    lr: Annotated[float, Bounds(0.0, 1e3)] = 0.05
-    """The learning rate."""
-    momentum: Annotated[float, Bounds(0.0, 1.0)] = 0.0
-    """The momentum."""
-    weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
-    """The weight decay, of W alone."""
-    centred: bool = True
-    """Whether the gradient is the centred one."""
-    sparsity_target: Annotated[float, Bounds(0.0, 1.0)] = 0.1
-    """The mean activation that hidden units are drawn towards."""
-    sparsity_cost: Annotated[float, Bounds(0.0, 1e6)] = 0.0
-    """The weight of Σ_j (mean activation_j − target)²; 0 for none."""
 
 
 class PersistentContrastiveDivergence(Objective):
@@ -123,7 +117,7 @@ class PersistentContrastiveDivergence(Objective):
         return v
 
 
-def _sgd(config: CDConfig | PCDConfig) -> OptimizerSpec:
+def _sgd(config: LearningConfig) -> OptimizerSpec:
     return OptimizerSpec(
         name="sgd",
         lr=config.lr,
@@ -132,7 +126,7 @@ def _sgd(config: CDConfig | PCDConfig) -> OptimizerSpec:
     )
 
 
-def _loss(model: RBM, data: Phase, chain: Phase, config: CDConfig | PCDConfig) -> Loss:
+def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig) -> Loss:
     with torch.no_grad():
         found = contrast(model, data, chain, centred=config.centred)
     loss = with_gradient(found.value, (model.W, model.b, model.c), found.gradient)

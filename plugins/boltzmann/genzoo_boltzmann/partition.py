@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAX_ENUMERATED = 22
 MIN_EFFECTIVE_SAMPLES = 10.0
 _BLOCK_BITS = 12
+_POOL = 10
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,8 @@ def reverse_ais(
         generator: Where the randomness comes from, on the model's device.
         num_chains: Chains, where no start is given.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
-        start: States (num_chains, V) to begin burning in from, such as data.
+        start: States (num_chains, V) to begin burning in from, such as data; by default
+            chains annealed to the machine and resampled by their weights.
         num_burn_in: Gibbs sweeps before annealing.
     """
     path = TemperedPath(model)
@@ -233,12 +235,19 @@ def effective_sample_size(log_weights: Tensor) -> float:
 
 
 def _annealed_start(path: TemperedPath, num: int, generator: torch.Generator) -> Tensor:
-    """Bring chains from the base rates near the machine, over a coarse path."""
+    """Draw states nearly from the machine: annealed over a coarse path, then resampled.
+
+    Sweeps alone do not carry chains from mode to mode, so that the shares of the modes would be
+    those of the annealing; drawing chains in proportion to their weights puts the shares right.
+    """
     schedule = torch.linspace(0, 1, 1001, dtype=torch.float64).tolist()
-    v = path.start(num, generator)
+    v = path.start(_POOL * num, generator)
+    log_w = torch.zeros(len(v), dtype=torch.float64, device=v.device)
     for old, new in itertools.pairwise(schedule):
-        _, v = path.step(v, old, new, generator)
-    return v
+        change, v = path.step(v, old, new, generator)
+        log_w += change
+    chosen = torch.multinomial(log_w.softmax(0), num, replacement=True, generator=generator)
+    return v[chosen]
 
 
 def _from_weights(log_weights: Tensor, *, sign: int) -> LogPartition:

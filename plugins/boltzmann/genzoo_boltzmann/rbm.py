@@ -11,7 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
-from genzoo import Batch, Bounds, Config, DataSpec, Estimate, GenerativeModel, Sampler, Stage
+from genzoo import (
+    Batch,
+    Bounds,
+    Config,
+    DataSpec,
+    Estimate,
+    GenerativeModel,
+    Named,
+    Sampler,
+    Stage,
+)
 from genzoo.estimate import mean_of
 from genzoo_boltzmann import partition
 
@@ -73,7 +83,7 @@ class RBM(GenerativeModel):
         """Return centred persistent contrastive divergence with a falling learning rate."""
         return (
             Stage(
-                objective={"name": "pcd", "config": {}},  # type: ignore[arg-type]
+                objective=Named(name="pcd"),
                 trainer={"steps": 5000, "batch_size": 100, "schedule": "linear"},
             ),
         )
