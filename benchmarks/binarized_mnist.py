@@ -36,7 +36,8 @@ def prepare() -> Path:
             "valid": bits["train"][50_000:],
             "test": bits["test"],
         }
-        shaped = {name: x.reshape(-1, 1, _SIDE, _SIDE) for name, x in rows.items()}
+        # The bits run down the columns of an image, as MATLAB keeps them.
+        shaped = {name: x.reshape(-1, 1, _SIDE, _SIDE).swapaxes(2, 3) for name, x in rows.items()}
         PREPARED.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(PREPARED, **shaped)
     return PREPARED

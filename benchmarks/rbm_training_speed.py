@@ -29,7 +29,7 @@ ROWS, BATCH, HIDDEN = 50_000, 100, 500
 Run = Callable[[], object]
 
 
-def through_the_trainer(x: torch.Tensor, threads: int, *, centred: bool) -> Run:
+def through_the_trainer(data: genzoo.Dataset, threads: int, *, centred: bool) -> Run:
     """Return a function that makes one epoch of CD-1 as `genzoo train` does."""
 
     def run() -> None:
@@ -38,7 +38,7 @@ def through_the_trainer(x: torch.Tensor, threads: int, *, centred: bool) -> Run:
         config = genzoo.TrainerConfig(
             steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False
         )
-        genzoo.Trainer(model, x, stage, config).fit()
+        genzoo.Trainer(model, data, stage, config).fit()
 
     return run
 
@@ -93,13 +93,13 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     with np.load(prepare()) as arrays:
         rows = arrays["train"][:ROWS]
-    x, flat = torch.from_numpy(rows), rows.reshape(ROWS, -1)
+    data, flat = genzoo.load_dataset(str(prepare())), rows.reshape(ROWS, -1)
     functions = {
-        "genzoo, CD-1": through_the_trainer(x, given.threads, centred=False),
-        "genzoo, CD-1 centred": through_the_trainer(x, given.threads, centred=True),
+        "genzoo, CD-1": through_the_trainer(data, given.threads, centred=False),
+        "genzoo, CD-1 centred": through_the_trainer(data, given.threads, centred=True),
         "scikit-learn, float32": scikit_learn(flat.astype(np.float32)),
         "scikit-learn, float64": scikit_learn(flat.astype(np.float64)),
-        "learnergy": learnergy(x),
+        "learnergy": learnergy(torch.from_numpy(rows)),
         "five products alone": bare_products(),
     }
     with threadpool_limits(given.threads):
