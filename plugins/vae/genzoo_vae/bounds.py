@@ -1,0 +1,62 @@
+"""The terms of the bounds on log p(x), which training and evaluation share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from genzoo_vae.vae import VAE
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the bounds are made of, at K codes of each of B examples.
+
+    Arguments:
+        reconstruction: log p(x | z), (K, B).
+        log_ratio: log p(z) − log q(z | x), (K, B).
+        kl: KL(q(z_j | x) ‖ p(z_j)) = ½ (μ² + σ² − 1 − log σ²)_j, (B, L).
+        mean: μ, the mean of q(z | x), (B, L).
+    """
+
+    reconstruction: Tensor
+    log_ratio: Tensor
+    kl: Tensor
+    mean: Tensor
+
+    @property
+    def log_weights(self) -> Tensor:
+        """The logarithms of w = p(x, z) / q(z | x), (K, B); their mean is the bound, too."""
+        return self.reconstruction + self.log_ratio
+
+
+def terms(model: VAE, x: Tensor, eps: Tensor, y: Tensor | None = None) -> Terms:
+    """Return the terms at z = μ(x) + σ(x) ε.
+
+    Arguments:
+        model: The model.
+        x: Examples (B, *event_shape).
+        eps: Standard normal noise (K, B, L).
+        y: One-hot labels (B, C), where the model is conditioned.
+    """
+    mean, log_variance = model.moments(x, y)
+    z = mean + (0.5 * log_variance).exp() * eps
+    return Terms(
+        reconstruction=_log_reconstruction(model, x, z, y),
+        # The normalising constants of both Gaussians cancel.
+        log_ratio=0.5 * (eps.square() - z.square() + log_variance).sum(2),
+        kl=0.5 * (mean.square() + log_variance.exp() - 1 - log_variance),
+        mean=mean,
+    )
+
+
+def _log_reconstruction(model: VAE, x: Tensor, z: Tensor, y: Tensor | None) -> Tensor:
+    """Return log p(x | z), (K, B), for codes (K, B, L)."""
+    num, rows, latent = z.shape
+    y = None if y is None else y.expand(num, *y.shape).flatten(0, 1)
+    outputs = model.outputs(z.reshape(-1, latent), y).view(num, rows, *model.event_shape)
+    log_p: Tensor = model.observation(outputs).log_prob(x)
+    return log_p.flatten(2).sum(2)

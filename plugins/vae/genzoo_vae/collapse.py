@@ -1,0 +1,37 @@
+"""Posterior collapse: seen, and said."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from genzoo import Step
+
+logger = logging.getLogger("genzoo")
+THRESHOLD = 0.01
+
+
+def active_units(mean: Tensor) -> Tensor:
+    """Return in how many dimensions the mean of q(z | x), (B, L), has a variance over 0.01.
+
+    | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
+    """
+    return (torch.var(mean, dim=0, correction=0) > THRESHOLD).sum().to(mean.dtype)
+
+
+def warn_if_collapsed(active: Tensor, latent_dim: int, step: Step) -> None:
+    """Say once in the middle of training and once at its end that no dimension is used."""
+    due = step.slot == 0 and step.index + 1 in (step.total // 2, step.total)
+    if not due or active.item() > 0:
+        return
+    logger.warning(
+        "The posterior has collapsed: after step %d of %d none of the %d dimensions of z depends "
+        "on x, so the decoder ignores the code. Remedies: let the KL term rise slowly "
+        "(--objective.kl-warmup 0.5), grant free bits (--objective.free-bits 0.1), lower "
+        "--objective.kl-weight, or make the decoder weaker (--model.hidden-dims).",
+        step.index + 1,
+        step.total,
+        latent_dim,
+    )

@@ -1,0 +1,203 @@
+"""Likelihoods: what a decoder's outputs say of x, as distributions."""
+
+from __future__ import annotations
+
+import abc
+import math
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Distribution, Independent, Normal, constraints
+
+_MIN_LOG_SCALE = -7.0
+_MIN_PROBABILITY = 1e-12
+
+
+class Likelihood(nn.Module, abc.ABC):
+    """A family of distributions of x, whose parameters a decoder computes; abstract.
+
+    Class attributes:
+        kinds: The kinds of data that it is a likelihood of.
+        discrete: Whether ``log_prob`` is that of a probability, not of a density.
+    """
+
+    kinds: ClassVar[frozenset[str]]
+    discrete: ClassVar[bool] = True
+
+    @abc.abstractmethod
+    def forward(self, outputs: Tensor) -> Distribution:
+        """Return p(x | z) for outputs (..., *event_shape), each value independent of the others.
+
+        The distribution's event shape is empty: its ``log_prob`` has one value a pixel.
+        """
+
+    @abc.abstractmethod
+    def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw x ~ p(x | z) with randomness from ``generator`` alone."""
+
+    @abc.abstractmethod
+    def location(self, mean: Tensor) -> Tensor:
+        """Return the outputs whose distribution has that mean, which data's mean starts from."""
+
+
+class BernoulliLikelihood(Likelihood):
+    """p(x = 1) = σ(output): for zeros and ones, not for grey values."""
+
+    kinds = frozenset({"binary"})
+
+    def forward(self, outputs: Tensor) -> Distribution:
+        """Return coins with these logits."""
+        return Bernoulli(logits=outputs, validate_args=False)
+
+    def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Toss the coins."""
+        return (_uniform(outputs, generator) < outputs.sigmoid()).to(outputs.dtype)
+
+    def location(self, mean: Tensor) -> Tensor:
+        """Return the log-odds of a mean, kept away from never and always."""
+        return torch.logit(mean.clamp(1e-3, 1 - 1e-3))
+
+
+class _Scaled(Likelihood, abc.ABC):
+    """A location, and a scale that all values share, learned.
+
+    Attributes:
+        log_scale: The logarithm of the scale.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+
+    @property
+    def scale(self) -> Tensor:
+        """The scale, at least e⁻⁷, so that a density of constant pixels stays finite."""
+        return self.log_scale.clamp_min(_MIN_LOG_SCALE).exp()
+
+    def location(self, mean: Tensor) -> Tensor:
+        """Return the mean."""
+        return mean
+
+
+class GaussianLikelihood(_Scaled):
+    """x ~ N(output, σ²), with one learned σ for all values."""
+
+    kinds = frozenset({"unit", "real"})
+    discrete = False
+
+    def __init__(self) -> None:
+        super().__init__(scale=0.5)
+
+    def forward(self, outputs: Tensor) -> Distribution:
+        """Return Gaussians around the outputs."""
+        return Normal(outputs, self.scale, validate_args=False)
+
+    def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw around the outputs."""
+        noise = torch.randn(
+            outputs.shape, generator=generator, device=outputs.device, dtype=outputs.dtype
+        )
+        return outputs + self.scale * noise
+
+
+class DiscretizedLogisticLikelihood(_Scaled):
+    """A logistic distribution around the output, cut into the levels of grey that data have.
+
+    Arguments:
+        levels: How many values from 0 to 1 there are, such as 256 for bytes.
+    """
+
+    kinds = frozenset({"unit"})
+
+    def __init__(self, levels: int) -> None:
+        super().__init__(scale=0.1)
+        self.levels = levels
+
+    def forward(self, outputs: Tensor) -> Distribution:
+        """Return discretised logistics around the outputs."""
+        return DiscretizedLogistic(outputs, self.scale, self.levels)
+
+    def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw levels around the outputs."""
+        return _quantile(_uniform(outputs, generator), outputs, self.scale, self.levels)
+
+
+class DiscretizedLogistic(Distribution):
+    """P(x = i / (L − 1)) = σ((x + δ/2 − μ) / s) − σ((x − δ/2 − μ) / s), with δ = 1 / (L − 1).
+
+    The lowest level takes all of the mass below it, the highest all above it, so that the L
+    probabilities sum to one.
+
+    | Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016)
+
+    Arguments:
+        loc: μ, of any shape.
+        scale: s, of a shape that broadcasts to it.
+        levels: L, the number of values from 0 to 1.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
+    has_rsample = False
+
+    def __init__(self, loc: Tensor, scale: Tensor, levels: int) -> None:
+        self.loc, self.scale, self.levels = loc, scale, levels
+        super().__init__(loc.shape, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """Σ_i x_i P(x_i), by summing over the levels' upper edges: 1 − δ Σ_i F(edge_i)."""
+        delta = 1 / (self.levels - 1)
+        edges = (torch.arange(self.levels - 1, device=self.loc.device) + 0.5) * delta
+        total = torch.zeros_like(self.loc)
+        for edge in edges.to(self.loc.dtype):
+            total = total + torch.sigmoid((edge - self.loc) / self.scale)
+        return 1 - delta * total
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log P of values i / (L − 1), in nats, of the broadcast shape."""
+        half = 0.5 / (self.levels - 1)
+        upper = (value + half - self.loc) / self.scale
+        lower = (value - half - self.loc) / self.scale
+        # log(σ(u) − σ(l)) = log σ(u) + log σ(−l) + log(1 − e^(l − u)): no difference of two
+        # numbers near one is taken, so the tails keep their slope.
+        gap = torch.log(-torch.expm1(lower - upper)).clamp_min(math.log(_MIN_PROBABILITY))
+        inner = F.logsigmoid(upper) + F.logsigmoid(-lower) + gap
+        highest = torch.where(value > 1 - half, F.logsigmoid(-lower), inner)
+        return torch.where(value < half, F.logsigmoid(upper), highest)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        """Draw levels, of shape sample_shape + batch shape."""
+        shape = self._extended_shape(torch.Size(sample_shape))
+        with torch.no_grad():
+            u = torch.rand(shape, device=self.loc.device, dtype=self.loc.dtype)
+            return _quantile(u, self.loc, self.scale, self.levels)
+
+
+def make_likelihood(name: str, levels: int | None) -> Likelihood:
+    """Return a likelihood by its name in the config."""
+    if name == "bernoulli":
+        return BernoulliLikelihood()
+    if name == "gaussian":
+        return GaussianLikelihood()
+    return DiscretizedLogisticLikelihood(levels or 256)
+
+
+def independent(distribution: Distribution, dimensions: int) -> Independent[Any]:
+    """Return a distribution whose ``log_prob`` is summed over that many last dimensions."""
+    return Independent(distribution, dimensions, validate_args=False)
+
+
+def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
+
+
+def _quantile(u: Tensor, loc: Tensor, scale: Tensor, levels: int) -> Tensor:
+    """Return the levels at which the distribution function reaches u."""
+    tiny = torch.finfo(u.dtype).tiny
+    x = loc + scale * (u.clamp_min(tiny).log() - torch.log1p(-u).clamp_min(-1e4))
+    return (x * (levels - 1)).round().clamp(0, levels - 1) / (levels - 1)

@@ -1,0 +1,124 @@
+"""How VAEs learn: the evidence lower bound, and the importance-weighted one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo_vae.bounds import Terms, terms
+from genzoo_vae.collapse import active_units, warn_if_collapsed
+from genzoo_vae.vae import VAE
+
+_Rate = Annotated[float, Bounds(0.0, 1e3)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ELBOConfig(Config):
+    """The evidence lower bound."""
+
+    lr: _Rate = 1e-3
+    """The learning rate of Adam."""
+    num_samples: Annotated[int, Bounds(1, 10**6)] = 1
+    """Codes drawn for each example."""
+    kl_weight: Annotated[float, Bounds(0.0, 1e6)] = 1.0
+    """The weight of the KL term, the β of a β-VAE; the bound is one on log p(x) at 1 alone."""
+    kl_warmup: Annotated[float, Bounds(0.0, 1.0)] = 0.0
+    """The share of training over which that weight rises from zero."""
+    free_bits: Annotated[float, Bounds(0.0, 1e6)] = 0.0
+    """Nats of KL in each dimension of z, averaged over the batch, that cost nothing more."""
+
+
+class ELBO(Objective):
+    """Lowers −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
+
+    The expectation is over z = μ(x) + σ(x) ε, so that it is differentiated through; the KL
+    divergence is ½ Σ_j (μ² + σ² − 1 − log σ²)_j. β rises over the warm-up, λ are the free bits.
+
+    | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
+    | Generating Sentences from a Continuous Space (Bowman et al., 2016)
+    | Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016)
+    """
+
+    Config = ELBOConfig
+    requires = (VAE,)
+    model: VAE
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return Adam with the config's rate."""
+        return {"model": OptimizerSpec(lr=self.config.lr)}
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the negative bound."""
+        x, y = batch["x"], _labels(self.model, batch)
+        eps = _noise(self.model, self.config.num_samples, len(x), step.generator)
+        found = terms(self.model, x, eps, y)
+        cost = found.kl.mean(0).clamp_min(self.config.free_bits).sum()
+        value = self._kl_weight(step) * cost - found.reconstruction.mean()
+        yield Loss(value, metrics=_metrics(self.model, found, step))
+
+    def _kl_weight(self, step: Step) -> float:
+        """Return β at a step: in proportion to the steps made, up to the end of the warm-up."""
+        ramp = self.config.kl_warmup * step.total
+        return float(self.config.kl_weight * min(1.0, (step.index + 1) / max(ramp, 1.0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class IWAEConfig(Config):
+    """The importance-weighted bound."""
+
+    lr: _Rate = 1e-3
+    """The learning rate of Adam."""
+    num_samples: Annotated[int, Bounds(1, 10**6)] = 5
+    """k: codes drawn for each example."""
+
+
+class IWAE(Objective):
+    """Lowers −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)], which is nearer to −log p(x) the larger k.
+
+    | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
+    """
+
+    Config = IWAEConfig
+    requires = (VAE,)
+    model: VAE
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return Adam with the config's rate."""
+        return {"model": OptimizerSpec(lr=self.config.lr)}
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the negative bound."""
+        x, y = batch["x"], _labels(self.model, batch)
+        eps = _noise(self.model, self.config.num_samples, len(x), step.generator)
+        found = terms(self.model, x, eps, y)
+        bound = found.log_weights.logsumexp(0) - math.log(self.config.num_samples)
+        yield Loss(-bound.mean(), metrics=_metrics(self.model, found, step))
+
+
+@torch.no_grad()
+def _metrics(model: VAE, found: Terms, step: Step) -> dict[str, Tensor]:
+    """Return both terms of the bound, and how many dimensions of z are used; warn if none is."""
+    reconstruction, kl = found.reconstruction.mean(), found.kl.sum(1).mean()
+    active = active_units(found.mean)
+    warn_if_collapsed(active, model.config.latent_dim, step)
+    return {
+        "reconstruction": reconstruction,
+        "kl": kl,
+        "elbo": reconstruction - kl,
+        "active_units": active,
+    }
+
+
+def _labels(model: VAE, batch: Batch) -> Tensor | None:
+    return model.one_hot(batch["label"]) if model.condition_kind == "label" else None
+
+
+def _noise(model: VAE, num: int, rows: int, generator: torch.Generator) -> Tensor:
+    shape = (num, rows, model.config.latent_dim)
+    return torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)

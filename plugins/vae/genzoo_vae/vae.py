@@ -1,0 +1,271 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+
+from genzoo import (
+    Batch,
+    Bounds,
+    ConditionError,
+    Config,
+    ConfigError,
+    DataError,
+    DataSpec,
+    Estimate,
+    GenerativeModel,
+    Named,
+    Sampler,
+    Stage,
+)
+from genzoo_vae.likelihoods import independent, make_likelihood
+from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEncoder
+
+_Width = Annotated[int, Bounds(1, 2**16)]
+_OF_KIND = {"binary": "bernoulli", "unit": "gaussian", "real": "gaussian"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig(Config):
+    """A variational autoencoder."""
+
+    event_shape: Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
+    """The shape of one example; (C, H, W) for images."""
+    latent_dim: Annotated[int, Bounds(1, 2**16)] = 20
+    """The size of a code z."""
+    hidden_dims: Annotated[tuple[_Width, ...], Bounds(0, 32)] = (400,)
+    """The widths of the encoder's hidden layers, or their channels; the decoder mirrors them."""
+    network: Literal["flat", "image"] = "flat"
+    """Fully connected layers, or convolutions."""
+    activation: Literal["relu", "tanh", "silu", "softplus"] = "relu"
+    """The activation of the hidden layers."""
+    likelihood: Literal["bernoulli", "gaussian", "discretized-logistic"] = "bernoulli"
+    """p(x | z): for zeros and ones, for real values, for grey levels."""
+    levels: Annotated[int | None, Bounds(2, 2**16)] = None
+    """How many grey levels there are, of which discretized-logistic is a distribution."""
+    condition: Literal["none", "label"] = "none"
+    """What the model is conditioned on."""
+    num_classes: Annotated[int | None, Bounds(1, 2**20)] = None
+    """The number of labels, where it is conditioned on them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.condition == "label" and self.num_classes is None:
+            raise ConfigError("VAEConfig: condition='label' needs num_classes.")
+        if self.likelihood == "discretized-logistic" and self.levels is None:
+            raise ConfigError(
+                "VAEConfig: likelihood='discretized-logistic' needs levels, such as 256 for bytes."
+            )
+
+
+class VAE(GenerativeModel):
+    """p(x, z) = N(z; 0, I) p(x | z), with an encoder q(z | x) = N(μ(x), diag σ²(x)).
+
+    The decoder's outputs are a network of z plus ``offset``, one learned number a value, which
+    starts from the data's mean. Given labels, both networks see them as one-hot vectors.
+
+    With no hidden layers and a Gaussian likelihood it is probabilistic principal component
+    analysis, whose likelihood is known in closed form.
+
+    | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
+    | Stochastic Backpropagation and Approximate Inference in Deep Generative Models
+    | (Rezende, Mohamed, Wierstra, 2014)
+
+    Arguments:
+        config: Shapes, networks and likelihood.
+    """
+
+    Config = VAEConfig
+    kind = frozenset({"binary", "unit", "real"})
+
+    offset: nn.Parameter
+    data_seen: Tensor
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__(config)
+        shape, latent = config.event_shape, config.latent_dim
+        labels = config.num_classes or 0 if config.condition == "label" else 0
+        encoder, decoder = (
+            (ImageEncoder, ImageDecoder)
+            if config.network == "image"
+            else (FlatEncoder, FlatDecoder)
+        )
+        hidden, activation = config.hidden_dims, config.activation
+        self.encoder = encoder(shape, hidden, labels, 2 * latent, activation)
+        self.decoder = decoder(latent, hidden, labels, shape, activation)
+        self.observation = make_likelihood(config.likelihood, config.levels)
+        self.offset = nn.Parameter(torch.zeros(shape))
+        self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def condition_kind(self) -> str:
+        """What the model is conditioned on."""
+        return str(self.config.condition)
+
+    @classmethod
+    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+        """Return a config that fits the data: grey levels, real values, or zeros and ones."""
+        likelihood = _OF_KIND.get(spec.kind, "gaussian")
+        if spec.kind == "unit" and (spec.levels or overrides.get("levels")):
+            likelihood = "discretized-logistic"
+        values = {"likelihood": likelihood, **overrides}
+        return super().configure(spec, **values)
+
+    @classmethod
+    def example(cls) -> tuple[VAEConfig, Batch]:
+        """Return a small conditional one, and twelve rows for it."""
+        generator = torch.Generator().manual_seed(0)
+        config = VAEConfig(
+            event_shape=(1, 3, 3),
+            latent_dim=2,
+            hidden_dims=(6,),
+            condition="label",
+            num_classes=3,
+        )
+        x = torch.rand(12, 1, 3, 3, generator=generator).round()
+        return config, {"x": x, "label": torch.arange(12) % 3}
+
+    @classmethod
+    def default_stages(cls) -> tuple[Stage, ...]:
+        """Return the evidence lower bound, by Adam."""
+        return (
+            Stage(
+                objective=Named(name="elbo"),
+                trainer={"steps": 10_000, "batch_size": 100, "schedule": "linear"},
+            ),
+        )
+
+    def sampler(self) -> Sampler:
+        """Return ancestral sampling."""
+        from genzoo_vae.samplers import Prior
+
+        return Prior()
+
+    def check_data(self, spec: DataSpec) -> None:
+        """Raise DataError where the data are not what the likelihood is a likelihood of."""
+        super().check_data(spec)
+        if spec.kind not in self.observation.kinds:
+            fitting = _OF_KIND[spec.kind]
+            raise DataError(
+                f"The likelihood {self.config.likelihood!r} is for "
+                f"{' or '.join(sorted(self.observation.kinds))} data; these are {spec.kind}. "
+                f"Binarise them, or make the model with likelihood={fitting!r}."
+            )
+        levels = self.config.levels
+        discrete = self.config.likelihood == "discretized-logistic"
+        if discrete and spec.levels is not None and levels != spec.levels:
+            raise DataError(f"The model has {levels} grey levels; these data have {spec.levels}.")
+
+    # Conditionals
+
+    def moments(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the mean and the log-variance of q(z | x), (B, L) each.
+
+        Arguments:
+            x: Examples (B, *event_shape).
+            y: One-hot labels (B, C), where the model is conditioned.
+        """
+        mean, log_variance = self.encoder(x, y).chunk(2, dim=1)
+        return mean, log_variance
+
+    def outputs(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the parameters of p(x | z), (B, *event_shape), for codes (B, L)."""
+        out: Tensor = self.decoder(z, y) + self.offset
+        return out
+
+    def posterior(self, x: Tensor, *, condition: Any = None) -> Independent[Normal]:
+        """Return q(z | x), a distribution of codes (B, L), for examples (B, *event_shape)."""
+        mean, log_variance = self.moments(x, self.checked(condition, len(x)))
+        return independent(Normal(mean, (0.5 * log_variance).exp()), 1)
+
+    def likelihood(self, z: Tensor, *, condition: Any = None) -> Independent[Any]:
+        """Return p(x | z), a distribution of examples (B, *event_shape), for codes (B, L)."""
+        outputs = self.outputs(z, self.checked(condition, len(z)))
+        return independent(self.observation(outputs), len(self.event_shape))
+
+    def prior(self) -> Independent[Normal]:
+        """Return p(z), a distribution of one code (L,)."""
+        zeros = torch.zeros(self.config.latent_dim, device=self.device, dtype=self.dtype)
+        return independent(Normal(zeros, torch.ones_like(zeros)), 1)
+
+    def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
+        """Return the mean of q(z | x), (B, L)."""
+        y = self.checked(condition, len(x))
+        return self.moments(x.to(self.device, self.dtype), y)[0]
+
+    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
+        """Return the mean of p(x | z), (B, *event_shape)."""
+        y = self.checked(condition, len(z))
+        outputs = self.outputs(z.to(self.device, self.dtype), y)
+        mean: Tensor = self.observation(outputs).mean
+        return mean
+
+    # Likelihood
+
+    def log_likelihood(
+        self,
+        x: Tensor,
+        *,
+        condition: Any = None,
+        generator: torch.Generator | None = None,
+        num_samples: int | None = None,
+    ) -> Estimate:
+        """Return the mean of log (1/K) Σ_k p(x, z_k) / q(z_k | x), z_k ~ q(z | x), in nats.
+
+        In expectation that is below log p(x), and it rises with K.
+
+        | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
+
+        Arguments:
+            x: Examples (N, *event_shape).
+            condition: One label for each of them, where the model is conditioned.
+            generator: Where the noise comes from, on the model's device.
+            num_samples: K; 500 by default.
+        """
+        from genzoo_vae.importance import estimate
+
+        return estimate(self, x, self.checked(condition, len(x)), generator, num_samples or 500)
+
+    # Conditions and data
+
+    def checked(self, condition: Any, num: int) -> Tensor | None:
+        """Return labels as one-hot vectors (num, C), after a look at them; None where none are.
+
+        Raises:
+            ConditionError: A label is missing, superfluous, or out of range.
+        """
+        if self.condition_kind == "none":
+            if condition is not None:
+                raise ConditionError("This VAE takes no condition. Leave it out.")
+            return None
+        if condition is None:
+            raise ConditionError("This VAE needs a label for each row. Give condition=....")
+        labels, classes = torch.as_tensor(condition, device=self.device), self.config.num_classes
+        wrong = (labels < 0) | (labels >= classes)
+        if labels.shape not in ((), (num,)) or bool(wrong.any()):
+            raise ConditionError(
+                f"Labels must be {num} whole numbers from 0 to {classes - 1}; got shape "
+                f"{tuple(labels.shape)}, from {labels.min().item()} to {labels.max().item()}."
+            )
+        return self.one_hot(labels.expand(num))
+
+    def one_hot(self, labels: Tensor) -> Tensor:
+        """Return labels (B,) as one-hot vectors (B, C) of the parameters' type."""
+        return F.one_hot(labels.long(), self.config.num_classes).to(self.dtype)
+
+    def needs_data_init(self) -> bool:
+        """Whether no data have been seen yet."""
+        return not bool(self.data_seen)
+
+    @torch.no_grad()
+    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
+        """Let the decoder start from the data's mean."""
+        mean = batch["x"].mean(0) if spec.mean is None else spec.mean
+        self.offset.copy_(self.observation.location(mean.to(self.offset)))
+        self.data_seen.fill_(True)

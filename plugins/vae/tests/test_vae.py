@@ -1,0 +1,266 @@
+"""The model: its shapes, networks, conditions, refusals and likelihood."""
+
+import logging
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from genzoo import ConditionError, ConfigError, DataError, create_model, evaluate, load_dataset
+from genzoo.capabilities import of
+from genzoo_vae.bounds import terms
+from genzoo_vae.networks import halved
+from genzoo_vae.samplers import Prior, PriorConfig
+from genzoo_vae.vae import VAE, VAEConfig
+
+SHAPES = [(1, 28, 28), (3, 5, 9), (1, 8, 8)]
+
+
+def vae(seed=0, **config):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        given = {"event_shape": (1, 3, 3), "latent_dim": 2, "hidden_dims": (6,), **config}
+        return create_model("vae", **given)
+
+
+def labelled(**config):
+    return vae(condition="label", num_classes=3, **config)
+
+
+def bits(num, *shape, seed=0):
+    return torch.rand(num, *shape, generator=torch.Generator().manual_seed(seed)).round()
+
+
+# Networks
+
+
+@pytest.mark.parametrize("network", ["flat", "image"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 6, 8)])
+def test_shapes_come_out_as_they_went_in(network, shape, hidden):
+    model = vae(event_shape=shape, network=network, hidden_dims=hidden, latent_dim=3)
+    x = bits(5, *shape)
+    assert model.encode(x).shape == (5, 3)
+    assert model.decode(torch.zeros(5, 3)).shape == (5, *shape)
+    assert model.posterior(x).rsample().shape == (5, 3)
+    assert model.likelihood(torch.zeros(5, 3)).log_prob(x).shape == (5,)
+    assert model.sample(2, seed=0).shape == (2, *shape)
+
+
+def test_sizes_halve_rounded_up():
+    assert halved((1, 28, 28), 3) == [(28, 28), (14, 14), (7, 7), (4, 4)]
+    assert halved((1, 5, 9), 2) == [(5, 9), (3, 5), (2, 3)]
+
+
+def test_without_hidden_layers_both_maps_are_affine():
+    model, x = vae(hidden_dims=(), likelihood="gaussian"), torch.randn(2, 1, 3, 3)
+    middle = model.encode(x.mean(0, keepdim=True))
+    torch.testing.assert_close(middle, model.encode(x).mean(0, keepdim=True))
+    z = torch.randn(2, 2)
+    half = model.decode(z.mean(0, keepdim=True))
+    torch.testing.assert_close(half, model.decode(z).mean(0, keepdim=True))
+
+
+def test_every_parameter_learns():
+    for network in ("flat", "image"):
+        for likelihood in ("bernoulli", "gaussian", "discretized-logistic"):
+            model = vae(network=network, likelihood=likelihood, levels=3, hidden_dims=(4, 4))
+            found = terms(model, bits(4, 1, 3, 3), torch.randn(2, 4, 2))
+            found.log_weights.mean().backward()
+            assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+# Distributions
+
+
+def test_the_terms_are_those_of_torchs_distributions(generator):
+    model, x = labelled().double(), bits(4, 1, 3, 3).double()
+    labels = torch.tensor([0, 1, 2, 0])
+    eps = torch.randn(3, 4, 2, generator=generator, dtype=torch.float64)
+    found = terms(model, x, eps, model.one_hot(labels))
+    q = model.posterior(x, condition=labels)
+    prior = Normal(torch.zeros(2).double(), torch.ones(2).double())
+    torch.testing.assert_close(found.kl, kl_divergence(q.base_dist, prior))
+    for k in range(3):
+        z = q.mean + q.stddev * eps[k]
+        reconstruction = model.likelihood(z, condition=labels).log_prob(x)
+        torch.testing.assert_close(found.reconstruction[k], reconstruction)
+        log_ratio = model.prior().log_prob(z) - q.log_prob(z)
+        torch.testing.assert_close(found.log_ratio[k], log_ratio)
+
+
+def test_the_likelihood_is_the_integral_over_codes(generator):
+    """Against quadrature on a grid of codes in float64; K = 20,000 draws, 4 standard errors."""
+    model, x = vae(seed=3).double(), bits(1, 1, 3, 3).double()
+    axis = torch.linspace(-8, 8, 401).double()
+    z = torch.cartesian_prod(axis, axis)
+    step = (axis[1] - axis[0]).item() ** 2
+    log_p = model.likelihood(z).log_prob(x) + model.prior().log_prob(z)
+    exact = log_p.logsumexp(0).item() + torch.tensor(step).log().item()
+    found = model.log_likelihood(x, generator=generator, num_samples=20_000)
+    eps = torch.randn(20_000, 1, 2, generator=generator, dtype=torch.float64)
+    w = terms(model, x, eps).log_weights.exp()
+    error = (w.std() / w.mean() / 20_000**0.5).item()
+    assert found.value == pytest.approx(exact, abs=4 * error)
+    assert error < 0.01
+
+
+def test_a_likelihood_says_what_it_is():
+    found = vae().log_likelihood(bits(30, 1, 3, 3), num_samples=7)
+    assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 30)
+    assert "K = 7 draws" in found.notes[0]
+    assert found.receipt["importance_samples"] == 7
+    assert 1 <= found.receipt["median_effective_samples"] <= 7
+    density = vae(likelihood="gaussian").log_likelihood(bits(3, 1, 3, 3), num_samples=7)
+    assert "A density" in density.notes[1]
+
+
+def test_blocks_leave_the_likelihood_as_it_is(generator):
+    """7 rows at 5,000 draws are worked through one by one, in three pieces each."""
+    model, x = vae().double(), bits(7, 1, 3, 3).double()
+    found = model.log_likelihood(x, generator=generator, num_samples=5000)
+    again = model.log_likelihood(x, generator=torch.Generator().manual_seed(9), num_samples=200)
+    assert found.num_samples == 7
+    assert found.value == pytest.approx(again.value, abs=0.05)
+
+
+# Conditions
+
+
+def test_labels_change_codes_data_and_likelihood():
+    model, x = labelled(), bits(6, 1, 3, 3)
+    zero, one = torch.zeros(6).long(), torch.ones(6).long()
+    assert not torch.equal(model.encode(x, condition=zero), model.encode(x, condition=one))
+    z = torch.zeros(6, 2)
+    assert not torch.equal(model.decode(z, condition=zero), model.decode(z, condition=one))
+    values = [
+        model.log_likelihood(
+            x, condition=c, generator=torch.Generator().manual_seed(0), num_samples=50
+        ).value
+        for c in (zero, one)
+    ]
+    assert values[0] != values[1]
+    assert model.sample(4, condition=2, seed=0).shape == (4, 1, 3, 3)
+
+
+@pytest.mark.parametrize("condition", [None, 3, -1, torch.zeros(5).long()])
+def test_a_condition_that_does_not_fit_is_refused(condition):
+    with pytest.raises(ConditionError):
+        labelled().decode(torch.zeros(4, 2), condition=condition)
+
+
+def test_a_superfluous_condition_is_refused():
+    with pytest.raises(ConditionError, match="takes no condition"):
+        vae().encode(bits(2, 1, 3, 3), condition=0)
+
+
+# Samples
+
+
+def test_means_are_smooth_and_draws_are_data():
+    model = vae()
+    assert set(model.sample(20, seed=0).unique().tolist()) == {0.0, 1.0}
+    mean = model.sample(20, seed=0, sampler=Prior(PriorConfig(output="mean")))
+    assert ((mean > 0) & (mean < 1)).all()
+    levels = vae(likelihood="discretized-logistic", levels=5).sample(20, seed=0)
+    torch.testing.assert_close(levels * 4, (levels * 4).round())
+
+
+def test_at_temperature_zero_every_sample_is_of_the_same_code():
+    cold = Prior(PriorConfig(output="mean", temperature=0.0))
+    x = vae().sample(3, seed=0, sampler=cold)
+    torch.testing.assert_close(x, vae().decode(torch.zeros(3, 2)))
+
+
+def test_samples_can_start_from_codes():
+    model, z = vae(), torch.randn(3, 2)
+    x = model.sample(3, start=z, seed=0, sampler=Prior(PriorConfig(output="mean")))
+    torch.testing.assert_close(x, model.decode(z))
+
+
+def test_samples_have_the_likelihood_that_the_model_states():
+    """E log p(x) under the model equals −entropy; frequencies of 2³ states of 40,000 draws."""
+    model = vae(event_shape=(3,), hidden_dims=(8,), seed=5).double()
+    with torch.no_grad():
+        model.decoder.output.weight.mul_(8)
+    states = ((torch.arange(8)[:, None] >> torch.arange(3)) & 1).double()
+    axis = torch.linspace(-6, 6, 201).double()
+    z = torch.cartesian_prod(axis, axis)
+    prior = model.prior().log_prob(z)
+    p = torch.stack(
+        [(model.likelihood(z).log_prob(s.expand(len(z), 3)) + prior).exp().sum() for s in states]
+    )
+    p = p / p.sum()
+    draws = model.sample(40_000, seed=0, batch_size=40_000)
+    counts = torch.bincount((draws.long() * torch.tensor([1, 2, 4])).sum(1), minlength=8)
+    chi2 = ((counts - 40_000 * p) ** 2 / (40_000 * p)).sum().item()
+    assert chi2 < 26.0  # The 0.9995 quantile at 7 degrees of freedom.
+    assert p.max() / p.min() > 1.5
+
+
+# Data
+
+
+def test_a_config_fits_the_data():
+    grey = load_dataset("digits")
+    config = VAE.configure(grey.spec)
+    assert (config.likelihood, config.levels, config.event_shape) == (
+        "discretized-logistic",
+        17,
+        (1, 8, 8),
+    )
+    assert VAE.configure(load_dataset("digits", binarize="threshold").spec).likelihood == (
+        "bernoulli"
+    )
+    assert VAE.configure(load_dataset("ring").spec).likelihood == "gaussian"
+    assert VAE.configure(grey.spec, likelihood="gaussian").likelihood == "gaussian"
+    assert VAE.configure(grey.spec, condition="label").num_classes == 10
+
+
+@pytest.mark.parametrize(
+    ("config", "remedy"),
+    [
+        ({"likelihood": "bernoulli"}, "Binarise"),
+        ({"likelihood": "discretized-logistic", "levels": 256}, "these data have 17"),
+    ],
+)
+def test_grey_data_are_refused_where_the_likelihood_is_not_theirs(config, remedy):
+    grey = load_dataset("digits")
+    model = create_model("vae", event_shape=(1, 8, 8), **config)
+    with pytest.raises(DataError, match=remedy):
+        evaluate(model, grey)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"condition": "label"},
+        {"likelihood": "discretized-logistic"},
+        {"network": "image", "event_shape": (9,)},
+        {"latent_dim": 0},
+        {"hidden_dims": (0,)},
+    ],
+)
+def test_a_config_that_makes_no_model_is_refused(config):
+    with pytest.raises(ConfigError):
+        vae(**config)
+
+
+@pytest.mark.parametrize("binarize", [None, "threshold"])
+def test_the_decoder_starts_from_the_datas_mean(binarize):
+    data = load_dataset("digits", binarize=binarize)
+    model = VAE(VAE.configure(data.spec))
+    assert model.needs_data_init()
+    model.init_from_data(data.head(10), data.spec)
+    assert not model.needs_data_init()
+    with torch.no_grad():
+        model.decoder.output.weight.zero_()
+    mean = model.decode(torch.zeros(1, 20))[0]
+    middle = (data.spec.mean > 0.2) & (data.spec.mean < 0.8)
+    torch.testing.assert_close(mean[middle], data.spec.mean[middle], atol=0.03, rtol=0)
+
+
+def test_what_it_can_do():
+    assert set(of(VAE)) == {"LogLikelihood", "Encode", "Decode", "DataInit"}
+    assert VAEConfig(event_shape=(4,)).likelihood == "bernoulli"
+    assert logging.getLogger("genzoo")
