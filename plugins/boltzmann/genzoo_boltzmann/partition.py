@@ -93,12 +93,12 @@ def estimate(
     return run(model, generator=generator, **options)
 
 
-def best(model: RBM, *, generator: torch.Generator | None = None) -> LogPartition:
+def best(model: RBM, *, generator: torch.Generator | None = None, **options: Any) -> LogPartition:
     """Return log Z exactly where that can be done, else by AIS, bracketed by the reverse."""
     if min(model.W.shape) <= MAX_ENUMERATED:
         return exact(model)
-    forward = estimate(model, "ais", generator=generator)
-    backward = estimate(model, "reverse-ais", generator=generator)
+    forward = estimate(model, "ais", generator=generator, **options)
+    backward = estimate(model, "reverse-ais", generator=generator, **options)
     return bracketed(forward, backward)
 
 

@@ -116,6 +116,14 @@ class RBM(GenerativeModel):
         """Return p(v | h), (B, *event_shape), for hidden units (B, H)."""
         return Bernoulli(logits=self.present(self.visible_logits(h)))
 
+    def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
+        """Return p(h_j = 1 | x), (B, H), of examples (B, *event_shape): what they turn on."""
+        return self.hidden_logits(x.to(self.device, self.dtype).flatten(1)).sigmoid()
+
+    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
+        """Return p(v_i = 1 | h = z), (B, *event_shape), of hidden units (B, H)."""
+        return self.present(self.visible_logits(z.to(self.device, self.dtype))).sigmoid()
+
     # Energies
 
     def joint_energy(self, v: Tensor, h: Tensor) -> Tensor:
@@ -154,6 +162,7 @@ class RBM(GenerativeModel):
         *,
         condition: Any = None,
         generator: torch.Generator | None = None,
+        num_samples: int | None = None,
         log_partition: partition.LogPartition | None = None,
     ) -> Estimate:
         """Return the mean of log p(x) = −F(x) − log Z over examples (N, *event_shape), in nats.
@@ -166,9 +175,11 @@ class RBM(GenerativeModel):
             x: Zeros and ones.
             condition: None; the model takes none.
             generator: Where the estimate's randomness comes from, on the model's device.
+            num_samples: Annealed chains in each direction; 100 by default.
             log_partition: An estimate made before, to be used again.
         """
-        log_z = log_partition or partition.best(self, generator=generator)
+        chains = {} if num_samples is None else {"num_chains": num_samples}
+        log_z = log_partition or partition.best(self, generator=generator, **chains)
         blocks = [self.energy(block.to(self.device, self.dtype)) for block in torch.split(x, 4096)]
         negative_energy = -torch.cat(blocks).double()
         return log_z.likelihood(mean_of(negative_energy, "exact"))

@@ -31,6 +31,7 @@ class Gibbs(Sampler):
     """
 
     Config = GibbsConfig
+    is_chain = True
 
     def trajectory(
         self,
@@ -70,6 +71,7 @@ class TemperedGibbs(Sampler):
     """
 
     Config = TemperedGibbsConfig
+    is_chain = True
 
     def trajectory(
         self,

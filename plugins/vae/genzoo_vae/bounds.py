@@ -58,5 +58,4 @@ def _log_reconstruction(model: VAE, x: Tensor, z: Tensor, y: Tensor | None) -> T
     num, rows, latent = z.shape
     y = None if y is None else y.expand(num, *y.shape).flatten(0, 1)
     outputs = model.outputs(z.reshape(-1, latent), y).view(num, rows, *model.event_shape)
-    log_p: Tensor = model.observation(outputs).log_prob(x)
-    return log_p.flatten(2).sum(2)
+    return model.observation.log_prob(outputs, x)

@@ -73,12 +73,17 @@ class FlatDecoder(nn.Module):
         sizes = [latent_dim + num_conditions, *reversed(hidden_dims)]
         self.output_shape = tuple(output_shape)
         self.hidden = hidden_layers(sizes, activation)
-        self.output = nn.Linear(sizes[-1], math.prod(output_shape), bias=False)
+        self.output = nn.Linear(sizes[-1], math.prod(output_shape))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Return (B, *output_shape) for codes (B, latent_dim) and conditions (B, C)."""
         out: Tensor = self.output(self.hidden(beside(z, y)))
         return out.view(-1, *self.output_shape)
+
+    @torch.no_grad()
+    def start_from(self, location: Tensor) -> None:
+        """Let the outputs vary around ``location``, (*output_shape)."""
+        self.output.bias.copy_(location.flatten())
 
 
 class ImageEncoder(nn.Module):
@@ -120,7 +125,7 @@ class ImageEncoder(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """One affine layer, then convolutions that double the image one after another.
+    """One affine layer, convolutions that double the image one after another, and an offset.
 
     Pixels are doubled and then convolved: a transposed convolution would leave a chequered
     pattern.
@@ -155,6 +160,7 @@ class ImageDecoder(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, 3, padding=1) for before, after in itertools.pairwise(widths)
         )
+        self.offset = nn.Parameter(torch.zeros(tuple(output_shape)))
         self.activation = ACTIVATIONS[activation]()
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -162,7 +168,12 @@ class ImageDecoder(nn.Module):
         h: Tensor = self.input(beside(z, y)).view(-1, *self.start)
         for size, convolution in zip(reversed(self.sizes), self.convolutions, strict=True):
             h = convolution(F.interpolate(self.activation(h), size=size))
-        return h
+        return h + self.offset
+
+    @torch.no_grad()
+    def start_from(self, location: Tensor) -> None:
+        """Let the outputs vary around ``location``, (*output_shape)."""
+        self.offset.copy_(location)
 
 
 def hidden_layers(sizes: Sequence[int], activation: str) -> nn.Sequential:

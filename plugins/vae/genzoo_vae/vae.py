@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from genzoo import (
@@ -67,8 +67,8 @@ class VAEConfig(Config):
 class VAE(GenerativeModel):
     """p(x, z) = N(z; 0, I) p(x | z), with an encoder q(z | x) = N(μ(x), diag σ²(x)).
 
-    The decoder's outputs are a network of z plus ``offset``, one learned number a value, which
-    starts from the data's mean. Given labels, both networks see them as one-hot vectors.
+    The decoder's outputs start from the data's mean: each has an offset of its own, learned. Given
+    labels, both networks see them as one-hot vectors.
 
     With no hidden layers and a Gaussian likelihood it is probabilistic principal component
     analysis, whose likelihood is known in closed form.
@@ -84,7 +84,6 @@ class VAE(GenerativeModel):
     Config = VAEConfig
     kind = frozenset({"binary", "unit", "real"})
 
-    offset: nn.Parameter
     data_seen: Tensor
 
     def __init__(self, config: VAEConfig) -> None:
@@ -100,7 +99,6 @@ class VAE(GenerativeModel):
         self.encoder = encoder(shape, hidden, labels, 2 * latent, activation)
         self.decoder = decoder(latent, hidden, labels, shape, activation)
         self.observation = make_likelihood(config.likelihood, config.levels)
-        self.offset = nn.Parameter(torch.zeros(shape))
         self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
 
     @property
@@ -176,7 +174,7 @@ class VAE(GenerativeModel):
 
     def outputs(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the parameters of p(x | z), (B, *event_shape), for codes (B, L)."""
-        out: Tensor = self.decoder(z, y) + self.offset
+        out: Tensor = self.decoder(z, y)
         return out
 
     def posterior(self, x: Tensor, *, condition: Any = None) -> Independent[Normal]:
@@ -267,5 +265,5 @@ class VAE(GenerativeModel):
     def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
         """Let the decoder start from the data's mean."""
         mean = batch["x"].mean(0) if spec.mean is None else spec.mean
-        self.offset.copy_(self.observation.location(mean.to(self.offset)))
+        self.decoder.start_from(self.observation.location(mean.to(self.device, self.dtype)))
         self.data_seen.fill_(True)

@@ -48,7 +48,7 @@ class PPCA:
             log_variance = (self.variance / M.diagonal()).log()
             model.encoder.output.bias.copy_(torch.cat([-A @ self.mean, log_variance]))
             model.decoder.output.weight.copy_(self.W)
-            model.offset.copy_(self.mean)
+            model.decoder.start_from(self.mean)
             model.observation.log_scale.copy_(0.5 * self.variance.log())
         return model
 
