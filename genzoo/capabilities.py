@@ -20,11 +20,24 @@ class SupportsLogLikelihood(Protocol):
     """log p(x), exactly or by an estimate that says what it is."""
 
     def log_likelihood(
-        self, x: Tensor, *, condition: Any = None, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        *,
+        condition: Any = None,
+        generator: torch.Generator | None = None,
+        num_samples: int | None = None,
     ) -> Estimate:
         """Return the mean log-likelihood of the rows of ``x`` (N, *event_shape), in nats.
 
         ``x`` may be larger than the device's memory: it is worked through in blocks.
+
+        Arguments:
+            x: The rows.
+            condition: One for each row, where the model takes any.
+            generator: Where an estimate's randomness comes from, on the model's device.
+            num_samples: How many draws an estimate makes, such as importance samples of each row
+                or annealed chains; None takes the model's own number. Where the figure is exact
+                it is not used.
         """
         ...
 

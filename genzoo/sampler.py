@@ -26,11 +26,16 @@ class Sampler(abc.ABC):
     A sampler owns nothing that lasts: what it must remember from state to state lives in local
     variables of ``trajectory``.
 
+    Class attributes:
+        is_chain: Whether the states are those of Markov chains that leave the model's
+            distribution as it is: then they can be judged as chains.
+
     Arguments:
         config: The sampler's own frozen dataclass.
     """
 
     Config: ClassVar[type[Config]]
+    is_chain: ClassVar[bool] = False
 
     def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config

@@ -17,6 +17,19 @@ Batch = Mapping[str, Any]
 ``"y"`` (B, *event_shape) of a second domain, where the data have them."""
 
 
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Gaussians of equal weight and one width, where data were drawn from such a mixture.
+
+    Arguments:
+        means: Where they are, (M, *event_shape).
+        sigma: Their standard deviation in every direction.
+    """
+
+    means: Tensor
+    sigma: float
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DataSpec:
     """What a dataset tells a model.
@@ -29,6 +42,9 @@ class DataSpec:
         class_names: The names of the labels, where known.
         captions: The templates that the captions are made from, or None where there are none.
         mean: The mean of the *training* split, of shape ``event_shape``, where known.
+        levels: How many equally spaced values there can be in ``range``, the ends included, such
+            as 256 for images of bytes; None where the values are no such steps.
+        mixture: The mixture that the rows were drawn from, where it is known.
     """
 
     event_shape: tuple[int, ...]
@@ -38,9 +54,11 @@ class DataSpec:
     class_names: tuple[str, ...] = ()
     captions: tuple[str, ...] | None = None
     mean: Tensor | None = None
+    levels: int | None = None
+    mixture: Mixture | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return the facts that a config field of the same name can take."""
-        names = ("event_shape", "num_classes", "class_names", "captions")
+        names = ("event_shape", "num_classes", "class_names", "captions", "levels")
         facts = {name: getattr(self, name) for name in names}
         return {name: value for name, value in facts.items() if value not in (None, ())}

@@ -47,7 +47,7 @@ def difference(a, b):
 @pytest.mark.parametrize(
     ("values", "make"),
     [
-        ({}, lambda p: torch.optim.Adam(p, lr=1e-3)),
+        ({}, lambda p: torch.optim.Adam(p, lr=1e-3, fused=True)),
         (
             {"name": "sgd", "lr": 0.1, "momentum": 0.9},
             lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
@@ -55,7 +55,7 @@ def difference(a, b):
         ({"name": "rmsprop", "lr": 0.01}, lambda p: torch.optim.RMSprop(p, lr=0.01)),
         (
             {"name": "adamw", "betas": [0.5, 0.9]},
-            lambda p: torch.optim.AdamW(p, lr=1e-3, betas=(0.5, 0.9)),
+            lambda p: torch.optim.AdamW(p, lr=1e-3, betas=(0.5, 0.9), fused=True),
         ),
     ],
 )
@@ -303,7 +303,7 @@ def test_two_trainers_in_one_process_do_not_disturb_each_other():
     assert not AcceleratorState._shared_state
     assert not PartialState._shared_state
     second = fit()
-    assert difference(second, by_hand(lambda p: torch.optim.Adam(p, lr=1e-3))) == 0
+    assert difference(second, by_hand(lambda p: torch.optim.Adam(p, lr=1e-3, fused=True))) == 0
     assert difference(first, second) > 0  # bf16 was on in the first, and in the first alone.
 
 
@@ -379,7 +379,7 @@ def test_automatic_threads_are_tried_on_a_copy_and_recorded(tmp_path, caplog):
     chosen = genzoo.Recipe.read(tmp_path / "run" / "recipe.toml").trainer.threads
     assert chosen in (1, 2)
     assert f"training with {chosen}" in caplog.text
-    assert difference(model, by_hand(lambda p: torch.optim.Adam(p, lr=1e-3))) < 1e-6
+    assert difference(model, by_hand(lambda p: torch.optim.Adam(p, lr=1e-3, fused=True))) < 1e-6
 
 
 def test_compile_asks_each_child_network_and_no_other(monkeypatch):

@@ -78,6 +78,7 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     train = dataset if split == splits[0] else prepare(source.load(splits[0]), source.config)
     if dataset.spec.mean is None:
         dataset.spec = dataclasses.replace(dataset.spec, mean=train.mean())
+    dataset.split = split
     return dataset
 
 

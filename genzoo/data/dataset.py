@@ -38,11 +38,13 @@ class Dataset(abc.ABC):
         name: What to call the dataset in a receipt.
         origin: The name or path and the config values that `load_dataset` was given; None for
             rows that did not come from there.
+        split: The name of the split, for rows that did.
     """
 
     spec: DataSpec
     name: str
     origin: tuple[str, Mapping[str, Any]] | None = None
+    split: str = ""
 
     @abc.abstractmethod
     def __len__(self) -> int:

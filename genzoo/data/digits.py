@@ -37,6 +37,7 @@ class Digits(DataSource):
             range=(0.0, 1.0),
             num_classes=10,
             class_names=tuple("0123456789"),
+            levels=17,
         )
         rows = torch.from_numpy(x).reshape(-1, 1, 8, 8)
         return ArrayDataset(rows, spec, f"digits/{split}", torch.from_numpy(label).long(), 16.0)

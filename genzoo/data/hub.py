@@ -107,6 +107,7 @@ class HubRows(Dataset):
             range=(0.0, 1.0),
             num_classes=len(names) or None,
             class_names=names,
+            levels=256,
         )
 
     def __len__(self) -> int:

@@ -137,6 +137,7 @@ def read_folder(
         range=(0.0, 1.0),
         num_classes=max(len(class_names), int(labels.max()) + 1),
         class_names=class_names,
+        levels=256,
     )
     x = torch.from_numpy(images)[:, None]
     return ArrayDataset(x, spec, f"{name}/{split}", torch.from_numpy(labels).long(), 255.0)

@@ -94,6 +94,7 @@ class ImageFiles(Dataset):
             range=(0.0, 1.0),
             num_classes=len(classes) or None,
             class_names=tuple(classes),
+            levels=256,
         )
 
     def __len__(self) -> int:

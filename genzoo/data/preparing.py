@@ -12,6 +12,7 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.data.dataset import ArrayDataset, Binarize, DataConfig, Dataset
 from genzoo.errors import DataError
+from genzoo.spec import DataSpec
 
 _BLOCK = 64
 
@@ -44,7 +45,7 @@ class Binarized(Dataset):
     def __init__(self, dataset: Dataset, how: Binarize) -> None:
         self.dataset, self.how = dataset, how
         self.name = f"{dataset.name} ({how} binarisation)"
-        self.spec = dataclasses.replace(dataset.spec, kind="binary", range=(0.0, 1.0))
+        self.spec = binary(dataset.spec)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -91,6 +92,11 @@ class Limited(Dataset):
         return None if self.dataset.mean() is None else mean_of_rows(self)
 
 
+def binary(spec: DataSpec) -> DataSpec:
+    """Return what grey data are once they are zeros and ones."""
+    return dataclasses.replace(spec, kind="binary", range=(0.0, 1.0), levels=None)
+
+
 def mean_of_rows(dataset: Dataset) -> Tensor:
     """Return the mean row of a dataset, each row presented once, summed in float64."""
     total = torch.zeros(dataset.spec.event_shape, dtype=torch.float64)
@@ -122,6 +128,6 @@ def _static(dataset: Dataset, seed: int) -> ArrayDataset:
         for key, values in batch.items():
             others.setdefault(key, []).extend(values)
     label = torch.stack(others["label"]) if "label" in others else None
-    spec = dataclasses.replace(dataset.spec, kind="binary", range=(0.0, 1.0))
+    spec = binary(dataset.spec)
     name = f"{dataset.name} (static binarisation)"
     return ArrayDataset(x, spec, name, label, text=others.get("text"))

@@ -48,8 +48,13 @@ def from_array(
         kind=kind,
         range=(0.0, 1.0) if kind != "real" else (low / scale, high / scale),
         num_classes=None if classes is None else int(classes.max()) + 1,
+        levels=int(scale) + 1 if kind == "unit" and _bytes(rows) and scale % 1 == 0 else None,
     )
     return ArrayDataset(rows, spec, name, classes, scale)
+
+
+def _bytes(rows: Tensor) -> bool:
+    return rows.dtype == torch.uint8
 
 
 def _numeric(x: Any, name: str) -> Tensor:

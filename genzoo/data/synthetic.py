@@ -13,7 +13,7 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.config import Bounds
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
-from genzoo.spec import DataSpec
+from genzoo.spec import DataSpec, Mixture
 
 _SPLITS = ("train", "valid", "test")
 
@@ -106,5 +106,6 @@ def _draw(name: str, modes: Tensor, sigma: float, config: MixtureConfig, split: 
     generator = seeds.generator(seeds.derive(name, config.seed, split))
     label = torch.randint(len(modes), (config.num,), generator=generator)
     x = modes[label] + sigma * torch.randn(config.num, 2, generator=generator)
-    spec = DataSpec(event_shape=(2,), kind="real", num_classes=len(modes))
+    mixture = Mixture(modes, sigma)
+    spec = DataSpec(event_shape=(2,), kind="real", num_classes=len(modes), mixture=mixture)
     return ArrayDataset(x, spec, f"{name}, seed {config.seed}", label)
