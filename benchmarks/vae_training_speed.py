@@ -115,7 +115,10 @@ def pythae(x: np.ndarray, threads: int) -> Run:
         training = BaseTrainerConfig(
             num_epochs=1, per_device_train_batch_size=BATCH, learning_rate=1e-3, no_cuda=True
         )
-        quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+        quiet = (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        )
         with quiet[0], quiet[1]:
             trainer = BaseTrainer(VAE(config, Encoder(), Decoder()), rows, None, training)
             trainer.prepare_training()

@@ -16,16 +16,20 @@ from genzoo.errors import CapabilityError, ConfigError, DataError, UnknownNameEr
 from genzoo.estimate import Estimate, mean_of
 from genzoo.evaluation import Evaluation, Metric, evaluate
 from genzoo.evaluation.baselines import independent_log_likelihood
+from genzoo.stage import Named
+from judges import LabelledReplay, Replay, case
 
 ROWS = families.rows(50, 4, seed=2, binary=True)
-LIKELIHOODS = {"log-likelihood", "independent-pixels"}
+LIKELIHOODS = {"log-likelihood", "bits-per-dimension", "independent-pixels"}
+NAMES = ["independent-pixels", "log-likelihood"]
 
 
 class Exact(families.Autoregressive):
     """Knows its likelihood, and in which mode and with what it was asked for it."""
 
-    def log_likelihood(self, x, *, condition=None, generator=None):
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
         self.asked = self.training, torch.is_grad_enabled(), condition, generator
+        self.num_samples = num_samples
         return mean_of(self.conditionals(x).log_prob(x).sum(1), "exact")
 
 
@@ -93,7 +97,7 @@ def test_the_baseline_takes_the_training_splits_mean():
     x, mu = test.head(297)["x"].double(), train.head(1500)["x"].double().mean(0)
     mu = mu.clamp(1e-3, 1 - 1e-3)
     values = (x * mu.log() + (1 - x) * (1 - mu).log()).sum((1, 2, 3))
-    figure = evaluate(model(Pictures), test).figures["independent-pixels"]
+    figure = evaluate(model(Pictures), test, ["independent-pixels"]).figures["independent-pixels"]
     assert figure.value == pytest.approx(values.mean().item(), rel=1e-6)
     assert figure.std_error == pytest.approx((values.std() / 297**0.5).item(), rel=1e-6)
     assert (figure.kind, figure.unit, figure.num_samples) == ("exact", "nats", 297)
@@ -109,12 +113,55 @@ def test_all_is_judged_that_capabilities_and_data_allow():
 
 
 def test_only_what_is_asked_for_is_judged():
-    assert set(evaluate(model(), ROWS, ["log-likelihood"]).figures) == {"log-likelihood"}
+    assert set(evaluate(model(), ROWS, ["independent-pixels"]).figures) == {"independent-pixels"}
+
+
+def test_a_log_likelihood_is_given_in_nats_and_in_bits_per_dimension():
+    figures = evaluate(model(), ROWS, ["log-likelihood"]).figures
+    nats, bits = figures["log-likelihood"], figures["bits-per-dimension"]
+    assert set(figures) == {"log-likelihood", "bits-per-dimension"}
+    assert (nats.unit, bits.unit) == ("nats", "bits/dim")
+    assert bits.value == pytest.approx(-nats.value / (4 * math.log(2)))
+    assert bits.std_error == pytest.approx(nats.std_error / (4 * math.log(2)))
+
+
+def test_a_metric_is_named_with_fields_of_its_config():
+    judged = model()
+    evaluate(judged, ROWS, ["log-likelihood"])
+    assert judged.num_samples is None
+    named = Named(name="log-likelihood", config={"num_samples": 7})
+    receipt = evaluate(judged, ROWS, [named]).figures["log-likelihood"].receipt
+    assert judged.num_samples == 7
+    assert receipt["metric"] == "log-likelihood"
+    assert receipt["metric_config"] == {"num_samples": 7}
+    with pytest.raises(ConfigError, match="LogLikelihoodConfig has no field 'num_sample'"):
+        evaluate(judged, ROWS, [Named(name="log-likelihood", config={"num_sample": 7})])
+
+
+def test_a_metric_that_is_not_of_the_default_set_must_be_named(metric):
+    @metric("special")
+    class Special(Noisy):
+        default = False
+
+    assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
+    assert set(evaluate(model(), ROWS, ["special"]).figures) == {"noisy"}
+
+
+def test_a_metric_that_needs_more_rows_than_are_judged_is_left_out(metric):
+    @metric("greedy")
+    class Greedy(Noisy):
+        least = 20
+
+    assert "noisy" in evaluate(model(), ROWS).figures
+    assert "noisy" in evaluate(model(), ROWS, max_examples=20).figures
+    assert "noisy" not in evaluate(model(), ROWS, max_examples=19).figures
+    with pytest.raises(CapabilityError, match=r"greedy: it needs 20 rows or more; .* has 19"):
+        evaluate(model(), ROWS, ["greedy"], max_examples=19)
 
 
 def test_a_metric_that_cannot_be_had_says_why():
     with pytest.raises(CapabilityError) as caught:
-        evaluate(families.linear(size=4), families.rows(5, 4), sorted(LIKELIHOODS))
+        evaluate(families.linear(size=4), families.rows(5, 4), NAMES)
     assert str(caught.value) == (
         "Not to be had of Linear: independent-pixels: it is for binary data, not unit; "
         "log-likelihood: the model lacks SupportsLogLikelihood."
@@ -124,7 +171,7 @@ def test_a_metric_that_cannot_be_had_says_why():
 def test_a_baseline_without_a_training_mean_says_so():
     data = from_array(ROWS, "rows")
     assert data.spec.mean is None
-    assert set(evaluate(model(), data).figures) == {"log-likelihood"}
+    assert set(evaluate(model(), data).figures) == LIKELIHOODS - {"independent-pixels"}
     with pytest.raises(CapabilityError, match="the mean of the training data is not known"):
         evaluate(model(), data, ["independent-pixels"])
 
@@ -160,25 +207,27 @@ def test_a_broken_metric_is_left_out_with_a_warning(metric, caplog):
         evaluate(model(), ROWS, ["broken"])
 
 
-def test_a_plugin_that_cannot_be_imported_is_left_out_with_a_warning(
-    tmp_path, monkeypatch, caplog
-):
+def test_metrics_that_want_a_package_are_left_out_in_one_quiet_line(tmp_path, monkeypatch, caplog):
     (tmp_path / "crumbling.py").write_text("import a_module_that_nobody_has\n")
     info = tmp_path / "crumbling-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: crumbling\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[genzoo.metrics]\ncrumbling = crumbling:Metric\n")
+    points = [f"{name} = crumbling:Metric [some]" for name in ("crumbling", "decaying")]
+    (info / "entry_points.txt").write_text("\n".join(["[genzoo.metrics]", *points]))
     monkeypatch.syspath_prepend(str(tmp_path))
     registry.refresh()
     try:
-        with caplog.at_level(logging.WARNING, "genzoo"):
+        with caplog.at_level(logging.INFO, "genzoo"):
             assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
     finally:
         monkeypatch.undo()
         registry.refresh()
     (record,) = caplog.records
-    assert "metric crumbling is left out: MissingDependencyError" in record.getMessage()
-    assert "a_module_that_nobody_has" in record.getMessage()
+    assert record.levelno == logging.INFO
+    assert record.getMessage() == (
+        "Left out for want of packages: crumbling, decaying. 'crumbling' needs the module "
+        "'a_module_that_nobody_has', which is not installed. Try: pip install 'crumbling[some]'"
+    )
 
 
 # Data.
@@ -262,18 +311,93 @@ def test_global_generators_are_untouched(metric):
     assert torch.equal(before, torch.get_rng_state())
 
 
+# A case: halves and samples that metrics share.
+
+
+def test_the_halves_are_apart_and_of_one_size():
+    rows = torch.arange(21.0)[:, None]
+    judged = case(Replay(rows), from_array(rows, "rows", label=torch.arange(21)))
+    reference, held_out = judged.reference["x"][:, 0], judged.held_out["x"][:, 0]
+    assert len(reference) == len(held_out) == 10
+    assert len({*reference.tolist(), *held_out.tolist()}) == 20
+    assert torch.equal(judged.reference["label"], reference.long())
+    assert reference.tolist() != sorted(reference.tolist())
+
+
+def test_the_halves_are_the_seeds():
+    rows = torch.arange(20.0)[:, None]
+
+    def half(seed):
+        return case(Replay(rows), from_array(rows, "rows"), seed=seed).reference["x"]
+
+    assert torch.equal(half(0), half(0))
+    assert not torch.equal(half(0), half(1))
+
+
+def test_samples_are_drawn_once_given_the_conditions_of_the_held_out_rows():
+    rows = torch.arange(30.0)[:, None] % 3
+    label = torch.arange(30) % 3
+    judged = case(LabelledReplay(rows, label), from_array(rows, "rows", label=label))
+    assert judged.samples is judged.samples
+    assert torch.equal(judged.samples[:, 0].long(), judged.held_out["label"])
+
+
+def test_what_is_made_once_is_kept_by_its_key():
+    judged = case(Replay(ROWS), from_array(ROWS, "rows"))
+    made = iter(range(9))
+    assert [judged.once(key, lambda: next(made)) for key in ("a", "a", "b", "a")] == [0, 0, 1, 0]
+
+
+def test_all_metrics_see_the_same_samples_whatever_else_is_judged(metric):
+    seen = []
+
+    class Watching(Noisy):
+        def compute(self, case):
+            seen.append(case.samples)
+            return super().compute(case)
+
+    metric("watching")(Watching)
+    metric("watching-too")(Watching)
+    evaluate(model(), ROWS, ["watching", "watching-too"], seed=3)
+    evaluate(model(), ROWS, ["watching-too"], seed=3)
+    evaluate(model(), ROWS, ["watching"], seed=4)
+    assert seen[0] is seen[1]
+    assert torch.equal(seen[0], seen[2])
+    assert not torch.equal(seen[0], seen[3])
+
+
+def test_a_sampler_that_is_given_draws_the_samples_and_stands_in_the_receipt(metric):
+    class Ones(families.Ancestral):
+        def trajectory(self, model, num, **given):
+            yield torch.ones(num, 4)
+
+    @metric("mean")
+    class Mean(Noisy):
+        def compute(self, case):
+            return {"mean": mean_of(case.samples.mean(1), "exact")}
+
+    found = evaluate(model(), ROWS, ["mean"], sampler=Ones())
+    assert found.figures["mean"].value == 1
+    assert found.receipt["sampler"] == "Ones"
+    assert evaluate(model(), ROWS, ["mean"]).figures["mean"].value < 1
+
+
 # The receipt.
 
 
 def test_the_receipt_says_what_stands_behind_the_figures():
     found = evaluate(model(), ROWS, seed=5)
-    assert found.receipt == {
-        "data": "the array given",
-        "examples": 50,
-        "seed": 5,
-        "genzoo": genzoo.__version__,
-        "torch": torch.__version__,
-    }
+    assert (
+        found.receipt.items()
+        >= {
+            "data": "the array given",
+            "examples": 50,
+            "seed": 5,
+            "sampler": "toy-ancestral",
+            "genzoo": genzoo.__version__,
+            "torch": torch.__version__,
+        }.items()
+    )
     data = from_array(ROWS, "rows.npz:test")
     assert evaluate(model(), data).receipt["data"] == "rows.npz:test"
 
@@ -299,6 +423,8 @@ def test_figures_are_json_and_what_is_not_finite_is_null():
                 "num_samples": 1,
                 "bracket": [None, -2.0],
                 "notes": ["Unreliable: one example."],
+                "floor": None,
+                "receipt": {},
             }
         },
         "receipt": {"seed": 0},
@@ -314,8 +440,10 @@ def test_an_evaluation_of_one_row_is_still_json():
 def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_receipt():
     text = str(evaluate(model(), ROWS, seed=5))
     lines = text.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[0].startswith("independent-pixels  -")
     assert lines[1].startswith("log-likelihood      -")
-    assert lines[2].startswith("Receipt: data the array given, examples 50, seed 5, genzoo ")
+    assert lines[2].startswith("bits-per-dimension  ")
+    assert lines[3].startswith("Receipt: data the array given")
+    assert "examples 50, seed 5, sampler toy-ancestral" in lines[3]
     assert str(Evaluation({}, {"seed": 0})) == "Receipt: seed 0."

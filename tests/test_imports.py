@@ -77,6 +77,7 @@ def test_every_public_name_is_there_and_an_unknown_one_is_not():
 STATE = """
 import importlib, locale, logging, pkgutil, random, signal, socket, sys, warnings
 import accelerate, huggingface_hub, matplotlib, numpy, safetensors.torch, torch
+import sklearn.linear_model, torchmetrics.image.fid  # They draw from random, and load pyplot.
 def state():
     return {
         "seed of torch": torch.random.get_rng_state().tolist(),

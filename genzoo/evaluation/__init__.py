@@ -10,18 +10,23 @@ from typing import Any
 
 import torch
 
-from genzoo import __version__, registry, seeds
+from genzoo import registry, seeds
 from genzoo.data import as_dataset
 from genzoo.data.dataset import Dataset
-from genzoo.errors import CapabilityError, ConfigError
+from genzoo.data.preparing import Limited
+from genzoo.errors import CapabilityError, ConfigError, MissingDependencyError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.evaluation.receipts import flat, receipt_of, signed
 from genzoo.model import GenerativeModel
+from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
+from genzoo.stage import Named
 
 __all__ = ["Case", "Evaluation", "Metric", "evaluate"]
 
 MAX_EXAMPLES = 10_000
+_METRIC = ("metric", "metric_config")
 logger = logging.getLogger("genzoo")
 
 
@@ -45,15 +50,19 @@ class Evaluation:
     def __str__(self) -> str:
         width = max(map(len, self.figures), default=0)
         lines = [f"{name:<{width}}  {figure}" for name, figure in self.figures.items()]
-        facts = ", ".join(f"{key} {value}" for key, value in self.receipt.items())
-        return "\n".join([*lines, f"Receipt: {facts}."])
+        lines.append(f"Receipt: {flat(self.receipt)}.")
+        for name, figure in self.figures.items():
+            own = {key: value for key, value in figure.receipt.items() if key not in _METRIC}
+            lines += [f"  {name}: {flat(own)}."] if own else []
+        return "\n".join(lines)
 
 
 def evaluate(
     model: GenerativeModel,
     data: Dataset | Any,
-    metrics: Sequence[str] | None = None,
+    metrics: Sequence[str | Named] | None = None,
     *,
+    sampler: Sampler | None = None,
     seed: int = 0,
     max_examples: int = MAX_EXAMPLES,
 ) -> Evaluation:
@@ -62,39 +71,40 @@ def evaluate(
     Arguments:
         model: The model.
         data: A dataset, or an array or tensor of rows.
-        metrics: Registered names; all that the model's capabilities and the data allow, where
-            None.
-        seed: Where the estimators' randomness comes from.
+        metrics: Registered names, or names with fields of the metric's config; all that the
+            model's capabilities and the data allow, where None.
+        sampler: How samples are drawn; the model's own sampler where None.
+        seed: Where the randomness of samples and estimators comes from.
         max_examples: At most so many rows are used, the first ones.
 
     Raises:
         DataError: The data are not of the model's kind or shape.
         CapabilityError: A metric was asked for that cannot be had of the model.
-        ConfigError: ``max_examples`` is less than 1.
+        ConfigError: ``max_examples`` is less than 1, or a metric's config is refused.
         UnknownNameError: There is no such metric.
     """
     if max_examples < 1:
         raise ConfigError(f"max_examples must be at least 1, got {max_examples}.")
     rows = as_dataset(data)
     model.check_data(rows.spec)
-    chosen = _choose(model, rows, metrics)
+    judged = rows if max_examples >= len(rows) else Limited(rows, max_examples)
+    chosen = _choose(model, judged, metrics)
     batch = rows.head(max_examples, seed=seed)
     figures: dict[str, Estimate] = {}
+    case = Case(model, rows, batch, seeds.generator(seed, model.device), seed, sampler)
     with evaluating(model), torch.no_grad():
         for name, metric in chosen.items():
-            generator = seeds.generator(seeds.derive(seed, name), model.device)
-            figures |= metric.compute(Case(model, rows, batch, generator))
-    return Evaluation(figures, _receipt(rows, len(batch["x"]), seed))
+            case.generator.manual_seed(seeds.derive(seed, name))
+            found = metric.compute(case)
+            figures |= {key: signed(figure, name, metric) for key, figure in found.items()}
+    return Evaluation(figures, receipt_of(case))
 
 
 def _choose(
-    model: GenerativeModel, data: Dataset, names: Sequence[str] | None
+    model: GenerativeModel, data: Dataset, names: Sequence[str | Named] | None
 ) -> dict[str, Metric]:
     """Return the metrics that were asked for, or all that can be had."""
-    if names is None:
-        found = _loadable()
-    else:
-        found = {name: registry.load("metrics", name)() for name in names}
+    found = _loadable() if names is None else dict(map(_made, names))
     reasons = {name: metric.missing(model, data) for name, metric in found.items()}
     wrong = {name: reason for name, reason in reasons.items() if reason and names is not None}
     if wrong:
@@ -103,14 +113,30 @@ def _choose(
     return {name: metric for name, metric in found.items() if not reasons[name]}
 
 
+def _made(metric: str | Named) -> tuple[str, Metric]:
+    named = Named(name=metric) if isinstance(metric, str) else metric
+    cls = registry.load("metrics", named.name)
+    return named.name, cls(cls.Config.from_dict(named.config))
+
+
 def _loadable() -> dict[str, Metric]:
-    """Return every metric; one whose plugin is broken is left out, and said to be."""
+    """Return every metric of the default set that can be loaded.
+
+    One that wants a package which is not installed is left out quietly; one whose plugin is
+    broken with a warning.
+    """
     found: dict[str, Metric] = {}
+    wanting: dict[str, MissingDependencyError] = {}
     for name in registry.names("metrics"):
         try:
-            found[name] = registry.load("metrics", name)()
+            cls = registry.load("metrics", name)
+            found |= {name: cls()} if cls.default else {}
+        except MissingDependencyError as error:
+            wanting[name] = error
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
+    for first in list(wanting.values())[:1]:
+        logger.info("Left out for want of packages: %s. %s", ", ".join(wanting), first)
     return found
 
 
@@ -120,13 +146,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _receipt(data: Dataset, num: int, seed: int) -> dict[str, Any]:
-    return {
-        "data": data.name,
-        "examples": num,
-        "seed": seed,
-        "genzoo": __version__,
-        "torch": torch.__version__,
-    }

@@ -32,6 +32,7 @@ class IndependentPixels(Metric):
 
     Config = BaselineConfig
     kinds = frozenset({"binary"})
+    conditioned = False
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be had; empty where it can."""

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from genzoo.capabilities import SupportsLogLikelihood
-from genzoo.config import Config
-from genzoo.data.dataset import Dataset
+from genzoo.config import Bounds, Config
 from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate
+from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import GenerativeModel
-
-_KEYS = {"label": "label", "text": "text", "image": "y"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoConfig(Config):
-    """Nothing to choose."""
+class LogLikelihoodConfig(Config):
+    """The log-likelihood."""
+
+    num_samples: Annotated[int | None, Bounds(1, 10**8)] = None
+    """Draws of the estimate, such as importance samples a row; the model's own by default."""
 
 
 class LogLikelihood(Metric):
-    """The mean of log p(x), in nats, with the kind and error that the model states."""
+    """The mean of log p(x), in nats and in bits per dimension, with the model's kind and error.
 
-    Config = NoConfig
+    Bits per dimension are −log₂ p(x) / D: of discrete data what a lossless code of them would
+    take, of real data the density's, which changes with their units and may be negative.
+    """
+
+    Config = LogLikelihoodConfig
     requires = (SupportsLogLikelihood,)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figure cannot be had; empty where it can."""
-        reason = super().missing(model, data)
-        if reason or model.condition_kind == "none":
-            return reason
-        return _unconditioned(model, data.head(1))
-
     def compute(self, case: Case) -> dict[str, Estimate]:
-        """Return the model's own estimate."""
-        return {"log-likelihood": log_likelihood(case)}
+        """Return the model's own estimate, in both units."""
+        nats = log_likelihood(case, self.config.num_samples)
+        bits = nats.per_dimension(math.prod(case.model.event_shape))
+        return {"log-likelihood": nats, "bits-per-dimension": bits}
 
 
-def log_likelihood(case: Case) -> Estimate:
+def log_likelihood(case: Case, num_samples: int | None = None) -> Estimate:
     """Ask the model for the log-likelihood of the case's rows.
 
     Raises:
@@ -48,26 +48,9 @@ def log_likelihood(case: Case) -> Estimate:
     model: Any = case.model
     if not isinstance(model, SupportsLogLikelihood):
         raise CapabilityError(f"{type(model).__name__} has no log-likelihood.")
-    condition = condition_of(case.model, case.batch)
-    return model.log_likelihood(case.batch["x"], condition=condition, generator=case.generator)
-
-
-def condition_of(model: GenerativeModel, batch: Any) -> Any:
-    """Return the part of a batch that the model is conditioned on.
-
-    Raises:
-        CapabilityError: The data have none.
-    """
-    if model.condition_kind == "none":
-        return None
-    lacking = _unconditioned(model, batch)
-    if lacking:
-        raise CapabilityError(f"{type(model).__name__} cannot be judged: {lacking}.")
-    return batch[_KEYS[model.condition_kind]]
-
-
-def _unconditioned(model: GenerativeModel, batch: Any) -> str:
-    kind = model.condition_kind
-    key = _KEYS[kind]
-    none = f"it is conditioned on a {kind}; the data have none (no {key!r} in a batch)"
-    return "" if key in batch else none
+    return model.log_likelihood(
+        case.batch["x"],
+        condition=condition_of(case.model, case.batch),
+        generator=case.generator,
+        num_samples=num_samples,
+    )

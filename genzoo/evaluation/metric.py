@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
 
 import torch
+from torch import Tensor
 
+from genzoo import seeds
 from genzoo.config import Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate
+from genzoo.evaluation.conditions import condition_of, lacking_condition
 from genzoo.model import GenerativeModel
+from genzoo.sampler import Sampler
 
 AnyConfig = Config
+T = TypeVar("T")
+_BLOCK = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """What is judged, on what.
 
@@ -26,12 +33,65 @@ class Case:
         data: The rows it is judged on.
         batch: Those rows, at most ``max_examples`` of them, on the CPU.
         generator: Where a metric's randomness comes from, on the model's device.
+        seed: The seed of the samples and of the division into halves, which all metrics share.
+        sampler: How samples are drawn; the model's own sampler where None.
     """
 
     model: GenerativeModel
     data: Dataset
     batch: Mapping[str, Any]
     generator: torch.Generator
+    seed: int = 0
+    sampler: Sampler | None = None
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """A random half of the rows: what samples are compared with."""
+        return rows_of(self.batch, self._order[: len(self._order) // 2])
+
+    @cached_property
+    def held_out(self) -> dict[str, Any]:
+        """As many of the other rows: data in the samples' place, which gives a figure's floor."""
+        num = len(self._order) // 2
+        return rows_of(self.batch, self._order[num : 2 * num])
+
+    @cached_property
+    def samples(self) -> Tensor:
+        """As many samples as ``held_out`` has rows, given its conditions, on the CPU.
+
+        Given those of ``reference`` they would be nearer to it than data are, whose conditions
+        are others.
+        """
+        num = len(self.held_out["x"])
+        x = self.model.sample(
+            num,
+            condition=condition_of(self.model, self.held_out),
+            sampler=self.sampler,
+            seed=seeds.derive(self.seed, "samples"),
+            batch_size=min(num, _BLOCK),
+        )
+        return x.cpu()
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what ``make`` gives, made once for all metrics that ask for ``key``."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
+
+    @cached_property
+    def _order(self) -> Tensor:
+        generator = seeds.generator(seeds.derive(self.seed, "halves"))
+        return torch.randperm(len(self.batch["x"]), generator=generator)
+
+
+def rows_of(batch: Mapping[str, Any], index: Tensor) -> dict[str, Any]:
+    """Return the rows of a batch at ``index`` (N,), in that order."""
+    return {
+        key: values[index] if isinstance(values, Tensor) else [values[i] for i in index.tolist()]
+        for key, values in batch.items()
+    }
 
 
 class Metric(abc.ABC):
@@ -41,6 +101,10 @@ class Metric(abc.ABC):
         Config: The metric's own frozen dataclass.
         requires: The capabilities that a model must have for it.
         kinds: The kinds of data it makes sense for; None for all.
+        least: The fewest rows that it can be had from.
+        conditioned: Whether it gives the model the conditions of the rows, which the data must
+            have then.
+        default: Whether it is judged where no metrics are named.
 
     Arguments:
         config: The metric's values.
@@ -49,6 +113,9 @@ class Metric(abc.ABC):
     Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
     kinds: ClassVar[frozenset[str] | None] = None
+    least: ClassVar[int] = 1
+    conditioned: ClassVar[bool] = True
+    default: ClassVar[bool] = True
 
     def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config
@@ -60,7 +127,9 @@ class Metric(abc.ABC):
             return f"the model lacks {', '.join(lacking)}"
         if self.kinds is not None and data.spec.kind not in self.kinds:
             return f"it is for {', '.join(sorted(self.kinds))} data, not {data.spec.kind}"
-        return ""
+        if len(data) < self.least:
+            return f"it needs {self.least} rows or more; {data.name} has {len(data)}"
+        return lacking_condition(model, data.head(1)) if self.conditioned else ""
 
     @abc.abstractmethod
     def compute(self, case: Case) -> dict[str, Estimate]:

@@ -9,7 +9,7 @@ import torch
 
 from genzoo import __version__, seeds
 from genzoo.errors import NotFiniteError, TrainingInterrupted
-from genzoo.evaluation.likelihood import condition_of
+from genzoo.evaluation.conditions import condition_of
 from genzoo.plotting import save_picture
 from genzoo.training.batches import Shares, batches, to_device
 from genzoo.training.checkpoint import Checkpoint

@@ -1,0 +1,133 @@
+"""Whether a sampler's chains have met, and how much their states are worth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from genzoo.capabilities import SupportsEnergy
+from genzoo.config import Bounds, Config
+from genzoo.data.dataset import Dataset
+from genzoo.estimate import Estimate, Unit
+from genzoo.evaluation.conditions import condition_of
+from genzoo.evaluation.metric import Case, Metric, rows_of
+from genzoo.evaluation.mixing import autocorrelation_time, jackknife_error, split_r_hat
+from genzoo.model import GenerativeModel
+from genzoo.sampler import Sampler
+from genzoo.sampling import spread_condition
+
+_LEAST = 8
+_LONG = 50
+_APART = 1.01
+_FEW = f"Unreliable: fewer than {_LEAST} states of a chain are left."
+_STILL = "Unreliable: no chain's statistic ever changes."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainConfig(Config):
+    """The diagnosis of chains."""
+
+    num_chains: Annotated[int, Bounds(2, 10**5)] = 16
+    """How many chains run beside each other."""
+    num_states: Annotated[int, Bounds(_LEAST, 10**7)] = 1000
+    """At most so many states of each are judged; as many are discarded before."""
+
+
+class ChainDiagnostics(Metric):
+    """Autocorrelation time, effective sample size and split R̂ of the model's own chains.
+
+    They are of one number a state: the energy where the model has one, else the mean of x. The
+    first half of the states is discarded. A good R̂ shows that nothing was seen to be wrong, not
+    that all of the distribution is reached. Errors are a jackknife's over chains.
+    """
+
+    Config = ChainConfig
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figures cannot be had; empty where they can."""
+        sampler = model.sampler()
+        if not sampler.is_chain:
+            return f"its sampler, {type(sampler).__name__}, is no Markov chain"
+        return super().missing(model, data)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return the three figures."""
+        sampler = _sampler(case)
+        series = self._series(case, sampler)
+        facts = {
+            "chain": type(sampler).__name__,
+            "chains": series.shape[1],
+            "states": series.shape[0],
+            "statistic": "energy" if isinstance(case.model, SupportsEnergy) else "mean of x",
+        }
+        return diagnosed(series, facts)
+
+    def _series(self, case: Case, sampler: Sampler) -> Tensor:
+        """Return the statistic of the second half of each chain's states, (T, C) float64."""
+        num = self.config.num_chains
+        given = rows_of(case.batch, torch.arange(num) % len(case.batch["x"]))
+        condition = spread_condition(case.model, condition_of(case.model, given), num)
+        states = sampler.trajectory(case.model, num, condition=condition, generator=case.generator)
+        found = [_statistic(case.model, state) for state in islice(states, self._num_states())]
+        series = torch.stack(found)
+        return series[len(series) // 2 :]
+
+    def _num_states(self) -> int:
+        return 2 * int(self.config.num_states)
+
+
+def diagnosed(series: Tensor, receipt: dict[str, Any]) -> dict[str, Estimate]:
+    """Return the figures of one number for each state of each chain, (T, C) float64."""
+    length, num = series.shape
+    notes = _notes(series)
+    figures: dict[str, tuple[Callable[[Tensor], float], Unit]] = {
+        "autocorrelation-time": (autocorrelation_time, "states"),
+        "effective-sample-size": (lambda s: series.numel() / autocorrelation_time(s), "states"),
+        "r-hat": (split_r_hat, ""),
+    }
+    sound = length >= _LEAST and _STILL not in notes
+    return {
+        name: Estimate(
+            value=figure(series) if sound else math.nan,
+            std_error=jackknife_error(figure, series) if sound else math.nan,
+            kind="stochastic estimate",
+            unit=unit,
+            num_samples=length * num,
+            notes=notes,
+            receipt=receipt,
+        )
+        for name, (figure, unit) in figures.items()
+    }
+
+
+def _notes(series: Tensor) -> tuple[str, ...]:
+    """Return what makes the figures of series (T, C) unreliable."""
+    if len(series) < _LEAST:
+        return (_FEW,)
+    if bool((series.var(0) == 0).all()):
+        return (_STILL,)
+    notes = []
+    if len(series) < _LONG * autocorrelation_time(series):
+        notes.append(f"Unreliable: the chains are shorter than {_LONG} autocorrelation times.")
+    if split_r_hat(series) > _APART:
+        notes.append(f"The chains have not met: split R̂ is above {_APART}.")
+    return tuple(notes)
+
+
+def _sampler(case: Case) -> Sampler:
+    """Return the chain that is judged: the one given where it is a chain, else the model's."""
+    given = case.sampler
+    return given if given is not None and given.is_chain else case.model.sampler()
+
+
+def _statistic(model: GenerativeModel, state: Tensor) -> Tensor:
+    """Return one number for each chain's state, (C,) float64 on the CPU."""
+    x = model.present(state)
+    found = model.energy(x) if isinstance(model, SupportsEnergy) else x.flatten(1).mean(1)
+    return found.double().cpu()

@@ -1,0 +1,44 @@
+"""Distances between many rows and many others, in blocks that fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+_VALUES = 2**23
+"""How many distances are held at once."""
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield ‖x_i − y_j‖² of block after block of rows of ``x`` (N, D) against all ``y`` (M, D).
+
+    They come by ‖x‖² + ‖y‖² − 2x·y, which is exact for small whole numbers such as pixels of 0
+    and 1. Each block comes with the index of its first row.
+    """
+    norms = (y * y).sum(1)
+    first = 0
+    for block in torch.split(x, max(1, _VALUES // len(y))):
+        lengths = (block * block).sum(1, keepdim=True)
+        squared = torch.addmm(norms.expand(len(block), -1), block, y.T, alpha=-2)
+        yield first, squared.add_(lengths).clamp_(min=0)
+        first += len(block)
+
+
+def own_radii(x: Tensor, k: int) -> Tensor:
+    """Return the squared distance from each row of ``x`` (N, D) to its k-th neighbour, (N,).
+
+    A row is no neighbour of itself.
+    """
+    found = []
+    for first, squared in squared_distances(x, x):
+        rows = torch.arange(len(squared), device=x.device)
+        squared[rows, rows + first] = torch.inf
+        found.append(squared.topk(k, dim=1, largest=False).values[:, -1])
+    return torch.cat(found)
+
+
+def nearest(x: Tensor, y: Tensor) -> Tensor:
+    """Return the squared distance from each row of ``x`` (N, D) to the nearest of ``y``, (N,)."""
+    return torch.cat([squared.amin(1) for _, squared in squared_distances(x, y)])

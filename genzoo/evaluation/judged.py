@@ -1,0 +1,74 @@
+"""Whether samples are what was asked for, by an independent classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from genzoo.config import Bounds, Config
+from genzoo.data.dataset import Dataset
+from genzoo.estimate import Estimate, mean_of
+from genzoo.evaluation import classifier
+from genzoo.evaluation.metric import Case, Metric
+from genzoo.model import GenerativeModel
+from genzoo.spec import DataSpec
+
+_NOTE = (
+    "Data against data is the classifier's accuracy on rows of those labels; a model that makes "
+    "easy examples may exceed it."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelConfig(Config):
+    """The accuracy of samples' labels."""
+
+    classifier: Annotated[str | None, Bounds(1, 64)] = None
+    """The classifier; by default the shipped one for data of that shape and those class names."""
+
+
+class LabelAccuracy(Metric):
+    """The share of samples that an independent classifier gives the label that was asked for.
+
+    The classifier comes with genzoo and has learned from the data's training split alone.
+
+    | Conditional Image Synthesis with Auxiliary Classifier GANs (Odena, Olah, Shlens, 2017)
+    """
+
+    Config = LabelConfig
+    kinds = frozenset({"unit", "binary"})
+    least = 100
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure cannot be had; empty where it can."""
+        if model.condition_kind != "label":
+            return "the model is not conditioned on a label"
+        return super().missing(model, data) or _unfit(self.config.classifier, data.spec)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return the share."""
+        name = self.config.classifier or classifier.fitting(case.data.spec.event_shape)
+        judge = classifier.load_classifier(str(name))
+        right = judge.predict(case.samples) == case.held_out["label"]
+        held_out = judge.predict(case.held_out["x"]) == case.held_out["label"]
+        figure = mean_of(right.double(), "stochastic estimate", unit="share", notes=(_NOTE,))
+        receipt = {"classifier": name, "sha256": classifier.sha256_of(str(name))}
+        floor = held_out.double().mean().item()
+        return {"label-accuracy": replace(figure, floor=floor, receipt=receipt)}
+
+
+def _unfit(name: str | None, spec: DataSpec) -> str:
+    """Say why no classifier, or not the one that is named, can judge the data's labels."""
+    shape = tuple(spec.event_shape)
+    found = name or classifier.fitting(shape)
+    if found is None:
+        return f"no classifier comes with genzoo for data of shape {shape}"
+    if found not in classifier.SHIPPED:
+        return f"there is no classifier {found!r}: {', '.join(classifier.SHIPPED)}"
+    made = classifier.SHIPPED[found]
+    if shape != made.event_shape:
+        return f"{found} is for images {made.event_shape}, not {shape}"
+    named = name is not None and spec.num_classes == len(made.class_names)
+    if spec.class_names == made.class_names or named:
+        return ""
+    return f"the labels are not known to be those of {found}, which learned {made.data}"

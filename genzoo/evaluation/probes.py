@@ -1,0 +1,103 @@
+"""What simple classifiers read from codes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from genzoo import seeds
+from genzoo.capabilities import SupportsEncode
+from genzoo.config import Bounds, Config
+from genzoo.data.dataset import Dataset
+from genzoo.estimate import Estimate, mean_of
+from genzoo.evaluation.encoding import codes_of
+from genzoo.evaluation.metric import Case, Metric
+from genzoo.model import GenerativeModel
+
+_ONE_LABEL = "Unreliable: fewer than two labels have rows enough for every fold."
+_UNFINISHED = "Unreliable: the logistic regression had not converged; give more max_steps."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig(Config):
+    """Probes of codes."""
+
+    k: Annotated[int, Bounds(1, 10**4)] = 5
+    """How many neighbours vote."""
+    folds: Annotated[int, Bounds(2, 100)] = 5
+    """Parts of the rows, each judged by probes that learned from the others."""
+    decay: Annotated[float, Bounds(1e-12, 1e6)] = 0.01
+    """λ of the logistic regression, which lowers a row's mean loss plus λ‖w‖² / 2."""
+    max_steps: Annotated[int, Bounds(1, 10**6)] = 1000
+    """At most so many steps of the logistic regression."""
+
+
+class LatentProbes(Metric):
+    """The accuracy of labels read from flattened codes, cross-validated on the rows judged.
+
+    Two probes: the vote of k nearest neighbours, and logistic regression on standardised codes.
+    The same of the raw values stand beside them: what a code must beat.
+
+    | Understanding Intermediate Layers Using Linear Classifier Probes (Alain, Bengio, 2016)
+    """
+
+    Config = ProbeConfig
+    requires = (SupportsEncode,)
+    least = 100
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figures cannot be had; empty where they can."""
+        if "label" not in data.head(1):
+            return "the data have no labels"
+        return super().missing(model, data)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return both probes' accuracies, of codes and of raw values."""
+        label = case.batch["label"]
+        kept = torch.bincount(label)[label] >= self.config.folds
+        probed = {"": codes_of(case), "[pixels]": case.batch["x"].flatten(1)}
+        figures: dict[str, Estimate] = {}
+        seed = seeds.derive(case.seed, "folds") % 2**32
+        for suffix, values in probed.items():
+            for name, probe in self._probes(int(kept.sum())).items():
+                found = self._accuracy(probe, values[kept], label[kept], seed)
+                figures[f"{name}{suffix}"] = found
+        return figures
+
+    def _probes(self, num: int) -> dict[str, Any]:
+        num_learned = num * (1 - 1 / self.config.folds)
+        strength = 1 / (self.config.decay * max(1.0, num_learned))
+        linear = LogisticRegression(C=strength, max_iter=self.config.max_steps)
+        return {
+            "knn-accuracy": KNeighborsClassifier(self.config.k),
+            "linear-accuracy": make_pipeline(StandardScaler(), linear),
+        }
+
+    def _accuracy(self, probe: Any, values: Tensor, label: Tensor, seed: int) -> Estimate:
+        """Return the share of labels that are right, each predicted by the other folds."""
+        receipt = {"dimensions": values.shape[1], "folds": self.config.folds}
+        if int(label.bincount().count_nonzero()) < 2:
+            nothing = torch.full((2,), torch.nan)
+            figure = mean_of(nothing, "stochastic estimate", unit="share", notes=(_ONE_LABEL,))
+            return replace(figure, num_samples=len(label), receipt=receipt)
+        folds = StratifiedKFold(self.config.folds, shuffle=True, random_state=seed)
+        x, y = values.float().numpy(), label.numpy()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
+            right = np.asarray(cross_val_predict(probe, x, y, cv=folds)) == y
+        late = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+        notes = (_UNFINISHED,) if late else ()
+        found = torch.from_numpy(right).double()
+        figure = mean_of(found, "stochastic estimate", unit="share", notes=notes)
+        return replace(figure, receipt=receipt)

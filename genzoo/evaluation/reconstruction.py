@@ -1,0 +1,51 @@
+"""How well codes are decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.capabilities import SupportsDecode, SupportsEncode
+from genzoo.config import Config
+from genzoo.errors import CapabilityError
+from genzoo.estimate import Estimate, mean_of
+from genzoo.evaluation.encoding import blocks
+from genzoo.evaluation.metric import Case, Metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructionConfig(Config):
+    """The reconstruction error."""
+
+
+class ReconstructionError(Metric):
+    """The mean over rows of ‖decode(encode(x)) − x‖² / D, the squared error per dimension.
+
+    The notes say what the mean of the rows would cost in the reconstructions' place.
+    """
+
+    Config = ReconstructionConfig
+    requires = (SupportsEncode, SupportsDecode)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return the error, exact for each row."""
+        found = [_errors(case.model, x, condition) for x, condition in blocks(case)]
+        figure = mean_of(torch.cat(found), "exact", unit="")
+        rows = case.batch["x"].double()
+        baseline = (rows - rows.mean(0)).square().mean().item()
+        note = f"The rows' mean in the reconstructions' place: {baseline:.4g}."
+        return {"reconstruction-error": replace(figure, notes=(note,))}
+
+
+def _errors(model: Any, x: Tensor, condition: Any) -> Tensor:
+    """Return the squared error per dimension of each row of ``x`` (B, *event_shape), (B,)."""
+    again: Tensor = model.decode(model.encode(x, condition=condition), condition=condition)
+    if again.shape != x.shape:
+        raise CapabilityError(
+            f"{type(model).__name__}.decode gave shape {tuple(again.shape)} for rows of shape "
+            f"{tuple(x.shape)}: it must return data in the shape of x."
+        )
+    return (again.double() - x.double()).square().flatten(1).mean(1).cpu()

@@ -1,0 +1,70 @@
+"""Models whose distribution is known, for the tests of metrics: rows given are drawn again."""
+
+import torch
+from torch import nn
+
+import families
+from genzoo import GenerativeModel, Sampler, seeds
+from genzoo.evaluation import Case
+
+
+class Redraw(Sampler):
+    Config = families.None_
+
+    def trajectory(self, model, num, *, start=None, condition=None, generator):
+        yield model.rows[self.pick(model, num, condition, generator)]
+
+    def pick(self, model, num, condition, generator):
+        if condition is None:
+            return torch.randint(len(model.rows), (num,), generator=generator)
+        fitting = [(model.label == wanted).nonzero()[:, 0] for wanted in condition.tolist()]
+        return torch.stack([i[torch.randint(len(i), (), generator=generator)] for i in fitting])
+
+
+class Replay(GenerativeModel):
+    """Draws among given rows, with replacement."""
+
+    Config = families.ToyConfig
+    kind = frozenset({"binary", "unit", "real"})
+    condition_kind = "none"
+
+    def __init__(self, rows, label=None):
+        super().__init__(families.ToyConfig(event_shape=tuple(rows.shape[1:])))
+        self.rows, self.label = rows, label
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    @classmethod
+    def example(cls):
+        raise NotImplementedError
+
+    @classmethod
+    def default_stages(cls):
+        raise NotImplementedError
+
+    def sampler(self):
+        return Redraw()
+
+
+class LabelledReplay(Replay):
+    """Draws among the rows of the label that is asked for."""
+
+    condition_kind = "label"
+
+
+def gaussian(num, mean, covariance, seed=0):
+    """Return draws (num, D) of N(mean, covariance), float64."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(num, len(mean), generator=generator, dtype=torch.float64)
+    return mean + noise @ torch.linalg.cholesky(covariance).T
+
+
+def covariance(size, seed=0):
+    """Return a covariance matrix (size, size) that is far from round, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    a = torch.randn(size, size, generator=generator, dtype=torch.float64)
+    return a @ a.T / size + 0.1 * torch.eye(size, dtype=torch.float64)
+
+
+def case(model, data, num=10_000, seed=0, sampler=None):
+    """Return a case of the data's first rows."""
+    return Case(model, data, data.head(num), seeds.generator(seed), seed, sampler)

@@ -1,0 +1,261 @@
+"""Extractors: which is taken for which data, what they give, and what is refused."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+import families
+from genzoo.data import from_array
+from genzoo.errors import LoadError, MissingDependencyError, UnknownNameError
+from genzoo.evaluation.classifier import load_classifier, sha256_of
+from genzoo.evaluation.features import (
+    Extractor,
+    FeatureConfig,
+    FeatureMetric,
+    default_extractor,
+    load_extractor,
+    unfit,
+)
+from genzoo.spec import DataSpec
+from judges import Replay, case
+
+IMAGES = families.rows(12, 1, 8, 8, seed=3)
+
+
+def spec(*shape, kind="unit"):
+    return DataSpec(event_shape=shape, kind=kind, range=(0.0, 1.0))
+
+
+class Some(FeatureMetric):
+    """A metric on features."""
+
+    def compute(self, case):
+        return {}
+
+
+# Which.
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "name"),
+    [
+        ((1, 8, 8), "unit", "digits-cnn"),
+        ((1, 8, 8), "binary", "digits-cnn"),
+        ((1, 8, 8), "real", "pixels"),
+        ((1, 28, 28), "binary", "fashion-cnn"),
+        ((1, 28, 28), "real", None),
+        ((2,), "real", "pixels"),
+        ((64,), "binary", "pixels"),
+        ((65,), "binary", None),
+        ((3, 28, 28), "unit", None),
+    ],
+)
+def test_the_default_is_the_shipped_classifier_else_pixels_where_they_are_few(shape, kind, name):
+    assert default_extractor(spec(*shape, kind=kind)) == name
+    assert (unfit(None, spec(*shape, kind=kind)) == "") == (name is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "kind", "reason"),
+    [
+        (None, (65,), "real", "no extractor comes with genzoo for real data of shape (65,): name"),
+        ("pixels", (65,), "real", ""),
+        ("digits-cnn", (1, 8, 8), "unit", ""),
+        ("digits-cnn", (1, 28, 28), "unit", "digits-cnn is for images (1, 8, 8) in [0, 1], not"),
+        ("digits-cnn", (1, 8, 8), "real", "not real data of shape (1, 8, 8)"),
+        ("some/model", (3, 28, 28), "unit", ""),
+        ("some/model", (4, 28, 28), "unit", "some/model is for images in [0, 1], not unit data"),
+        ("some/model", (2,), "unit", "some/model is for images"),
+    ],
+)
+def test_an_extractor_that_does_not_fit_says_why(name, shape, kind, reason):
+    found = unfit(name, spec(*shape, kind=kind))
+    assert found.startswith(reason) or reason in found
+    assert bool(found) == bool(reason)
+
+
+def test_a_metric_says_that_an_extractor_must_be_named():
+    rows = families.rows(100, 65)
+    data = from_array(rows, "wide rows")
+    assert "name one by its config's field extractor" in Some().missing(Replay(rows), data)
+    assert Some(FeatureConfig(extractor="pixels")).missing(Replay(rows), data) == ""
+
+
+def test_a_metric_on_features_needs_a_hundred_rows():
+    rows = families.rows(99, 4)
+    reason = Some().missing(Replay(rows), from_array(rows, "few rows"))
+    assert reason == "it needs 100 rows or more; few rows has 99"
+
+
+# What they give.
+
+
+def test_pixels_are_the_values_themselves():
+    extract = load_extractor("pixels")
+    assert torch.equal(extract(IMAGES), IMAGES.flatten(1).double())
+    assert extract.sha256 == hashlib.sha256(b"").hexdigest()
+
+
+def test_a_shipped_extractor_gives_the_penultimate_features_of_the_shipped_weights():
+    extract = load_extractor("digits-cnn")
+    expected = load_classifier("digits-cnn").features(IMAGES).double()
+    torch.testing.assert_close(extract(IMAGES), expected)
+    assert (extract.name, extract.sha256) == ("digits-cnn", sha256_of("digits-cnn"))
+
+
+def test_examples_go_through_in_blocks():
+    sizes = []
+
+    def watched(x):
+        sizes.append(len(x))
+        return x.flatten(1)
+
+    found = Extractor("watched", "", watched)(families.rows(600, 3))
+    assert found.shape == (600, 3)
+    assert found.dtype == torch.float64
+    assert sizes == [250, 250, 100]
+
+
+def test_features_are_extracted_once_for_all_metrics_with_a_receipt():
+    rows = families.rows(100, 4)
+    judged = case(Replay(rows), from_array(rows, "rows"))
+    first, again = Some().compared(judged), Some().compared(judged)
+    assert first is again
+    other = Some(FeatureConfig(extractor="pixels")).compared(judged)
+    assert other is first
+    assert first.receipt == {
+        "extractor": "pixels",
+        "sha256": hashlib.sha256(b"").hexdigest(),
+        "dimensions": 4,
+        "samples": 50,
+    }
+    assert torch.equal(first.samples.float(), judged.samples)
+    assert torch.equal(first.reference.float(), judged.reference["x"])
+    assert torch.equal(first.held_out.float(), judged.held_out["x"])
+
+
+def test_an_unknown_extractor_is_refused_with_near_names():
+    with pytest.raises(UnknownNameError, match=r"extractor 'pixel'.*mean 'pixels'.*OWNER/NAME"):
+        load_extractor("pixel")
+
+
+# Models of the transformers library.
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory):
+    """A folder with a tiny vision transformer, and the transformer."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("vit")
+    config = transformers.ViTConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=16,
+        patch_size=8,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = transformers.ViTModel(config).eval()
+    net.save_pretrained(folder)
+    prepared = {
+        "image_processor_type": "ViTImageProcessor",
+        "do_resize": True,
+        "size": {"height": 16, "width": 16},
+        "do_rescale": True,
+        "do_normalize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(prepared))
+    return folder, net
+
+
+@pytest.fixture
+def copied(vit, tmp_path):
+    """A copy of the folder, to be spoilt."""
+    for path in vit[0].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def bytes_of(num):
+    """Return images whose values are bytes over 255, which is what is prepared of any."""
+    return (families.rows(num, 3, 16, 16) * 255).round() / 255
+
+
+def spoil(path, **values):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_an_image_model_gives_its_pooled_output(vit):
+    folder, net = vit
+    extract = load_extractor(str(folder))
+    images = bytes_of(5)
+    with torch.no_grad():
+        expected = net(2 * images - 1).pooler_output.double()
+    torch.testing.assert_close(extract(images), expected, atol=1e-5, rtol=1e-5)
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert (extract.name, extract.sha256) == (str(folder), digest)
+
+
+def test_grey_images_are_shown_in_three_equal_channels(vit):
+    extract = load_extractor(str(vit[0]))
+    grey = families.rows(3, 1, 16, 16)
+    assert torch.equal(extract(grey), extract(grey.expand(-1, 3, -1, -1)))
+
+
+def test_where_pooling_was_not_learned_positions_are_averaged(copied, vit):
+    from safetensors.torch import load_file, save_file
+
+    file = copied / "model.safetensors"
+    kept = {k: v for k, v in load_file(file).items() if not k.startswith("pooler.")}
+    save_file(kept, file, metadata={"format": "pt"})
+    images = bytes_of(3)
+    with torch.no_grad():
+        expected = vit[1](2 * images - 1).last_hidden_state.mean(1).double()
+    found = load_extractor(str(copied))(images)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json"])
+def test_a_model_with_code_of_its_own_is_refused(copied, file):
+    spoil(copied / file, auto_map={"AutoModel": "modeling.Mine"})
+    with pytest.raises(LoadError, match=rf"{file} names code of its own \(auto_map\)"):
+        load_extractor(str(copied))
+
+
+def test_a_model_without_safetensors_is_refused(copied):
+    (copied / "model.safetensors").rename(copied / "pytorch_model.bin")
+    with pytest.raises(LoadError, match="no safetensors; nothing else is loaded"):
+        load_extractor(str(copied))
+
+
+def test_a_model_that_lacks_weights_is_refused(copied):
+    from safetensors.torch import load_file, save_file
+
+    file = copied / "model.safetensors"
+    kept = {k: v for k, v in load_file(file).items() if not k.startswith("layernorm")}
+    save_file(kept, file, metadata={"format": "pt"})
+    with pytest.raises(LoadError, match=r"lacks weights, the first of them layernorm"):
+        load_extractor(str(copied))
+
+
+def test_a_folder_without_a_config_is_refused(tmp_path):
+    with pytest.raises(LoadError, match=r"has no config.json to read"):
+        load_extractor(str(tmp_path))
+
+
+def test_an_installation_without_transformers_says_what_to_install(vit, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'genzoo\[transformers\]'"):
+        load_extractor(str(vit[0]))
+
+
+def test_loading_an_image_model_leaves_the_global_generator_as_it_was(vit):
+    before = torch.get_rng_state()
+    load_extractor(str(vit[0]))
+    assert torch.equal(before, torch.get_rng_state())

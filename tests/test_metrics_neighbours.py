@@ -1,0 +1,149 @@
+"""Precision, recall, density and coverage: closed forms, counted by hand, and a golden value."""
+
+import numpy as np
+import pytest
+import torch
+
+from genzoo.data import from_array
+from genzoo.evaluation import distances
+from genzoo.evaluation.distances import nearest, own_radii
+from genzoo.evaluation.neighbours import NAMES, NeighbourConfig, PrecisionRecall, count
+from judges import Replay, case
+
+# Of prdc's README, 10,000 rows against as many of N(0, I_1000), k = 5, drawn without a seed; and
+# the standard deviation over draws that benchmarks/metrics_golden.py measures.
+README = {
+    "precision": (0.4772, 0.013),
+    "recall": (0.4705, 0.010),
+    "density": (1.0555, 0.082),
+    "coverage": (0.9735, 0.008),
+}
+
+
+def drawn(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def figures(data, samples, k):
+    counts = count(data, samples, k)
+    return {name: getattr(counts, name).mean().item() for name in NAMES}
+
+
+def by_hand(data, samples, k):
+    """The definitions, distance by distance."""
+
+    def radius(i, rows):
+        return sorted((rows[i] - row).norm().item() for row in rows)[k]
+
+    d = [[(x - y).norm().item() for y in samples] for x in data]
+    r_data = [radius(i, data) for i in range(len(data))]
+    r_samples = [radius(j, samples) for j in range(len(samples))]
+    n, m = range(len(data)), range(len(samples))
+    inside = [[d[i][j] <= r_data[i] for j in m] for i in n]
+    return {
+        "precision": sum(any(inside[i][j] for i in n) for j in m) / len(m),
+        "recall": sum(any(d[i][j] <= r_samples[j] for j in m) for i in n) / len(n),
+        "density": sum(map(sum, inside)) / (k * len(m)),
+        "coverage": sum(map(any, inside)) / len(n),
+    }
+
+
+def test_the_golden_value_of_ten_thousand_rows_of_a_thousand_dimensions():
+    x, y = torch.randn(2, 10_000, 1000, generator=torch.Generator().manual_seed(0))
+    found = figures(x, y, 5)
+    for name, (expected, spread) in README.items():
+        # Two draws differ, theirs and this one: √2 spreads are one standard deviation.
+        assert found[name] == pytest.approx(expected, abs=3 * 2**0.5 * spread), name
+
+
+def test_the_counts_are_those_of_the_definitions():
+    x, y = drawn(23, 3), 1.3 * drawn(17, 3, seed=1) + 0.2
+    assert figures(x, y, 4) == pytest.approx(by_hand(x, y, 4))
+
+
+def test_the_counts_are_those_of_prdc():
+    """prdc 0.2 on the same rows, numpy.random.default_rng(0), gave these."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2000, 200)), rng.normal(size=(2000, 200)) * 1.02
+    found = figures(torch.from_numpy(x), torch.from_numpy(y), 5)
+    expected = {"precision": 0.5205, "recall": 0.7505, "density": 0.5775, "coverage": 0.891}
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_of_equal_laws_density_is_one_and_coverage_what_order_statistics_say(k):
+    """E[coverage] = 1 − Π (N − i) / (N + M − i), i = 1 … k, which nears 1 − 2^(−k).
+
+    Within four standard errors of the mean over 60 draws of 200 rows.
+    """
+    num = 200
+    found = torch.tensor(
+        [
+            [
+                figures(drawn(num, 2, seed=2 * s), drawn(num, 2, seed=2 * s + 1), k)[name]
+                for name in NAMES[2:]
+            ]
+            for s in range(60)
+        ]
+    )
+    missed = 1.0
+    for i in range(1, k + 1):
+        missed *= (num - i) / (2 * num - i)
+    assert 1 - missed == pytest.approx(1 - 2.0**-k, abs=0.01)
+    error = found.std(0) / 60**0.5
+    assert ((found.mean(0) - torch.tensor([1, 1 - missed])).abs() < 4 * error).all()
+
+
+def test_lost_modes_cost_recall_and_coverage_and_noise_costs_precision_and_density():
+    data = drawn(400, 2) + 20 * (torch.arange(400)[:, None] % 2)
+    half, wide = drawn(400, 2, seed=1), 60 * drawn(400, 2, seed=2)
+    lost, noisy = figures(data, half, 5), figures(data, wide, 5)
+    assert lost["precision"] > 0.95
+    assert lost["recall"] < 0.55
+    assert lost["coverage"] < 0.55
+    assert noisy["precision"] < 0.1
+    assert noisy["density"] < 0.1
+
+
+def test_samples_that_repeat_the_data_are_all_in_all_balls():
+    """Also of zeros and ones, where a ball may have no inside."""
+    states = drawn(8, 6).gt(0).double().repeat(6, 1)
+    found = figures(states, states.clone(), 3)
+    assert [found[name] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
+
+
+def test_distances_in_blocks_are_the_distances(monkeypatch):
+    x, y = drawn(37, 5), drawn(29, 5, seed=1)
+    expected = torch.cdist(x, y).square()
+    own = torch.cdist(x, x).square().sort(1).values
+    monkeypatch.setattr(distances, "_VALUES", 100)
+    torch.testing.assert_close(nearest(x, y), expected.amin(1))
+    for k in (1, 4):
+        torch.testing.assert_close(own_radii(x, k), own[:, k])
+    blocks = [(first, len(d)) for first, d in distances.squared_distances(x, y)]
+    assert blocks[:2] == [(0, 3), (3, 3)]
+    assert sum(size for _, size in blocks) == 37
+
+
+def test_the_figures_have_floors_errors_and_receipts():
+    rows = drawn(300, 3).float()
+    judged = case(Replay(rows + 100), from_array(rows, "rows"))
+    found = PrecisionRecall(NeighbourConfig(k=3)).compute(judged)
+    assert list(found) == list(NAMES)
+    for name, figure in found.items():
+        assert figure.value == 0
+        assert figure.floor > 0.8
+        assert figure.unit == ("" if name == "density" else "share")
+        assert figure.num_samples == 150
+        assert figure.receipt["k"] == 3
+        assert figure.receipt["extractor"] == "pixels"
+
+
+def test_a_share_has_the_error_of_a_share():
+    rows = drawn(2000, 2).float()
+    judged = case(Replay(rows[:500] + 1), from_array(rows, "rows"))
+    figure = PrecisionRecall().compute(judged)["coverage"]
+    assert 0 < figure.value < 1
+    expected = (figure.value * (1 - figure.value) / 999) ** 0.5
+    assert figure.std_error == pytest.approx(expected, rel=1e-6)
