@@ -57,6 +57,10 @@ class WeightsError(LoadError):
     """Weights that are missing, truncated, not finite, or that do not fit their config."""
 
 
+class VerificationError(GenzooError):
+    """Figures that a card claims and that do not hold when they are made again."""
+
+
 class OutputExistsError(GenzooError):
     """An output folder that already holds something which would be overwritten."""
 

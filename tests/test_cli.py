@@ -82,7 +82,7 @@ def test_round_trip_of_train_sample_evaluate_inspect(capsys):
     out = printed("evaluate run --metrics log-likelihood --json figures.json", capsys)
     figures = json.loads(Path("figures.json").read_text("utf-8"))
     exact = model.log_likelihood(torch.from_numpy(BITS[:10]).float()).value
-    assert figures["figures"].keys() == {"log-likelihood"}
+    assert figures["figures"].keys() == {"log-likelihood", "bits-per-dimension"}
     assert figures["figures"]["log-likelihood"]["value"] == pytest.approx(exact, rel=1e-6)
     assert figures["receipt"]["examples"] == 10
     assert f"{exact:.2f}" in out
@@ -109,9 +109,12 @@ def test_data_of_the_training_are_judged_with_their_values(capsys):
     genzoo_(
         f"train rbm --data digits --data.binarize threshold --data.limit 50 --output r {QUICK}"
     )
-    assert "digits/test (threshold binarisation), examples 297" in printed("evaluate r", capsys)
+    out = printed("evaluate r --metrics log-likelihood", capsys)
+    assert "data digits/test (threshold binarisation), " in out
+    assert "examples 297, " in out
     out = printed("evaluate r --data.binarize static --split train --max-examples 7", capsys)
-    assert "digits/train (static binarisation), examples 7" in out
+    assert "data digits/train (static binarisation), " in out
+    assert "examples 7, " in out
 
 
 FLAGS = (
@@ -216,7 +219,7 @@ def test_help_tells_the_values_that_hold_where_none_is_given(capsys, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "command", ["list", "train", "sample", "evaluate", "inspect", "quickstart"]
+    "command", ["list", "train", "sample", "evaluate", "inspect", "report", "quickstart"]
 )
 def test_every_command_has_help_for_every_flag(command, capsys, monkeypatch):
     entries = help_entries(f"{command} --help", capsys, monkeypatch)

@@ -26,11 +26,13 @@ _PLAIN: dict[str, Any] = {
     "train": arguments.TrainArguments,
     "sample": arguments.SampleArguments,
     "evaluate": arguments.EvaluateArguments,
+    "explore": arguments.ExploreArguments,
     "inspect": arguments.InspectArguments,
+    "report": arguments.ReportArguments,
     "quickstart": arguments.QuickstartArguments,
 }
 _MODULES = {name: name for name in _PLAIN} | {"list": "listing"}
-_RESOLVED = ("train", "sample", "evaluate")
+_RESOLVED = ("train", "sample", "evaluate", "explore")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -77,10 +78,44 @@ class EvaluateArguments(Config):
     """Which (see genzoo list metrics); all that the model and the data allow by default."""
     json: Path | None = None
     """Write the figures with their receipt to this file too."""
+    card: bool = False
+    """Write the figures into the folder's card, README.md, as a table and as its model index."""
+    verify: bool = False
+    """Make the figures of the folder's card again from their receipts, and compare."""
     seed: _Seed = 0
     """Where the estimators' randomness comes from."""
     max_examples: _Count = 10_000
     """At most so many rows are used."""
+    device: str = "cpu"
+    """Where to compute, such as cuda."""
+    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
+    """How samples are drawn (see genzoo list samplers); the model's own way by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploreArguments(Config):
+    """Look at the codes of a model that encodes and decodes: what it has learned, as a picture."""
+
+    _title = "--"
+
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """The model folder."""
+    what: Literal["manifold", "interpolation", "traversal"] = "manifold"
+    """A plane of codes; lines between examples' codes; one example's code value by value."""
+    output: Path
+    """FILE.png."""
+    num: Annotated[int, Bounds(2, 200)] = 16
+    """Codes on a side of the plane, or on each line."""
+    rows: Annotated[int, Bounds(1, 200)] = 10
+    """Lines of an interpolation or a traversal."""
+    dimensions: tuple[int, int] = (0, 1)
+    """The two dimensions of the plane."""
+    label: _Seed | None = None
+    """The label that the plane of a model conditioned on labels is given."""
+    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
+    """The data; those that the model was trained on by default, with the same values."""
+    split: str | None = None
+    """The split; "test" by default, or the only one there is."""
     device: str = "cpu"
     """Where to compute, such as cuda."""
 
@@ -91,6 +126,18 @@ class InspectArguments:
 
     folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportArguments:
+    """Write one HTML file about a run, finished or not: figures, samples, curves, config."""
+
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """The folder of the run."""
+    output: Path | None = None
+    """The file, FILE.html; report.html in the folder by default."""
+    evaluation: tuple[Path, ...] = ()
+    """Files of genzoo evaluate --json, beside those in the folder named evaluation*.json."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +157,19 @@ class Peeked:
     Arguments:
         positional: The first argument that is neither a flag nor a flag's value.
         flags: The values of the flags that name classes.
+        metrics: What follows ``--metrics``.
     """
 
     positional: str = ""
     flags: dict[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
 
 
 _NAMES = ("data", "objective", "sampler", "recipe")
-_SWITCHES = ("--resume", "--no-resume", "--overwrite", "--no-overwrite", "--help", "-h")
+_SWITCHES = {
+    *("--resume", "--no-resume", "--overwrite", "--no-overwrite", "--help", "-h"),
+    *("--card", "--no-card", "--verify", "--no-verify"),
+}
 
 
 def peek(args: Sequence[str]) -> Peeked:
@@ -133,7 +185,15 @@ def peek(args: Sequence[str]) -> Peeked:
         elif not (positional or argument.startswith("-") or _takes_value(previous)):
             positional = argument
         previous = argument
-    return Peeked(positional, found)
+    return Peeked(positional, found, _values_of("--metrics", args))
+
+
+def _values_of(flag: str, args: Sequence[str]) -> tuple[str, ...]:
+    """Return what follows a flag, up to the next one."""
+    if flag not in args:
+        return ()
+    rest = args[args.index(flag) + 1 :]
+    return tuple(itertools.takewhile(lambda argument: not argument.startswith("-"), rest))
 
 
 def _takes_value(argument: str) -> bool:

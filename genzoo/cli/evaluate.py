@@ -7,30 +7,45 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from genzoo import GenModel
+from genzoo import GenModel, registry
+from genzoo.card import read_figures, write_figures
 from genzoo.cli.arguments import EvaluateArguments, Peeked
 from genzoo.cli.fields import changed, extended, section
+from genzoo.cli.sample import sampler_of
 from genzoo.config import Config
 from genzoo.data import Dataset, find_source, load_dataset
-from genzoo.errors import ConfigError
+from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
+from genzoo.evaluation.verifying import verify
 from genzoo.files import atomic_file, write_text
+from genzoo.model import GenerativeModel
 from genzoo.stage import Named, Recipe
 
 
 def arguments_for(peeked: Peeked) -> type:
-    """Return the arguments of ``evaluate`` with the fields of the data that are named."""
+    """Return the arguments of ``evaluate`` with the fields of what is named."""
+    sections: dict[str, Config] = {}
     data = _data(peeked.positional, peeked.flags.get("data"))
-    return EvaluateArguments if data is None else extended(EvaluateArguments, _sections(data))
+    if data is not None:
+        sections |= _sections(data)
+    if name := peeked.flags.get("sampler"):
+        sections["sampler"] = section(registry.load("samplers", name).Config)
+    for name in peeked.metrics:
+        sections[_field(name)] = section(registry.load("metrics", name).Config)
+    return extended(EvaluateArguments, sections) if sections else EvaluateArguments
 
 
 def run(arguments: Any) -> None:
     """Judge the model, and print its figures."""
     model = GenModel.from_pretrained(arguments.folder, device=arguments.device)
+    if arguments.verify:
+        _verify(model, arguments)
+        return
     result = evaluate(
         model,
-        _load(arguments),
-        arguments.metrics or None,
+        data_of(arguments),
+        _metrics(arguments) or None,
+        sampler=sampler_of(arguments),
         seed=arguments.seed,
         max_examples=arguments.max_examples,
     )
@@ -38,9 +53,62 @@ def run(arguments: Any) -> None:
     if arguments.json is not None:
         with atomic_file(arguments.json) as temporary:
             write_text(temporary, json.dumps(result.to_dict(), indent=2, allow_nan=False) + "\n")
+    if arguments.card:
+        folder = Path(arguments.folder)
+        name, kind = folder.resolve().name, model.condition_kind
+        write_figures(folder, result, name=name, condition_kind=kind)
+        sys.stdout.write(f"The figures are in {folder / 'README.md'}.\n")
 
 
-def _load(arguments: Any) -> Dataset:
+def _verify(model: GenerativeModel, arguments: Any) -> None:
+    """Make the card's figures again; say of each whether it is the same.
+
+    Raises:
+        VerificationError: One is not, or cannot be made again, or there is none.
+    """
+    if arguments.metrics or arguments.data_name or arguments.sampler_name:
+        raise ConfigError(
+            "--verify takes metrics, data and samplers from the card: leave them out."
+        )
+    figures = read_figures(Path(arguments.folder))
+    if not figures:
+        raise VerificationError(
+            f"{arguments.folder!r} has no card with figures. Make one: genzoo evaluate "
+            f"{arguments.folder} --card."
+        )
+    verdicts = verify(model, figures)
+    sys.stdout.writelines(f"{verdict}\n" for verdict in verdicts)
+    bad = [v for v in verdicts if v.judgement not in ("equal", "agrees")]
+    if bad:
+        raise VerificationError(f"{len(bad)} of {len(verdicts)} figures of the card do not hold.")
+
+
+def _metrics(arguments: Any) -> list[Named]:
+    found = []
+    for name in arguments.metrics:
+        cls = registry.load("metrics", name)
+        values = changed(getattr(arguments, _field(name)), section(cls.Config))
+        found.append(Named(name=name, config=values))
+    return found
+
+
+def _field(metric: str) -> str:
+    """Return the name of the section of a metric's flags."""
+    return metric.replace("-", "_")
+
+
+def with_data_fields(arguments: type, peeked: Peeked) -> type:
+    """Return a command's arguments with the fields of the data that are named, or a run's own."""
+    data = _data(peeked.positional, peeked.flags.get("data"))
+    return arguments if data is None else extended(arguments, _sections(data))
+
+
+def data_of(arguments: Any) -> Dataset:
+    """Return the split of the data that the arguments name, or of a run's own data.
+
+    Raises:
+        ConfigError: No data are named, and the folder is no run's.
+    """
     data = _data(arguments.folder, arguments.data_name)
     if data is None:
         raise ConfigError(

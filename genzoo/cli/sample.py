@@ -34,7 +34,7 @@ def run(arguments: Any) -> None:
     x = model.sample(
         arguments.num,
         condition=_condition(arguments.label, arguments.text),
-        sampler=_sampler(arguments),
+        sampler=sampler_of(arguments),
         seed=arguments.seed,
         batch_size=arguments.batch_size,
     )
@@ -42,7 +42,8 @@ def run(arguments: Any) -> None:
     sys.stdout.write(f"{arguments.num} samples are in {arguments.output}.\n")
 
 
-def _sampler(arguments: Any) -> Sampler | None:
+def sampler_of(arguments: Any) -> Sampler | None:
+    """Return the sampler that --sampler names, with its flags; None where it names none."""
     if arguments.sampler_name is None:
         return None
     cls = registry.load("samplers", arguments.sampler_name)

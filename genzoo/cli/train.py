@@ -64,6 +64,7 @@ def _tell(output: Path) -> None:
         f"The model is in {output}. Go on with:\n"
         f"  genzoo sample {output} --num 64 --output samples.png\n"
         f"  genzoo evaluate {output}\n"
+        f"  genzoo report {output}\n"
     )
 
 

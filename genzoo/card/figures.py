@@ -1,0 +1,97 @@
+"""Figures with their receipts, in the form that a model index has for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genzoo.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+_OF_DATA = ("source", "split", "data_config")
+_NOT_ARGUMENTS = (*_OF_DATA, "data")
+NOT_FINITE = "not finite"
+TASK = "unconditional-image-generation"
+_TASKS = {"text": "text-to-image", "image": "image-to-image"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a card.
+
+    Arguments:
+        name: What it is called.
+        value: The figure; None where it was not finite, or is no number.
+        facts: Its error, kind, unit and notes.
+        receipt: All that it was made with: data, rows, seed, sampler, metric, versions.
+    """
+
+    name: str
+    value: float | None
+    facts: Mapping[str, Any]
+    receipt: Mapping[str, Any]
+
+    def same_question(self, other: Figure) -> bool:
+        """Whether two figures answer the same question: of one name, about the same data."""
+        return self.name == other.name and all(
+            self.receipt.get(key) == other.receipt.get(key) for key in _OF_DATA
+        )
+
+    def to_result(self, task: str) -> EvalResult:
+        """Return it as an entry of a model index."""
+        from huggingface_hub import EvalResult
+
+        rest = {key: value for key, value in self.receipt.items() if key not in _NOT_ARGUMENTS}
+        return EvalResult(
+            task_type=task,
+            dataset_type=str(self.receipt.get("source", "")),
+            dataset_name=str(self.receipt.get("data", "")),
+            dataset_split=self.receipt.get("split"),
+            # A Hub tells data apart by this text, and not by any argument beside it.
+            dataset_config=json.dumps(self.receipt.get("data_config", {}), sort_keys=True),
+            metric_type=self.name,
+            metric_name=self.name,
+            metric_value=NOT_FINITE if self.value is None else self.value,
+            metric_args={**self.facts, "receipt": rest},
+        )
+
+    @classmethod
+    def from_result(cls, result: EvalResult) -> Figure:
+        """Read an entry of a model index; what is not there is left out of the receipt."""
+        facts = dict(result.metric_args or {})
+        receipt = facts.pop("receipt", {})
+        receipt = dict(receipt) if isinstance(receipt, Mapping) else {}
+        receipt |= {"source": result.dataset_type, "data": result.dataset_name}
+        receipt |= {"split": result.dataset_split, "data_config": _config(result.dataset_config)}
+        value = result.metric_value
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        name = str(result.metric_name or result.metric_type)
+        return cls(name, float(value) if number else None, facts, receipt)
+
+
+def figures_of(evaluation: Evaluation) -> list[Figure]:
+    """Return the figures of an evaluation, each with the whole of its receipt."""
+    plain = evaluation.to_dict()
+    found = []
+    for name, facts in plain["figures"].items():
+        value, own = facts.pop("value"), facts.pop("receipt")
+        given = {key: fact for key, fact in facts.items() if fact not in (None, [], "")}
+        found.append(Figure(name, value, given, {**plain["receipt"], **own}))
+    return found
+
+
+def task_of(condition_kind: str) -> str:
+    """Return what a Hub calls a model's task."""
+    return _TASKS.get(condition_kind, TASK)
+
+
+def _config(text: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,105 @@
+"""genzoo explore: pictures of a model's codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo import GenModel, latents
+from genzoo.capabilities import SupportsDecode, SupportsEncode
+from genzoo.cli.arguments import ExploreArguments, Peeked
+from genzoo.cli.evaluate import data_of, with_data_fields
+from genzoo.errors import CapabilityError, ConfigError
+from genzoo.evaluation.conditions import condition_of
+from genzoo.files import atomic_file
+from genzoo.plotting import grid
+from genzoo.sampling import evaluating, spread_condition
+
+
+def arguments_for(peeked: Peeked) -> type:
+    """Return the arguments of ``explore`` with the fields of the data that are named."""
+    return with_data_fields(ExploreArguments, peeked)
+
+
+@torch.no_grad()
+def run(arguments: Any) -> None:
+    """Decode what was asked for, and write the picture."""
+    if arguments.output.suffix != ".png":
+        raise ConfigError(f"--output must end in .png, got {str(arguments.output)!r}.")
+    model = GenModel.from_pretrained(arguments.folder, device=arguments.device)
+    if not isinstance(model, SupportsEncode) or not isinstance(model, SupportsDecode):
+        raise CapabilityError(
+            f"{type(model).__name__} does not both encode and decode, so it has no codes to look "
+            "at. Draw samples from it: genzoo sample."
+        )
+    with evaluating(model):
+        view = _VIEWS[arguments.what](model, arguments)
+        x = model.decode(view.codes, condition=view.condition)
+    picture = grid(x, columns=view.columns)
+    with atomic_file(arguments.output) as temporary:
+        picture.save(temporary, format="PNG")
+    sys.stdout.write(f"{view.title}: {arguments.output}.\n")
+
+
+@dataclass(frozen=True)
+class _View:
+    """Codes (N, L) to decode, given conditions, and to show in rows of so many columns."""
+
+    codes: Tensor
+    condition: Any
+    columns: int
+    title: str
+
+
+def _interpolation(model: Any, arguments: Any) -> _View:
+    rows = data_of(arguments).head(2 * arguments.rows)
+    condition = condition_of(model, rows)
+    z = _encode(model, rows["x"], condition)
+    num, pairs = arguments.num, len(z) // 2
+    codes = latents.interpolation(z[:pairs], z[pairs : 2 * pairs], num).flatten(0, 1)
+    given = None if condition is None else condition[:pairs].repeat_interleave(num)
+    return _View(codes, given, num, f"Each row leads from one of {pairs} examples to another")
+
+
+def _traversal(model: Any, arguments: Any) -> _View:
+    rows = data_of(arguments).head(1)
+    condition = condition_of(model, rows)
+    codes = latents.traversal(_encode(model, rows["x"], condition)[0], arguments.num)
+    codes = codes[: arguments.rows].flatten(0, 1)
+    title = "Each row changes one value of the first example's code from −3 to 3"
+    return _View(codes, _same(model, condition, len(codes)), arguments.num, title)
+
+
+def _manifold(model: Any, arguments: Any) -> _View:
+    rows = data_of(arguments).head(1)
+    condition = condition_of(model, rows)
+    latent_dim = _encode(model, rows["x"], condition).shape[1]
+    codes = latents.manifold(arguments.num, latent_dim, arguments.dimensions)
+    given = condition if arguments.label is None else arguments.label
+    title = f"Dimensions {arguments.dimensions[0]} and {arguments.dimensions[1]} of the codes"
+    return _View(codes, _same(model, given, len(codes)), arguments.num, title)
+
+
+_VIEWS: dict[str, Callable[[Any, Any], _View]] = {
+    "interpolation": _interpolation,
+    "traversal": _traversal,
+    "manifold": _manifold,
+}
+
+
+def _encode(model: Any, x: Tensor, condition: Any) -> Tensor:
+    z: Tensor = model.encode(x, condition=condition)
+    if z.ndim != 2:
+        raise CapabilityError(f"Codes of shape {tuple(z.shape[1:])} are no vectors to vary.")
+    return z
+
+
+def _same(model: Any, condition: Any, num: int) -> Any:
+    """Return one condition for all codes."""
+    one = condition[0] if isinstance(condition, (Tensor, list)) else condition
+    return spread_condition(model, one, num)

@@ -1,0 +1,152 @@
+"""Cards: figures come back as they were written, and what was typed shows as text."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+
+import genzoo
+from genzoo.card import CARD_FILE, figures_of, read_figures, write_figures
+from genzoo.card.writing import MAX_CARD_BYTES, escaped
+from genzoo.errors import LoadError
+from genzoo.estimate import Estimate
+from genzoo.evaluation import Evaluation
+
+RECEIPT = {
+    "data": "digits/test",
+    "source": "digits",
+    "split": "test",
+    "data_config": {"binarize": "threshold"},
+    "examples": 297,
+    "seed": 0,
+    "sampler": "gibbs",
+    "sampler_config": {"num_steps": 1000},
+    "torch": "2.13",
+}
+NASTY = "`|<script>alert(1)</script> [x](javascript:y) $\\frac{\n# heading"
+
+
+def estimate(value=-17.25, **changes):
+    given = {"std_error": 0.5, "kind": "exact", "unit": "nats", "num_samples": 297, **changes}
+    own = {"metric": "log-likelihood", "metric_config": {"num_samples": 7}}
+    return Estimate(value=value, receipt=own, **given)
+
+
+def evaluation(value=-17.25, receipt=RECEIPT, name="log-likelihood", **changes):
+    return Evaluation({name: estimate(value, **changes)}, receipt)
+
+
+def test_figures_come_back_with_their_receipts(tmp_path):
+    written = evaluation(notes=("A note: with a colon.",), bracket=(-18.0, -17.0), floor=0.5)
+    write_figures(tmp_path, written, name="m")
+    (found,) = read_figures(tmp_path)
+    assert (found.name, found.value) == ("log-likelihood", -17.25)
+    assert found.facts["std_error"] == 0.5
+    assert found.facts["notes"] == ["A note: with a colon."]
+    assert found.facts["bracket"] == [-18.0, -17.0]
+    assert {**RECEIPT, "metric": "log-likelihood"}.items() <= found.receipt.items()
+    assert found.receipt["metric_config"] == {"num_samples": 7}
+
+
+def test_the_hub_client_reads_the_index_that_it_is_meant_to(tmp_path):
+    write_figures(tmp_path, evaluation(), name="m", condition_kind="text")
+    data = ModelCard.load(tmp_path / CARD_FILE).data
+    assert (data.library_name, data.model_name) == ("genzoo", "m")
+    assert data.pipeline_tag == "text-to-image"
+    (result,) = data.eval_results
+    assert (result.metric_type, result.metric_value) == ("log-likelihood", -17.25)
+    assert (result.dataset_type, result.dataset_split) == ("digits", "test")
+    assert json.loads(result.dataset_config) == {"binarize": "threshold"}
+
+
+def test_a_figure_that_is_not_finite_has_no_value(tmp_path):
+    write_figures(tmp_path, evaluation(float("nan")), name="m")
+    assert read_figures(tmp_path)[0].value is None
+    assert "not finite" in Path(tmp_path, CARD_FILE).read_text("utf-8")
+
+
+def test_the_same_question_is_answered_once_and_others_stay(tmp_path):
+    static = {**RECEIPT, "data_config": {"binarize": "static"}}
+    write_figures(tmp_path, evaluation(-1.0), name="m")
+    write_figures(tmp_path, evaluation(-2.0, static), name="m")
+    write_figures(tmp_path, evaluation(0.5, name="recall"), name="m")
+    write_figures(tmp_path, evaluation(-3.0), name="m")
+    found = {
+        (f.name, f.receipt["data_config"]["binarize"]): f.value for f in read_figures(tmp_path)
+    }
+    assert found == {
+        ("log-likelihood", "threshold"): -3.0,
+        ("log-likelihood", "static"): -2.0,
+        ("recall", "threshold"): 0.5,
+    }
+    text = Path(tmp_path, CARD_FILE).read_text("utf-8")
+    assert text.count("## Figures") == 1
+
+
+def test_what_a_person_wrote_stays(tmp_path):
+    own = "---\nlicense: mit\nlanguage: de\n---\n\n# Mine\n\nMy own words.\n"
+    Path(tmp_path, CARD_FILE).write_text(own, "utf-8")
+    write_figures(tmp_path, evaluation(-1.0), name="m")
+    write_figures(tmp_path, evaluation(-2.0), name="m")
+    card = ModelCard.load(tmp_path / CARD_FILE)
+    assert (card.data.license, card.data.language) == ("mit", "de")
+    assert card.text.index("My own words.") < card.text.index("## Figures")
+    assert "-2" in card.text
+    assert "| -1 " not in card.text
+
+
+def test_text_is_shown_as_text(tmp_path):
+    nasty = {**RECEIPT, "data": NASTY, "source": NASTY, "sampler": NASTY}
+    write_figures(tmp_path, evaluation(receipt=nasty, name=NASTY), name=NASTY)
+    text = ModelCard.load(tmp_path / CARD_FILE).text
+    assert "<script>" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 3
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 6 for row in rows)
+    assert "\n# heading" not in text
+    assert read_figures(tmp_path)[0].receipt["data"] == NASTY
+
+
+def test_escaping_leaves_plain_words_alone():
+    assert escaped("log-likelihood of 297 rows") == "log-likelihood of 297 rows"
+    assert escaped("a|b\n<i>") == "a\\|b &lt;i&gt;"
+
+
+def test_versions_are_plain_text(tmp_path):
+    """torch.__version__ is no str, and YAML would write it as a Python object."""
+    model = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=3)
+    rows = torch.rand(20, 1, 8, 8).round()
+    write_figures(tmp_path, genzoo.evaluate(model, rows, ["log-likelihood"]), name="m")
+    assert "!!python" not in Path(tmp_path, CARD_FILE).read_text("utf-8")
+    assert read_figures(tmp_path)[0].receipt["torch"] == str(torch.__version__)
+
+
+@pytest.mark.parametrize(
+    "text", ["---\nmodel-index: [\n---\n", "---\na: !!python/object/new:os.system [ls]\n---\n"]
+)
+def test_a_card_that_cannot_be_read_is_refused(tmp_path, text):
+    Path(tmp_path, CARD_FILE).write_text(text, "utf-8")
+    with pytest.raises(LoadError, match="cannot be read as a card"):
+        read_figures(tmp_path)
+
+
+def test_a_card_of_megabytes_is_refused(tmp_path):
+    Path(tmp_path, CARD_FILE).write_bytes(b"x" * (MAX_CARD_BYTES + 1))
+    with pytest.raises(LoadError, match="too many for a card"):
+        read_figures(tmp_path)
+
+
+def test_no_card_has_no_figures(tmp_path):
+    assert read_figures(tmp_path) == []
+
+
+def test_figures_of_an_evaluation_carry_the_whole_receipt():
+    (found,) = figures_of(evaluation())
+    assert found.receipt == {
+        **RECEIPT,
+        "metric": "log-likelihood",
+        "metric_config": {"num_samples": 7},
+    }
