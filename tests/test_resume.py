@@ -1,6 +1,7 @@
 """Stopped and gone on with is the identical run, bit for bit; broken on purpose, it is not."""
 
 import json
+import platform
 import shutil
 
 import pytest
@@ -180,7 +181,20 @@ def test_an_occupied_folder_is_refused_unless_told(tmp_path):
         game(tmp_path).fit()
     again = game(tmp_path)
     again.folder = type(again.folder)(tmp_path, overwrite=True)
+    told = ("evaluation.json", "evaluation-2.json", "report.html", "README.md")
+    for name in (*told, "mine.txt"):
+        (tmp_path / name).write_text("of the earlier run", "utf-8")
     assert equal(first, again.fit().state_dict())
+    assert not any((tmp_path / name).exists() for name in told)
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_a_run_says_where_it_is_made(tmp_path):
+    game(tmp_path).fit()
+    found = json.loads((tmp_path / "environment.json").read_text("utf-8"))
+    assert found["torch"] == torch.__version__
+    assert (found["device"], found["processes"]) == ("cpu", "1")
+    assert platform.node() not in found.values()
 
 
 def test_resume_without_a_run_is_refused(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +13,12 @@ from genzoo.errors import CheckpointError, OutputExistsError
 from genzoo.files import atomic_file, write_text
 from genzoo.stage import Recipe
 from genzoo.training import checkpoint
+from genzoo.training.environment import ENVIRONMENT_FILE
 
 logger = logging.getLogger("genzoo")
 
 _FILES = ("recipe.toml", "metrics.jsonl", "config.json", "README.md")
+_ABOUT = ("environment.json", "report.html", "evaluation*.json", "model*.safetensors*")
 _WEIGHTS = "model*.safetensors*"
 
 
@@ -88,6 +92,11 @@ class RunFolder:
         with atomic_file(self.path / "recipe.toml") as temporary:
             write_text(temporary, recipe.to_toml())
 
+    def write_environment(self, environment: Mapping[str, str]) -> None:
+        """Write environment.json; going on elsewhere replaces it."""
+        with atomic_file(self.path / ENVIRONMENT_FILE) as temporary:
+            write_text(temporary, json.dumps(environment, indent=2) + "\n")
+
     def _occupied(self) -> bool:
         names = [*_FILES[:3], "checkpoints"]
         return any((self.path / name).exists() for name in names) or any(self.path.glob(_WEIGHTS))
@@ -95,5 +104,6 @@ class RunFolder:
     def _clear(self) -> None:
         for name in ("checkpoints", "samples"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for path in [*(self.path / name for name in _FILES), *self.path.glob(_WEIGHTS)]:
+        about = [path for pattern in _ABOUT for path in self.path.glob(pattern)]
+        for path in [*(self.path / name for name in _FILES), *about]:
             path.unlink(missing_ok=True)

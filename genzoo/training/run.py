@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from genzoo.capabilities import SupportsDataInit
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
-from genzoo.training import checkpoint, threads
+from genzoo.training import checkpoint, environment, threads
 from genzoo.training.accelerating import same_everywhere
 from genzoo.training.batches import batches, to_device
 from genzoo.training.config import TrainerConfig
@@ -58,6 +58,7 @@ class Run:
         if self._kept is not None:
             self.stage = self._kept.stage
             self.threads = self._kept.values["threads"]
+            self._write_environment()
             return
         if isinstance(self.model, SupportsDataInit) and self.model.needs_data_init():
             batch = to_device(self.trainer.data.head(INIT_ROWS), self.accelerator.device)
@@ -65,6 +66,7 @@ class Run:
         same_everywhere(self.model, self.accelerator)
         self.threads = threads.choose(self.trainer.configs[0], self._make_trial)
         self._write_recipe()
+        self._write_environment()
 
     def play(self, number: int) -> None:
         """Train one stage, from where it stands."""
@@ -143,6 +145,10 @@ class Run:
             recipe = self.trainer.recipe()
             chosen = dataclasses.replace(recipe.trainer, threads=self.threads)
             self.folder.write_recipe(dataclasses.replace(recipe, trainer=chosen))
+
+    def _write_environment(self) -> None:
+        if self.folder is not None and self.accelerator.is_main_process:
+            self.folder.write_environment(environment.describe(self.accelerator, self.threads))
 
     def _make_trial(self) -> Callable[[], None]:
         """Return a function that trains a copy of the first stage for one step."""

@@ -1,0 +1,151 @@
+"""Everything that a report shows, gathered from a folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from genzoo.errors import DataError
+from genzoo.report.curves import Curve, draw, number
+from genzoo.report.facts import Facts, StageFacts, machine, read_facts
+from genzoo.report.judgements import Figure, Judgement, read_judgements
+from genzoo.report.log import Log, read_log
+from genzoo.report.pictures import Timeline, read_timeline
+from genzoo.report.reading import changed_at
+from genzoo.storage import CONFIG_FILE
+from genzoo.training.logs import METRICS_FILE
+
+_RUN = ("recipe.toml", METRICS_FILE, CONFIG_FILE)
+_HEADLINE = 6
+_LIKELIHOODS = ("nats", "bits/dim")
+
+
+@dataclass(frozen=True)
+class StageCurves:
+    """The curves of a stage: of each player where there are several, then the run's own.
+
+    Arguments:
+        stage: The stage.
+        players: The curves under each player's name; under an empty one where it needs no name.
+    """
+
+    stage: StageFacts
+    players: Mapping[str, Sequence[Curve]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page is made of.
+
+    Arguments:
+        folder: The folder as it was given, as a shell takes it.
+        name: The folder's own name.
+        facts: What the run is.
+        losses: The last loss of each player, with where that was.
+        curves: The curves of each stage.
+        log_notes: What was left out of them.
+        logged: When metrics.jsonl was last written.
+        timeline: The samples.
+        judgements: The evaluations.
+        judgement_notes: What was left out of them.
+        machine: What made the report.
+        written: When.
+    """
+
+    folder: str
+    name: str
+    facts: Facts
+    losses: Mapping[str, tuple[str, str]]
+    curves: Sequence[StageCurves]
+    log_notes: Sequence[str]
+    logged: str
+    timeline: Timeline
+    judgements: Sequence[Judgement]
+    judgement_notes: Sequence[str]
+    machine: Mapping[str, str]
+    written: str
+
+    @property
+    def headline(self) -> list[tuple[Figure, Judgement]]:
+        """The figures that stand first: likelihoods before what has no common unit."""
+        pairs = [(figure, one) for one in self.judgements for figure in one.figures]
+        return sorted(pairs, key=lambda pair: pair[0].unit not in _LIKELIHOODS)[:_HEADLINE]
+
+    @property
+    def current(self) -> StageFacts | None:
+        """The stage that the run has come to; None where it is not known to have any."""
+        begun = [stage for stage in self.facts.stages if stage.reached]
+        return [*self.facts.stages[:1], *begun][-1] if self.facts.stages else None
+
+    @property
+    def progress(self) -> float | None:
+        """The part of all updates that is made; None where that is not known."""
+        stages = self.facts.stages
+        total = sum(stage.total or 0 for stage in stages)
+        if not total or any(stage.total is None for stage in stages):
+            return None
+        return min(1.0, sum(stage.reached for stage in stages) / total)
+
+
+def read_report(folder: Path, evaluations: Sequence[Path]) -> Report:
+    """Gather what a folder holds.
+
+    Raises:
+        DataError: There is no run in it, or an evaluation that is named cannot be read.
+    """
+    _check(folder)
+    log = read_log(folder)
+    facts = read_facts(folder, log)
+    judgements, judgement_notes = read_judgements(folder, evaluations)
+    return Report(
+        folder=shlex.quote(os.fspath(folder)),
+        name=folder.resolve().name,
+        facts=facts,
+        losses=_losses(log),
+        curves=_curves(log, facts),
+        log_notes=log.notes,
+        logged=changed_at(folder / METRICS_FILE) if log.last else "",
+        timeline=read_timeline(folder),
+        judgements=judgements,
+        judgement_notes=judgement_notes,
+        machine=machine(),
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _check(folder: Path) -> None:
+    if not folder.is_dir():
+        raise DataError(
+            f"There is no folder {str(folder)!r}. Give the one that genzoo train --output named."
+        )
+    if not any((folder / name).exists() for name in _RUN):
+        raise DataError(
+            f"{str(folder)!r} holds no run: none of {', '.join(_RUN)}. Give the folder that "
+            "genzoo train --output named."
+        )
+
+
+def _curves(log: Log, facts: Facts) -> list[StageCurves]:
+    found = []
+    for stage in facts.stages:
+        series = [one for (number, _), one in log.series.items() if number == stage.number]
+        series.sort(key=lambda one: not one.player)
+        several = len({one.player for one in series if one.player}) > 1
+        curves: dict[str, list[Curve]] = {}
+        for one in series:
+            group = (one.player or "run") if several else ""
+            curves.setdefault(group, []).append(draw(one))
+        if curves:
+            found.append(StageCurves(stage, curves))
+    return found
+
+
+def _losses(log: Log) -> dict[str, tuple[str, str]]:
+    """Return the last loss of each player of the last stage, and its step."""
+    last = max(log.last, default=0)
+    series = [s for (stage, _), s in log.series.items() if stage == last and s.name == "loss"]
+    return {one.player: (number(one.values[-1]), f"{one.steps[-1]:,}") for one in series}

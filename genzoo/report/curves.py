@@ -1,0 +1,180 @@
+"""Curves as inline SVG, whose colours are the page's."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from genzoo.plotting import new_figure
+from genzoo.report.log import Series
+
+MAX_POINTS = 400
+GROUPS = 150
+_DECADES = 100.0
+_COLOURS = {"#010203": "var(--accent)", "#040506": "var(--muted)", "#070809": "var(--line)"}
+_ACCENT, _INK, _GRID = _COLOURS
+_PLAIN = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "genzoo",
+    "text.parse_math": False,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 7.0,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": _GRID,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.6,
+    "axes.formatter.limits": [-3, 5],
+}
+_UNUSED = re.compile(
+    r"<defs>\s*<style.*?</style>\s*</defs>|\s(?:id|width|height|version|xmlns[:\w]*)=\"[^\"]*\"",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric's picture, with what it shows in words.
+
+    Arguments:
+        name: The metric.
+        last: Its last value.
+        facts: The lowest, the highest, and how it is drawn.
+        picture: The SVG.
+    """
+
+    name: str
+    last: str
+    facts: tuple[str, ...]
+    picture: Markup
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """What is drawn of a series: all of it, or the mean and the range of groups of neighbours.
+
+    Arguments:
+        steps: (N,), where.
+        mean: (N,), the values or the means.
+        low: (N,), the lowest of each group.
+        high: (N,), the highest of each group.
+        size: How many values a group has; 1 where all are drawn.
+    """
+
+    steps: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    size: int
+
+
+def thin(steps: NDArray[np.float64], values: NDArray[np.float64]) -> Thinned:
+    """Keep all of at most `MAX_POINTS` values, and `GROUPS` means and ranges of more.
+
+    Arguments:
+        steps: (N,), in the order of the log.
+        values: (N,), finite.
+    """
+    if len(values) <= MAX_POINTS:
+        return Thinned(steps, values, values, values, 1)
+    edges = np.linspace(0, len(values), GROUPS + 1).astype(int)
+    count, first = np.diff(edges), edges[:-1]
+    return Thinned(
+        np.add.reduceat(steps, first) / count,
+        np.add.reduceat(values, first) / count,
+        np.minimum.reduceat(values, first),
+        np.maximum.reduceat(values, first),
+        int(count.max()),
+    )
+
+
+def draw(series: Series) -> Curve:
+    """Draw a series, and say what it comes to."""
+    steps, values = np.asarray(series.steps, float), np.asarray(series.values, float)
+    finite = np.isfinite(values)
+    missing = int((~finite).sum())
+    facts = [f"{missing:,} of {len(values):,} values are not finite"] if missing else []
+    if not finite.any():
+        return Curve(series.name, "not finite", tuple(facts), Markup())
+    steps, values = steps[finite], values[finite]
+    thinned = thin(steps, values)
+    wide = bool(values.min() > 0 and values.max() > _DECADES * values.min())
+    low, high = values.argmin(), values.argmax()
+    ends = {"lowest": low, "highest": high} if low != high else {}
+    said = [f"{end} {number(values[i])} at step {steps[i]:,.0f}" for end, i in ends.items()]
+    facts = [*said, *facts]
+    if thinned.size > 1:
+        facts.append(f"mean and range of groups of {thinned.size:,} values")
+    if wide:
+        facts.append("logarithmic")
+    last = number(series.values[-1])
+    return Curve(series.name, last, tuple(facts), _svg(thinned, wide))
+
+
+def number(value: float) -> str:
+    """Return a value in a few digits.
+
+    >>> number(66059.3), number(0.000123456), number(float("nan"))
+    ('66,059', '0.0001235', 'not finite')
+    """
+    if not np.isfinite(value):
+        return "not finite"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
+
+
+def _svg(thinned: Thinned, wide: bool) -> Markup:
+    """Return the picture, which holds numbers alone and no text of the run, so it is safe."""
+    from matplotlib import style
+
+    with style.context(["default", _PLAIN]):
+        figure = new_figure(3.6, 1.9)
+        axes = figure.subplots()
+        _plot(axes, thinned, wide)
+        buffer = io.StringIO()
+        unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=unsaid)
+    text = buffer.getvalue()
+    text = _UNUSED.sub("", text[text.index("<svg") :])
+    for colour, name in _COLOURS.items():
+        text = text.replace(colour, name)
+    return Markup(text)
+
+
+def _dot(axes: Any, x: float, y: float, style: dict[str, Any]) -> None:
+    """Draw one point as a line's round ends: a marker would be a reference by an id."""
+    axes.plot([x - 0.01, x + 0.01], [y, y], linewidth=4, solid_capstyle="round", **style)
+    axes.set_xlim(x - 1, x + 1)
+
+
+def _plot(axes: Any, thinned: Thinned, wide: bool) -> None:
+    from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
+
+    free = {"clip_on": False, "color": _ACCENT}
+    if thinned.size > 1:
+        around = np.concatenate([thinned.steps, thinned.steps[::-1]])
+        edge = np.concatenate([thinned.high, thinned.low[::-1]])
+        axes.fill(around, edge, alpha=0.25, linewidth=0, **free)
+    if len(thinned.steps) > 1:
+        axes.plot(thinned.steps, thinned.mean, linewidth=1.3, **free)
+    else:
+        _dot(axes, thinned.steps[0], thinned.mean[0], free)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if wide:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.tick_params(which="both", length=0)
+    axes.grid(axis="y", clip_on=False)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)

@@ -1,0 +1,206 @@
+"""What a run is: its recipe, how far it has come, its weights, and what wrote them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from genzoo import __version__
+from genzoo.errors import GenzooError
+from genzoo.report.log import Log
+from genzoo.report.reading import Text, inside, read_text
+from genzoo.stage import Recipe
+from genzoo.storage import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, read_description
+from genzoo.training import checkpoint
+from genzoo.training.config import resolve
+from genzoo.training.environment import ENVIRONMENT_FILE
+from genzoo.weights import WeightFiles
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """A stage: what is lowered, and how far.
+
+    Arguments:
+        number: The stage's number.
+        objective: The objective's name; empty where the recipe does not say.
+        part: The part of the model that is trained; empty for all of it.
+        total: The updates that the recipe asks for; None where that is not known.
+        reached: The updates that are known to be made.
+    """
+
+    number: int
+    objective: str
+    part: str
+    total: int | None
+    reached: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run.
+
+    Arguments:
+        model: The model's name; empty where it is not known.
+        data: The name of what it learns from.
+        stages: The stages.
+        recipe: recipe.toml.
+        config: config.json.
+        card: README.md.
+        weights: The weights in words; empty where there are none.
+        saved: The newest checkpoint; empty where there is none.
+        versions: Where the run was made, and who wrote what, by file.
+        notes: What was left out.
+    """
+
+    model: str
+    data: str
+    stages: tuple[StageFacts, ...]
+    recipe: Text
+    config: Text
+    card: Text
+    weights: Mapping[str, str]
+    saved: str
+    versions: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model is there that a run ends with."""
+        return bool(self.weights)
+
+
+def read_facts(folder: Path, log: Log) -> Facts:
+    """Read what the folder says of the run."""
+    texts = [read_text(folder, name) for name in ("recipe.toml", CONFIG_FILE, "README.md")]
+    notes = [file.note for file in texts if file.note]
+    recipe = _recipe(texts[0], notes)
+    described = _described(folder, texts[1], notes)
+    weights = _weights(folder, texts[1], notes)
+    saved, position, wrote = _saved(folder, notes)
+    plugin = described.get("plugin", {})
+    versions = {f"plugin of {CONFIG_FILE}": " ".join(map(str, plugin.values())), saved: wrote}
+    versions = {**_environment(folder, notes), **versions}
+    return Facts(
+        model=described.get("model") or (recipe.model.name if recipe else ""),
+        data=recipe.data.name if recipe else "",
+        stages=_stages(recipe, log, position, bool(weights)),
+        recipe=texts[0],
+        config=texts[1],
+        card=texts[2],
+        weights=weights,
+        saved=saved,
+        versions={source: text for source, text in versions.items() if source and text},
+        notes=tuple(notes),
+    )
+
+
+def machine() -> dict[str, str]:
+    """Return what the report itself is made with."""
+    packages = {name: metadata.version(name) for name in ("torch", "numpy", "matplotlib")}
+    return {
+        "genzoo": __version__,
+        "Python": platform.python_version(),
+        **packages,
+        "system": platform.platform(),
+        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def _environment(folder: Path, notes: list[str]) -> dict[str, str]:
+    """Return what environment.json says of the machine that the run was made on."""
+    file = read_text(folder, ENVIRONMENT_FILE)
+    if file.text is None:
+        return {}
+    try:
+        return {str(key): str(value) for key, value in json.loads(file.text).items()}
+    except (ValueError, AttributeError, RecursionError):
+        notes.append(f"{ENVIRONMENT_FILE} is damaged, and not shown.")
+        return {}
+
+
+def _recipe(file: Text, notes: list[str]) -> Recipe | None:
+    """Return the recipe; None, and a note, where this version would not make it."""
+    if file.text is None:
+        return None
+    try:
+        return Recipe.from_dict(tomllib.loads(file.text))
+    except (GenzooError, ValueError, RecursionError) as error:
+        notes.append(f"recipe.toml is shown, but no recipe of this version: {error}")
+        return None
+
+
+def _described(folder: Path, file: Text, notes: list[str]) -> dict[str, Any]:
+    """Return what config.json says; nothing, and a note, where it would not be loaded."""
+    if file.text is None:
+        return {}
+    try:
+        return read_description(folder)
+    except GenzooError as error:
+        notes.append(f"{CONFIG_FILE} is shown, but would not be loaded: {error}")
+        return {}
+
+
+def _weights(folder: Path, config: Text, notes: list[str]) -> dict[str, str]:
+    """Return how large the weights are, from their headers alone."""
+    if config.text is None:
+        return {}
+    try:
+        files = WeightFiles(folder, WEIGHTS_FILE, INDEX_FILE)
+    except (GenzooError, OSError) as error:
+        notes.append(str(error))
+        return {}
+    num = sum(math.prod(shape) for _, _, shape in files.headers.values())
+    return {
+        "values": f"{num:,}",
+        "tensors": f"{len(files.headers):,}",
+        "size": f"{files.num_bytes() / 1e6:,.2f} MB",
+    }
+
+
+def _saved(folder: Path, notes: list[str]) -> tuple[str, tuple[int, int], str]:
+    """Return the newest checkpoint's name, its stage and step, and what wrote it."""
+    try:
+        found = checkpoint.list_checkpoints(inside(folder, "checkpoints"))
+    except (OSError, GenzooError) as error:
+        notes.append(f"checkpoints are not looked at: {error}")
+        return "", (0, 0), ""
+    if not found:
+        return "", (0, 0), ""
+    name = found[-1].name
+    _, stage, _, step = name.split("-")
+    manifest = read_text(folder, "checkpoints", name, "manifest.json")
+    try:
+        versions = json.loads(manifest.text or "")["versions"]
+        wrote = ", ".join(f"{package} {version}" for package, version in versions.items())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        notes.append(f"{name} has no readable manifest, so it may not be whole.")
+        wrote = ""
+    return name, (int(stage), int(step)), wrote
+
+
+def _stages(
+    recipe: Recipe | None, log: Log, saved: tuple[int, int], finished: bool
+) -> tuple[StageFacts, ...]:
+    """Return every stage that the recipe or the log knows of."""
+    stages = recipe.stages if recipe else ()
+    begun = max([saved[0], *log.last])
+    found = []
+    for number in sorted({*range(len(stages)), *log.last}):
+        known = number < len(stages)
+        stage = stages[number] if known else None
+        total = resolve(recipe.trainer, stage.trainer).steps if recipe and stage else None
+        reached = max(log.last.get(number, 0), saved[1] if number == saved[0] else 0)
+        if total is not None and (finished or number < begun):
+            reached = total
+        name, part = (stage.objective.name, stage.part) if stage else ("", "")
+        found.append(StageFacts(number, name, part, total, reached))
+    return tuple(found)

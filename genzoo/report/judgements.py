@@ -1,0 +1,184 @@
+"""What `genzoo evaluate --json` wrote, field by field, and fields that it may have one day."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genzoo.errors import DataError, LoadError
+from genzoo.files import strict_json
+from genzoo.report.reading import Text, inside, read_text
+
+MAX_FILES = 20
+_SLACK = 60.0
+_TOLD = {"value", "std_error", "kind", "unit", "notes", "receipt"}
+_WORDS = {
+    "num_samples": "samples",
+    "bracket": "between",
+    "floor": "data against data",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, ready to be shown.
+
+    Arguments:
+        name: What was measured.
+        value: The figure with its standard error.
+        unit: In what.
+        kind: Exact, a bound, an estimate.
+        reliable: Whether no note calls it unreliable.
+        notes: What a reader must know.
+        facts: Everything else that the file says of it.
+        receipt: What it alone was made with.
+    """
+
+    name: str
+    value: str
+    unit: str
+    kind: str
+    reliable: bool
+    notes: tuple[str, ...]
+    facts: Mapping[str, str]
+    receipt: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One evaluation: its file, its figures, and the receipt that they share."""
+
+    file: str
+    figures: tuple[Figure, ...]
+    receipt: Mapping[str, str]
+    note: str = ""
+
+
+def read_judgements(
+    folder: Path, named: Sequence[Path]
+) -> tuple[tuple[Judgement, ...], tuple[str, ...]]:
+    """Return the evaluations that are named and those in the folder, and what was left out.
+
+    Raises:
+        DataError: One that is named cannot be read.
+    """
+    judgements = [_named(path) for path in named]
+    seen, notes = set(map(os.path.realpath, named)), []
+    paths = sorted(folder.glob("evaluation*.json"))
+    found = [path.name for path in paths if os.path.realpath(path) not in seen]
+    if len(found) > MAX_FILES:
+        notes.append(f"Only {MAX_FILES} of {len(found):,} files evaluation*.json are shown.")
+    for name in found[:MAX_FILES]:
+        try:
+            judgements.append(_judgement(read_text(folder, name), _stale(folder, name)))
+        except DataError as error:
+            notes.append(f"{name} was left out: {error}")
+    return tuple(judgements), tuple(notes)
+
+
+def _named(path: Path) -> Judgement:
+    try:
+        return _judgement(read_text(path.parent, path.name))
+    except DataError as error:
+        raise DataError(
+            f"--evaluation {str(path)!r} cannot be shown: {error}. Give a file that genzoo "
+            "evaluate DIR --json FILE wrote."
+        ) from error
+
+
+def _judgement(file: Text, note: str = "") -> Judgement:
+    """Return what a file says.
+
+    Raises:
+        DataError: It is no evaluation.
+    """
+    if file.text is None or file.note:
+        raise DataError(file.note or "there is no such file")
+    try:
+        found = strict_json(file.text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"it is no JSON ({error})") from error
+    if not (isinstance(found, dict) and isinstance(found.get("figures"), dict)):
+        raise DataError("it holds no figures of genzoo evaluate")
+    figures = tuple(_figure(name, fields) for name, fields in found["figures"].items())
+    return Judgement(file.name, figures, _texts(found.get("receipt")), note)
+
+
+def _figure(name: str, fields: Any) -> Figure:
+    if not isinstance(fields, dict):
+        raise DataError(f"the figure {name!r} is no object")
+    notes = fields.get("notes") or []
+    notes = tuple(map(_text, notes if isinstance(notes, list) else [notes]))
+    error = fields.get("std_error")
+    rest = {k: v for k, v in fields.items() if k not in _TOLD and v is not None}
+    return Figure(
+        name=name,
+        value=_value(fields.get("value"), error),
+        unit=_text(fields.get("unit") or ""),
+        kind=_text(fields.get("kind") or ""),
+        reliable=not any(note.lower().startswith("unreliable") for note in notes),
+        notes=notes,
+        facts={_WORDS.get(k, k): _fact(v, error) for k, v in rest.items()},
+        receipt=_texts(fields.get("receipt")),
+    )
+
+
+def _value(value: Any, error: Any) -> str:
+    """Return a figure to two digits of its error.
+
+    >>> _value(-17.6512, 0.2734), _value(0.5, None), _value(None, 1.0)
+    ('-17.65 ± 0.27', '0.5', 'not finite')
+    """
+    if value is None:
+        return "not finite"
+    if not (_is_number(value) and _is_number(error)) or error <= 0:
+        return _fact(value, error)
+    return f"{float(value):.{_digits(error)}f} ± {error:.{_digits(error)}f}"
+
+
+def _fact(value: Any, error: Any) -> str:
+    """Return a fact in words: numbers to two digits of the error, a pair as two ends."""
+    if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):
+        return f"{_fact(float(value[0]), error)} and {_fact(float(value[1]), error)}"
+    if not _is_number(value):
+        return _text(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.{_digits(error)}f}" if _is_number(error) and error > 0 else f"{value:.6g}"
+
+
+def _digits(error: float) -> int:
+    return min(8, max(2, 1 - math.floor(math.log10(error))))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e100
+
+
+def _texts(values: Any) -> dict[str, str]:
+    if not values:
+        return {}
+    if not isinstance(values, dict):
+        return {"receipt": _text(values)}
+    return {key: _text(value) for key, value in values.items() if value not in (None, "", {})}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _stale(folder: Path, name: str) -> str:
+    """Say that an evaluation is older than the weights beside it, which it may not be of."""
+    try:
+        written = inside(folder, name).stat().st_mtime
+        weights = [path.stat().st_mtime for path in folder.glob("model*.safetensors")]
+    except (OSError, LoadError):
+        return ""
+    if weights and max(weights) > written + _SLACK:
+        return "This file is older than the weights beside it: it may judge an earlier model."
+    return ""

@@ -1,0 +1,105 @@
+"""The pictures of samples: decoded, made no larger than a page needs, and written anew."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from genzoo.errors import DataError, LoadError
+from genzoo.report.reading import inside
+
+MAX_PICTURES = 24
+MAX_SIDE = 1024
+MAX_FILE_BYTES = 2**26
+MAX_PIXELS = 2**26
+_NAME = re.compile(r"stage-(\d{1,9})-step-(\d{1,15})\.png")
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of samples.
+
+    Arguments:
+        name: The file's name.
+        stage: The stage it was drawn in; None where the name does not say.
+        step: The step.
+        source: The picture itself, as a ``data:`` URL.
+        size: Its width and height in pixels.
+    """
+
+    name: str
+    stage: int | None
+    step: int | None
+    source: str
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The pictures in order, with what was left out."""
+
+    pictures: tuple[Picture, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_timeline(folder: Path) -> Timeline:
+    """Read the samples of a run in the order of stage and step, then those of other names."""
+    try:
+        names = [path.name for path in inside(folder, "samples").glob("*.png")]
+    except (OSError, LoadError) as error:
+        return Timeline(notes=(f"samples is not shown: {error}",))
+    names.sort(key=_order)
+    kept = thin(names)
+    notes = []
+    if len(kept) < len(names):
+        notes.append(f"{len(kept)} of {len(names):,} pictures are shown, evenly spaced.")
+    pictures = []
+    for name in kept:
+        try:
+            pictures.append(_read(folder, name))
+        except (DataError, LoadError) as error:
+            notes.append(f"{name} was left out: {error}")
+        except _BROKEN:
+            notes.append(f"{name} was left out: it is no whole PNG picture.")
+    return Timeline(tuple(pictures), tuple(notes))
+
+
+def thin(names: list[str]) -> list[str]:
+    """Keep at most `MAX_PICTURES`, evenly spaced, the first and the last among them."""
+    spaced = np.linspace(0, len(names) - 1, min(len(names), MAX_PICTURES))
+    return [names[i] for i in spaced.round().astype(int)]
+
+
+def _order(name: str) -> tuple[bool, int, int, str]:
+    stage, step = _position(name)
+    return stage is None, stage or 0, step or 0, name
+
+
+def _position(name: str) -> tuple[int | None, int | None]:
+    match = _NAME.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else (None, None)
+
+
+def _read(folder: Path, name: str) -> Picture:
+    path = inside(folder, "samples", name)
+    if not path.is_file():
+        raise DataError("it is no file.")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise DataError(f"it is larger than {MAX_FILE_BYTES / 1e6:,.0f} MB.")
+    with Image.open(path, formats=("PNG",)) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise DataError(f"it has {image.width:,} × {image.height:,} pixels.")
+        small = image.convert("L" if image.mode in ("1", "L") else "RGB")
+    small.thumbnail((MAX_SIDE, MAX_SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, format="PNG", optimize=True)
+    source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return Picture(name, *_position(name), source, small.size)

@@ -1,0 +1,33 @@
+"""Where a run is made: versions, machine and device, as plain text."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+
+import torch
+from accelerate import Accelerator
+
+from genzoo import __version__
+
+ENVIRONMENT_FILE = "environment.json"
+_PACKAGES = ("torch", "accelerate", "safetensors", "numpy")
+
+
+def describe(accelerator: Accelerator, threads: int | None) -> dict[str, str]:
+    """Return what the run's speed and its last digits depend on; no host name and no path."""
+    return {
+        "genzoo": __version__,
+        "Python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+        "system": platform.platform(),
+        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
+        "device": _device(accelerator.device),
+        "processes": str(accelerator.num_processes),
+        "threads": str(threads or torch.get_num_threads()),
+    }
+
+
+def _device(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
