@@ -337,7 +337,7 @@ def test_a_full_disk_is_named_and_the_model_is_whole_or_not_there(
     assert where in error
     assert "Free some space" in error
     left = {p.name for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    assert left <= {"recipe.toml", "metrics.jsonl"}
+    assert left <= {"recipe.toml", "environment.json", "metrics.jsonl"}
     assert ("recipe.toml" in left) == (num_bytes > 100)
 
 
