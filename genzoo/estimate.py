@@ -60,13 +60,17 @@ class Estimate:
         )
 
     def __str__(self) -> str:
+        return " ".join([f"{self.brief()}.", *self.notes])
+
+    def brief(self) -> str:
+        """Return the figure with its error, unit, kind, bracket and floor, without its notes."""
         digits = _digits(self.std_error)
         ends = [f"{end:.{digits}f}" for end in self.bracket or ()]
         facts = [self.kind, *([f"between {ends[0]} and {ends[1]}"] if ends else [])]
         if self.floor is not None:
             facts.append(f"data against data {self.floor:.{digits}f}")
         value = f"{self.value:.{digits}f} ± {self.std_error:.{digits}f} {self.unit}".rstrip()
-        return " ".join([f"{value} ({', '.join(facts)}).", *self.notes])
+        return f"{value} ({', '.join(facts)})"
 
 
 def _digits(error: float) -> int:

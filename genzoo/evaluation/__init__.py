@@ -17,7 +17,8 @@ from genzoo.data.preparing import Limited
 from genzoo.errors import CapabilityError, ConfigError, MissingDependencyError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.receipts import flat, receipt_of, signed
+from genzoo.evaluation.receipts import receipt_of, signed
+from genzoo.evaluation.table import lines_of
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
@@ -26,7 +27,6 @@ from genzoo.stage import Named
 __all__ = ["Case", "Evaluation", "Metric", "evaluate"]
 
 MAX_EXAMPLES = 10_000
-_METRIC = ("metric", "metric_config")
 logger = logging.getLogger("genzoo")
 
 
@@ -48,13 +48,7 @@ class Evaluation:
         return {"figures": figures, "receipt": dict(self.receipt)}
 
     def __str__(self) -> str:
-        width = max(map(len, self.figures), default=0)
-        lines = [f"{name:<{width}}  {figure}" for name, figure in self.figures.items()]
-        lines.append(f"Receipt: {flat(self.receipt)}.")
-        for name, figure in self.figures.items():
-            own = {key: value for key, value in figure.receipt.items() if key not in _METRIC}
-            lines += [f"  {name}: {flat(own)}."] if own else []
-        return "\n".join(lines)
+        return "\n".join(lines_of(self.figures, self.receipt))
 
 
 def evaluate(

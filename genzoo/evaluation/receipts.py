@@ -15,6 +15,9 @@ from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.sampler import Sampler
 
+METRIC = ("metric", "metric_config")
+"""What says which metric made a figure, which its name tells a reader already."""
+
 
 def flat(values: Mapping[str, Any]) -> str:
     """Return what is given as text, tables with their keys."""

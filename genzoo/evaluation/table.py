@@ -1,0 +1,48 @@
+"""Figures as lines of text: the figures, their notes, their receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genzoo.estimate import Estimate
+from genzoo.evaluation.receipts import METRIC, flat
+
+_SHOWN_OF_A_HASH = 12
+
+
+def lines_of(figures: Mapping[str, Estimate], receipt: Mapping[str, Any]) -> list[str]:
+    """Return a line for each figure, each note once, and the receipts.
+
+    Figures of one receipt of their own share its line; of a hash only the beginning is shown.
+    """
+    width = max(map(len, figures), default=0)
+    notes = list(dict.fromkeys(note for figure in figures.values() for note in figure.notes))
+    lines = [
+        " ".join([f"{name:<{width}}  {figure.brief()}", *_marks(figure, notes)])
+        for name, figure in figures.items()
+    ]
+    lines += [f"[{number}] {note}" for number, note in enumerate(notes, 1)]
+    lines.append(f"Receipt: {flat(receipt)}.")
+    return [*lines, *_own_receipts(figures)]
+
+
+def _marks(figure: Estimate, notes: list[str]) -> list[str]:
+    """Return what refers to a figure's notes; one that is unreliable says so at once."""
+    unreliable = any(note.startswith("Unreliable") for note in figure.notes)
+    numbers = [f"[{notes.index(note) + 1}]" for note in figure.notes]
+    return [*(["UNRELIABLE"] if unreliable else []), *numbers]
+
+
+def _own_receipts(figures: Mapping[str, Estimate]) -> list[str]:
+    names: dict[str, list[str]] = {}
+    for name, figure in figures.items():
+        own = {key: _cut(key, v) for key, v in figure.receipt.items() if key not in METRIC}
+        if own:
+            names.setdefault(flat(own), []).append(name)
+    return [f"  {', '.join(shared)}: {text}." for text, shared in names.items()]
+
+
+def _cut(key: str, value: Any) -> Any:
+    long = key == "sha256" and len(str(value)) > _SHOWN_OF_A_HASH
+    return f"{str(value)[:_SHOWN_OF_A_HASH]}…" if long else value

@@ -1,0 +1,47 @@
+"""An evaluation in words: figures, notes once, receipts once."""
+
+from genzoo.estimate import Estimate
+from genzoo.evaluation import Evaluation
+
+SHA = "4c468348878cb467f430"
+
+
+def figure(*notes, **receipt):
+    return Estimate(
+        value=1.0,
+        std_error=0.5,
+        kind="exact",
+        unit="share",
+        num_samples=3,
+        notes=notes,
+        receipt={"metric": "m", "metric_config": {"k": 5}, **receipt},
+    )
+
+
+def test_a_note_that_figures_share_stands_once():
+    figures = {"a": figure("One.", "Two."), "long-name": figure("Two."), "c": figure()}
+    assert str(Evaluation(figures, {"seed": 0})).splitlines() == [
+        "a          1.00 ± 0.50 share (exact) [1] [2]",
+        "long-name  1.00 ± 0.50 share (exact) [2]",
+        "c          1.00 ± 0.50 share (exact)",
+        "[1] One.",
+        "[2] Two.",
+        "Receipt: seed 0.",
+    ]
+
+
+def test_what_is_unreliable_says_so_in_its_own_line():
+    (line, note, _) = str(Evaluation({"a": figure("Unreliable: no.")}, {"seed": 0})).splitlines()
+    assert line.endswith("(exact) UNRELIABLE [1]")
+    assert note == "[1] Unreliable: no."
+
+
+def test_figures_of_one_receipt_share_its_line_and_a_hash_is_cut():
+    figures = {"a": figure(sha256=SHA), "b": figure(sha256=SHA), "c": figure(sha256=SHA, k=5)}
+    text = str(Evaluation(figures, {"data": "d", "config": {"x": 1}, "none": None, "no": {}}))
+    assert text.splitlines()[3:] == [
+        "Receipt: data d, config (x 1).",
+        "  a, b: sha256 4c468348878c….",
+        "  c: sha256 4c468348878c…, k 5.",
+    ]
+    assert Evaluation(figures, {}).to_dict()["figures"]["a"]["receipt"]["sha256"] == SHA
