@@ -447,3 +447,9 @@ def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_recei
     assert lines[3].startswith("Receipt: data the array given")
     assert "examples 50, seed 5, sampler toy-ancestral" in lines[3]
     assert str(Evaluation({}, {"seed": 0})) == "Receipt: seed 0."
+
+
+def test_a_metric_named_twice_is_refused():
+    twice = ["log-likelihood", genzoo.Named(name="log-likelihood", config={"num_samples": 3})]
+    with pytest.raises(ConfigError, match="log-likelihood is named twice"):
+        evaluate(model(), ROWS, twice)

@@ -1,9 +1,10 @@
 """docs/evaluation.md: its snippets print what stands there, its claims hold, it leaves none out.
 
-Where a number may differ: exact arithmetic is held to its last printed digit, and to one part in a
-million, since processors sum float32 in different orders. Training multiplies such differences, and
-a coin of a chain that falls the other way changes all that follows: the snippets that train or draw
-chains say in their mark, ``tested within``, how far their numbers may go. Whole numbers are exact.
+Where a number may differ: exact arithmetic is held to its last printed digit, and to one part in
+a million, since processors sum float32 in different orders. Training multiplies such differences,
+and a coin of a chain that falls the other way changes all that follows: the snippets that train or
+draw chains say in their mark, ``tested within``, how far their numbers may go. Whole numbers are
+exact everywhere.
 """
 
 import contextlib
@@ -124,7 +125,7 @@ def names():
 
 
 def test_every_figure_name_is_on_the_page(names):
-    assert len({shown(name) for name in names}) >= 22
+    assert len({shown(name) for name in names}) >= 21
     assert [name for name in sorted(names) if shown(name) not in TEXT] == []
 
 
@@ -174,7 +175,9 @@ def test_1_short_annealing_is_too_good_and_is_flagged(printed):
     assert not any("unreliable" in line for line in text[-2:])
 
 
-def test_1_annealing_that_misses_a_state_is_not_flagged_but_claims_a_probability_above_one(printed):
+def test_1_annealing_that_misses_a_state_is_not_flagged_but_claims_a_probability_above_one(
+    printed,
+):
     exact, ais, reverse, from_data = numbers(printed, 1, part=1)
     assert ais[0] == pytest.approx(exact[0] - 5, abs=0.2)
     assert reverse[0] == pytest.approx(ais[0], abs=0.2)
@@ -191,7 +194,9 @@ def test_2_averaged_logits_are_below_the_entropy_and_sum_to_more_than_one(printe
 
 
 def test_3_grey_cross_entropy_is_far_below_the_cost_of_grey_pictures_and_is_refused(printed):
-    (bce,), (total,), (honest,), (uniform,) = numbers(printed, 3)[:4]
+    bce, total, honest, uniform = (
+        float(re.search(r"\d+\.\d+", line)[0]) for line in printed[_first(3)][0].splitlines()[:4]
+    )
     assert 3 * bce < honest < uniform
     assert total > 64
     assert bce + total > honest
@@ -229,7 +234,8 @@ def test_7_a_wider_radius_is_a_better_figure_and_a_gaussian_finds_modes(printed)
     rows = [line.split() for line in printed[_first(7)][0].splitlines()]
     share = [float(re.search(r"σ +([\d.]+)", " ".join(row))[1]) for row in rows]
     assert share[0] > 0.98
-    assert share[3] < 0.5 < 0.98 < share[5]
+    assert share[3] < 0.5
+    assert share[5] > 0.98
     found, often = re.search(r"1 sample (\d+), with 20 (\d+)", " ".join(rows[6])).groups()
     assert int(found) > 12
     assert int(often) == 0
@@ -253,7 +259,9 @@ def test_8_the_recursion_is_the_known_one(tmp_path):
 
 
 def test_9_two_extractors_disagree_and_few_rows_are_further_apart(printed):
-    rows = [[float(n) for n in line.split()[-2:]] for line in printed[_first(9)][0].splitlines()[1:]]
+    rows = [
+        [float(n) for n in line.split()[-2:]] for line in printed[_first(9)][0].splitlines()[1:]
+    ]
     held_out, moved, half, hundred, four_hundred = rows
     assert moved[0] > 3 * half[0]
     assert half[1] > 3 * moved[1]

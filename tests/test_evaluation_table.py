@@ -45,3 +45,8 @@ def test_figures_of_one_receipt_share_its_line_and_a_hash_is_cut():
         "  c: sha256 4c468348878c…, k 5.",
     ]
     assert Evaluation(figures, {}).to_dict()["figures"]["a"]["receipt"]["sha256"] == SHA
+
+
+def test_the_other_directions_failure_marks_the_figure_too():
+    text = str(Evaluation({"a": figure("Reverse AIS: Unreliable: few.")}, {"seed": 0}))
+    assert "UNRELIABLE [1]" in text.splitlines()[0]

@@ -74,7 +74,8 @@ def evaluate(
     Raises:
         DataError: The data are not of the model's kind or shape.
         CapabilityError: A metric was asked for that cannot be had of the model.
-        ConfigError: ``max_examples`` is less than 1, or a metric's config is refused.
+        ConfigError: ``max_examples`` is less than 1, a metric's config is refused, or one metric
+            is named twice.
         UnknownNameError: There is no such metric.
     """
     if max_examples < 1:
@@ -98,7 +99,11 @@ def _choose(
     model: GenerativeModel, data: Dataset, names: Sequence[str | Named] | None
 ) -> dict[str, Metric]:
     """Return the metrics that were asked for, or all that can be had."""
-    found = _loadable() if names is None else dict(map(_made, names))
+    made = list(_loadable().items()) if names is None else list(map(_made, names))
+    found = dict(made)
+    if len(found) < len(made):
+        twice = next(name for name in found if [key for key, _ in made].count(name) > 1)
+        raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
     reasons = {name: metric.missing(model, data) for name, metric in found.items()}
     wrong = {name: reason for name, reason in reasons.items() if reason and names is not None}
     if wrong:

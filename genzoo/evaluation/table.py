@@ -29,7 +29,7 @@ def lines_of(figures: Mapping[str, Estimate], receipt: Mapping[str, Any]) -> lis
 
 def _marks(figure: Estimate, notes: list[str]) -> list[str]:
     """Return what refers to a figure's notes; one that is unreliable says so at once."""
-    unreliable = any(note.startswith("Unreliable") for note in figure.notes)
+    unreliable = any("Unreliable:" in note for note in figure.notes)
     numbers = [f"[{notes.index(note) + 1}]" for note in figure.notes]
     return [*(["UNRELIABLE"] if unreliable else []), *numbers]
 

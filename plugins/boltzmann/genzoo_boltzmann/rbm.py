@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -167,6 +167,8 @@ class RBM(GenerativeModel):
     ) -> Estimate:
         """Return the mean of log p(x) = −F(x) − log Z over examples (N, *event_shape), in nats.
 
+        A row whose probability comes out above 1 shows that log Z is too low, and is said.
+
         log Z is exact where the smaller layer can be enumerated. Elsewhere it is estimated by
         annealed importance sampling, whose error makes the likelihood look too good, and
         bracketed by the reverse estimate, whose error makes it look too bad.
@@ -182,7 +184,12 @@ class RBM(GenerativeModel):
         log_z = log_partition or partition.best(self, generator=generator, **chains)
         blocks = [self.energy(block.to(self.device, self.dtype)) for block in torch.split(x, 4096)]
         negative_energy = -torch.cat(blocks).double()
-        return log_z.likelihood(mean_of(negative_energy, "exact"))
+        found = log_z.likelihood(mean_of(negative_energy, "exact"))
+        likeliest = negative_energy.max().item() - log_z.estimate.value
+        if log_z.estimate.kind == "exact" or likeliest <= 3 * log_z.estimate.std_error:
+            return found
+        note = f"Unreliable: a row would have log p = {likeliest:.2f} > 0, so log Z is too low."
+        return replace(found, notes=(note, *found.notes))
 
     # Data and completion
 

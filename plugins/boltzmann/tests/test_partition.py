@@ -157,3 +157,22 @@ def test_likelihood_turns_the_bracket_round():
     assert estimate.bracket == pytest.approx((energy - 12, energy - 9))
     assert estimate.notes == ("Unreliable: so.",)
     assert estimate.kind == "stochastic estimate"
+
+
+def test_a_probability_above_one_is_said_to_be_one():
+    """Annealing from the uniform machine cannot find the one state that has nearly all mass."""
+    rbm = machine(50, 1, scale=0.0)
+    with torch.no_grad():
+        rbm.W.fill_(8.0)
+        rbm.b.zero_()
+        rbm.c.fill_(5 - 50 * (8 - math.log(2)))
+        rbm.base_rates.fill_(0.5)
+    row = torch.ones(1, 50).double()
+    generator = torch.Generator().manual_seed(0)
+    betas = torch.linspace(0, 1, 1000)
+    log_z = rbm.log_partition_function("ais", generator=generator, betas=betas)
+    found = rbm.log_likelihood(row, log_partition=log_z)
+    assert found.value == pytest.approx(5, abs=0.5)
+    assert found.notes[0].startswith("Unreliable: a row would have log p = ")
+    assert rbm.log_likelihood(0 * row, log_partition=log_z).notes == log_z.estimate.notes
+    assert rbm.log_likelihood(row).notes == ()

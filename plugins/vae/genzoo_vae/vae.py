@@ -225,6 +225,9 @@ class VAE(GenerativeModel):
             condition: One label for each of them, where the model is conditioned.
             generator: Where the noise comes from, on the model's device.
             num_samples: K; 500 by default.
+
+        Raises:
+            DataError: The examples hold values that the likelihood has no probability for.
         """
         from genzoo_vae.importance import estimate
 

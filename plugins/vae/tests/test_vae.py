@@ -264,3 +264,23 @@ def test_what_it_can_do():
     assert set(of(VAE)) == {"LogLikelihood", "Encode", "Decode", "DataInit"}
     assert VAEConfig(event_shape=(4,)).likelihood == "bernoulli"
     assert logging.getLogger("genzoo")
+
+
+@pytest.mark.parametrize(
+    ("config", "value"),
+    [
+        ({"likelihood": "bernoulli"}, 0.5),
+        ({"likelihood": "discretized-logistic", "levels": 17}, 0.4),
+        ({"likelihood": "discretized-logistic", "levels": 17}, 17 / 16),
+        ({"likelihood": "gaussian"}, float("nan")),
+    ],
+)
+def test_values_without_a_likelihood_have_none(config, value):
+    with pytest.raises(DataError):
+        vae(**config).log_likelihood(torch.full((2, 1, 3, 3), value), num_samples=2)
+
+
+def test_levels_as_float32_gives_them_are_levels():
+    x = (torch.arange(256) / 255)[:252].view(-1, 1, 3, 3)
+    found = vae(likelihood="discretized-logistic", levels=256).log_likelihood(x, num_samples=2)
+    assert found.value < 0
