@@ -40,12 +40,15 @@ class Step:
         total: The number of updates of the stage; annealing follows ``index / total``.
         slot: Micro-batch × processes + rank: which part of the update's batch this is.
         generator: Seeded by the Trainer from (seed, index, slot, move) before each move.
+        logged: Whether the metrics of this step's losses are written; elsewhere they need not be
+            computed.
     """
 
     index: int
     total: int
     slot: int
     generator: torch.Generator
+    logged: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

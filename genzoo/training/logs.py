@@ -60,6 +60,10 @@ class Log:
             total=config.steps, initial=first, desc=title, unit="step", disable=not shown
         )
 
+    def due(self, step: int) -> bool:
+        """Whether a line is written of update number ``step``."""
+        return step % self.config.log_every == 0 or step == self.config.steps
+
     def step(
         self, stage: int, step: int, moves: list[Moved], players: Mapping[str, Player]
     ) -> None:
@@ -67,9 +71,9 @@ class Log:
         if not self.main:
             return
         self.bar.update()
-        total = self.config.steps or 1
-        if step % self.config.log_every and step != total:
+        if not self.due(step):
             return
+        total = self.config.steps or 1
         self.last = self._row(stage, step, moves, players)
         self.bar.set_postfix_str(self._short(), refresh=False)
         if self.path is not None:

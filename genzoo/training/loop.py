@@ -78,7 +78,8 @@ class StageLoop:
         moved = [to_device(batch, self.accelerator.device) for batch in micro]
         leaving = self.owner.interrupts.signum != 0
         try:
-            return self.updater.run(moved, index, self.total, leaving=leaving)
+            logged = self.log.due(index + 1)
+            return self.updater.run(moved, index, self.total, leaving=leaving, logged=logged)
         except NotFiniteError as error:
             good = self.owner.last_good
             raise NotFiniteError(

@@ -69,7 +69,7 @@ class Player:
             _average(grads, self.accelerator)
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
-        norm = nn.utils.get_total_norm(grads)
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
         if math.isfinite(self.clip_norm):
             nn.utils.clip_grads_with_norm_(self.parameters, self.clip_norm, norm)
         return norm

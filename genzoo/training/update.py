@@ -60,7 +60,13 @@ class Updater:
         self.left = False
 
     def run(
-        self, batches: list[dict[str, Any]], index: int, total: int, *, leaving: bool = False
+        self,
+        batches: list[dict[str, Any]],
+        index: int,
+        total: int,
+        *,
+        leaving: bool = False,
+        logged: bool = True,
     ) -> list[Moved]:
         """Make update ``index`` of ``total``; ``left`` then says whether any process is leaving.
 
@@ -68,8 +74,12 @@ class Updater:
             NotFiniteError: A loss or gradient is not finite; that player was not updated.
             TrainingError: The micro-batches disagree about whose move it is.
         """
+        steps = {
+            slot: Step(index, total, slot, generator, logged)
+            for slot, generator in self.generators.items()
+        }
         games = {
-            slot: self.objective.losses(batch, Step(index, total, slot, self.generators[slot]))
+            slot: self.objective.losses(batch, steps[slot])
             for slot, batch in zip(self.slots, batches, strict=True)
         }
         moves: list[Moved] = []
@@ -91,7 +101,7 @@ class Updater:
             player = self._player(loss, losses)
             if not losses:
                 player.zero_grad()
-            self.accelerator.backward(loss.value, inputs=player.parameters)
+            self._backward(loss, player)
             losses.append(loss)
         if losses and len(losses) != len(games):
             raise TrainingError(
@@ -99,6 +109,12 @@ class Updater:
                 f"{len(games)} micro-batches on move {move}; all must make the same moves."
             )
         return losses
+
+    def _backward(self, loss: Loss, player: Player) -> None:
+        """Add the loss's gradient to that player's parameters and to no other's."""
+        alone = len(self.players) == 1  # All that is trained is its own: the cheaper call does.
+        inputs = {} if alone else {"inputs": player.parameters}
+        self.accelerator.backward(loss.value, **inputs)
 
     def _autocast(self) -> contextlib.AbstractContextManager[None]:
         """Return Accelerate's autocast, whose set-up is felt in a small step, where it is on."""

@@ -36,12 +36,10 @@ class Contrast:
 
     Arguments:
         value: Mean F(data) − mean F(chain).
-        activity: The mean of p(h_j = 1 | v) over the data and the hidden units.
         gradient: Gives the value's gradient with respect to W, b and c, times a scalar.
     """
 
     value: Tensor
-    activity: Tensor
     gradient: Gradient
 
 
@@ -67,7 +65,6 @@ def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contras
     p = field.sigmoid()
     w_v, w_p = w @ v, w @ p
     value = w_v @ model.b + w @ F.softplus(field).sum(1)
-    activity = p[: len(data.v)].mean()
     mu = model.base_rates if centred else None
     lam = None if mu is None else torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
 
@@ -78,7 +75,7 @@ def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contras
         grad_W = (v - mu).T @ (p - lam).mul_(weights[:, None])
         return grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu
 
-    return Contrast(value, activity, gradient)
+    return Contrast(value, gradient)
 
 
 def _weights(data: Phase, chain: Phase) -> Tensor:

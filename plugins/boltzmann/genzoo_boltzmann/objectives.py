@@ -57,7 +57,8 @@ class ContrastiveDivergence(Objective):
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the difference of free energies."""
-        yield _loss(self.model, *self._phases(batch["x"].flatten(1), step), self.config)
+        data, chain = self._phases(batch["x"].flatten(1), step)
+        yield _loss(self.model, data, chain, self.config, step)
 
     @torch.no_grad()
     def _phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
@@ -102,7 +103,7 @@ class PersistentContrastiveDivergence(Objective):
         with torch.no_grad():
             data = phase(self.model, v)
             chain = phase(self.model, self._advance(len(v), step))
-        yield _loss(self.model, data, chain, self.config)
+        yield _loss(self.model, data, chain, self.config, step)
 
     def _advance(self, batch_size: int, step: Step) -> Tensor:
         """Sweep the slot's chains, and keep them."""
@@ -126,13 +127,19 @@ def _sgd(config: LearningConfig) -> OptimizerSpec:
     )
 
 
-def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig) -> Loss:
+def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig, step: Step) -> Loss:
     with torch.no_grad():
         found = contrast(model, data, chain, centred=config.centred)
     loss = with_gradient(found.value, (model.W, model.b, model.c), found.gradient)
     if config.sparsity_cost:
         loss = loss + config.sparsity_cost * _sparsity(model, data.v, config.sparsity_target)
-    return Loss(loss, metrics={"hidden_activity": found.activity})
+    return Loss(loss, metrics=_metrics(data) if step.logged else {})
+
+
+@torch.no_grad()
+def _metrics(data: Phase) -> dict[str, Tensor]:
+    """Return the mean of p(h_j = 1 | v) over the data and the hidden units."""
+    return {"hidden_activity": data.field.sigmoid().mean()}
 
 
 def _sparsity(model: RBM, v: Tensor, target: float) -> Tensor:

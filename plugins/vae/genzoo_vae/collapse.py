@@ -11,6 +11,8 @@ from genzoo import Step
 
 logger = logging.getLogger("genzoo")
 THRESHOLD = 0.01
+MIN_STEPS = 100
+"""Before so many updates a code that is not used yet is no failure."""
 
 
 def active_units(mean: Tensor) -> Tensor:
@@ -21,10 +23,18 @@ def active_units(mean: Tensor) -> Tensor:
     return (torch.var(mean, dim=0, correction=0) > THRESHOLD).sum().to(mean.dtype)
 
 
+def is_due(step: Step) -> bool:
+    """Whether collapse is looked for: in the middle of training and at its end."""
+    return (
+        step.slot == 0
+        and step.index + 1 >= MIN_STEPS
+        and step.index + 1 in (step.total // 2, step.total)
+    )
+
+
 def warn_if_collapsed(active: Tensor, latent_dim: int, step: Step) -> None:
-    """Say once in the middle of training and once at its end that no dimension is used."""
-    due = step.slot == 0 and step.index + 1 in (step.total // 2, step.total)
-    if not due or active.item() > 0:
+    """Say that no dimension of z is used, and what helps."""
+    if active.item() > 0:
         return
     logger.warning(
         "The posterior has collapsed: after step %d of %d none of the %d dimensions of z depends "

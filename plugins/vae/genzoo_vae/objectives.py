@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
 from genzoo_vae.bounds import Terms, terms
-from genzoo_vae.collapse import active_units, warn_if_collapsed
+from genzoo_vae.collapse import active_units, is_due, warn_if_collapsed
 from genzoo_vae.vae import VAE
 
 _Rate = Annotated[float, Bounds(0.0, 1e3)]
@@ -104,9 +104,13 @@ class IWAE(Objective):
 @torch.no_grad()
 def _metrics(model: VAE, found: Terms, step: Step) -> dict[str, Tensor]:
     """Return both terms of the bound, and how many dimensions of z are used; warn if none is."""
+    last_look = is_due(step)
+    if not (step.logged or last_look):
+        return {}
     reconstruction, kl = found.reconstruction.mean(), found.kl.sum(1).mean()
     active = active_units(found.mean)
-    warn_if_collapsed(active, model.config.latent_dim, step)
+    if last_look:
+        warn_if_collapsed(active, model.config.latent_dim, step)
     return {
         "reconstruction": reconstruction,
         "kl": kl,

@@ -1,5 +1,6 @@
 """The objectives: their values, their gradients, the KL weight's rise, free bits, collapse."""
 
+import dataclasses
 import math
 
 import pytest
@@ -129,20 +130,21 @@ def collapsed():
 
 def test_a_collapsed_posterior_is_said_with_its_remedies(caplog):
     objective = ELBO(collapsed())
-    for index in range(10):
-        loss_of(objective, step(index, total=10))
-    loss_of(objective, step(9, total=10, slot=1))
+    for index in range(200):
+        loss_of(objective, step(index, total=200))
+    loss_of(objective, step(199, total=200, slot=1))
+    loss_of(objective, step(9, total=10))  # Too early to tell.
     said = [record.getMessage() for record in caplog.records]
     assert [text[:68] for text in said] == [
-        "The posterior has collapsed: after step 5 of 10 none of the 2 dimens",
-        "The posterior has collapsed: after step 10 of 10 none of the 2 dimen",
+        "The posterior has collapsed: after step 100 of 200 none of the 2 dim",
+        "The posterior has collapsed: after step 200 of 200 none of the 2 dim",
     ]
     for remedy in ("--objective.kl-warmup", "--objective.free-bits", "--model.hidden-dims"):
         assert remedy in said[0]
 
 
 def test_a_posterior_in_use_is_passed_over_in_silence(caplog):
-    loss_of(ELBO(vae()), step(9, total=10))
+    loss_of(ELBO(vae()), step(199, total=200))
     assert caplog.records == []
 
 
@@ -164,3 +166,13 @@ def test_learning_digits_beats_independent_pixels(name, network):
     found = model.log_likelihood(x, generator=torch.Generator().manual_seed(0), num_samples=200)
     assert found.value > -19.5
     assert math.isfinite(found.std_error)
+
+
+def test_metrics_are_computed_where_they_are_written():
+    def quiet():
+        return dataclasses.replace(step(3), logged=False)
+
+    assert loss_of(ELBO(vae()), quiet()).metrics == {}
+    assert loss_of(IWAE(vae()), quiet()).metrics == {}
+    value = loss_of(ELBO(vae()), step(3)).value
+    torch.testing.assert_close(loss_of(ELBO(vae()), quiet()).value, value)
