@@ -63,10 +63,11 @@ def kill_while_saving(root, size, save, num):
     checkpoint.save(make(2, size), root)
     two_saves = time.perf_counter() - began
     good, seen, step = [], set(), 2
+    parent = os.getpid()
     for _ in range(num):
         child = os.fork()
         if child == 0:
-            _save_for_ever(root, step, size, save)
+            _save_until_orphaned(parent, root, step, size, save)
         _kill_after(child, chance.uniform(0, 1.5 * two_saves))
         seen |= {path.name for path in root.iterdir() if path.name.startswith(".")}
         good.append(is_good(root))
@@ -74,10 +75,11 @@ def kill_while_saving(root, size, save, num):
     return good, seen
 
 
-def _save_for_ever(root, step, size, save):
-    while True:
+def _save_until_orphaned(parent, root, step, size, save):
+    while os.getppid() == parent:
         step += 1
         save(make(step, size), root)
+    os._exit(0)
 
 
 def _kill_after(child, seconds):
