@@ -27,7 +27,7 @@ from reports import (
 PAYLOADS = (
     '<script>document.title="owned"</script>',
     '"><img src=x onerror="document.title=\'owned\'">',
-    "{{7*7}}{% raw %}",
+    "{{1234*5678}}{% raw %}",
     "</style></pre></title><script>document.title='owned'</script>",
     "$\\frac{",
     "javascript:document.title='owned'",
@@ -138,7 +138,7 @@ def shown_in(text):
 def check_shown(page, fields):
     for text in fields:
         assert any(form in page.text for form in shown_in(text)), text
-    assert not re.search(r"\b49\b", page.text)
+    assert "7006652" not in page.text
 
 
 def name_that_bites(run):
