@@ -98,12 +98,13 @@ def escaped(text: Any) -> str:
 
 def _read(path: Path) -> ModelCard:
     from huggingface_hub import ModelCard
+    from yaml import YAMLError
 
     if path.stat().st_size > MAX_CARD_BYTES:
         raise LoadError(f"{path} has over {MAX_CARD_BYTES:,} bytes, too many for a card.")
     try:
         return ModelCard(path.read_text("utf-8"))
-    except Exception as error:  # The YAML of a stranger's card may raise anything.
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, YAMLError) as error:
         raise LoadError(f"{path} cannot be read as a card: {error}. Mend its head.") from error
 
 

@@ -53,7 +53,7 @@ def _folder(name: str) -> Path:
 
     try:
         return Path(snapshot_download(name, allow_patterns=[*_CONFIGS, _WEIGHTS]))
-    except Exception as error:  # The Hub's client raises errors of many libraries.
+    except (OSError, ValueError, RuntimeError) as error:
         raise LoadError(
             f"The extractor {name!r} is no folder, and cannot be had from the Hub: {error}"
         ) from error

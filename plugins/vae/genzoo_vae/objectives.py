@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,18 +35,9 @@ class ELBOConfig(Config):
     """Nats of KL in each dimension of z, averaged over the batch, that cost nothing more."""
 
 
-class ELBO(Objective):
-    """Lowers −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
+class _Bound(Objective, abc.ABC):
+    """A bound on log p(x) at codes drawn from q(z | x), made negative; abstract."""
 
-    The expectation is over z = μ(x) + σ(x) ε, so that it is differentiated through; the KL
-    divergence is ½ Σ_j (μ² + σ² − 1 − log σ²)_j. β rises over the warm-up, λ are the free bits.
-
-    | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
-    | Generating Sentences from a Continuous Space (Bowman et al., 2016)
-    | Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016)
-    """
-
-    Config = ELBOConfig
     requires = (VAE,)
     model: VAE
 
@@ -58,9 +50,29 @@ class ELBO(Objective):
         x, y = batch["x"], _labels(self.model, batch)
         eps = _noise(self.model, self.config.num_samples, len(x), step.generator)
         found = terms(self.model, x, eps, y)
+        yield Loss(self._value(found, step), metrics=_metrics(self.model, found, step))
+
+    @abc.abstractmethod
+    def _value(self, found: Terms, step: Step) -> Tensor:
+        """Return the negative bound, a scalar, from its terms."""
+
+
+class ELBO(_Bound):
+    """Lowers −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
+
+    The expectation is over z = μ(x) + σ(x) ε, so that it is differentiated through; the KL
+    divergence is ½ Σ_j (μ² + σ² − 1 − log σ²)_j. β rises over the warm-up, λ are the free bits.
+
+    | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
+    | Generating Sentences from a Continuous Space (Bowman et al., 2016)
+    | Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016)
+    """
+
+    Config = ELBOConfig
+
+    def _value(self, found: Terms, step: Step) -> Tensor:
         cost = found.kl.mean(0).clamp_min(self.config.free_bits).sum()
-        value = self._kl_weight(step) * cost - found.reconstruction.mean()
-        yield Loss(value, metrics=_metrics(self.model, found, step))
+        return self._kl_weight(step) * cost - found.reconstruction.mean()
 
     def _kl_weight(self, step: Step) -> float:
         """Return β at a step: in proportion to the steps made, up to the end of the warm-up."""
@@ -78,27 +90,17 @@ class IWAEConfig(Config):
     """k: codes drawn for each example."""
 
 
-class IWAE(Objective):
+class IWAE(_Bound):
     """Lowers −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)], which is nearer to −log p(x) the larger k.
 
     | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
     """
 
     Config = IWAEConfig
-    requires = (VAE,)
-    model: VAE
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
-        """Return Adam with the config's rate."""
-        return {"model": OptimizerSpec(lr=self.config.lr)}
-
-    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
-        """Yield the negative bound."""
-        x, y = batch["x"], _labels(self.model, batch)
-        eps = _noise(self.model, self.config.num_samples, len(x), step.generator)
-        found = terms(self.model, x, eps, y)
+    def _value(self, found: Terms, step: Step) -> Tensor:
         bound = found.log_weights.logsumexp(0) - math.log(self.config.num_samples)
-        yield Loss(-bound.mean(), metrics=_metrics(self.model, found, step))
+        return -bound.mean()
 
 
 @torch.no_grad()

@@ -45,8 +45,8 @@ class VAEConfig(Config):
     """Fully connected layers, or convolutions."""
     activation: Literal["relu", "tanh", "silu", "softplus"] = "relu"
     """The activation of the hidden layers."""
-    likelihood: Literal["bernoulli", "gaussian", "discretized-logistic"] = "bernoulli"
-    """p(x | z): for zeros and ones, for real values, for grey levels."""
+    likelihood: Literal["bernoulli", "gaussian", "discretized-logistic"] | None = None
+    """p(x | z): of zeros and ones, of real values, of grey levels; the data's own by default."""
     levels: Annotated[int | None, Bounds(2, 2**16)] = None
     """How many grey levels there are, of which discretized-logistic is a distribution."""
     condition: Literal["none", "label"] = "none"
@@ -56,6 +56,8 @@ class VAEConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.likelihood is None:  # No data have a say: what is stored names a likelihood.
+            object.__setattr__(self, "likelihood", "bernoulli")
         if self.condition == "label" and self.num_classes is None:
             raise ConfigError("VAEConfig: condition='label' needs num_classes.")
         if self.likelihood == "discretized-logistic" and self.levels is None:
@@ -98,7 +100,7 @@ class VAE(GenerativeModel):
         hidden, activation = config.hidden_dims, config.activation
         self.encoder = encoder(shape, hidden, labels, 2 * latent, activation)
         self.decoder = decoder(latent, hidden, labels, shape, activation)
-        self.observation = make_likelihood(config.likelihood, config.levels)
+        self.observation = make_likelihood(config.likelihood or "bernoulli", config.levels)
         self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
 
     @property

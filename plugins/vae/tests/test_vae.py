@@ -8,6 +8,7 @@ from torch.distributions import Normal, kl_divergence
 
 from genzoo import ConditionError, ConfigError, DataError, create_model, evaluate, load_dataset
 from genzoo.capabilities import of
+from genzoo.cli import main
 from genzoo_vae.bounds import terms
 from genzoo_vae.networks import halved
 from genzoo_vae.samplers import Prior, PriorConfig
@@ -284,3 +285,12 @@ def test_levels_as_float32_gives_them_are_levels():
     x = (torch.arange(256) / 255)[:252].view(-1, 1, 3, 3)
     found = vae(likelihood="discretized-logistic", levels=256).log_likelihood(x, num_samples=2)
     assert found.value < 0
+
+
+def test_a_likelihood_that_was_asked_for_is_not_exchanged_for_one_that_fits(tmp_path, capsys):
+    """The flag's value is the one that is taken where no data have a say."""
+    line = f"train vae --data digits --model.likelihood bernoulli --output {tmp_path}/run"
+    with pytest.raises(SystemExit) as left:
+        main(line.split())
+    assert left.value.code == 2
+    assert "Binarise them" in capsys.readouterr().err
