@@ -57,16 +57,48 @@ class WeightsError(LoadError):
     """Weights that are missing, truncated, not finite, or that do not fit their config."""
 
 
+class DiskFullError(GenzooError):
+    """Nothing more could be written; what was there before is untouched."""
+
+
+class HubError(GenzooError):
+    """Something that was asked of a Hub and did not happen; the base of every such error."""
+
+
+class HubAccessError(HubError):
+    """The token is wrong, missing or lacks the right; or the repository is gated."""
+
+
+class HubMissingError(HubError):
+    """No such repository, revision or file; or it is private: a Hub does not tell which."""
+
+
+class HubNetworkError(HubError):
+    """The Hub could not be reached, broke off, or was too busy, also when asked again."""
+
+
+class HubOfflineError(HubError):
+    """What is asked for is not in the cache, and requests are switched off."""
+
+
+class HubIntegrityError(HubError, LoadError):
+    """A file that is not what the Hub states, also when fetched again."""
+
+
+class HubSpaceError(HubError, DiskFullError):
+    """There is no space left for what would be fetched."""
+
+
+class HubConflictError(HubError):
+    """Somebody else has pushed in the meantime; nothing was overwritten."""
+
+
 class VerificationError(GenzooError):
     """Figures that a card claims and that do not hold when they are made again."""
 
 
 class OutputExistsError(GenzooError):
     """An output folder that already holds something which would be overwritten."""
-
-
-class DiskFullError(GenzooError):
-    """Nothing more could be written; what was there before is untouched."""
 
 
 class CheckpointError(GenzooError):

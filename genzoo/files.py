@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 
 from genzoo.errors import DiskFullError, GenzooError, LoadError
 
+_XET_HASH = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -122,11 +123,25 @@ def check_inside(path: Path, folder: Path) -> None:
         target, home = path.resolve(), folder.resolve()
     except (OSError, RuntimeError) as error:
         raise LoadError(f"{path} is a link that leads nowhere: refused.") from error
-    blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else None
-    if not target.is_relative_to(home) and target.parent != blobs:
+    if not target.is_relative_to(home) and not _is_blob(target, home):
         raise LoadError(
             f"{path} is a link out of its folder, to {target}: refused. Put the file itself there."
         )
+
+
+def _is_blob(target: Path, home: Path) -> bool:
+    """Whether a file is where a Hub cache keeps what the snapshot that ``home`` is in links to.
+
+    A snapshot is CACHE/models--USER--NAME/snapshots/COMMIT. Its files are in the repository's own
+    folder ``blobs``, or in CACHE/blobs, where repositories share what Xet stores, by its hash.
+    """
+    for commit in (home, *home.parents):
+        if commit.parent.name == "snapshots":
+            repository = commit.parent.parent
+            shared = repository.parent / "blobs" / target.name[:2]
+            own, is_hash = repository / "blobs", _XET_HASH.fullmatch(target.name)
+            return target.parent == own or bool(is_hash and target.parent == shared)
+    return False
 
 
 def strict_json(text: str) -> Any:

@@ -162,6 +162,46 @@ class GenerativeModel(nn.Module, abc.ABC):
 
         save_model(self, folder)
 
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        license: str | None = None,
+        message: str | None = None,
+        token: str | bool | None = None,
+    ) -> str:
+        """Push config, weights and a card to a repository of the Hub, in one commit.
+
+        Arguments:
+            repository: ``user/name``; made where it does not exist.
+            private: Whether a repository that is made is private; None takes the account's
+                default.
+            revision: The branch, made where it does not exist; "main" by default.
+            license: The licence for the card's head, such as "mit".
+            message: The commit's.
+            token: The token to push with; None takes the one of HF_TOKEN or of ``hf auth login``.
+
+        Returns:
+            The commit's address.
+
+        Raises:
+            HubConflictError: Somebody else has pushed meanwhile; nothing was overwritten.
+            HubError: It cannot be pushed; the subclass and the message say why.
+        """
+        from genzoo.hub.pushing import push_model
+
+        return push_model(
+            self,
+            repository,
+            private=private,
+            revision=revision,
+            license=license,
+            message=message,
+            token=token,
+        )
+
 
 def create_model(name: str, **config: Any) -> GenerativeModel:
     """Make a new model by its registered name, with the fields of its config.

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from genzoo import registry
+from genzoo import known, registry
 from genzoo.building import build_empty, check_memory, materialize, tied_names
 from genzoo.config import Config, shown
 from genzoo.errors import ConfigError, ConfigFileError, UnknownNameError
@@ -32,7 +33,7 @@ MAX_SHARD_SIZE = "5GB"
 _KEYS = {"genzoo", "model", "plugin", "dtype", "config"}
 _PLUGIN = {"distribution", "version"}
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
-_WEIGHTS = r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?"
+WEIGHT_FILES = r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?"
 
 
 class GenModel:
@@ -40,40 +41,90 @@ class GenModel:
 
     @staticmethod
     def from_pretrained(
-        path: str | os.PathLike[str],
+        source: str | os.PathLike[str],
         *,
+        revision: str | None = None,
+        subfolder: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        verify: bool = False,
         device: torch.device | str = "cpu",
         dtype: torch.dtype | None = None,
     ) -> GenerativeModel:
-        """Load a model folder, in eval mode.
+        """Load a model, in eval mode, from a folder or from a repository of the Hub.
 
-        Nothing in the folder is imported, unpickled or run: its config names a registered
-        model, and its weights are safetensors.
+        Nothing of it is imported, unpickled or run: its config names a registered model, and its
+        weights are safetensors. A repository's files all come from one commit and are held
+        against the checksums that the Hub states.
 
         Arguments:
-            path: The folder.
+            source: A folder, or a repository ``user/name`` where there is no such folder.
+            revision: The repository's branch, tag or commit; "main" by default. A full commit
+                that is in the cache is loaded without a request.
+            subfolder: The folder in it that holds the model.
+            token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``,
+                False none.
+            cache_dir: Where fetched files are kept; None takes huggingface_hub's cache.
+            verify: Whether fetched files are read in full even where they are known to be
+                unchanged since they were.
             device: Where the model goes.
             dtype: The type its floating-point weights are turned into; as stored by default.
 
         Raises:
-            LoadError: The folder is refused; the subclass and the message say why.
+            LoadError: It is refused; the subclass and the message say why.
+            HubError: It cannot be had from the Hub; the subclass and the message say why.
             UnknownNameError: No installed plugin registers the model.
-            ConfigError: There is no such device here.
+            ConfigError: There is no such device here, or the source is malformed.
         """
-        folder, device = Path(path), check_device(device)
+        from genzoo.hub import local_folder
+
+        device = check_device(device)
+        folder = local_folder(
+            source,
+            revision=revision,
+            subfolder=subfolder,
+            token=token,
+            cache_dir=cache_dir,
+            verify=verify,
+        )
         description = read_description(folder)
-        cls, config = resolve_description(description, folder)
-        files = WeightFiles(folder, WEIGHTS_FILE, INDEX_FILE)
-        model = build_empty(cls, config, max_tensors=len(files.headers))
-        _as_stored(model, description["dtype"])
-        tied = tied_names(model)
-        files.check({k: v for k, v in model.state_dict().items() if k not in tied})
-        check_memory(model, files.num_bytes())
+        files = WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
+        described = build_described(description, folder, files)
         state = files.read()
         check_finite(state, folder)
-        materialize(model, cls, config, state, tied)
+        model = described.filled(state)
         model.to(device=device, dtype=dtype)
         return model.eval()
+
+
+@dataclass(frozen=True)
+class Described:
+    """A model on the meta device, built from its config, whose weights' headers fit it."""
+
+    model: GenerativeModel
+    config: Config
+    tied: dict[str, str]
+
+    def filled(self, state: dict[str, Tensor]) -> GenerativeModel:
+        """Return the model with its weights."""
+        materialize(self.model, type(self.model), self.config, state, self.tied)
+        return self.model
+
+
+def build_described(description: dict[str, Any], folder: Path, files: WeightFiles) -> Described:
+    """Build a folder's model without memory, and hold the headers of its weights against it.
+
+    Raises:
+        LoadError: The config or the weights are refused, or do not fit each other.
+        UnknownNameError: No installed plugin registers the model.
+    """
+    cls, config = resolve_description(description, folder)
+    model = build_empty(cls, config, max_tensors=len(files.headers))
+    _as_stored(model, description["dtype"])
+    tied = tied_names(model)
+    files.check({k: v for k, v in model.state_dict().items() if k not in tied})
+    check_memory(model, files.num_bytes())
+    return Described(model, config, tied)
 
 
 def check_device(device: torch.device | str) -> torch.device:
@@ -102,7 +153,7 @@ def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
     description = describe(model)
     tied = tied_names(model)
     state = {k: v for k, v in model.state_dict().items() if k not in tied}
-    with atomic_folder_update(Path(folder), last=CONFIG_FILE, stale=_WEIGHTS) as temporary:
+    with atomic_folder_update(Path(folder), last=CONFIG_FILE, stale=WEIGHT_FILES) as temporary:
         _save_weights(state, temporary)
         write_text(temporary / CONFIG_FILE, json.dumps(description, indent=2) + "\n")
 
@@ -189,7 +240,7 @@ def resolve_description(
     """
     name, path = description["model"], folder / CONFIG_FILE
     if name not in registry.names("models"):
-        remedy = f"{path} asks for it: install the plugin that has it, if you trust that plugin."
+        remedy = f"{path} asks for it. {known.advice_for(name)}"
         raise UnknownNameError("model", name, registry.names("models"), remedy)
     cls = registry.load("models", name)
     try:

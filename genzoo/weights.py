@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,55 +31,59 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+Header = dict[str, tuple[torch.dtype, tuple[int, ...]]]
+"""Type and shape of each tensor of a file."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.safetensors")
 _CHUNK = 2**24
+
+
+class SupportsRead(Protocol):
+    """What bytes can be read from, one after the other: a file, or the answer to a request."""
+
+    def read(self, count: int, /) -> bytes:
+        """Return the next ``count`` bytes."""
 
 
 class WeightFiles:
     """The weight files of a folder, with their headers read and checked.
 
     Arguments:
-        folder: Where they are.
-        single: The file's name where there is one.
-        index: The name of the index where there are several.
+        folder: Where they are, or will be.
+        headers: What `read_header` gives of each file.
 
     Raises:
-        WeightsError: A file is missing, truncated, or no safetensors file.
-        LoadError: A file is a link out of the folder.
+        WeightsError: Two files hold one tensor, or they hold too many.
     """
 
-    def __init__(self, folder: Path, single: str, index: str) -> None:
+    def __init__(self, folder: Path, headers: Mapping[Path, Header]) -> None:
         self.folder = folder
         self.headers: dict[str, tuple[Path, torch.dtype, tuple[int, ...]]] = {}
-        for path in self._paths(single, index):
-            for name, (dtype, shape) in read_header(path).items():
+        for path, header in headers.items():
+            for name, (dtype, shape) in header.items():
                 if name in self.headers:
                     raise WeightsError(f"{path}: the tensor {name!r} stands in two files.")
                 self.headers[name] = path, dtype, shape
         _check_count(self.headers, folder)
 
+    @classmethod
+    def of(cls, folder: Path, single: str, index: str) -> WeightFiles:
+        """Read the headers of a folder's weights.
+
+        Arguments:
+            folder: Where they are.
+            single: The file's name where there is one.
+            index: The name of the index where there are several.
+
+        Raises:
+            WeightsError: A file is missing, truncated, or no safetensors file.
+            LoadError: A file is a link out of the folder.
+        """
+        paths = _paths(folder, single, index)
+        return cls(folder, {path: read_header(path) for path in paths})
+
     def num_bytes(self) -> int:
         """Return how much memory the tensors take."""
         return sum(math.prod(shape) * dtype.itemsize for _, dtype, shape in self.headers.values())
-
-    def _paths(self, single: str, index: str) -> list[Path]:
-        names = [single]
-        check_inside(self.folder / index, self.folder)
-        if (self.folder / index).exists():
-            names = read_index(self.folder / index)
-        for name in names:
-            check_inside(self.folder / name, self.folder)
-            if not (self.folder / name).is_file():
-                raise WeightsError(self._missing(name))
-        return [self.folder / name for name in names]
-
-    def _missing(self, single: str) -> str:
-        pickles = [p.name for p in self.folder.iterdir() if p.suffix in (".bin", ".pt", ".pkl")]
-        refused = f" {', '.join(pickles)} may run code when read, so it is not." if pickles else ""
-        return (
-            f"{str(self.folder)!r} holds no {single}.{refused} Only safetensors are loaded: fetch "
-            "or save the model again."
-        )
 
     def check(self, expected: dict[str, Tensor]) -> None:
         """Compare names, shapes and types with those of the model that the config describes.
@@ -126,27 +130,66 @@ class WeightFiles:
         return state
 
 
-def read_header(path: Path) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+def missing_weights(where: object, single: str, present: Iterable[str]) -> str:
+    """Return the message for weights that are not there, though other files may be."""
+    pickles = sorted(name for name in present if name.endswith((".bin", ".pt", ".pkl")))
+    refused = f" {', '.join(pickles)} may run code when read, so it is not." if pickles else ""
+    return (
+        f"{str(where)!r} holds no {single}.{refused} Only safetensors are loaded: fetch or save "
+        "the model again."
+    )
+
+
+def _paths(folder: Path, single: str, index: str) -> list[Path]:
+    names = [single]
+    check_inside(folder / index, folder)
+    if (folder / index).exists():
+        names = read_index(folder / index)
+    for name in names:
+        check_inside(folder / name, folder)
+        if not (folder / name).is_file():
+            present = [path.name for path in folder.iterdir()]
+            raise WeightsError(missing_weights(folder, name, present))
+    return [folder / name for name in names]
+
+
+def read_header(path: Path) -> Header:
     """Return type and shape of every tensor of a safetensors file, from its header alone.
 
     Raises:
         WeightsError: The header is malformed, too large, or does not fit the file's size.
     """
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > MAX_HEADER_BYTES:
-                raise ValueError(f"a header of {length} bytes")
-            header = strict_json(file.read(length).decode("utf-8"))
+            return parse_header(file, path.stat().st_size, path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error}. Fetch or save it again.") from error
+
+
+def parse_header(file: SupportsRead, size: int, where: object) -> Header:
+    """Return type and shape of every tensor of a safetensors file, of which only this is read.
+
+    Arguments:
+        file: Its first bytes.
+        size: How many bytes it has in all.
+        where: What to call it.
+
+    Raises:
+        WeightsError: The header is malformed, too large, or does not fit the file's size.
+    """
+    try:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > min(MAX_HEADER_BYTES, size):
+            raise ValueError(f"a header of {length} bytes")
+        header = strict_json(file.read(length).decode("utf-8"))
         return _check_header(header, size - 8 - length)
-    except (OSError, ValueError, TypeError, KeyError, struct.error, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, struct.error, RecursionError) as error:
         raise WeightsError(
-            f"{path} is damaged or no safetensors file ({error}). Fetch or save it again."
+            f"{where} is damaged or no safetensors file ({error}). Fetch or save it again."
         ) from error
 
 
-def _check_header(header: Any, num_bytes: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+def _check_header(header: Any, num_bytes: int) -> Header:
     if not isinstance(header, dict):
         raise TypeError(f"its header is a {type(header).__name__}")
     header.pop("__metadata__", None)

@@ -166,8 +166,8 @@ CASES = {
     "train --data bits.npz --output new": "Which model? Give its name first",
     "train --data bits.npz --trainer.steps 3 --output new": "Give the model's name first",
     "sample run": "genzoo sample needs --num, --output",
-    "inspect": "genzoo inspect needs FOLDER",
-    "evaluate": "genzoo evaluate needs FOLDER",
+    "inspect": "genzoo inspect needs MODEL",
+    "evaluate": "genzoo evaluate needs MODEL",
     "evaluate huge/checkpoints": "holds no config.json",
     # values
     f"{TRAIN} --model.num-hidden 0": "num_hidden must be in [1, 1048576], got 0",
@@ -223,7 +223,7 @@ CASES = {
     "sample cut --num 1 --output x.png": "cut/model.safetensors is damaged",
     "inspect cut": "cut/model.safetensors is damaged",
     "inspect weightless": "holds no model.safetensors",
-    "inspect stranger": "Unknown model 'vae-of-a-stranger'",
+    "sample stranger --num 1 --output x.png": "Unknown model 'vae-of-a-stranger'",
     "sample unknown --num 1 --output x.png": "has no field 'code'",
     "inspect future": "has format 99; this version of genzoo reads 1",
     "inspect unparsed": "unparsed/config.json cannot be read",
@@ -371,7 +371,7 @@ def test_what_a_plugin_raises_is_no_one_liner(monkeypatch):
     """Bugs are not dressed up as bad input."""
     from genzoo.cli import inspect
 
-    monkeypatch.setattr(inspect, "read_description", lambda folder: 1 / 0)
+    monkeypatch.setattr(inspect, "look", lambda folder, revision: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["inspect", "run"])
 

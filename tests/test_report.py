@@ -241,7 +241,7 @@ def test_the_command_writes_into_the_folder_or_where_it_is_told(run, capsys):
 def test_help_tells_of_every_flag(capsys):
     command("report --help")
     out = capsys.readouterr().out
-    for text in ("FOLDER", "--output", "--evaluation", "evaluation*.json"):
+    for text in ("MODEL", "--output", "--evaluation", "evaluation*.json"):
         assert text in out
 
 

@@ -21,6 +21,7 @@ CARD_FILE = "README.md"
 MAX_CARD_BYTES = 4_000_000
 _BEGIN, _END = "<!-- figures, written by genzoo evaluate -->", "<!-- end of figures -->"
 _SECTION = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)
+_SOURCE = re.compile(r"GenModel\.from_pretrained\((?:FOLDER|\"[^\"\n]*\")\)")
 _ELSEWHERE = ("data", "source", "split", "data_config")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
@@ -56,6 +57,46 @@ def write_figures(
     card.text = _with_section(card.text, section)
     with atomic_file(path) as temporary:
         write_text(temporary, str(card))
+
+
+def write_card(
+    folder: Path, *, name: str, source: str | None = None, license: str | None = None
+) -> None:
+    """Make a model folder's card, or bring up to date what it says of where the model is.
+
+    What a person wrote in the card stays, and so do its figures.
+
+    Arguments:
+        folder: The model folder; its config names the model.
+        name: What the model is called.
+        source: What it is loaded from, a repository; None takes the folder's name.
+        license: The licence, such as "mit"; None keeps what the card states.
+
+    Raises:
+        LoadError: The card or the config that is there cannot be read.
+        DiskFullError: There is no space left; the card is as it was.
+    """
+    path = Path(folder, CARD_FILE)
+    card = _read(path) if path.is_file() else _new(name, "none")
+    data: Any = card.data
+    data.library_name = "genzoo"
+    if license is not None:
+        data.license = license
+    card.text = _with_source(card.text, source or Path(folder).resolve().name)
+    with atomic_file(path) as temporary:
+        write_text(temporary, str(card))
+
+
+def read_licence(folder: Path) -> str:
+    """Return the licence that a folder's card states; empty where it states none.
+
+    Raises:
+        LoadError: The card cannot be read.
+    """
+    path = Path(folder, CARD_FILE)
+    data: Any = _read(path).data if path.is_file() else None
+    found = getattr(data, "license", None)
+    return found if isinstance(found, str) else ""
 
 
 def read_figures(folder: Path) -> list[Figure]:
@@ -120,6 +161,11 @@ def _new(name: str, condition_kind: str) -> ModelCard:
     snippet = "from genzoo import GenModel\n\nmodel = GenModel.from_pretrained(FOLDER)"
     text = f"# {escaped(name)}\n\nLoad it with\n\n```python\n{snippet}\n```"
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")
+
+
+def _with_source(text: str, source: str) -> str:
+    """Return the card's text with the place that its snippet loads the model from."""
+    return _SOURCE.sub(lambda _: f'GenModel.from_pretrained("{source}")', text, count=1)
 
 
 def _with_section(text: str, section: str) -> str:

@@ -28,6 +28,9 @@ _PLAIN: dict[str, Any] = {
     "evaluate": arguments.EvaluateArguments,
     "explore": arguments.ExploreArguments,
     "inspect": arguments.InspectArguments,
+    "push": arguments.PushArguments,
+    "pull": arguments.PullArguments,
+    "publish": arguments.PublishArguments,
     "report": arguments.ReportArguments,
     "quickstart": arguments.QuickstartArguments,
 }

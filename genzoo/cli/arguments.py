@@ -42,8 +42,10 @@ class SampleArguments(Config):
 
     _title = "--"
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """The model folder."""
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """The model folder, or a repository of the Hub: user/name."""
+    revision: str | None = None
+    """The branch, tag or commit of a repository."""
     num: _Count
     """How many samples."""
     output: Path
@@ -68,8 +70,10 @@ class EvaluateArguments(Config):
 
     _title = "--"
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """The model folder."""
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """The model folder, or a repository of the Hub: user/name."""
+    revision: str | None = None
+    """The branch, tag or commit of a repository."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
     """The data; those that the model was trained on by default, with the same values."""
     split: str | None = None
@@ -98,8 +102,10 @@ class ExploreArguments(Config):
 
     _title = "--"
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """The model folder."""
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """The model folder, or a repository of the Hub: user/name."""
+    revision: str | None = None
+    """The branch, tag or commit of a repository."""
     what: Literal["manifold", "interpolation", "traversal"] = "manifold"
     """A plane of codes; lines between examples' codes; one example's code value by value."""
     output: Path
@@ -122,20 +128,68 @@ class ExploreArguments(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class InspectArguments:
-    """Say what a model folder holds, from its config and weight headers alone."""
+    """Say what a model is, from its config, its card and its weights' headers alone."""
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """The model folder, or a repository of the Hub: user/name."""
+    revision: str | None = None
+    """The branch, tag or commit of a repository."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushArguments:
+    """Push a model folder to a repository of the Hub, in one commit."""
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
+    repository: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="USER/NAME")]
+    """The repository, made where it does not exist."""
+    private: bool = False
+    """Make the repository a private one; your account's default by default."""
+    revision: str | None = None
+    """The branch, made where it does not exist; "main" by default."""
+    license: str | None = None
+    """The model's licence, for its card, such as mit; what the card states by default."""
+    message: str | None = None
+    """The commit's message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishArguments:
+    """Push model folders, each to a repository of its own name."""
+
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """The model folders."""
+    namespace: str | None = None
+    """The user or organisation; yourself by default."""
+    private: bool = False
+    """Make the repositories private ones; your account's default by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullArguments:
+    """Copy a model of the Hub into a folder, with its card, recipe, figures and pictures."""
+
+    repository: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="USER/NAME")]
+    """The repository."""
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """Where to; made where it does not exist."""
+    revision: str | None = None
+    """The branch, tag or commit; "main" by default."""
+    overwrite: bool = False
+    """Replace a model that is in the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportArguments:
     """Write one HTML file about a run, finished or not: figures, samples, curves, config."""
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """The folder of the run."""
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """The folder of the run, or a repository of the Hub: user/name."""
+    revision: str | None = None
+    """The branch, tag or commit of a repository."""
     output: Path | None = None
-    """The file, FILE.html; report.html in the folder by default."""
+    """The file, FILE.html; by default report.html in the folder, or here for a repository."""
     evaluation: tuple[Path, ...] = ()
     """Files of genzoo evaluate --json, beside those in the folder named evaluation*.json."""
 
@@ -165,10 +219,10 @@ class Peeked:
     metrics: tuple[str, ...] = ()
 
 
-_NAMES = ("data", "objective", "sampler", "recipe")
+_NAMES = ("data", "objective", "sampler", "recipe", "revision")
 _SWITCHES = {
     *("--resume", "--no-resume", "--overwrite", "--no-overwrite", "--help", "-h"),
-    *("--card", "--no-card", "--verify", "--no-verify"),
+    *("--card", "--no-card", "--verify", "--no-verify", "--private", "--no-private"),
 }
 
 

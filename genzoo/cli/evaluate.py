@@ -11,6 +11,7 @@ from genzoo import GenModel, registry
 from genzoo.card import read_figures, write_figures
 from genzoo.cli.arguments import EvaluateArguments, Peeked
 from genzoo.cli.fields import changed, extended, section
+from genzoo.cli.folders import folder_of, own_folder
 from genzoo.cli.sample import sampler_of
 from genzoo.config import Config
 from genzoo.data import Dataset, find_source, load_dataset
@@ -18,6 +19,7 @@ from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.verifying import verify
 from genzoo.files import atomic_file, write_text
+from genzoo.hub import names_repository
 from genzoo.model import GenerativeModel
 from genzoo.stage import Named, Recipe
 
@@ -25,7 +27,7 @@ from genzoo.stage import Named, Recipe
 def arguments_for(peeked: Peeked) -> type:
     """Return the arguments of ``evaluate`` with the fields of what is named."""
     sections: dict[str, Config] = {}
-    data = _data(peeked.positional, peeked.flags.get("data"))
+    data = _peeked_data(peeked)
     if data is not None:
         sections |= _sections(data)
     if name := peeked.flags.get("sampler"):
@@ -37,7 +39,11 @@ def arguments_for(peeked: Peeked) -> type:
 
 def run(arguments: Any) -> None:
     """Judge the model, and print its figures."""
-    model = GenModel.from_pretrained(arguments.folder, device=arguments.device)
+    if arguments.card:
+        own_folder(arguments.folder, "--card writes into the folder")
+    model = GenModel.from_pretrained(
+        folder_of(arguments.folder, arguments.revision), device=arguments.device
+    )
     if arguments.verify:
         _verify(model, arguments)
         return
@@ -70,7 +76,7 @@ def _verify(model: GenerativeModel, arguments: Any) -> None:
         raise ConfigError(
             "--verify takes metrics, data and samplers from the card: leave them out."
         )
-    figures = read_figures(Path(arguments.folder))
+    figures = read_figures(folder_of(arguments.folder, arguments.revision))
     if not figures:
         raise VerificationError(
             f"{arguments.folder!r} has no card with figures. Make one: genzoo evaluate "
@@ -99,7 +105,7 @@ def _field(metric: str) -> str:
 
 def with_data_fields(arguments: type, peeked: Peeked) -> type:
     """Return a command's arguments with the fields of the data that are named, or a run's own."""
-    data = _data(peeked.positional, peeked.flags.get("data"))
+    data = _peeked_data(peeked)
     return arguments if data is None else extended(arguments, _sections(data))
 
 
@@ -109,20 +115,30 @@ def data_of(arguments: Any) -> Dataset:
     Raises:
         ConfigError: No data are named, and the folder is no run's.
     """
-    data = _data(arguments.folder, arguments.data_name)
+    data = _data(arguments.folder, arguments.revision, arguments.data_name)
     if data is None:
         raise ConfigError(
-            f"Which data? {arguments.folder!r} is no training run's folder: give --data."
+            f"Which data? {arguments.folder!r} names none that are registered here: give --data."
         )
     given = changed(arguments.data, _sections(data)["data"])
     return load_dataset(data.name, arguments.split, **{**data.config, **given})
 
 
-def _data(folder: str, name: str | None) -> Named | None:
-    """Return the data that are named; a run's own with all values of its training but a limit."""
-    path = Path(folder, "recipe.toml")
+def _peeked_data(peeked: Peeked) -> Named | None:
+    flags = peeked.flags
+    return _data(peeked.positional, flags.get("revision"), flags.get("data"))
+
+
+def _data(source: str, revision: str | None, name: str | None) -> Named | None:
+    """Return the data that are named; a run's own with all values of its training but a limit.
+
+    A repository's recipe may name what is registered here, but no file of this machine.
+    """
+    path = folder_of(source, revision) / "recipe.toml"
     if path.is_file():
         own = Recipe.read(path).data
+        if names_repository(source) and own.name not in registry.names("datasets"):
+            return None if name is None else Named(name=name)
         if name in (None, own.name):
             values = {key: value for key, value in own.config.items() if key != "limit"}
             return Named(name=own.name, config=values)

@@ -14,6 +14,7 @@ from genzoo import GenModel, latents
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.cli.arguments import ExploreArguments, Peeked
 from genzoo.cli.evaluate import data_of, with_data_fields
+from genzoo.cli.folders import folder_of
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.evaluation.conditions import condition_of
 from genzoo.files import atomic_file
@@ -31,7 +32,9 @@ def run(arguments: Any) -> None:
     """Decode what was asked for, and write the picture."""
     if arguments.output.suffix != ".png":
         raise ConfigError(f"--output must end in .png, got {str(arguments.output)!r}.")
-    model = GenModel.from_pretrained(arguments.folder, device=arguments.device)
+    model = GenModel.from_pretrained(
+        folder_of(arguments.folder, arguments.revision), device=arguments.device
+    )
     if not isinstance(model, SupportsEncode) or not isinstance(model, SupportsDecode):
         raise CapabilityError(
             f"{type(model).__name__} does not both encode and decode, so it has no codes to look "

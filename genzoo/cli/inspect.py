@@ -5,38 +5,68 @@ from __future__ import annotations
 import json
 import math
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
-from genzoo import capabilities
+from genzoo import capabilities, known, registry
 from genzoo.cli.arguments import InspectArguments
-from genzoo.storage import INDEX_FILE, WEIGHTS_FILE, read_description, resolve_description
-from genzoo.weights import WeightFiles
-
-_PLUGIN = ("distribution", "version")
+from genzoo.hub.inspecting import Inspected, look
+from genzoo.storage import resolve_description
 
 
 def run(arguments: InspectArguments) -> None:
-    """Print what the folder holds, without reading a weight."""
-    folder = Path(arguments.folder)
-    description = read_description(folder)
-    files = WeightFiles(folder, WEIGHTS_FILE, INDEX_FILE)
-    cls, config = resolve_description(description, folder)
-    shapes = {name: (shape, dtype) for name, (_, dtype, shape) in files.headers.items()}
-    num = sum(math.prod(shape) for shape, _ in shapes.values())
-    size = sum(math.prod(shape) * dtype.itemsize for shape, dtype in shapes.values())
-    plugin = " ".join(str(description["plugin"].get(key, "")) for key in _PLUGIN)
-    event_shape = tuple(config.to_dict().get("event_shape", ()))
-    lines = {
-        "model": description["model"],
-        "class": f"{cls.__module__}.{cls.__qualname__}",
-        "plugin": plugin.strip(),
-        "data": f"{' or '.join(sorted(cls.kind))}, {event_shape}",
-        "capabilities": ", ".join(capabilities.of(cls)),
-        "config": json.dumps(description["config"]),
-        "weights": f"{num:,} values in {len(shapes)} tensors, {size / 1e6:,.2f} MB, "
-        f"{description['dtype']}",
-    }
+    """Print what a model is, without reading a weight, and without fetching one."""
+    found = look(arguments.folder, arguments.revision)
+    lines = {**_model(found), **_weights(found), **_card(found)}
+    if found.commit:
+        lines["commit"] = found.commit
     width = max(map(len, lines))
     sys.stdout.writelines(f"{name:<{width}}  {text}\n" for name, text in lines.items())
-    for name, (shape, dtype) in sorted(shapes.items()):
-        sys.stdout.write(f"{'':<{width}}  {name} {shape} {str(dtype).removeprefix('torch.')}\n")
+    sys.stdout.writelines(f"{'':<{width}}  {line}\n" for line in _tensors(found))
+
+
+def _model(found: Inspected) -> dict[str, str]:
+    """Return what the config says, and the class if its plugin is installed."""
+    description = found.description
+    name, plugin = description["model"], description["plugin"]
+    lines = {"model": name, "config": json.dumps(description["config"])}
+    stated = f"{plugin['distribution']} {plugin['version']}".strip() or "none"
+    if name not in registry.names("models"):
+        return lines | {
+            "plugin": f"not installed (the config says {stated!r})",
+            "remedy": known.advice_for(name),
+        }
+    distribution, version = registry.distribution_of("models", name)
+    cls, config = resolve_description(description, found.folder)
+    shape = tuple(config.to_dict().get("event_shape", ()))
+    return lines | {
+        "class": f"{cls.__module__}.{cls.__qualname__}",
+        "plugin": f"{stated}; installed: {distribution} {version}".strip(),
+        "data": f"{' or '.join(sorted(cls.kind))}, {shape}",
+        "capabilities": ", ".join(capabilities.of(cls)),
+    }
+
+
+def _weights(found: Inspected) -> dict[str, str]:
+    headers = found.weights.headers
+    num = sum(math.prod(shape) for _, _, shape in headers.values())
+    size, dtype = found.weights.num_bytes() / 1e6, found.description["dtype"]
+    return {"weights": f"{num:,} values in {len(headers)} tensors, {size:,.2f} MB, {dtype}"}
+
+
+def _card(found: Inspected) -> dict[str, str]:
+    """Return the licence and the figures that the card states, for what they are worth."""
+    lines = {"licence": found.licence or "none stated"}
+    figures = [_figure(figure) for figure in found.figures]
+    return lines | {"figures": "; ".join(figures) or "none stated"}
+
+
+def _figure(figure: Any) -> str:
+    value = "not finite" if figure.value is None else f"{figure.value:.6g}"
+    unit, data = figure.facts.get("unit", ""), figure.receipt.get("data", "")
+    return " ".join(f"{figure.name} {value} {unit} on {data}".split())[:200]
+
+
+def _tensors(found: Inspected) -> Iterator[str]:
+    for name, (_, dtype, shape) in sorted(found.weights.headers.items()):
+        yield f"{name} {shape} {str(dtype).removeprefix('torch.')}"

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from genzoo.cli.arguments import ReportArguments
+from genzoo.cli.folders import folder_of
+from genzoo.hub import names_repository
 from genzoo.report import write_report
 
 
 def run(arguments: ReportArguments) -> None:
     """Write the report of a run."""
-    path = write_report(arguments.folder, arguments.output, arguments.evaluation)
+    folder = folder_of(arguments.folder, arguments.revision)
+    output = arguments.output
+    if output is None and names_repository(arguments.folder):
+        output = Path("report.html")
+    path = write_report(folder, output, arguments.evaluation)
     sys.stdout.write(f"The report is {path}. A browser opens it; it needs nothing else.\n")

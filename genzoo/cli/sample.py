@@ -30,7 +30,9 @@ def run(arguments: Any) -> None:
     """Draw, and write the picture or the array."""
     if arguments.output.suffix not in (".png", ".npz"):
         raise ConfigError(f"--output must end in .png or .npz, got {str(arguments.output)!r}.")
-    model = GenModel.from_pretrained(arguments.folder, device=arguments.device)
+    model = GenModel.from_pretrained(
+        arguments.folder, revision=arguments.revision, device=arguments.device
+    )
     x = model.sample(
         arguments.num,
         condition=_condition(arguments.label, arguments.text),

@@ -154,7 +154,7 @@ def _weights(folder: Path, config: Text, notes: list[str]) -> dict[str, str]:
     if config.text is None:
         return {}
     try:
-        files = WeightFiles(folder, WEIGHTS_FILE, INDEX_FILE)
+        files = WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
     except (GenzooError, OSError) as error:
         notes.append(str(error))
         return {}

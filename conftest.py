@@ -1,0 +1,130 @@
+"""The Hub of the tests. It has its address before anything imports huggingface_hub.
+
+The client reads its settings once, when it is imported. So this file, which pytest reads first,
+binds the Hub's address and names it; nothing listens there until a test asks for the `hub`, and
+no test can reach another Hub, nor the user's cache and token.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import time
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub_server import HubServer
+
+HOME = tempfile.mkdtemp(prefix="hub-home-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+SERVER = HubServer()
+SETTINGS = {
+    "HF_ENDPOINT": SERVER.url,
+    "HF_HOME": HOME,
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+}
+"""What the client is told of this Hub; the tests' own processes are told the same."""
+os.environ.update(SETTINGS)
+for name in ("HF_TOKEN", "HF_HUB_CACHE", "HF_XET_CACHE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def listening_hub() -> Iterator[HubServer]:
+    """The Hub, which listens from its first use to the end."""
+    SERVER.start()
+    yield SERVER
+    SERVER.stop()
+
+
+@pytest.fixture
+def client_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds for which the client waited between its tries, which it does not here."""
+    waits: list[float] = []
+    clock: Any = types.ModuleType("time")
+    vars(clock).update(vars(time))
+    clock.sleep = waits.append
+    for module in ("utils._http", "file_download"):
+        monkeypatch.setattr(f"huggingface_hub.{module}.time", clock)
+    return waits
+
+
+@pytest.fixture
+def hub(
+    listening_hub: HubServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    client_waits: list[float],
+) -> Iterator[HubServer]:
+    """An empty Hub without Xet, for a client with an empty cache, who is signed in as ada."""
+    _told_of(listening_hub)
+    listening_hub.reset()
+    cache = tmp_path_factory.mktemp("hub-cache")
+    _settings(monkeypatch, HF_HUB_CACHE=str(cache / "hub"), HF_XET_CACHE=str(cache / "xet"))
+    _settings(monkeypatch, HF_HUB_DISABLE_XET=True)
+    monkeypatch.setenv("HF_TOKEN", "hf_ada")
+    yield listening_hub
+    errors = list(listening_hub.errors)
+    listening_hub.reset()
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def xet_hub(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> HubServer:
+    """The same with Xet, which hf_xet keeps in a folder."""
+    if reason := _why_no_xet(hub):
+        pytest.skip(reason)
+    hub.xet = True
+    _settings(monkeypatch, HF_HUB_DISABLE_XET=False)
+    monkeypatch.setattr("huggingface_hub.utils._xet.XET_CONNECTION_INFO_CACHE", {})
+    return hub
+
+
+@pytest.fixture
+def hub_environment(hub: HubServer, tmp_path: Path) -> dict[str, str]:
+    """The environment of a user's process: this Hub, an empty home, and no other setting."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    home = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_ada"}
+    return {**kept, **home, "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _told_of(hub: HubServer) -> None:
+    """Fail where the client was imported too early to be told of the Hub."""
+    from huggingface_hub import constants
+
+    if hub.url != constants.ENDPOINT:
+        pytest.fail(
+            "huggingface_hub was imported before the root conftest.py: its Hub is "
+            f"{constants.ENDPOINT}. Run pytest from the repository's root."
+        )
+
+
+def _settings(monkeypatch: pytest.MonkeyPatch, **values: str | bool) -> None:
+    """Change the client's settings, here and for processes that the test starts."""
+    for name, value in values.items():
+        monkeypatch.setattr(f"huggingface_hub.constants.{name}", value)
+        monkeypatch.setenv(name, str(value))
+
+
+_XET: dict[str, str] = {}
+
+
+def _why_no_xet(hub: HubServer) -> str:
+    """Return why hf_xet cannot keep its chunks in a folder; empty where it can."""
+    if "reason" not in _XET:
+        from hub_server import Blob
+
+        try:
+            hub.cas.hash_of(Blob(b"does it work?", large=True))
+            _XET["reason"] = ""
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            _XET["reason"] = f"hf_xet takes no folder for a storage: {error!r}"
+    return _XET["reason"]

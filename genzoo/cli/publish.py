@@ -1,0 +1,30 @@
+"""genzoo publish: many folders, each to a repository of its own name."""
+
+from __future__ import annotations
+
+import sys
+
+from genzoo.cli.arguments import PublishArguments
+from genzoo.errors import ConfigError
+from genzoo.hub.asking import ask
+from genzoo.hub.pushing import push_folder
+from genzoo.storage import read_description
+
+
+def run(arguments: PublishArguments) -> None:
+    """Push each folder, having looked at all of them before the first is pushed."""
+    if not arguments.folders:
+        raise ConfigError("Which folders? genzoo publish FOLDER... takes one or more.")
+    for folder in arguments.folders:
+        read_description(folder)
+    namespace = arguments.namespace or _own_name()
+    for folder in arguments.folders:
+        repository = f"{namespace}/{folder.resolve().name}"
+        address = push_folder(folder, repository, private=arguments.private or None)
+        sys.stdout.write(f"{folder} is in {repository}: {address}\n")
+
+
+def _own_name() -> str:
+    from huggingface_hub import HfApi
+
+    return str(ask("your account", HfApi().whoami)["name"])

@@ -1,0 +1,21 @@
+"""genzoo push."""
+
+from __future__ import annotations
+
+import sys
+
+from genzoo.cli.arguments import PushArguments
+from genzoo.hub.pushing import push_folder
+
+
+def run(arguments: PushArguments) -> None:
+    """Push a model folder, and say where it is."""
+    address = push_folder(
+        arguments.folder,
+        arguments.repository,
+        private=arguments.private or None,
+        revision=arguments.revision,
+        license=arguments.license,
+        message=arguments.message,
+    )
+    sys.stdout.write(f"{arguments.folder} is in {arguments.repository}: {address}\n")

@@ -1,0 +1,66 @@
+"""Requests to a Hub, tried again where that can help."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from genzoo.errors import HubNetworkError
+from genzoo.hub.situations import TRANSPORTS, is_offline, reason_of, status_of, translated
+
+T = TypeVar("T")
+
+DELAYS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before each further try; a Hub that names a time is given that, up to a minute."""
+MAX_DELAY = 60.0
+AGAIN = (408, 429, 500, 502, 503, 504)
+_UNREACHABLE = ("ConnectError", "UnsupportedProtocol")
+
+log = logging.getLogger(__name__)
+
+
+def ask(what: str, call: Callable[[], T]) -> T:
+    """Return what ``call`` returns, trying again while the Hub is busy or breaks off.
+
+    Each further try is logged with its reason. What the client itself tries again is not counted.
+
+    Arguments:
+        what: What is asked, for messages: "ada/vae-digits" or "model.safetensors of it".
+        call: The request, by huggingface_hub.
+
+    Raises:
+        HubError: It failed; the subclass and the message say why, and what to do.
+        GenzooError: The cache cannot be written.
+    """
+    for delay in (*DELAYS, None):
+        try:
+            return call()
+        except Exception as error:
+            if delay is None or not _can_help(error):
+                known = translated(error, what)
+                if known is error:
+                    raise
+                raise known from error
+            wait = min(_named_delay(error) or delay, MAX_DELAY)
+            log.warning("%s: %s. Trying again in %g s.", what, reason_of(error), wait)
+            time.sleep(wait)
+    raise HubNetworkError(f"{what}: no answer.")  # pragma: no cover, the last try raises
+
+
+def _can_help(error: Exception) -> bool:
+    """Whether asking again may help: a busy or broken Hub, a connection that broke off."""
+    if is_offline() or isinstance(error, FileNotFoundError):
+        return False
+    status = status_of(error)
+    if status is not None:
+        return status in AGAIN
+    library = type(error).__module__.partition(".")[0]
+    return library in TRANSPORTS and type(error).__name__ not in _UNREACHABLE
+
+
+def _named_delay(error: Exception) -> float:
+    response: Any = getattr(error, "response", None)
+    text = response.headers.get("Retry-After", "") if response is not None else ""
+    return float(text) if text.isdigit() else 0.0

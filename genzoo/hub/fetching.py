@@ -1,0 +1,237 @@
+"""The files of one commit, brought into the cache and held against what the Hub states."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+from genzoo.errors import (
+    GenzooError,
+    HubIntegrityError,
+    HubMissingError,
+    HubNetworkError,
+    HubOfflineError,
+    HubSpaceError,
+    LoadError,
+)
+from genzoo.files import atomic_file, write_text
+from genzoo.hub.asking import ask
+from genzoo.hub.checking import Record
+from genzoo.hub.reference import Reference, is_commit
+from genzoo.hub.situations import is_offline
+from genzoo.hub.stating import Commit, Stated, ask_commit
+
+log = logging.getLogger(__name__)
+
+
+class Snapshot:
+    """The files of one commit, all of them from that commit, whatever happens to the branch.
+
+    The revision is resolved once, when this is made: by one request, or by none where it is a
+    full commit that is known here, or where requests are switched off.
+
+    Arguments:
+        reference: Which model.
+        token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``.
+        cache_dir: The cache; None takes huggingface_hub's.
+        verify: Whether files are read in full even where they are known to be unchanged.
+
+    Raises:
+        HubError: It cannot be had; the subclass and the message say why, and what to do.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        *,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        verify: bool = False,
+    ) -> None:
+        self.reference, self.token, self.verify = reference, token, verify
+        self.cache = _cache(cache_dir)
+        self.info: Any = None
+        self._storage = self.cache / _folder_name(reference.repository)
+        self._record = self._resolved()
+        self.sha = self._record.commit.sha
+        snapshot = self._storage / "snapshots" / self.sha
+        self.folder = Path(snapshot, *filter(None, reference.subfolder.split("/")))
+
+    @property
+    def files(self) -> dict[str, Stated]:
+        """What is stated of the files of the model's folder, by their names in it."""
+        start = self.reference.inside("")
+        found = self._record.commit.files.items()
+        return {name.removeprefix(start): file for name, file in found if name.startswith(start)}
+
+    def is_cached(self, name: str) -> bool:
+        """Whether a file is in the cache, be it sound or not."""
+        return (self.folder / name).exists()
+
+    def file(self, name: str, *, most: int | None = None) -> Path:
+        """Return a file, fetched where it is not there and checked against what the Hub states.
+
+        A file that is damaged or cut short is fetched again, once.
+
+        Arguments:
+            name: Its name in the model's folder.
+            most: How many bytes it may have.
+
+        Raises:
+            HubMissingError: The repository has no such file.
+            HubIntegrityError: It is damaged also when fetched again.
+            LoadError: It is larger than ``most``; nothing was fetched.
+            HubError: It cannot be had.
+        """
+        stated = self.files.get(name)
+        if stated is None:
+            raise HubMissingError(f"{self.reference} holds no {name}. Check what is in it.")
+        if most is not None and stated.size > most:
+            raise LoadError(
+                f"{name} of {self.reference} has {stated.size:,} bytes; {most:,} are allowed."
+            )
+        path = self.folder / name if self.is_cached(name) else self._fetched(name)
+        if not self._holds(name, path, stated):
+            path = self._fetched_again(name, path, stated)
+        return path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write down which files were checked."""
+        self._record.write()
+
+    def check_space(self, names: Iterable[str]) -> None:
+        """Raise HubSpaceError where the disk cannot take the files that are not there yet."""
+        missing = [name for name in names if not self.is_cached(name)]
+        need = sum(self.files[name].size for name in missing)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.cache).free
+        if need > free:
+            raise HubSpaceError(
+                f"{self.reference} needs {need:,} bytes more; {free:,} are left on the disk of "
+                f"{self.cache}. Free some (hf cache rm), or move the cache by HF_HUB_CACHE."
+            )
+
+    def _holds(self, name: str, path: Path, stated: Stated) -> bool:
+        inside = self.reference.inside(name)
+        return self._record.holds(inside, path, stated, in_full=self.verify)
+
+    def _fetched_again(self, name: str, path: Path, stated: Stated) -> Path:
+        if is_offline():
+            raise HubIntegrityError(
+                f"{path} is damaged: it is not what the Hub states of {name} of {self.reference}. "
+                "Requests are switched off (offline: HF_HUB_OFFLINE is set): unset it, and it is "
+                "fetched again."
+            )
+        log.warning("%s is damaged or cut short. Fetching it again.", path)
+        path = self._fetched(name, again=True)
+        if not self._holds(name, path, stated):
+            raise HubIntegrityError(
+                f"{name} of {self.reference} (commit {self.sha[:8]}) is not what the Hub states, "
+                f"also when fetched again: {path}. Something on the way or the disk damages it; "
+                "try another network, or another disk by HF_HUB_CACHE."
+            )
+        return path
+
+    def _fetched(self, name: str, *, again: bool = False) -> Path:
+        from huggingface_hub import hf_hub_download
+
+        def fetch() -> str:
+            return hf_hub_download(
+                self.reference.repository,
+                self.reference.inside(name),
+                revision=self.sha,
+                cache_dir=self.cache,
+                token=self.token,
+                force_download=again,
+            )
+
+        return Path(ask(f"{name} of {self.reference}", fetch))
+
+    def _resolved(self) -> Record:
+        """Return what is known of the commit that the reference is now."""
+        reference = self.reference
+        if reference.is_pinned and (known := Record.read(self._storage, reference.revision)):
+            return known
+        if is_offline():
+            return self._cached(None)
+        try:
+            commit, self.info = ask_commit(reference, self.token)
+        except HubNetworkError as error:
+            record = self._cached(error)
+            log.warning("%s Going on with commit %s of the cache.", error, record.commit.sha[:8])
+            return record
+        if not reference.is_pinned:
+            self._write_ref(commit.sha)
+        return Record.of(self._storage, commit)
+
+    def _cached(self, error: HubNetworkError | None) -> Record:
+        """Return the commit that the cache has for the reference.
+
+        Raises:
+            HubOfflineError: It has none, and requests are switched off.
+            HubNetworkError: It has none, and the Hub gives none.
+        """
+        reference = self.reference
+        sha = reference.revision if reference.is_pinned else self._read_ref()
+        record = Record.read(self._storage, sha) or _told_by_names(self._storage, sha)
+        if record is not None:
+            return record
+        if error is not None:
+            raise error
+        raise HubOfflineError(
+            f"{reference} is not in the cache, and requests are switched off (offline: "
+            "HF_HUB_OFFLINE is set). Unset it and load once, or choose what the cache holds: hf "
+            "cache list."
+        )
+
+    def _read_ref(self) -> str:
+        path = self._storage / "refs" / self.reference.revision
+        with contextlib.suppress(OSError, ValueError):
+            text = path.read_text("utf-8").strip()
+            return text if is_commit(text) else ""
+        return ""
+
+    def _write_ref(self, sha: str) -> None:
+        """Write down what the branch was, in the place where the client looks for it too."""
+        path = self._storage / "refs" / self.reference.revision
+        with contextlib.suppress(GenzooError):
+            if self._read_ref() != sha:
+                with atomic_file(path) as temporary:
+                    write_text(temporary, sha)
+
+
+def _told_by_names(storage: Path, sha: str) -> Record | None:
+    """Return what the cache's own file names tell of a commit: each blob is named by its checksum.
+
+    It is known only of files that are there, so this is not written down.
+    """
+    snapshot = storage / "snapshots" / sha
+    if not sha or not snapshot.is_dir():
+        return None
+    files = {}
+    for path in snapshot.rglob("*"):
+        if path.is_symlink() and path.is_file():
+            digest, size = Path(os.readlink(path)).name, path.stat().st_size
+            kind = {64: "sha256", 40: "git"}.get(len(digest))
+            if kind:
+                files[path.relative_to(snapshot).as_posix()] = Stated(size, **{kind: digest})
+    return Record(None, Commit(sha, files))
+
+
+def _cache(given: str | os.PathLike[str] | None) -> Path:
+    from huggingface_hub import constants
+
+    return Path(given or constants.HF_HUB_CACHE).expanduser()
+
+
+def _folder_name(repository: str) -> str:
+    """Return what the client calls the folder, whose own function takes long to import."""
+    return f"models--{repository.replace('/', '--')}"

@@ -1,0 +1,120 @@
+"""A model's files: which they are, and the order in which they are fetched and checked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from genzoo.errors import ConfigFileError, WeightsError
+from genzoo.hub.fetching import Snapshot
+from genzoo.hub.headers import remote_header
+from genzoo.hub.reference import Reference
+from genzoo.storage import (
+    CONFIG_FILE,
+    INDEX_FILE,
+    MAX_CONFIG_BYTES,
+    WEIGHTS_FILE,
+    build_described,
+    read_description,
+    resolve_description,
+)
+from genzoo.weights import MAX_INDEX_BYTES, WeightFiles, missing_weights, read_header, read_index
+
+
+def fetch_model(
+    reference: Reference,
+    *,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    verify: bool = False,
+) -> Path:
+    """Bring a model into the cache, and return its folder there, all of one commit.
+
+    Each file is checked before the next one is asked for: the config against its class, then the
+    weights' headers against the config, and only then are the weights fetched.
+
+    Arguments:
+        reference: Which model.
+        token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``.
+        cache_dir: The cache; None takes huggingface_hub's.
+        verify: Whether files are read in full even where they are known to be unchanged.
+
+    Raises:
+        HubError: It cannot be had; the subclass and the message say why, and what to do.
+        LoadError: What is there is refused.
+        UnknownNameError: No installed plugin registers the model.
+    """
+    with Snapshot(reference, token=token, cache_dir=cache_dir, verify=verify) as snapshot:
+        fetch_needed(snapshot)
+    return snapshot.folder
+
+
+def fetch_needed(snapshot: Snapshot) -> None:
+    """Fetch the files that a model is loaded from.
+
+    Raises:
+        HubError, LoadError, UnknownNameError: As `fetch_model`.
+    """
+    description = fetch_config(snapshot)
+    resolve_description(description, snapshot.folder)
+    names = weight_names(snapshot)
+    if not all(map(snapshot.is_cached, names)):
+        headers = weight_headers(snapshot, names)
+        build_described(description, snapshot.folder, headers)
+        snapshot.check_space(names)
+    for name in names:
+        snapshot.file(name)
+
+
+def fetch_config(snapshot: Snapshot) -> dict[str, Any]:
+    """Fetch and read ``config.json``.
+
+    Raises:
+        ConfigFileError: There is none, or it is malformed.
+    """
+    if CONFIG_FILE not in snapshot.files:
+        raise ConfigFileError(
+            f"{snapshot.reference} holds no {CONFIG_FILE}, so it is no model of genzoo. It holds "
+            f"{_some(list(snapshot.files))}."
+        )
+    snapshot.file(CONFIG_FILE, most=MAX_CONFIG_BYTES)
+    return read_description(snapshot.folder)
+
+
+def weight_names(snapshot: Snapshot) -> list[str]:
+    """Return the names of the weight files, having fetched the index where there is one.
+
+    Raises:
+        WeightsError: One is not there, or the index is malformed.
+    """
+    names = [WEIGHTS_FILE]
+    if INDEX_FILE in snapshot.files:
+        names = read_index(snapshot.file(INDEX_FILE, most=MAX_INDEX_BYTES))
+    for name in names:
+        if name not in snapshot.files:
+            raise WeightsError(missing_weights(snapshot.reference, name, snapshot.files))
+    return names
+
+
+def weight_headers(snapshot: Snapshot, names: list[str]) -> WeightFiles:
+    """Return the headers of the weights: of the cache's files, else asked for.
+
+    Raises:
+        WeightsError: One is malformed.
+    """
+    folder = snapshot.folder
+    return WeightFiles(
+        folder,
+        {
+            folder / name: read_header(folder / name)
+            if snapshot.is_cached(name)
+            else remote_header(snapshot, name)
+            for name in names
+        },
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(names[:5])}{more}" if names else "nothing"

@@ -1,0 +1,149 @@
+"""Models brought onto the Hub: in one commit, over nobody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genzoo import __version__
+from genzoo.card import write_card
+from genzoo.errors import HubConflictError, HubMissingError
+from genzoo.hub.asking import ask
+from genzoo.hub.pulling import BESIDES, MODEL_FILES
+from genzoo.hub.reference import MAIN, Reference
+from genzoo.hub.stating import Commit, ask_commit
+from genzoo.storage import GenModel, read_description, save_model
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+    from genzoo.model import GenerativeModel
+
+
+def push_model(model: GenerativeModel, repository: str, **options: Any) -> str:
+    """Save a model and push it; the options are those of `push_folder`."""
+    with tempfile.TemporaryDirectory(prefix="genzoo-") as temporary:
+        save_model(model, temporary)
+        return push_folder(temporary, repository, **options)
+
+
+def push_folder(
+    folder: str | os.PathLike[str],
+    repository: str,
+    *,
+    private: bool | None = None,
+    revision: str | None = None,
+    license: str | None = None,
+    message: str | None = None,
+    token: str | bool | None = None,
+) -> str:
+    """Push a model folder in one commit, and return the commit's address.
+
+    Config, weights, card, recipe, figures and pictures are pushed, and nothing else that lies in
+    the folder: checkpoints stay here. Files of an earlier push that the model no longer has go
+    away in the same commit; what else the repository holds stays. The commit is made upon the
+    one that was there when the push began: if somebody else pushes meanwhile, nothing is
+    overwritten. The folder's card is made, or refreshed, so that it says where the model is.
+
+    Arguments:
+        folder: The model folder; it is loaded first, so that what is pushed can be loaded.
+        repository: ``user/name``; made where it does not exist.
+        private: Whether a repository that is made is private; None takes the account's default.
+        revision: The branch, made where it does not exist; "main" by default.
+        license: The licence for the card's head, such as "mit"; None keeps what it states.
+        message: The commit's.
+        token: The token to push with; None takes the one of HF_TOKEN or of ``hf auth login``.
+
+    Raises:
+        HubConflictError: Somebody else has pushed meanwhile.
+        HubError: It cannot be pushed; the subclass and the message say why.
+        LoadError: The folder is no sound model.
+        ConfigError: A name is malformed.
+    """
+    from huggingface_hub import HfApi
+
+    folder, reference = Path(folder), Reference(repository, revision or MAIN)
+    GenModel.from_pretrained(folder)
+    api = HfApi(token=token)
+    ask(
+        f"the repository {repository}",
+        lambda: api.create_repo(repository, private=private, exist_ok=True),
+    )
+    parent = _parent(api, reference, token)
+    write_card(folder, name=repository.partition("/")[2], source=repository, license=license)
+    return _committed(api, reference, parent, _belonging(folder), message or _message(folder))
+
+
+def _belonging(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder that belong to its model, by name."""
+    found = [path for path in folder.iterdir() if path.is_file()]
+    return {path.name: path for path in found if _belongs(path.name)}
+
+
+def _belongs(name: str) -> bool:
+    return bool(MODEL_FILES.fullmatch(name) or BESIDES.fullmatch(name))
+
+
+def _message(folder: Path) -> str:
+    return f"{read_description(folder)['model']}, by genzoo {__version__}"
+
+
+def _parent(api: HfApi, reference: Reference, token: str | bool | None) -> Commit | None:
+    """Return the branch's commit, having made the branch; None where nothing was ever pushed.
+
+    Raises:
+        HubError: It cannot be had.
+    """
+    if reference.revision != MAIN:
+        ask(
+            f"the branch {reference}",
+            lambda: api.create_branch(
+                reference.repository, branch=reference.revision, exist_ok=True
+            ),
+        )
+    with contextlib.suppress(HubMissingError):
+        return ask_commit(reference, token)[0]
+    return None
+
+
+def _committed(
+    api: HfApi, reference: Reference, parent: Commit | None, files: dict[str, Path], message: str
+) -> str:
+    """Commit the files upon ``parent``, and return the commit's address."""
+    stale = [name for name in (parent.files if parent else ()) if _belongs(name)]
+    stale = [name for name in stale if name not in files]
+
+    def commit() -> str:
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        # Made anew for each try: the client writes into them.
+        additions = [CommitOperationAdd(name, path) for name, path in sorted(files.items())]
+        deletions = [CommitOperationDelete(name) for name in stale]
+        info = api.create_commit(
+            reference.repository,
+            [*additions, *deletions],
+            commit_message=message,
+            revision=reference.revision,
+            parent_commit=parent.sha if parent else None,
+        )
+        return str(info.commit_url)
+
+    try:
+        return ask(f"the push to {reference}", commit)
+    except HubConflictError:
+        # Our own commit may have arrived though its answer did not: then a further try conflicts
+        # with it.
+        landed = ask_commit(reference, api.token)[0]
+        if not _are_there(files, stale, landed):
+            raise
+        return f"{api.endpoint}/{reference.repository}/commit/{landed.sha}"
+
+
+def _are_there(files: dict[str, Path], stale: list[str], commit: Commit) -> bool:
+    """Whether a commit holds just what was to be pushed."""
+    return not any(name in commit.files for name in stale) and all(
+        name in commit.files and commit.files[name].holds_for(path) for name, path in files.items()
+    )

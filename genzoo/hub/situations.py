@@ -1,0 +1,178 @@
+"""What the client's errors come to: six situations, each with its own class and remedy.
+
+The client raises errors of five libraries. Which situation it is decides what a person can do.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+
+from genzoo.errors import (
+    GenzooError,
+    HubAccessError,
+    HubConflictError,
+    HubError,
+    HubIntegrityError,
+    HubMissingError,
+    HubNetworkError,
+    HubOfflineError,
+    HubSpaceError,
+)
+
+TRANSPORTS = ("httpx2", "httpx", "httpcore2", "httpcore", "requests")
+"""The libraries that a version of the client sends requests with."""
+_BUSY = (408, 429, 500, 502, 503, 504)
+_DENIED = (401, 402, 403)
+_CONFLICT = (409, 412)
+_FULL = ("No space left on device", "os error 28", "Disk quota exceeded")
+
+
+def translated(error: Exception, what: str) -> Exception:
+    """Return the client's error as one of ours, with the remedy; itself where it is none."""
+    from huggingface_hub import errors as hub
+
+    if isinstance(error, GenzooError):
+        return error
+    if _any(error, lambda e: isinstance(e, hub.OfflineModeIsEnabled)) or is_offline():
+        return HubOfflineError(
+            f"{what} is not in the cache, and requests are switched off (offline: HF_HUB_OFFLINE "
+            "is set). Unset it and load once, or choose what the cache holds: hf cache list."
+        )
+    if _any(error, _is_full):
+        return HubSpaceError(
+            f"{what}: no space left on the disk of the cache. Free some (hf cache rm), or move "
+            "the cache by HF_HUB_CACHE."
+        )
+    if _any(error, lambda e: isinstance(e, ConnectionError) and "xet" in str(e)):
+        return HubNetworkError(
+            f"{what}: this Hub has no Xet storage, which the client asked it for. Set "
+            "HF_HUB_DISABLE_XET=1 and try again."
+        )
+    for cause in _causes(error):
+        for translate in (_by_class, _by_status, _by_transport):
+            if (found := translate(cause, what)) is not None:
+                return found
+    return _other(error, what)
+
+
+def _by_class(error: BaseException, what: str) -> HubError | None:
+    from huggingface_hub import errors as hub
+
+    if isinstance(error, hub.GatedRepoError):
+        return HubAccessError(
+            f"{what} is gated: its authors decide who may have it. Ask on its page, then log in "
+            "(hf auth login) or set HF_TOKEN."
+        )
+    if isinstance(error, hub.RevisionNotFoundError):
+        return HubMissingError(
+            f"{what}: there is no such revision. Check the name of the branch, tag or commit."
+        )
+    if isinstance(error, hub.RemoteEntryNotFoundError):
+        return HubMissingError(f"{what} is not there. Check what the repository holds.")
+    if isinstance(error, hub.RepositoryNotFoundError):
+        return HubMissingError(
+            f"{what}: there is no such repository, or it is private: a Hub does not tell which. "
+            "Check the name; if it is private, log in (hf auth login) or set HF_TOKEN. A folder "
+            "of this machine of that name does not exist either."
+        )
+    return None
+
+
+def _by_status(error: BaseException, what: str) -> HubError | None:
+    status = status_of(error)
+    if status in _DENIED:
+        return HubAccessError(
+            f"{what}: the Hub refuses it ({status}: {_said(error)}). Check the token and its "
+            "rights: hf auth whoami, hf auth login, or HF_TOKEN."
+        )
+    if status in _CONFLICT:
+        return HubConflictError(
+            f"{what}: somebody else has pushed in the meantime ({status}). Nothing was "
+            "overwritten: look at what is there now, then push again."
+        )
+    if status in _BUSY:
+        return HubNetworkError(
+            f"{what}: the Hub is out of order or too busy ({status}, also when asked again). Try "
+            "later; what has been fetched or stored so far is kept."
+        )
+    if status is not None and status != 404:
+        return HubError(f"{what}: the Hub answered {status}: {_said(error)}")
+    return None
+
+
+def _by_transport(error: BaseException, what: str) -> HubError | None:
+    library = type(error).__module__.partition(".")[0]
+    if library in TRANSPORTS or isinstance(error, (ConnectionError, TimeoutError)):
+        if status_of(error) is not None:
+            return None
+        return HubNetworkError(
+            f"{what}: the Hub cannot be reached, or broke off ({reason_of(error)}). Check the "
+            "connection; on a slow one raise HF_HUB_DOWNLOAD_TIMEOUT (seconds)."
+        )
+    return None
+
+
+def _other(error: Exception, what: str) -> Exception:
+    """Return what is none of the six situations: a disk that cannot be written, or a bug."""
+    from huggingface_hub import errors as hub
+
+    first = str(error).partition("\n")[0]
+    if "onsistency check" in first:
+        return HubIntegrityError(f"{what} was cut short on the way: {first} Try again.")
+    if isinstance(error, hub.LocalEntryNotFoundError):
+        return HubNetworkError(f"{what} cannot be had from the Hub, nor from the cache: {first}")
+    if isinstance(error, hub.HfHubHTTPError) and status_of(error) == 404:
+        return HubMissingError(f"{what} is not there (404). Check the name.")
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return GenzooError(
+            f"{what}: {error.filename} cannot be written ({error.strerror}). Move the cache to a "
+            "folder that can, by HF_HUB_CACHE."
+        )
+    if isinstance(error, (ValueError, RuntimeError)):
+        return HubError(f"{what}: {first}")
+    return error
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status of the answer that an error tells of; None where there is none."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, in one short line."""
+    status = status_of(error)
+    if status is not None:
+        return f"the Hub answered {status}"
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+
+
+def _said(error: BaseException) -> str:
+    said = getattr(error, "server_message", None) or str(error)
+    return " ".join(str(said).split())[:200]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it: the client hides a refusal behind a missing file."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__
+
+
+def _any(error: BaseException, holds: Callable[[BaseException], bool]) -> bool:
+    return any(map(holds, _causes(error)))
+
+
+def _is_full(error: BaseException) -> bool:
+    number = getattr(error, "errno", None)
+    return number in (errno.ENOSPC, errno.EDQUOT) or any(text in str(error) for text in _FULL)
+
+
+def is_offline() -> bool:
+    """Whether requests are switched off, by HF_HUB_OFFLINE."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)

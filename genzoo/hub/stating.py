@@ -1,0 +1,108 @@
+"""What a Hub states of a commit's files: names, sizes and checksums."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from genzoo.errors import HubMissingError
+from genzoo.hub.asking import ask
+from genzoo.hub.reference import Reference, is_commit
+
+_PIECE = 2**20
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a Hub states of one file.
+
+    Arguments:
+        size: Bytes.
+        sha256: Of a large file, which Git LFS or Xet stores; None of a small one.
+        git: The SHA-1 that git gives a small file; None of a large one, whose is its pointer's.
+    """
+
+    size: int
+    sha256: str | None = None
+    git: str | None = None
+
+    def holds_for(self, path: Path) -> bool:
+        """Whether a file is the one that is stated: its size and its checksum."""
+        if path.stat().st_size != self.size:
+            return False
+        if self.sha256 is not None:
+            return _digest(path, hashlib.sha256()) == self.sha256
+        # Git's name of a file: no protection against a forger, which TLS and the Hub are for, but
+        # of every damage on the way and on the disk.
+        named = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
+        return _digest(path, named) == self.git
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of a repository, with all its files.
+
+    Arguments:
+        sha: The full commit.
+        files: What is stated of each file, by its path in the repository.
+    """
+
+    sha: str
+    files: Mapping[str, Stated]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "sha": self.sha,
+            "files": {name: asdict(file) for name, file in self.files.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Commit:
+        """Read what ``to_dict`` gave.
+
+        Raises:
+            KeyError, TypeError: It is something else.
+        """
+        files = {name: Stated(**file) for name, file in values["files"].items()}
+        return cls(values["sha"], files)
+
+
+def ask_commit(reference: Reference, token: str | bool | None) -> tuple[Commit, Any]:
+    """Ask the Hub which commit a reference is now, and what is in it, in one request.
+
+    Returns:
+        The commit, and all else that the Hub says of the repository.
+
+    Raises:
+        HubError: It cannot be had.
+    """
+    from huggingface_hub import HfApi
+
+    info = ask(
+        str(reference),
+        lambda: HfApi(token=token).model_info(
+            reference.repository, revision=reference.revision, files_metadata=True
+        ),
+    )
+    if not is_commit(info.sha):
+        raise HubMissingError(f"{reference} holds no commit yet. Push something to it first.")
+    files = {file.rfilename: _stated(file) for file in info.siblings or []}
+    return Commit(str(info.sha), files), info
+
+
+def _stated(file: Any) -> Stated:
+    if file.lfs is not None:
+        return Stated(int(file.lfs.size), sha256=str(file.lfs.sha256))
+    return Stated(int(file.size or 0), git=str(file.blob_id))
+
+
+def _digest(path: Path, digest: Any) -> str:
+    with path.open("rb", buffering=0) as file:
+        piece = memoryview(bytearray(_PIECE))
+        while count := file.readinto(piece):
+            digest.update(piece[:count])
+    return str(digest.hexdigest())

@@ -1,0 +1,32 @@
+"""Plugins that genzoo knows of though they are not installed: a list of our own."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from importlib import resources
+from typing import Any
+
+FILE = "known_plugins.toml"
+
+
+def advice_for(model: str) -> str:
+    """Return what to do about a model that no installed plugin has.
+
+    Nothing but our own list says what to install: never the repository that asks for it.
+    """
+    for distribution, entry in _known().items():
+        if model in entry["models"]:
+            return (
+                f"It is part of {distribution}: {entry['install']}. Installing a package runs its "
+                "code: do so if you trust its authors."
+            )
+    return (
+        "No plugin that genzoo knows of has it. Ask those who published the model; installing a "
+        "package runs its code: do so only if you trust its authors."
+    )
+
+
+@functools.cache
+def _known() -> dict[str, Any]:
+    return tomllib.loads(resources.files("genzoo").joinpath(FILE).read_text("utf-8"))

@@ -1,0 +1,126 @@
+"""Commands take a repository wherever they take a folder; push, pull and publish move models."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+import genzoo
+from folders import change_config, saved
+from genzoo.cli import folders, main
+from hubs import REPOSITORY, WEIGHTS, asked, put
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """An empty folder; no handler of an earlier test, and no folder that it has fetched."""
+    monkeypatch.setattr(logging.getLogger("genzoo"), "handlers", [])
+    monkeypatch.chdir(tmp_path)
+    folders.folder_of.cache_clear()
+    return tmp_path
+
+
+@pytest.fixture
+def digits(hub, home):
+    """A machine of digits on the Hub, trained for a moment, with its recipe."""
+    data = genzoo.load_dataset("digits", binarize="threshold")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = genzoo.create_model("rbm", event_shape=data.spec.event_shape, num_hidden=8)
+    config = genzoo.TrainerConfig(steps=3, batch_size=50, threads=1)
+    genzoo.Trainer(model, data, config=config, output_dir="run").fit()
+    put(hub, "run")
+    return model
+
+
+def run(line, capsys, code=0):
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as left:
+        main(line.split())
+    said = capsys.readouterr()
+    assert left.value.code == code, said.err
+    return said.err if code else said.out
+
+
+def test_samples_are_drawn_from_a_repository(hub, digits, capsys):
+    run(f"sample {REPOSITORY} --num 4 --output x.png --seed 0", capsys)
+    assert Path("x.png").stat().st_size
+
+
+def test_a_repository_is_judged_on_the_data_of_its_recipe(hub, digits, capsys):
+    out = run(f"evaluate {REPOSITORY} --metrics independent-pixels --max-examples 50", capsys)
+    assert "independent-pixels" in out
+    assert len(asked(hub, path="/api/models/")) == 1
+
+
+def test_a_repository_cannot_name_a_file_of_this_machine_as_its_data(hub, digits, capsys):
+    recipe = Path("run/recipe.toml").read_text().replace('name = "digits"', 'name = "/etc/x.npz"')
+    hub.put(REPOSITORY, {"recipe.toml": recipe.encode()})
+    said = run(f"evaluate {REPOSITORY}", capsys, code=2)
+    assert "Which data?" in said
+
+
+def test_a_card_is_not_written_into_the_cache(hub, digits, capsys):
+    said = run(f"evaluate {REPOSITORY} --card", capsys, code=2)
+    assert f"genzoo pull {REPOSITORY} FOLDER" in said
+
+
+def test_a_revision_is_a_flag(hub, digits, capsys):
+    said = run(f"sample {REPOSITORY} --revision v9 --num 1 --output x.png", capsys, code=2)
+    assert "no such revision" in said
+
+
+def test_a_repository_has_a_report(hub, digits, capsys):
+    run(f"report {REPOSITORY}", capsys)
+    assert Path("report.html").stat().st_size
+
+
+def test_push_pull_and_inspect(hub, home, capsys):
+    saved("model")
+    out = run(f"push model {REPOSITORY} --license mit --private", capsys)
+    assert f"model is in {REPOSITORY}" in out
+    assert run(f"pull {REPOSITORY} back", capsys) == f"{REPOSITORY} is in back.\n"
+    assert Path("back", WEIGHTS).read_bytes() == Path("model", WEIGHTS).read_bytes()
+    assert "licence       mit" in run("inspect back", capsys)
+
+
+def test_a_repository_is_inspected_without_its_weights(hub, digits, capsys):
+    hub.requests.clear()
+    out = run(f"inspect {REPOSITORY}", capsys)
+    for text in ("rbm", "LogLikelihood", "genzoo", "MB, float32", "none stated", "commit"):
+        assert text in out
+    assert [r.range for r in asked(hub, method="GET", path=WEIGHTS)] == ["bytes=0-65535"] or all(
+        r.range for r in asked(hub, method="GET", path=WEIGHTS)
+    )
+
+
+def test_a_repository_whose_plugin_is_missing_is_inspected_all_the_same(hub, home, capsys):
+    folder = saved("model")
+    change_config(folder, lambda found: found.update(model="nowhere"))
+    put(hub, folder)
+    out = run(f"inspect {REPOSITORY}", capsys)
+    assert "not installed" in out
+    assert "runs its code" in out
+
+
+def test_publish_pushes_each_folder_under_its_own_name(hub, home, capsys):
+    for name in ("first", "second"):
+        saved(Path("cards", name))
+    out = run("publish cards/first cards/second", capsys)
+    assert "cards/first is in ada/first" in out
+    assert WEIGHTS in hub.files("ada/second")
+    said = run("publish cards/first --namespace bob", capsys, code=2)
+    assert "rights" in said
+
+
+def test_publish_looks_at_all_folders_before_it_pushes_one(hub, home, capsys):
+    saved("first")
+    assert "no model folder" in run("publish first none", capsys, code=2)
+    assert not asked(hub, path="/api/repos/create")
+
+
+def test_a_missing_folder_that_reads_like_a_repository_is_named_as_both(hub, home, capsys):
+    said = run("inspect runs/digits", capsys, code=2)
+    assert "no such repository" in said
+    assert "A folder of this machine of that name does not exist either" in said

@@ -1,0 +1,146 @@
+"""What can go wrong with a Hub comes to six errors, each with what to do about it."""
+
+import errno
+import logging
+
+import pytest
+
+from genzoo import GenModel
+from genzoo.errors import (
+    GenzooError,
+    HubAccessError,
+    HubError,
+    HubMissingError,
+    HubNetworkError,
+    HubOfflineError,
+    HubSpaceError,
+)
+from genzoo.hub import asking
+from genzoo.hub.situations import translated
+from hub_server import Fault
+from hubs import REPOSITORY, WEIGHTS, asked, put_machine, same
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that were waited for, which none of them is."""
+    found = []
+    monkeypatch.setattr(asking.time, "sleep", found.append)
+    return found
+
+
+def refused(kind, match, repository=REPOSITORY, **options):
+    with pytest.raises(kind, match=match) as caught:
+        GenModel.from_pretrained(repository, **options)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, HubError)
+
+
+def test_a_repository_that_is_not_there_may_be_private_and_no_folder_has_its_name(hub):
+    refused(HubMissingError, "no such repository, or it is private.*A folder of this machine")
+
+
+def test_a_private_repository_reads_the_same_and_loads_with_a_token(hub, tmp_path):
+    model, _ = put_machine(hub, tmp_path, private=True)
+    refused(HubMissingError, "or it is private", token="hf_bob")
+    refused(HubMissingError, "or it is private", token=False)
+    assert same(GenModel.from_pretrained(REPOSITORY, token="hf_ada"), model)
+
+
+def test_a_gated_repository_says_so(hub, tmp_path):
+    put_machine(hub, tmp_path, gated=True)
+    refused(HubAccessError, "is gated: its authors decide", token="hf_bob")
+
+
+def test_a_wrong_token_is_told_from_a_missing_repository(hub, tmp_path):
+    put_machine(hub, tmp_path)
+    refused(HubAccessError, "hf auth login", token="hf_wrong")
+
+
+def test_a_hub_that_cannot_be_reached_is_said_at_once(hub, waits, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    refused(HubNetworkError, "cannot be reached")
+    assert waits == []
+
+
+def test_what_the_client_gives_up_is_tried_again_with_growing_waits_and_said(
+    hub, waits, tmp_path, caplog
+):
+    model, _ = put_machine(hub, tmp_path)
+    hub.fault(Fault(status=503), method="GET", path=WEIGHTS, times=3)
+    with caplog.at_level(logging.WARNING):
+        assert same(GenModel.from_pretrained(REPOSITORY), model)
+    assert waits == [1, 2, 4]
+    assert caplog.text.count("the Hub answered 503. Trying again in") == 3
+
+
+def test_a_hub_that_names_a_time_is_given_it(hub, waits, tmp_path):
+    put_machine(hub, tmp_path)
+    busy = Fault(status=429, headers={"Retry-After": "7"})
+    hub.fault(busy, method="GET", path="/api/models/", times=1)
+    GenModel.from_pretrained(REPOSITORY)
+    assert waits == [7]
+
+
+def test_a_hub_that_stays_busy_is_a_network_error(hub, waits, tmp_path):
+    put_machine(hub, tmp_path)
+    hub.fault(Fault(status=500), method="GET", path="/api/models/", times=100)
+    refused(HubNetworkError, r"out of order or too busy \(500, also when asked again\)")
+    assert waits == list(asking.DELAYS)
+
+
+def test_a_connection_that_is_cut_is_gone_on_with(hub, waits, tmp_path):
+    model, _ = put_machine(hub, tmp_path)
+    hub.fault(Fault(cut=50), method="GET", path="model.safetensors|cdn|lfs", times=2)
+    assert same(GenModel.from_pretrained(REPOSITORY), model)
+
+
+def test_a_connection_that_is_always_cut_is_a_network_error(hub, waits, tmp_path):
+    put_machine(hub, tmp_path)
+    hub.fault(Fault(cut=50), method="GET", path="model.safetensors|cdn|lfs", times=10**6)
+    refused(HubNetworkError, "cannot be reached, or broke off")
+
+
+def test_a_refusal_is_not_tried_again(hub, waits, tmp_path):
+    put_machine(hub, tmp_path)
+    hub.fault(Fault(status=403), method="GET", path="/api/models/", times=100)
+    refused(HubAccessError, "refuses it")
+    assert waits == []
+    assert len(asked(hub, path="/api/models/")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), HubSpaceError, "no space left"),
+        (RuntimeError("Xet: No space left on device (os error 28)"), HubSpaceError, "no space"),
+        (ConnectionError("Network error … 404 … /xet-write-token/main"), HubNetworkError, "XET=1"),
+        (ConnectionError("reset"), HubNetworkError, "cannot be reached"),
+        (TimeoutError("timed out"), HubNetworkError, "HF_HUB_DOWNLOAD_TIMEOUT"),
+        (OSError(errno.EROFS, "Read-only file system", "/c"), GenzooError, "HF_HUB_CACHE"),
+        (ValueError("Invalid metadata in README.md"), HubError, "Invalid metadata"),
+    ],
+)
+def test_errors_of_many_classes_are_told_apart(error, kind, says):
+    found = translated(error, "model.safetensors of ada/tiny")
+    assert isinstance(found, kind)
+    assert says in str(found)
+    assert "model.safetensors of ada/tiny" in str(found)
+
+
+def test_an_error_that_is_hidden_behind_another_is_found():
+    outer = FileNotFoundError("check your connection")
+    outer.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert isinstance(translated(outer, "x"), HubSpaceError)
+
+
+def test_a_bug_is_no_trouble_with_the_hub():
+    bug = TypeError("unsupported operand")
+    assert translated(bug, "x") is bug
+    with pytest.raises(TypeError):
+        asking.ask("x", lambda: 1 + "1")
+
+
+def test_offline_is_said_even_where_the_client_speaks_of_the_connection(hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    refused(HubOfflineError, "offline: HF_HUB_OFFLINE is set")
