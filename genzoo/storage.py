@@ -181,6 +181,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ConfigFileError(f"There is no model folder {str(folder)!r}. Check the path.")
     check_inside(path, folder)
+    if path.exists() and not path.is_file():
+        raise ConfigFileError(f"{path} is no file, so it is not read. Save the model again.")
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ConfigFileError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes.")

@@ -143,6 +143,8 @@ def missing_weights(where: object, single: str, present: Iterable[str]) -> str:
 def _paths(folder: Path, single: str, index: str) -> list[Path]:
     names = [single]
     check_inside(folder / index, folder)
+    if (folder / index).exists() and not (folder / index).is_file():
+        raise WeightsError(f"{folder / index} is no file, so it is not read. Save it again.")
     if (folder / index).exists():
         names = read_index(folder / index)
     for name in names:

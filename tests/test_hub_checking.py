@@ -144,6 +144,15 @@ def test_six_hundred_of_six_hundred_flipped_bits_are_found(hub, cached):
     assert Record(None, record.commit).holds(WEIGHTS, path, stated, in_full=False)
 
 
+def test_a_record_that_says_all_is_not_written_again(hub, cached):
+    _, sha, folder = cached
+    record = folder.parent.parent / "genzoo" / f"{sha}.json"
+    before = record.stat().st_ino
+    GenModel.from_pretrained(REPOSITORY)
+    GenModel.from_pretrained(REPOSITORY, revision=sha)
+    assert record.stat().st_ino == before
+
+
 def test_a_cache_that_cannot_be_written_still_loads(hub, cached, monkeypatch):
     model, sha, folder = cached
     record = folder.parent.parent / "genzoo"

@@ -59,7 +59,7 @@ def test_a_wrong_token_is_told_from_a_missing_repository(hub, tmp_path):
 
 def test_a_hub_that_cannot_be_reached_is_said_at_once(hub, waits, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    refused(HubNetworkError, "cannot be reached")
+    refused(HubNetworkError, "cannot be reached.*There is no folder of that name")
     assert waits == []
 
 
@@ -126,6 +126,12 @@ def test_errors_of_many_classes_are_told_apart(error, kind, says):
     assert isinstance(found, kind)
     assert says in str(found)
     assert "model.safetensors of ada/tiny" in str(found)
+
+
+def test_a_bug_is_no_trouble_with_the_hub_when_requests_are_switched_off_either(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    bug = TypeError("unsupported operand")
+    assert translated(bug, "x") is bug
 
 
 def test_an_error_that_is_hidden_behind_another_is_found():

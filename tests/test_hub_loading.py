@@ -1,7 +1,6 @@
 """Models loaded from the Hub: all of one commit, each file checked, nothing asked in vain."""
 
 import json
-import logging
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from genzoo.errors import (
     ConfigFileError,
     HubMissingError,
     HubSpaceError,
+    LoadError,
     UnknownNameError,
     WeightsError,
 )
@@ -142,7 +142,7 @@ def test_a_config_that_is_too_large_is_not_fetched(hub, tmp_path):
     files = contents(saved(tmp_path / "model"))
     files["config.json"] = files["config.json"].ljust(2**20 + 1)
     hub.put(REPOSITORY, files)
-    refused_before_weights(hub, Exception, "bytes; 1,048,576 are allowed")
+    refused_before_weights(hub, LoadError, "bytes; 1,048,576 are allowed")
     assert not asked(hub, path="resolve")
 
 
@@ -178,9 +178,18 @@ def test_other_files_of_the_repository_are_not_fetched(hub, tmp_path):
     assert {path.name for path in folder.iterdir()} == {"config.json", WEIGHTS}
 
 
-def test_several_processes_worth_of_loads_say_nothing_on_standard_output(hub, tmp_path, capsys):
+def test_loading_says_nothing_on_standard_output(hub, tmp_path, capsys):
     put_machine(hub, tmp_path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logging.getLogger("genzoo"), "level", logging.INFO)
-        GenModel.from_pretrained(REPOSITORY)
+    GenModel.from_pretrained(REPOSITORY)
     assert capsys.readouterr().out == ""
+
+
+def test_a_damaged_shard_beside_a_missing_one_is_fetched_again(hub, tmp_path):
+    folder = saved(tmp_path / "model")
+    split(folder)
+    put(hub, folder)
+    cache = local_folder(REPOSITORY)
+    first, second = sorted(cache.glob("model-*.safetensors"))
+    second.unlink()
+    first.resolve().write_bytes(b"damaged")
+    assert same(GenModel.from_pretrained(REPOSITORY), machine())

@@ -7,6 +7,7 @@ from genzoo import GenModel
 from genzoo.errors import (
     HubAccessError,
     HubConflictError,
+    HubMissingError,
     HubNetworkError,
     LoadError,
     OutputExistsError,
@@ -63,6 +64,16 @@ def test_nothing_but_the_model_is_pushed(hub, folder):
     push_folder(folder, REPOSITORY)
     ours = {CONFIG, WEIGHTS, "README.md", "recipe.toml"}
     assert set(hub.files(REPOSITORY)) - {".gitattributes"} == ours
+
+
+@pytest.mark.parametrize("name", ["README.md", "recipe.toml", "samples.png"])
+def test_what_a_link_leads_to_outside_is_not_published(name, hub, folder, tmp_path):
+    (tmp_path / "token").write_text("hf_secret")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(tmp_path / "token")
+    with pytest.raises(LoadError, match="a link out of its folder"):
+        push_folder(folder, REPOSITORY)
+    assert not asked(hub, path="/api/")
 
 
 def test_files_that_are_no_longer_the_models_go_and_other_peoples_stay(hub, folder):
@@ -130,7 +141,7 @@ def test_a_branch_is_made_and_main_is_left_alone(hub, folder):
 def test_a_private_repository_stays_so(hub, folder):
     push_folder(folder, REPOSITORY, private=True)
     assert same(GenModel.from_pretrained(REPOSITORY), machine())
-    with pytest.raises(Exception, match="private"):
+    with pytest.raises(HubMissingError, match="private"):
         GenModel.from_pretrained(REPOSITORY, token="hf_bob")
 
 

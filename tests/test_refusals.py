@@ -141,6 +141,13 @@ def test_an_unknown_model_is_refused_with_near_names_and_where_it_is_asked_for(f
     assert str(folder / CONFIG) in message
 
 
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS, INDEX])
+def test_what_would_make_a_reader_wait_is_refused(name, folder):
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    refused(folder)
+
+
 # Which files
 
 

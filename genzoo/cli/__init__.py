@@ -17,6 +17,7 @@ from genzoo import __version__
 from genzoo.cli import arguments
 from genzoo.cli.complaints import complaint
 from genzoo.cli.listing import ListArguments
+from genzoo.cli.texts import plain
 from genzoo.errors import ConfigError, GenzooError, TrainingInterrupted, UnknownNameError
 
 DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
@@ -99,7 +100,7 @@ def _resolved(name: str, args: list[str]) -> Any:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(" ".join(text.split()) + "\n")
+    sys.stderr.write(f"{plain(text)}\n")
 
 
 def _set_up_logging() -> None:

@@ -34,7 +34,7 @@ def complaint(box: str, command: str, args: Sequence[str]) -> str:
         near = [flag for flag in _flags(lines) if flag != found[1]]
         return _unknown(found[1], near, _remedy(found[1], command, peek(args)), see)
     if _MISSING.search(text):
-        named = [line.split()[0] for line in lines if re.match(r"--|[A-Z]+$", line)]
+        named = [line.split()[0] for line in lines if re.match(r"--|[A-Z/]+$", line)]
         return f"genzoo {command} needs {', '.join(named)}. {see}"
     if found := _NO_VALUE.search(text):
         return f"{found[1]} needs a value. {see}"

@@ -118,7 +118,8 @@ def data_of(arguments: Any) -> Dataset:
     data = _data(arguments.folder, arguments.revision, arguments.data_name)
     if data is None:
         raise ConfigError(
-            f"Which data? {arguments.folder!r} names none that are registered here: give --data."
+            f"Which data? {arguments.folder!r} has no recipe that names data known here: give "
+            "--data."
         )
     given = changed(arguments.data, _sections(data)["data"])
     return load_dataset(data.name, arguments.split, **{**data.config, **given})

@@ -10,6 +10,7 @@ from typing import Any
 
 from genzoo import capabilities, known, registry
 from genzoo.cli.arguments import InspectArguments
+from genzoo.cli.texts import plain
 from genzoo.hub.inspecting import Inspected, look
 from genzoo.storage import resolve_description
 
@@ -21,8 +22,8 @@ def run(arguments: InspectArguments) -> None:
     if found.commit:
         lines["commit"] = found.commit
     width = max(map(len, lines))
-    sys.stdout.writelines(f"{name:<{width}}  {text}\n" for name, text in lines.items())
-    sys.stdout.writelines(f"{'':<{width}}  {line}\n" for line in _tensors(found))
+    sys.stdout.writelines(f"{name:<{width}}  {plain(text)}\n" for name, text in lines.items())
+    sys.stdout.writelines(f"{'':<{width}}  {plain(line)}\n" for line in _tensors(found))
 
 
 def _model(found: Inspected) -> dict[str, str]:

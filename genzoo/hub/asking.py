@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from genzoo.errors import HubNetworkError
-from genzoo.hub.situations import TRANSPORTS, is_offline, reason_of, status_of, translated
+from genzoo.hub.situations import BUSY, TRANSPORTS, is_offline, reason_of, status_of, translated
 
 T = TypeVar("T")
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try; a Hub that names a time is given that, up to a minute."""
 MAX_DELAY = 60.0
-AGAIN = (408, 429, 500, 502, 503, 504)
 _UNREACHABLE = ("ConnectError", "UnsupportedProtocol")
 
 log = logging.getLogger(__name__)
@@ -37,6 +36,8 @@ def ask(what: str, call: Callable[[], T]) -> T:
     for delay in (*DELAYS, None):
         try:
             return call()
+        # The client's errors are of libraries that differ from version to version, so they cannot
+        # be named here. Whatever is none of a Hub's situations is raised again as it is.
         except Exception as error:
             if delay is None or not _can_help(error):
                 known = translated(error, what)
@@ -55,7 +56,7 @@ def _can_help(error: Exception) -> bool:
         return False
     status = status_of(error)
     if status is not None:
-        return status in AGAIN
+        return status in BUSY
     library = type(error).__module__.partition(".")[0]
     return library in TRANSPORTS and type(error).__name__ not in _UNREACHABLE
 

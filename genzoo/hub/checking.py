@@ -35,18 +35,21 @@ class Record:
             memory.
         commit: The commit.
         checked: For each file that was found to be the stated one: size, time in ns, inode.
+        is_written: Whether all of this is on the disk.
     """
 
     path: Path | None
     commit: Commit
     checked: dict[str, _Mark] = field(default_factory=dict)
+    is_written: bool = False
 
     @classmethod
     def of(cls, storage: Path, commit: Commit) -> Record:
         """Return the record of a commit whose files the Hub has just stated."""
-        path = _path(storage, commit.sha)
         known = cls.read(storage, commit.sha)
-        return cls(path, commit, known.checked if known else {})
+        if known is not None and known.commit == commit:
+            return known
+        return cls(_path(storage, commit.sha), commit, known.checked if known else {})
 
     @classmethod
     def read(cls, storage: Path, sha: str) -> Record | None:
@@ -56,7 +59,7 @@ class Record:
             values = strict_json(path.read_text("utf-8"))
             commit = Commit.from_dict(values["commit"])
             checked = {name: _mark_of(mark) for name, mark in values["checked"].items()}
-            return cls(path, commit, checked) if commit.sha == sha else None
+            return cls(path, commit, checked, is_written=True) if commit.sha == sha else None
         return None
 
     def holds(self, name: str, path: Path, stated: Stated, *, in_full: bool) -> bool:
@@ -67,6 +70,7 @@ class Record:
             return False
         if not in_full and mark[0] == stated.size and self.checked.get(name) == mark:
             return True
+        self.is_written = False
         self.checked.pop(name, None)
         if not stated.holds_for(path):
             return False
@@ -75,7 +79,7 @@ class Record:
 
     def write(self) -> None:
         """Write it down; where the cache cannot be written, files are read in full each time."""
-        if self.path is None:
+        if self.path is None or self.is_written:
             return
         values: Mapping[str, Any] = {"commit": self.commit.to_dict(), "checked": self.checked}
         try:

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from genzoo.errors import (
     GenzooError,
@@ -25,6 +25,8 @@ from genzoo.hub.checking import Record
 from genzoo.hub.reference import Reference, is_commit
 from genzoo.hub.situations import is_offline
 from genzoo.hub.stating import Commit, Stated, ask_commit
+
+_NO_FOLDER = "There is no folder of that name on this machine either."
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,6 @@ class Snapshot:
     ) -> None:
         self.reference, self.token, self.verify = reference, token, verify
         self.cache = _cache(cache_dir)
-        self.info: Any = None
         self._storage = self.cache / _folder_name(reference.repository)
         self._record = self._resolved()
         self.sha = self._record.commit.sha
@@ -163,7 +164,7 @@ class Snapshot:
         if is_offline():
             return self._cached(None)
         try:
-            commit, self.info = ask_commit(reference, self.token)
+            commit = ask_commit(reference, self.token)
         except HubNetworkError as error:
             record = self._cached(error)
             log.warning("%s Going on with commit %s of the cache.", error, record.commit.sha[:8])
@@ -185,11 +186,11 @@ class Snapshot:
         if record is not None:
             return record
         if error is not None:
-            raise error
+            raise HubNetworkError(f"{error} {_NO_FOLDER}") from error
         raise HubOfflineError(
             f"{reference} is not in the cache, and requests are switched off (offline: "
             "HF_HUB_OFFLINE is set). Unset it and load once, or choose what the cache holds: hf "
-            "cache list."
+            f"cache list. {_NO_FOLDER}"
         )
 
     def _read_ref(self) -> str:

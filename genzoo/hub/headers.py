@@ -40,6 +40,8 @@ def _header(snapshot: Snapshot, name: str) -> Header:
 def _first_bytes(snapshot: Snapshot, name: str, count: int) -> bytes:
     """Return the first bytes of a file; no more are read, even of a Hub that sends it whole."""
     from huggingface_hub import get_session, hf_hub_url
+
+    # Documented there, but not marked as exported for type checkers.
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         build_hf_headers,
         hf_raise_for_status,

@@ -59,6 +59,8 @@ def fetch_needed(snapshot: Snapshot) -> None:
     description = fetch_config(snapshot)
     resolve_description(description, snapshot.folder)
     names = weight_names(snapshot)
+    for name in filter(snapshot.is_cached, names):
+        snapshot.file(name)
     if not all(map(snapshot.is_cached, names)):
         headers = weight_headers(snapshot, names)
         build_described(description, snapshot.folder, headers)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo import __version__
 from genzoo.card import write_card
 from genzoo.errors import HubConflictError, HubMissingError
+from genzoo.files import check_inside
 from genzoo.hub.asking import ask
 from genzoo.hub.pulling import BESIDES, MODEL_FILES
 from genzoo.hub.reference import MAIN, Reference
@@ -67,6 +68,7 @@ def push_folder(
 
     folder, reference = Path(folder), Reference(repository, revision or MAIN)
     GenModel.from_pretrained(folder)
+    _belonging(folder)
     api = HfApi(token=token)
     ask(
         f"the repository {repository}",
@@ -78,9 +80,15 @@ def push_folder(
 
 
 def _belonging(folder: Path) -> dict[str, Path]:
-    """Return the files of a folder that belong to its model, by name."""
-    found = [path for path in folder.iterdir() if path.is_file()]
-    return {path.name: path for path in found if _belongs(path.name)}
+    """Return the files of a folder that belong to its model, by name.
+
+    Raises:
+        LoadError: One is a link out of the folder, by which something else would be published.
+    """
+    found = [path for path in folder.iterdir() if _belongs(path.name)]
+    for path in found:
+        check_inside(path, folder)
+    return {path.name: path for path in found if path.is_file()}
 
 
 def _belongs(name: str) -> bool:
@@ -105,7 +113,7 @@ def _parent(api: HfApi, reference: Reference, token: str | bool | None) -> Commi
             ),
         )
     with contextlib.suppress(HubMissingError):
-        return ask_commit(reference, token)[0]
+        return ask_commit(reference, token)
     return None
 
 
@@ -136,7 +144,7 @@ def _committed(
     except HubConflictError:
         # Our own commit may have arrived though its answer did not: then a further try conflicts
         # with it.
-        landed = ask_commit(reference, api.token)[0]
+        landed = ask_commit(reference, api.token)
         if not _are_there(files, stale, landed):
             raise
         return f"{api.endpoint}/{reference.repository}/commit/{landed.sha}"

@@ -22,7 +22,8 @@ from genzoo.errors import (
 
 TRANSPORTS = ("httpx2", "httpx", "httpcore2", "httpcore", "requests")
 """The libraries that a version of the client sends requests with."""
-_BUSY = (408, 429, 500, 502, 503, 504)
+BUSY = (408, 429, 500, 502, 503, 504)
+"""What a Hub answers that is out of order or has too much to do."""
 _DENIED = (401, 402, 403)
 _CONFLICT = (409, 412)
 _FULL = ("No space left on device", "os error 28", "Disk quota exceeded")
@@ -34,10 +35,11 @@ def translated(error: Exception, what: str) -> Exception:
 
     if isinstance(error, GenzooError):
         return error
-    if _any(error, lambda e: isinstance(e, hub.OfflineModeIsEnabled)) or is_offline():
+    absent = (hub.OfflineModeIsEnabled, hub.LocalEntryNotFoundError)
+    if is_offline() and _any(error, lambda e: isinstance(e, absent)):
         return HubOfflineError(
-            f"{what} is not in the cache, and requests are switched off (offline: HF_HUB_OFFLINE "
-            "is set). Unset it and load once, or choose what the cache holds: hf cache list."
+            f"{what} cannot be had from the cache alone, and requests are switched off (offline: "
+            "HF_HUB_OFFLINE is set). Unset it, or choose what the cache holds: hf cache list."
         )
     if _any(error, _is_full):
         return HubSpaceError(
@@ -91,7 +93,7 @@ def _by_status(error: BaseException, what: str) -> HubError | None:
             f"{what}: somebody else has pushed in the meantime ({status}). Nothing was "
             "overwritten: look at what is there now, then push again."
         )
-    if status in _BUSY:
+    if status in BUSY:
         return HubNetworkError(
             f"{what}: the Hub is out of order or too busy ({status}, also when asked again). Try "
             "later; what has been fetched or stored so far is kept."

@@ -71,11 +71,8 @@ class Commit:
         return cls(values["sha"], files)
 
 
-def ask_commit(reference: Reference, token: str | bool | None) -> tuple[Commit, Any]:
+def ask_commit(reference: Reference, token: str | bool | None) -> Commit:
     """Ask the Hub which commit a reference is now, and what is in it, in one request.
-
-    Returns:
-        The commit, and all else that the Hub says of the repository.
 
     Raises:
         HubError: It cannot be had.
@@ -90,8 +87,7 @@ def ask_commit(reference: Reference, token: str | bool | None) -> tuple[Commit, 
     )
     if not is_commit(info.sha):
         raise HubMissingError(f"{reference} holds no commit yet. Push something to it first.")
-    files = {file.rfilename: _stated(file) for file in info.siblings or []}
-    return Commit(str(info.sha), files), info
+    return Commit(str(info.sha), {file.rfilename: _stated(file) for file in info.siblings or []})
 
 
 def _stated(file: Any) -> Stated:
