@@ -89,6 +89,7 @@ def write_record(cache: Path) -> None:
     files = {p.name: Stated(p.stat().st_size, sha256=p.resolve().name) for p in folder.iterdir()}
     record = Record.of(storage, Commit(SHA, files))
     record.checked.clear()
+    record.is_written = False
     record.write()
 
 
