@@ -30,6 +30,8 @@ class GenerativeModel(nn.Module, abc.ABC):
     Class attributes:
         Config: A frozen, keyword-only dataclass with bounds; the only constructor argument.
         kind: The kinds of data it can model: "binary", "unit", "real", "categorical".
+        papers: What it comes from, each as "Authors. Title. Venue, year."; for its card.
+        limits: What it cannot do, or what its figures do not say, in sentences; for its card.
 
     Arguments:
         config: An instance of ``Config``. It has a field ``event_shape``, or the subclass
@@ -38,6 +40,8 @@ class GenerativeModel(nn.Module, abc.ABC):
 
     Config: ClassVar[type[Config]]
     kind: ClassVar[frozenset[str]]
+    papers: ClassVar[tuple[str, ...]] = ()
+    limits: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: AnyConfig) -> None:
         super().__init__()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from genzoo.errors import DataError
@@ -23,9 +25,35 @@ def save_picture(x: Tensor, path: str | Path) -> None:
     Raises:
         DataError: The shape is neither that of images, nor of points, nor of rows.
     """
-    picture = points(x) if x.ndim == 2 and x.shape[1] == 2 else grid(x)
+    write_picture(picture(x), path)
+
+
+def picture(x: Tensor) -> Image.Image:
+    """Return the picture of examples that `save_picture` writes."""
+    return points(x) if x.ndim == 2 and x.shape[1] == 2 else grid(x)
+
+
+def write_picture(
+    image: Image.Image, path: str | Path, *, texts: Mapping[str, str] | None = None
+) -> None:
+    """Write a picture as PNG, whole or not at all; the file keeps ``texts`` by their keys."""
+    info = PngInfo()
+    for key, text in (texts or {}).items():
+        info.add_text(key, text)
     with atomic_file(Path(path)) as temporary:
-        picture.save(temporary, format="PNG")
+        image.save(temporary, format="PNG", pnginfo=info)
+
+
+def strips(stages: Sequence[Tensor]) -> Image.Image:
+    """Return stages of the same N examples below one another: each column is one example's strip.
+
+    Raises:
+        DataError: The examples are no images.
+    """
+    images = [as_images(stage) for stage in stages]
+    if any(x.shape[1] == 3 for x in images):
+        images = [x.expand(-1, 3, -1, -1) for x in images]
+    return grid(torch.cat(images), columns=len(images[0]))
 
 
 def grid(x: Tensor, columns: int | None = None) -> Image.Image:

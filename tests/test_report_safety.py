@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from genzoo.report import write_report
-from genzoo.report.page import visible
 from genzoo.stage import Recipe
+from genzoo.visible import visible
 from reports import (
     Page,
     check_harmless,

@@ -137,6 +137,8 @@ class DataSource(abc.ABC):
     Config: ClassVar[type[DataConfig]]
     located: ClassVar[bool] = False
     """Whether it reads what a path or a repository names, and so is no data by itself."""
+    repository: ClassVar[str] = ""
+    """The repository of the Hub that has the same data; empty where none is known."""
 
     def __init__(self, config: DataConfig | None = None, location: str = "") -> None:
         self.config: Any = self.Config() if config is None else config

@@ -64,6 +64,7 @@ class FashionMNIST(DataSource):
     """
 
     Config = IDXConfig
+    repository = "zalando-datasets/fashion_mnist"
 
     def splits(self) -> tuple[str, ...]:
         """Return the names of the splits."""
@@ -72,8 +73,7 @@ class FashionMNIST(DataSource):
     def load(self, split: str) -> Dataset:
         """Return one split, grey."""
         homes = ["/usr/share/datasets/fashion-mnist"]
-        repository = "zalando-datasets/fashion_mnist"
-        return _load(self.config, split, "fashion-mnist", homes, repository, _FASHION)
+        return _load(self.config, split, "fashion-mnist", homes, self.repository, _FASHION)
 
 
 class MNIST(DataSource):
@@ -83,6 +83,7 @@ class MNIST(DataSource):
     """
 
     Config = IDXConfig
+    repository = "ylecun/mnist"
 
     def splits(self) -> tuple[str, ...]:
         """Return the names of the splits."""
@@ -91,7 +92,8 @@ class MNIST(DataSource):
     def load(self, split: str) -> Dataset:
         """Return one split, grey."""
         homes = ["/usr/share/datasets/mnist"]
-        return _load(self.config, split, "mnist", homes, "ylecun/mnist", tuple("0123456789"))
+        names = tuple("0123456789")
+        return _load(self.config, split, "mnist", homes, self.repository, names)
 
 
 def _load(

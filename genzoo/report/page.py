@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from importlib import resources
 from typing import Any
 
@@ -10,10 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from genzoo.report.contents import Report
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
+from genzoo.visible import visible
 
 
 def render(report: Report) -> str:
@@ -21,7 +17,7 @@ def render(report: Report) -> str:
     text = resources.files("genzoo.report").joinpath("page.html.jinja").read_text("utf-8")
     environment = Environment(
         autoescape=True,
-        finalize=visible,
+        finalize=_text,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -30,19 +26,5 @@ def render(report: Report) -> str:
     return environment.from_string(text).render(report=report)
 
 
-def visible(value: Any) -> Any:
-    r"""Return a text in which nothing is hidden: control characters and those that turn the order.
-
-    >>> visible("a\x00b\u202ec")
-    'a␀b\\u202ec'
-    """
-    if isinstance(value, Markup) or value is None:
-        return value
-    return _UNSEEN.sub(_shown, str(value).replace("\r\n", "\n"))
-
-
-def _shown(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"\\u{code:04x}"
+def _text(value: Any) -> Any:
+    return value if isinstance(value, Markup) or value is None else visible(value)

@@ -56,6 +56,38 @@ class RBM(GenerativeModel):
 
     Config = RBMConfig
     kind = frozenset({"binary"})
+    papers = (
+        (
+            "Paul Smolensky. Information Processing in Dynamical Systems: Foundations of Harmony "
+            "Theory. In: Parallel Distributed Processing, volume 1, MIT Press, 1986."
+        ),
+        (
+            "Geoffrey E. Hinton. Training Products of Experts by Minimizing Contrastive "
+            "Divergence. Neural Computation 14(8), 2002."
+        ),
+        (
+            "Tijmen Tieleman. Training Restricted Boltzmann Machines using Approximations to the "
+            "Likelihood Gradient. ICML, 2008."
+        ),
+        (
+            "Ruslan Salakhutdinov, Iain Murray. On the Quantitative Analysis of Deep Belief "
+            "Networks. ICML, 2008."
+        ),
+    )
+    limits = (
+        (
+            "Its units are zeros and ones, and so are its samples: grey images are made so first, "
+            "and likelihoods under different ways to do that cannot be compared."
+        ),
+        (
+            "With more than 22 units in both layers log Z is an estimate: read the likelihood "
+            "with its bracket, and leave one that is called unreliable alone."
+        ),
+        (
+            "Its chains mix slowly. Samples after few sweeps show too much of some kinds of data "
+            "and too little of others; the sampler tempered-gibbs takes longer, and does better."
+        ),
+    )
 
     W: nn.Parameter
     b: nn.Parameter

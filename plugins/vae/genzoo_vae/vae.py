@@ -85,6 +85,32 @@ class VAE(GenerativeModel):
 
     Config = VAEConfig
     kind = frozenset({"binary", "unit", "real"})
+    papers = (
+        "Diederik P. Kingma, Max Welling. Auto-Encoding Variational Bayes. ICLR, 2014.",
+        (
+            "Danilo Jimenez Rezende, Shakir Mohamed, Daan Wierstra. Stochastic Backpropagation "
+            "and Approximate Inference in Deep Generative Models. ICML, 2014."
+        ),
+        (
+            "Yuri Burda, Roger Grosse, Ruslan Salakhutdinov. Importance Weighted Autoencoders. "
+            "ICLR, 2016."
+        ),
+    )
+    limits = (
+        (
+            "Its likelihood is a lower bound that rises with the number of draws: compare it at "
+            "the same number alone."
+        ),
+        (
+            "Likelihoods of zeros and ones, of grey levels and of real values are different "
+            "questions, and cannot be compared, in bits per dimension either."
+        ),
+        (
+            "Given z all values are independent, so that a sample shows their noise. The mean "
+            "given z, which the sampler prior gives for output = mean, is smoother, and is no "
+            "sample."
+        ),
+    )
 
     data_seen: Tensor
 
