@@ -18,7 +18,7 @@ from genzoo.errors import ConfigError, ConfigFileError
 from genzoo.model import GenerativeModel
 
 MAX_MODULES = 20_000
-MAX_BUFFERS = 2**28
+MAX_BUFFERS = 2**25
 """Bytes of masks, schedules and the like that a model may have beyond the size of its weights."""
 
 _UNFIT = (ConfigError, ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError)

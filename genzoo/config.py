@@ -8,6 +8,7 @@ that an unknown key, a wrong type or a size of 10¹² is an error before anythin
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import reprlib
 import sys
@@ -75,10 +76,17 @@ class Config:
         return {name: _plain(getattr(self, name)) for name in field_types(type(self))}
 
 
-def field_types(config: type[Config]) -> dict[str, Any]:
+def field_types(config: type[Config]) -> Mapping[str, Any]:
     """Return the resolved type of every field, with its bounds."""
+    key: Any = config  # Classes can be hashed, whatever type checkers make of their instances.
+    return _field_types(key)
+
+
+@functools.cache
+def _field_types(config: Any) -> Mapping[str, Any]:
     hints = typing.get_type_hints(config, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(config)}
+    found = {field.name: hints[field.name] for field in dataclasses.fields(config)}
+    return types.MappingProxyType(found)
 
 
 def required_fields(config: type[Config]) -> list[str]:

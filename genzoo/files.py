@@ -120,7 +120,7 @@ def check_inside(path: Path, folder: Path) -> None:
     if not path.is_symlink():
         return
     try:
-        target, home = path.resolve(), folder.resolve()
+        target, home = path.resolve(strict=True), folder.resolve()
     except (OSError, RuntimeError) as error:
         raise LoadError(f"{path} is a link that leads nowhere: refused.") from error
     if not target.is_relative_to(home) and not _is_blob(target, home):

@@ -203,7 +203,8 @@ def _check_description(found: Any, path: Path) -> dict[str, Any]:
     unknown, missing = sorted(found.keys() - _KEYS), sorted(_KEYS - found.keys())
     if unknown or missing:
         raise ConfigFileError(
-            f"{path} must hold {', '.join(sorted(_KEYS))}; unknown: {unknown}, missing: {missing}."
+            f"{path} must hold {', '.join(sorted(_KEYS))}; unknown: {shown(unknown)}, missing: "
+            f"{missing}."
         )
     if type(found["genzoo"]) is not int or found["genzoo"] != FORMAT:
         raise ConfigFileError(

@@ -13,12 +13,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from genzoo.config import shown
 from genzoo.errors import WeightsError
 from genzoo.files import check_inside, strict_json
 
-MAX_HEADER_BYTES = 16 * 2**20
-MAX_TENSORS = 100_000
-MAX_INDEX_BYTES = 16 * 2**20
+# JSON takes some thirty times its size in memory while it is read: what is read is bounded so that
+# a hostile file takes tens of megabytes, and the models of this zoo, with room, fit.
+MAX_HEADER_BYTES = MAX_INDEX_BYTES = 2**20
+MAX_TENSORS = 10_000
+MAX_FILES = 1_000
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -35,6 +38,7 @@ Header = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Type and shape of each tensor of a file."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.safetensors")
 _CHUNK = 2**24
+_MAX_DIMENSIONS = 64
 
 
 class SupportsRead(Protocol):
@@ -49,21 +53,22 @@ class WeightFiles:
 
     Arguments:
         folder: Where they are, or will be.
-        headers: What `read_header` gives of each file.
+        headers: Each file with what `read_header` gives of it; asked for one after the other, so
+            that too many are noticed before they are all in memory.
 
     Raises:
         WeightsError: Two files hold one tensor, or they hold too many.
     """
 
-    def __init__(self, folder: Path, headers: Mapping[Path, Header]) -> None:
+    def __init__(self, folder: Path, headers: Iterable[tuple[Path, Header]]) -> None:
         self.folder = folder
         self.headers: dict[str, tuple[Path, torch.dtype, tuple[int, ...]]] = {}
-        for path, header in headers.items():
+        for path, header in headers:
             for name, (dtype, shape) in header.items():
                 if name in self.headers:
-                    raise WeightsError(f"{path}: the tensor {name!r} stands in two files.")
+                    raise WeightsError(f"{path}: the tensor {shown(name)} stands in two files.")
                 self.headers[name] = path, dtype, shape
-        _check_count(self.headers, folder)
+            _check_count(self.headers, folder)
 
     @classmethod
     def of(cls, folder: Path, single: str, index: str) -> WeightFiles:
@@ -79,7 +84,7 @@ class WeightFiles:
             LoadError: A file is a link out of the folder.
         """
         paths = _paths(folder, single, index)
-        return cls(folder, {path: read_header(path) for path in paths})
+        return cls(folder, ((path, read_header(path)) for path in paths))
 
     def num_bytes(self) -> int:
         """Return how much memory the tensors take."""
@@ -102,7 +107,7 @@ class WeightFiles:
             if shape != tuple(tensor.shape) or dtype != tensor.dtype:
                 raise WeightsError(
                     self._mismatch(
-                        f"{name!r} is {_describe(shape, dtype)} in {path.name}, and "
+                        f"{shown(name)} is {_describe(shape, dtype)} in {path.name}, and "
                         f"{_describe(tuple(tensor.shape), tensor.dtype)} by the config"
                     )
                 )
@@ -199,17 +204,21 @@ def _check_header(header: Any, num_bytes: int) -> Header:
     end, found = 0, {}
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         if entry["dtype"] not in DTYPES:
-            raise ValueError(f"{name!r} has the type {entry['dtype']!r}")
+            raise ValueError(f"{shown(name)} has the type {shown(entry['dtype'])}")
         dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
-        if not all(type(size) is int and size >= 0 for size in shape):
-            raise ValueError(f"{name!r} has the shape {shape}")
         first, last = entry["data_offsets"]
+        if len(shape) > _MAX_DIMENSIONS or not all(map(_is_count, (*shape, first, last))):
+            raise ValueError(f"{shown(name)} has the shape {shown(shape)} at {shown(first)}")
         if first != end or last - first != math.prod(shape) * dtype.itemsize:
-            raise ValueError(f"the bytes of {name!r} are not where its shape puts them")
+            raise ValueError(f"the bytes of {shown(name)} are not where its shape puts them")
         end, found[name] = last, (dtype, shape)
     if end != num_bytes:
         raise ValueError(f"{num_bytes} bytes of tensors where the header tells of {end}")
     return found
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def read_index(path: Path) -> list[str]:
@@ -222,9 +231,11 @@ def read_index(path: Path) -> list[str]:
         if path.stat().st_size > MAX_INDEX_BYTES:
             raise ValueError("it is too large")
         names = set(strict_json(path.read_text("utf-8"))["weight_map"].values())
+        if len(names) > MAX_FILES:
+            raise ValueError(f"it names {len(names)} files; {MAX_FILES} are allowed")
         for name in names:
             if not (isinstance(name, str) and _FILE_NAME.fullmatch(name)):
-                raise ValueError(f"{name!r} is no plain name of a safetensors file")
+                raise ValueError(f"{shown(name)} is no plain name of a safetensors file")
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path} is no index of weights ({error}).") from error
     return sorted(names)
@@ -255,7 +266,7 @@ def _check_count(tensors: Mapping[str, Any], where: object) -> None:
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(map(repr, names[:3])) + more
+    return ", ".join(map(shown, names[:3])) + more
 
 
 def _describe(shape: tuple[int, ...], dtype: torch.dtype) -> str:

@@ -10,7 +10,8 @@ from huggingface_hub import ModelCard
 
 import genzoo
 from genzoo.card import CARD_FILE, figures_of, read_figures, write_figures
-from genzoo.card.writing import MAX_CARD_BYTES, escaped
+from genzoo.card.escaping import escaped
+from genzoo.card.head import MAX_CARD_BYTES
 from genzoo.errors import LoadError
 from genzoo.estimate import Estimate
 from genzoo.evaluation import Evaluation

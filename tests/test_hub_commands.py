@@ -110,7 +110,7 @@ def test_what_strangers_wrote_is_no_order_to_the_terminal(hub, home, capsys):
     put(hub, folder)
     out = run(f"inspect {REPOSITORY}", capsys)
     assert "\x1b" not in out
-    assert "mit\ufffd[2J" in out
+    assert "mit␛[2J" in out
 
 
 def test_publish_pushes_each_folder_under_its_own_name(hub, home, capsys):

@@ -1,11 +1,15 @@
 """Cards: the README.md of a model folder, whose figures a Hub reads as its model index."""
 
 from genzoo.card.figures import Figure, figures_of
-from genzoo.card.writing import CARD_FILE, read_figures, read_licence, write_card, write_figures
+from genzoo.card.head import CARD_FILE
+from genzoo.card.samples import PICTURE_FILE, draw_samples
+from genzoo.card.writing import read_figures, read_licence, write_card, write_figures
 
 __all__ = [
     "CARD_FILE",
+    "PICTURE_FILE",
     "Figure",
+    "draw_samples",
     "figures_of",
     "read_figures",
     "read_licence",

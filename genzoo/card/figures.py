@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
 
 from genzoo.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-_OF_DATA = ("source", "split", "data_config")
-_NOT_ARGUMENTS = (*_OF_DATA, "data")
+_OF_DATA = ("source", "split", "data_config", "source_y", "split_y", "data_y_config")
+_NOT_ARGUMENTS = ("data", "source", "split", "data_config")
 NOT_FINITE = "not finite"
 TASK = "unconditional-image-generation"
 _TASKS = {"text": "text-to-image", "image": "image-to-image"}
@@ -45,18 +49,19 @@ class Figure:
         """Return it as an entry of a model index."""
         from huggingface_hub import EvalResult
 
-        rest = {key: value for key, value in self.receipt.items() if key not in _NOT_ARGUMENTS}
+        receipt = plain(self.receipt)
+        rest = {key: value for key, value in receipt.items() if key not in _NOT_ARGUMENTS}
         return EvalResult(
             task_type=task,
-            dataset_type=str(self.receipt.get("source", "")),
-            dataset_name=str(self.receipt.get("data", "")),
-            dataset_split=self.receipt.get("split"),
+            dataset_type=str(receipt.get("source", "")),
+            dataset_name=str(receipt.get("data", "")),
+            dataset_split=receipt.get("split"),
             # A Hub tells data apart by this text, and not by any argument beside it.
-            dataset_config=json.dumps(self.receipt.get("data_config", {}), sort_keys=True),
+            dataset_config=json.dumps(receipt.get("data_config", {}), sort_keys=True),
             metric_type=self.name,
             metric_name=self.name,
-            metric_value=NOT_FINITE if self.value is None else self.value,
-            metric_args={**self.facts, "receipt": rest},
+            metric_value=NOT_FINITE if self.value is None else plain(self.value),
+            metric_args={**plain(self.facts), "receipt": rest},
         )
 
     @classmethod
@@ -87,6 +92,32 @@ def figures_of(evaluation: Evaluation) -> list[Figure]:
 def task_of(condition_kind: str) -> str:
     """Return what a Hub calls a model's task."""
     return _TASKS.get(condition_kind, TASK)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as YAML has it: no type of numpy's or torch's, nothing that is None.
+
+    >>> import numpy
+    >>> plain({"a": (numpy.float32(0.5), numpy.int64(2)), "b": float("nan"), "c": None})
+    {'a': [0.5, 2], 'b': 'not finite'}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value if item is not None]
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, (int, float)):
+        return _number(value)
+    if isinstance(value, (np.generic, np.ndarray, Tensor)):
+        return plain(value.tolist())
+    return str(value)
+
+
+def _number(value: float) -> int | float | str:
+    if isinstance(value, int):
+        return int(value)
+    return float(value) if math.isfinite(value) else NOT_FINITE
 
 
 def _config(text: Any) -> dict[str, Any]:

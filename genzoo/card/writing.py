@@ -1,29 +1,68 @@
-"""README.md, read and written through huggingface_hub, so that a Hub reads what we wrote."""
+"""Cards made and brought up to date: what genzoo writes is replaced, what a person wrote stays."""
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.card.figures import NOT_FINITE, Figure, figures_of, task_of
-from genzoo.errors import LoadError
+from genzoo.card.blocks import refreshed
+from genzoo.card.contents import Contents, read_contents, render
+from genzoo.card.figures import Figure, figures_of, task_of
+from genzoo.card.head import (
+    describe,
+    licence_of,
+    name_of,
+    new_card,
+    read_card,
+    save_card,
+    set_licence,
+    set_source,
+    source_of,
+)
+from genzoo.card.model import About
 from genzoo.evaluation import Evaluation
-from genzoo.evaluation.receipts import flat
-from genzoo.files import atomic_file, write_text
+from genzoo.visible import visible
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
 
-CARD_FILE = "README.md"
-MAX_CARD_BYTES = 4_000_000
-_BEGIN, _END = "<!-- figures, written by genzoo evaluate -->", "<!-- end of figures -->"
-_SECTION = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)
-_SOURCE = re.compile(r"GenModel\.from_pretrained\((?:FOLDER|\"[^\"\n]*\")\)")
-_ELSEWHERE = ("data", "source", "split", "data_config")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+
+def write_card(
+    folder: Path,
+    *,
+    name: str | None = None,
+    source: str | None = None,
+    license: str | None = None,
+) -> None:
+    """Make a model folder's card, or bring it up to date.
+
+    It says what the config, the weights' headers, ``recipe.toml``, ``samples.png`` and the figures
+    in the card say. What genzoo writes stands between marks and is replaced; what a person wrote
+    stays as it is, and a block that a person took away stays away.
+
+    Arguments:
+        folder: The model folder.
+        name: What the model is called; None keeps what the card says, else takes the name of the
+            folder.
+        source: What it is loaded from, such as a repository; None keeps what the card says, else
+            takes the folder's name.
+        license: The licence, such as "mit"; None keeps what the card states.
+
+    Raises:
+        LoadError: The card, the config or the weights that are there are refused.
+        UnknownNameError: No installed plugin registers the model.
+        ConfigError: ``license`` has not the form of a licence's short name.
+        DiskFullError: There is no space left; the card is as it was.
+    """
+    folder = Path(folder)
+    found = read_card(folder)
+    card = found or new_card()
+    if license is not None:
+        set_licence(card, license)
+    if source is not None:
+        set_source(card, source)
+    name = name or name_of(card) or folder.resolve().name
+    _write(folder, card, name, task=None, is_new=found is None)
 
 
 def write_figures(
@@ -31,72 +70,28 @@ def write_figures(
 ) -> None:
     """Put an evaluation's figures into a folder's card, as a table and as its model index.
 
-    Figures that answer the same question are replaced; all else in the card stays as it is. A
-    card is made where there is none.
+    Figures that answer the same question are replaced, and the card is brought up to date as by
+    `write_card`.
 
     Arguments:
         folder: The model folder.
         evaluation: The figures.
-        name: What the model is called, where a card is made.
+        name: What the model is called, where the card does not say.
         condition_kind: The model's, from which a Hub's name of its task follows.
 
     Raises:
         LoadError: The card that is there cannot be read.
         DiskFullError: There is no space left; the card is as it was.
     """
-    path = Path(folder, CARD_FILE)
-    card = _read(path) if path.is_file() else _new(name, condition_kind)
+    folder = Path(folder)
+    found = read_card(folder)
+    card = found or new_card()
     data: Any = card.data
     new, task = figures_of(evaluation), task_of(condition_kind)
     old = [(Figure.from_result(result), result) for result in data.eval_results or []]
-    kept = [pair for pair in old if not any(map(pair[0].same_question, new))]
-    figures = [*(figure for figure, _ in kept), *new]
-    data.eval_results = [*(result for _, result in kept), *(f.to_result(task) for f in new)]
-    data.model_name = data.model_name or name
-    section = "\n".join([_BEGIN, "", "## Figures", "", *table(figures), "", _END])
-    card.text = _with_section(card.text, section)
-    with atomic_file(path) as temporary:
-        write_text(temporary, str(card))
-
-
-def write_card(
-    folder: Path, *, name: str, source: str | None = None, license: str | None = None
-) -> None:
-    """Make a model folder's card, or bring up to date what it says of where the model is.
-
-    What a person wrote in the card stays, and so do its figures.
-
-    Arguments:
-        folder: The model folder; its config names the model.
-        name: What the model is called.
-        source: What it is loaded from, a repository; None takes the folder's name.
-        license: The licence, such as "mit"; None keeps what the card states.
-
-    Raises:
-        LoadError: The card or the config that is there cannot be read.
-        DiskFullError: There is no space left; the card is as it was.
-    """
-    path = Path(folder, CARD_FILE)
-    card = _read(path) if path.is_file() else _new(name, "none")
-    data: Any = card.data
-    data.library_name = "genzoo"
-    if license is not None:
-        data.license = license
-    card.text = _with_source(card.text, source or Path(folder).resolve().name)
-    with atomic_file(path) as temporary:
-        write_text(temporary, str(card))
-
-
-def read_licence(folder: Path) -> str:
-    """Return the licence that a folder's card states; empty where it states none.
-
-    Raises:
-        LoadError: The card cannot be read.
-    """
-    path = Path(folder, CARD_FILE)
-    data: Any = _read(path).data if path.is_file() else None
-    found = getattr(data, "license", None)
-    return found if isinstance(found, str) else ""
+    kept = [result for figure, result in old if not any(map(figure.same_question, new))]
+    data.eval_results = [*kept, *(figure.to_result(task) for figure in new)]
+    _write(folder, card, name_of(card) or name, task=task, is_new=found is None)
 
 
 def read_figures(folder: Path) -> list[Figure]:
@@ -105,70 +100,52 @@ def read_figures(folder: Path) -> list[Figure]:
     Raises:
         LoadError: The card cannot be read.
     """
-    path = Path(folder, CARD_FILE)
-    if not path.is_file():
-        return []
-    data: Any = _read(path).data
-    return [Figure.from_result(result) for result in data.eval_results or []]
+    return _figures(read_card(Path(folder)))
 
 
-def table(figures: Sequence[Figure]) -> list[str]:
-    """Return the lines of a Markdown table; what was typed by someone shows as text."""
-    lines = ["| figure | value | kind | data | receipt |", "| --- | --- | --- | --- | --- |"]
-    for figure in figures:
-        facts, receipt = figure.facts, figure.receipt
-        value = NOT_FINITE if figure.value is None else f"{figure.value:.6g}"
-        error = facts.get("std_error")
-        value += "" if error is None else f" ± {error:.2g}"
-        cells = [
-            figure.name,
-            f"{value} {facts.get('unit', '')}".strip(),
-            facts.get("kind", ""),
-            receipt.get("data", ""),
-            flat({key: value for key, value in receipt.items() if key not in _ELSEWHERE}),
-        ]
-        lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
-    return lines
+def read_licence(folder: Path) -> str:
+    """Return the licence that a folder's card states; empty where it states none.
+
+    Raises:
+        LoadError: The card cannot be read.
+    """
+    return licence_of(read_card(Path(folder)))
 
 
-def escaped(text: Any) -> str:
-    """Return text that Markdown shows as it is, in one line."""
-    line = " ".join(str(text).split())
-    return _MARKDOWN.sub(r"\\\1", html.escape(line, quote=False))
-
-
-def _read(path: Path) -> ModelCard:
-    from huggingface_hub import ModelCard
-    from yaml import YAMLError
-
-    if path.stat().st_size > MAX_CARD_BYTES:
-        raise LoadError(f"{path} has over {MAX_CARD_BYTES:,} bytes, too many for a card.")
-    try:
-        return ModelCard(path.read_text("utf-8"))
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, YAMLError) as error:
-        raise LoadError(f"{path} cannot be read as a card: {error}. Mend its head.") from error
-
-
-def _new(name: str, condition_kind: str) -> ModelCard:
-    from huggingface_hub import ModelCard, ModelCardData
-
-    data = ModelCardData(
-        library_name="genzoo",
-        model_name=name,
-        pipeline_tag=task_of(condition_kind),
-        tags=["genzoo", "generative-model"],
+def _write(folder: Path, card: ModelCard, name: str, *, task: str | None, is_new: bool) -> None:
+    """Write the card as it is now; ``task`` is what a Hub calls it where no config says more."""
+    name = visible(name)
+    contents = read_contents(
+        folder,
+        name=name,
+        source=source_of(card) or visible(folder.resolve().name),
+        figures=_figures(card),
+        licence=licence_of(card),
     )
-    snippet = "from genzoo import GenModel\n\nmodel = GenModel.from_pretrained(FOLDER)"
-    text = f"# {escaped(name)}\n\nLoad it with\n\n```python\n{snippet}\n```"
-    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")
+    _describe(card, contents, task)
+    text, needed = render(contents), ["figures"] if contents.figures else []
+    card.text = text if is_new else refreshed(card.text, text, needed=needed)
+    save_card(folder, card)
 
 
-def _with_source(text: str, source: str) -> str:
-    """Return the card's text with the place that its snippet loads the model from."""
-    return _SOURCE.sub(lambda _: f'GenModel.from_pretrained("{source}")', text, count=1)
+def _describe(card: ModelCard, contents: Contents, task: str | None) -> None:
+    """Put into the head what is known of the model and its data."""
+    about, training = contents.about, contents.training
+    repositories = [data.repository for data in training.data] if training else []
+    describe(
+        card,
+        name=contents.name,
+        tags=[about.name] if about else [],
+        task=_task(about) if about else task,
+        datasets=list(dict.fromkeys(filter(None, repositories))),
+    )
 
 
-def _with_section(text: str, section: str) -> str:
-    if _SECTION.search(text):
-        return _SECTION.sub(lambda _: section, text, count=1)
-    return f"{text.rstrip()}\n\n{section}\n"
+def _task(about: About) -> str | None:
+    """Return what a Hub calls the task; it has no name for what makes no images."""
+    return task_of(about.condition_kind) if about.is_image else None
+
+
+def _figures(card: ModelCard | None) -> list[Figure]:
+    data: Any = card.data if card else None
+    return [Figure.from_result(result) for result in (data and data.eval_results) or []]

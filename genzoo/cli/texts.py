@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from genzoo.visible import visible
+
 
 def plain(text: str) -> str:
     """Return a text in one line, without what a terminal would obey.
 
     >>> plain("a\\n  b\\x1b[2J")
-    'a b\ufffd[2J'
+    'a b␛[2J'
     """
-    line = " ".join(text.split())
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+    return visible(" ".join(text.split()))

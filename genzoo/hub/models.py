@@ -19,7 +19,14 @@ from genzoo.storage import (
     read_description,
     resolve_description,
 )
-from genzoo.weights import MAX_INDEX_BYTES, WeightFiles, missing_weights, read_header, read_index
+from genzoo.weights import (
+    MAX_INDEX_BYTES,
+    Header,
+    WeightFiles,
+    missing_weights,
+    read_header,
+    read_index,
+)
 
 
 def fetch_model(
@@ -106,15 +113,13 @@ def weight_headers(snapshot: Snapshot, names: list[str]) -> WeightFiles:
         WeightsError: One is malformed.
     """
     folder = snapshot.folder
-    return WeightFiles(
-        folder,
-        {
-            folder / name: read_header(folder / name)
-            if snapshot.is_cached(name)
-            else remote_header(snapshot, name)
-            for name in names
-        },
-    )
+
+    def header(name: str) -> Header:
+        if snapshot.is_cached(name):
+            return read_header(folder / name)
+        return remote_header(snapshot, name)
+
+    return WeightFiles(folder, ((folder / name, header(name)) for name in names))
 
 
 def _some(names: list[str]) -> str:

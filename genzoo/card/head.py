@@ -1,0 +1,158 @@
+"""The card as a file: its YAML head, read and written by huggingface_hub, and its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genzoo.errors import ConfigError, LoadError
+from genzoo.files import atomic_file, check_inside, write_text
+from genzoo.visible import visible
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
+
+CARD_FILE = "README.md"
+MAX_CARD_BYTES = 1_000_000
+MAX_HEAD_BYTES = 2**18
+MAX_HEAD_PARTS, MAX_HEAD_DEPTH = 20_000, 30
+LIBRARY = "genzoo"
+_TAGS = (LIBRARY, "generative-model")
+_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
+_MAX_SHOWN = 200
+
+
+def read_card(folder: Path) -> ModelCard | None:
+    """Return a folder's card; None where there is none.
+
+    Raises:
+        LoadError: It cannot be read, or is a link out of the folder.
+    """
+    from huggingface_hub import ModelCard
+    from yaml import YAMLError
+
+    path = folder / CARD_FILE
+    check_inside(path, folder)
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MAX_CARD_BYTES:
+        raise LoadError(f"{path} has over {MAX_CARD_BYTES:,} bytes, too many for a card.")
+    try:
+        text = path.read_text("utf-8")
+        _check_head(text)
+        return ModelCard(text)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, YAMLError) as error:
+        what = " ".join(str(error).split())[:_MAX_SHOWN]
+        raise LoadError(f"{path} cannot be read as a card: {what}. Mend its head.") from error
+
+
+def _check_head(text: str) -> None:
+    """Look through a head part by part, so that it is read only where that takes modest memory.
+
+    Raises:
+        ValueError: It is too large, or holds parts of itself, which a few bytes can make billions.
+        YAMLError: It is no YAML.
+    """
+    import yaml
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+    found = re.search(REGEX_YAML_BLOCK, text)
+    head = found[2] if found else ""
+    if len(head) > MAX_HEAD_BYTES:
+        raise ValueError(f"its head has over {MAX_HEAD_BYTES} letters")
+    depth, loader = 0, getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for number, event in enumerate(yaml.parse(head, loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if number > MAX_HEAD_PARTS or depth > MAX_HEAD_DEPTH:
+            raise ValueError("its head has too many parts, or parts too deep within one another")
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError(f"its head holds *{event.anchor}, a part of itself")
+
+
+def new_card() -> ModelCard:
+    """Return a card that says nothing yet."""
+    from huggingface_hub import ModelCard
+
+    return ModelCard(f"---\nlibrary_name: {LIBRARY}\n---\n")
+
+
+def save_card(folder: Path, card: ModelCard) -> None:
+    """Write a folder's card.
+
+    Raises:
+        DiskFullError: There is no space left; the card is as it was.
+    """
+    with atomic_file(folder / CARD_FILE) as temporary:
+        write_text(temporary, str(card))
+
+
+def describe(
+    card: ModelCard, *, name: str, tags: Iterable[str], task: str | None, datasets: list[str]
+) -> None:
+    """Put into a card's head what a Hub lists models by; what is there already stays.
+
+    Arguments:
+        card: The card.
+        name: What the model is called, which goes over what is there.
+        tags: Tags that are added.
+        task: What a Hub calls the model's task.
+        datasets: The repositories of its data.
+    """
+    data: Any = card.data
+    data.library_name = data.library_name or LIBRARY
+    data.model_name = name
+    data.pipeline_tag = data.pipeline_tag or task
+    data.tags = list(dict.fromkeys([*_list(data.tags), *_TAGS, *tags]))
+    data.datasets = data.datasets or datasets or None
+    data.eval_results = data.eval_results or None  # An empty list makes an index that is none.
+
+
+def licence_of(card: ModelCard | None) -> str:
+    """Return the licence that a card states, in one line; empty where it states none."""
+    data: Any = card and card.data
+    found = getattr(data, "license", None)
+    return visible(" ".join(found.split()))[:_MAX_SHOWN] if isinstance(found, str) else ""
+
+
+def set_licence(card: ModelCard, licence: str) -> None:
+    """State a licence.
+
+    Raises:
+        ConfigError: It has not the form of a licence's short name.
+    """
+    if not _LICENCE.fullmatch(licence):
+        raise ConfigError(
+            f"{licence!r} is no short name of a licence: give one such as apache-2.0, mit, "
+            "cc-by-4.0 or other."
+        )
+    card.data.license = licence.lower()  # type: ignore[attr-defined]
+
+
+def source_of(card: ModelCard) -> str:
+    """Return where the card says that its model is loaded from; empty where it does not say."""
+    data: Any = card.data
+    own = data.get(LIBRARY)
+    found = own.get("source") if isinstance(own, dict) else None
+    return found if isinstance(found, str) and len(found) <= _MAX_SHOWN else ""
+
+
+def set_source(card: ModelCard, source: str) -> None:
+    """Say in the head where the model is loaded from, so that it is known when it is rewritten."""
+    data: Any = card.data
+    own = data.get(LIBRARY)
+    data[LIBRARY] = {**(own if isinstance(own, dict) else {}), "source": visible(source)}
+
+
+def name_of(card: ModelCard) -> str:
+    """Return what the card calls its model; empty where it does not say."""
+    data: Any = card.data
+    return data.model_name if isinstance(data.model_name, str) else ""
+
+
+def _list(values: Any) -> list[str]:
+    if isinstance(values, str):
+        return [values]
+    return [str(value) for value in values or ()]

@@ -1,0 +1,76 @@
+"""Figures as a table of Markdown, with what must be known of them below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from genzoo.card.escaping import escaped
+from genzoo.card.figures import NOT_FINITE, Figure
+from genzoo.evaluation.receipts import flat
+
+_ELSEWHERE = ("data", "source", "split", "data_config")
+
+
+def table(figures: Sequence[Figure]) -> Markup:
+    """Return a row for each figure, then each note and each receipt once.
+
+    What was typed by someone shows as text.
+    """
+    receipts = list(dict.fromkeys(map(_receipt, figures)))
+    lines = ["| figure | value | kind | data | receipt |", "| --- | --- | --- | --- | --- |"]
+    for figure in figures:
+        number = receipts.index(_receipt(figure)) + 1
+        data = figure.receipt.get("data", "")
+        cells = [figure.name, _value(figure), _kind(figure), data, number]
+        lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
+    notes = [f"- {escaped(note)} ({escaped(names)})" for note, names in _notes(figures).items()]
+    lines += ["", *notes] if notes else []
+    lines += ["", "Receipts:", ""]
+    lines += [f"{number}. {escaped(text)}" for number, text in enumerate(receipts, 1)]
+    return Markup("\n".join(lines))
+
+
+def _value(figure: Figure) -> str:
+    value = NOT_FINITE if figure.value is None else f"{figure.value:.6g}"
+    error = _number(figure.facts.get("std_error"))
+    return f"{value}{error and f' ± {error}'} {figure.facts.get('unit', '')}".strip()
+
+
+def _kind(figure: Figure) -> str:
+    """Return a figure's kind, with its bracket and its floor; one that is unreliable says so."""
+    facts, found = figure.facts, []
+    if any("Unreliable:" in note for note in _texts(facts.get("notes"))):
+        found.append("UNRELIABLE")
+    found.append(str(facts.get("kind", "")))
+    ends = [_number(end) for end in _texts(facts.get("bracket"))]
+    found += [f"between {' and '.join(ends)}"] if ends else []
+    if "floor" in facts:
+        found.append(f"data against data {_number(facts['floor'])}")
+    return ", ".join(text for text in found if text)
+
+
+def _notes(figures: Sequence[Figure]) -> dict[str, str]:
+    """Return each note with the names of the figures that it is of."""
+    names: dict[str, list[str]] = {}
+    for figure in figures:
+        for note in _texts(figure.facts.get("notes")):
+            names.setdefault(str(note), []).append(figure.name)
+    return {note: ", ".join(dict.fromkeys(of)) for note, of in names.items()}
+
+
+def _receipt(figure: Figure) -> str:
+    """Return a receipt as text, or that there is none."""
+    kept = {key: value for key, value in figure.receipt.items() if key not in _ELSEWHERE}
+    return flat(kept) or "none"
+
+
+def _texts(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, (list, tuple)) else []
+
+
+def _number(value: Any) -> str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:.4g}" if number else str(value if value is not None else "")

@@ -1,0 +1,121 @@
+"""What a card says of how a model was made: its recipe, and the data in it."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genzoo import registry
+from genzoo.card.model import paragraph_of
+from genzoo.data import DataSource, find_source
+from genzoo.errors import ConfigError, GenzooError, LoadError, PluginError
+from genzoo.evaluation.receipts import flat
+from genzoo.files import check_inside
+from genzoo.stage import Named, Recipe
+
+RECIPE_FILE = "recipe.toml"
+MAX_RECIPE_BYTES = 2**18
+_BINARISED = {
+    "threshold": "cut at one half into zeros and ones",
+    "static": "made zeros and ones by one draw of each value",
+    "dynamic": "made zeros and ones by a draw of each value at each presentation",
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Data that a model was trained on, in words.
+
+    Arguments:
+        name: The registered name, path or repository.
+        how: What was done to them; empty for nothing.
+        summary: What they are; empty where that is not known.
+        reference: Where they come from; empty where that is not known.
+        repository: The repository of the Hub that has them; empty where none is known.
+    """
+
+    name: str
+    how: str
+    summary: str
+    reference: str
+    repository: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model was made.
+
+    Arguments:
+        recipe: The text of the recipe.
+        data: The data of each domain; none where the recipe is not one of this version.
+    """
+
+    recipe: str
+    data: Sequence[Data]
+
+
+def read_training(folder: Path) -> Training | None:
+    """Return what a folder's recipe says; None where there is none that can be shown."""
+    path = folder / RECIPE_FILE
+    try:
+        check_inside(path, folder)
+        if not path.is_file() or path.stat().st_size > MAX_RECIPE_BYTES:
+            return None
+        text = path.read_text("utf-8")
+    except (OSError, ValueError, LoadError):
+        return None
+    return Training(text, _data(text)) if text.strip() else None
+
+
+def _data(text: str) -> list[Data]:
+    try:
+        recipe = Recipe.from_dict(tomllib.loads(text))
+    except (ConfigError, ValueError, RecursionError):
+        return []
+    return [_described(data) for data in [recipe.data]]
+
+
+def _described(data: Named) -> Data:
+    cls = _source(data.name)
+    known = cls is not None and data.name in registry.names("datasets")
+    return Data(
+        name=data.name,
+        how=_how(data.config),
+        summary=paragraph_of(cls) if known and cls else "",
+        reference=_reference(cls) if known and cls else "",
+        repository=_repository(cls, data.name),
+    )
+
+
+def _source(name: str) -> type[DataSource] | None:
+    with contextlib.suppress(GenzooError):
+        return find_source(name)[0]
+    return None
+
+
+def _repository(cls: type[DataSource] | None, name: str) -> str:
+    """Return where the Hub has the data: they are one of its own, or known to be there too."""
+    if cls is None:
+        return ""
+    with contextlib.suppress(PluginError):
+        if registry.name_of("datasets", cls) == "hub":
+            return name
+    return cls.repository
+
+
+def _how(config: Mapping[str, Any]) -> str:
+    """Return what was done to the data, the most telling first."""
+    rest = {key: value for key, value in config.items() if key != "binarize"}
+    first = _BINARISED.get(str(config.get("binarize")), "")
+    return ", ".join(part for part in (first, flat(rest)) if part)
+
+
+def _reference(cls: type[DataSource]) -> str:
+    """Return the reference in the docstring of a source: the lines that a bar begins."""
+    lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
+    return " ".join(line.removeprefix("| ").strip() for line in lines if line.startswith("| "))

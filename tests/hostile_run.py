@@ -1,0 +1,94 @@
+"""Load hostile folders in a process of their own, and print as JSON what happened to each.
+
+python hostile_run.py hand-made|made-up FOLDER [NUMBER]
+"""
+
+import contextlib
+import json
+import shutil
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+import hostile
+from folders import INDEX, WEIGHTS, saved
+from genzoo import GenModel, GenzooError
+from genzoo.hub.inspecting import look
+from watched import Watch
+
+ROOT = Path(sys.argv[2])
+SOUND = ROOT / "sound"
+WATCH = Watch()
+
+
+def outcome(folder: Path, call: Callable[[Path], object] = GenModel.from_pretrained) -> dict:
+    """Load a folder under watch; any error but one of the library's own is told by its name."""
+    with WATCH.of(folder) as seen:
+        try:
+            call(folder)
+            name = "loaded"
+        except GenzooError:
+            name = "refused"
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+            name = f"{type(error).__name__}: {error}"[:300]
+    return {"outcome": name, "allowed": tensors(folder), **vars(seen)}
+
+
+def tensors(folder: Path) -> int:
+    """Return how many tensors the headers tell of, as JSON has it; 0 where they are none."""
+    with contextlib.suppress(Exception):
+        files = [WEIGHTS]
+        if (folder / INDEX).is_file():
+            files = sorted(set(json.loads((folder / INDEX).read_bytes())["weight_map"].values()))
+        return sum(len(header(folder / name)) for name in files if (folder / name).is_file())
+    return 0
+
+
+def header(path: Path) -> dict:
+    """Return a header as JSON has it."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(min(length, 2**24)))
+
+
+def fresh(name: str, change: Callable[[Path], object]) -> Path:
+    """Return a sound folder with something changed."""
+    folder = ROOT / name / "model"
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    shutil.copytree(SOUND, folder)
+    change(folder)
+    return folder
+
+
+def hand_made() -> dict:
+    """Load every case; have the cards of those that loading ignores read too."""
+    found = {name: outcome(fresh("case", change)) for name, change in hostile.CASES.items()}
+    for name, change in hostile.IGNORED.items():
+        folder = fresh("case", change)
+        found[f"ignored, {name}"] = outcome(folder)
+        found[f"read, {name}"] = outcome(folder, lambda f: look(str(f)))
+    return found
+
+
+def made_up(number: int) -> dict:
+    """Load what hypothesis makes up, and return what was worst."""
+    import made_up as strategies
+
+    return strategies.run(number, fresh, outcome)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    saved(SOUND)
+    # What a first load imports is imported here: of both ends, the good and the bad.
+    known = ("header: binary", "index: a list", "description: a model that nobody knows")
+    for change in (lambda f: None, *(hostile.CASES[name] for name in known)):
+        outcome(fresh("warm", change))
+        outcome(fresh("warm", change), lambda f: look(str(f)))
+    for name in ("script", "an open quote"):
+        outcome(fresh("warm", hostile.IGNORED[f"card: {name}"]), lambda f: look(str(f)))
+    result = hand_made() if sys.argv[1] == "hand-made" else made_up(int(sys.argv[3]))
+    json.dump(result, sys.stdout)

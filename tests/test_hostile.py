@@ -1,0 +1,108 @@
+"""A repository can harm nobody who loads it: hundreds by hand, thousands made up, all watched.
+
+Each runs in a process of its own (see `hostile_run.py`), where an audit hook tells of everything
+that is imported, opened, run or connected to.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hostile
+from escapes import ESCAPES
+from folders import CONFIG, INDEX, saved
+from genzoo import GenModel, GenzooError
+from genzoo.hub.pulling import pull
+from genzoo.hub.reference import Reference
+from hubs import contents
+
+PEAK = 50 * 2**20  # What a load may take above the memory that is in use before.
+MADE_UP = 700  # Of each kind: configs, indexes, headers.
+
+
+def run(tmp_path, *arguments):
+    script = Path(__file__).with_name("hostile_run.py")
+    command = [sys.executable, script, arguments[0], tmp_path, *arguments[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def hand_made(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("hand-made"), "hand-made")
+
+
+def test_every_case_is_refused_by_an_error_of_the_library(hand_made):
+    cases = {name: hand_made[name]["outcome"] for name in hostile.CASES}
+    assert len(cases) >= 150
+    assert {name: what for name, what in cases.items() if what != "refused"} == {}
+
+
+def test_what_loading_does_not_read_does_no_harm_nor_does_its_card_where_it_is_read(hand_made):
+    for name in hostile.IGNORED:
+        assert hand_made[f"ignored, {name}"]["outcome"] == "loaded"
+        assert hand_made[f"read, {name}"]["outcome"] in ("loaded", "refused")
+
+
+def test_nothing_is_imported_run_or_opened_elsewhere(hand_made):
+    assert {name: seen["events"] for name, seen in hand_made.items() if seen["events"]} == {}
+
+
+def test_memory_stays_bounded(hand_made):
+    assert {name: seen["peak"] for name, seen in hand_made.items() if seen["peak"] > PEAK} == {}
+
+
+def test_no_layer_is_built_before_the_headers_are_read_and_no_more_than_they_tell_of(hand_made):
+    before = ("config", "description", "index", "header", "links", "files")
+    for name, seen in hand_made.items():
+        # A cap of twice the tensors, and some: a parameter may have a second name.
+        assert seen["parameters"] <= max(2 * seen["allowed"], 64) + 1, name
+        if name.startswith(before) and not seen["allowed"]:
+            assert seen["parameters"] == 0, name
+
+
+def test_what_is_made_up_does_no_harm(tmp_path):
+    found = run(tmp_path, "made-up", str(MADE_UP))
+    assert sum(kind["cases"] for kind in found.values()) >= 2_000
+    for kind in found.values():
+        assert kind["bad"] == []
+        assert kind["peak"] <= PEAK
+        assert kind["layers"] <= 64
+        assert kind["refused"] > 0.9 * kind["cases"]
+
+
+# Thirteen kinds of names that lead out of a folder, in each of the places that hold one.
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_a_name_that_leads_out_is_refused_wherever_it_stands(name, hub, tmp_path):
+    folder = saved(tmp_path / "model")
+    files = contents(folder)
+    index = json.dumps({"weight_map": {"W": name}}).encode()
+    config = {**json.loads(files[CONFIG]), "model": name}
+    hub.put("user/index", {**files, INDEX: index})
+    hub.put("user/config", {**files, CONFIG: json.dumps(config).encode()})
+    hub.put("user/model", files)
+    cases = {
+        "index": ("user/index", {}),
+        "config": ("user/config", {}),
+        "subfolder": ("user/model", {"subfolder": name}),
+        "revision": ("user/model", {"revision": name}),
+    }
+    for source, arguments in cases.values():
+        with pytest.raises(GenzooError):
+            GenModel.from_pretrained(source, cache_dir=tmp_path / "cache", **arguments)
+    (folder / INDEX).write_bytes(index)
+    with pytest.raises(GenzooError):
+        GenModel.from_pretrained(folder)
+    hub.put("user/listing", {**files, name: b"x"})
+    with contextlib.suppress(GenzooError):
+        pull(Reference("user/listing"), tmp_path / "pulled")
+    assert not (tmp_path / "pulled").exists() or set(contents(tmp_path / "pulled")) == files.keys()
+    outside = {p.name for p in tmp_path.iterdir()} - {"model", "cache", "pulled"}
+    assert outside == set()
