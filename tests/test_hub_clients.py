@@ -11,22 +11,6 @@ from folders import contents, machine, saved
 from genzoo import GenModel
 from hubs import REPOSITORY, asked, same
 
-HARNESSES = "/api/agent-harnesses"
-"""Asked for by the hf command, which is content with 404."""
-
-
-@pytest.fixture(params=["lfs", "xet"])
-def either_hub(request, hub):
-    """The Hub, without Xet and with it."""
-    yield request.getfixturevalue("xet_hub") if request.param == "xet" else hub
-    assert {request.path for request in hub.unknown} <= {HARNESSES}
-
-
-@pytest.fixture
-def environment(either_hub, hub_environment):
-    """The environment of a client, who is ada and whose home is empty."""
-    return hub_environment | ({} if either_hub.xet else {"HF_HUB_DISABLE_XET": "1"})
-
 
 class HF:
     """The hf command."""
@@ -67,7 +51,11 @@ class JavaScript:
     @staticmethod
     def push(environment, folder):
         node(
-            environment, _NODE_PUSH, repo=REPOSITORY, folder=folder, names=sorted(contents(folder))
+            environment,
+            _NODE_PUSH,
+            repo=REPOSITORY,
+            folder=folder,
+            names=sorted(contents(folder)),
         )
 
     @staticmethod
@@ -122,23 +110,25 @@ every_client = pytest.mark.parametrize("client", [HF, Older, JavaScript])
 
 
 @every_client
-def test_what_genzoo_pushes_arrives_with_equal_bytes(client, either_hub, environment, tmp_path):
+def test_what_genzoo_pushes_arrives_with_equal_bytes(
+    client, either_hub, client_environment, tmp_path
+):
     model = machine(num_hidden=3000)
     model.push_to_hub(REPOSITORY)
     either_hub.put(REPOSITORY, {"more/notes.txt": b"in a folder"})
-    client.pull(environment, tmp_path / "pulled")
+    client.pull(client_environment, tmp_path / "pulled")
     assert bool(asked(either_hub, path="/xet-read-token/")) == (client.xet and either_hub.xet)
     assert pulled(tmp_path) == either_hub.files(REPOSITORY)
     assert same(GenModel.from_pretrained(tmp_path / "pulled"), model)
 
 
 @every_client
-def test_what_it_pushes_loads_bit_equal(client, either_hub, environment, tmp_path):
+def test_what_it_pushes_loads_bit_equal(client, either_hub, client_environment, tmp_path):
     model = machine(num_hidden=3000)
     folder = saved(tmp_path / "model", model)
     (folder / "more").mkdir()
     (folder / "more" / "notes.txt").write_text("in a folder")
-    client.push(environment, folder)
+    client.push(client_environment, folder)
     assert bool(asked(either_hub, path="/xet-write-token/")) == (client.xet and either_hub.xet)
     assert contents(folder).items() <= either_hub.files(REPOSITORY).items()
     assert either_hub.commits(REPOSITORY)[0].title == "theirs"
@@ -154,7 +144,7 @@ def test_what_it_pushes_loads_bit_equal(client, either_hub, environment, tmp_pat
         *((client, "feature/x") for client in (HF, Older)),
     ],
 )
-def test_a_revision_is_what_it_was(client, revision, either_hub, environment, tmp_path):
+def test_a_revision_is_what_it_was(client, revision, either_hub, client_environment, tmp_path):
     old = either_hub.put(REPOSITORY, {"w.bin": b"old" * 5000, "notes.txt": b"old"})
     repository = either_hub.repository(REPOSITORY)
     where = {
@@ -164,17 +154,17 @@ def test_a_revision_is_what_it_was(client, revision, either_hub, environment, tm
     }
     where[revision][revision.removeprefix("refs/pr/")] = repository.commit_of(old)
     either_hub.put(REPOSITORY, {"w.bin": b"new" * 5000, "notes.txt": b"new"})
-    client.pull(environment, tmp_path / "pulled", revision)
+    client.pull(client_environment, tmp_path / "pulled", revision)
     assert pulled(tmp_path) == {"w.bin": b"old" * 5000, "notes.txt": b"old"}
 
 
 @plain
 @every_client
-def test_a_listing_is_read_to_its_last_page(client, either_hub, environment, tmp_path):
+def test_a_listing_is_read_to_its_last_page(client, either_hub, client_environment, tmp_path):
     files = {f"folder {n % 3}/ü{n}.txt": b"%d" % n for n in range(10)}
     either_hub.put(REPOSITORY, files)
     either_hub.page_size = 4
-    client.pull(environment, tmp_path / "pulled")
+    client.pull(client_environment, tmp_path / "pulled")
     assert pulled(tmp_path) == files
 
 
@@ -187,14 +177,15 @@ def test_a_listing_is_read_to_its_last_page(client, either_hub, environment, tmp
         ("gated", "hf_bob", "restricted|requires approval"),
         ("public", "hf_wrong", "Invalid credentials in Authorization header"),
     ],
+    ids=["private", "gated", "wrong token"],
 )
 def test_what_is_not_for_its_user_is_refused(
-    kind, token, says, client, either_hub, environment, tmp_path
+    kind, token, says, client, either_hub, client_environment, tmp_path
 ):
     options = {"private": kind == "private", "gated": kind == "gated"}
     either_hub.put(REPOSITORY, {"notes.txt": b"ada's"}, **options)
     with pytest.raises(ClientError, match=says):
-        client.pull(environment | {"HF_TOKEN": token}, tmp_path / "pulled")
+        client.pull(client_environment | {"HF_TOKEN": token}, tmp_path / "pulled")
     assert pulled(tmp_path) == {}
-    client.pull(environment, tmp_path / "pulled")
+    client.pull(client_environment, tmp_path / "pulled")
     assert pulled(tmp_path) == {"notes.txt": b"ada's"}
