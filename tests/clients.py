@@ -6,6 +6,7 @@ client that genzoo itself is built on.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -55,6 +56,8 @@ def python(client, environment, program, *arguments):
 def node(environment, program, **given):
     """Run a program of the JavaScript client, `hub`, with `given`; return what it prints."""
     folder, text = folder_of("javascript"), textwrap.dedent(_NODE) + textwrap.dedent(program)
+    if shutil.which("node") is None:
+        pytest.skip("no node to run the JavaScript client")
     command = ["node", "--input-type=module", "--eval", text, str(folder)]
     return _run([*command, json.dumps(given, default=str)], environment)
 
