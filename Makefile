@@ -5,8 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The tested set; CONSTRAINTS= takes whatever is newest.
 CONSTRAINTS ?= -c constraints.txt
+# Clients of a Hub that are not ours, for the tests that put them in front of the tests' Hub.
+CLIENTS := .clients
+export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test lint clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
@@ -19,8 +22,11 @@ lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+clients: $(VENV)/.tests-installed
+	PYTHON=$(BIN)/python bash .ci/clients $(CLIENTS)
+
 clean:
-	rm -rf $(VENV) dist build quickstart
+	rm -rf $(VENV) $(CLIENTS) dist build quickstart
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "genzoo needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

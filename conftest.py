@@ -96,6 +96,21 @@ def hub_environment(hub: HubServer, tmp_path: Path) -> dict[str, str]:
     return {**kept, **home, "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
 
 
+@pytest.fixture(params=["lfs", "xet"])
+def either_hub(request: pytest.FixtureRequest, hub: HubServer) -> Iterator[HubServer]:
+    """The Hub without Xet and with it; to be asked for nothing that it does not know of."""
+    if request.param == "xet":
+        request.getfixturevalue("xet_hub")
+    yield hub
+    assert {asked.path for asked in hub.unknown} <= {"/api/agent-harnesses"}
+
+
+@pytest.fixture
+def client_environment(either_hub: HubServer, hub_environment: dict[str, str]) -> dict[str, str]:
+    """The environment of another client, to which that Hub's way with large files is known."""
+    return hub_environment | ({} if either_hub.xet else {"HF_HUB_DISABLE_XET": "1"})
+
+
 def _told_of(hub: HubServer) -> None:
     """Fail where the client was imported too early to be told of the Hub."""
     from huggingface_hub import constants

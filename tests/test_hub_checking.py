@@ -9,7 +9,7 @@ import pytest
 from folders import machine
 from genzoo import GenModel
 from genzoo.errors import HubIntegrityError, HubOfflineError
-from genzoo.hub import local_folder
+from genzoo.hub import asking, local_folder
 from genzoo.hub.checking import Record
 from genzoo.hub.stating import Stated
 from hub_server import Fault
@@ -177,7 +177,10 @@ def test_offline_a_model_loads_without_a_request_and_a_missing_one_is_named(
         GenModel.from_pretrained(REPOSITORY)
 
 
-def test_a_hub_that_is_away_is_done_without_where_the_cache_has_the_branch(hub, cached, caplog):
+def test_a_hub_that_is_away_is_done_without_where_the_cache_has_the_branch(
+    hub, cached, caplog, monkeypatch
+):
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
     model, sha, _ = cached
     hub.fault(Fault(status=503), method="GET", path="/api/models/", times=100)
     with caplog.at_level(logging.WARNING):

@@ -95,6 +95,17 @@ def test_a_connection_that_is_cut_is_gone_on_with(hub, waits, tmp_path):
     assert same(GenModel.from_pretrained(REPOSITORY), model)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/api/models/"), ("HEAD", "config"), ("GET", WEIGHTS)]
+)
+def test_a_connection_that_is_reset_is_tried_again(method, path, hub, waits, tmp_path):
+    """The client does not: to it a reset is another error than an end."""
+    model, _ = put_machine(hub, tmp_path)
+    hub.fault(Fault(reset=True), method=method, path=path, times=2)
+    assert same(GenModel.from_pretrained(REPOSITORY), model)
+    assert waits == [1, 2]
+
+
 def test_a_connection_that_is_always_cut_is_a_network_error(hub, waits, tmp_path):
     put_machine(hub, tmp_path)
     hub.fault(Fault(cut=50), method="GET", path="model.safetensors|cdn|lfs", times=10**6)

@@ -1,6 +1,6 @@
-"""A Hub in this process, for tests: what huggingface_hub asks of one, and no more.
+"""A Hub in this process, for tests: what huggingface_hub and other clients ask of one, no more.
 
-It speaks the Hub's protocol on the loopback interface to the unmodified client, keeps repositories
+It speaks the Hub's protocol on the loopback interface to unmodified clients, keeps repositories
 as commits of bytes in memory, and breaks in every way that it is asked to (`Fault`).
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
@@ -107,8 +108,14 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.stall is not None:
             self._wait_for_client()
         if fault is not None and fault.reset:
-            linger = struct.pack("ii", 1, 0)
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self._reset()
+
+    def _reset(self) -> None:
+        """Close the socket itself: an orderly shutdown before would tell the client of an end."""
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.server.connections.discard(self.connection)
+        os.close(self.connection.detach())
 
     def _wait_for_client(self) -> None:
         """Wait until the client hangs up, or the test is over."""

@@ -28,6 +28,19 @@ def resolve(call: Call) -> Answer:
     return part_of(call, blob, {**headers, "Content-Type": type})
 
 
+@route("GET", "{site}/raw/{rev}/{path}")
+def raw(call: Call) -> Answer:
+    """Send what git holds of a file: of a large one, the pointer to it."""
+    repository = readable(call)
+    open_to(call, repository)
+    commit = repository.commit_of(call["rev"])
+    blob = commit.files.get(call["path"])
+    if blob is None:
+        raise no_entry(call["path"], commit.sha)
+    headers = {"X-Repo-Commit": commit.sha, "ETag": f'"{blob.oid}"', "Content-Type": "text/plain"}
+    return Answer(200, headers, blob.pointer)
+
+
 @route("GET", "/cdn/(?P<oid>[0-9a-f]{64})/{path}")
 def stored(call: Call) -> Answer:
     """Send a large file to whoever has its signed address; a token is not wanted here."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _PARTS = {
     "{api}": r"/api/(?P<type>models|datasets|spaces)/(?P<repo>[^/]+/[^/]+)",
     "{site}": r"/(?:(?P<type>datasets|spaces)/)?(?P<repo>[^/]+/[^/]+)",
-    "{rev}": r"(?P<rev>refs/(?:pr|convert)/[^/]+|[^/]+)",
+    "{rev}": r"(?P<rev>refs/(?:pr|convert)/[^/]+|(?!refs/(?:pr|convert)/)[^/]+)",
     "{path}": r"(?P<path>.+)",
 }
 
