@@ -174,9 +174,10 @@ class GenerativeModel(nn.Module, abc.ABC):
         revision: str | None = None,
         license: str | None = None,
         message: str | None = None,
+        samples: int = 36,
         token: str | bool | None = None,
     ) -> str:
-        """Push config, weights and a card to a repository of the Hub, in one commit.
+        """Push config, weights and a card with a picture of samples to a Hub, in one commit.
 
         Arguments:
             repository: ``user/name``; made where it does not exist.
@@ -185,6 +186,7 @@ class GenerativeModel(nn.Module, abc.ABC):
             revision: The branch, made where it does not exist; "main" by default.
             license: The licence for the card's head, such as "mit".
             message: The commit's.
+            samples: How many samples the picture has; 0 for no picture.
             token: The token to push with; None takes the one of HF_TOKEN or of ``hf auth login``.
 
         Returns:
@@ -203,6 +205,7 @@ class GenerativeModel(nn.Module, abc.ABC):
             revision=revision,
             license=license,
             message=message,
+            samples=samples,
             token=token,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -156,6 +157,8 @@ def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
     with atomic_folder_update(Path(folder), last=CONFIG_FILE, stale=WEIGHT_FILES) as temporary:
         _save_weights(state, temporary)
         write_text(temporary / CONFIG_FILE, json.dumps(description, indent=2) + "\n")
+        for path in temporary.glob("*.safetensors"):  # Which safetensors lets nobody else read.
+            shutil.copymode(temporary / CONFIG_FILE, path)
 
 
 def describe(model: GenerativeModel) -> dict[str, Any]:

@@ -6,6 +6,7 @@ that is imported, opened, run or connected to.
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,14 @@ def test_what_is_made_up_does_no_harm(tmp_path):
         assert kind["peak"] <= PEAK
         assert kind["layers"] <= 64
         assert kind["refused"] > 0.9 * kind["cases"]
+
+
+def test_the_page_on_security_names_tests_that_are_there():
+    here = Path(__file__).parent
+    page = (here.parent / "docs" / "security.md").read_text("utf-8")
+    named = set(re.findall(r"test_\w+\.py", page))
+    assert len(named) > 5
+    assert named <= {path.name for path in here.glob("test_*.py")}
 
 
 # Thirteen kinds of names that lead out of a folder, in each of the places that hold one.

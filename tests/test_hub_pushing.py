@@ -19,6 +19,8 @@ from genzoo.hub.reference import Reference
 from hub_server import Fault
 from hubs import REPOSITORY, WEIGHTS, asked, same
 
+OURS = {CONFIG, WEIGHTS, "README.md", "samples.png"}
+
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch):
@@ -62,8 +64,7 @@ def test_nothing_but_the_model_is_pushed(hub, folder):
     (folder / "checkpoints" / "step.safetensors").write_text("secret")
     (folder / "recipe.toml").write_text("")
     push_folder(folder, REPOSITORY)
-    ours = {CONFIG, WEIGHTS, "README.md", "recipe.toml"}
-    assert set(hub.files(REPOSITORY)) - {".gitattributes"} == ours
+    assert set(hub.files(REPOSITORY)) - {".gitattributes"} == {*OURS, "recipe.toml"}
 
 
 @pytest.mark.parametrize("name", ["README.md", "recipe.toml", "samples.png"])
@@ -82,9 +83,9 @@ def test_files_that_are_no_longer_the_models_go_and_other_peoples_stay(hub, fold
         push_folder(saved(folder, machine()), REPOSITORY)
     assert "model.safetensors.index.json" in hub.files(REPOSITORY)
     hub.put(REPOSITORY, {"paper.pdf": b"pdf", "pytorch_model.bin": b"theirs"})
-    push_folder(saved(folder, machine(seed=1)), REPOSITORY)
+    push_folder(saved(folder, machine(seed=1)), REPOSITORY, samples=0)
     there = set(hub.files(REPOSITORY)) - {".gitattributes"}
-    assert there == {CONFIG, WEIGHTS, "README.md", "paper.pdf", "pytorch_model.bin"}
+    assert there == {*OURS, "paper.pdf", "pytorch_model.bin"}
     assert same(GenModel.from_pretrained(REPOSITORY), machine(seed=1))
 
 
@@ -168,7 +169,7 @@ def test_a_model_is_pulled_with_all_that_lies_beside_it(hub, folder, tmp_path):
     push_folder(folder, REPOSITORY)
     hub.put(REPOSITORY, {"code.py": b"import os", "deep/config.json": b"{}"})
     pulled = pull(Reference(REPOSITORY), tmp_path / "pulled")
-    assert {p.name for p in pulled.iterdir()} == {CONFIG, WEIGHTS, "README.md", "recipe.toml"}
+    assert {p.name for p in pulled.iterdir()} == {*OURS, "recipe.toml"}
     assert not any(path.is_symlink() for path in pulled.iterdir())
     assert same(GenModel.from_pretrained(pulled), machine())
 

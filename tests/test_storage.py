@@ -75,6 +75,12 @@ def test_a_saved_model_loads_bit_equal(name, tmp_path):
     assert not any(tensor.is_meta for tensor in [*loaded.parameters(), *loaded.buffers()])
 
 
+def test_weights_can_be_read_by_whoever_can_read_the_config(tmp_path):
+    folder = saved(tmp_path)
+    modes = {path.name: path.stat().st_mode for path in folder.iterdir()}
+    assert modes[WEIGHTS] == modes[CONFIG]
+
+
 def test_buffers_that_are_not_stored_are_rebuilt_wherever_they_are_shared(tmp_path):
     model = create_model("toy-shared", event_shape=(3,))
     loaded = GenModel.from_pretrained(str(saved(tmp_path, model)))

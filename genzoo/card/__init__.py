@@ -2,11 +2,12 @@
 
 from genzoo.card.figures import Figure, figures_of
 from genzoo.card.head import CARD_FILE
-from genzoo.card.samples import PICTURE_FILE, draw_samples
+from genzoo.card.samples import NUM_SAMPLES, PICTURE_FILE, draw_samples
 from genzoo.card.writing import read_figures, read_licence, write_card, write_figures
 
 __all__ = [
     "CARD_FILE",
+    "NUM_SAMPLES",
     "PICTURE_FILE",
     "Figure",
     "draw_samples",

@@ -19,12 +19,18 @@ from genzoo.plotting import as_images, picture, write_picture
 from genzoo.sampler import Sampler
 
 PICTURE_FILE = "samples.png"
+NUM_SAMPLES = 36
 _KEY = "genzoo"
 _MAX_TEXT = 10_000
 
 
 def draw_samples(
-    model: GenerativeModel, folder: Path, *, num: int, seed: int, sampler: Sampler | None = None
+    model: GenerativeModel,
+    folder: Path,
+    *,
+    num: int = NUM_SAMPLES,
+    seed: int = 0,
+    sampler: Sampler | None = None,
 ) -> bool:
     """Draw samples into a folder's ``samples.png``, and say in it how.
 

@@ -29,6 +29,7 @@ _PLAIN: dict[str, Any] = {
     "evaluate": arguments.EvaluateArguments,
     "explore": arguments.ExploreArguments,
     "inspect": arguments.InspectArguments,
+    "card": arguments.CardArguments,
     "push": arguments.PushArguments,
     "pull": arguments.PullArguments,
     "publish": arguments.PublishArguments,
@@ -36,7 +37,7 @@ _PLAIN: dict[str, Any] = {
     "quickstart": arguments.QuickstartArguments,
 }
 _MODULES = {name: name for name in _PLAIN} | {"list": "listing"}
-_RESOLVED = ("train", "sample", "evaluate", "explore")
+_RESOLVED = ("train", "sample", "evaluate", "explore", "card")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from genzoo.config import Bounds, Config
 
 _Seed = Annotated[int, Bounds(0, 2**63 - 1)]
 _Count = Annotated[int, Bounds(1, 10**9)]
+_Samples = Annotated[int, Bounds(0, 10_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +138,34 @@ class InspectArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PushArguments:
+class CardArguments(Config):
+    """Write a model folder's card, README.md, and its picture of samples, samples.png."""
+
+    _title = "--"
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    """The model folder."""
+    license: str | None = None
+    """The licence, such as apache-2.0; what the card states by default."""
+    name: str | None = None
+    """What the model is called; what the card says, or the folder's name, by default."""
+    source: str | None = None
+    """What the card loads the model from; what it says, or the folder's name, by default."""
+    num: _Samples = 36
+    """How many samples the picture has; 0 leaves the picture as it is."""
+    seed: _Seed = 0
+    """Where their randomness comes from."""
+    device: str = "cpu"
+    """Where to compute, such as cuda."""
+    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
+    """How to draw (see genzoo list samplers); the model's own way by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushArguments(Config):
     """Push a model folder to a repository of the Hub, in one commit."""
+
+    _title = "--"
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
@@ -152,6 +179,8 @@ class PushArguments:
     """The model's licence, for its card, such as mit; what the card states by default."""
     message: str | None = None
     """The commit's message."""
+    samples: _Samples = 36
+    """Samples in the picture that is drawn where the folder has no samples.png; 0 for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +188,7 @@ class PublishArguments:
     """Push model folders, each to a repository of its own name."""
 
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """The model folders."""
+    """The model folders; files among them, as of folder/*, are left out."""
     namespace: str | None = None
     """The user or organisation; yourself by default."""
     private: bool = False

@@ -13,12 +13,14 @@ from genzoo.storage import read_description
 
 def run(arguments: PublishArguments) -> None:
     """Push each folder, having looked at all of them before the first is pushed."""
-    if not arguments.folders:
+    # The shell makes files of folder/* too; a name that is not there is a mistake.
+    folders = [path for path in arguments.folders if not path.is_file()]
+    if not folders:
         raise ConfigError("Which folders? genzoo publish FOLDER... takes one or more.")
-    for folder in arguments.folders:
+    for folder in folders:
         read_description(folder)
     namespace = arguments.namespace or _own_name()
-    for folder in arguments.folders:
+    for folder in folders:
         repository = f"{namespace}/{folder.resolve().name}"
         address = push_folder(folder, repository, private=arguments.private or None)
         sys.stdout.write(f"{folder} is in {repository}: {address}\n")

@@ -17,5 +17,6 @@ def run(arguments: PushArguments) -> None:
         revision=arguments.revision,
         license=arguments.license,
         message=arguments.message,
+        samples=arguments.samples,
     )
     sys.stdout.write(f"{arguments.folder} is in {arguments.repository}: {address}\n")

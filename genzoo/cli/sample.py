@@ -20,10 +20,7 @@ from genzoo.sampler import Sampler
 
 def arguments_for(peeked: Peeked) -> type:
     """Return the arguments of ``sample`` with the fields of the sampler that is named."""
-    name = peeked.flags.get("sampler")
-    if not name:
-        return SampleArguments
-    return extended(SampleArguments, {"sampler": section(registry.load("samplers", name).Config)})
+    return with_sampler_fields(SampleArguments, peeked)
 
 
 def run(arguments: Any) -> None:
@@ -42,6 +39,14 @@ def run(arguments: Any) -> None:
     )
     _write(x.cpu(), arguments.output)
     sys.stdout.write(f"{arguments.num} samples are in {arguments.output}.\n")
+
+
+def with_sampler_fields(arguments: type, peeked: Peeked) -> type:
+    """Return a command's arguments with the fields of the sampler that is named."""
+    name = peeked.flags.get("sampler")
+    if not name:
+        return arguments
+    return extended(arguments, {"sampler": section(registry.load("samplers", name).Config)})
 
 
 def sampler_of(arguments: Any) -> Sampler | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo import __version__
-from genzoo.card import write_card
+from genzoo.card import NUM_SAMPLES, PICTURE_FILE, draw_samples, write_card
 from genzoo.errors import HubConflictError, HubMissingError
 from genzoo.files import check_inside
 from genzoo.hub.asking import ask
@@ -39,6 +39,7 @@ def push_folder(
     revision: str | None = None,
     license: str | None = None,
     message: str | None = None,
+    samples: int = NUM_SAMPLES,
     token: str | bool | None = None,
 ) -> str:
     """Push a model folder in one commit, and return the commit's address.
@@ -47,7 +48,8 @@ def push_folder(
     the folder: checkpoints stay here. Files of an earlier push that the model no longer has go
     away in the same commit; what else the repository holds stays. The commit is made upon the
     one that was there when the push began: if somebody else pushes meanwhile, nothing is
-    overwritten. The folder's card is made, or refreshed, so that it says where the model is.
+    overwritten. The folder's card is made, or refreshed, so that it says where the model is, with
+    a picture of samples where the folder has none.
 
     Arguments:
         folder: The model folder; it is loaded first, so that what is pushed can be loaded.
@@ -56,6 +58,7 @@ def push_folder(
         revision: The branch, made where it does not exist; "main" by default.
         license: The licence for the card's head, such as "mit"; None keeps what it states.
         message: The commit's.
+        samples: How many samples the picture has that is drawn where there is none; 0 for none.
         token: The token to push with; None takes the one of HF_TOKEN or of ``hf auth login``.
 
     Raises:
@@ -67,7 +70,7 @@ def push_folder(
     from huggingface_hub import HfApi
 
     folder, reference = Path(folder), Reference(repository, revision or MAIN)
-    GenModel.from_pretrained(folder)
+    model = GenModel.from_pretrained(folder)
     _belonging(folder)
     api = HfApi(token=token)
     ask(
@@ -75,6 +78,8 @@ def push_folder(
         lambda: api.create_repo(repository, private=private, exist_ok=True),
     )
     parent = _parent(api, reference, token)
+    if samples and not (folder / PICTURE_FILE).exists():
+        draw_samples(model, folder, num=samples)
     write_card(folder, name=repository.partition("/")[2], source=repository, license=license)
     return _committed(api, reference, parent, _belonging(folder), message or _message(folder))
 

@@ -1,0 +1,35 @@
+"""genzoo card."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from genzoo import GenModel
+from genzoo.card import CARD_FILE, PICTURE_FILE, draw_samples, write_card
+from genzoo.cli.arguments import CardArguments, Peeked
+from genzoo.cli.folders import own_folder
+from genzoo.cli.sample import sampler_of, with_sampler_fields
+
+
+def arguments_for(peeked: Peeked) -> type:
+    """Return the arguments of ``card`` with the fields of the sampler that is named."""
+    return with_sampler_fields(CardArguments, peeked)
+
+
+def run(arguments: Any) -> None:
+    """Draw the picture, and write the card that shows it."""
+    folder = own_folder(str(arguments.folder), "A card is written into a folder")
+    if arguments.num:
+        model = GenModel.from_pretrained(folder, device=arguments.device)
+        drawn = draw_samples(
+            model,
+            folder,
+            num=arguments.num,
+            seed=arguments.seed,
+            sampler=sampler_of(arguments),
+        )
+        if not drawn:
+            sys.stdout.write(f"There is no {PICTURE_FILE}: this model draws no images unasked.\n")
+    write_card(folder, name=arguments.name, source=arguments.source, license=arguments.license)
+    sys.stdout.write(f"The card is {folder / CARD_FILE}.\n")

@@ -1,0 +1,118 @@
+"""The zoo's own models: each folder is what its repository holds, and says what was measured."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from genzoo import GenModel
+from genzoo.card import CARD_FILE, PICTURE_FILE, read_figures, write_card
+from genzoo.cli import main
+from genzoo.evaluation.verifying import verify
+from genzoo.hub.pulling import BESIDES, MODEL_FILES
+from genzoo.stage import Recipe
+
+HOME = Path(__file__).parents[1] / "model_cards"
+FOLDERS = sorted(path.parent for path in HOME.glob("*/recipe.toml"))
+DIGITS = [folder for folder in FOLDERS if folder.name.endswith("-digits")]
+each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def recorded(folder):
+    """Return the value and the error of each figure of the recorded evaluation."""
+    figures = json.loads((folder / "evaluation.json").read_text("utf-8"))["figures"]
+    return {name: (figure["value"], figure.get("std_error")) for name, figure in figures.items()}
+
+
+def test_the_models_of_the_zoo_are_here():
+    names = {folder.name for folder in FOLDERS}
+    assert names >= {"rbm-digits", "rbm-fashion-mnist", "vae-digits", "vae-fashion-mnist"}
+
+
+@each
+def test_a_folder_holds_what_a_repository_does_and_is_small(folder):
+    names = {path.name for path in folder.iterdir()}
+    needed = {CARD_FILE, PICTURE_FILE, "recipe.toml", "config.json", "model.safetensors"}
+    assert names == needed | {"evaluation.json"}
+    assert all(MODEL_FILES.fullmatch(name) or BESIDES.fullmatch(name) for name in names)
+    megabytes = 2 if folder.name.startswith(("rbm", "vae")) else 3
+    assert (folder / "model.safetensors").stat().st_size <= megabytes * 1e6
+
+
+@each
+def test_a_model_is_the_one_of_its_recipe(folder):
+    model, recipe = GenModel.from_pretrained(folder), Recipe.read(folder / "recipe.toml")
+    assert json.loads((folder / "config.json").read_text("utf-8"))["model"] == recipe.model.name
+    assert recipe.model.config.items() <= model.config.to_dict().items()
+
+
+@each
+def test_the_figures_of_a_card_are_those_of_its_evaluation(folder):
+    figures = read_figures(folder)
+    assert figures
+    stated = {figure.name: (figure.value, figure.facts.get("std_error")) for figure in figures}
+    assert stated == recorded(folder)
+
+
+@each
+def test_the_hub_client_reads_the_same_figures(folder):
+    results = ModelCard.load(folder / CARD_FILE).data.eval_results
+    assert {r.metric_type: r.metric_value for r in results} == {
+        name: value for name, (value, _) in recorded(folder).items()
+    }
+
+
+@each
+def test_a_card_is_what_the_template_makes_of_its_folder(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    write_card(copy)
+    assert (copy / CARD_FILE).read_text("utf-8") == (folder / CARD_FILE).read_text("utf-8")
+
+
+@each
+def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
+    (tmp_path / HOME.name).symlink_to(HOME)
+    monkeypatch.chdir(tmp_path)
+    text = (folder / CARD_FILE).read_text("utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert f'from_pretrained("model_cards/{folder.name}")' in snippet
+    exec(compile(snippet, folder.name, "exec"), {})  # noqa: S102 - it is what a card tells to run
+    assert (tmp_path / "picture.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("folder", DIGITS, ids=lambda folder: folder.name)
+def test_the_figures_of_digits_are_made_again(folder):
+    """Those that chance has a say in agree within their errors, where another machine draws."""
+    verdicts = verify(GenModel.from_pretrained(folder), read_figures(folder))
+    assert [str(v) for v in verdicts if v.judgement not in ("equal", "agrees")] == []
+
+
+@each
+def test_the_table_of_the_zoo_states_the_figures(folder):
+    table = (HOME / "README.md").read_text("utf-8")
+    (row,) = [line for line in table.splitlines() if line.startswith(f"| [{folder.name}]")]
+    _, *cells = (cell.strip() for cell in row.strip("|").split("|"))
+    figures = {name: value for name, (value, _) in recorded(folder).items()}
+    for name, cell in zip(header(table), cells, strict=True):
+        if name in figures:
+            assert float(cell.replace("−", "-")) == pytest.approx(figures[name], abs=0.006)
+
+
+def header(table):
+    """Return what the columns behind the first are of."""
+    (line,) = [line for line in table.splitlines() if line.startswith("| model")]
+    return [cell.strip().strip("`") for cell in line.strip("|").split("|")][1:]
+
+
+def test_all_are_published_at_once(hub, tmp_path, capsys):
+    copies = [shutil.copytree(folder, tmp_path / folder.name) for folder in FOLDERS]
+    with pytest.raises(SystemExit) as left:
+        main(["publish", str(HOME / "README.md"), *map(str, copies), "--namespace", "zoo"])
+    assert left.value.code == 0, capsys.readouterr().err
+    for copy in copies:
+        assert set(hub.files(f"zoo/{copy.name}")) >= {path.name for path in copy.iterdir()}
+        model = GenModel.from_pretrained(f"zoo/{copy.name}", cache_dir=tmp_path / "cache")
+        assert model.config == GenModel.from_pretrained(copy).config
