@@ -30,7 +30,8 @@ def main():
         clip_norm=1.0,
         log_every=1,
     )
-    trainer = genzoo.Trainer(cls(config), batch["x"], config=settings, output_dir=folder)
+    data = genzoo.pair(batch["x"], batch["y"]) if "y" in batch else batch["x"]
+    trainer = genzoo.Trainer(cls(config), data, config=settings, output_dir=folder)
     trainer.fit(resume=bool(rest))
 
 

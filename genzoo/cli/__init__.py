@@ -28,6 +28,7 @@ _PLAIN: dict[str, Any] = {
     "sample": arguments.SampleArguments,
     "evaluate": arguments.EvaluateArguments,
     "explore": arguments.ExploreArguments,
+    "translate": arguments.TranslateArguments,
     "inspect": arguments.InspectArguments,
     "push": arguments.PushArguments,
     "pull": arguments.PullArguments,
@@ -36,7 +37,7 @@ _PLAIN: dict[str, Any] = {
     "quickstart": arguments.QuickstartArguments,
 }
 _MODULES = {name: name for name in _PLAIN} | {"list": "listing"}
-_RESOLVED = ("train", "sample", "evaluate", "explore")
+_RESOLVED = ("train", "sample", "evaluate", "explore", "translate")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

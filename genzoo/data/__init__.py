@@ -21,6 +21,7 @@ from genzoo.data.dataset import (
     Dataset,
     DataSource,
 )
+from genzoo.data.domains import TwoDomains
 from genzoo.data.preparing import prepare
 from genzoo.data.rows import from_array
 from genzoo.errors import ConfigError, DataError, UnknownNameError, suggest
@@ -30,11 +31,13 @@ __all__ = [
     "DataConfig",
     "DataSource",
     "Dataset",
+    "TwoDomains",
     "as_dataset",
     "find_source",
     "from_array",
     "load_dataset",
     "load_split",
+    "pair",
 ]
 
 _ARRAYS = (".npz", ".npy", ".safetensors")
@@ -125,6 +128,20 @@ def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
     dataset = from_array(data, "the array given")
     dataset.spec = dataclasses.replace(dataset.spec, mean=dataset.mean())
     return dataset
+
+
+def pair(x: Dataset | Any, y: Dataset | Any) -> TwoDomains:
+    """Return two datasets, or arrays of rows, as the two domains of one.
+
+    Raises:
+        DataError: One of them holds two domains itself.
+
+    >>> import torch
+    >>> both = pair(load_dataset("digits"), torch.rand(50, 3, 8, 8))
+    >>> both.spec.event_shape, both.spec.y.event_shape
+    ((1, 8, 8), (3, 8, 8))
+    """
+    return TwoDomains(as_dataset(x), as_dataset(y))
 
 
 def _title(source: DataSource) -> str:
