@@ -22,6 +22,7 @@ from genzoo.data.dataset import (
     DataSource,
 )
 from genzoo.data.domains import TwoDomains
+from genzoo.data.labelling import keep_labels
 from genzoo.data.preparing import prepare
 from genzoo.data.rows import from_array
 from genzoo.errors import ConfigError, DataError, UnknownNameError, suggest
@@ -35,6 +36,7 @@ __all__ = [
     "as_dataset",
     "find_source",
     "from_array",
+    "keep_labels",
     "load_dataset",
     "load_split",
     "pair",
@@ -81,6 +83,8 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     train = dataset if split == splits[0] else prepare(source.load(splits[0]), source.config)
     if dataset.spec.mean is None:
         dataset.spec = dataclasses.replace(dataset.spec, mean=train.mean())
+    if split == splits[0] and source.config.labelled is not None:
+        dataset = keep_labels(dataset, source.config.labelled, source.config.labelled_seed)
     dataset.split = split
     return dataset
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
-from genzoo_gan.adversarial import AdversarialModel, Network, Widths
+from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import (
     ClippedCritic,
     Critic,
@@ -20,6 +20,7 @@ from genzoo_gan.critics import (
     spectrally_normalised,
 )
 from genzoo_gan.judging import Judge, PresentCritic
+from genzoo_gan.latent import Network, Widths
 from genzoo_gan.penalties import R1, Penalty
 from genzoo_gan.watching import Look, Watch
 
@@ -112,7 +113,7 @@ class Game(Objective, abc.ABC):
             self.critic.project()
         with torch.no_grad():
             z = self.model.latent(len(batch["x"]), step.generator)
-            real, fake = self.model.real(batch), self.model.fake(z, batch)
+            real, fake = self.model.real(batch, step.generator), self.model.fake(z, batch)
         scores = self.critic(real), self.critic(fake)
         value = self.critic_value(*scores)
         for penalty in self.penalties:
@@ -123,7 +124,7 @@ class Game(Objective, abc.ABC):
 
     def _generator_move(self, batch: Batch, step: Step, critic_loss: Tensor) -> Loss:
         z = self.model.latent(len(batch["x"]), step.generator)
-        real, fake = self.model.real(batch), self.model.fake(z, batch)
+        real, fake = self.model.real(batch, step.generator), self.model.fake(z, batch)
         score = self.judge(real, fake)
         scores = score(fake)
         value = self.generator_value(scores)
@@ -152,7 +153,7 @@ def make_critic(model: AdversarialModel, config: GameConfig) -> Critic:
         (m * first, *rest),
         tuple(reversed(model.config.hidden_dims)) if known is None else known,
         m * model.config.latent_dim if model.encodes else 0,
-        m * model.num_classes,
+        m * model.num_labels,
     )
     if config.spectral_norm:
         critic = spectrally_normalised(critic)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from genzoo import Batch, ConditionError
-from genzoo_gan.adversarial import AdversarialModel, GeneratorConfig
+from genzoo import Batch
+from genzoo_gan.adversarial import AdversarialModel
+from genzoo_gan.latent import GeneratorConfig
 from genzoo_gan.views import View
 
 
@@ -28,6 +28,25 @@ class GAN(AdversarialModel):
     """
 
     Config = GANConfig
+    papers = (
+        "Ian J. Goodfellow et al. Generative Adversarial Networks. NeurIPS, 2014.",
+        (
+            "Alec Radford, Luke Metz, Soumith Chintala. Unsupervised Representation Learning with "
+            "Deep Convolutional Generative Adversarial Networks. ICLR, 2016."
+        ),
+        (
+            "Ishaan Gulrajani, Faruk Ahmed, Martín Arjovsky, Vincent Dumoulin, Aaron Courville. "
+            "Improved Training of Wasserstein GANs. NeurIPS, 2017."
+        ),
+    )
+    limits = (
+        "It has no likelihood: that it leaves out a kind of example is seen in no single sample.",
+        (
+            "It maps one connected cloud of codes to the data: between kinds of examples that do "
+            "not touch lie a few samples that are neither."
+        ),
+        "Its losses do not say how good it is; judge samples (genzoo evaluate).",
+    )
 
     @classmethod
     def example(cls) -> tuple[GANConfig, Batch]:
@@ -36,16 +55,10 @@ class GAN(AdversarialModel):
         config = GANConfig(event_shape=(1, 3, 3), latent_dim=2, hidden_dims=(6,))
         return config, {"x": torch.rand(12, 1, 3, 3, generator=generator)}
 
-    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return G(z), (B, *event_shape), for codes (B, L)."""
-        if condition is not None:
-            raise ConditionError("This GAN takes no condition. Leave it out.")
-        return self.generate(z.to(self.device, self.dtype))
-
     def fake(self, z: Tensor, batch: Batch) -> View:
         """Return G(z)."""
         return View(self.generate(z))
 
-    def real(self, batch: Batch) -> View:
+    def real(self, batch: Batch, generator: torch.Generator) -> View:
         """Return the data."""
         return View(batch["x"])
