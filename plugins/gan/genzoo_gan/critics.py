@@ -16,7 +16,13 @@ from genzoo_gan.views import View
 
 
 class Critic(nn.Module, abc.ABC):
-    """A score for each example of a view; abstract."""
+    """A score for each example of a view; abstract.
+
+    Attributes:
+        packing: How many examples are judged at once.
+    """
+
+    packing: int = 1
 
     @abc.abstractmethod
     def forward(self, view: View) -> Tensor:
@@ -120,7 +126,7 @@ class ClippedCritic(Critic):
 
     def __init__(self, critic: Critic, bound: float) -> None:
         super().__init__()
-        self.critic, self.bound = critic, bound
+        self.critic, self.bound, self.packing = critic, bound, critic.packing
 
     def forward(self, view: View) -> Tensor:
         """Return the clipped critic's scores."""

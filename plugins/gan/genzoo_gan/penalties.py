@@ -43,6 +43,8 @@ class R1(Penalty):
 class GradientPenalty(Penalty):
     """λ E(‖∇D(x̂)‖ − 1)² at x̂ = t x + (1 − t) x̃, t ~ U(0, 1), between the data and the fakes.
 
+    Examples that are judged in a pack lie on one straight line between two packs: they share t.
+
     | Improved Training of Wasserstein GANs
     | (Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, 2017)
 
@@ -57,8 +59,9 @@ class GradientPenalty(Penalty):
         self, critic: Critic, real: View, fake: View, generator: torch.Generator
     ) -> Tensor:
         """Return the penalty at points between the two."""
-        x = real.x
-        t = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
+        x, m = real.x, critic.packing
+        t = torch.rand(len(x) // m, generator=generator, device=x.device, dtype=x.dtype)
+        t = t.repeat_interleave(m)
         return self.weight * (slopes(critic, between(real, fake, t)) - 1).square().mean()
 
 

@@ -15,6 +15,18 @@ def made(name, seed=0, **config):
         return create_model(name, **config).double()
 
 
+MODELS = ["bigan", "conditional-gan", "gan"]
+"""Which play against a critic; a semi-supervised GAN has a game of its own."""
+
+
+def example(name, seed=0, **config):
+    """Return the model of a class's example, in float64, and its batch."""
+    cls = registry.load("models", name)
+    found, batch = cls.example()
+    model = made(name, seed, **{**found.to_dict(), **config})
+    return model, {k: v.double() if v.is_floating_point() else v for k, v in batch.items()}
+
+
 def gan(**config):
     given = {"event_shape": (3,), "latent_dim": 2, "hidden_dims": (6,), **config}
     return made("gan", **given)
