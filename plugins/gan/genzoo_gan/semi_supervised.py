@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genzoo import Batch, Bounds, DataError, DataSpec, Named, Stage
 from genzoo_gan.latent import GeneratorConfig, LatentModel, Network, NumClasses, Widths
+from genzoo_gan.noise import noisy
 from genzoo_gan.trunks import TRUNKS
 
 
@@ -24,8 +25,8 @@ class SemiSupervisedGANConfig(GeneratorConfig):
     """The classifier's layers; as the generator's by default."""
     classifier_hidden_dims: Widths | None = None
     """Their widths or channels; the generator's the other way round by default."""
-    dropout: Annotated[float, Bounds(0.0, 0.99)] = 0.0
-    """The share of the classifier's features that are left out while it learns."""
+    noise: Annotated[float, Bounds(0.0, 100.0)] = 0.3
+    """The deviation of the noise before each of the classifier's layers, while it learns."""
 
 
 class SemiSupervisedGAN(LatentModel):
@@ -72,7 +73,7 @@ class SemiSupervisedGAN(LatentModel):
             config.event_shape,
             tuple(reversed(config.hidden_dims)) if widths is None else widths,
             config.num_classes,
-            config.dropout,
+            config.noise,
         )
 
     @classmethod
@@ -124,7 +125,7 @@ class Classifier(nn.Module):
         event_shape: The shape of one example.
         hidden_dims: The widths or channels of the layers.
         num_classes: K.
-        dropout: The share of the features that the logits do without in training.
+        noise: The deviation of the noise before each layer, in training.
     """
 
     def __init__(
@@ -133,14 +134,15 @@ class Classifier(nn.Module):
         event_shape: Sequence[int],
         hidden_dims: Sequence[int],
         num_classes: int,
-        dropout: float,
+        noise: float,
     ) -> None:
         super().__init__()
         self.features = TRUNKS[network](event_shape, hidden_dims)
-        self.dropout = nn.Dropout(dropout)
         self.logits = nn.Linear(self.features.num_features, num_classes)
+        if noise:
+            noisy(self, noise)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        logits: Tensor = self.logits(self.dropout(self.features(x)))
+        logits: Tensor = self.logits(self.features(x))
         return logits
