@@ -61,7 +61,10 @@ def losses(folder):
     return [value for line in lines for key, value in line.items() if key.endswith("/loss")]
 
 
-@pytest.mark.parametrize("model", ["toy-linear", "rbm", "cyclegan"])
+MODELS = ["toy-linear", "rbm", "cyclegan", "gan:wasserstein-gp", "bigan", "semi-supervised-gan"]
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_two_processes_equal_two_micro_batches(model, tmp_path):
     """Up to the order of summation: 1e-6 relative in float32. Chains and pools go by slot."""
     launch(2, model, 1, tmp_path / "two")

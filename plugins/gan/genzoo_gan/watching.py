@@ -124,6 +124,6 @@ _ALIKE = (
 )
 _MISSING = (
     "Mode collapse: after step %d of %d the samples look like data but come near only %.0f %% of "
-    "the rows, so whole kinds of examples are missing. Remedies: judge them in packs "
-    "(--objective.packing 4), --objective unrolled, or --objective wasserstein-gp."
+    "the rows: kinds of examples are missing, or each has too little variety. Remedies: judge "
+    "them in packs (--objective.packing 4), --objective unrolled, or --objective wasserstein-gp."
 )
