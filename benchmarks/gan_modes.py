@@ -35,12 +35,13 @@ GAMES: dict[str, dict[str, Any]] = {
 }
 
 
-def train(data: genzoo.Dataset, game: str, lr: float, steps: int, seed: int) -> Any:
+def train(data: genzoo.Dataset, game: str, given: argparse.Namespace, seed: int) -> Any:
     """Return a trained model."""
+    lr, critic_lr, steps = given.lr, given.critic_lr, given.steps
     torch.manual_seed(seed)
     model = genzoo.create_model("gan", event_shape=(2,), latent_dim=2, hidden_dims=(128, 128, 128))
     name, *rest = GAMES[game].items()
-    objective = genzoo.Named(name=name[1], config={"lr": lr, **dict(rest)})
+    objective = genzoo.Named(name=name[1], config={"lr": lr, "critic_lr": critic_lr, **dict(rest)})
     config = genzoo.TrainerConfig(
         steps=steps,
         batch_size=256,
@@ -66,15 +67,19 @@ def main() -> None:
     parser.add_argument("data", choices=["ring", "grid"])
     parser.add_argument("--game", choices=sorted(GAMES), default="non-saturating")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=16_000)
     parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--critic-lr", type=float, default=2e-3)
     given = parser.parse_args()
     data = genzoo.load_dataset(given.data)
-    say(f"{given.data}, {given.game}, {given.steps} steps of 256, lr {given.lr} falling to 0")
+    say(
+        f"{given.data}, {given.game}, {given.steps} steps of 256, rates {given.lr} of the "
+        f"generator and {given.critic_lr} of the critic, falling to 0"
+    )
     found = []
     for seed in range(given.seeds):
         began = time.process_time()
-        model = train(data, given.game, given.lr, given.steps, seed)
+        model = train(data, given.game, given, seed)
         seconds = time.process_time() - began
         found.append(judged(model, data))
         modes, share = found[-1]
