@@ -11,7 +11,7 @@ from torch import Tensor
 from genzoo import Step
 
 logger = logging.getLogger("genzoo")
-MIN_STEPS = 100
+MIN_STEPS = 500
 """Before so many updates a game has not begun, and has not failed."""
 _LOOKS = 10
 _ROWS = 256
@@ -42,13 +42,17 @@ class Look:
 class Watch:
     """Looks at a game ten times, and says each fault once.
 
+    A fault is one that two looks in a row have seen: players go to and fro, and a single batch may
+    be told from the fakes by luck.
+
     Arguments:
         settled: A critic's loss below which it tells every example; None where there is none.
     """
 
     def __init__(self, settled: float | None) -> None:
         self.settled = settled
-        self.said: set[str] = set()
+        self._before: set[str] = set()
+        self._said: set[str] = set()
 
     def is_due(self, step: Step) -> bool:
         """Whether the game is looked at after this step."""
@@ -57,23 +61,28 @@ class Watch:
         return step.slot == 0 and made >= MIN_STEPS and made % every == 0
 
     def look(self, seen: Look, step: Step) -> None:
-        """Say what has gone wrong."""
+        """Say what has gone wrong, and was wrong at the last look."""
+        faults = self._faults(seen)
+        for text, value in faults.items():
+            if text in self._before - self._said:
+                self._said.add(text)
+                logger.warning(text, step.index + 1, step.total, value)
+        self._before = set(faults)
+
+    def _faults(self, seen: Look) -> dict[str, float]:
+        """Return what is wrong now, each text with the number that it names."""
+        faults: dict[str, float] = {}
         if self.settled is not None and seen.critic_loss.item() < self.settled:
-            self._say("zero loss", _ZERO_LOSS, seen.critic_loss.item(), step)
+            faults[_ZERO_LOSS] = seen.critic_loss.item()
         if seen.pull.item() < _FLAT:
-            self._say("vanishing", _VANISHING, seen.pull.item(), step)
+            faults[_VANISHING] = seen.pull.item()
         ratio = variety(seen.real[:_ROWS], seen.fake[:_ROWS])
         if ratio < _VARIETY:
-            self._say("collapse", _ALIKE, 100 * ratio, step)
-            return
+            return {**faults, _ALIKE: 100 * ratio}
         fidelity, coverage = neighbourhood(seen.real[:_ROWS], seen.fake[:_ROWS])
         if fidelity > _FIDELITY and coverage < _COVERAGE:
-            self._say("collapse", _MISSING, 100 * coverage, step)
-
-    def _say(self, fault: str, text: str, value: float, step: Step) -> None:
-        if fault not in self.said:
-            self.said.add(fault)
-            logger.warning(text, step.index + 1, step.total, value)
+            faults[_MISSING] = 100 * coverage
+        return faults
 
 
 @torch.no_grad()
