@@ -13,8 +13,8 @@ Kind = Literal["binary", "unit", "real", "categorical"]
 """Zeros and ones; real numbers in [0, 1]; any real numbers; class indices."""
 
 Batch = Mapping[str, Any]
-"""``"x"`` of shape (B, *event_shape) always; ``"label"`` (B,) int64, ``"text"`` (B) strings,
-``"y"`` (B, *y.event_shape) of a second domain, where the data have them."""
+"""``"x"`` of shape (B, *event_shape) always; where the data have them ``"label"`` (B,) int64, −1
+for a row without one, ``"text"`` (B) strings, ``"y"`` (B, *y.event_shape) of a second domain."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import ConditionError
+from genzoo import ConditionError, DataError
 
 
 def checked(condition: Any, num: int, num_classes: int, like: Tensor) -> Tensor:
@@ -30,5 +30,16 @@ def checked(condition: Any, num: int, num_classes: int, like: Tensor) -> Tensor:
 
 
 def one_hot(labels: Tensor, num_classes: int, like: Tensor) -> Tensor:
-    """Return labels (B,) as one-hot vectors (B, C), of the type of ``like``."""
-    return F.one_hot(labels.long(), num_classes).to(like.dtype)
+    """Return labels (B,) as one-hot vectors (B, C), of the type of ``like``.
+
+    Raises:
+        DataError: A row has no label, or one that there is not.
+    """
+    try:
+        return F.one_hot(labels.long(), num_classes).to(like.dtype)
+    except RuntimeError as error:  # torch has looked already; a look of our own would cost again.
+        raise DataError(
+            f"Labels must be whole numbers from 0 to {num_classes - 1}; these go from "
+            f"{labels.min().item()} to {labels.max().item()}. Rows without a label (−1) are for a "
+            "semi-supervised GAN."
+        ) from error

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from games import example, made, rows, step
+from games import example, made, rows
 from genzoo import (
     ConditionError,
     ConfigError,
@@ -115,6 +115,14 @@ def test_data_without_labels_are_refused_where_labels_are_learned_from(cls):
     assert cls.configure(spec(), num_classes=4).num_classes == 4
 
 
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_rows_without_a_label_are_refused_with_the_model_that_takes_them(wrong):
+    model, batch = example("conditional-gan")
+    rows_of = {**batch, "label": torch.full((12,), wrong)}
+    with pytest.raises(DataError, match=r"from 0 to 2.*semi-supervised GAN"):
+        model.real(rows_of, None)
+
+
 # Encoders
 
 
@@ -175,4 +183,3 @@ def test_a_classifiers_layers_can_be_others_than_the_generators():
 def test_a_dataset_configures_a_model():
     config = SemiSupervisedGAN.configure(load_dataset("digits", labelled=20).spec)
     assert (config.num_classes, config.event_shape) == (10, (1, 8, 8))
-    assert step().slot == 0
