@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from genzoo.config import Bounds, Config
-    from genzoo.data import ArrayDataset, DataConfig, Dataset, DataSource, load_dataset
+    from genzoo.data import ArrayDataset, DataConfig, Dataset, DataSource, load_dataset, pair
     from genzoo.errors import (
         CapabilityError,
         ConditionError,
@@ -68,6 +68,7 @@ _PUBLIC = {
     "evaluate": "genzoo.evaluation",
     "list_models": "genzoo.model",
     "load_dataset": "genzoo.data",
+    "pair": "genzoo.data",
     "register": "genzoo.registry",
     "train": "genzoo.runs",
 }
@@ -106,6 +107,7 @@ __all__ = [
     "evaluate",
     "list_models",
     "load_dataset",
+    "pair",
     "register",
     "train",
 ]

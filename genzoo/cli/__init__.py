@@ -28,6 +28,7 @@ _PLAIN: dict[str, Any] = {
     "sample": arguments.SampleArguments,
     "evaluate": arguments.EvaluateArguments,
     "explore": arguments.ExploreArguments,
+    "translate": arguments.TranslateArguments,
     "inspect": arguments.InspectArguments,
     "card": arguments.CardArguments,
     "push": arguments.PushArguments,
@@ -37,7 +38,7 @@ _PLAIN: dict[str, Any] = {
     "quickstart": arguments.QuickstartArguments,
 }
 _MODULES = {name: name for name in _PLAIN} | {"list": "listing"}
-_RESOLVED = ("train", "sample", "evaluate", "explore", "card")
+_RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -30,6 +30,11 @@ def run(arguments: Any) -> None:
     model = GenModel.from_pretrained(
         arguments.folder, revision=arguments.revision, device=arguments.device
     )
+    if model.condition_kind == "image":
+        raise ConditionError(
+            f"{type(model).__name__} makes an image of another one. Give it some: genzoo "
+            f"translate {arguments.folder} --data DATA --output {arguments.output}."
+        )
     x = model.sample(
         arguments.num,
         condition=_condition(arguments.label, arguments.text),

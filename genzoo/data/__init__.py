@@ -21,6 +21,8 @@ from genzoo.data.dataset import (
     Dataset,
     DataSource,
 )
+from genzoo.data.domains import TwoDomains
+from genzoo.data.labelling import keep_labels
 from genzoo.data.preparing import prepare
 from genzoo.data.rows import from_array
 from genzoo.errors import ConfigError, DataError, UnknownNameError, suggest
@@ -30,11 +32,14 @@ __all__ = [
     "DataConfig",
     "DataSource",
     "Dataset",
+    "TwoDomains",
     "as_dataset",
     "find_source",
     "from_array",
+    "keep_labels",
     "load_dataset",
     "load_split",
+    "pair",
 ]
 
 _ARRAYS = (".npz", ".npy", ".safetensors")
@@ -78,6 +83,8 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     train = dataset if split == splits[0] else prepare(source.load(splits[0]), source.config)
     if dataset.spec.mean is None:
         dataset.spec = dataclasses.replace(dataset.spec, mean=train.mean())
+    if split == splits[0] and source.config.labelled is not None:
+        dataset = keep_labels(dataset, source.config.labelled, source.config.labelled_seed)
     dataset.split = split
     return dataset
 
@@ -125,6 +132,20 @@ def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
     dataset = from_array(data, "the array given")
     dataset.spec = dataclasses.replace(dataset.spec, mean=dataset.mean())
     return dataset
+
+
+def pair(x: Dataset | Any, y: Dataset | Any) -> TwoDomains:
+    """Return two datasets, or arrays of rows, as the two domains of one.
+
+    Raises:
+        DataError: One of them holds two domains itself.
+
+    >>> import torch
+    >>> both = pair(load_dataset("digits"), torch.rand(50, 3, 8, 8))
+    >>> both.spec.event_shape, both.spec.y.event_shape
+    ((1, 8, 8), (3, 8, 8))
+    """
+    return TwoDomains(as_dataset(x), as_dataset(y))
 
 
 def _title(source: DataSource) -> str:

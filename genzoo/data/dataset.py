@@ -28,6 +28,10 @@ class DataConfig(Config):
     """The seed of the static draw."""
     limit: Annotated[int | None, Bounds(1, 10**12)] = None
     """Only the first so many rows."""
+    labelled: Annotated[int | None, Bounds(1, 10**9)] = None
+    """Of the training split, so many labels are kept, as many of each; the others become −1."""
+    labelled_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+    """Which they are."""
 
 
 class Dataset(abc.ABC):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genzoo import seeds
 from genzoo.data.dataset import ArrayDataset, Binarize, DataConfig, Dataset
+from genzoo.data.domains import TwoDomains
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
@@ -18,11 +19,13 @@ _BLOCK = 64
 
 
 def prepare(dataset: Dataset, config: DataConfig) -> Dataset:
-    """Apply what every `DataConfig` says to freshly loaded rows.
+    """Apply what every `DataConfig` says to freshly loaded rows, of both domains where two are.
 
     Raises:
         DataError: The rows are to be binarised, and are not in [0, 1].
     """
+    if isinstance(dataset, TwoDomains):
+        return TwoDomains(prepare(dataset.x, config), prepare(dataset.y, config))
     name = dataset.name
     if config.limit is not None:
         dataset = Limited(dataset, config.limit)

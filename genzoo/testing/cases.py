@@ -74,12 +74,13 @@ class Case:
     def data(self) -> ExampleData:
         """Return the example's rows."""
         _, batch = self.cls.example()
-        labels = batch.get("label")
+        labels, kind = batch.get("label"), min(self.cls.kind)
         spec = DataSpec(
             event_shape=tuple(batch["x"].shape[1:]),
-            kind=min(self.cls.kind),  # type: ignore[arg-type]
+            kind=kind,  # type: ignore[arg-type]
             num_classes=None if labels is None else int(labels.max()) + 1,
             mean=batch["x"].float().mean(0),
+            y=_spec_of(batch["y"], kind) if "y" in batch else None,
         )
         return ExampleData(batch, spec)
 
@@ -111,6 +112,10 @@ class Case:
         return all(
             isinstance(model, needed) for needed in registry.load("objectives", objective).requires
         )
+
+
+def _spec_of(y: Tensor, kind: str) -> DataSpec:
+    return DataSpec(event_shape=tuple(y.shape[1:]), kind=kind)  # type: ignore[arg-type]
 
 
 def cases() -> list[Case]:
