@@ -22,6 +22,7 @@ from genzoo import (
     Sampler,
     Stage,
 )
+from genzoo_gan.normalising import Normalization
 from genzoo_gan.translators import ResNetTranslator
 
 _Image = Annotated[tuple[Annotated[int, Bounds(1, 2**14)], ...], Bounds(3, 3)]
@@ -41,6 +42,9 @@ class CycleGANConfig(Config):
     """The residual blocks of a translator."""
     num_halvings: Annotated[int, Bounds(0, 8)] = 2
     """How often a translator halves the image: the sides must be multiples of 2 to this power."""
+    normalization: Normalization = "instance"
+    """Of activations: each channel by itself, as in the paper, which loses an image's level and
+    contrast; or the channels of an image together, which keeps them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,7 +71,7 @@ class CycleGAN(GenerativeModel):
     def __init__(self, config: CycleGANConfig) -> None:
         super().__init__(config)
         x, y = self.shape_of("x")[0], self.shape_of("y")[0]
-        sizes = (config.width, config.num_blocks, config.num_halvings)
+        sizes = (config.width, config.num_blocks, config.num_halvings, config.normalization)
         self.G = ResNetTranslator(x, y, *sizes)
         self.F = ResNetTranslator(y, x, *sizes)
 
