@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from genzoo import (
     Batch,
@@ -22,7 +22,9 @@ from genzoo import (
     Sampler,
     Stage,
 )
-from genzoo_gan.trunks import TRUNKS
+from genzoo_gan.features import PooledFeatures, perceptron
+
+_Widths = Annotated[tuple[Annotated[int, Bounds(1, 2**16)], ...], Bounds(0, 32)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +35,14 @@ class ClassifierConfig(Config):
     """The shape of an image, (C, H, W)."""
     num_classes: Annotated[int, Bounds(1, 2**20)]
     """The number of labels."""
-    network: Literal["flat", "convolutional", "residual"] = "convolutional"
-    """The layers of the feature extractor."""
-    hidden_dims: Annotated[tuple[Annotated[int, Bounds(1, 2**16)], ...], Bounds(0, 32)] = (32, 64)
-    """Their widths or channels."""
+    hidden_dims: _Widths = (32, 48)
+    """The channels of the feature extractor's layers, each of which halves the image."""
+    label_dims: _Widths = (100,)
+    """The widths of the label predictor's hidden layers."""
 
 
 class Classifier(GenerativeModel):
-    """p(label | x) = softmax(W h(x) + b), with features h of an image x.
+    """p(label | x) = softmax(l(h(x))), with features h of an image x and logits l of features.
 
     As a distribution it is one over labels, as one-hot vectors, given an image.
 
@@ -73,8 +75,9 @@ class Classifier(GenerativeModel):
 
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__(config)
-        self.features = TRUNKS[config.network](config.image_shape, config.hidden_dims)
-        self.label = nn.Linear(self.features.num_features, config.num_classes)
+        self.features = PooledFeatures(config.image_shape, config.hidden_dims)
+        size = self.features.num_features
+        self.label = perceptron(size, config.label_dims, config.num_classes)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -104,7 +107,9 @@ class Classifier(GenerativeModel):
     def example(cls) -> tuple[ClassifierConfig, Batch]:
         """Return a small one, and twelve labelled rows of two domains for it."""
         generator = torch.Generator().manual_seed(0)
-        config = ClassifierConfig(image_shape=(1, 4, 4), num_classes=3, hidden_dims=(3,))
+        config = ClassifierConfig(
+            image_shape=(1, 4, 4), num_classes=3, hidden_dims=(3,), label_dims=(4,)
+        )
         x, y = (torch.rand(12, 1, 4, 4, generator=generator) for _ in range(2))
         return config, {"x": x, "y": y, "label": torch.arange(12) % 3}
 

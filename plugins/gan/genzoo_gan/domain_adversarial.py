@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from genzoo import Batch, Bounds, Config, DataError, Loss, Objective, OptimizerSpec, Step
 from genzoo_gan.classifier import Classifier
+from genzoo_gan.features import perceptron
 from genzoo_gan.reversal import reverse, rising
 
 UNKNOWN = -1
@@ -80,11 +80,7 @@ class DomainAdversarial(Objective):
 
     def __init__(self, model: Classifier, config: DomainAdversarialConfig | None = None) -> None:
         super().__init__(model, config)
-        widths = [model.features.num_features, *self.config.critic_dims]
-        hidden: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
-            hidden += [nn.Linear(before, after), nn.ReLU()]
-        self.critic = nn.Sequential(*hidden, nn.Linear(widths[-1], 1))
+        self.critic = perceptron(model.features.num_features, self.config.critic_dims, 1)
 
     def optimizers(self) -> dict[str, OptimizerSpec]:
         """Return Adam."""
