@@ -67,6 +67,31 @@ class CycleGAN(GenerativeModel):
 
     Config = CycleGANConfig
     kind = frozenset({"unit"})
+    papers = (
+        (
+            "Jun-Yan Zhu, Taesung Park, Phillip Isola, Alexei A. Efros. Unpaired Image-to-Image "
+            "Translation using Cycle-Consistent Adversarial Networks. ICCV, 2017."
+        ),
+        (
+            "Xudong Mao, Qing Li, Haoran Xie, Raymond Y. K. Lau, Zhen Wang, Stephen Paul Smolley. "
+            "Least Squares Generative Adversarial Networks. ICCV, 2017."
+        ),
+    )
+    limits = (
+        (
+            "It is a function of its image: one translation for each, and no likelihood. It makes "
+            "no images of its own."
+        ),
+        (
+            "What it learns is not determined: every map between the domains that keeps their "
+            "distributions and can be undone costs as little as the one that is meant. Where a "
+            "true translation is not known, look at the strips."
+        ),
+        (
+            "A small cycle error says that nothing is lost, not that the translation is right: "
+            "translators that do nothing have none."
+        ),
+    )
 
     def __init__(self, config: CycleGANConfig) -> None:
         super().__init__(config)
@@ -123,8 +148,9 @@ class CycleGAN(GenerativeModel):
             return
         if second.kind not in self.kind:
             raise DataError(
-                f"CycleGAN translates images in [0, 1]; the second domain is {second.kind}. "
-                "Convert it, or give --data-y.scale."
+                f"CycleGAN translates images in [0, 1]; the second domain is {second.kind}, in "
+                f"[{second.range[0]:g}, {second.range[1]:g}]. Convert it, or divide it by its "
+                "greatest value, such as 255: --data-y.scale 255."
             )
         if tuple(second.event_shape) != self.shape_of("y"):
             raise DataError(
@@ -202,7 +228,8 @@ def unsigned(x: Tensor) -> Tensor:
 def _check_sides(x: tuple[int, ...], y: tuple[int, ...], num_halvings: int) -> None:
     if x[1:] != y[1:]:
         raise ConfigError(
-            f"CycleGAN keeps height and width: x has {x[1:]}, y has {y[1:]}. Resize one of them."
+            f"CycleGAN keeps height and width: x has {x[1:]}, y has {y[1:]}. Resize one of them "
+            "(images: --data.size, --data-y.size)."
         )
     multiple = 2**num_halvings
     if any(side % multiple for side in x[1:]) or min(x[1:]) < max(4, 2 * multiple):
