@@ -46,6 +46,7 @@ class DataSpec:
             as 256 for images of bytes; None where the values are no such steps.
         mixture: The mixture that the rows were drawn from, where it is known.
         y: What the rows of a second domain are, where there is one.
+        aligned: Whether row i of the second domain is what row i of the first one should become.
     """
 
     event_shape: tuple[int, ...]
@@ -58,6 +59,7 @@ class DataSpec:
     levels: int | None = None
     mixture: Mixture | None = None
     y: DataSpec | None = None
+    aligned: bool = False
 
     def facts(self) -> dict[str, Any]:
         """Return the facts that a config field of the same name can take.

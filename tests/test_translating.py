@@ -7,7 +7,7 @@ from PIL import Image
 from torch import nn
 
 import families  # noqa: F401  Registers the toys.
-from genzoo import Trainer, TrainerConfig, create_model, pair
+from genzoo import GenModel, Trainer, TrainerConfig, create_model, pair
 from genzoo.cli import main
 from genzoo.plotting import strips
 from genzoo.report import write_report
@@ -83,13 +83,25 @@ def run(tmp_path):
 
 def test_a_run_draws_strips_of_both_directions_and_the_report_shows_them(run):
     """Six stages of sixteen examples of 4 × 4, with lines of one pixel, as large as is shown."""
-    pictures = sorted((run / "run" / "samples").glob("*.png"))
+    pictures = sorted((run / "run" / "samples").glob("*[0-9].png"))
     assert [path.name[-7:] for path in pictures] == ["002.png", "004.png"]
     width, height = Image.open(pictures[0]).size
     factor = height // (6 * 5 + 1)
     assert (width, height) == ((16 * 5 + 1) * factor, (6 * 5 + 1) * factor)
     page = write_report(run / "run").read_text("utf-8")
-    assert page.count("data:image/png;base64") >= 2
+    assert page.count("data:image/png;base64") >= 4
+    assert "step 2</figcaption>" in page
+    assert "step 2, failures</figcaption>" in page
+
+
+def test_failures_are_drawn_beside_the_first_rows(run):
+    """The strips of the twenty rows that come back worst, sixteen of each domain."""
+    model = GenModel.from_pretrained(run / "run")
+    there = there_and_back(model, images(20, 1, 4, 4), to="y").worst(16)
+    here = there_and_back(model, images(20, 1, 4, 4, seed=1), to="x").worst(16)
+    expected = strips([*there.stages(), *here.stages()])
+    found = Image.open(run / "run" / "samples" / "stage-000-step-000000004-failures.png")
+    np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
 
 def test_strips_and_arrays_are_written_either_way(run, capsys):

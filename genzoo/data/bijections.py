@@ -107,7 +107,7 @@ class _FashionPair(DataSource, abc.ABC):
         x = images.dataset(images.values[first], first, f"fashion-mnist/{split}")
         turned = self.bijection.forward(images.values[second], images.top)
         y = images.dataset(turned, second, f"{self.title}/{split}")
-        return TwoDomains(x, y)
+        return TwoDomains(x, y, aligned=split == "test")
 
 
 class FashionMNISTNegative(_FashionPair):

@@ -28,12 +28,14 @@ class TwoDomains(Dataset):
     Arguments:
         x: The rows of the first domain.
         y: The rows of the second domain, of any shape.
+        aligned: Whether row i of y is what row i of x should become, so that a translation can be
+            compared with the truth. Training does not look at it.
 
     Raises:
         DataError: One of them holds two domains itself.
     """
 
-    def __init__(self, x: Dataset, y: Dataset) -> None:
+    def __init__(self, x: Dataset, y: Dataset, *, aligned: bool = False) -> None:
         for part in (x, y):
             if isinstance(part, TwoDomains):
                 raise DataError(
@@ -42,7 +44,7 @@ class TwoDomains(Dataset):
                 )
         self.x, self.y = x, y
         self.name = f"{x.name} | {y.name}"
-        self.spec = dataclasses.replace(x.spec, y=y.spec)
+        self.spec = dataclasses.replace(x.spec, y=y.spec, aligned=aligned)
         self.split = x.split
 
     def __len__(self) -> int:

@@ -25,7 +25,8 @@ def prepare(dataset: Dataset, config: DataConfig) -> Dataset:
         DataError: The rows are to be binarised, and are not in [0, 1].
     """
     if isinstance(dataset, TwoDomains):
-        return TwoDomains(prepare(dataset.x, config), prepare(dataset.y, config))
+        both = prepare(dataset.x, config), prepare(dataset.y, config)
+        return TwoDomains(*both, aligned=dataset.spec.aligned)
     name = dataset.name
     if config.limit is not None:
         dataset = Limited(dataset, config.limit)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 
 from genzoo.capabilities import SupportsTranslate
 from genzoo.evaluation.conditions import condition_of
 from genzoo.model import GenerativeModel
 from genzoo.plotting import picture, strips, write_picture
-from genzoo.translating import there_and_back
+from genzoo.translating import Cycle, there_and_back
 
 ROWS_IN_PICTURE = 64
 _STRIPS = 16
@@ -21,6 +22,9 @@ _STRIPS = 16
 def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path) -> None:
     """Write a picture of samples given the rows' conditions, or of their translations.
 
+    Of translations there are two pictures: of the first rows, and of those that come back worst,
+    in a file whose name ends in ``-failures``.
+
     Arguments:
         model: What is drawn from.
         rows: The data's first rows.
@@ -28,14 +32,17 @@ def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path)
         path: The file.
     """
     if isinstance(model, SupportsTranslate) and "y" in rows:
-        write_picture(translations(model, rows), path)
+        there = there_and_back(model, rows["x"], to="y")
+        here = there_and_back(model, rows["y"], to="x")
+        first = torch.arange(min(_STRIPS, len(there.source)))
+        write_picture(both_ways(there.rows(first), here.rows(first)), path)
+        failures = path.with_stem(f"{path.stem}-failures")
+        write_picture(both_ways(there.worst(_STRIPS), here.worst(_STRIPS)), failures)
         return
     x = model.sample(len(rows["x"]), seed=seed, condition=condition_of(model, rows))
     write_picture(picture(x), path)
 
 
-def translations(model: GenerativeModel, rows: Mapping[str, Any]) -> Image.Image:
+def both_ways(there: Cycle, here: Cycle) -> Image.Image:
     """Return strips from top to bottom: x, as y, and back; then y, as x, and back."""
-    there = there_and_back(model, rows["x"][:_STRIPS], to="y")
-    here = there_and_back(model, rows["y"][:_STRIPS], to="x")
     return strips([*there.stages(), *here.stages()])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from genzoo import Batch, Bounds, Config, ConfigError, Loss, Objective, OptimizerSpec, Step
 from genzoo_gan.cyclegan import CycleGAN, signed
+from genzoo_gan.normalising import Normalization
 from genzoo_gan.patches import PatchCritic
 from genzoo_gan.pool import exchange
 
@@ -32,6 +33,8 @@ class CycleConfig(Config):
     """The channels of a critic's first layer."""
     critic_halvings: Annotated[int | None, Bounds(0, 8)] = None
     """How often a critic halves the image; 3 by default, or as many as leave 4 pixels a side."""
+    critic_normalization: Normalization | None = None
+    """How a critic's activations are normalised; as the translators' by default."""
 
 
 class Cycle(Objective):
@@ -63,9 +66,10 @@ class Cycle(Objective):
 
     def __init__(self, model: CycleGAN, config: CycleConfig | None = None) -> None:
         super().__init__(model, config)
-        width, halvings = self.config.critic_width, self.config.critic_halvings
-        self.D_X = PatchCritic(model.shape_of("x"), width, halvings)
-        self.D_Y = PatchCritic(model.shape_of("y"), width, halvings)
+        how = self.config.critic_normalization or model.config.normalization
+        sizes = (self.config.critic_width, self.config.critic_halvings, how)
+        self.D_X = PatchCritic(model.shape_of("x"), *sizes)
+        self.D_Y = PatchCritic(model.shape_of("y"), *sizes)
         if self.config.identity_weight and model.shape_of("x") != model.shape_of("y"):
             raise ConfigError(
                 f"CycleConfig.identity_weight is {self.config.identity_weight}, but the domains "

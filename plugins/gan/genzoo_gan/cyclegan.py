@@ -22,6 +22,7 @@ from genzoo import (
     Sampler,
     Stage,
 )
+from genzoo_gan.normalising import Normalization
 from genzoo_gan.translators import ResNetTranslator
 
 _Image = Annotated[tuple[Annotated[int, Bounds(1, 2**14)], ...], Bounds(3, 3)]
@@ -41,6 +42,9 @@ class CycleGANConfig(Config):
     """The residual blocks of a translator."""
     num_halvings: Annotated[int, Bounds(0, 8)] = 2
     """How often a translator halves the image: the sides must be multiples of 2 to this power."""
+    normalization: Normalization = "instance"
+    """Of activations: each channel by itself, as in the paper, which loses an image's level and
+    contrast; or the channels of an image together, which keeps them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,11 +67,36 @@ class CycleGAN(GenerativeModel):
 
     Config = CycleGANConfig
     kind = frozenset({"unit"})
+    papers = (
+        (
+            "Jun-Yan Zhu, Taesung Park, Phillip Isola, Alexei A. Efros. Unpaired Image-to-Image "
+            "Translation using Cycle-Consistent Adversarial Networks. ICCV, 2017."
+        ),
+        (
+            "Xudong Mao, Qing Li, Haoran Xie, Raymond Y. K. Lau, Zhen Wang, Stephen Paul Smolley. "
+            "Least Squares Generative Adversarial Networks. ICCV, 2017."
+        ),
+    )
+    limits = (
+        (
+            "It is a function of its image: one translation for each, and no likelihood. It makes "
+            "no images of its own."
+        ),
+        (
+            "What it learns is not determined: every map between the domains that keeps their "
+            "distributions and can be undone costs as little as the one that is meant. Where a "
+            "true translation is not known, look at the strips."
+        ),
+        (
+            "A small cycle error says that nothing is lost, not that the translation is right: "
+            "translators that do nothing have none."
+        ),
+    )
 
     def __init__(self, config: CycleGANConfig) -> None:
         super().__init__(config)
         x, y = self.shape_of("x")[0], self.shape_of("y")[0]
-        sizes = (config.width, config.num_blocks, config.num_halvings)
+        sizes = (config.width, config.num_blocks, config.num_halvings, config.normalization)
         self.G = ResNetTranslator(x, y, *sizes)
         self.F = ResNetTranslator(y, x, *sizes)
 
@@ -119,8 +148,9 @@ class CycleGAN(GenerativeModel):
             return
         if second.kind not in self.kind:
             raise DataError(
-                f"CycleGAN translates images in [0, 1]; the second domain is {second.kind}. "
-                "Convert it, or give --data-y.scale."
+                f"CycleGAN translates images in [0, 1]; the second domain is {second.kind}, in "
+                f"[{second.range[0]:g}, {second.range[1]:g}]. Convert it, or divide it by its "
+                "greatest value, such as 255: --data-y.scale 255."
             )
         if tuple(second.event_shape) != self.shape_of("y"):
             raise DataError(
@@ -198,7 +228,8 @@ def unsigned(x: Tensor) -> Tensor:
 def _check_sides(x: tuple[int, ...], y: tuple[int, ...], num_halvings: int) -> None:
     if x[1:] != y[1:]:
         raise ConfigError(
-            f"CycleGAN keeps height and width: x has {x[1:]}, y has {y[1:]}. Resize one of them."
+            f"CycleGAN keeps height and width: x has {x[1:]}, y has {y[1:]}. Resize one of them "
+            "(images: --data.size, --data-y.size)."
         )
     multiple = 2**num_halvings
     if any(side % multiple for side in x[1:]) or min(x[1:]) < max(4, 2 * multiple):

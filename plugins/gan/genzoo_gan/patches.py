@@ -7,6 +7,7 @@ import itertools
 from torch import Tensor, nn
 
 from genzoo import ConfigError
+from genzoo_gan.normalising import NORMALIZATIONS
 from genzoo_gan.translators import start_small
 
 _LEAST = 4
@@ -27,13 +28,18 @@ class PatchCritic(nn.Module):
         event_shape: The shape of an image, (C, H, W).
         width: W.
         num_halvings: n; None takes 3, or as many as leave 4 pixels a side.
+        normalization: A name of ``NORMALIZATIONS``.
 
     Raises:
         ConfigError: The images are too small for so many.
     """
 
     def __init__(
-        self, event_shape: tuple[int, ...], width: int, num_halvings: int | None = None
+        self,
+        event_shape: tuple[int, ...],
+        width: int,
+        num_halvings: int | None = None,
+        normalization: str = "instance",
     ) -> None:
         super().__init__()
         channels, *sides = event_shape
@@ -43,7 +49,7 @@ class PatchCritic(nn.Module):
         layers: list[nn.Module] = [_convolution(channels, width, 2 if n else 1), nn.LeakyReLU(0.2)]
         for level, (before, after) in enumerate(itertools.pairwise(widths), 1):
             conv = _convolution(before, after, 2 if level < n else 1, bias=False)
-            layers += [conv, nn.InstanceNorm2d(after), nn.LeakyReLU(0.2)]
+            layers += [conv, NORMALIZATIONS[normalization](after), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, _convolution(widths[-1], 1, 1))
         self.apply(start_small)
 

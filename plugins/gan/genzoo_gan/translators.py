@@ -5,18 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from genzoo_gan.normalising import NORMALIZATIONS
+
 
 class ResNetTranslator(nn.Module):
     """Convolutions that halve the image, residual blocks, and convolutions that double it again.
 
     A 7 × 7 convolution to W channels, k halvings that each double the channels, n residual blocks
     of W 2^k channels, k doublings, a 7 × 7 convolution and tanh. Every convolution but the last
-    is followed by instance normalisation; borders are reflected. Weights start from N(0, .02²).
+    is followed by a normalisation; borders are reflected. Weights start from N(0, .02²).
 
     | Perceptual Losses for Real-Time Style Transfer and Super-Resolution
     | (Johnson, Alahi, Fei-Fei, 2016)
-    | Instance Normalization: The Missing Ingredient for Fast Stylization
-    | (Ulyanov, Vedaldi, Lempitsky, 2016)
 
     Arguments:
         in_channels: The channels of the images that come.
@@ -24,23 +24,31 @@ class ResNetTranslator(nn.Module):
         width: W.
         num_blocks: n.
         num_halvings: k; heights and widths must be multiples of 2^k.
+        normalization: A name of ``NORMALIZATIONS``.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, width: int, num_blocks: int, num_halvings: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int,
+        num_blocks: int,
+        num_halvings: int,
+        normalization: str = "instance",
     ) -> None:
         super().__init__()
+        how = normalization
         widths = [width * 2**level for level in range(num_halvings + 1)]
-        layers: list[nn.Module] = [*reflected(in_channels, width, 7), *normalised(width)]
+        layers: list[nn.Module] = [*reflected(in_channels, width, 7), *normalised(width, how)]
         for wide in widths[:-1]:
             halve = nn.Conv2d(wide, 2 * wide, 3, stride=2, padding=1, bias=False)
-            layers += [halve, *normalised(2 * wide)]
-        layers += [ResidualBlock(widths[-1]) for _ in range(num_blocks)]
+            layers += [halve, *normalised(2 * wide, how)]
+        layers += [ResidualBlock(widths[-1], how) for _ in range(num_blocks)]
         for wide in reversed(widths[:-1]):
             double = nn.ConvTranspose2d(
                 2 * wide, wide, 3, stride=2, padding=1, output_padding=1, bias=False
             )
-            layers += [double, *normalised(wide)]
+            layers += [double, *normalised(wide, how)]
         layers += [*reflected(width, out_channels, 7, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(start_small)
@@ -58,12 +66,13 @@ class ResidualBlock(nn.Module):
 
     Arguments:
         width: The channels of h.
+        normalization: A name of ``NORMALIZATIONS``.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, normalization: str = "instance") -> None:
         super().__init__()
-        first = [*reflected(width, width, 3), *normalised(width)]
-        second = [*reflected(width, width, 3), nn.InstanceNorm2d(width)]
+        first = [*reflected(width, width, 3), *normalised(width, normalization)]
+        second = [*reflected(width, width, 3), NORMALIZATIONS[normalization](width)]
         self.layers = nn.Sequential(*first, *second)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -78,9 +87,9 @@ def reflected(channels: int, wide: int, size: int, *, bias: bool = False) -> lis
     return [pad, nn.Conv2d(channels, wide, size, bias=bias)]
 
 
-def normalised(width: int) -> list[nn.Module]:
-    """Return instance normalisation and the activation after it."""
-    return [nn.InstanceNorm2d(width), nn.ReLU()]
+def normalised(width: int, normalization: str) -> list[nn.Module]:
+    """Return a normalisation of ``NORMALIZATIONS`` and the activation after it."""
+    return [NORMALIZATIONS[normalization](width), nn.ReLU()]
 
 
 @torch.no_grad()
