@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from genzoo import GenModel
 from genzoo.capabilities import SupportsTranslate
+from genzoo.card.samples import KEY
 from genzoo.cli.arguments import Peeked, TranslateArguments
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of
@@ -39,8 +41,9 @@ def run(arguments: Any) -> None:
     rows = data_of(arguments).head(arguments.max_examples if failures else arguments.num)
     source = rows["y"] if arguments.to == "x" and "y" in rows else rows["x"]
     cycle = there_and_back(model, source, to=arguments.to)
-    _write(cycle.worst(arguments.num) if failures else cycle, arguments.output)
-    sys.stdout.write(f"{_told(cycle, arguments)}: {arguments.output}.\n")
+    told = _told(cycle, arguments)
+    _write(cycle.worst(arguments.num) if failures else cycle, arguments.output, told)
+    sys.stdout.write(f"{told}: {arguments.output}.\n")
 
 
 def _told(cycle: Cycle, arguments: Any) -> str:
@@ -53,9 +56,10 @@ def _told(cycle: Cycle, arguments: Any) -> str:
     return f"{what}, translated to {arguments.to} and back (cycle error {errors.mean():.4f})"
 
 
-def _write(cycle: Cycle, output: Path) -> None:
+def _write(cycle: Cycle, output: Path, caption: str) -> None:
     if output.suffix == ".png":
-        write_picture(strips(cycle.stages()), output)
+        texts = {KEY: json.dumps({"caption": f"From top to bottom: {caption}."})}
+        write_picture(strips(cycle.stages()), output, texts=texts)
         return
     source, translated, back = (stage.float().numpy() for stage in cycle.stages())
     with atomic_file(output) as temporary:
