@@ -70,6 +70,7 @@ def caption_of(folder: Path) -> str | None:
     if isinstance(told := receipt.get("caption"), str):
         return told
     given = {key: receipt.get(key) for key in ("sampler", "sampler_config", "seed")}
+    given = {key: value for key, value in given.items() if value not in (None, {})}
     told = flat(given)
     num = f"{receipt['num']} samples" if isinstance(receipt.get("num"), int) else "Samples"
     return f"{num}, drawn with {told}." if told else f"{num}."
