@@ -5,7 +5,7 @@
 nearest to it. Of the mixture itself the share is 0.989. Both networks have three hidden layers of
 128 units, a code has two numbers; the averaged model is judged, once, at the end.
 
-Usage: python benchmarks/gan_modes.py ring [--game non-saturating] [--seeds 5] [--steps 20000]
+Usage: python benchmarks/gan_modes.py ring [--game GAME] [--seeds 5] [--steps 16000] [--batch-norm]
 """
 
 from __future__ import annotations
@@ -70,11 +70,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=16_000)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--critic-lr", type=float, default=2e-3)
+    parser.add_argument("--batch-norm", action="store_true", help="in the generator")
     given = parser.parse_args()
     data = genzoo.load_dataset(given.data)
     say(
         f"{given.data}, {given.game}, {given.steps} steps of 256, rates {given.lr} of the "
-        f"generator and {given.critic_lr} of the critic, falling to 0"
+        f"generator and {given.critic_lr} of the critic, falling to 0, "
+        f"{'with' if given.batch_norm else 'without'} BatchNorm"
     )
     found = []
     for seed in range(given.seeds):

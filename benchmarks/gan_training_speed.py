@@ -7,7 +7,7 @@ no checkpoint and no look at whether a loss is finite. A second one, as tutorial
 the critic and then the generator's loss the same fakes, and so makes them once in place of twice.
 Times are the processor's.
 
-Usage: python benchmarks/gan_training_speed.py [--games plane] [--rounds 7] [--steps 100]
+Usage: python benchmarks/gan_training_speed.py [--games plane] [--rounds 7] [--steps 400]
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--games", nargs="+", choices=sorted(GAMES), default=sorted(GAMES))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=400)
     given = parser.parse_args()
     logging.getLogger("genzoo").setLevel(logging.ERROR)
     torch.set_num_threads(1)
