@@ -61,12 +61,12 @@ def run(arguments: Any) -> None:
 
 
 def _tell(model: GenerativeModel, output: Path) -> None:
-    translates = isinstance(model, SupportsTranslate)
-    look = f"translate {output}" if translates else f"sample {output} --num 64"
-    picture = "strips" if translates else "samples"
+    look = f"  genzoo sample {output} --num 64 --output samples.png\n"
+    if model.condition_kind == "image":
+        translates = isinstance(model, SupportsTranslate)
+        look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
     sys.stdout.write(
-        f"The model is in {output}. Go on with:\n"
-        f"  genzoo {look} --output {picture}.png\n"
+        f"The model is in {output}. Go on with:\n{look}"
         f"  genzoo evaluate {output}\n"
         f"  genzoo report {output}\n"
     )

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from genzoo.capabilities import SupportsTranslate
-from genzoo.evaluation.conditions import condition_of
+from genzoo.evaluation.conditions import condition_of, lacking_condition
 from genzoo.model import GenerativeModel
 from genzoo.plotting import picture, strips, write_picture
 from genzoo.translating import Cycle, there_and_back
@@ -23,7 +23,7 @@ def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path)
     """Write a picture of samples given the rows' conditions, or of their translations.
 
     Of translations there are two pictures: of the first rows, and of those that come back worst,
-    in a file whose name ends in ``-failures``.
+    in a file whose name ends in ``-failures``. Rows without the condition make none.
 
     Arguments:
         model: What is drawn from.
@@ -38,6 +38,8 @@ def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path)
         write_picture(both_ways(there.rows(first), here.rows(first)), path)
         failures = path.with_stem(f"{path.stem}-failures")
         write_picture(both_ways(there.worst(_STRIPS), here.worst(_STRIPS)), failures)
+        return
+    if lacking_condition(model, rows):
         return
     x = model.sample(len(rows["x"]), seed=seed, condition=condition_of(model, rows))
     write_picture(picture(x), path)

@@ -19,6 +19,7 @@ from genzoo import (
 )
 from genzoo.training import checkpoint
 from genzoo_gan.cycle import Cycle, CycleConfig
+from genzoo_gan.pool import exchange
 
 
 def cyclegan(seed=0, **config):
@@ -123,19 +124,27 @@ def test_each_loss_has_gradients_for_its_own_player_and_fakes_shown_have_none():
     assert all(g is None for g in foreign)
 
 
-def test_the_critics_see_the_pools():
-    """Of full pools, about half of what is shown is older than the step."""
+def test_the_critics_are_shown_what_the_pools_give_and_not_the_last_fakes():
+    """Of full pools: the loss is that of an exchange by the same draws, x's before y's."""
     made = objective(pool_size=6)
     for seed in range(3):
         list(made.losses(batch(), step(seed=seed)))
-    before = made.process_state()["pool_y_0"].clone()
-    fakes = made.model.G(2 * batch()["x"] - 1).detach()
-    list(made.losses(batch(), step(seed=9)))
-    after = made.process_state()["pool_y_0"]
-    assert before.shape == after.shape == (6, 1, 8, 8)
-    known = torch.cat([before, fakes])
-    for image in after:
-        assert any(torch.equal(image, one) for one in known)
+    before = {d: made.process_state()[f"pool_{d}_0"].clone() for d in "xy"}
+    reals = {d: 2 * batch()[d] - 1 for d in "xy"}
+    fakes = {"x": made.model.F(reals["y"]).detach(), "y": made.model.G(reals["x"]).detach()}
+    generator = torch.Generator().manual_seed(9)
+    shown = {d: exchange(before[d], fakes[d], 6, generator) for d in "xy"}
+    _, loss = made.losses(batch(), step(seed=9))
+    critics = {"x": made.D_X, "y": made.D_Y}
+
+    def value(fakes):
+        squares = [(critics[d](reals[d]) - 1).square().mean() for d in "xy"]
+        return sum([*squares, *(critics[d](fakes[d]).square().mean() for d in "xy")]) / 2
+
+    torch.testing.assert_close(loss.value, value({d: shown[d][0] for d in "xy"}))
+    assert abs(loss.value - value(fakes)) > 1e-6
+    for d in "xy":
+        torch.testing.assert_close(made.process_state()[f"pool_{d}_0"], shown[d][1])
 
 
 def test_pools_go_by_domain_and_slot():

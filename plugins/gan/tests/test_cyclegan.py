@@ -14,7 +14,9 @@ from genzoo import (
     pair,
 )
 from genzoo.capabilities import of
+from genzoo_gan.cycle import Cycle, CycleConfig
 from genzoo_gan.cyclegan import CycleGAN, signed, unsigned
+from genzoo_gan.normalising import NORMALIZATIONS
 from genzoo_gan.patches import PatchCritic, possible
 from genzoo_gan.translators import ResidualBlock, ResNetTranslator
 
@@ -50,11 +52,41 @@ def test_a_residual_block_adds_to_what_it_is_given(generator):
     torch.testing.assert_close(block(h), h)
 
 
-def test_each_image_is_normalised_by_itself(generator):
-    network = ResNetTranslator(1, 1, width=2, num_blocks=1, num_halvings=1)
+@pytest.mark.parametrize("normalization", list(NORMALIZATIONS))
+def test_each_image_is_normalised_by_itself(normalization, generator):
+    network = ResNetTranslator(1, 1, 2, num_blocks=1, num_halvings=1, normalization=normalization)
     x = torch.randn(5, 1, 8, 8, generator=generator)
     torch.testing.assert_close(network(x), torch.cat([network(one) for one in x.split(1)]))
     assert not list(network.buffers())
+
+
+@pytest.mark.parametrize("normalization", list(NORMALIZATIONS))
+def test_level_and_contrast_outlive_layer_normalisation_alone(normalization, generator):
+    """Instance normalisation undoes x ↦ a x + b before anything has seen it; up to its ε, 1e-5."""
+    network = ResNetTranslator(1, 1, 4, 1, 1, normalization).double()
+    with torch.no_grad():
+        for p in network.parameters():
+            p.mul_(50)  # Activations of size 1 or more, so that ε does not matter.
+    x = 2 * torch.rand(3, 1, 8, 8, generator=generator).double() - 1
+    apart = (network(0.5 * x - 0.3) - network(x)).abs().max()
+    assert (apart < 1e-3) == (normalization == "instance")
+
+
+def test_layer_normalisation_is_over_all_channels_and_pixels(generator):
+    h = torch.randn(3, 4, 5, 5, generator=generator).double()
+    found = NORMALIZATIONS["layer"](4)(h)
+    mean, variance = h.mean((1, 2, 3), keepdim=True), h.var((1, 2, 3), False, keepdim=True)
+    torch.testing.assert_close(found, (h - mean) / (variance + 1e-5).sqrt())
+
+
+def test_critics_are_normalised_as_the_translators_or_as_is_said():
+    for given, found in ((None, nn.GroupNorm), ("instance", nn.InstanceNorm2d)):
+        made = Cycle(cyclegan(normalization="layer"), CycleConfig(critic_normalization=given))
+        for critic in (made.D_X, made.D_Y):
+            layers = list(critic.modules())
+            assert any(isinstance(layer, found) for layer in layers)
+            others = {nn.GroupNorm, nn.InstanceNorm2d} - {found}
+            assert not any(isinstance(layer, tuple(others)) for layer in layers)
 
 
 def test_weights_start_from_a_normal_of_two_hundredths():

@@ -18,6 +18,7 @@ from genzoo import (
     load_dataset,
     pair,
 )
+from genzoo.cli import main
 from genzoo_gan.classifier import Classifier, LabelDraw
 from genzoo_gan.domain_adversarial import CrossEntropy, DomainAdversarial, DomainAdversarialConfig
 from genzoo_gan.features import PooledFeatures
@@ -191,6 +192,20 @@ def test_digits_are_learned_from_labels_through_the_trainer():
         Trainer(model, both, Stage(objective=Named(name=name)), config).fit()
         right = model.classify(test["x"]).argmax(1) == test["label"]
         assert right.double().mean() > 0.8, name
+
+
+def test_one_domain_is_enough_for_labels_and_a_run_goes_on_without_pictures(tmp_path, capsys):
+    line = f"train classifier --data digits --output {tmp_path}/run --trainer.steps 2"
+    with pytest.raises(SystemExit) as left:
+        main([*line.split(), "--trainer.sample-every", "1"])
+    said = capsys.readouterr().out
+    assert left.value.code == 0
+    assert "genzoo evaluate" in said
+    assert "genzoo sample" not in said
+    with pytest.raises(SystemExit):
+        main(f"sample {tmp_path}/run --num 3 --output {tmp_path}/a.png".split())
+    said = capsys.readouterr().err
+    assert "In Python: model.sample(len(x), condition=x)" in said
 
 
 # Refusals
