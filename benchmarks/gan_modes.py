@@ -31,6 +31,7 @@ GAMES: dict[str, dict[str, Any]] = {
     "wasserstein-gp": {"name": "wasserstein-gp", "gp": 0.1, "critic_steps": 2},
     "packed": {"name": "non-saturating", "packing": 2},
     "r1": {"name": "non-saturating", "r1": 0.01},
+    "r1-fading": {"name": "non-saturating", "r1": 0.3, "r1_fade": 0.6},
     "spectral": {"name": "hinge", "spectral_norm": True},
 }
 

@@ -21,7 +21,7 @@ from genzoo_gan.critics import (
 )
 from genzoo_gan.judging import Judge, PresentCritic
 from genzoo_gan.latent import Network, Widths
-from genzoo_gan.penalties import R1, Penalty
+from genzoo_gan.penalties import R1, Fading, Penalty
 from genzoo_gan.watching import Look, Watch
 
 Rate = Annotated[float, Bounds(0.0, 1e3)]
@@ -48,6 +48,8 @@ class GameConfig(Config):
     """Whether the critic's weights are divided by their largest singular values."""
     r1: Annotated[float, Bounds(0.0, 1e6)] = 0.0
     """γ: the weight of the penalty on the critic's slope at the data; 0 for none."""
+    r1_fade: Annotated[float, Bounds(0.0, 1.0)] = 0.0
+    """The share of training over which that weight falls to nothing; 0 keeps it as it is."""
 
 
 class Game(Objective, abc.ABC):
@@ -74,7 +76,7 @@ class Game(Objective, abc.ABC):
     def __init__(self, model: AdversarialModel, config: GameConfig | None = None) -> None:
         super().__init__(model, config)
         self.critic: Critic = make_critic(model, self.config)
-        self.penalties: list[Penalty] = [R1(self.config.r1)] if self.config.r1 else []
+        self.penalties = _penalties(self.config)
         self.judge: Judge = PresentCritic(self.critic)
         self._watch = Watch(self.settled)
 
@@ -117,7 +119,7 @@ class Game(Objective, abc.ABC):
         scores = self.critic(real), self.critic(fake)
         value = self.critic_value(*scores)
         for penalty in self.penalties:
-            value = value + penalty(self.critic, real, fake, step.generator)
+            value = value + penalty(self.critic, real, fake, step)
         names = ("score_real", "score_fake")
         means = {n: s.detach().mean() for n, s in zip(names, scores, strict=True)}
         return Loss(value, player="critic", metrics=means if step.logged else {})
@@ -141,6 +143,13 @@ class Game(Objective, abc.ABC):
         rate = spec.lr if self.config.critic_lr is None else self.config.critic_lr
         critic = OptimizerSpec.from_dict({**spec.to_dict(), "lr": rate})
         return {"generator": spec, "critic": critic}
+
+
+def _penalties(config: GameConfig) -> list[Penalty]:
+    if not config.r1:
+        return []
+    r1 = R1(config.r1)
+    return [Fading(r1, config.r1_fade) if config.r1_fade else r1]
 
 
 def make_critic(model: AdversarialModel, config: GameConfig) -> Critic:

@@ -7,6 +7,7 @@ import abc
 import torch
 from torch import Tensor
 
+from genzoo import Step
 from genzoo_gan.critics import Critic
 from genzoo_gan.views import View, between
 
@@ -15,9 +16,7 @@ class Penalty(abc.ABC):
     """What a critic pays beside its loss; abstract."""
 
     @abc.abstractmethod
-    def __call__(
-        self, critic: Critic, real: View, fake: View, generator: torch.Generator
-    ) -> Tensor:
+    def __call__(self, critic: Critic, real: View, fake: View, step: Step) -> Tensor:
         """Return a scalar, the mean over the examples, or over the packs."""
 
 
@@ -33,11 +32,31 @@ class R1(Penalty):
     def __init__(self, gamma: float) -> None:
         self.gamma = gamma
 
-    def __call__(
-        self, critic: Critic, real: View, fake: View, generator: torch.Generator
-    ) -> Tensor:
+    def __call__(self, critic: Critic, real: View, fake: View, step: Step) -> Tensor:
         """Return the penalty at the real examples."""
         return 0.5 * self.gamma * slopes(critic, real).square().mean()
+
+
+class Fading(Penalty):
+    """A penalty whose weight falls linearly from the whole to nothing, as training goes.
+
+    While it is there the critic slopes gently over the whole space, and draws the generator to
+    every mode; once it is gone the critic can be as steep as narrow modes need.
+
+    Arguments:
+        penalty: Which.
+        share: The share of training after which it is gone.
+    """
+
+    def __init__(self, penalty: Penalty, share: float) -> None:
+        self.penalty, self.share = penalty, share
+
+    def __call__(self, critic: Critic, real: View, fake: View, step: Step) -> Tensor:
+        """Return the penalty at its present weight; without a look at the critic once it is 0."""
+        weight = 1 - step.index / (self.share * step.total)
+        if weight <= 0:
+            return real.x.new_zeros(())
+        return weight * self.penalty(critic, real, fake, step)
 
 
 class GradientPenalty(Penalty):
@@ -55,12 +74,10 @@ class GradientPenalty(Penalty):
     def __init__(self, weight: float) -> None:
         self.weight = weight
 
-    def __call__(
-        self, critic: Critic, real: View, fake: View, generator: torch.Generator
-    ) -> Tensor:
+    def __call__(self, critic: Critic, real: View, fake: View, step: Step) -> Tensor:
         """Return the penalty at points between the two."""
         x, m = real.x, critic.packing
-        t = torch.rand(len(x) // m, generator=generator, device=x.device, dtype=x.dtype)
+        t = torch.rand(len(x) // m, generator=step.generator, device=x.device, dtype=x.dtype)
         t = t.repeat_interleave(m)
         return self.weight * (slopes(critic, between(real, fake, t)) - 1).square().mean()
 

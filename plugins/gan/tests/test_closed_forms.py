@@ -28,14 +28,14 @@ def settle(played, real, fake, weights=(), num_steps=600):
     which of the two a critic falls into is decided where it starts.
     """
     (penalty,) = played.penalties
-    generator = torch.Generator().manual_seed(0)
+    now = step(seed=0)
     for weight in (*weights, penalty.weight):
         penalty.weight = weight
         optimizer = torch.optim.Adam(played.critic.parameters(), lr=0.02, betas=(0.0, 0.9))
         schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, num_steps)
         for _ in range(num_steps):
-            shuffled = View(fake[torch.randperm(len(fake), generator=generator)])
-            cost = penalty(played.critic, View(real), shuffled, generator)
+            shuffled = View(fake[torch.randperm(len(fake), generator=now.generator)])
+            cost = penalty(played.critic, View(real), shuffled, now)
             value = played.critic_value(played.critic(View(real)), played.critic(shuffled)) + cost
             optimizer.zero_grad()
             value.backward()
@@ -135,6 +135,6 @@ def test_the_penalty_is_of_the_slope_between_the_points():
     with torch.no_grad():
         played.critic.score.weight.fill_(3.0)
     found = GradientPenalty(7.0)(
-        played.critic, View(quantiles(9)), View(quantiles(9, 1.0)), torch.Generator()
+        played.critic, View(quantiles(9)), View(quantiles(9, 1.0)), step()
     )
     assert found.item() == pytest.approx(7.0 * 4.0)

@@ -12,7 +12,7 @@ from genzoo_gan.critics import (
     PackedCritic,
     spectrally_normalised,
 )
-from genzoo_gan.penalties import R1, GradientPenalty, slopes
+from genzoo_gan.penalties import R1, Fading, GradientPenalty, slopes
 from genzoo_gan.trunks import TRUNKS
 from genzoo_gan.views import View, between
 
@@ -99,7 +99,7 @@ def test_examples_of_a_pack_share_their_place_between_real_and_fake(monkeypatch)
 
     monkeypatch.setattr("genzoo_gan.penalties.between", watched)
     packed = PackedCritic(critic(event_shape=(6,)), 2)
-    GradientPenalty(1.0)(packed, View(rows(6, 3)), View(rows(6, 3, seed=1)), step().generator)
+    GradientPenalty(1.0)(packed, View(rows(6, 3)), View(rows(6, 3, seed=1)), step())
     (t,) = seen
     assert torch.equal(t[0::2], t[1::2])
     assert t.unique().numel() == 3
@@ -170,7 +170,7 @@ def test_r1_is_half_gamma_times_the_squared_slope_at_the_data():
     by_z = b + torch.nn.functional.pad(x[:, :1], (0, 1))
     expected = 0.5 * 4.0 * (by_x.square().sum(1) + by_z.square().sum(1)).mean()
     fake = View(torch.full_like(x, 1e3), z)
-    found = R1(4.0)(Bilinear(a, b), View(x, z), fake, torch.Generator())
+    found = R1(4.0)(Bilinear(a, b), View(x, z), fake, step())
     torch.testing.assert_close(found, expected)
 
 
@@ -180,7 +180,7 @@ def test_the_gradient_of_a_penalty_is_that_of_finite_differences():
     for penalty in (R1(2.0), GradientPenalty(3.0)):
 
         def cost(penalty=penalty):
-            return penalty(scores, real, fake, torch.Generator().manual_seed(0))
+            return penalty(scores, real, fake, step())
 
         weight = scores.trunk.layers[0].weight
         (grad,) = torch.autograd.grad(cost(), weight)
@@ -193,6 +193,20 @@ def test_the_gradient_of_a_penalty_is_that_of_finite_differences():
             flat[place] = kept
             found[place] = (values[0] - values[1]) / 2e-6
         torch.testing.assert_close(grad.view(-1), found, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(("index", "weight"), [(0, 1.0), (10, 0.75), (39, 0.025), (40, 0.0)])
+def test_a_fading_penalty_falls_to_nothing_in_proportion_to_the_steps(index, weight):
+    scores, view = critic(), View(rows(6, 3))
+    whole = R1(2.0)(scores, view, view, step())
+    found = Fading(R1(2.0), 0.4)(scores, view, view, step(index, total=100))
+    torch.testing.assert_close(found, weight * whole)
+
+
+def test_a_game_fades_its_penalty_where_it_is_told_to():
+    (penalty,) = game("hinge", gan(), r1=3.0, r1_fade=0.5).penalties
+    assert isinstance(penalty, Fading)
+    assert (penalty.share, penalty.penalty.gamma) == (0.5, 3.0)
 
 
 def test_points_between_go_from_fake_to_real():
