@@ -28,6 +28,8 @@ class DataConfig(Config):
     """The seed of the static draw."""
     limit: Annotated[int | None, Bounds(1, 10**12)] = None
     """Only the first so many rows."""
+    captions: bool = False
+    """A caption for each row, drawn at each presentation from the data's grammar."""
 
 
 class Dataset(abc.ABC):
@@ -139,6 +141,8 @@ class DataSource(abc.ABC):
     """Whether it reads what a path or a repository names, and so is no data by itself."""
     repository: ClassVar[str] = ""
     """The repository of the Hub that has the same data; empty where none is known."""
+    grammar: ClassVar[tuple[str, ...]] = ()
+    """The templates of captions for its labels, see `genzoo.captions`; empty where none are."""
 
     def __init__(self, config: DataConfig | None = None, location: str = "") -> None:
         self.config: Any = self.Config() if config is None else config
