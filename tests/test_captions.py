@@ -139,9 +139,11 @@ def test_rows_that_cannot_be_captioned_are_refused():
     x = torch.rand(4, 3)
     with pytest.raises(DataError, match="no names of labels, and no grammar"):
         caption(from_array(x, "rows", label=torch.arange(4)), ())
-    with pytest.raises(DataError, match="its rows have no labels"):
+    with pytest.raises(DataError, match="its rows have no label"):
         Captioned(from_array(x, "rows"), DIGIT_CAPTIONS)
-    with pytest.raises(DataError, match="has 4 labels; its captions' slots"):
+    with pytest.raises(
+        DataError, match="has 4 labels; its captions' templates have a choice for 10"
+    ):
         Captioned(from_array(x, "rows", label=torch.arange(4)), DIGIT_CAPTIONS)
     spec = replace(load_dataset("digits").spec, class_names=("a|b", "c"), num_classes=2)
     rows = ArrayDataset(torch.rand(2, 1, 8, 8), spec, "rows", torch.tensor([0, 1]))

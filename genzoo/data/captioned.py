@@ -1,4 +1,4 @@
-"""Captions for labelled rows, drawn from a grammar at each presentation."""
+"""Captions for rows of which something is known, drawn from a grammar at each presentation."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from genzoo.errors import DataError
 
 
 class Captioned(Dataset):
-    """Labelled rows with a caption each, under "text".
+    """Rows with a caption each, under "text".
 
     Arguments:
-        dataset: The rows, with labels.
-        templates: What the captions are made of; their one slot is ``label``. See
-            `genzoo.captions`.
+        dataset: The rows; a batch of them holds a value for each slot of the templates, most
+            often ``label`` alone.
+        templates: What the captions are made of. See `genzoo.captions`.
 
     Raises:
-        DataError: The rows have no labels, or captions already, or the grammar says something
-            else than the label, or of another number of labels.
+        DataError: The rows have captions already, or lack what the templates tell of, or have
+            another number of labels.
     """
 
     def __init__(self, dataset: Dataset, templates: Sequence[str]) -> None:
@@ -42,7 +42,9 @@ class Captioned(Dataset):
     ) -> dict[str, Any]:
         """Return the rows at ``indices``, each with a caption drawn for this once."""
         found = self.dataset.batch(indices, generator)
-        values = [{"label": label} for label in found["label"].tolist()]
+        columns = [found[slot].tolist() for slot in self.grammar.slots]
+        rows = zip(*columns, strict=True)
+        values = [dict(zip(self.grammar.slots, row, strict=True)) for row in rows]
         return {**found, "text": self.grammar.draw(values, generator)}
 
     def mean(self) -> Tensor | None:
@@ -75,11 +77,12 @@ def _from_names(dataset: Dataset) -> tuple[str, ...]:
 
 def _check(dataset: Dataset, grammar: Grammar) -> None:
     first, num = dataset.head(1), dataset.spec.num_classes
-    if "text" in first or "label" not in first:
-        reason = "it has captions already" if "text" in first else "its rows have no labels"
+    lacking = [slot for slot in grammar.slots if slot not in first]
+    if "text" in first or lacking:
+        reason = f"its rows have no {lacking[0]}" if lacking else "it has captions already"
         raise DataError(f"{dataset.name} cannot be captioned: {reason}.")
-    if grammar.slots != {"label": num}:
+    if grammar.slots.get("label", num) != num:
         raise DataError(
-            f"{dataset.name} has {num} labels; its captions' slots are {grammar.slots}. Give each "
-            "template one slot, {label=...}, with a choice for each label."
+            f"{dataset.name} has {num} labels; its captions' templates have a choice for "
+            f"{grammar.slots['label']}. Give {{label=...}} a choice for each."
         )

@@ -83,6 +83,7 @@ class ArrayDataset(Dataset):
         label: One class index for each row.
         scale: What the rows are divided by.
         text: One caption for each row.
+        columns: What else a batch holds, one value for each row.
 
     Raises:
         DataError: There are no rows.
@@ -97,11 +98,12 @@ class ArrayDataset(Dataset):
         scale: float = 1.0,
         *,
         text: Sequence[str] | None = None,
+        columns: Mapping[str, Tensor] | None = None,
     ) -> None:
         if len(x) == 0:
             raise DataError(f"{name} is empty: it holds no rows.")
         self.x, self.spec, self.name, self.label, self.scale = x, spec, name, label, scale
-        self.text = text
+        self.text, self.columns = text, dict(columns or {})
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -114,6 +116,7 @@ class ArrayDataset(Dataset):
         index = torch.as_tensor(indices)
         x = self.x.index_select(0, index).float()  # Ten times as fast as self.x[index].
         found: dict[str, Any] = {"x": x if self.scale == 1 else x.div_(self.scale)}
+        found |= {name: values[index] for name, values in self.columns.items()}
         if self.label is not None:
             found["label"] = self.label[index]
         if self.text is not None:
