@@ -1,4 +1,4 @@
-"""diffusers, imported when it is needed."""
+"""diffusers and transformers, imported when they are needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ def diffusers(submodule: str = "") -> Any:
     Raises:
         MissingDependencyError: It is not installed.
     """
-    name = f"diffusers.{submodule}" if submodule else "diffusers"
+    return _imported(f"diffusers.{submodule}" if submodule else "diffusers")
+
+
+def transformers() -> Any:
+    """Return transformers; it takes seconds to import.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    return _imported("transformers")
+
+
+def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
