@@ -39,17 +39,18 @@ class Solver(abc.ABC):
         clamp: Clamp | None = None,
     ) -> Iterator[Tensor]:
         """Yield the state after each step, beginning with the state ``x`` at the first time."""
-        sample = self.enter(x)
+        sample, after = self.enter(x), [*self.times[1:], -1]
         for i, t in enumerate(self.scheduler.timesteps):
             x_t = self.scheduler.scale_model_input(sample, t)
-            output = denoiser(x_t, self.times[i])
-            sample = self.step(output, t, sample, generator)
-            if not self.between():
-                x = self.leave(sample)
-                if clamp is not None:
-                    x = clamp(x, self.times[i + 1] if i + 1 < len(self.times) else -1)
-                    sample = self.enter(x)
-                yield x
+            sample = self.step(denoiser(x_t, self.times[i]), t, sample, generator)
+            # The last step of a method of second order, to no noise at all, is of first order.
+            if self.between() and after[i] >= 0:
+                continue
+            x = self.leave(sample)
+            if clamp is not None:
+                x = clamp(x, after[i])
+                sample = self.enter(x)
+            yield x
 
     def step(
         self, output: Tensor, t: Any, sample: Tensor, generator: torch.Generator | None
@@ -103,7 +104,7 @@ class Respaced(Solver):
             prediction_type=model.parameterization.name,
             **options,
         )
-        self.scheduler.alphas_cumprod = schedule.alpha_bar  # In float64, which it has not.
+        self.scheduler.alphas_cumprod = precisely(schedule.alpha_bar, model)
         self.scheduler.set_timesteps(len(times))
 
     def step(
@@ -115,6 +116,14 @@ class Respaced(Solver):
         )
         previous: Tensor = found[0]
         return previous
+
+
+def precisely(values: Tensor, model: DDPM) -> Tensor:
+    """Return float64 values as exactly as the model's device can take them as numbers.
+
+    diffusers has them in float32, in which 1 − ᾱ of the first times is known to three digits.
+    """
+    return values.float() if model.device.type == "mps" else values
 
 
 class Timed(Solver):
@@ -136,9 +145,11 @@ class Timed(Solver):
             prediction_type=model.parameterization.name,
             **options,
         )
-        self.scheduler.alphas_cumprod = model.schedule.alpha_bar.clamp_min(_LEAST)
         self.scheduler.set_timesteps(timesteps=list(times))
         self.times = [int(t) for t in self.scheduler.timesteps]
+        alpha_bar = model.schedule.alpha_bar[self.times].clamp_min(_LEAST)
+        sigma = torch.cat([((1 - alpha_bar) / alpha_bar).sqrt(), alpha_bar.new_zeros(1)])
+        self.scheduler.sigmas = precisely(sigma, model)
 
 
 class VarianceExploding(Timed):
