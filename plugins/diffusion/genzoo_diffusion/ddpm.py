@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import torch
@@ -22,9 +22,13 @@ from genzoo import (
     Stage,
 )
 from genzoo_diffusion.conditioning import Embedder, LabelEmbedder, NoCondition, Signal
+from genzoo_diffusion.fitted_text import FittedTextConfig, FittedTextEncoder
 from genzoo_diffusion.networks import FlatNetwork, ImageNetwork
 from genzoo_diffusion.parameterization import PARAMETERIZATIONS
+from genzoo_diffusion.pretrained_text import PretrainedTextConfig, PretrainedTextEncoder
 from genzoo_diffusion.schedule import Name, make_schedule
+from genzoo_diffusion.text_encoders import TextEmbedder, TextEncoder
+from genzoo_diffusion.text_networks import TextImageNetwork
 
 _Width = Annotated[int, Bounds(1, 2**16)]
 _Beta = Annotated[float, Bounds(1e-8, 0.999)]
@@ -68,10 +72,14 @@ class DDPMConfig(Config):
     """The variance of a step back: that of q(x_{t−1} | x_t, x_0), or β_t."""
     levels: Annotated[int | None, Bounds(2, 2**16)] = None
     """How many grey levels data in [0, 1] have, of which the likelihood is one of."""
-    condition: Literal["none", "label"] = "none"
+    condition: Literal["none", "label", "text"] = "none"
     """What the model is conditioned on."""
     num_classes: Annotated[int | None, Bounds(1, 2**20)] = None
     """The number of labels, where it is conditioned on them."""
+    text: FittedTextConfig = field(default_factory=FittedTextConfig)
+    """The encoder of texts that is trained along, where it is conditioned on them."""
+    frozen_text: PretrainedTextConfig | None = None
+    """A published encoder of texts in its place; it is given by a recipe."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,6 +90,8 @@ class DDPMConfig(Config):
                 object.__setattr__(self, name, value)
         if self.condition == "label" and self.num_classes is None:
             raise ConfigError("DDPMConfig: condition='label' needs num_classes.")
+        if self.condition == "text":
+            self._check_text()
         if self.beta_end < self.beta_start:
             raise ConfigError(
                 f"DDPMConfig: beta_end = {self.beta_end:g} is less than beta_start = "
@@ -91,6 +101,16 @@ class DDPMConfig(Config):
             raise ConfigError(
                 "DDPMConfig: at a terminal SNR of zero x_T is ε itself, and predicting it says "
                 "nothing of x₀. Take prediction_type='v_prediction' or 'sample'."
+            )
+
+    def _check_text(self) -> None:
+        """Raise ConfigError where no text can be encoded, or no network told of one."""
+        if self.network == "flat":
+            raise ConfigError("DDPMConfig: condition='text' needs network='image', and images.")
+        if not self.text.vocabulary and self.frozen_text is None:
+            raise ConfigError(
+                "DDPMConfig: condition='text' needs words. Give --data.captions, so that they are "
+                "those of the data's captions; or a text.vocabulary, or a frozen_text."
             )
 
 
@@ -163,8 +183,12 @@ class DDPM(GenerativeModel):
 
     @classmethod
     def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """Return a config that fits the data: their range, and a U-Net for images."""
+        """Return a config that fits the data: their range, a U-Net for images, captions' words."""
         values = {"data": "real" if spec.kind == "real" else "unit", **overrides}
+        if values.get("condition") == "text" and spec.captions and not values.get("frozen_text"):
+            given = values.get("text", {})
+            given = given.to_dict() if isinstance(given, Config) else given
+            values["text"] = FittedTextConfig.for_captions(spec.captions, **given)
         return super().configure(spec, **values)
 
     @classmethod
@@ -309,21 +333,32 @@ class DDPM(GenerativeModel):
 
 def make_embedder(config: Any) -> Embedder:
     """Return what makes signals of the config's conditions."""
+    if config.condition == "text":
+        return TextEmbedder(make_text_encoder(config))
     return LabelEmbedder(config.num_classes) if config.condition == "label" else NoCondition()
+
+
+def make_text_encoder(config: Any) -> TextEncoder:
+    """Return the encoder of the config's texts."""
+    if config.frozen_text is not None:
+        return PretrainedTextEncoder(config.frozen_text)
+    return FittedTextEncoder(config.text)
 
 
 def make_network(config: Any) -> nn.Module:
     """Return the network of a config."""
     classes = config.num_classes + 1 if config.condition == "label" else None
     if config.network == "image":
-        return ImageNetwork(
+        image = (
             config.event_shape,
             config.channels,
             config.layers_per_block,
             config.attention_levels,
             config.dropout,
-            classes,
         )
+        if config.condition == "text":
+            return TextImageNetwork(*image, (config.frozen_text or config.text).width)
+        return ImageNetwork(*image, classes)
     return FlatNetwork(
         config.event_shape,
         config.hidden_dim,

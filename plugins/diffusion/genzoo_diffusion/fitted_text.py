@@ -18,6 +18,7 @@ from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 PAD, START, END = "<pad>", "<start>", "<end>"
 _SPECIAL = (PAD, START, END)
 _MOST_SHOWN = 60
+_LENGTH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +29,10 @@ class FittedTextConfig(Config):
         ConfigError: A word that is none or stands twice, or a width that the heads do not divide.
     """
 
-    vocabulary: Annotated[tuple[Annotated[str, Bounds(1, 64)], ...], Bounds(1, 20_000)]
-    """The words that it knows, in lower case."""
-    max_length: Annotated[int, Bounds(3, 512)] = 16
-    """The words of the longest text, and two more."""
+    vocabulary: Annotated[tuple[Annotated[str, Bounds(1, 64)], ...], Bounds(0, 20_000)] = ()
+    """The words that it knows, in lower case; those of the data's captions by default."""
+    max_length: Annotated[int | None, Bounds(3, 512)] = None
+    """The words of the longest text, and two more; the data's by default, else 16."""
     width: Annotated[int, Bounds(1, 4096)] = 64
     """The size of a state."""
     num_layers: Annotated[int, Bounds(1, 64)] = 2
@@ -54,14 +55,17 @@ class FittedTextConfig(Config):
                 f"FittedTextConfig: {self.num_heads} heads cannot share a width of {self.width}. "
                 "Take a multiple."
             )
+        if self.vocabulary and self.max_length is None:  # What is stored names it.
+            object.__setattr__(self, "max_length", _LENGTH)
 
     @classmethod
     def for_captions(cls, templates: Iterable[str], **values: Any) -> FittedTextConfig:
-        """Return a config whose words and length are those of a grammar's captions."""
+        """Return a config whose words and length, where not given, are a grammar's captions'."""
         grammar = Grammar(templates)
         longest = max(len(words_of(text)) for text, _ in grammar.captions())
         fitted = {"vocabulary": grammar.words(), "max_length": longest + 2}
-        return cls.from_dict({**fitted, **values})
+        given = {name: value for name, value in values.items() if value not in (None, (), [])}
+        return cls.from_dict({**fitted, **given})
 
 
 class FittedTextEncoder(TextEncoder):
@@ -82,7 +86,7 @@ class FittedTextEncoder(TextEncoder):
 
     def __init__(self, config: FittedTextConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.max_length = config, config.max_length or _LENGTH
         library = transformers()
         self.clip = library.CLIPTextModel(
             library.CLIPTextConfig(
@@ -92,7 +96,7 @@ class FittedTextEncoder(TextEncoder):
                 projection_dim=config.width,
                 num_hidden_layers=config.num_layers,
                 num_attention_heads=config.num_heads,
-                max_position_embeddings=config.max_length,
+                max_position_embeddings=self.max_length,
                 pad_token_id=_SPECIAL.index(PAD),
                 bos_token_id=_SPECIAL.index(START),
                 eos_token_id=_SPECIAL.index(END),
@@ -123,7 +127,7 @@ class FittedTextEncoder(TextEncoder):
         found = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
         for text, ids in zip(texts, found, strict=True):
             self._check(text, len(ids))
-        room = self.config.max_length
+        room = self.max_length
         return torch.tensor([ids + [_SPECIAL.index(PAD)] * (room - len(ids)) for ids in found])
 
     def _check(self, text: str, length: int) -> None:
@@ -134,10 +138,10 @@ class FittedTextEncoder(TextEncoder):
                 f"The text {text!r} has no word that this model knows. It knows: "
                 f"{', '.join(words[:_MOST_SHOWN])}{more}."
             )
-        if length > self.config.max_length:
+        if length > self.max_length:
             raise ConditionError(
                 f"The text {text!r} has {length - 2} words that this model knows; it reads at "
-                f"most {self.config.max_length - 2}. Shorten it."
+                f"most {self.max_length - 2}. Shorten it."
             )
 
 
