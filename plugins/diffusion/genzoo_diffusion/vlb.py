@@ -38,9 +38,12 @@ class Bound:
 
     Arguments:
         model: Whose schedule, variances and likelihood they are.
+        clip: Whether predictions of data in [0, 1] are kept there, as samplers keep them: the
+            bound is that of their chain, and an error of ε at the last times counts less.
     """
 
     model: DDPM
+    clip: bool = False
 
     def prior(self, x_0: Tensor) -> Tensor:
         """Return KL(q(x_{T−1} | x_0) ‖ N(0, I)), (B,)."""
@@ -80,6 +83,8 @@ class Bound:
     def terms(self, x_0: Tensor, epsilon: Tensor, t: Tensor, signal: Signal) -> Tensor:
         """Return the term of each row's time, (B,); that of time 0 is the decoder's."""
         predicted = self.model.predicted_x_0(self.model.diffuse(x_0, t, epsilon), t, signal)
+        if self.clip and self.model.config.data == "unit":
+            predicted = predicted.clamp(-1, 1)
         first, later = self.decoder(x_0, predicted), self.step(x_0, predicted, t)
         return torch.where(t == 0, first, later)
 
@@ -140,7 +145,7 @@ def _bound(
     model: DDPM, x_0: Tensor, signal: Signal, generator: torch.Generator, num_times: int
 ) -> Tensor:
     """Return −log p's bound of a few rows, (B,), in float64."""
-    bound = Bound(model)
+    bound = Bound(model, clip=True)
     total = bound.prior(x_0).double()
     for low, high in [(0, 1), *_parts(len(model.schedule), num_times)]:
         t = torch.randint(low, high, (len(x_0),), generator=generator, device=x_0.device)

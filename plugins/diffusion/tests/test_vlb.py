@@ -101,3 +101,21 @@ def test_values_between_the_levels_have_no_likelihood(value):
     with pytest.raises(DataError):
         grey().log_likelihood(torch.full((2, 3), value))
     assert grey().log_likelihood(torch.full((2, 3), 0.25)).value < 0
+
+
+def test_the_bound_of_data_is_that_of_a_chain_that_clips():
+    """A prediction far off the data's range costs what its end does."""
+    model = grey()
+    x_0, t = torch.zeros(1, 3).double(), torch.tensor([5])
+
+    class Far(torch.nn.Module):
+        def forward(self, x_t, t, signal):
+            a, s = model.coefficients(t, x_t)
+            return (x_t - 7 * a) / s
+
+    model.network = Far()
+    epsilon = torch.zeros_like(x_0)
+    clipped = Bound(model, clip=True).terms(x_0, epsilon, t, Signal())
+    ends = Bound(model).step(x_0, torch.ones_like(x_0), t)
+    torch.testing.assert_close(clipped, ends)
+    assert Bound(model).terms(x_0, epsilon, t, Signal()) > clipped
