@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from genzoo.estimate import Estimate
     from genzoo.evaluation import Metric, evaluate
+    from genzoo.external import External, Frozen
     from genzoo.model import GenerativeModel, create_model, list_models
     from genzoo.nested import ModelSpec
     from genzoo.objective import Loss, Objective, OptimizerSpec, Step
@@ -48,6 +49,8 @@ _PUBLIC = {
     "DataSpec": "genzoo.spec",
     "Dataset": "genzoo.data",
     "Estimate": "genzoo.estimate",
+    "External": "genzoo.external",
+    "Frozen": "genzoo.external",
     "GenModel": "genzoo.storage",
     "GenerativeModel": "genzoo.model",
     "GenzooError": "genzoo.errors",
@@ -87,6 +90,8 @@ __all__ = [
     "DataSpec",
     "Dataset",
     "Estimate",
+    "External",
+    "Frozen",
     "GenModel",
     "GenerativeModel",
     "GenzooError",

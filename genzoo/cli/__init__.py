@@ -86,7 +86,13 @@ def _parse(name: str, args: list[str]) -> Any:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(_resolved(name, args), prog=f"genzoo {name}", args=args)
+            # A config's field that is another config or nothing is a recipe's, not a subcommand.
+            return tyro.cli(
+                _resolved(name, args),
+                prog=f"genzoo {name}",
+                args=args,
+                config=(tyro.conf.AvoidSubcommands,),
+            )
     except SystemExit as left:
         if left.code:
             raise ConfigError(complaint(said.getvalue(), name, args)) from left

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from genzoo import registry
+from genzoo.data.captioned import caption
 from genzoo.data.dataset import (
     ArrayDataset,
     DataConfig,
@@ -79,14 +80,19 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     split = split or ("test" if "test" in splits else splits[0])
     if split not in splits:
         raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
-    dataset = prepare(source.load(split), source.config)
-    train = dataset if split == splits[0] else prepare(source.load(splits[0]), source.config)
+    dataset = _prepared(source, split)
+    train = dataset if split == splits[0] else _prepared(source, splits[0])
     if dataset.spec.mean is None:
         dataset.spec = dataclasses.replace(dataset.spec, mean=train.mean())
     if split == splits[0] and source.config.labelled is not None:
         dataset = keep_labels(dataset, source.config.labelled, source.config.labelled_seed)
     dataset.split = split
     return dataset
+
+
+def _prepared(source: DataSource, split: str) -> Dataset:
+    dataset = prepare(source.load(split), source.config)
+    return caption(dataset, source.grammar) if source.config.captions else dataset
 
 
 def find_source(name_or_path: str) -> tuple[type[DataSource], str]:

@@ -131,7 +131,8 @@ def _static(dataset: Dataset, seed: int) -> ArrayDataset:
         x[rows] = (batch.pop("x") > cut[: len(rows)]).to(torch.uint8)
         for key, values in batch.items():
             others.setdefault(key, []).extend(values)
-    label = torch.stack(others["label"]) if "label" in others else None
-    spec = binary(dataset.spec)
+    text = others.pop("text", None)
+    columns = {key: torch.stack(values) for key, values in others.items()}
+    label, spec = columns.pop("label", None), binary(dataset.spec)
     name = f"{dataset.name} (static binarisation)"
-    return ArrayDataset(x, spec, name, label, text=others.get("text"))
+    return ArrayDataset(x, spec, name, label, text=text, columns=columns)
