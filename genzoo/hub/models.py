@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from genzoo.errors import ConfigFileError, WeightsError
+from genzoo.formats import MAX_BYTES, marker_in, read_foreign
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.headers import remote_header
 from genzoo.hub.reference import Reference
@@ -16,6 +18,8 @@ from genzoo.storage import (
     MAX_CONFIG_BYTES,
     WEIGHTS_FILE,
     build_described,
+    describe_foreign,
+    foreign_weights,
     read_description,
     resolve_description,
 )
@@ -63,14 +67,40 @@ def fetch_needed(snapshot: Snapshot) -> None:
     Raises:
         HubError, LoadError, UnknownNameError: As `fetch_model`.
     """
+    marker = marker_in(snapshot.files, CONFIG_FILE)
+    if marker is not None:
+        _fetch_foreign(snapshot, marker)
+        return
     description = fetch_config(snapshot)
     resolve_description(description, snapshot.folder)
     names = weight_names(snapshot)
+    _fetch_weights(snapshot, names, lambda: (description, weight_headers(snapshot, names)))
+
+
+def _fetch_foreign(snapshot: Snapshot, marker: str) -> None:
+    """Fetch the files of a model in another library's layout."""
+    foreign = read_foreign(marker, lambda name: snapshot.file(name, most=MAX_BYTES))
+    names = list(foreign.weights)
+    _check_stated(snapshot, names)
+
+    def described() -> tuple[dict[str, Any], WeightFiles]:
+        files = foreign_weights(foreign, snapshot.folder, lambda name: _header(snapshot, name))
+        return describe_foreign(foreign, files, marker), files
+
+    _fetch_weights(snapshot, names, described)
+
+
+def _fetch_weights(
+    snapshot: Snapshot,
+    names: list[str],
+    described: Callable[[], tuple[dict[str, Any], WeightFiles]],
+) -> None:
+    """Fetch weights, having held their headers against the model that they are said to be of."""
     for name in filter(snapshot.is_cached, names):
         snapshot.file(name)
     if not all(map(snapshot.is_cached, names)):
-        headers = weight_headers(snapshot, names)
-        build_described(description, snapshot.folder, headers)
+        description, files = described()
+        build_described(description, snapshot.folder, files)
         snapshot.check_space(names)
     for name in names:
         snapshot.file(name)
@@ -100,10 +130,15 @@ def weight_names(snapshot: Snapshot) -> list[str]:
     names = [WEIGHTS_FILE]
     if INDEX_FILE in snapshot.files:
         names = read_index(snapshot.file(INDEX_FILE, most=MAX_INDEX_BYTES))
+    _check_stated(snapshot, names)
+    return names
+
+
+def _check_stated(snapshot: Snapshot, names: list[str]) -> None:
+    """Raise WeightsError where a weight file is not there."""
     for name in names:
         if name not in snapshot.files:
             raise WeightsError(missing_weights(snapshot.reference, name, snapshot.files))
-    return names
 
 
 def weight_headers(snapshot: Snapshot, names: list[str]) -> WeightFiles:
@@ -113,13 +148,13 @@ def weight_headers(snapshot: Snapshot, names: list[str]) -> WeightFiles:
         WeightsError: One is malformed.
     """
     folder = snapshot.folder
+    return WeightFiles(folder, ((folder / name, _header(snapshot, name)) for name in names))
 
-    def header(name: str) -> Header:
-        if snapshot.is_cached(name):
-            return read_header(folder / name)
-        return remote_header(snapshot, name)
 
-    return WeightFiles(folder, ((folder / name, header(name)) for name in names))
+def _header(snapshot: Snapshot, name: str) -> Header:
+    if snapshot.is_cached(name):
+        return read_header(snapshot.folder / name)
+    return remote_header(snapshot, name)
 
 
 def _some(names: list[str]) -> str:
