@@ -17,6 +17,9 @@ from genzoo.errors import (
     WeightsError,
 )
 from genzoo.formats import Foreign, Format, check_path, marker_in
+from genzoo.hub import Reference
+from genzoo.hub.inspecting import look
+from genzoo.hub.pulling import pull
 from hubs import asked, same
 
 MARKER, REPOSITORY = "toy_index.json", "ada/foreign"
@@ -65,6 +68,25 @@ def test_a_foreign_repository_loads_bit_equal_and_from_the_cache(hub, tmp_path):
     count = len(hub.requests)
     assert same(GenModel.from_pretrained(REPOSITORY, revision=commit), machine())
     assert len(hub.requests) == count
+
+
+def test_a_foreign_repository_is_inspected_without_its_weights(hub, tmp_path):
+    commit = put(hub, put_down(tmp_path))
+    for found in (look(REPOSITORY), look(str(tmp_path))):
+        assert found.description["model"] == "rbm"
+        assert found.description["config"]["num_hidden"] == 4
+        assert found.weights.headers["W"][2] == (6, 4)
+        assert found.commit in ("", commit)
+    assert not [
+        r for r in asked(hub, method="GET", path="w.safetensors") if "range" not in r.headers
+    ]
+
+
+def test_a_foreign_repository_is_not_copied_as_if_it_were_ours(hub, tmp_path):
+    put(hub, put_down(tmp_path / "in"))
+    with pytest.raises(LoadError, match="has another library's layout, which is not copied"):
+        pull(Reference(REPOSITORY), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_weights_that_do_not_fit_are_not_fetched(hub, tmp_path):

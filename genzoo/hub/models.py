@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,43 +68,59 @@ def fetch_needed(snapshot: Snapshot) -> None:
     Raises:
         HubError, LoadError, UnknownNameError: As `fetch_model`.
     """
+    found = _found(snapshot, check=resolve_description)
+    for name in filter(snapshot.is_cached, found.names):
+        snapshot.file(name)
+    if not all(map(snapshot.is_cached, found.names)):
+        description, files = found.described()
+        build_described(description, snapshot.folder, files)
+        snapshot.check_space(found.names)
+    for name in found.names:
+        snapshot.file(name)
+
+
+def described(snapshot: Snapshot) -> tuple[dict[str, Any], WeightFiles]:
+    """Return what a model's config says, and the headers of its weights, fetching no more.
+
+    Raises:
+        HubError, LoadError: As `fetch_model`.
+    """
+    return _found(snapshot, check=lambda *_: None).described()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A model's weight files, and what gives its description and their headers."""
+
+    names: list[str]
+    described: Callable[[], tuple[dict[str, Any], WeightFiles]]
+
+
+def _found(snapshot: Snapshot, check: Callable[[dict[str, Any], Path], Any]) -> _Found:
+    """Fetch the configs of a model, in our own layout or in another library's.
+
+    Arguments:
+        snapshot: Its files.
+        check: Looks at our own config, before more is fetched.
+    """
     marker = marker_in(snapshot.files, CONFIG_FILE)
     if marker is not None:
-        _fetch_foreign(snapshot, marker)
-        return
+        return _foreign(snapshot, marker)
     description = fetch_config(snapshot)
-    resolve_description(description, snapshot.folder)
+    check(description, snapshot.folder)
     names = weight_names(snapshot)
-    _fetch_weights(snapshot, names, lambda: (description, weight_headers(snapshot, names)))
+    return _Found(names, lambda: (description, weight_headers(snapshot, names)))
 
 
-def _fetch_foreign(snapshot: Snapshot, marker: str) -> None:
-    """Fetch the files of a model in another library's layout."""
+def _foreign(snapshot: Snapshot, marker: str) -> _Found:
     foreign = read_foreign(marker, lambda name: snapshot.file(name, most=MAX_BYTES))
-    names = list(foreign.weights)
-    _check_stated(snapshot, names)
+    _check_stated(snapshot, list(foreign.weights))
 
     def described() -> tuple[dict[str, Any], WeightFiles]:
         files = foreign_weights(foreign, snapshot.folder, lambda name: _header(snapshot, name))
         return describe_foreign(foreign, files, marker), files
 
-    _fetch_weights(snapshot, names, described)
-
-
-def _fetch_weights(
-    snapshot: Snapshot,
-    names: list[str],
-    described: Callable[[], tuple[dict[str, Any], WeightFiles]],
-) -> None:
-    """Fetch weights, having held their headers against the model that they are said to be of."""
-    for name in filter(snapshot.is_cached, names):
-        snapshot.file(name)
-    if not all(map(snapshot.is_cached, names)):
-        description, files = described()
-        build_described(description, snapshot.folder, files)
-        snapshot.check_space(names)
-    for name in names:
-        snapshot.file(name)
+    return _Found(list(foreign.weights), described)
 
 
 def fetch_config(snapshot: Snapshot) -> dict[str, Any]:
