@@ -26,6 +26,8 @@ GROUPS = ("models", "objectives", "samplers", "datasets", "metrics", "formats")
 """What can be registered; the entry-point group of ``models`` is ``genzoo.models``."""
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+"""What a format is registered under: the file that marks it."""
 _TARGET = re.compile(r"(?P<target>[\w.]+:[\w.]+)\s*(\[(?P<extras>[^\]]*)\])?")
 
 _BASES = {
@@ -34,6 +36,7 @@ _BASES = {
     "samplers": "genzoo.sampler:Sampler",
     "datasets": "genzoo.data.dataset:DataSource",
     "metrics": "genzoo.evaluation.metric:Metric",
+    "formats": "genzoo.formats:Format",
 }
 _local: dict[tuple[str, str], type] = {}
 _loaded: dict[tuple[str, str], type] = {}
@@ -103,8 +106,9 @@ def register(group: str, name: str) -> Callable[[T], T]:
     _check_group(group)
 
     def decorate(cls: T) -> T:
-        if not NAME.fullmatch(name):
-            raise PluginError(f"{name!r} is no valid name: use {NAME.pattern}.")
+        pattern = _pattern(group)
+        if not pattern.fullmatch(name):
+            raise PluginError(f"{name!r} is no valid name: use {pattern.pattern}.")
         if any(entry.name == name and entry.distribution for entry in entries(group)):
             raise NameConflictError(f"{name!r} in {group} is taken; choose another name.")
         _check_kind(group, name, cls)
@@ -201,9 +205,9 @@ def _parse(point: metadata.EntryPoint, dist: metadata.Distribution) -> Entry:
     parts = _TARGET.fullmatch(point.value)
     target, extras = (parts["target"], parts["extras"]) if parts else (point.value, "")
     module = target.partition(":")[0]
-    problem = ""
-    if not NAME.fullmatch(point.name):
-        problem = f"{point.name!r} is not a valid name: use {NAME.pattern}"
+    problem, pattern = "", _pattern(point.group.removeprefix("genzoo."))
+    if not pattern.fullmatch(point.name):
+        problem = f"{point.name!r} is not a valid name: use {pattern.pattern}"
     elif parts is None:
         problem = f"its target {point.value!r} is not MODULE:CLASS: mend {dist.name}"
     elif not _module_exists(module):
@@ -211,6 +215,10 @@ def _parse(point: metadata.EntryPoint, dist: metadata.Distribution) -> Entry:
     needed = tuple(extra.strip() for extra in (extras or "").split(",") if extra.strip())
     group = point.group.removeprefix("genzoo.")
     return Entry(group, point.name, target, dist.name, dist.version, needed, problem)
+
+
+def _pattern(group: str) -> re.Pattern[str]:
+    return FILE_NAME if group == "formats" else NAME
 
 
 def _module_exists(module: str) -> bool:

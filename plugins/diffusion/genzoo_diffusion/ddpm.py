@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from genzoo import (
     Stage,
 )
 from genzoo_diffusion.conditioning import Embedder, LabelEmbedder, NoCondition, Signal
+from genzoo_diffusion.diffusers_unet import UNet
 from genzoo_diffusion.fitted_text import FittedTextConfig, FittedTextEncoder
 from genzoo_diffusion.networks import FlatNetwork, ImageNetwork
 from genzoo_diffusion.parameterization import PARAMETERIZATIONS
@@ -52,6 +54,8 @@ class DDPMConfig(Config):
     """How many of the U-Net's coarsest levels attend to themselves."""
     dropout: Annotated[float, Bounds(0.0, 0.99)] = 0.0
     """The share of the U-Net's units that are dropped while learning."""
+    unet: Mapping[str, Any] = field(default_factory=dict)
+    """A UNet2DModel's config as diffusers has it, in place of the U-Net's fields above."""
     hidden_dim: _Width = 128
     """The width of fully connected layers."""
     num_blocks: Annotated[int, Bounds(1, 1024)] = 3
@@ -92,6 +96,8 @@ class DDPMConfig(Config):
             raise ConfigError("DDPMConfig: condition='label' needs num_classes.")
         if self.condition == "text":
             self._check_text()
+        if self.unet and (self.network == "flat" or self.condition != "none"):
+            raise ConfigError("DDPMConfig: a unet is for images without a condition.")
         if self.beta_end < self.beta_start:
             raise ConfigError(
                 f"DDPMConfig: beta_end = {self.beta_end:g} is less than beta_start = "
@@ -358,7 +364,7 @@ def make_network(config: Any) -> nn.Module:
         )
         if config.condition == "text":
             return TextImageNetwork(*image, (config.frozen_text or config.text).width)
-        return ImageNetwork(*image, classes)
+        return UNet(config.unet) if config.unet else ImageNetwork(*image, classes)
     return FlatNetwork(
         config.event_shape,
         config.hidden_dim,
