@@ -33,8 +33,8 @@ def complete(
     known = known.to(model.device).expand_as(given)
 
     def clamp(state: Tensor, t: int) -> Tensor:
-        if t < 0:
-            return torch.where(known, given, state)
+        if t < 0:  # The data themselves, which are put back at the end.
+            return state
         at = torch.full((num,), t, device=model.device)
         return torch.where(
             known, model.diffuse(given, at, standard_normal(model, num, generator)), state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -33,6 +34,7 @@ from genzoo_diffusion.text_encoders import TextEmbedder, TextEncoder
 from genzoo_diffusion.text_networks import TextImageNetwork
 
 _Width = Annotated[int, Bounds(1, 2**16)]
+_FEW = 8
 _Beta = Annotated[float, Bounds(1e-8, 0.999)]
 
 
@@ -62,6 +64,11 @@ class DDPMConfig(Config):
     """How many residual blocks of fully connected layers there are."""
     time_features: Literal["sinusoidal", "fourier"] = "sinusoidal"
     """How fully connected layers see the time: in sinusoids of fixed or of random frequencies."""
+    state_features: Annotated[int | None, Bounds(0, 2**16)] = None
+    """Random sinusoids that fully connected layers see the state in besides; 64 by default where
+    it has at most 8 dimensions, else none."""
+    feature_scale: Annotated[float, Bounds(0.0, 1e6)] = 0.5
+    """The standard deviation of their frequencies, in cycles a unit of the data."""
     num_train_timesteps: Annotated[int, Bounds(2, 10**5)] = 1000
     """T, the number of times."""
     schedule: Name = "linear"
@@ -88,7 +95,12 @@ class DDPMConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         image = len(self.event_shape) == 3
-        defaults = {"data": "unit" if image else "real", "network": "image" if image else "flat"}
+        few = math.prod(self.event_shape) <= _FEW
+        defaults = {
+            "data": "unit" if image else "real",
+            "network": "image" if image else "flat",
+            "state_features": 64 if few else 0,
+        }
         for name, value in defaults.items():  # What is stored names them.
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -370,6 +382,8 @@ def make_network(config: Any) -> nn.Module:
         config.hidden_dim,
         config.num_blocks,
         config.time_features,
+        config.state_features,
+        config.feature_scale,
         config.num_train_timesteps,
         classes,
     )

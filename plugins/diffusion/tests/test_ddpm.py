@@ -153,3 +153,15 @@ def test_what_it_can_do():
 
 def test_it_passes_the_conformance_suite():
     check_model("ddpm")
+
+
+def test_states_of_few_dimensions_are_seen_in_random_sinusoids():
+    few, many = model(), model({"event_shape": (9,)})
+    assert (few.config.state_features, many.config.state_features) == (64, 0)
+    x = torch.tensor([[0.1, 0.2, 0.3]])
+    seen = few.network._seen(x)[0]
+    angle = 2 * torch.pi * (few.network.frequencies.T @ x[0])
+    torch.testing.assert_close(seen, torch.cat([x[0], angle.sin(), angle.cos()]))
+    wide = model({"event_shape": (8,)}, feature_scale=3.0)
+    assert wide.network.frequencies.std().item() == pytest.approx(3.0, rel=0.2)
+    assert model({"event_shape": (3,), "state_features": 0}).network._seen(x).equal(x)
