@@ -29,6 +29,7 @@ _PLAIN: dict[str, Any] = {
     "evaluate": arguments.EvaluateArguments,
     "explore": arguments.ExploreArguments,
     "inspect": arguments.InspectArguments,
+    "check": arguments.CheckArguments,
     "card": arguments.CardArguments,
     "push": arguments.PushArguments,
     "pull": arguments.PullArguments,

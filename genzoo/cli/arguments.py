@@ -233,6 +233,18 @@ class QuickstartArguments:
     """A tenth of the training, to see that everything works."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckArguments:
+    """Run the conformance suite over a registered model, yours for instance."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """The model's registered name (genzoo list models)."""
+    expect: tuple[str, ...] = ()
+    """Failures that are expected, each as CHECK=REASON; one that then passes is a failure."""
+    json: bool = False
+    """Print JSON instead of lines."""
+
+
 @dataclass(frozen=True)
 class Peeked:
     """What can be told of arguments before it is known which flags there are.

@@ -13,6 +13,7 @@ from torch import Tensor
 from genzoo import registry, seeds
 from genzoo.capabilities import SupportsDataInit
 from genzoo.data.dataset import Dataset
+from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.sampling import spread_condition
@@ -22,8 +23,15 @@ from genzoo.stage import Stage
 SEED = 0
 
 
-class CheckFailed(Exception):
+KINDS = frozenset({"binary", "unit", "real", "categorical"})
+
+
+class CheckFailed(GenzooError):
     """A model broke a rule; the message says which, and how."""
+
+
+class NotApplicable(Exception):
+    """A check that has nothing to look at in this model; the message says why."""
 
 
 class ExampleData(Dataset):
@@ -77,11 +85,22 @@ class Case:
         labels = batch.get("label")
         spec = DataSpec(
             event_shape=tuple(batch["x"].shape[1:]),
-            kind=min(self.cls.kind),  # type: ignore[arg-type]
+            kind=self.data_kind(),  # type: ignore[arg-type]
             num_classes=None if labels is None else int(labels.max()) + 1,
             mean=batch["x"].float().mean(0),
         )
         return ExampleData(batch, spec)
+
+    def data_kind(self) -> str:
+        """Return the kind of the example's rows: the narrowest of the model's that they are of."""
+        x = self.cls.example()[1]["x"]
+        fitting = {
+            "binary": bool(((x == 0) | (x == 1)).all()),
+            "categorical": not x.is_floating_point(),
+            "unit": bool(((x >= 0) & (x <= 1)).all()),
+        }
+        found = [kind for kind, fits in fitting.items() if fits and kind in self.cls.kind]
+        return found[0] if found else max(self.cls.kind)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the model's own stages, and one for every other objective that takes it."""
@@ -106,11 +125,20 @@ class Case:
         rows = self.data().batch([i % len(self.data()) for i in range(num)])
         return spread_condition(model, rows[key], num)
 
+    def batch(self) -> dict[str, Any]:
+        """Return all of the example's rows."""
+        return self.data().batch(range(len(self.data())))
+
     def _takes(self, objective: str) -> bool:
-        model = self.model()
-        return all(
-            isinstance(model, needed) for needed in registry.load("objectives", objective).requires
-        )
+        """Whether an objective takes the model; another plugin's that is broken does not."""
+        ours = registry.distribution_of("models", self.name)
+        try:
+            needed = registry.load("objectives", objective).requires
+        except (Exception, SystemExit):
+            if registry.distribution_of("objectives", objective) == ours:
+                raise
+            return False
+        return bool(needed) and all(isinstance(self.model(), kind) for kind in needed)
 
 
 def cases() -> list[Case]:
@@ -130,6 +158,12 @@ def demand(condition: bool, message: str) -> None:
     """Raise `CheckFailed` unless ``condition`` holds."""
     if not condition:
         raise CheckFailed(message)
+
+
+def demand_equal(a: dict[str, Any], b: dict[str, Any], when: str) -> None:
+    """Raise `CheckFailed` unless the tensors are bit-equal."""
+    names = equal_states(a, b)
+    demand(not names, f"Not bit-equal {when}: {', '.join(names[:5])}.")
 
 
 def equal_states(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
