@@ -344,7 +344,9 @@ def sampler_without_states(name):
 
 
 @broken(
-    "check_losses_move_their_player", "the move of 'critic' changes", also=("check_processes",)
+    "check_losses_move_their_player",
+    "the move of 'critic' changes",
+    also=("check_accumulation", "check_processes"),
 )
 def loss_that_touches_another_player(name):
     def losses(self, batch, step):

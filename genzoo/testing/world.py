@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def world() -> dict[str, Any]:
         "numpy errors": tuple(np.geterr().items()),
         "print options": tuple(sorted(vars(torch._tensor_str.PRINT_OPTS).items())),
         "warning filters": _settings(warnings.filters),
-        "environment": {k: v for k, v in os.environ.items() if not k.startswith(_LIBRARIES)},
+        "environment": {name: os.environ[name] for name in foreign(os.environ)},
         "working folder": os.getcwd(),
         "import path": list(sys.path),
         "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)],
@@ -82,6 +83,11 @@ def patched(before: dict[str, dict[str, int]]) -> list[str]:
         if after.get(owner, {}).get(name, identity) != identity
         and _is_strange(vars(owners[owner])[name], owner)
     ]
+
+
+def foreign(variables: Iterable[str]) -> list[str]:
+    """Return the environment's variables that are none of the training loop's libraries'."""
+    return [name for name in variables if not name.startswith(_LIBRARIES)]
 
 
 def _is_strange(value: Any, owner: str) -> bool:
