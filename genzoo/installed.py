@@ -125,6 +125,15 @@ def unknown_disabled() -> list[str]:
     return sorted(disabled_names() - known - {"all"})
 
 
+def is_installed(distribution: str) -> bool:
+    """Whether a distribution of that name is installed, whatever it registers."""
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
 def conflict(found: list[Entry]) -> str:
     """Return what to say of a name that several distributions claim."""
     owners = " and ".join(sorted(entry.distribution for entry in found if not entry.disabled))

@@ -35,9 +35,10 @@ _PLAIN: dict[str, Any] = {
     "pull": arguments.PullArguments,
     "publish": arguments.PublishArguments,
     "report": arguments.ReportArguments,
+    "new-plugin": arguments.NewPluginArguments,
     "quickstart": arguments.QuickstartArguments,
 }
-_MODULES = {name: name for name in _PLAIN} | {"list": "listing"}
+_MODULES = {name: name for name in _PLAIN} | {"list": "listing", "new-plugin": "new_plugin"}
 _RESOLVED = ("train", "sample", "evaluate", "explore", "card")
 
 
