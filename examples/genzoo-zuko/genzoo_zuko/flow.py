@@ -24,9 +24,9 @@ from genzoo import (
     mean_of,
 )
 
-_Width = Annotated[int, Bounds(1, 2**12)]
+_Width = Annotated[int, Bounds(1, 2**9)]
 _FLOWS = {"maf": zuko.flows.MAF, "nsf": zuko.flows.NSF}
-MAX_VALUES = 2**12
+MAX_VALUES = 2**10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,9 @@ class FlowConfig(Config):
     """The shape of one example."""
     transform: Literal["maf", "nsf"] = "nsf"
     """Affine autoregressive transforms, or splines."""
-    num_transforms: Annotated[int, Bounds(1, 32)] = 3
+    num_transforms: Annotated[int, Bounds(1, 16)] = 3
     """How many of them."""
-    hidden_dims: Annotated[tuple[_Width, ...], Bounds(1, 8)] = (64, 64)
+    hidden_dims: Annotated[tuple[_Width, ...], Bounds(1, 4)] = (64, 64)
     """The widths of each transform's hidden layers."""
 
     def __post_init__(self) -> None:
@@ -66,8 +66,8 @@ class Flow(GenerativeModel):
     Config = FlowConfig
     kind = frozenset({"real", "unit"})
     papers = (
-        "George Papamakarios, Theo Pavlakou, Iain Murray. MAF for Density Estimation. 2017.",
-        "Conor Durkan, Artur Bekasov, Iain Murray, George Papamakarios. Neural Spline Flows. 2019.",
+        "G. Papamakarios, T. Pavlakou, I. Murray. Masked Autoregressive Flow. 2017.",
+        "C. Durkan, A. Bekasov, I. Murray, G. Papamakarios. Neural Spline Flows. 2019.",
     )
     limits = ("A density can grow without end where values lie on a grid, such as grey levels.",)
 
@@ -79,7 +79,7 @@ class Flow(GenerativeModel):
         super().__init__(config)
         size = math.prod(config.event_shape)
         # zuko computes its masks from values, which the meta device has none of: the flow is made
-        # on the CPU, and then put where genzoo asks for it.
+        # on the CPU, and then put where genzoo asks for it. So the config's bounds are narrow.
         with torch.device("cpu"):
             make = _FLOWS[config.transform]
             flow = make(size, transforms=config.num_transforms, hidden_features=config.hidden_dims)
