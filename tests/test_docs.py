@@ -58,7 +58,7 @@ def test_the_example_grows_from_an_empty_folder_and_each_step_runs(tmp_path):
     assert "torch.Size([4, 2])" in said[1]
     assert "kind='exact'" in said[2]
     assert "passed check_likelihood_kind" in said[3]
-    written = [p for p in EXAMPLE.rglob("*.py")] + [EXAMPLE / "pyproject.toml"]
+    written = [*EXAMPLE.rglob("*.py"), EXAMPLE / "pyproject.toml"]
     for path in written:
         same = (tmp_path / path.relative_to(EXAMPLE)).read_text("utf-8")
         assert same == path.read_text("utf-8"), path

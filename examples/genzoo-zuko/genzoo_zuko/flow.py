@@ -114,8 +114,6 @@ class Flow(GenerativeModel):
         """Return examples as rows (B, D), shifted and scaled."""
         return (x.to(self.device, self.dtype).flatten(1) - self.centre) / self.scale
 
-    # Capabilities
-
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return f(x), (B, D), which is normally distributed where the model fits."""
         return self.flow().transform(self.scaled(x))
@@ -124,6 +122,8 @@ class Flow(GenerativeModel):
         """Return the example (B, *event_shape) of each code (B, D)."""
         values = self.flow().transform.inv(z.to(self.device, self.dtype))
         return (self.centre + self.scale * values).reshape(len(z), *self.event_shape)
+
+    # Likelihoods, and a start from data
 
     @torch.no_grad()
     def log_likelihood(
