@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from genzoo import registry
 from genzoo.training import checkpoint
 
 HERE = Path(__file__).parent
@@ -61,7 +62,10 @@ def losses(folder):
     return [value for line in lines for key, value in line.items() if key.endswith("/loss")]
 
 
-@pytest.mark.parametrize("model", ["toy-linear", "rbm"])
+INSTALLED = [entry.name for entry in registry.entries("models") if entry.distribution]
+
+
+@pytest.mark.parametrize("model", ["toy-linear", *INSTALLED])
 def test_two_processes_equal_two_micro_batches(model, tmp_path):
     """Up to the order of summation: 1e-6 relative in float32. Chains go by slot, so they too."""
     launch(2, model, 1, tmp_path / "two")

@@ -11,13 +11,14 @@ import torch
 import families  # noqa: F401  Registers the toys.
 import genzoo
 from genzoo import registry
+from genzoo.testing import Case
 
 
 def main():
     torch.set_num_threads(1)
     name, micro_batches, folder, *rest = sys.argv[1:]
-    cls = registry.load("models", name)
-    config, batch = cls.example()
+    case = Case(name, registry.load("models", name))
+    config, _ = case.cls.example()
     # Each process makes another model, as without a seed; the first one's is trained.
     torch.manual_seed(int(os.environ.get("RANK", "0")))
     settings = genzoo.TrainerConfig(
@@ -30,7 +31,7 @@ def main():
         clip_norm=1.0,
         log_every=1,
     )
-    trainer = genzoo.Trainer(cls(config), batch["x"], config=settings, output_dir=folder)
+    trainer = genzoo.Trainer(case.cls(config), case.data(), config=settings, output_dir=folder)
     trainer.fit(resume=bool(rest))
 
 

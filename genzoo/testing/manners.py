@@ -9,8 +9,6 @@ import os
 import subprocess
 import sys
 
-import torch
-
 from genzoo import registry
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand
 from genzoo.testing.learning import few_steps
@@ -60,10 +58,3 @@ def check_import(case: Case) -> None:
     demand(not said, f"Importing {module} prints {said[:60]!r}.")
     demand(not found["changed"], f"Importing {module} changes: {', '.join(found['changed'])}.")
     demand(not found["patched"], f"Importing {module} replaces: {', '.join(found['patched'])}.")
-
-
-def check_no_gradients_left(case: Case) -> None:
-    """A new model wants gradients of floating-point parameters alone, and has none yet."""
-    left = [n for n, p in case.model().named_parameters() if p.grad is not None]
-    demand(not left, f"A new model has gradients: {', '.join(left[:3])}.")
-    demand(torch.is_grad_enabled(), "Making a model switches gradients off.")
