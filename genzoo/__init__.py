@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from genzoo.config import Bounds, Config
-    from genzoo.data import ArrayDataset, DataConfig, Dataset, DataSource, load_dataset
+    from genzoo.data import ArrayDataset, DataConfig, Dataset, DataSource, load_dataset, pair
     from genzoo.errors import (
         CapabilityError,
         ConditionError,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from genzoo.estimate import Estimate, mean_of
     from genzoo.evaluation import Metric, evaluate
+    from genzoo.external import External, Frozen
     from genzoo.model import GenerativeModel, create_model, list_models
     from genzoo.nested import ModelSpec
     from genzoo.objective import Loss, Objective, OptimizerSpec, Step
@@ -48,6 +49,8 @@ _PUBLIC = {
     "DataSpec": "genzoo.spec",
     "Dataset": "genzoo.data",
     "Estimate": "genzoo.estimate",
+    "External": "genzoo.external",
+    "Frozen": "genzoo.external",
     "GenModel": "genzoo.storage",
     "GenerativeModel": "genzoo.model",
     "GenzooError": "genzoo.errors",
@@ -69,6 +72,7 @@ _PUBLIC = {
     "list_models": "genzoo.model",
     "load_dataset": "genzoo.data",
     "mean_of": "genzoo.estimate",
+    "pair": "genzoo.data",
     "register": "genzoo.registry",
     "train": "genzoo.runs",
 }
@@ -87,6 +91,8 @@ __all__ = [
     "DataSpec",
     "Dataset",
     "Estimate",
+    "External",
+    "Frozen",
     "GenModel",
     "GenerativeModel",
     "GenzooError",
@@ -108,6 +114,7 @@ __all__ = [
     "list_models",
     "load_dataset",
     "mean_of",
+    "pair",
     "register",
     "train",
 ]

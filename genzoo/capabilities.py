@@ -79,6 +79,15 @@ class SupportsTranslate(Protocol):
 
 
 @runtime_checkable
+class SupportsClassify(Protocol):
+    """Data to labels."""
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Return the probability of each label, (B, C), for each row of ``x``."""
+        ...
+
+
+@runtime_checkable
 class SupportsCompletion(Protocol):
     """x, where only a part of it is given."""
 
@@ -117,6 +126,7 @@ ALL: tuple[type, ...] = (
     SupportsEncode,
     SupportsDecode,
     SupportsTranslate,
+    SupportsClassify,
     SupportsCompletion,
     SupportsDataInit,
     SupportsFilters,

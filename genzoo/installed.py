@@ -18,6 +18,8 @@ from typing import NamedTuple
 from genzoo import __version__
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+"""What a format is registered under: the file that marks it."""
 OURS = "genzoo"
 DISABLE = "GENZOO_DISABLE_PLUGINS"
 """The variable that names distributions whose plugins are left out, to find a fault; or "all"."""
@@ -148,6 +150,11 @@ def is_installed(distribution: str) -> bool:
     return True
 
 
+def pattern_of(group: str) -> re.Pattern[str]:
+    """Return what the names of a group look like."""
+    return FILE_NAME if group == "formats" else NAME
+
+
 def conflict(found: list[Entry]) -> str:
     """Return what to say of a name that several distributions claim."""
     owners = " and ".join(sorted(entry.distribution for entry in found if not entry.disabled))
@@ -228,19 +235,20 @@ def _parse(point: Point, package: Package) -> Entry:
         package.name,
         package.version,
         needed,
-        _problem(point.name, target if parts else "", point.value, package),
+        _problem(point, target if parts else "", package),
         package.disabled,
         package.location,
     )
 
 
-def _problem(name: str, target: str, value: str, package: Package) -> str:
+def _problem(point: Point, target: str, package: Package) -> str:
+    pattern = pattern_of(point.group.removeprefix("genzoo."))
     if package.disabled:
         return f"disabled by {DISABLE}: unset it to use {package.name}"
-    if not NAME.fullmatch(name):
-        return f"{name!r} is not a valid name: use {NAME.pattern}"
+    if not pattern.fullmatch(point.name):
+        return f"{point.name!r} is not a valid name: use {pattern.pattern}"
     if not target:
-        return f"its target {value!r} is not MODULE:CLASS: mend {package.name}"
+        return f"its target {point.value!r} is not MODULE:CLASS: mend {package.name}"
     if outdated := _outdated(package):
         return outdated
     module = target.partition(":")[0]

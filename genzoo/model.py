@@ -147,13 +147,28 @@ class GenerativeModel(nn.Module, abc.ABC):
         )
 
     def check_data(self, spec: DataSpec) -> None:
-        """Raise DataError where the data's kind or shape is not the model's."""
+        """Raise DataError where the data's kind, shape or number of domains is not the model's."""
         self.check_kind(spec)
+        self._check_domains(spec)
         if tuple(spec.event_shape) != self.event_shape:
             raise DataError(
                 f"{type(self).__name__} models examples of shape {self.event_shape}; "
                 f"these have shape {tuple(spec.event_shape)}. Reshape the data, or make the "
                 f"model with event_shape={tuple(spec.event_shape)}."
+            )
+
+    def _check_domains(self, spec: DataSpec) -> None:
+        """Raise DataError where a second domain is missing, or would never be looked at."""
+        who = type(self).__name__
+        if self.condition_kind == "image" and spec.y is None:
+            raise DataError(
+                f"{who} learns from two domains; these data have one. Name the other: --data-y "
+                "DATA; in Python, genzoo.pair(x, y)."
+            )
+        if self.condition_kind != "image" and spec.y is not None:
+            raise DataError(
+                f"{who} models one domain; these data have a second one. Leave --data-y out, or "
+                "name data of one domain."
             )
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:

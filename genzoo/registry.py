@@ -31,6 +31,7 @@ _BASES = {
     "samplers": "genzoo.sampler:Sampler",
     "datasets": "genzoo.data.dataset:DataSource",
     "metrics": "genzoo.evaluation.metric:Metric",
+    "formats": "genzoo.formats:Format",
 }
 _local: dict[tuple[str, str], type] = {}
 _loaded: dict[tuple[str, str], type] = {}
@@ -80,8 +81,9 @@ def register(group: str, name: str) -> Callable[[T], T]:
     _check_group(group)
 
     def decorate(cls: T) -> T:
-        if not NAME.fullmatch(name):
-            raise PluginError(f"{name!r} is no valid name: use {NAME.pattern}.")
+        pattern = installed.pattern_of(group)
+        if not pattern.fullmatch(name):
+            raise PluginError(f"{name!r} is no valid name: use {pattern.pattern}.")
         if any(entry.name == name and entry.distribution for entry in entries(group)):
             raise NameConflictError(f"{name!r} in {group} is taken; choose another name.")
         _check_kind(group, name, cls)

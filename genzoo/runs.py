@@ -7,7 +7,7 @@ import os
 import torch
 
 from genzoo import registry, seeds
-from genzoo.data import load_dataset
+from genzoo.data import Dataset, load_dataset, pair
 from genzoo.model import GenerativeModel
 from genzoo.stage import Recipe
 from genzoo.training import Trainer
@@ -39,7 +39,7 @@ def make_trainer(
 ) -> Trainer:
     """Return the trainer of a recipe, its model initialised from the recipe's seed."""
     cls = registry.load("models", recipe.model.name)
-    data = load_dataset(recipe.data.name, **recipe.data.config)
+    data = _load(recipe)
     cls.check_kind(data.spec)
     config = cls.configure(data.spec, **recipe.model.config)
     with torch.random.fork_rng(devices=[]):
@@ -53,3 +53,11 @@ def make_trainer(
         output_dir=output_dir,
         overwrite=overwrite,
     )
+
+
+def _load(recipe: Recipe) -> Dataset:
+    """Return the training split of what a recipe names, of both domains where it names two."""
+    data = load_dataset(recipe.data.name, **recipe.data.config)
+    if recipe.data_y is None:
+        return data
+    return pair(data, load_dataset(recipe.data_y.name, **recipe.data_y.config))

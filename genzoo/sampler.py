@@ -29,6 +29,7 @@ class Sampler(abc.ABC):
     Class attributes:
         is_chain: Whether the states are those of Markov chains that leave the model's
             distribution as it is: then they can be judged as chains.
+        is_random: Whether the seed has a say; a translation, say, is a function of its source.
 
     Arguments:
         config: The sampler's own frozen dataclass.
@@ -36,6 +37,7 @@ class Sampler(abc.ABC):
 
     Config: ClassVar[type[Config]]
     is_chain: ClassVar[bool] = False
+    is_random: ClassVar[bool] = True
 
     def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config

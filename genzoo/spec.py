@@ -13,8 +13,8 @@ Kind = Literal["binary", "unit", "real", "categorical"]
 """Zeros and ones; real numbers in [0, 1]; any real numbers; class indices."""
 
 Batch = Mapping[str, Any]
-"""``"x"`` of shape (B, *event_shape) always; ``"label"`` (B,) int64, ``"text"`` (B) strings,
-``"y"`` (B, *event_shape) of a second domain, where the data have them."""
+"""``"x"`` of shape (B, *event_shape) always; where the data have them ``"label"`` (B,) int64, −1
+for a row without one, ``"text"`` (B) strings, ``"y"`` (B, *y.event_shape) of a second domain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,8 @@ class DataSpec:
         levels: How many equally spaced values there can be in ``range``, the ends included, such
             as 256 for images of bytes; None where the values are no such steps.
         mixture: The mixture that the rows were drawn from, where it is known.
+        y: What the rows of a second domain are, where there is one.
+        aligned: Whether row i of the second domain is what row i of the first one should become.
     """
 
     event_shape: tuple[int, ...]
@@ -56,9 +58,15 @@ class DataSpec:
     mean: Tensor | None = None
     levels: int | None = None
     mixture: Mixture | None = None
+    y: DataSpec | None = None
+    aligned: bool = False
 
     def facts(self) -> dict[str, Any]:
-        """Return the facts that a config field of the same name can take."""
+        """Return the facts that a config field of the same name can take.
+
+        ``y_event_shape`` is the shape of an example of the second domain.
+        """
         names = ("event_shape", "num_classes", "class_names", "captions", "levels")
         facts = {name: getattr(self, name) for name in names}
+        facts["y_event_shape"] = None if self.y is None else self.y.event_shape
         return {name: value for name, value in facts.items() if value not in (None, ())}

@@ -56,6 +56,8 @@ class Recipe(Config):
     """The model, with the fields of its config that are given."""
     data: Named
     """The data, with the fields of their config."""
+    data_y: Named | None = None
+    """The data of the second domain, where one is named apart."""
     stages: tuple[Stage, ...] = ()
     """In order; where empty, the model's own."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

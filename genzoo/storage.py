@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from torch import Tensor
 from genzoo import known, registry
 from genzoo.building import build_empty, check_memory, materialize, tied_names
 from genzoo.config import Config, shown
-from genzoo.errors import ConfigError, ConfigFileError, UnknownNameError
+from genzoo.errors import ConfigError, ConfigFileError, UnknownNameError, WeightsError
 from genzoo.files import atomic_folder_update, check_inside, strict_json, write_text
+from genzoo.formats import Foreign, check_path_inside, local_file, marker_in, read_foreign
 from genzoo.model import GenerativeModel
-from genzoo.weights import WeightFiles, check_finite
+from genzoo.weights import Header, WeightFiles, check_finite, missing_weights, read_header
 
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = (
@@ -88,8 +89,7 @@ class GenModel:
             cache_dir=cache_dir,
             verify=verify,
         )
-        description = read_description(folder)
-        files = WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
+        description, files = open_folder(folder)
         described = build_described(description, folder, files)
         state = files.read()
         check_finite(state, folder)
@@ -110,6 +110,62 @@ class Described:
         """Return the model with its weights."""
         materialize(self.model, type(self.model), self.config, state, self.tied)
         return self.model
+
+
+def open_folder(folder: Path) -> tuple[dict[str, Any], WeightFiles]:
+    """Return what a folder says its model is, and its weights with their headers read.
+
+    The layout is our own or, where there is no ``config.json``, that of a registered format.
+
+    Raises:
+        LoadError: The config or a header is missing, malformed, or of a kind that is not
+            supported.
+    """
+    known = (CONFIG_FILE, *registry.names("formats"))
+    marker = marker_in([name for name in known if os.path.lexists(folder / name)], CONFIG_FILE)
+    if marker is None:
+        return read_description(folder), WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
+    foreign = read_foreign(marker, local_file(folder))
+    for name in foreign.weights:
+        check_path_inside(name, folder)
+        if not (folder / name).is_file():
+            there = [path.name for path in (folder / name).parent.glob("*")]
+            raise WeightsError(missing_weights(folder, name, there))
+    files = foreign_weights(foreign, folder, lambda name: read_header(folder / name))
+    return describe_foreign(foreign, files, marker), files
+
+
+def foreign_weights(
+    foreign: Foreign, folder: Path, header: Callable[[str], Header]
+) -> WeightFiles:
+    """Return a foreign folder's weights, given what reads the header of each file."""
+    prefixes = {folder / name: prefix for name, prefix in foreign.weights.items()}
+    headers = ((folder / name, header(name)) for name in foreign.weights)
+    return WeightFiles(folder, headers, prefixes)
+
+
+def describe_foreign(foreign: Foreign, files: WeightFiles, marker: str) -> dict[str, Any]:
+    """Return what ``config.json`` would say of a foreign folder's model.
+
+    Raises:
+        WeightsError: The weights are of several types, or of none that a model can have.
+    """
+    types = {dtype for _, dtype, _ in files.headers.values() if dtype.is_floating_point}
+    dtypes = sorted(str(dtype).removeprefix("torch.") for dtype in types)
+    if len(dtypes) != 1 or dtypes[0] not in _DTYPES:
+        raise WeightsError(
+            f"The weights in {str(files.folder)!r} are of the types {', '.join(dtypes) or 'none'};"
+            f" one of {', '.join(_DTYPES)} is needed. Save them again."
+        )
+    distribution, version = registry.distribution_of("formats", marker)
+    found = {
+        "genzoo": FORMAT,
+        "model": foreign.model,
+        "plugin": {"distribution": distribution, "version": version},
+        "dtype": dtypes[0],
+        "config": dict(foreign.config),
+    }
+    return _check_description(found, files.folder / marker)
 
 
 def build_described(description: dict[str, Any], folder: Path, files: WeightFiles) -> Described:

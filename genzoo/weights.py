@@ -55,16 +55,24 @@ class WeightFiles:
         folder: Where they are, or will be.
         headers: Each file with what `read_header` gives of it; asked for one after the other, so
             that too many are noticed before they are all in memory.
+        prefixes: What stands before the names of a file's tensors in the model; nothing where a
+            file is not named.
 
     Raises:
         WeightsError: Two files hold one tensor, or they hold too many.
     """
 
-    def __init__(self, folder: Path, headers: Iterable[tuple[Path, Header]]) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        headers: Iterable[tuple[Path, Header]],
+        prefixes: Mapping[Path, str] | None = None,
+    ) -> None:
+        self.folder, self.prefixes = folder, dict(prefixes or {})
         self.headers: dict[str, tuple[Path, torch.dtype, tuple[int, ...]]] = {}
         for path, header in headers:
-            for name, (dtype, shape) in header.items():
+            for own, (dtype, shape) in header.items():
+                name = self.prefixes.get(path, "") + own
                 if name in self.headers:
                     raise WeightsError(f"{path}: the tensor {shown(name)} stands in two files.")
                 self.headers[name] = path, dtype, shape
@@ -129,7 +137,8 @@ class WeightFiles:
             names = [name for name, (where, _, _) in self.headers.items() if where == path]
             try:
                 with safe_open(path, framework="pt", device="cpu") as file:
-                    state.update({name: file.get_tensor(name) for name in names})
+                    own = self.prefixes.get(path, "")
+                    state.update({n: file.get_tensor(n.removeprefix(own)) for n in names})
             except (SafetensorError, OSError) as error:
                 raise WeightsError(f"{path} cannot be read: {error}") from error
         return state

@@ -220,7 +220,7 @@ def another_model_without_memory(name):
 def numpy_buffer(name):
     def init(self, config):
         families.Linear.__init__(self, config)
-        self.register_buffer("table", torch.from_numpy(np.ones(9)), persistent=False)
+        self.register_buffer("table", torch.from_numpy(np.ones((3, 3))), persistent=False)
 
     put(name, __init__=init)
 
@@ -623,3 +623,8 @@ def data_init_that_is_forgotten(name):
         pass
 
     put(name, needs_data_init=needs_data_init, init_from_data=init_from_data)
+
+
+@broken("check_classify", "do not sum to one")
+def scores_that_are_no_probabilities(name):
+    put(name, Exact, classify=lambda self, x: x)

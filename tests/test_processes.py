@@ -63,11 +63,12 @@ def losses(folder):
 
 
 INSTALLED = [entry.name for entry in registry.entries("models") if entry.distribution]
+MODELS = ["toy-linear", "gan:wasserstein-gp", *INSTALLED]
 
 
-@pytest.mark.parametrize("model", ["toy-linear", *INSTALLED])
+@pytest.mark.parametrize("model", MODELS)
 def test_two_processes_equal_two_micro_batches(model, tmp_path):
-    """Up to the order of summation: 1e-6 relative in float32. Chains go by slot, so they too."""
+    """Up to the order of summation: 1e-6 relative in float32. Chains and pools go by slot."""
     launch(2, model, 1, tmp_path / "two")
     launch(1, model, 2, tmp_path / "one")
     two, one = (load_file(tmp_path / name / "model.safetensors") for name in ("two", "one"))

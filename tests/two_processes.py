@@ -1,6 +1,6 @@
 """Run by the tests: train a toy in as many processes as Accelerate has started.
 
-Usage: two_processes.py MODEL MICRO_BATCHES FOLDER [resume]
+Usage: two_processes.py MODEL[:OBJECTIVE] MICRO_BATCHES FOLDER [resume]
 """
 
 import os
@@ -17,8 +17,9 @@ from genzoo.testing import Case
 def main():
     torch.set_num_threads(1)
     name, micro_batches, folder, *rest = sys.argv[1:]
-    case = Case(name, registry.load("models", name))
-    config, _ = case.cls.example()
+    name, _, objective = name.partition(":")
+    cls = registry.load("models", name)
+    config, _ = cls.example()
     # Each process makes another model, as without a seed; the first one's is trained.
     torch.manual_seed(int(os.environ.get("RANK", "0")))
     settings = genzoo.TrainerConfig(
@@ -31,7 +32,10 @@ def main():
         clip_norm=1.0,
         log_every=1,
     )
-    trainer = genzoo.Trainer(case.cls(config), case.data(), config=settings, output_dir=folder)
+    stages = genzoo.Stage(objective=genzoo.Named(name=objective)) if objective else None
+    trainer = genzoo.Trainer(
+        cls(config), Case(name, cls).data(), stages, settings, output_dir=folder
+    )
     trainer.fit(resume=bool(rest))
 
 

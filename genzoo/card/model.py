@@ -27,6 +27,7 @@ _KINDS = {
     "real": "real values",
     "categorical": "class indices",
 }
+_GIVEN = {"none": "", "label": "a label", "text": "a text", "image": "an image"}
 _RANGES = {"binary": (0.0, 1.0), "unit": (0.0, 1.0)}
 
 
@@ -102,7 +103,7 @@ def _rows(
     rows = {
         "model": Markup(f"{code(description['model'])} of {code(_named(plugin))}"),
         "data": f"{' × '.join(map(str, model.event_shape))}: {' or '.join(_kinds(model))}",
-        "given": "" if model.condition_kind == "none" else f"a {model.condition_kind}",
+        "given": _GIVEN.get(model.condition_kind, model.condition_kind),
         "parameters": f"{parameters:,}",
         "weights": f"{files.num_bytes() / 1e6:,.2f} MB, {description['dtype']}",
         "config": Markup(", ".join(code(f"{k} = {_value(v)}") for k, v in shown.items())),

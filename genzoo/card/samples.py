@@ -20,7 +20,8 @@ from genzoo.sampler import Sampler
 
 PICTURE_FILE = "samples.png"
 NUM_SAMPLES = 36
-_KEY = "genzoo"
+KEY = "genzoo"
+"""Under which a picture says how it was made."""
 _MAX_TEXT = 10_000
 
 
@@ -51,13 +52,13 @@ def draw_samples(
         return False
     x = model.sample(num, condition=labels, sampler=sampler, seed=seed)
     receipt = {"num": num, "seed": seed, **_how(sampler or model.sampler())}
-    texts = {_KEY: json.dumps(receipt)}
+    texts = {KEY: json.dumps(receipt)}
     write_picture(picture(x.cpu()), folder / PICTURE_FILE, texts=texts)
     return True
 
 
 def caption_of(folder: Path) -> str | None:
-    """Return how a folder's sample picture was drawn, in words; None where there is none."""
+    """Return how a folder's sample picture was made, in words; None where there is none."""
     path = folder / PICTURE_FILE
     try:
         check_inside(path, folder)
@@ -66,7 +67,10 @@ def caption_of(folder: Path) -> str | None:
         receipt = _receipt(path)
     except (GenzooError, OSError, ValueError, SyntaxError, RecursionError):
         return None
+    if isinstance(told := receipt.get("caption"), str):
+        return told
     given = {key: receipt.get(key) for key in ("sampler", "sampler_config", "seed")}
+    given = {key: value for key, value in given.items() if value not in (None, {})}
     told = flat(given)
     num = f"{receipt['num']} samples" if isinstance(receipt.get("num"), int) else "Samples"
     return f"{num}, drawn with {told}." if told else f"{num}."
@@ -100,7 +104,7 @@ def _how(sampler: Sampler) -> dict[str, Any]:
 def _receipt(path: Path) -> Mapping[str, Any]:
     """Return what a picture says of how it was drawn; nothing of one that says nothing."""
     with Image.open(path, formats=["PNG"]) as image:
-        text = image.info.get(_KEY)
+        text = image.info.get(KEY)
     if not isinstance(text, str) or len(text) > _MAX_TEXT:
         return {}
     found = json.loads(text)

@@ -77,7 +77,7 @@ def _data(text: str) -> list[Data]:
         recipe = Recipe.from_dict(tomllib.loads(text))
     except (ConfigError, ValueError, RecursionError):
         return []
-    return [_described(data) for data in [recipe.data]]
+    return [_described(data) for data in (recipe.data, recipe.data_y) if data is not None]
 
 
 def _described(data: Named) -> Data:

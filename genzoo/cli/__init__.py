@@ -28,6 +28,7 @@ _PLAIN: dict[str, Any] = {
     "sample": arguments.SampleArguments,
     "evaluate": arguments.EvaluateArguments,
     "explore": arguments.ExploreArguments,
+    "translate": arguments.TranslateArguments,
     "inspect": arguments.InspectArguments,
     "check": arguments.CheckArguments,
     "card": arguments.CardArguments,
@@ -39,7 +40,7 @@ _PLAIN: dict[str, Any] = {
     "quickstart": arguments.QuickstartArguments,
 }
 _MODULES = {name: name for name in _PLAIN} | {"list": "listing", "new-plugin": "new_plugin"}
-_RESOLVED = ("train", "sample", "evaluate", "explore", "card")
+_RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -87,7 +88,13 @@ def _parse(name: str, args: list[str]) -> Any:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(_resolved(name, args), prog=f"genzoo {name}", args=args)
+            # A config's field that is another config or nothing is a recipe's, not a subcommand.
+            return tyro.cli(
+                _resolved(name, args),
+                prog=f"genzoo {name}",
+                args=args,
+                config=(tyro.conf.AvoidSubcommands,),
+            )
     except SystemExit as left:
         if left.code:
             raise ConfigError(complaint(said.getvalue(), name, args)) from left

@@ -27,6 +27,8 @@ class TrainArguments:
     """The folder of the run, where the trained model is written too."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
     """A dataset's name, an array file, a folder of images, or a repository user/name."""
+    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
+    """Likewise the data of the second domain, for a model that learns from two."""
     objective_name: Annotated[str | None, tyro.conf.arg(name="objective")] = None
     """How the model learns (see genzoo list objectives); the model's own way by default."""
     recipe: Path | None = None
@@ -77,6 +79,8 @@ class EvaluateArguments(Config):
     """The branch, tag or commit of a repository."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
     """The data; those that the model was trained on by default, with the same values."""
+    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
+    """Likewise the data of the second domain, for a model of two."""
     split: str | None = None
     """The split; "test" by default, or the only one there is."""
     metrics: tuple[str, ...] = ()
@@ -121,6 +125,38 @@ class ExploreArguments(Config):
     """The label that the plane of a model conditioned on labels is given."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
     """The data; those that the model was trained on by default, with the same values."""
+    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
+    """Likewise the data of the second domain, for a model of two."""
+    split: str | None = None
+    """The split; "test" by default, or the only one there is."""
+    device: str = "cpu"
+    """Where to compute, such as cuda."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateArguments(Config):
+    """Translate data of one domain to the other, and back: source, translation, return."""
+
+    _title = "--"
+
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """The model folder, or a repository of the Hub: user/name."""
+    revision: str | None = None
+    """The branch, tag or commit of a repository."""
+    output: Path
+    """FILE.png for strips, FILE.npz for arrays named source, translated and back."""
+    to: Literal["y", "x"] = "y"
+    """The domain that is translated to; to x, the source is the data's second domain, if any."""
+    what: Literal["strips", "failures"] = "strips"
+    """The first examples, or those that come back worst."""
+    num: Annotated[int, Bounds(1, 10**6)] = 16
+    """How many examples."""
+    max_examples: _Count = 1000
+    """How many rows the failures are looked for among, the first ones."""
+    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
+    """The data; those that the model was trained on by default, with the same values."""
+    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
+    """Likewise the data of the second domain, for a model of two."""
     split: str | None = None
     """The split; "test" by default, or the only one there is."""
     device: str = "cpu"
@@ -272,7 +308,7 @@ class Peeked:
     metrics: tuple[str, ...] = ()
 
 
-_NAMES = ("data", "objective", "sampler", "recipe", "revision")
+_NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision")
 _SWITCHES = {
     *("--resume", "--no-resume", "--overwrite", "--no-overwrite", "--help", "-h"),
     *("--card", "--no-card", "--verify", "--no-verify", "--private", "--no-private"),

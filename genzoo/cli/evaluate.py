@@ -10,26 +10,21 @@ from typing import Any
 from genzoo import GenModel, registry
 from genzoo.card import read_figures, write_figures
 from genzoo.cli.arguments import EvaluateArguments, Peeked
+from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import folder_of, own_folder
 from genzoo.cli.sample import sampler_of
-from genzoo.config import Config
-from genzoo.data import Dataset, find_source, load_dataset
 from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.verifying import verify
 from genzoo.files import atomic_file, write_text
-from genzoo.hub import names_repository
 from genzoo.model import GenerativeModel
-from genzoo.stage import Named, Recipe
+from genzoo.stage import Named
 
 
 def arguments_for(peeked: Peeked) -> type:
     """Return the arguments of ``evaluate`` with the fields of what is named."""
-    sections: dict[str, Config] = {}
-    data = _peeked_data(peeked)
-    if data is not None:
-        sections |= _sections(data)
+    sections = sections_of(peeked_data(peeked))
     if name := peeked.flags.get("sampler"):
         sections["sampler"] = section(registry.load("samplers", name).Config)
     for name in peeked.metrics:
@@ -72,7 +67,8 @@ def _verify(model: GenerativeModel, arguments: Any) -> None:
     Raises:
         VerificationError: One is not, or cannot be made again, or there is none.
     """
-    if arguments.metrics or arguments.data_name or arguments.sampler_name:
+    named = (arguments.data_name, arguments.data_y_name, arguments.sampler_name)
+    if arguments.metrics or any(named):
         raise ConfigError(
             "--verify takes metrics, data and samplers from the card: leave them out."
         )
@@ -101,50 +97,3 @@ def _metrics(arguments: Any) -> list[Named]:
 def _field(metric: str) -> str:
     """Return the name of the section of a metric's flags."""
     return metric.replace("-", "_")
-
-
-def with_data_fields(arguments: type, peeked: Peeked) -> type:
-    """Return a command's arguments with the fields of the data that are named, or a run's own."""
-    data = _peeked_data(peeked)
-    return arguments if data is None else extended(arguments, _sections(data))
-
-
-def data_of(arguments: Any) -> Dataset:
-    """Return the split of the data that the arguments name, or of a run's own data.
-
-    Raises:
-        ConfigError: No data are named, and the folder is no run's.
-    """
-    data = _data(arguments.folder, arguments.revision, arguments.data_name)
-    if data is None:
-        raise ConfigError(
-            f"Which data? {arguments.folder!r} has no recipe that names data known here: give "
-            "--data."
-        )
-    given = changed(arguments.data, _sections(data)["data"])
-    return load_dataset(data.name, arguments.split, **{**data.config, **given})
-
-
-def _peeked_data(peeked: Peeked) -> Named | None:
-    flags = peeked.flags
-    return _data(peeked.positional, flags.get("revision"), flags.get("data"))
-
-
-def _data(source: str, revision: str | None, name: str | None) -> Named | None:
-    """Return the data that are named; a run's own with all values of its training but a limit.
-
-    A repository's recipe may name what is registered here, but no file of this machine.
-    """
-    path = folder_of(source, revision) / "recipe.toml"
-    if path.is_file():
-        own = Recipe.read(path).data
-        if names_repository(source) and own.name not in registry.names("datasets"):
-            return None if name is None else Named(name=name)
-        if name in (None, own.name):
-            values = {key: value for key, value in own.config.items() if key != "limit"}
-            return Named(name=own.name, config=values)
-    return None if name is None else Named(name=name)
-
-
-def _sections(data: Named) -> dict[str, Config]:
-    return {"data": section(find_source(data.name)[0].Config, data.config)}

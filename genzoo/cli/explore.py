@@ -13,7 +13,7 @@ from torch import Tensor
 from genzoo import GenModel, latents
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.cli.arguments import ExploreArguments, Peeked
-from genzoo.cli.evaluate import data_of, with_data_fields
+from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.evaluation.conditions import condition_of

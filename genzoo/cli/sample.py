@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from genzoo import GenModel, registry
+from genzoo import GenerativeModel, GenModel, registry
+from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.fields import changed, extended, section
 from genzoo.errors import ConditionError, ConfigError
@@ -30,6 +31,8 @@ def run(arguments: Any) -> None:
     model = GenModel.from_pretrained(
         arguments.folder, revision=arguments.revision, device=arguments.device
     )
+    if model.condition_kind == "image":
+        raise ConditionError(_of_images(model, arguments))
     x = model.sample(
         arguments.num,
         condition=_condition(arguments.label, arguments.text),
@@ -71,3 +74,17 @@ def _write(x: Tensor, output: Path) -> None:
         return
     with atomic_file(output) as temporary:
         np.savez_compressed(temporary, x=x.float().numpy())
+
+
+def _of_images(model: GenerativeModel, arguments: Any) -> str:
+    """Say what to do with a model that is given an image for each sample."""
+    who = type(model).__name__
+    if isinstance(model, SupportsTranslate):
+        return (
+            f"{who} makes an image of another one. Give it some: genzoo translate "
+            f"{arguments.folder} --data DATA --output {arguments.output}."
+        )
+    return (
+        f"{who} is given an image for each sample, which this command cannot name. In Python: "
+        "model.sample(len(x), condition=x)."
+    )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from genzoo import registry
+from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
 from genzoo.cli.fields import changed, extended, section, sections
 from genzoo.config import differences
@@ -45,7 +46,8 @@ def arguments_for(peeked: Peeked) -> type:
     if peeked.flags.get("recipe"):
         return TrainArguments
     flags = peeked.flags
-    chosen = _choose(peeked.positional, flags.get("data"), flags.get("objective"))
+    data = [flags.get("data"), flags.get("data-y")]
+    chosen = _choose(peeked.positional, data, flags.get("objective"))
     return extended(TrainArguments, chosen.sections)
 
 
@@ -55,20 +57,23 @@ def run(arguments: Any) -> None:
         raise ConfigError("--resume goes on with the run, --overwrite replaces it. Give one.")
     recipe = _recipe(arguments) if arguments.recipe is None else _read(arguments)
     trainer = make_trainer(recipe, arguments.output, overwrite=arguments.overwrite)
-    trainer.fit(resume=arguments.resume)
-    _tell(arguments.output)
+    _tell(trainer.fit(resume=arguments.resume), arguments.output)
 
 
-def _tell(output: Path) -> None:
+def _tell(model: GenerativeModel, output: Path) -> None:
+    look = f"  genzoo sample {output} --num 64 --output samples.png\n"
+    if model.condition_kind == "image":
+        translates = isinstance(model, SupportsTranslate)
+        look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
     sys.stdout.write(
-        f"The model is in {output}. Go on with:\n"
-        f"  genzoo sample {output} --num 64 --output samples.png\n"
+        f"The model is in {output}. Go on with:\n{look}"
         f"  genzoo evaluate {output}\n"
         f"  genzoo report {output}\n"
     )
 
 
-def _choose(name: str, data: str | None, objective: str | None) -> Chosen:
+def _choose(name: str, data: Sequence[str | None], objective: str | None) -> Chosen:
+    """Return what follows from the model's name, the data of one or two domains, an objective."""
     model = registry.load("models", name)
     stages = model.default_stages()
     if objective is not None:
@@ -86,9 +91,9 @@ def _choose(name: str, data: str | None, objective: str | None) -> Chosen:
             shown=_prescribed(stages[0]),
         ),
     }
-    if data is not None:
-        found = {"data": section(find_source(data)[0].Config), **found}
-    return Chosen(model, stages, optimizers, found)
+    given = zip(("data", "data_y"), data, strict=True)
+    of_data = {key: section(find_source(one)[0].Config) for key, one in given if one is not None}
+    return Chosen(model, stages, optimizers, {**of_data, **found})
 
 
 def _prescribed(stage: Stage) -> dict[str, Any]:
@@ -104,7 +109,11 @@ def _config(cls: Any, values: Mapping[str, Any]) -> Any:
 
 def _read(arguments: TrainArguments) -> Recipe:
     """Return the recipe of a file, which says everything."""
-    beside = {"NAME": arguments.name, "--data": arguments.data_name}
+    beside = {
+        "NAME": arguments.name,
+        "--data": arguments.data_name,
+        "--data-y": arguments.data_y_name,
+    }
     given = [flag for flag, value in beside.items() if value is not None]
     if given:
         raise ConfigError(f"--recipe says what {' and '.join(given)} would. Leave one out.")
@@ -123,7 +132,8 @@ def _recipe(arguments: Any) -> Recipe:
             f"Which data? Give --data: {', '.join(registry.names('datasets'))}, an array file, a "
             "folder of images, or a repository user/name."
         )
-    chosen = _choose(arguments.name, arguments.data_name, arguments.objective_name)
+    second = arguments.data_y_name
+    chosen = _choose(arguments.name, [arguments.data_name, second], arguments.objective_name)
     given = {
         name: changed(getattr(arguments, name), default)
         for name, default in chosen.sections.items()
@@ -135,6 +145,7 @@ def _recipe(arguments: Any) -> Recipe:
     return Recipe(
         model=Named(name=arguments.name, config=given["model"]),
         data=Named(name=arguments.data_name, config=given["data"]),
+        data_y=None if second is None else Named(name=second, config=given["data_y"]),
         stages=(dataclasses.replace(first, objective=objective), *chosen.stages[1:]),
         trainer=TrainerConfig.from_dict(_with_optimizers(given["trainer"], chosen)),
     )

@@ -15,12 +15,15 @@ from typing import Any
 from torch import Tensor
 
 from genzoo import registry
+from genzoo.data.captioned import caption
 from genzoo.data.dataset import (
     ArrayDataset,
     DataConfig,
     Dataset,
     DataSource,
 )
+from genzoo.data.domains import TwoDomains
+from genzoo.data.labelling import keep_labels
 from genzoo.data.preparing import prepare
 from genzoo.data.rows import from_array
 from genzoo.errors import ConfigError, DataError, UnknownNameError, suggest
@@ -30,11 +33,14 @@ __all__ = [
     "DataConfig",
     "DataSource",
     "Dataset",
+    "TwoDomains",
     "as_dataset",
     "find_source",
     "from_array",
+    "keep_labels",
     "load_dataset",
     "load_split",
+    "pair",
 ]
 
 _ARRAYS = (".npz", ".npy", ".safetensors")
@@ -74,12 +80,19 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     split = split or ("test" if "test" in splits else splits[0])
     if split not in splits:
         raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
-    dataset = prepare(source.load(split), source.config)
-    train = dataset if split == splits[0] else prepare(source.load(splits[0]), source.config)
+    dataset = _prepared(source, split)
+    train = dataset if split == splits[0] else _prepared(source, splits[0])
     if dataset.spec.mean is None:
         dataset.spec = dataclasses.replace(dataset.spec, mean=train.mean())
+    if split == splits[0] and source.config.labelled is not None:
+        dataset = keep_labels(dataset, source.config.labelled, source.config.labelled_seed)
     dataset.split = split
     return dataset
+
+
+def _prepared(source: DataSource, split: str) -> Dataset:
+    dataset = prepare(source.load(split), source.config)
+    return caption(dataset, source.grammar) if source.config.captions else dataset
 
 
 def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
@@ -125,6 +138,20 @@ def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
     dataset = from_array(data, "the array given")
     dataset.spec = dataclasses.replace(dataset.spec, mean=dataset.mean())
     return dataset
+
+
+def pair(x: Dataset | Any, y: Dataset | Any) -> TwoDomains:
+    """Return two datasets, or arrays of rows, as the two domains of one.
+
+    Raises:
+        DataError: One of them holds two domains itself.
+
+    >>> import torch
+    >>> both = pair(load_dataset("digits"), torch.rand(50, 3, 8, 8))
+    >>> both.spec.event_shape, both.spec.y.event_shape
+    ((1, 8, 8), (3, 8, 8))
+    """
+    return TwoDomains(as_dataset(x), as_dataset(y))
 
 
 def _title(source: DataSource) -> str:

@@ -28,6 +28,12 @@ class DataConfig(Config):
     """The seed of the static draw."""
     limit: Annotated[int | None, Bounds(1, 10**12)] = None
     """Only the first so many rows."""
+    labelled: Annotated[int | None, Bounds(1, 10**9)] = None
+    """Of the training split, so many labels are kept, as many of each; the others become −1."""
+    labelled_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+    """Which they are."""
+    captions: bool = False
+    """A caption for each row, drawn at each presentation from the data's grammar."""
 
 
 class Dataset(abc.ABC):
@@ -81,6 +87,7 @@ class ArrayDataset(Dataset):
         label: One class index for each row.
         scale: What the rows are divided by.
         text: One caption for each row.
+        columns: What else a batch holds, one value for each row.
 
     Raises:
         DataError: There are no rows.
@@ -95,11 +102,12 @@ class ArrayDataset(Dataset):
         scale: float = 1.0,
         *,
         text: Sequence[str] | None = None,
+        columns: Mapping[str, Tensor] | None = None,
     ) -> None:
         if len(x) == 0:
             raise DataError(f"{name} is empty: it holds no rows.")
         self.x, self.spec, self.name, self.label, self.scale = x, spec, name, label, scale
-        self.text = text
+        self.text, self.columns = text, dict(columns or {})
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -112,6 +120,7 @@ class ArrayDataset(Dataset):
         index = torch.as_tensor(indices)
         x = self.x.index_select(0, index).float()  # Ten times as fast as self.x[index].
         found: dict[str, Any] = {"x": x if self.scale == 1 else x.div_(self.scale)}
+        found |= {name: values[index] for name, values in self.columns.items()}
         if self.label is not None:
             found["label"] = self.label[index]
         if self.text is not None:
@@ -139,6 +148,8 @@ class DataSource(abc.ABC):
     """Whether it reads what a path or a repository names, and so is no data by itself."""
     repository: ClassVar[str] = ""
     """The repository of the Hub that has the same data; empty where none is known."""
+    grammar: ClassVar[tuple[str, ...]] = ()
+    """The templates of captions for its labels, see `genzoo.captions`; empty where none are."""
 
     def __init__(self, config: DataConfig | None = None, location: str = "") -> None:
         self.config: Any = self.Config() if config is None else config

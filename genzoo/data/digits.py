@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
+from genzoo.data.grammars import DIGIT_CAPTIONS
 from genzoo.spec import DataSpec
 
 _ROWS = {"train": slice(0, 1500), "test": slice(1500, 1797)}
@@ -21,6 +22,7 @@ class Digits(DataSource):
     """
 
     Config = DataConfig
+    grammar = DIGIT_CAPTIONS
 
     def splits(self) -> tuple[str, ...]:
         """Return the names of the splits."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
+from genzoo.data.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
@@ -64,6 +65,7 @@ class FashionMNIST(DataSource):
     """
 
     Config = IDXConfig
+    grammar = FASHION_CAPTIONS
     repository = "zalando-datasets/fashion_mnist"
 
     def splits(self) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ class MNIST(DataSource):
     """
 
     Config = IDXConfig
+    grammar = DIGIT_CAPTIONS
     repository = "ylecun/mnist"
 
     def splits(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genzoo import seeds
 from genzoo.data.dataset import ArrayDataset, Binarize, DataConfig, Dataset
+from genzoo.data.domains import TwoDomains
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
@@ -18,11 +19,14 @@ _BLOCK = 64
 
 
 def prepare(dataset: Dataset, config: DataConfig) -> Dataset:
-    """Apply what every `DataConfig` says to freshly loaded rows.
+    """Apply what every `DataConfig` says to freshly loaded rows, of both domains where two are.
 
     Raises:
         DataError: The rows are to be binarised, and are not in [0, 1].
     """
+    if isinstance(dataset, TwoDomains):
+        both = prepare(dataset.x, config), prepare(dataset.y, config)
+        return TwoDomains(*both, aligned=dataset.spec.aligned)
     name = dataset.name
     if config.limit is not None:
         dataset = Limited(dataset, config.limit)
@@ -127,7 +131,8 @@ def _static(dataset: Dataset, seed: int) -> ArrayDataset:
         x[rows] = (batch.pop("x") > cut[: len(rows)]).to(torch.uint8)
         for key, values in batch.items():
             others.setdefault(key, []).extend(values)
-    label = torch.stack(others["label"]) if "label" in others else None
-    spec = binary(dataset.spec)
+    text = others.pop("text", None)
+    columns = {key: torch.stack(values) for key, values in others.items()}
+    label, spec = columns.pop("label", None), binary(dataset.spec)
     name = f"{dataset.name} (static binarisation)"
-    return ArrayDataset(x, spec, name, label, text=others.get("text"))
+    return ArrayDataset(x, spec, name, label, text=text, columns=columns)

@@ -43,7 +43,7 @@ class LabelAccuracy(Metric):
         """Say why the figure cannot be had; empty where it can."""
         if model.condition_kind != "label":
             return "the model is not conditioned on a label"
-        return super().missing(model, data) or _unfit(self.config.classifier, data.spec)
+        return super().missing(model, data) or unfit(self.config.classifier, data.spec)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the share."""
@@ -57,7 +57,7 @@ class LabelAccuracy(Metric):
         return {"label-accuracy": replace(figure, floor=floor, receipt=receipt)}
 
 
-def _unfit(name: str | None, spec: DataSpec) -> str:
+def unfit(name: str | None, spec: DataSpec) -> str:
     """Say why no classifier, or not the one that is named, can judge the data's labels."""
     shape = tuple(spec.event_shape)
     found = name or classifier.fitting(shape)

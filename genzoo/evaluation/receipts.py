@@ -10,6 +10,8 @@ import torch
 
 from genzoo import __version__, registry
 from genzoo.config import differences
+from genzoo.data.dataset import Dataset
+from genzoo.data.domains import named_parts
 from genzoo.errors import PluginError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
@@ -38,12 +40,14 @@ def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
 def receipt_of(case: Case) -> dict[str, Any]:
     """Return what the figures share: all that is needed to make them again."""
     sampler = case.sampler or case.model.sampler()
-    source, config = case.data.origin or ("", {})
+    x, y = named_parts(case.data)
+    source, config = x.origin or ("", {})
     return {
         "data": case.data.name,
         "source": source,
         "split": case.data.split,
         "data_config": dict(config),
+        **({} if y is None else _second(y)),
         "examples": len(case.batch["x"]),
         "seed": case.seed,
         "sampler": _sampler_name(sampler),
@@ -51,6 +55,12 @@ def receipt_of(case: Case) -> dict[str, Any]:
         "genzoo": __version__,
         "torch": str(torch.__version__),
     }
+
+
+def _second(y: Dataset) -> dict[str, Any]:
+    """Return what is needed to load a second domain that is named apart."""
+    source, config = y.origin or ("", {})
+    return {"source_y": source, "split_y": y.split, "data_y_config": dict(config)}
 
 
 def _sampler_name(sampler: Sampler) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from genzoo import registry
 from genzoo.card.figures import Figure
-from genzoo.data import load_dataset
+from genzoo.data import Dataset, load_dataset, pair
 from genzoo.errors import GenzooError
 from genzoo.estimate import Estimate
 from genzoo.evaluation import Evaluation, evaluate
@@ -70,17 +70,19 @@ def verify(model: GenerativeModel, figures: Sequence[Figure]) -> list[Verdict]:
     return verdicts
 
 
-_OPTIONAL = ("data_config", "metric_config", "sampler", "sampler_config")
+_OPTIONAL = (
+    *("data_config", "source_y", "split_y", "data_y_config"),
+    *("metric_config", "sampler", "sampler_config"),
+)
 
 
 def _again(model: GenerativeModel, receipt: Mapping[str, Any]) -> Evaluation | str:
     """Return what a receipt comes to now, or why it cannot be had."""
     try:
-        data = load_dataset(receipt["source"], receipt["split"], **receipt.get("data_config", {}))
         metric = Named(name=receipt["metric"], config=receipt.get("metric_config", {}))
         return evaluate(
             model,
-            data,
+            _data(receipt),
             [metric],
             sampler=_sampler(receipt),
             seed=receipt["seed"],
@@ -88,6 +90,14 @@ def _again(model: GenerativeModel, receipt: Mapping[str, Any]) -> Evaluation | s
         )
     except (GenzooError, TypeError, KeyError) as error:
         return str(error)
+
+
+def _data(receipt: Mapping[str, Any]) -> Dataset:
+    data = load_dataset(receipt["source"], receipt["split"], **receipt.get("data_config", {}))
+    if not receipt.get("source_y"):
+        return data
+    values = receipt.get("data_y_config", {})
+    return pair(data, load_dataset(receipt["source_y"], receipt.get("split_y"), **values))
 
 
 def _sampler(receipt: Mapping[str, Any]) -> Sampler | None:

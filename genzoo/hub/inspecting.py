@@ -12,10 +12,10 @@ from genzoo.card import CARD_FILE, Figure, read_figures, read_licence
 from genzoo.errors import LoadError
 from genzoo.hub import local_folder, names_repository
 from genzoo.hub.fetching import Snapshot
-from genzoo.hub.models import fetch_config, weight_headers, weight_names
+from genzoo.hub.models import described
 from genzoo.hub.pulling import MAX_TEXT
 from genzoo.hub.reference import MAIN, Reference
-from genzoo.storage import INDEX_FILE, WEIGHTS_FILE, read_description
+from genzoo.storage import open_folder
 from genzoo.weights import WeightFiles
 
 
@@ -49,12 +49,10 @@ def look(source: str, revision: str | None = None) -> Inspected:
     """
     if not names_repository(source):
         folder = local_folder(source, revision=revision)
-        description = read_description(folder)
-        weights = WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
+        description, weights = open_folder(folder)
         return Inspected(folder, description, weights, *_card(folder))
     with Snapshot(Reference(source, revision or MAIN)) as snapshot:
-        description = fetch_config(snapshot)
-        weights = weight_headers(snapshot, weight_names(snapshot))
+        description, weights = described(snapshot)
         if CARD_FILE in snapshot.files:
             snapshot.file(CARD_FILE, most=MAX_TEXT)
     return Inspected(snapshot.folder, description, weights, *_card(snapshot.folder), snapshot.sha)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from genzoo.errors import ConfigFileError, WeightsError
+from genzoo.formats import MAX_BYTES, marker_in, read_foreign
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.headers import remote_header
 from genzoo.hub.reference import Reference
@@ -16,6 +19,8 @@ from genzoo.storage import (
     MAX_CONFIG_BYTES,
     WEIGHTS_FILE,
     build_described,
+    describe_foreign,
+    foreign_weights,
     read_description,
     resolve_description,
 )
@@ -63,17 +68,59 @@ def fetch_needed(snapshot: Snapshot) -> None:
     Raises:
         HubError, LoadError, UnknownNameError: As `fetch_model`.
     """
+    found = _found(snapshot, check=resolve_description)
+    for name in filter(snapshot.is_cached, found.names):
+        snapshot.file(name)
+    if not all(map(snapshot.is_cached, found.names)):
+        description, files = found.described()
+        build_described(description, snapshot.folder, files)
+        snapshot.check_space(found.names)
+    for name in found.names:
+        snapshot.file(name)
+
+
+def described(snapshot: Snapshot) -> tuple[dict[str, Any], WeightFiles]:
+    """Return what a model's config says, and the headers of its weights, fetching no more.
+
+    Raises:
+        HubError, LoadError: As `fetch_model`.
+    """
+    return _found(snapshot, check=lambda *_: None).described()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A model's weight files, and what gives its description and their headers."""
+
+    names: list[str]
+    described: Callable[[], tuple[dict[str, Any], WeightFiles]]
+
+
+def _found(snapshot: Snapshot, check: Callable[[dict[str, Any], Path], Any]) -> _Found:
+    """Fetch the configs of a model, in our own layout or in another library's.
+
+    Arguments:
+        snapshot: Its files.
+        check: Looks at our own config, before more is fetched.
+    """
+    marker = marker_in(snapshot.files, CONFIG_FILE)
+    if marker is not None:
+        return _foreign(snapshot, marker)
     description = fetch_config(snapshot)
-    resolve_description(description, snapshot.folder)
+    check(description, snapshot.folder)
     names = weight_names(snapshot)
-    for name in filter(snapshot.is_cached, names):
-        snapshot.file(name)
-    if not all(map(snapshot.is_cached, names)):
-        headers = weight_headers(snapshot, names)
-        build_described(description, snapshot.folder, headers)
-        snapshot.check_space(names)
-    for name in names:
-        snapshot.file(name)
+    return _Found(names, lambda: (description, weight_headers(snapshot, names)))
+
+
+def _foreign(snapshot: Snapshot, marker: str) -> _Found:
+    foreign = read_foreign(marker, lambda name: snapshot.file(name, most=MAX_BYTES))
+    _check_stated(snapshot, list(foreign.weights))
+
+    def described() -> tuple[dict[str, Any], WeightFiles]:
+        files = foreign_weights(foreign, snapshot.folder, lambda name: _header(snapshot, name))
+        return describe_foreign(foreign, files, marker), files
+
+    return _Found(list(foreign.weights), described)
 
 
 def fetch_config(snapshot: Snapshot) -> dict[str, Any]:
@@ -100,10 +147,15 @@ def weight_names(snapshot: Snapshot) -> list[str]:
     names = [WEIGHTS_FILE]
     if INDEX_FILE in snapshot.files:
         names = read_index(snapshot.file(INDEX_FILE, most=MAX_INDEX_BYTES))
+    _check_stated(snapshot, names)
+    return names
+
+
+def _check_stated(snapshot: Snapshot, names: list[str]) -> None:
+    """Raise WeightsError where a weight file is not there."""
     for name in names:
         if name not in snapshot.files:
             raise WeightsError(missing_weights(snapshot.reference, name, snapshot.files))
-    return names
 
 
 def weight_headers(snapshot: Snapshot, names: list[str]) -> WeightFiles:
@@ -113,13 +165,13 @@ def weight_headers(snapshot: Snapshot, names: list[str]) -> WeightFiles:
         WeightsError: One is malformed.
     """
     folder = snapshot.folder
+    return WeightFiles(folder, ((folder / name, _header(snapshot, name)) for name in names))
 
-    def header(name: str) -> Header:
-        if snapshot.is_cached(name):
-            return read_header(folder / name)
-        return remote_header(snapshot, name)
 
-    return WeightFiles(folder, ((folder / name, header(name)) for name in names))
+def _header(snapshot: Snapshot, name: str) -> Header:
+    if snapshot.is_cached(name):
+        return read_header(snapshot.folder / name)
+    return remote_header(snapshot, name)
 
 
 def _some(names: list[str]) -> str:

@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from genzoo.errors import OutputExistsError
+from genzoo.errors import LoadError, OutputExistsError
 from genzoo.files import atomic_folder_update
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.models import fetch_needed
@@ -52,6 +52,11 @@ def pull(
             "there by --overwrite."
         )
     home = fetch_whole(reference, token=token, cache_dir=cache_dir)
+    if not (home / CONFIG_FILE).exists():
+        raise LoadError(
+            f"{reference} has another library's layout, which is not copied. Load it and save it "
+            f"as ours: GenModel.from_pretrained({reference.repository!r}).save_pretrained(...)."
+        )
     stale = f"{MODEL_FILES.pattern}|{BESIDES.pattern}"
     with atomic_folder_update(folder, last=CONFIG_FILE, stale=stale) as temporary:
         for path in home.iterdir():

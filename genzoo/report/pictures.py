@@ -19,7 +19,7 @@ MAX_PICTURES = 24
 MAX_SIDE = 1024
 MAX_FILE_BYTES = 2**26
 MAX_PIXELS = 2**26
-_NAME = re.compile(r"stage-(\d{1,9})-step-(\d{1,15})\.png")
+_NAME = re.compile(r"stage-(\d{1,9})-step-(\d{1,15})(?:-([a-z]{1,32}))?\.png")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
 
 
@@ -31,6 +31,7 @@ class Picture:
         name: The file's name.
         stage: The stage it was drawn in; None where the name does not say.
         step: The step.
+        what: What the name says beside them, such as "failures"; empty for samples.
         source: The picture itself, as a ``data:`` URL.
         size: Its width and height in pixels.
     """
@@ -38,6 +39,7 @@ class Picture:
     name: str
     stage: int | None
     step: int | None
+    what: str
     source: str
     size: tuple[int, int]
 
@@ -79,13 +81,13 @@ def thin(names: list[str]) -> list[str]:
 
 
 def _order(name: str) -> tuple[bool, int, int, str]:
-    stage, step = _position(name)
-    return stage is None, stage or 0, step or 0, name
+    stage, step, what = _position(name)
+    return stage is None, stage or 0, step or 0, what or name * (stage is None)
 
 
-def _position(name: str) -> tuple[int | None, int | None]:
+def _position(name: str) -> tuple[int | None, int | None, str]:
     match = _NAME.fullmatch(name)
-    return (int(match[1]), int(match[2])) if match else (None, None)
+    return (int(match[1]), int(match[2]), match[3] or "") if match else (None, None, "")
 
 
 def _read(folder: Path, name: str) -> Picture:

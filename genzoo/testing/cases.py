@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genzoo import registry, seeds
+from genzoo.building import build_empty
 from genzoo.capabilities import SupportsDataInit
 from genzoo.data.dataset import Dataset
 from genzoo.errors import GenzooError
@@ -82,12 +84,13 @@ class Case:
     def data(self) -> ExampleData:
         """Return the example's rows."""
         _, batch = self.cls.example()
-        labels = batch.get("label")
+        labels, kind = batch.get("label"), self.data_kind()
         spec = DataSpec(
             event_shape=tuple(batch["x"].shape[1:]),
-            kind=self.data_kind(),  # type: ignore[arg-type]
+            kind=kind,  # type: ignore[arg-type]
             num_classes=None if labels is None else int(labels.max()) + 1,
             mean=batch["x"].float().mean(0),
+            y=_spec_of(batch["y"], kind) if "y" in batch else None,
         )
         return ExampleData(batch, spec)
 
@@ -100,7 +103,20 @@ class Case:
             "unit": bool(((x >= 0) & (x <= 1)).all()),
         }
         found = [kind for kind, fits in fitting.items() if fits and kind in self.cls.kind]
-        return found[0] if found else max(self.cls.kind)
+        candidates = [*found, *sorted(self.cls.kind - set(found), reverse=True)]
+        return next((kind for kind in candidates if self._models(kind)), candidates[0])
+
+    def _models(self, kind: str) -> bool:
+        """Whether the example's model takes rows of a kind: its config may say so."""
+        config, batch = self.cls.example()
+        spec = _spec_of(batch["x"], kind)
+        if "y" in batch:
+            spec = dataclasses.replace(spec, y=_spec_of(batch["y"], kind))
+        try:
+            build_empty(self.cls, config, max_tensors=100_000).check_data(spec)
+        except GenzooError:
+            return False
+        return True
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the model's own stages, and one for every other objective that takes it."""
@@ -139,6 +155,10 @@ class Case:
                 raise
             return False
         return bool(needed) and all(isinstance(self.model(), kind) for kind in needed)
+
+
+def _spec_of(x: Tensor, kind: str) -> DataSpec:
+    return DataSpec(event_shape=tuple(x.shape[1:]), kind=kind)  # type: ignore[arg-type]
 
 
 def cases() -> list[Case]:

@@ -79,3 +79,17 @@ def _decoded_in_sampling(case: Case, model: GenerativeModel) -> Tensor | None:
 
 def _first(condition: Any) -> Any:
     return None if condition is None else condition[:1]
+
+
+@torch.no_grad()
+def check_classify(case: Case) -> None:
+    """Probabilities of the labels, (B, C), which depend on the row alone and sum to one."""
+    model: Any = case.model().eval()
+    x = case.batch()["x"]
+    p = model.classify(x)
+    demand(p.ndim == 2 and len(p) == len(x), f"Of {len(x)} rows it gives {tuple(p.shape)}.")
+    whole = torch.allclose(p.sum(1), torch.ones_like(p[:, 0]), atol=1e-4)
+    demand(whole and bool((p >= 0).all()), "A row's probabilities do not sum to one.")
+    alone = model.classify(x[:1])
+    same = torch.allclose(alone, p[:1], rtol=1e-4, atol=1e-5)
+    demand(same, "A row's probabilities depend on other rows.")

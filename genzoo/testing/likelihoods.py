@@ -14,7 +14,14 @@ from genzoo.errors import DataError
 from genzoo.estimate import Estimate, EstimateKind
 from genzoo.model import GenerativeModel
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand
-from genzoo.testing.masses import Total, integral, integral_over_unit, sum_over
+from genzoo.testing.masses import (
+    DRAWS,
+    DRAWS_OF_BOUNDS,
+    Total,
+    integral,
+    integral_over_unit,
+    sum_over,
+)
 
 _FEW_DRAWS, _MANY_DRAWS = 4, 64
 _MAX_RELATIVE_ERROR = 0.1
@@ -133,16 +140,16 @@ def _total(case: Case, model: GenerativeModel, *, exact: bool) -> Total:
         return sum_over(2, shape, log_prob, 1.0)
     if levels is not None:
         return sum_over(levels, shape, log_prob, 1 / (levels - 1))
-    return _density(case, model, log_prob)
+    return _density(case, model, log_prob, DRAWS if exact else DRAWS_OF_BOUNDS)
 
 
-def _density(case: Case, model: GenerativeModel, log_prob: Any) -> Total:
+def _density(case: Case, model: GenerativeModel, log_prob: Any, draws: int) -> Total:
     """Return the integral of a density, over the unit cube where it is none elsewhere."""
     first = _row(_condition(case, model), 0)
     condition = None if first is None else first[0]
     samples = model.sample(200, seed=SEED, condition=condition)
     try:
-        return integral(samples, log_prob)
+        return integral(samples, log_prob, draws)
     except DataError:
         return integral_over_unit(model.event_shape, log_prob)
 

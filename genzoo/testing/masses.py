@@ -21,7 +21,7 @@ from genzoo import seeds
 from genzoo.testing.cases import SEED
 
 MAX_STATES = 2**10
-DRAWS = 1500
+DRAWS, DRAWS_OF_BOUNDS = 1500, 400
 FEW, CALLS = 4, 2**11
 LogProb = Callable[[Tensor, int], list[float]]
 """What gives one row's log p: one value where that is exact, else so many independent draws."""
@@ -51,16 +51,16 @@ def sum_over(levels: int, shape: tuple[int, ...], log_prob: LogProb, scale: floa
     return _mean(_log_probs(drawn, log_prob) + size * math.log(levels))
 
 
-def integral(samples: Tensor, log_prob: LogProb) -> Total:
+def integral(samples: Tensor, log_prob: LogProb, draws: int = DRAWS) -> Total:
     """Return ∫ p(x) dx, by draws from a wide Student distribution fitted to samples (N, D)."""
     flat = samples.double().flatten(1)
     centre, spread = flat.mean(0), 1.2 * flat.std(0).clamp_min(1e-3)
     proposal = StudentT(3.0, centre, spread)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        x = proposal.sample((DRAWS,))
+        x = proposal.sample((draws,))
     log_q: Tensor = proposal.log_prob(x).sum(1)  # type: ignore[no-untyped-call]
-    rows = x.reshape(DRAWS, *samples.shape[1:])
+    rows = x.reshape(draws, *samples.shape[1:])
     return _mean(_log_probs(rows, log_prob) - log_q)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import types
 from collections.abc import Iterator
@@ -57,8 +58,10 @@ def check_config_bounds(case: Case) -> None:
 def check_kinds(case: Case) -> None:
     """For every kind of data that the model declares, `configure` gives a config that fits it."""
     spec = case.data().spec
-    for kind in sorted(case.cls.kind):
-        given = DataSpec(event_shape=spec.event_shape, kind=kind, num_classes=spec.num_classes)  # type: ignore[arg-type]
+    kinds: list[Any] = sorted(case.cls.kind)
+    for kind in kinds:
+        y = spec.y and dataclasses.replace(spec.y, kind=kind)
+        given: DataSpec = dataclasses.replace(spec, kind=kind, y=y)
         try:
             config = case.cls.configure(given)
             build_empty(case.cls, config, max_tensors=_MAX_TENSORS).check_data(given)

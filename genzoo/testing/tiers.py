@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from genzoo import capabilities
 from genzoo.capabilities import (
+    SupportsClassify,
     SupportsCompletion,
     SupportsDataInit,
     SupportsDecode,
@@ -72,6 +73,7 @@ BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
     SupportsEnergy: (likelihoods.check_energy,),
     SupportsEncode: (codes.check_encode,),
     SupportsDecode: (codes.check_decode,),
+    SupportsClassify: (codes.check_classify,),
     SupportsTranslate: (abilities.check_translate,),
     SupportsCompletion: (abilities.check_completion,),
     SupportsDataInit: (abilities.check_data_init,),

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from genzoo import seeds
 from genzoo.data.dataset import Dataset
+from genzoo.data.domains import TwoDomains
 from genzoo.errors import ConfigError
 
 
@@ -100,12 +101,33 @@ class _Micro(TorchDataset[Any]):
         return self.dataset.batch(self.stream.indices(self.shares.rows(update, slot)), generator)
 
 
+@dataclass(frozen=True)
+class _Both(TorchDataset[Any]):
+    """Batches of two domains, each from a stream of its own."""
+
+    x: _Micro
+    y: _Micro
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        return {**self.x[key], "y": self.y[key]["x"]}
+
+
+def _micro(dataset: Dataset, shares: Shares, seed: int) -> _Micro | _Both:
+    if isinstance(dataset, TwoDomains):
+        second = seeds.derive("second domain", seed)
+        return _Both(_stream(dataset.x, shares, seed), _stream(dataset.y, shares, second))
+    return _stream(dataset, shares, seed)
+
+
+def _stream(dataset: Dataset, shares: Shares, seed: int) -> _Micro:
+    return _Micro(dataset, Stream(len(dataset), seed), shares, seed)
+
+
 def batches(
     dataset: Dataset, shares: Shares, *, seed: int, first: int, last: int, num_workers: int = 0
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield this process's micro-batches of each update from ``first`` up to ``last``."""
-    stream = Stream(len(dataset), seed)
-    micro = _Micro(dataset, stream, shares, seed)
+    micro = _micro(dataset, shares, seed)
     slots = shares.slots()
     keys = ((update, slot) for update in range(first, last) for slot in slots)
     loader = (

@@ -9,20 +9,17 @@ import torch
 
 from genzoo import __version__, seeds
 from genzoo.errors import NotFiniteError, TrainingInterrupted
-from genzoo.evaluation.conditions import condition_of
-from genzoo.plotting import save_picture
 from genzoo.training.batches import Shares, batches, to_device
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
 from genzoo.training.identity import identity
 from genzoo.training.logs import Log
+from genzoo.training.pictures import ROWS_IN_PICTURE, draw
 from genzoo.training.state import StageState
 from genzoo.training.update import Moved, Updater
 
 if TYPE_CHECKING:
     from genzoo.training.run import Run
-
-SAMPLES_IN_PICTURE = 64
 
 
 class StageLoop:
@@ -130,17 +127,14 @@ class StageLoop:
         self.accelerator.wait_for_everyone()
 
     def _draw(self, step: int) -> None:
-        """Write a picture of samples, of fixed seeds and of the first rows' conditions."""
+        """Write a picture, of fixed seeds and of the first rows."""
         folder = self.owner.folder
         if folder is None or not self.accelerator.is_main_process:
             return
         average, data = self.state.average, self.owner.trainer.data
         model = average.model if average is not None else self.owner.model
-        rows = data.head(SAMPLES_IN_PICTURE)
-        x = model.sample(
-            len(rows["x"]), seed=self.config.seed, condition=condition_of(model, rows)
-        )
-        save_picture(x, folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png")
+        path = folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png"
+        draw(model, data.head(ROWS_IN_PICTURE), self.config.seed, path)
 
 
 def shares_of(config: TrainerConfig, run: Run) -> Shares:

@@ -10,6 +10,7 @@ from typing import Any
 
 from genzoo import registry, seeds
 from genzoo.data import Dataset, as_dataset
+from genzoo.data.domains import named_parts
 from genzoo.errors import PluginError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
@@ -102,9 +103,19 @@ class Trainer:
         model = Named(
             name=registry.name_of("models", type(self.model)), config=self.model.config.to_dict()
         )
-        name, values = self.data.origin or (self.data.name, {})
-        data = Named(name=name, config=values)
-        return Recipe(model=model, data=data, stages=tuple(self.stages), trainer=self.config)
+        x, y = named_parts(self.data)
+        return Recipe(
+            model=model,
+            data=_named(x),
+            data_y=None if y is None else _named(y),
+            stages=tuple(self.stages),
+            trainer=self.config,
+        )
+
+
+def _named(data: Dataset) -> Named:
+    name, values = data.origin or (data.name, {})
+    return Named(name=name, config=values)
 
 
 def _stages(model: GenerativeModel, objective: Any) -> list[Stage]:

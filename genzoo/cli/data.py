@@ -1,0 +1,93 @@
+"""The data that a command looks at: those that its flags name, or a run's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genzoo import registry
+from genzoo.cli.arguments import Peeked
+from genzoo.cli.fields import changed, extended, section
+from genzoo.cli.folders import folder_of
+from genzoo.config import Config
+from genzoo.data import Dataset, find_source, load_dataset, pair
+from genzoo.errors import ConfigError
+from genzoo.hub import names_repository
+from genzoo.stage import Named, Recipe
+
+
+def with_data_fields(arguments: type, peeked: Peeked) -> type:
+    """Return a command's arguments with the fields of the data that are named, or a run's own."""
+    found = sections_of(peeked_data(peeked))
+    return extended(arguments, found) if found else arguments
+
+
+def data_of(arguments: Any) -> Dataset:
+    """Return the split of the data that the arguments name, or of a run's own data.
+
+    Raises:
+        ConfigError: No data are named, and the folder is no run's.
+    """
+    names = {"data": arguments.data_name, "data_y": arguments.data_y_name}
+    found = _found(arguments.folder, arguments.revision, names)
+    if "data" not in found:
+        raise ConfigError(
+            f"Which data? {arguments.folder!r} has no recipe that names data known here: give "
+            "--data."
+        )
+    sections = sections_of(found)
+    loaded = {}
+    for key, data in found.items():
+        given = changed(getattr(arguments, key), sections[key])
+        loaded[key] = load_dataset(data.name, arguments.split, **{**data.config, **given})
+    return pair(loaded["data"], loaded["data_y"]) if "data_y" in loaded else loaded["data"]
+
+
+def peeked_data(peeked: Peeked) -> dict[str, Named]:
+    """Return the data of each domain that flags name, or a run's own."""
+    flags = peeked.flags
+    names = {"data": flags.get("data"), "data_y": flags.get("data-y")}
+    return _found(peeked.positional, flags.get("revision"), names)
+
+
+def sections_of(data: Mapping[str, Named]) -> dict[str, Config]:
+    """Return the sections of flags of each domain's data."""
+    return {key: section(find_source(d.name)[0].Config, d.config) for key, d in data.items()}
+
+
+def _found(source: str, revision: str | None, names: Mapping[str, str | None]) -> dict[str, Named]:
+    """Return the data of each domain: a run's own second domain goes with its own first alone."""
+    own = _own(source, revision)
+    found = {key: _chosen(name, own.get(key)) for key, name in names.items()}
+    if names["data"] not in (None, _name(own.get("data"))) and names["data_y"] is None:
+        del found["data_y"]
+    return {key: data for key, data in found.items() if data is not None}
+
+
+def _chosen(name: str | None, own: Named | None) -> Named | None:
+    """Return the data that are named; a run's own with all values of its training but a limit."""
+    if own is not None and name in (None, own.name):
+        values = {key: value for key, value in own.config.items() if key != "limit"}
+        return Named(name=own.name, config=values)
+    return None if name is None else Named(name=name)
+
+
+def _own(source: str, revision: str | None) -> dict[str, Named]:
+    """Return the data of a run's own recipe.
+
+    A repository's recipe may name what is registered here, but no file of this machine.
+    """
+    path = folder_of(source, revision) / "recipe.toml"
+    if not path.is_file():
+        return {}
+    recipe = Recipe.read(path)
+    both = {"data": recipe.data, "data_y": recipe.data_y}
+    given = {key: data for key, data in both.items() if data is not None}
+    if names_repository(source):
+        known = registry.names("datasets")
+        given = {key: data for key, data in given.items() if data.name in known}
+    return given
+
+
+def _name(data: Named | None) -> str | None:
+    return None if data is None else data.name

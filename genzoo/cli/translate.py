@@ -1,0 +1,66 @@
+"""genzoo translate: data of one domain as the other would have them, and back again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genzoo import GenModel
+from genzoo.capabilities import SupportsTranslate
+from genzoo.card.samples import KEY
+from genzoo.cli.arguments import Peeked, TranslateArguments
+from genzoo.cli.data import data_of, with_data_fields
+from genzoo.cli.folders import folder_of
+from genzoo.errors import CapabilityError, ConfigError
+from genzoo.files import atomic_file
+from genzoo.plotting import strips, write_picture
+from genzoo.translating import Cycle, there_and_back
+
+
+def arguments_for(peeked: Peeked) -> type:
+    """Return the arguments of ``translate`` with the fields of the data that are named."""
+    return with_data_fields(TranslateArguments, peeked)
+
+
+def run(arguments: Any) -> None:
+    """Translate, and write the strips or the arrays."""
+    if arguments.output.suffix not in (".png", ".npz"):
+        raise ConfigError(f"--output must end in .png or .npz, got {str(arguments.output)!r}.")
+    model = GenModel.from_pretrained(
+        folder_of(arguments.folder, arguments.revision), device=arguments.device
+    )
+    if not isinstance(model, SupportsTranslate):
+        raise CapabilityError(
+            f"{type(model).__name__} does not translate. Draw samples from it: genzoo sample."
+        )
+    failures = arguments.what == "failures"
+    rows = data_of(arguments).head(arguments.max_examples if failures else arguments.num)
+    source = rows["y"] if arguments.to == "x" and "y" in rows else rows["x"]
+    cycle = there_and_back(model, source, to=arguments.to)
+    told = _told(cycle, arguments)
+    _write(cycle.worst(arguments.num) if failures else cycle, arguments.output, told)
+    sys.stdout.write(f"{told}: {arguments.output}.\n")
+
+
+def _told(cycle: Cycle, arguments: Any) -> str:
+    """Say what was written, and how near what came back is to the source."""
+    errors = cycle.errors()
+    num = min(arguments.num, len(errors))
+    what = f"{num} examples"
+    if arguments.what == "failures":
+        what = f"The {num} of {len(errors)} examples that come back worst"
+    return f"{what}, translated to {arguments.to} and back (cycle error {errors.mean():.4f})"
+
+
+def _write(cycle: Cycle, output: Path, caption: str) -> None:
+    if output.suffix == ".png":
+        texts = {KEY: json.dumps({"caption": f"From top to bottom: {caption}."})}
+        write_picture(strips(cycle.stages()), output, texts=texts)
+        return
+    source, translated, back = (stage.float().numpy() for stage in cycle.stages())
+    with atomic_file(output) as temporary:
+        np.savez_compressed(temporary, source=source, translated=translated, back=back)

@@ -1,0 +1,164 @@
+"""Fashion-MNIST and its image under a known bijection: translations whose truth is known."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from genzoo.data.dataset import ArrayDataset, Dataset, DataSource
+from genzoo.data.domains import TwoDomains
+from genzoo.data.idx import FashionMNIST, IDXConfig
+from genzoo.spec import DataSpec
+
+
+class Bijection(abc.ABC):
+    """A map T of grey images that can be undone exactly; abstract.
+
+    Values are from 0 to ``top``: 1 for images in [0, 1], or whole numbers up to any other.
+    """
+
+    @abc.abstractmethod
+    def forward(self, x: Tensor, top: float = 1) -> Tensor:
+        """Return T(x) for grey images x, (N, 1, H, W)."""
+
+    @abc.abstractmethod
+    def inverse(self, y: Tensor, top: float = 1) -> Tensor:
+        """Return the grey images, (N, 1, H, W), that T makes ``y`` of."""
+
+
+class Negative(Bijection):
+    """T(x) = 1 − x, which is its own inverse."""
+
+    def forward(self, x: Tensor, top: float = 1) -> Tensor:
+        """Return the negative."""
+        return top - x
+
+    def inverse(self, y: Tensor, top: float = 1) -> Tensor:
+        """Return the negative."""
+        return top - y
+
+
+class Rotated(Bijection):
+    """A quarter of a turn to the left."""
+
+    def forward(self, x: Tensor, top: float = 1) -> Tensor:
+        """Return the images turned to the left."""
+        return torch.rot90(x, 1, (-2, -1))
+
+    def inverse(self, y: Tensor, top: float = 1) -> Tensor:
+        """Return the images turned to the right."""
+        return torch.rot90(y, -1, (-2, -1))
+
+
+class Coloured(Bijection):
+    """Grey as the colour of glowing iron: T(x) = (min(2x, 1), max(2x − 1, 0), 0).
+
+    Black, over red, to yellow; the inverse is x = (red + green) / 2.
+    """
+
+    def forward(self, x: Tensor, top: float = 1) -> Tensor:
+        """Return the images in colour, (N, 3, H, W)."""
+        double = 2 * x
+        red, green = double.clamp(max=top), (double - top).clamp(min=0)
+        return torch.cat([red, green, torch.zeros_like(x)], dim=-3)
+
+    def inverse(self, y: Tensor, top: float = 1) -> Tensor:
+        """Return half of red and green together."""
+        total = y[..., 0:1, :, :] + y[..., 1:2, :, :]
+        return total / 2 if y.is_floating_point() else total // 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class FashionPairConfig(IDXConfig):
+    """Fashion-MNIST and its image under a bijection."""
+
+    size: Literal[14, 28] = 28
+    """The side of an image; at 14 each pixel is the exact mean of 2 × 2."""
+
+
+class _FashionPair(DataSource, abc.ABC):
+    """Fashion-MNIST as x and T(Fashion-MNIST) as y; abstract.
+
+    The training split's halves have no image in common: x is images 0–29,999, y is T of images
+    30,000–59,999. The rows of the test split are aligned: y is T(x), so that a translation can be
+    compared with the truth.
+    """
+
+    Config = FashionPairConfig
+    bijection: ClassVar[Bijection]
+    title: ClassVar[str]
+
+    def splits(self) -> tuple[str, ...]:
+        """Return the names of the splits."""
+        return ("train", "test")
+
+    def load(self, split: str) -> Dataset:
+        """Return one split, both domains grey or in colour, as they are."""
+        images = _Images.read(self.config, split)
+        half = len(images.values) // 2
+        if split == "test":
+            first = second = slice(None)
+        else:
+            first, second = slice(0, half), slice(half, None)
+        x = images.dataset(images.values[first], first, f"fashion-mnist/{split}")
+        turned = self.bijection.forward(images.values[second], images.top)
+        y = images.dataset(turned, second, f"{self.title}/{split}")
+        return TwoDomains(x, y, aligned=split == "test")
+
+
+class FashionMNISTNegative(_FashionPair):
+    """Fashion-MNIST and its negative, T(x) = 1 − x."""
+
+    bijection, title = Negative(), "fashion-mnist-negative"
+
+
+class FashionMNISTRotated(_FashionPair):
+    """Fashion-MNIST and itself turned by a quarter to the left."""
+
+    bijection, title = Rotated(), "fashion-mnist-rotated"
+
+
+class FashionMNISTColoured(_FashionPair):
+    """Fashion-MNIST and itself in the colours of glowing iron, of three channels."""
+
+    bijection, title = Coloured(), "fashion-mnist-coloured"
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """Grey images as whole numbers from 0 to ``top``, (N, 1, H, W), so that nothing is rounded."""
+
+    values: Tensor
+    label: Tensor
+    top: int
+    spec: DataSpec
+
+    @classmethod
+    def read(cls, config: FashionPairConfig, split: str) -> _Images:
+        """Read a split of Fashion-MNIST, at 14 pixels a side as sums of 2 × 2."""
+        source = FashionMNIST(IDXConfig(folder=config.folder))
+        data = source.load(split)
+        found = data.head(len(data))
+        values = (found["x"] * 255).round().to(torch.int16)
+        if config.size == 28:
+            return cls(values, found["label"], 255, data.spec)
+        num, _, height, width = values.shape
+        blocks = values.view(num, 1, height // 2, 2, width // 2, 2)
+        return cls(blocks.sum((3, 5), dtype=torch.int16), found["label"], 1020, data.spec)
+
+    def dataset(self, values: Tensor, rows: slice, name: str) -> ArrayDataset:
+        """Return images made of some of these as a dataset in [0, 1]."""
+        spec = DataSpec(
+            event_shape=tuple(values.shape[1:]),
+            kind="unit",
+            range=(0.0, 1.0),
+            num_classes=self.spec.num_classes,
+            class_names=self.spec.class_names,
+            levels=self.top + 1,
+        )
+        kept = values.to(torch.uint8) if self.top == 255 else values
+        return ArrayDataset(kept, spec, name, self.label[rows], float(self.top))

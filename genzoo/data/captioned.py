@@ -1,0 +1,88 @@
+"""Captions for rows of which something is known, drawn from a grammar at each presentation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.captions import Grammar
+from genzoo.data.dataset import Dataset
+from genzoo.errors import DataError
+
+
+class Captioned(Dataset):
+    """Rows with a caption each, under "text".
+
+    Arguments:
+        dataset: The rows; a batch of them holds a value for each slot of the templates, most
+            often ``label`` alone.
+        templates: What the captions are made of. See `genzoo.captions`.
+
+    Raises:
+        DataError: The rows have captions already, or lack what the templates tell of, or have
+            another number of labels.
+    """
+
+    def __init__(self, dataset: Dataset, templates: Sequence[str]) -> None:
+        self.dataset, self.grammar = dataset, Grammar(templates)
+        _check(dataset, self.grammar)
+        self.spec = dataclasses.replace(dataset.spec, captions=tuple(templates))
+        self.name = f"{dataset.name} (captions)"
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.dataset)
+
+    def batch(
+        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """Return the rows at ``indices``, each with a caption drawn for this once."""
+        found = self.dataset.batch(indices, generator)
+        columns = [found[slot].tolist() for slot in self.grammar.slots]
+        rows = zip(*columns, strict=True)
+        values = [dict(zip(self.grammar.slots, row, strict=True)) for row in rows]
+        return {**found, "text": self.grammar.draw(values, generator)}
+
+    def mean(self) -> Tensor | None:
+        """Return the mean row."""
+        return self.dataset.mean()
+
+
+def caption(dataset: Dataset, templates: Sequence[str]) -> Dataset:
+    """Give rows captions, from a grammar or, where there is none, from the names of the labels.
+
+    Rows that come with captions are left as they are.
+
+    Raises:
+        DataError: Nothing is known that captions could be made of.
+    """
+    if "text" in dataset.head(1):
+        return dataset
+    return Captioned(dataset, templates or _from_names(dataset))
+
+
+def _from_names(dataset: Dataset) -> tuple[str, ...]:
+    names = dataset.spec.class_names
+    if not names:
+        raise DataError(
+            f"{dataset.name} cannot be captioned: it has no names of labels, and no grammar comes "
+            "with it. Leave --data.captions out, or name the labels (a folder of images does)."
+        )
+    return (f"a photo of {{label={'|'.join(names)}}}",)
+
+
+def _check(dataset: Dataset, grammar: Grammar) -> None:
+    first, num = dataset.head(1), dataset.spec.num_classes
+    lacking = [slot for slot in grammar.slots if slot not in first]
+    if "text" in first or lacking:
+        reason = f"its rows have no {lacking[0]}" if lacking else "it has captions already"
+        raise DataError(f"{dataset.name} cannot be captioned: {reason}.")
+    if grammar.slots.get("label", num) != num:
+        raise DataError(
+            f"{dataset.name} has {num} labels; its captions' templates have a choice for "
+            f"{grammar.slots['label']}. Give {{label=...}} a choice for each."
+        )

@@ -1,0 +1,70 @@
+"""Two domains in one dataset: rows of x and of y that need not belong together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.data.dataset import Dataset
+from genzoo.errors import DataError
+
+
+class TwoDomains(Dataset):
+    """Rows of two datasets side by side: a batch holds ``"x"`` of one and ``"y"`` of the other.
+
+    Row i is row i of both, up to the end of the shorter one, which means something where the two
+    are aligned, as test sets may be. Training draws each domain on its own: every row of either
+    once in an epoch of that domain, the two orders independent.
+
+    Labels and captions are those of x.
+
+    | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
+    | (Zhu, Park, Isola, Efros, 2017)
+
+    Arguments:
+        x: The rows of the first domain.
+        y: The rows of the second domain, of any shape.
+        aligned: Whether row i of y is what row i of x should become, so that a translation can be
+            compared with the truth. Training does not look at it.
+
+    Raises:
+        DataError: One of them holds two domains itself.
+    """
+
+    def __init__(self, x: Dataset, y: Dataset, *, aligned: bool = False) -> None:
+        for part in (x, y):
+            if isinstance(part, TwoDomains):
+                raise DataError(
+                    f"{part.name} holds two domains itself. Leave the other one (--data-y) out, "
+                    "or name data of one domain each."
+                )
+        self.x, self.y = x, y
+        self.name = f"{x.name} | {y.name}"
+        self.spec = dataclasses.replace(x.spec, y=y.spec, aligned=aligned)
+        self.split = x.split
+
+    def __len__(self) -> int:
+        """Return the number of rows of the shorter domain."""
+        return min(len(self.x), len(self.y))
+
+    def batch(
+        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """Return the rows of both domains at ``indices``."""
+        second = self.y.batch(indices, generator)["x"]
+        return {**self.x.batch(indices, generator), "y": second}
+
+    def mean(self) -> Tensor | None:
+        """Return the mean row of x."""
+        return self.x.mean()
+
+
+def named_parts(data: Dataset) -> tuple[Dataset, Dataset | None]:
+    """Return what a recipe names: the data, or both domains where the pair has no name itself."""
+    if isinstance(data, TwoDomains) and data.origin is None:
+        return data.x, data.y
+    return data, None

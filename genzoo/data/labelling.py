@@ -1,0 +1,78 @@
+"""A few labels among many rows, as for learning that is supervised in part."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo import seeds
+from genzoo.data.dataset import Dataset
+from genzoo.errors import DataError
+
+UNKNOWN = -1
+"""The label of a row that has none."""
+
+
+class PartlyLabelled(Dataset):
+    """Every row without its label, and as many rows again that are the labelled ones in turn.
+
+    The first half are the rows, with the label −1; the second half goes through the few labelled
+    ones over and over, so that of a batch one half is labelled in the mean, however few they are.
+
+    Arguments:
+        dataset: Rows with labels.
+        labelled: The indices of the rows whose labels are kept.
+    """
+
+    def __init__(self, dataset: Dataset, labelled: Tensor) -> None:
+        self.dataset, self.labelled = dataset, labelled
+        self.spec = dataset.spec
+        self.name = f"{dataset.name} ({len(labelled)} labels)"
+
+    def __len__(self) -> int:
+        """Return twice the number of rows."""
+        return 2 * len(self.dataset)
+
+    def batch(
+        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """Return the rows at ``indices``."""
+        index, num = torch.as_tensor(indices), len(self.dataset)
+        again = index >= num
+        rows = torch.where(again, self.labelled[(index - num) % len(self.labelled)], index)
+        found = self.dataset.batch(rows, generator)
+        return {**found, "label": torch.where(again, found["label"], UNKNOWN)}
+
+    def mean(self) -> Tensor | None:
+        """Return the mean of all rows, each counted once."""
+        return self.dataset.mean()
+
+
+def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
+    """Keep the labels of ``num`` rows alone, as many of each label, drawn by ``seed``.
+
+    Raises:
+        DataError: There are no labels, or not ``num`` of them in equal parts.
+    """
+    if "label" not in dataset.head(1):
+        raise DataError(f"{dataset.name} has no labels of which {num} could be kept.")
+    blocks = torch.split(torch.arange(len(dataset)), 4096)
+    label = torch.cat([dataset.batch(rows)["label"] for rows in blocks])
+    classes = torch.unique(label).tolist()
+    each, rest = divmod(num, len(classes))
+    fewest = int(torch.bincount(label)[classes].min())
+    if rest or not 0 < each <= fewest:
+        raise DataError(
+            f"{num} labels cannot be kept in equal parts: {dataset.name} has {len(classes)} "
+            f"labels, of at least {fewest} rows each. Give a multiple of {len(classes)}, "
+            f"{fewest * len(classes)} at most."
+        )
+    order = torch.randperm(len(label), generator=seeds.generator(seeds.derive("labels", seed)))
+    drawn = [order[label[order] == one][:each] for one in classes]
+    kept = PartlyLabelled(dataset, torch.cat(drawn))
+    kept.spec = dataclasses.replace(kept.spec, mean=dataset.mean())
+    return kept

@@ -1,0 +1,92 @@
+"""Whether samples show what their captions say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from genzoo import seeds
+from genzoo.captions import Grammar
+from genzoo.config import Bounds, Config
+from genzoo.data.dataset import Dataset
+from genzoo.estimate import Estimate, mean_of
+from genzoo.evaluation.metric import Case, Metric
+from genzoo.evaluation.readers import load_reader, unreadable
+from genzoo.model import GenerativeModel
+
+_NOTE = "Data against data is how often the reader finds in rows what their own captions say"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionConfig(Config):
+    """The share of captions that are obeyed."""
+
+    reader: Annotated[str | None, Bounds(1, 64)] = None
+    """shapes-templates or a shipped classifier; by default the one for the data."""
+
+
+class CaptionObeyed(Metric):
+    """The share of samples in which a reader finds all that their captions say.
+
+    A caption of a grammar says exactly which values it gives; what it leaves open is not judged.
+    Where captions say more than one thing, the share of each is given too, among the captions
+    that say it.
+    """
+
+    Config = CaptionConfig
+    kinds = frozenset({"unit", "binary"})
+    least = 100
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure cannot be had; empty where it can."""
+        if model.condition_kind != "text":
+            return "the model is not conditioned on a text"
+        return super().missing(model, data) or unreadable(self.config.reader, data.spec)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return the share of captions obeyed, and that of each thing they say."""
+        spec = case.data.spec
+        grammar = Grammar(spec.captions or ())
+        name, reader = load_reader(self.config.reader, spec)
+        said = [grammar.meaning(text) or {} for text in case.held_out["text"]]
+        shown, real = reader.read(case.samples), reader.read(case.held_out["x"])
+        order = torch.randperm(len(said), generator=seeds.generator(case.seed))
+        chance = _right([said[i] for i in order.tolist()], real).double().mean().item()
+        note = f"{_NOTE}; given one another's captions, in {chance:.3f} of them."
+        receipt = {"reader": name, "sha256": reader.sha256}
+        figures = {"caption-obeyed": _share(_right(said, shown), _right(said, real), note)}
+        if len(grammar.slots) > 1:
+            figures |= {f"{slot}-obeyed": _of(slot, said, shown, real) for slot in grammar.slots}
+        return {key: replace(figure, receipt=receipt) for key, figure in figures.items()}
+
+
+def _right(said: Sequence[Mapping[str, int]], shown: Mapping[str, Tensor]) -> Tensor:
+    """Return whether each row shows all that is said of it, (N,); what says nothing is wrong."""
+    columns = {slot: values.tolist() for slot, values in shown.items()}
+    return torch.tensor(
+        [
+            bool(values) and all(columns[slot][i] == value for slot, value in values.items())
+            for i, values in enumerate(said)
+        ]
+    )
+
+
+def _of(
+    slot: str,
+    said: Sequence[Mapping[str, int]],
+    shown: Mapping[str, Tensor],
+    real: Mapping[str, Tensor],
+) -> Estimate:
+    """Return the share of one slot, of the rows whose captions speak of it."""
+    telling = torch.tensor([slot in values for values in said])
+    values = [{slot: v[slot]} if slot in v else {} for v in said]
+    return _share(_right(values, shown)[telling], _right(values, real)[telling])
+
+
+def _share(right: Tensor, held_out: Tensor, *notes: str) -> Estimate:
+    figure = mean_of(right.double(), "stochastic estimate", unit="share", notes=notes)
+    return replace(figure, floor=held_out.double().mean().item())

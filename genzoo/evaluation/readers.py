@@ -1,0 +1,141 @@
+"""Readers: what a picture shows, told by something that has learned no model's samples.
+
+A reader answers in the words of a grammar's slots (`genzoo.captions`): for each slot the value
+that the picture shows, or −1 where it shows none clearly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genzoo.data.drawing import DRAWN
+from genzoo.data.shapes import COLOURS, JITTER, PLACES, SHAPE_CAPTIONS, SIZES, Scene
+from genzoo.errors import UnknownNameError
+from genzoo.evaluation import classifier
+from genzoo.evaluation.judged import unfit
+from genzoo.spec import DataSpec
+
+SHAPES_READER = "shapes-templates"
+UNCLEAR = -1
+MOST_UNEXPLAINED = 0.25
+"""A picture that differs by more than this share of the nearest template shows nothing clearly."""
+_STEPS = 5
+_BLOCK = 100
+_MAX_SIDE = 32
+
+
+class Reader(Protocol):
+    """Tells what pictures show."""
+
+    sha256: str
+    """What says which reader it is: a hash of its weights or templates."""
+
+    def read(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return for each slot the values (N,) int64 of pictures (N, C, H, W) in [0, 1]."""
+        ...
+
+
+class ClassifierReader:
+    """The label that a classifier which comes with genzoo gives.
+
+    Arguments:
+        name: The classifier's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.classifier = classifier.load_classifier(name)
+        self.sha256 = classifier.sha256_of(name)
+
+    def read(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the likeliest label of each picture."""
+        return {"label": self.classifier.predict(x)}
+
+
+class ShapesReader:
+    """Colour, shape, size and place of the nearest picture, by least squares.
+
+    With a template t (how far each pixel is covered) and a colour c, the picture c t is as far
+    from x as ‖x − c t‖² = ‖x‖² − 2 Σ c_k ⟨x_k, t⟩ + ‖c‖² ‖t‖². The templates are all shapes in
+    all places, in steps of the radius and of the middle that are finer than a pixel. Nothing is
+    shown clearly where the nearest leaves more than a quarter of its own ‖c‖² ‖t‖² unexplained, as
+    where there is nothing, a second shape, or a shape between two.
+
+    Arguments:
+        side: Height and width of the pictures; larger ones than 32 are averaged down to that.
+    """
+
+    def __init__(self, side: int) -> None:
+        self.side = min(side, _MAX_SIDE)
+        self.scene = _every_scene(self.side)
+        self.templates = self.scene.pictures(self.side).amax(1).flatten(1)
+        self.paint = torch.tensor(list(COLOURS.values()))
+        self.sha256 = hashlib.sha256(self.templates.mul(255).byte().numpy().tobytes()).hexdigest()
+
+    def read(self, x: Tensor) -> dict[str, Tensor]:
+        """Return what the nearest picture shows, −1 throughout where it is not near."""
+        blocks = [self._nearest(block) for block in torch.split(x.float().clamp(0, 1), _BLOCK)]
+        colour, template = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+        clear = template != UNCLEAR
+        found = {"colour": colour}
+        for name in ("shape", "size", "place"):
+            found[name] = getattr(self.scene, name)[template]
+        return {name: value.where(clear, UNCLEAR) for name, value in found.items()}
+
+    def _nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return colour and template (B,) of the nearest pictures; −1 for those not near."""
+        x = F.adaptive_avg_pool2d(x, self.side).flatten(2)
+        overlap = torch.einsum("nkp,tp->nkt", x, self.templates)
+        weight = self.paint.square().sum(1)[:, None] * self.templates.square().sum(1)
+        gain = 2 * torch.einsum("ck,nkt->nct", self.paint, overlap) - weight
+        best, index = gain.flatten(1).max(1)
+        unexplained = (x.square().sum((1, 2)) - best) / weight.flatten()[index]
+        template = index % len(self.templates)
+        clear = unexplained <= MOST_UNEXPLAINED
+        return index // len(self.templates), template.where(clear, UNCLEAR)
+
+
+def unreadable(name: str | None, spec: DataSpec) -> str:
+    """Say why no reader, or not the one that is named, can read the data; empty where one can."""
+    if spec.captions is None:
+        return "the data's captions come from no grammar (give --data.captions)"
+    if name == SHAPES_READER or (name is None and set(spec.captions) <= set(SHAPE_CAPTIONS)):
+        fits = set(spec.captions) <= set(SHAPE_CAPTIONS) and spec.event_shape[0] == 3
+        return "" if fits else f"{SHAPES_READER} reads the dataset shapes alone"
+    return unfit(name, spec)
+
+
+def load_reader(name: str | None, spec: DataSpec) -> tuple[str, Reader]:
+    """Return the reader that is named, or the one for the data, with its name.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    fitting = classifier.fitting(spec.event_shape)
+    shapes = spec.captions is not None and set(spec.captions) <= set(SHAPE_CAPTIONS)
+    chosen = name or (SHAPES_READER if shapes else str(fitting))
+    if chosen == SHAPES_READER:
+        return chosen, ShapesReader(spec.event_shape[1])
+    if chosen not in classifier.SHIPPED:
+        raise UnknownNameError("reader", chosen, [SHAPES_READER, *classifier.SHIPPED])
+    return chosen, ClassifierReader(chosen)
+
+
+def _every_scene(side: int) -> Scene:
+    """Return every template's scene: all shapes and places, in steps of radius and middle."""
+    steps = torch.linspace(-JITTER, JITTER, _STEPS)
+    places = torch.tensor(list(PLACES.values()))
+    radii = torch.cat([torch.linspace(*ends, _STEPS) for ends in SIZES.values()])
+    index = torch.cartesian_prod(
+        *map(torch.arange, (len(DRAWN), len(radii), len(places), _STEPS, _STEPS))
+    )
+    shape, radius, place, right, down = index.unbind(1)
+    away = torch.stack([steps[right], steps[down]], dim=1)
+    middle = side * (0.5 + places[place] + away)
+    colour = torch.full_like(shape, list(COLOURS).index("white"))
+    return Scene(colour, shape, radius // _STEPS, place, side * radii[radius], middle)

@@ -1,0 +1,133 @@
+"""How well translations come back, and how near they are to the truth where it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.capabilities import SupportsTranslate
+from genzoo.config import Config
+from genzoo.data.dataset import Dataset
+from genzoo.estimate import Estimate, mean_of
+from genzoo.evaluation import classifier
+from genzoo.evaluation.metric import Case, Metric
+from genzoo.model import GenerativeModel
+from genzoo.translating import Cycle, there_and_back
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationConfig(Config):
+    """Translations, and what comes back."""
+
+
+class CycleError(Metric):
+    """The mean over rows of |F(G(x)) − x|, and of |G(F(y)) − y|: of what went there and back.
+
+    A pair of translators that both do nothing has none: it says what is lost, not what is right.
+
+    | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
+    | (Zhu, Park, Isola, Efros, 2017)
+    """
+
+    Config = TranslationConfig
+    requires = (SupportsTranslate,)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return both errors, exact for each row."""
+        cycles = {domain: cycle_of(case, domain) for domain in ("x", "y")}
+        return {
+            f"cycle-error-{domain}": mean_of(cycle.errors(), "exact", unit="")
+            for domain, cycle in cycles.items()
+        }
+
+
+class TranslationError(Metric):
+    """The mean over rows of |G(x) − y|, and of |F(y) − x|, where row i of y is T of row i of x.
+
+    The notes say what x itself would cost in the translation's place, where it has y's shape, and
+    the mean of the rows of y.
+    """
+
+    Config = TranslationConfig
+    requires = (SupportsTranslate,)
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figures cannot be had; empty where they can."""
+        return super().missing(model, data) or _unaligned(data)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return both errors, exact for each row."""
+        found = {}
+        for source, target in (("x", "y"), ("y", "x")):
+            cycle, truth = cycle_of(case, source), case.batch[target]
+            errors = (cycle.translated - truth).abs().flatten(1).mean(1)
+            figure = mean_of(errors, "exact", unit="")
+            notes = (_controls(cycle.source, truth),)
+            found[f"translation-error-{target}"] = replace(figure, notes=notes)
+        return found
+
+
+class LabelKept(Metric):
+    """The share of rows y whose translation to x gets the label that x gets, by a classifier.
+
+    Row i of y is the true translation of row i of x. The classifier comes with genzoo and has
+    learned from images of x alone.
+    """
+
+    Config = TranslationConfig
+    requires = (SupportsTranslate,)
+    kinds = frozenset({"unit"})
+    least = 100
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the share cannot be had; empty where it can."""
+        return super().missing(model, data) or _unaligned(data) or _unjudged(data)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return the share."""
+        name = str(_judge(case.data))
+        judge = classifier.load_classifier(name)
+        kept = judge.predict(cycle_of(case, "y").translated) == judge.predict(case.batch["x"])
+        figure = mean_of(kept.double(), "stochastic estimate", unit="share")
+        receipt = {"classifier": name, "sha256": classifier.sha256_of(name)}
+        return {"label-kept": replace(figure, receipt=receipt)}
+
+
+def cycle_of(case: Case, domain: str) -> Cycle:
+    """Return the rows of a domain, translated and back; made once for all metrics."""
+
+    def make() -> Cycle:
+        model: Any = case.model
+        return there_and_back(model, case.batch[domain], to="y" if domain == "x" else "x")
+
+    return case.once(("cycle", domain), make)
+
+
+def _unaligned(data: Dataset) -> str:
+    if data.spec.aligned:
+        return ""
+    return "the rows of the two domains do not belong together, so that no truth is known"
+
+
+def _judge(data: Dataset) -> str | None:
+    """Return the name of the shipped classifier for images and labels of x, or None."""
+    name = classifier.fitting(tuple(data.spec.event_shape))
+    known = name is not None and classifier.SHIPPED[name].class_names == data.spec.class_names
+    return name if known else None
+
+
+def _unjudged(data: Dataset) -> str:
+    if _judge(data) is not None:
+        return ""
+    return f"no classifier comes with genzoo for {data.name}, {tuple(data.spec.event_shape)}"
+
+
+def _controls(source: Tensor, truth: Tensor) -> str:
+    """Say what a translation costs that knows nothing."""
+    costs = [f"the rows' mean {(truth - truth.mean(0)).abs().mean():.4g}"]
+    if source.shape == truth.shape:
+        costs.insert(0, f"the source itself {torch.dist(source, truth, 1) / truth.numel():.4g}")
+    return f"In the translation's place: {', '.join(costs)}."

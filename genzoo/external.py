@@ -1,0 +1,145 @@
+"""Published components that a model uses and does not store: a text encoder of others.
+
+A config names one by repository, commit and the hash of its weights, so that it is the same for
+ever, or an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from genzoo.config import Config
+from genzoo.errors import ConfigError, WeightsError
+
+WEIGHTS = "model.safetensors"
+MAX_FILE_BYTES = 2**25
+"""What a file beside the weights may have: one of a quarter of a million words has 2^24."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHUNK = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class External(Config):
+    """A component of another repository: a field of a model's config.
+
+    Raises:
+        ConfigError: A repository that is not ``user/name``, or a commit or hash that is not whole.
+    """
+
+    repo: str
+    """The repository, user/name."""
+    commit: str
+    """The full commit, 40 hexadecimal digits."""
+    sha256: str
+    """The hash of its model.safetensors, 64 hexadecimal digits."""
+
+    def __post_init__(self) -> None:
+        from genzoo.hub.reference import Reference
+
+        super().__post_init__()
+        if not Reference(self.repo, self.commit).is_pinned:
+            raise ConfigError(
+                f"External: {self.commit!r} is no full commit. A branch may become another one: "
+                f"External.pinned({self.repo!r}) finds the commit that it is now."
+            )
+        if not _SHA256.fullmatch(self.sha256):
+            raise ConfigError(f"External: {self.sha256!r} is no SHA-256 of 64 hexadecimal digits.")
+
+    @classmethod
+    def pinned(
+        cls, repo: str, *, revision: str | None = None, token: str | bool | None = None
+    ) -> External:
+        """Return what a repository's branch or tag is now, by one request.
+
+        Raises:
+            HubError: It cannot be had.
+            WeightsError: It has no model.safetensors, in one file, as a large file.
+        """
+        from genzoo.hub.fetching import Snapshot
+        from genzoo.hub.reference import MAIN, Reference
+
+        snapshot = Snapshot(Reference(repo, revision or MAIN), token=token)
+        stated = snapshot.files.get(WEIGHTS)
+        if stated is None:
+            raise WeightsError(
+                f"{repo} holds no {WEIGHTS}, in one file. Only safetensors are loaded: choose a "
+                "repository, or a pull request's revision of it, that has them."
+            )
+        sha256 = stated.sha256 or _digest(snapshot.file(WEIGHTS))
+        return cls(repo=repo, commit=snapshot.sha, sha256=sha256)
+
+    def folder(self, files: Sequence[str]) -> Path:
+        """Return the folder of the cache that holds the weights and ``files``, fetched if need be.
+
+        Each file is checked against what the Hub states of the commit, the weights against the
+        config's own hash too.
+
+        Arguments:
+            files: The names of the other files that are needed.
+
+        Raises:
+            HubError: A file cannot be had.
+            WeightsError: The weights are not those that the config names.
+        """
+        from genzoo.hub.fetching import Snapshot
+        from genzoo.hub.reference import Reference
+
+        with Snapshot(Reference(self.repo, self.commit)) as snapshot:
+            for name in files:
+                snapshot.file(name, most=MAX_FILE_BYTES)
+            found = _digest(snapshot.file(WEIGHTS))
+        if found != self.sha256:
+            raise WeightsError(
+                f"{WEIGHTS} of {self.repo} has the hash {found}, not {self.sha256} as the config "
+                "says: it is another component than the model was trained with."
+            )
+        return snapshot.folder
+
+
+class Frozen(nn.Module):
+    """Holds a module that is used and neither stored, trained, averaged nor put in training mode.
+
+    It is outside ``parameters()``, ``buffers()`` and ``state_dict()``, shared by copies, made when
+    it is first asked for, and in float32.
+
+    Arguments:
+        make: Makes it.
+    """
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self._make = make
+        self._held: list[nn.Module] = []  # In a list, so that it is no submodule.
+
+    def module(self, device: torch.device | str = "cpu") -> Any:
+        """Return the module, on a device.
+
+        Raises:
+            GenzooError: It cannot be made.
+        """
+        if not self._held:
+            with torch.random.fork_rng(devices=[]):
+                self._held.append(self._make().float().eval().requires_grad_(False))
+        return self._held[0].to(device)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Frozen:
+        """Return a copy that holds the same module."""
+        copy = Frozen(self._make)
+        copy._held = self._held
+        return copy
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,145 @@
+"""Foreign layouts: repositories of other libraries that hold models of the zoo.
+
+A format is registered under its marker, the file by which a repository of that layout is known,
+such as ``model_index.json``. It says what the files mean; the core fetches, bounds, checks and
+reads them, as it does our own: configs strictly, weights from safetensors alone.
+"""
+
+from __future__ import annotations
+
+import abc
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genzoo import registry
+from genzoo.errors import ConfigFileError
+from genzoo.files import check_inside, strict_json
+
+MAX_BYTES = 2**20
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
+_INSIDE = re.compile(rf"(?:{_PART}/)?{_PART}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreign:
+    """What a foreign repository holds, in the zoo's terms.
+
+    Arguments:
+        model: The registered name of the model.
+        config: The fields of its config.
+        weights: Each file of weights, by its path in the repository, with what stands before its
+            tensors' names in the model.
+    """
+
+    model: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, str]
+
+
+class Format(abc.ABC):
+    """A layout of another library; abstract."""
+
+    @abc.abstractmethod
+    def configs(self, marker: Mapping[str, Any]) -> Sequence[str]:
+        """Return the paths of the JSON files that are needed beside the marker.
+
+        Arguments:
+            marker: What the marker file holds.
+
+        Raises:
+            ConfigFileError: It is of a kind that is not supported; the message names it.
+        """
+
+    @abc.abstractmethod
+    def translate(self, found: Mapping[str, Mapping[str, Any]]) -> Foreign:
+        """Return what the repository holds.
+
+        Arguments:
+            found: What each JSON file holds, the marker under its own name.
+
+        Raises:
+            ConfigFileError: It is of a kind that is not supported; the message names it.
+        """
+
+
+def marker_in(files: Container[str], own: str) -> str | None:
+    """Return the marker of the foreign layout of some files; None where there is none.
+
+    Arguments:
+        files: The names of the files.
+        own: The file of our own layout, which outranks every marker.
+    """
+    if own in files:
+        return None
+    return next((name for name in registry.names("formats") if name in files), None)
+
+
+def read_foreign(marker: str, file: Callable[[str], Path]) -> Foreign:
+    """Read what a foreign repository holds.
+
+    Arguments:
+        marker: Its marker.
+        file: Returns a file by its path in the repository, fetched if need be.
+
+    Raises:
+        ConfigFileError: A file is missing or malformed, or of a kind that is not supported.
+    """
+    layout: Format = registry.load("formats", marker)()
+    found = {marker: _read(file(marker))}
+    for name in layout.configs(found[marker]):
+        found[name] = _read(file(check_path(name)))
+    foreign = layout.translate(found)
+    for name in foreign.weights:
+        check_path(name)
+    return foreign
+
+
+def local_file(folder: Path) -> Callable[[str], Path]:
+    """Return what gives a folder's files by their paths in it, none of them out of it."""
+
+    def file(name: str) -> Path:
+        path = check_path_inside(name, folder)
+        if not path.is_file():
+            raise ConfigFileError(f"{str(folder)!r} holds no {name}. Fetch or save it again.")
+        return path
+
+    return file
+
+
+def check_path(name: str) -> str:
+    """Return a path in a repository, of one folder at most, having looked at it.
+
+    Raises:
+        ConfigFileError: It could lead elsewhere.
+    """
+    if not (isinstance(name, str) and len(name) < 200 and _INSIDE.fullmatch(name)):
+        raise ConfigFileError(f"{name!r} is no plain path in a repository, so it is not read.")
+    return name
+
+
+def check_path_inside(name: str, folder: Path) -> Path:
+    """Return a path in a folder, having looked whether it, or a folder on it, is a link.
+
+    Raises:
+        LoadError: It leads out of the folder.
+    """
+    path = folder / name
+    for part in (path.parent, path):
+        if part != folder:
+            check_inside(part, folder)
+    return path
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+        found = strict_json(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigFileError(f"{path} cannot be read: {error}") from error
+    if not isinstance(found, Mapping):
+        raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
+    return found

@@ -1,0 +1,50 @@
+"""What a run draws as it goes: samples, or translations where that is what the model makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from genzoo.capabilities import SupportsTranslate
+from genzoo.evaluation.conditions import condition_of, lacking_condition
+from genzoo.model import GenerativeModel
+from genzoo.plotting import picture, strips, write_picture
+from genzoo.translating import Cycle, there_and_back
+
+ROWS_IN_PICTURE = 64
+_STRIPS = 16
+
+
+def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path) -> None:
+    """Write a picture of samples given the rows' conditions, or of their translations.
+
+    Of translations there are two pictures: of the first rows, and of those that come back worst,
+    in a file whose name ends in ``-failures``. Rows without the condition make none.
+
+    Arguments:
+        model: What is drawn from.
+        rows: The data's first rows.
+        seed: Where the samples come from.
+        path: The file.
+    """
+    if isinstance(model, SupportsTranslate) and "y" in rows:
+        there = there_and_back(model, rows["x"], to="y")
+        here = there_and_back(model, rows["y"], to="x")
+        first = torch.arange(min(_STRIPS, len(there.source)))
+        write_picture(both_ways(there.rows(first), here.rows(first)), path)
+        failures = path.with_stem(f"{path.stem}-failures")
+        write_picture(both_ways(there.worst(_STRIPS), here.worst(_STRIPS)), failures)
+        return
+    if lacking_condition(model, rows):
+        return
+    x = model.sample(len(rows["x"]), seed=seed, condition=condition_of(model, rows))
+    write_picture(picture(x), path)
+
+
+def both_ways(there: Cycle, here: Cycle) -> Image.Image:
+    """Return strips from top to bottom: x, as y, and back; then y, as x, and back."""
+    return strips([*there.stages(), *here.stages()])

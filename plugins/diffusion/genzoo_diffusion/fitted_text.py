@@ -1,0 +1,172 @@
+"""A small text encoder that is trained along, and whose words are those of the captions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from genzoo import Bounds, ConditionError, Config, ConfigError
+from genzoo.captions import Grammar, words_of
+from genzoo_diffusion.dependencies import transformers
+from genzoo_diffusion.text_encoders import Encoded, TextEncoder
+
+PAD, START, END = "<pad>", "<start>", "<end>"
+_SPECIAL = (PAD, START, END)
+_MOST_SHOWN = 60
+_LENGTH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedTextConfig(Config):
+    """A small CLIP text model of its own words.
+
+    Raises:
+        ConfigError: A word that is none or stands twice, or a width that the heads do not divide.
+    """
+
+    vocabulary: Annotated[tuple[Annotated[str, Bounds(1, 64)], ...], Bounds(0, 20_000)] = ()
+    """The words that it knows, in lower case; those of the data's captions by default."""
+    max_length: Annotated[int | None, Bounds(3, 512)] = None
+    """The words of the longest text, and two more; the data's by default, else 16."""
+    width: Annotated[int, Bounds(1, 4096)] = 64
+    """The size of a state."""
+    num_layers: Annotated[int, Bounds(1, 64)] = 2
+    """Transformer layers."""
+    num_heads: Annotated[int, Bounds(1, 64)] = 4
+    """Heads of attention."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        wrong = [word for word in self.vocabulary if words_of(word) != [word]]
+        if wrong or len(set(self.vocabulary)) < len(self.vocabulary):
+            raise ConfigError(
+                "FittedTextConfig.vocabulary must hold words in lower case, each once; got "
+                f"{wrong[0]!r}."
+                if wrong
+                else "FittedTextConfig.vocabulary holds a word twice."
+            )
+        if self.width % self.num_heads:
+            raise ConfigError(
+                f"FittedTextConfig: {self.num_heads} heads cannot share a width of {self.width}. "
+                "Take a multiple."
+            )
+        if self.vocabulary and self.max_length is None:  # What is stored names it.
+            object.__setattr__(self, "max_length", _LENGTH)
+
+    @classmethod
+    def for_captions(cls, templates: Iterable[str], **values: Any) -> FittedTextConfig:
+        """Return a config whose words and length, where not given, are a grammar's captions'."""
+        grammar = Grammar(templates)
+        longest = max(len(words_of(text)) for text, _ in grammar.captions())
+        fitted = {"vocabulary": grammar.words(), "max_length": longest + 2}
+        given = {name: value for name, value in values.items() if value not in (None, (), [])}
+        return cls.from_dict({**fitted, **given})
+
+
+class FittedTextEncoder(TextEncoder):
+    """transformers' `CLIPTextModel`, small, with a token for each word of its vocabulary.
+
+    A text becomes <start>, its words, <end> and as many <pad> as there is room for; what is no
+    known word is left out. As in Stable Diffusion a denoiser attends to all states, those of the
+    padding too, which have seen the whole text.
+
+    | Learning Transferable Visual Models From Natural Language Supervision (Radford et al., 2021)
+
+    Arguments:
+        config: Words and sizes.
+
+    Attributes:
+        clip: The transformers model.
+    """
+
+    def __init__(self, config: FittedTextConfig) -> None:
+        super().__init__()
+        self.config, self.max_length = config, config.max_length or _LENGTH
+        library = transformers()
+        self.clip = library.CLIPTextModel(
+            library.CLIPTextConfig(
+                vocab_size=len(_SPECIAL) + len(config.vocabulary),
+                hidden_size=config.width,
+                intermediate_size=4 * config.width,
+                projection_dim=config.width,
+                num_hidden_layers=config.num_layers,
+                num_attention_heads=config.num_heads,
+                max_position_embeddings=self.max_length,
+                pad_token_id=_SPECIAL.index(PAD),
+                bos_token_id=_SPECIAL.index(START),
+                eos_token_id=_SPECIAL.index(END),
+            )
+        )
+        self.tokenizer = make_tokenizer(config)
+
+    @property
+    def width(self) -> int:
+        """D, the size of a state."""
+        return int(self.config.width)
+
+    def forward(self, texts: Sequence[str], device: torch.device) -> Encoded:
+        """Return the states of B texts, (B, max_length, width).
+
+        Raises:
+            ConditionError: A text has no known word though it is not empty, or too many.
+        """
+        out = self.clip(input_ids=self.token_ids(texts).to(device))
+        return Encoded(out.last_hidden_state)
+
+    def token_ids(self, texts: Sequence[str]) -> Tensor:
+        """Return the tokens of B texts, (B, max_length), int64.
+
+        Raises:
+            ConditionError: A text has no known word though it is not empty, or too many.
+        """
+        found = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
+        for text, ids in zip(texts, found, strict=True):
+            self._check(text, len(ids))
+        room = self.max_length
+        return torch.tensor([ids + [_SPECIAL.index(PAD)] * (room - len(ids)) for ids in found])
+
+    def _check(self, text: str, length: int) -> None:
+        if length == 2 and text.strip():
+            words = self.config.vocabulary
+            more = f" and {len(words) - _MOST_SHOWN} more" if len(words) > _MOST_SHOWN else ""
+            raise ConditionError(
+                f"The text {text!r} has no word that this model knows. It knows: "
+                f"{', '.join(words[:_MOST_SHOWN])}{more}."
+            )
+        if length > self.max_length:
+            raise ConditionError(
+                f"The text {text!r} has {length - 2} words that this model knows; it reads at "
+                f"most {self.max_length - 2}. Shorten it."
+            )
+
+
+def make_tokenizer(config: FittedTextConfig) -> Any:
+    """Return the `tokenizers.Tokenizer` of a vocabulary: its words, in any case, and no other.
+
+    It is made of the config each time; nothing of it is stored.
+    """
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    ids = {word: i for i, word in enumerate((*_SPECIAL, *config.vocabulary))}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=PAD))
+    tokenizer.normalizer = normalizers.Lowercase()
+    # Only whole words of the vocabulary are left, so that nothing is unknown.
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(
+        Regex(_whole_words(config.vocabulary)), behavior="removed", invert=True
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{START} $A {END}", special_tokens=[(name, ids[name]) for name in (START, END)]
+    )
+    return tokenizer
+
+
+def _whole_words(words: Iterable[str]) -> str:
+    longest_first = sorted(words, key=len, reverse=True)
+    letter, joint = r"[^\W_]", "['’-]"
+    before, after = f"(?<!{letter})(?<!{letter}{joint})", f"(?!{letter})(?!{joint}{letter})"
+    return f"{before}(?:{'|'.join(map(re.escape, longest_first))}){after}"

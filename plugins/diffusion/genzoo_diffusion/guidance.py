@@ -1,0 +1,97 @@
+"""Denoisers that a sampler asks: a model with its condition, and one that is guided by it."""
+
+from __future__ import annotations
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from genzoo import ConditionError
+from genzoo_diffusion.conditioning import Signal
+
+if TYPE_CHECKING:
+    from genzoo_diffusion.ddpm import DDPM
+
+
+class Denoiser(abc.ABC):
+    """Predicts what the model's network is trained to predict; abstract."""
+
+    @abc.abstractmethod
+    def __call__(self, x_t: Tensor, t: int) -> Tensor:
+        """Return a prediction (B, *event_shape) for states (B, *event_shape) at one time."""
+
+
+class Conditioned(Denoiser):
+    """The model, told of one signal.
+
+    Arguments:
+        model: The model.
+        signal: What its network is told.
+    """
+
+    def __init__(self, model: DDPM, signal: Signal) -> None:
+        self.model, self.signal = model, signal
+
+    def __call__(self, x_t: Tensor, t: int) -> Tensor:
+        """Return the network's prediction."""
+        return self.model.predict(x_t, _times(t, x_t), self.signal)
+
+
+class Guided(Denoiser):
+    """ε_∅ + s (ε_c − ε_∅): both in one batch. The same holds of x_0 and v, which are affine in ε.
+
+    | Classifier-Free Diffusion Guidance (Ho, Salimans, 2022); its w is s − 1
+
+    Arguments:
+        model: The model.
+        signal: What its network is told: c.
+        null: What it is guided away from: ∅, or another condition.
+        scale: s.
+    """
+
+    def __init__(self, model: DDPM, signal: Signal, null: Signal, scale: float) -> None:
+        self.model, self.scale, self.both = model, scale, null.beside(signal)
+
+    def __call__(self, x_t: Tensor, t: int) -> Tensor:
+        """Return the guided prediction."""
+        twice = torch.cat([x_t, x_t])
+        nothing, told = self.model.predict(twice, _times(t, twice), self.both).chunk(2)
+        return nothing + self.scale * (told - nothing)
+
+
+def make_denoiser(
+    model: DDPM, condition: Any, num: int, scale: float = 1.0, null: Signal | None = None
+) -> Denoiser:
+    """Return a denoiser; at a scale of 1 or 0 it runs one branch alone.
+
+    Arguments:
+        model: The model.
+        condition: ``num`` conditions, or one for all.
+        num: How many states are denoised at once.
+        scale: s.
+        null: What it is guided away from; the null condition by default.
+
+    Raises:
+        ConditionError: There is no condition that could guide, or one that is not understood.
+    """
+    if scale != 1 and model.condition_kind == "none":
+        raise ConditionError(
+            f"Guidance of {scale:g} needs a model with a condition; this one has none. Leave "
+            "guidance at 1."
+        )
+    signal = model.signal(condition, num)
+    if scale == 1:
+        return Conditioned(model, signal)
+    null = unconditional(model, num) if null is None else null
+    return Conditioned(model, null) if scale == 0 else Guided(model, signal, null, scale)
+
+
+def unconditional(model: DDPM, num: int) -> Signal:
+    """Return the signal of ``num`` times no condition."""
+    return model.embedder.null(num, model.device)
+
+
+def _times(t: int, x_t: Tensor) -> Tensor:
+    return torch.full((len(x_t),), t, device=x_t.device)

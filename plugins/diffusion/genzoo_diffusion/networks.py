@@ -1,0 +1,177 @@
+"""Denoisers: diffusers' U-Net for images, fully connected layers for flat data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from genzoo import ConfigError
+from genzoo_diffusion.conditioning import Signal
+from genzoo_diffusion.dependencies import diffusers
+
+_HEAD = 8
+_FOURIER_SCALE = 16.0
+
+
+class ImageNetwork(nn.Module):
+    """diffusers' `UNet2DModel`: residual blocks of convolutions at halved and halved sizes.
+
+    | U-Net: Convolutional Networks for Biomedical Image Segmentation
+    | (Ronneberger, Fischer, Brox, 2015)
+
+    Arguments:
+        event_shape: (C, H, W); H and W can be halved for every level but one.
+        channels: The channels at each level, from the finest.
+        layers_per_block: Residual blocks at each level.
+        attention_levels: How many of the coarsest levels attend to themselves.
+        dropout: The share of units that are dropped while learning.
+        num_classes: Rows of the table of class embeddings, the null class included; None for none.
+
+    Raises:
+        ConfigError: The examples are no images, or cannot be halved so often.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        channels: Sequence[int],
+        layers_per_block: int,
+        attention_levels: int,
+        dropout: float,
+        num_classes: int | None,
+    ) -> None:
+        super().__init__()
+        check_image(event_shape, len(channels))
+        attends = [i >= len(channels) - attention_levels for i in range(len(channels))]
+        self.unet = diffusers().UNet2DModel(
+            sample_size=tuple(event_shape[1:]),
+            in_channels=event_shape[0],
+            out_channels=event_shape[0],
+            block_out_channels=tuple(channels),
+            down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
+            up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in attends[::-1]),
+            add_attention=attention_levels > 0,
+            attention_head_dim=math.gcd(_HEAD, *channels),
+            norm_num_groups=math.gcd(32, *channels),
+            layers_per_block=layers_per_block,
+            dropout=dropout,
+            num_class_embeds=num_classes,
+        )
+
+    def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
+        """Return a prediction (B, C, H, W) for states (B, C, H, W) at times (B,)."""
+        out: Tensor = self.unet(x_t, t, class_labels=signal.labels, return_dict=False)[0]
+        return out
+
+
+class FlatNetwork(nn.Module):
+    """Residual fully connected layers, each told of the time and the class.
+
+    Arguments:
+        event_shape: The shape of one example.
+        hidden_dim: The width.
+        num_blocks: How many residual blocks there are.
+        features: Sinusoidal time features, or random Fourier ones.
+        num_timesteps: T.
+        num_classes: Rows of the table of class embeddings, the null class included; None for none.
+    """
+
+    def __init__(
+        self,
+        event_shape: Sequence[int],
+        hidden_dim: int,
+        num_blocks: int,
+        features: str,
+        num_timesteps: int,
+        num_classes: int | None,
+    ) -> None:
+        super().__init__()
+        size = math.prod(event_shape)
+        self.time = TimeEmbedding(hidden_dim, features, num_timesteps)
+        self.classes = None if num_classes is None else nn.Embedding(num_classes, hidden_dim)
+        self.input = nn.Linear(size, hidden_dim)
+        self.blocks = nn.ModuleList(_Block(hidden_dim) for _ in range(num_blocks))
+        self.output = nn.Sequential(
+            nn.LayerNorm(hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, size)
+        )
+
+    def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
+        """Return a prediction (B, *event_shape) for states (B, *event_shape) at times (B,)."""
+        told = self.time(t)
+        if self.classes is not None:
+            told = told + self.classes(signal.labels)
+        h = self.input(x_t.flatten(1))
+        for block in self.blocks:
+            h = block(h, told)
+        out: Tensor = self.output(h)
+        return out.view_as(x_t)
+
+
+class TimeEmbedding(nn.Module):
+    """Features of the time, and two layers upon them; the features are diffusers'.
+
+    | Attention Is All You Need (Vaswani et al., 2017)
+    | Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains
+    | (Tancik et al., 2020)
+
+    Arguments:
+        dim: The size of what is returned.
+        features: "sinusoidal" or "fourier".
+        num_timesteps: T, in whose units random Fourier features see the time.
+    """
+
+    def __init__(self, dim: int, features: str, num_timesteps: int) -> None:
+        super().__init__()
+        embeddings = diffusers("models.embeddings")
+        width = dim + dim % 2
+        self.features: Any
+        if features == "fourier":
+            self.unit = num_timesteps
+            self.features = embeddings.GaussianFourierProjection(
+                width // 2, scale=_FOURIER_SCALE, log=False
+            )
+        else:
+            self.unit = 1
+            self.features = embeddings.Timesteps(width, True, 0)
+        self.layers = nn.Sequential(nn.Linear(width, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Return embeddings (B, dim) of times (B,)."""
+        dtype = next(self.layers.parameters()).dtype
+        features = self.features(t.to(dtype) / self.unit)
+        out: Tensor = self.layers(features.to(dtype))
+        return out
+
+
+class _Block(nn.Module):
+    """h + W₂ silu(W₁ silu(norm(h)) + told)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.told = nn.Linear(dim, dim)
+        self.first, self.second = nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+    def forward(self, h: Tensor, told: Tensor) -> Tensor:
+        inner = self.first(nn.functional.silu(self.norm(h))) + self.told(told)
+        out: Tensor = h + self.second(nn.functional.silu(inner))
+        return out
+
+
+def check_image(shape: Sequence[int], levels: int) -> None:
+    """Raise ConfigError where a U-Net of so many levels cannot take examples of that shape."""
+    if len(shape) != 3:
+        raise ConfigError(
+            f"network='image' is for images (C, H, W), not for examples of shape {tuple(shape)}. "
+            "Use network='flat'."
+        )
+    multiple = 2 ** (levels - 1)
+    if shape[1] % multiple or shape[2] % multiple:
+        raise ConfigError(
+            f"A U-Net of {levels} levels halves its images {levels - 1} times: height and width "
+            f"must be multiples of {multiple}, got {shape[1]} × {shape[2]}. Give fewer channels, "
+            "or use network='flat'."
+        )

@@ -1,0 +1,148 @@
+"""How diffusion models learn: to denoise, or by the variational bound."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo_diffusion.conditioning import Signal
+from genzoo_diffusion.ddpm import DDPM
+from genzoo_diffusion.guidance import unconditional
+from genzoo_diffusion.parameterization import Parameterization
+from genzoo_diffusion.vlb import Bound
+
+_Rate = Annotated[float, Bounds(0.0, 1e3)]
+_Share = Annotated[float, Bounds(0.0, 1.0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoisingConfig(Config):
+    """The weighted denoising error."""
+
+    lr: _Rate = 2e-4
+    """The learning rate of Adam."""
+    weighting: Literal["uniform", "snr", "min-snr"] = "uniform"
+    """λ_t: 1, or one that makes the error that of x₀ times the signal-to-noise ratio, all of it
+    or at most γ."""
+    gamma: Annotated[float, Bounds(1e-3, 1e6)] = 5.0
+    """γ of min-snr."""
+    drop_condition: _Share = 0.1
+    """The share of examples whose condition is left out, so that the model can be guided."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VLBConfig(Config):
+    """The variational bound."""
+
+    lr: _Rate = 2e-4
+    """The learning rate of Adam."""
+    drop_condition: _Share = 0.1
+    """The share of examples whose condition is left out, so that the model can be guided."""
+
+
+class _AtRandomTimes(Objective, abc.ABC):
+    """A loss at one time of each example, uniform over all; abstract."""
+
+    requires = (DDPM,)
+    model: DDPM
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return Adam with the config's rate."""
+        return {"model": OptimizerSpec(lr=self.config.lr)}
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the mean over the examples."""
+        x_0, generator = self.model.state(batch["x"]), step.generator
+        t = torch.randint(
+            len(self.model.schedule), (len(x_0),), generator=generator, device=x_0.device
+        )
+        epsilon = torch.randn(x_0.shape, generator=generator, device=x_0.device, dtype=x_0.dtype)
+        yield self._loss(x_0, epsilon, t, self._signal(batch, generator))
+
+    @abc.abstractmethod
+    def _loss(self, x_0: Tensor, epsilon: Tensor, t: Tensor, signal: Signal) -> Loss:
+        """Return the loss at times t, (B,)."""
+
+    def _signal(self, batch: Batch, generator: torch.Generator) -> Signal:
+        """Return what the network is told, with some conditions left out."""
+        kind, num = self.model.condition_kind, len(batch["x"])
+        if kind == "none":
+            return self.model.signal(None, num)
+        keep = torch.rand(num, generator=generator, device=batch["x"].device)
+        signal = self.model.signal(batch[kind], num)
+        return signal.where(keep >= self.config.drop_condition, unconditional(self.model, num))
+
+
+class Denoising(_AtRandomTimes):
+    """Lowers E λ_t ‖f(x_t, t) − target‖² / D, with the target ε, x_0 or v of the model's own.
+
+    λ_t is 1, or what makes the error that of x_0 times SNR or times min(SNR, γ).
+
+    | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
+    | Efficient Diffusion Training via Min-SNR Weighting Strategy (Hang et al., 2023)
+    """
+
+    Config = DenoisingConfig
+
+    def __init__(self, model: DDPM, config: Any = None) -> None:
+        super().__init__(model, config)
+        weight = WEIGHTINGS[self.config.weighting](
+            model.schedule.snr, model.parameterization, self.config.gamma
+        )
+        self.register_buffer("weight", weight.to(model.alpha), persistent=False)
+
+    weight: Tensor
+
+    def _loss(self, x_0: Tensor, epsilon: Tensor, t: Tensor, signal: Signal) -> Loss:
+        a, s = self.model.coefficients(t, x_0)
+        target = self.model.parameterization.target(x_0, epsilon, a, s)
+        output = self.model.predict(a * x_0 + s * epsilon, t, signal)
+        error = (output - target).square().flatten(1).mean(1)
+        return Loss((self.weight[t] * error).mean(), metrics={"error": error.detach().mean()})
+
+
+class VLB(_AtRandomTimes):
+    """Lowers the variational bound on −log p(x), T times its term at a random time.
+
+    Of the model's fixed variances; the term of the prior is constant and only logged.
+
+    | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
+    """
+
+    Config = VLBConfig
+
+    def _loss(self, x_0: Tensor, epsilon: Tensor, t: Tensor, signal: Signal) -> Loss:
+        bound = Bound(self.model)
+        value = len(self.model.schedule) * bound.terms(x_0, epsilon, t, signal).mean()
+        nats = value.detach() + bound.prior(x_0).mean()
+        bits = nats / (math.prod(self.model.event_shape) * math.log(2))
+        return Loss(value, metrics={"vlb": nats, "bits_per_dimension": bits})
+
+
+def uniform(snr: Tensor, kind: Parameterization, gamma: float) -> Tensor:
+    """Return 1."""
+    return torch.ones_like(snr)
+
+
+def by_snr(snr: Tensor, kind: Parameterization, gamma: float) -> Tensor:
+    """Return what makes the error SNR ‖x_0 − x̂_0‖²: 1 where ε is predicted."""
+    return snr * kind.x_0_error(snr)
+
+
+def by_min_snr(snr: Tensor, kind: Parameterization, gamma: float) -> Tensor:
+    """Return what makes the error min(SNR, γ) ‖x_0 − x̂_0‖²."""
+    return snr.clamp(max=gamma) * kind.x_0_error(snr)
+
+
+WEIGHTINGS: dict[str, Callable[[Tensor, Parameterization, float], Tensor]] = {
+    "uniform": uniform,
+    "snr": by_snr,
+    "min-snr": by_min_snr,
+}

@@ -1,0 +1,245 @@
+"""How x is drawn from a diffusion model: steps back in time, by diffusers' schedulers."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from genzoo import Bounds, CapabilityError, Config, ConfigError, GenerativeModel, Sampler
+from genzoo_diffusion.ddpm import DDPM
+from genzoo_diffusion.grid import Spacing, from_strength, times
+from genzoo_diffusion.guidance import make_denoiser
+from genzoo_diffusion.solvers import Respaced, Solver, Timed, VarianceExploding
+
+_Steps = Annotated[int, Bounds(1, 10**5)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepsConfig(Config):
+    """Steps back in time."""
+
+    num_steps: _Steps = 50
+    """Steps, of which the model has at most T."""
+    spacing: Spacing = "trailing"
+    """Which times are visited, as in diffusers."""
+    guidance: Annotated[float, Bounds(-1e3, 1e3)] = 1.0
+    """s of ε_∅ + s (ε_c − ε_∅); at 1 nothing guides, and the network runs half as often."""
+    strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
+    """The share of T to which given examples are noised, and from which they are denoised; None
+    takes what is given for states at the first time."""
+
+
+class Denoise(Sampler, abc.ABC):
+    """Steps back in time from noise, or from given examples that are noised first; abstract.
+
+    A trajectory has one state for each step. States are the model's: data in [0, 1] lie in
+    [−1, 1].
+
+    | SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations
+    | (Meng et al., 2022), for ``strength``
+
+    Class attributes:
+        predictions: The parameterisations that the scheduler takes.
+    """
+
+    Config: ClassVar[type[StepsConfig]] = StepsConfig
+    predictions: ClassVar[frozenset[str]] = frozenset({"epsilon", "sample", "v_prediction"})
+
+    @abc.abstractmethod
+    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+        """Return the scheduler for a model and falling times."""
+
+    def num_steps(self, model: DDPM) -> int:
+        """Return how many steps the whole chain is made in."""
+        return int(self.config.num_steps)
+
+    def trajectory(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield the state after each step, (num, *event_shape).
+
+        ``start`` holds states at the first time or, where the config has a ``strength``, states
+        without noise, such as `DDPM.state` makes of data.
+
+        Raises:
+            CapabilityError: The model is no diffusion model, or its parameterisation is not the
+                scheduler's.
+            ConditionError: The condition is missing, superfluous or out of range.
+            ConfigError: There are more steps than times.
+        """
+        ddpm = self._checked(model)
+        grid = times(self.config.spacing, len(ddpm.schedule), self.num_steps(ddpm))
+        if self.config.strength is not None:
+            grid = from_strength(grid, self.config.strength, len(ddpm.schedule))
+        denoiser = make_denoiser(ddpm, condition, num, self.config.guidance)
+        x = self._start(ddpm, num, start, grid[0], generator)
+        yield from self.solver(ddpm, grid).run(denoiser, x, generator)
+
+    def _start(
+        self, model: DDPM, num: int, start: Tensor | None, t: int, generator: torch.Generator
+    ) -> Tensor:
+        strength = self.config.strength
+        if start is None and strength is not None:
+            raise ConfigError(
+                f"A strength of {strength:g} is of a variation, and there is nothing to vary. "
+                "Give examples as start=..., or leave strength out."
+            )
+        if start is None:
+            return standard_normal(model, num, generator)
+        start = start.to(model.device, model.dtype)
+        if strength is None:
+            return start
+        noise = standard_normal(model, num, generator)
+        return model.diffuse(start, torch.full((num,), t, device=model.device), noise)
+
+    def _checked(self, model: GenerativeModel) -> DDPM:
+        if not isinstance(model, DDPM):
+            raise CapabilityError(
+                f"This sampler denoises with a diffusion model; {type(model).__name__} is none. "
+                "Leave --sampler out to use the model's own sampler."
+            )
+        kind = model.parameterization.name
+        if kind not in self.predictions:
+            raise CapabilityError(
+                f"{type(self).__name__} takes models that predict "
+                f"{' or '.join(sorted(self.predictions))}; this one predicts {kind}. Take "
+                "--sampler ddim or dpm-solver."
+            )
+        return model
+
+
+@dataclass(frozen=True, kw_only=True)
+class DDPMConfig(StepsConfig):
+    """Ancestral sampling."""
+
+    num_steps: Annotated[int | None, Bounds(1, 10**5)] = None  # type: ignore[assignment]
+    """Steps; all T times by default, of which alone the likelihood is."""
+    variance_type: Literal["fixed_small", "fixed_large"] | None = None
+    """The variance of a step: that of q(x_{t−1} | x_t, x_0), or β_t; the model's by default."""
+    clip: bool = True
+    """Whether predictions of data in [0, 1] are kept there."""
+
+
+class DDPMSampler(Denoise):
+    """x_{t−1} ~ N(μ(x_t, t), σ_t² I): the model's own chain, where it visits every time.
+
+    | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
+    """
+
+    Config = DDPMConfig
+
+    def num_steps(self, model: DDPM) -> int:
+        """Return T, unless the config has a number."""
+        return self.config.num_steps or len(model.schedule)
+
+    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+        """Return diffusers' DDPMScheduler."""
+        variance = self.config.variance_type or model.config.variance_type
+        options = {"variance_type": variance, "clip_sample": clips(self, model)}
+        return Respaced("DDPMScheduler", model, grid, options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DDIMConfig(StepsConfig):
+    """Denoising diffusion implicit models."""
+
+    eta: Annotated[float, Bounds(0.0, 1.0)] = 0.0
+    """η: the share of an ancestral step's noise; 0 draws noise for the start alone."""
+    clip: bool = True
+    """Whether predictions of data in [0, 1] are kept there."""
+
+
+class DDIM(Denoise):
+    """x_{t−1} = √ᾱ_{t−1} x̂_0 + √(1 − ᾱ_{t−1} − σ²) ε̂ + σ ε, with σ = η √β̃.
+
+    | Denoising Diffusion Implicit Models (Song, Meng, Ermon, 2021)
+    """
+
+    Config = DDIMConfig
+
+    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+        """Return diffusers' DDIMScheduler."""
+        options = {"clip_sample": clips(self, model)}
+        return Respaced("DDIMScheduler", model, grid, options, {"eta": self.config.eta})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DPMSolverConfig(StepsConfig):
+    """DPM-Solver++."""
+
+    num_steps: _Steps = 20
+    """Steps, of which the model has at most T."""
+    order: Annotated[int, Bounds(1, 3)] = 2
+    """The order of the solver; 3 is unstable under guidance."""
+
+
+class DPMSolver(Denoise):
+    """Multistep solution of the probability flow's equation for x_0, exact in its linear part.
+
+    | DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models
+    | (Lu et al., 2022)
+    """
+
+    Config = DPMSolverConfig
+
+    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+        """Return diffusers' DPMSolverMultistepScheduler."""
+        options = {"solver_order": self.config.order}
+        return Timed("DPMSolverMultistepScheduler", model, grid, options)
+
+
+class Euler(Denoise):
+    """Euler's method upon the probability flow's equation, dx/dσ = ε̂.
+
+    | Elucidating the Design Space of Diffusion-Based Generative Models
+    | (Karras, Aittala, Aila, Laine, 2022)
+    """
+
+    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+        """Return diffusers' EulerDiscreteScheduler."""
+        return VarianceExploding("EulerDiscreteScheduler", model, grid, {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeunConfig(StepsConfig):
+    """Heun's method."""
+
+    num_steps: _Steps = 25
+    """Steps, of which the model has at most T; each but the last runs the network twice."""
+
+
+class Heun(Denoise):
+    """Heun's method upon the probability flow's equation, of second order.
+
+    | Elucidating the Design Space of Diffusion-Based Generative Models
+    | (Karras, Aittala, Aila, Laine, 2022)
+    """
+
+    Config = HeunConfig
+    predictions = frozenset({"epsilon", "v_prediction"})
+
+    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+        """Return diffusers' HeunDiscreteScheduler."""
+        return VarianceExploding("HeunDiscreteScheduler", model, grid, {})
+
+
+def clips(sampler: Denoise, model: DDPM) -> bool:
+    """Whether predicted data are kept in [−1, 1]."""
+    return bool(sampler.config.clip) and model.config.data == "unit"
+
+
+def standard_normal(model: DDPM, num: int, generator: torch.Generator) -> Tensor:
+    """Return noise of the shape of ``num`` states."""
+    shape = (num, *model.event_shape)
+    return torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)

@@ -1,0 +1,117 @@
+"""Noise schedules: how much of the data each time keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genzoo import ConfigError
+
+Name = Literal["linear", "cosine", "zero-terminal-snr"]
+MAX_TERMINAL = 0.01
+"""The most that ᾱ at the last time may be: a tenth of the data's amplitude."""
+_MAX_BETA = 0.999
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """q(x_t | x_0) = N(√ᾱ_t x_0, (1 − ᾱ_t) I) for the times t = 0, …, T − 1.
+
+    All is in float64 on the CPU: 1 − ᾱ_0 is about 1e-4, of which float32 would keep three digits.
+
+    | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
+
+    Arguments:
+        alpha_bar: ᾱ, (T,), falling.
+    """
+
+    alpha_bar: Tensor
+
+    def __len__(self) -> int:
+        """Return T."""
+        return len(self.alpha_bar)
+
+    @property
+    def previous(self) -> Tensor:
+        """ᾱ_{t−1}, (T,), which is 1 before the first time."""
+        return torch.cat([self.alpha_bar.new_ones(1), self.alpha_bar[:-1]])
+
+    @property
+    def beta(self) -> Tensor:
+        """β_t = 1 − ᾱ_t / ᾱ_{t−1}, (T,)."""
+        return 1 - self.alpha_bar / self.previous
+
+    @property
+    def snr(self) -> Tensor:
+        """The signal-to-noise ratio ᾱ_t / (1 − ᾱ_t), (T,)."""
+        return self.alpha_bar / (1 - self.alpha_bar)
+
+    @property
+    def posterior_variance(self) -> Tensor:
+        """β̃_t, the variance of q(x_{t−1} | x_t, x_0), (T,); 0 at the first time."""
+        return self.beta * (1 - self.previous) / (1 - self.alpha_bar)
+
+    @property
+    def posterior_weights(self) -> tuple[Tensor, Tensor]:
+        """What x_0 and x_t are multiplied by in the mean of q(x_{t−1} | x_t, x_0), (T,) each."""
+        of_x_0 = self.previous.sqrt() * self.beta / (1 - self.alpha_bar)
+        of_x_t = (1 - self.beta).sqrt() * (1 - self.previous) / (1 - self.alpha_bar)
+        return of_x_0, of_x_t
+
+    def at(self, times: Sequence[int]) -> NoiseSchedule:
+        """Return the schedule of a chain that visits falling ``times`` alone."""
+        return NoiseSchedule(self.alpha_bar[sorted(times)])
+
+
+def make_schedule(name: Name, T: int, beta_start: float, beta_end: float) -> NoiseSchedule:
+    """Return a schedule of T times by its name in the config.
+
+    Raises:
+        ConfigError: It leaves so much of the data at the last time that noise is no start.
+    """
+    if name == "cosine":
+        schedule = NoiseSchedule(_cosine(T))
+    else:
+        schedule = NoiseSchedule(_linear(T, beta_start, beta_end))
+    if name == "zero-terminal-snr":
+        return NoiseSchedule(_rescaled(schedule.alpha_bar))
+    left = schedule.alpha_bar[-1].item()
+    if left > MAX_TERMINAL:
+        raise ConfigError(
+            f"The {name} schedule of {T} times ends at ᾱ = {left:.3g}: {math.sqrt(left):.0%} of "
+            f"the data is left where sampling starts from noise alone. At most {MAX_TERMINAL:g} "
+            "may be. Raise beta_end or num_train_timesteps, or take schedule='cosine' or "
+            "'zero-terminal-snr'."
+        )
+    return schedule
+
+
+def _linear(T: int, beta_start: float, beta_end: float) -> Tensor:
+    """Return ᾱ of β_t that rise linearly."""
+    beta = torch.linspace(beta_start, beta_end, T, dtype=torch.float64, device="cpu")
+    return torch.cumprod(1 - beta, 0)
+
+
+def _cosine(T: int) -> Tensor:
+    """Return ᾱ_t ∝ cos²(π/2 (t/T + s) / (1 + s)), s = 0.008, with β_t ≤ 0.999.
+
+    | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
+    """
+    share = torch.arange(T + 1, dtype=torch.float64, device="cpu") / T
+    f = (math.pi / 2 * (share + 0.008) / 1.008).cos().square()
+    return torch.cumprod(1 - (1 - f[1:] / f[:-1]).clamp(max=_MAX_BETA), 0)
+
+
+def _rescaled(alpha_bar: Tensor) -> Tensor:
+    """Shift and scale √ᾱ so that its last value is 0 and its first stays.
+
+    | Common Diffusion Noise Schedules and Sample Steps are Flawed (Lin, Liu, Li, Yang, 2024)
+    """
+    root = alpha_bar.sqrt()
+    first, last = root[0], root[-1]
+    return ((root - last) * first / (first - last)).square()

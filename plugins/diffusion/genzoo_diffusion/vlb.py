@@ -1,0 +1,182 @@
+"""The terms of the variational bound on log p(x), exactly, and the bound of data."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from genzoo import DataError, Estimate
+from genzoo.estimate import mean_of
+from genzoo.sampling import evaluating
+from genzoo.seeds import fresh
+from genzoo_diffusion.conditioning import Signal
+
+if TYPE_CHECKING:
+    from genzoo_diffusion.ddpm import DDPM
+
+_ROWS = 512
+_OFF_LEVEL = 0.01
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The bound's terms as functions of x_0, x_t and the prediction of x_0 at x_t.
+
+    With q(x_t | x_0) and x_{t−1} given x_t, at the times t = 0, …, T − 1, the bound on −log p is
+
+        KL(q(x_{T−1}) ‖ N(0, I)) + Σ_{t≥1} E KL(q(x_{t−1}) ‖ p(x_{t−1})) − E log p(x),
+
+    the last term given the state at time 0. All terms are in nats.
+
+    | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020), equation 5
+
+    Arguments:
+        model: Whose schedule, variances and likelihood they are.
+        clip: Whether predictions of data in [0, 1] are kept there, as samplers keep them: the
+            bound is that of their chain, and an error of ε at the last times counts less.
+    """
+
+    model: DDPM
+    clip: bool = False
+
+    def prior(self, x_0: Tensor) -> Tensor:
+        """Return KL(q(x_{T−1} | x_0) ‖ N(0, I)), (B,)."""
+        alpha_bar = self.model.schedule.alpha_bar[-1].item()
+        terms = alpha_bar * x_0.square() - alpha_bar - math.log1p(-alpha_bar)
+        return 0.5 * terms.flatten(1).sum(1)
+
+    def step(self, x_0: Tensor, predicted: Tensor, t: Tensor) -> Tensor:
+        """Return KL(q(x_{t−1} | x_t, x_0) ‖ p(x_{t−1} | x_t)), (B,), for times t ≥ 1, (B,).
+
+        Both are Gaussians, of variances β̃ and σ²: ½ (β̃/σ² − 1 − log β̃/σ²) for each value, and
+        the squared distance of their means over 2σ².
+        """
+        schedule, variance = self.model.schedule, self._variance()
+        ratio = schedule.posterior_variance / variance
+        # Means differ by what x_0 is multiplied by alone.
+        weight = schedule.posterior_weights[0].square() / (2 * variance)
+        shape = math.prod(self.model.event_shape)
+        constant = 0.5 * shape * (ratio - 1 - ratio.clamp_min(_LEAST).log())
+        error = (x_0 - predicted).square().flatten(1).sum(1)
+        return _pick(constant, t, x_0) + _pick(weight, t, x_0) * error
+
+    def decoder(self, x_0: Tensor, predicted: Tensor) -> Tensor:
+        """Return −log p(x_0 | x at time 0), (B,): N(x̂_0, σ_0² I), cut into grey levels if any.
+
+        That of data in [0, 1] without levels is the density in these units.
+        """
+        scale = self._variance()[0].sqrt().item()
+        levels = self.model.config.levels
+        if self.model.config.data == "unit" and levels is not None:
+            return -_log_of_levels(x_0, predicted, scale, levels).flatten(1).sum(1)
+        z = (x_0 - predicted) / scale
+        each = 0.5 * z.square() + math.log(scale) + 0.5 * math.log(2 * math.pi)
+        unit = math.log(2) if self.model.config.data == "unit" else 0.0
+        return (each - unit).flatten(1).sum(1)
+
+    def terms(self, x_0: Tensor, epsilon: Tensor, t: Tensor, signal: Signal) -> Tensor:
+        """Return the term of each row's time, (B,); that of time 0 is the decoder's."""
+        predicted = self.model.predicted_x_0(self.model.diffuse(x_0, t, epsilon), t, signal)
+        if self.clip and self.model.config.data == "unit":
+            predicted = predicted.clamp(-1, 1)
+        first, later = self.decoder(x_0, predicted), self.step(x_0, predicted, t)
+        return torch.where(t == 0, first, later)
+
+    def _variance(self) -> Tensor:
+        """Return σ², (T,), as diffusers' schedulers have it; at time 0, where β̃ is 0, the next β̃.
+
+        | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
+        """
+        schedule = self.model.schedule
+        if self.model.config.variance_type == "fixed_large":
+            return schedule.beta
+        variance = schedule.posterior_variance.clone()
+        variance[0] = variance[1]
+        return variance
+
+
+def check(model: DDPM, x: Tensor) -> None:
+    """Raise DataError where values have no likelihood: between the levels, or out of range."""
+    if not bool(torch.isfinite(x).all()):
+        raise DataError("These rows hold NaN or infinity. Remove or fill them.")
+    if model.config.data != "unit":
+        return
+    if not bool(((x >= 0) & (x <= 1)).all()):
+        raise DataError("This model is of values in [0, 1]; these rows hold others. Scale them.")
+    levels = model.config.levels
+    if levels is None:
+        return
+    steps = x.double() * (levels - 1)
+    if bool(((steps - steps.round()).abs() > _OFF_LEVEL).any()):
+        raise DataError(
+            f"This model's likelihood is of {levels} levels from 0 to 1; these rows hold other "
+            "values. Make the model with the data's own levels."
+        )
+
+
+@torch.no_grad()
+def estimate(
+    model: DDPM, x: Tensor, signal: Signal, generator: torch.Generator | None, num_times: int
+) -> Estimate:
+    """Return the mean bound of examples (N, *event_shape); see `DDPM.log_likelihood`.
+
+    Raises:
+        DataError: The examples hold values that the likelihood has no probability for.
+    """
+    check(model, x)
+    if generator is None:
+        generator = torch.Generator(model.device).manual_seed(fresh())
+    found = []
+    with evaluating(model):
+        for first in range(0, len(x), _ROWS):
+            rows = slice(first, first + _ROWS)
+            x_0 = model.state(x[rows].to(model.device, model.dtype))
+            found.append(_bound(model, x_0, signal.rows(rows), generator, num_times))
+    return mean_of(-torch.cat(found), "lower bound", notes=_notes(model, num_times))
+
+
+def _bound(
+    model: DDPM, x_0: Tensor, signal: Signal, generator: torch.Generator, num_times: int
+) -> Tensor:
+    """Return −log p's bound of a few rows, (B,), in float64."""
+    bound = Bound(model, clip=True)
+    total = bound.prior(x_0).double()
+    for low, high in [(0, 1), *_parts(len(model.schedule), num_times)]:
+        t = torch.randint(low, high, (len(x_0),), generator=generator, device=x_0.device)
+        epsilon = torch.randn(x_0.shape, generator=generator, device=x_0.device, dtype=x_0.dtype)
+        total += (high - low) * bound.terms(x_0, epsilon, t, signal).double()
+    return total
+
+
+def _parts(T: int, num: int) -> list[tuple[int, int]]:
+    """Return the times 1, …, T − 1 in ``num`` parts of nearly equal length, ends excluded."""
+    edges = [1 + (T - 1) * i // num for i in range(num + 1)]
+    return list(itertools.pairwise(edges))
+
+
+def _log_of_levels(x_0: Tensor, mean: Tensor, scale: float, levels: int) -> Tensor:
+    """Return log P of levels in [−1, 1] under N(mean, scale²), the outermost with its tail."""
+    half = 1 / (levels - 1)
+    z = x_0.double() - mean.double()
+    lower = torch.where(x_0 < -1 + half, 0.0, torch.special.ndtr((z - half) / scale))
+    upper = torch.where(x_0 > 1 - half, 1.0, torch.special.ndtr((z + half) / scale))
+    return (upper - lower).clamp_min(_LEAST).log().to(x_0.dtype)
+
+
+def _pick(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
+    return values.to(like.device, like.dtype)[t]
+
+
+def _notes(model: DDPM, num_times: int) -> tuple[str, ...]:
+    T = len(model.schedule)
+    share = "every time" if num_times == T - 1 else f"the first time and {num_times} others"
+    how = f"Variational bound of {T} steps, each row's terms computed at {share}."
+    if model.config.data == "unit" and model.config.levels is not None:
+        return (how,)
+    return (how, "A density: it changes with the unit of x and may exceed 0.")

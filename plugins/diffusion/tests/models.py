@@ -1,0 +1,24 @@
+"""Small diffusion models."""
+
+import torch
+
+from genzoo import create_model
+
+IMAGE = {"event_shape": (1, 4, 4), "channels": (8, 8), "data": "unit"}
+FLAT = {"event_shape": (3,), "hidden_dim": 8, "num_blocks": 2}
+
+
+def model(shape=FLAT, seed=0, **config):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        given = {"num_train_timesteps": 20, "schedule": "cosine", **shape, **config}
+        return create_model("ddpm", **given)
+
+
+def labelled(shape=FLAT, **config):
+    return model(shape, condition="label", num_classes=3, **config)
+
+
+def states(num, like, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(num, *like.event_shape, generator=generator, dtype=like.dtype)

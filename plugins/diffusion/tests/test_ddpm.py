@@ -1,0 +1,155 @@
+"""The model: its networks, conditions, units, refusals, and what is stored."""
+
+import pytest
+import torch
+
+from genzoo import ConditionError, ConfigError, DataError, GenModel, load_dataset
+from genzoo.capabilities import of
+from genzoo.testing import check_model
+from genzoo_diffusion.conditioning import Signal
+from genzoo_diffusion.ddpm import DDPM, DDPMConfig
+from models import FLAT, IMAGE, labelled, model, states
+
+# Networks
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 12), (1, 4, 4)])
+@pytest.mark.parametrize("network", ["flat", "image"])
+def test_shapes_come_out_as_they_went_in(network, shape):
+    channels = (8, 8) if shape == (1, 4, 4) else (8, 16, 16)
+    found = labelled({"event_shape": shape, "network": network, "channels": channels})
+    x, signal = states(2, found), found.signal(torch.tensor([0, 2]), 2)
+    assert found.predict(x, torch.tensor([0, 19]), signal).shape == (2, *shape)
+    assert found.sample(2, seed=0, condition=1).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("features", ["sinusoidal", "fourier"])
+@pytest.mark.parametrize("shape", [FLAT, IMAGE])
+def test_predictions_depend_on_state_time_and_label(features, shape):
+    found = labelled(shape, time_features=features)
+    x, t = states(2, found), torch.tensor([3, 3])
+    one = found.predict(x, t, found.signal(0, 2))
+    assert not torch.equal(one, found.predict(2 * x, t, found.signal(0, 2)))
+    assert not torch.equal(one, found.predict(x, t + 1, found.signal(0, 2)))
+    assert not torch.equal(one, found.predict(x, t, found.signal(1, 2)))
+    assert not torch.equal(one, found.predict(x, t, found.embedder.null(2, x.device)))
+
+
+def test_every_parameter_learns():
+    for shape in (FLAT, IMAGE):
+        found = labelled(shape)
+        signal = found.signal(torch.arange(3), 3)
+        found.predict(states(3, found), torch.arange(3), signal).square().sum().backward()
+        for parameter in found.parameters():
+            assert not parameter.requires_grad or parameter.grad is not None
+
+
+# Units and conditionals
+
+
+def test_data_in_the_unit_interval_are_seen_around_zero():
+    x = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    found = model(IMAGE)
+    torch.testing.assert_close(found.state(x), 2 * x - 1)
+    torch.testing.assert_close(found.present(found.state(x)), x)
+    assert found.present(torch.tensor([-3.0, 3.0])).tolist() == [0, 1]
+    raw = model(FLAT)
+    torch.testing.assert_close(raw.present(raw.state(3 * x)), 3 * x)
+
+
+def test_states_have_the_moments_of_the_schedule():
+    """x_t of one x_0 over 100,000 noises; 5 standard errors."""
+    found = model(FLAT).double()
+    x_0 = torch.tensor([[0.5, -2.0, 3.0]]).double()
+    noise = torch.randn(100_000, 3, generator=torch.Generator().manual_seed(0)).double()
+    for time in (0, 9, 19):
+        t = torch.full((len(noise),), time)
+        x_t = found.diffuse(x_0, t, noise)
+        alpha_bar = found.schedule.alpha_bar[time]
+        error = 5 * ((1 - alpha_bar) / len(noise)) ** 0.5
+        assert ((x_t.mean(0) - alpha_bar.sqrt() * x_0[0]).abs() < error + 1e-7).all()
+        spread = x_t.var(0) / (1 - alpha_bar)
+        assert ((spread - 1).abs() < 5 * (2 / len(noise)) ** 0.5).all()
+
+
+# Conditions
+
+
+@pytest.mark.parametrize("condition", [None, 3, -1, torch.zeros(5).long(), 0.5])
+def test_a_label_that_does_not_fit_is_refused(condition):
+    with pytest.raises(ConditionError):
+        labelled().sample(4, condition=condition)
+
+
+def test_a_superfluous_condition_is_refused():
+    with pytest.raises(ConditionError, match="takes no condition"):
+        model().log_likelihood(torch.zeros(2, 3), condition=0)
+
+
+def test_signals_are_combined_row_by_row():
+    a = Signal(labels=torch.tensor([0, 1]), tokens=torch.zeros(2, 3, 4))
+    b = Signal(labels=torch.tensor([2, 3]), tokens=torch.ones(2, 3, 4))
+    both = a.beside(b)
+    assert both.labels.tolist() == [0, 1, 2, 3]
+    assert both.tokens[:, 0, 0].tolist() == [0, 0, 1, 1]
+    assert both.mask is None
+    some = a.where(torch.tensor([True, False]), b)
+    assert some.labels.tolist() == [0, 3]
+    assert some.tokens[:, 2, 3].tolist() == [0, 1]
+    assert both.rows(slice(1, 3)).labels.tolist() == [1, 2]
+
+
+# Configs and data
+
+
+@pytest.mark.parametrize(
+    ("config", "remedy"),
+    [
+        ({"condition": "label"}, "needs num_classes"),
+        ({"schedule": "zero-terminal-snr"}, "v_prediction"),
+        ({"schedule": "linear", "num_train_timesteps": 50}, "Raise beta_end"),
+        ({"beta_start": 0.03}, "noise must grow"),
+        ({"network": "image"}, "network='flat'"),
+        ({"event_shape": (1, 7, 8), "channels": (8, 8)}, "multiples of 2"),
+    ],
+)
+def test_a_config_that_makes_no_model_is_refused_with_a_remedy(config, remedy):
+    with pytest.raises(ConfigError, match=remedy):
+        model(**{**FLAT, "num_train_timesteps": 1000, **config})
+
+
+def test_a_config_fits_the_data():
+    digits = DDPM.configure(load_dataset("digits").spec, condition="label")
+    assert (digits.data, digits.network, digits.levels) == ("unit", "image", 17)
+    assert digits.num_classes == 10
+    ring = DDPM.configure(load_dataset("ring").spec)
+    assert (ring.data, ring.network, ring.condition) == ("real", "flat", "none")
+    assert DDPM(digits).condition_kind == "label"
+
+
+def test_data_of_another_kind_or_other_levels_are_refused():
+    spec = load_dataset("digits").spec
+    with pytest.raises(DataError, match="data='unit'"):
+        DDPM(DDPM.configure(spec, data="real")).check_data(spec)
+    with pytest.raises(DataError, match="256 grey levels"):
+        DDPM(DDPM.configure(spec, levels=256)).check_data(spec)
+    with pytest.raises(DataError, match="binary"):
+        DDPM(DDPM.configure(spec)).check_data(load_dataset("digits", binarize="threshold").spec)
+
+
+def test_what_is_stored_names_what_was_left_open(tmp_path):
+    found = model({"event_shape": (1, 4, 4), "channels": (8, 8)})
+    found.save_pretrained(tmp_path)
+    loaded = GenModel.from_pretrained(tmp_path)
+    assert (loaded.config.data, loaded.config.network) == ("unit", "image")
+    assert torch.equal(loaded.alpha, found.alpha)
+    assert torch.equal(loaded.sample(2, seed=0), found.sample(2, seed=0))
+
+
+def test_what_it_can_do():
+    assert set(of(DDPM)) == {"LogLikelihood", "Completion"}
+    assert DDPMConfig(event_shape=(4,)).prediction_type == "epsilon"
+
+
+def test_it_passes_the_conformance_suite():
+    check_model("ddpm")

@@ -1,0 +1,133 @@
+"""A denoising model of pictures given texts: from captions to samples, stored and loaded."""
+
+import pytest
+import torch
+import transformers
+
+from genzoo import ConditionError, ConfigError, GenModel, Recipe, create_model, train
+from genzoo.captions import Grammar
+from genzoo.data import load_dataset
+from genzoo.data.grammars import DIGIT_CAPTIONS
+from genzoo_diffusion.ddpm import DDPM
+from genzoo_diffusion.fitted_text import FittedTextConfig
+from genzoo_diffusion.guidance import make_denoiser, unconditional
+from genzoo_diffusion.samplers import DDIM, StepsConfig
+
+SMALL = {
+    "event_shape": (1, 8, 8),
+    "channels": (8, 8),
+    "num_train_timesteps": 20,
+    "schedule": "cosine",
+    "condition": "text",
+}
+TEXT = {"width": 8, "num_layers": 1, "num_heads": 2}
+
+
+def model(seed=0, **config):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        text = FittedTextConfig.for_captions(DIGIT_CAPTIONS, **TEXT)
+        return create_model("ddpm", **{**SMALL, "text": text, **config})
+
+
+def recipe(**config):
+    return Recipe.from_dict(
+        {
+            "model": {"name": "ddpm", "config": {**SMALL, "text": TEXT, **config}},
+            "data": {"name": "digits", "config": {"captions": True, "limit": 64}},
+            "trainer": {"steps": 3, "batch_size": 8, "seed": 1, "warmup_steps": 0},
+        }
+    )
+
+
+def test_words_are_those_of_the_datas_captions():
+    spec = load_dataset("digits", captions=True).spec
+    config = DDPM.configure(spec, **SMALL, text=TEXT)
+    assert config.text.vocabulary == Grammar(DIGIT_CAPTIONS).words()
+    assert (config.text.width, config.text.max_length) == (8, 8)
+    assert DDPM.configure(spec, **SMALL, text=FittedTextConfig(width=12)).text.width == 12
+    given = DDPM.configure(spec, **SMALL, text={"vocabulary": ["three"]})
+    assert given.text.vocabulary == ("three",)
+
+
+def test_it_is_trained_with_its_encoder_stored_and_loaded(tmp_path):
+    before = train(Recipe.from_dict(recipe().to_dict() | {"trainer": {"steps": 1, "seed": 1}}))
+    trained = train(recipe(), tmp_path / "run")
+    name = "embedder.encoder.clip.embeddings.token_embedding.weight"
+    assert not torch.equal(trained.state_dict()[name], before.state_dict()[name])
+    loaded = GenModel.from_pretrained(tmp_path / "run")
+    assert loaded.config == trained.config
+    assert all(torch.equal(v, trained.state_dict()[k]) for k, v in loaded.state_dict().items())
+    drawn = [m.sample(2, condition="the digit three", seed=0) for m in (trained, loaded)]
+    assert torch.equal(*drawn)
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "model.safetensors"} <= files
+    assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in files)
+
+
+def test_a_text_decides_what_is_drawn_and_a_seed_how():
+    m = model()
+    a, again, other = (m.sample(2, condition=text, seed=0) for text in ("three", "three", "four"))
+    assert torch.equal(a, again)
+    assert not torch.equal(a, other)
+    both = m.sample(2, condition=["three", "four"], seed=0)
+    torch.testing.assert_close(both[0], a[0])
+    torch.testing.assert_close(both[1], other[1])
+    torch.testing.assert_close(m.sample(2, condition="Three!", seed=0), a)
+
+
+def test_a_text_of_no_known_word_is_refused_with_the_known_ones():
+    with pytest.raises(ConditionError, match=r"no word that this model knows\. It knows: a, by"):
+        model().sample(2, condition="una zapatilla")
+    with pytest.raises(ConditionError, match="needs a text"):
+        model().sample(2)
+
+
+def test_guidance_goes_from_the_empty_text():
+    m, x_t = model(), torch.randn(2, 1, 8, 8)
+    t = torch.full((2,), 7)
+    told = m.predict(x_t, t, m.signal("three", 2))
+    nothing = m.predict(x_t, t, m.signal("", 2))
+    torch.testing.assert_close(m.predict(x_t, t, unconditional(m, 2)), nothing)
+    guided = make_denoiser(m, "three", 2, 3.0)(x_t, 7)
+    torch.testing.assert_close(guided, nothing + 3 * (told - nothing), atol=1e-5, rtol=1e-5)
+    sampler = DDIM(DDIM.Config(num_steps=2, guidance=2.0))
+    assert m.sample(2, condition="three", sampler=sampler, seed=0).shape == (2, 1, 8, 8)
+    assert StepsConfig().guidance == 1
+
+
+def test_a_model_with_a_frozen_encoder_stores_none_of_it(hub, tmp_path):
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
+    with torch.random.fork_rng(devices=[]):
+        bert = transformers.BertModel(
+            transformers.BertConfig(**sizes, vocab_size=16, max_position_embeddings=12)
+        )
+    bert.save_pretrained(tmp_path / "bert")
+    words = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "the", "digit", "three"]
+    transformers.BertTokenizerFast(
+        vocab={word: i for i, word in enumerate(words)}
+    ).save_pretrained(tmp_path / "bert")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "bert").iterdir()}
+    hub.put("ada/bert", files)
+    from genzoo_diffusion.pretrained_text import PretrainedTextConfig
+
+    frozen = PretrainedTextConfig.pinned("ada/bert", max_length=12).to_dict()
+    trained = train(recipe(frozen_text=frozen), tmp_path / "run")
+    assert all(name.startswith("network.") for name in trained.state_dict())
+    a = trained.sample(2, condition="the digit three", seed=0)
+    loaded = GenModel.from_pretrained(tmp_path / "run")
+    assert torch.equal(loaded.sample(2, condition="the digit three", seed=0), a)
+    assert not torch.equal(loaded.sample(2, condition="digit", seed=0), a)
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({"text": FittedTextConfig()}, r"needs words\. Give --data\.captions"),
+        ({"network": "flat"}, "needs network='image'"),
+        ({"event_shape": (4,)}, "needs network='image'"),
+    ],
+)
+def test_what_makes_no_model_of_texts_is_refused(config, why):
+    with pytest.raises(ConfigError, match=why):
+        model(**config)

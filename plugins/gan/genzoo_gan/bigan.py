@@ -1,0 +1,149 @@
+"""The generative adversarial network with an encoder."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from genzoo import Batch, ConditionError
+from genzoo_gan.adversarial import AdversarialModel
+from genzoo_gan.latent import GeneratorConfig
+from genzoo_gan.trunks import TRUNKS
+from genzoo_gan.views import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiGANConfig(GeneratorConfig):
+    """A generative adversarial network with an encoder."""
+
+    inference: Literal["function", "gaussian"] = "function"
+    """The code of an example: a function of it (BiGAN), or a draw from a Gaussian (ALI)."""
+
+
+class BiGAN(AdversarialModel):
+    """A generator x = G(z) and an encoder z = E(x), against a critic that sees pairs (x, z).
+
+    The critic tells (x, E(x)) of the data from (G(z), z) of the prior. Where it cannot, both pairs
+    have one law, so that E inverts G. Data in [0, 1] and codes are judged as they are.
+
+    | Adversarial Feature Learning (Donahue, Krähenbühl, Darrell, 2017)
+    | Adversarially Learned Inference (Dumoulin et al., 2017)
+
+    Arguments:
+        config: Shapes, the generator's layers, which the encoder mirrors, and what a code is.
+    """
+
+    Config = BiGANConfig
+    encodes = True
+    papers = (
+        (
+            "Jeff Donahue, Philipp Krähenbühl, Trevor Darrell. Adversarial Feature Learning. "
+            "ICLR, 2017."
+        ),
+        "Vincent Dumoulin et al. Adversarially Learned Inference. ICLR, 2017.",
+    )
+    limits = (
+        "It has no likelihood, and may leave out kinds of examples.",
+        (
+            "Nothing makes G(E(x)) equal x but the critic: what comes back is like x in kind "
+            "before it is like x in its pixels."
+        ),
+    )
+
+    def __init__(self, config: BiGANConfig) -> None:
+        super().__init__(config)
+        self.encoder = ENCODERS[config.inference](config)
+
+    @classmethod
+    def example(cls) -> tuple[BiGANConfig, Batch]:
+        """Return a small one, and twelve rows for it."""
+        generator = torch.Generator().manual_seed(0)
+        config = BiGANConfig(
+            event_shape=(1, 3, 3), latent_dim=2, hidden_dims=(6,), inference="gaussian"
+        )
+        return config, {"x": torch.rand(12, 1, 3, 3, generator=generator)}
+
+    def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
+        """Return the code of each row of ``x`` (B, *event_shape), or its mean, (B, L).
+
+        Raises:
+            ConditionError: A condition was given.
+        """
+        if condition is not None:
+            raise ConditionError("BiGAN takes no condition. Leave it out.")
+        found: Tensor = self.encoder.mean(x.to(self.device, self.dtype))
+        return found
+
+    def fake(self, z: Tensor, batch: Batch) -> View:
+        """Return G(z) with its code."""
+        return View(self.generate(z), z)
+
+    def real(self, batch: Batch, generator: torch.Generator) -> View:
+        """Return the data with their codes."""
+        return View(batch["x"], self.encoder.draw(batch["x"], generator))
+
+
+class Encoder(nn.Module, abc.ABC):
+    """Codes of examples, by layers that mirror a generator's; abstract.
+
+    Arguments:
+        config: The generator's.
+    """
+
+    per_code: int
+
+    def __init__(self, config: BiGANConfig) -> None:
+        super().__init__()
+        widths = tuple(reversed(config.hidden_dims))
+        self.trunk = TRUNKS[config.network](config.event_shape, widths)
+        self.output = nn.Linear(self.trunk.num_features, self.per_code * config.latent_dim)
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """Return what the layers say of examples, (B, per_code · L)."""
+        out: Tensor = self.output(self.trunk(x))
+        return out
+
+    @abc.abstractmethod
+    def mean(self, x: Tensor) -> Tensor:
+        """Return the mean code of each example, (B, L)."""
+
+    @abc.abstractmethod
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw a code for each example, (B, L), through which gradients pass."""
+
+
+class FunctionEncoder(Encoder):
+    """z = E(x)."""
+
+    per_code = 1
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Return E(x)."""
+        return self.outputs(x)
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return E(x): there is no chance in it."""
+        return self.outputs(x)
+
+
+class GaussianEncoder(Encoder):
+    """z = μ(x) + σ(x) ε, ε ~ N(0, I)."""
+
+    per_code = 2
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Return μ(x)."""
+        return self.outputs(x).chunk(2, dim=1)[0]
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return μ(x) + σ(x) ε."""
+        mean, log_variance = self.outputs(x).chunk(2, dim=1)
+        eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        return mean + (0.5 * log_variance).exp() * eps
+
+
+ENCODERS: dict[str, type[Encoder]] = {"function": FunctionEncoder, "gaussian": GaussianEncoder}

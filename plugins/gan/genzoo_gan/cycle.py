@@ -1,0 +1,139 @@
+"""How a CycleGAN learns: two games at once, and the way there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from genzoo import Batch, Bounds, Config, ConfigError, Loss, Objective, OptimizerSpec, Step
+from genzoo_gan.cyclegan import CycleGAN, signed
+from genzoo_gan.normalising import Normalization
+from genzoo_gan.patches import PatchCritic
+from genzoo_gan.pool import exchange
+
+_Weight = Annotated[float, Bounds(0.0, 1e6)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleConfig(Config):
+    """Two least-squares games, with cycle consistency and an identity term."""
+
+    lr: Annotated[float, Bounds(0.0, 1e3)] = 2e-4
+    """The learning rate of Adam, for translators and critics."""
+    cycle_weight: _Weight = 10.0
+    """λ: the weight of the way there and back."""
+    identity_weight: _Weight = 0.0
+    """The weight, times λ, of leaving alone what is of the right domain already."""
+    pool_size: Annotated[int, Bounds(0, 10**6)] = 50
+    """How many earlier fakes of each domain are kept for its critic; 0 shows it the last ones."""
+    critic_width: Annotated[int, Bounds(1, 2**12)] = 64
+    """The channels of a critic's first layer."""
+    critic_halvings: Annotated[int | None, Bounds(0, 8)] = None
+    """How often a critic halves the image; 3 by default, or as many as leave 4 pixels a side."""
+    critic_normalization: Normalization | None = None
+    """How a critic's activations are normalised; as the translators' by default."""
+
+
+class Cycle(Objective):
+    """Two critics of patches, least squares, cycle consistency, and pools of earlier fakes.
+
+    The translators lower
+
+        E (D_Y(G(x)) − 1)² + E (D_X(F(y)) − 1)² + λ (E |F(G(x)) − x| + E |G(F(y)) − y|)
+        + λ ι (E |G(y) − y| + E |F(x) − x|),
+
+    and then the critics, on fakes from their pools,
+
+        ½ E (D_Y(y) − 1)² + ½ E D_Y(G(x))² + ½ E (D_X(x) − 1)² + ½ E D_X(F(y))².
+
+    Absolute differences are means over the pixels of images in [−1, 1]. The identity term ι keeps
+    colours where they are: it is harmful where the colours are what is to change.
+
+    | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
+    | (Zhu, Park, Isola, Efros, 2017)
+    | Least Squares Generative Adversarial Networks (Mao et al., 2017)
+
+    Raises:
+        ConfigError: An identity term for domains of different shapes.
+    """
+
+    Config = CycleConfig
+    requires = (CycleGAN,)
+    model: CycleGAN
+
+    def __init__(self, model: CycleGAN, config: CycleConfig | None = None) -> None:
+        super().__init__(model, config)
+        how = self.config.critic_normalization or model.config.normalization
+        sizes = (self.config.critic_width, self.config.critic_halvings, how)
+        self.D_X = PatchCritic(model.shape_of("x"), *sizes)
+        self.D_Y = PatchCritic(model.shape_of("y"), *sizes)
+        if self.config.identity_weight and model.shape_of("x") != model.shape_of("y"):
+            raise ConfigError(
+                f"CycleConfig.identity_weight is {self.config.identity_weight}, but the domains "
+                f"have shapes {model.shape_of('x')} and {model.shape_of('y')}: neither holds the "
+                "other's images. Leave it at 0."
+            )
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Return both translators, and both critics."""
+        return {
+            "translators": [*self.model.G.parameters(), *self.model.F.parameters()],
+            "critics": [*self.D_X.parameters(), *self.D_Y.parameters()],
+        }
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return the paper's Adam for both."""
+        adam = OptimizerSpec(lr=self.config.lr, betas=(0.5, 0.999))
+        return dict.fromkeys(("translators", "critics"), adam)
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the translators' loss, then the critics'."""
+        x, y = signed(batch["x"]), signed(batch["y"])
+        fake_y, fake_x = self.model.G(x), self.model.F(y)
+        yield self._translators(x, y, fake_x, fake_y)
+        shown_x = self._pooled("x", fake_x.detach(), step)
+        shown_y = self._pooled("y", fake_y.detach(), step)
+        yield self._critics(x, y, shown_x, shown_y)
+
+    def _translators(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Loss:
+        adversarial = _to_one(self.D_X(fake_x)) + _to_one(self.D_Y(fake_y))
+        cycle_x = (self.model.F(fake_y) - x).abs().mean()
+        cycle_y = (self.model.G(fake_x) - y).abs().mean()
+        value = adversarial + self.config.cycle_weight * (cycle_x + cycle_y)
+        metrics = {"adversarial": adversarial, "cycle_x": cycle_x, "cycle_y": cycle_y}
+        if self.config.identity_weight:
+            identity = (self.model.G(y) - y).abs().mean() + (self.model.F(x) - x).abs().mean()
+            value = value + self.config.cycle_weight * self.config.identity_weight * identity
+            metrics["identity"] = identity
+        detached = {name: metric.detach() for name, metric in metrics.items()}
+        return Loss(value, player="translators", metrics=detached)
+
+    def _critics(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Loss:
+        shown = {"real_x": x, "fake_x": fake_x, "real_y": y, "fake_y": fake_y}
+        critics = {"x": self.D_X, "y": self.D_Y}
+        scores = {name: critics[name[-1]](images) for name, images in shown.items()}
+        real, fake = scores["real_x"], scores["fake_x"]
+        value = 0.5 * (_to_one(real) + _to_zero(fake))
+        real, fake = scores["real_y"], scores["fake_y"]
+        value = value + 0.5 * (_to_one(real) + _to_zero(fake))
+        metrics = {f"score_{name}": score.detach().mean() for name, score in scores.items()}
+        return Loss(value, player="critics", metrics=metrics)
+
+    def _pooled(self, domain: str, fakes: Tensor, step: Step) -> Tensor:
+        """Return what the critic of a domain is shown; the pool of each slot is its own."""
+        name = f"pool_{domain}_{step.slot}"
+        pool = self.process_state().get(name, fakes[:0])
+        shown, kept = exchange(pool, fakes, self.config.pool_size, step.generator)
+        self.set_process_buffer(name, kept)
+        return shown
+
+
+def _to_one(score: Tensor) -> Tensor:
+    return (score - 1).square().mean()
+
+
+def _to_zero(score: Tensor) -> Tensor:
+    return score.square().mean()

@@ -1,0 +1,240 @@
+"""CycleGAN: two translators between two domains of images, learned without pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from genzoo import (
+    Batch,
+    Bounds,
+    CapabilityError,
+    Config,
+    ConfigError,
+    DataError,
+    DataSpec,
+    GenerativeModel,
+    Named,
+    Sampler,
+    Stage,
+)
+from genzoo_gan.normalising import Normalization
+from genzoo_gan.translators import ResNetTranslator
+
+_Image = Annotated[tuple[Annotated[int, Bounds(1, 2**14)], ...], Bounds(3, 3)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleGANConfig(Config):
+    """Two translators between two domains of images."""
+
+    event_shape: _Image
+    """The shape of an image of the first domain, x: (C, H, W)."""
+    y_event_shape: _Image | None = None
+    """The shape of an image of the second domain, y, of the same height and width; as x's."""
+    width: Annotated[int, Bounds(1, 2**12)] = 64
+    """The channels of a translator's first layer; each halving doubles them."""
+    num_blocks: Annotated[int, Bounds(0, 100)] = 6
+    """The residual blocks of a translator."""
+    num_halvings: Annotated[int, Bounds(0, 8)] = 2
+    """How often a translator halves the image: the sides must be multiples of 2 to this power."""
+    normalization: Normalization = "instance"
+    """Of activations: each channel by itself, as in the paper, which loses an image's level and
+    contrast; or the channels of an image together, which keeps them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.y_event_shape is None:  # What is stored names both shapes.
+            object.__setattr__(self, "y_event_shape", self.event_shape)
+        _check_sides(self.event_shape, self.y_event_shape or (), self.num_halvings)
+
+
+class CycleGAN(GenerativeModel):
+    """Translators G: X → Y and F: Y → X, each a function of its image.
+
+    As a distribution over x given an image y it is the point F(y); `translate` goes both ways.
+
+    | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
+    | (Zhu, Park, Isola, Efros, 2017)
+
+    Arguments:
+        config: Shapes and the translators' size.
+    """
+
+    Config = CycleGANConfig
+    kind = frozenset({"unit"})
+    papers = (
+        (
+            "Jun-Yan Zhu, Taesung Park, Phillip Isola, Alexei A. Efros. Unpaired Image-to-Image "
+            "Translation using Cycle-Consistent Adversarial Networks. ICCV, 2017."
+        ),
+        (
+            "Xudong Mao, Qing Li, Haoran Xie, Raymond Y. K. Lau, Zhen Wang, Stephen Paul Smolley. "
+            "Least Squares Generative Adversarial Networks. ICCV, 2017."
+        ),
+    )
+    limits = (
+        (
+            "It is a function of its image: one translation for each, and no likelihood. It makes "
+            "no images of its own."
+        ),
+        (
+            "What it learns is not determined: every map between the domains that keeps their "
+            "distributions and can be undone costs as little as the one that is meant. Where a "
+            "true translation is not known, look at the strips."
+        ),
+        (
+            "A small cycle error says that nothing is lost, not that the translation is right: "
+            "translators that do nothing have none."
+        ),
+    )
+
+    def __init__(self, config: CycleGANConfig) -> None:
+        super().__init__(config)
+        x, y = self.shape_of("x")[0], self.shape_of("y")[0]
+        sizes = (config.width, config.num_blocks, config.num_halvings, config.normalization)
+        self.G = ResNetTranslator(x, y, *sizes)
+        self.F = ResNetTranslator(y, x, *sizes)
+
+    @property
+    def condition_kind(self) -> str:
+        """An image of the second domain."""
+        return "image"
+
+    @classmethod
+    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+        """Return a config that fits the data: as many halvings as the sides allow, at most 2."""
+        sides = spec.event_shape[1:]
+        even = [k for k in (2, 1, 0) if all(side % 2**k == 0 for side in sides)]
+        return super().configure(spec, **{"num_halvings": even[0], **overrides})
+
+    @classmethod
+    def example(cls) -> tuple[CycleGANConfig, Batch]:
+        """Return a tiny one between grey and colour, and eight rows for it."""
+        generator = torch.Generator().manual_seed(0)
+        config = CycleGANConfig(
+            event_shape=(1, 8, 8),
+            y_event_shape=(3, 8, 8),
+            width=2,
+            num_blocks=1,
+            num_halvings=1,
+        )
+        x, y = (torch.rand(8, c, 8, 8, generator=generator) for c in (1, 3))
+        return config, {"x": x, "y": y}
+
+    @classmethod
+    def default_stages(cls) -> tuple[Stage, ...]:
+        """Return the game of both domains, with cycle consistency."""
+        return (
+            Stage(
+                objective=Named(name="cycle"),
+                trainer={"steps": 20_000, "batch_size": 1, "schedule": "linear"},
+            ),
+        )
+
+    def sampler(self) -> Sampler:
+        """Return the translation of the condition."""
+        return Translation()
+
+    def check_data(self, spec: DataSpec) -> None:
+        """Raise DataError where either domain is not the model's."""
+        super().check_data(spec)
+        second = spec.y
+        if second is None:
+            return
+        if second.kind not in self.kind:
+            raise DataError(
+                f"CycleGAN translates images in [0, 1]; the second domain is {second.kind}, in "
+                f"[{second.range[0]:g}, {second.range[1]:g}]. Convert it, or divide it by its "
+                "greatest value, such as 255: --data-y.scale 255."
+            )
+        if tuple(second.event_shape) != self.shape_of("y"):
+            raise DataError(
+                f"The model's second domain has images of shape {self.shape_of('y')}; these have "
+                f"shape {tuple(second.event_shape)}. Resize them (--data-y.size), or make the "
+                f"model with y_event_shape={tuple(second.event_shape)}."
+            )
+
+    def shape_of(self, domain: str) -> tuple[int, ...]:
+        """Return the shape of an image of a domain, "x" or "y"."""
+        return tuple(self.config.event_shape if domain == "x" else self.config.y_event_shape)
+
+    def translate(self, x: Tensor, *, to: str) -> Tensor:
+        """Return images of one domain as the other would have them, in [0, 1].
+
+        Arguments:
+            x: Images of x, (B, C, H, W) in [0, 1], for ``to="y"``; of y for ``to="x"``.
+            to: "y" for G(x), "x" for F(y).
+
+        Raises:
+            ConfigError: There is no such domain.
+            DataError: The images are not of the other domain's shape.
+        """
+        if to not in ("x", "y"):
+            raise ConfigError(f'A translation is to "x" or to "y", got {to!r}.')
+        source = self.shape_of("y" if to == "x" else "x")
+        if tuple(x.shape[1:]) != source:
+            raise DataError(
+                f'A translation to "{to}" is of images of shape {source}; these have shape '
+                f"{tuple(x.shape[1:])}. Resize them, or translate the other way."
+            )
+        network = self.G if to == "y" else self.F
+        return unsigned(network(signed(x.to(self.device, self.dtype))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationConfig(Config):
+    """The condition, translated."""
+
+
+class Translation(Sampler):
+    """x = F(y), where y is the condition. A trajectory has one state; chance has no part in it."""
+
+    Config = TranslationConfig
+    is_random = False
+
+    def trajectory(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield x, (num, *event_shape), for conditions y (num, *y_event_shape)."""
+        if not isinstance(model, CycleGAN):
+            raise CapabilityError(
+                f"This sampler translates by a CycleGAN; {type(model).__name__} is none. Leave "
+                "--sampler out to use the model's own sampler."
+            )
+        yield model.translate(condition, to="x")
+
+
+def signed(x: Tensor) -> Tensor:
+    """Return values of [0, 1] in [−1, 1], where the translators and the critics work."""
+    return 2 * x - 1
+
+
+def unsigned(x: Tensor) -> Tensor:
+    """Return values of [−1, 1] in [0, 1]."""
+    return (x + 1) / 2
+
+
+def _check_sides(x: tuple[int, ...], y: tuple[int, ...], num_halvings: int) -> None:
+    if x[1:] != y[1:]:
+        raise ConfigError(
+            f"CycleGAN keeps height and width: x has {x[1:]}, y has {y[1:]}. Resize one of them "
+            "(images: --data.size, --data-y.size)."
+        )
+    multiple = 2**num_halvings
+    if any(side % multiple for side in x[1:]) or min(x[1:]) < max(4, 2 * multiple):
+        raise ConfigError(
+            f"CycleGANConfig: {num_halvings} halvings need sides that are multiples of {multiple},"
+            f" {max(4, 2 * multiple)} or more; got {x[1:]}. Resize the images, or give fewer "
+            "num_halvings."
+        )

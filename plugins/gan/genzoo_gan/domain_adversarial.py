@@ -1,0 +1,138 @@
+"""How a classifier learns: from labels, and from unlabelled images of another domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genzoo import Batch, Bounds, Config, DataError, Loss, Objective, OptimizerSpec, Step
+from genzoo_gan.classifier import Classifier
+from genzoo_gan.features import perceptron
+from genzoo_gan.reversal import reverse, rising
+
+UNKNOWN = -1
+"""The label of a row that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossEntropyConfig(Config):
+    """The labels of the first domain."""
+
+    lr: Annotated[float, Bounds(0.0, 1e3)] = 1e-3
+    """The learning rate of Adam."""
+
+
+class CrossEntropy(Objective):
+    """Lowers −E log p(label | x) over the rows of x that have a label; y is not looked at."""
+
+    Config = CrossEntropyConfig
+    requires = (Classifier,)
+    model: Classifier
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return Adam."""
+        return {"model": OptimizerSpec(lr=self.config.lr)}
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the one loss."""
+        label = labels_of(batch)
+        logits = self.model.label(self.model.features_of(batch["x"]))
+        value, right = cross_entropy(logits, label)
+        yield Loss(value, metrics={"accuracy_x": right})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DomainAdversarialConfig(CrossEntropyConfig):
+    """Labels of the first domain, and features in which the second one cannot be told from it."""
+
+    weight: Annotated[float, Bounds(0.0, 1e6)] = 1.0
+    """What λ comes to in the end: how strongly the features learn to mislead the critic."""
+    steepness: Annotated[float, Bounds(0.0, 1e3)] = 10.0
+    """γ: how soon λ rises from 0, as 2 / (1 + exp(−γ p)) − 1 with the share p of the steps."""
+    critic_dims: Annotated[tuple[Annotated[int, Bounds(1, 2**16)], ...], Bounds(0, 32)] = (100,)
+    """The widths of the critic's hidden layers."""
+
+
+class DomainAdversarial(Objective):
+    """Labels of x; and a critic d(h) learns to tell h(x) from h(y), while h learns to mislead it.
+
+    One loss and one player,
+
+        −E log p(label | x) + ½ (−E log d(R(h(x))) − E log(1 − d(R(h(y))))),
+
+    where R changes nothing but turns the gradient round, times λ: the critic lowers its own loss,
+    and the features raise it. Labels of y are not looked at.
+
+    | Domain-Adversarial Training of Neural Networks (Ganin et al., 2016)
+
+    Attributes:
+        critic: d before the sigmoid: high for the first domain.
+    """
+
+    Config = DomainAdversarialConfig
+    requires = (Classifier,)
+    model: Classifier
+
+    def __init__(self, model: Classifier, config: DomainAdversarialConfig | None = None) -> None:
+        super().__init__(model, config)
+        self.critic = perceptron(model.features.num_features, self.config.critic_dims, 1)
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return Adam."""
+        return {"model": OptimizerSpec(lr=self.config.lr)}
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the one loss.
+
+        Raises:
+            DataError: The batch has no labels, or no second domain.
+        """
+        if "y" not in batch:
+            raise DataError(
+                "domain-adversarial learns from labels of one domain and images of another; "
+                "these data have one domain. Name the other: --data-y DATA; in Python, "
+                "genzoo.pair(x, y)."
+            )
+        label = labels_of(batch)
+        h_x, h_y = self.model.features_of(batch["x"]), self.model.features_of(batch["y"])
+        of_labels, right = cross_entropy(self.model.label(h_x), label)
+        weight = self.config.weight * rising(step.index / step.total, self.config.steepness)
+        score_x, score_y = self.critic(reverse(h_x, weight)), self.critic(reverse(h_y, weight))
+        of_domains = 0.5 * (F.softplus(-score_x).mean() + F.softplus(score_y).mean())
+        metrics = {
+            "label_loss": of_labels.detach(),
+            "domain_loss": of_domains.detach(),
+            "accuracy_x": right,
+            "reversal": of_labels.new_tensor(weight),
+        }
+        yield Loss(of_labels + of_domains, metrics=metrics)
+
+
+def labels_of(batch: Batch) -> Tensor:
+    """Return the labels of x, (B,); −1 where a row has none.
+
+    Raises:
+        DataError: There are none.
+    """
+    if "label" not in batch:
+        raise DataError(
+            "A classifier learns from labels; these data have none. Give labelled data "
+            "(--data fashion-mnist)."
+        )
+    label: Tensor = batch["label"]
+    return label
+
+
+def cross_entropy(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean of −log p(label) over rows with a label, and the share that is right."""
+    known = label != UNKNOWN
+    num = known.sum().clamp(min=1)
+    losses = F.cross_entropy(logits, label, ignore_index=UNKNOWN, reduction="none")
+    with torch.no_grad():
+        right = ((logits.argmax(1) == label) & known).sum() / num
+    return losses.sum() / num, right

@@ -1,0 +1,111 @@
+"""How a semi-supervised GAN learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genzoo import Batch, Bounds, Config, DataError, Loss, Objective, OptimizerSpec, Step
+from genzoo_gan.semi_supervised import SemiSupervisedGAN
+
+_Rate = Annotated[float, Bounds(0.0, 1e3)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMatchingConfig(Config):
+    """A classifier of K labels and fakes, and a generator that matches its features."""
+
+    lr: _Rate = 3e-4
+    """The generator's learning rate."""
+    classifier_lr: _Rate = 3e-4
+    """The classifier's learning rate."""
+    unlabelled_weight: Annotated[float, Bounds(0.0, 1e6)] = 1.0
+    """The weight of telling real from fake beside telling the labels."""
+
+
+class FeatureMatching(Objective):
+    """A classifier that tells labels, and real from fake; a generator that matches its features.
+
+    With logits l, Z = Σ_k exp l_k and D = Z / (Z + 1), the classifier lowers
+
+        −E log softmax(l(x))_y − w (E log D(x) + E log(1 − D(G(z)))),
+
+    the first term over rows with labels, the second over rows without, or over all where every row
+    has one. The generator lowers ‖E f(x) − E f(G(z))‖², of the features f below the logits.
+
+    | Improved Techniques for Training GANs
+    | (Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, 2016)
+    """
+
+    Config = FeatureMatchingConfig
+    requires = (SemiSupervisedGAN,)
+    model: SemiSupervisedGAN
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Return the classifier and the generator, both of the model."""
+        return {
+            "classifier": list(self.model.classifier.parameters()),
+            "generator": list(self.model.generator.parameters()),
+        }
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return Adam with the rates of the config."""
+        rates = {"classifier": self.config.classifier_lr, "generator": self.config.lr}
+        return {name: OptimizerSpec(lr=lr, betas=(0.5, 0.999)) for name, lr in rates.items()}
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the classifier's loss, then the generator's.
+
+        Raises:
+            DataError: The rows have no labels.
+        """
+        if "label" not in batch:
+            raise DataError(
+                "Feature matching learns from labels of some rows; these data have none. Give "
+                "labelled data; --data.labelled 100 keeps a hundred of the labels."
+            )
+        yield self._classifier_move(batch["x"], batch["label"], step)
+        yield self._generator_move(batch["x"], batch["label"], step)
+
+    def _classifier_move(self, x: Tensor, label: Tensor, step: Step) -> Loss:
+        with torch.no_grad():
+            fake = self.model.generate(self.model.latent(len(x), step.generator))
+        real, made = (self.model.classifier(rows) for rows in (x, fake))
+        log_z, log_z_fake = real.logsumexp(1), made.logsumexp(1)
+        labels = _mean(F.cross_entropy(real, label.clamp_min(0), reduction="none"), label >= 0)
+        told = _mean(F.softplus(-log_z), unlabelled(label)) + F.softplus(log_z_fake).mean()
+        metrics = {
+            "labels": labels,
+            "real_or_fake": told,
+            "accuracy": _mean((real.argmax(1) == label).to(x.dtype), label >= 0),
+            "score_real": _mean(log_z, unlabelled(label)),
+            "score_fake": log_z_fake.mean(),
+        }
+        detached = {name: value.detach() for name, value in metrics.items()}
+        value = labels + self.config.unlabelled_weight * told
+        return Loss(value, player="classifier", metrics=detached if step.logged else {})
+
+    def _generator_move(self, x: Tensor, label: Tensor, step: Step) -> Loss:
+        z = self.model.latent(len(x), step.generator)
+        features = self.model.classifier.features
+        with torch.no_grad():
+            wanted = _mean(features(x), unlabelled(label)[:, None])
+        made = features(self.model.generate(z)).mean(0)
+        return Loss((made - wanted).square().sum(), player="generator")
+
+
+def unlabelled(label: Tensor) -> Tensor:
+    """Return which rows have no label, (B,); all of them where each has one."""
+    without = label < 0
+    return without | ~without.any()
+
+
+def _mean(values: Tensor, over: Tensor) -> Tensor:
+    """Return the mean over the first axis where ``over`` is true; 0 where it nowhere is."""
+    weight = over.to(values.dtype)
+    return (weight * values).sum(0) / weight.sum(0).clamp_min(1)

@@ -1,0 +1,169 @@
+"""The game: the critic's moves, then the generator's."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo_gan.adversarial import AdversarialModel
+from genzoo_gan.critics import (
+    ClippedCritic,
+    Critic,
+    NetworkCritic,
+    PackedCritic,
+    spectrally_normalised,
+)
+from genzoo_gan.judging import Judge, PresentCritic
+from genzoo_gan.latent import Network, Widths
+from genzoo_gan.penalties import R1, Fading, Penalty
+from genzoo_gan.watching import Look, Watch
+
+Rate = Annotated[float, Bounds(0.0, 1e3)]
+Count = Annotated[int, Bounds(1, 1000)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameConfig(Config):
+    """A game of a generator against a critic."""
+
+    lr: Rate = 2e-4
+    """The generator's learning rate."""
+    critic_lr: Annotated[float | None, Bounds(0.0, 1e3)] = None
+    """The critic's learning rate; the generator's by default."""
+    critic_steps: Count = 1
+    """How many moves the critic has before the generator's; all see the same rows."""
+    critic_network: Network | None = None
+    """The critic's layers: flat, convolutional or residual; as the generator's by default."""
+    critic_hidden_dims: Widths | None = None
+    """Their widths or channels; the generator's the other way round by default."""
+    packing: Annotated[int, Bounds(1, 64)] = 1
+    """How many examples the critic judges at once, all real or all fake."""
+    spectral_norm: bool = False
+    """Whether the critic's weights are divided by their largest singular values."""
+    r1: Annotated[float, Bounds(0.0, 1e6)] = 0.0
+    """γ: the weight of the penalty on the critic's slope at the data; 0 for none."""
+    r1_fade: Annotated[float, Bounds(0.0, 1.0)] = 0.0
+    """The share of training over which that weight falls to nothing; 0 keeps it as it is."""
+
+
+class Game(Objective, abc.ABC):
+    """n moves of the critic, each of which lowers its loss, and one of the generator; abstract.
+
+    A critic scores real examples s = D(x) and fakes s̃ = D(G(z)), any numbers, higher for what it
+    takes for real: where it stands for a probability, that is σ(s). Where the real view depends on
+    the model too (an encoder's codes), the model lowers `encoder_value` of its scores as well.
+
+    Class attributes:
+        settled: A critic's loss that says it tells every example; None where there is none.
+
+    Attributes:
+        critic: The critic, which exists only while training.
+        penalties: What it pays beside its loss.
+        judge: By whose scores the generator's move is judged.
+    """
+
+    Config: ClassVar[type[Config]] = GameConfig
+    requires = (AdversarialModel,)
+    settled: ClassVar[float | None] = 1e-2
+    model: AdversarialModel
+
+    def __init__(self, model: AdversarialModel, config: GameConfig | None = None) -> None:
+        super().__init__(model, config)
+        self.critic: Critic = make_critic(model, self.config)
+        self.penalties = _penalties(self.config)
+        self.judge: Judge = PresentCritic(self.critic)
+        self._watch = Watch(self.settled)
+
+    @abc.abstractmethod
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return what the critic lowers, a scalar, from its scores of real and of fake."""
+
+    @abc.abstractmethod
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return what the generator lowers, a scalar, from the scores of its fakes."""
+
+    @abc.abstractmethod
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return what an encoder lowers, a scalar, from the scores of real views."""
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Return the generator, which is the model, and the critic."""
+        return {
+            "generator": [p for p in self.model.parameters() if p.requires_grad],
+            "critic": list(self.critic.parameters()),
+        }
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return Adam with the rates of the config."""
+        return self._optimizers(OptimizerSpec(lr=self.config.lr, betas=(0.5, 0.999)))
+
+    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
+        """Yield the critic's loss n times, then the generator's."""
+        for _ in range(self.config.critic_steps):
+            loss = self._critic_move(batch, step)
+            yield loss
+        yield self._generator_move(batch, step, loss.value.detach())
+
+    def _critic_move(self, batch: Batch, step: Step) -> Loss:
+        if isinstance(self.critic, ClippedCritic):
+            self.critic.project()
+        with torch.no_grad():
+            z = self.model.latent(len(batch["x"]), step.generator)
+            real, fake = self.model.real(batch, step.generator), self.model.fake(z, batch)
+        scores = self.critic(real), self.critic(fake)
+        value = self.critic_value(*scores)
+        for penalty in self.penalties:
+            value = value + penalty(self.critic, real, fake, step)
+        names = ("score_real", "score_fake")
+        means = {n: s.detach().mean() for n, s in zip(names, scores, strict=True)}
+        return Loss(value, player="critic", metrics=means if step.logged else {})
+
+    def _generator_move(self, batch: Batch, step: Step, critic_loss: Tensor) -> Loss:
+        z = self.model.latent(len(batch["x"]), step.generator)
+        real, fake = self.model.real(batch, step.generator), self.model.fake(z, batch)
+        score = self.judge(real, fake)
+        scores = score(fake)
+        value = self.generator_value(scores)
+        if self._watch.is_due(step):
+            (pull,) = torch.autograd.grad(value, scores, retain_graph=True)
+            shown = real.x.detach(), fake.x.detach()
+            self._watch.look(Look(*shown, critic_loss, pull.abs().sum()), step)
+        if self.model.encodes or not isinstance(self.judge, PresentCritic):
+            value = value + self.encoder_value(score(real))
+        return Loss(value, player="generator")
+
+    def _optimizers(self, spec: OptimizerSpec) -> dict[str, OptimizerSpec]:
+        """Return an optimiser for both, the critic's with its own rate where it has one."""
+        rate = spec.lr if self.config.critic_lr is None else self.config.critic_lr
+        critic = OptimizerSpec.from_dict({**spec.to_dict(), "lr": rate})
+        return {"generator": spec, "critic": critic}
+
+
+def _penalties(config: GameConfig) -> list[Penalty]:
+    if not config.r1:
+        return []
+    r1 = R1(config.r1)
+    return [Fading(r1, config.r1_fade) if config.r1_fade else r1]
+
+
+def make_critic(model: AdversarialModel, config: GameConfig) -> Critic:
+    """Return a new critic of a model's views, with what the config wraps it in."""
+    first, *rest = model.event_shape
+    m = config.packing
+    known = config.critic_hidden_dims
+    critic: Critic = NetworkCritic(
+        config.critic_network or model.config.network,
+        (m * first, *rest),
+        tuple(reversed(model.config.hidden_dims)) if known is None else known,
+        m * model.config.latent_dim if model.encodes else 0,
+        m * model.num_labels,
+    )
+    if config.spectral_norm:
+        critic = spectrally_normalised(critic)
+    return PackedCritic(critic, m) if m > 1 else critic

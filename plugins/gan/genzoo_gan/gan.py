@@ -1,0 +1,64 @@
+"""The generative adversarial network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genzoo import Batch
+from genzoo_gan.adversarial import AdversarialModel
+from genzoo_gan.latent import GeneratorConfig
+from genzoo_gan.views import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class GANConfig(GeneratorConfig):
+    """A generative adversarial network."""
+
+
+class GAN(AdversarialModel):
+    """x = G(z), z ~ N(0, I).
+
+    | Generative Adversarial Networks (Goodfellow et al., 2014)
+
+    Arguments:
+        config: Shapes and the generator's layers.
+    """
+
+    Config = GANConfig
+    papers = (
+        "Ian J. Goodfellow et al. Generative Adversarial Networks. NeurIPS, 2014.",
+        (
+            "Alec Radford, Luke Metz, Soumith Chintala. Unsupervised Representation Learning with "
+            "Deep Convolutional Generative Adversarial Networks. ICLR, 2016."
+        ),
+        (
+            "Ishaan Gulrajani, Faruk Ahmed, Martín Arjovsky, Vincent Dumoulin, Aaron Courville. "
+            "Improved Training of Wasserstein GANs. NeurIPS, 2017."
+        ),
+    )
+    limits = (
+        "It has no likelihood: that it leaves out a kind of example is seen in no single sample.",
+        (
+            "It maps one connected cloud of codes to the data: between kinds of examples that do "
+            "not touch lie a few samples that are neither."
+        ),
+        "Its losses do not say how good it is; judge samples (genzoo evaluate).",
+    )
+
+    @classmethod
+    def example(cls) -> tuple[GANConfig, Batch]:
+        """Return a small one, and twelve rows for it."""
+        generator = torch.Generator().manual_seed(0)
+        config = GANConfig(event_shape=(1, 3, 3), latent_dim=2, hidden_dims=(6,))
+        return config, {"x": torch.rand(12, 1, 3, 3, generator=generator)}
+
+    def fake(self, z: Tensor, batch: Batch) -> View:
+        """Return G(z)."""
+        return View(self.generate(z))
+
+    def real(self, batch: Batch, generator: torch.Generator) -> View:
+        """Return the data."""
+        return View(batch["x"])

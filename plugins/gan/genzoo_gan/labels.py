@@ -1,0 +1,45 @@
+"""Labels as a condition: checked, and as one-hot vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genzoo import ConditionError, DataError
+
+
+def checked(condition: Any, num: int, num_classes: int, like: Tensor) -> Tensor:
+    """Return labels as one-hot vectors (num, C), of the type and on the device of ``like``.
+
+    Raises:
+        ConditionError: A label is missing or out of range.
+    """
+    if condition is None:
+        raise ConditionError("This model needs a label for each row. Give condition=....")
+    labels = torch.as_tensor(condition, device=like.device)
+    wrong = (labels < 0) | (labels >= num_classes)
+    if labels.shape not in ((), (num,)) or bool(wrong.any()):
+        raise ConditionError(
+            f"Labels must be {num} whole numbers from 0 to {num_classes - 1}; got shape "
+            f"{tuple(labels.shape)}, from {labels.min().item()} to {labels.max().item()}."
+        )
+    return one_hot(labels.expand(num), num_classes, like)
+
+
+def one_hot(labels: Tensor, num_classes: int, like: Tensor) -> Tensor:
+    """Return labels (B,) as one-hot vectors (B, C), of the type of ``like``.
+
+    Raises:
+        DataError: A row has no label, or one that there is not.
+    """
+    try:
+        return F.one_hot(labels.long(), num_classes).to(like.dtype)
+    except RuntimeError as error:  # torch has looked already; a look of our own would cost again.
+        raise DataError(
+            f"Labels must be whole numbers from 0 to {num_classes - 1}; these go from "
+            f"{labels.min().item()} to {labels.max().item()}. Rows without a label (−1) are for a "
+            "semi-supervised GAN."
+        ) from error

@@ -1,0 +1,242 @@
+"""What critic and generator lower: one class a game."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from genzoo import Bounds, OptimizerSpec
+from genzoo_gan.adversarial import AdversarialModel
+from genzoo_gan.critics import ClippedCritic
+from genzoo_gan.game import Count, Game, GameConfig, Rate
+from genzoo_gan.judging import FutureCritic, PresentCritic
+from genzoo_gan.penalties import GradientPenalty
+
+
+class Minimax(Game):
+    """min_G max_D E log D(x) + E log(1 − D(G(z))), with D(x) = σ(s).
+
+    The best critic is p / (p + q), where the value is −log 4 + 2 JSD(p ‖ q). Where the critic is
+    sure, log(1 − D) is flat and the generator stands still.
+
+    | Generative Adversarial Networks (Goodfellow et al., 2014)
+    """
+
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return −E log σ(s) − E log(1 − σ(s̃))."""
+        return _surprise_of_real(real) + _surprise_of_fake(fake)
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return E log(1 − σ(s̃))."""
+        return -_surprise_of_fake(fake)
+
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return E log σ(s)."""
+        return -_surprise_of_real(real)
+
+
+class NonSaturating(Game):
+    """The minimax game's critic, and a generator that raises E log D(G(z)).
+
+    Its gradient is strong where the critic is sure.
+
+    | Generative Adversarial Networks (Goodfellow et al., 2014), section 3
+    """
+
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return −E log σ(s) − E log(1 − σ(s̃))."""
+        return _surprise_of_real(real) + _surprise_of_fake(fake)
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return −E log σ(s̃)."""
+        return _surprise_of_real(fake)
+
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return −E log(1 − σ(s))."""
+        return _surprise_of_fake(real)
+
+
+class LeastSquares(Game):
+    """Scores are drawn to 1 for real and 0 for fake, and by the generator to 1, by squares.
+
+    | Least Squares Generative Adversarial Networks (Mao et al., 2017)
+    """
+
+    settled = 1e-3
+
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return ½ E(s − 1)² + ½ E s̃²."""
+        return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return ½ E(s̃ − 1)²."""
+        return 0.5 * (fake - 1).square().mean()
+
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return ½ E s²."""
+        return 0.5 * real.square().mean()
+
+
+class Hinge(Game):
+    """The critic asks for a margin of 1 on either side of 0; the generator raises its score.
+
+    | Geometric GAN (Lim, Ye, 2017)
+    """
+
+    settled = 1e-3
+
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return E max(0, 1 − s) + E max(0, 1 + s̃)."""
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return −E s̃."""
+        return -fake.mean()
+
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return E s."""
+        return real.mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WassersteinConfig(GameConfig):
+    """The Wasserstein game with a clipped critic."""
+
+    lr: Rate = 5e-5
+    """The generator's learning rate."""
+    critic_steps: Count = 5
+    """How many moves the critic has before the generator's; all see the same rows."""
+    clip: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
+    """c: the critic's parameters stay in [−c, c]."""
+
+
+class Wasserstein(Game):
+    """E s − E s̃, raised by a critic of parameters in [−c, c], and lowered by the generator.
+
+    Over all critics of slope 1 its greatest value is the distance W₁; a clipped critic reaches a
+    multiple of something like it, and needs several moves.
+
+    | Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017)
+    """
+
+    Config = WassersteinConfig
+    settled = None
+
+    def __init__(self, model: AdversarialModel, config: WassersteinConfig | None = None) -> None:
+        super().__init__(model, config)
+        self.critic = ClippedCritic(self.critic, self.config.clip)
+        self.judge = PresentCritic(self.critic)
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return RMSprop with the rates of the config."""
+        return self._optimizers(OptimizerSpec(name="rmsprop", lr=self.config.lr))
+
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return −E s + E s̃."""
+        return fake.mean() - real.mean()
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return −E s̃."""
+        return -fake.mean()
+
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return E s."""
+        return real.mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WassersteinGPConfig(GameConfig):
+    """The Wasserstein game with a penalty on the critic's slope."""
+
+    lr: Rate = 1e-4
+    """The generator's learning rate."""
+    critic_steps: Count = 5
+    """How many moves the critic has before the generator's; all see the same rows."""
+    gp: Annotated[float, Bounds(0.0, 1e6)] = 10.0
+    """λ: the weight of the penalty for slopes other than 1, between data and fakes."""
+
+
+class WassersteinGP(Game):
+    """E s − E s̃ with a penalty λ E(‖∇D(x̂)‖ − 1)² in place of clipping.
+
+    The penalised critic is steeper than 1: between points at distance μ its best slope is
+    1 + μ / (2λ), where E s − E s̃ − penalty is μ + μ² / (4λ).
+
+    | Improved Training of Wasserstein GANs
+    | (Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, 2017)
+    """
+
+    Config = WassersteinGPConfig
+    settled = None
+
+    def __init__(self, model: AdversarialModel, config: WassersteinGPConfig | None = None) -> None:
+        super().__init__(model, config)
+        self.penalties.append(GradientPenalty(self.config.gp))
+
+    def optimizers(self) -> dict[str, OptimizerSpec]:
+        """Return Adam with the rates of the config."""
+        return self._optimizers(OptimizerSpec(lr=self.config.lr, betas=(0.0, 0.9)))
+
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return −E s + E s̃."""
+        return fake.mean() - real.mean()
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return −E s̃."""
+        return -fake.mean()
+
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return E s."""
+        return real.mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnrolledConfig(GameConfig):
+    """The minimax game against the critic's answer."""
+
+    unrolled_steps: Annotated[int, Bounds(0, 100)] = 5
+    """K: gradient steps of the critic that the generator looks ahead."""
+    unrolled_lr: Rate = 0.1
+    """η: the rate of those steps, which are plain ones."""
+
+
+class Unrolled(Game):
+    """The minimax game whose generator is judged by the critic K gradient steps ahead.
+
+    Both terms of the value depend on the fakes then, through the critic's steps, and both are
+    differentiated. With K = 0 it is the minimax game.
+
+    | Unrolled Generative Adversarial Networks (Metz, Poole, Pfau, Sohl-Dickstein, 2017)
+    """
+
+    Config = UnrolledConfig
+
+    def __init__(self, model: AdversarialModel, config: UnrolledConfig | None = None) -> None:
+        super().__init__(model, config)
+        steps, rate = self.config.unrolled_steps, self.config.unrolled_lr
+        self.judge = FutureCritic(self.critic, self.critic_value, steps, rate)
+
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return −E log σ(s) − E log(1 − σ(s̃))."""
+        return _surprise_of_real(real) + _surprise_of_fake(fake)
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return E log(1 − σ(s̃))."""
+        return -_surprise_of_fake(fake)
+
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return E log σ(s)."""
+        return -_surprise_of_real(real)
+
+
+def _surprise_of_real(scores: Tensor) -> Tensor:
+    """Return −E log σ(s)."""
+    return F.softplus(-scores).mean()
+
+
+def _surprise_of_fake(scores: Tensor) -> Tensor:
+    """Return −E log(1 − σ(s))."""
+    return F.softplus(scores).mean()

@@ -1,0 +1,124 @@
+"""How x is drawn from a model with a generator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from genzoo import Bounds, CapabilityError, Config, GenerativeModel, Sampler
+from genzoo_gan.latent import LatentModel
+
+_FINITE = 38.0
+"""Beyond so many standard deviations even float64 knows no probability."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentConfig(Config):
+    """A code from the prior, decoded."""
+
+    truncation: Annotated[float | None, Bounds(1e-6, _FINITE)] = None
+    """The greatest value of a code, in standard deviations: fewer draws from the tails, so better
+    and less varied examples; none by default."""
+
+
+class Latent(Sampler):
+    """z ~ N(0, I), each value cut off at ±c where asked for, then x = G(z). One state: x.
+
+    | Large Scale GAN Training for High Fidelity Natural Image Synthesis
+    | (Brock, Donahue, Simonyan, 2019), section 3.1
+    """
+
+    Config = LatentConfig
+
+    def trajectory(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield x, (num, *event_shape); ``start`` holds codes (num, latent_dim), where given."""
+        known = checked(model)
+        z = start
+        if z is None:
+            z = known.latent(num, generator)
+            if self.config.truncation is not None:
+                z = truncated(z, self.config.truncation)
+        yield known.decode(z, condition=condition)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentInterpolationConfig(Config):
+    """A way from one code to another."""
+
+    num_steps: Annotated[int, Bounds(1, 10**6)] = 8
+    """How many steps lead from the first code to the last."""
+
+
+class LatentInterpolation(Sampler):
+    """x = G(z_t) for codes z_t on the arc from one draw of the prior to another.
+
+    z_t = z_0 cos(πt/2) + z_1 sin(πt/2), t from 0 to 1: for z_0, z_1 ~ N(0, I) apart, every z_t is
+    a draw of N(0, I) too, so that every state is a sample; on a straight line those half-way would
+    be too near to the middle. A trajectory has num_steps + 1 states.
+
+    | Sampling Generative Networks (White, 2016)
+    """
+
+    Config = LatentInterpolationConfig
+
+    def trajectory(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield x, (num, *event_shape); ``start`` holds the first codes, where given."""
+        known, steps = checked(model), self.config.num_steps
+        last, first = known.latent(num, generator), known.latent(num, generator)
+        if start is not None:
+            first = start.to(last)
+        for step in range(steps + 1):
+            yield known.decode(arc(first, last, step / steps), condition=condition)
+
+
+def checked(model: GenerativeModel) -> LatentModel:
+    """Return a model with a generator.
+
+    Raises:
+        CapabilityError: It has none.
+    """
+    if isinstance(model, LatentModel):
+        return model
+    raise CapabilityError(
+        f"This sampler draws codes of a generator; {type(model).__name__} has none. Leave "
+        "--sampler out to use the model's own sampler."
+    )
+
+
+def arc(first: Tensor, last: Tensor, t: float) -> Tensor:
+    """Return the codes at ``t`` in [0, 1] on the arc from the first codes to the last."""
+    if t in (0, 1):  # So that both ends are met exactly.
+        return last if t else first
+    return math.cos(math.pi * t / 2) * first + math.sin(math.pi * t / 2) * last
+
+
+def truncated(z: Tensor, c: float) -> Tensor:
+    """Turn draws of N(0, 1) into draws of N(0, 1) given |z| ≤ c, in the same order.
+
+    Φ(z) is uniform, so Φ⁻¹(Φ(−c) + (Φ(c) − Φ(−c)) Φ(z)) is the truncated one: no draw is refused.
+    """
+    low = 0.5 * math.erfc(c / math.sqrt(2))
+    u = torch.special.ndtr(z.double())
+    drawn: Tensor = torch.special.ndtri(low + (1 - 2 * low) * u).clamp(-c, c).to(z.dtype)
+    return drawn

@@ -1,0 +1,148 @@
+"""The generative adversarial network that learns to classify from a few labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from genzoo import Batch, Bounds, DataError, DataSpec, Named, Stage
+from genzoo_gan.latent import GeneratorConfig, LatentModel, Network, NumClasses, Widths
+from genzoo_gan.noise import noisy
+from genzoo_gan.trunks import TRUNKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemiSupervisedGANConfig(GeneratorConfig):
+    """A generative adversarial network that classifies."""
+
+    num_classes: NumClasses
+    """K: the number of labels."""
+    classifier_network: Network | None = None
+    """The classifier's layers; as the generator's by default."""
+    classifier_hidden_dims: Widths | None = None
+    """Their widths or channels; the generator's the other way round by default."""
+    noise: Annotated[float, Bounds(0.0, 100.0)] = 0.3
+    """The deviation of the noise before each of the classifier's layers, while it learns."""
+
+
+class SemiSupervisedGAN(LatentModel):
+    """A generator x = G(z) and a classifier of K labels and "made by the generator".
+
+    The classifier has K logits l(x); that of the label K + 1 is 0, so that
+
+        p(y | x, real) = softmax(l(x))_y,   D(x) = p(real | x) = Z / (Z + 1),   Z = Σ_k exp l_k(x).
+
+    | Improved Techniques for Training GANs
+    | (Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, 2016)
+
+    Arguments:
+        config: Shapes, the layers of both networks and the number of labels.
+
+    Attributes:
+        classifier: Which makes logits of x.
+    """
+
+    Config = SemiSupervisedGANConfig
+    papers = (
+        (
+            "Tim Salimans, Ian Goodfellow, Wojciech Zaremba, Vicki Cheung, Alec Radford, Xi Chen. "
+            "Improved Techniques for Training GANs. NeurIPS, 2016."
+        ),
+    )
+    limits = (
+        "It has no likelihood.",
+        (
+            "It is made to classify: a generator that matches features helps the classifier most "
+            "while its samples are not yet good ones."
+        ),
+        (
+            "Its accuracy depends on which few rows are labelled: judge it over several draws of "
+            "them."
+        ),
+    )
+
+    def __init__(self, config: SemiSupervisedGANConfig) -> None:
+        super().__init__(config)
+        widths = config.classifier_hidden_dims
+        self.classifier = Classifier(
+            config.classifier_network or config.network,
+            config.event_shape,
+            tuple(reversed(config.hidden_dims)) if widths is None else widths,
+            config.num_classes,
+            config.noise,
+        )
+
+    @classmethod
+    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+        """Return a config that fits the data, with the number of their labels.
+
+        Raises:
+            DataError: The data have no labels.
+        """
+        if spec.num_classes is None and "num_classes" not in overrides:
+            raise DataError(
+                "A semi-supervised GAN learns from labels of some rows; these data have none. "
+                "Give labelled data, or train a gan."
+            )
+        return super().configure(spec, **overrides)
+
+    @classmethod
+    def example(cls) -> tuple[SemiSupervisedGANConfig, Batch]:
+        """Return a small one, and twelve rows for it, every other one with its label."""
+        generator = torch.Generator().manual_seed(0)
+        config = SemiSupervisedGANConfig(
+            event_shape=(1, 3, 3), latent_dim=2, hidden_dims=(6,), num_classes=3
+        )
+        x = torch.rand(12, 1, 3, 3, generator=generator)
+        label = torch.arange(12) % 3
+        return config, {"x": x, "label": torch.where(torch.arange(12) % 2 == 0, label, -1)}
+
+    @classmethod
+    def default_stages(cls) -> tuple[Stage, ...]:
+        """Return feature matching."""
+        return (
+            Stage(
+                objective=Named(name="feature-matching"),
+                trainer={"steps": 20_000, "batch_size": 128},
+            ),
+        )
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Return p(y | x, real), (B, K), for rows of ``x`` (B, *event_shape)."""
+        logits: Tensor = self.classifier(x.to(self.device, self.dtype))
+        return logits.softmax(1)
+
+
+class Classifier(nn.Module):
+    """Features of an example, and K logits of them.
+
+    Arguments:
+        network: Of which layers the features are made; a name of ``TRUNKS``.
+        event_shape: The shape of one example.
+        hidden_dims: The widths or channels of the layers.
+        num_classes: K.
+        noise: The deviation of the noise before each layer, in training.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        event_shape: Sequence[int],
+        hidden_dims: Sequence[int],
+        num_classes: int,
+        noise: float,
+    ) -> None:
+        super().__init__()
+        self.features = TRUNKS[network](event_shape, hidden_dims)
+        self.logits = nn.Linear(self.features.num_features, num_classes)
+        if noise:
+            noisy(self, noise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        logits: Tensor = self.logits(self.features(x))
+        return logits

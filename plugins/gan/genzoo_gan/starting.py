@@ -1,0 +1,21 @@
+"""What weights start from."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+STD = 0.02
+
+
+@torch.no_grad()
+def start_small(module: nn.Module) -> None:
+    """Draw a convolution's or an affine layer's weights from N(0, .02²), its biases from 0.
+
+    | Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
+    | (Radford, Metz, Chintala, 2016)
+    """
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.normal_(module.weight, std=STD)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,185 @@
+"""The models: networks of every kind, labels, encoders, classifying, and what is refused."""
+
+import pytest
+import torch
+
+from games import example, made, rows
+from genzoo import (
+    ConditionError,
+    ConfigError,
+    DataError,
+    GenModel,
+    create_model,
+    load_dataset,
+)
+from genzoo.capabilities import of
+from genzoo.spec import DataSpec
+from genzoo_gan.bigan import BiGAN
+from genzoo_gan.conditional import ConditionalGAN
+from genzoo_gan.gan import GAN
+from genzoo_gan.generators import GENERATORS
+from genzoo_gan.semi_supervised import SemiSupervisedGAN
+
+ALL = [BiGAN, ConditionalGAN, GAN, SemiSupervisedGAN]
+
+
+def spec(kind="unit", num_classes=None, shape=(1, 8, 8)):
+    return DataSpec(event_shape=shape, kind=kind, num_classes=num_classes)
+
+
+# Generators
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("network", sorted(GENERATORS))
+@pytest.mark.parametrize("shape", [(1, 7, 5), (3, 8, 8), (1, 28, 28)])
+def test_every_network_makes_images_of_any_size(network, shape, batch_norm, generator):
+    made_network = GENERATORS[network](4, (6, 5), shape, batch_norm)
+    assert made_network(torch.randn(3, 4, generator=generator)).shape == (3, *shape)
+    norms = [m for m in made_network.modules() if "BatchNorm" in type(m).__name__]
+    assert bool(norms) is batch_norm
+
+
+def test_transposed_convolutions_are_the_papers_for_even_sides():
+    layers = GENERATORS["convolutional"](4, (6, 5), (1, 28, 28), False).layers
+    kernels = [m.kernel_size for m in layers if isinstance(m, torch.nn.ConvTranspose2d)]
+    assert kernels == [(4, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("network", ["convolutional", "residual"])
+def test_images_alone_are_convolved(network):
+    with pytest.raises(ConfigError, match="Use network='flat'"):
+        create_model("gan", event_shape=(5,), network=network)
+
+
+@pytest.mark.parametrize(("kind", "ends"), [("unit", "sigmoid"), ("real", "identity")])
+def test_a_sigmoid_ends_what_is_made_for_data_in_the_unit_interval(kind, ends):
+    config = GAN.configure(spec(kind))
+    assert config.output == ends
+    assert GAN.configure(spec(kind), output="identity").output == "identity"
+    x = GAN(config).sample(50, seed=0)
+    assert (bool(((x >= 0) & (x <= 1)).all())) is (kind == "unit")
+
+
+def test_what_they_can_do():
+    assert of(GAN) == of(ConditionalGAN) == of(SemiSupervisedGAN) == ["Decode"]
+    assert of(BiGAN) == ["Encode", "Decode"]
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_each_says_where_it_comes_from_and_what_it_cannot_do(cls):
+    assert cls.papers
+    assert cls.limits
+    assert all(text.endswith(".") for text in (*cls.papers, *cls.limits))
+
+
+# Labels
+
+
+def test_a_label_goes_to_the_generator_and_to_the_critic():
+    model, batch = example("conditional-gan")
+    z = rows(12, 2)
+    fake = model.fake(z, batch)
+    y = torch.eye(3).double()[batch["label"]]
+    torch.testing.assert_close(fake.x, model.generate(z, y))
+    assert torch.equal(fake.y, y)
+    assert torch.equal(model.real(batch, None).y, y)
+
+
+def test_another_label_makes_another_example_of_the_same_code():
+    model, _ = example("conditional-gan")
+    z = rows(1, 2).expand(3, 2)
+    x = model.decode(z, condition=torch.arange(3))
+    assert (x[0] - x[1]).abs().max() > 1e-3
+    torch.testing.assert_close(x[1:2], model.decode(z[:1], condition=1))
+
+
+@pytest.mark.parametrize("condition", [None, 3, -1, [0, 1]])
+def test_labels_that_there_are_not_are_refused(condition):
+    model, _ = example("conditional-gan")
+    with pytest.raises(ConditionError, match=r"label|Labels"):
+        model.decode(rows(3, 2), condition=condition)
+
+
+@pytest.mark.parametrize("name", ["gan", "semi-supervised-gan", "bigan"])
+def test_a_condition_where_none_is_taken_is_refused(name):
+    with pytest.raises(ConditionError, match="takes no condition"):
+        example(name)[0].decode(rows(2, 2), condition=1)
+
+
+@pytest.mark.parametrize("cls", [ConditionalGAN, SemiSupervisedGAN])
+def test_data_without_labels_are_refused_where_labels_are_learned_from(cls):
+    with pytest.raises(DataError, match="these data have none"):
+        cls.configure(spec())
+    assert cls.configure(spec(num_classes=7)).num_classes == 7
+    assert cls.configure(spec(), num_classes=4).num_classes == 4
+
+
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_rows_without_a_label_are_refused_with_the_model_that_takes_them(wrong):
+    model, batch = example("conditional-gan")
+    rows_of = {**batch, "label": torch.full((12,), wrong)}
+    with pytest.raises(DataError, match=r"from 0 to 2.*semi-supervised GAN"):
+        model.real(rows_of, None)
+
+
+# Encoders
+
+
+def test_the_critic_is_shown_pairs_of_both_ways():
+    model, batch = example("bigan", inference="function")
+    z = rows(12, 2)
+    fake, real = model.fake(z, batch), model.real(batch, None)
+    assert torch.equal(fake.z, z)
+    torch.testing.assert_close(fake.x, model.decode(z))
+    torch.testing.assert_close(real.z, model.encode(batch["x"]))
+
+
+def test_a_gaussian_code_is_drawn_around_its_mean_and_through_its_draw_gradients_pass():
+    """20,000 draws: mean and deviation within 5 standard errors."""
+    model, batch = example("bigan", inference="gaussian")
+    x = batch["x"][:1].expand(20_000, 1, 3, 3)
+    z = model.encoder.draw(x, torch.Generator().manual_seed(0))
+    mean, log_variance = model.encoder.outputs(x[:1]).chunk(2, dim=1)
+    sigma = (0.5 * log_variance).exp()
+    assert bool(((z.mean(0) - mean).abs() < 5 * sigma / 20_000**0.5).all())
+    assert bool(((z.std(0) / sigma - 1).abs() < 5 / 40_000**0.5).all())
+    assert z.requires_grad
+    torch.testing.assert_close(model.encode(x[:1]), mean)
+
+
+def test_the_encoder_is_stored_with_the_model(tmp_path):
+    model, batch = example("bigan")
+    model = model.float()
+    model.save_pretrained(tmp_path)
+    x = batch["x"].float()
+    torch.testing.assert_close(GenModel.from_pretrained(tmp_path).encode(x), model.encode(x))
+
+
+# Classifying
+
+
+def test_a_classifier_gives_the_share_of_each_label_among_real_rows():
+    model, batch = example("semi-supervised-gan", noise=0.0)
+    found = model.classify(batch["x"])
+    torch.testing.assert_close(found.sum(1), torch.ones(12).double())
+    logits = model.classifier(batch["x"])
+    both = torch.cat([logits, torch.zeros(12, 1).double()], dim=1).softmax(1)  # K + 1 labels.
+    torch.testing.assert_close(found, both[:, :3] / (1 - both[:, 3:]))
+
+
+def test_a_classifiers_layers_can_be_others_than_the_generators():
+    model = made(
+        "semi-supervised-gan",
+        event_shape=(1, 8, 8),
+        num_classes=5,
+        classifier_network="convolutional",
+        classifier_hidden_dims=(4, 6),
+    )
+    assert model.classify(rows(3, 1, 8, 8)).shape == (3, 5)
+    assert model.classifier.features.num_features == 24
+
+
+def test_a_dataset_configures_a_model():
+    config = SemiSupervisedGAN.configure(load_dataset("digits", labelled=20).spec)
+    assert (config.num_classes, config.event_shape) == (10, (1, 8, 8))

@@ -1,0 +1,151 @@
+"""Captions: what a grammar makes, what is read back, and rows that are given them."""
+
+import itertools
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+
+from genzoo import seeds
+from genzoo.captions import Grammar, words_of
+from genzoo.data import ArrayDataset, from_array, load_dataset
+from genzoo.data.captioned import Captioned, caption
+from genzoo.data.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
+from genzoo.errors import ConfigError, DataError
+from genzoo.evaluation.classifier import SHIPPED
+from genzoo.spec import DataSpec
+
+PETS = ("a {label=cat|hot dog}", "{number=one|two} {label=cats|hot dogs}!")
+
+
+def batches(dataset, times, seed=0):
+    generator = seeds.generator(seed)
+    return [dataset.batch(range(20), generator) for _ in range(times)]
+
+
+# The grammar.
+
+
+def test_every_caption_is_read_back_as_what_it_was_made_of():
+    for templates in (PETS, DIGIT_CAPTIONS, FASHION_CAPTIONS):
+        grammar = Grammar(templates)
+        for text, values in grammar.captions():
+            assert grammar.meaning(text) == values
+            assert grammar.meaning(f"  {text.upper().replace(' ', '   ')}. ") == values
+
+
+def test_captions_are_all_combinations():
+    found = [text for text, _ in Grammar(PETS).captions()]
+    plural = itertools.product(["one", "two"], ["cats", "hot dogs"])
+    assert found == ["a cat", "a hot dog", *(f"{n} {p}!" for n, p in plural)]
+
+
+@pytest.mark.parametrize("text", ["", "a", "a cat cat", "a hot", "three cats", "cat", "one a cat"])
+def test_what_no_template_makes_says_nothing(text):
+    assert Grammar(PETS).meaning(text) is None
+
+
+def test_words_are_those_of_all_captions():
+    words = {word for text, _ in Grammar(PETS).captions() for word in words_of(text)}
+    assert Grammar(PETS).words() == tuple(sorted(words))
+
+
+def test_a_caption_says_the_values_and_every_template_is_drawn_equally():
+    """Of 4,000 draws each template's share is within 5 standard errors of one half."""
+    values = [{"label": i % 2, "number": i // 2 % 2} for i in range(4000)]
+    grammar = Grammar(PETS)
+    found = grammar.draw(values, seeds.generator(0))
+    assert found == grammar.draw(values, seeds.generator(0))
+    assert found != grammar.draw(values, seeds.generator(1))
+    for text, given in zip(found, values, strict=True):
+        said = grammar.meaning(text)
+        assert said == {name: given[name] for name in said}
+    plural = sum(text.endswith("!") for text in found)
+    assert abs(plural - 2000) < 5 * 1000**0.5
+
+
+@pytest.mark.parametrize(
+    ("templates", "why"),
+    [
+        ([], "needs a template"),
+        (["a {label}"], "a brace that belongs to no slot"),
+        (["a }label=a|b{"], "a brace that belongs to no slot"),
+        (["{label=a|b} {label=a|b}"], "one slot twice"),
+        (["{label=a|A}"], "choices that differ"),
+        (["{label=a|}"], "are not empty"),
+        (["{label=a|b}s"], "within a word"),
+        (["{label=a|b}", "{label=a|b|c}"], "2 choices in one template and 3 in another"),
+    ],
+)
+def test_malformed_templates_are_refused(templates, why):
+    with pytest.raises(ConfigError, match=why):
+        Grammar(templates)
+
+
+# Rows with captions.
+
+
+def test_digits_say_the_digit_in_words():
+    dataset = load_dataset("digits", captions=True)
+    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    for batch in batches(dataset, 5):
+        for text, label in zip(batch["text"], batch["label"].tolist(), strict=True):
+            assert [word for word in words_of(text) if word in names] == [names[label]]
+    assert dataset.spec.captions == DIGIT_CAPTIONS
+    assert dataset.name == "digits/train (captions)"
+    assert "text" not in load_dataset("digits").head(1)
+    assert load_dataset("digits").spec.captions is None
+
+
+def test_a_rows_caption_is_drawn_at_each_presentation():
+    dataset = load_dataset("digits", captions=True)
+    drawn = Counter(batch["text"][0] for batch in batches(dataset, 400))
+    assert len(drawn) == len(DIGIT_CAPTIONS)
+    assert min(drawn.values()) > 100 - 5 * 75**0.5
+
+
+def test_captions_leave_the_rest_as_it_was():
+    plain = load_dataset("digits", "test", limit=30, binarize="threshold")
+    dataset = load_dataset("digits", "test", limit=30, binarize="threshold", captions=True)
+    a, b = plain.batch([4, 2]), dataset.batch([4, 2])
+    assert torch.equal(a["x"], b["x"])
+    assert torch.equal(a["label"], b["label"])
+    assert len(dataset) == 30
+    assert torch.equal(dataset.spec.mean, plain.spec.mean)
+
+
+def test_the_grammar_of_fashion_names_its_articles_in_order():
+    words = [text for text, _ in Grammar(FASHION_CAPTIONS[-1:]).captions()]
+    names = SHIPPED["fashion-cnn"].class_names
+    for word, name in zip(words, names, strict=True):
+        assert word.removesuffix("s") in name.lower()
+
+
+def test_names_of_labels_make_captions_where_there_is_no_grammar():
+    x = torch.rand(4, 1, 2, 2)
+    spec = DataSpec(event_shape=(1, 2, 2), kind="unit", num_classes=2, class_names=("Cat", "Dog"))
+    dataset = caption(ArrayDataset(x, spec, "pets", torch.tensor([0, 1, 1, 0])), ())
+    assert dataset.batch([2, 3])["text"] == ["a photo of Dog", "a photo of Cat"]
+
+
+def test_rows_that_come_with_captions_keep_them():
+    spec = DataSpec(event_shape=(1,), kind="unit")
+    dataset = ArrayDataset(torch.rand(2, 1), spec, "rows", text=["one", "two"])
+    assert caption(dataset, DIGIT_CAPTIONS) is dataset
+
+
+def test_rows_that_cannot_be_captioned_are_refused():
+    x = torch.rand(4, 3)
+    with pytest.raises(DataError, match="no names of labels, and no grammar"):
+        caption(from_array(x, "rows", label=torch.arange(4)), ())
+    with pytest.raises(DataError, match="its rows have no label"):
+        Captioned(from_array(x, "rows"), DIGIT_CAPTIONS)
+    with pytest.raises(
+        DataError, match="has 4 labels; its captions' templates have a choice for 10"
+    ):
+        Captioned(from_array(x, "rows", label=torch.arange(4)), DIGIT_CAPTIONS)
+    spec = replace(load_dataset("digits").spec, class_names=("a|b", "c"), num_classes=2)
+    rows = ArrayDataset(torch.rand(2, 1, 8, 8), spec, "rows", torch.tensor([0, 1]))
+    with pytest.raises(DataError, match="has 2 labels"):
+        caption(rows, ())

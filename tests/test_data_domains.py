@@ -1,0 +1,293 @@
+"""Two domains: independent orders in training, aligned rows in tests, known bijections."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import families
+from genzoo import (
+    ConfigError,
+    DataError,
+    Named,
+    Recipe,
+    Trainer,
+    TrainerConfig,
+    create_model,
+    evaluate,
+    load_dataset,
+    pair,
+    train,
+)
+from genzoo.cli import main
+from genzoo.data.bijections import Coloured, Negative, Rotated
+from genzoo.data.domains import TwoDomains
+from genzoo.training.batches import Shares, batches
+
+BIJECTIONS = [Negative(), Rotated(), Coloured()]
+NAMES = ["negative", "rotated", "coloured"]
+
+
+def numbered(num, first=0):
+    """Return rows that hold their own number."""
+    return (first + torch.arange(num)).float().view(num, 1, 1, 1).expand(num, 1, 2, 2).clone()
+
+
+def write_fashion(folder, train=12, test=6):
+    """Write IDX files of random images, each another one."""
+    generator = np.random.default_rng(0)
+    for stem, num in (("train", train), ("t10k", test)):
+        images = generator.integers(0, 256, (num, 28, 28), dtype=np.uint8)
+        labels = (np.arange(num) % 10).astype(np.uint8)
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+            with gzip.open(folder / f"{stem}-{kind}-ubyte.gz", "wb") as file:
+                file.write(header + array.tobytes())
+    return str(folder)
+
+
+@pytest.fixture
+def fashion(tmp_path):
+    return write_fashion(tmp_path)
+
+
+# Bijections
+
+
+@pytest.mark.parametrize("bijection", BIJECTIONS, ids=NAMES)
+def test_a_bijection_is_undone_exactly(bijection):
+    """In whole numbers to the bit; in float32 up to one rounding of 1 − x."""
+    whole = torch.arange(256).view(1, 1, 16, 16)
+    assert torch.equal(bijection.inverse(bijection.forward(whole, 255), 255), whole)
+    x = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(bijection.inverse(bijection.forward(x)), x, atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("bijection", BIJECTIONS, ids=NAMES)
+def test_a_bijection_stays_in_range_and_moves(bijection):
+    x = torch.linspace(0, 1, 16).view(1, 1, 4, 4)
+    y = bijection.forward(x)
+    assert 0 <= y.min() <= y.max() <= 1
+    assert (y - x).abs().mean() > 0.1
+
+
+def test_the_colours_are_those_of_iron():
+    x = torch.tensor([0.0, 0.5, 0.75, 1.0]).view(4, 1, 1, 1)
+    expected = [[0, 0, 0], [1, 0, 0], [1, 0.5, 0], [1, 1, 0]]
+    assert Coloured().forward(x).view(4, 3).tolist() == expected
+
+
+def test_a_quarter_turn_is_to_the_left():
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, None]
+    assert Rotated().forward(x)[0, 0].tolist() == [[2.0, 4.0], [1.0, 3.0]]
+
+
+@pytest.mark.parametrize("size", [14, 28])
+@pytest.mark.parametrize(
+    ("name", "bijection"), list(zip(NAMES, BIJECTIONS, strict=True)), ids=NAMES
+)
+def test_halves_are_disjoint_and_test_rows_aligned(fashion, name, bijection, size):
+    data = load_dataset(f"fashion-mnist-{name}", folder=fashion, size=size)
+    full = load_dataset("fashion-mnist", folder=fashion).head(12)["x"]
+    if size == 14:
+        full = torch.nn.functional.avg_pool2d(full, 2)
+    found = data.head(12)
+    assert len(data) == 6
+    torch.testing.assert_close(found["x"], full[:6])
+    torch.testing.assert_close(bijection.inverse(found["y"]), full[6:])
+    assert found["label"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert data.y.head(6)["label"].tolist() == [6, 7, 8, 9, 0, 1]
+    test = load_dataset(f"fashion-mnist-{name}", "test", folder=fashion, size=size).head(6)
+    torch.testing.assert_close(test["y"], bijection.forward(test["x"]))
+
+
+def test_the_spec_says_what_both_domains_are(fashion):
+    spec = load_dataset("fashion-mnist-coloured", folder=fashion, size=14).spec
+    assert (spec.event_shape, spec.y.event_shape) == ((1, 14, 14), (3, 14, 14))
+    assert spec.facts()["y_event_shape"] == (3, 14, 14)
+    assert (spec.levels, spec.y.levels, spec.y.num_classes) == (1021, 1021, 10)
+    assert spec.mean.shape == (1, 14, 14)
+    assert "y_event_shape" not in load_dataset("digits").spec.facts()
+
+
+def test_an_image_at_14_is_the_exact_mean_of_four(fashion):
+    x = load_dataset("fashion-mnist-negative", folder=fashion, size=14).head(1)["x"]
+    big = load_dataset("fashion-mnist", folder=fashion).head(1)["x"].double()
+    exact = big.view(1, 1, 14, 2, 14, 2).mean((3, 5))
+    assert (x.double() - exact).abs().max() < 1e-7
+    levels = x.double() * 1020
+    assert (levels - levels.round()).abs().max() < 1e-4
+
+
+# Orders
+
+
+def stream(data, steps, batch_size=4, seed=0, processes=1):
+    """Return the numbers of x and of y that training sees, over all processes."""
+    found = [[], []]
+    feeds = [
+        batches(data, Shares(batch_size, 1, processes, r), seed=seed, first=0, last=steps)
+        for r in range(processes)
+    ]
+    for ranks in zip(*feeds, strict=True):
+        for (micro,) in ranks:
+            for kept, key in zip(found, "xy", strict=True):
+                kept += micro[key][:, 0, 0, 0].int().tolist()
+    return found
+
+
+def test_every_row_of_either_domain_comes_once_in_its_own_epoch():
+    xs, ys = stream(pair(numbered(12), numbered(8)), steps=6)
+    for epoch in range(2):
+        assert sorted(xs[12 * epoch : 12 * epoch + 12]) == list(range(12))
+    for epoch in range(3):
+        assert sorted(ys[8 * epoch : 8 * epoch + 8]) == list(range(8))
+
+
+def test_the_two_orders_are_independent():
+    """Of 200 pairs of numbers out of 100, one is expected equal twice; a shared order gives 200.
+
+    The correlation of the two orders has the standard error 200^-½ = .07.
+    """
+    xs, ys = stream(pair(numbered(100), numbered(100)), steps=50)
+    assert sum(x == y for x, y in zip(xs, ys, strict=True)) < 10
+    correlation = np.corrcoef(xs, ys)[0, 1]
+    assert abs(correlation) < 0.28
+    assert xs[:100] != xs[100:]
+    assert ys[:100] != ys[100:]
+
+
+def test_a_seed_decides_both_orders_and_processes_share_them():
+    data = pair(numbered(20), numbered(10))
+    assert stream(data, 5) == stream(data, 5)
+    assert stream(data, 5)[1] != stream(data, 5, seed=1)[1]
+    assert stream(data, 5) == stream(data, 5, processes=2)
+
+
+def test_x_comes_in_the_order_that_it_has_alone():
+    both = stream(pair(numbered(9), numbered(5)), 4)[0]
+    alone = batches(pair(numbered(9), numbered(9)).x, Shares(4, 1, 1, 0), seed=0, first=0, last=4)
+    assert both == [int(v) for (micro,) in alone for v in micro["x"][:, 0, 0, 0]]
+
+
+def test_rows_by_index_are_aligned_up_to_the_shorter_end():
+    data = pair(numbered(9), numbered(5, first=100))
+    assert len(data) == 5
+    assert data.head(9)["y"][:, 0, 0, 0].tolist() == [100, 101, 102, 103, 104]
+
+
+def test_a_limit_and_binarising_hold_for_both_domains(fashion):
+    data = load_dataset(
+        "fashion-mnist-negative", folder=fashion, limit=4, binarize="threshold", size=14
+    )
+    assert isinstance(data, TwoDomains)
+    assert len(data.x) == len(data.y) == 4
+    assert set(data.head(4)["y"].unique().tolist()) == {0.0, 1.0}
+    assert (data.spec.kind, data.spec.y.kind) == ("binary", "binary")
+
+
+# Recipes and the command line
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Return an array file and a folder of images, (1, 4, 4) both."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "x.npz", x=rng.random((10, 1, 4, 4), dtype=np.float32))
+    (tmp_path / "y").mkdir()
+    for i in range(8):
+        image = Image.fromarray(rng.integers(0, 256, (6, 6), dtype=np.uint8))
+        image.save(tmp_path / "y" / f"{i}.png")
+    return str(tmp_path / "x.npz"), str(tmp_path / "y")
+
+
+def recipe_of(x, y):
+    values = {
+        "model": {"name": "toy-cycle"},
+        "data": {"name": x},
+        "data_y": {"name": y, "config": {"size": 4}},
+        "trainer": {"steps": 2, "batch_size": 4, "progress": False},
+    }
+    return Recipe.from_dict(values)
+
+
+def test_a_recipe_names_two_domains_and_comes_back_equal(sources, tmp_path):
+    made = recipe_of(*sources)
+    path = tmp_path / "recipe.toml"
+    path.write_text(made.to_toml(), "utf-8")
+    assert "[data_y]" in made.to_toml()
+    assert Recipe.read(path) == made
+    train(made, tmp_path / "run")
+    written = Recipe.read(tmp_path / "run" / "recipe.toml")
+    assert (written.data, written.data_y) == (made.data, made.data_y)
+
+
+def test_the_command_line_names_two_domains(sources, tmp_path, capsys):
+    x, y = sources
+    line = f"train toy-cycle --data {x} --data-y {y} --data-y.size 4 --output {tmp_path}/run"
+    with pytest.raises(SystemExit) as left:
+        main([*line.split(), "--trainer.steps", "2", "--trainer.batch-size", "4"])
+    assert left.value.code == 0
+    written = Recipe.read(tmp_path / "run" / "recipe.toml")
+    assert written.data == Named(name=x)
+    assert written.data_y == Named(name=y, config={"size": 4})
+    with pytest.raises(SystemExit) as left:
+        main(["evaluate", f"{tmp_path}/run", "--json", f"{tmp_path}/figures.json"])
+    assert left.value.code == 0, capsys.readouterr().err
+    assert "source_y" in (tmp_path / "figures.json").read_text("utf-8")
+
+
+def test_a_run_resumes_exactly_on_two_domains(sources, tmp_path):
+    made = recipe_of(*sources)
+    trainer = TrainerConfig(steps=6, batch_size=4, progress=False, checkpoint_every=2, keep=3)
+    made = Recipe.from_dict({**made.to_dict(), "trainer": trainer.to_dict()})
+    straight = train(made, tmp_path / "straight").state_dict()
+    train(made, tmp_path / "stopped")
+    for number in (4, 6):
+        kept = tmp_path / "stopped" / "checkpoints" / f"stage-000-step-{number:09d}"
+        for file in kept.iterdir():
+            file.unlink()
+        kept.rmdir()
+    resumed = train(made, tmp_path / "stopped", resume=True).state_dict()
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+# Refusals
+
+
+def test_a_model_of_two_domains_refuses_data_of_one():
+    model = families.Cycle(families.ToyConfig(event_shape=(1, 4, 4)))
+    with pytest.raises(DataError, match=r"learns from two domains.*--data-y"):
+        Trainer(model, torch.rand(5, 1, 4, 4))
+
+
+def test_a_model_of_one_domain_refuses_data_of_two():
+    both = pair(torch.rand(5, 3), torch.rand(5, 3))
+    for use in (Trainer, evaluate):
+        with pytest.raises(DataError, match=r"models one domain.*Leave --data-y out"):
+            use(families.linear(), both)
+
+
+def test_two_domains_are_no_domain_of_others():
+    both = pair(torch.rand(5, 3), torch.rand(5, 3))
+    with pytest.raises(DataError, match="holds two domains itself"):
+        pair(both, torch.rand(5, 3))
+    with pytest.raises(DataError, match="holds two domains itself"):
+        pair(torch.rand(5, 3), both)
+
+
+def test_a_recipe_beside_the_second_domains_flag_is_refused(sources, tmp_path, capsys):
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe_of(*sources).to_toml(), "utf-8")
+    with pytest.raises(SystemExit):
+        main(["train", "--recipe", str(path), "--data-y", "digits", "--output", f"{tmp_path}/r"])
+    assert "--recipe says what --data-y would" in capsys.readouterr().err
+
+
+def test_a_size_that_is_no_mean_is_refused(fashion):
+    with pytest.raises(ConfigError, match="size got 20"):
+        load_dataset("fashion-mnist-negative", folder=fashion, size=20)
+    assert create_model("toy-cycle", event_shape=(1, 4, 4)).condition_kind == "image"
