@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         GenzooError,
         LoadError,
     )
-    from genzoo.estimate import Estimate
+    from genzoo.estimate import Estimate, mean_of
     from genzoo.evaluation import Metric, evaluate
     from genzoo.external import External, Frozen
     from genzoo.model import GenerativeModel, create_model, list_models
@@ -71,6 +71,7 @@ _PUBLIC = {
     "evaluate": "genzoo.evaluation",
     "list_models": "genzoo.model",
     "load_dataset": "genzoo.data",
+    "mean_of": "genzoo.estimate",
     "pair": "genzoo.data",
     "register": "genzoo.registry",
     "train": "genzoo.runs",
@@ -112,6 +113,7 @@ __all__ = [
     "evaluate",
     "list_models",
     "load_dataset",
+    "mean_of",
     "pair",
     "register",
     "train",

@@ -301,7 +301,7 @@ def resolve_description(
         ConfigFileError: The config does not fit the class.
     """
     name, path = description["model"], folder / CONFIG_FILE
-    if name not in registry.names("models"):
+    if all(entry.name != name for entry in registry.entries("models")):
         remedy = f"{path} asks for it. {known.advice_for(name)}"
         raise UnknownNameError("model", name, registry.names("models"), remedy)
     cls = registry.load("models", name)

@@ -1,9 +1,42 @@
 """One thread: on busy cores more of them are slower, and sums keep their order."""
 
+import sys
+
 import pytest
 import torch
+
+import installs
+from genzoo import registry
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def forgetting():
+    """Forget afterwards what a test has installed, registered or imported."""
+    modules, local = set(sys.modules), dict(registry._local)
+    yield
+    for name in set(sys.modules) - modules:
+        if name.startswith("fake_"):
+            del sys.modules[name]
+    registry._local.clear()
+    registry._local.update(local)
+    registry.refresh()
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch, forgetting):
+    """Put a distribution onto sys.path, before all others."""
+
+    def put(name, points, modules=None, metadata=installs.METADATA):
+        folder = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}"
+        installs.write(folder, name, points, modules, metadata)
+        monkeypatch.syspath_prepend(str(folder))
+        registry.refresh()
+        return folder
+
+    yield put
+    monkeypatch.undo()

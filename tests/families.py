@@ -85,10 +85,10 @@ class Ancestral(Sampler):
     Config = None_
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
-        x = torch.zeros(num, *model.event_shape)
+        x = torch.zeros(num, *model.event_shape, dtype=model.dtype)
         for i in range(x.shape[1]):
             u = torch.rand(num, generator=generator)
-            x[:, i] = (u < model.conditionals(x).probs[:, i]).float()
+            x[:, i] = (u < model.conditionals(x).probs[:, i]).to(x)
             yield x.clone()
 
 
@@ -138,7 +138,7 @@ class VAE(GenerativeModel):
         return Normal(mean, F.softplus(raw) + 1e-3)
 
     def decode(self, z, *, condition=None):
-        one_hot = F.one_hot(condition, self.config.num_classes).float()
+        one_hot = F.one_hot(condition, self.config.num_classes).to(z)
         return self.decoder(torch.cat([z, one_hot], dim=1))
 
     def sampler(self):
@@ -150,7 +150,7 @@ class Latent(Sampler):
     Config = None_
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
-        z = torch.randn(num, 2, generator=generator, device=model.device)
+        z = torch.randn(num, 2, generator=generator, device=model.device, dtype=model.dtype)
         yield model.decode(z, condition=condition)
 
 
@@ -235,7 +235,9 @@ class Game(Objective):
         yield Loss(F.softplus(-self.critic(self._fake(len(x), step))).mean(), player="generator")
 
     def _fake(self, num, step):
-        return self.model.decode(torch.randn(num, 2, generator=step.generator))
+        return self.model.decode(
+            torch.randn(num, 2, generator=step.generator, dtype=self.model.dtype)
+        )
 
 
 # CycleGAN: two domains, an image condition, a pool that belongs to the process.
@@ -273,7 +275,7 @@ class Translated(Sampler):
     Config = None_
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
-        noise = torch.randn(condition.shape, generator=generator)
+        noise = torch.randn(condition.shape, generator=generator, dtype=model.dtype)
         yield model.translate(condition + 0.1 * noise, to="x")
 
 
@@ -335,7 +337,7 @@ class Diffusion(GenerativeModel):
         return stage("toy-denoising")
 
     def epsilon(self, x_t, t, condition):
-        one_hot = F.one_hot(condition, self.config.num_classes + 1).float()
+        one_hot = F.one_hot(condition, self.config.num_classes + 1).to(x_t)
         return self.net(torch.cat([x_t, self.alpha_bar[t][:, None], one_hot], dim=1))
 
     def sampler(self):
@@ -360,12 +362,12 @@ class Denoise(Sampler):
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
         guided = Guided(model, 2.0)
-        x = torch.randn(num, *model.event_shape, generator=generator)
+        x = torch.randn(num, *model.event_shape, generator=generator, dtype=model.dtype)
         for i in reversed(range(10)):
             t = torch.full((num,), i)
             a = model.alpha_bar[i]
             x_0 = (x - (1 - a).sqrt() * guided.epsilon(x, t, condition)) / a.sqrt()
-            noise = torch.randn(x.shape, generator=generator)
+            noise = torch.randn_like(x, generator=generator)
             b = model.alpha_bar[i - 1] if i else torch.ones(())
             x = b.sqrt() * x_0 + (1 - b).sqrt() * noise
             yield x
@@ -379,7 +381,7 @@ class Denoising(Objective):
     def losses(self, batch, step):
         x, label = batch["x"], batch["label"]
         t = torch.randint(10, (len(x),), generator=step.generator)
-        noise = torch.randn(x.shape, generator=step.generator)
+        noise = torch.randn_like(x, generator=step.generator)
         dropped = torch.rand(len(x), generator=step.generator) < 0.1
         label = torch.where(dropped, torch.full_like(label, self.model.config.num_classes), label)
         a = self.model.alpha_bar[t][:, None]
@@ -423,7 +425,7 @@ class Noise(Sampler):
     Config = None_
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
-        h = torch.rand(num, model.config.width, generator=generator)
+        h = torch.rand(num, model.config.width, generator=generator, dtype=model.dtype)
         h = torch.sigmoid(model.layers[1](h))
         yield h
         yield torch.sigmoid(h @ model.layers[0].weight)
@@ -479,7 +481,9 @@ class Fixed(Sampler):
     Config = None_
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
-        yield model.net(torch.randn(num, *model.event_shape, generator=generator))
+        yield model.net(
+            torch.randn(num, *model.event_shape, generator=generator, dtype=model.dtype)
+        )
 
 
 @register("objectives", "toy-least-squares")

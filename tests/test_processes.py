@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from genzoo import registry
 from genzoo.training import checkpoint
 
 HERE = Path(__file__).parent
@@ -61,7 +62,8 @@ def losses(folder):
     return [value for line in lines for key, value in line.items() if key.endswith("/loss")]
 
 
-MODELS = ["toy-linear", "rbm", "cyclegan", "gan:wasserstein-gp", "bigan", "semi-supervised-gan"]
+INSTALLED = [entry.name for entry in registry.entries("models") if entry.distribution]
+MODELS = ["toy-linear", "gan:wasserstein-gp", *INSTALLED]
 
 
 @pytest.mark.parametrize("model", MODELS)

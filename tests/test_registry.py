@@ -14,44 +14,12 @@ from genzoo.errors import (
     PluginError,
     UnknownNameError,
 )
-
-METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-SAMPLER = "from families import None_, Fixed\nclass {name}(Fixed): pass\n"
+from installs import METADATA, SAMPLER
 
 
 @pytest.fixture(autouse=True)
-def as_before():
+def as_before(forgetting):
     """Forget what a test has installed, registered or imported."""
-    modules, local = set(sys.modules), dict(registry._local)
-    yield
-    for name in set(sys.modules) - modules:
-        if name.startswith("fake_"):
-            del sys.modules[name]
-    registry._local.clear()
-    registry._local.update(local)
-    registry.refresh()
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Put a distribution onto sys.path: its entry points, modules and metadata."""
-
-    def put(name, points, modules=None, metadata=METADATA):
-        folder = tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}"
-        info = folder / f"{name}-1.0.dist-info"
-        info.mkdir(parents=True)
-        if metadata is not None:
-            (info / "METADATA").write_bytes(metadata.format(name=name).encode("latin-1"))
-        (info / "entry_points.txt").write_bytes(points.encode("latin-1"))
-        for module, text in (modules or {}).items():
-            path = folder.joinpath(*module.split(".")).with_suffix(".py")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        monkeypatch.syspath_prepend(str(folder))
-        registry.refresh()
-
-    yield put
-    monkeypatch.undo()
 
 
 def sampler(name, target):

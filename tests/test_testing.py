@@ -1,176 +1,150 @@
 """The suite itself: models broken on purpose, each caught by the check that names its fault."""
 
-from dataclasses import dataclass
+import json
+import subprocess
+import sys
+from unittest import SkipTest
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
 
-import families
-import genzoo
-from genzoo import registry
-from genzoo.errors import GenzooError, UnknownNameError
-from genzoo.testing import CHECKS, Case, CheckFailed, check_model
-from genzoo.testing import checks as suite
+import families  # noqa: F401  Registers the toys.
+from broken_models import ANY, BROKEN, LEFT, SOUND
+from genzoo import capabilities, registry
+from genzoo.cli import main
+from genzoo.errors import UnknownNameError
+from genzoo.testing import (
+    BY_CAPABILITY,
+    CHECKS,
+    CheckFailed,
+    ModelSuite,
+    NotApplicable,
+    check_model,
+    conformance,
+    run_checks,
+    tiers,
+)
 
 
-@pytest.fixture
-def broken(monkeypatch):
-    """Register a class for one test alone."""
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch):
+    """Forget what a test registers, and undo what its model does to everybody."""
     monkeypatch.setattr(registry, "_local", dict(registry._local))
-
-    def add(group, name):
-        return registry.register(group, name)
-
-    return add
+    relu, deterministic = F.relu, torch.are_deterministic_algorithms_enabled()
+    yield
+    F.relu = relu
+    torch.use_deterministic_algorithms(deterministic)
+    LEFT.set()
 
 
 def failing(name):
     """Return the checks that a registered model fails, with what they say."""
-    found = {}
-    for check in CHECKS:
-        try:
-            check(Case(name, registry.load("models", name)))
-        except (CheckFailed, GenzooError, RuntimeError) as error:
-            found[check.__name__] = str(error)
-    return found
+    return {o.check: o.message for o in run_checks(name) if o.status == "failed"}
 
 
-def linear_with(**methods):
-    """A copy of the toy with other methods."""
-    return type("Broken", (families.Linear,), methods)
+def test_there_are_thirty_and_more():
+    assert len(BROKEN) >= 30
+    assert {check for _, check, _, _ in BROKEN.values()} <= {c.__name__ for c in CHECKS}
 
 
-def test_a_sound_model_passes():
-    check_model("toy-linear")
-    assert failing("toy-linear") == {}
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_model_is_caught_by_the_check_that_names_its_fault(name):
+    make, check, says, also = BROKEN[name]
+    make()
+    found = failing(name)
+    assert says in found.get(check, ""), found
+    if also is not ANY:
+        assert found.keys() - {check} <= set(also), found
 
 
-def test_config_that_is_not_bounded(broken):
-    @dataclass(frozen=True, kw_only=True)
-    class Open(genzoo.Config):
-        event_shape: tuple[int, ...]
-        depth: int = 3
-
-    def example(cls):
-        return Open(event_shape=(3,)), {"x": families.rows(8, 3)}
-
-    broken("models", "open")(linear_with(Config=Open, example=classmethod(example)))
-    assert failing("open").keys() == {"check_config_closed"}
-    assert "event_shape, depth" in failing("open")["check_config_closed"]
+@pytest.mark.parametrize("name", SOUND)
+def test_the_sound_models_that_they_differ_from_pass(name):
+    registry.register("models", name)(SOUND[name])
+    check_model(name)
 
 
-def test_sampler_that_ignores_its_generator(broken):
-    class Global(families.Fixed):
-        def trajectory(self, model, num, *, start=None, condition=None, generator):
-            yield model.net(torch.randn(num, *model.event_shape))
-
-    broken("models", "global")(linear_with(sampler=lambda self: Global()))
-    assert "check_seed_and_blocks" in failing("global")
-
-
-def test_sampler_that_ignores_the_seed(broken):
-    class Constant(families.Fixed):
-        def trajectory(self, model, num, *, start=None, condition=None, generator):
-            yield torch.zeros(num, *model.event_shape)
-
-    broken("models", "constant")(linear_with(sampler=lambda self: Constant()))
-    assert failing("constant").keys() == {"check_seed_and_blocks"}
-
-
-def test_samples_of_another_shape(broken):
-    broken("models", "flat")(linear_with(present=lambda self, state: state.flatten()))
-    assert "check_samples" in failing("flat")
-
-
-def test_state_that_is_not_saved(broken):
-    def init(self, config):
-        families.Linear.__init__(self, config)
-        self.hidden = torch.zeros(1)
-
-    def forward_count(self, *arguments):
-        self.model.hidden = self.model.hidden + 1
-        yield genzoo.Loss(self.model.hidden.item() * self.model.net(arguments[0]["x"]).sum())
-
-    objective = type("Counting", (families.LeastSquares,), {"losses": forward_count})
-    broken("objectives", "counting")(objective)
-    stages = classmethod(lambda cls: families.stage("counting"))
-    broken("models", "forgetful")(linear_with(__init__=init, default_stages=stages))
-    assert failing("forgetful").keys() == {"check_resume_is_exact"}
-
-
-def test_loss_that_touches_another_player(broken):
-    class Meddling(families.Game):
-        def losses(self, batch, step):
-            for loss in super().losses(batch, step):
-                if loss.player == "critic":
-                    with torch.no_grad():
-                        next(self.model.parameters()).add_(0.01)
-                yield loss
-
-    broken("objectives", "meddling")(Meddling)
-    stages = classmethod(lambda cls: families.stage("meddling"))
-    broken("models", "meddled")(type("Meddled", (families.GAN,), {"default_stages": stages}))
-    found = failing("meddled")
-    assert "the move of 'critic' changes" in found["check_losses_move_their_player"]
-
-
-def test_loss_that_is_a_sum_of_rows(broken):
-    class PerRow(families.LeastSquares):
-        def losses(self, batch, step):
-            yield genzoo.Loss(self.model.net(batch["x"]).sum(1))
-
-    broken("objectives", "per-row")(PerRow)
-    stages = classmethod(lambda cls: families.stage("per-row"))
-    broken("models", "per-row")(linear_with(default_stages=stages))
-    assert "has shape (8,)" in failing("per-row")["check_loss_is_a_mean"]
-
-
-def test_parameter_without_gradient(broken):
-    def init(self, config):
-        families.Linear.__init__(self, config)
-        self.idle = nn.Parameter(torch.zeros(2))
-
-    broken("models", "idle")(linear_with(__init__=init))
-    assert "model.idle" in failing("idle")["check_losses_move_their_player"]
-
-
-def test_global_flag(broken):
-    def init(self, config):
-        families.Linear.__init__(self, config)
-        torch.use_deterministic_algorithms(True)
-
-    broken("models", "flagging")(linear_with(__init__=init))
-    case = Case("flagging", registry.load("models", "flagging"))
-    try:
-        with pytest.raises(CheckFailed, match="deterministic"):
-            suite.check_no_side_effects(case)
-    finally:
-        torch.use_deterministic_algorithms(False)
-
-
-def test_global_seed(broken):
-    class Seeding(families.Fixed):
-        def trajectory(self, model, num, *, start=None, condition=None, generator):
-            torch.manual_seed(0)
-            yield model.net(torch.randn(num, *model.event_shape, generator=generator))
-
-    broken("models", "seeding")(linear_with(sampler=lambda self: Seeding()))
-    assert "torch generator" in failing("seeding")["check_no_side_effects"]
-
-
-def test_model_that_cannot_be_built_without_memory(broken):
-    def init(self, config):
-        families.Linear.__init__(self, config)
-        if self.net.weight.is_meta:
-            self.extra = nn.Linear(2, 2)
-
-    broken("models", "two-faced")(linear_with(__init__=init))
-    assert "check_builds_empty" in failing("two-faced")
+def test_every_failure_is_told_at_once_and_by_name():
+    BROKEN["loss-for-each-row"][0]()
+    with pytest.raises(CheckFailed) as caught:
+        check_model("loss-for-each-row")
+    lines = str(caught.value).splitlines()
+    assert {"check_loss_is_a_mean", "check_resume_is_exact"} <= {x.split(":")[0] for x in lines}
 
 
 def test_excuses_need_a_reason_that_still_holds():
-    with pytest.raises(CheckFailed, match="check_samples passes; take it off"):
+    make, check, _, _ = BROKEN["metric-with-a-gradient"]
+    make()
+    check_model("metric-with-a-gradient", expected_failures={check: "It is only logged."})
+    with pytest.raises(CheckFailed, match=r"check_samples passes; take it off.*no reason"):
         check_model("toy-linear", expected_failures={"check_samples": "no reason"})
     with pytest.raises(UnknownNameError, match="check_samples"):
         check_model("toy-linear", expected_failures={"check_sample": "misspelt"})
+
+
+def test_a_capability_whose_checks_all_find_nothing_is_a_failure(monkeypatch):
+    def idle(case):
+        raise NotApplicable("nothing to see")
+
+    name = "sound-exact"
+    registry.register("models", name)(SOUND[name])
+    changed = {**BY_CAPABILITY}
+    (filters,) = [p for p in changed if p.__name__ == "SupportsFilters"]
+    changed[filters] = (idle,)
+    monkeypatch.setattr(tiers, "BY_CAPABILITY", changed)
+    monkeypatch.setattr(tiers, "CHECKS", (idle,))
+    assert "SupportsFilters is declared and never" in failing(name)["check_capabilities"]
+
+
+def test_every_capability_there_is_has_a_check():
+    assert set(BY_CAPABILITY) == set(capabilities.ALL)
+    assert all(BY_CAPABILITY.values())
+
+
+# The ways in
+
+
+@conformance("toy-linear")
+def test_the_decorator_makes_a_test_of_each_check(check):
+    check()
+
+
+class TestSuite(ModelSuite):
+    name = "toy-linear"
+
+
+def test_a_suite_fails_where_the_model_does():
+    make, check, says, _ = BROKEN["metric-with-a-gradient"]
+    make()
+    suite = type("Mine", (ModelSuite,), {"name": "metric-with-a-gradient"})()
+    with pytest.raises(CheckFailed, match=says):
+        getattr(suite, check.replace("check_", "test_"))()
+    suite.test_samples()
+    with pytest.raises(SkipTest):
+        suite.test_encode()
+
+
+def test_the_suite_needs_no_pytest():
+    code = "import sys, genzoo.testing; sys.exit('pytest' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_command_says_what_comes_of_each_check(capsys):
+    BROKEN["metric-with-a-gradient"][0]()
+    with pytest.raises(SystemExit) as left:
+        main(["check", "metric-with-a-gradient"])
+    said = capsys.readouterr()
+    assert left.value.code == 2
+    assert "failed          check_loss_is_a_mean: " in said.out
+    assert "fails 1 of 2" in said.err
+    with pytest.raises(SystemExit) as left:
+        main(["check", "metric-with-a-gradient", "--expect", "check_loss_is_a_mean=Only logged."])
+    assert left.value.code == 0
+    assert "excused         check_loss_is_a_mean: Only logged." in capsys.readouterr().out
+
+
+def test_the_command_speaks_json(capsys):
+    with pytest.raises(SystemExit):
+        main(["check", "toy-linear", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    assert {"check": "check_samples", "status": "passed", "message": ""} in rows

@@ -30,14 +30,16 @@ _PLAIN: dict[str, Any] = {
     "explore": arguments.ExploreArguments,
     "translate": arguments.TranslateArguments,
     "inspect": arguments.InspectArguments,
+    "check": arguments.CheckArguments,
     "card": arguments.CardArguments,
     "push": arguments.PushArguments,
     "pull": arguments.PullArguments,
     "publish": arguments.PublishArguments,
     "report": arguments.ReportArguments,
+    "new-plugin": arguments.NewPluginArguments,
     "quickstart": arguments.QuickstartArguments,
 }
-_MODULES = {name: name for name in _PLAIN} | {"list": "listing"}
+_MODULES = {name: name for name in _PLAIN} | {"list": "listing", "new-plugin": "new_plugin"}
 _RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
 
 

@@ -269,6 +269,30 @@ class QuickstartArguments:
     """A tenth of the training, to see that everything works."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckArguments:
+    """Run the conformance suite over a registered model, yours for instance."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """The model's registered name (genzoo list models)."""
+    expect: tuple[str, ...] = ()
+    """Failures that are expected, each as CHECK=REASON; one that then passes is a failure."""
+    json: bool = False
+    """Print JSON instead of lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewPluginArguments:
+    """Write a package of your own, with a model that works and its tests."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """The model's name, in small letters; the package is genzoo-NAME."""
+    folder: Path | None = None
+    """Where to, a folder that does not exist; genzoo-NAME here by default."""
+    license: Literal["apache-2.0", "bsd-3-clause", "mit"] = "apache-2.0"
+    """The package's licence."""
+
+
 @dataclass(frozen=True)
 class Peeked:
     """What can be told of arguments before it is known which flags there are.

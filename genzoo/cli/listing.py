@@ -9,7 +9,8 @@ from typing import Annotated, Literal, get_args
 
 import tyro
 
-from genzoo import registry
+from genzoo import installed, registry
+from genzoo.cli.texts import plain
 from genzoo.errors import GenzooError
 
 Group = Literal["models", "objectives", "samplers", "datasets", "metrics"]
@@ -17,7 +18,11 @@ Group = Literal["models", "objectives", "samplers", "datasets", "metrics"]
 
 @dataclass(frozen=True, kw_only=True)
 class ListArguments:
-    """List what is installed; nothing of it is imported."""
+    """List what is installed; nothing of it is imported.
+
+    GENZOO_DISABLE_PLUGINS=NAME,... leaves out the distributions of those names, to find out which
+    one a fault comes from; GENZOO_DISABLE_PLUGINS=all leaves out all but genzoo itself.
+    """
 
     group: Annotated[Group | None, tyro.conf.Positional] = None
     """One group alone."""
@@ -25,6 +30,8 @@ class ListArguments:
     """Print JSON instead of a table."""
     check: bool = False
     """Import every entry, and show the error of each that fails."""
+    origin: bool = False
+    """Show the folder of each distribution too."""
 
 
 def run(arguments: ListArguments) -> None:
@@ -36,17 +43,32 @@ def run(arguments: ListArguments) -> None:
     if arguments.json:
         sys.stdout.write(json.dumps([asdict(entry) for entry in rows], indent=2) + "\n")
         return
-    width = max((len(entry.name) for entry in rows), default=0)
+    _write(groups, rows, with_location=arguments.origin)
+    if unknown := installed.unknown_disabled():
+        named = plain(", ".join(unknown))
+        sys.stdout.write(f"{installed.DISABLE} names what is not installed: {named}\n")
+
+
+def _write(groups: list[str], rows: list[registry.Entry], *, with_location: bool) -> None:
+    name = max((len(entry.name) for entry in rows), default=0)
+    origin = max((len(_origin(entry)) for entry in rows), default=0) if with_location else 0
     for group in groups:
         sys.stdout.write(f"{group}\n")
         for entry in (entry for entry in rows if entry.group == group):
-            sys.stdout.write(f"  {entry.name:<{width}}  {_origin(entry)}\n")
+            where = f"  {entry.location}" if with_location else ""
+            line = f"  {entry.name:<{name}}  {_origin(entry):<{origin}}{where}{_problem(entry)}"
+            sys.stdout.write(f"{line.rstrip()}\n")
 
 
 def _origin(entry: registry.Entry) -> str:
-    origin = f"{entry.distribution} {entry.version}".strip() or "this session"
-    problem = " ".join(entry.problem.split())
-    return f"{origin}  error: {problem}" if problem else origin
+    return f"{entry.distribution} {entry.version}".strip() or "this session"
+
+
+def _problem(entry: registry.Entry) -> str:
+    """Return what is wrong with an entry; to be left out is no error."""
+    if not entry.problem:
+        return ""
+    return f"  {'' if entry.disabled else 'error: '}{plain(entry.problem)}"
 
 
 def _checked(entry: registry.Entry) -> registry.Entry:

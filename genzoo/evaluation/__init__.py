@@ -132,7 +132,7 @@ def _loadable() -> dict[str, Metric]:
             found |= {name: cls()} if cls.default else {}
         except MissingDependencyError as error:
             wanting[name] = error
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
     for first in list(wanting.values())[:1]:
         logger.info("Left out for want of packages: %s. %s", ", ".join(wanting), first)

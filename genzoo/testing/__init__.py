@@ -1,15 +1,43 @@
 """The conformance suite: what every model of the zoo, ours or yours, must pass.
 
-Each check is a function of a model's class that raises `CheckFailed`, and says what is wrong.
-They work on the class's own ``example()``, so nothing is listed by hand:
+It works on the class's own ``example()``, so nothing is listed by hand. Two tiers: checks that
+every model must pass, and checks for each capability that a model declares. Three ways in:
 
     from genzoo.testing import check_model
-    check_model("rbm")
+    check_model("rbm")  # Raises CheckFailed, which says what is wrong.
+
+    from genzoo.testing import conformance
+    @conformance("rbm")  # One pytest test for each check.
+    def test_rbm(check):
+        check()
+
+    from genzoo.testing import ModelSuite
+    class TestRBM(ModelSuite):  # The same, as a class to add your own tests to.
+        name = "rbm"
+
+and ``genzoo check rbm`` on the command line. pytest is needed for the second alone.
 """
 
 from __future__ import annotations
 
-from genzoo.testing.cases import Case, CheckFailed, cases
-from genzoo.testing.checks import CHECKS, check_model
+from genzoo.testing.cases import Case, CheckFailed, NotApplicable, cases
+from genzoo.testing.running import Outcome, check_model, run_check, run_checks
+from genzoo.testing.suites import ModelSuite, conformance
+from genzoo.testing.tiers import BY_CAPABILITY, CHECKS, MUST, checks_for
 
-__all__ = ["CHECKS", "Case", "CheckFailed", "cases", "check_model"]
+__all__ = [
+    "BY_CAPABILITY",
+    "CHECKS",
+    "MUST",
+    "Case",
+    "CheckFailed",
+    "ModelSuite",
+    "NotApplicable",
+    "Outcome",
+    "cases",
+    "check_model",
+    "checks_for",
+    "conformance",
+    "run_check",
+    "run_checks",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor
 
 from genzoo import registry, seeds
+from genzoo.building import build_empty
 from genzoo.capabilities import SupportsDataInit
 from genzoo.data.dataset import Dataset
+from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.sampling import spread_condition
@@ -22,8 +25,15 @@ from genzoo.stage import Stage
 SEED = 0
 
 
-class CheckFailed(Exception):
+KINDS = frozenset({"binary", "unit", "real", "categorical"})
+
+
+class CheckFailed(GenzooError):
     """A model broke a rule; the message says which, and how."""
+
+
+class NotApplicable(Exception):
+    """A check that has nothing to look at in this model; the message says why."""
 
 
 class ExampleData(Dataset):
@@ -74,7 +84,7 @@ class Case:
     def data(self) -> ExampleData:
         """Return the example's rows."""
         _, batch = self.cls.example()
-        labels, kind = batch.get("label"), min(self.cls.kind)
+        labels, kind = batch.get("label"), self.data_kind()
         spec = DataSpec(
             event_shape=tuple(batch["x"].shape[1:]),
             kind=kind,  # type: ignore[arg-type]
@@ -83,6 +93,31 @@ class Case:
             y=_spec_of(batch["y"], kind) if "y" in batch else None,
         )
         return ExampleData(batch, spec)
+
+    def data_kind(self) -> str:
+        """Return the kind of the example's rows: the narrowest of the model's that they are of."""
+        x = self.cls.example()[1]["x"]
+        fitting = {
+            "binary": bool(((x == 0) | (x == 1)).all()),
+            "categorical": not x.is_floating_point(),
+            "unit": bool(((x >= 0) & (x <= 1)).all()),
+        }
+        found = [kind for kind, fits in fitting.items() if fits and kind in self.cls.kind]
+        candidates = [*found, *sorted(self.cls.kind - set(found), reverse=True)]
+        return next((kind for kind in candidates if self._models(kind)), candidates[0])
+
+    def _models(self, kind: str) -> bool:
+        """Whether the example's model takes rows of a kind: its config may say so."""
+        config, batch = self.cls.example()
+        spec = _spec_of(batch["x"], kind)
+        if "y" in batch:
+            spec = dataclasses.replace(spec, y=_spec_of(batch["y"], kind))
+        try:
+            with seeded(SEED):  # What cannot be built without memory draws its parameters.
+                build_empty(self.cls, config, max_tensors=100_000).check_data(spec)
+        except GenzooError:
+            return False
+        return True
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the model's own stages, and one for every other objective that takes it."""
@@ -107,15 +142,24 @@ class Case:
         rows = self.data().batch([i % len(self.data()) for i in range(num)])
         return spread_condition(model, rows[key], num)
 
+    def batch(self) -> dict[str, Any]:
+        """Return all of the example's rows."""
+        return self.data().batch(range(len(self.data())))
+
     def _takes(self, objective: str) -> bool:
-        model = self.model()
-        return all(
-            isinstance(model, needed) for needed in registry.load("objectives", objective).requires
-        )
+        """Whether an objective takes the model; another plugin's that is broken does not."""
+        ours = registry.distribution_of("models", self.name)
+        try:
+            needed = registry.load("objectives", objective).requires
+        except (Exception, SystemExit):
+            if registry.distribution_of("objectives", objective) == ours:
+                raise
+            return False
+        return bool(needed) and all(isinstance(self.model(), kind) for kind in needed)
 
 
-def _spec_of(y: Tensor, kind: str) -> DataSpec:
-    return DataSpec(event_shape=tuple(y.shape[1:]), kind=kind)  # type: ignore[arg-type]
+def _spec_of(x: Tensor, kind: str) -> DataSpec:
+    return DataSpec(event_shape=tuple(x.shape[1:]), kind=kind)  # type: ignore[arg-type]
 
 
 def cases() -> list[Case]:
@@ -135,6 +179,12 @@ def demand(condition: bool, message: str) -> None:
     """Raise `CheckFailed` unless ``condition`` holds."""
     if not condition:
         raise CheckFailed(message)
+
+
+def demand_equal(a: dict[str, Any], b: dict[str, Any], when: str) -> None:
+    """Raise `CheckFailed` unless the tensors are bit-equal."""
+    names = equal_states(a, b)
+    demand(not names, f"Not bit-equal {when}: {', '.join(names[:5])}.")
 
 
 def equal_states(a: dict[str, Any], b: dict[str, Any]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Normalising flows of zuko, as models of genzoo."""

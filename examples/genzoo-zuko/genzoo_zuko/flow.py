@@ -1,0 +1,149 @@
+"""Flow: a normalising flow of zuko."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+import zuko
+from torch import Tensor
+
+from genzoo import (
+    Batch,
+    Bounds,
+    Config,
+    ConfigError,
+    DataSpec,
+    Estimate,
+    GenerativeModel,
+    Named,
+    Sampler,
+    Stage,
+    mean_of,
+)
+
+_Width = Annotated[int, Bounds(1, 2**9)]
+_FLOWS = {"maf": zuko.flows.MAF, "nsf": zuko.flows.NSF}
+MAX_VALUES = 2**10
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowConfig(Config):
+    """A normalising flow."""
+
+    event_shape: Annotated[tuple[Annotated[int, Bounds(1, MAX_VALUES)], ...], Bounds(1, 8)]
+    """The shape of one example."""
+    transform: Literal["maf", "nsf"] = "nsf"
+    """Affine autoregressive transforms, or splines."""
+    num_transforms: Annotated[int, Bounds(1, 16)] = 3
+    """How many of them."""
+    hidden_dims: Annotated[tuple[_Width, ...], Bounds(1, 4)] = (64, 64)
+    """The widths of each transform's hidden layers."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if math.prod(self.event_shape) > MAX_VALUES:
+            raise ConfigError(
+                f"FlowConfig: an example may have {MAX_VALUES} values, {self.event_shape} has "
+                f"{math.prod(self.event_shape)}. Make the images smaller."
+            )
+
+
+class Flow(GenerativeModel):
+    """log p(x) = log N(f(x); 0, I) + log |det ∂f(x)/∂x|, f a chain of autoregressive transforms.
+
+    The data are first shifted and scaled by their own mean and standard deviation.
+
+    | Masked Autoregressive Flow for Density Estimation (Papamakarios, Pavlakou, Murray, 2017)
+    | Neural Spline Flows (Durkan, Bekasov, Murray, Papamakarios, 2019)
+
+    Arguments:
+        config: Shape and transforms.
+    """
+
+    Config = FlowConfig
+    kind = frozenset({"real", "unit"})
+    papers = (
+        "G. Papamakarios, T. Pavlakou, I. Murray. Masked Autoregressive Flow. 2017.",
+        "C. Durkan, A. Bekasov, I. Murray, G. Papamakarios. Neural Spline Flows. 2019.",
+    )
+    limits = ("A density can grow without end where values lie on a grid, such as grey levels.",)
+
+    centre: Tensor
+    scale: Tensor
+    data_seen: Tensor
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__(config)
+        size = math.prod(config.event_shape)
+        # zuko computes its masks from values, which the meta device has none of: the flow is made
+        # on the CPU, and then put where genzoo asks for it. So the config's bounds are narrow.
+        with torch.device("cpu"):
+            make = _FLOWS[config.transform]
+            flow = make(size, transforms=config.num_transforms, hidden_features=config.hidden_dims)
+        self.flow = flow.to(torch.get_default_device())
+        self.register_buffer("centre", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(size))
+        self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
+
+    @classmethod
+    def example(cls) -> tuple[FlowConfig, Batch]:
+        """Return a flow of two values, and sixteen rows for it."""
+        x = 2 + torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
+        return FlowConfig(event_shape=(2,), num_transforms=2, hidden_dims=(8,)), {"x": x}
+
+    @classmethod
+    def default_stages(cls) -> tuple[Stage, ...]:
+        """Return maximum likelihood, by Adam."""
+        training = {"steps": 5000, "batch_size": 256, "schedule": "cosine", "clip_norm": 5.0}
+        return (Stage(objective=Named(name="nll"), trainer=training),)
+
+    def sampler(self) -> Sampler:
+        """Return the way back through the flow."""
+        from genzoo_zuko.sampler import Inverse
+
+        return Inverse()
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p(x), (B,), for examples (B, *event_shape)."""
+        return self.flow().log_prob(self.scaled(x)) - self.scale.log().sum()
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return examples as rows (B, D), shifted and scaled."""
+        return (x.to(self.device, self.dtype).flatten(1) - self.centre) / self.scale
+
+    def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
+        """Return f(x), (B, D), which is normally distributed where the model fits."""
+        return self.flow().transform(self.scaled(x))
+
+    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
+        """Return the example (B, *event_shape) of each code (B, D)."""
+        values = self.flow().transform.inv(z.to(self.device, self.dtype))
+        return (self.centre + self.scale * values).reshape(len(z), *self.event_shape)
+
+    # Likelihoods, and a start from data
+
+    @torch.no_grad()
+    def log_likelihood(
+        self,
+        x: Tensor,
+        *,
+        condition: Any = None,
+        generator: torch.Generator | None = None,
+        num_samples: int | None = None,
+    ) -> Estimate:
+        """Return the mean of log p(x) over rows (N, *event_shape), in nats; it is exact."""
+        return mean_of(torch.cat([self.log_prob(rows) for rows in x.split(1024)]), "exact")
+
+    def needs_data_init(self) -> bool:
+        """Whether no data have been seen yet."""
+        return not bool(self.data_seen)
+
+    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
+        """Take the data's mean, and their standard deviation where they vary."""
+        x = batch["x"].to(self.scale).flatten(1)
+        self.centre.copy_(x.mean(0))
+        self.scale.copy_(x.std(0).clamp_min(0.1))
+        self.data_seen.fill_(True)

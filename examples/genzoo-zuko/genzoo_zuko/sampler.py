@@ -1,0 +1,47 @@
+"""How a flow is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from genzoo import Bounds, CapabilityError, Config, GenerativeModel, Sampler
+from genzoo_zuko.flow import Flow
+
+
+@dataclass(frozen=True, kw_only=True)
+class InverseConfig(Config):
+    """The way back through a flow."""
+
+    temperature: Annotated[float, Bounds(0.0, 10.0)] = 1.0
+    """What codes are multiplied by."""
+
+
+class Inverse(Sampler):
+    """z ~ N(0, I), x = f⁻¹(z). A trajectory has one state, x; ``start`` holds codes z."""
+
+    Config = InverseConfig
+
+    def trajectory(
+        self,
+        model: GenerativeModel,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Any = None,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield x, (num, *event_shape)."""
+        if not isinstance(model, Flow):
+            raise CapabilityError(
+                f"This sampler draws from a flow; {type(model).__name__} is none."
+            )
+        z = start
+        if z is None:
+            shape = (num, len(model.centre))
+            z = torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)
+        yield model.decode(self.config.temperature * z, condition=condition)

@@ -1,0 +1,21 @@
+"""genzoo new-plugin: a package of one's own to begin with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from genzoo.cli.arguments import NewPluginArguments
+from genzoo.scaffold import make_plugin
+
+
+def run(arguments: NewPluginArguments) -> None:
+    """Write the package, and say how to go on."""
+    folder = arguments.folder or Path(f"genzoo-{arguments.name.replace('_', '-')}")
+    make_plugin(arguments.name, folder, license=arguments.license)
+    sys.stdout.write(
+        f"The package is in {folder}. Go on with:\n"
+        f"  pip install -e '{folder}[test]'\n"
+        f"  genzoo train {arguments.name} --data ring --output runs/{arguments.name}\n"
+        f"  python -m pytest {folder}\n"
+    )

@@ -1,0 +1,297 @@
+"""What installed distributions register, read from their metadata: no plugin is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from genzoo import __version__
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+"""What a format is registered under: the file that marks it."""
+OURS = "genzoo"
+DISABLE = "GENZOO_DISABLE_PLUGINS"
+"""The variable that names distributions whose plugins are left out, to find a fault; or "all"."""
+
+_TARGET = re.compile(r"(?P<target>[\w.]+:[\w.]+)\s*(\[(?P<extras>[^\]]*)\])?")
+_NEEDS_US = re.compile(r"genzoo\s*([\[<>=!~;@(]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name that a distribution, or a notebook, has registered.
+
+    Arguments:
+        group: One of ``GROUPS``.
+        name: The registered name.
+        target: ``module:attribute``.
+        distribution: Who registered it; empty for a class of the running session.
+        version: The distribution's version.
+        extras: The extras whose packages it needs.
+        problem: What is known to be wrong with it, without importing it; else empty.
+        disabled: Whether GENZOO_DISABLE_PLUGINS leaves it out.
+        location: The folder that the distribution lies in.
+    """
+
+    group: str
+    name: str
+    target: str
+    distribution: str = ""
+    version: str = ""
+    extras: tuple[str, ...] = ()
+    problem: str = ""
+    disabled: bool = False
+    location: str = field(default="", compare=False)
+
+
+class Point(NamedTuple):
+    """A line of a distribution's entry points: a name in a group, and its target."""
+
+    group: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed distribution that registers something.
+
+    Arguments:
+        name: Its name.
+        version: Its version.
+        requires: What it says of the genzoo that it needs, such as "genzoo>=0.1".
+        points: Its entry points in our groups.
+        source: What the standard library knows of it.
+    """
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+    points: tuple[Point, ...]
+    source: metadata.Distribution = field(compare=False, repr=False)
+
+    @property
+    def location(self) -> str:
+        """The folder that it lies in."""
+        return _location(self.source)
+
+    @property
+    def disabled(self) -> bool:
+        """Whether GENZOO_DISABLE_PLUGINS leaves it out."""
+        named = disabled_names()
+        everybody_else = "all" in named and self.name != OURS
+        return everybody_else or _normal(self.name) in named
+
+
+@functools.cache
+def packages() -> tuple[Package, ...]:
+    """Return the distributions that register something; of several of one name, the first."""
+    found: dict[str, Package] = {}
+    for dist in metadata.distributions():
+        # Malformed metadata are nobody's but that distribution's trouble: it registers nothing.
+        with contextlib.suppress(ValueError, TypeError, OSError, KeyError):
+            for package in _read(dist):
+                found.setdefault(_normal(package.name), package)
+    return tuple(found.values())
+
+
+def names_of(group: str) -> set[str]:
+    """Return the names that installed and enabled distributions register in a group."""
+    group = f"genzoo.{group}"
+    on = [package for package in packages() if not package.disabled]
+    return {point.name for package in on for point in package.points if point.group == group}
+
+
+@functools.cache
+def entries_of(group: str) -> tuple[Entry, ...]:
+    """Return what is registered in a group, with what is known to be wrong with each."""
+    pairs = [(point, package) for package in packages() for point in package.points]
+    found = [
+        _parse(point, package) for point, package in pairs if point.group == f"genzoo.{group}"
+    ]
+    unique = list({(entry.name, entry.distribution): entry for entry in reversed(found)}.values())
+    owners = Counter(entry.name for entry in unique if not entry.disabled)
+    return tuple(
+        replace(entry, problem=conflict([e for e in unique if e.name == entry.name]))
+        if owners[entry.name] > 1 and not entry.disabled
+        else entry
+        for entry in unique
+    )
+
+
+def disabled_names() -> frozenset[str]:
+    """Return the distributions that GENZOO_DISABLE_PLUGINS names."""
+    return frozenset(filter(None, map(_normal, os.environ.get(DISABLE, "").split(","))))
+
+
+def unknown_disabled() -> list[str]:
+    """Return what GENZOO_DISABLE_PLUGINS names that is not installed."""
+    known = {_normal(package.name) for package in packages()}
+    return sorted(disabled_names() - known - {"all"})
+
+
+def is_installed(distribution: str) -> bool:
+    """Whether a distribution of that name is installed, whatever it registers."""
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def pattern_of(group: str) -> re.Pattern[str]:
+    """Return what the names of a group look like."""
+    return FILE_NAME if group == "formats" else NAME
+
+
+def conflict(found: list[Entry]) -> str:
+    """Return what to say of a name that several distributions claim."""
+    owners = " and ".join(sorted(entry.distribution for entry in found if not entry.disabled))
+    return f"{found[0].name!r} in {found[0].group} is claimed by {owners}: uninstall one of them"
+
+
+def forget() -> None:
+    """Look at the installed distributions afresh when next asked."""
+    packages.cache_clear()
+    entries_of.cache_clear()
+
+
+def _read(dist: metadata.Distribution) -> Iterator[Package]:
+    """Yield the distribution, where it registers something."""
+    text = dist.read_text("entry_points.txt")
+    if not text or "genzoo." not in text:
+        return
+    points = tuple(_points(text))
+    head = _head(dist)
+    name, version = head.get("name", [""])[0], head.get("version", [""])[0]
+    if points and name and version:
+        requires = tuple(r for r in head.get("requires-dist", ()) if _NEEDS_US.match(r))
+        yield Package(name, version, requires, points, dist)
+
+
+def _points(text: str) -> Iterator[Point]:
+    """Yield the entry points in our groups.
+
+    A parser of our own takes a tenth of the standard library's time.
+
+    Raises:
+        ValueError: A line of those groups is neither a comment nor NAME = TARGET.
+    """
+    group = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            group = line[1:-1].strip()
+        elif line and line[0] not in "#;" and group.startswith("genzoo."):
+            name, equals, value = line.partition("=")
+            if not equals:
+                raise ValueError(f"not NAME = TARGET: {line!r}")
+            yield Point(group, name.strip(), value.strip())
+
+
+def _head(dist: metadata.Distribution) -> dict[str, list[str]]:
+    """Return the fields of the metadata's head.
+
+    The standard library parses the description too, at each question: of a thousand
+    distributions, that takes longer than all else.
+    """
+    text = dist.read_text("METADATA") or dist.read_text("PKG-INFO") or ""
+    fields: dict[str, list[str]] = {}
+    for line in text.partition("\n\n")[0].splitlines():
+        key, colon, value = line.partition(":")
+        if colon and not key.startswith((" ", "\t")):
+            fields.setdefault(key.lower(), []).append(value.strip())
+    return fields
+
+
+def _location(dist: metadata.Distribution) -> str:
+    """Return where the code lies: for an editable installation, the project's folder."""
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+        url = json.loads(dist.read_text("direct_url.json") or "{}")
+        if url.get("dir_info", {}).get("editable"):
+            return str(url["url"]).removeprefix("file://")
+    return str(dist.locate_file(""))
+
+
+def _parse(point: Point, package: Package) -> Entry:
+    """Return an entry point as an entry, with what is wrong with it alone."""
+    parts = _TARGET.fullmatch(point.value)
+    target, extras = (parts["target"], parts["extras"]) if parts else (point.value, "")
+    needed = tuple(extra.strip() for extra in (extras or "").split(",") if extra.strip())
+    return Entry(
+        point.group.removeprefix("genzoo."),
+        point.name,
+        target,
+        package.name,
+        package.version,
+        needed,
+        _problem(point, target if parts else "", package),
+        package.disabled,
+        package.location,
+    )
+
+
+def _problem(point: Point, target: str, package: Package) -> str:
+    pattern = pattern_of(point.group.removeprefix("genzoo."))
+    if package.disabled:
+        return f"disabled by {DISABLE}: unset it to use {package.name}"
+    if not pattern.fullmatch(point.name):
+        return f"{point.name!r} is not a valid name: use {pattern.pattern}"
+    if not target:
+        return f"its target {point.value!r} is not MODULE:CLASS: mend {package.name}"
+    if outdated := _outdated(package):
+        return outdated
+    module = target.partition(":")[0]
+    if not _module_exists(module):
+        return f"its module {module} cannot be found: reinstall {package.name}"
+    return ""
+
+
+@functools.cache
+def _outdated(package: Package) -> str:
+    """Return what is wrong where a package declares another genzoo than the running one."""
+    if not package.requires or package.name == OURS:
+        return ""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import Version
+
+    running = Version(__version__)
+    for text in package.requires:
+        with contextlib.suppress(InvalidRequirement):
+            wanted = Requirement(text)
+            here = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+            if here and not wanted.specifier.contains(running, prereleases=True):
+                newer = any(s.operator in ("<", "<=", "==") for s in wanted.specifier)
+                remedy = package.name if newer else OURS
+                return (
+                    f"{package.name} {package.version} needs {OURS}{wanted.specifier}, and this "
+                    f"is {OURS} {running}: pip install --upgrade {remedy}"
+                )
+    return ""
+
+
+def _module_exists(module: str) -> bool:
+    """Whether the module's file is there, without importing its package."""
+    top, *rest = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    if spec is None or not rest:
+        return spec is not None
+    bases = [Path(folder, *rest) for folder in spec.submodule_search_locations or ()]
+    return any(base.is_dir() or any(base.parent.glob(f"{base.name}.*")) for base in bases)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()

@@ -1,0 +1,5 @@
+"""Plugin packages to begin with: `genzoo new-plugin NAME`."""
+
+from genzoo.scaffold.making import LICENCES, make_plugin
+
+__all__ = ["LICENCES", "make_plugin"]

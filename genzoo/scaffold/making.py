@@ -1,0 +1,104 @@
+"""A new plugin package, written from templates: a small model that works, with its tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from genzoo import __version__, installed, registry
+from genzoo.errors import ConfigError, NameConflictError, OutputExistsError
+
+LICENCES = ("apache-2.0", "bsd-3-clause", "mit")
+_SPDX = {"apache-2.0": "Apache-2.0", "bsd-3-clause": "BSD-3-Clause", "mit": "MIT"}
+_FIELD = re.compile(r"@(\w+)@")
+_FILES = {
+    "pyproject.toml": "pyproject.toml.txt",
+    "README.md": "README.md.txt",
+    ".gitignore": "gitignore.txt",
+    ".github/workflows/test.yml": "ci.yml.txt",
+    "@package@/__init__.py": "init.py.txt",
+    "@package@/model.py": "model.py.txt",
+    "@package@/sampler.py": "sampler.py.txt",
+    "@package@/objective.py": "objective.py.txt",
+    "tests/test_@package@.py": "test_model.py.txt",
+}
+
+
+def make_plugin(name: str, folder: Path, *, license: str = "apache-2.0") -> list[Path]:
+    """Write the package of a new plugin; return the files.
+
+    Arguments:
+        name: The model's registered name; the distribution is ``genzoo-NAME``.
+        folder: Where to; it must not exist.
+        license: One of ``LICENCES``.
+
+    Raises:
+        ConfigError: The name is no valid one, or cannot be a Python package's.
+        NameConflictError: The name is taken, by a model, an objective, a package or a module.
+        OutputExistsError: The folder exists.
+    """
+    fields = _fields(name, license)
+    _check_free(name, fields)
+    if folder.exists() or folder.is_symlink():
+        raise OutputExistsError(f"{folder} exists. Choose another folder, with --folder.")
+    texts = {
+        _filled(path, fields): _filled(_read("template", file), fields)
+        for path, file in _FILES.items()
+    }
+    texts["LICENSE"] = _filled(_read("licences", f"{license}.txt"), fields)
+    return [_write(folder / path, text) for path, text in texts.items()]
+
+
+def _fields(name: str, license: str) -> Mapping[str, str]:
+    if not registry.NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is no valid name: use {registry.NAME.pattern}.")
+    if license not in LICENCES:
+        raise ConfigError(f"There is no text of {license!r} here. Known: {', '.join(LICENCES)}.")
+    package = f"genzoo_{name.replace('-', '_')}"
+    return {
+        "model": name,
+        "distribution": f"genzoo-{name.replace('_', '-')}",
+        "package": package,
+        "title": "".join(part.capitalize() for part in re.split("[-_]", name)),
+        "licence": _SPDX[license],
+        "version": __version__,
+    }
+
+
+def _check_free(name: str, fields: Mapping[str, str]) -> None:
+    """Raise where a name is somebody's already, or could not be imported."""
+    taken = {"models": name, "objectives": f"{name}-nll", "samplers": name}
+    for group, wanted in taken.items():
+        if wanted in registry.names(group):
+            owner = registry.distribution_of(group, wanted)[0] or "this session"
+            raise NameConflictError(
+                f"{wanted!r} in {group} is taken, by {owner}. Choose another name."
+            )
+    if not fields["title"].isidentifier() or keyword.iskeyword(fields["title"]):
+        raise ConfigError(f"{name!r} makes no name of a class. Choose another name.")
+    if importlib.util.find_spec(fields["package"]) is not None:
+        raise NameConflictError(
+            f"A module {fields['package']} is installed already. Choose another name."
+        )
+    if installed.is_installed(fields["distribution"]):
+        raise NameConflictError(
+            f"{fields['distribution']} is installed already. Choose another name."
+        )
+
+
+def _read(folder: str, file: str) -> str:
+    return resources.files("genzoo").joinpath("scaffold", folder, file).read_text("utf-8")
+
+
+def _filled(text: str, fields: Mapping[str, str]) -> str:
+    return _FIELD.sub(lambda found: fields.get(found[1], found[0]), text)
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path

@@ -1,0 +1,116 @@
+"""Checks of what else a model may say that it can do, and of how it says so."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from typing import Any
+
+import torch
+
+from genzoo import capabilities, seeds
+from genzoo.capabilities import SupportsDataInit
+from genzoo.errors import GenzooError
+from genzoo.storage import GenModel
+from genzoo.testing.cases import SEED, Case, demand
+
+
+def check_capabilities(case: Case) -> None:
+    """Each capability is declared whole, with its own arguments, and is not refused when asked."""
+    for protocol in capabilities.ALL:
+        methods = [name for name in vars(protocol) if _is_method(protocol, name)]
+        had = [name for name in methods if callable(getattr(case.cls, name, None))]
+        if not had:
+            continue
+        missing = sorted(set(methods) - set(had))
+        title = protocol.__name__
+        demand(not missing, f"Of {title} it has {', '.join(had)} alone; {missing} is missing.")
+        for name in methods:
+            _demand_arguments(protocol, case.cls, name)
+
+
+def check_condition(case: Case) -> None:
+    """The example has the conditions that the model asks for, and their want is an error."""
+    model = case.model()
+    kinds = {"none", "label", "text", "image"}
+    demand(model.condition_kind in kinds, f"condition_kind is {model.condition_kind!r}.")
+    key = {"label": "label", "text": "text", "image": "y"}.get(model.condition_kind)
+    demand(key is None or key in case.batch(), f"The example's batch lacks {key!r}.")
+    wrong = "something" if model.condition_kind == "none" else None
+    try:
+        model.sample(1, condition=wrong, seed=SEED)
+    except GenzooError:
+        return
+    demand(False, f"With condition_kind {model.condition_kind!r}, {wrong!r} is taken.")
+
+
+@torch.no_grad()
+def check_translate(case: Case) -> None:
+    """Both domains' data become data of the other, of the same shape."""
+    model: Any = case.model().eval()
+    batch = case.batch()
+    demand("y" in batch, "It declares translate, but its example's batch lacks 'y'.")
+    for to, x in (("y", batch["x"]), ("x", batch["y"])):
+        found = model.translate(x, to=to)
+        demand(found.shape[1:] == batch[to].shape[1:], f"To {to}: {tuple(found.shape)}.")
+        demand(bool(torch.isfinite(found).all()), f"To {to}: a value is not finite.")
+
+
+@torch.no_grad()
+def check_completion(case: Case) -> None:
+    """What is known stays, what is not is drawn from the generator."""
+    model: Any = case.model().eval()
+    x = case.batch()["x"]
+    known = torch.zeros_like(x, dtype=torch.bool)
+    known.flatten(1)[:, ::2] = True
+    a, again = (
+        model.complete(x, known, generator=seeds.generator(SEED), num_steps=5) for _ in range(2)
+    )
+    demand(a.shape == x.shape, f"Completed, {tuple(x.shape)} becomes {tuple(a.shape)}.")
+    demand(torch.equal(a[known], x[known].to(a.dtype)), "Completion changes what is known.")
+    demand(torch.equal(a, again), "The same generator completes to other values.")
+
+
+def check_data_init(case: Case) -> None:
+    """A new model wants data, an initialised one does not, nor does it once it is loaded."""
+    config, _ = case.cls.example()
+    model = case.cls(config)
+    if not isinstance(model, SupportsDataInit):
+        return
+    demand(model.needs_data_init(), "A new model does not ask for the data it starts from.")
+    model.init_from_data(case.batch(), case.data().spec)
+    demand(not model.needs_data_init(), "Once initialised, it asks for data again.")
+    with tempfile.TemporaryDirectory() as folder:
+        case.model().save_pretrained(folder)
+        loaded: Any = GenModel.from_pretrained(folder)
+    demand(not loaded.needs_data_init(), "Loaded, it asks for data again: use persistent buffers.")
+
+
+@torch.no_grad()
+def check_filters(case: Case) -> None:
+    """Filters are finite, in the shape of an example."""
+    model: Any = case.model()
+    found = model.filters()
+    shaped = tuple(found.shape[1:]) == tuple(model.event_shape)
+    demand(shaped, f"Filters have {tuple(found.shape)}, not (N, *{model.event_shape}).")
+    demand(bool(torch.isfinite(found).all()), "A filter is not finite.")
+
+
+def _is_method(protocol: type, name: str) -> bool:
+    return not name.startswith("_") and inspect.isfunction(vars(protocol)[name])
+
+
+def _demand_arguments(protocol: type, cls: type, name: str) -> None:
+    """Raise unless a method can be called with the arguments that its protocol names."""
+    promised = list(inspect.signature(getattr(protocol, name)).parameters.values())
+    taken = inspect.signature(getattr(cls, name))
+    positional = [p.name for p in promised if p.kind is p.POSITIONAL_OR_KEYWORD]
+    named = {p.name: None for p in promised if p.kind is p.KEYWORD_ONLY}
+    try:
+        taken.bind(*positional, **named)
+    except TypeError as error:
+        demand(
+            False,
+            f"{protocol.__name__} asks for {name}{inspect.signature(getattr(protocol, name))}; "
+            f"{name}{taken} does not take that: {error}.",
+        )

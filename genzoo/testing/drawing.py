@@ -1,0 +1,121 @@
+"""Checks of samples: shape, seed, blocks, and that each is drawn by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from genzoo import seeds
+from genzoo.model import GenerativeModel
+from genzoo.sampling import evaluating
+from genzoo.testing.cases import SEED, Case, demand, demand_equal
+
+
+def check_samples(case: Case) -> None:
+    """Samples have the right number, shape and type, are finite, and need no gradient."""
+    model = case.model()
+    x = model.sample(5, seed=SEED, condition=case.condition(model, 5))
+    demand(tuple(x.shape) == (5, *model.event_shape), f"Five samples have shape {tuple(x.shape)}.")
+    demand(bool(torch.isfinite(x).all()), "A sample is not finite.")
+    demand(not x.requires_grad, "Samples must not require gradients.")
+    if case.cls.kind == frozenset({"binary"}):
+        demand(bool(((x == 0) | (x == 1)).all()), "Samples of binary data must be 0 or 1.")
+
+
+def check_seed_and_blocks(case: Case) -> None:
+    """A seed decides the samples, if chance does; their number and what else was drawn do not."""
+    model = case.model()
+
+    def draw(num: int, seed: int) -> Tensor:
+        condition = case.condition(model, num)
+        return model.sample(num, seed=seed, batch_size=4, condition=condition)
+
+    demand(torch.equal(draw(5, 1), draw(5, 1)), "The same seed gives other samples.")
+    again, random = torch.equal(draw(5, 1), draw(5, 2)), model.sampler().is_random
+    demand(not (again and random), "Another seed gives the same samples.")
+    demand(again or random, "The seed has a say, and the sampler says that it is not random.")
+    many = draw(11, 1)
+    for num in (1, 3, 4, 5, 8):
+        demand(
+            torch.equal(draw(num, 1), many[:num]),
+            f"Of one seed and batch_size, the first {num} samples of {num} and of 11 differ.",
+        )
+    torch.rand(7)
+    demand(torch.equal(draw(11, 1), many), "Samples depend on the global generator.")
+
+
+def check_samples_are_independent(case: Case) -> None:
+    """A sample does not depend on what is drawn beside it, as it would through BatchNorm."""
+    model = case.model()
+    plain, other = (_block(case, model, _Noise(changed)) for changed in (False, True))
+    demand(
+        torch.allclose(plain[:-1], other[:-1], rtol=1e-5, atol=1e-6),
+        "Samples change where the noise of another beside them does: batch statistics "
+        "(BatchNorm in train mode), or a mean over the block, couple what is drawn together.",
+    )
+
+
+def check_sampling_leaves_model(case: Case) -> None:
+    """Sampling changes neither weights nor buffers, and puts the mode back."""
+    model = case.model().train()
+    before = {name: t.clone() for name, t in [*model.named_parameters(), *model.named_buffers()]}
+    modes: list[bool] = []
+    handles = [
+        m.register_forward_pre_hook(lambda m, _: modes.append(m.training)) for m in model.modules()
+    ]
+    model.sample(3, seed=SEED, condition=case.condition(model, 3))
+    for handle in handles:
+        handle.remove()
+    after = dict([*model.named_parameters(), *model.named_buffers()])
+    demand_equal(before, after, "after sampling")
+    demand(not any(modes), "A module is in train mode while the model is sampled.")
+    demand(all(m.training for m in model.modules()), "Sampling leaves the model in eval mode.")
+
+
+def check_trajectory(case: Case) -> None:
+    """Every state is of ``num`` rows, the last one becomes the samples, and start is heard."""
+    model = case.model()
+    sampler, condition = model.sampler(), case.condition(model, 3)
+    with torch.no_grad(), evaluating(model):
+        states = list(
+            sampler.trajectory(model, 3, condition=condition, generator=seeds.generator(SEED))
+        )
+        demand(bool(states), "The sampler yields no state.")
+        wrong = [tuple(state.shape) for state in states if len(state) != 3]
+        demand(not wrong, f"Of three trajectories, a state has the shape {wrong[:1]}.")
+        shown = model.present(states[-1])
+    drawn = model.sample(3, seed=SEED, condition=condition, sampler=sampler)
+    demand(torch.equal(shown, drawn), "sample() is not present() of the trajectory's last state.")
+
+
+@torch.no_grad()
+def _block(case: Case, model: GenerativeModel, noise: _Noise) -> Tensor:
+    """Return a block of samples, with the noise of the last one as it is, or changed."""
+    condition = case.condition(model, _Noise.ROWS)
+    with evaluating(model), noise:
+        generator = seeds.generator(SEED, model.device)
+        sampler = model.sampler()
+        state = sampler.last(model, _Noise.ROWS, condition=condition, generator=generator)
+        return model.present(state)
+
+
+class _Noise(TorchFunctionMode):
+    """Within it, the last row of whatever is drawn for a block may be the row before it."""
+
+    ROWS = 7  # A number that a sampler's other dimensions hardly have.
+
+    def __init__(self, changed: bool) -> None:
+        super().__init__()
+        self.changed = changed
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        drawn = (kwargs or {}).get("generator") is not None and isinstance(out, Tensor)
+        if self.changed and drawn and out.ndim and len(out) == self.ROWS:
+            out[-1] = out[-2].clone()
+        return out

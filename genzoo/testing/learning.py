@@ -1,0 +1,136 @@
+"""Checks of how a model learns: losses, players, micro-batches, processes, interruptions."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from genzoo.model import GenerativeModel
+from genzoo.objective import Loss, Objective, Step
+from genzoo.testing.cases import SEED, Case, demand, demand_equal, seeded
+from genzoo.testing.playing import Recorder, shared, updated
+from genzoo.testing.two import two_processes
+from genzoo.training import Trainer, TrainerConfig
+from genzoo.training.accelerating import accelerating
+from genzoo.training.parts import only_part
+
+
+def check_losses_move_their_player(case: Case) -> None:
+    """Each loss moves its own player's parameters and no other's; all get a gradient."""
+    for stage in case.stages():
+        model = case.model().train()
+        objective = case.objective(stage, model).train()
+        with only_part(model, stage.part), accelerating(TrainerConfig(), None) as accelerator:
+            recorder = Recorder(objective, stage.objective.name, accelerator)
+            for index in range(2):
+                recorder.run(shared(case, 1), index)
+            silent = sorted(set(objective.players()) - recorder.moved)
+        demand(not silent, f"{stage.objective.name}: the players {silent} never move.")
+
+
+def check_loss_is_a_mean(case: Case) -> None:
+    """A loss is a finite scalar that its player can lower; its metrics are detached scalars."""
+    for stage in case.stages():
+        model = case.model()
+        objective = case.objective(stage, model)
+        step = Step(0, 10, 0, torch.Generator().manual_seed(SEED))
+        with only_part(model, stage.part), seeded(SEED):
+            for loss in objective.losses(case.batch(), step):
+                _check_loss(loss, objective, f"{stage.objective.name}, player {loss.player!r}")
+
+
+def _check_loss(loss: Loss, objective: Objective, where: str) -> None:
+    demand(loss.value.shape == (), f"{where}: the loss has shape {tuple(loss.value.shape)}.")
+    demand(bool(torch.isfinite(loss.value)), f"{where}: the loss is {loss.value}.")
+    for key, value in loss.metrics.items():
+        scalar = value.numel() == 1 and not value.requires_grad
+        demand(scalar, f"{where}: the metric {key!r} is no detached scalar.")
+    torch.autograd.grad(loss.value, objective.players()[loss.player])
+
+
+def check_accumulation(case: Case) -> None:
+    """An update made of two micro-batches is the mean of what the two come to by themselves."""
+    for stage in case.stages():
+        whole = updated(case, stage, slots=2, steps=1)
+        alone = two_processes(case, stage, steps=1)[0]
+        _demand_close(whole, alone, f"{stage.objective.name}: two micro-batches in one update")
+
+
+def check_processes(case: Case) -> None:
+    """Two processes come to the same model, and to that of one with two micro-batches.
+
+    Played within this process: each keeps a copy of the objective, and gradients are averaged.
+    Buffers are left out, and so are objectives that keep some for a process whatever the slot.
+    """
+    for stage in case.stages():
+        first, second = two_processes(case, stage, steps=2)
+        if first.process_state().keys() & second.process_state().keys():
+            continue
+        where = stage.objective.name
+        _demand_close(first, second, f"{where}: the two processes")
+        one = updated(case, stage, slots=2, steps=2)
+        _demand_close(one, first, f"{where}: two processes and two micro-batches")
+
+
+def _demand_close(a: Objective, b: Objective, what: str) -> None:
+    pairs = zip(a.named_parameters(), b.parameters(), strict=True)
+    # Up to the order of summation in float32.
+    apart = [n for (n, p), q in pairs if not torch.allclose(p, q, rtol=1e-4, atol=1e-6)]
+    demand(
+        not apart,
+        f"{what} give other values of {', '.join(apart[:3])}: state that lives from one loss to "
+        "the next must go by step.slot (set_process_buffer), or not depend on the rows.",
+    )
+
+
+def check_resume_is_exact(case: Case) -> None:
+    """Stopped at a checkpoint and gone on with, training gives the bit-equal model."""
+    for stage in case.stages():
+        with tempfile.TemporaryDirectory() as folder:
+            straight = _train(case, stage, Path(folder, "straight"), steps=6)
+            _train(case, stage, Path(folder, "stopped"), steps=6, stop_after=4)
+            resumed = _train(case, stage, Path(folder, "stopped"), steps=6, resume=True)
+        demand_equal(
+            straight.state_dict(), resumed.state_dict(), f"after resuming {stage.objective.name}"
+        )
+
+
+def check_average_is_published(case: Case) -> None:
+    """The averaged weights are what a run's folder holds, and what it leaves in the model."""
+    stage = case.cls.default_stages()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        model = _train(case, stage, Path(folder, "run"), steps=3)
+        published = load_file(Path(folder, "run", "model.safetensors"))
+        newest = max(Path(folder, "run", "checkpoints").iterdir())
+        average = load_file(newest / "average.safetensors")
+    averaged = {n.removeprefix("module."): t for n, t in average.items() if n != "n_averaged"}
+    stored = {n: t for n, t in model.state_dict().items() if n in published}
+    demand_equal(published, stored, "between a run's folder and the model it leaves")
+    kept = {n: t for n, t in averaged.items() if n in published}
+    demand_equal(published, kept, "between what is published and the averaged weights")
+
+
+def _train(
+    case: Case, stage: Any, folder: Path, *, steps: int, resume: bool = False, stop_after: int = 0
+) -> GenerativeModel:
+    """Train a new model; ``stop_after`` removes what was saved after that step."""
+    model = case.model()
+    config = dataclasses.replace(few_steps(steps, 4), checkpoint_every=2, ema_decay=0.5)
+    trainer = Trainer(model, case.data(), stage, config, output_dir=folder)
+    trainer.fit(resume=resume)
+    if stop_after:
+        for path in Path(folder, "checkpoints").iterdir():
+            if int(path.name[-9:]) > stop_after:
+                shutil.rmtree(path)
+    return model
+
+
+def few_steps(steps: int, batch_size: int, **values: Any) -> TrainerConfig:
+    """Return training values for a moment's training without a word."""
+    return TrainerConfig(steps=steps, batch_size=batch_size, progress=False, log_every=1, **values)

@@ -1,0 +1,44 @@
+"""Checks of number types: float64 throughout, and bfloat16 where autocast asks for it."""
+
+from __future__ import annotations
+
+import torch
+
+from genzoo.testing.cases import SEED, Case, demand
+from genzoo.testing.learning import few_steps
+from genzoo.testing.playing import updated
+from genzoo.training import Trainer
+
+
+def check_float64(case: Case) -> None:
+    """A model turned into float64 trains and samples in it: nothing is of float32 by itself."""
+    for stage in case.stages():
+        objective = updated(case, stage, prepare=lambda model: model.double())
+        other = [n for n, p in objective.named_parameters() if p.dtype != torch.float64]
+        demand(not other, f"Trained in float64, {', '.join(other[:3])} are not of float64.")
+    model = case.model().double()
+    condition = case.condition(model, 3)
+    x = model.sample(3, seed=SEED, condition=_double(condition))
+    demand(bool(torch.isfinite(x).all()), "A sample in float64 is not finite.")
+    real = x.dtype == torch.float64 or not x.is_floating_point()
+    demand(real, f"A model in float64 gives samples of {x.dtype}.")
+
+
+def check_autocast(case: Case) -> None:
+    """Under autocast to bfloat16 the model trains and samples, and its parameters stay float32."""
+    for stage in case.stages():
+        config = few_steps(2, 4, mixed_precision="bf16")
+        model = case.model()
+        Trainer(model, case.data(), stage, config).fit()
+        lost = [n for n, p in model.named_parameters() if not torch.isfinite(p).all()]
+        demand(not lost, f"After training under autocast, {', '.join(lost[:3])} are not finite.")
+        kept = all(p.dtype == torch.float32 for p in model.parameters())
+        demand(kept, "Training under autocast leaves parameters of another type.")
+    model = case.model()
+    with torch.autocast("cpu", torch.bfloat16):
+        model.sample(3, seed=SEED, condition=case.condition(model, 3))
+
+
+def _double(condition: object) -> object:
+    real = isinstance(condition, torch.Tensor) and condition.is_floating_point()
+    return condition.double() if isinstance(condition, torch.Tensor) and real else condition

@@ -1,0 +1,101 @@
+"""Games played by the Trainer's own updater, over a model's example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from genzoo.objective import Objective
+from genzoo.stage import Stage
+from genzoo.testing.cases import SEED, Case, demand, seeded
+from genzoo.training import TrainerConfig
+from genzoo.training.accelerating import accelerating
+from genzoo.training.batches import to_device
+from genzoo.training.config import resolve
+from genzoo.training.parts import only_part
+from genzoo.training.players import make_players
+from genzoo.training.update import Updater
+
+TOTAL = 10
+"""The number of updates that a game believes it has."""
+
+
+def updated(
+    case: Case,
+    stage: Stage,
+    *,
+    slots: int = 1,
+    steps: int = 2,
+    prepare: Callable[[Any], Any] = lambda module: module,
+) -> Objective:
+    """Return a stage's objective after some updates of a new model.
+
+    Arguments:
+        case: The model.
+        stage: What is trained.
+        slots: Into how many micro-batches the example's rows are divided.
+        steps: How many updates.
+        prepare: What is done to the model before.
+    """
+    model = prepare(case.model()).train()
+    objective = case.objective(stage, model).to(model.dtype).train()
+    with only_part(model, stage.part), accelerating(TrainerConfig(), None) as accelerator:
+        players = make_players(objective, resolve(TrainerConfig(), {}), accelerator)
+        updater = Updater(objective, players, accelerator, list(range(slots)), SEED)
+        for index in range(steps):
+            with seeded(SEED):
+                updater.run(shared(case, slots, model.dtype), index, TOTAL)
+    return objective
+
+
+def shared(case: Case, slots: int, dtype: torch.dtype = torch.float32) -> list[dict[str, Any]]:
+    """Return the example's rows in equal micro-batches, of a type."""
+    size = len(case.data()) // slots
+    parts = [case.data().batch(range(i * size, (i + 1) * size)) for i in range(slots)]
+    return [{key: _as(value, dtype) for key, value in part.items()} for part in parts]
+
+
+def _as(value: Any, dtype: torch.dtype) -> Any:
+    real = isinstance(value, Tensor) and value.is_floating_point()
+    return value.to(dtype) if real else value
+
+
+class Recorder:
+    """Updates an objective's players, and demands that nobody else moves."""
+
+    def __init__(self, objective: Objective, name: str, accelerator: Accelerator) -> None:
+        self.objective, self.name = objective.to(accelerator.device), name
+        self.device = accelerator.device
+        players = make_players(objective, resolve(TrainerConfig(), {}), accelerator)
+        self.updater = Updater(objective, players, accelerator, [0], SEED)
+        self.moved: set[str] = set()
+        self.seen = self._parameters()
+        for player in players.values():
+            self._watch(player)
+
+    def run(self, batches: list[dict[str, Any]], index: int) -> None:
+        """Make one update."""
+        with seeded(SEED):
+            self.updater.run([to_device(batch, self.device) for batch in batches], index, TOTAL)
+
+    def _watch(self, player: Any) -> None:
+        step = player.step
+
+        def watched() -> None:
+            step()
+            now = self._parameters()
+            changed = {n for n in now if not torch.equal(self.seen[n], now[n])}
+            foreign = sorted(changed - set(player.names))
+            demand(not foreign, f"{self.name}: the move of {player.name!r} changes {foreign[:3]}.")
+            if changed:
+                self.moved.add(player.name)
+            self.seen = now
+
+        player.step = watched
+
+    def _parameters(self) -> dict[str, Tensor]:
+        return {n: p.detach().clone() for n, p in self.objective.named_parameters()}

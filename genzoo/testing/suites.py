@@ -1,0 +1,85 @@
+"""The suite under pytest or unittest, of which neither is needed to import this."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+from unittest import SkipTest
+
+from genzoo import registry
+from genzoo.testing.cases import Case, CheckFailed
+from genzoo.testing.running import demand_known, judged, run_check
+from genzoo.testing.tiers import CHECKS, Check, checks_for
+
+Excuses = Mapping[str, str]
+
+
+def conformance(name: str, *, expected_failures: Excuses | None = None) -> Callable[[Any], Any]:
+    """Make a test function one test for each check: a decorator, for pytest.
+
+        @conformance("flow")
+        def test_flow(check):
+            check()
+
+    The model is loaded when the tests run, not when they are collected. What is for capabilities
+    that the model lacks is skipped.
+
+    Arguments:
+        name: The model's registered name.
+        expected_failures: For a check's name, the reason why the model may fail it.
+    """
+    import pytest
+
+    demand_known(expected_failures or {})
+    runs = [functools.partial(run_one, check, name, expected_failures) for check in CHECKS]
+    decorate: Callable[[Any], Any] = pytest.mark.parametrize(
+        "check", runs, ids=[check.__name__ for check in CHECKS]
+    )
+    return decorate
+
+
+def run_one(check: Check, name: str, expected_failures: Excuses | None = None) -> None:
+    """Run one check over a registered model.
+
+    Raises:
+        CheckFailed: The model fails it.
+        SkipTest: It is for a capability that the model lacks, or finds nothing to look at.
+    """
+    case = Case(name, registry.load("models", name))
+    if check not in checks_for(case.cls):
+        raise SkipTest(f"{name} does not declare what {check.__name__} is for.")
+    outcome = judged(run_check(check, case), expected_failures or {})
+    if outcome.status == "failed":
+        raise CheckFailed(f"{outcome.check}: {outcome.message}")
+    if outcome.status == "not applicable":
+        raise SkipTest(outcome.message)
+
+
+class ModelSuite:
+    """A test for each check; subclass it under a name that pytest collects.
+
+        class TestFlow(ModelSuite):
+            name = "flow"
+
+    Class attributes:
+        name: The model's registered name.
+        expected_failures: For a check's name, the reason why the model may fail it.
+    """
+
+    name: ClassVar[str]
+    expected_failures: ClassVar[Excuses] = {}
+
+
+def _test_of(check: Check) -> Callable[[ModelSuite], None]:
+    def test(self: ModelSuite) -> None:
+        demand_known(self.expected_failures)
+        run_one(check, self.name, self.expected_failures)
+
+    test.__name__, test.__doc__ = check.__name__.replace("check_", "test_", 1), check.__doc__
+    return test
+
+
+for _check in CHECKS:
+    _made = _test_of(_check)
+    setattr(ModelSuite, _made.__name__, _made)

@@ -1,0 +1,101 @@
+"""Which checks a model must pass: those for every model, and those for what it says it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from genzoo import capabilities
+from genzoo.capabilities import (
+    SupportsClassify,
+    SupportsCompletion,
+    SupportsDataInit,
+    SupportsDecode,
+    SupportsEncode,
+    SupportsEnergy,
+    SupportsFilters,
+    SupportsLogLikelihood,
+    SupportsTranslate,
+)
+from genzoo.model import GenerativeModel
+from genzoo.testing import (
+    abilities,
+    codes,
+    drawing,
+    learning,
+    likelihoods,
+    manners,
+    numerics,
+    schema,
+    storing,
+)
+from genzoo.testing.cases import Case
+
+Check = Callable[[Case], None]
+
+MUST: tuple[Check, ...] = (
+    manners.check_import,
+    manners.check_no_side_effects,  # Before others have made what it would see made.
+    schema.check_registered,
+    schema.check_config_closed,
+    schema.check_config_bounds,
+    schema.check_kinds,
+    abilities.check_capabilities,
+    abilities.check_condition,
+    storing.check_builds_empty,
+    storing.check_save_load,
+    storing.check_strict_load,
+    storing.check_state_is_registered,
+    storing.check_training_keeps_buffers,
+    storing.check_card,
+    drawing.check_samples,
+    drawing.check_seed_and_blocks,
+    drawing.check_samples_are_independent,
+    drawing.check_sampling_leaves_model,
+    drawing.check_trajectory,
+    learning.check_loss_is_a_mean,
+    learning.check_losses_move_their_player,
+    learning.check_accumulation,
+    learning.check_processes,
+    learning.check_resume_is_exact,
+    learning.check_average_is_published,
+    numerics.check_float64,
+    numerics.check_autocast,
+)
+"""What every model must pass."""
+
+BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
+    SupportsLogLikelihood: (
+        likelihoods.check_likelihood,
+        likelihoods.check_likelihood_is_a_mean,
+        likelihoods.check_likelihood_kind,
+        likelihoods.check_bound_tightens,
+    ),
+    SupportsEnergy: (likelihoods.check_energy,),
+    SupportsEncode: (codes.check_encode,),
+    SupportsDecode: (codes.check_decode,),
+    SupportsClassify: (codes.check_classify,),
+    SupportsTranslate: (abilities.check_translate,),
+    SupportsCompletion: (abilities.check_completion,),
+    SupportsDataInit: (abilities.check_data_init,),
+    SupportsFilters: (abilities.check_filters,),
+}
+"""What a model must pass besides, for each capability that it declares."""
+
+CHECKS: tuple[Check, ...] = (*MUST, *(c for own in BY_CAPABILITY.values() for c in own))
+"""All checks there are."""
+
+
+def declared(cls: type[GenerativeModel]) -> list[type]:
+    """Return the capabilities that a model's class declares by having their methods."""
+    return [protocol for protocol in capabilities.ALL if issubclass(cls, protocol)]
+
+
+def capability_of(check: Check) -> type | None:
+    """Return the capability that a check is for; None where it is for every model."""
+    return next((protocol for protocol, own in BY_CAPABILITY.items() if check in own), None)
+
+
+def checks_for(cls: type[GenerativeModel]) -> tuple[Check, ...]:
+    """Return the checks of a model's class: both tiers."""
+    had = declared(cls)
+    return tuple(c for c in CHECKS if capability_of(c) is None or capability_of(c) in had)

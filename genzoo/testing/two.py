@@ -1,0 +1,76 @@
+"""Two processes played in one: a second, independent telling of what the Trainer does."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from genzoo import seeds
+from genzoo.objective import Loss, Objective, OptimizerSpec, Step
+from genzoo.stage import Stage
+from genzoo.testing.cases import SEED, Case, demand, seeded
+from genzoo.testing.playing import TOTAL, shared
+from genzoo.training.parts import only_part
+
+
+def two_processes(case: Case, stage: Stage, *, steps: int) -> list[Objective]:
+    """Return the objectives of two processes, each of which has seen half of every batch."""
+    ranks = [case.objective(stage, case.model().train()).train() for _ in range(2)]
+    with only_part(ranks[0].model, stage.part), only_part(ranks[1].model, stage.part):
+        optimizers = [_optimizers(objective) for objective in ranks]
+        for index in range(steps):
+            with seeded(SEED):
+                _update(case, ranks, optimizers, index)
+    return ranks
+
+
+def _optimizers(objective: Objective) -> dict[str, torch.optim.Optimizer]:
+    specs = objective.optimizers()
+    players = objective.players().items()
+    return {name: specs.get(name, OptimizerSpec()).build(list(p)) for name, p in players}
+
+
+def _update(
+    case: Case,
+    ranks: list[Objective],
+    optimizers: list[dict[str, torch.optim.Optimizer]],
+    index: int,
+) -> None:
+    generators = [torch.Generator() for _ in ranks]
+    games = [
+        objective.losses(batch, Step(index, TOTAL, rank, generators[rank]))
+        for rank, (objective, batch) in enumerate(zip(ranks, shared(case, 2), strict=True))
+    ]
+    for move in range(1000):
+        moved: list[Loss] = []
+        gradients: list[list[Tensor]] = []
+        for rank, game in enumerate(games):
+            seed = seeds.derive(SEED, index, rank, move)
+            generators[rank].manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
+            if (loss := next(game, None)) is not None:
+                moved.append(loss)
+                gradients.append(_gradients(loss, ranks[rank].players()[loss.player]))
+        if not moved:
+            return
+        same = len(moved) == len(games) and len({loss.player for loss in moved}) == 1
+        demand(same, f"Of two processes, the moves differ: {[loss.player for loss in moved]}.")
+        _step(moved[0].player, ranks, optimizers, gradients)
+
+
+def _gradients(loss: Loss, parameters: list[nn.Parameter]) -> list[Tensor]:
+    return list(torch.autograd.grad(loss.value, parameters))
+
+
+def _step(
+    player: str,
+    ranks: list[Objective],
+    optimizers: list[dict[str, torch.optim.Optimizer]],
+    gradients: list[list[Tensor]],
+) -> None:
+    """Give every process the mean of the gradients, and have the player step."""
+    means = [torch.stack(parts).mean(0) for parts in zip(*gradients, strict=True)]
+    for objective, own in zip(ranks, optimizers, strict=True):
+        for parameter, mean in zip(objective.players()[player], means, strict=True):
+            parameter.grad = mean.clone()
+        own[player].step()

@@ -1,0 +1,110 @@
+"""What belongs to everybody in a process: seeds, flags, threads, patches."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.modules import module as hooks
+
+_WATCHED = ("torch", "torch.nn", "torch.nn.functional", "torch.optim", "numpy", "json")
+_CLASSES = (Tensor, torch.nn.Module, torch.optim.Optimizer, torch.Generator)
+# What the libraries of the training loop set up at their first use, whatever is trained.
+_LIBRARIES_THREADS = {"tqdm_monitor"}
+_LIBRARIES = ("TORCHINDUCTOR_", "ACCELERATE_", "KMP_")
+
+
+def world() -> dict[str, Any]:
+    """Return the state that everything in this process shares, by a name for each part."""
+    return {
+        "torch generator": torch.get_rng_state().numpy().tobytes(),
+        "numpy generator": np.random.get_state(legacy=False)["state"]["key"].tobytes(),
+        "random generator": random.getstate(),
+        "threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "running threads": sorted({t.name for t in threading.enumerate()} - _LIBRARIES_THREADS),
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "grad mode": torch.is_grad_enabled(),
+        "anomaly mode": torch.is_anomaly_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "matmul precision": torch.get_float32_matmul_precision(),
+        "cudnn flags": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        "module hooks": (len(hooks._global_forward_hooks), len(hooks._global_forward_pre_hooks)),
+        "numpy errors": tuple(np.geterr().items()),
+        "print options": tuple(sorted(vars(torch._tensor_str.PRINT_OPTS).items())),
+        "warning filters": _settings(warnings.filters),
+        "environment": {name: os.environ[name] for name in foreign(os.environ)},
+        "working folder": os.getcwd(),
+        "import path": list(sys.path),
+        "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)],
+        "recursion limit": sys.getrecursionlimit(),
+        "hooks": (sys.excepthook, sys.displayhook, builtins.print, builtins.open),
+        "logging": (logging.root.level, list(logging.root.handlers)),
+    }
+
+
+def attributes() -> dict[str, dict[str, int]]:
+    """Return what the libraries that everybody uses hold, as identities by name."""
+    return {
+        name: {key: id(value) for key, value in vars(owner).items()}
+        for name, owner in _owners().items()
+    }
+
+
+def _owners() -> dict[str, Any]:
+    modules = {name: sys.modules[name] for name in _WATCHED if name in sys.modules}
+    ours = {name: sys.modules[name] for name in list(sys.modules) if name.startswith("genzoo.")}
+    classes = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in _CLASSES}
+    return {**modules, **ours, **classes}
+
+
+def patched(before: dict[str, dict[str, int]]) -> list[str]:
+    """Return the functions and classes that strangers have replaced, by dotted name.
+
+    What is added is not counted, nor what a library replaces of its own: they load their parts
+    when they are first used.
+    """
+    after, owners = attributes(), _owners()
+    return [
+        f"{owner}.{name}"
+        for owner, names in before.items()
+        for name, identity in names.items()
+        if after.get(owner, {}).get(name, identity) != identity
+        and _is_strange(vars(owners[owner])[name], owner)
+    ]
+
+
+def foreign(variables: Iterable[str]) -> list[str]:
+    """Return the environment's variables that are none of the training loop's libraries'."""
+    return [name for name in variables if not name.startswith(_LIBRARIES)]
+
+
+def _is_strange(value: Any, owner: str) -> bool:
+    """Whether something callable was written elsewhere than in its owner's library."""
+    if not callable(value):
+        return False
+    code = getattr(value, "__globals__", {})  # A wrapper bears the name of what it wraps.
+    home = str(code.get("__name__") or getattr(value, "__module__", ""))
+    return home.partition(".")[0] != owner.partition(".")[0]
+
+
+def changed(before: dict[str, Any]) -> list[str]:
+    """Return the names of the parts that are not as before."""
+    after = world()
+    return [name for name, value in before.items() if value != after[name]]
+
+
+def _settings(filters: Any) -> list[str]:
+    """Return the filters that silence everything: others come and go with libraries."""
+    return [repr(f) for f in filters if f[0] == "ignore" and f[1] is None and f[2] is Warning]
