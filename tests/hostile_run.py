@@ -4,6 +4,7 @@ python hostile_run.py hand-made|made-up FOLDER [NUMBER]
 """
 
 import contextlib
+import functools
 import json
 import shutil
 import struct
@@ -19,14 +20,16 @@ from genzoo import GenModel, GenzooError
 from genzoo.hub.inspecting import look
 from watched import Watch
 
-ROOT = Path(sys.argv[2])
-SOUND = ROOT / "sound"
-WATCH = Watch()
+
+@functools.cache
+def watch() -> Watch:
+    """Return the watch of this process."""
+    return Watch()
 
 
 def outcome(folder: Path, call: Callable[[Path], object] = GenModel.from_pretrained) -> dict:
     """Load a folder under watch; any error but one of the library's own is told by its name."""
-    with WATCH.of(folder) as seen:
+    with watch().of(folder) as seen:
         try:
             call(folder)
             name = "loaded"
@@ -56,9 +59,10 @@ def header(path: Path) -> dict:
 
 def fresh(name: str, change: Callable[[Path], object]) -> Path:
     """Return a sound folder with something changed."""
-    folder = ROOT / name / "model"
+    root = Path(sys.argv[2])
+    folder = root / name / "model"
     shutil.rmtree(folder.parent, ignore_errors=True)
-    shutil.copytree(SOUND, folder)
+    shutil.copytree(root / "sound", folder)
     change(folder)
     return folder
 
@@ -82,7 +86,7 @@ def made_up(number: int) -> dict:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    saved(SOUND)
+    saved(Path(sys.argv[2], "sound"))
     # What a first load imports is imported here: of both ends, the good and the bad.
     known = ("header: binary", "index: a list", "description: a model that nobody knows")
     for change in (lambda f: None, *(hostile.CASES[name] for name in known)):

@@ -110,9 +110,9 @@ def header(table):
 def test_all_are_published_at_once(hub, tmp_path, capsys):
     copies = [shutil.copytree(folder, tmp_path / folder.name) for folder in FOLDERS]
     with pytest.raises(SystemExit) as left:
-        main(["publish", str(HOME / "README.md"), *map(str, copies), "--namespace", "zoo"])
+        main(["publish", str(HOME / "README.md"), *map(str, copies), "--namespace", "ada"])
     assert left.value.code == 0, capsys.readouterr().err
     for copy in copies:
-        assert set(hub.files(f"zoo/{copy.name}")) >= {path.name for path in copy.iterdir()}
-        model = GenModel.from_pretrained(f"zoo/{copy.name}", cache_dir=tmp_path / "cache")
+        assert set(hub.files(f"ada/{copy.name}")) >= {path.name for path in copy.iterdir()}
+        model = GenModel.from_pretrained(f"ada/{copy.name}", cache_dir=tmp_path / "cache")
         assert model.config == GenModel.from_pretrained(copy).config
