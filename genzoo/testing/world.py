@@ -102,6 +102,8 @@ def _is_strange(value: Any, owner: str) -> bool:
 def changed(before: dict[str, Any]) -> list[str]:
     """Return the names of the parts that are not as before."""
     after = world()
+    # A thread that was there before and has ended since is no one's doing.
+    after["running threads"] = sorted({*before["running threads"], *after["running threads"]})
     return [name for name, value in before.items() if value != after[name]]
 
 
