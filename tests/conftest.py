@@ -1,12 +1,18 @@
 """One thread: on busy cores more of them are slower, and sums keep their order."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 import installs
 from genzoo import registry
+
+# Looked through for doctests, what registers models would be imported a second time.
+collect_ignore = [
+    path.name for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("test_")
+]
 
 
 @pytest.fixture(autouse=True)

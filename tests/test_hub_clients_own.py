@@ -33,10 +33,10 @@ _DIFFUSERS = """
         block_out_channels=(8,), down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",))
     unet.push_to_hub(repository, commit_message="theirs")
     assert same(UNet2DModel.from_pretrained(repository), unet)
-    DDPMPipeline(unet, DDPMScheduler(num_train_timesteps=7)).push_to_hub(pipeline, private=True)
+    DDPMPipeline(unet, DDPMScheduler(num_train_timesteps=1000)).push_to_hub(pipeline, private=True)
     loaded = DDPMPipeline.from_pretrained(pipeline)
     assert same(loaded.unet, unet)
-    assert loaded.scheduler.config.num_train_timesteps == 7
+    assert loaded.scheduler.config.num_train_timesteps == 1000
     loaded.save_pretrained(folder)
     print(json.dumps(UNet2DModel.load_config(ours)))
 """
@@ -51,9 +51,9 @@ def test_diffusers_pushes_and_gets_back_equal_weights(either_hub, client_environ
     assert either_hub.commits("ada/unet")[0].title == "theirs"
     assert either_hub.repository(PIPELINE).private
     assert bool(asked(either_hub, path="/xet-write-token/")) == either_hub.xet
-    for repository in ("ada/unet", PIPELINE):
-        with pytest.raises(LoadError, match=r"config\.json"):
-            GenModel.from_pretrained(repository)
+    with pytest.raises(LoadError, match=r"config\.json"):
+        GenModel.from_pretrained("ada/unet")
+    assert type(GenModel.from_pretrained(PIPELINE)).__name__ == "DDPM"
 
 
 # An older huggingface_hub
