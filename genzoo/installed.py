@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.machinery
 import importlib.util
 import json
 import os
@@ -19,6 +20,8 @@ from genzoo import __version__
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+_ENDS = (*importlib.machinery.all_suffixes(), "")
+"""With which a module's file, or a package's folder, is named."""
 """What a format is registered under: the file that marks it."""
 OURS = "genzoo"
 DISABLE = "GENZOO_DISABLE_PLUGINS"
@@ -290,7 +293,7 @@ def _module_exists(module: str) -> bool:
     if spec is None or not rest:
         return spec is not None
     bases = [Path(folder, *rest) for folder in spec.submodule_search_locations or ()]
-    return any(base.is_dir() or any(base.parent.glob(f"{base.name}.*")) for base in bases)
+    return any(base.with_name(base.name + end).exists() for base in bases for end in _ENDS)
 
 
 def _normal(name: str) -> str:
