@@ -20,9 +20,9 @@ from genzoo import __version__
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
-_ENDS = (*importlib.machinery.all_suffixes(), "")
-"""With which a module's file, or a package's folder, is named."""
 """What a format is registered under: the file that marks it."""
+_ENDS = (*importlib.machinery.all_suffixes(), "")
+"""What a module's file, or a package's folder, is named with behind its own name."""
 OURS = "genzoo"
 DISABLE = "GENZOO_DISABLE_PLUGINS"
 """The variable that names distributions whose plugins are left out, to find a fault; or "all"."""

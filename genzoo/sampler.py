@@ -27,6 +27,7 @@ class Sampler(abc.ABC):
     variables of ``trajectory``.
 
     Class attributes:
+        requires: The classes and capabilities that a model must have to be drawn from.
         is_chain: Whether the states are those of Markov chains that leave the model's
             distribution as it is: then they can be judged as chains.
         is_random: Whether the seed has a say; a translation, say, is a function of its source.
@@ -36,6 +37,7 @@ class Sampler(abc.ABC):
     """
 
     Config: ClassVar[type[Config]]
+    requires: ClassVar[tuple[type, ...]] = ()
     is_chain: ClassVar[bool] = False
     is_random: ClassVar[bool] = True
 
@@ -61,6 +63,20 @@ class Sampler(abc.ABC):
             condition: ``num`` conditions of the model's kind, or None.
             generator: The one source of randomness, on the model's device.
         """
+
+    def checked(self, model: GenerativeModel) -> Any:
+        """Return the model, having looked whether it is what the sampler ``requires``.
+
+        Raises:
+            CapabilityError: It is not.
+        """
+        for needed in self.requires:
+            if not isinstance(model, needed):
+                raise CapabilityError(
+                    f"The sampler {type(self).__name__} draws from a {needed.__name__}; "
+                    f"{type(model).__name__} is none. Leave it out to use the model's own."
+                )
+        return model
 
     def last(
         self,

@@ -107,13 +107,13 @@ def _spread_texts(condition: Any, num: int) -> list[str]:
     texts = list(condition) if many else [condition] * num
     if not all(isinstance(text, str) for text in texts):
         raise ConditionError(f"A text condition is a text or a list of texts, got {condition!r}.")
-    return _check_number(texts, num)  # type: ignore[no-any-return]
+    _check_number(texts, num)
+    return texts
 
 
-def _check_number(values: Any, num: int) -> Any:
+def _check_number(values: Any, num: int) -> None:
     if len(values) != num:
         raise ConditionError(f"{num} samples need {num} conditions, got {len(values)}.")
-    return values
 
 
 def _check_start(start: Tensor | None, num: int) -> Tensor | None:

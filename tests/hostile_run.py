@@ -15,10 +15,13 @@ from pathlib import Path
 import torch
 
 import hostile
+import hostile_foreign
 from folders import INDEX, WEIGHTS, saved
 from genzoo import GenModel, GenzooError
 from genzoo.hub.inspecting import look
 from watched import Watch
+
+CASES = {**hostile.CASES, **hostile_foreign.CASES}
 
 
 @functools.cache
@@ -46,6 +49,7 @@ def tensors(folder: Path) -> int:
         files = [WEIGHTS]
         if (folder / INDEX).is_file():
             files = sorted(set(json.loads((folder / INDEX).read_bytes())["weight_map"].values()))
+        files.append(hostile_foreign.WEIGHTS)
         return sum(len(header(folder / name)) for name in files if (folder / name).is_file())
     return 0
 
@@ -69,7 +73,7 @@ def fresh(name: str, change: Callable[[Path], object]) -> Path:
 
 def hand_made() -> dict:
     """Load every case; have the cards of those that loading ignores read too."""
-    found = {name: outcome(fresh("case", change)) for name, change in hostile.CASES.items()}
+    found = {name: outcome(fresh("case", change)) for name, change in CASES.items()}
     for name, change in hostile.IGNORED.items():
         folder = fresh("case", change)
         found[f"ignored, {name}"] = outcome(folder)
@@ -88,8 +92,10 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     saved(Path(sys.argv[2], "sound"))
     # What a first load imports is imported here: of both ends, the good and the bad.
+    hostile_foreign.save_sound(Path(sys.argv[2], "foreign"))
+    sound = hostile_foreign.foreign(lambda f: None)
     known = ("header: binary", "index: a list", "description: a model that nobody knows")
-    for change in (lambda f: None, *(hostile.CASES[name] for name in known)):
+    for change in (lambda f: None, sound, *(CASES[name] for name in known)):
         outcome(fresh("warm", change))
         outcome(fresh("warm", change), lambda f: look(str(f)))
     for name in ("script", "an open quote"):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import hostile
+import hostile_foreign
 from escapes import ESCAPES
 from folders import CONFIG, INDEX, saved
 from genzoo import GenModel, GenzooError
@@ -21,6 +22,7 @@ from genzoo.hub.pulling import pull
 from genzoo.hub.reference import Reference
 from hubs import contents
 
+CASES = {**hostile.CASES, **hostile_foreign.CASES}
 PEAK = 50 * 2**20  # What a load may take above the memory that is in use before.
 MADE_UP = 700  # Of each kind: configs, indexes, headers.
 
@@ -39,7 +41,7 @@ def hand_made(tmp_path_factory):
 
 
 def test_every_case_is_refused_by_an_error_of_the_library(hand_made):
-    cases = {name: hand_made[name]["outcome"] for name in hostile.CASES}
+    cases = {name: hand_made[name]["outcome"] for name in CASES}
     assert len(cases) >= 150
     assert {name: what for name, what in cases.items() if what != "refused"} == {}
 

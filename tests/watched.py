@@ -16,7 +16,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 # imports, sockets, processes, pickles, native libraries, and files that are opened or changed.
 _HARMLESS = ("object.__", "sys._getframe", "sys.unraisablehook", "sys.excepthook", "builtins.id")
 _HARMLESS += ("gc.", "code.__new__", "cpython.")
-_READING = ("open", "os.listdir", "os.scandir")
+_READING = ("open", "os.listdir", "os.scandir", "pathlib.Path.glob")
 _MEMORY = "/proc/meminfo"  # How much this machine has, which a large model is held against.
 
 
@@ -48,7 +48,7 @@ class Watch:
 
     def of(self, folder: Path) -> "Watch":
         """Set the folder whose files may be read."""
-        self._folder = f"{folder}{os.sep}"
+        self._folder = f"{os.path.realpath(folder)}{os.sep}"
         return self
 
     def __enter__(self) -> Seen:
@@ -73,7 +73,7 @@ class Watch:
     def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
         if self._seen is None or event.startswith(_HARMLESS):
             return
-        if event in _READING and self._may_read(*arguments):
+        if event in _READING and self._may_read(*arguments[: 2 if event == "open" else 1]):
             return
         seen, self._seen = self._seen, None  # What follows is this hook's own.
         seen.events.append(f"{event} {arguments!r}"[:200])
@@ -81,7 +81,7 @@ class Watch:
 
     def _may_read(self, path: object, mode: object = "r", *_: object) -> bool:
         name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
-        inside = f"{name}{os.sep}".startswith(self._folder)
+        inside = f"{os.path.realpath(name)}{os.sep}".startswith(self._folder)
         return mode in ("r", "rb", None) and (inside or name == _MEMORY)
 
 

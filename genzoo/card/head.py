@@ -128,7 +128,8 @@ def set_licence(card: ModelCard, licence: str) -> None:
             f"{licence!r} is no short name of a licence: give one such as apache-2.0, mit, "
             "cc-by-4.0 or other."
         )
-    card.data.license = licence.lower()  # type: ignore[attr-defined]
+    data: Any = card.data
+    data.license = licence.lower()
 
 
 def source_of(card: ModelCard) -> str:

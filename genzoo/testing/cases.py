@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.sampling import spread_condition
-from genzoo.spec import Batch, DataSpec
+from genzoo.spec import Batch, DataSpec, Kind
 from genzoo.stage import Stage
 
 SEED = 0
@@ -87,26 +87,27 @@ class Case:
         labels, kind = batch.get("label"), self.data_kind()
         spec = DataSpec(
             event_shape=tuple(batch["x"].shape[1:]),
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,
             num_classes=None if labels is None else int(labels.max()) + 1,
             mean=batch["x"].float().mean(0),
             y=_spec_of(batch["y"], kind) if "y" in batch else None,
         )
         return ExampleData(batch, spec)
 
-    def data_kind(self) -> str:
+    def data_kind(self) -> Kind:
         """Return the kind of the example's rows: the narrowest of the model's that they are of."""
         x = self.cls.example()[1]["x"]
-        fitting = {
+        fitting: dict[Kind, bool] = {
             "binary": bool(((x == 0) | (x == 1)).all()),
             "categorical": not x.is_floating_point(),
             "unit": bool(((x >= 0) & (x <= 1)).all()),
         }
         found = [kind for kind, fits in fitting.items() if fits and kind in self.cls.kind]
-        candidates = [*found, *sorted(self.cls.kind - set(found), reverse=True)]
+        rest: list[Kind] = [k for k in get_args(Kind) if k in self.cls.kind and k not in found]
+        candidates = [*found, *sorted(rest, reverse=True)]
         return next((kind for kind in candidates if self._models(kind)), candidates[0])
 
-    def _models(self, kind: str) -> bool:
+    def _models(self, kind: Kind) -> bool:
         """Whether the example's model takes rows of a kind: its config may say so."""
         config, batch = self.cls.example()
         spec = _spec_of(batch["x"], kind)
@@ -158,8 +159,8 @@ class Case:
         return bool(needed) and all(isinstance(self.model(), kind) for kind in needed)
 
 
-def _spec_of(x: Tensor, kind: str) -> DataSpec:
-    return DataSpec(event_shape=tuple(x.shape[1:]), kind=kind)  # type: ignore[arg-type]
+def _spec_of(x: Tensor, kind: Kind) -> DataSpec:
+    return DataSpec(event_shape=tuple(x.shape[1:]), kind=kind)
 
 
 def cases() -> list[Case]:

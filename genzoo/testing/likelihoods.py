@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
+from genzoo.capabilities import SupportsLogLikelihood
 from genzoo.errors import DataError
 from genzoo.estimate import Estimate, EstimateKind
 from genzoo.model import GenerativeModel
@@ -108,7 +109,7 @@ def check_energy(case: Case) -> None:
     demand(tuple(energy.shape) == (len(x),), f"{len(x)} energies have {tuple(energy.shape)}.")
     demand(bool(torch.isfinite(energy).all()), "An energy is not finite.")
     demand(torch.allclose(alone, energy[:1], rtol=1e-4), "A row's energy depends on other rows.")
-    if not hasattr(model, "log_likelihood"):
+    if not isinstance(model, SupportsLogLikelihood):
         return
     estimates = [_estimate(model, x[i : i + 1], None) for i in range(2)]
     if estimates[0].kind == "exact":

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, CapabilityError, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, GenerativeModel, Sampler
 from genzoo_zuko.flow import Flow
 
 
@@ -25,6 +25,7 @@ class Inverse(Sampler):
     """z ~ N(0, I), x = f⁻¹(z). A trajectory has one state, x; ``start`` holds codes z."""
 
     Config = InverseConfig
+    requires = (Flow,)
 
     def trajectory(
         self,
@@ -36,12 +37,9 @@ class Inverse(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape)."""
-        if not isinstance(model, Flow):
-            raise CapabilityError(
-                f"This sampler draws from a flow; {type(model).__name__} is none."
-            )
+        flow: Flow = self.checked(model)
         z = start
         if z is None:
-            shape = (num, len(model.centre))
-            z = torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)
-        yield model.decode(self.config.temperature * z, condition=condition)
+            shape = (num, len(flow.centre))
+            z = torch.randn(shape, generator=generator, device=flow.device, dtype=flow.dtype)
+        yield flow.decode(self.config.temperature * z, condition=condition)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, CapabilityError, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, GenerativeModel, Sampler
 from genzoo_boltzmann.gibbs import bernoulli, start_from_base_rates, sweep
 from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.rbm import RBM
@@ -31,6 +31,7 @@ class Gibbs(Sampler):
     """
 
     Config = GibbsConfig
+    requires = (RBM,)
     is_chain = True
 
     def trajectory(
@@ -43,7 +44,7 @@ class Gibbs(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the visible units after each sweep, (num, V)."""
-        rbm = _machine(model)
+        rbm: RBM = self.checked(model)
         v = start_from_base_rates(rbm, num, generator) if start is None else _units(rbm, start)
         for _ in range(self.config.num_steps):
             v = _sweep(rbm, v, generator)
@@ -71,6 +72,7 @@ class TemperedGibbs(Sampler):
     """
 
     Config = TemperedGibbsConfig
+    requires = (RBM,)
     is_chain = True
 
     def trajectory(
@@ -83,7 +85,7 @@ class TemperedGibbs(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the visible units of the replicas at β = 1 after each sweep, (num, V)."""
-        rbm = _machine(model)
+        rbm: RBM = self.checked(model)
         path, levels = TemperedPath(rbm), self.config.num_temperatures
         beta = torch.linspace(0, 1, levels, device=model.device, dtype=model.dtype)
         betas = beta.repeat_interleave(num)
@@ -136,15 +138,6 @@ def _exchange(
     v = v.clone()
     v[low], v[high] = torch.where(swap, upper, lower), torch.where(swap, lower, upper)
     return v.reshape(levels * num, -1)
-
-
-def _machine(model: GenerativeModel) -> RBM:
-    if not isinstance(model, RBM):
-        raise CapabilityError(
-            f"Gibbs sampling needs a Boltzmann machine; {type(model).__name__} is none. "
-            "Leave --sampler out to use the model's own sampler."
-        )
-    return model
 
 
 def _units(model: RBM, start: Tensor) -> Tensor:

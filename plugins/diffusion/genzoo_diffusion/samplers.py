@@ -20,11 +20,9 @@ _Steps = Annotated[int, Bounds(1, 10**5)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepsConfig(Config):
-    """Steps back in time."""
+class DenoiseConfig(Config):
+    """How steps back in time are made."""
 
-    num_steps: _Steps = 50
-    """Steps, of which the model has at most T."""
     spacing: Spacing = "trailing"
     """Which times are visited, as in diffusers."""
     guidance: Annotated[float, Bounds(-1e3, 1e3)] = 1.0
@@ -32,6 +30,14 @@ class StepsConfig(Config):
     strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The share of T to which given examples are noised, and from which they are denoised; None
     takes what is given for states at the first time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepsConfig(DenoiseConfig):
+    """Some steps back in time."""
+
+    num_steps: _Steps = 50
+    """Steps, of which the model has at most T."""
 
 
 class Denoise(Sampler, abc.ABC):
@@ -47,7 +53,8 @@ class Denoise(Sampler, abc.ABC):
         predictions: The parameterisations that the scheduler takes.
     """
 
-    Config: ClassVar[type[StepsConfig]] = StepsConfig
+    Config: ClassVar[type[DenoiseConfig]] = StepsConfig
+    requires = (DDPM,)
     predictions: ClassVar[frozenset[str]] = frozenset({"epsilon", "sample", "v_prediction"})
 
     @abc.abstractmethod
@@ -55,8 +62,8 @@ class Denoise(Sampler, abc.ABC):
         """Return the scheduler for a model and falling times."""
 
     def num_steps(self, model: DDPM) -> int:
-        """Return how many steps the whole chain is made in."""
-        return int(self.config.num_steps)
+        """Return how many steps the whole chain is made in: T where the config has no number."""
+        return self.config.num_steps or len(model.schedule)
 
     def trajectory(
         self,
@@ -78,7 +85,8 @@ class Denoise(Sampler, abc.ABC):
             ConditionError: The condition is missing, superfluous or out of range.
             ConfigError: There are more steps than times.
         """
-        ddpm = self._checked(model)
+        ddpm: DDPM = self.checked(model)
+        self._check_prediction(ddpm)
         grid = times(self.config.spacing, len(ddpm.schedule), self.num_steps(ddpm))
         if self.config.strength is not None:
             grid = from_strength(grid, self.config.strength, len(ddpm.schedule))
@@ -103,12 +111,7 @@ class Denoise(Sampler, abc.ABC):
         noise = standard_normal(model, num, generator)
         return model.diffuse(start, torch.full((num,), t, device=model.device), noise)
 
-    def _checked(self, model: GenerativeModel) -> DDPM:
-        if not isinstance(model, DDPM):
-            raise CapabilityError(
-                f"This sampler denoises with a diffusion model; {type(model).__name__} is none. "
-                "Leave --sampler out to use the model's own sampler."
-            )
+    def _check_prediction(self, model: DDPM) -> None:
         kind = model.parameterization.name
         if kind not in self.predictions:
             raise CapabilityError(
@@ -116,14 +119,13 @@ class Denoise(Sampler, abc.ABC):
                 f"{' or '.join(sorted(self.predictions))}; this one predicts {kind}. Take "
                 "--sampler ddim or dpm-solver."
             )
-        return model
 
 
 @dataclass(frozen=True, kw_only=True)
-class DDPMConfig(StepsConfig):
+class DDPMConfig(DenoiseConfig):
     """Ancestral sampling."""
 
-    num_steps: Annotated[int | None, Bounds(1, 10**5)] = None  # type: ignore[assignment]
+    num_steps: _Steps | None = None
     """Steps; all T times by default, of which alone the likelihood is."""
     variance_type: Literal["fixed_small", "fixed_large"] | None = None
     """The variance of a step: that of q(x_{t−1} | x_t, x_0), or β_t; the model's by default."""
@@ -138,10 +140,6 @@ class DDPMSampler(Denoise):
     """
 
     Config = DDPMConfig
-
-    def num_steps(self, model: DDPM) -> int:
-        """Return T, unless the config has a number."""
-        return self.config.num_steps or len(model.schedule)
 
     def solver(self, model: DDPM, grid: list[int]) -> Solver:
         """Return diffusers' DDPMScheduler."""

@@ -13,7 +13,6 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
-    CapabilityError,
     Config,
     DataError,
     DataSpec,
@@ -23,6 +22,7 @@ from genzoo import (
     Stage,
 )
 from genzoo_gan.features import PooledFeatures, perceptron
+from genzoo_gan.labels import demand_labels
 
 _Widths = Annotated[tuple[Annotated[int, Bounds(1, 2**16)], ...], Bounds(0, 32)]
 
@@ -96,11 +96,7 @@ class Classifier(GenerativeModel):
         Raises:
             DataError: The data have no labels.
         """
-        if spec.num_classes is None and "num_classes" not in overrides:
-            raise DataError(
-                "A classifier learns from labels; these data have none. Give labelled data "
-                "(--data fashion-mnist)."
-            )
+        demand_labels("A classifier", spec, overrides)
         return super().configure(spec, **{"image_shape": spec.event_shape, **overrides})
 
     @classmethod
@@ -176,6 +172,7 @@ class LabelDraw(Sampler):
     """A label drawn from p(label | x), one-hot, where x is the condition. One state."""
 
     Config = LabelDrawConfig
+    requires = (Classifier,)
 
     def trajectory(
         self,
@@ -187,11 +184,6 @@ class LabelDraw(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield one-hot labels, (num, num_classes), for conditions x (num, C, H, W)."""
-        if not isinstance(model, Classifier):
-            raise CapabilityError(
-                f"This sampler draws labels of a classifier; {type(model).__name__} is none. "
-                "Leave --sampler out to use the model's own sampler."
-            )
-        p = model.classify(condition)
+        p: Tensor = self.checked(model).classify(condition)
         label = torch.multinomial(p, 1, generator=generator).squeeze(1)
         yield F.one_hot(label, p.shape[1]).to(p.dtype)

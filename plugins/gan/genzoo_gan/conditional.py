@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import Batch, DataError, DataSpec
+from genzoo import Batch, DataSpec
 from genzoo_gan.adversarial import AdversarialModel
-from genzoo_gan.labels import one_hot
+from genzoo_gan.labels import demand_labels, one_hot
 from genzoo_gan.latent import GeneratorConfig, NumClasses
 from genzoo_gan.views import View
 
@@ -53,11 +53,7 @@ class ConditionalGAN(AdversarialModel):
         Raises:
             DataError: The data have no labels.
         """
-        if spec.num_classes is None and "num_classes" not in overrides:
-            raise DataError(
-                "A conditional GAN learns from labels; these data have none. Give labelled data, "
-                "or train a gan."
-            )
+        demand_labels("A conditional GAN", spec, overrides)
         return super().configure(spec, **overrides)
 
     @classmethod

@@ -12,7 +12,6 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
-    CapabilityError,
     Config,
     ConfigError,
     DataError,
@@ -195,6 +194,7 @@ class Translation(Sampler):
     """x = F(y), where y is the condition. A trajectory has one state; chance has no part in it."""
 
     Config = TranslationConfig
+    requires = (CycleGAN,)
     is_random = False
 
     def trajectory(
@@ -207,12 +207,7 @@ class Translation(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape), for conditions y (num, *y_event_shape)."""
-        if not isinstance(model, CycleGAN):
-            raise CapabilityError(
-                f"This sampler translates by a CycleGAN; {type(model).__name__} is none. Leave "
-                "--sampler out to use the model's own sampler."
-            )
-        yield model.translate(condition, to="x")
+        yield self.checked(model).translate(condition, to="x")
 
 
 def signed(x: Tensor) -> Tensor:

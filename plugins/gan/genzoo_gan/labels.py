@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import ConditionError, DataError
+from genzoo import ConditionError, DataError, DataSpec
+
+
+def demand_labels(who: str, spec: DataSpec, overrides: Mapping[str, Any]) -> None:
+    """Refuse data that do not say how many labels there are, where nobody else does.
+
+    Raises:
+        DataError: The data have no labels.
+    """
+    if spec.num_classes is None and "num_classes" not in overrides:
+        raise DataError(
+            f"{who} learns from labels; these data have none. Give labelled data, such as "
+            "--data fashion-mnist."
+        )
 
 
 def checked(condition: Any, num: int, num_classes: int, like: Tensor) -> Tensor:

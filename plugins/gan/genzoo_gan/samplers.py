@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, CapabilityError, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, GenerativeModel, Sampler
 from genzoo_gan.latent import LatentModel
 
 _FINITE = 38.0
@@ -34,6 +34,7 @@ class Latent(Sampler):
     """
 
     Config = LatentConfig
+    requires = (LatentModel,)
 
     def trajectory(
         self,
@@ -45,7 +46,7 @@ class Latent(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape); ``start`` holds codes (num, latent_dim), where given."""
-        known = checked(model)
+        known: LatentModel = self.checked(model)
         z = start
         if z is None:
             z = known.latent(num, generator)
@@ -73,6 +74,7 @@ class LatentInterpolation(Sampler):
     """
 
     Config = LatentInterpolationConfig
+    requires = (LatentModel,)
 
     def trajectory(
         self,
@@ -84,26 +86,13 @@ class LatentInterpolation(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape); ``start`` holds the first codes, where given."""
-        known, steps = checked(model), self.config.num_steps
+        known: LatentModel = self.checked(model)
+        steps = self.config.num_steps
         last, first = known.latent(num, generator), known.latent(num, generator)
         if start is not None:
             first = start.to(last)
         for step in range(steps + 1):
             yield known.decode(arc(first, last, step / steps), condition=condition)
-
-
-def checked(model: GenerativeModel) -> LatentModel:
-    """Return a model with a generator.
-
-    Raises:
-        CapabilityError: It has none.
-    """
-    if isinstance(model, LatentModel):
-        return model
-    raise CapabilityError(
-        f"This sampler draws codes of a generator; {type(model).__name__} has none. Leave "
-        "--sampler out to use the model's own sampler."
-    )
 
 
 def arc(first: Tensor, last: Tensor, t: float) -> Tensor:

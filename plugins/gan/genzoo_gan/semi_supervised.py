@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, DataError, DataSpec, Named, Stage
+from genzoo import Batch, Bounds, DataSpec, Named, Stage
+from genzoo_gan.labels import demand_labels
 from genzoo_gan.latent import GeneratorConfig, LatentModel, Network, NumClasses, Widths
 from genzoo_gan.noise import noisy
 from genzoo_gan.trunks import TRUNKS
@@ -83,11 +84,7 @@ class SemiSupervisedGAN(LatentModel):
         Raises:
             DataError: The data have no labels.
         """
-        if spec.num_classes is None and "num_classes" not in overrides:
-            raise DataError(
-                "A semi-supervised GAN learns from labels of some rows; these data have none. "
-                "Give labelled data, or train a gan."
-            )
+        demand_labels("A semi-supervised GAN", spec, overrides)
         return super().configure(spec, **overrides)
 
     @classmethod

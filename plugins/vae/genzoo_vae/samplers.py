@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, CapabilityError, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, GenerativeModel, Sampler
 from genzoo_vae.vae import VAE
 
 
@@ -27,6 +27,7 @@ class Prior(Sampler):
     """Ancestral sampling: z ~ N(0, I), then x ~ p(x | z). A trajectory has one state, x."""
 
     Config = PriorConfig
+    requires = (VAE,)
 
     def trajectory(
         self,
@@ -38,18 +39,14 @@ class Prior(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape); ``start`` holds codes (num, latent_dim), where given."""
-        if not isinstance(model, VAE):
-            raise CapabilityError(
-                f"This sampler draws from a VAE's prior; {type(model).__name__} is none. Leave "
-                "--sampler out to use the model's own sampler."
-            )
+        vae: VAE = self.checked(model)
         z = start
         if z is None:
-            shape = (num, model.config.latent_dim)
-            z = torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)
-        z = self.config.temperature * z.to(model.device, model.dtype)
+            shape = (num, vae.config.latent_dim)
+            z = torch.randn(shape, generator=generator, device=vae.device, dtype=vae.dtype)
+        z = self.config.temperature * z.to(vae.device, vae.dtype)
         if self.config.output == "mean":
-            yield model.decode(z, condition=condition)
+            yield vae.decode(z, condition=condition)
             return
-        y = model.checked(condition, num)
-        yield model.observation.draw(model.outputs(z, y), generator)
+        y = vae.checked(condition, num)
+        yield vae.observation.draw(vae.outputs(z, y), generator)
