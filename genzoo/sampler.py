@@ -73,8 +73,9 @@ class Sampler(abc.ABC):
         for needed in self.requires:
             if not isinstance(model, needed):
                 raise CapabilityError(
-                    f"The sampler {type(self).__name__} draws from a {needed.__name__}; "
-                    f"{type(model).__name__} is none. Leave it out to use the model's own."
+                    f"The sampler {type(self).__name__} needs a model that is a "
+                    f"{needed.__name__}; {type(model).__name__} is not. Leave it out to use the "
+                    "model's own."
                 )
         return model
 

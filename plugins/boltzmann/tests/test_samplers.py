@@ -66,5 +66,5 @@ def test_other_models_are_refused():
     class Other(torch.nn.Module):
         pass
 
-    with pytest.raises(genzoo.CapabilityError, match="needs a Boltzmann machine"):
+    with pytest.raises(genzoo.CapabilityError, match="needs a model that is a RBM; Other is not"):
         Gibbs().last(Other(), 1, generator=torch.Generator())

@@ -84,7 +84,7 @@ def test_codes_to_start_from_are_where_an_interpolation_starts():
 @pytest.mark.parametrize("sampler", [Latent(), LatentInterpolation()])
 def test_a_model_without_a_generator_is_refused(sampler):
     model = create_model("rbm", event_shape=(4,), num_hidden=2)
-    with pytest.raises(CapabilityError, match="draws codes of a generator; RBM has none"):
+    with pytest.raises(CapabilityError, match="needs a model that is a LatentModel; RBM is not"):
         model.sample(2, seed=0, sampler=sampler)
 
 
