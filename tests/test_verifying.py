@@ -114,6 +114,10 @@ def test_the_command_line_says_what_holds(model, tmp_path, capsys):
     said = capsys.readouterr()
     assert "differs" in said.out
     assert "1 of 2 figures of the card do not hold" in said.err
+    text = card.read_text("utf-8").replace("metric: log-likelihood", "metric: no-such")
+    card.write_text(text, "utf-8")
+    assert leave(f"evaluate {tmp_path}/m --verify") == 2
+    assert "2 of 2 figures of the card cannot be made again here" in capsys.readouterr().err
 
 
 def test_a_folder_without_figures_has_nothing_to_verify(model, tmp_path, capsys):

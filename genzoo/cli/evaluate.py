@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,14 @@ def _verify(model: GenerativeModel, arguments: Any) -> None:
         )
     verdicts = verify(model, figures)
     sys.stdout.writelines(f"{verdict}\n" for verdict in verdicts)
-    bad = [v for v in verdicts if v.judgement not in ("equal", "agrees")]
-    if bad:
-        raise VerificationError(f"{len(bad)} of {len(verdicts)} figures of the card do not hold.")
+    judgements = Counter(verdict.judgement for verdict in verdicts)
+    if wrong := judgements["differs"]:
+        raise VerificationError(f"{wrong} of {len(verdicts)} figures of the card do not hold.")
+    if unmade := judgements["cannot be made again"]:
+        raise VerificationError(
+            f"{unmade} of {len(verdicts)} figures of the card cannot be made again here; the "
+            "others hold. What is lacking stands beside each."
+        )
 
 
 def _metrics(arguments: Any) -> list[Named]:
