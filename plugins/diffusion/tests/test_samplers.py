@@ -270,5 +270,5 @@ def test_a_scheduler_that_does_not_fit_the_parameterisation_is_refused():
 @EVERY
 def test_other_models_are_refused(name):
     other = create_model("vae", event_shape=(3,))
-    with pytest.raises(CapabilityError, match="VAE is none"):
+    with pytest.raises(CapabilityError, match="VAE is not"):
         other.sample(2, sampler=sampler(name))
