@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from genzoo.estimate import Estimate, mean_of
     from genzoo.evaluation import Metric, evaluate
     from genzoo.external import External, Frozen
+    from genzoo.layout import Layout
     from genzoo.model import GenerativeModel, create_model, list_models
     from genzoo.nested import ModelSpec
     from genzoo.objective import Loss, Objective, OptimizerSpec, Step
@@ -54,6 +55,7 @@ _PUBLIC = {
     "GenModel": "genzoo.storage",
     "GenerativeModel": "genzoo.model",
     "GenzooError": "genzoo.errors",
+    "Layout": "genzoo.layout",
     "LoadError": "genzoo.errors",
     "Loss": "genzoo.objective",
     "Metric": "genzoo.evaluation",
@@ -96,6 +98,7 @@ __all__ = [
     "GenModel",
     "GenerativeModel",
     "GenzooError",
+    "Layout",
     "LoadError",
     "Loss",
     "Metric",

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder_update(folder: Path, *, last: str, stale: str = "") -> Iterator[Path]:
+def atomic_folder_update(
+    folder: Path,
+    *,
+    last: str,
+    stale: str = "",
+    markers: Iterable[str] = (),
+    old: Iterable[str] = (),
+) -> Iterator[Path]:
     """Give a temporary folder whose files are moved into ``folder`` if all goes well.
 
     Nothing is moved before everything is on the disk. Where several files beside ``last`` belong
@@ -58,30 +65,64 @@ def atomic_folder_update(folder: Path, *, last: str, stale: str = "") -> Iterato
         last: The file that is moved last: what says that the others are there.
         stale: A regular expression; files of an earlier update whose names it matches, and that
             are not replaced, go away.
+        markers: Files that are taken away right after ``last``, and moved right before it: by
+            which another library knows the folder.
+        old: Paths of further files of an earlier update, which go away likewise.
 
     Raises:
         DiskFullError: There is no space left; ``folder`` is as it was.
+        LoadError: A folder in it, into which files would go, is a link out of it.
     """
     with disk_full_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
         try:
             yield temporary
-            paths = sorted(temporary.iterdir(), key=lambda path: (path.name == last, path.name))
+            final = [*markers, last]
+            paths = sorted(_files_in(temporary), key=lambda path: (path in final, path == last))
             for path in paths:
-                fsync(path)
-            replaced = {path.name for path in paths}
-            there = [path for path in folder.iterdir() if re.fullmatch(stale, path.name)]
-            old = [path for path in there if path.name not in replaced]
-            if len(paths) > 2 or old:
-                (folder / last).unlink(missing_ok=True)
-            for path in old:
-                path.unlink()
+                fsync(temporary / path)
+            there = [path.name for path in folder.iterdir() if re.fullmatch(stale, path.name)]
+            there += [path for path in old if (folder / path).is_file()]
+            gone = sorted({*there} - {*paths}, key=lambda path: ("/" in path, path))
+            inner = _make_folders(folder, paths, gone)
+            if len(paths) > 2 or gone:
+                for path in reversed(final):
+                    (folder / path).unlink(missing_ok=True)
+            for path in gone:
+                (folder / path).unlink(missing_ok=True)
             for path in paths:
-                os.replace(path, folder / path.name)
-            fsync(folder)
+                os.replace(temporary / path, folder / path)
+            _settle(folder, inner)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder, in order."""
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path.relative_to(folder).as_posix() for path in found)
+
+
+def _make_folders(folder: Path, new: Iterable[str], gone: Iterable[str]) -> list[Path]:
+    """Make the folders that files go into; return them, and those that files go away from."""
+    made = sorted({(folder / path).parent for path in new} - {folder})
+    left = sorted({(folder / path).parent for path in gone} - {folder, *made})
+    for inner in (*made, *left):
+        check_inside(inner, folder)
+    for inner in made:
+        inner.mkdir(exist_ok=True)
+    return [inner for inner in (*made, *left) if inner.is_dir()]
+
+
+def _settle(folder: Path, inner: Iterable[Path]) -> None:
+    """Bring the lists of files onto the disk; folders that are left empty go away."""
+    for path in inner:
+        if any(path.iterdir()):
+            fsync(path)
+        else:
+            path.rmdir()
+    fsync(folder)
 
 
 @contextlib.contextmanager

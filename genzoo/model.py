@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genzoo import registry, sampling
 from genzoo.config import Config, field_types
 from genzoo.errors import DataError
+from genzoo.layout import Layout
 from genzoo.sampler import Sampler
 from genzoo.spec import Batch, DataSpec
 
@@ -90,6 +91,13 @@ class GenerativeModel(nn.Module, abc.ABC):
     @abc.abstractmethod
     def sampler(self) -> Sampler:
         """Return the sampler that is used when none is given."""
+
+    def layout(self) -> Layout:
+        """Return where the tensors are stored, and what stands beside them for others to read.
+
+        The default is the plain one: all tensors in ``model.safetensors``.
+        """
+        return Layout()
 
     def present(self, state: Tensor) -> Tensor:
         """Return a sampler's state (B, ...) in the units of x (B, *event_shape)."""
@@ -177,7 +185,7 @@ class GenerativeModel(nn.Module, abc.ABC):
         Raises:
             DiskFullError: There is no space left; what was there before is untouched.
         """
-        from genzoo.storage import save_model
+        from genzoo.saving import save_model
 
         save_model(self, folder)
 

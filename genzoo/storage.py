@@ -1,28 +1,38 @@
-"""Model folders: a config, weights in safetensors, a card. A folder is data, never code."""
+"""Model folders read: config, weights in safetensors, card. A folder is data, never code."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from genzoo import known, registry
 from genzoo.building import build_empty, check_memory, materialize, tied_names
 from genzoo.config import Config, shown
-from genzoo.errors import ConfigError, ConfigFileError, UnknownNameError, WeightsError
-from genzoo.files import atomic_folder_update, check_inside, strict_json, write_text
+from genzoo.errors import (
+    ConfigError,
+    ConfigFileError,
+    LoadError,
+    UnknownNameError,
+    WeightsError,
+)
+from genzoo.files import check_inside, strict_json
 from genzoo.formats import Foreign, check_path_inside, local_file, marker_in, read_foreign
+from genzoo.layout import Places, places_in
 from genzoo.model import GenerativeModel
-from genzoo.weights import Header, WeightFiles, check_finite, missing_weights, read_header
+from genzoo.weights import (
+    Header,
+    WeightFiles,
+    check_finite,
+    missing_weights,
+    plain_weights,
+    read_header,
+)
 
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = (
@@ -31,8 +41,8 @@ CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = (
     "model.safetensors.index.json",
 )
 MAX_CONFIG_BYTES = 2**20
-MAX_SHARD_SIZE = "5GB"
 _KEYS = {"genzoo", "model", "plugin", "dtype", "config"}
+_OPTIONAL = {"layout"}
 _PLUGIN = {"distribution", "version"}
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
 WEIGHT_FILES = r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?"
@@ -124,24 +134,61 @@ def open_folder(folder: Path) -> tuple[dict[str, Any], WeightFiles]:
     known = (CONFIG_FILE, *registry.names("formats"))
     marker = marker_in([name for name in known if os.path.lexists(folder / name)], CONFIG_FILE)
     if marker is None:
-        return read_description(folder), WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
+        return open_own(folder)
     foreign = read_foreign(marker, local_file(folder))
-    for name in foreign.weights:
-        check_path_inside(name, folder)
-        if not (folder / name).is_file():
-            there = [path.name for path in (folder / name).parent.glob("*")]
-            raise WeightsError(missing_weights(folder, name, there))
-    files = foreign_weights(foreign, folder, lambda name: read_header(folder / name))
+    files = _local_weights(folder, [], foreign.weights)
     return describe_foreign(foreign, files, marker), files
 
 
-def foreign_weights(
-    foreign: Foreign, folder: Path, header: Callable[[str], Header]
+def open_own(folder: Path) -> tuple[dict[str, Any], WeightFiles]:
+    """Return the same of a folder in our own layout.
+
+    Raises:
+        LoadError: As `open_folder`.
+    """
+    description = read_description(folder)
+    weights = places_in(description).weights
+    plain = any(os.path.lexists(folder / name) for name in (WEIGHTS_FILE, INDEX_FILE))
+    rest = plain_weights(folder, WEIGHTS_FILE, INDEX_FILE) if plain or not weights else []
+    return description, _local_weights(folder, rest, weights)
+
+
+def _local_weights(folder: Path, rest: Sequence[str], prefixes: Mapping[str, str]) -> WeightFiles:
+    for name in prefixes:
+        if not check_path_inside(name, folder).is_file():
+            there = [path.name for path in (folder / name).parent.glob("*")]
+            raise WeightsError(missing_weights(folder, name, there))
+    return placed_weights(folder, rest, prefixes, lambda name: read_header(folder / name))
+
+
+def placed_weights(
+    folder: Path,
+    rest: Sequence[str],
+    prefixes: Mapping[str, str],
+    header: Callable[[str], Header],
 ) -> WeightFiles:
-    """Return a foreign folder's weights, given what reads the header of each file."""
-    prefixes = {folder / name: prefix for name, prefix in foreign.weights.items()}
-    headers = ((folder / name, header(name)) for name in foreign.weights)
-    return WeightFiles(folder, headers, prefixes)
+    """Return the weights of a folder.
+
+    Arguments:
+        folder: Where they are, or will be.
+        rest: Files whose tensors have the model's names.
+        prefixes: The other files, with what stands before their tensors' names in the model.
+        header: Reads the header of a file.
+
+    Raises:
+        WeightsError: A tensor stands in two files, or in one of ``rest`` though its name begins
+            as those of another file.
+    """
+    names = [*rest, *prefixes]
+    own = {folder / name: prefix for name, prefix in prefixes.items()}
+    files = WeightFiles(folder, ((folder / name, header(name)) for name in names), own)
+    for name, (path, _, _) in files.headers.items():
+        if path not in own and name.startswith(tuple(prefixes.values())):
+            raise WeightsError(
+                f"{path}: the tensor {shown(name)} must stand in another file, by the layout in "
+                f"{CONFIG_FILE}. Fetch or save the model again."
+            )
+    return files
 
 
 def describe_foreign(foreign: Foreign, files: WeightFiles, marker: str) -> dict[str, Any]:
@@ -165,7 +212,7 @@ def describe_foreign(foreign: Foreign, files: WeightFiles, marker: str) -> dict[
         "dtype": dtypes[0],
         "config": dict(foreign.config),
     }
-    return _check_description(found, files.folder / marker)
+    return check_description(found, files.folder / marker)
 
 
 def build_described(description: dict[str, Any], folder: Path, files: WeightFiles) -> Described:
@@ -200,34 +247,12 @@ def check_device(device: torch.device | str) -> torch.device:
         ) from error
 
 
-def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
-    """Write ``config.json`` and the weights; nothing is left half-written.
-
-    Raises:
-        DiskFullError: There is no space left.
-        PluginError: The model's class is not registered.
-    """
-    description = describe(model)
-    tied = tied_names(model)
-    state = {k: v for k, v in model.state_dict().items() if k not in tied}
-    with atomic_folder_update(Path(folder), last=CONFIG_FILE, stale=WEIGHT_FILES) as temporary:
-        _save_weights(state, temporary)
-        write_text(temporary / CONFIG_FILE, json.dumps(description, indent=2) + "\n")
-        for path in temporary.glob("*.safetensors"):  # Which safetensors lets nobody else read.
-            shutil.copymode(temporary / CONFIG_FILE, path)
-
-
-def describe(model: GenerativeModel) -> dict[str, Any]:
-    """Return what ``config.json`` says of a model."""
-    name = registry.name_of("models", type(model))
-    distribution, version = registry.distribution_of("models", name)
-    return {
-        "genzoo": FORMAT,
-        "model": name,
-        "plugin": {"distribution": distribution, "version": version},
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "config": model.config.to_dict(),
-    }
+def written_places(folder: Path) -> Places:
+    """Return what the layout of a folder's model names; nothing where there is no sound config."""
+    try:
+        return places_in(read_description(folder))
+    except LoadError:
+        return Places()
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -253,13 +278,18 @@ def read_description(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error
-    return _check_description(found, path)
+    return check_description(found, path)
 
 
-def _check_description(found: Any, path: Path) -> dict[str, Any]:
+def check_description(found: Any, path: Path) -> dict[str, Any]:
+    """Return what ``config.json`` holds, having looked at it.
+
+    Raises:
+        ConfigFileError: It is malformed.
+    """
     if not isinstance(found, dict):
         raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
-    unknown, missing = sorted(found.keys() - _KEYS), sorted(_KEYS - found.keys())
+    unknown, missing = sorted(found.keys() - _KEYS - _OPTIONAL), sorted(_KEYS - found.keys())
     if unknown or missing:
         raise ConfigFileError(
             f"{path} must hold {', '.join(sorted(_KEYS))}; unknown: {shown(unknown)}, missing: "
@@ -284,6 +314,10 @@ def _check_description(found: Any, path: Path) -> dict[str, Any]:
             f"{path}: plugin must hold the texts {', '.join(sorted(_PLUGIN))}, got "
             f"{shown(plugin)}."
         )
+    try:
+        places_in(found)
+    except ConfigFileError as error:
+        raise ConfigFileError(f"{path}: {error}") from error
     return found
 
 
@@ -309,29 +343,6 @@ def resolve_description(
         return cls, cls.Config.from_dict(description["config"])
     except ConfigError as error:
         raise ConfigFileError(f"{path}: {error}") from error
-
-
-def _save_weights(state: dict[str, Tensor], folder: Path) -> None:
-    from huggingface_hub import split_torch_state_dict_into_shards
-
-    state = _apart({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
-    plan = split_torch_state_dict_into_shards(
-        state, filename_pattern="model{suffix}.safetensors", max_shard_size=MAX_SHARD_SIZE
-    )
-    for name, keys in plan.filename_to_tensors.items():
-        save_file({k: state[k] for k in keys}, folder / name, metadata={"format": "pt"})
-    if plan.is_sharded:
-        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
-        write_text(folder / INDEX_FILE, json.dumps(index, indent=2) + "\n")
-
-
-def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copy the tensors that are parts of one storage, which safetensors refuses."""
-    users = Counter(tensor.untyped_storage().data_ptr() for tensor in state.values())
-    return {
-        name: tensor.clone() if users[tensor.untyped_storage().data_ptr()] > 1 else tensor
-        for name, tensor in state.items()
-    }
 
 
 def _as_stored(model: GenerativeModel, dtype: str) -> None:

@@ -78,22 +78,6 @@ class WeightFiles:
                 self.headers[name] = path, dtype, shape
             _check_count(self.headers, folder)
 
-    @classmethod
-    def of(cls, folder: Path, single: str, index: str) -> WeightFiles:
-        """Read the headers of a folder's weights.
-
-        Arguments:
-            folder: Where they are.
-            single: The file's name where there is one.
-            index: The name of the index where there are several.
-
-        Raises:
-            WeightsError: A file is missing, truncated, or no safetensors file.
-            LoadError: A file is a link out of the folder.
-        """
-        paths = _paths(folder, single, index)
-        return cls(folder, ((path, read_header(path)) for path in paths))
-
     def num_bytes(self) -> int:
         """Return how much memory the tensors take."""
         return sum(math.prod(shape) * dtype.itemsize for _, dtype, shape in self.headers.values())
@@ -154,7 +138,18 @@ def missing_weights(where: object, single: str, present: Iterable[str]) -> str:
     )
 
 
-def _paths(folder: Path, single: str, index: str) -> list[Path]:
+def plain_weights(folder: Path, single: str, index: str) -> list[str]:
+    """Return the names of a folder's weight files in the plain layout.
+
+    Arguments:
+        folder: Where they are.
+        single: The file's name where there is one.
+        index: The name of the index where there are several.
+
+    Raises:
+        WeightsError: A file is missing, or the index is malformed.
+        LoadError: A file is a link out of the folder.
+    """
     names = [single]
     check_inside(folder / index, folder)
     if (folder / index).exists() and not (folder / index).is_file():
@@ -166,7 +161,7 @@ def _paths(folder: Path, single: str, index: str) -> list[Path]:
         if not (folder / name).is_file():
             present = [path.name for path in folder.iterdir()]
             raise WeightsError(missing_weights(folder, name, present))
-    return [folder / name for name in names]
+    return names
 
 
 def read_header(path: Path) -> Header:

@@ -79,7 +79,7 @@ def test_what_a_link_leads_to_outside_is_not_published(name, hub, folder, tmp_pa
 
 def test_files_that_are_no_longer_the_models_go_and_other_peoples_stay(hub, folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genzoo.storage.MAX_SHARD_SIZE", 100)
+        patch.setattr("genzoo.saving.MAX_SHARD_SIZE", 100)
         push_folder(saved(folder, machine()), REPOSITORY)
     assert "model.safetensors.index.json" in hub.files(REPOSITORY)
     hub.put(REPOSITORY, {"paper.pdf": b"pdf", "pytorch_model.bin": b"theirs"})

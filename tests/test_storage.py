@@ -23,7 +23,7 @@ from folders import (
     machine,
     saved,
 )
-from genzoo import ConfigError, GenModel, GenzooError, create_model, register, storage
+from genzoo import ConfigError, GenModel, GenzooError, create_model, register, saving
 from genzoo.errors import DiskFullError, LoadError, PluginError
 from genzoo.files import atomic_file, atomic_folder_update
 
@@ -166,7 +166,7 @@ def test_nothing_in_the_folder_is_imported_or_run(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny_shards(monkeypatch):
-    monkeypatch.setattr(storage, "MAX_SHARD_SIZE", 60)
+    monkeypatch.setattr(saving, "MAX_SHARD_SIZE", 60)
 
 
 def files(folder):
@@ -188,14 +188,14 @@ def test_saving_again_removes_stale_shards_and_nothing_of_the_users(tmp_path, mo
     for name in mine:
         (tmp_path / name).write_text("mine")
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "MAX_SHARD_SIZE", 60)
+        patch.setattr(saving, "MAX_SHARD_SIZE", 60)
         saved(tmp_path, machine(seed=1))
     assert (tmp_path / INDEX).exists()
     model = machine(seed=2)
     saved(tmp_path, model)
     assert files(tmp_path) == sorted([*mine, CONFIG, WEIGHTS])
     assert bits(GenModel.from_pretrained(tmp_path)) == bits(model)
-    monkeypatch.setattr(storage, "MAX_SHARD_SIZE", 60)
+    monkeypatch.setattr(saving, "MAX_SHARD_SIZE", 60)
     saved(tmp_path, machine(seed=3))
     assert WEIGHTS not in files(tmp_path)
     assert bits(GenModel.from_pretrained(tmp_path)) == bits(machine(seed=3))
@@ -244,7 +244,7 @@ def failing(error):
 def test_a_save_that_fails_midway_leaves_the_old_folder(step, error, kind, tmp_path, monkeypatch):
     before = contents(saved(tmp_path, machine(seed=1)))
     with monkeypatch.context() as patch:
-        patch.setattr(storage, step, failing(error))
+        patch.setattr(saving, step, failing(error))
         with pytest.raises(kind) as caught:
             saved(tmp_path, machine(seed=2))
     assert isinstance(caught.value, DiskFullError) == (kind is DiskFullError)
@@ -281,9 +281,9 @@ def stop_after(num, folder):
 def test_a_save_that_stops_among_its_moves_leaves_no_mixture(old, new, tmp_path, monkeypatch):
     for num in range(20):
         folder = tmp_path / str(num)
-        monkeypatch.setattr(storage, "MAX_SHARD_SIZE", old)
+        monkeypatch.setattr(saving, "MAX_SHARD_SIZE", old)
         saved(folder, machine(seed=1))
-        monkeypatch.setattr(storage, "MAX_SHARD_SIZE", new)
+        monkeypatch.setattr(saving, "MAX_SHARD_SIZE", new)
         if stop_after(num, folder):
             break
         if num == 0:

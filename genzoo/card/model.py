@@ -18,7 +18,7 @@ from genzoo.card.snippets import snippet_for
 from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
 from genzoo.spec import DataSpec
-from genzoo.storage import INDEX_FILE, WEIGHTS_FILE, build_described, read_description
+from genzoo.storage import build_described, open_own
 from genzoo.weights import WeightFiles
 
 _KINDS = {
@@ -67,8 +67,7 @@ def read_about(folder: Path, source: str) -> About:
         LoadError: Config and weights are no sound model.
         UnknownNameError: No installed plugin registers the model.
     """
-    description = read_description(folder)
-    files = WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
+    description, files = open_own(folder)
     model = build_described(description, folder, files).model
     return About(
         name=description["model"],

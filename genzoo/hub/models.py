@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from genzoo.formats import MAX_BYTES, marker_in, read_foreign
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.headers import remote_header
 from genzoo.hub.reference import Reference
+from genzoo.layout import places_in
 from genzoo.storage import (
     CONFIG_FILE,
     INDEX_FILE,
@@ -20,7 +21,7 @@ from genzoo.storage import (
     WEIGHTS_FILE,
     build_described,
     describe_foreign,
-    foreign_weights,
+    placed_weights,
     read_description,
     resolve_description,
 )
@@ -108,8 +109,11 @@ def _found(snapshot: Snapshot, check: Callable[[dict[str, Any], Path], Any]) -> 
         return _foreign(snapshot, marker)
     description = fetch_config(snapshot)
     check(description, snapshot.folder)
-    names = weight_names(snapshot)
-    return _Found(names, lambda: (description, weight_headers(snapshot, names)))
+    weights = places_in(description).weights
+    rest = weight_names(snapshot, is_needed=not weights)
+    _check_stated(snapshot, list(weights))
+    names = [*rest, *weights]
+    return _Found(names, lambda: (description, _weights(snapshot, rest, weights)))
 
 
 def _foreign(snapshot: Snapshot, marker: str) -> _Found:
@@ -117,7 +121,7 @@ def _foreign(snapshot: Snapshot, marker: str) -> _Found:
     _check_stated(snapshot, list(foreign.weights))
 
     def described() -> tuple[dict[str, Any], WeightFiles]:
-        files = foreign_weights(foreign, snapshot.folder, lambda name: _header(snapshot, name))
+        files = _weights(snapshot, [], foreign.weights)
         return describe_foreign(foreign, files, marker), files
 
     return _Found(list(foreign.weights), described)
@@ -138,8 +142,12 @@ def fetch_config(snapshot: Snapshot) -> dict[str, Any]:
     return read_description(snapshot.folder)
 
 
-def weight_names(snapshot: Snapshot) -> list[str]:
+def weight_names(snapshot: Snapshot, *, is_needed: bool = True) -> list[str]:
     """Return the names of the weight files, having fetched the index where there is one.
+
+    Arguments:
+        snapshot: The model's files.
+        is_needed: Whether there must be one; a layout may put all tensors into files of its own.
 
     Raises:
         WeightsError: One is not there, or the index is malformed.
@@ -147,6 +155,8 @@ def weight_names(snapshot: Snapshot) -> list[str]:
     names = [WEIGHTS_FILE]
     if INDEX_FILE in snapshot.files:
         names = read_index(snapshot.file(INDEX_FILE, most=MAX_INDEX_BYTES))
+    elif not is_needed and WEIGHTS_FILE not in snapshot.files:
+        return []
     _check_stated(snapshot, names)
     return names
 
@@ -158,14 +168,9 @@ def _check_stated(snapshot: Snapshot, names: list[str]) -> None:
             raise WeightsError(missing_weights(snapshot.reference, name, snapshot.files))
 
 
-def weight_headers(snapshot: Snapshot, names: list[str]) -> WeightFiles:
-    """Return the headers of the weights: of the cache's files, else asked for.
-
-    Raises:
-        WeightsError: One is malformed.
-    """
-    folder = snapshot.folder
-    return WeightFiles(folder, ((folder / name, _header(snapshot, name)) for name in names))
+def _weights(snapshot: Snapshot, rest: list[str], prefixes: Mapping[str, str]) -> WeightFiles:
+    """Return the headers of the weights: of the cache's files, else asked for."""
+    return placed_weights(snapshot.folder, rest, prefixes, lambda name: _header(snapshot, name))
 
 
 def _header(snapshot: Snapshot, name: str) -> Header:

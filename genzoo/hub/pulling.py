@@ -8,11 +8,13 @@ import shutil
 from pathlib import Path
 
 from genzoo.errors import LoadError, OutputExistsError
+from genzoo.external import MAX_FILE_BYTES
 from genzoo.files import atomic_folder_update
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.models import fetch_needed
 from genzoo.hub.reference import Reference
-from genzoo.storage import CONFIG_FILE, WEIGHT_FILES
+from genzoo.layout import places_in
+from genzoo.storage import CONFIG_FILE, WEIGHT_FILES, read_description, written_places
 
 MAX_PICTURE, MAX_TEXT = 20_000_000, 4_000_000
 """How many bytes a picture, and what is read as text, may have."""
@@ -58,10 +60,15 @@ def pull(
             f"as ours: GenModel.from_pretrained({reference.repository!r}).save_pretrained(...)."
         )
     stale = f"{MODEL_FILES.pattern}|{BESIDES.pattern}"
-    with atomic_folder_update(folder, last=CONFIG_FILE, stale=stale) as temporary:
-        for path in home.iterdir():
-            if re.fullmatch(stale, path.name):
-                shutil.copyfile(path, temporary / path.name)
+    places = places_in(read_description(home))
+    names = [path.name for path in home.iterdir() if re.fullmatch(stale, path.name)]
+    old = written_places(folder).paths
+    with atomic_folder_update(
+        folder, last=CONFIG_FILE, stale=stale, markers=places.markers, old=old
+    ) as temporary:
+        for name in (*names, *places.paths):
+            (temporary / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(home / name, temporary / name)
     return folder
 
 
@@ -81,4 +88,6 @@ def fetch_whole(
         fetch_needed(snapshot)
         for name in filter(BESIDES.fullmatch, snapshot.files):
             snapshot.file(name, most=MAX_PICTURE if name.endswith(".png") else MAX_TEXT)
+        for name in written_places(snapshot.folder).files:
+            snapshot.file(name, most=MAX_FILE_BYTES)
     return snapshot.folder

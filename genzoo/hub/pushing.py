@@ -5,18 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo import __version__
 from genzoo.card import NUM_SAMPLES, PICTURE_FILE, draw_samples, write_card
-from genzoo.errors import HubConflictError, HubMissingError
+from genzoo.errors import HubConflictError, HubMissingError, LoadError
 from genzoo.files import check_inside
+from genzoo.formats import local_file
 from genzoo.hub.asking import ask
+from genzoo.hub.fetching import Snapshot
+from genzoo.hub.models import fetch_config
 from genzoo.hub.pulling import BESIDES, MODEL_FILES
 from genzoo.hub.reference import MAIN, Reference
 from genzoo.hub.stating import Commit, ask_commit
-from genzoo.storage import GenModel, read_description, save_model
+from genzoo.layout import places_in
+from genzoo.saving import save_model
+from genzoo.storage import CONFIG_FILE, GenModel, read_description
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -44,12 +51,12 @@ def push_folder(
 ) -> str:
     """Push a model folder in one commit, and return the commit's address.
 
-    Config, weights, card, recipe, figures and pictures are pushed, and nothing else that lies in
-    the folder: checkpoints stay here. Files of an earlier push that the model no longer has go
-    away in the same commit; what else the repository holds stays. The commit is made upon the
-    one that was there when the push began: if somebody else pushes meanwhile, nothing is
-    overwritten. The folder's card is made, or refreshed, so that it says where the model is, with
-    a picture of samples where the folder has none.
+    Config, weights, the other files of its layout, card, recipe, figures and pictures are pushed,
+    and nothing else that lies in the folder: checkpoints stay here. Files of an earlier push that
+    the model no longer has go away in the same commit; what else the repository holds stays. The
+    commit is made upon the one that was there when the push began: if somebody else pushes
+    meanwhile, nothing is overwritten. The folder's card is made, or refreshed, so that it says
+    where the model is, with a picture of samples where the folder has none.
 
     Arguments:
         folder: The model folder; it is loaded first, so that what is pushed can be loaded.
@@ -93,7 +100,9 @@ def _belonging(folder: Path) -> dict[str, Path]:
     found = [path for path in folder.iterdir() if _belongs(path.name)]
     for path in found:
         check_inside(path, folder)
-    return {path.name: path for path in found if path.is_file()}
+    files = {path.name: path for path in found if path.is_file()}
+    placed = local_file(folder)
+    return files | {name: placed(name) for name in places_in(read_description(folder)).paths}
 
 
 def _belongs(name: str) -> bool:
@@ -126,8 +135,7 @@ def _committed(
     api: HfApi, reference: Reference, parent: Commit | None, files: dict[str, Path], message: str
 ) -> str:
     """Commit the files upon ``parent``, and return the commit's address."""
-    stale = [name for name in (parent.files if parent else ()) if _belongs(name)]
-    stale = [name for name in stale if name not in files]
+    stale = [name for name in _stored(reference, parent, api.token) if name not in files]
 
     def commit() -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -153,6 +161,19 @@ def _committed(
         if not _are_there(files, stale, landed):
             raise
         return f"{api.endpoint}/{reference.repository}/commit/{landed.sha}"
+
+
+def _stored(reference: Reference, parent: Commit | None, token: str | bool | None) -> list[str]:
+    """Return the names of a commit's files that belong to the model that it holds."""
+    there = parent.files if parent else {}
+    places: Sequence[str] = ()
+    others = [name for name in there if not (_belongs(name) or name.startswith("."))]
+    if parent and CONFIG_FILE in there and others:
+        at = replace(reference, revision=parent.sha)
+        # A config that is refused tells of no layout: what is not known to be ours stays.
+        with contextlib.suppress(LoadError), Snapshot(at, token=token) as snapshot:
+            places = places_in(fetch_config(snapshot)).paths
+    return [name for name in there if _belongs(name) or name in places]
 
 
 def _are_there(files: dict[str, Path], stale: list[str], commit: Commit) -> bool:

@@ -18,11 +18,10 @@ from genzoo.errors import GenzooError
 from genzoo.report.log import Log
 from genzoo.report.reading import Text, inside, read_text
 from genzoo.stage import Recipe
-from genzoo.storage import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, read_description
+from genzoo.storage import CONFIG_FILE, open_own, read_description
 from genzoo.training import checkpoint
 from genzoo.training.config import resolve
 from genzoo.training.environment import ENVIRONMENT_FILE
-from genzoo.weights import WeightFiles
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def _weights(folder: Path, config: Text, notes: list[str]) -> dict[str, str]:
     if config.text is None:
         return {}
     try:
-        files = WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
+        _, files = open_own(folder)
     except (GenzooError, OSError) as error:
         notes.append(str(error))
         return {}

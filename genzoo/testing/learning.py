@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from genzoo.model import GenerativeModel
 from genzoo.objective import Loss, Objective, Step
+from genzoo.storage import open_own
 from genzoo.testing.cases import SEED, Case, demand, demand_equal, seeded
 from genzoo.testing.playing import Recorder, shared, updated
 from genzoo.testing.two import two_processes
@@ -106,7 +107,7 @@ def check_average_is_published(case: Case) -> None:
     stage = case.cls.default_stages()[0]
     with tempfile.TemporaryDirectory() as folder:
         model = _train(case, stage, Path(folder, "run"), steps=3)
-        published = load_file(Path(folder, "run", "model.safetensors"))
+        published = open_own(Path(folder, "run"))[1].read()
         newest = max(Path(folder, "run", "checkpoints").iterdir())
         average = load_file(newest / "average.safetensors")
     averaged = {n.removeprefix("module."): t for n, t in average.items() if n != "n_averaged"}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genzoo.building import build_empty
 from genzoo.card import CARD_FILE, write_card
 from genzoo.errors import LoadError
-from genzoo.storage import GenModel
+from genzoo.storage import GenModel, open_own
 from genzoo.testing.cases import SEED, Case, demand, demand_equal
 from genzoo.testing.playing import updated
 
@@ -68,10 +68,12 @@ def check_strict_load(case: Case) -> None:
     def refused(change: Callable[[dict[str, Tensor]], None]) -> bool:
         with tempfile.TemporaryDirectory() as folder:
             case.model().save_pretrained(folder)
-            path = Path(folder, "model.safetensors")
-            state = load_file(path)
+            _, files = open_own(Path(folder))
+            path = files.headers[first][0]
+            prefix = files.prefixes.get(path, "")
+            state = {prefix + name: tensor.clone() for name, tensor in load_file(path).items()}
             change(state)
-            save_file({k: v.clone() for k, v in state.items()}, path)
+            save_file({name.removeprefix(prefix): t for name, t in state.items()}, path)
             try:
                 GenModel.from_pretrained(folder)
             except LoadError:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from genzoo.errors import CheckpointError, OutputExistsError
 from genzoo.files import atomic_file, write_text
+from genzoo.formats import check_path_inside
 from genzoo.stage import Recipe
+from genzoo.storage import written_places
 from genzoo.training import checkpoint
 from genzoo.training.environment import ENVIRONMENT_FILE
 
@@ -104,6 +106,8 @@ class RunFolder:
     def _clear(self) -> None:
         for name in ("checkpoints", "samples"):
             shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in written_places(self.path).paths:
+            check_path_inside(name, self.path).unlink(missing_ok=True)
         about = [path for pattern in _ABOUT for path in self.path.glob(pattern)]
         for path in [*(self.path / name for name in _FILES), *about]:
             path.unlink(missing_ok=True)

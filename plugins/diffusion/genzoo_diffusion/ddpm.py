@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, DataError, DataSpec, Estimate, Named, Stage
+from genzoo import Batch, Bounds, DataError, DataSpec, Estimate, Layout, Named, Stage
 from genzoo_diffusion.config import DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 
@@ -100,6 +100,12 @@ class DDPM(Diffusion):
         """Return denoising, by Adam, with averaged weights."""
         trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
         return (Stage(objective=Named(name="denoising"), trainer={**trainer, "ema_decay": 0.999}),)
+
+    def layout(self) -> Layout:
+        """Return the layout of diffusers: a `DDPMPipeline` of images, or the parts of one."""
+        from genzoo_diffusion.diffusers_layout import pipeline_layout
+
+        return pipeline_layout(self)
 
     def check_data(self, spec: DataSpec) -> None:
         """Raise DataError where the data's kind, range or grey levels are not the model's."""

@@ -1,0 +1,110 @@
+"""Model folders written: whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from genzoo import registry
+from genzoo.building import tied_names
+from genzoo.files import atomic_folder_update, write_text
+from genzoo.layout import Places, places_in
+from genzoo.model import GenerativeModel
+from genzoo.storage import (
+    CONFIG_FILE,
+    FORMAT,
+    INDEX_FILE,
+    WEIGHT_FILES,
+    check_description,
+    written_places,
+)
+
+MAX_SHARD_SIZE = "5GB"
+
+
+def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
+    """Write ``config.json``, the weights and what else its layout has; nothing half-written.
+
+    Files of the layout that the folder had before, and that the model has not, go away.
+
+    Raises:
+        DiskFullError: There is no space left.
+        PluginError: The model's class is not registered.
+        ConfigFileError: Its layout is malformed.
+        LoadError: A folder of its layout is a link out of the folder.
+    """
+    folder, layout = Path(folder), model.layout()
+    description = check_description({**describe(model), **layout.to_dict()}, folder / CONFIG_FILE)
+    places, tied = places_in(description), tied_names(model)
+    state = {k: v for k, v in model.state_dict().items() if k not in tied}
+    with atomic_folder_update(
+        folder,
+        last=CONFIG_FILE,
+        stale=WEIGHT_FILES,
+        markers=places.markers,
+        old=written_places(folder).paths,
+    ) as temporary:
+        for name in places.paths:
+            (temporary / name).parent.mkdir(exist_ok=True)
+        _save_placed(state, places, temporary)
+        for name, text in {**layout.files, CONFIG_FILE: _text(description)}.items():
+            write_text(temporary / name, text)
+        for path in temporary.rglob("*.safetensors"):  # Which safetensors lets nobody else read.
+            shutil.copymode(temporary / CONFIG_FILE, path)
+
+
+def _text(description: dict[str, Any]) -> str:
+    return json.dumps(description, indent=2) + "\n"
+
+
+def describe(model: GenerativeModel) -> dict[str, Any]:
+    """Return what ``config.json`` says of a model, but for its layout."""
+    name = registry.name_of("models", type(model))
+    distribution, version = registry.distribution_of("models", name)
+    return {
+        "genzoo": FORMAT,
+        "model": name,
+        "plugin": {"distribution": distribution, "version": version},
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "config": model.config.to_dict(),
+    }
+
+
+def _save_placed(state: dict[str, Tensor], places: Places, folder: Path) -> None:
+    """Write each tensor into the file that its name begins for, the others as ever."""
+    rest = _apart({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    for path, prefix in places.weights.items():
+        names = [name for name in rest if name.startswith(prefix)]
+        own = {name.removeprefix(prefix): rest.pop(name) for name in names}
+        save_file(own, folder / path, metadata={"format": "pt"})
+    if rest or not places.weights:
+        _save_weights(rest, folder)
+
+
+def _save_weights(state: dict[str, Tensor], folder: Path) -> None:
+    from huggingface_hub import split_torch_state_dict_into_shards
+
+    plan = split_torch_state_dict_into_shards(
+        state, filename_pattern="model{suffix}.safetensors", max_shard_size=MAX_SHARD_SIZE
+    )
+    for name, keys in plan.filename_to_tensors.items():
+        save_file({k: state[k] for k in keys}, folder / name, metadata={"format": "pt"})
+    if plan.is_sharded:
+        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
+        write_text(folder / INDEX_FILE, json.dumps(index, indent=2) + "\n")
+
+
+def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy the tensors that are parts of one storage, which safetensors refuses."""
+    users = Counter(tensor.untyped_storage().data_ptr() for tensor in state.values())
+    return {
+        name: tensor.clone() if users[tensor.untyped_storage().data_ptr()] > 1 else tensor
+        for name, tensor in state.items()
+    }

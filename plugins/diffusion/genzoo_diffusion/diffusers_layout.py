@@ -1,0 +1,116 @@
+"""Diffusion models stored where diffusers and transformers look for them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genzoo import Layout
+from genzoo_diffusion.dependencies import diffusers, transformers
+from genzoo_diffusion.diffusers_format import MARKER, SCHEDULER, UNET, WEIGHTS
+from genzoo_diffusion.diffusion import Diffusion
+from genzoo_diffusion.fitted_text import END, PAD, START, FittedTextEncoder
+
+_UNET_PREFIX, _TEXT_PREFIX = "network.unet.", "embedder.encoder.clip."
+_TEXT, _TEXT_WEIGHTS = "text_encoder/config.json", "text_encoder/model.safetensors"
+_TOKENIZER = "tokenizer"
+_SCHEDULES: dict[str, Mapping[str, Any]] = {
+    "linear": {"beta_schedule": "linear"},
+    "cosine": {"beta_schedule": "squaredcos_cap_v2"},
+    "zero-terminal-snr": {"beta_schedule": "linear", "rescale_betas_zero_snr": True},
+}
+
+
+def layout_of(model: Diffusion) -> Layout:
+    """Return the layout of a model's parts; the plain one where its network is not diffusers'.
+
+    A U-Net is stored in ``unet/`` with a scheduler in ``scheduler/``, a text encoder that was
+    trained along in ``text_encoder/`` with its tokenizer in ``tokenizer/``. What is published
+    elsewhere, and frozen, is not stored.
+    """
+    if model.config.network == "flat":
+        return Layout()
+    return joined(unet_layout(model), text_layout(model))
+
+
+def pipeline_layout(model: Diffusion) -> Layout:
+    """Return the layout of a whole `DDPMPipeline`, where the model is one, else of its parts.
+
+    It is one where images in [0, 1] are drawn by a U-Net that is told of nothing.
+    """
+    parts = layout_of(model)
+    if not parts.weights or model.condition_kind != "none" or not model.is_bounded:
+        return parts
+    marker = {
+        "_class_name": "DDPMPipeline",
+        "_diffusers_version": diffusers().__version__,
+        "scheduler": ["diffusers", "DDPMScheduler"],
+        "unet": ["diffusers", "UNet2DModel"],
+    }
+    return joined(parts, Layout(files={MARKER: json.dumps(marker, indent=2) + "\n"}))
+
+
+def joined(*layouts: Layout) -> Layout:
+    """Return one layout of what several name."""
+    weights = {path: prefix for one in layouts for path, prefix in one.weights.items()}
+    return Layout(weights=weights, files={k: v for one in layouts for k, v in one.files.items()})
+
+
+def unet_layout(model: Diffusion) -> Layout:
+    """Return the layout of a model's U-Net and of its scheduler."""
+    network: Any = model.network
+    files = {UNET: network.unet.to_json_string(), SCHEDULER: scheduler_of(model).to_json_string()}
+    return Layout(weights={WEIGHTS: _UNET_PREFIX}, files=files)
+
+
+def text_layout(model: Diffusion) -> Layout:
+    """Return the layout of a text encoder that is stored with the model; the plain one if none is.
+
+    The tokenizer, which our own loading makes of the config, is a fast one for others to load.
+    """
+    encoder = getattr(model.embedder, "encoder", None)
+    if not isinstance(encoder, FittedTextEncoder):
+        return Layout()
+    config = json.loads(encoder.clip.config.to_json_string())
+    config |= {"architectures": ["CLIPTextModel"], "dtype": str(model.dtype).split(".")[1]}
+    files = {_TEXT: json.dumps(config, indent=2, sort_keys=True) + "\n"}
+    return Layout(
+        weights={_TEXT_WEIGHTS: _TEXT_PREFIX}, files=files | _tokenizer_files(encoder)
+    )
+
+
+def scheduler_of(model: Diffusion) -> Any:
+    """Return the `DDPMScheduler` of a model's chain.
+
+    Its ᾱ are ours in float32, of which 1 − ᾱ keeps three digits at the first times.
+    """
+    config = model.config
+    return diffusers().DDPMScheduler(
+        num_train_timesteps=config.num_train_timesteps,
+        beta_start=config.beta_start,
+        beta_end=config.beta_end,
+        prediction_type=config.prediction_type,
+        variance_type=config.variance_type,
+        clip_sample=model.is_bounded,
+        timestep_spacing="trailing",
+        **_SCHEDULES[config.schedule],
+    )
+
+
+def _tokenizer_files(encoder: FittedTextEncoder) -> dict[str, str]:
+    """Return the files of a tokenizer that pads to the encoder's length."""
+    tokenizer = transformers().PreTrainedTokenizerFast(
+        tokenizer_object=encoder.tokenizer,
+        pad_token=PAD,
+        bos_token=START,
+        eos_token=END,
+        model_max_length=encoder.max_length,
+        split_special_tokens=True,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        paths = sorted(Path(folder).iterdir())
+        return {f"{_TOKENIZER}/{path.name}": path.read_text("utf-8") for path in paths}
