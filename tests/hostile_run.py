@@ -16,12 +16,13 @@ import torch
 
 import hostile
 import hostile_foreign
+import hostile_layout
 from folders import INDEX, WEIGHTS, saved
 from genzoo import GenModel, GenzooError
 from genzoo.hub.inspecting import look
 from watched import Watch
 
-CASES = {**hostile.CASES, **hostile_foreign.CASES}
+CASES = {**hostile.CASES, **hostile_foreign.CASES, **hostile_layout.CASES}
 
 
 @functools.cache
@@ -93,9 +94,15 @@ if __name__ == "__main__":
     saved(Path(sys.argv[2], "sound"))
     # What a first load imports is imported here: of both ends, the good and the bad.
     hostile_foreign.save_sound(Path(sys.argv[2], "foreign"))
-    sound = hostile_foreign.foreign(lambda f: None)
+    hostile_layout.save_sound(Path(sys.argv[2], "placed"))
+    sound = hostile_foreign.foreign(lambda f: None), hostile_layout.placed(lambda f: None)
     known = ("header: binary", "index: a list", "description: a model that nobody knows")
-    for change in (lambda f: None, sound, *(CASES[name] for name in known)):
+    for change in (
+        lambda f: None,
+        sound,
+        hostile_layout.placed(lambda f: None),
+        *(CASES[name] for name in known),
+    ):
         outcome(fresh("warm", change))
         outcome(fresh("warm", change), lambda f: look(str(f)))
     for name in ("script", "an open quote"):

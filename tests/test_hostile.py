@@ -15,6 +15,7 @@ import pytest
 
 import hostile
 import hostile_foreign
+import hostile_layout
 from escapes import ESCAPES
 from folders import CONFIG, INDEX, saved
 from genzoo import GenModel, GenzooError
@@ -22,7 +23,7 @@ from genzoo.hub.pulling import pull
 from genzoo.hub.reference import Reference
 from hubs import contents
 
-CASES = {**hostile.CASES, **hostile_foreign.CASES}
+CASES = {**hostile.CASES, **hostile_foreign.CASES, **hostile_layout.CASES}
 PEAK = 50 * 2**20  # What a load may take above the memory that is in use before.
 MADE_UP = 700  # Of each kind: configs, indexes, headers.
 

@@ -77,9 +77,7 @@ def text_layout(model: Diffusion) -> Layout:
     config = json.loads(encoder.clip.config.to_json_string())
     config |= {"architectures": ["CLIPTextModel"], "dtype": str(model.dtype).split(".")[1]}
     files = {_TEXT: json.dumps(config, indent=2, sort_keys=True) + "\n"}
-    return Layout(
-        weights={_TEXT_WEIGHTS: _TEXT_PREFIX}, files=files | _tokenizer_files(encoder)
-    )
+    return Layout(weights={_TEXT_WEIGHTS: _TEXT_PREFIX}, files=files | _tokenizer_files(encoder))
 
 
 def scheduler_of(model: Diffusion) -> Any:
