@@ -97,12 +97,7 @@ if __name__ == "__main__":
     hostile_layout.save_sound(Path(sys.argv[2], "placed"))
     sound = hostile_foreign.foreign(lambda f: None), hostile_layout.placed(lambda f: None)
     known = ("header: binary", "index: a list", "description: a model that nobody knows")
-    for change in (
-        lambda f: None,
-        sound,
-        hostile_layout.placed(lambda f: None),
-        *(CASES[name] for name in known),
-    ):
+    for change in (lambda f: None, *sound, *(CASES[name] for name in known)):
         outcome(fresh("warm", change))
         outcome(fresh("warm", change), lambda f: look(str(f)))
     for name in ("script", "an open quote"):
