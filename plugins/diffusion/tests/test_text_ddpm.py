@@ -60,8 +60,8 @@ def test_it_is_trained_with_its_encoder_stored_and_loaded(tmp_path):
     assert all(torch.equal(v, trained.state_dict()[k]) for k, v in loaded.state_dict().items())
     drawn = [m.sample(2, condition="the digit three", seed=0) for m in (trained, loaded)]
     assert torch.equal(*drawn)
-    files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"config.json", "model.safetensors"} <= files
+    files = {path.name for path in (tmp_path / "run").rglob("*")}
+    assert {"config.json", "unet", "text_encoder"} <= files
     assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in files)
 
 
