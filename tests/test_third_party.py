@@ -62,7 +62,7 @@ def test_without_it_our_own_list_says_what_to_install(uninstalled):
 
 
 def test_where_our_list_says_nothing_the_repository_is_not_believed(uninstalled, monkeypatch):
-    monkeypatch.setattr(known, "_known", lambda: {})
+    monkeypatch.setattr(known, "_known", dict)
     with pytest.raises(UnknownNameError, match="No plugin that genzoo knows of has it") as caught:
         genzoo.GenModel.from_pretrained(REPOSITORY)
     assert "zuko" not in str(caught.value)
