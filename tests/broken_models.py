@@ -5,6 +5,7 @@ the same fault may fail besides.
 """
 
 import itertools
+import math
 import threading
 from dataclasses import dataclass
 from typing import Annotated
@@ -38,9 +39,12 @@ def put(name, base=families.Linear, **methods):
     registry.register("models", name)(type("Broken", (base,), methods))
 
 
-def put_with_loss(name, losses, base=families.LeastSquares, model=families.Linear, **methods):
-    """Register a model that learns by an objective of other losses."""
-    registry.register("objectives", name)(type("Objective", (base,), {"losses": losses}))
+def put_with_loss(
+    name, losses, base=families.LeastSquares, model=families.Linear, config=None, **methods
+):
+    """Register a model that learns by an objective of other losses, or of another config."""
+    own = {"losses": losses, "Config": config or base.Config}
+    registry.register("objectives", name)(type("Objective", (base,), own))
     put(name, model, default_stages=classmethod(lambda cls: families.stage(name)), **methods)
 
 
@@ -95,6 +99,15 @@ class Bound(Exact):
         return mean_of(noisy_bound(self, x, generator, num_samples), "lower bound")
 
 
+class UpperBound(Exact):
+    """Upper bounds of the same: the mirror image of lower ones."""
+
+    @torch.no_grad()
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        bound = noisy_bound(self, x, generator, num_samples)
+        return mean_of(2 * self.log_prob(x) - bound, "upper bound")
+
+
 class Normal(families.Fixed):
     """Standard normal values."""
 
@@ -117,13 +130,18 @@ class Gaussian(families.Linear):
         return mean_of(torch.distributions.Normal(0.5, 0.3).log_prob(x).sum(1), "exact")
 
 
-SOUND = {"sound-exact": Exact, "sound-bound": Bound, "sound-density": Gaussian}
+SOUND = {
+    "sound-exact": Exact,
+    "sound-bound": Bound,
+    "sound-upper-bound": UpperBound,
+    "sound-density": Gaussian,
+}
 
 
 # Configs and kinds
 
 
-@broken("check_config_closed", "Whole numbers without Bounds: event_shape, depth")
+@broken("check_config_closed", "Open has numbers without Bounds: event_shape, depth")
 def config_without_bounds(name):
     @dataclass(frozen=True, kw_only=True)
     class Open(genzoo.Config):
@@ -182,6 +200,93 @@ def lower_bound_that_does_not_build(name):
         self.last = [nn.Identity() for _ in range(config.width)][-1]
 
     put_config(name, Low, __init__=init)
+
+
+@broken("check_config_bounds", "does not build: ZeroDivisionError")
+def lower_bound_that_divides_by_nothing(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Low(families.ToyConfig):
+        """May be zero, it says."""
+
+        width: Annotated[int, genzoo.Bounds(0, 10)] = 5
+
+    def init(self, config):
+        families.Linear.__init__(self, config)
+        self.share = 1 / config.width
+
+    put_config(name, Low, __init__=init)
+
+
+@broken("check_config_bounds", "its config fails: OverflowError")
+def upper_bound_that_its_config_cannot_bear(name):
+    @dataclass(frozen=True, kw_only=True)
+    class High(families.ToyConfig):
+        """Computes with what it is given."""
+
+        rate: Annotated[float, genzoo.Bounds(0.0, 1e9)] = 1.0
+
+        def __post_init__(self):
+            super().__post_init__()
+            math.exp(self.rate)
+
+    put_config(name, High)
+
+
+@broken("check_config_bounds", "The field 'inner' takes")
+def config_within_a_config_that_accepts_anything(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Inner(genzoo.Config):
+        """Checks nothing."""
+
+        depth: Annotated[int, genzoo.Bounds(1, 4)] = 2
+
+        def __post_init__(self):
+            pass
+
+    @dataclass(frozen=True, kw_only=True)
+    class Outer(families.ToyConfig):
+        """Holds the other one."""
+
+        inner: Inner | None = None
+
+    put_config(name, Outer)
+
+
+@broken("check_config_closed", "Long has numbers without Bounds: widths")
+def list_of_any_length(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Long(families.ToyConfig):
+        """As many layers as it is given."""
+
+        widths: tuple[Annotated[int, genzoo.Bounds(1, 8)], ...] = (2,)
+
+    put_config(name, Long)
+
+
+@broken("check_config_closed", "Rate has numbers without Bounds: steps")
+def objective_config_without_bounds(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Rate(genzoo.Config):
+        """Any number of steps."""
+
+        steps: int = 1
+
+    put_with_loss(name, families.LeastSquares.losses, config=Rate)
+
+
+@broken("check_config_bounds", "The field 'temperature' takes")
+def sampler_config_that_accepts_anything(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Hot(genzoo.Config):
+        """Checks nothing."""
+
+        temperature: Annotated[float, genzoo.Bounds(0.0, 2.0)] = 1.0
+
+        def __post_init__(self):
+            pass
+
+    made = type("Sampler", (families.Fixed,), {"Config": Hot})
+    put(name, sampler=lambda self: made())
 
 
 @broken("check_kinds", "declares the kind 'binary'")
@@ -544,6 +649,36 @@ def density_without_its_constant(name):
 def bound_on_the_wrong_side(name):
     function = lambda m, x, g, k: 2 * m.log_prob(x) - noisy_bound(m, x, g, k)  # noqa: E731
     put(name, Bound, log_likelihood=estimate(function, "lower bound"))
+
+
+@broken("check_likelihood_kind", "what is called 'upper bound' is too low")
+def upper_bound_that_lies_below(name):
+    function = lambda m, x, g, k: m.log_prob(x) - 0.3 + 1 / (k or 100)  # noqa: E731
+    put(name, UpperBound, log_likelihood=estimate(function, "upper bound"))
+
+
+@broken("check_likelihood_kind", "off by more than a nat")
+def estimate_that_is_far_off(name):
+    function = lambda m, x, g, k: m.log_prob(x) - 2  # noqa: E731
+    put(name, Exact, log_likelihood=estimate(function, "stochastic estimate"))
+
+
+@broken("check_likelihood", "Changed for everybody: torch generator", also=ANY)
+def likelihood_that_seeds_everybody(name):
+    def log_prob(self, x, generator, num_samples):
+        torch.manual_seed(0)
+        return self.log_prob(x)
+
+    put(name, Exact, log_likelihood=estimate(log_prob, "exact"))
+
+
+@broken("check_encode", "It prints 'codes of 8", also=("check_decode",))
+def print_in_encoding(name):
+    def encode(self, x, *, condition=None):
+        print("codes of", len(x))
+        return 2 * x
+
+    put(name, Exact, encode=encode)
 
 
 @broken("check_bound_tightens", "the wrong way")
