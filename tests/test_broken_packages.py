@@ -214,6 +214,18 @@ def test_the_origin_of_a_name_is_its_distribution_version_and_folder(install, ca
     assert row("fake-good", capsys)["location"] == str(folder)
 
 
+def test_whatever_can_be_registered_is_listed(install, capsys):
+    text = "".join(points("fake-bad", "fake_lost:Mine", group) for group in registry.GROUPS)
+    install("fake-bad", text)
+    problems = {
+        row["group"]: row["problem"]
+        for row in json.loads(printed("list --json", capsys))
+        if row["name"] == "fake-bad"
+    }
+    assert set(problems) == set(registry.GROUPS)
+    assert set(problems.values()) == {"its module fake_lost cannot be found: reinstall fake-bad"}
+
+
 def test_an_editable_installation_is_where_its_project_is(install, capsys):
     folder = install("fake-good", points("fake-good", "fake_good:Mine"), GOOD)
     (info,) = folder.glob("*.dist-info")
