@@ -114,8 +114,7 @@ class Case:
         if "y" in batch:
             spec = dataclasses.replace(spec, y=_spec_of(batch["y"], kind))
         try:
-            with seeded(SEED):  # What cannot be built without memory draws its parameters.
-                build_empty(self.cls, config, max_tensors=100_000).check_data(spec)
+            build_empty(self.cls, config, max_tensors=100_000).check_data(spec)
         except GenzooError:
             return False
         return True
