@@ -5,18 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Config, ConfigError, GenerativeModel, Named, Sampler, Stage
-from genzoo_diffusion.config import Shape
+from genzoo import (
+    Batch,
+    Bounds,
+    Config,
+    ConfigError,
+    DataError,
+    DataSpec,
+    GenerativeModel,
+    Named,
+    Sampler,
+    Stage,
+)
+from genzoo_diffusion.config import Channels, Shape
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_config import build
 from genzoo_diffusion.networks import check_image
-
-_Width = Annotated[int, Bounds(1, 2**16)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +34,11 @@ class AutoencoderKLConfig(Config):
 
     event_shape: Shape
     """The shape of one example, (C, H, W)."""
+    data: Literal["unit", "real"] = "unit"
+    """Values in [0, 1], which the model sees in [−1, 1], or real ones, seen as they are."""
     latent_channels: Annotated[int, Bounds(1, 2**12)] = 4
     """L, the channels of a code."""
-    channels: Annotated[tuple[_Width, ...], Bounds(1, 16)] = (16, 32, 32)
+    channels: Channels = (16, 32, 32)
     """The channels at each level, from the finest; each level but the last halves the image."""
     layers_per_block: Annotated[int, Bounds(1, 64)] = 1
     """Residual blocks at each level of the encoder; the decoder has one more."""
@@ -48,9 +59,9 @@ class AutoencoderKLConfig(Config):
 class AutoencoderKL(GenerativeModel):
     """diffusers' `AutoencoderKL`: q(z | x) = N(μ(x), diag σ²(x)), and a decoder x̂(z).
 
-    Both are of convolutions, and so are codes: images of fewer pixels. Images in [0, 1] are seen
-    in [−1, 1]. It is trained with so small a weight of the KL term that codes keep nearly all of
-    an image, and are made to be modelled by another model, such as `latent-ddpm`.
+    Both are of convolutions, and codes are images of fewer pixels. The KL term has so small a
+    weight that codes keep nearly all of an image: they are made to be modelled by another model,
+    such as `latent-ddpm`.
 
     | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
     | High-Resolution Image Synthesis with Latent Diffusion Models
@@ -68,7 +79,7 @@ class AutoencoderKL(GenerativeModel):
     """
 
     Config = AutoencoderKLConfig
-    kind = frozenset({"unit"})
+    kind = frozenset({"binary", "unit", "real"})
     papers = (
         "Diederik P. Kingma, Max Welling. Auto-Encoding Variational Bayes. ICLR, 2014.",
         (
@@ -101,6 +112,12 @@ class AutoencoderKL(GenerativeModel):
         self.latent_shape = (int(found.latent_channels), *small)
 
     @classmethod
+    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+        """Return a config that fits the data: their range."""
+        data = "real" if spec.kind == "real" else "unit"
+        return super().configure(spec, **{"data": data, **overrides})
+
+    @classmethod
     def example(cls) -> tuple[AutoencoderKLConfig, Batch]:
         """Return one with codes of a fourth of the pixels, and twelve rows for it."""
         generator = torch.Generator().manual_seed(0)
@@ -120,26 +137,48 @@ class AutoencoderKL(GenerativeModel):
 
         return NormalCodes()
 
+    def check_data(self, spec: DataSpec) -> None:
+        """Raise DataError where the data's kind or range is not the model's."""
+        super().check_data(spec)
+        data = "real" if spec.kind == "real" else "unit"
+        if data != self.config.data:
+            raise DataError(
+                f"The model is of {self.config.data} data; these are {spec.kind}. Make it with "
+                f"data={data!r}."
+            )
+
+    # Units
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return data as the networks see them: those in [0, 1] in [−1, 1]."""
+        return 2 * x - 1 if self.config.data == "unit" else x
+
+    def unscaled(self, x: Tensor) -> Tensor:
+        """Return what the decoder answers in the units of x, in [0, 1] where the data are."""
+        return ((x + 1) / 2).clamp(0, 1) if self.config.data == "unit" else x
+
+    # Conditionals
+
     def posterior(self, x: Tensor) -> Any:
-        """Return q(z | x) of images (B, C, H, W) in [0, 1], as diffusers has it.
+        """Return q(z | x) of scaled images (B, C, H, W), as diffusers has it.
 
         It has ``mean``, ``std``, both (B, L, h, w), and ``kl()``, (B,), in nats.
         """
-        return self.vae.encode(2 * x.to(self.device, self.dtype) - 1).latent_dist
+        return self.vae.encode(x).latent_dist
 
     def reconstruct(self, z: Tensor) -> Tensor:
-        """Return x̂(z), (B, C, H, W), near [−1, 1], for codes (B, L, h, w)."""
+        """Return x̂(z), (B, C, H, W), scaled, for codes (B, L, h, w)."""
         x: Tensor = self.vae.decode(z, return_dict=False)[0]
         return x
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of q(z | x), (B, L, h, w)."""
-        mean: Tensor = self.posterior(x).mean
+        mean: Tensor = self.posterior(self.scaled(x.to(self.device, self.dtype))).mean
         return mean
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return x̂(z) in [0, 1], (B, C, H, W)."""
-        return ((self.reconstruct(z.to(self.device, self.dtype)) + 1) / 2).clamp(0, 1)
+        """Return x̂(z), (B, C, H, W), in the units of x."""
+        return self.unscaled(self.reconstruct(z.to(self.device, self.dtype)))
 
 
 def _fields(config: AutoencoderKLConfig) -> dict[str, Any]:

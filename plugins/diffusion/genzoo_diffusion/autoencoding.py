@@ -26,9 +26,9 @@ class AutoencodingConfig(Config):
 class Autoencoding(Objective):
     """Lowers E[‖x − x̂(z)‖² + β KL(q(z | x) ‖ N(0, I))] / D, with z ~ q(z | x).
 
-    The images x, of D values, are seen in [−1, 1]; the mean is over them. At β = 2σ² that is the
-    negative evidence lower bound of p(x | z) = N(x̂(z), σ² I), times 2σ² / D
-    and up to a constant.
+    Images x have D values, and are scaled: those in [0, 1] are seen in [−1, 1]. The mean is over
+    the examples, at one code z of each. At β = 2σ² that is the negative evidence lower bound of
+    p(x | z) = N(x̂(z), σ² I), times 2σ² / D and up to a constant.
 
     | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
     | High-Resolution Image Synthesis with Latent Diffusion Models
@@ -46,14 +46,14 @@ class Autoencoding(Objective):
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the mean over the examples, at one code of each."""
-        x = batch["x"]
+        x = self.model.scaled(batch["x"])
         posterior = self.model.posterior(x)
         mean = posterior.mean
         epsilon = torch.randn(
             mean.shape, generator=step.generator, device=mean.device, dtype=mean.dtype
         )
         found = self.model.reconstruct(mean + posterior.std * epsilon)
-        error = (2 * x - 1 - found).square().mean()
+        error = (x - found).square().mean()
         kl = posterior.kl().mean()
         value = error + self.config.kl_weight * kl / math.prod(self.model.event_shape)
         yield Loss(value, metrics={"error": error.detach(), "kl": kl.detach()})

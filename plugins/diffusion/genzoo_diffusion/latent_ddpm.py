@@ -22,7 +22,7 @@ from genzoo import (
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.sampling import evaluating
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
-from genzoo_diffusion.config import DiffusionConfig, Shape, with_captions
+from genzoo_diffusion.config import Channels, DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 
 _ROWS = 256
@@ -41,6 +41,8 @@ class LatentDDPMConfig(DiffusionConfig):
     """Any model without a condition that encodes and decodes, whose codes are diffused."""
     latent_shape: Shape | None = None
     """The shape of a code; None finds out, and what is stored names it."""
+    channels: Channels = (64,)
+    """The U-Net's channels at each level, from the finest; each level halves the codes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
