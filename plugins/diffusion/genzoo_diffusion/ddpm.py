@@ -2,155 +2,42 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from genzoo import (
-    Batch,
-    Bounds,
-    Config,
-    ConfigError,
-    DataError,
-    DataSpec,
-    Estimate,
-    GenerativeModel,
-    Named,
-    Sampler,
-    Stage,
-)
-from genzoo_diffusion.conditioning import Embedder, LabelEmbedder, NoCondition, Signal
-from genzoo_diffusion.diffusers_unet import UNet
-from genzoo_diffusion.fitted_text import FittedTextConfig, FittedTextEncoder
-from genzoo_diffusion.networks import FlatNetwork, ImageNetwork
-from genzoo_diffusion.parameterization import PARAMETERIZATIONS
-from genzoo_diffusion.pretrained_text import PretrainedTextConfig, PretrainedTextEncoder
-from genzoo_diffusion.schedule import Name, make_schedule
-from genzoo_diffusion.text_encoders import TextEmbedder, TextEncoder
-from genzoo_diffusion.text_networks import TextImageNetwork
-
-_Width = Annotated[int, Bounds(1, 2**16)]
-_FEW = 8
-_Beta = Annotated[float, Bounds(1e-8, 0.999)]
+from genzoo import Batch, Bounds, DataError, DataSpec, Estimate, Named, Stage
+from genzoo_diffusion.config import DiffusionConfig, Shape, with_captions
+from genzoo_diffusion.diffusion import Diffusion
 
 
 @dataclass(frozen=True, kw_only=True)
-class DDPMConfig(Config):
+class DDPMConfig(DiffusionConfig):
     """A denoising diffusion model."""
 
-    event_shape: Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
+    event_shape: Shape
     """The shape of one example; (C, H, W) for images."""
     data: Literal["unit", "real"] | None = None
     """Values in [0, 1], which the model sees in [−1, 1], or real ones, seen as they are."""
-    network: Literal["flat", "image"] | None = None
-    """Fully connected layers, or a U-Net, which three dimensions get by default."""
-    channels: Annotated[tuple[_Width, ...], Bounds(1, 16)] = (32, 64)
-    """The U-Net's channels at each level, from the finest; each level halves the image."""
-    layers_per_block: Annotated[int, Bounds(1, 64)] = 1
-    """The U-Net's residual blocks at each level."""
-    attention_levels: Annotated[int, Bounds(0, 16)] = 1
-    """How many of the U-Net's coarsest levels attend to themselves."""
-    dropout: Annotated[float, Bounds(0.0, 0.99)] = 0.0
-    """The share of the U-Net's units that are dropped while learning."""
-    unet: Mapping[str, Any] = field(default_factory=dict)
-    """A UNet2DModel's config as diffusers has it, in place of the U-Net's fields above."""
-    hidden_dim: _Width = 128
-    """The width of fully connected layers."""
-    num_blocks: Annotated[int, Bounds(1, 1024)] = 3
-    """How many residual blocks of fully connected layers there are."""
-    time_features: Literal["sinusoidal", "fourier"] = "sinusoidal"
-    """How fully connected layers see the time: in sinusoids of fixed or of random frequencies."""
-    state_features: Annotated[int | None, Bounds(0, 2**16)] = None
-    """Random sinusoids that fully connected layers see the state in besides; 64 by default where
-    it has at most 8 dimensions, else none."""
-    feature_scale: Annotated[float, Bounds(0.0, 1e6)] = 0.5
-    """The standard deviation of their frequencies, in cycles a unit of the data."""
-    num_train_timesteps: Annotated[int, Bounds(2, 10**5)] = 1000
-    """T, the number of times."""
-    schedule: Name = "linear"
-    """How the noise grows."""
-    beta_start: _Beta = 1e-4
-    """β at the first time, where it rises linearly."""
-    beta_end: _Beta = 0.02
-    """β at the last time, where it rises linearly."""
-    prediction_type: Literal["epsilon", "sample", "v_prediction"] = "epsilon"
-    """What the network predicts: the noise ε, the data x₀, or v."""
-    variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
-    """The variance of a step back: that of q(x_{t−1} | x_t, x_0), or β_t."""
     levels: Annotated[int | None, Bounds(2, 2**16)] = None
     """How many grey levels data in [0, 1] have, of which the likelihood is one of."""
-    condition: Literal["none", "label", "text"] = "none"
-    """What the model is conditioned on."""
-    num_classes: Annotated[int | None, Bounds(1, 2**20)] = None
-    """The number of labels, where it is conditioned on them."""
-    text: FittedTextConfig = field(default_factory=FittedTextConfig)
-    """The encoder of texts that is trained along, where it is conditioned on them."""
-    frozen_text: PretrainedTextConfig | None = None
-    """A published encoder of texts in its place; it is given by a recipe."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        image = len(self.event_shape) == 3
-        few = math.prod(self.event_shape) <= _FEW
-        defaults = {
-            "data": "unit" if image else "real",
-            "network": "image" if image else "flat",
-            "state_features": 64 if few else 0,
-        }
-        for name, value in defaults.items():  # What is stored names them.
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        if self.condition == "label" and self.num_classes is None:
-            raise ConfigError("DDPMConfig: condition='label' needs num_classes.")
-        if self.condition == "text":
-            self._check_text()
-        if self.unet and (self.network == "flat" or self.condition != "none"):
-            raise ConfigError("DDPMConfig: a unet is for images without a condition.")
-        if self.beta_end < self.beta_start:
-            raise ConfigError(
-                f"DDPMConfig: beta_end = {self.beta_end:g} is less than beta_start = "
-                f"{self.beta_start:g}; noise must grow."
-            )
-        if self.schedule == "zero-terminal-snr" and self.prediction_type == "epsilon":
-            raise ConfigError(
-                "DDPMConfig: at a terminal SNR of zero x_T is ε itself, and predicting it says "
-                "nothing of x₀. Take prediction_type='v_prediction' or 'sample'."
-            )
-
-    def _check_text(self) -> None:
-        """Raise ConfigError where no text can be encoded, or no network told of one."""
-        if self.network == "flat":
-            raise ConfigError("DDPMConfig: condition='text' needs network='image', and images.")
-        if not self.text.vocabulary and self.frozen_text is None:
-            raise ConfigError(
-                "DDPMConfig: condition='text' needs words. Give --data.captions, so that they are "
-                "those of the data's captions; or a text.vocabulary, or a frozen_text."
-            )
+        self._fill(data="unit" if len(self.event_shape) == 3 else "real")
+        self._fill_network(self.event_shape)
+        self._check()
 
 
-class DDPM(GenerativeModel):
-    """p(x_{t−1} | x_t) = N(μ(x_t, t), σ_t² I), with a network that denoises x_t.
+class DDPM(Diffusion):
+    """A diffusion whose states are the data themselves; those in [0, 1] are seen in [−1, 1].
 
-    x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; from x_t the network predicts ε, x_0 or v, and μ is the mean of
-    q(x_{t−1} | x_t, x_0) at the x_0 that the prediction stands for. Times are t = 0, …, T − 1, as
-    in diffusers, and x_0 before the first of them is the data.
-
-    | Deep Unsupervised Learning using Nonequilibrium Thermodynamics
-    | (Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli, 2015)
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
 
     Arguments:
         config: Shapes, network and schedule.
-
-    Attributes:
-        schedule: The noise at each time.
-        parameterization: What the network predicts.
-        embedder: Makes of conditions what the network is told.
-        network: Predicts, given x_t, t and what it is told.
     """
 
     Config = DDPMConfig
@@ -178,36 +65,19 @@ class DDPM(GenerativeModel):
         "A sample takes as many runs of the network as its sampler takes steps.",
     )
 
-    alpha: Tensor
-    sigma: Tensor
-
     def __init__(self, config: DDPMConfig) -> None:
-        super().__init__(config)
-        self.schedule = make_schedule(
-            config.schedule, config.num_train_timesteps, config.beta_start, config.beta_end
-        )
-        self.parameterization = PARAMETERIZATIONS[config.prediction_type]
-        self.embedder = make_embedder(config)
-        self.network = make_network(config)
-        # Both roots apart, for 1 − ᾱ keeps few digits in float32.
-        dtype, alpha_bar = torch.get_default_dtype(), self.schedule.alpha_bar
-        self.register_buffer("alpha", alpha_bar.sqrt().to(dtype), persistent=False)
-        self.register_buffer("sigma", (1 - alpha_bar).sqrt().to(dtype), persistent=False)
+        super().__init__(config, tuple(config.event_shape))
 
     @property
-    def condition_kind(self) -> str:
-        """What the model is conditioned on."""
-        return str(self.config.condition)
+    def is_bounded(self) -> bool:
+        """Whether the data are in [0, 1], and their states in [−1, 1]."""
+        return bool(self.config.data == "unit")
 
     @classmethod
     def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
         """Return a config that fits the data: their range, a U-Net for images, captions' words."""
         values = {"data": "real" if spec.kind == "real" else "unit", **overrides}
-        if values.get("condition") == "text" and spec.captions and not values.get("frozen_text"):
-            given = values.get("text", {})
-            given = given.to_dict() if isinstance(given, Config) else given
-            values["text"] = FittedTextConfig.for_captions(spec.captions, **given)
-        return super().configure(spec, **values)
+        return super().configure(spec, **with_captions(spec, values))
 
     @classmethod
     def example(cls) -> tuple[DDPMConfig, Batch]:
@@ -231,12 +101,6 @@ class DDPM(GenerativeModel):
         trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
         return (Stage(objective=Named(name="denoising"), trainer={**trainer, "ema_decay": 0.999}),)
 
-    def sampler(self) -> Sampler:
-        """Return ancestral sampling over all times."""
-        from genzoo_diffusion.samplers import DDPMSampler
-
-        return DDPMSampler()
-
     def check_data(self, spec: DataSpec) -> None:
         """Raise DataError where the data's kind, range or grey levels are not the model's."""
         super().check_data(spec)
@@ -253,42 +117,11 @@ class DDPM(GenerativeModel):
 
     def state(self, x: Tensor) -> Tensor:
         """Return data (B, *event_shape) as the states that the chain ends in."""
-        return 2 * x - 1 if self.config.data == "unit" else x
+        return 2 * x - 1 if self.is_bounded else x
 
     def present(self, state: Tensor) -> Tensor:
         """Return a state in the units of x, in [0, 1] where the data are."""
-        return ((state + 1) / 2).clamp(0, 1) if self.config.data == "unit" else state
-
-    # Conditionals
-
-    def diffuse(self, x_0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
-        """Return x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε, for times (B,)."""
-        a, s = self.coefficients(t, x_0)
-        return a * x_0 + s * epsilon
-
-    def predict(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
-        """Return what the network predicts, (B, *event_shape), for states at times (B,)."""
-        output: Tensor = self.network(x_t, t, signal)
-        return output
-
-    def predicted_x_0(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
-        """Return the x_0 that the prediction stands for, (B, *event_shape)."""
-        a, s = self.coefficients(t, x_t)
-        return self.parameterization.x_0(self.predict(x_t, t, signal), x_t, a, s)
-
-    def coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return √ᾱ_t and √(1 − ᾱ_t), (B, 1, ...), for times (B,) and states like ``like``."""
-        shape = (-1, *[1] * (like.ndim - 1))
-        return self.alpha[t].view(shape), self.sigma[t].view(shape)
-
-    def signal(self, condition: Any, num: int) -> Signal:
-        """Return what the network is told of ``num`` conditions of the model's kind.
-
-        Raises:
-            ConditionError: One is missing, superfluous, or not understood.
-        """
-        signal: Signal = self.embedder(condition, num, self.device)
-        return signal
+        return ((state + 1) / 2).clamp(0, 1) if self.is_bounded else state
 
     # Capabilities
 
@@ -347,43 +180,3 @@ class DDPM(GenerativeModel):
         from genzoo_diffusion.completion import complete
 
         return complete(self, x, known, generator, num_steps, condition)
-
-
-def make_embedder(config: Any) -> Embedder:
-    """Return what makes signals of the config's conditions."""
-    if config.condition == "text":
-        return TextEmbedder(make_text_encoder(config))
-    return LabelEmbedder(config.num_classes) if config.condition == "label" else NoCondition()
-
-
-def make_text_encoder(config: Any) -> TextEncoder:
-    """Return the encoder of the config's texts."""
-    if config.frozen_text is not None:
-        return PretrainedTextEncoder(config.frozen_text)
-    return FittedTextEncoder(config.text)
-
-
-def make_network(config: Any) -> nn.Module:
-    """Return the network of a config."""
-    classes = config.num_classes + 1 if config.condition == "label" else None
-    if config.network == "image":
-        image = (
-            config.event_shape,
-            config.channels,
-            config.layers_per_block,
-            config.attention_levels,
-            config.dropout,
-        )
-        if config.condition == "text":
-            return TextImageNetwork(*image, (config.frozen_text or config.text).width)
-        return UNet(config.unet) if config.unet else ImageNetwork(*image, classes)
-    return FlatNetwork(
-        config.event_shape,
-        config.hidden_dim,
-        config.num_blocks,
-        config.time_features,
-        config.state_features,
-        config.feature_scale,
-        config.num_train_timesteps,
-        classes,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from genzoo import ConfigError
 from genzoo.config import shown
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.dependencies import diffusers
-from genzoo_diffusion.plain_fields import check_fields
+from genzoo_diffusion.diffusers_config import build
 
 _CLASSES = ("num_class_embeds", "class_embed_type")
 _TOLD = {
@@ -40,7 +39,7 @@ class UNet(nn.Module):
         super().__init__()
         if any(config.get(name) for name in _CLASSES):
             raise ConfigError("A U-Net of diffusers that is told of classes is not supported.")
-        self.unet = _made("UNet2DModel", config)
+        self.unet = build(diffusers().UNet2DModel, config)
 
     def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
         """Return a prediction (B, C, H, W) for states (B, C, H, W) at times (B,)."""
@@ -66,7 +65,7 @@ class TextUNet(nn.Module):
     def __init__(self, config: Mapping[str, Any], text_width: int) -> None:
         super().__init__()
         _check_inputs(config)
-        self.unet = _made("UNet2DConditionModel", config)
+        self.unet = build(diffusers().UNet2DConditionModel, config)
         _check_width(self.unet.config.cross_attention_dim, text_width)
 
     def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
@@ -94,13 +93,6 @@ def attend(unet: Any, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
         return_dict=False,
     )[0]
     return out
-
-
-def _made(name: str, config: Mapping[str, Any]) -> Any:
-    cls = getattr(diffusers(), name)
-    check_fields(name, config, list(inspect.signature(cls.__init__).parameters)[1:])
-    lists = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in config.items()}
-    return cls(**lists)
 
 
 def _check_inputs(config: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from genzoo import ConditionError
 from genzoo_diffusion.conditioning import Signal
 
 if TYPE_CHECKING:
-    from genzoo_diffusion.ddpm import DDPM
+    from genzoo_diffusion.diffusion import Diffusion
 
 
 class Denoiser(abc.ABC):
@@ -31,7 +31,7 @@ class Conditioned(Denoiser):
         signal: What its network is told.
     """
 
-    def __init__(self, model: DDPM, signal: Signal) -> None:
+    def __init__(self, model: Diffusion, signal: Signal) -> None:
         self.model, self.signal = model, signal
 
     def __call__(self, x_t: Tensor, t: int) -> Tensor:
@@ -51,7 +51,7 @@ class Guided(Denoiser):
         scale: s.
     """
 
-    def __init__(self, model: DDPM, signal: Signal, null: Signal, scale: float) -> None:
+    def __init__(self, model: Diffusion, signal: Signal, null: Signal, scale: float) -> None:
         self.model, self.scale, self.both = model, scale, null.beside(signal)
 
     def __call__(self, x_t: Tensor, t: int) -> Tensor:
@@ -62,7 +62,7 @@ class Guided(Denoiser):
 
 
 def make_denoiser(
-    model: DDPM, condition: Any, num: int, scale: float = 1.0, null: Signal | None = None
+    model: Diffusion, condition: Any, num: int, scale: float = 1.0, null: Signal | None = None
 ) -> Denoiser:
     """Return a denoiser; at a scale of 1 or 0 it runs one branch alone.
 
@@ -88,7 +88,7 @@ def make_denoiser(
     return Conditioned(model, null) if scale == 0 else Guided(model, signal, null, scale)
 
 
-def unconditional(model: DDPM, num: int) -> Signal:
+def unconditional(model: Diffusion, num: int) -> Signal:
     """Return the signal of ``num`` times no condition."""
     return model.embedder.null(num, model.device)
 

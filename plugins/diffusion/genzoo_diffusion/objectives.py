@@ -6,7 +6,7 @@ import abc
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM
+from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.guidance import unconditional
 from genzoo_diffusion.parameterization import Parameterization
 from genzoo_diffusion.vlb import Bound
@@ -50,8 +51,8 @@ class VLBConfig(Config):
 class _AtRandomTimes(Objective, abc.ABC):
     """A loss at one time of each example, uniform over all; abstract."""
 
-    requires = (DDPM,)
-    model: DDPM
+    requires: ClassVar[tuple[type, ...]] = (Diffusion,)
+    model: Diffusion
 
     def optimizers(self) -> dict[str, OptimizerSpec]:
         """Return Adam with the config's rate."""
@@ -91,7 +92,7 @@ class Denoising(_AtRandomTimes):
 
     Config = DenoisingConfig
 
-    def __init__(self, model: DDPM, config: Any = None) -> None:
+    def __init__(self, model: Diffusion, config: Any = None) -> None:
         super().__init__(model, config)
         weight = WEIGHTINGS[self.config.weighting](
             model.schedule.snr, model.parameterization, self.config.gamma
@@ -117,6 +118,8 @@ class VLB(_AtRandomTimes):
     """
 
     Config = VLBConfig
+    requires = (DDPM,)
+    model: DDPM
 
     def _loss(self, x_0: Tensor, epsilon: Tensor, t: Tensor, signal: Signal) -> Loss:
         bound = Bound(self.model)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genzoo import Bounds, CapabilityError, Config, ConfigError, GenerativeModel, Sampler
-from genzoo_diffusion.ddpm import DDPM
+from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.grid import Spacing, from_strength, times
 from genzoo_diffusion.guidance import make_denoiser
 from genzoo_diffusion.solvers import Respaced, Solver, Timed, VarianceExploding, precisely
@@ -45,8 +45,8 @@ class StepsConfig(DenoiseConfig):
 class Denoise(Sampler, abc.ABC):
     """Steps back in time from noise, or from given examples that are noised first; abstract.
 
-    A trajectory has one state for each step. States are the model's: data in [0, 1] lie in
-    [−1, 1].
+    A trajectory has one state for each step. States are the model's: a `DDPM`'s are data, those in
+    [0, 1] in [−1, 1]; a latent model's are codes.
 
     | SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations
     | (Meng et al., 2022), for ``strength``
@@ -56,14 +56,14 @@ class Denoise(Sampler, abc.ABC):
     """
 
     Config: ClassVar[type[DenoiseConfig]] = StepsConfig
-    requires = (DDPM,)
+    requires = (Diffusion,)
     predictions: ClassVar[frozenset[str]] = frozenset({"epsilon", "sample", "v_prediction"})
 
     @abc.abstractmethod
-    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+    def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return the scheduler for a model and falling times."""
 
-    def num_steps(self, model: DDPM) -> int:
+    def num_steps(self, model: Diffusion) -> int:
         """Return how many steps the whole chain is made in: T where the config has no number."""
         return self.config.num_steps or len(model.schedule)
 
@@ -76,10 +76,10 @@ class Denoise(Sampler, abc.ABC):
         condition: Any = None,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
-        """Yield the state after each step, (num, *event_shape).
+        """Yield the state after each step, (num, *state_shape).
 
         ``start`` holds states at the first time or, where the config has a ``strength``, states
-        without noise, such as `DDPM.state` makes of data.
+        without noise, such as `Diffusion.state` makes of data.
 
         Raises:
             CapabilityError: The model is no diffusion model, or its parameterisation is not the
@@ -87,18 +87,18 @@ class Denoise(Sampler, abc.ABC):
             ConditionError: The condition is missing, superfluous or out of range.
             ConfigError: There are more steps than times.
         """
-        ddpm: DDPM = self.checked(model)
-        self._check_prediction(ddpm)
-        T, steps = len(ddpm.schedule), self.num_steps(ddpm)
+        diffusion: Diffusion = self.checked(model)
+        self._check_prediction(diffusion)
+        T, steps = len(diffusion.schedule), self.num_steps(diffusion)
         grid = times(self.config.spacing, T, steps, self.config.offset)
         if self.config.strength is not None:
             grid = from_strength(grid, self.config.strength, T)
-        denoiser = make_denoiser(ddpm, condition, num, self.config.guidance)
-        x = self._start(ddpm, num, start, grid[0], generator)
-        yield from self.solver(ddpm, grid).run(denoiser, x, generator)
+        denoiser = make_denoiser(diffusion, condition, num, self.config.guidance)
+        x = self._start(diffusion, num, start, grid[0], generator)
+        yield from self.solver(diffusion, grid).run(denoiser, x, generator)
 
     def _start(
-        self, model: DDPM, num: int, start: Tensor | None, t: int, generator: torch.Generator
+        self, model: Diffusion, num: int, start: Tensor | None, t: int, generator: torch.Generator
     ) -> Tensor:
         strength = self.config.strength
         if start is None and strength is not None:
@@ -114,7 +114,7 @@ class Denoise(Sampler, abc.ABC):
         noise = standard_normal(model, num, generator)
         return model.diffuse(start, torch.full((num,), t, device=model.device), noise)
 
-    def _check_prediction(self, model: DDPM) -> None:
+    def _check_prediction(self, model: Diffusion) -> None:
         kind = model.parameterization.name
         if kind not in self.predictions:
             raise CapabilityError(
@@ -133,7 +133,7 @@ class DDPMConfig(DenoiseConfig):
     variance_type: Literal["fixed_small", "fixed_large"] | None = None
     """The variance of a step: that of q(x_{t−1} | x_t, x_0), or β_t; the model's by default."""
     clip: bool = True
-    """Whether predictions of data in [0, 1] are kept there."""
+    """Whether predictions of states that are bounded, as data in [0, 1], are kept there."""
 
 
 class DDPMSampler(Denoise):
@@ -144,7 +144,7 @@ class DDPMSampler(Denoise):
 
     Config = DDPMConfig
 
-    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+    def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' DDPMScheduler."""
         variance = self.config.variance_type or model.config.variance_type
         options = {"variance_type": variance, "clip_sample": clips(self, model)}
@@ -158,7 +158,7 @@ class DDIMConfig(StepsConfig):
     eta: Annotated[float, Bounds(0.0, 1.0)] = 0.0
     """η: the share of an ancestral step's noise; 0 draws noise for the start alone."""
     clip: bool = True
-    """Whether predictions of data in [0, 1] are kept there."""
+    """Whether predictions of states that are bounded, as data in [0, 1], are kept there."""
     to_data: bool = True
     """Whether the last step ends at the data, or as in Stable Diffusion at the noise of t = 0."""
 
@@ -171,7 +171,7 @@ class DDIM(Denoise):
 
     Config = DDIMConfig
 
-    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+    def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' DDIMScheduler."""
         options = {"clip_sample": clips(self, model)}
         solver = Respaced("DDIMScheduler", model, grid, options, {"eta": self.config.eta})
@@ -199,7 +199,7 @@ class DPMSolver(Denoise):
 
     Config = DPMSolverConfig
 
-    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+    def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' DPMSolverMultistepScheduler."""
         options = {"solver_order": self.config.order}
         return Timed("DPMSolverMultistepScheduler", model, grid, options)
@@ -212,7 +212,7 @@ class Euler(Denoise):
     | (Karras, Aittala, Aila, Laine, 2022)
     """
 
-    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+    def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' EulerDiscreteScheduler."""
         return VarianceExploding("EulerDiscreteScheduler", model, grid, {})
 
@@ -235,17 +235,17 @@ class Heun(Denoise):
     Config = HeunConfig
     predictions = frozenset({"epsilon", "v_prediction"})
 
-    def solver(self, model: DDPM, grid: list[int]) -> Solver:
+    def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' HeunDiscreteScheduler."""
         return VarianceExploding("HeunDiscreteScheduler", model, grid, {})
 
 
-def clips(sampler: Denoise, model: DDPM) -> bool:
+def clips(sampler: Denoise, model: Diffusion) -> bool:
     """Whether predicted data are kept in [−1, 1]."""
-    return bool(sampler.config.clip) and model.config.data == "unit"
+    return bool(sampler.config.clip) and model.is_bounded
 
 
-def standard_normal(model: DDPM, num: int, generator: torch.Generator) -> Tensor:
+def standard_normal(model: Diffusion, num: int, generator: torch.Generator) -> Tensor:
     """Return noise of the shape of ``num`` states."""
-    shape = (num, *model.event_shape)
+    shape = (num, *model.state_shape)
     return torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)

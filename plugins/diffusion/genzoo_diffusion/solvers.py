@@ -13,7 +13,7 @@ from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.guidance import Denoiser
 
 if TYPE_CHECKING:
-    from genzoo_diffusion.ddpm import DDPM
+    from genzoo_diffusion.diffusion import Diffusion
 
 Clamp = Callable[[Tensor, int], Tensor]
 """Changes a state at a time; −1 is that of the data."""
@@ -91,7 +91,7 @@ class Respaced(Solver):
     def __init__(
         self,
         scheduler: str,
-        model: DDPM,
+        model: Diffusion,
         times: Sequence[int],
         options: Mapping[str, Any],
         step_options: Mapping[str, Any] | None = None,
@@ -118,7 +118,7 @@ class Respaced(Solver):
         return previous
 
 
-def precisely(values: Tensor, model: DDPM) -> Tensor:
+def precisely(values: Tensor, model: Diffusion) -> Tensor:
     """Return float64 values as exactly as the model's device can take them as numbers.
 
     diffusers has them in float32, in which 1 − ᾱ of the first times is known to three digits.
@@ -137,7 +137,7 @@ class Timed(Solver):
     """
 
     def __init__(
-        self, scheduler: str, model: DDPM, times: Sequence[int], options: Mapping[str, Any]
+        self, scheduler: str, model: Diffusion, times: Sequence[int], options: Mapping[str, Any]
     ) -> None:
         self.scheduler = getattr(diffusers(), scheduler)(
             num_train_timesteps=len(model.schedule),

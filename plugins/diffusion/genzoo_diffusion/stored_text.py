@@ -14,7 +14,7 @@ from genzoo import ConditionError, Config, ConfigError
 from genzoo.config import shown
 from genzoo_diffusion.byte_pairs import BytePairsConfig, make_tokenizer
 from genzoo_diffusion.dependencies import transformers
-from genzoo_diffusion.plain_fields import check_fields
+from genzoo_diffusion.diffusers_config import check_fields
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 
 _NEEDED = ("hidden_size", "vocab_size", "max_position_embeddings")

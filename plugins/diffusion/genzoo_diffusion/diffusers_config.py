@@ -1,7 +1,8 @@
-"""Configs of other libraries' classes: plain values under names that the class has."""
+"""Networks of other libraries by their own configs: plain values under names that they have."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,17 @@ from genzoo.errors import suggest
 _MOST = 2**16
 """No number, and no list, in such a config is larger."""
 _Plain = (str, int, float, bool, type(None))
+
+
+def build(cls: Any, config: Mapping[str, Any]) -> Any:
+    """Return a network of a class of diffusers.
+
+    Raises:
+        ConfigError: A field that the class has not, or a value that is no plain one.
+    """
+    check_fields(cls.__name__, config, list(inspect.signature(cls.__init__).parameters)[1:])
+    lists = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in config.items()}
+    return cls(**lists)
 
 
 def check_fields(owner: str, config: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -1,0 +1,127 @@
+"""What every diffusion model's config has: its network, its schedule and its condition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from genzoo import Bounds, Config, ConfigError, DataSpec
+from genzoo_diffusion.fitted_text import FittedTextConfig
+from genzoo_diffusion.pretrained_text import PretrainedTextConfig
+from genzoo_diffusion.schedule import Name
+from genzoo_diffusion.stored_text import StoredTextConfig
+
+Shape = Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
+_Width = Annotated[int, Bounds(1, 2**16)]
+_FEW = 8
+_Beta = Annotated[float, Bounds(1e-8, 0.999)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionConfig(Config):
+    """A diffusion over states of some shape; abstract."""
+
+    network: Literal["flat", "image"] | None = None
+    """Fully connected layers, or a U-Net, which three dimensions get by default."""
+    channels: Annotated[tuple[_Width, ...], Bounds(1, 16)] = (32, 64)
+    """The U-Net's channels at each level, from the finest; each level halves the image."""
+    layers_per_block: Annotated[int, Bounds(1, 64)] = 1
+    """The U-Net's residual blocks at each level."""
+    attention_levels: Annotated[int, Bounds(0, 16)] = 1
+    """How many of the U-Net's coarsest levels attend to themselves."""
+    dropout: Annotated[float, Bounds(0.0, 0.99)] = 0.0
+    """The share of the U-Net's units that are dropped while learning."""
+    unet: Mapping[str, Any] = field(default_factory=dict)
+    """A UNet2DModel's config as diffusers has it, or for texts a UNet2DConditionModel's, in place
+    of the U-Net's fields above."""
+    hidden_dim: _Width = 128
+    """The width of fully connected layers."""
+    num_blocks: Annotated[int, Bounds(1, 1024)] = 3
+    """How many residual blocks of fully connected layers there are."""
+    time_features: Literal["sinusoidal", "fourier"] = "sinusoidal"
+    """How fully connected layers see the time: in sinusoids of fixed or of random frequencies."""
+    state_features: Annotated[int | None, Bounds(0, 2**16)] = None
+    """Random sinusoids that fully connected layers see the state in besides; 64 by default where
+    it has at most 8 dimensions, else none."""
+    feature_scale: Annotated[float, Bounds(0.0, 1e6)] = 0.5
+    """The standard deviation of their frequencies, in cycles a unit of the data."""
+    num_train_timesteps: Annotated[int, Bounds(2, 10**5)] = 1000
+    """T, the number of times."""
+    schedule: Name = "linear"
+    """How the noise grows."""
+    beta_start: _Beta = 1e-4
+    """β at the first time, where it or its square root rises linearly."""
+    beta_end: _Beta = 0.02
+    """β at the last time, where it or its square root rises linearly."""
+    prediction_type: Literal["epsilon", "sample", "v_prediction"] = "epsilon"
+    """What the network predicts: the noise ε, the data x₀, or v."""
+    variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
+    """The variance of a step back: that of q(x_{t−1} | x_t, x_0), or β_t."""
+    condition: Literal["none", "label", "text"] = "none"
+    """What the model is conditioned on."""
+    num_classes: Annotated[int | None, Bounds(1, 2**20)] = None
+    """The number of labels, where it is conditioned on them."""
+    text: FittedTextConfig = field(default_factory=FittedTextConfig)
+    """The encoder of texts that is trained along, where it is conditioned on them."""
+    frozen_text: PretrainedTextConfig | None = None
+    """A published encoder of texts in its place; it is given by a recipe."""
+    stored_text: StoredTextConfig | None = None
+    """An encoder of texts that came with the model, and is stored with it, in its place."""
+
+    def _check(self) -> None:
+        """Raise ConfigError where values do not go together; after all of them are filled in."""
+        who = type(self).__name__
+        if self.condition == "label" and self.num_classes is None:
+            raise ConfigError(f"{who}: condition='label' needs num_classes.")
+        if self.condition == "text":
+            self._check_text()
+        if self.unet and (self.network == "flat" or self.condition == "label"):
+            raise ConfigError(f"{who}: a unet is for images without a condition, or of texts.")
+        if self.beta_end < self.beta_start:
+            raise ConfigError(
+                f"{who}: beta_end = {self.beta_end:g} is less than beta_start = "
+                f"{self.beta_start:g}; noise must grow."
+            )
+        if self.schedule == "zero-terminal-snr" and self.prediction_type == "epsilon":
+            raise ConfigError(
+                f"{who}: at a terminal SNR of zero x_T is ε itself, and predicting it says "
+                "nothing of x₀. Take prediction_type='v_prediction' or 'sample'."
+            )
+
+    def _fill(self, **defaults: Any) -> None:
+        """Set the fields that are None, so that what is stored names them."""
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    def _fill_network(self, shape: Sequence[int]) -> None:
+        """Choose the network by the shape of a state, where none is chosen."""
+        self._fill(
+            network="image" if len(shape) == 3 else "flat",
+            state_features=64 if math.prod(shape) <= _FEW else 0,
+        )
+
+    def _check_text(self) -> None:
+        """Raise ConfigError where no text can be encoded, or no network told of one."""
+        who = type(self).__name__
+        if self.network == "flat":
+            raise ConfigError(f"{who}: condition='text' needs network='image', and images.")
+        if self.frozen_text is not None and self.stored_text is not None:
+            raise ConfigError(f"{who}: give a frozen_text or a stored_text, not both.")
+        if not (self.text.vocabulary or self.frozen_text or self.stored_text):
+            raise ConfigError(
+                f"{who}: condition='text' needs words. Give --data.captions, so that they are "
+                "those of the data's captions; or a text.vocabulary, frozen_text or stored_text."
+            )
+
+
+def with_captions(spec: DataSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config's values with the words of the data's captions, where it needs any."""
+    others = values.get("frozen_text") or values.get("stored_text")
+    if values.get("condition") != "text" or not spec.captions or others:
+        return dict(values)
+    given = values.get("text", {})
+    given = given.to_dict() if isinstance(given, Config) else given
+    return {**values, "text": FittedTextConfig.for_captions(spec.captions, **given)}

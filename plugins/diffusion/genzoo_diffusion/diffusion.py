@@ -1,0 +1,116 @@
+"""What all diffusion models are: a chain of states, and a network that denoises them."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo import GenerativeModel, Sampler
+from genzoo_diffusion.conditioning import Signal
+from genzoo_diffusion.config import DiffusionConfig
+from genzoo_diffusion.construction import make_embedder, make_network
+from genzoo_diffusion.parameterization import PARAMETERIZATIONS
+from genzoo_diffusion.schedule import make_schedule
+
+
+class Diffusion(GenerativeModel):
+    """p(x_{t−1} | x_t) = N(μ(x_t, t), σ_t² I) over states, of which data are made; abstract.
+
+    x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; from x_t the network predicts ε, x_0 or v, and μ is the mean of
+    q(x_{t−1} | x_t, x_0) at the x_0 that the prediction stands for. Times are t = 0, …, T − 1, as
+    in diffusers, and x_0 before the first of them is the state that is data, without noise.
+
+    Samplers, guidance and the objective ``denoising`` take any such model.
+
+    | Deep Unsupervised Learning using Nonequilibrium Thermodynamics
+    | (Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli, 2015)
+    | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
+
+    Arguments:
+        config: Network, schedule and condition.
+        state_shape: The shape of a state.
+
+    Attributes:
+        state_shape: The shape of a state.
+        schedule: The noise at each time.
+        parameterization: What the network predicts.
+        embedder: Makes of conditions what the network is told.
+        network: Predicts, given x_t, t and what it is told.
+    """
+
+    alpha: Tensor
+    sigma: Tensor
+
+    def __init__(self, config: DiffusionConfig, state_shape: tuple[int, ...]) -> None:
+        super().__init__(config)
+        self.state_shape = state_shape
+        self.schedule = make_schedule(
+            config.schedule, config.num_train_timesteps, config.beta_start, config.beta_end
+        )
+        self.parameterization = PARAMETERIZATIONS[config.prediction_type]
+        self.embedder = make_embedder(config)
+        self.network = make_network(config, state_shape)
+        # Both roots apart, for 1 − ᾱ keeps few digits in float32.
+        dtype, alpha_bar = torch.get_default_dtype(), self.schedule.alpha_bar
+        self.register_buffer("alpha", alpha_bar.sqrt().to(dtype), persistent=False)
+        self.register_buffer("sigma", (1 - alpha_bar).sqrt().to(dtype), persistent=False)
+
+    @property
+    @abc.abstractmethod
+    def is_bounded(self) -> bool:
+        """Whether states that are data lie in [−1, 1], where samplers may keep predictions."""
+
+    @property
+    def condition_kind(self) -> str:
+        """What the model is conditioned on."""
+        return str(self.config.condition)
+
+    def sampler(self) -> Sampler:
+        """Return ancestral sampling over all times."""
+        from genzoo_diffusion.samplers import DDPMSampler
+
+        return DDPMSampler()
+
+    # Units
+
+    @abc.abstractmethod
+    def state(self, x: Tensor) -> Tensor:
+        """Return data (B, *event_shape) as the states (B, *state_shape) that the chain ends in."""
+
+    @abc.abstractmethod
+    def present(self, state: Tensor) -> Tensor:
+        """Return states (B, *state_shape) in the units of x, (B, *event_shape)."""
+
+    # Conditionals
+
+    def diffuse(self, x_0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
+        """Return x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε, for times (B,)."""
+        a, s = self.coefficients(t, x_0)
+        return a * x_0 + s * epsilon
+
+    def predict(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
+        """Return what the network predicts, (B, *state_shape), for states at times (B,)."""
+        output: Tensor = self.network(x_t, t, signal)
+        return output
+
+    def predicted_x_0(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
+        """Return the x_0 that the prediction stands for, (B, *state_shape)."""
+        a, s = self.coefficients(t, x_t)
+        return self.parameterization.x_0(self.predict(x_t, t, signal), x_t, a, s)
+
+    def coefficients(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return √ᾱ_t and √(1 − ᾱ_t), (B, 1, ...), for times (B,) and states like ``like``."""
+        shape = (-1, *[1] * (like.ndim - 1))
+        return self.alpha[t].view(shape), self.sigma[t].view(shape)
+
+    def signal(self, condition: Any, num: int) -> Signal:
+        """Return what the network is told of ``num`` conditions of the model's kind.
+
+        Raises:
+            ConditionError: One is missing, superfluous, or not understood.
+        """
+        signal: Signal = self.embedder(condition, num, self.device)
+        return signal
