@@ -46,8 +46,8 @@ class BytePairsConfig(Config):
     """The token for what is none."""
     padding: _Token = "<|endoftext|>"
     """The token that fills the room after a text."""
-    normalized: bool = False
-    """Whether start, end and unknown are found within a text after it is put in lower case."""
+    lowered: Annotated[tuple[_Token, ...], Bounds(0, 4)] = ()
+    """Those of the special tokens that are found within a text after it is put in lower case."""
     max_length: Annotated[int, Bounds(3, 512)] = 77
     """The tokens of the longest text, those at its ends included."""
 
@@ -103,7 +103,7 @@ def make_tokenizer(config: BytePairsConfig) -> Any:
     from tokenizers import AddedToken
 
     def special(token: str) -> Any:
-        return AddedToken(token, normalized=config.normalized, special=True)
+        return AddedToken(token, normalized=token in config.lowered, special=True)
 
     return transformers().CLIPTokenizer(
         vocab={token: i for i, token in enumerate(config.tokens())},
@@ -111,6 +111,6 @@ def make_tokenizer(config: BytePairsConfig) -> Any:
         unk_token=special(config.unknown),
         bos_token=special(config.start),
         eos_token=special(config.end),
-        pad_token=config.padding,
+        pad_token=special(config.padding),
         model_max_length=config.max_length,
     )

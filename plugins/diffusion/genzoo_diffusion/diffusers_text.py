@@ -64,14 +64,13 @@ def _tokenizer(found: Mapping[str, Any]) -> dict[str, Any]:
     if _WHOLE in found:
         vocabulary, merges, added = _from_whole(found[_WHOLE])
     else:
-        vocabulary, merges = _from_two(found)
-        added = [special[name] for name in ("start", "end", "unknown")]
+        (vocabulary, merges), added = _from_two(found), []
     own = implied([_pair(merge) for merge in merges], tokens["start"], tokens["end"])
     return {
         **tokens,
         "merges": "\n".join(merges),
         "vocabulary": "" if vocabulary == own else "\n".join(vocabulary),
-        "normalized": _normalized([*added, *_noted(settings)], tokens),
+        "lowered": _lowered([*special.values(), *(_noted(settings) or added)], tokens),
         "max_length": settings.get("model_max_length"),
     }
 
@@ -134,20 +133,20 @@ def _noted(settings: Mapping[str, Any]) -> list[Any]:
     return list(listed.values())
 
 
-def _normalized(added: list[Any], tokens: Mapping[str, str]) -> bool:
-    """Return whether the special tokens are found in what is in lower case already."""
-    flags = set()
-    for token in added:
+def _lowered(listed: list[Any], tokens: Mapping[str, str]) -> list[str]:
+    """Return the special tokens that are found in what is in lower case already.
+
+    Where one is listed twice, transformers takes what is said last.
+    """
+    flags = {}
+    for token in listed:
         content = token.get("content") if isinstance(token, Mapping) else None
         if content not in tokens.values():
             raise ConfigFileError(f"The tokenizer has a token of its own: {shown(token)}.")
         if any(token.get(name) for name in ("lstrip", "rstrip", "single_word")):
             raise ConfigFileError(f"The token {shown(content)} takes more than itself.")
-        if content != tokens["padding"]:
-            flags.add(bool(token.get("normalized", False)))
-    if len(flags) > 1:
-        raise ConfigFileError("Some special tokens are looked for before lower case, some after.")
-    return flags == {True}
+        flags[content] = bool(token.get("normalized"))
+    return sorted(content for content, flag in flags.items() if flag)
 
 
 def _parsed(path: str, text: str) -> Mapping[str, Any]:
