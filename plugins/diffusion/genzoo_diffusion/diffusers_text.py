@@ -138,10 +138,10 @@ def _lowered(listed: list[Any], tokens: Mapping[str, str]) -> list[str]:
 
     Where one is listed twice, transformers takes what is said last.
     """
-    flags = {}
+    flags: dict[str, bool] = {}
     for token in listed:
         content = token.get("content") if isinstance(token, Mapping) else None
-        if content not in tokens.values():
+        if not isinstance(content, str) or content not in tokens.values():
             raise ConfigFileError(f"The tokenizer has a token of its own: {shown(token)}.")
         if any(token.get(name) for name in ("lstrip", "rstrip", "single_word")):
             raise ConfigFileError(f"The token {shown(content)} takes more than itself.")

@@ -7,12 +7,19 @@ import torch
 
 from clip_pieces import LENGTH, MERGES, SIZES, TEXTS, text_model, tokenizer, vocabulary
 from genzoo import ConditionError, ConfigError, GenModel, LoadError, Recipe, create_model, train
+from genzoo.cli import main
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.stored_text import StoredTextConfig, StoredTextEncoder
 from genzoo_diffusion.text_encoders import TextEmbedder
 
 CPU = torch.device("cpu")
-CLIP = {**SIZES, "vocab_size": len(vocabulary()), "max_position_embeddings": LENGTH}
+CLIP = {
+    **SIZES,
+    "vocab_size": len(vocabulary()),
+    "max_position_embeddings": LENGTH,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+}
 TOKENS = {"merges": "\n".join(map(" ".join, MERGES)), "max_length": LENGTH}
 NAME = "embedder.encoder.clip.embeddings.token_embedding.weight"
 IMAGES = {
@@ -123,6 +130,20 @@ def test_captions_words_are_not_asked_of_the_data():
 def test_configs_that_make_no_encoder_are_refused(values, why):
     with pytest.raises(ConfigError, match=why):
         encoder(**values)
+
+
+def test_people_are_shown_the_beginning_of_its_merges(tmp_path, capsys):
+    long = [a + b for a in "abcdefgh" for b in "abcdefghijklmnop"]
+    merges = "\n".join(f"{pair[0]} {pair[1]}" for pair in long)
+    clip = {**CLIP, "vocab_size": 1024}
+    encoder_ = stored(clip=clip, tokenizer={"merges": merges, "max_length": LENGTH})
+    create_model("ddpm", **IMAGES, stored_text=encoder_).save_pretrained(tmp_path)
+    for command in (["inspect"], ["card", "--num", "0"]):
+        with pytest.raises(SystemExit, match="0"):
+            main([*command, str(tmp_path)])
+    for text in (capsys.readouterr().out, (tmp_path / "README.md").read_text()):
+        assert "of 511 characters" in text
+        assert "h p" not in text
 
 
 def test_two_encoders_are_one_too_many(hub):
