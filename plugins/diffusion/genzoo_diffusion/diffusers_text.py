@@ -18,9 +18,8 @@ _WHOLE, _TOKENS, _MERGES = (
     "tokenizer/merges.txt",
 )
 TOKENIZER_TEXTS = (_WHOLE, _TOKENS, _MERGES)
-_MOST_PARTS = 2**19
-"""The most values of a tokenizer's JSON; CLIP's has 150,000."""
-_MOST_LISTS = 2**17
+_MOST_LISTS, _MOST_COMMAS = 60_000, 180_000
+"""The most of them in a tokenizer's JSON, for 46 MB at most; CLIP's has 48,945 and 147,322."""
 _NOTES = {"architectures", "model_type", "transformers_version", "torch_dtype", "dtype"}
 """What a config of transformers says beside what its class takes."""
 _UNUSED = {"dropout": 0.0, "gradient_checkpointing": False}
@@ -151,8 +150,8 @@ def _lowered(listed: list[Any], tokens: Mapping[str, str]) -> list[str]:
 
 def _parsed(path: str, text: str) -> Mapping[str, Any]:
     """Parse JSON whose parts were counted first, because each takes memory."""
-    lists = text.count("[") + text.count("{")
-    if lists > _MOST_LISTS or lists + text.count(",") > _MOST_PARTS:
+    lists, commas = text.count("[") + text.count("{"), text.count(",")
+    if lists > _MOST_LISTS or commas > _MOST_COMMAS:
         raise ConfigFileError(f"{path} has more parts than a vocabulary of a text encoder.")
     try:
         found = strict_json(text)
