@@ -15,6 +15,7 @@ from genzoo_diffusion.stored_text import StoredTextConfig
 
 Shape = Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
 _Width = Annotated[int, Bounds(1, 2**16)]
+Channels = Annotated[tuple[_Width, ...], Bounds(1, 16)]
 _FEW = 8
 _Beta = Annotated[float, Bounds(1e-8, 0.999)]
 
@@ -25,7 +26,7 @@ class DiffusionConfig(Config):
 
     network: Literal["flat", "image"] | None = None
     """Fully connected layers, or a U-Net, which three dimensions get by default."""
-    channels: Annotated[tuple[_Width, ...], Bounds(1, 16)] = (32, 64)
+    channels: Channels = (32, 64)
     """The U-Net's channels at each level, from the finest; each level halves the image."""
     layers_per_block: Annotated[int, Bounds(1, 64)] = 1
     """The U-Net's residual blocks at each level."""
