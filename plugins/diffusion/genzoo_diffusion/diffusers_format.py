@@ -10,8 +10,12 @@ from genzoo.errors import ConfigFileError
 from genzoo.formats import Foreign, Format
 from genzoo_diffusion.ddpm_pipeline import DDPM_PIPELINE
 from genzoo_diffusion.pipelines import MARKER, Pipeline
+from genzoo_diffusion.stable_diffusion import STABLE_DIFFUSION
 
-PIPELINES: Mapping[str, Pipeline] = {"DDPMPipeline": DDPM_PIPELINE}
+PIPELINES: Mapping[str, Pipeline] = {
+    "DDPMPipeline": DDPM_PIPELINE,
+    "StableDiffusionPipeline": STABLE_DIFFUSION,
+}
 """The kinds that are read, by the names of diffusers' classes."""
 
 

@@ -142,7 +142,7 @@ def test_other_pipelines_are_refused_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "values", "why"),
     [
-        ("model_index.json", {"_class_name": "StableDiffusionPipeline"}, "'StableDiffusionPipe"),
+        ("model_index.json", {"_class_name": "StableDiffusionXLPipeline"}, "'StableDiffusionXL"),
         ("model_index.json", {"_class_name": ["x"]}, r"a \['x'\] of diffusers is not supported"),
         ("model_index.json", {"unet": ["pipeline", "MyUNet"]}, r"unet is \['pipeline', 'MyUNet'"),
         ("model_index.json", {"vqvae": ["diffusers", "VQModel"]}, "No part of that name is supp"),

@@ -9,18 +9,20 @@ from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
 from clip_pieces import LENGTH, TEXTS, pipeline, scheduler, text_model, tokenizer, unet, vocabulary
-from genzoo import ConfigError, create_model
+from genzoo import ConfigError, GenModel, Named, Trainer, create_model, evaluate, load_dataset
 from genzoo.errors import ConfigFileError
+from genzoo.training import TrainerConfig
 from genzoo_diffusion import stable_diffusion
 from genzoo_diffusion.byte_pairs import BytePairsConfig, make_tokenizer
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.diffusers_schedulers import OF_NOISE, noise
 from genzoo_diffusion.diffusers_text import TEXT_WEIGHTS, stored_text
-from genzoo_diffusion.pipelines import Pipeline
+from genzoo_diffusion.latent_ddpm import LatentDDPM
 from genzoo_diffusion.samplers import DDIM, DDIMConfig
 from genzoo_diffusion.schedule import make_schedule
 from genzoo_diffusion.stable_diffusion import autoencoder, denoiser, latent_shape
 
+KIND = stable_diffusion.STABLE_DIFFUSION
 UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 
 
@@ -34,14 +36,10 @@ def folder(tmp_path_factory):
 
 def read(folder, **changed):
     """Return what the core gives a format of a folder."""
-    found = {name: json.loads((folder / name).read_text()) for name in stable_diffusion.CONFIGS}
-    found |= {
-        name: (folder / name).read_text()
-        for name in stable_diffusion.TEXTS
-        if (folder / name).exists()
-    }
+    found = {name: json.loads((folder / name).read_text()) for name in KIND.configs}
+    found |= {name: (folder / name).read_text() for name in KIND.texts if (folder / name).exists()}
     for name, values in changed.items():
-        path = next(path for path in stable_diffusion.CONFIGS if path.startswith(name))
+        path = next(path for path in KIND.configs if path.startswith(name))
         found[path] = found[path] | values
     return found
 
@@ -89,6 +87,46 @@ def test_latents_are_the_pipelines_from_the_same_seed(tmp_path, guidance, predic
         off = DDIM(DDIMConfig.from_dict(config.to_dict() | other))
         off = found.sample(2, condition=texts, seed=3, sampler=off)
         assert not torch.allclose(off / scale, drawn / scale, atol=1e-4)
+
+
+LIKE_THEIRS = DDIMConfig(num_steps=10, spacing="leading", offset=1, to_data=False, guidance=7.5)
+
+
+def test_pictures_are_the_pipelines_from_the_same_seed(tmp_path):
+    steps = scheduler(
+        diffusers.DDIMScheduler, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+    )
+    pipe = pipeline(steps)
+    pipe.save_pretrained(tmp_path)
+    noise_ = torch.Generator().manual_seed(3)
+    drawn = pipe(["the cat!", ""], num_inference_steps=10, generator=noise_, output_type="pt")
+    found = GenModel.from_pretrained(tmp_path)
+    ours = found.sample(2, condition=["the cat!", ""], seed=3, sampler=DDIM(LIKE_THEIRS))
+    assert found.event_shape == ours.shape[1:] == (3, 16, 16)
+    torch.testing.assert_close(ours, drawn.images, atol=1e-4, rtol=0)
+    other = found.sample(2, condition="of", seed=3, sampler=DDIM(LIKE_THEIRS))
+    assert not torch.allclose(ours, other, atol=1e-3)
+
+
+def test_it_is_evaluated_fine_tuned_and_saved_as_ours(folder, tmp_path):
+    found = GenModel.from_pretrained(folder)
+    assert not found.needs_data_init()
+    before = {name: value.clone() for name, value in found.state_dict().items()}
+    data = load_dataset("shapes", num=120, side=16)
+    wanted = [Named(name="two-sample", config={"extractor": "pixels"})]
+    (figure,) = evaluate(found, data, wanted, sampler=DDIM(LIKE_THEIRS)).figures.values()
+    assert 0 <= figure.value <= 1
+    *_, denoising = LatentDDPM.default_stages()
+    config = TrainerConfig(steps=2, batch_size=4, warmup_steps=0)
+    trained = Trainer(found, data, denoising, config, output_dir=tmp_path / "run").fit()
+    moved = {k.split(".")[0] for k, v in trained.state_dict().items() if not v.equal(before[k])}
+    assert moved == {"network"}
+    again = GenModel.from_pretrained(tmp_path / "run")
+    pictures = [
+        m.sample(1, condition="the cat", seed=0, sampler=DDIM(LIKE_THEIRS))
+        for m in (again, trained)
+    ]
+    assert torch.equal(*pictures)
 
 
 # The text encoder.
@@ -256,22 +294,14 @@ def test_every_schedulers_noise_is_its_own(tmp_path, name):
 
 def test_the_autoencoders_config_is_kept_with_its_scale(folder):
     found = autoencoder(read(folder))
-    assert found["scaling_factor"] == 0.18215
-    made = diffusers.AutoencoderKL(**found)
+    assert found["autoencoder"]["scaling_factor"] == 0.18215
+    assert found["event_shape"] == [3, 16, 16]
+    made = diffusers.AutoencoderKL(**found["autoencoder"])
     weights = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
     made.load_state_dict(weights)
 
 
 # Which parts there are.
-
-KIND = Pipeline(
-    parts=stable_diffusion.PARTS,
-    configs=stable_diffusion.CONFIGS,
-    texts=stable_diffusion.TEXTS,
-    translate=print,
-    refused=stable_diffusion.REFUSED,
-    unused=stable_diffusion.UNUSED,
-)
 
 
 @pytest.mark.parametrize(
@@ -299,3 +329,18 @@ def test_parts_are_looked_at_by_name(folder, values, why):
         return
     with pytest.raises(ConfigFileError, match=why):
         KIND.check(marker)
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"vae": {"scaling_factor": None}}, "scaling_factor is not said"),
+        ({"vae": {"block_out_channels": 8}}, "block_out_channels cannot be 8"),
+        ({"vae": {"block_out_channels": [8] * 10**4}}, "block_out_channels cannot be"),
+        ({"unet": {"sample_size": [8, 10.5]}}, "sample_size cannot be"),
+        ({"unet": {"sample_size": None}}, "a size must be said"),
+    ],
+)
+def test_an_autoencoder_that_does_not_fit_is_refused(folder, values, why):
+    with pytest.raises(ConfigFileError, match=why):
+        KIND.translate(read(folder, **values))
