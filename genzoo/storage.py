@@ -125,7 +125,7 @@ def open_folder(folder: Path) -> tuple[dict[str, Any], WeightFiles]:
     marker = marker_in([name for name in known if os.path.lexists(folder / name)], CONFIG_FILE)
     if marker is None:
         return read_description(folder), WeightFiles.of(folder, WEIGHTS_FILE, INDEX_FILE)
-    foreign = read_foreign(marker, local_file(folder))
+    foreign = read_foreign(marker, local_file(folder), lambda name: os.path.lexists(folder / name))
     for name in foreign.weights:
         check_path_inside(name, folder)
         if not (folder / name).is_file():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from genzoo import (
     Batch,
+    Bounds,
     ConfigError,
     DataSpec,
     GenerativeModel,
@@ -41,6 +42,8 @@ class LatentDDPMConfig(DiffusionConfig):
     """Any model without a condition that encodes and decodes, whose codes are diffused."""
     latent_shape: Shape | None = None
     """The shape of a code; None finds out, and what is stored names it."""
+    known_scale: Annotated[float | None, Bounds(1e-8, 1e8)] = None
+    """s, where it is known beforehand, as of a published model; measured of data by default."""
     channels: Channels = (64,)
     """The U-Net's channels at each level, from the finest; each level halves the codes."""
 
@@ -62,8 +65,8 @@ class LatentDDPM(Diffusion):
     former alone.
 
     It is trained in two stages: first the autoencoder, then the network upon its codes. s is
-    measured when the second one begins. Where the autoencoder is trained already, load its weights
-    into ``model.autoencoder`` and train by "denoising" alone.
+    measured when the second one begins, unless the config says it. Where the autoencoder is
+    trained already, load its weights into ``model.autoencoder`` and train by "denoising" alone.
 
     | High-Resolution Image Synthesis with Latent Diffusion Models
     | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022)
@@ -111,8 +114,11 @@ class LatentDDPM(Diffusion):
             config = dataclasses.replace(config, latent_shape=_shape_of_codes(autoencoder))
         super().__init__(config, tuple(config.latent_shape or ()))
         self.autoencoder: Any = autoencoder
-        self.register_buffer("latent_scale", torch.ones(()))
-        self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
+        known = config.known_scale
+        scale, seen = torch.tensor(known or 1.0), torch.tensor(known is not None)
+        # What the config says is not stored a second time.
+        self.register_buffer("latent_scale", scale, persistent=known is None)
+        self.register_buffer("data_seen", seen, persistent=known is None)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
