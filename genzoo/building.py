@@ -30,12 +30,15 @@ def build_empty(
 ) -> GenerativeModel:
     """Build a model on the meta device, giving up as soon as it has more parameters than allowed.
 
+    What its parts draw on the CPU all the same is drawn from nobody's generator.
+
     Raises:
         ConfigFileError: It has more parameters than ``max_tensors``, or too many modules, or
             the config asks for what cannot be built.
     """
     try:
-        with _capped(max_tensors), torch.device("meta"), _NoInit():
+        alone = torch.random.fork_rng(devices=[])
+        with alone, _capped(max_tensors), torch.device("meta"), _NoInit():
             return cls(config)
     except _UNFIT as error:
         first = str(error).partition("\n")[0]

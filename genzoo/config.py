@@ -20,6 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, 
 from genzoo.errors import ConfigError, suggest
 
 C = TypeVar("C", bound="Config")
+_LONG = 400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +211,21 @@ def _coerce_mapping(kind: Any, value: Any, where: str) -> Mapping[str, Any]:
 def shown(value: Any) -> str:
     """Return a value for a message: in one line, and not longer than a line."""
     return _Repr().repr(value)
+
+
+def abridged(value: Any) -> Any:
+    """Return plain values to be read by people: of a text over 400 characters the beginning.
+
+    >>> abridged({"words": "a" * 1000})["words"][-22:]
+    'a… of 1,000 characters'
+    """
+    if isinstance(value, Mapping):
+        return {key: abridged(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [abridged(item) for item in value]
+    if isinstance(value, str) and len(value) > _LONG:
+        return f"{value[:_LONG]}… of {len(value):,} characters"
+    return value
 
 
 class _Repr(reprlib.Repr):

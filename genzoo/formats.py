@@ -18,7 +18,8 @@ from genzoo import registry
 from genzoo.errors import ConfigFileError
 from genzoo.files import check_inside, strict_json
 
-MAX_BYTES = 2**20
+MAX_BYTES, MAX_TEXT_BYTES = 2**20, 2**22
+"""How large a JSON file, and a file that is read as a text, may be."""
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
 _INSIDE = re.compile(rf"(?:{_PART}/)?{_PART}")
 
@@ -53,12 +54,24 @@ class Format(abc.ABC):
             ConfigFileError: It is of a kind that is not supported; the message names it.
         """
 
+    def texts(self, marker: Mapping[str, Any]) -> Sequence[str]:
+        """Return the paths of files that are read as they are, where they are there.
+
+        They may be larger than JSON files, because nothing is made of them here: what a layout
+        parses of them it bounds first.
+
+        Arguments:
+            marker: What the marker file holds.
+        """
+        return ()
+
     @abc.abstractmethod
-    def translate(self, found: Mapping[str, Mapping[str, Any]]) -> Foreign:
+    def translate(self, found: Mapping[str, Any]) -> Foreign:
         """Return what the repository holds.
 
         Arguments:
-            found: What each JSON file holds, the marker under its own name.
+            found: What each JSON file holds, the marker under its own name, as an object; and of
+                `texts` those that are there, as str.
 
         Raises:
             ConfigFileError: It is of a kind that is not supported; the message names it.
@@ -77,30 +90,37 @@ def marker_in(files: Container[str], own: str) -> str | None:
     return next((name for name in registry.names("formats") if name in files), None)
 
 
-def read_foreign(marker: str, file: Callable[[str], Path]) -> Foreign:
+def read_foreign(
+    marker: str, file: Callable[[str, int], Path], there: Callable[[str], bool]
+) -> Foreign:
     """Read what a foreign repository holds.
 
     Arguments:
         marker: Its marker.
-        file: Returns a file by its path in the repository, fetched if need be.
+        file: Returns a file by its path in the repository, fetched if need be, given the most
+            bytes that it may have.
+        there: Whether there is a file of that path.
 
     Raises:
         ConfigFileError: A file is missing or malformed, or of a kind that is not supported.
     """
     layout: Format = registry.load("formats", marker)()
-    found = {marker: _read(file(marker))}
-    for name in layout.configs(found[marker]):
-        found[name] = _read(file(check_path(name)))
+    head = _read_json(file(marker, MAX_BYTES))
+    found: dict[str, Any] = {marker: head}
+    for name in layout.configs(head):
+        found[name] = _read_json(file(check_path(name), MAX_BYTES))
+    for name in filter(there, map(check_path, layout.texts(head))):
+        found[name] = _read(file(name, MAX_TEXT_BYTES), MAX_TEXT_BYTES)
     foreign = layout.translate(found)
     for name in foreign.weights:
         check_path(name)
     return foreign
 
 
-def local_file(folder: Path) -> Callable[[str], Path]:
+def local_file(folder: Path) -> Callable[[str, int], Path]:
     """Return what gives a folder's files by their paths in it, none of them out of it."""
 
-    def file(name: str) -> Path:
+    def file(name: str, most: int) -> Path:
         path = check_path_inside(name, folder)
         if not path.is_file():
             raise ConfigFileError(f"{str(folder)!r} holds no {name}. Fetch or save it again.")
@@ -133,13 +153,20 @@ def check_path_inside(name: str, folder: Path) -> Path:
     return path
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
-        found = strict_json(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = strict_json(_read(path, MAX_BYTES))
+    except (ValueError, RecursionError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, Mapping):
         raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
     return found
+
+
+def _read(path: Path, most: int) -> str:
+    try:
+        if path.stat().st_size > most:
+            raise ValueError(f"it is larger than {most} bytes")
+        return path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigFileError(f"{path} cannot be read: {error}") from error

@@ -11,6 +11,7 @@ from genzoo import registry
 from genzoo.config import Bounds, Config
 from genzoo.errors import ConfigError, suggest
 from genzoo.model import GenerativeModel, create_model
+from genzoo.spec import DataSpec
 
 MAX_DEPTH = 2
 _depth: ContextVar[int] = ContextVar("depth", default=0)
@@ -39,6 +40,15 @@ class ModelSpec(Config):
                 f"ModelSpec: no installed plugin has a model {self.name!r}. "
                 f"{suggest(self.name, known)}"
             )
+
+    def fitted(self, spec: DataSpec) -> ModelSpec:
+        """Return the same with a config that fits the data, what is given going over it.
+
+        Raises:
+            ConfigError: Its config is refused.
+        """
+        cls = registry.load("models", self.name)
+        return ModelSpec(name=self.name, config=cls.configure(spec, **self.config).to_dict())
 
     def build(self) -> GenerativeModel:
         """Return a new model.

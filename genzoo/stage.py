@@ -40,8 +40,12 @@ class Stage(Config):
     """What is lowered."""
     trainer: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `TrainerConfig` that the paper prescribes; the user's own go over them."""
-    part: str = ""
-    """The submodule that is trained, by its dotted name; everything where empty."""
+    model: Annotated[str | None, Bounds(1, 4096)] = None
+    """The nested model that the objective is made for, by its dotted name; None for the whole. It
+    alone is trained, on the data as they are."""
+    part: str | tuple[str, ...] = ""
+    """The submodule of that model that is trained, or several, by their dotted names; all of it
+    where empty."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

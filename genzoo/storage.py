@@ -135,7 +135,7 @@ def open_folder(folder: Path) -> tuple[dict[str, Any], WeightFiles]:
     marker = marker_in([name for name in known if os.path.lexists(folder / name)], CONFIG_FILE)
     if marker is None:
         return open_own(folder)
-    foreign = read_foreign(marker, local_file(folder))
+    foreign = read_foreign(marker, local_file(folder), lambda name: os.path.lexists(folder / name))
     files = _local_weights(folder, [], foreign.weights)
     return describe_foreign(foreign, files, marker), files
 

@@ -1,8 +1,8 @@
 """Repositories of someone who means harm: each is a sound model folder with one thing changed.
 
 `CASES` is the list that the tests go through, by name: loading must refuse every one of them with
-an error of the library's own, but for those of `IGNORED`, whose harm is in files that loading does
-not read.
+an error of the library's own. Those whose harm is in files that loading does not read are in
+`hostile_cards.py`.
 """
 
 import json
@@ -18,10 +18,8 @@ from safetensors.torch import save_file
 from escapes import ESCAPES
 from folders import CONFIG, INDEX, WEIGHTS, change_config, change_weights, split, write_header
 
-CARD, RECIPE = "README.md", "recipe.toml"
 MEGABYTE = 2**20
 CASES: dict[str, Callable[[Path], object]] = {}
-IGNORED: dict[str, Callable[[Path], object]] = {}
 
 
 class Bomb:
@@ -356,47 +354,3 @@ _TENSORS = {
 for _name, _change in _TENSORS.items():
     CASES[f"tensors: {_name}"] = lambda f, c=_change: change_weights(f, c)
 CASES["tensors: of another model"] = lambda f: save_file({"x": torch.ones(3)}, f / WEIGHTS)
-
-# Cards: loading does not read them, and what does read them takes them for text.
-
-_HEADS = {
-    "script": "license: <script>alert(1)</script>\nmodel_name: '<img src=x onerror=alert(1)>'",
-    "a Python object": "license: !!python/object/apply:os.system ['touch /tmp/genzoo-was-here']",
-    "a Python name": "license: !!python/name:os.system",
-    "a module": "tags: [!!python/module:os]",
-    "a list for a licence": "license: [mit, apache-2.0]",
-    "commands for a terminal": 'license: "\\e[2J\\e]0;owned\\a"',
-    "an index that is a word": "model-index: evil",
-    "an index of nothing": "model-index:\n- name: x\n  results: null",
-    "an index of numbers": "model-index: [1, 2, 3]",
-    "a key twice": "license: mit\nlicense: apache-2.0",
-    "a list within a list": "a: " + "[" * 10**5,
-    "an open quote": 'license: "mit',
-    "a laugh, a billion times": "\n".join(
-        ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40))]
-    ),
-    "a list that holds itself": "a: &a [*a]",
-    "a merge that laughs": "a: &a {x: 1}\nb: {<<: [*a, *a, *a]}",
-    "a megabyte of lists": "a: [" + "[]," * (MEGABYTE // 3) + "]",
-    "a megabyte of one word": "license: " + "a" * MEGABYTE,
-}
-for _name, _head in _HEADS.items():
-    IGNORED[f"card: {_name}"] = lambda f, h=_head: (f / CARD).write_text(f"---\n{h}\n---\n# x\n")
-_BODIES = {
-    "binary": b"\xff\xfe",
-    "no end of its head": b"---\nlicense: mit\n",
-    "five megabytes": b"x" * 5 * 10**6,
-    "a pickle": pickle.dumps(Bomb()),
-}
-for _name, _text in _BODIES.items():
-    IGNORED[f"card: {_name}"] = lambda f, t=_text: (f / CARD).write_bytes(t)
-IGNORED["card: a link out"] = lambda f: (f / CARD).symlink_to("/etc/passwd")
-IGNORED["card: a pipe"] = lambda f: os.mkfifo(f / CARD)
-for _name in ("modeling.py", "__init__.py", "setup.py", "conftest.py", "sitecustomize.py"):
-    IGNORED[f"beside the model: {_name}"] = lambda f, n=_name: (f / n).write_text(
-        "import os; os.system('touch /tmp/genzoo-was-here')"
-    )
-for _name in ("pytorch_model.bin", "optimizer.pt", "scheduler.pkl", "custom.pth"):
-    IGNORED[f"beside the model: {_name}"] = lambda f, n=_name: (f / n).write_bytes(
-        pickle.dumps(Bomb())
-    )

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 import hostile
+import hostile_cards
 import hostile_foreign
 import hostile_layout
 from folders import INDEX, WEIGHTS, saved
@@ -75,7 +76,7 @@ def fresh(name: str, change: Callable[[Path], object]) -> Path:
 def hand_made() -> dict:
     """Load every case; have the cards of those that loading ignores read too."""
     found = {name: outcome(fresh("case", change)) for name, change in CASES.items()}
-    for name, change in hostile.IGNORED.items():
+    for name, change in hostile_cards.IGNORED.items():
         folder = fresh("case", change)
         found[f"ignored, {name}"] = outcome(folder)
         found[f"read, {name}"] = outcome(folder, lambda f: look(str(f)))
@@ -101,6 +102,6 @@ if __name__ == "__main__":
         outcome(fresh("warm", change))
         outcome(fresh("warm", change), lambda f: look(str(f)))
     for name in ("script", "an open quote"):
-        outcome(fresh("warm", hostile.IGNORED[f"card: {name}"]), lambda f: look(str(f)))
+        outcome(fresh("warm", hostile_cards.IGNORED[f"card: {name}"]), lambda f: look(str(f)))
     result = hand_made() if sys.argv[1] == "hand-made" else made_up(int(sys.argv[3]))
     json.dump(result, sys.stdout)

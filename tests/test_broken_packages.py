@@ -1,6 +1,7 @@
 """Packages broken on purpose: each is told apart, and none is another one's trouble."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import installs
 from genzoo import create_model, evaluate, installed, registry
 from genzoo.cli import main
 from genzoo.errors import GenzooError, PluginError, UnknownNameError
-from genzoo.testing import Case, CheckFailed, manners
+from genzoo.testing import Case, CheckFailed, check_model, manners
 
 HERE = Path(__file__).parent
 MODEL = """
@@ -104,6 +105,8 @@ def test_a_package_whose_code_is_broken_is_a_row_with_its_error(fault, install, 
     install("fake-bad", points(), {"fake_bad": code})
     assert row("fake-bad", capsys)["problem"] == ""
     assert says in row("fake-bad", capsys, "--check")["problem"]
+    with pytest.raises(GenzooError, match=re.escape(says)):
+        check_model("fake-bad")
     demand_others_undisturbed()
 
 
@@ -131,7 +134,23 @@ def test_a_package_without_manners_is_named_by_the_suite(fault, install):
     assert "fake_bad" not in sys.modules
 
 
+def test_whatever_else_a_package_registers_is_looked_at_too(install):
+    text = points() + points("fake-bad", "fake_loss:Mine", "objectives")
+    text += points("fake-more", "fake_more:Mine [more]", "objectives")
+    modules = {"fake_bad": MODEL, "fake_loss": "print('hello')", "fake_more": "import fake_absent"}
+    install(
+        "fake-bad",
+        text.replace(" fake_", " fake_bad.fake_"),
+        {f"fake_bad.{name}": code for name, code in modules.items()},
+    )
+    cls = type("Mine", (families.Linear,), {"__module__": "fake_bad.fake_bad"})
+    with pytest.raises(CheckFailed, match=r"fake_bad\.fake_loss prints 'hello"):
+        manners.check_import(Case("fake-bad", cls))
+
+
 def test_importing_genzoo_and_listing_import_none_of_them(install, tmp_path):
+    for text, metadata, _ in METADATA.values():
+        install(f"fake-{len(sys.path)}", text, {"fake_bad": "raise SystemError"}, metadata)
     for i, (code, _) in enumerate([*CODE.values(), *MANNERS.values()]):
         install(f"fake-bad-{i}", points(f"fake-bad-{i}", f"fake_bad_{i}:Mine"))
         (tmp_path / f"fake_bad_{i}.py").write_text(code)
@@ -139,7 +158,7 @@ def test_importing_genzoo_and_listing_import_none_of_them(install, tmp_path):
         f"import sys; sys.path[:0] = {[p for p in sys.path if str(tmp_path) in p]!r}\n"
         "import genzoo; from genzoo import registry\n"
         "for group in registry.GROUPS: registry.entries(group)\n"
-        "print(len([n for n in registry.names('models') if n.startswith('fake-bad')]))\n"
+        "print(len([n for n in registry.names('models') if n.startswith('fake-bad-')]))\n"
         "print([m for m in sys.modules if m.startswith(('fake', 'torch'))])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -193,6 +212,18 @@ def test_the_origin_of_a_name_is_its_distribution_version_and_folder(install, ca
     (line,) = [line for line in lines if "fake-good" in line.split()[:1]]
     assert line.split() == ["fake-good", "fake-good", "1.0", str(folder)]
     assert row("fake-good", capsys)["location"] == str(folder)
+
+
+def test_whatever_can_be_registered_is_listed(install, capsys):
+    text = "".join(points("fake-bad", "fake_lost:Mine", group) for group in registry.GROUPS)
+    install("fake-bad", text)
+    problems = {
+        row["group"]: row["problem"]
+        for row in json.loads(printed("list --json", capsys))
+        if row["name"] == "fake-bad"
+    }
+    assert set(problems) == set(registry.GROUPS)
+    assert set(problems.values()) == {"its module fake_lost cannot be found: reinstall fake-bad"}
 
 
 def test_an_editable_installation_is_where_its_project_is(install, capsys):

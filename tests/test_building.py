@@ -114,3 +114,17 @@ def test_no_refusal_leaves_a_name_or_a_class_behind(folder):
     change_config(folder, lambda found: found.update(model="evil"))
     refused(folder, UnknownNameError)
     assert registry.names("models") == before
+
+
+def test_what_is_built_on_the_cpu_all_the_same_draws_from_nobodys_generator(tmp_path, forgetting):
+    class OnTheCPU(families.Linear):
+        def __init__(self, config):
+            with torch.device("cpu"):
+                super().__init__(config)
+            torch.rand(3, device="cpu")
+
+    register("models", "toy-on-the-cpu")(OnTheCPU)
+    folder = saved(tmp_path, OnTheCPU(families.ToyConfig(event_shape=(3,))))
+    before = torch.get_rng_state()
+    GenModel.from_pretrained(folder)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from test_scaffold import points
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "genzoo-zuko"
+TESTS = "import sys, pytest; sys.exit(pytest.main(['-q', '-k', 'not conformance and not learns']))"
 BLOCK = re.compile(r"<!-- (file|try|run)(?:: (\S+))? -->\n```\w+\n(.*?)\n```", re.DOTALL)
 
 
@@ -58,6 +60,9 @@ def test_the_example_grows_from_an_empty_folder_and_each_step_runs(tmp_path):
     assert "torch.Size([4, 2])" in said[1]
     assert "kind='exact'" in said[2]
     assert "passed check_likelihood_kind" in said[3]
+    assert "5 passed" in run(TESTS, tmp_path)  # The suite is run by the step before.
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text("utf-8"))["project"]
+    assert (tmp_path / project["readme"]).is_file()  # Without it, pip installs nothing.
     written = [*EXAMPLE.rglob("*.py"), EXAMPLE / "pyproject.toml"]
     for path in written:
         same = (tmp_path / path.relative_to(EXAMPLE)).read_text("utf-8")

@@ -1,50 +1,27 @@
-"""Evaluation: which figures can be had, what they are, and the receipt that they share."""
+"""Evaluation: which figures can be had, what they are, and what they share."""
 
-import json
 import logging
 import math
 
 import pytest
 import torch
-from torch.distributions import Bernoulli
 
 import families
-import genzoo
 from genzoo import registry
 from genzoo.data import as_dataset, from_array, load_dataset
 from genzoo.errors import CapabilityError, ConfigError, DataError, UnknownNameError
 from genzoo.estimate import Estimate, mean_of
-from genzoo.evaluation import Evaluation, Metric, evaluate
-from genzoo.evaluation.baselines import independent_log_likelihood
+from genzoo.evaluation import Metric, evaluate
 from genzoo.stage import Named
+from judged import ROWS, Exact, model
 from judges import LabelledReplay, Replay, case
 
-ROWS = families.rows(50, 4, seed=2, binary=True)
 LIKELIHOODS = {"log-likelihood", "bits-per-dimension", "independent-pixels"}
 NAMES = ["independent-pixels", "log-likelihood"]
 
 
-class Exact(families.Autoregressive):
-    """Knows its likelihood, and in which mode and with what it was asked for it."""
-
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
-        self.asked = self.training, torch.is_grad_enabled(), condition, generator
-        self.num_samples = num_samples
-        return mean_of(self.conditionals(x).log_prob(x).sum(1), "exact")
-
-
 class Labelled(Exact):
     condition_kind = "label"
-
-
-class Pictures(families.Autoregressive):
-    event_shape = (1, 8, 8)
-
-
-def model(cls=Exact):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return cls(families.ToyConfig(event_shape=(4,)))
 
 
 @pytest.fixture
@@ -67,40 +44,6 @@ class Noisy(Metric):
             value=value, std_error=0.0, kind="stochastic estimate", unit="nats", num_samples=1
         )
         return {"noisy": figure}
-
-
-# The independent-pixel model.
-
-
-def test_independent_pixels_are_coins():
-    x = families.rows(20, 2, 3, seed=1, binary=True)
-    mean = families.rows(2, 3, seed=3)
-    found = independent_log_likelihood(x, mean, 1e-3)
-    expected = Bernoulli(mean.double()).log_prob(x.double()).sum((1, 2))
-    torch.testing.assert_close(found, expected)
-
-
-def test_independent_pixels_sum_to_one_over_all_states():
-    states = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 6)
-    total = independent_log_likelihood(states, families.rows(6, seed=3), 1e-3).logsumexp(0)
-    assert total.item() == pytest.approx(0, abs=1e-12)
-
-
-def test_a_pixel_that_was_never_on_costs_the_floor():
-    found = independent_log_likelihood(torch.tensor([[1.0], [0.0]]), torch.zeros(1), 1e-3)
-    assert found.tolist() == pytest.approx([math.log(1e-3), math.log(1 - 1e-3)])
-
-
-def test_the_baseline_takes_the_training_splits_mean():
-    train = load_dataset("digits", binarize="threshold")
-    test = load_dataset("digits", "test", binarize="threshold")
-    x, mu = test.head(297)["x"].double(), train.head(1500)["x"].double().mean(0)
-    mu = mu.clamp(1e-3, 1 - 1e-3)
-    values = (x * mu.log() + (1 - x) * (1 - mu).log()).sum((1, 2, 3))
-    figure = evaluate(model(Pictures), test, ["independent-pixels"]).figures["independent-pixels"]
-    assert figure.value == pytest.approx(values.mean().item(), rel=1e-6)
-    assert figure.std_error == pytest.approx((values.std() / 297**0.5).item(), rel=1e-6)
-    assert (figure.kind, figure.unit, figure.num_samples) == ("exact", "nats", 297)
 
 
 # What can be had.
@@ -380,76 +323,3 @@ def test_a_sampler_that_is_given_draws_the_samples_and_stands_in_the_receipt(met
     assert found.figures["mean"].value == 1
     assert found.receipt["sampler"] == "Ones"
     assert evaluate(model(), ROWS, ["mean"]).figures["mean"].value < 1
-
-
-# The receipt.
-
-
-def test_the_receipt_says_what_stands_behind_the_figures():
-    found = evaluate(model(), ROWS, seed=5)
-    assert (
-        found.receipt.items()
-        >= {
-            "data": "the array given",
-            "examples": 50,
-            "seed": 5,
-            "sampler": "toy-ancestral",
-            "genzoo": genzoo.__version__,
-            "torch": torch.__version__,
-        }.items()
-    )
-    data = from_array(ROWS, "rows.npz:test")
-    assert evaluate(model(), data).receipt["data"] == "rows.npz:test"
-
-
-def test_figures_are_json_and_what_is_not_finite_is_null():
-    figure = Estimate(
-        value=-math.inf,
-        std_error=math.nan,
-        kind="lower bound",
-        unit="nats",
-        num_samples=1,
-        bracket=(-math.inf, -2.0),
-        notes=("Unreliable: one example.",),
-    )
-    values = Evaluation({"a": figure}, {"seed": 0}).to_dict()
-    assert json.loads(json.dumps(values, allow_nan=False)) == {
-        "figures": {
-            "a": {
-                "value": None,
-                "std_error": None,
-                "kind": "lower bound",
-                "unit": "nats",
-                "num_samples": 1,
-                "bracket": [None, -2.0],
-                "notes": ["Unreliable: one example."],
-                "floor": None,
-                "receipt": {},
-            }
-        },
-        "receipt": {"seed": 0},
-    }
-
-
-def test_an_evaluation_of_one_row_is_still_json():
-    values = evaluate(model(), ROWS, max_examples=1).to_dict()
-    json.dumps(values, allow_nan=False)
-    assert values["figures"]["log-likelihood"]["std_error"] is None
-
-
-def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_receipt():
-    text = str(evaluate(model(), ROWS, seed=5))
-    lines = text.splitlines()
-    assert len(lines) == 4
-    assert lines[0].startswith("independent-pixels  -")
-    assert lines[1].startswith("log-likelihood      -")
-    assert lines[2].startswith("bits-per-dimension  ")
-    assert lines[3].startswith("Receipt: data the array given")
-    assert "examples 50, seed 5, sampler toy-ancestral" in lines[3]
-    assert str(Evaluation({}, {"seed": 0})) == "Receipt: seed 0."
-
-
-def test_a_metric_named_twice_is_refused():
-    twice = ["log-likelihood", genzoo.Named(name="log-likelihood", config={"num_samples": 3})]
-    with pytest.raises(ConfigError, match="log-likelihood is named twice"):
-        evaluate(model(), ROWS, twice)

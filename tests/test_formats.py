@@ -123,6 +123,57 @@ def test_our_own_layout_outranks_a_marker(tmp_path):
     assert marker_in([MARKER], "config.json") == MARKER
 
 
+# Texts.
+
+
+class Told(Toy):
+    """The toy, with a text that says how many hidden units there are."""
+
+    def texts(self, marker):
+        return marker.get("texts", ["parts/hidden.txt", "parts/other.txt"])
+
+    def translate(self, found):
+        assert "parts/other.txt" not in found
+        num = len(found["parts/hidden.txt"])
+        config = {"event_shape": [1, 2, 3], "num_hidden": num}
+        return Foreign(model="rbm", config=config, weights={"parts/w.safetensors": ""})
+
+
+@pytest.fixture
+def told():
+    register("formats", MARKER)(Told)
+    yield
+    register("formats", MARKER)(Toy)
+
+
+def test_texts_are_read_as_they_are_where_they_are_there(hub, tmp_path, told):
+    folder = put_down(tmp_path)
+    (folder / "parts" / "hidden.txt").write_text("é\nü[")
+    assert same(GenModel.from_pretrained(folder), machine())
+    put(hub, folder)
+    assert same(GenModel.from_pretrained(REPOSITORY), machine())
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"\xff", "'utf-8' codec"), (b"a" * (2**22 + 1), "is larger than 4194304")],
+)
+def test_texts_are_utf_8_and_not_too_large(tmp_path, told, content, why):
+    (put_down(tmp_path) / "parts" / "hidden.txt").write_bytes(content)
+    with pytest.raises(ConfigFileError, match=why):
+        GenModel.from_pretrained(tmp_path)
+
+
+def test_a_text_leads_nowhere_else(tmp_path, told):
+    with pytest.raises(ConfigFileError, match="is no plain path"):
+        GenModel.from_pretrained(put_down(tmp_path, texts=["../etc/passwd"]))
+    folder = put_down(tmp_path / "in")
+    (tmp_path / "out").write_text("abcd")
+    (folder / "parts" / "hidden.txt").symlink_to(tmp_path / "out")
+    with pytest.raises(LoadError, match="is a link out of its folder"):
+        GenModel.from_pretrained(folder)
+
+
 # Refusals.
 
 

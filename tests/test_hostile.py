@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import hostile
+import hostile_cards
 import hostile_foreign
 import hostile_layout
 from escapes import ESCAPES
@@ -48,7 +49,7 @@ def test_every_case_is_refused_by_an_error_of_the_library(hand_made):
 
 
 def test_what_loading_does_not_read_does_no_harm_nor_does_its_card_where_it_is_read(hand_made):
-    for name in hostile.IGNORED:
+    for name in hostile_cards.IGNORED:
         assert hand_made[f"ignored, {name}"]["outcome"] == "loaded"
         assert hand_made[f"read, {name}"]["outcome"] in ("loaded", "refused")
 

@@ -15,6 +15,11 @@ from genzoo import registry
 from genzoo.cli import main
 from genzoo.errors import ConfigError, NameConflictError, OutputExistsError
 from genzoo.scaffold import LICENCES, make_plugin
+from genzoo.testing import Case
+from genzoo.testing.drawing import check_samples
+from genzoo.testing.learning import check_loss_is_a_mean
+from genzoo.testing.likelihoods import check_likelihood
+from genzoo.testing.schema import check_config_closed
 
 
 def points(folder):
@@ -74,11 +79,29 @@ def test_it_has_the_licence_that_is_asked_for(license, tmp_path):
     assert len((tmp_path / "mine" / "LICENSE").read_text("utf-8")) > 1000
 
 
-@pytest.mark.parametrize("name", ["Mine", "", "1st", "a b", "../mine", "a.b", "-", "x" * 65, "ö"])
+@pytest.mark.parametrize(
+    "name", ["Mine", "", "1st", "a b", "../mine", "a.b", "-", "a-", "a_", "x" * 65, "x" * 61, "ö"]
+)
 def test_a_bad_name_is_refused(name, tmp_path):
     with pytest.raises(ConfigError, match="no valid name"):
         make_plugin(name, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["normal", "sampler", "config", "negative-log-likelihood", "any"])
+def test_a_name_that_the_templates_use_themselves_works(name, tmp_path, install, monkeypatch):
+    folder = tmp_path / "project"
+    make_plugin(name, folder)
+    monkeypatch.syspath_prepend(str(folder))
+    install(f"genzoo-{name}", points(folder))
+    try:
+        case = Case(name, registry.load("models", name))
+        for check in (check_config_closed, check_samples, check_loss_is_a_mean, check_likelihood):
+            check(case)
+    finally:
+        package = f"genzoo_{name.replace('-', '_')}"
+        for module in [m for m in sys.modules if m.partition(".")[0] == package]:
+            del sys.modules[module]
 
 
 @pytest.mark.parametrize("name", ["rbm", "vae", "boltzmann", "gibbs"])

@@ -13,7 +13,7 @@ import families  # noqa: F401  Registers the toys.
 from broken_models import ANY, BROKEN, LEFT, SOUND
 from genzoo import capabilities, registry
 from genzoo.cli import main
-from genzoo.errors import UnknownNameError
+from genzoo.errors import ConfigError, UnknownNameError
 from genzoo.testing import (
     BY_CAPABILITY,
     CHECKS,
@@ -23,6 +23,7 @@ from genzoo.testing import (
     check_model,
     conformance,
     run_checks,
+    suites,
     tiers,
 )
 
@@ -80,6 +81,17 @@ def test_excuses_need_a_reason_that_still_holds():
         check_model("toy-linear", expected_failures={"check_samples": "no reason"})
     with pytest.raises(UnknownNameError, match="check_samples"):
         check_model("toy-linear", expected_failures={"check_sample": "misspelt"})
+    with pytest.raises(ConfigError, match="no reason"):
+        check_model("toy-linear", expected_failures={"check_samples": " "})
+
+
+def test_excuses_of_what_is_not_looked_at_hold_no_longer_either():
+    excuses = {"check_encode": "It has no codes."}
+    with pytest.raises(CheckFailed, match="check_encode is not for this model; take it off"):
+        check_model("toy-linear", expected_failures=excuses)
+    suite = type("Mine", (ModelSuite,), {"name": "toy-linear", "expected_failures": excuses})()
+    with pytest.raises(CheckFailed, match="check_encode is not for this model; take it off"):
+        suite.test_encode()
 
 
 def test_a_capability_whose_checks_all_find_nothing_is_a_failure(monkeypatch):
@@ -94,6 +106,9 @@ def test_a_capability_whose_checks_all_find_nothing_is_a_failure(monkeypatch):
     monkeypatch.setattr(tiers, "BY_CAPABILITY", changed)
     monkeypatch.setattr(tiers, "CHECKS", (idle,))
     assert "SupportsFilters is declared and never" in failing(name)["check_capabilities"]
+    monkeypatch.setattr(suites, "BY_CAPABILITY", changed)
+    with pytest.raises(CheckFailed, match="SupportsFilters is declared and never"):
+        suites.run_one(idle, name)
 
 
 def test_every_capability_there_is_has_a_check():

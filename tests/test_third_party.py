@@ -1,6 +1,8 @@
 """A plugin of strangers through the Hub; without it, what to install comes from our own list."""
 
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from genzoo.errors import PluginError, UnknownNameError
 from hubs import same
 from test_scaffold import points
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "genzoo-zuko"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "genzoo-zuko"
 REPOSITORY = "ada/flow"
 
 
@@ -49,18 +52,21 @@ def test_it_goes_through_the_hub(pushed):
     assert registry.distribution_of("models", "flow") == ("genzoo-zuko", "1.0")
 
 
-def test_without_it_nothing_of_the_repository_is_told_to_be_installed(uninstalled):
+def test_without_it_our_own_list_says_what_to_install(uninstalled):
+    with pytest.raises(UnknownNameError, match="part of genzoo-zuko: pip install ") as caught:
+        genzoo.GenModel.from_pretrained(REPOSITORY)
+    (path,) = re.findall(r"pip install \./(\S+), in a checkout", str(caught.value))
+    project = tomllib.loads((ROOT / path / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["name"] == "genzoo-zuko"
+    assert "flow" in project["entry-points"]["genzoo.models"]
+
+
+def test_where_our_list_says_nothing_the_repository_is_not_believed(uninstalled, monkeypatch):
+    monkeypatch.setattr(known, "_known", dict)
     with pytest.raises(UnknownNameError, match="No plugin that genzoo knows of has it") as caught:
         genzoo.GenModel.from_pretrained(REPOSITORY)
     assert "zuko" not in str(caught.value)
     assert "pip install" not in str(caught.value)
-
-
-def test_without_it_our_own_list_says_what_to_install(uninstalled, monkeypatch):
-    listed = {"genzoo-zuko": {"install": "pip install genzoo-zuko", "models": ["flow"]}}
-    monkeypatch.setattr(known, "_known", lambda: listed)
-    with pytest.raises(UnknownNameError, match="part of genzoo-zuko: pip install genzoo-zuko"):
-        genzoo.GenModel.from_pretrained(REPOSITORY)
 
 
 def test_a_plugin_that_is_left_out_is_told_so(pushed, monkeypatch):

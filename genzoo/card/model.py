@@ -15,6 +15,7 @@ from genzoo import capabilities
 from genzoo.card.escaping import code
 from genzoo.card.samples import can_be_drawn
 from genzoo.card.snippets import snippet_for
+from genzoo.config import abridged
 from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
 from genzoo.spec import DataSpec
@@ -116,7 +117,7 @@ def _named(plugin: Mapping[str, str]) -> str:
 
 
 def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(abridged(value), ensure_ascii=False)
 
 
 def _kinds(model: GenerativeModel) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from genzoo import capabilities, known, registry
 from genzoo.cli.arguments import InspectArguments
 from genzoo.cli.texts import plain
+from genzoo.config import abridged
 from genzoo.hub.inspecting import Inspected, look
 from genzoo.storage import resolve_description
 
@@ -30,7 +31,7 @@ def _model(found: Inspected) -> dict[str, str]:
     """Return what the config says, and the class if its plugin is installed."""
     description = found.description
     name, plugin = description["model"], description["plugin"]
-    lines = {"model": name, "config": json.dumps(description["config"])}
+    lines = {"model": name, "config": json.dumps(abridged(description["config"]))}
     stated = f"{plugin['distribution']} {plugin['version']}".strip() or "none"
     if name not in registry.names("models"):
         return lines | {

@@ -13,7 +13,7 @@ from genzoo import installed, registry
 from genzoo.cli.texts import plain
 from genzoo.errors import GenzooError
 
-Group = Literal["models", "objectives", "samplers", "datasets", "metrics"]
+Group = Literal["models", "objectives", "samplers", "datasets", "metrics", "formats"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from genzoo.runs import make_trainer
 from genzoo.stage import Named, Recipe, Stage
 from genzoo.training import TrainerConfig
 from genzoo.training.config import resolve
+from genzoo.training.parts import model_of
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def _choose(name: str, data: Sequence[str | None], objective: str | None) -> Cho
         stages = (own[0] if own else Stage(objective=Named(name=objective)),)
     first = stages[0].objective
     learn = registry.load("objectives", first.name)
-    optimizers = learn(model(model.example()[0]), _config(learn, first.config)).optimizers()
+    optimizers = learn(
+        model_of(stages[0], model(model.example()[0])), _config(learn, first.config)
+    ).optimizers()
     found = {
         "model": section(model.Config),
         "objective": section(learn.Config, first.config),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import ConfigFileError, WeightsError
-from genzoo.formats import MAX_BYTES, marker_in, read_foreign
+from genzoo.formats import marker_in, read_foreign
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.headers import remote_header
 from genzoo.hub.reference import Reference
@@ -117,7 +117,9 @@ def _found(snapshot: Snapshot, check: Callable[[dict[str, Any], Path], Any]) -> 
 
 
 def _foreign(snapshot: Snapshot, marker: str) -> _Found:
-    foreign = read_foreign(marker, lambda name: snapshot.file(name, most=MAX_BYTES))
+    foreign = read_foreign(
+        marker, lambda name, most: snapshot.file(name, most=most), snapshot.files.__contains__
+    )
     _check_stated(snapshot, list(foreign.weights))
 
     def described() -> tuple[dict[str, Any], WeightFiles]:

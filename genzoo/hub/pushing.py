@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from genzoo import __version__
 from genzoo.card import NUM_SAMPLES, PICTURE_FILE, draw_samples, write_card
 from genzoo.errors import HubConflictError, HubMissingError, LoadError
+from genzoo.external import MAX_FILE_BYTES
 from genzoo.files import check_inside
-from genzoo.formats import local_file
+from genzoo.formats import check_path_inside, local_file
 from genzoo.hub.asking import ask
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.models import fetch_config
@@ -95,14 +96,16 @@ def _belonging(folder: Path) -> dict[str, Path]:
     """Return the files of a folder that belong to its model, by name.
 
     Raises:
-        LoadError: One is a link out of the folder, by which something else would be published.
+        LoadError: One is a link out of the folder, by which something else would be published; or
+            a file of its layout is missing, or too large to be pulled.
     """
     found = [path for path in folder.iterdir() if _belongs(path.name)]
     for path in found:
         check_inside(path, folder)
     files = {path.name: path for path in found if path.is_file()}
-    placed = local_file(folder)
-    return files | {name: placed(name) for name in places_in(read_description(folder)).paths}
+    places, other = places_in(read_description(folder)), local_file(folder)
+    files |= {name: check_path_inside(name, folder) for name in places.weights}
+    return files | {name: other(name, MAX_FILE_BYTES) for name in places.files}
 
 
 def _belongs(name: str) -> bool:

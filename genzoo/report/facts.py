@@ -17,7 +17,7 @@ from genzoo import __version__
 from genzoo.errors import GenzooError
 from genzoo.report.log import Log
 from genzoo.report.reading import Text, inside, read_text
-from genzoo.stage import Recipe
+from genzoo.stage import Recipe, Stage
 from genzoo.storage import CONFIG_FILE, open_own, read_description
 from genzoo.training import checkpoint
 from genzoo.training.config import resolve
@@ -200,6 +200,12 @@ def _stages(
         reached = max(log.last.get(number, 0), saved[1] if number == saved[0] else 0)
         if total is not None and (finished or number < begun):
             reached = total
-        name, part = (stage.objective.name, stage.part) if stage else ("", "")
+        name, part = (stage.objective.name, _part(stage)) if stage else ("", "")
         found.append(StageFacts(number, name, part, total, reached))
     return tuple(found)
+
+
+def _part(stage: Stage) -> str:
+    """Return what a stage trains, by its dotted names; empty for all."""
+    names = [stage.part] if isinstance(stage.part, str) else stage.part
+    return ", ".join(".".join(filter(None, [stage.model, name])) for name in names)

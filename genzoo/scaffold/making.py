@@ -56,6 +56,11 @@ def make_plugin(name: str, folder: Path, *, license: str = "apache-2.0") -> list
 def _fields(name: str, license: str) -> Mapping[str, str]:
     if not registry.NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is no valid name: use {registry.NAME.pattern}.")
+    if not registry.NAME.fullmatch(f"{name}-nll") or name[-1] in "-_":
+        raise ConfigError(
+            f"{name!r} is no valid name of a package: use at most 60 characters, the last of them "
+            "a letter or a digit."
+        )
     if license not in LICENCES:
         raise ConfigError(f"There is no text of {license!r} here. Known: {', '.join(LICENCES)}.")
     package = f"genzoo_{name.replace('-', '_')}"
@@ -63,10 +68,18 @@ def _fields(name: str, license: str) -> Mapping[str, str]:
         "model": name,
         "distribution": f"genzoo-{name.replace('_', '-')}",
         "package": package,
-        "title": "".join(part.capitalize() for part in re.split("[-_]", name)),
+        "title": _title(name),
         "licence": _SPDX[license],
         "version": __version__,
     }
+
+
+def _title(name: str) -> str:
+    """Return the name of the class: none that the templates use for something else."""
+    title = "".join(part.capitalize() for part in re.split("[-_]", name))
+    modules = [file for path, file in _FILES.items() if path.startswith("@package@")]
+    used = {word for file in modules for word in re.findall(r"\w+", _read("template", file))}
+    return f"{title}Model" if title in used else title
 
 
 def _check_free(name: str, fields: Mapping[str, str]) -> None:

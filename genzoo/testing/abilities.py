@@ -12,7 +12,7 @@ from genzoo import capabilities, seeds
 from genzoo.capabilities import SupportsDataInit
 from genzoo.errors import GenzooError
 from genzoo.storage import GenModel
-from genzoo.testing.cases import SEED, Case, demand
+from genzoo.testing.cases import SEED, Case, demand, seeded
 
 
 def check_capabilities(case: Case) -> None:
@@ -74,7 +74,8 @@ def check_completion(case: Case) -> None:
 def check_data_init(case: Case) -> None:
     """A new model wants data, an initialised one does not, nor does it once it is loaded."""
     config, _ = case.cls.example()
-    model = case.cls(config)
+    with seeded(SEED):
+        model = case.cls(config)
     if not isinstance(model, SupportsDataInit):
         return
     demand(model.needs_data_init(), "A new model does not ask for the data it starts from.")

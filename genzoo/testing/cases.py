@@ -21,6 +21,7 @@ from genzoo.objective import Objective
 from genzoo.sampling import spread_condition
 from genzoo.spec import Batch, DataSpec, Kind
 from genzoo.stage import Stage
+from genzoo.training.parts import model_of
 
 SEED = 0
 
@@ -114,8 +115,7 @@ class Case:
         if "y" in batch:
             spec = dataclasses.replace(spec, y=_spec_of(batch["y"], kind))
         try:
-            with seeded(SEED):  # What cannot be built without memory draws its parameters.
-                build_empty(self.cls, config, max_tensors=100_000).check_data(spec)
+            build_empty(self.cls, config, max_tensors=100_000).check_data(spec)
         except GenzooError:
             return False
         return True
@@ -129,10 +129,12 @@ class Case:
         return (*own, *(Stage.from_dict({"objective": {"name": name}}) for name in fitting))
 
     def objective(self, stage: Stage, model: GenerativeModel) -> Objective:
-        """Return the objective of a stage for ``model``."""
+        """Return the objective of a stage for ``model``, or for one that it holds."""
         cls = registry.load("objectives", stage.objective.name)
         with seeded(SEED):
-            objective: Objective = cls(model, cls.Config.from_dict(stage.objective.config))
+            objective: Objective = cls(
+                model_of(stage, model), cls.Config.from_dict(stage.objective.config)
+            )
         return objective
 
     def condition(self, model: GenerativeModel, num: int) -> Any:

@@ -1,6 +1,6 @@
-"""Import one module in a fresh process, and print as JSON what that changed.
+"""Import modules in a fresh process, and print as JSON what each of them changed.
 
-Usage: python -m genzoo.testing.importing MODULE
+Usage: python -m genzoo.testing.importing MODULE ...
 """
 
 from __future__ import annotations
@@ -17,24 +17,31 @@ import genzoo
 from genzoo.testing.world import attributes, changed, foreign, patched, world
 
 
-def main(module: str) -> None:
-    """Print what importing a module said, changed and replaced, and how it failed."""
+def main(modules: list[str]) -> None:
+    """Print what importing each module said, changed and replaced, and how it failed."""
     for name in genzoo.__all__:
         getattr(genzoo, name)
-    said, error, written = io.StringIO(), "", _watch_environment()
+    written = _watch_environment()
+    found = {module: _looked_at(module, written) for module in modules}
+    sys.stdout.write(f"\n{json.dumps(found)}\n")
+
+
+def _looked_at(module: str, written: list[str]) -> dict[str, Any]:
+    said, error = io.StringIO(), ""
+    written.clear()
     before, held = world(), attributes()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
             importlib.import_module(module)
         except BaseException as raised:  # noqa: BLE001 - a module may raise anything
             error = f"{type(raised).__name__}: {raised}"
-    found = {
+    environment = ["environment"] if foreign(written) else []
+    return {
         "error": error,
         "said": said.getvalue(),
-        "changed": sorted({*changed(before), *(["environment"] if foreign(written) else [])}),
+        "changed": sorted({*changed(before), *environment}),
         "patched": patched(held),
     }
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
 
 
 def _watch_environment() -> list[str]:
@@ -54,4 +61,4 @@ def _watch_environment() -> list[str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])

@@ -27,7 +27,10 @@ def check_losses_move_their_player(case: Case) -> None:
     for stage in case.stages():
         model = case.model().train()
         objective = case.objective(stage, model).train()
-        with only_part(model, stage.part), accelerating(TrainerConfig(), None) as accelerator:
+        with (
+            only_part(objective.model, stage.part),
+            accelerating(TrainerConfig(), None) as accelerator,
+        ):
             recorder = Recorder(objective, stage.objective.name, accelerator)
             for index in range(2):
                 recorder.run(shared(case, 1), index)
@@ -41,7 +44,7 @@ def check_loss_is_a_mean(case: Case) -> None:
         model = case.model()
         objective = case.objective(stage, model)
         step = Step(0, 10, 0, torch.Generator().manual_seed(SEED))
-        with only_part(model, stage.part), seeded(SEED):
+        with only_part(objective.model, stage.part), seeded(SEED):
             for loss in objective.losses(case.batch(), step):
                 _check_loss(loss, objective, f"{stage.objective.name}, player {loss.player!r}")
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from genzoo import registry
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand
@@ -20,14 +23,23 @@ _MAX_SECONDS = 300
 
 def check_no_side_effects(case: Case) -> None:
     """Building, training and sampling print nothing, and leave seeds, flags and threads alone."""
-    said = io.StringIO()
-    before, held = world(), attributes()
-    with contextlib.redirect_stdout(said):
+    with minding_manners() as before:
         model = case.cls(case.cls.example()[0])
         before["torch generator"] = world()["torch generator"]  # Parameters are drawn from it.
-        stage = case.cls.default_stages()[0]
-        Trainer(model, case.data(), stage, few_steps(2, 4)).fit()
+        for stage in case.cls.default_stages():
+            Trainer(model, case.data(), stage, few_steps(2, 4)).fit()
         model.sample(2, seed=SEED, condition=case.condition(model, 2))
+
+
+@contextlib.contextmanager
+def minding_manners() -> Iterator[dict[str, Any]]:
+    """Demand that nothing within prints, or changes or replaces what belongs to everybody.
+
+    Yields what it is compared with, part by part.
+    """
+    said, before, held = io.StringIO(), world(), attributes()
+    with contextlib.redirect_stdout(said):
+        yield before
     demand(not (names := changed(before)), f"Changed for everybody: {', '.join(names)}.")
     demand(not (names := patched(held)), f"Replaced for everybody: {', '.join(names)}.")
     demand(not said.getvalue(), f"It prints {said.getvalue()[:60]!r}: use logging, or metrics.")
@@ -35,10 +47,11 @@ def check_no_side_effects(case: Case) -> None:
 
 def check_import(case: Case) -> None:
     """Importing the plugin prints nothing, and leaves seeds, flags, threads, libraries alone."""
-    module = case.cls.__module__
-    if not any(e.distribution for e in registry.entries("models") if e.name == case.name):
+    entry = next((e for e in registry.entries("models") if e.name == case.name), None)
+    if entry is None or not entry.distribution:
         raise NotApplicable("It is registered by this session: no import makes it known.")
-    command = [sys.executable, "-m", "genzoo.testing.importing", module]
+    modules = _modules(case.cls.__module__, entry)
+    command = [sys.executable, "-m", "genzoo.testing.importing", *modules]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
         command,
@@ -51,10 +64,33 @@ def check_import(case: Case) -> None:
     )
     last = done.stdout.splitlines()[-1:] or [""]
     if done.returncode or not last[0].startswith("{"):
-        demand(False, f"Importing {module} ends the process: {(done.stderr or 'exit')[-300:]}")
-    found = json.loads(last[0])
+        among = ", ".join(modules)
+        demand(False, f"Importing {among} ends the process: {(done.stderr or 'exit')[-300:]}")
+    for module, found in json.loads(last[0]).items():
+        _demand_quiet(module, found)
+    demand(not done.stderr, f"Importing {', '.join(modules)} prints {done.stderr[:60]!r}.")
+
+
+def _modules(own: str, model: registry.Entry) -> list[str]:
+    """Return the model's module, and those of whatever else its package registers.
+
+    What needs further packages than the model does may not be there, and is left out.
+    """
+    package, entries = own.partition(".")[0], map(registry.entries, registry.GROUPS)
+    beside = [
+        entry.target.partition(":")[0]
+        for entry in itertools.chain.from_iterable(entries)
+        if entry.distribution == model.distribution
+        and not entry.problem
+        and set(entry.extras) <= set(model.extras)
+    ]
+    same = [module for module in beside if module.partition(".")[0] == package]
+    return list(dict.fromkeys([own, *same]))
+
+
+def _demand_quiet(module: str, found: dict[str, Any]) -> None:
+    """Raise unless an import did nothing but define what it is for."""
     demand(not found["error"], f"Importing {module} fails: {found['error']}.")
-    said = found["said"] or done.stderr
-    demand(not said, f"Importing {module} prints {said[:60]!r}.")
+    demand(not found["said"], f"Importing {module} prints {found['said'][:60]!r}.")
     demand(not found["changed"], f"Importing {module} changes: {', '.join(found['changed'])}.")
     demand(not found["patched"], f"Importing {module} replaces: {', '.join(found['patched'])}.")

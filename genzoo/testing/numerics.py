@@ -36,7 +36,8 @@ def check_autocast(case: Case) -> None:
         demand(kept, "Training under autocast leaves parameters of another type.")
     model = case.model()
     with torch.autocast("cpu", torch.bfloat16):
-        model.sample(3, seed=SEED, condition=case.condition(model, 3))
+        x = model.sample(3, seed=SEED, condition=case.condition(model, 3))
+    demand(bool(torch.isfinite(x).all()), "A sample under autocast is not finite.")
 
 
 def _double(condition: object) -> object:

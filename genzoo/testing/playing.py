@@ -43,7 +43,10 @@ def updated(
     """
     model = prepare(case.model()).train()
     objective = case.objective(stage, model).to(model.dtype).train()
-    with only_part(model, stage.part), accelerating(TrainerConfig(), None) as accelerator:
+    with (
+        only_part(objective.model, stage.part),
+        accelerating(TrainerConfig(), None) as accelerator,
+    ):
         players = make_players(objective, resolve(TrainerConfig(), {}), accelerator)
         updater = Updater(objective, players, accelerator, list(range(slots)), SEED)
         for index in range(steps):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from genzoo import registry
-from genzoo.errors import UnknownNameError
+from genzoo.errors import ConfigError, GenzooError, UnknownNameError
 from genzoo.testing.cases import Case, CheckFailed, NotApplicable
+from genzoo.testing.manners import minding_manners
 from genzoo.testing.tiers import CHECKS, Check, capability_of, checks_for, declared
 
 Status = Literal["passed", "failed", "excused", "not applicable"]
@@ -40,11 +42,16 @@ def run_checks(
             then passes is a failure too.
 
     Raises:
+        ConfigError: An expected failure has no reason.
         UnknownNameError: There is no such model, or no such check in ``expected_failures``.
     """
     excuses = expected_failures or {}
     demand_known(excuses)
-    case = Case(name, registry.load("models", name))
+    try:
+        case = case_of(name)
+    except CheckFailed as failure:
+        yield Outcome("check_import", "failed", str(failure))
+        return
     asked: set[type | None] = set()
     for check in checks_for(case.cls):
         outcome = judged(run_check(check, case), excuses)
@@ -53,7 +60,10 @@ def run_checks(
         yield outcome
     for capability in declared(case.cls):
         if capability not in asked:
-            yield _never(capability)
+            yield never_exercised(capability)
+    for check in CHECKS:
+        if check not in checks_for(case.cls) and check.__name__ in excuses:
+            yield judged(Outcome(check.__name__, "not applicable"), excuses)
 
 
 def check_model(name: str, *, expected_failures: Mapping[str, str] | None = None) -> None:
@@ -66,6 +76,7 @@ def check_model(name: str, *, expected_failures: Mapping[str, str] | None = None
 
     Raises:
         CheckFailed: Checks fail; the message names each, and what is wrong.
+        ConfigError: An expected failure has no reason.
         UnknownNameError: There is no such model, or no such check in ``expected_failures``.
     """
     outcomes = run_checks(name, expected_failures=expected_failures)
@@ -75,11 +86,31 @@ def check_model(name: str, *, expected_failures: Mapping[str, str] | None = None
         raise CheckFailed("\n".join(lines))
 
 
+def case_of(name: str) -> Case:
+    """Return the case of a registered model.
+
+    Raises:
+        CheckFailed: Its plugin raises something when it is imported, or ends the process.
+        GenzooError: The registry says what is wrong with it.
+    """
+    try:
+        return Case(name, registry.load("models", name))
+    except GenzooError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = f"Importing the plugin of {name!r} fails: {type(error).__name__}: {error}."
+        raise CheckFailed(said) from error
+
+
 def run_check(check: Check, case: Case) -> Outcome:
     """Run one check; whatever the model raises is what is wrong with it."""
     title = check.__name__
+    # What every model does is watched by a check of its own; what this one can do besides, here.
+    own = capability_of(check) is not None
+    manners: AbstractContextManager[Any] = minding_manners() if own else nullcontext()
     try:
-        check(case)
+        with manners:
+            check(case)
     except NotApplicable as reason:
         return Outcome(title, "not applicable", str(reason))
     except CheckFailed as failure:
@@ -96,11 +127,13 @@ def judged(outcome: Outcome, excuses: Mapping[str, str]) -> Outcome:
         return outcome
     if outcome.status == "failed":
         return Outcome(outcome.check, "excused", reason)
-    said = f"{outcome.check} passes; take it off expected_failures (given: {reason})."
+    how = "passes" if outcome.status == "passed" else "is not for this model"
+    said = f"{outcome.check} {how}; take it off expected_failures (given: {reason})."
     return Outcome(outcome.check, "failed", said)
 
 
-def _never(capability: type) -> Outcome:
+def never_exercised(capability: type) -> Outcome:
+    """Return the failure of a capability that is declared, and at which no check looks."""
     title = capability.__name__
     return Outcome(
         "check_capabilities",
@@ -110,8 +143,10 @@ def _never(capability: type) -> Outcome:
 
 
 def demand_known(excuses: Mapping[str, str]) -> None:
-    """Raise UnknownNameError where an expected failure is of no check there is."""
+    """Raise UnknownNameError for a check that there is not, ConfigError for one without reason."""
     titles = [check.__name__ for check in CHECKS]
-    for check in excuses:
+    for check, reason in excuses.items():
         if check not in titles:
             raise UnknownNameError("check", check, titles)
+        if not str(reason or "").strip():
+            raise ConfigError(f"The expected failure of {check} has no reason. Say why.")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import types
 from collections.abc import Iterator
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from genzoo import registry
 from genzoo.building import build_empty
-from genzoo.config import Bounds, Config, field_types
+from genzoo.config import Bounds, Config, field_types, shown
 from genzoo.errors import ConfigError, GenzooError
 from genzoo.spec import DataSpec
-from genzoo.testing.cases import KINDS, Case, demand
+from genzoo.testing.cases import KINDS, Case, CheckFailed, demand
+from genzoo.testing.edges import edges
 
 _MAX_TENSORS = 10_000
-_MAX_LENGTH = 2**16
 
 
 def check_registered(case: Case) -> None:
@@ -28,31 +27,51 @@ def check_registered(case: Case) -> None:
 
 
 def check_config_closed(case: Case) -> None:
-    """The config is a frozen, bounded schema that round-trips and refuses what it knows not."""
+    """Configs are frozen, bounded schemas that round-trip and refuse what they know not."""
     config, _ = case.cls.example()
-    demand(isinstance(config, Config), f"Config must subclass genzoo.Config: {type(config)}.")
-    frozen = type(config).__dataclass_params__.frozen  # type: ignore[attr-defined]
-    demand(frozen, "The config must be frozen.")
-    again = case.cls.Config.from_dict(config.to_dict())
-    demand(again == config, f"The config does not round-trip: {config} became {again}.")
-    try:
-        case.cls.Config.from_dict({**config.to_dict(), "no_such_field": 1})
-    except ConfigError:
-        pass
-    else:
-        demand(False, "The config accepts a field that it does not have.")
-    unbounded = [n for n, kind in field_types(type(config)).items() if _unbounded_int(kind)]
-    demand(not unbounded, f"Whole numbers without Bounds: {', '.join(unbounded)}.")
+    demand(isinstance(config, case.cls.Config), f"The example's config is a {type(config)}.")
+    for config in _configs(case):
+        title = type(config).__name__
+        demand(isinstance(config, Config), f"{title} must subclass genzoo.Config.")
+        frozen = type(config).__dataclass_params__.frozen  # type: ignore[attr-defined]
+        demand(frozen, f"{title} must be frozen.")
+        again = type(config).from_dict(config.to_dict())
+        demand(again == config, f"{title} does not round-trip: {config} became {again}.")
+        _demand_closed(config)
+        kinds = field_types(type(config)).items()
+        unbounded = [name for name, kind in kinds if _unbounded(kind)]
+        demand(not unbounded, f"{title} has numbers without Bounds: {', '.join(unbounded)}.")
 
 
 def check_config_bounds(case: Case) -> None:
     """Every bound of every field holds from both sides, and what it lets through can be built."""
+    for config in _configs(case):
+        values, of_model = config.to_dict(), isinstance(config, case.cls.Config)
+        for name, kind in field_types(type(config)).items():
+            for edge in edges(kind, values[name]):
+                _demand_refused(type(config), {**values, name: edge.beyond}, name)
+                at = _taken(type(config), {**values, name: edge.at}, name)
+                if at is not None and edge.small and of_model:
+                    _demand_buildable(case, at, name)
+
+
+def _configs(case: Case) -> Iterator[Config]:
+    """Yield the model's config, its sampler's, and its objectives'."""
     config, _ = case.cls.example()
-    values = config.to_dict()
-    for name, kind in field_types(type(config)).items():
-        for inside, outside in _edges(kind, values[name]):
-            _demand_refused(case, {**values, name: outside}, name)
-            _demand_buildable(case, {**values, name: inside}, name)
+    yield config
+    yield case.model().sampler().config
+    for stage in case.stages():
+        cls = registry.load("objectives", stage.objective.name)
+        yield cls.Config.from_dict(stage.objective.config)
+
+
+def _demand_closed(config: Config) -> None:
+    """Raise unless a config of a field that there is not is refused."""
+    try:
+        type(config).from_dict({**config.to_dict(), "no_such_field": 1})
+    except ConfigError:
+        return
+    demand(False, f"{type(config).__name__} accepts a field that it does not have.")
 
 
 def check_kinds(case: Case) -> None:
@@ -71,79 +90,51 @@ def check_kinds(case: Case) -> None:
             )
 
 
-def _demand_refused(case: Case, values: dict[str, Any], name: str) -> None:
+def _demand_refused(kind: type[Config], values: dict[str, Any], name: str) -> None:
     try:
-        case.cls.Config.from_dict(values)
+        kind.from_dict(values)
     except ConfigError:
         return
-    demand(False, f"The field {name!r} takes {values[name]!r}, which is out of its bounds.")
+    demand(False, f"The field {name!r} takes {shown(values[name])}, which is out of its bounds.")
 
 
-def _demand_buildable(case: Case, values: dict[str, Any], name: str) -> None:
+def _taken(kind: type[Config], values: dict[str, Any], name: str) -> Config | None:
+    """Return the config at an edge; None where it is refused, for what other fields are."""
+    try:
+        return kind.from_dict(values)
+    except GenzooError:
+        return None
+    except Exception as error:  # Whatever a config raises is the finding.
+        raise _failure(name, values[name], "its config fails", error) from error
+
+
+def _demand_buildable(case: Case, config: Config, name: str) -> None:
     """A config at its edge builds, or is refused by an error of ours: never by a raw one."""
     try:
-        config = case.cls.Config.from_dict(values)
         build_empty(case.cls, config, max_tensors=_MAX_TENSORS)
-    except GenzooError:
-        return
-    except Exception as error:  # noqa: BLE001 - whatever a constructor raises is the finding
-        what = f"{type(error).__name__}: {error}"
-        demand(False, f"With {name}={values[name]!r}, in its bounds, it does not build: {what}.")
+    except GenzooError as refusal:
+        cause = refusal.__cause__  # Loading tells of a raw error as of a damaged config.
+        if isinstance(cause, Exception) and not isinstance(cause, GenzooError):
+            raise _failure(name, getattr(config, name), "it does not build", cause) from cause
+    except Exception as error:  # Whatever it raises is the finding.
+        raise _failure(name, getattr(config, name), "it does not build", error) from error
 
 
-def _edges(kind: Any, value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield, for each bound within a type, a value inside it and one just outside.
+def _failure(name: str, value: Any, how: str, error: Exception) -> CheckFailed:
+    what = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return CheckFailed(f"With {name}={shown(value)}, in its bounds, {how}: {what}.")
 
-    Inside are the lower edge and the example's own value: a model of the greatest size is nothing
-    to build in a test.
-    """
+
+def _unbounded(kind: Any, *, bounded: bool = False) -> bool:
+    """Whether a type lets through whole numbers of any size, or lists of any length."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        for bounds in (mark for mark in inner[1:] if isinstance(mark, Bounds)):
-            yield from _edges_of(bounds, inner[0], value)
-        yield from _edges(inner[0], value)
-    elif origin is tuple and value:
-        for index, one in enumerate(inner[:1] if inner[-1] is Ellipsis else inner):
-            for found in _edges(one, value[index]):
-                yield _with(value, index, found[0]), _with(value, index, found[1])
-    elif origin in (Union, types.UnionType):
-        for choice in inner:
-            yield from _edges(choice, value)
-
-
-def _edges_of(bounds: Bounds, kind: Any, value: Any) -> Iterator[tuple[Any, Any]]:
-    number = next((n for n in (int, float) if n is kind or n in get_args(kind)), None)
-    if number is None:
-        yield from _lengths(bounds, value)
-        return
-    for end, beyond in ((bounds.low, -math.inf), (bounds.high, math.inf)):
-        if math.isfinite(end):
-            step = 1 if beyond > 0 else -1
-            outside = math.nextafter(end, beyond) if number is float else end + step
-            yield (number(end) if beyond < 0 else value), number(outside)
-
-
-def _lengths(bounds: Bounds, value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield what is too short and what is too long, where such a value is small enough."""
-    if not value:
-        return
-    if bounds.low > 0:
-        yield value, value[:0]
-    if bounds.high < _MAX_LENGTH:
-        yield value, value * (int(bounds.high) // len(value) + 1)
-
-
-def _with(values: Any, index: int, value: Any) -> list[Any]:
-    return [*values[:index], value, *values[index + 1 :]]
-
-
-def _unbounded_int(kind: Any) -> bool:
-    """Whether a type lets through whole numbers of any size."""
-    if kind is int:
-        return True
-    if get_origin(kind) is not Annotated:
-        return any(_unbounded_int(inner) for inner in get_args(kind) if get_origin(kind))
-    inner, *marks = get_args(kind)
-    bounded = any(isinstance(mark, Bounds) for mark in marks)
-    of_a_number = bounded and get_origin(inner) is not tuple
-    return not of_a_number and _unbounded_int(inner)
+        return _unbounded(inner[0], bounded=any(isinstance(mark, Bounds) for mark in inner[1:]))
+    if origin in (Union, types.UnionType):
+        return any(_unbounded(choice, bounded=bounded) for choice in inner)
+    if origin is Literal:
+        return False
+    if isinstance(kind, type) and issubclass(kind, Config):
+        return any(map(_unbounded, field_types(kind).values()))
+    endless = kind is int or (origin is tuple and Ellipsis in inner)
+    return (endless and not bounded) or any(map(_unbounded, inner))

@@ -131,7 +131,7 @@ def check_card(case: Case) -> None:
         case.model().save_pretrained(folder)
         write_card(Path(folder), name="example", source="somebody/example")
         card = Path(folder, CARD_FILE).read_text("utf-8")
-    for text in (case.name, "somebody/example", *case.cls.limits):
+    for text in (case.name, "somebody/example", *case.cls.papers, *case.cls.limits):
         demand(_words(text) in _words(card), f"The card does not say {text!r}.")
 
 

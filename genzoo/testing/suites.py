@@ -7,10 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from unittest import SkipTest
 
-from genzoo import registry
 from genzoo.testing.cases import Case, CheckFailed
-from genzoo.testing.running import demand_known, judged, run_check
-from genzoo.testing.tiers import CHECKS, Check, checks_for
+from genzoo.testing.running import (
+    Outcome,
+    case_of,
+    demand_known,
+    judged,
+    never_exercised,
+    run_check,
+)
+from genzoo.testing.tiers import BY_CAPABILITY, CHECKS, Check, capability_of, checks_for
 
 Excuses = Mapping[str, str]
 
@@ -46,14 +52,26 @@ def run_one(check: Check, name: str, expected_failures: Excuses | None = None) -
         CheckFailed: The model fails it.
         SkipTest: It is for a capability that the model lacks, or finds nothing to look at.
     """
-    case = Case(name, registry.load("models", name))
-    if check not in checks_for(case.cls):
-        raise SkipTest(f"{name} does not declare what {check.__name__} is for.")
-    outcome = judged(run_check(check, case), expected_failures or {})
+    case = case_of(name)
+    outcome = judged(_outcome(check, case), expected_failures or {})
     if outcome.status == "failed":
         raise CheckFailed(f"{outcome.check}: {outcome.message}")
     if outcome.status == "not applicable":
         raise SkipTest(outcome.message)
+
+
+def _outcome(check: Check, case: Case) -> Outcome:
+    """Return what comes of a check; where that is nothing, whether others look at the same."""
+    if check not in checks_for(case.cls):
+        said = f"{case.name} does not declare what {check.__name__} is for."
+        return Outcome(check.__name__, "not applicable", said)
+    outcome = run_check(check, case)
+    capability = capability_of(check)
+    if outcome.status != "not applicable" or capability is None:
+        return outcome
+    others = (run_check(other, case).status for other in BY_CAPABILITY[capability])
+    idle = all(status == "not applicable" for status in others)
+    return never_exercised(capability) if idle else outcome
 
 
 class ModelSuite:

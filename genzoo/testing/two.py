@@ -16,7 +16,8 @@ from genzoo.training.parts import only_part
 def two_processes(case: Case, stage: Stage, *, steps: int) -> list[Objective]:
     """Return the objectives of two processes, each of which has seen half of every batch."""
     ranks = [case.objective(stage, case.model().train()).train() for _ in range(2)]
-    with only_part(ranks[0].model, stage.part), only_part(ranks[1].model, stage.part):
+    first, second = (objective.model for objective in ranks)
+    with only_part(first, stage.part), only_part(second, stage.part):
         optimizers = [_optimizers(objective) for objective in ranks]
         for index in range(steps):
             with seeded(SEED):

@@ -14,6 +14,7 @@ from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
 from genzoo.training.identity import identity
 from genzoo.training.logs import Log
+from genzoo.training.parts import model_of
 from genzoo.training.pictures import ROWS_IN_PICTURE, draw
 from genzoo.training.state import StageState
 from genzoo.training.update import Moved, Updater
@@ -134,6 +135,7 @@ class StageLoop:
         average, data = self.state.average, self.owner.trainer.data
         model = average.model if average is not None else self.owner.model
         path = folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png"
+        model = model_of(self.owner.trainer.stages[self.number], model)
         draw(model, data.head(ROWS_IN_PICTURE), self.config.seed, path)
 
 

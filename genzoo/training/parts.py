@@ -1,18 +1,39 @@
-"""The part of a model that a stage trains."""
+"""The part of a model that a stage is about, and the part of that one that it trains."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch import nn
 
 from genzoo.errors import ConfigError, suggest
+from genzoo.model import GenerativeModel
+from genzoo.stage import Stage
+
+
+def model_of(stage: Stage, model: GenerativeModel) -> GenerativeModel:
+    """Return what a stage's objective is made for: the model, or one that it holds.
+
+    Raises:
+        ConfigError: It holds no such model.
+    """
+    if stage.model is None:
+        return model
+    nested = _submodule(model, stage.model)
+    if not isinstance(nested, GenerativeModel):
+        known = [name for name, m in model.named_modules() if isinstance(m, GenerativeModel)]
+        raise ConfigError(
+            f"The part {stage.model!r} is a {type(nested).__name__}, which no objective is for. "
+            f"Name it as the stage's part, or give for its model one of: "
+            f"{', '.join(filter(None, known)) or 'none, for it holds no other'}."
+        )
+    return nested
 
 
 @contextlib.contextmanager
-def only_part(model: nn.Module, part: str) -> Iterator[None]:
-    """Let only a submodule be trained, or all where ``part`` is empty; frozen stays frozen.
+def only_part(model: nn.Module, part: str | Sequence[str]) -> Iterator[None]:
+    """Let only some submodules be trained, or all where ``part`` is empty; frozen stays frozen.
 
     Raises:
         ConfigError: The model has no such submodule.
@@ -20,7 +41,8 @@ def only_part(model: nn.Module, part: str) -> Iterator[None]:
     if not part:
         yield
         return
-    chosen = {id(p) for p in _submodule(model, part).parameters()}
+    names = [part] if isinstance(part, str) else part
+    chosen = {id(p) for name in names for p in _submodule(model, name).parameters()}
     frozen = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
     for parameter in frozen:
         parameter.requires_grad_(False)

@@ -25,7 +25,7 @@ from genzoo.training.identity import demand_same, identity
 from genzoo.training.interrupts import Interrupts
 from genzoo.training.logs import Log
 from genzoo.training.loop import StageLoop, shares_of
-from genzoo.training.parts import only_part
+from genzoo.training.parts import model_of, only_part
 from genzoo.training.players import make_players
 from genzoo.training.state import StageState
 from genzoo.training.update import Updater
@@ -60,10 +60,7 @@ class Run:
             self.threads = self._kept.values["threads"]
             self._write_environment()
             return
-        if isinstance(self.model, SupportsDataInit) and self.model.needs_data_init():
-            batch = to_device(self.trainer.data.head(INIT_ROWS), self.accelerator.device)
-            self.model.init_from_data(batch, self.trainer.data.spec)
-        same_everywhere(self.model, self.accelerator)
+        self._init_from_data(0)
         self.threads = threads.choose(self.trainer.configs[0], self._make_trial)
         self._write_recipe()
         self._write_environment()
@@ -71,11 +68,14 @@ class Run:
     def play(self, number: int) -> None:
         """Train one stage, from where it stands."""
         stage, config = self.trainer.stages[number], self.trainer.configs[number]
-        with only_part(self.model, stage.part):
+        if self._kept is None:
+            self._init_from_data(number)
+        with only_part(model_of(stage, self.model), stage.part):
             objective = self.trainer.make_objective(number, self.model)
             objective.to(self.accelerator.device).train()
             same_everywhere(objective, self.accelerator)
             state = StageState(
+                self.model,
                 objective,
                 make_players(objective, config, self.accelerator),
                 make_average(self.model, config.ema_decay),
@@ -106,6 +106,18 @@ class Run:
             root, keep = self.folder.checkpoints, self.trainer.config.keep
             self.last_good = checkpoint.save(made, root, keep=keep)
 
+    def _init_from_data(self, number: int) -> None:
+        """Show the data to the model that a stage is about, where it asks for them.
+
+        So a model that holds another one starts from what that one makes of the data once it is
+        trained.
+        """
+        model = model_of(self.trainer.stages[number], self.model)
+        if isinstance(model, SupportsDataInit) and model.needs_data_init():
+            batch = to_device(self.trainer.data.head(INIT_ROWS), self.accelerator.device)
+            model.init_from_data(batch, self.trainer.data.spec)
+        same_everywhere(self.model, self.accelerator)
+
     def _restore(self, state: StageState, number: int) -> tuple[int, int]:
         """Return the updates made and the length of the log, after loading what was kept."""
         kept, self._kept = self._kept, None
@@ -120,7 +132,7 @@ class Run:
             zip(self.trainer.stages, self.trainer.configs, strict=True)
         ):
             shares_of(config, self)
-            with only_part(self.model, stage.part):
+            with only_part(model_of(stage, self.model), stage.part):
                 objective = self.trainer.make_objective(number, self.model)
                 make_players(objective, config, self.accelerator)
         if self.accelerator.scaler is not None:

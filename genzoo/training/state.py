@@ -12,6 +12,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from genzoo.errors import CheckpointError
+from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.training.ema import Average
 from genzoo.training.players import Player
@@ -22,9 +23,11 @@ class StageState:
     """The parts of a stage that is under way.
 
     All randomness is seeded by (seed, index, slot, move), and the position in the data is the
-    step's number, so neither needs to be kept.
+    step's number, so neither needs to be kept. The model is all of it, also where the objective is
+    for one that it holds.
     """
 
+    model: GenerativeModel
     objective: Objective
     players: Mapping[str, Player]
     average: Average | None
@@ -33,7 +36,7 @@ class StageState:
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return the tensors of every file of a checkpoint; every process must call it."""
         found = {
-            "model": dict(self.objective.model.state_dict()),
+            "model": dict(self.model.state_dict()),
             "objective": self.objective.own_state(),
         }
         if self.average is not None:
@@ -61,7 +64,7 @@ class StageState:
         Raises:
             CheckpointError: Buffers belong to processes whose number has changed.
         """
-        self.objective.model.load_state_dict(dict(tensors["model"]), strict=True)
+        self.model.load_state_dict(dict(tensors["model"]), strict=True)
         self.objective.load_own_state(tensors.get("objective", {}))
         self._load_process_state(tensors, values)
         if self.average is not None:

@@ -20,6 +20,7 @@ from genzoo.training.accelerating import accelerating, own_randomness
 from genzoo.training.config import TrainerConfig, resolve
 from genzoo.training.folder import RunFolder
 from genzoo.training.interrupts import listening
+from genzoo.training.parts import model_of
 from genzoo.training.run import Run
 
 
@@ -87,7 +88,10 @@ class Trainer:
             return run.finish()
 
     def make_objective(self, number: int, model: GenerativeModel) -> Objective:
-        """Return the objective of a stage for ``model``, its own parameters seeded."""
+        """Return the objective of a stage, its own parameters seeded.
+
+        It is for ``model``, or for the one that it holds which the stage names.
+        """
         stage = self.stages[number]
         if self._given is not None and model is self.model:
             return self._given
@@ -95,7 +99,9 @@ class Trainer:
         cls = (
             type(self._given) if self._given else registry.load("objectives", stage.objective.name)
         )
-        objective: Objective = cls(model, cls.Config.from_dict(stage.objective.config))
+        objective: Objective = cls(
+            model_of(stage, model), cls.Config.from_dict(stage.objective.config)
+        )
         return objective
 
     def recipe(self) -> Recipe:

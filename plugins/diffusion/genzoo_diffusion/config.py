@@ -11,9 +11,11 @@ from genzoo import Bounds, Config, ConfigError, DataSpec
 from genzoo_diffusion.fitted_text import FittedTextConfig
 from genzoo_diffusion.pretrained_text import PretrainedTextConfig
 from genzoo_diffusion.schedule import Name
+from genzoo_diffusion.stored_text import StoredTextConfig
 
 Shape = Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
 _Width = Annotated[int, Bounds(1, 2**16)]
+Channels = Annotated[tuple[_Width, ...], Bounds(1, 16)]
 _FEW = 8
 _Beta = Annotated[float, Bounds(1e-8, 0.999)]
 
@@ -24,7 +26,7 @@ class DiffusionConfig(Config):
 
     network: Literal["flat", "image"] | None = None
     """Fully connected layers, or a U-Net, which three dimensions get by default."""
-    channels: Annotated[tuple[_Width, ...], Bounds(1, 16)] = (32, 64)
+    channels: Channels = (32, 64)
     """The U-Net's channels at each level, from the finest; each level halves the image."""
     layers_per_block: Annotated[int, Bounds(1, 64)] = 1
     """The U-Net's residual blocks at each level."""
@@ -33,7 +35,8 @@ class DiffusionConfig(Config):
     dropout: Annotated[float, Bounds(0.0, 0.99)] = 0.0
     """The share of the U-Net's units that are dropped while learning."""
     unet: Mapping[str, Any] = field(default_factory=dict)
-    """A UNet2DModel's config as diffusers has it, in place of the U-Net's fields above."""
+    """A UNet2DModel's config as diffusers has it, or for texts a UNet2DConditionModel's, in place
+    of the U-Net's fields above."""
     hidden_dim: _Width = 128
     """The width of fully connected layers."""
     num_blocks: Annotated[int, Bounds(1, 1024)] = 3
@@ -50,9 +53,9 @@ class DiffusionConfig(Config):
     schedule: Name = "linear"
     """How the noise grows."""
     beta_start: _Beta = 1e-4
-    """β at the first time, where it rises linearly."""
+    """β at the first time, where it or its square root rises linearly."""
     beta_end: _Beta = 0.02
-    """β at the last time, where it rises linearly."""
+    """β at the last time, where it or its square root rises linearly."""
     prediction_type: Literal["epsilon", "sample", "v_prediction"] = "epsilon"
     """What the network predicts: the noise ε, the data x₀, or v."""
     variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
@@ -65,6 +68,8 @@ class DiffusionConfig(Config):
     """The encoder of texts that is trained along, where it is conditioned on them."""
     frozen_text: PretrainedTextConfig | None = None
     """A published encoder of texts in its place; it is given by a recipe."""
+    stored_text: StoredTextConfig | None = None
+    """An encoder of texts that came with the model, and is stored with it, in its place."""
 
     def _check(self) -> None:
         """Raise ConfigError where values do not go together; after all of them are filled in."""
@@ -73,8 +78,8 @@ class DiffusionConfig(Config):
             raise ConfigError(f"{who}: condition='label' needs num_classes.")
         if self.condition == "text":
             self._check_text()
-        if self.unet and (self.network == "flat" or self.condition != "none"):
-            raise ConfigError(f"{who}: a unet is for images without a condition.")
+        if self.unet and (self.network == "flat" or self.condition == "label"):
+            raise ConfigError(f"{who}: a unet is for images without a condition, or of texts.")
         if self.beta_end < self.beta_start:
             raise ConfigError(
                 f"{who}: beta_end = {self.beta_end:g} is less than beta_start = "
@@ -104,16 +109,19 @@ class DiffusionConfig(Config):
         who = type(self).__name__
         if self.network == "flat":
             raise ConfigError(f"{who}: condition='text' needs network='image', and images.")
-        if not self.text.vocabulary and self.frozen_text is None:
+        if self.frozen_text is not None and self.stored_text is not None:
+            raise ConfigError(f"{who}: give a frozen_text or a stored_text, not both.")
+        if not (self.text.vocabulary or self.frozen_text or self.stored_text):
             raise ConfigError(
                 f"{who}: condition='text' needs words. Give --data.captions, so that they are "
-                "those of the data's captions; or a text.vocabulary, or a frozen_text."
+                "those of the data's captions; or a text.vocabulary, frozen_text or stored_text."
             )
 
 
 def with_captions(spec: DataSpec, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config's values with the words of the data's captions, where it needs any."""
-    if values.get("condition") != "text" or not spec.captions or values.get("frozen_text"):
+    others = values.get("frozen_text") or values.get("stored_text")
+    if values.get("condition") != "text" or not spec.captions or others:
         return dict(values)
     given = values.get("text", {})
     given = given.to_dict() if isinstance(given, Config) else given

@@ -8,10 +8,11 @@ from typing import Any
 from torch import nn
 
 from genzoo_diffusion.conditioning import Embedder, LabelEmbedder, NoCondition
-from genzoo_diffusion.diffusers_unet import UNet
+from genzoo_diffusion.diffusers_unet import TextUNet, UNet
 from genzoo_diffusion.fitted_text import FittedTextEncoder
 from genzoo_diffusion.networks import FlatNetwork, ImageNetwork
 from genzoo_diffusion.pretrained_text import PretrainedTextEncoder
+from genzoo_diffusion.stored_text import StoredTextEncoder
 from genzoo_diffusion.text_encoders import TextEmbedder, TextEncoder
 from genzoo_diffusion.text_networks import TextImageNetwork
 
@@ -27,6 +28,8 @@ def make_text_encoder(config: Any) -> TextEncoder:
     """Return the encoder of the config's texts."""
     if config.frozen_text is not None:
         return PretrainedTextEncoder(config.frozen_text)
+    if config.stored_text is not None:
+        return StoredTextEncoder(config.stored_text)
     return FittedTextEncoder(config.text)
 
 
@@ -42,7 +45,8 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
             config.dropout,
         )
         if config.condition == "text":
-            return TextImageNetwork(*image, (config.frozen_text or config.text).width)
+            width = (config.frozen_text or config.stored_text or config.text).width
+            return TextUNet(config.unet, width) if config.unet else TextImageNetwork(*image, width)
         return UNet(config.unet) if config.unet else ImageNetwork(*image, classes)
     return FlatNetwork(
         state_shape,

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from genzoo import Layout
+from genzoo_diffusion.ddpm_pipeline import UNET, WEIGHTS
 from genzoo_diffusion.dependencies import diffusers, transformers
-from genzoo_diffusion.diffusers_format import MARKER, SCHEDULER, UNET, WEIGHTS
+from genzoo_diffusion.diffusers_schedulers import SCHEDULER
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.fitted_text import END, PAD, START, FittedTextEncoder
+from genzoo_diffusion.pipelines import MARKER
 
 _UNET_PREFIX, _TEXT_PREFIX = "network.unet.", "embedder.encoder.clip."
 _TEXT, _TEXT_WEIGHTS = "text_encoder/config.json", "text_encoder/model.safetensors"
 _TOKENIZER = "tokenizer"
 _SCHEDULES: dict[str, Mapping[str, Any]] = {
     "linear": {"beta_schedule": "linear"},
+    "scaled-linear": {"beta_schedule": "scaled_linear"},
     "cosine": {"beta_schedule": "squaredcos_cap_v2"},
     "zero-terminal-snr": {"beta_schedule": "linear", "rescale_betas_zero_snr": True},
 }

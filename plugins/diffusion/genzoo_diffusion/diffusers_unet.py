@@ -1,8 +1,7 @@
-"""A U-Net of diffusers by its own config, whatever that says."""
+"""U-Nets of diffusers by their own configs, whatever those say."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +9,20 @@ from torch import Tensor, nn
 
 from genzoo import ConfigError
 from genzoo.config import shown
-from genzoo.errors import suggest
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.dependencies import diffusers
+from genzoo_diffusion.diffusers_config import build
 
-_MOST = 2**16
-"""No number, and no list, in a config of a U-Net is larger."""
-_Plain = (str, int, float, bool, type(None))
+_CLASSES = ("num_class_embeds", "class_embed_type")
+_TOLD = {
+    **dict.fromkeys(_CLASSES),
+    "addition_embed_type": None,
+    "encoder_hid_dim": None,
+    "encoder_hid_dim_type": None,
+    "time_cond_proj_dim": None,
+    "attention_type": "default",
+}
+"""What other inputs than states, times and a text's states hang on, and its value without them."""
 
 
 class UNet(nn.Module):
@@ -31,12 +37,9 @@ class UNet(nn.Module):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
-        cls = diffusers().UNet2DModel
-        _check(config, list(inspect.signature(cls.__init__).parameters)[1:])
-        if config.get("num_class_embeds") is not None or config.get("class_embed_type"):
+        if any(config.get(name) for name in _CLASSES):
             raise ConfigError("A U-Net of diffusers that is told of classes is not supported.")
-        lists = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in config.items()}
-        self.unet = cls(**lists)
+        self.unet = build(diffusers().UNet2DModel, config)
 
     def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
         """Return a prediction (B, C, H, W) for states (B, C, H, W) at times (B,)."""
@@ -44,11 +47,67 @@ class UNet(nn.Module):
         return out
 
 
-def _check(config: Mapping[str, Any], known: list[str]) -> None:
-    for name, value in config.items():
-        if name not in known:
-            raise ConfigError(f"UNet2DModel has no field {shown(name)}. {suggest(name, known)}")
-        values = value if isinstance(value, (list, tuple)) else [value]
-        plain = all(isinstance(v, _Plain) for v in values) and len(values) <= _MOST
-        if not plain or any(isinstance(v, (int, float)) and abs(v) > _MOST for v in values):
-            raise ConfigError(f"UNet2DModel: {name} cannot be {shown(value)}.")
+class TextUNet(nn.Module):
+    """diffusers' `UNet2DConditionModel` by its config, told of a text and of nothing else.
+
+    | High-Resolution Image Synthesis with Latent Diffusion Models
+    | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022)
+
+    Arguments:
+        config: The fields of its config.
+        text_width: D, the size of the text's states.
+
+    Raises:
+        ConfigError: A field that the class has not, a value that is no plain one, an input that
+            nothing gives, or attention to states of another size.
+    """
+
+    def __init__(self, config: Mapping[str, Any], text_width: int) -> None:
+        super().__init__()
+        _check_inputs(config)
+        self.unet = build(diffusers().UNet2DConditionModel, config)
+        _check_width(self.unet.config.cross_attention_dim, text_width)
+
+    def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
+        """Return a prediction (B, C, H, W) for states (B, C, H, W) at times (B,) and a text.
+
+        Raises:
+            ConfigError: The signal has no text.
+        """
+        return attend(self.unet, x_t, t, signal)
+
+
+def attend(unet: Any, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
+    """Return what a `UNet2DConditionModel` predicts, told of a text.
+
+    Raises:
+        ConfigError: The signal has no text.
+    """
+    if signal.tokens is None:
+        raise ConfigError("A network that is told of texts needs a signal with tokens.")
+    out: Tensor = unet(
+        x_t,
+        t,
+        encoder_hidden_states=signal.tokens.to(x_t.dtype),
+        encoder_attention_mask=signal.mask,
+        return_dict=False,
+    )[0]
+    return out
+
+
+def _check_inputs(config: Mapping[str, Any]) -> None:
+    for name, value in _TOLD.items():
+        if config.get(name, value) != value:
+            raise ConfigError(
+                f"UNet2DConditionModel: {name} {shown(config[name])} asks for more than states, "
+                f"times and a text, which is not supported; {value} is."
+            )
+
+
+def _check_width(found: Any, text_width: int) -> None:
+    widths = found if isinstance(found, (list, tuple)) else [found]
+    if any(width != text_width for width in widths):
+        raise ConfigError(
+            f"UNet2DConditionModel: cross_attention_dim is {shown(found)}; the text's states are "
+            f"of size {text_width}. They must be as large."
+        )

@@ -9,11 +9,12 @@ from genzoo import ConfigError
 Spacing = Literal["trailing", "linspace", "leading"]
 
 
-def times(spacing: Spacing, T: int, num_steps: int) -> list[int]:
+def times(spacing: Spacing, T: int, num_steps: int, offset: int = 0) -> list[int]:
     """Return ``num_steps`` falling times out of T − 1, …, 0, spaced as diffusers names it.
 
     "trailing" ends at T/S − 1 and begins at T − 1, "linspace" has both ends, "leading" ends at 0
-    and begins at T − T/S, so that it never sees the state of the least signal.
+    and begins at T − T/S, so that it never sees the state of the least signal. An offset moves
+    its times towards that one.
 
     | Common Diffusion Noise Schedules and Sample Steps are Flawed (Lin, Liu, Li, Yang, 2024),
     | table 2
@@ -22,17 +23,23 @@ def times(spacing: Spacing, T: int, num_steps: int) -> list[int]:
     ([9, 6, 2], [9, 4, 0], [6, 3, 0])
 
     Raises:
-        ConfigError: There are fewer times than steps, or one step spaced to two ends.
+        ConfigError: There are fewer times than steps, one step spaced to two ends, or an offset
+            where there is no room for it.
     """
     S = num_steps
     if S > T:
         raise ConfigError(
             f"{S} steps are more than the {T} times that the model knows. Give at most {T}."
         )
+    if offset and (spacing != "leading" or (S - 1) * (T // S) + offset >= T):
+        raise ConfigError(
+            f"An offset of {offset} is for spacing 'leading', with as much room before T = {T}. "
+            "Leave it out, or take spacing 'leading' and fewer steps."
+        )
     if spacing == "trailing":  # In whole numbers: diffusers' sum of floats can end at −1.
         return [round(T * i / S) - 1 for i in range(S, 0, -1)]
     if spacing == "leading":
-        return [i * (T // S) for i in reversed(range(S))]
+        return [i * (T // S) + offset for i in reversed(range(S))]
     if S == 1:
         raise ConfigError(
             "One step cannot be at both ends of the chain, as spacing 'linspace' asks. Take "

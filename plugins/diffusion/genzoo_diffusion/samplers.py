@@ -14,7 +14,7 @@ from genzoo import Bounds, CapabilityError, Config, ConfigError, GenerativeModel
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.grid import Spacing, from_strength, times
 from genzoo_diffusion.guidance import make_denoiser
-from genzoo_diffusion.solvers import Respaced, Solver, Timed, VarianceExploding
+from genzoo_diffusion.solvers import Respaced, Solver, Timed, VarianceExploding, precisely
 
 _Steps = Annotated[int, Bounds(1, 10**5)]
 
@@ -30,6 +30,8 @@ class DenoiseConfig(Config):
     strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The share of T to which given examples are noised, and from which they are denoised; None
     takes what is given for states at the first time."""
+    offset: Annotated[int, Bounds(0, 10**5)] = 0
+    """What is added to every time of the spacing 'leading'; 1 in Stable Diffusion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +89,10 @@ class Denoise(Sampler, abc.ABC):
         """
         diffusion: Diffusion = self.checked(model)
         self._check_prediction(diffusion)
-        grid = times(self.config.spacing, len(diffusion.schedule), self.num_steps(diffusion))
+        T, steps = len(diffusion.schedule), self.num_steps(diffusion)
+        grid = times(self.config.spacing, T, steps, self.config.offset)
         if self.config.strength is not None:
-            grid = from_strength(grid, self.config.strength, len(diffusion.schedule))
+            grid = from_strength(grid, self.config.strength, T)
         denoiser = make_denoiser(diffusion, condition, num, self.config.guidance)
         x = self._start(diffusion, num, start, grid[0], generator)
         yield from self.solver(diffusion, grid).run(denoiser, x, generator)
@@ -156,6 +159,8 @@ class DDIMConfig(StepsConfig):
     """η: the share of an ancestral step's noise; 0 draws noise for the start alone."""
     clip: bool = True
     """Whether predictions of states that are bounded, as data in [0, 1], are kept there."""
+    to_data: bool = True
+    """Whether the last step ends at the data, or as in Stable Diffusion at the noise of t = 0."""
 
 
 class DDIM(Denoise):
@@ -169,7 +174,10 @@ class DDIM(Denoise):
     def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' DDIMScheduler."""
         options = {"clip_sample": clips(self, model)}
-        return Respaced("DDIMScheduler", model, grid, options, {"eta": self.config.eta})
+        solver = Respaced("DDIMScheduler", model, grid, options, {"eta": self.config.eta})
+        if not self.config.to_data:
+            solver.scheduler.final_alpha_cumprod = precisely(model.schedule.alpha_bar[0], model)
+        return solver
 
 
 @dataclass(frozen=True, kw_only=True)

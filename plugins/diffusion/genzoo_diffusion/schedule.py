@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genzoo import ConfigError
 
-Name = Literal["linear", "cosine", "zero-terminal-snr"]
+Name = Literal["linear", "cosine", "zero-terminal-snr", "scaled-linear"]
 MAX_TERMINAL = 0.01
 """The most that ᾱ at the last time may be: a tenth of the data's amplitude."""
 _MAX_BETA = 0.999
@@ -76,6 +76,8 @@ def make_schedule(name: Name, T: int, beta_start: float, beta_end: float) -> Noi
     """
     if name == "cosine":
         schedule = NoiseSchedule(_cosine(T))
+    elif name == "scaled-linear":
+        schedule = NoiseSchedule(_scaled_linear(T, beta_start, beta_end))
     else:
         schedule = NoiseSchedule(_linear(T, beta_start, beta_end))
     if name == "zero-terminal-snr":
@@ -94,6 +96,17 @@ def make_schedule(name: Name, T: int, beta_start: float, beta_end: float) -> Noi
 def _linear(T: int, beta_start: float, beta_end: float) -> Tensor:
     """Return ᾱ of β_t that rise linearly."""
     beta = torch.linspace(beta_start, beta_end, T, dtype=torch.float64, device="cpu")
+    return torch.cumprod(1 - beta, 0)
+
+
+def _scaled_linear(T: int, beta_start: float, beta_end: float) -> Tensor:
+    """Return ᾱ of β_t whose square roots rise linearly.
+
+    | High-Resolution Image Synthesis with Latent Diffusion Models
+    | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022), whose code has it and whose text has not
+    """
+    ends = math.sqrt(beta_start), math.sqrt(beta_end)
+    beta = torch.linspace(*ends, T, dtype=torch.float64, device="cpu").square()
     return torch.cumprod(1 - beta, 0)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from genzoo import ConfigError
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.dependencies import diffusers
+from genzoo_diffusion.diffusers_unet import attend
 from genzoo_diffusion.networks import check_image
 
 _HEAD = 8
@@ -72,13 +72,4 @@ class TextImageNetwork(nn.Module):
         Raises:
             ConfigError: The signal has no text.
         """
-        if signal.tokens is None:
-            raise ConfigError("A network that is told of texts needs a signal with tokens.")
-        out: Tensor = self.unet(
-            x_t,
-            t,
-            encoder_hidden_states=signal.tokens.to(x_t.dtype),
-            encoder_attention_mask=signal.mask,
-            return_dict=False,
-        )[0]
-        return out
+        return attend(self.unet, x_t, t, signal)

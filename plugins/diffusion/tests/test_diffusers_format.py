@@ -35,7 +35,8 @@ SCHEDULERS = [
     {"beta_schedule": "squaredcos_cap_v2"},
     {"beta_schedule": "squaredcos_cap_v2", "variance_type": "fixed_large"},
     {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"},
-    {"beta_end": 0.6, "prediction_type": "sample"},
+    {"beta_schedule": "linear", "beta_end": 0.6, "prediction_type": "sample"},
+    {"beta_schedule": "scaled_linear", "beta_start": 0.01, "beta_end": 0.7},
 ]
 
 
@@ -141,9 +142,10 @@ def test_other_pipelines_are_refused_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "values", "why"),
     [
-        ("model_index.json", {"_class_name": "StableDiffusionPipeline"}, "'StableDiffusionPipe"),
+        ("model_index.json", {"_class_name": "StableDiffusionXLPipeline"}, "'StableDiffusionXL"),
         ("model_index.json", {"_class_name": ["x"]}, r"a \['x'\] of diffusers is not supported"),
         ("model_index.json", {"unet": ["pipeline", "MyUNet"]}, r"unet is \['pipeline', 'MyUNet'"),
+        ("model_index.json", {"vqvae": ["diffusers", "VQModel"]}, "No part of that name is supp"),
         ("model_index.json", {"scheduler": ["diffusers", "PNDMScheduler"]}, "scheduler is"),
         ("unet/config.json", {"out_channels": 2}, "As many as go in must come out"),
         ("unet/config.json", {"sample_size": None}, "a size must be said"),

@@ -24,6 +24,7 @@ CHAINS = [
     {"schedule": "linear", "beta_end": 0.6},
     {"schedule": "linear", "beta_end": 0.6, "prediction_type": "sample"},
     {"schedule": "linear", "beta_end": 0.6, "prediction_type": "v_prediction"},
+    {"schedule": "scaled-linear", "beta_end": 0.8},
     {"schedule": "cosine"},
     {"schedule": "cosine", "variance_type": "fixed_large"},
     {"schedule": "cosine", "prediction_type": "sample"},

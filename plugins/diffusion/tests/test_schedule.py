@@ -11,7 +11,8 @@ from genzoo_diffusion.grid import from_strength, times
 from genzoo_diffusion.parameterization import PARAMETERIZATIONS
 from genzoo_diffusion.schedule import NoiseSchedule, make_schedule
 
-NAMES = ["linear", "cosine", "zero-terminal-snr"]
+NAMES = ["linear", "cosine", "zero-terminal-snr", "scaled-linear"]
+THEIRS = {"cosine": "squaredcos_cap_v2", "scaled-linear": "scaled_linear"}
 
 
 def schedule(name, T=1000):
@@ -22,7 +23,7 @@ def schedule(name, T=1000):
 def test_schedules_are_diffusers_own(name):
     """1e-6: diffusers has them in float32, summed over a thousand factors."""
     peer = DDIMScheduler(
-        beta_schedule="squaredcos_cap_v2" if name == "cosine" else "linear",
+        beta_schedule=THEIRS.get(name, "linear"),
         rescale_betas_zero_snr=name == "zero-terminal-snr",
     )
     found = schedule(name).alpha_bar
@@ -45,6 +46,13 @@ def test_a_schedule_that_leaves_data_at_the_end_is_refused_with_remedies():
     assert "cosine" in str(error.value)
     for name in ("cosine", "zero-terminal-snr"):
         assert len(schedule(name, T=100)) == 100
+
+
+def test_the_schedule_of_stable_diffusion_leaves_what_its_paper_of_flaws_says():
+    """√ᾱ_T = 0.068265: Common Diffusion Noise Schedules and Sample Steps are Flawed, table 1."""
+    found = make_schedule("scaled-linear", 1000, 0.00085, 0.012)
+    assert found.alpha_bar[-1].sqrt().item() == pytest.approx(0.068265, abs=5e-7)
+    assert found.beta[[0, -1]].tolist() == pytest.approx([0.00085, 0.012])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,6 +106,17 @@ def test_more_steps_than_times_are_refused():
     with pytest.raises(ConfigError, match="both ends"):
         times("linspace", 1000, 1)
     assert times("trailing", 1000, 1) == [999]
+
+
+def test_an_offset_moves_the_times_of_leading_as_in_diffusers():
+    peer = DDIMScheduler(timestep_spacing="leading", steps_offset=1)
+    for num in (1, 7, 50, 999):
+        peer.set_timesteps(num)
+        assert times("leading", 1000, num, 1) == peer.timesteps.tolist()
+    assert times("leading", 1000, 50, 19)[0] == 999
+    for spacing, num, offset in (("leading", 50, 20), ("leading", 1000, 1), ("trailing", 50, 1)):
+        with pytest.raises(ConfigError, match=f"An offset of {offset} is for spacing 'leading'"):
+            times(spacing, 1000, num, offset)
 
 
 def test_a_variation_visits_the_times_below_its_strength():

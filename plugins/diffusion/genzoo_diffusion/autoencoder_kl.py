@@ -1,0 +1,198 @@
+"""An autoencoder of images whose codes are images too: what latent diffusion is laid over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from genzoo import (
+    Batch,
+    Bounds,
+    Config,
+    ConfigError,
+    DataError,
+    DataSpec,
+    GenerativeModel,
+    Named,
+    Sampler,
+    Stage,
+)
+from genzoo_diffusion.config import Channels, Shape
+from genzoo_diffusion.dependencies import diffusers
+from genzoo_diffusion.diffusers_config import build
+from genzoo_diffusion.networks import check_image
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderKLConfig(Config):
+    """An autoencoder of images with codes (L, h, w)."""
+
+    event_shape: Shape
+    """The shape of one example, (C, H, W)."""
+    data: Literal["unit", "real"] = "unit"
+    """Values in [0, 1], which the model sees in [−1, 1], or real ones, seen as they are."""
+    latent_channels: Annotated[int, Bounds(1, 2**12)] = 4
+    """L, the channels of a code."""
+    channels: Channels = (16, 32, 32)
+    """The channels at each level, from the finest; each level but the last halves the image."""
+    layers_per_block: Annotated[int, Bounds(1, 64)] = 1
+    """Residual blocks at each level of the encoder; the decoder has one more."""
+    attention: bool = False
+    """Whether the middle of either half attends to itself."""
+    autoencoder: Mapping[str, Any] = field(default_factory=dict)
+    """An AutoencoderKL's config as diffusers has it, in place of the fields above."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.event_shape) != 3:
+            raise ConfigError(
+                "AutoencoderKLConfig: it is for images (C, H, W), not for examples of shape "
+                f"{self.event_shape}."
+            )
+
+
+class AutoencoderKL(GenerativeModel):
+    """diffusers' `AutoencoderKL`: q(z | x) = N(μ(x), diag σ²(x)), and a decoder x̂(z).
+
+    Both are of convolutions, and codes are images of fewer pixels. The KL term has so small a
+    weight that codes keep nearly all of an image: they are made to be modelled by another model,
+    such as `latent-ddpm`.
+
+    | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
+    | High-Resolution Image Synthesis with Latent Diffusion Models
+    | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022)
+
+    Arguments:
+        config: Shapes and channels.
+
+    Attributes:
+        vae: diffusers' network.
+        latent_shape: The shape of a code, (L, h, w).
+
+    Raises:
+        ConfigError: Images cannot be halved so often, or are not what diffusers' config is for.
+    """
+
+    Config = AutoencoderKLConfig
+    kind = frozenset({"binary", "unit", "real"})
+    papers = (
+        "Diederik P. Kingma, Max Welling. Auto-Encoding Variational Bayes. ICLR, 2014.",
+        (
+            "Robin Rombach, Andreas Blattmann, Dominik Lorenz, Patrick Esser, Björn Ommer. "
+            "High-Resolution Image Synthesis with Latent Diffusion Models. CVPR, 2022."
+        ),
+    )
+    limits = (
+        (
+            "Its samples are rough: codes of images do not fill N(0, I), from which they are "
+            "drawn. It is made to be put under a model of its codes."
+        ),
+        "It states no likelihood.",
+    )
+
+    def __init__(self, config: AutoencoderKLConfig) -> None:
+        super().__init__(config)
+        fields = dict(config.autoencoder) or _fields(config)
+        self.vae = build(diffusers().AutoencoderKL, fields)
+        found = self.vae.config
+        channels, *sides = config.event_shape
+        levels = len(found.block_out_channels)
+        check_image(config.event_shape, levels)
+        if (found.in_channels, found.out_channels) != (channels, channels):
+            raise ConfigError(
+                f"The autoencoder is of images of {found.in_channels} channels, and returns "
+                f"{found.out_channels}; those of event_shape have {channels}."
+            )
+        small = (side // 2 ** (levels - 1) for side in sides)
+        self.latent_shape = (int(found.latent_channels), *small)
+
+    @classmethod
+    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+        """Return a config that fits the data: their range."""
+        data = "real" if spec.kind == "real" else "unit"
+        return super().configure(spec, **{"data": data, **overrides})
+
+    @classmethod
+    def example(cls) -> tuple[AutoencoderKLConfig, Batch]:
+        """Return one with codes of a fourth of the pixels, and twelve rows for it."""
+        generator = torch.Generator().manual_seed(0)
+        config = AutoencoderKLConfig(event_shape=(1, 4, 4), latent_channels=2, channels=(4, 8))
+        return config, {"x": torch.rand(12, 1, 4, 4, generator=generator)}
+
+    @classmethod
+    def default_stages(cls) -> tuple[Stage, ...]:
+        """Return reconstruction with a small KL term, by Adam, with averaged weights."""
+        trainer = {"steps": 10_000, "batch_size": 32, "warmup_steps": 100, "schedule": "cosine"}
+        averaged = {**trainer, "clip_norm": 1.0, "ema_decay": 0.995}
+        return (Stage(objective=Named(name="autoencoding"), trainer=averaged),)
+
+    def sampler(self) -> Sampler:
+        """Return codes from N(0, I), decoded."""
+        from genzoo_diffusion.normal_codes import NormalCodes
+
+        return NormalCodes()
+
+    def check_data(self, spec: DataSpec) -> None:
+        """Raise DataError where the data's kind or range is not the model's."""
+        super().check_data(spec)
+        data = "real" if spec.kind == "real" else "unit"
+        if data != self.config.data:
+            raise DataError(
+                f"The model is of {self.config.data} data; these are {spec.kind}. Make it with "
+                f"data={data!r}."
+            )
+
+    # Units
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return data as the networks see them: those in [0, 1] in [−1, 1]."""
+        return 2 * x - 1 if self.config.data == "unit" else x
+
+    def unscaled(self, x: Tensor) -> Tensor:
+        """Return what the decoder answers in the units of x, in [0, 1] where the data are."""
+        return ((x + 1) / 2).clamp(0, 1) if self.config.data == "unit" else x
+
+    # Conditionals
+
+    def posterior(self, x: Tensor) -> Any:
+        """Return q(z | x) of scaled images (B, C, H, W), as diffusers has it.
+
+        It has ``mean``, ``std``, both (B, L, h, w), and ``kl()``, (B,), in nats.
+        """
+        return self.vae.encode(x).latent_dist
+
+    def reconstruct(self, z: Tensor) -> Tensor:
+        """Return x̂(z), (B, C, H, W), scaled, for codes (B, L, h, w)."""
+        x: Tensor = self.vae.decode(z, return_dict=False)[0]
+        return x
+
+    def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
+        """Return the mean of q(z | x), (B, L, h, w)."""
+        mean: Tensor = self.posterior(self.scaled(x.to(self.device, self.dtype))).mean
+        return mean
+
+    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
+        """Return x̂(z), (B, C, H, W), in the units of x."""
+        return self.unscaled(self.reconstruct(z.to(self.device, self.dtype)))
+
+
+def _fields(config: AutoencoderKLConfig) -> dict[str, Any]:
+    """Return the fields of diffusers' class."""
+    levels = len(config.channels)
+    return {
+        "in_channels": config.event_shape[0],
+        "out_channels": config.event_shape[0],
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+        "block_out_channels": config.channels,
+        "layers_per_block": config.layers_per_block,
+        "latent_channels": config.latent_channels,
+        "norm_num_groups": math.gcd(32, *config.channels),
+        "sample_size": max(config.event_shape[1:]),
+        "mid_block_add_attention": config.attention,
+    }

@@ -1,0 +1,40 @@
+"""A `DDPMPipeline` of diffusers as a `ddpm`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genzoo.formats import Foreign
+from genzoo_diffusion.diffusers_schedulers import SCHEDULER, chain
+from genzoo_diffusion.pipelines import Pipeline, fields, image_shape
+
+UNET = "unet/config.json"
+WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+
+
+def translate(found: Mapping[str, Any]) -> Foreign:
+    """Return the pipeline's U-Net and its chain as a model.
+
+    Raises:
+        ConfigFileError: They are of a kind that is not supported.
+    """
+    unet = fields(found[UNET])
+    config = {
+        "event_shape": image_shape(UNET, unet),
+        "data": "unit",
+        "network": "image",
+        "unet": unet,
+        **chain(found[SCHEDULER]),
+    }
+    return Foreign(model="ddpm", config=config, weights={WEIGHTS: "network.unet."})
+
+
+DDPM_PIPELINE = Pipeline(
+    parts={
+        "unet": ("diffusers", ("UNet2DModel",)),
+        "scheduler": ("diffusers", ("DDPMScheduler",)),
+    },
+    configs=(UNET, SCHEDULER),
+    translate=translate,
+)

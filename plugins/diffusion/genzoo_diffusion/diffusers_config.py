@@ -1,0 +1,46 @@
+"""Networks of other libraries by their own configs: plain values under names that they have."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genzoo import ConfigError
+from genzoo.config import shown
+from genzoo.errors import suggest
+
+_MOST = 2**16
+"""No number, and no list, in such a config is larger."""
+_Plain = (str, int, float, bool, type(None))
+
+
+def build(cls: Any, config: Mapping[str, Any]) -> Any:
+    """Return a network of a class of diffusers.
+
+    Raises:
+        ConfigError: A field that the class has not, or a value that is no plain one.
+    """
+    check_fields(cls.__name__, config, list(inspect.signature(cls.__init__).parameters)[1:])
+    lists = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in config.items()}
+    return cls(**lists)
+
+
+def check_fields(owner: str, config: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Look at the fields of a class of another library.
+
+    Arguments:
+        owner: The name of the class.
+        config: Its fields.
+        known: The names that it has.
+
+    Raises:
+        ConfigError: A field that the class has not, or a value that is no plain one.
+    """
+    for name, value in config.items():
+        if name not in known:
+            raise ConfigError(f"{owner} has no field {shown(name)}. {suggest(name, known)}")
+        values = value if isinstance(value, (list, tuple)) else [value]
+        plain = all(isinstance(v, _Plain) for v in values) and len(values) <= _MOST
+        if not plain or any(isinstance(v, (int, float)) and abs(v) > _MOST for v in values):
+            raise ConfigError(f"{owner}: {name} cannot be {shown(value)}.")

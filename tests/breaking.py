@@ -1,0 +1,56 @@
+"""Means to register models that are broken on purpose, and the list of them."""
+
+import torch
+
+import families
+from genzoo import registry
+from genzoo.estimate import mean_of
+
+ANY = None
+BROKEN = {}
+
+
+def broken(check, says, also=()):
+    """Note a function that registers a model which ``check`` must fail, saying ``says``."""
+
+    def decorate(function):
+        name = function.__name__.replace("_", "-")
+        BROKEN[name] = (lambda: function(name), check, says, also)
+        return function
+
+    return decorate
+
+
+def put(name, base=families.Linear, **methods):
+    registry.register("models", name)(type("Broken", (base,), methods))
+
+
+def put_with_loss(
+    name, losses, base=families.LeastSquares, model=families.Linear, config=None, **methods
+):
+    """Register a model that learns by an objective of other losses, or of another config."""
+    own = {"losses": losses, "Config": config or base.Config}
+    registry.register("objectives", name)(type("Objective", (base,), own))
+    put(name, model, default_stages=classmethod(lambda cls: families.stage(name)), **methods)
+
+
+def sampler(trajectory, base=families.Fixed):
+    made = type("Broken", (base,), {"trajectory": trajectory})
+    return lambda self: made()
+
+
+def put_config(name, made, **methods):
+    def example(cls):
+        return made(event_shape=(3,)), {"x": families.rows(8, 3)}
+
+    put(name, Config=made, example=classmethod(example), **methods)
+
+
+def estimate(function, kind):
+    """A log_likelihood of per-row figures."""
+
+    @torch.no_grad()
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        return mean_of(function(self, x, generator, num_samples), kind)
+
+    return log_likelihood

@@ -1,0 +1,145 @@
+"""Models broken on purpose: what they say that they can do."""
+
+import torch
+
+from breaking import ANY, broken, estimate, put
+from genzoo.estimate import mean_of
+from sound_models import Bound, Exact, Gaussian, UpperBound, noisy_bound
+
+
+@broken("check_likelihood_kind", "what is called 'exact' is too low")
+def exact_without_its_constant(name):
+    put(name, Exact, log_likelihood=estimate(lambda m, x, g, k: m.log_prob(x) - 0.3, "exact"))
+
+
+@broken("check_likelihood_kind", "what is called 'exact' is too high")
+def density_without_its_constant(name):
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        normal = torch.distributions.Normal(0.5, 0.3)
+        return mean_of(normal.log_prob(x).sum(1) + 1, "exact")
+
+    put(name, Gaussian, log_likelihood=log_likelihood)
+
+
+@broken(
+    "check_likelihood_kind",
+    "what is called 'lower bound' is too high",
+    also=("check_bound_tightens",),
+)
+def bound_on_the_wrong_side(name):
+    function = lambda m, x, g, k: 2 * m.log_prob(x) - noisy_bound(m, x, g, k)  # noqa: E731
+    put(name, Bound, log_likelihood=estimate(function, "lower bound"))
+
+
+@broken("check_likelihood_kind", "what is called 'upper bound' is too low")
+def upper_bound_that_lies_below(name):
+    function = lambda m, x, g, k: m.log_prob(x) - 0.3 + 1 / (k or 100)  # noqa: E731
+    put(name, UpperBound, log_likelihood=estimate(function, "upper bound"))
+
+
+@broken("check_likelihood_kind", "off by more than a nat")
+def estimate_that_is_far_off(name):
+    function = lambda m, x, g, k: m.log_prob(x) - 2  # noqa: E731
+    put(name, Exact, log_likelihood=estimate(function, "stochastic estimate"))
+
+
+@broken("check_likelihood", "Changed for everybody: torch generator", also=ANY)
+def likelihood_that_seeds_everybody(name):
+    def log_prob(self, x, generator, num_samples):
+        torch.manual_seed(0)
+        return self.log_prob(x)
+
+    put(name, Exact, log_likelihood=estimate(log_prob, "exact"))
+
+
+@broken("check_encode", "It prints 'codes of 8", also=("check_decode",))
+def print_in_encoding(name):
+    def encode(self, x, *, condition=None):
+        print("codes of", len(x))
+        return 2 * x
+
+    put(name, Exact, encode=encode)
+
+
+@broken("check_bound_tightens", "the wrong way")
+def bound_that_loosens(name):
+    function = lambda m, x, g, k: m.log_prob(x) - 0.01 * (k or 10) - 0.5  # noqa: E731
+    put(name, Bound, log_likelihood=estimate(function, "lower bound"))
+
+
+@broken("check_likelihood", "depends on the generator", also=ANY)
+def exact_by_chance(name):
+    put(name, Exact, log_likelihood=estimate(noisy_bound, "exact"))
+
+
+@broken("check_likelihood_is_a_mean", "the mean of the rows' own", also=("check_energy",))
+def likelihood_that_is_a_sum(name):
+    function = lambda m, x, g, k: m.log_prob(x) * len(x)  # noqa: E731
+    put(name, Exact, log_likelihood=estimate(function, "exact"))
+
+
+@broken("check_energy", "in energy")
+def energy_of_another_model(name):
+    put(name, Exact, energy=lambda self, x: x.square().sum(1).detach())
+
+
+@broken("check_capabilities", "is missing")
+def half_a_capability(name):
+    put(name, needs_data_init=lambda self: False)
+
+
+@broken("check_capabilities", "does not take that", also=("check_encode", "check_decode"))
+def capability_with_other_arguments(name):
+    put(name, Exact, encode=lambda self, x: x)
+
+
+@broken("check_encode", "NotImplementedError", also=("check_decode",))
+def capability_that_is_only_declared(name):
+    def encode(self, x, *, condition=None):
+        raise NotImplementedError
+
+    put(name, Exact, encode=encode)
+
+
+@broken("check_encode", "depends on other rows")
+def code_of_the_whole_batch(name):
+    put(name, Exact, encode=lambda self, x, *, condition=None: x - x.mean(0))
+
+
+@broken("check_decode", "not (8, 4)")
+def decoded_to_another_shape(name):
+    put(name, Exact, decode=lambda self, z, *, condition=None: z[:, :2])
+
+
+@broken("check_decode", "nothing says what a code is")
+def capability_that_cannot_be_exercised(name):
+    put(name, decode=lambda self, z, *, condition=None: z)
+
+
+@broken("check_filters", "Filters have")
+def filters_of_another_shape(name):
+    put(name, Exact, filters=lambda self: torch.zeros(3, 5))
+
+
+@broken("check_completion", "changes what is known")
+def completion_that_changes_what_is_known(name):
+    def complete(self, x, known, *, generator, num_steps=1000):
+        return 1 - x
+
+    put(name, Exact, complete=complete)
+
+
+@broken("check_data_init", "asks for data again", also=ANY)
+def data_init_that_is_forgotten(name):
+    def needs_data_init(self):
+        return True
+
+    def init_from_data(self, batch, spec):
+        pass
+
+    put(name, needs_data_init=needs_data_init, init_from_data=init_from_data)
+
+
+@broken("check_classify", "do not sum to one")
+def scores_that_are_no_probabilities(name):
+    put(name, Exact, classify=lambda self, x: x)

@@ -1,0 +1,171 @@
+"""Models broken on purpose: their configs, and the kinds of data that they declare."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from torch import nn
+
+import families
+import genzoo
+from breaking import ANY, broken, put, put_config, put_with_loss
+
+
+@broken("check_config_closed", "Open has numbers without Bounds: event_shape, depth")
+def config_without_bounds(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Open(genzoo.Config):
+        event_shape: tuple[int, ...]
+        depth: int = 3
+
+    def example(cls):
+        return Open(event_shape=(3,)), {"x": families.rows(8, 3)}
+
+    put(name, Config=Open, example=classmethod(example))
+
+
+@broken("check_config_bounds", "which is out of its bounds")
+def config_that_accepts_anything(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Anything(families.ToyConfig):
+        """Checks nothing."""
+
+        def __post_init__(self):
+            object.__setattr__(self, "event_shape", tuple(self.event_shape))
+
+    put_config(name, Anything)
+
+
+@broken("check_config_closed", "accepts a field that it does not have")
+def config_that_ignores_what_it_knows_not(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Lenient(families.ToyConfig):
+        """Leaves out what it does not know."""
+
+        @classmethod
+        def from_dict(cls, values):
+            known = {k: v for k, v in values.items() if k in ("event_shape", "width")}
+            return super().from_dict(known)
+
+    put_config(name, Lenient)
+
+
+@broken("check_config_bounds", "does not build: IndexError")
+def lower_bound_that_does_not_build(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Low(families.ToyConfig):
+        """May be zero, it says."""
+
+        width: Annotated[int, genzoo.Bounds(0, 10)] = 5
+
+    def init(self, config):
+        families.Linear.__init__(self, config)
+        self.last = [nn.Identity() for _ in range(config.width)][-1]
+
+    put_config(name, Low, __init__=init)
+
+
+@broken("check_config_bounds", "does not build: ZeroDivisionError")
+def lower_bound_that_divides_by_nothing(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Low(families.ToyConfig):
+        """May be zero, it says."""
+
+        width: Annotated[int, genzoo.Bounds(0, 10)] = 5
+
+    def init(self, config):
+        families.Linear.__init__(self, config)
+        self.share = 1 / config.width
+
+    put_config(name, Low, __init__=init)
+
+
+@broken("check_config_bounds", "its config fails: OverflowError")
+def upper_bound_that_its_config_cannot_bear(name):
+    @dataclass(frozen=True, kw_only=True)
+    class High(families.ToyConfig):
+        """Computes with what it is given."""
+
+        rate: Annotated[float, genzoo.Bounds(0.0, 1e9)] = 1.0
+
+        def __post_init__(self):
+            super().__post_init__()
+            math.exp(self.rate)
+
+    put_config(name, High)
+
+
+@broken("check_config_bounds", "The field 'inner' takes")
+def config_within_a_config_that_accepts_anything(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Inner(genzoo.Config):
+        """Checks nothing."""
+
+        depth: Annotated[int, genzoo.Bounds(1, 4)] = 2
+
+        def __post_init__(self):
+            pass
+
+    @dataclass(frozen=True, kw_only=True)
+    class Outer(families.ToyConfig):
+        """Holds the other one."""
+
+        inner: Inner | None = None
+
+    put_config(name, Outer)
+
+
+@broken("check_config_closed", "Long has numbers without Bounds: widths")
+def list_of_any_length(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Long(families.ToyConfig):
+        """As many layers as it is given."""
+
+        widths: tuple[Annotated[int, genzoo.Bounds(1, 8)], ...] = (2,)
+
+    put_config(name, Long)
+
+
+@broken("check_config_closed", "Rate has numbers without Bounds: steps")
+def objective_config_without_bounds(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Rate(genzoo.Config):
+        """Any number of steps."""
+
+        steps: int = 1
+
+    put_with_loss(name, families.LeastSquares.losses, config=Rate)
+
+
+@broken("check_config_bounds", "The field 'temperature' takes")
+def sampler_config_that_accepts_anything(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Hot(genzoo.Config):
+        """Checks nothing."""
+
+        temperature: Annotated[float, genzoo.Bounds(0.0, 2.0)] = 1.0
+
+        def __post_init__(self):
+            pass
+
+    made = type("Sampler", (families.Fixed,), {"Config": Hot})
+    put(name, sampler=lambda self: made())
+
+
+@broken("check_kinds", "declares the kind 'binary'")
+def kind_that_it_refuses(name):
+    def check_data(self, spec):
+        if spec.kind == "binary":
+            raise genzoo.DataError("No zeros and ones.")
+
+    put(name, kind=frozenset({"real", "binary"}), check_data=check_data)
+
+
+@broken("check_registered", "kind is frozenset({'colourful'})", also=ANY)
+def kind_that_there_is_not(name):
+    put(name, kind=frozenset({"colourful"}))
+
+
+@broken("check_condition", "condition_kind is 'mood'", also=ANY)
+def condition_that_there_is_not(name):
+    put(name, condition_kind="mood")

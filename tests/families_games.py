@@ -1,0 +1,164 @@
+"""The toys of two players: a GAN, and a CycleGAN."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from families_common import None_, ToyConfig, rows, stage
+from families_latent import Latent
+from genzoo import (
+    Bounds,
+    Config,
+    GenerativeModel,
+    Loss,
+    Objective,
+    OptimizerSpec,
+    Sampler,
+    register,
+)
+
+# GAN: two players, the critic owned by the objective, BatchNorm in the generator.
+
+
+@register("models", "toy-gan")
+class GAN(GenerativeModel):
+    Config = ToyConfig
+    kind = frozenset({"real"})
+
+    def __init__(self, config):
+        super().__init__(config)
+        width = config.width
+        self.generator = nn.Sequential(
+            nn.Linear(2, width), nn.BatchNorm1d(width), nn.Linear(width, config.event_shape[0])
+        )
+
+    @classmethod
+    def example(cls):
+        return ToyConfig(event_shape=(4,)), {"x": rows(8, 4) + 2}
+
+    @classmethod
+    def default_stages(cls):
+        return stage("toy-game")
+
+    def decode(self, z, *, condition=None):
+        return self.generator(z)
+
+    def sampler(self):
+        return Latent()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GameConfig(Config):
+    """A game."""
+
+    critic_steps: Annotated[int, Bounds(1, 100)] = 2
+
+
+@register("objectives", "toy-game")
+class Game(Objective):
+    Config = GameConfig
+    requires = (GAN,)
+
+    def __init__(self, model, config=None):
+        super().__init__(model, config)
+        self.critic = nn.Linear(model.event_shape[0], 1)
+
+    def players(self):
+        return {
+            "generator": list(self.model.parameters()),
+            "critic": list(self.critic.parameters()),
+        }
+
+    def optimizers(self):
+        return {
+            "generator": OptimizerSpec(lr=1e-3, betas=(0.5, 0.9)),
+            "critic": OptimizerSpec(name="rmsprop", lr=1e-2),
+        }
+
+    def losses(self, batch, step):
+        x = batch["x"]
+        for _ in range(self.config.critic_steps):
+            fake = self._fake(len(x), step).detach()
+            loss = F.softplus(-self.critic(x)).mean() + F.softplus(self.critic(fake)).mean()
+            yield Loss(loss, player="critic")
+        yield Loss(F.softplus(-self.critic(self._fake(len(x), step))).mean(), player="generator")
+
+    def _fake(self, num, step):
+        return self.model.decode(
+            torch.randn(num, 2, generator=step.generator, dtype=self.model.dtype)
+        )
+
+
+# CycleGAN: two domains, an image condition, a pool that belongs to the process.
+
+
+@register("models", "toy-cycle")
+class Cycle(GenerativeModel):
+    Config = ToyConfig
+    kind = frozenset({"unit"})
+    condition_kind = "image"
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.to_y = nn.Conv2d(1, 1, 1)
+        self.to_x = nn.Conv2d(1, 1, 1)
+
+    @classmethod
+    def example(cls):
+        batch = {"x": rows(8, 1, 4, 4), "y": 1 - rows(8, 1, 4, 4, seed=1)}
+        return ToyConfig(event_shape=(1, 4, 4)), batch
+
+    @classmethod
+    def default_stages(cls):
+        return stage("toy-cycle")
+
+    def translate(self, x, *, to):
+        return self.to_y(x) if to == "y" else self.to_x(x)
+
+    def sampler(self):
+        return Translated()
+
+
+@register("samplers", "toy-translated")
+class Translated(Sampler):
+    Config = None_
+
+    def trajectory(self, model, num, *, start=None, condition=None, generator):
+        noise = torch.randn(condition.shape, generator=generator, dtype=model.dtype)
+        yield model.translate(condition + 0.1 * noise, to="x")
+
+
+@register("objectives", "toy-cycle")
+class CycleLoss(Objective):
+    Config = None_
+    requires = (Cycle,)
+
+    def __init__(self, model, config=None):
+        super().__init__(model, config)
+        self.critic = nn.Conv2d(1, 1, 4)
+
+    def players(self):
+        return {
+            "translators": list(self.model.parameters()),
+            "critics": list(self.critic.parameters()),
+        }
+
+    def losses(self, batch, step):
+        x, y = batch["x"], batch["y"]
+        fake = self.model.translate(x, to="y")
+        back = self.model.translate(fake, to="x")
+        other = self.model.translate(self.model.translate(y, to="x"), to="y")
+        cycle = (back - x).abs().mean() + (other - y).abs().mean()
+        yield Loss(cycle + ((self.critic(fake) - 1) ** 2).mean(), player="translators")
+        pooled = self._pool(fake.detach(), step)
+        loss = ((self.critic(y) - 1) ** 2).mean() + (self.critic(pooled) ** 2).mean()
+        yield Loss(loss, player="critics")
+
+    def _pool(self, fake, step):
+        name = f"pool_{step.slot}"
+        kept = self.process_state().get(name)
+        self.set_process_buffer(name, fake)
+        return fake if kept is None or kept.shape != fake.shape else kept

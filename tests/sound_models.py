@@ -1,0 +1,89 @@
+"""Sound models, from each of which broken ones differ in one thing."""
+
+import numpy as np
+import torch
+
+import families
+from genzoo.estimate import mean_of
+
+
+class Exact(families.Autoregressive):
+    """Exact likelihoods of four binary values, with codes that are the values."""
+
+    def log_prob(self, x):
+        return self.conditionals(x).log_prob(x).sum(1)
+
+    @torch.no_grad()
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        return mean_of(self.log_prob(x), "exact")
+
+    @torch.no_grad()
+    def energy(self, x):
+        return 3.0 - self.log_prob(x)
+
+    def encode(self, x, *, condition=None):
+        return 2 * x
+
+    def decode(self, z, *, condition=None):
+        return z / 2
+
+    def filters(self):
+        return self.logits.weight
+
+    def complete(self, x, known, *, generator, num_steps=1000):
+        drawn = torch.rand(x.shape, generator=generator).round()
+        return torch.where(known, x, drawn)
+
+
+def noisy_bound(model, x, generator, num_samples):
+    """log p(x) + log (1/K) Σ_k w_k with E[w_k] = 1: a lower bound, tighter for more draws."""
+    shape = (num_samples or 100, len(x))
+    log_w = torch.randn(shape, generator=generator, dtype=x.dtype) - 0.5
+    return model.log_prob(x) + log_w.logsumexp(0) - np.log(len(log_w))
+
+
+class Bound(Exact):
+    """Lower bounds of the same."""
+
+    @torch.no_grad()
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        return mean_of(noisy_bound(self, x, generator, num_samples), "lower bound")
+
+
+class UpperBound(Exact):
+    """Upper bounds of the same: the mirror image of lower ones."""
+
+    @torch.no_grad()
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        bound = noisy_bound(self, x, generator, num_samples)
+        return mean_of(2 * self.log_prob(x) - bound, "upper bound")
+
+
+class Normal(families.Fixed):
+    """Standard normal values."""
+
+    def trajectory(self, model, num, *, start=None, condition=None, generator):
+        yield torch.randn(num, *model.event_shape, generator=generator, dtype=model.dtype)
+
+
+class Gaussian(families.Linear):
+    """An exact density of three real values, N(0.5, 0.3²)."""
+
+    kind = frozenset({"real"})
+
+    def present(self, state):
+        return 0.5 + 0.3 * state
+
+    def sampler(self):
+        return Normal()
+
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        return mean_of(torch.distributions.Normal(0.5, 0.3).log_prob(x).sum(1), "exact")
+
+
+SOUND = {
+    "sound-exact": Exact,
+    "sound-bound": Bound,
+    "sound-upper-bound": UpperBound,
+    "sound-density": Gaussian,
+}

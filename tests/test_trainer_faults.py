@@ -1,0 +1,121 @@
+"""What stops a training: losses that go wrong, and players that are not as they should be."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+import families
+import genzoo
+from fitting import DATA, difference, fit
+from genzoo.errors import NotFiniteError, TrainingError
+from genzoo.objective import Loss, Objective
+
+
+class Broken(Objective):
+    """A loss that goes wrong at a given step, in a given way."""
+
+    Config = families.None_
+
+    def __init__(self, model, how, at=2):
+        super().__init__(model)
+        self.how, self.at = how, at
+
+    def losses(self, batch, step):
+        value = self.model.net(batch["x"]).sum()
+        if step.index < self.at:
+            yield Loss(value)
+        elif self.how == "loss":
+            yield Loss(value * math.nan)
+        elif self.how == "gradient":
+            yield Loss((value - value.detach()).abs().sqrt() + value.detach())
+        elif self.how == "player":
+            yield Loss(value, player="modle")
+
+
+@pytest.mark.parametrize("how", ["loss", "gradient"])
+def test_what_is_not_finite_stops_before_the_update(how):
+    model = families.linear()
+    seen = copy.deepcopy(model)
+    fit(seen, objective=Broken(seen, how, at=99), steps=2)
+    with pytest.raises(NotFiniteError) as caught:
+        fit(model, objective=Broken(model, how))
+    assert f"The {how} of the player 'model' is not finite at step 3" in str(caught.value)
+    assert "not updated" in str(caught.value)
+    assert difference(model, seen) == 0
+
+
+def test_last_good_checkpoint_is_named(tmp_path):
+    model = families.linear()
+    objective = Broken(model, "loss", at=4)
+    config = genzoo.TrainerConfig(steps=9, batch_size=8, checkpoint_every=2)
+    with pytest.raises(NotFiniteError, match=r"step 5 .*step-000000004"):
+        genzoo.Trainer(model, DATA, objective, config, output_dir=tmp_path / "run").fit()
+
+
+def test_unknown_player_is_named():
+    model = families.linear()
+    with pytest.raises(TrainingError, match=r"'modle'\. Did you mean 'model'"):
+        fit(model, objective=Broken(model, "player"))
+
+
+def test_a_parameter_without_gradient_is_named():
+    model = families.linear()
+    model.idle = torch.nn.Parameter(torch.zeros(1))
+    with pytest.raises(TrainingError, match=r"model\.idle.*Freeze"):
+        fit(model)
+    model.idle.requires_grad_(False)
+    fit(model)
+
+
+class Split(Objective):
+    """Players as they are given."""
+
+    Config = families.None_
+
+    def __init__(self, model, players):
+        super().__init__(model)
+        self.given = players
+
+    def players(self):
+        return self.given
+
+    def losses(self, batch, step):
+        for player in self.given:
+            yield Loss(self.model.net(batch["x"]).sum(), player=player)
+
+
+def test_players_must_partition_the_parameters():
+    model = families.linear()
+    weight, bias = model.net.weight, model.net.bias
+    for players, message in [
+        ({"a": [weight, bias], "b": [bias]}, r"model\.net\.bias belongs to two players"),
+        ({"a": [weight]}, r"model\.net\.bias belongs to no player"),
+        ({"a": [weight, bias], "b": []}, "'b' has nothing to train"),
+    ]:
+        with pytest.raises(TrainingError, match=message):
+            fit(model, objective=Split(model, players))
+    with pytest.raises(genzoo.ConfigError, match="no player 'modle'"):
+        fit(model, optimizers={"modle": {"lr": 1.0}})
+
+
+class Uneven(Objective):
+    """Yields a loss for one micro-batch alone."""
+
+    Config = families.None_
+
+    def losses(self, batch, step):
+        if step.slot == 0:
+            yield Loss(self.model.net(batch["x"]).sum())
+
+
+def test_micro_batches_must_make_the_same_moves():
+    model = families.linear()
+    with pytest.raises(TrainingError, match="1 of 2 micro-batches on move 0"):
+        fit(model, objective=Uneven(model), gradient_accumulation=2)
+
+
+def test_a_value_that_the_optimiser_lacks_is_refused():
+    with pytest.raises(genzoo.ConfigError, match="sgd has no such value"):
+        fit(optimizers={"model": {"name": "sgd", "betas": [0.9, 0.9]}})
