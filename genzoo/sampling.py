@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from genzoo import seeds
 from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
+from genzoo.progress import bar
+from genzoo.sampler import last_of
 
 if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BLOCK = 64
 _DIMENSIONS = {"label": 0, "image": 3}
+Watch = Callable[[int, Tensor], None]
+"""Is shown each state of a block's trajectory as it comes, and the block's number."""
 _SHAPES = {"label": "a whole number", "image": "an image (C, H, W)"}
 
 
@@ -36,21 +40,38 @@ class Request:
         """Return how many samples are drawn at once."""
         return self.batch_size or min(self.num, DEFAULT_BLOCK)
 
+    def num_blocks(self) -> int:
+        """Return in how many blocks they are drawn."""
+        return -(-self.num // self.block_size())
+
 
 @torch.no_grad()
-def draw(model: GenerativeModel, request: Request, seed: int | None) -> Tensor:
-    """Draw what is requested; block k is seeded from (seed, k), block 0 by ``seed`` itself."""
+def draw(
+    model: GenerativeModel, request: Request, seed: int | None, watch: Watch | None = None
+) -> Tensor:
+    """Draw what is requested; block k is seeded from (seed, k), block 0 by ``seed`` itself.
+
+    On a terminal, what takes more than a second shows how many states have come.
+    """
     num = _positive("num", request.num)
     if request.batch_size is not None:
         _positive("batch_size", request.batch_size)
     condition = spread_condition(model, request.condition, num)
     start = _check_start(request.start, num)
     seed = seeds.fresh() if seed is None else seed
-    size = request.block_size()
-    with evaluating(model):
+    states = request.sampler.num_states(model)
+    total = None if states is None else states * request.num_blocks()
+    with evaluating(model), bar("Sampling", "state", total) as shown:
+
+        def come(k: int, state: Tensor) -> Tensor:
+            shown.update()
+            if watch is not None:
+                watch(k, state)
+            return state
+
         blocks = [
-            _block(model, request.sampler, size, condition, start, seed, k)
-            for k in range(-(-num // size))
+            _block(model, request, condition, start, seed, k, come)
+            for k in range(request.num_blocks())
         ]
     return torch.cat(blocks)[:num]
 
@@ -124,21 +145,24 @@ def _check_start(start: Tensor | None, num: int) -> Tensor | None:
 
 def _block(
     model: GenerativeModel,
-    sampler: Sampler,
-    size: int,
+    request: Request,
     condition: Any,
     start: Tensor | None,
     seed: int,
     k: int,
+    come: Callable[[int, Tensor], Tensor],
 ) -> Tensor:
+    sampler, size = request.sampler, request.block_size()
     block_seed = seed if k == 0 else seeds.derive(seed, k)
     condition = _slice_and_pad(condition, k * size, size)
     start = _slice_and_pad(start, k * size, size)
 
     def run() -> Tensor:
         generator = seeds.generator(block_seed, model.device)
-        state = sampler.last(model, size, start=start, condition=condition, generator=generator)
-        return model.present(state)
+        states = sampler.trajectory(
+            model, size, start=start, condition=condition, generator=generator
+        )
+        return model.present(last_of((come(k, s) for s in states), type(sampler).__name__))
 
     x = run()
     if not torch.isfinite(x).all():
