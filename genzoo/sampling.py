@@ -80,12 +80,14 @@ def draw(
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a module into eval mode, and each of its parts back as it was."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    if any(mode for _, mode in modes):  # Each module that is set takes time, of each block.
+        model.eval()
     try:
         yield
     finally:
         for module, mode in modes:
-            module.training = mode
+            if module.training != mode:
+                module.training = mode
 
 
 def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
@@ -100,7 +102,9 @@ def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
             raise ConditionError(f"{who} takes no condition, got {condition!r}. Leave it out.")
         return None
     if condition is None:
-        raise ConditionError(f"{who} needs a {kind} for each sample. Give condition=....")
+        raise ConditionError(
+            f"{who} needs a {kind} for each sample. Give condition=..., or --{kind} in a shell."
+        )
     if kind == "text":
         return _spread_texts(condition, num)
     return _spread_values(condition, num, kind, model.device)
@@ -127,7 +131,10 @@ def _spread_texts(condition: Any, num: int) -> list[str]:
     many = isinstance(condition, Iterable) and not isinstance(condition, str)
     texts = list(condition) if many else [condition] * num
     if not all(isinstance(text, str) for text in texts):
-        raise ConditionError(f"A text condition is a text or a list of texts, got {condition!r}.")
+        raise ConditionError(
+            f"A text condition is a text or a list of texts, got {condition!r}. Give "
+            "condition=..., or --text in a shell."
+        )
     _check_number(texts, num)
     return texts
 
