@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from genzoo import __version__
 
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+NAME = re.compile(r"[a-z][a-z0-9_+-]{0,63}")
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 """What a format is registered under: the file that marks it."""
 _ENDS = (*importlib.machinery.all_suffixes(), "")

@@ -56,6 +56,17 @@ def strips(stages: Sequence[Tensor]) -> Image.Image:
     return grid(torch.cat(images), columns=len(images[0]))
 
 
+def trajectories(states: Sequence[Tensor]) -> Image.Image:
+    """Return states of the same N examples: a row of images each, or a plane of points a state.
+
+    Raises:
+        DataError: The shape is neither that of images, nor of points, nor of rows.
+    """
+    if states[0].ndim == 2 and states[0].shape[1] == 2:
+        return _planes(states)
+    return grid(torch.stack(list(states), dim=1).flatten(0, 1), columns=len(states))
+
+
 def grid(x: Tensor, columns: int | None = None) -> Image.Image:
     """Return images (N, C, H, W), or vectors, side by side, each spread over [0, 1] as it is."""
     images = as_images(x.detach().float().cpu()).clamp(0, 1)
@@ -93,6 +104,16 @@ def points(x: Tensor) -> Image.Image:
     axes = figure.subplots()
     axes.scatter(*x.detach().float().cpu().numpy().T, s=3, alpha=0.5, linewidths=0)
     axes.set_aspect("equal")
+    return to_image(figure)
+
+
+def _planes(states: Sequence[Tensor]) -> Image.Image:
+    """Return points (N, 2) state by state, all on the scale of the widest."""
+    figure = new_figure(2 * len(states), 2.2)
+    panels = figure.subplots(1, len(states), squeeze=False, sharex=True, sharey=True)[0]
+    for axes, x in zip(panels, states, strict=True):
+        axes.scatter(*x.detach().float().cpu().numpy().T, s=3, alpha=0.5, linewidths=0)
+        axes.set_aspect("equal")
     return to_image(figure)
 
 

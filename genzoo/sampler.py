@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -64,6 +64,10 @@ class Sampler(abc.ABC):
             generator: The one source of randomness, on the model's device.
         """
 
+    def num_states(self, model: GenerativeModel) -> int | None:
+        """Return how many states a trajectory has, where that is known beforehand; else None."""
+        return None
+
     def checked(self, model: GenerativeModel) -> Any:
         """Return the model, having looked whether it is what the sampler ``requires``.
 
@@ -94,7 +98,16 @@ class Sampler(abc.ABC):
             CapabilityError: The trajectory has no state.
         """
         states = self.trajectory(model, num, start=start, condition=condition, generator=generator)
-        last = deque(states, maxlen=1)
-        if not last:
-            raise CapabilityError(f"{type(self).__name__} yielded no state to sample from.")
-        return last[0]
+        return last_of(states, type(self).__name__)
+
+
+def last_of(states: Iterable[Tensor], who: str) -> Tensor:
+    """Return the last state of the trajectory of a sampler called ``who``.
+
+    Raises:
+        CapabilityError: The trajectory has no state.
+    """
+    last = deque(states, maxlen=1)
+    if not last:
+        raise CapabilityError(f"{who} yielded no state to sample from.")
+    return last[0]

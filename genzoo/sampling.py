@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from genzoo import seeds
 from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
+from genzoo.progress import bar
+from genzoo.sampler import last_of
 
 if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BLOCK = 64
 _DIMENSIONS = {"label": 0, "image": 3}
+Watch = Callable[[int, Tensor], None]
+"""Is shown each state of a block's trajectory as it comes, and the block's number."""
 _SHAPES = {"label": "a whole number", "image": "an image (C, H, W)"}
 
 
@@ -36,21 +40,38 @@ class Request:
         """Return how many samples are drawn at once."""
         return self.batch_size or min(self.num, DEFAULT_BLOCK)
 
+    def num_blocks(self) -> int:
+        """Return in how many blocks they are drawn."""
+        return -(-self.num // self.block_size())
+
 
 @torch.no_grad()
-def draw(model: GenerativeModel, request: Request, seed: int | None) -> Tensor:
-    """Draw what is requested; block k is seeded from (seed, k), block 0 by ``seed`` itself."""
+def draw(
+    model: GenerativeModel, request: Request, seed: int | None, watch: Watch | None = None
+) -> Tensor:
+    """Draw what is requested; block k is seeded from (seed, k), block 0 by ``seed`` itself.
+
+    On a terminal, what takes more than a second shows how many states have come.
+    """
     num = _positive("num", request.num)
     if request.batch_size is not None:
         _positive("batch_size", request.batch_size)
     condition = spread_condition(model, request.condition, num)
     start = _check_start(request.start, num)
     seed = seeds.fresh() if seed is None else seed
-    size = request.block_size()
-    with evaluating(model):
+    states = request.sampler.num_states(model)
+    total = None if states is None else states * request.num_blocks()
+    with evaluating(model), bar("Sampling", "state", total) as shown:
+
+        def come(k: int, state: Tensor) -> Tensor:
+            shown.update()
+            if watch is not None:
+                watch(k, state)
+            return state
+
         blocks = [
-            _block(model, request.sampler, size, condition, start, seed, k)
-            for k in range(-(-num // size))
+            _block(model, request, condition, start, seed, k, come)
+            for k in range(request.num_blocks())
         ]
     return torch.cat(blocks)[:num]
 
@@ -59,12 +80,14 @@ def draw(model: GenerativeModel, request: Request, seed: int | None) -> Tensor:
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a module into eval mode, and each of its parts back as it was."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    if any(mode for _, mode in modes):  # Each module that is set takes time, of each block.
+        model.eval()
     try:
         yield
     finally:
         for module, mode in modes:
-            module.training = mode
+            if module.training != mode:
+                module.training = mode
 
 
 def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
@@ -79,7 +102,9 @@ def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
             raise ConditionError(f"{who} takes no condition, got {condition!r}. Leave it out.")
         return None
     if condition is None:
-        raise ConditionError(f"{who} needs a {kind} for each sample. Give condition=....")
+        raise ConditionError(
+            f"{who} needs a {kind} for each sample. Give condition=..., or --{kind} in a shell."
+        )
     if kind == "text":
         return _spread_texts(condition, num)
     return _spread_values(condition, num, kind, model.device)
@@ -106,7 +131,10 @@ def _spread_texts(condition: Any, num: int) -> list[str]:
     many = isinstance(condition, Iterable) and not isinstance(condition, str)
     texts = list(condition) if many else [condition] * num
     if not all(isinstance(text, str) for text in texts):
-        raise ConditionError(f"A text condition is a text or a list of texts, got {condition!r}.")
+        raise ConditionError(
+            f"A text condition is a text or a list of texts, got {condition!r}. Give "
+            "condition=..., or --text in a shell."
+        )
     _check_number(texts, num)
     return texts
 
@@ -124,21 +152,24 @@ def _check_start(start: Tensor | None, num: int) -> Tensor | None:
 
 def _block(
     model: GenerativeModel,
-    sampler: Sampler,
-    size: int,
+    request: Request,
     condition: Any,
     start: Tensor | None,
     seed: int,
     k: int,
+    come: Callable[[int, Tensor], Tensor],
 ) -> Tensor:
+    sampler, size = request.sampler, request.block_size()
     block_seed = seed if k == 0 else seeds.derive(seed, k)
     condition = _slice_and_pad(condition, k * size, size)
     start = _slice_and_pad(start, k * size, size)
 
     def run() -> Tensor:
         generator = seeds.generator(block_seed, model.device)
-        state = sampler.last(model, size, start=start, condition=condition, generator=generator)
-        return model.present(state)
+        states = sampler.trajectory(
+            model, size, start=start, condition=condition, generator=generator
+        )
+        return model.present(last_of((come(k, s) for s in states), type(sampler).__name__))
 
     x = run()
     if not torch.isfinite(x).all():

@@ -165,7 +165,7 @@ CASES = {
     "train rbm --output new": "Which data? Give --data: arrays, bars-and-stripes, digits",
     "train --data bits.npz --output new": "Which model? Give its name first",
     "train --data bits.npz --trainer.steps 3 --output new": "Give the model's name first",
-    "sample run": "genzoo sample needs --num, --output",
+    "sample run": "genzoo sample needs --num",
     "inspect": "genzoo inspect needs MODEL",
     "evaluate": "genzoo evaluate needs MODEL",
     "evaluate huge/checkpoints": "holds no config.json",
@@ -230,6 +230,8 @@ CASES = {
     # where to
     "sample run --num 1 --output x.jpg": "--output must end in .png or .npz, got 'x.jpg'",
     "sample run --num 1 --output x": "--output must end in .png or .npz",
+    "sample run --num 1 --output x.npz --trajectory x.npz": "--trajectory must end in .png",
+    "sample run --num 1 --output x.png --trajectory x.png": "are both x.png. Give them two names",
     "sample run --num 1 --output bits.npz/x.png": "'bits.npz/x.png' cannot be written",
     "sample run --num 1 --output picture.png": "'picture.png' cannot be written: Is a directory",
     "train rbm --data bits.npz --output bits.npz": "'bits.npz' is a file. Choose a folder",

@@ -16,12 +16,14 @@ from safetensors.torch import load_file
 import families  # noqa: F401 - registers the toy families
 import genzoo
 from genzoo import registry
-from genzoo.cli import main
+from genzoo.cli import main, sample
 from genzoo.config import field_types
 from genzoo.objective import OptimizerSpec
+from genzoo.plotting import grid
 from genzoo.training import TrainerConfig
 
 BITS = (np.random.default_rng(0).random((40, 6)) < 0.5).astype(np.uint8)
+BLANK = torch.zeros(1, 1, 1, 1)
 QUICK = "--trainer.steps 6 --trainer.batch-size 8 --trainer.threads 1 --model.num-hidden 4"
 
 
@@ -103,6 +105,33 @@ def test_a_sampler_and_its_fields_are_used():
     model = genzoo.GenModel.from_pretrained("run")
     assert np.array_equal(np.load("x.npz")["x"], model.sample(5, seed=3, sampler=sampler))
     assert not np.array_equal(np.load("x.npz")["x"], model.sample(5, seed=3))
+
+
+def test_samples_without_a_named_file_replace_none(capsys):
+    genzoo_(f"train rbm --data bits.npz --output run {QUICK}")
+    assert "2 samples are in samples.png" in printed("sample run --num 2 --seed 1", capsys)
+    before = Path("samples.png").read_bytes()
+    genzoo_("sample run --num 2 --seed 2", 2)
+    assert "samples.png exists. Name the file, with --output." in capsys.readouterr().err
+    assert Path("samples.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(("num", "steps", "shown"), [(3, 19, range(0, 19, 2)), (9, 3, range(3))])
+def test_the_way_to_the_samples_is_drawn_row_by_row(num, steps, shown, monkeypatch):
+    genzoo_(f"train rbm --data bits.npz --output run {QUICK}")
+    drawn = []
+    monkeypatch.setattr(sample, "trajectories", lambda states: drawn.append(states) or grid(BLANK))
+    sampler = f"--sampler gibbs --sampler.num-steps {steps}"
+    genzoo_(f"sample run --num {num} --output x.npz --seed 3 --trajectory way.png {sampler}")
+    gibbs = registry.load("samplers", "gibbs")
+    model = genzoo.GenModel.from_pretrained("run")
+    generator = torch.Generator().manual_seed(3)
+    every = list(gibbs(gibbs.Config(num_steps=steps)).trajectory(model, num, generator=generator))
+    assert len(drawn[0]) == len(shown)
+    for state, i in zip(drawn[0], shown, strict=True):
+        assert torch.equal(state, model.present(every[i][:8]))
+    assert np.array_equal(drawn[0][-1], np.load("x.npz")["x"][:8])
+    assert Image.open("way.png").format == "PNG"
 
 
 def test_data_of_the_training_are_judged_with_their_values(capsys):

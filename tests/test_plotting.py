@@ -55,6 +55,25 @@ def test_columns_can_be_given(unscaled):
     ]
 
 
+def test_trajectories_are_rows_and_states_are_columns(unscaled):
+    first, last = torch.tensor([0.0, 0.2]), torch.tensor([0.6, 1.0])
+    image = plotting.trajectories([x.view(2, 1, 1, 1) for x in (first, last)])
+    e = EDGE
+    assert np.asarray(image).tolist() == [
+        [e] * 5,
+        [e, 0, e, 153, e],
+        [e] * 5,
+        [e, 51, e, 255, e],
+        [e] * 5,
+    ]
+
+
+def test_states_in_the_plane_are_panels_side_by_side():
+    image = plotting.trajectories([families.rows(5, 2) for _ in range(3)])
+    assert image.size == (600, 220)
+    assert plotting.trajectories([families.rows(5, 2)]).size == (200, 220)
+
+
 def test_colour_stays_colour(unscaled):
     x = torch.tensor([1.0, 0.2, 0.4]).view(1, 3, 1, 1)
     image = plotting.grid(x)

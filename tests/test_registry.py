@@ -245,6 +245,14 @@ def test_a_malformed_name_is_not_registered(name):
         genzoo.register("samplers", name)(families.Fixed)
 
 
+def test_a_name_may_hold_a_plus():
+    mine = type("Mine", (families.Fixed,), {})
+    assert genzoo.register("samplers", "fake-mine++")(mine) is mine
+    assert registry.load("samplers", "fake-mine++") is mine
+    with pytest.raises(PluginError, match="no valid name"):
+        genzoo.register("samplers", "+fake")(mine)
+
+
 def test_a_class_of_another_kind_is_not_registered():
     for found in (families.Linear, families.Fixed(), None):
         with pytest.raises(PluginError, match="must be a subclass of Sampler"):

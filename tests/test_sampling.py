@@ -1,13 +1,15 @@
 """Samples in padded blocks: what a seed means, what a condition is, what is left untouched."""
 
+import io
 import random
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 import families
-from genzoo import seeds
+from genzoo import progress, sampling, seeds
 from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
 from genzoo.sampler import Sampler
 
@@ -286,3 +288,48 @@ def test_where_no_module_is_to_blame_the_model_or_sampler_is():
 
     with pytest.raises(NotFiniteSampleError, match="was Linear itself, or its sampler"):
         MODEL.sample(3, sampler=Broken())
+
+
+# What is shown meanwhile.
+
+
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self):
+        return True
+
+
+class Counted(families.Fixed):
+    """Knows beforehand how many states it yields."""
+
+    def num_states(self, model):
+        return len(list(self.trajectory(model, 1, generator=torch.Generator())))
+
+
+@pytest.mark.parametrize("cls", [families.Fixed, Counted])
+def test_a_bar_on_a_terminal_counts_the_states_of_all_blocks(cls, monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    updates = []
+    made = progress.bar("title", "state", None)
+    monkeypatch.setattr(type(made), "update", lambda self, n=1: updates.append(self.total))
+    MODEL.sample(5, batch_size=2, seed=0, sampler=cls())
+    states = len(list(cls().trajectory(MODEL, 2, generator=torch.Generator())))
+    assert updates == [3 * states if cls is Counted else None] * 3 * states
+    assert "Sampling" in sys.stderr.getvalue()
+
+
+def test_where_there_is_no_terminal_nothing_is_written(monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    MODEL.sample(5, batch_size=2, seed=0)
+    assert sys.stderr.getvalue() == ""
+
+
+def test_every_state_of_every_block_is_shown_to_who_watches():
+    seen = []
+    request = sampling.Request(5, None, Told(), None, 2)
+    x = sampling.draw(MODEL, request, 3, lambda k, state: seen.append((k, state)))
+    assert [k for k, _ in seen] == [0, 0, 1, 1, 2, 2]
+    assert torch.equal(torch.cat([state for _, state in seen[1::2]])[:5], x)

@@ -51,8 +51,11 @@ class SampleArguments(Config):
     """The branch, tag or commit of a repository."""
     num: _Count
     """How many samples."""
-    output: Path
-    """FILE.png for a picture, FILE.npz for an array named x."""
+    output: Path | None = None
+    """FILE.png for a picture, FILE.npz for an array named x; a new samples.png by default."""
+    trajectory: Path | None = None
+    """FILE.png for a second picture: how the first samples came about, a row for each, from the
+    sampler's first state to its last."""
     seed: _Seed | None = None
     """Where the randomness comes from; a fresh one by default."""
     batch_size: _Count | None = None

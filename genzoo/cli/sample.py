@@ -7,16 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from genzoo import GenerativeModel, GenModel, registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.fields import changed, extended, section
-from genzoo.errors import ConditionError, ConfigError
+from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
-from genzoo.plotting import save_picture
+from genzoo.plotting import save_picture, trajectories, write_picture
 from genzoo.sampler import Sampler
+from genzoo.sampling import Request, draw, evaluating
+
+USUAL = Path("samples.png")
+ROWS = 8
+COLUMNS = 10
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -26,22 +32,64 @@ def arguments_for(peeked: Peeked) -> type:
 
 def run(arguments: Any) -> None:
     """Draw, and write the picture or the array."""
-    if arguments.output.suffix not in (".png", ".npz"):
-        raise ConfigError(f"--output must end in .png or .npz, got {str(arguments.output)!r}.")
+    output = _output(arguments)
     model = GenModel.from_pretrained(
         arguments.folder, revision=arguments.revision, device=arguments.device
     )
     if model.condition_kind == "image":
         raise ConditionError(_of_images(model, arguments))
-    x = model.sample(
-        arguments.num,
-        condition=_condition(arguments.label, arguments.text),
-        sampler=sampler_of(arguments),
-        seed=arguments.seed,
-        batch_size=arguments.batch_size,
+    sampler = sampler_of(arguments) or model.sampler()
+    way = Way(sampler.num_states(model), rows_shown(model))
+    x = draw(
+        model, _request(arguments, sampler), arguments.seed, way if arguments.trajectory else None
     )
-    _write(x.cpu(), arguments.output)
-    sys.stdout.write(f"{arguments.num} samples are in {arguments.output}.\n")
+    _write(x.cpu(), output)
+    sys.stdout.write(f"{arguments.num} samples are in {output}.\n")
+    if arguments.trajectory is not None:
+        write_picture(trajectories(way.states(model, arguments.num)), arguments.trajectory)
+        sys.stdout.write(f"How the first came about is in {arguments.trajectory}.\n")
+
+
+class Way:
+    """Keeps evenly spaced states of the first samples of the first block, first and last included.
+
+    Arguments:
+        num_states: How many states there will be; None keeps all of them until they are seen.
+        rows: How many samples.
+    """
+
+    def __init__(self, num_states: int | None, rows: int) -> None:
+        self.rows = rows
+        self.wanted = None if num_states is None else set(evenly(num_states, COLUMNS))
+        self.kept: list[Tensor] = []
+        self.come = 0
+
+    def __call__(self, k: int, state: Tensor) -> None:
+        """Look at a state of block ``k``."""
+        if k == 0 and (self.wanted is None or self.come in self.wanted):
+            self.kept.append(state[: self.rows].clone())
+        self.come += 1
+
+    @torch.no_grad()
+    def states(self, model: GenerativeModel, num: int) -> list[Tensor]:
+        """Return the states of the first of ``num`` samples in the units of x, on the CPU."""
+        with evaluating(model):
+            shown = [self.kept[i] for i in evenly(len(self.kept), COLUMNS)]
+            return [model.present(state[:num]).cpu() for state in shown]
+
+
+def rows_shown(model: GenerativeModel) -> int:
+    """Return of how many samples the way is shown: of few images, of many points in a plane."""
+    return 1000 if model.event_shape == (2,) else ROWS
+
+
+def evenly(num: int, most: int) -> list[int]:
+    """Return at most ``most`` evenly spaced indices below ``num``, 0 and ``num`` − 1 included.
+
+    >>> evenly(9, 3), evenly(2, 3)
+    ([0, 4, 8], [0, 1])
+    """
+    return [int(i) for i in np.linspace(0, num - 1, min(num, most)).round()]
 
 
 def with_sampler_fields(arguments: type, peeked: Peeked) -> type:
@@ -60,6 +108,30 @@ def sampler_of(arguments: Any) -> Sampler | None:
     values = changed(arguments.sampler, section(cls.Config))
     sampler: Sampler = cls(cls.Config.from_dict(values))
     return sampler
+
+
+def _output(arguments: Any) -> Path:
+    """Return the file for the samples, having looked at the names of both files.
+
+    Raises:
+        ConfigError: A name of another kind of file.
+        OutputExistsError: No name is given, and the usual one is taken.
+    """
+    if arguments.trajectory is not None and arguments.trajectory.suffix != ".png":
+        raise ConfigError(f"--trajectory must end in .png, got {str(arguments.trajectory)!r}.")
+    if arguments.output is None and USUAL.exists():
+        raise OutputExistsError(f"{USUAL} exists. Name the file, with --output.")
+    output: Path = arguments.output or USUAL
+    if output.suffix not in (".png", ".npz"):
+        raise ConfigError(f"--output must end in .png or .npz, got {str(output)!r}.")
+    if output == arguments.trajectory:
+        raise ConfigError(f"--output and --trajectory are both {output}. Give them two names.")
+    return output
+
+
+def _request(arguments: Any, sampler: Sampler) -> Request:
+    condition = _condition(arguments.label, arguments.text)
+    return Request(arguments.num, condition, sampler, None, arguments.batch_size)
 
 
 def _condition(label: int | None, text: str | None) -> Any:

@@ -34,6 +34,10 @@ class Gibbs(Sampler):
     requires = (RBM,)
     is_chain = True
 
+    def num_states(self, model: GenerativeModel) -> int:
+        """Return the number of sweeps."""
+        return int(self.config.num_steps)
+
     def trajectory(
         self,
         model: GenerativeModel,
@@ -74,6 +78,10 @@ class TemperedGibbs(Sampler):
     Config = TemperedGibbsConfig
     requires = (RBM,)
     is_chain = True
+
+    def num_states(self, model: GenerativeModel) -> int:
+        """Return the number of sweeps."""
+        return int(self.config.num_steps)
 
     def trajectory(
         self,

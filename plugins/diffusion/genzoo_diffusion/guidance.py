@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genzoo import ConditionError
+from genzoo import ConditionError, ConfigError
+from genzoo.sampling import spread_condition
 from genzoo_diffusion.conditioning import Signal
 
 if TYPE_CHECKING:
@@ -86,6 +87,38 @@ def make_denoiser(
         return Conditioned(model, signal)
     null = unconditional(model, num) if null is None else null
     return Conditioned(model, null) if scale == 0 else Guided(model, signal, null, scale)
+
+
+def negative_signal(
+    model: Diffusion, negative: int | str | None, num: int, scale: float
+) -> Signal | None:
+    """Return the signal of what guidance leads away from; None for no condition.
+
+    Arguments:
+        model: The model.
+        negative: A condition of the model's kind.
+        num: How many states are denoised at once.
+        scale: The scale of guidance.
+
+    Raises:
+        ConditionError: The model has no condition, or does not understand this one.
+        ConfigError: Nothing guides, and so nothing leads away.
+    """
+    if negative is None:
+        return None
+    if model.condition_kind == "none":
+        raise ConditionError(
+            f"A negative of {negative!r} needs a model with a condition; this one has none. Leave "
+            "negative out."
+        )
+    if scale == 1:
+        raise ConfigError(
+            f"A negative of {negative!r} has no say at a guidance of 1. Give another guidance, "
+            "such as 2, or leave negative out."
+        )
+    # The command line makes a number of a text of digits.
+    text = model.condition_kind == "text"
+    return model.signal(spread_condition(model, str(negative) if text else negative, num), num)
 
 
 def unconditional(model: Diffusion, num: int) -> Signal:

@@ -13,7 +13,7 @@ from torch import Tensor
 from genzoo import Bounds, CapabilityError, Config, ConfigError, GenerativeModel, Sampler
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.grid import Spacing, from_strength, times
-from genzoo_diffusion.guidance import make_denoiser
+from genzoo_diffusion.guidance import make_denoiser, negative_signal
 from genzoo_diffusion.solvers import Respaced, Solver, Timed, VarianceExploding, precisely
 
 _Steps = Annotated[int, Bounds(1, 10**5)]
@@ -27,6 +27,8 @@ class DenoiseConfig(Config):
     """Which times are visited, as in diffusers."""
     guidance: Annotated[float, Bounds(-1e3, 1e3)] = 1.0
     """s of ε_∅ + s (ε_c − ε_∅); at 1 nothing guides, and the network runs half as often."""
+    negative: int | str | None = None
+    """A text, or a label, whose ε stands in the place of ε_∅: what guidance leads away from."""
     strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The share of T to which given examples are noised, and from which they are denoised; None
     takes what is given for states at the first time."""
@@ -67,6 +69,17 @@ class Denoise(Sampler, abc.ABC):
         """Return how many steps the whole chain is made in: T where the config has no number."""
         return self.config.num_steps or len(model.schedule)
 
+    def num_states(self, model: GenerativeModel) -> int:
+        """Return the number of steps."""
+        return len(self.grid(self.checked(model)))
+
+    def grid(self, model: Diffusion) -> list[int]:
+        """Return the times that are visited, falling."""
+        T = len(model.schedule)
+        grid = times(self.config.spacing, T, self.num_steps(model), self.config.offset)
+        strength = self.config.strength
+        return grid if strength is None else from_strength(grid, strength, T)
+
     def trajectory(
         self,
         model: GenerativeModel,
@@ -85,15 +98,13 @@ class Denoise(Sampler, abc.ABC):
             CapabilityError: The model is no diffusion model, or its parameterisation is not the
                 scheduler's.
             ConditionError: The condition is missing, superfluous or out of range.
-            ConfigError: There are more steps than times.
+            ConfigError: There are more steps than times, or a negative without guidance.
         """
         diffusion: Diffusion = self.checked(model)
         self._check_prediction(diffusion)
-        T, steps = len(diffusion.schedule), self.num_steps(diffusion)
-        grid = times(self.config.spacing, T, steps, self.config.offset)
-        if self.config.strength is not None:
-            grid = from_strength(grid, self.config.strength, T)
-        denoiser = make_denoiser(diffusion, condition, num, self.config.guidance)
+        grid, guidance = self.grid(diffusion), self.config.guidance
+        away = negative_signal(diffusion, self.config.negative, num, guidance)
+        denoiser = make_denoiser(diffusion, condition, num, guidance, away)
         x = self._start(diffusion, num, start, grid[0], generator)
         yield from self.solver(diffusion, grid).run(denoiser, x, generator)
 
@@ -120,7 +131,7 @@ class Denoise(Sampler, abc.ABC):
             raise CapabilityError(
                 f"{type(self).__name__} takes models that predict "
                 f"{' or '.join(sorted(self.predictions))}; this one predicts {kind}. Take "
-                "--sampler ddim or dpm-solver."
+                "--sampler ddim or dpm-solver++."
             )
 
 

@@ -25,7 +25,7 @@ KINDS = ["epsilon", "sample", "v_prediction"]
 FLOWS = [
     *(("euler", kind) for kind in KINDS),
     *(("heun", kind) for kind in KINDS if kind != "sample"),  # Which it refuses: test_samplers.py.
-    *(("dpm-solver", kind) for kind in KINDS),
+    *(("dpm-solver++", kind) for kind in KINDS),
 ]
 SPACINGS = ["linspace", "trailing", "leading"]
 # diffusers keeps β and the weights of DDPM's steps in float64 here, for we give it ᾱ so.
@@ -199,14 +199,14 @@ def test_solvers_of_the_flow_follow_their_recursions(name, num_steps, kind, spac
     sampler = {
         "euler": lambda: Euler(StepsConfig(**given)),
         "heun": lambda: Heun(HeunConfig(**given)),
-        "dpm-solver": lambda: DPMSolver(DPMSolverConfig(**given)),
+        "dpm-solver++": lambda: DPMSolver(DPMSolverConfig(**given)),
     }[name]()
     found = run_affinely(sampler, model, num_steps, monkeypatch)
     scale = (1 + sigmas[0] ** 2) ** 0.5
     A, B = {
         "euler": lambda: euler(sigmas, epsilon, scale, 0.0),
         "heun": lambda: heun(sigmas, epsilon, scale, 0.0),
-        "dpm-solver": lambda: dpm_solver(sigmas, x_0, scale, 0.0),
+        "dpm-solver++": lambda: dpm_solver(sigmas, x_0, scale, 0.0),
     }[name]()
     assert pytest.approx((A, B), abs=SINGLE) == (found.A, found.B)
     assert found.n.abs().max() < SINGLE  # They draw no noise.

@@ -1,11 +1,13 @@
 """Samplers: guidance, variation, completion, refusals, and the promises about seeds."""
 
+import itertools
+
 import pytest
 import torch
 
 from gaussian import gaussian_model
 from genzoo import CapabilityError, ConditionError, ConfigError, create_model
-from genzoo_diffusion.guidance import Conditioned, Guided, make_denoiser
+from genzoo_diffusion.guidance import Conditioned, Guided, make_denoiser, negative_signal
 from genzoo_diffusion.samplers import (
     DDIM,
     DDIMConfig,
@@ -23,7 +25,7 @@ from models import IMAGE, labelled, model, states
 SAMPLERS = {
     "ddpm": (DDPMSampler, DDPMConfig),
     "ddim": (DDIM, DDIMConfig),
-    "dpm-solver": (DPMSolver, DPMSolverConfig),
+    "dpm-solver++": (DPMSolver, DPMSolverConfig),
     "euler": (Euler, StepsConfig),
     "heun": (Heun, HeunConfig),
 }
@@ -114,7 +116,62 @@ def test_guidance_needs_a_condition():
         model().sample(2, sampler=sampler("ddim", guidance=2.0))
 
 
+NULL = r"A negative of 'a bag'"
+
+
+def test_a_negative_stands_in_the_place_of_the_null_condition():
+    """ε_neg + s (ε_c − ε_neg), to the bit, and no other part of the model is run."""
+    found, x, s = labelled(), states(3, labelled()), 2.5
+    away = negative_signal(found, 2, 3, s)
+    t = torch.full((6,), 7)
+    both = found.predict(torch.cat([x, x]), t, found.signal(2, 3).beside(found.signal(0, 3)))
+    negative, told = both.chunk(2)
+    assert torch.equal(make_denoiser(found, 0, 3, s, away)(x, 7), negative + s * (told - negative))
+    torch.testing.assert_close(negative, found.predict(x, t[:3], found.signal(2, 3)))
+    sizes = counted(found)
+    drawn = [
+        found.sample(3, condition=0, seed=0, sampler=sampler("ddim", guidance=s, negative=n))
+        for n in (None, 1, 2)
+    ]
+    assert sizes == [6] * 15
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(drawn, 2))
+
+
+def test_a_guidance_of_zero_is_the_model_given_the_negative():
+    found = labelled()
+    zero = sampler("ddim", guidance=0.0, negative=2)
+    given = found.sample(3, condition=0, seed=0, sampler=zero)
+    assert torch.equal(given, found.sample(3, condition=2, seed=0, sampler=sampler("ddim")))
+
+
+@pytest.mark.parametrize(
+    ("make", "negative", "guidance", "error", "message"),
+    [
+        (model, "a bag", 2.0, ConditionError, f"{NULL} needs a model with a condition"),
+        (labelled, 1, 1.0, ConfigError, "A negative of 1 has no say at a guidance of 1"),
+        (labelled, 3, 2.0, ConditionError, "from 0 to 2"),
+        (labelled, "a bag", 2.0, ConditionError, "'a bag' is no label"),
+    ],
+)
+def test_a_negative_that_leads_nowhere_is_refused(make, negative, guidance, error, message):
+    condition = None if make is model else 0
+    given = sampler("ddim", negative=negative, guidance=guidance)
+    with pytest.raises(error, match=message):
+        make().sample(2, condition=condition, sampler=given)
+
+
 # Steps
+
+
+@EVERY
+def test_how_many_states_there_are_is_known_beforehand(name):
+    found = model()
+    for given in (sampler(name), sampler(name, num_steps=8, strength=0.5)):
+        start = states(2, found) if given.config.strength else None
+        generator = torch.Generator().manual_seed(0)
+        come = list(given.trajectory(found, 2, start=start, generator=generator))
+        assert given.num_states(found) == len(come)
+    assert DDPMSampler().num_states(found) == 20
 
 
 @EVERY

@@ -10,8 +10,8 @@ from genzoo.data import load_dataset
 from genzoo.data.grammars import DIGIT_CAPTIONS
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.fitted_text import FittedTextConfig
-from genzoo_diffusion.guidance import make_denoiser, unconditional
-from genzoo_diffusion.samplers import DDIM, StepsConfig
+from genzoo_diffusion.guidance import make_denoiser, negative_signal, unconditional
+from genzoo_diffusion.samplers import DDIM, DDIMConfig, StepsConfig
 
 SMALL = {
     "event_shape": (1, 8, 8),
@@ -81,6 +81,34 @@ def test_a_text_of_no_known_word_is_refused_with_the_known_ones():
         model().sample(2, condition="una zapatilla")
     with pytest.raises(ConditionError, match="needs a text"):
         model().sample(2)
+
+
+def test_a_negative_text_is_led_away_from():
+    """ε_neg + s (ε_c − ε_neg) in each step: of one step, from the samplers' own states."""
+    m = model()
+    x_t = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    away = negative_signal(m, "four", 2, 3.0)
+    t = torch.full((4,), 7)
+    both = m.predict(torch.cat([x_t, x_t]), t, m.signal("four", 2).beside(m.signal("three", 2)))
+    negative, told = both.chunk(2)
+    guided = make_denoiser(m, "three", 2, 3.0, away)(x_t, 7)
+    assert torch.equal(guided, negative + 3.0 * (told - negative))
+    drawn = {
+        n: m.sample(2, condition="three", seed=0, sampler=DDIM(guided_by(n)))
+        for n in (None, "", "four")
+    }
+    assert torch.equal(drawn[None], drawn[""])
+    assert not torch.equal(drawn[None], drawn["four"])
+
+
+def test_a_negative_text_of_no_known_word_is_refused():
+    for negative in ("una zapatilla", 7):
+        with pytest.raises(ConditionError, match="no word that this model knows"):
+            model().sample(2, condition="three", sampler=DDIM(guided_by(negative)))
+
+
+def guided_by(negative):
+    return DDIMConfig(num_steps=4, guidance=3.0, negative=negative)
 
 
 def test_guidance_goes_from_the_empty_text():
