@@ -1,8 +1,8 @@
 """How soon a model that is told of texts draws what they say.
 
-Each checkpoint draws, with its averaged weights and with guidance, a picture for each caption of the
-test split, and the reader of the data says whether it shows what the caption says. Minutes are those
-of the training steps, added up from the run's own log, so that pauses do not count; stages add up. Of
+With its averaged weights and guidance each checkpoint draws a picture for each caption of the test
+split, and the reader of the data says whether it shows what the caption says. Minutes are those of
+the training steps, added up from the run's own log, so that pauses do not count; stages add up. Of
 real rows the reader finds what their captions say in the share that is given as "data".
 
 Usage: python benchmarks/caption_obedience.py RUN [--every 1] [--num 1000] [--guidance 2]
