@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
@@ -17,6 +17,8 @@ from genzoo.errors import DataError
 from genzoo.files import atomic_file
 
 _MIN_SIDE = 320
+_GAP = 8
+_FONT_SHARE, _FONT_LEAST, _FONT_MOST = 0.35, 10, 20
 
 
 def save_picture(x: Tensor, path: str | Path) -> None:
@@ -65,6 +67,25 @@ def trajectories(states: Sequence[Tensor]) -> Image.Image:
     if states[0].ndim == 2 and states[0].shape[1] == 2:
         return _planes(states)
     return grid(torch.stack(list(states), dim=1).flatten(0, 1), columns=len(states))
+
+
+def titled_rows(x: Tensor, titles: Sequence[str]) -> Image.Image:
+    """Return images (N, C, H, W), or vectors, in as many equal rows as there are titles.
+
+    Raises:
+        DataError: The examples are no images.
+    """
+    images = grid(x, columns=len(x) // len(titles))
+    font = _font(round(_FONT_SHARE * images.height / len(titles)))
+    left = 2 * _GAP + round(max(font.getlength(title) for title in titles))
+    canvas = Image.new(
+        images.mode, (left + images.width, images.height), 255 if images.mode == "L" else "white"
+    )
+    canvas.paste(images, (left, 0))
+    for i, title in enumerate(titles):
+        middle = (i + 0.5) * images.height / len(titles)
+        ImageDraw.Draw(canvas).text((left - _GAP, middle), title, 0, font, anchor="rm")
+    return canvas
 
 
 def grid(x: Tensor, columns: int | None = None) -> Image.Image:
@@ -138,6 +159,14 @@ def to_image(figure: Any) -> Image.Image:
     """Return a figure's picture."""
     figure.canvas.draw()
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Return a font of many scripts, which comes with matplotlib."""
+    import matplotlib
+
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(str(path), min(max(size, _FONT_LEAST), _FONT_MOST))
 
 
 def _enlarged(canvas: Tensor) -> Image.Image:

@@ -51,10 +51,24 @@ def draw_samples(
     if unknown or not can_be_drawn(model.event_shape):
         return False
     x = model.sample(num, condition=labels, sampler=sampler, seed=seed)
-    receipt = {"num": num, "seed": seed, **_how(sampler or model.sampler())}
-    texts = {KEY: json.dumps(receipt)}
+    texts = receipt(num, seed, sampler or model.sampler())
     write_picture(picture(x.cpu()), folder / PICTURE_FILE, texts=texts)
     return True
+
+
+def receipt(
+    num: int, seed: int | None, sampler: Sampler, *, titled: bool = False
+) -> dict[str, str]:
+    """Return what a picture of samples says of how it was drawn, by the key that it stands under.
+
+    Arguments:
+        num: How many samples it shows.
+        seed: Where their randomness came from, where that is known.
+        sampler: How they were drawn.
+        titled: Whether each row has beside it what the model was given.
+    """
+    how = {"num": num, "seed": seed, **_how(sampler)}
+    return {KEY: json.dumps({**how, "titled": True} if titled else how)}
 
 
 def caption_of(folder: Path) -> str | None:
@@ -64,16 +78,17 @@ def caption_of(folder: Path) -> str | None:
         check_inside(path, folder)
         if not path.is_file():
             return None
-        receipt = _receipt(path)
+        found = _receipt(path)
     except (GenzooError, OSError, ValueError, SyntaxError, RecursionError):
         return None
-    if isinstance(told := receipt.get("caption"), str):
+    if isinstance(told := found.get("caption"), str):
         return told
-    given = {key: receipt.get(key) for key in ("sampler", "sampler_config", "seed")}
+    given = {key: found.get(key) for key in ("sampler", "sampler_config", "seed")}
     given = {key: value for key, value in given.items() if value not in (None, {})}
     told = flat(given)
-    num = f"{receipt['num']} samples" if isinstance(receipt.get("num"), int) else "Samples"
-    return f"{num}, drawn with {told}." if told else f"{num}."
+    num = f"{found['num']} samples" if isinstance(found.get("num"), int) else "Samples"
+    rows = ", each row given what stands beside it" if found.get("titled") is True else ""
+    return f"{num}{rows}, drawn with {told}." if told else f"{num}{rows}."
 
 
 def conditions(model: GenerativeModel, num: int) -> list[int] | None:

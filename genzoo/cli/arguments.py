@@ -60,10 +60,11 @@ class SampleArguments(Config):
     """Where the randomness comes from; a fresh one by default."""
     batch_size: _Count | None = None
     """Samples per block; for one size a seed gives the same samples whatever --num."""
-    label: _Seed | None = None
-    """The label that a model conditioned on labels is given."""
-    text: str | None = None
-    """The text that a model conditioned on text is given."""
+    label: Annotated[tuple[_Seed, ...], tyro.conf.UseAppendAction] = ()
+    """The label that a model conditioned on labels is given; given several times, each one gets as
+    many samples, and a picture a row for each."""
+    text: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """The text that a model conditioned on text is given; or several, likewise."""
     device: str = "cpu"
     """Where to compute, such as cuda."""
     sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None

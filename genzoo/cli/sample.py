@@ -12,11 +12,12 @@ from torch import Tensor
 
 from genzoo import GenerativeModel, GenModel, registry
 from genzoo.capabilities import SupportsTranslate
+from genzoo.card.samples import receipt
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.fields import changed, extended, section
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
-from genzoo.plotting import save_picture, trajectories, write_picture
+from genzoo.plotting import picture, titled_rows, trajectories, write_picture
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, evaluating
 
@@ -43,7 +44,7 @@ def run(arguments: Any) -> None:
     x = draw(
         model, _request(arguments, sampler), arguments.seed, way if arguments.trajectory else None
     )
-    _write(x.cpu(), output)
+    _write(x.cpu(), output, arguments, sampler)
     sys.stdout.write(f"{arguments.num} samples are in {output}.\n")
     if arguments.trajectory is not None:
         write_picture(trajectories(way.states(model, arguments.num)), arguments.trajectory)
@@ -130,19 +131,36 @@ def _output(arguments: Any) -> Path:
 
 
 def _request(arguments: Any, sampler: Sampler) -> Request:
-    condition = _condition(arguments.label, arguments.text)
+    condition = _condition(arguments.num, _given(arguments))
     return Request(arguments.num, condition, sampler, None, arguments.batch_size)
 
 
-def _condition(label: int | None, text: str | None) -> Any:
-    if label is not None and text is not None:
+def _given(arguments: Any) -> tuple[Any, ...]:
+    """Return the labels or the texts that are given."""
+    if arguments.label and arguments.text:
         raise ConditionError("Give --label or --text, not both.")
-    return text if label is None else label
+    given: tuple[Any, ...] = arguments.label or arguments.text
+    return given
 
 
-def _write(x: Tensor, output: Path) -> None:
+def _condition(num: int, given: tuple[Any, ...]) -> Any:
+    """Return one condition for all samples, or as many equal runs as there are conditions."""
+    if len(given) < 2:
+        return given[0] if given else None
+    if num % len(given):
+        raise ConditionError(
+            f"{num} samples cannot be shared out among {len(given)} conditions. Make --num a "
+            f"multiple of {len(given)}."
+        )
+    return [condition for condition in given for _ in range(num // len(given))]
+
+
+def _write(x: Tensor, output: Path, arguments: Any, sampler: Sampler) -> None:
     if output.suffix == ".png":
-        save_picture(x, output)
+        given = _given(arguments)
+        image = titled_rows(x, list(map(str, given))) if len(given) > 1 else picture(x)
+        told = receipt(arguments.num, arguments.seed, sampler, titled=len(given) > 1)
+        write_picture(image, output, texts=told)
         return
     with atomic_file(output) as temporary:
         np.savez_compressed(temporary, x=x.float().numpy())
