@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from genzoo import DataError, GenModel, create_model, plotting
-from genzoo.card.samples import caption_of
+from genzoo import DataError, GenModel, create_model, plotting, registry
+from genzoo.card.drawn import KEY, Drawn
+from genzoo.card.snippets import snippet_for
 from genzoo.cli import main
 
 
@@ -46,8 +47,9 @@ def test_each_condition_gets_as_many_samples(folder):
 def test_a_picture_has_a_row_for_each_and_says_so(folder):
     run("sample m --num 6 --label 2 --label 0 --seed 3 --output m/samples.png")
     image = Image.open("m/samples.png")
-    assert json.loads(image.info["genzoo"])["titled"] is True
-    assert "each row given what stands beside it" in caption_of(folder / "m")
+    drawn = Drawn.read(folder / "m" / "samples.png")
+    assert (drawn.given, drawn.num, drawn.seed) == ((2, 0), 6, 3)
+    assert "6 samples, each row given what stands beside it" in drawn.in_words()
     rows = plotting.grid(
         GenModel.from_pretrained("m").sample(6, condition=[2] * 3 + [0] * 3, seed=3), 3
     )
@@ -72,3 +74,39 @@ def test_titles_stand_left_of_their_rows():
 def test_titles_of_what_is_no_image_are_refused():
     with pytest.raises(DataError):
         plotting.titled_rows(torch.zeros(2, 4, 8, 8), ["a"])
+
+
+def test_the_snippet_of_a_card_draws_as_the_picture_was_drawn(folder, monkeypatch):
+    run("sample m --num 4 --label 2 --label 0 --seed 3 --output m/samples.png --sampler prior")
+    drawn = Drawn.read(folder / "m" / "samples.png")
+    snippet = snippet_for(GenModel.from_pretrained("m"), "m", drawn)
+    assert "condition=2" in snippet
+    exec(compile(snippet, "card", "exec"), {})  # noqa: S102 - it is what a card tells to run
+    assert Image.open("picture.png").size == plotting.grid(torch.zeros(16, 1, 8, 8)).size
+
+
+def test_a_sampler_that_is_not_the_models_own_is_made_in_the_snippet():
+    model = create_model("rbm", event_shape=(4,), num_hidden=2)
+    other = type(model.sampler())
+    drawn = Drawn(sampler=registry.name_of("samplers", other), sampler_config={"num_steps": 7})
+    snippet = snippet_for(model, "m", drawn)
+    assert f"sampler = {other.__name__}({other.Config.__name__}(num_steps=7))" in snippet
+    assert "sampler=sampler" in snippet
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sampler": "none-of-that-name"},
+        {"sampler": "gibbs", "sampler_config": {"nothing": 1}},
+        {"given": [{"a": 1}], "sampler": 3, "sampler_config": "x", "num": "many", "seed": 1.5},
+    ],
+)
+def test_what_a_stranger_says_of_a_picture_is_taken_for_nothing(tmp_path, told):
+    image = Image.new("L", (8, 8))
+    plotting.write_picture(image, tmp_path / "samples.png", texts={KEY: json.dumps(told)})
+    drawn = Drawn.read(tmp_path / "samples.png")
+    assert drawn.known_sampler() is None
+    assert drawn.given == ()
+    model = create_model("rbm", event_shape=(4,), num_hidden=2)
+    assert snippet_for(model, "m", drawn) == snippet_for(model, "m")

@@ -11,10 +11,11 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from genzoo.card.drawn import Drawn
 from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.figures import Figure
 from genzoo.card.model import About, read_about
-from genzoo.card.samples import PICTURE_FILE, caption_of
+from genzoo.card.samples import PICTURE_FILE
 from genzoo.card.table import table
 from genzoo.card.training import Training, read_training
 from genzoo.storage import CONFIG_FILE
@@ -54,12 +55,13 @@ def read_contents(
         LoadError: Its config or weights are refused.
     """
     there = (folder / CONFIG_FILE).exists()
+    drawn = Drawn.read(folder / PICTURE_FILE)
     return Contents(
         name=name,
         source=source,
-        about=read_about(folder, source) if there else None,
+        about=read_about(folder, source, drawn) if there else None,
         training=read_training(folder),
-        caption=caption_of(folder),
+        caption=None if drawn is None else drawn.in_words(),
         figures=figures,
         licence=licence,
     )

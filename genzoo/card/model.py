@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from genzoo import capabilities
+from genzoo.card.drawn import Drawn
 from genzoo.card.escaping import code
 from genzoo.card.samples import can_be_drawn
 from genzoo.card.snippets import snippet_for
@@ -57,12 +58,13 @@ class About:
     papers: tuple[str, ...]
 
 
-def read_about(folder: Path, source: str) -> About:
+def read_about(folder: Path, source: str, drawn: Drawn | None = None) -> About:
     """Return what a model folder holds, without reading a weight.
 
     Arguments:
         folder: The folder.
         source: Where the snippet loads the model from.
+        drawn: How its sample picture was drawn, which the snippet does too.
 
     Raises:
         LoadError: Config and weights are no sound model.
@@ -74,7 +76,7 @@ def read_about(folder: Path, source: str) -> About:
         name=description["model"],
         summary=summary_of(type(model)),
         rows=_rows(model, description, files),
-        snippet=snippet_for(model, source),
+        snippet=snippet_for(model, source, drawn),
         condition_kind=model.condition_kind,
         is_image=len(model.event_shape) == 3 and can_be_drawn(model.event_shape),
         limits=model.limits,

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from PIL import Image
 
-from genzoo import registry
-from genzoo.errors import DataError, GenzooError, PluginError
-from genzoo.evaluation.receipts import flat
-from genzoo.files import check_inside
+from genzoo.card.drawn import receipt
+from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
 from genzoo.plotting import as_images, picture, write_picture
 from genzoo.sampler import Sampler
 
 PICTURE_FILE = "samples.png"
 NUM_SAMPLES = 36
-KEY = "genzoo"
-"""Under which a picture says how it was made."""
-_MAX_TEXT = 10_000
 
 
 def draw_samples(
@@ -56,41 +47,6 @@ def draw_samples(
     return True
 
 
-def receipt(
-    num: int, seed: int | None, sampler: Sampler, *, titled: bool = False
-) -> dict[str, str]:
-    """Return what a picture of samples says of how it was drawn, by the key that it stands under.
-
-    Arguments:
-        num: How many samples it shows.
-        seed: Where their randomness came from, where that is known.
-        sampler: How they were drawn.
-        titled: Whether each row has beside it what the model was given.
-    """
-    how = {"num": num, "seed": seed, **_how(sampler)}
-    return {KEY: json.dumps({**how, "titled": True} if titled else how)}
-
-
-def caption_of(folder: Path) -> str | None:
-    """Return how a folder's sample picture was made, in words; None where there is none."""
-    path = folder / PICTURE_FILE
-    try:
-        check_inside(path, folder)
-        if not path.is_file():
-            return None
-        found = _receipt(path)
-    except (GenzooError, OSError, ValueError, SyntaxError, RecursionError):
-        return None
-    if isinstance(told := found.get("caption"), str):
-        return told
-    given = {key: found.get(key) for key in ("sampler", "sampler_config", "seed")}
-    given = {key: value for key, value in given.items() if value not in (None, {})}
-    told = flat(given)
-    num = f"{found['num']} samples" if isinstance(found.get("num"), int) else "Samples"
-    rows = ", each row given what stands beside it" if found.get("titled") is True else ""
-    return f"{num}{rows}, drawn with {told}." if told else f"{num}{rows}."
-
-
 def conditions(model: GenerativeModel, num: int) -> list[int] | None:
     """Return one label after the other, for a model that is conditioned on labels; else None."""
     classes = model.config.to_dict().get("num_classes")
@@ -106,21 +62,3 @@ def can_be_drawn(event_shape: tuple[int, ...]) -> bool:
     except DataError:
         return False
     return True
-
-
-def _how(sampler: Sampler) -> dict[str, Any]:
-    try:
-        name = registry.name_of("samplers", type(sampler))
-    except PluginError:
-        name = type(sampler).__name__
-    return {"sampler": name, "sampler_config": sampler.config.to_dict()}
-
-
-def _receipt(path: Path) -> Mapping[str, Any]:
-    """Return what a picture says of how it was drawn; nothing of one that says nothing."""
-    with Image.open(path, formats=["PNG"]) as image:
-        text = image.info.get(KEY)
-    if not isinstance(text, str) or len(text) > _MAX_TEXT:
-        return {}
-    found = json.loads(text)
-    return found if isinstance(found, dict) else {}

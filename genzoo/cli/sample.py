@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genzoo import GenerativeModel, GenModel, registry
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.samples import receipt
+from genzoo.card.drawn import receipt
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.fields import changed, extended, section
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
@@ -159,8 +159,8 @@ def _write(x: Tensor, output: Path, arguments: Any, sampler: Sampler) -> None:
     if output.suffix == ".png":
         given = _given(arguments)
         image = titled_rows(x, list(map(str, given))) if len(given) > 1 else picture(x)
-        told = receipt(arguments.num, arguments.seed, sampler, titled=len(given) > 1)
-        write_picture(image, output, texts=told)
+        texts = receipt(arguments.num, arguments.seed, sampler, given)
+        write_picture(image, output, texts=texts)
         return
     with atomic_file(output) as temporary:
         np.savez_compressed(temporary, x=x.float().numpy())

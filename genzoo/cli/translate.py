@@ -11,7 +11,7 @@ import numpy as np
 
 from genzoo import GenModel
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.samples import KEY
+from genzoo.card.drawn import KEY
 from genzoo.cli.arguments import Peeked, TranslateArguments
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of

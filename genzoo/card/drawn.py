@@ -1,0 +1,123 @@
+"""What a sample picture says of how it was drawn: a text in the PNG, read as a stranger's word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from genzoo import registry
+from genzoo.errors import GenzooError, PluginError
+from genzoo.evaluation.receipts import flat
+from genzoo.files import check_inside
+from genzoo.sampler import Sampler
+
+KEY = "genzoo"
+"""Under which a picture says how it was made."""
+_MAX_TEXT = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """How a picture of samples was drawn, as far as that is known.
+
+    Arguments:
+        caption: All of it in words, where the picture has its own.
+        num: How many samples it shows.
+        seed: Where their randomness came from.
+        given: What the model was given, a row for each.
+        sampler: The registered name of what drew.
+        sampler_config: The fields of its config.
+    """
+
+    caption: str | None = None
+    num: int | None = None
+    seed: int | None = None
+    given: tuple[str | int, ...] = ()
+    sampler: str | None = None
+    sampler_config: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Drawn | None:
+        """Return what a picture says; None where there is none, or none that can be read."""
+        try:
+            check_inside(path, path.parent)
+            return cls._of(_told(path)) if path.is_file() else None
+        except (GenzooError, OSError, ValueError, SyntaxError, RecursionError):
+            return None
+
+    @classmethod
+    def _of(cls, told: Mapping[str, Any]) -> Drawn:
+        """Return what is of the kind that it should be; the rest was not said."""
+        given, config = told.get("given"), told.get("sampler_config")
+        rows = given if isinstance(given, list) else []
+        return cls(
+            caption=_if(str, told.get("caption")),
+            num=_if(int, told.get("num")),
+            seed=_if(int, told.get("seed")),
+            given=tuple(row for row in rows if type(row) in (str, int)),
+            sampler=_if(str, told.get("sampler")),
+            sampler_config=config if isinstance(config, dict) else {},
+        )
+
+    def in_words(self) -> str:
+        """Return how the picture was drawn."""
+        if self.caption is not None:
+            return self.caption
+        how = {"sampler": self.sampler, "sampler_config": self.sampler_config, "seed": self.seed}
+        told = flat({key: value for key, value in how.items() if value not in (None, {})})
+        num = "Samples" if self.num is None else f"{self.num} samples"
+        rows = ", each row given what stands beside it" if len(self.given) > 1 else ""
+        return f"{num}{rows}, drawn with {told}." if told else f"{num}{rows}."
+
+    def known_sampler(self) -> Sampler | None:
+        """Return what drew; None where it is not installed, or takes no such config."""
+        if self.sampler is None or self.sampler not in registry.names("samplers"):
+            return None
+        try:
+            cls = registry.load("samplers", self.sampler)
+            sampler: Sampler = cls(cls.Config.from_dict(self.sampler_config))
+        except GenzooError:
+            return None
+        return sampler
+
+
+def receipt(
+    num: int, seed: int | None, sampler: Sampler, given: Sequence[str | int] = ()
+) -> dict[str, str]:
+    """Return what a picture of samples says of how it was drawn, by the key that it stands under.
+
+    Arguments:
+        num: How many samples it shows.
+        seed: Where their randomness came from, where that is known.
+        sampler: How they were drawn.
+        given: What the model was given, a row for each.
+    """
+    how = {"num": num, "seed": seed, **_how(sampler)}
+    return {KEY: json.dumps({**how, "given": list(given)} if given else how)}
+
+
+def _how(sampler: Sampler) -> dict[str, Any]:
+    try:
+        name = registry.name_of("samplers", type(sampler))
+    except PluginError:
+        name = type(sampler).__name__
+    return {"sampler": name, "sampler_config": sampler.config.to_dict()}
+
+
+def _told(path: Path) -> Mapping[str, Any]:
+    """Return what a picture says; nothing of one that says nothing."""
+    with Image.open(path, formats=["PNG"]) as image:
+        text = image.info.get(KEY)
+    if not isinstance(text, str) or len(text) > _MAX_TEXT:
+        return {}
+    found = json.loads(text)
+    return found if isinstance(found, dict) else {}
+
+
+def _if(kind: type, value: Any) -> Any:
+    return value if type(value) is kind else None
