@@ -4,7 +4,13 @@ import json
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
 from huggingface_hub import HfApi
 from transformers import AutoTokenizer, CLIPTextModel
 
@@ -122,8 +128,17 @@ def test_a_negative_text_is_the_pipelines_negative_prompt(saved):
     assert not torch.allclose(ours, sampled(made, texts, 2.0), atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["epsilon", "sample"])
-@pytest.mark.parametrize("schedule", ["linear", "scaled-linear", "cosine"])
+@pytest.mark.parametrize(
+    ("schedule", "kind"),
+    [
+        ("linear", "epsilon"),
+        ("scaled-linear", "sample"),
+        ("cosine", "epsilon"),
+        ("cosine", "sample"),
+        ("zero-terminal-snr", "sample"),
+        ("zero-terminal-snr", "v_prediction"),
+    ],
+)
 def test_so_it_does_with_any_noise(tmp_path, schedule, kind):
     made = latent(**FITTED, schedule=schedule, prediction_type=kind)
     made.save_pretrained(tmp_path)
@@ -173,6 +188,16 @@ def test_images_of_real_values_have_the_parts_alone(tmp_path):
     made = latent({"data": "real"}, **FITTED)
     made.save_pretrained(tmp_path)
     assert files(tmp_path) == PARTS | TEXT | {"config.json", "model.safetensors"}
+
+
+def test_a_frozen_encoder_is_its_own_repositorys(tmp_path):
+    external = {"repo": "ada/bert", "commit": "0" * 40, "sha256": "0" * 64}
+    frozen = {"external": external, "kind": "bert", "width": 8}
+    made = latent(condition="text", frozen_text=frozen)
+    made.save_pretrained(tmp_path)
+    assert files(tmp_path) == PARTS | {"config.json", "model.safetensors"}
+    unet = UNet2DConditionModel.from_pretrained(tmp_path, subfolder="unet")
+    assert equal(unet, made.network.unet)
 
 
 def test_of_a_flat_network_there_is_the_autoencoder_alone(tmp_path):
