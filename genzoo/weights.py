@@ -111,7 +111,10 @@ class WeightFiles:
         )
 
     def read(self) -> dict[str, Tensor]:
-        """Return the tensors, on the CPU.
+        """Return the tensors, on the CPU, in memory of their own.
+
+        In a file they lie at any address, at which some of torch's kernels add up in another
+        order: a model would draw other values than it did before it was saved.
 
         Raises:
             WeightsError: A file cannot be read.
@@ -122,7 +125,8 @@ class WeightFiles:
             try:
                 with safe_open(path, framework="pt", device="cpu") as file:
                     own = self.prefixes.get(path, "")
-                    state.update({n: file.get_tensor(n.removeprefix(own)) for n in names})
+                    for name in names:
+                        state[name] = file.get_tensor(name.removeprefix(own)).clone()
             except (SafetensorError, OSError) as error:
                 raise WeightsError(f"{path} cannot be read: {error}") from error
         return state

@@ -18,12 +18,14 @@ import hostile
 import hostile_cards
 import hostile_foreign
 import hostile_layout
+import hostile_pipelines
 from folders import INDEX, WEIGHTS, saved
 from genzoo import GenModel, GenzooError
 from genzoo.hub.inspecting import look
 from watched import Watch
 
-CASES = {**hostile.CASES, **hostile_foreign.CASES, **hostile_layout.CASES}
+KINDS = (hostile, hostile_foreign, hostile_layout, hostile_pipelines)
+CASES = {name: change for kind in KINDS for name, change in kind.CASES.items()}
 
 
 @functools.cache
@@ -51,7 +53,7 @@ def tensors(folder: Path) -> int:
         files = [WEIGHTS]
         if (folder / INDEX).is_file():
             files = sorted(set(json.loads((folder / INDEX).read_bytes())["weight_map"].values()))
-        files.append(hostile_foreign.WEIGHTS)
+        files += hostile_pipelines.PARTS.values()
         return sum(len(header(folder / name)) for name in files if (folder / name).is_file())
     return 0
 
@@ -96,7 +98,9 @@ if __name__ == "__main__":
     # What a first load imports is imported here: of both ends, the good and the bad.
     hostile_foreign.save_sound(Path(sys.argv[2], "foreign"))
     hostile_layout.save_sound(Path(sys.argv[2], "placed"))
-    sound = hostile_foreign.foreign(lambda f: None), hostile_layout.placed(lambda f: None)
+    hostile_pipelines.save_sound(Path(sys.argv[2], "piped"))
+    kinds = (hostile_foreign.foreign, hostile_layout.placed, hostile_pipelines.piped)
+    sound = [put(lambda f: None) for put in kinds]
     known = ("header: binary", "index: a list", "description: a model that nobody knows")
     for change in (lambda f: None, *sound, *(CASES[name] for name in known)):
         outcome(fresh("warm", change))

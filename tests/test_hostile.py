@@ -17,6 +17,7 @@ import hostile
 import hostile_cards
 import hostile_foreign
 import hostile_layout
+import hostile_pipelines
 from escapes import ESCAPES
 from folders import CONFIG, INDEX, saved
 from genzoo import GenModel, GenzooError
@@ -24,7 +25,8 @@ from genzoo.hub.pulling import pull
 from genzoo.hub.reference import Reference
 from hubs import contents
 
-CASES = {**hostile.CASES, **hostile_foreign.CASES, **hostile_layout.CASES}
+KINDS = (hostile, hostile_foreign, hostile_layout, hostile_pipelines)
+CASES = {name: change for kind in KINDS for name, change in kind.CASES.items()}
 PEAK = 50 * 2**20  # What a load may take above the memory that is in use before.
 MADE_UP = 700  # Of each kind: configs, indexes, headers.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from folders import limited
+from folders import change_config, limited
 from genzoo import ConfigError, DataError
 from genzoo.errors import DiskFullError
 from genzoo.estimate import Estimate
@@ -209,6 +209,19 @@ def test_a_long_text_is_cut_and_said_to_be(run, monkeypatch):
     page = page_of(run)
     assert "Only the first 2,000 bytes of README.md are shown." in page.text
     assert "the end" not in page.text
+
+
+def test_a_long_text_of_a_config_is_shown_by_its_beginning(run):
+    words = {"words": "w" * 1000}
+    change_config(run, lambda values: values["config"].update(words))
+    recipe = Recipe.read(run / "recipe.toml").to_dict()
+    recipe["model"]["config"] |= words
+    (run / "recipe.toml").write_text(Recipe.from_dict(recipe).to_toml(), "utf-8")
+    text = page_of(run).text
+    assert text.count(f"{'w' * 400}… of 1,000 characters") == 2
+    assert "w" * 401 not in text
+    for kept in ('"plugin": {', '"num_hidden": ', 'name = "rbm"', "[trainer]"):
+        assert kept in text
 
 
 def test_a_folder_without_a_run_is_an_error(tmp_path, capsys):

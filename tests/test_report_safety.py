@@ -101,7 +101,7 @@ def poisoned(run):
         return " | ".join(bad(field))
 
     tables = {
-        "model": {"name": joined("recipe model"), "config": {"key": joined("recipe value")}},
+        "model": {"name": joined("recipe model"), "config": {"key": bad("recipe value")}},
         "data": {"name": joined("recipe data"), "config": dict.fromkeys(["k"], bad("data value"))},
         "stages": [{"objective": {"name": joined("objective")}, "part": joined("part")}] * 2,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from genzoo import __version__
+from genzoo.config import abridged
 from genzoo.errors import GenzooError
 from genzoo.report.log import Log
 from genzoo.report.reading import Text, inside, read_text
-from genzoo.stage import Recipe, Stage
+from genzoo.stage import Named, Recipe, Stage
 from genzoo.storage import CONFIG_FILE, open_own, read_description
 from genzoo.training import checkpoint
 from genzoo.training.config import resolve
@@ -51,8 +53,8 @@ class Facts:
         model: The model's name; empty where it is not known.
         data: The name of what it learns from.
         stages: The stages.
-        recipe: recipe.toml.
-        config: config.json.
+        recipe: recipe.toml, its longest texts by their beginnings.
+        config: config.json, the same way.
         card: README.md.
         weights: The weights in words; empty where there are none.
         saved: The newest checkpoint; empty where there is none.
@@ -92,14 +94,31 @@ def read_facts(folder: Path, log: Log) -> Facts:
         model=described.get("model") or (recipe.model.name if recipe else ""),
         data=recipe.data.name if recipe else "",
         stages=_stages(recipe, log, position, bool(weights)),
-        recipe=texts[0],
-        config=texts[1],
+        recipe=_shortened_recipe(texts[0], recipe),
+        config=_shortened(texts[1], described),
         card=texts[2],
         weights=weights,
         saved=saved,
         versions={source: text for source, text in versions.items() if source and text},
         notes=tuple(notes),
     )
+
+
+def _shortened(file: Text, described: Mapping[str, Any]) -> Text:
+    """Return config.json as it stands, or with long texts by their beginnings where it has any."""
+    config = described.get("config")
+    if config == abridged(config):
+        return file
+    short = {**described, "config": abridged(config)}
+    return Text(file.name, json.dumps(short, indent=2, ensure_ascii=False) + "\n")
+
+
+def _shortened_recipe(file: Text, recipe: Recipe | None) -> Text:
+    """Return recipe.toml in the same way."""
+    if recipe is None or recipe.model.config == abridged(recipe.model.config):
+        return file
+    model = Named(name=recipe.model.name, config=abridged(recipe.model.config))
+    return Text(file.name, dataclasses.replace(recipe, model=model).to_toml())
 
 
 def machine() -> dict[str, str]:

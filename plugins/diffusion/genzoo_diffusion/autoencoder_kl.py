@@ -18,6 +18,7 @@ from genzoo import (
     DataError,
     DataSpec,
     GenerativeModel,
+    Layout,
     Named,
     Sampler,
     Stage,
@@ -136,6 +137,12 @@ class AutoencoderKL(GenerativeModel):
         from genzoo_diffusion.normal_codes import NormalCodes
 
         return NormalCodes()
+
+    def layout(self) -> Layout:
+        """Return the layout of diffusers' `AutoencoderKL`, in the folder ``vae``."""
+        from genzoo_diffusion.diffusers_layout import vae_layout
+
+        return vae_layout(self.vae, "vae.")
 
     def check_data(self, spec: DataSpec) -> None:
         """Raise DataError where the data's kind or range is not the model's."""

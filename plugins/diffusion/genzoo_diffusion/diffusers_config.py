@@ -19,11 +19,17 @@ def build(cls: Any, config: Mapping[str, Any]) -> Any:
     """Return a network of a class of diffusers.
 
     Raises:
-        ConfigError: A field that the class has not, or a value that is no plain one.
+        ConfigError: A field that the class has not, a value that is no plain one, or too short a
+            list.
     """
     check_fields(cls.__name__, config, list(inspect.signature(cls.__init__).parameters)[1:])
     lists = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in config.items()}
-    return cls(**lists)
+    try:
+        return cls(**lists)
+    except LookupError as error:  # diffusers takes for granted that there is one for each level.
+        raise ConfigError(
+            f"{cls.__name__} cannot be built: {error}. Give its lists an entry for each level."
+        ) from error
 
 
 def check_fields(owner: str, config: Mapping[str, Any], known: Sequence[str]) -> None:

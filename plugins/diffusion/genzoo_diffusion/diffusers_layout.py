@@ -15,9 +15,11 @@ from genzoo_diffusion.diffusers_schedulers import SCHEDULER
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.fitted_text import END, PAD, START, FittedTextEncoder
 from genzoo_diffusion.pipelines import MARKER
+from genzoo_diffusion.stored_text import StoredTextEncoder
 
 _UNET_PREFIX, _TEXT_PREFIX = "network.unet.", "embedder.encoder.clip."
 _TEXT, _TEXT_WEIGHTS = "text_encoder/config.json", "text_encoder/model.safetensors"
+_VAE, _VAE_WEIGHTS = "vae/config.json", "vae/diffusion_pytorch_model.safetensors"
 _TOKENIZER = "tokenizer"
 _SCHEDULES: dict[str, Mapping[str, Any]] = {
     "linear": {"beta_schedule": "linear"},
@@ -30,13 +32,13 @@ _SCHEDULES: dict[str, Mapping[str, Any]] = {
 def layout_of(model: Diffusion) -> Layout:
     """Return the layout of a model's parts; the plain one where its network is not diffusers'.
 
-    A U-Net is stored in ``unet/`` with a scheduler in ``scheduler/``, a text encoder that was
-    trained along in ``text_encoder/`` with its tokenizer in ``tokenizer/``. What is published
+    A U-Net is stored in ``unet/`` with a scheduler in ``scheduler/``, a text encoder that belongs
+    to the model in ``text_encoder/`` with its tokenizer in ``tokenizer/``. What is published
     elsewhere, and frozen, is not stored.
     """
     if model.config.network == "flat":
         return Layout()
-    return joined(unet_layout(model), text_layout(model))
+    return joined(unet_layout(model, scheduler_of(model)), text_layout(model))
 
 
 def pipeline_layout(model: Diffusion) -> Layout:
@@ -47,13 +49,17 @@ def pipeline_layout(model: Diffusion) -> Layout:
     parts = layout_of(model)
     if not parts.weights or model.condition_kind != "none" or not model.is_bounded:
         return parts
-    marker = {
-        "_class_name": "DDPMPipeline",
-        "_diffusers_version": diffusers().__version__,
+    classes = {
         "scheduler": ["diffusers", "DDPMScheduler"],
         "unet": ["diffusers", "UNet2DModel"],
     }
-    return joined(parts, Layout(files={MARKER: json.dumps(marker, indent=2) + "\n"}))
+    return joined(parts, marker_layout("DDPMPipeline", classes))
+
+
+def marker_layout(name: str, parts: Mapping[str, Any]) -> Layout:
+    """Return the layout of what says which pipeline of diffusers a folder is, and its parts."""
+    marker = {"_class_name": name, "_diffusers_version": diffusers().__version__, **parts}
+    return Layout(files={MARKER: json.dumps(marker, indent=2) + "\n"})
 
 
 def joined(*layouts: Layout) -> Layout:
@@ -62,11 +68,24 @@ def joined(*layouts: Layout) -> Layout:
     return Layout(weights=weights, files={k: v for one in layouts for k, v in one.files.items()})
 
 
-def unet_layout(model: Diffusion) -> Layout:
-    """Return the layout of a model's U-Net and of its scheduler."""
+def unet_layout(model: Diffusion, scheduler: Any) -> Layout:
+    """Return the layout of a model's U-Net and of a scheduler."""
     network: Any = model.network
-    files = {UNET: network.unet.to_json_string(), SCHEDULER: scheduler_of(model).to_json_string()}
+    files = {UNET: network.unet.to_json_string(), SCHEDULER: scheduler.to_json_string()}
     return Layout(weights={WEIGHTS: _UNET_PREFIX}, files=files)
+
+
+def vae_layout(vae: Any, prefix: str, **said: Any) -> Layout:
+    """Return the layout of an `AutoencoderKL` of diffusers.
+
+    Arguments:
+        vae: The network.
+        prefix: What the names of its tensors begin with in the model.
+        said: Fields of its config, in the place of its own.
+    """
+    config = json.loads(vae.to_json_string()) | said
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    return Layout(weights={_VAE_WEIGHTS: prefix}, files={_VAE: text})
 
 
 def text_layout(model: Diffusion) -> Layout:
@@ -75,7 +94,7 @@ def text_layout(model: Diffusion) -> Layout:
     The tokenizer, which our own loading makes of the config, is a fast one for others to load.
     """
     encoder = getattr(model.embedder, "encoder", None)
-    if not isinstance(encoder, FittedTextEncoder):
+    if not isinstance(encoder, (FittedTextEncoder, StoredTextEncoder)):
         return Layout()
     config = json.loads(encoder.clip.config.to_json_string())
     config |= {"architectures": ["CLIPTextModel"], "dtype": str(model.dtype).split(".")[1]}
@@ -88,22 +107,35 @@ def scheduler_of(model: Diffusion) -> Any:
 
     Its ᾱ are ours in float32, of which 1 − ᾱ keeps three digits at the first times.
     """
+    chain = {"variance_type": model.config.variance_type, "clip_sample": model.is_bounded}
+    return diffusers().DDPMScheduler(**noise_of(model), **chain)
+
+
+def noise_of(model: Diffusion) -> dict[str, Any]:
+    """Return what schedulers of diffusers say of a model's noise, and our samplers' times."""
     config = model.config
-    return diffusers().DDPMScheduler(
-        num_train_timesteps=config.num_train_timesteps,
-        beta_start=config.beta_start,
-        beta_end=config.beta_end,
-        prediction_type=config.prediction_type,
-        variance_type=config.variance_type,
-        clip_sample=model.is_bounded,
-        timestep_spacing="trailing",
+    return {
+        "num_train_timesteps": config.num_train_timesteps,
+        "beta_start": config.beta_start,
+        "beta_end": config.beta_end,
+        "prediction_type": config.prediction_type,
+        "timestep_spacing": "trailing",
         **_SCHEDULES[config.schedule],
-    )
+    }
 
 
-def _tokenizer_files(encoder: FittedTextEncoder) -> dict[str, str]:
-    """Return the files of a tokenizer that pads to the encoder's length."""
-    tokenizer = transformers().PreTrainedTokenizerFast(
+def _tokenizer_files(encoder: FittedTextEncoder | StoredTextEncoder) -> dict[str, str]:
+    """Return the files of an encoder's tokenizer, as transformers saves it."""
+    tokenizer = _fast(encoder) if isinstance(encoder, FittedTextEncoder) else encoder.tokenizer
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        paths = sorted(Path(folder).iterdir())
+        return {f"{_TOKENIZER}/{path.name}": path.read_text("utf-8") for path in paths}
+
+
+def _fast(encoder: FittedTextEncoder) -> Any:
+    """Return a tokenizer of transformers that pads to the encoder's length."""
+    return transformers().PreTrainedTokenizerFast(
         tokenizer_object=encoder.tokenizer,
         pad_token=PAD,
         bos_token=START,
@@ -111,7 +143,3 @@ def _tokenizer_files(encoder: FittedTextEncoder) -> dict[str, str]:
         model_max_length=encoder.max_length,
         split_special_tokens=True,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        tokenizer.save_pretrained(folder)
-        paths = sorted(Path(folder).iterdir())
-        return {f"{_TOKENIZER}/{path.name}": path.read_text("utf-8") for path in paths}

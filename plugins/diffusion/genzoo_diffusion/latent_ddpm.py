@@ -16,6 +16,7 @@ from genzoo import (
     ConfigError,
     DataSpec,
     GenerativeModel,
+    Layout,
     ModelSpec,
     Named,
     Stage,
@@ -169,6 +170,12 @@ class LatentDDPM(Diffusion):
             trainer={**trainer, "ema_decay": 0.999},
         )
         return (*first, denoising)
+
+    def layout(self) -> Layout:
+        """Return the layout of diffusers: a `StableDiffusionPipeline`, or the parts of one."""
+        from genzoo_diffusion.latent_layout import latent_layout
+
+        return latent_layout(self)
 
     def check_data(self, spec: DataSpec) -> None:
         """Raise DataError where the data are not what the autoencoder is for."""

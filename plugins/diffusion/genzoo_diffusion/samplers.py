@@ -27,7 +27,7 @@ class DenoiseConfig(Config):
     """Which times are visited, as in diffusers."""
     guidance: Annotated[float, Bounds(-1e3, 1e3)] = 1.0
     """s of ε_∅ + s (ε_c − ε_∅); at 1 nothing guides, and the network runs half as often."""
-    negative: int | str | None = None
+    negative: Annotated[int, Bounds(0, 2**20)] | str | None = None
     """A text, or a label, whose ε stands in the place of ε_∅: what guidance leads away from."""
     strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The share of T to which given examples are noised, and from which they are denoised; None

@@ -251,6 +251,7 @@ def test_tokenizers_of_other_kinds_are_refused_by_name(folder):
         ({"unet": {"time_cond_proj_dim": 4}}, "time_cond_proj_dim"),
         ({"unet": {"attention_type": "gated"}}, "attention_type"),
         ({"unet": {"cross_attention_dim": 12}}, "cross_attention_dim is 12; the text's states"),
+        ({"unet": {"cross_attention_dim": []}}, "Give its lists an entry for each level"),
         ({"unet": {"no_such": 1}}, "UNet2DConditionModel has no field 'no_such'"),
         ({"unet": {"in_channels": 9}}, "As many as go in must come out"),
         ({"scheduler": {"prediction_type": "flow_prediction"}}, "'flow_prediction' is not supp"),

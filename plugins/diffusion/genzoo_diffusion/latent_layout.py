@@ -1,0 +1,76 @@
+"""A `latent-ddpm` stored as the `StableDiffusionPipeline` that it is, or as the parts of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genzoo import Layout
+from genzoo_diffusion.autoencoder_kl import AutoencoderKL
+from genzoo_diffusion.dependencies import diffusers
+from genzoo_diffusion.diffusers_layout import (
+    joined,
+    marker_layout,
+    noise_of,
+    text_layout,
+    unet_layout,
+    vae_layout,
+)
+from genzoo_diffusion.latent_ddpm import LatentDDPM
+from genzoo_diffusion.stored_text import StoredTextEncoder
+
+_NONE = [None, None]
+
+
+def latent_layout(model: LatentDDPM) -> Layout:
+    """Return the layout of a whole `StableDiffusionPipeline`, where the model is one.
+
+    It is one where images in [0, 1] come of an `autoencoder-kl` and of a text whose encoder is
+    stored with the model; else it is stored as the parts that it has in common with one. s is the
+    autoencoder's ``scaling_factor``, and a tensor of ours too where it was measured.
+    """
+    parts = joined(_autoencoder(model), _denoiser(model))
+    return joined(parts, _marker(model)) if _is_whole(model, parts) else parts
+
+
+def ddim_of(model: LatentDDPM) -> Any:
+    """Return the `DDIMScheduler` that takes the steps of our DDIM where they divide T."""
+    # A pipeline warns of another offset, which has no say at trailing times.
+    options = {"clip_sample": False, "set_alpha_to_one": True, "steps_offset": 1}
+    return diffusers().DDIMScheduler(**noise_of(model), **options)
+
+
+def _autoencoder(model: LatentDDPM) -> Layout:
+    if not isinstance(model.autoencoder, AutoencoderKL):
+        return Layout()
+    known = model.config.known_scale
+    scale = model.latent_scale.item() if known is None else known
+    return vae_layout(model.autoencoder.vae, "autoencoder.vae.", scaling_factor=scale)
+
+
+def _denoiser(model: LatentDDPM) -> Layout:
+    if model.config.network == "flat":
+        return Layout()
+    return joined(unet_layout(model, ddim_of(model)), text_layout(model))
+
+
+def _is_whole(model: LatentDDPM, parts: Layout) -> bool:
+    folders = {path.partition("/")[0] for path in parts.weights}
+    unit = getattr(model.autoencoder.config, "data", None) == "unit"
+    return folders == {"unet", "vae", "text_encoder"} and unit
+
+
+def _marker(model: LatentDDPM) -> Layout:
+    encoder = getattr(model.embedder, "encoder", None)
+    own = isinstance(encoder, StoredTextEncoder)
+    parts = {
+        "feature_extractor": _NONE,
+        "image_encoder": _NONE,
+        "requires_safety_checker": False,
+        "safety_checker": _NONE,
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer" if own else "PreTrainedTokenizerFast"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    return marker_layout("StableDiffusionPipeline", parts)
