@@ -184,8 +184,10 @@ class DDIM(Denoise):
 
     def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' DDIMScheduler."""
-        options = {"clip_sample": clips(self, model)}
-        solver = Respaced("DDIMScheduler", model, grid, options, {"eta": self.config.eta})
+        clip = clips(self, model)
+        # ε̂ is that of the clipped x̂_0: else guided samples, whose x̂_0 is clipped much, drift.
+        step = {"eta": self.config.eta, "use_clipped_model_output": clip}
+        solver = Respaced("DDIMScheduler", model, grid, {"clip_sample": clip}, step)
         if not self.config.to_data:
             solver.scheduler.final_alpha_cumprod = precisely(model.schedule.alpha_bar[0], model)
         return solver

@@ -233,6 +233,24 @@ def test_predictions_of_data_are_clipped_where_data_have_a_range():
         assert free.last(found, 2, generator=generator).abs().max() > 1
 
 
+def test_ddim_takes_the_noise_that_is_left_of_a_clipped_prediction():
+    """x' = √ᾱ' x̂_0 + √(1 − ᾱ') (x − √ᾱ x̂_0) / √(1 − ᾱ): else what is clipped drifts away."""
+    found = model(IMAGE)
+    with torch.no_grad():
+        found.network.unet.conv_out.weight.mul_(50)
+    ddim = sampler("ddim", num_steps=2)
+    t, previous = ddim.grid(found)
+    start = torch.randn(2, *found.state_shape, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        x = next(iter(ddim.trajectory(found, 2, start=start, generator=generator)))
+        x_0 = found.predicted_x_0(start, torch.full((2,), t), found.signal(None, 2)).clamp(-1, 1)
+    a, b = found.schedule.alpha_bar[[t, previous]].float()
+    assert (x_0.abs() == 1).float().mean() > 0.1
+    left = (start - a.sqrt() * x_0) / (1 - a).sqrt()
+    torch.testing.assert_close(x, b.sqrt() * x_0 + (1 - b).sqrt() * left, atol=1e-4, rtol=1e-4)
+
+
 # Variation and completion
 
 
