@@ -21,6 +21,11 @@ DIGITS = [folder for folder in FOLDERS if folder.name.endswith("-digits")]
 each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
+def files_of(folder):
+    """Return the paths of a folder's files, in it."""
+    return [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+
+
 def recorded(folder):
     """Return the value and the error of each figure of the recorded evaluation."""
     figures = json.loads((folder / "evaluation.json").read_text("utf-8"))["figures"]
@@ -30,23 +35,35 @@ def recorded(folder):
 def test_the_models_of_the_zoo_are_here():
     names = {folder.name for folder in FOLDERS}
     assert names >= {"rbm-digits", "rbm-fashion-mnist", "vae-digits", "vae-fashion-mnist"}
+    assert names >= {"ddpm-fashion-mnist-text", "ddpm-shapes"}
 
 
 @each
 def test_a_folder_holds_what_a_repository_does_and_is_small(folder):
-    names = {path.name for path in folder.iterdir()}
-    needed = {CARD_FILE, PICTURE_FILE, "recipe.toml", "config.json", "model.safetensors"}
-    assert names == needed | {"evaluation.json"}
-    assert all(MODEL_FILES.fullmatch(name) or BESIDES.fullmatch(name) for name in names)
-    megabytes = 2 if folder.name.startswith(("rbm", "vae")) else 3
-    assert (folder / "model.safetensors").stat().st_size <= megabytes * 1e6
+    names = set(files_of(folder))
+    layout = json.loads((folder / "config.json").read_text("utf-8")).get("layout", {})
+    weights = list(layout.get("weights", {})) or ["model.safetensors"]
+    beside = {CARD_FILE, PICTURE_FILE, "recipe.toml", "config.json", "evaluation.json"}
+    assert names == beside | set(weights) | set(layout.get("files", []))
+    plain = names - set(weights) - set(layout.get("files", []))
+    assert all(MODEL_FILES.fullmatch(name) or BESIDES.fullmatch(name) for name in plain)
+    sizes = {"rbm": 2, "vae": 2, "ddpm": 4}
+    megabytes = sizes.get(folder.name.partition("-")[0], 3)
+    assert sum((folder / name).stat().st_size for name in weights) <= megabytes * 1e6
 
 
 @each
 def test_a_model_is_the_one_of_its_recipe(folder):
     model, recipe = GenModel.from_pretrained(folder), Recipe.read(folder / "recipe.toml")
     assert json.loads((folder / "config.json").read_text("utf-8"))["model"] == recipe.model.name
-    assert recipe.model.config.items() <= model.config.to_dict().items()
+    assert is_part(recipe.model.config, model.config.to_dict())
+
+
+def is_part(values, whole):
+    """Whether values, and those of tables in them, are the whole's too."""
+    if not isinstance(values, dict):
+        return values == whole
+    return all(name in whole and is_part(value, whole[name]) for name, value in values.items())
 
 
 @each
@@ -113,6 +130,6 @@ def test_all_are_published_at_once(hub, tmp_path, capsys):
         main(["publish", str(HOME / "README.md"), *map(str, copies), "--namespace", "ada"])
     assert left.value.code == 0, capsys.readouterr().err
     for copy in copies:
-        assert set(hub.files(f"ada/{copy.name}")) >= {path.name for path in copy.iterdir()}
+        assert set(hub.files(f"ada/{copy.name}")) >= set(files_of(copy))
         model = GenModel.from_pretrained(f"ada/{copy.name}", cache_dir=tmp_path / "cache")
         assert model.config == GenModel.from_pretrained(copy).config

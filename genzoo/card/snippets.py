@@ -53,11 +53,16 @@ def _sampler(model: GenerativeModel, sampler: Sampler | None) -> tuple[list[str]
     given = differences(sampler.config, config())
     if cls.__module__ != config.__module__ or not all(_is_plain(v) for v in given.values()):
         return [], []
-    fields = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    fields = ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
     return (
         [f"from {cls.__module__} import {cls.__name__}, {config.__name__}"],
         [f"sampler = {cls.__name__}({config.__name__}({fields}))"],
     )
+
+
+def _literal(value: Any) -> str:
+    """Return a plain value as Python has it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _is_plain(value: Any) -> bool:
@@ -68,7 +73,7 @@ def _num_and_condition(model: GenerativeModel, drawn: Drawn) -> str:
     kind = {"text": str, "label": int}.get(model.condition_kind)
     given = [row for row in drawn.given if type(row) is kind]
     if given:
-        return f"{_NUM_GIVEN}, condition={given[0]!r}"
+        return f"{_NUM_GIVEN}, condition={_literal(given[0])}"
     labels = conditions(model, _NUM)
     if labels is not None:
         return f"{_NUM}, condition=[i % {max(labels) + 1} for i in range({_NUM})]"

@@ -29,7 +29,7 @@ def run(arguments: Any) -> None:
             seed=arguments.seed,
             sampler=sampler_of(arguments),
         )
-        if not drawn:
+        if not (drawn or (folder / PICTURE_FILE).exists()):
             sys.stdout.write(f"There is no {PICTURE_FILE}: this model draws no images unasked.\n")
     write_card(folder, name=arguments.name, source=arguments.source, license=arguments.license)
     sys.stdout.write(f"The card is {folder / CARD_FILE}.\n")
