@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
     ours = not AcceleratorState._shared_state
     try:
         accelerator = _make(config, folder)
+        if accelerator.num_processes > 1:
+            atexit.register(leave_group)  # Not before: the next fit goes on with it.
         try:
             yield accelerator
         finally:
@@ -38,6 +41,12 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
         if ours:
             AcceleratorState._reset_state(reset_partial_state=True)
             GradientState._reset_state()
+
+
+def leave_group() -> None:
+    """End the process group; at exit its threads would otherwise abort a process now and then."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 @contextlib.contextmanager
