@@ -105,10 +105,8 @@ class DiffusionConfig(Config):
         )
 
     def _check_text(self) -> None:
-        """Raise ConfigError where no text can be encoded, or no network told of one."""
+        """Raise ConfigError where no text can be encoded."""
         who = type(self).__name__
-        if self.network == "flat":
-            raise ConfigError(f"{who}: condition='text' needs network='image', and images.")
         if self.frozen_text is not None and self.stored_text is not None:
             raise ConfigError(f"{who}: give a frozen_text or a stored_text, not both.")
         if not (self.text.vocabulary or self.frozen_text or self.stored_text):

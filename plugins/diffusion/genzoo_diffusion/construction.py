@@ -36,6 +36,7 @@ def make_text_encoder(config: Any) -> TextEncoder:
 def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
     """Return the network of a config, over states of a shape."""
     classes = config.num_classes + 1 if config.condition == "label" else None
+    width = _text_width(config) if config.condition == "text" else None
     if config.network == "image":
         image = (
             state_shape,
@@ -44,8 +45,7 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
             config.attention_levels,
             config.dropout,
         )
-        if config.condition == "text":
-            width = (config.frozen_text or config.stored_text or config.text).width
+        if width is not None:
             return TextUNet(config.unet, width) if config.unet else TextImageNetwork(*image, width)
         return UNet(config.unet) if config.unet else ImageNetwork(*image, classes)
     return FlatNetwork(
@@ -57,4 +57,10 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
         config.feature_scale,
         config.num_train_timesteps,
         classes,
+        width,
     )
+
+
+def _text_width(config: Any) -> int:
+    """Return the size of the states of the config's encoder of texts."""
+    return int((config.frozen_text or config.stored_text or config.text).width)

@@ -62,8 +62,7 @@ class LatentDDPM(Diffusion):
     returns, and s = 1 / std(z(x)) over all values of the codes of data, so that states have the
     extent that the schedule is made for. A sample is the decoder's answer to the last state.
 
-    Codes that are images (C, h, w) get a U-Net, others fully connected layers; texts are for the
-    former alone.
+    Codes that are images (C, h, w) get a U-Net, others fully connected layers.
 
     It is trained in two stages: first the autoencoder, then the network upon its codes. s is
     measured when the second one begins, unless the config says it. Where the autoencoder is

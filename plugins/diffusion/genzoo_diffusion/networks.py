@@ -69,7 +69,7 @@ class ImageNetwork(nn.Module):
 
 
 class FlatNetwork(nn.Module):
-    """Residual fully connected layers, each told of the time and the class.
+    """Residual fully connected layers, each told of the time and of a class or a text.
 
     Beside the state it may see sinusoids of random projections of it: of few dimensions, layers
     alone learn nothing as fine as a mode of a hundredth of the data's extent.
@@ -86,6 +86,7 @@ class FlatNetwork(nn.Module):
         feature_scale: The standard deviation of their frequencies, in cycles a unit of the state.
         num_timesteps: T.
         num_classes: Rows of the table of class embeddings, the null class included; None for none.
+        text_width: D, the size of a text's states; None where it is told of no text.
     """
 
     frequencies: Tensor
@@ -100,11 +101,13 @@ class FlatNetwork(nn.Module):
         feature_scale: float,
         num_timesteps: int,
         num_classes: int | None,
+        text_width: int | None,
     ) -> None:
         super().__init__()
         size = math.prod(event_shape)
         self.time = TimeEmbedding(hidden_dim, time_features, num_timesteps)
         self.classes = None if num_classes is None else nn.Embedding(num_classes, hidden_dim)
+        self.text = None if text_width is None else TextEmbedding(text_width, hidden_dim)
         self.register_buffer("frequencies", feature_scale * torch.randn(size, state_features))
         self.input = nn.Linear(size + 2 * state_features, hidden_dim)
         self.blocks = nn.ModuleList(_Block(hidden_dim) for _ in range(num_blocks))
@@ -115,6 +118,8 @@ class FlatNetwork(nn.Module):
         told = self.time(t)
         if self.classes is not None:
             told = told + self.classes(signal.labels)
+        if self.text is not None:
+            told = told + self.text(signal)
         h = self.input(self._seen(x_t.flatten(1)))
         for block in self.blocks:
             h = block(h, told)
@@ -161,6 +166,45 @@ class TimeEmbedding(nn.Module):
         features = self.features(t.to(dtype) / self.unit)
         out: Tensor = self.layers(features.to(dtype))
         return out
+
+
+class TextEmbedding(nn.Module):
+    """The mean of a text's states, and one affine layer upon it.
+
+    | Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks (Reimers, Gurevych, 2019),
+    | for the mean
+
+    Arguments:
+        text_width: D, the size of a state.
+        dim: The size of what is returned.
+    """
+
+    def __init__(self, text_width: int, dim: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(text_width, dim)
+
+    def forward(self, signal: Signal) -> Tensor:
+        """Return embeddings (B, dim) of a signal's texts.
+
+        Raises:
+            ConfigError: The signal has no text.
+        """
+        out: Tensor = self.layer(mean_state(signal).to(self.layer.weight.dtype))
+        return out
+
+
+def mean_state(signal: Signal) -> Tensor:
+    """Return the mean of the states that a text has, (B, D).
+
+    Raises:
+        ConfigError: The signal has no text.
+    """
+    if signal.tokens is None:
+        raise ConfigError("A network that is told of texts needs a signal with tokens.")
+    if signal.mask is None:
+        return signal.tokens.mean(1)
+    there = signal.mask.unsqueeze(2).to(signal.tokens.dtype)
+    return (there * signal.tokens).sum(1) / there.sum(1).clamp_min(1)
 
 
 class _Block(nn.Module):

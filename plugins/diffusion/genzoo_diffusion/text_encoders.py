@@ -76,5 +76,10 @@ class TextEmbedder(Embedder):
         )
 
     def _signal(self, texts: list[str], device: torch.device) -> Signal:
-        encoded: Encoded = self.encoder(texts, device)
-        return Signal(tokens=encoded.sequence, mask=encoded.mask)
+        """Return the signal of texts, each of which is encoded once however often it stands."""
+        row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        encoded: Encoded = self.encoder(list(row), device)
+        signal = Signal(tokens=encoded.sequence, mask=encoded.mask)
+        if len(row) == len(texts):
+            return signal
+        return signal.rows(torch.tensor([row[text] for text in texts], device=device))

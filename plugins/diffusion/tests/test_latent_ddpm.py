@@ -341,9 +341,13 @@ def test_models_nested_too_deep_are_refused():
         latent("toy-affine-codes", {"depth": 2}, **SMALL)
 
 
-def test_texts_are_for_codes_that_are_images():
-    with pytest.raises(ConfigError, match="condition='text' needs network='image'"):
-        over_toy(condition="text", text={"vocabulary": ["a"]})
+def test_codes_that_are_no_images_are_drawn_by_a_text_too(tmp_path):
+    model = over_toy(condition="text", text={"vocabulary": ["a", "b"], "width": 8})
+    a, b = (model.sample(2, condition=text, seed=0) for text in ("a", "b"))
+    assert not torch.equal(a, b)
+    model.save_pretrained(tmp_path / "model")
+    loaded = GenModel.from_pretrained(tmp_path / "model")
+    assert torch.equal(loaded.sample(2, condition="b", seed=0), b)
 
 
 def test_codes_that_cannot_be_halved_are_refused():

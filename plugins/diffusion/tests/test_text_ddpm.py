@@ -4,13 +4,24 @@ import pytest
 import torch
 import transformers
 
-from genzoo import ConditionError, ConfigError, GenModel, Recipe, create_model, train
+from genzoo import (
+    ConditionError,
+    ConfigError,
+    DataSpec,
+    GenModel,
+    Recipe,
+    Trainer,
+    TrainerConfig,
+    create_model,
+    train,
+)
 from genzoo.captions import Grammar
-from genzoo.data import load_dataset
+from genzoo.data import ArrayDataset, load_dataset
 from genzoo.data.grammars import DIGIT_CAPTIONS
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.fitted_text import FittedTextConfig
 from genzoo_diffusion.guidance import make_denoiser, negative_signal, unconditional
+from genzoo_diffusion.objectives import Denoising, DenoisingConfig
 from genzoo_diffusion.samplers import DDIM, DDIMConfig, StepsConfig
 
 SMALL = {
@@ -124,6 +135,63 @@ def test_guidance_goes_from_the_empty_text():
     assert StepsConfig().guidance == 1
 
 
+@pytest.mark.parametrize("config", [{}, {"event_shape": (4,)}], ids=["image", "flat"])
+def test_what_a_text_is_told_as_does_not_hang_on_the_texts_beside_it(config):
+    """Texts that stand several times are encoded once; rows and their order stay."""
+    m = model(**config)
+    texts = ["three", "", "four", "three", "three"]
+    found = m.signal(texts, 5).tokens
+    assert found.shape[0] == 5
+    for row, text in zip(found, texts, strict=True):
+        torch.testing.assert_close(row, m.signal([text], 1).tokens[0])
+    rows = []
+    m.embedder.encoder.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+    m.sample(6, condition="three", seed=0)
+    m.signal(texts, 5)
+    assert rows == [1, 3]
+
+
+def test_a_text_that_stands_twice_learns_from_both_rows():
+    m = model()
+
+    def slope(texts, weights):
+        m.zero_grad()
+        (m.signal(texts, len(texts)).tokens.sum((1, 2)) * torch.tensor(weights)).sum().backward()
+        return m.embedder.encoder.clip.embeddings.token_embedding.weight.grad.clone()
+
+    twice = slope(["three", "four", "three"], [1.0, 2.0, 3.0])
+    torch.testing.assert_close(twice, slope(["three", "four"], [4.0, 2.0]), atol=1e-6, rtol=1e-4)
+
+
+def test_flat_data_are_drawn_by_a_text(tmp_path):
+    """Points at −2 for one word and at 2 for another: the words decide where samples lie."""
+    x = torch.tensor([[-2.0], [2.0]]).repeat(64, 1) + 0.01 * torch.randn(
+        128, 1, generator=torch.Generator().manual_seed(0)
+    )
+    data = ArrayDataset(
+        x, DataSpec(event_shape=(1,), kind="real"), "points", text=["low", "high"] * 64
+    )
+    torch.manual_seed(0)
+    m = create_model(
+        "ddpm",
+        event_shape=(1,),
+        data="real",
+        hidden_dim=32,
+        num_train_timesteps=50,
+        schedule="cosine",
+        condition="text",
+        text={"vocabulary": ["low", "high"], **TEXT},
+    )
+    settings = TrainerConfig(steps=150, batch_size=64, warmup_steps=0, seed=0, progress=False)
+    Trainer(m, data, Denoising(m, DenoisingConfig(lr=5e-3)), settings).fit()
+    drawn = m.sample(40, condition=["low", "high"] * 20, seed=0).flatten()
+    assert (drawn[::2] < 0).all()
+    assert (drawn[1::2] > 0).all()
+    m.save_pretrained(tmp_path / "points")
+    loaded = GenModel.from_pretrained(tmp_path / "points")
+    assert torch.equal(loaded.sample(40, condition=["low", "high"] * 20, seed=0).flatten(), drawn)
+
+
 def test_a_model_with_a_frozen_encoder_stores_none_of_it(hub, tmp_path):
     sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
     with torch.random.fork_rng(devices=[]):
@@ -152,8 +220,6 @@ def test_a_model_with_a_frozen_encoder_stores_none_of_it(hub, tmp_path):
     ("config", "why"),
     [
         ({"text": FittedTextConfig()}, r"needs words\. Give --data\.captions"),
-        ({"network": "flat"}, "needs network='image'"),
-        ({"event_shape": (4,)}, "needs network='image'"),
     ],
 )
 def test_what_makes_no_model_of_texts_is_refused(config, why):
