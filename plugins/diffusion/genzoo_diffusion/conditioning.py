@@ -19,7 +19,7 @@ class Signal:
 
     Arguments:
         labels: Indices into a table of class embeddings, (B,), int64.
-        tokens: States that cross-attention attends to, (B, L, D).
+        tokens: The states of a text, (B, L, D).
         mask: Which of them there are, (B, L), bool.
     """
 
