@@ -1,6 +1,8 @@
-"""Run by the tests: train a toy in as many processes as Accelerate has started.
+"""Run by the tests: train toys, one after another, in as many processes as Accelerate has started.
 
-Usage: two_processes.py MODEL[:OBJECTIVE] MICRO_BATCHES FOLDER [resume]
+Usage: two_processes.py MICRO_BATCHES FOLDER MODEL[:OBJECTIVE] ... [resume]
+
+Each run goes to FOLDER/MODEL[:OBJECTIVE].
 """
 
 import os
@@ -16,8 +18,18 @@ from genzoo.testing import Case
 
 def main():
     torch.set_num_threads(1)
-    name, micro_batches, folder, *rest = sys.argv[1:]
-    name, _, objective = name.partition(":")
+    micro_batches, folder, *models = sys.argv[1:]
+    resume = models[-1] == "resume"
+    for model in models[: len(models) - resume]:
+        try:
+            train(model, int(micro_batches), os.path.join(folder, model), resume=resume)
+        except BaseException as error:
+            error.add_note(f"This was while {model} was trained.")
+            raise
+
+
+def train(model, micro_batches, folder, *, resume=False):
+    name, _, objective = model.partition(":")
     cls = registry.load("models", name)
     config, _ = cls.example()
     # Each process makes another model, as without a seed; the first one's is trained.
@@ -25,7 +37,7 @@ def main():
     settings = genzoo.TrainerConfig(
         steps=6,
         batch_size=8,
-        gradient_accumulation=int(micro_batches),
+        gradient_accumulation=micro_batches,
         checkpoint_every=2,
         keep=9,
         ema_decay=0.5,
@@ -36,7 +48,7 @@ def main():
     trainer = genzoo.Trainer(
         cls(config), Case(name, cls).data(), stages, settings, output_dir=folder
     )
-    trainer.fit(resume=bool(rest))
+    trainer.fit(resume=resume)
 
 
 if __name__ == "__main__":
