@@ -37,8 +37,8 @@ class Signal:
             other, lambda a, b: torch.where(keep.view(-1, *[1] * (a.ndim - 1)), a, b)
         )
 
-    def rows(self, index: slice) -> Signal:
-        """Return some rows."""
+    def rows(self, index: slice | Tensor) -> Signal:
+        """Return some rows, of a slice or of whole numbers."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Signal(**{k: None if v is None else v[index] for k, v in values.items()})
 
