@@ -7,6 +7,7 @@ Each run goes to FOLDER/MODEL[:OBJECTIVE].
 
 import os
 import sys
+from pathlib import Path
 
 import torch
 
@@ -14,6 +15,7 @@ import families  # noqa: F401  Registers the toys.
 import genzoo
 from genzoo import registry
 from genzoo.testing import Case
+from genzoo.training.accelerating import leave_group
 
 
 def main():
@@ -26,6 +28,10 @@ def main():
         except BaseException as error:
             error.add_note(f"This was while {model} was trained.")
             raise
+    leave_group()
+    threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    if left := [name for name in threads if "gloo" in name]:
+        sys.exit(f"The process group is left, and these threads of it are there: {left}.")
 
 
 def train(model, micro_batches, folder, *, resume=False):
