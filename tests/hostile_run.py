@@ -1,6 +1,6 @@
 """Load hostile folders in a process of their own, and print as JSON what happened to each.
 
-python hostile_run.py hand-made|made-up FOLDER [NUMBER]
+python hostile_run.py FOLDER NUMBER
 """
 
 import contextlib
@@ -67,7 +67,7 @@ def header(path: Path) -> dict:
 
 def fresh(name: str, change: Callable[[Path], object]) -> Path:
     """Return a sound folder with something changed."""
-    root = Path(sys.argv[2])
+    root = Path(sys.argv[1])
     folder = root / name / "model"
     shutil.rmtree(folder.parent, ignore_errors=True)
     shutil.copytree(root / "sound", folder)
@@ -94,11 +94,11 @@ def made_up(number: int) -> dict:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    saved(Path(sys.argv[2], "sound"))
+    saved(Path(sys.argv[1], "sound"))
     # What a first load imports is imported here: of both ends, the good and the bad.
-    hostile_foreign.save_sound(Path(sys.argv[2], "foreign"))
-    hostile_layout.save_sound(Path(sys.argv[2], "placed"))
-    hostile_pipelines.save_sound(Path(sys.argv[2], "piped"))
+    hostile_foreign.save_sound(Path(sys.argv[1], "foreign"))
+    hostile_layout.save_sound(Path(sys.argv[1], "placed"))
+    hostile_pipelines.save_sound(Path(sys.argv[1], "piped"))
     kinds = (hostile_foreign.foreign, hostile_layout.placed, hostile_pipelines.piped)
     sound = [put(lambda f: None) for put in kinds]
     known = ("header: binary", "index: a list", "description: a model that nobody knows")
@@ -107,5 +107,5 @@ if __name__ == "__main__":
         outcome(fresh("warm", change), lambda f: look(str(f)))
     for name in ("script", "an open quote"):
         outcome(fresh("warm", hostile_cards.IGNORED[f"card: {name}"]), lambda f: look(str(f)))
-    result = hand_made() if sys.argv[1] == "hand-made" else made_up(int(sys.argv[3]))
+    result = {"hand-made": hand_made(), "made-up": made_up(int(sys.argv[2]))}
     json.dump(result, sys.stdout)

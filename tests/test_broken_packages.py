@@ -124,14 +124,34 @@ def test_a_package_whose_metadata_are_wrong_is_a_row_with_its_remedy(fault, inst
     demand_others_undisturbed()
 
 
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """What is found of each module without manners, and of a sound one, in one fresh process."""
+    folder = tmp_path_factory.mktemp("manners")
+    faults = {**{fault: code for fault, (code, _) in MANNERS.items()}, "none": ""}
+    for fault, code in faults.items():
+        (folder / f"{module_of(fault)}.py").write_text(MODEL + code)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        found, error = manners._imported(list(map(module_of, faults)))
+    assert error == ""
+    return found
+
+
+def module_of(fault):
+    return f"fake_{fault.replace('-', '_')}"
+
+
 @pytest.mark.parametrize("fault", MANNERS)
-def test_a_package_without_manners_is_named_by_the_suite(fault, install):
-    code, says = MANNERS[fault]
-    install("fake-bad", points(), {"fake_bad": MODEL + code})
-    cls = type("Mine", (families.Linear,), {"__module__": "fake_bad"})
+def test_a_package_without_manners_is_named_by_the_suite(fault, imported):
+    module, (_, says) = module_of(fault), MANNERS[fault]
     with pytest.raises(CheckFailed, match=says):
-        manners.check_import(Case("fake-bad", cls))
-    assert "fake_bad" not in sys.modules
+        manners._demand_quiet(module, imported[module])
+    assert module not in sys.modules
+
+
+def test_a_package_with_manners_passes_beside_them(imported):
+    manners._demand_quiet("fake_none", imported["fake_none"])
 
 
 def test_whatever_else_a_package_registers_is_looked_at_too(install):

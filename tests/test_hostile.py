@@ -1,6 +1,6 @@
 """A repository can harm nobody who loads it: hundreds by hand, thousands made up, all watched.
 
-Each runs in a process of its own (see `hostile_run.py`), where an audit hook tells of everything
+They run in a process of their own (see `hostile_run.py`), where an audit hook tells of everything
 that is imported, opened, run or connected to.
 """
 
@@ -31,17 +31,18 @@ PEAK = 50 * 2**20  # What a load may take above the memory that is in use before
 MADE_UP = 700  # Of each kind: configs, indexes, headers.
 
 
-def run(tmp_path, *arguments):
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
     script = Path(__file__).with_name("hostile_run.py")
-    command = [sys.executable, script, arguments[0], tmp_path, *arguments[1:]]
+    command = [sys.executable, script, tmp_path_factory.mktemp("hostile"), str(MADE_UP)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module")
-def hand_made(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("hand-made"), "hand-made")
+@pytest.fixture
+def hand_made(found):
+    return found["hand-made"]
 
 
 def test_every_case_is_refused_by_an_error_of_the_library(hand_made):
@@ -73,10 +74,10 @@ def test_no_layer_is_built_before_the_headers_are_read_and_no_more_than_they_tel
             assert seen["parameters"] == 0, name
 
 
-def test_what_is_made_up_does_no_harm(tmp_path):
-    found = run(tmp_path, "made-up", str(MADE_UP))
-    assert sum(kind["cases"] for kind in found.values()) >= 2_000
-    for kind in found.values():
+def test_what_is_made_up_does_no_harm(found):
+    made_up = found["made-up"].values()
+    assert sum(kind["cases"] for kind in made_up) >= 2_000
+    for kind in made_up:
         assert kind["bad"] == []
         assert kind["peak"] <= PEAK
         assert kind["layers"] <= 64

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -116,7 +117,7 @@ def test_the_command_leaves_with_the_signals_code_and_one_line(signum, code, tmp
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
-        os.sched_yield()
+        time.sleep(0.01)
     process.send_signal(signum)
     _, error = process.communicate(timeout=60)
     assert process.returncode == code

@@ -37,7 +37,8 @@ def made(tmp_path):
     folder = tmp_path / "project"
     make_plugin("my-normal", folder)
     site = installs.write(tmp_path / "site", "genzoo-my-normal", points(folder))
-    return folder, {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(site)])}
+    path = os.pathsep.join([str(folder), str(site)])
+    return folder, {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
 def run(*command, **options):

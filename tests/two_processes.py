@@ -1,10 +1,13 @@
-"""Run by the tests: train a toy in as many processes as Accelerate has started.
+"""Run by the tests: train toys, one after another, in as many processes as Accelerate has started.
 
-Usage: two_processes.py MODEL[:OBJECTIVE] MICRO_BATCHES FOLDER [resume]
+Usage: two_processes.py MICRO_BATCHES FOLDER MODEL[:OBJECTIVE] ... [resume]
+
+Each run goes to FOLDER/MODEL[:OBJECTIVE].
 """
 
 import os
 import sys
+from pathlib import Path
 
 import torch
 
@@ -12,12 +15,27 @@ import families  # noqa: F401  Registers the toys.
 import genzoo
 from genzoo import registry
 from genzoo.testing import Case
+from genzoo.training.accelerating import leave_group
 
 
 def main():
     torch.set_num_threads(1)
-    name, micro_batches, folder, *rest = sys.argv[1:]
-    name, _, objective = name.partition(":")
+    micro_batches, folder, *models = sys.argv[1:]
+    resume = models[-1] == "resume"
+    for model in models[: len(models) - resume]:
+        try:
+            train(model, int(micro_batches), os.path.join(folder, model), resume=resume)
+        except BaseException as error:
+            error.add_note(f"This was while {model} was trained.")
+            raise
+    leave_group()
+    threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    if left := [name for name in threads if "gloo" in name]:
+        sys.exit(f"The process group is left, and these threads of it are there: {left}.")
+
+
+def train(model, micro_batches, folder, *, resume=False):
+    name, _, objective = model.partition(":")
     cls = registry.load("models", name)
     config, _ = cls.example()
     # Each process makes another model, as without a seed; the first one's is trained.
@@ -25,7 +43,7 @@ def main():
     settings = genzoo.TrainerConfig(
         steps=6,
         batch_size=8,
-        gradient_accumulation=int(micro_batches),
+        gradient_accumulation=micro_batches,
         checkpoint_every=2,
         keep=9,
         ema_decay=0.5,
@@ -36,7 +54,7 @@ def main():
     trainer = genzoo.Trainer(
         cls(config), Case(name, cls).data(), stages, settings, output_dir=folder
     )
-    trainer.fit(resume=bool(rest))
+    trainer.fit(resume=resume)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -97,6 +98,10 @@ class Case:
 
     def data_kind(self) -> Kind:
         """Return the kind of the example's rows: the narrowest of the model's that they are of."""
+        return self._data_kind
+
+    @functools.cached_property
+    def _data_kind(self) -> Kind:
         x = self.cls.example()[1]["x"]
         fitting: dict[Kind, bool] = {
             "binary": bool(((x == 0) | (x == 1)).all()),
@@ -125,7 +130,8 @@ class Case:
         own = self.cls.default_stages()
         known = {stage.objective.name for stage in own}
         others = [name for name in registry.names("objectives") if name not in known]
-        fitting = [name for name in others if self._takes(name)]
+        model = self.model()
+        fitting = [name for name in others if self._takes(name, model)]
         return (*own, *(Stage.from_dict({"objective": {"name": name}}) for name in fitting))
 
     def objective(self, stage: Stage, model: GenerativeModel) -> Objective:
@@ -142,14 +148,16 @@ class Case:
         key = {"label": "label", "text": "text", "image": "y"}.get(model.condition_kind)
         if key is None:
             return None
-        rows = self.data().batch([i % len(self.data()) for i in range(num)])
+        data = self.data()
+        rows = data.batch([i % len(data) for i in range(num)])
         return spread_condition(model, rows[key], num)
 
     def batch(self) -> dict[str, Any]:
         """Return all of the example's rows."""
-        return self.data().batch(range(len(self.data())))
+        data = self.data()
+        return data.batch(range(len(data)))
 
-    def _takes(self, objective: str) -> bool:
+    def _takes(self, objective: str, model: GenerativeModel) -> bool:
         """Whether an objective takes the model; another plugin's that is broken does not."""
         ours = registry.distribution_of("models", self.name)
         try:
@@ -158,7 +166,7 @@ class Case:
             if registry.distribution_of("objectives", objective) == ours:
                 raise
             return False
-        return bool(needed) and all(isinstance(self.model(), kind) for kind in needed)
+        return bool(needed) and all(isinstance(model, kind) for kind in needed)
 
 
 def _spec_of(x: Tensor, kind: Kind) -> DataSpec:

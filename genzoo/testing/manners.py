@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from genzoo import registry
@@ -51,6 +51,18 @@ def check_import(case: Case) -> None:
     if entry is None or not entry.distribution:
         raise NotApplicable("It is registered by this session: no import makes it known.")
     modules = _modules(case.cls.__module__, entry)
+    found, error = _imported(modules)
+    for module, what in found.items():
+        _demand_quiet(module, what)
+    demand(not error, f"Importing {', '.join(modules)} prints {error[:60]!r}.")
+
+
+def _imported(modules: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
+    """Return what a fresh process finds of the import of each module, and what it prints beside.
+
+    Raises:
+        CheckFailed: One of them ends the process.
+    """
     command = [sys.executable, "-m", "genzoo.testing.importing", *modules]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
@@ -66,9 +78,7 @@ def check_import(case: Case) -> None:
     if done.returncode or not last[0].startswith("{"):
         among = ", ".join(modules)
         demand(False, f"Importing {among} ends the process: {(done.stderr or 'exit')[-300:]}")
-    for module, found in json.loads(last[0]).items():
-        _demand_quiet(module, found)
-    demand(not done.stderr, f"Importing {', '.join(modules)} prints {done.stderr[:60]!r}.")
+    return json.loads(last[0]), done.stderr
 
 
 def _modules(own: str, model: registry.Entry) -> list[str]:

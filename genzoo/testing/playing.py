@@ -57,8 +57,9 @@ def updated(
 
 def shared(case: Case, slots: int, dtype: torch.dtype = torch.float32) -> list[dict[str, Any]]:
     """Return the example's rows in equal micro-batches, of a type."""
-    size = len(case.data()) // slots
-    parts = [case.data().batch(range(i * size, (i + 1) * size)) for i in range(slots)]
+    data = case.data()
+    size = len(data) // slots
+    parts = [data.batch(range(i * size, (i + 1) * size)) for i in range(slots)]
     return [{key: _as(value, dtype) for key, value in part.items()} for part in parts]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,10 @@ def same_everywhere(module: nn.Module, accelerator: Accelerator) -> None:
 
 
 def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
+    if torch.distributed.is_available():
+        # Its functions have the group for a default: imported later, as by the first optimiser,
+        # they would keep the group and its threads until after Python's end.
+        importlib.import_module("torch.distributed.nn.functional")
     trackers: Any = list(config.log_with) or None
     try:
         accelerator = Accelerator(

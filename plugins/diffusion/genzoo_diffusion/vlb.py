@@ -144,14 +144,28 @@ def estimate(
 def _bound(
     model: DDPM, x_0: Tensor, signal: Signal, generator: torch.Generator, num_times: int
 ) -> Tensor:
-    """Return −log p's bound of a few rows, (B,), in float64."""
-    bound = Bound(model, clip=True)
+    """Return −log p's bound of a few rows, (B,), in float64.
+
+    The fewer rows, the more of their times go through the network together.
+    """
+    bound, num = Bound(model, clip=True), len(x_0)
     total = bound.prior(x_0).double()
-    for low, high in [(0, 1), *_parts(len(model.schedule), num_times)]:
-        t = torch.randint(low, high, (len(x_0),), generator=generator, device=x_0.device)
-        epsilon = torch.randn(x_0.shape, generator=generator, device=x_0.device, dtype=x_0.dtype)
-        total += (high - low) * bound.terms(x_0, epsilon, t, signal).double()
+    parts = [(0, 1), *_parts(len(model.schedule), num_times)]
+    together = max(1, _ROWS // num)
+    for first in range(0, len(parts), together):
+        some = parts[first : first + together]
+        t, epsilon = map(torch.cat, zip(*(_draw(x_0, p, generator) for p in some), strict=True))
+        again = torch.arange(num, device=x_0.device).repeat(len(some))
+        terms = bound.terms(x_0[again], epsilon, t, signal.rows(again)).double()
+        for (low, high), term in zip(some, terms.view(-1, num), strict=True):
+            total += (high - low) * term
     return total
+
+
+def _draw(x_0: Tensor, part: tuple[int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return a time of a part of the chain and noise for each row."""
+    t = torch.randint(*part, (len(x_0),), generator=generator, device=x_0.device)
+    return t, torch.randn(x_0.shape, generator=generator, device=x_0.device, dtype=x_0.dtype)
 
 
 def _parts(T: int, num: int) -> list[tuple[int, int]]:

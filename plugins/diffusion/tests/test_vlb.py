@@ -119,3 +119,18 @@ def test_the_bound_of_data_is_that_of_a_chain_that_clips():
     ends = Bound(model).step(x_0, torch.ones_like(x_0), t)
     torch.testing.assert_close(clipped, ends)
     assert Bound(model).terms(x_0, epsilon, t, Signal()) > clipped
+
+
+def test_times_that_go_through_the_network_together_are_those_of_each_row(generator):
+    """At every time, of two rows with labels: the sum that one time after the other comes to."""
+    model = grey(condition="label", num_classes=3)
+    x, labels = torch.tensor([[0.0, 0.25, 1.0], [0.5, 0.75, 0.0]]).double(), torch.tensor([0, 2])
+    again = generator.clone_state()
+    found = model.log_likelihood(x, condition=labels, generator=generator, num_samples=9)
+    bound, x_0 = Bound(model, clip=True), model.state(x)
+    total = bound.prior(x_0)
+    for time in range(10):
+        t = torch.randint(time, time + 1, (2,), generator=again)
+        epsilon = torch.randn(x_0.shape, generator=again, dtype=x_0.dtype)
+        total = total + bound.terms(x_0, epsilon, t, Signal(labels=labels))
+    assert found.value == pytest.approx(-total.mean().item(), rel=1e-9)
