@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import families  # noqa: F401  Registers the toys.
 from folders import (
     WEIGHTS,
     change_config,
