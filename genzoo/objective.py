@@ -145,7 +145,8 @@ class Objective(nn.Module, abc.ABC):
             if not isinstance(model, needed):
                 raise CapabilityError(
                     f"The objective {type(self).__name__} needs a model that is a "
-                    f"{needed.__name__}; {type(model).__name__} is not."
+                    f"{needed.__name__}; {type(model).__name__} is not. It learns "
+                    f"by {_own(model)}."
                 )
         self.model = model
         self.config: Any = self.Config() if config is None else config
@@ -192,3 +193,8 @@ class Objective(nn.Module, abc.ABC):
         """Put back what ``own_state`` gave, strictly."""
         model = {f"model.{name}": t for name, t in self.model.state_dict().items()}
         self.load_state_dict({**model, **state}, strict=True)
+
+
+def _own(model: GenerativeModel) -> str:
+    """Return the names of the objectives that a model learns by where no other is given."""
+    return " and ".join(dict.fromkeys(stage.objective.name for stage in model.default_stages()))

@@ -12,7 +12,6 @@ import io
 import math
 import re
 import runpy
-import time
 from pathlib import Path
 
 import pytest
@@ -33,20 +32,18 @@ MARKED = re.compile(
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
 VERSION = re.compile(r"\b(genzoo|torch)(:?) \d[\w.+]*\w")
 TRAPS = 9
-SECONDS = 5
 
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    """What each snippet prints, and the seconds of processor that it takes, in order."""
+    """What each snippet prints, in order."""
     found = []
     with contextlib.chdir(tmp_path_factory.mktemp("page")):
         for _, code, _ in MARKED.findall(TEXT):
             Path("snippet.py").write_text(code, "utf-8")
-            out, start = io.StringIO(), time.process_time()
-            with contextlib.redirect_stdout(out):
+            with contextlib.redirect_stdout(io.StringIO()) as out:
                 runpy.run_path("snippet.py")
-            found.append((out.getvalue(), time.process_time() - start))
+            found.append(out.getvalue())
         yield found
 
 
@@ -68,7 +65,7 @@ SNIPPETS = list(enumerate(MARKED.findall(TEXT)))
 @pytest.mark.parametrize(("index", "snippet"), SNIPPETS, ids=[f"{i}" for i, _ in SNIPPETS])
 def test_a_snippet_prints_what_stands_on_the_page(printed, index, snippet):
     within, _, written = snippet
-    made = lines(printed[index][0])
+    made = lines(printed[index])
     assert [squeezed(line) for line in made] == [squeezed(line) for line in lines(written)]
     for old, new in zip(lines(written), made, strict=True):
         pairs = list(zip(NUMBER.findall(old), NUMBER.findall(new), strict=True))
@@ -80,12 +77,11 @@ def squeezed(line):
     return " ".join(NUMBER.sub("#", line).split())
 
 
-def test_snippets_are_short_and_quick(printed):
-    assert len(printed) == TEXT.count("```python") == 14
-    for (_, code, _), (_, seconds) in zip(MARKED.findall(TEXT), printed, strict=True):
+def test_snippets_are_short():
+    assert len(SNIPPETS) == TEXT.count("```python") == 14
+    for _, (_, code, _) in SNIPPETS:
         assert len(code.splitlines()) <= 25
         assert max(map(len, code.splitlines())) <= 99
-        assert seconds < 2 * SECONDS  # Twice: the machine may be slower than the page's.
 
 
 def test_every_metric_and_every_figure_is_on_the_page():
@@ -150,7 +146,7 @@ def test_links_within_the_page_lead_somewhere():
 
 def numbers(printed, trap, part=0):
     """The numbers of each printed line of a trap's snippet, by the line's first words."""
-    text = [out for out, _ in printed][_first(trap) + part]
+    text = printed[_first(trap) + part]
     return [[float(n) for n in NUMBER.findall(line)] for line in text.splitlines()]
 
 
@@ -166,7 +162,7 @@ def test_every_trap_has_a_snippet():
 
 def test_1_short_annealing_is_too_good_and_is_flagged(printed):
     (exact,), *rows = numbers(printed, 1)
-    text = printed[_first(1)][0].splitlines()
+    text = printed[_first(1)].splitlines()
     ais, reverse = rows[0][1], rows[1][1]
     assert ais < exact - 5
     assert reverse > ais + 5
@@ -195,16 +191,16 @@ def test_2_averaged_logits_are_below_the_entropy_and_sum_to_more_than_one(printe
 
 def test_3_grey_cross_entropy_is_far_below_the_cost_of_grey_pictures_and_is_refused(printed):
     bce, total, honest, uniform = (
-        float(re.search(r"\d+\.\d+", line)[0]) for line in printed[_first(3)][0].splitlines()[:4]
+        float(re.search(r"\d+\.\d+", line)[0]) for line in printed[_first(3)].splitlines()[:4]
     )
     assert 3 * bce < honest < uniform
     assert total > 64
     assert bce + total > honest
-    assert "is for binary data; these are unit" in printed[_first(3)][0]
+    assert "is for binary data; these are unit" in printed[_first(3)]
 
 
 def test_4_the_bound_rises_with_k(printed):
-    text = printed[_first(4)][0]
+    text = printed[_first(4)]
     elbo, one, ten, many = (float(value) for value in re.findall(r"-\d+\.\d+", text))
     assert max(elbo, one) + 0.2 < ten < many
     assert elbo == pytest.approx(one, abs=0.3)
@@ -218,7 +214,7 @@ def test_5_a_threshold_is_easier_than_draws_and_draws_differ(printed):
 
 
 def test_6_a_copied_figure_differs_and_one_without_a_receipt_cannot_be_made_again(printed):
-    equal, differs, lacking = printed[_first(6)][0].splitlines()
+    equal, differs, lacking = printed[_first(6)].splitlines()
     assert equal.endswith(": equal")
     assert differs.endswith(": differs")
     assert lacking.endswith("cannot be made again: its receipt lacks metric")
@@ -231,7 +227,7 @@ def test_6_the_honest_card_is_left(printed):
 
 
 def test_7_a_wider_radius_is_a_better_figure_and_a_gaussian_finds_modes(printed):
-    rows = [line.split() for line in printed[_first(7)][0].splitlines()]
+    rows = [line.split() for line in printed[_first(7)].splitlines()]
     share = [float(re.search(r"σ +([\d.]+)", " ".join(row))[1]) for row in rows]
     assert share[0] > 0.98
     assert share[3] < 0.5
@@ -259,9 +255,7 @@ def test_8_the_recursion_is_the_known_one(tmp_path):
 
 
 def test_9_two_extractors_disagree_and_few_rows_are_further_apart(printed):
-    rows = [
-        [float(n) for n in line.split()[-2:]] for line in printed[_first(9)][0].splitlines()[1:]
-    ]
+    rows = [[float(n) for n in line.split()[-2:]] for line in printed[_first(9)].splitlines()[1:]]
     held_out, moved, half, hundred, four_hundred = rows
     assert moved[0] > 3 * half[0]
     assert half[1] > 3 * moved[1]
@@ -270,6 +264,6 @@ def test_9_two_extractors_disagree_and_few_rows_are_further_apart(printed):
 
 
 def test_scattered_samples_have_recall_one(printed):
-    out = printed[_first(1) - 1][0]
+    out = printed[_first(1) - 1]
     precision, recall, _, coverage = (float(value) for value in NUMBER.findall(out))
     assert (recall, precision < 0.01, coverage < 0.02) == (1.0, True, True)
