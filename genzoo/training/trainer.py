@@ -11,7 +11,7 @@ from typing import Any
 from genzoo import registry, seeds
 from genzoo.data import Dataset, as_dataset
 from genzoo.data.domains import named_parts
-from genzoo.errors import PluginError
+from genzoo.errors import DataError, PluginError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.stage import Named, Recipe, Stage
@@ -41,7 +41,7 @@ class Trainer:
         overwrite: Whether a run that is in ``output_dir`` may be replaced.
 
     Raises:
-        DataError: The data are not of the model's kind or shape.
+        DataError: The data are not of the model's kind or shape, or have none of its conditions.
         CapabilityError: The objective needs what the model lacks.
     """
 
@@ -58,6 +58,7 @@ class Trainer:
         self.model, self.data = model, as_dataset(data)
         self.config = config or TrainerConfig()
         model.check_data(self.data.spec)
+        _check_conditions(model, self.data)
         self._given = objective if isinstance(objective, Objective) else None
         self.stages = _stages(model, objective)
         self.configs = [resolve(self.config, stage.trainer) for stage in self.stages]
@@ -122,6 +123,17 @@ class Trainer:
 def _named(data: Dataset) -> Named:
     name, values = data.origin or (data.name, {})
     return Named(name=name, config=values)
+
+
+def _check_conditions(model: GenerativeModel, data: Dataset) -> None:
+    """Raise DataError where the data have no label, or no text, which the model is given."""
+    kind = model.condition_kind
+    if kind in ("label", "text") and kind not in data.head(1):
+        remedy = "Give --data.captions, or" if kind == "text" else "Give"
+        raise DataError(
+            f"{type(model).__name__} learns from a {kind} for each row, and {data.name} has none. "
+            f"{remedy} data with {kind}s; or make the model without a condition."
+        )
 
 
 def _stages(model: GenerativeModel, objective: Any) -> list[Stage]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Config, DataError, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.diffusion import Diffusion
@@ -72,20 +72,10 @@ class _AtRandomTimes(Objective, abc.ABC):
         """Return the loss at times t, (B,)."""
 
     def _signal(self, batch: Batch, generator: torch.Generator) -> Signal:
-        """Return what the network is told, with some conditions left out.
-
-        Raises:
-            DataError: The data have none of the model's kind.
-        """
+        """Return what the network is told, with some conditions left out."""
         kind, num = self.model.condition_kind, len(batch["x"])
         if kind == "none":
             return self.model.signal(None, num)
-        if kind not in batch:
-            remedy = "Give --data.captions, or" if kind == "text" else "Give"
-            raise DataError(
-                f"The model learns from a {kind} for each row, and these data have none. {remedy} "
-                f"data with {kind}s; or make the model with condition='none'."
-            )
         keep = torch.rand(num, generator=generator, device=batch["x"].device)
         signal = self.model.signal(batch[kind], num)
         return signal.where(keep >= self.config.drop_condition, unconditional(self.model, num))

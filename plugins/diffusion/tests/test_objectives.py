@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gaussian import gaussian_model
-from genzoo import DataError, Named, Stage, Step, Trainer, TrainerConfig, load_dataset
+from genzoo import Named, Stage, Step, Trainer, TrainerConfig, load_dataset
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.objectives import VLB, Denoising, DenoisingConfig, VLBConfig
 from genzoo_diffusion.vlb import Bound
@@ -128,15 +128,3 @@ def test_learning_digits_lowers_the_bound(name):
     bits = found.log_likelihood(x, generator=generator).per_dimension(64)
     assert bits.value < 3.8
     assert (bits.kind, bits.unit) == ("upper bound", "bits/dim")
-
-
-@pytest.mark.parametrize(
-    ("config", "says"),
-    [
-        ({"condition": "label", "num_classes": 3}, r"a label for each row.*Give data with labels"),
-        ({"condition": "text", "text": {"vocabulary": ["a"]}}, r"Give --data\.captions, or data"),
-    ],
-)
-def test_data_without_the_conditions_that_a_model_learns_from_are_refused(config, says):
-    with pytest.raises(DataError, match=says):
-        loss_of(Denoising(model(**config)), x=torch.randn(4, 3))

@@ -7,6 +7,7 @@ import transformers
 from genzoo import (
     ConditionError,
     ConfigError,
+    DataError,
     DataSpec,
     GenModel,
     Recipe,
@@ -225,3 +226,19 @@ def test_a_model_with_a_frozen_encoder_stores_none_of_it(hub, tmp_path):
 def test_what_makes_no_model_of_texts_is_refused(config, why):
     with pytest.raises(ConfigError, match=why):
         model(**config)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"condition": "label", "num_classes": 3}, r"a label for each row.*Give data with labels"),
+        ({}, r"a text for each row, and points has none\. Give --data\.captions, or data"),
+    ],
+)
+def test_data_without_the_conditions_that_a_model_learns_from_are_refused(config, says, tmp_path):
+    data = ArrayDataset(
+        torch.rand(4, 1, 8, 8), DataSpec(event_shape=(1, 8, 8), kind="unit"), "points"
+    )
+    with pytest.raises(DataError, match=says):
+        Trainer(model(**config), data, output_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
