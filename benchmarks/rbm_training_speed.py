@@ -2,7 +2,9 @@
 
 784 × 500 units, batches of 100, the binarised MNIST; equal threads, float32 for all, and
 scikit-learn in float64 too, which it takes where it is given integers. Each library makes its own
-update: scikit-learn's is persistent, learnergy's computes a pseudo-likelihood as it goes.
+update: scikit-learn's is persistent, learnergy's computes a pseudo-likelihood as it goes. The
+loop by hand is genzoo's update and its loss as plain operations, without autograd, optimiser,
+seeds of each move, or a look at the gradient: what genzoo takes beside it is the Trainer's price.
 
 Usage: python benchmarks/rbm_training_speed.py [--threads 2] [--rounds 5]
 """
@@ -18,6 +20,7 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from binarized_mnist import prepare
 from sklearn.neural_network import BernoulliRBM
 from threadpoolctl import threadpool_limits
@@ -70,6 +73,37 @@ def learnergy(x: torch.Tensor) -> Run:
     return run
 
 
+def by_hand(x: torch.Tensor) -> Run:
+    """Return a function that makes one epoch of the same CD-1 as a plain loop."""
+    rows = x.flatten(1).float()
+
+    @torch.no_grad()
+    def run() -> None:
+        W = 0.01 * torch.randn(784, HIDDEN)
+        b, c = torch.zeros(784), torch.zeros(HIDDEN)
+        for index in torch.randperm(ROWS).split(BATCH):
+            _update_by_hand(rows[index], W, b, c)
+
+    return run
+
+
+def _update_by_hand(v: torch.Tensor, W: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> None:
+    data = torch.addmm(c, v, W)
+    p = data.sigmoid()
+    h = torch.rand_like(p).lt_(p)
+    probs = torch.addmm(b, h, W.T).sigmoid_()
+    chain_v = torch.rand_like(probs).lt_(probs)
+    chain = torch.addmm(c, chain_v, W)
+    weighted = torch.cat([p / -BATCH, chain.sigmoid() / BATCH])
+    grad_b, grad_c = chain_v.mean(0) - v.mean(0), weighted.sum(0)
+    loss = grad_b @ b + (F.softplus(chain).sum() - F.softplus(data).sum()) / BATCH
+    if not loss.isfinite():
+        raise ArithmeticError(f"The loss is {loss}.")
+    W.sub_(torch.cat([v, chain_v]).T @ weighted, alpha=0.05)
+    b.sub_(grad_b, alpha=0.05)
+    c.sub_(grad_c, alpha=0.05)
+
+
 def bare_products() -> Run:
     """Return a function that makes the five matrix products of each update, and nothing else."""
     v, h = torch.rand(BATCH, 784), torch.rand(BATCH, HIDDEN)
@@ -100,19 +134,21 @@ def main() -> None:
         "scikit-learn, float32": scikit_learn(flat.astype(np.float32)),
         "scikit-learn, float64": scikit_learn(flat.astype(np.float64)),
         "learnergy": learnergy(torch.from_numpy(rows)),
+        "the same by hand": by_hand(torch.from_numpy(rows)),
         "five products alone": bare_products(),
     }
     with threadpool_limits(given.threads):
         seconds = in_turn(functions, given.rounds)
     say(
         circumstances(given.threads),
-        f"samples per second in the median and in the best of {given.rounds} rounds, and how many",
-        "times as long as genzoo's CD-1 it took, round by round: median and range",
+        f"samples per second in the median and in the best of {given.rounds} rounds; then how",
+        "many times as long as genzoo's CD-1 it took, and how many times as long as it learnergy",
+        "took, round by round: median and range",
     )
     for name, values in seconds.items():
         median, best = ROWS / statistics.median(values), ROWS / min(values)
-        times = ratio(seconds, name, "genzoo, CD-1")
-        say(f"  {name:<22} {median:>8,.0f} {best:>8,.0f}   {times}")
+        times, of_it = ratio(seconds, name, "genzoo, CD-1"), ratio(seconds, "learnergy", name)
+        say(f"  {name:<22} {median:>8,.0f} {best:>8,.0f}   {times}   {of_it}")
 
 
 if __name__ == "__main__":

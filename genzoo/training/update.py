@@ -113,8 +113,11 @@ class Updater:
     def _backward(self, loss: Loss, player: Player) -> None:
         """Add the loss's gradient to that player's parameters and to no other's."""
         alone = len(self.players) == 1  # All that is trained is its own: the cheaper call does.
-        inputs = {} if alone else {"inputs": player.parameters}
-        self.accelerator.backward(loss.value, **inputs)
+        inputs = None if alone else player.parameters
+        if self.accelerator.scaler is None:  # Accelerate's is for the loss scale: see _autocast.
+            torch.autograd.backward(loss.value, inputs=inputs)
+        else:
+            self.accelerator.backward(loss.value, inputs=inputs)
 
     def _autocast(self) -> contextlib.AbstractContextManager[None]:
         """Return Accelerate's autocast, whose set-up is felt in a small step, where it is on."""
@@ -137,7 +140,8 @@ class Updater:
     def _move(self, losses: list[Loss], index: int, leaving: bool) -> Moved:
         player = self.players[losses[0].player]
         norm = player.gather_gradients(1 / len(losses))
-        mean = torch.stack([loss.value.detach().float() for loss in losses]).mean()
+        values = [loss.value.detach().float().reshape(()) for loss in losses]
+        mean = values[0] if len(values) == 1 else torch.stack(values).mean()
         value, grad_norm, left = self._agree(mean, norm, leaving)
         self.left = self.left or left > 0
         scaled = self.accelerator.scaler is not None
@@ -152,9 +156,9 @@ class Updater:
 
     def _agree(self, mean: Tensor, norm: Tensor, leaving: bool) -> list[float]:
         """Average over processes, in the one message and the one host read of a move."""
-        flag = mean.new_tensor(float(leaving))
-        values = torch.stack([mean, norm.float(), flag])
-        if self.accelerator.num_processes > 1:
-            values = self.accelerator.reduce(values, reduction="mean")
+        if self.accelerator.num_processes == 1:
+            return [*torch.stack([mean, norm.float()]).tolist(), float(leaving)]
+        values = torch.stack([mean, norm.float(), mean.new_tensor(float(leaving))])
+        values = self.accelerator.reduce(values, reduction="mean")
         found: list[float] = values.tolist()
         return found
