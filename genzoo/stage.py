@@ -76,6 +76,10 @@ class Recipe(Config):
         """
         try:
             values = tomllib.loads(Path(path).read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"There is no recipe {os.fspath(path)!r}. Check the path."
+            ) from error
         except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"The recipe {os.fspath(path)!r} cannot be read: {error}") from error
         try:

@@ -249,7 +249,7 @@ CASES = {
     f"{MADE} --overwrite --trainer.gradient-accumulation 3": "Use a multiple of 3",
     f"{MADE} --overwrite --data grey.npz": "Give --data.binarize",
     # recipes
-    "train --recipe missing.toml --output new": "'missing.toml' cannot be read: [Errno 2]",
+    "train --recipe missing.toml --output new": "no recipe 'missing.toml'. Check the path.",
     "train rbm --recipe run/recipe.toml --output new": "--recipe says what NAME would",
     "train --recipe run/recipe.toml --data bits.npz --output new": "--recipe says what --data",
     "train --recipe run/recipe.toml --trainer.steps 3 --output new": "change the file instead",

@@ -19,7 +19,8 @@ class LogLikelihoodConfig(Config):
     """The log-likelihood."""
 
     num_samples: Annotated[int | None, Bounds(1, 10**8)] = None
-    """Draws of the estimate, such as importance samples a row; the model's own by default."""
+    """Draws of the estimate, such as importance samples a row or annealed chains; the model's own
+    number by default."""
 
 
 class LogLikelihood(Metric):

@@ -278,7 +278,7 @@ def _notes(log_weights: Tensor) -> tuple[str, ...]:
         return ()
     warning = (
         f"Unreliable: the effective sample size of {len(log_weights)} chains is {size:.1f}, "
-        f"below {MIN_EFFECTIVE_SAMPLES:.0f}. Use more temperatures."
+        f"below {MIN_EFFECTIVE_SAMPLES:.0f}. Take more chains or temperatures."
     )
     return (warning,)
 
