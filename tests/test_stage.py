@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import tomllib
 
 import numpy as np
@@ -132,8 +133,9 @@ def test_a_bad_file_is_refused_with_its_path(text, why, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused_with_its_path(tmp_path):
-    for path in (tmp_path / "none.toml", tmp_path):
-        with pytest.raises(ConfigError, match="cannot be read"):
+    missing = tmp_path / "none.toml"
+    for path, told in ((missing, "There is no recipe '{}'."), (tmp_path, "'{}' cannot be read")):
+        with pytest.raises(ConfigError, match=re.escape(told.format(path))):
             Recipe.read(path)
 
 
