@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from genzoo_boltzmann.products import binary_matmul
+
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
 
@@ -24,10 +26,12 @@ class Phase:
     Arguments:
         v: Visible units, (B, V).
         field: c + vᵀW, (B, H).
+        p: p(h_j = 1 | v) = σ(field), (B, H).
     """
 
     v: Tensor
     field: Tensor
+    p: Tensor
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,14 @@ class Contrast:
 
 def phase(model: RBM, v: Tensor) -> Phase:
     """Return the phase of visible units (B, V)."""
-    return Phase(v, model.hidden_logits(v))
+    field = binary_matmul(v, model.W).add_(model.c)
+    return Phase(v, field, field.sigmoid())
 
 
 def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
     """Return mean F(data) − mean F(chain) and its gradient with respect to W, b and c.
 
-    With p = σ(field): ∂F/∂W = −vpᵀ, ∂F/∂b = −v, ∂F/∂c = −p. Both phases go through one product:
-    row n has the weight w_n = −1/B of the data or 1/B of the chain.
+    With p = σ(field): ∂F/∂W = −vpᵀ, ∂F/∂b = −v, ∂F/∂c = −p. Both phases go through one product.
 
     Centred, the gradient is taken for the machine that is parametrised around offsets μ and λ,
     E = −(v − μ)ᵀW(h − λ) − b'ᵀv − c'ᵀh, and turned back: ∇W = ∇W − μ∇cᵀ − ∇bλᵀ,
@@ -60,32 +64,33 @@ def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contras
 
     | How to Center Deep Boltzmann Machines (Melchior, Fischer, Wiskott, 2016)
     """
-    w = _weights(data, chain)
-    v, field = torch.cat([data.v, chain.v]), torch.cat([data.field, chain.field])
-    p = field.sigmoid()
-    w_v, w_p = w @ v, w @ p
-    value = w_v @ model.b + w @ F.softplus(field).sum(1)
+    grad_b = chain.v.mean(0) - data.v.mean(0)
+    grad_c = chain.p.mean(0) - data.p.mean(0)
+    value = grad_b @ model.b + _mean_softplus(chain.field) - _mean_softplus(data.field)
     mu = model.base_rates if centred else None
     lam = None if mu is None else torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
 
     def gradient(scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        weights, grad_b, grad_c = w * scale, w_v * scale, w_p * scale
-        if mu is None or lam is None:
-            return v.T @ (p * weights[:, None]), grad_b, grad_c
-        grad_W = (v - mu).T @ (p - lam).mul_(weights[:, None])
-        return grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu
+        p = torch.cat([data.p * (-scale / len(data.p)), chain.p * (scale / len(chain.p))])
+        grad_W = binary_matmul(torch.cat([data.v, chain.v]).T, p)
+        grads = grad_W, grad_b * scale, grad_c * scale
+        return grads if mu is None or lam is None else _turned_back(*grads, mu, lam)
 
     return Contrast(value, gradient)
 
 
-def _weights(data: Phase, chain: Phase) -> Tensor:
-    """Return each row's weight in a difference of means, (2B,): the data's are negative."""
-    return torch.cat(
-        [
-            data.v.new_full((len(data.v),), -1 / len(data.v)),
-            chain.v.new_full((len(chain.v),), 1 / len(chain.v)),
-        ]
-    )
+def _mean_softplus(field: Tensor) -> Tensor:
+    """Return the mean over rows of Σ_j log(1 + exp field_j)."""
+    return F.softplus(field).sum() / len(field)
+
+
+def _turned_back(
+    grad_W: Tensor, grad_b: Tensor, grad_c: Tensor, mu: Tensor, lam: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the centred machine's gradient as one of W, b and c."""
+    left, right = torch.stack([mu, grad_b], dim=1), torch.stack([grad_c, lam])
+    grad_W = grad_W.addmm_(left, right, alpha=-1)
+    return grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu
 
 
 def with_gradient(value: Tensor, parameters: Sequence[Tensor], gradient: Gradient) -> Tensor:

@@ -64,7 +64,7 @@ class ContrastiveDivergence(Objective):
     def _phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
         data = chain = phase(self.model, v)
         for _ in range(self.config.num_steps):
-            h = bernoulli(chain.field.sigmoid(), step.generator)
+            h = bernoulli(chain.p, step.generator)
             probs = self.model.visible_logits(h).sigmoid_()
             chain = phase(self.model, bernoulli(probs, step.generator))
         return data, chain
@@ -139,7 +139,7 @@ def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig, step: S
 @torch.no_grad()
 def _metrics(data: Phase) -> dict[str, Tensor]:
     """Return the mean of p(h_j = 1 | v) over the data and the hidden units."""
-    return {"hidden_activity": data.field.sigmoid().mean()}
+    return {"hidden_activity": data.p.mean()}
 
 
 def _sparsity(model: RBM, v: Tensor, target: float) -> Tensor:

@@ -14,7 +14,7 @@ from genzoo_boltzmann.objectives import (
 )
 from machines import machine, probabilities, states
 
-ONE = torch.tensor(1.0)
+ONE = torch.tensor(1.0, dtype=torch.float64)
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 

@@ -1,0 +1,88 @@
+"""Products with zeros and ones, whichever way they are made."""
+
+import pytest
+import torch
+
+from genzoo_boltzmann import products
+from genzoo_boltzmann.gradient import contrast, phase
+from genzoo_boltzmann.products import binary_matmul
+from machines import machine
+
+TIGHT = {"rtol": 1e-12, "atol": 1e-12}
+
+
+def _zeros_and_ones(share, shape=(60, 300)):
+    generator = torch.Generator().manual_seed(0)
+    return (torch.rand(shape, generator=generator) < share).double()
+
+
+def _matrix(rows, columns=256):
+    return torch.randn(
+        rows, columns, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
+
+
+@pytest.fixture
+def sums(monkeypatch):
+    """Return a list that grows by one where rows are added up instead of multiplied."""
+    made, summed = [], products.F.embedding_bag
+
+    def counted(*args, **options):
+        made.append(1)
+        return summed(*args, **options)
+
+    monkeypatch.setattr(products.F, "embedding_bag", counted)
+    return made
+
+
+@pytest.mark.parametrize(("share", "ways"), [(0.0, 1), (0.1, 1), (0.5, 0), (1.0, 0)])
+def test_zeros_and_ones(share, ways, sums):
+    v = _zeros_and_ones(share)
+    M = _matrix(300)
+    torch.testing.assert_close(binary_matmul(v, M), v @ M, **TIGHT)
+    assert len(sums) == ways
+
+
+def test_the_other_way_round(sums):
+    v = _zeros_and_ones(0.1)
+    M = _matrix(60)
+    torch.testing.assert_close(binary_matmul(v.T, M), v.T @ M, **TIGHT)
+    assert sums
+
+
+@pytest.mark.parametrize("place", [slice(0, 5), slice(20, 30), slice(55, 60)])
+def test_rows_without_a_one(place, sums):
+    v = _zeros_and_ones(0.1)
+    v[place] = 0
+    found = binary_matmul(v, _matrix(300))
+    torch.testing.assert_close(found, v @ _matrix(300), **TIGHT)
+    assert sums
+    assert not found[place].any()
+
+
+def test_other_values_are_multiplied(sums):
+    v = 0.3 * _zeros_and_ones(0.1)
+    torch.testing.assert_close(binary_matmul(v, _matrix(300)), v @ _matrix(300), **TIGHT)
+    v = _zeros_and_ones(0.1)
+    v[v.nonzero()[0, 0], v.nonzero()[0, 1]] = 0.5
+    torch.testing.assert_close(binary_matmul(v, _matrix(300)), v @ _matrix(300), **TIGHT)
+    assert not sums
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(60, 255), (54, 256)])
+def test_small_products_are_multiplied(rows, columns, sums):
+    v, M = _zeros_and_ones(0.1, (rows, 300)), _matrix(300, columns)
+    torch.testing.assert_close(binary_matmul(v, M), v @ M, **TIGHT)
+    assert not sums
+
+
+def test_the_gradient_by_sums_is_autograds(sums):
+    rbm = machine(300, 256, scale=0.1)
+    data, chain = _zeros_and_ones(0.1), _zeros_and_ones(0.15)
+    found = contrast(rbm, phase(rbm, data), phase(rbm, chain), centred=False)
+    loss = rbm.free_energy(data).mean() - rbm.free_energy(chain).mean()
+    expected = torch.autograd.grad(loss, [rbm.W, rbm.b, rbm.c])
+    torch.testing.assert_close(found.value, loss, **TIGHT)
+    for given, wanted in zip(found.gradient(torch.ones_like(loss)), expected, strict=True):
+        torch.testing.assert_close(given, wanted, **TIGHT)
+    assert len(sums) == 3
