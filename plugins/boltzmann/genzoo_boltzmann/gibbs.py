@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo_boltzmann.products import binary_matmul
+from genzoo_boltzmann.products import binary_addmm
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
@@ -24,7 +24,7 @@ def bernoulli(probs: Tensor, generator: torch.Generator) -> Tensor:
 
 def draw_hidden(model: RBM, v: Tensor, generator: torch.Generator) -> Tensor:
     """Draw h ~ p(h | v), (B, H)."""
-    return bernoulli(binary_matmul(v, model.W).add_(model.c).sigmoid_(), generator)
+    return bernoulli(binary_addmm(model.c, v, model.W).sigmoid_(), generator)
 
 
 def draw_visible(model: RBM, h: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from genzoo_boltzmann.products import binary_matmul
+from genzoo_boltzmann.products import binary_addmm, binary_matmul
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
@@ -49,7 +49,7 @@ class Contrast:
 
 def phase(model: RBM, v: Tensor) -> Phase:
     """Return the phase of visible units (B, V)."""
-    field = binary_matmul(v, model.W).add_(model.c)
+    field = binary_addmm(model.c, v, model.W)
     return Phase(v, field, field.sigmoid())
 
 

@@ -5,7 +5,7 @@ import torch
 
 from genzoo_boltzmann import products
 from genzoo_boltzmann.gradient import contrast, phase
-from genzoo_boltzmann.products import binary_matmul
+from genzoo_boltzmann.products import binary_addmm, binary_matmul
 from machines import machine
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
@@ -39,8 +39,10 @@ def sums(monkeypatch):
 def test_zeros_and_ones(share, ways, sums):
     v = _zeros_and_ones(share)
     M = _matrix(300)
+    bias = torch.randn(256, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(binary_matmul(v, M), v @ M, **TIGHT)
-    assert len(sums) == ways
+    torch.testing.assert_close(binary_addmm(bias, v, M), bias + v @ M, **TIGHT)
+    assert len(sums) == 2 * ways
 
 
 def test_the_other_way_round(sums):
