@@ -3,8 +3,9 @@
 784 × 500 units, batches of 100, the binarised MNIST; equal threads, float32 for all, and
 scikit-learn in float64 too, which it takes where it is given integers. Each library makes its own
 update: scikit-learn's is persistent, learnergy's computes a pseudo-likelihood as it goes. The
-loop by hand is genzoo's update and its loss as plain operations, without autograd, optimiser,
-seeds of each move, or a look at the gradient: what genzoo takes beside it is the Trainer's price.
+loop by hand is the update and its loss as plain dense operations, without autograd, optimiser,
+seeds of each move, or a look at the gradient. genzoo's own products are sums of what the ones
+select (`binary_products.py`).
 
 Usage: python benchmarks/rbm_training_speed.py [--threads 2] [--rounds 5]
 """
@@ -134,7 +135,7 @@ def main() -> None:
         "scikit-learn, float32": scikit_learn(flat.astype(np.float32)),
         "scikit-learn, float64": scikit_learn(flat.astype(np.float64)),
         "learnergy": learnergy(torch.from_numpy(rows)),
-        "the same by hand": by_hand(torch.from_numpy(rows)),
+        "the dense update by hand": by_hand(torch.from_numpy(rows)),
         "five products alone": bare_products(),
     }
     with threadpool_limits(given.threads):
@@ -148,7 +149,7 @@ def main() -> None:
     for name, values in seconds.items():
         median, best = ROWS / statistics.median(values), ROWS / min(values)
         times, of_it = ratio(seconds, name, "genzoo, CD-1"), ratio(seconds, "learnergy", name)
-        say(f"  {name:<22} {median:>8,.0f} {best:>8,.0f}   {times}   {of_it}")
+        say(f"  {name:<25} {median:>8,.0f} {best:>8,.0f}   {times}   {of_it}")
 
 
 if __name__ == "__main__":
