@@ -49,7 +49,7 @@ class Contrast:
 
 def phase(model: RBM, v: Tensor) -> Phase:
     """Return the phase of visible units (B, V)."""
-    field = binary_addmm(model.c, v, model.W)
+    field = binary_addmm(model.c, v, model.W).to(v.dtype)  # Autocast makes it a shorter one.
     return Phase(v, field, field.sigmoid())
 
 
@@ -71,26 +71,28 @@ def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contras
     lam = None if mu is None else torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
 
     def gradient(scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        p = torch.cat([data.p * (-scale / len(data.p)), chain.p * (scale / len(chain.p))])
-        grad_W = binary_matmul(torch.cat([data.v, chain.v]).T, p)
-        grads = grad_W, grad_b * scale, grad_c * scale
-        return grads if mu is None or lam is None else _turned_back(*grads, mu, lam)
+        d_b, d_c = grad_b * scale, grad_c * scale
+        if mu is None or lam is None:
+            return _product(data.v, data.p, chain.v, chain.p, scale), d_b, d_c
+        about_lam = _product(data.v, data.p - lam, chain.v, chain.p - lam, scale)
+        d_W = torch.addr(about_lam, mu, d_c, alpha=-1)
+        return d_W, d_b - d_W @ lam, d_c - d_W.T @ mu
 
     return Contrast(value, gradient)
+
+
+def _product(
+    v_data: Tensor, p_data: Tensor, v_chain: Tensor, p_chain: Tensor, scale: Tensor
+) -> Tensor:
+    """Return scale × (mean v_chain p_chainᵀ − mean v_data p_dataᵀ), (V, H), by one product."""
+    v = torch.cat([v_data, v_chain])
+    p = torch.cat([p_data * (-scale / len(p_data)), p_chain * (scale / len(p_chain))])
+    return binary_matmul(v.T, p)
 
 
 def _mean_softplus(field: Tensor) -> Tensor:
     """Return the mean over rows of Σ_j log(1 + exp field_j)."""
     return F.softplus(field).sum() / len(field)
-
-
-def _turned_back(
-    grad_W: Tensor, grad_b: Tensor, grad_c: Tensor, mu: Tensor, lam: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the centred machine's gradient as one of W, b and c."""
-    left, right = torch.stack([mu, grad_b], dim=1), torch.stack([grad_c, lam])
-    grad_W = grad_W.addmm_(left, right, alpha=-1)
-    return grad_W, grad_b - grad_W @ lam, grad_c - grad_W.T @ mu
 
 
 def with_gradient(value: Tensor, parameters: Sequence[Tensor], gradient: Gradient) -> Tensor:
