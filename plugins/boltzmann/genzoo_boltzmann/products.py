@@ -43,4 +43,5 @@ def _sums_of_selected(v: Tensor, M: Tensor) -> Tensor | None:
         return None
     row_starts = np.searchsorted(on, np.arange(0, v.numel(), v.shape[1]))
     columns = torch.from_numpy(on % v.shape[1])
+    # Detached, for torch prepares a gradient of a parameter's rows even where none is taken.
     return F.embedding_bag(columns, M.detach(), torch.from_numpy(row_starts), mode="sum")

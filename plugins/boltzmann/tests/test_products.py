@@ -88,3 +88,15 @@ def test_the_gradient_by_sums_is_autograds(sums):
     for given, wanted in zip(found.gradient(torch.ones_like(loss)), expected, strict=True):
         torch.testing.assert_close(given, wanted, **TIGHT)
     assert len(sums) == 3
+
+
+def test_the_centred_gradient_by_sums_is_that_by_products(sums, monkeypatch):
+    rbm = machine(300, 256, scale=0.1)
+    data, chain = phase(rbm, _zeros_and_ones(0.1)), phase(rbm, _zeros_and_ones(0.15))
+    found = contrast(rbm, data, chain, centred=True).gradient(torch.ones(()).double())
+    assert len(sums) == 3
+    monkeypatch.setattr(products, "_LARGEST_SHARE_ON", 0.0)
+    expected = contrast(rbm, data, chain, centred=True).gradient(torch.ones(()).double())
+    assert len(sums) == 3
+    for given, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(given, wanted, **TIGHT)
