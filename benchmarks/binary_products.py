@@ -1,7 +1,7 @@
 """Products of zeros and few ones: the rows that the ones select added up, beside torch's product.
 
-`binary_matmul` is called as it is, its limits on size and on the share of ones set aside, so that
-the table shows where they should lie.
+The ones are looked for each time, and the limits on size and on their share set aside, so that
+the table shows where those should lie.
 
 Usage: python benchmarks/binary_products.py [--threads 1] [--rounds 11]
 """
@@ -29,7 +29,9 @@ def beside_the_product(shape: tuple[int, int, int], share: float, rounds: int) -
 
     def sums() -> None:
         for _ in range(repeats):
-            products.binary_matmul(v, M)
+            ones = products.few_ones(v, M)
+            if ones is not None:
+                ones.matmul(M)
 
     def product() -> None:
         for _ in range(repeats):

@@ -7,24 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo_boltzmann.products import binary_addmm
+from genzoo_boltzmann.draws import bernoulli
+from genzoo_boltzmann.products import binary_addmm, few_ones
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
 
 
-def bernoulli(probs: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw zeros and ones of the type of ``probs``.
-
-    A uniform draw compared in place is several times as fast as ``torch.bernoulli`` on a CPU.
-    """
-    u = torch.rand(probs.shape, generator=generator, device=probs.device, dtype=probs.dtype)
-    return u.lt_(probs)
-
-
 def draw_hidden(model: RBM, v: Tensor, generator: torch.Generator) -> Tensor:
     """Draw h ~ p(h | v), (B, H)."""
-    return bernoulli(binary_addmm(model.c, v, model.W).sigmoid_(), generator)
+    field = binary_addmm(model.c, v, model.W, few_ones(v, model.W))
+    return bernoulli(field.sigmoid_(), generator)
 
 
 def draw_visible(model: RBM, h: Tensor, generator: torch.Generator) -> Tensor:

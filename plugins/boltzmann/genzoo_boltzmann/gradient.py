@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from genzoo_boltzmann.products import binary_addmm, binary_matmul
+from genzoo_boltzmann.products import Ones, binary_addmm, few_ones
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
@@ -25,11 +25,13 @@ class Phase:
 
     Arguments:
         v: Visible units, (B, V).
+        ones: Where they are on, if adding up rows of W is the way to multiply by them.
         field: c + vᵀW, (B, H).
         p: p(h_j = 1 | v) = σ(field), (B, H).
     """
 
     v: Tensor
+    ones: Ones | None
     field: Tensor
     p: Tensor
 
@@ -49,8 +51,10 @@ class Contrast:
 
 def phase(model: RBM, v: Tensor) -> Phase:
     """Return the phase of visible units (B, V)."""
-    field = binary_addmm(model.c, v, model.W).to(v.dtype)  # Autocast makes it a shorter one.
-    return Phase(v, field, field.sigmoid())
+    ones = few_ones(v, model.W)
+    field = binary_addmm(model.c, v, model.W, ones)
+    field = field.to(v.dtype)  # Autocast makes it a shorter one.
+    return Phase(v, ones, field, field.sigmoid())
 
 
 def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
@@ -73,21 +77,20 @@ def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contras
     def gradient(scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         d_b, d_c = grad_b * scale, grad_c * scale
         if mu is None or lam is None:
-            return _product(data.v, data.p, chain.v, chain.p, scale), d_b, d_c
-        about_lam = _product(data.v, data.p - lam, chain.v, chain.p - lam, scale)
+            return _product(data, data.p, chain, chain.p, scale), d_b, d_c
+        about_lam = _product(data, data.p - lam, chain, chain.p - lam, scale)
         d_W = torch.addr(about_lam, mu, d_c, alpha=-1)
         return d_W, d_b - d_W @ lam, d_c - d_W.T @ mu
 
     return Contrast(value, gradient)
 
 
-def _product(
-    v_data: Tensor, p_data: Tensor, v_chain: Tensor, p_chain: Tensor, scale: Tensor
-) -> Tensor:
+def _product(data: Phase, p_data: Tensor, chain: Phase, p_chain: Tensor, scale: Tensor) -> Tensor:
     """Return scale × (mean v_chain p_chainᵀ − mean v_data p_dataᵀ), (V, H), by one product."""
-    v = torch.cat([v_data, v_chain])
     p = torch.cat([p_data * (-scale / len(p_data)), p_chain * (scale / len(p_chain))])
-    return binary_matmul(v.T, p)
+    if data.ones is None or chain.ones is None:
+        return torch.cat([data.v, chain.v]).T @ p
+    return data.ones.above(chain.ones).T.matmul(p)
 
 
 def _mean_softplus(field: Tensor) -> Tensor:

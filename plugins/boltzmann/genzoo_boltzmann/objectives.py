@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
-from genzoo_boltzmann.gibbs import bernoulli, start_from_base_rates, sweep
+from genzoo_boltzmann.draws import bernoulli
+from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
 from genzoo_boltzmann.gradient import Phase, contrast, phase, with_gradient
 from genzoo_boltzmann.rbm import RBM
 

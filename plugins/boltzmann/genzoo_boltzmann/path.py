@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo_boltzmann.gibbs import bernoulli
-from genzoo_boltzmann.products import binary_addmm
+from genzoo_boltzmann.draws import bernoulli
+from genzoo_boltzmann.products import binary_addmm, few_ones
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
@@ -50,7 +50,7 @@ class TemperedPath:
 
     def field(self, v: Tensor) -> Tensor:
         """Return c + vᵀW, (B, H), which the hidden units feel at β = 1."""
-        return binary_addmm(self.c, v, self.W)
+        return binary_addmm(self.c, v, self.W, few_ones(v, self.W))
 
     def visible(self, h: Tensor, beta: float, generator: torch.Generator) -> Tensor:
         """Draw v ~ p_β(v | h), (B, V)."""

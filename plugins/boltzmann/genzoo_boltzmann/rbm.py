@@ -250,7 +250,8 @@ class RBM(GenerativeModel):
             generator: Where the randomness comes from, on the model's device.
             num_steps: Sweeps.
         """
-        from genzoo_boltzmann.gibbs import bernoulli, sweep
+        from genzoo_boltzmann.draws import bernoulli
+        from genzoo_boltzmann.gibbs import sweep
 
         given = known.expand_as(x).flatten(1).to(self.device)
         clamped = x.flatten(1).to(self.device, self.dtype)

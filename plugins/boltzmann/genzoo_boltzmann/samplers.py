@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from genzoo import Bounds, Config, GenerativeModel, Sampler
-from genzoo_boltzmann.gibbs import bernoulli, start_from_base_rates, sweep
+from genzoo_boltzmann.draws import bernoulli
+from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
 from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.rbm import RBM
 
