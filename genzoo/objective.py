@@ -24,11 +24,14 @@ class Loss:
         value: A scalar, the mean over the examples of the batch.
         player: Whose loss it is.
         metrics: What to log beside it, detached scalars.
+        gradients: What is known of the value's gradient without autograd, by parameter, detached.
+            It is added to what autograd finds in the value, and handed over: it may be changed.
     """
 
     value: Tensor
     player: str = "model"
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
+    gradients: Mapping[nn.Parameter, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,26 @@ def metric_with_a_gradient(name):
     put_with_loss(name, losses)
 
 
+@broken("check_loss_is_a_mean", "(3, 3) is handed over, or one that is not detached", also=ANY)
+def handed_gradient_with_a_graph(name):
+    def losses(self, batch, step):
+        weight, bias = self.model.net.parameters()
+        value = self.model.net(batch["x"]).square().mean()
+        yield genzoo.Loss(value.detach(), gradients={weight: 2 * weight, bias: 0.1 + 0 * bias})
+
+    put_with_loss(name, losses)
+
+
+@broken("check_loss_is_a_mean", "Parameters of the player 'model' get no gradient: 1", also=ANY)
+def handed_gradient_of_half_the_parameters(name):
+    def losses(self, batch, step):
+        weight, _ = self.model.net.parameters()
+        value = self.model.net(batch["x"]).square().mean().detach()
+        yield genzoo.Loss(value, gradients={weight: 2 * weight.detach()})
+
+    put_with_loss(name, losses)
+
+
 @broken(
     "check_state_is_registered",
     "set_process_buffer",

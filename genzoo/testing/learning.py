@@ -15,7 +15,7 @@ from genzoo.model import GenerativeModel
 from genzoo.objective import Loss, Objective, Step
 from genzoo.storage import open_own
 from genzoo.testing.cases import SEED, Case, demand, demand_equal, seeded
-from genzoo.testing.playing import Recorder, shared, updated
+from genzoo.testing.playing import Recorder, gradients_of, shared, updated
 from genzoo.testing.two import two_processes
 from genzoo.training import Trainer, TrainerConfig
 from genzoo.training.accelerating import accelerating
@@ -55,7 +55,13 @@ def _check_loss(loss: Loss, objective: Objective, where: str) -> None:
     for key, value in loss.metrics.items():
         scalar = value.numel() == 1 and not value.requires_grad
         demand(scalar, f"{where}: the metric {key!r} is no detached scalar.")
-    torch.autograd.grad(loss.value, objective.players()[loss.player])
+    parameters = objective.players()[loss.player]
+    for parameter, gradient in zip(parameters, gradients_of(loss, parameters), strict=True):
+        demand(
+            gradient.shape == parameter.shape and not gradient.requires_grad,
+            f"{where}: for a parameter of shape {tuple(parameter.shape)} a gradient of shape "
+            f"{tuple(gradient.shape)} is handed over, or one that is not detached.",
+        )
 
 
 def check_accumulation(case: Case) -> None:

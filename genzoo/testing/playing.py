@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
-from genzoo.objective import Objective
+from genzoo.objective import Loss, Objective
 from genzoo.stage import Stage
 from genzoo.testing.cases import SEED, Case, demand, seeded
 from genzoo.training import TrainerConfig
@@ -66,6 +66,20 @@ def shared(case: Case, slots: int, dtype: torch.dtype = torch.float32) -> list[d
 def _as(value: Any, dtype: torch.dtype) -> Any:
     real = isinstance(value, Tensor) and value.is_floating_point()
     return value.to(dtype) if real else value
+
+
+def gradients_of(loss: Loss, parameters: list[nn.Parameter]) -> list[Tensor]:
+    """Return a loss's gradient by each parameter: what autograd finds and what is handed over."""
+    if not loss.gradients:
+        return list(torch.autograd.grad(loss.value, parameters))
+    found = {p: [g] for p, g in loss.gradients.items()}
+    if loss.value.requires_grad:
+        parts = torch.autograd.grad(loss.value, parameters, allow_unused=True)
+        for parameter, part in zip(parameters, parts, strict=True):
+            found.setdefault(parameter, []).extend([] if part is None else [part])
+    silent = [p for p in parameters if not found.get(p)]
+    demand(not silent, f"Parameters of the player {loss.player!r} get no gradient: {len(silent)}.")
+    return [torch.stack(found[p]).sum(0) for p in parameters]
 
 
 class Recorder:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genzoo import seeds
 from genzoo.objective import Loss, Objective, OptimizerSpec, Step
 from genzoo.stage import Stage
 from genzoo.testing.cases import SEED, Case, demand, seeded
-from genzoo.testing.playing import TOTAL, shared
+from genzoo.testing.playing import TOTAL, gradients_of, shared
 from genzoo.training.parts import only_part
 
 
@@ -51,16 +51,12 @@ def _update(
             torch.default_generator.manual_seed(seed)
             if (loss := next(game, None)) is not None:
                 moved.append(loss)
-                gradients.append(_gradients(loss, ranks[rank].players()[loss.player]))
+                gradients.append(gradients_of(loss, ranks[rank].players()[loss.player]))
         if not moved:
             return
         same = len(moved) == len(games) and len({loss.player for loss in moved}) == 1
         demand(same, f"Of two processes, the moves differ: {[loss.player for loss in moved]}.")
         _step(moved[0].player, ranks, optimizers, gradients)
-
-
-def _gradients(loss: Loss, parameters: list[nn.Parameter]) -> list[Tensor]:
-    return list(torch.autograd.grad(loss.value, parameters))
 
 
 def _step(

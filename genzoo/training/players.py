@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -35,7 +36,10 @@ class Player:
     ) -> None:
         self.name, self.names = name, list(named_parameters)
         self.parameters = list(named_parameters.values())
+        self._own = frozenset(self.parameters)
         self.base = spec.build(self.parameters)
+        # Before the wrapper below, which keeps the step that it finds: the schedule counts it.
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.base, _factor(config))
         # Accelerate's wrapper is for the loss scale; each of its steps searches the file system
         # for a package (lomo_optim), which takes longer than a small network's step.
         scaled = accelerator.scaler is not None
@@ -44,7 +48,6 @@ class Player:
             if scaled
             else self.base
         )
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.base, _factor(config))
         self.clip_norm = config.clip_norm or math.inf
         self.accelerator = accelerator
         self._checked = False
@@ -53,6 +56,21 @@ class Player:
         """Forget the gradients of the move before."""
         for parameter in self.parameters:
             parameter.grad = None
+
+    def add_gradients(self, gradients: Mapping[nn.Parameter, Tensor]) -> None:
+        """Add what a loss hands over.
+
+        Raises:
+            TrainingError: A gradient is handed over for what is not the player's.
+        """
+        if not self._own.issuperset(gradients):
+            raise TrainingError(
+                f"A loss of the player {self.name!r} hands over a gradient of a parameter that is "
+                f"not its own. Its parameters are {', '.join(self.names[:5])}."
+            )
+        for parameter, gradient in gradients.items():
+            part = gradient.to(parameter.dtype)  # Autocast may have made it a shorter one.
+            parameter.grad = part if parameter.grad is None else parameter.grad + part
 
     def gather_gradients(self, scale: float) -> Tensor:
         """Average the gradients over processes, clip them, and return their norm before that.

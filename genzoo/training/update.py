@@ -112,9 +112,17 @@ class Updater:
 
     def _backward(self, loss: Loss, player: Player) -> None:
         """Add the loss's gradient to that player's parameters and to no other's."""
+        scaler = self.accelerator.scaler
+        if loss.gradients:
+            scaled = loss.gradients
+            if scaler is not None:
+                scaled = {p: scaler.scale(gradient) for p, gradient in scaled.items()}
+            player.add_gradients(scaled)
+            if not loss.value.requires_grad:
+                return
         alone = len(self.players) == 1  # All that is trained is its own: the cheaper call does.
         inputs = None if alone else player.parameters
-        if self.accelerator.scaler is None:  # Accelerate's is for the loss scale: see _autocast.
+        if scaler is None:  # Accelerate's is for the loss scale: see _autocast.
             torch.autograd.backward(loss.value, inputs=inputs)
         else:
             self.accelerator.backward(loss.value, inputs=inputs)

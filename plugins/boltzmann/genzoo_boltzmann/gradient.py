@@ -1,22 +1,18 @@
-"""The gradient of the likelihood's two phases, as one product, handed to autograd."""
+"""The gradient of the likelihood's two phases, as one product."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from genzoo_boltzmann.products import Ones, binary_addmm, few_ones
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
-
-Gradient = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -42,21 +38,26 @@ class Contrast:
 
     Arguments:
         value: Mean F(data) − mean F(chain).
-        gradient: Gives the value's gradient with respect to W, b and c, times a scalar.
+        d_W: Its gradient with respect to W, (V, H).
+        d_b: With respect to b, (V,).
+        d_c: With respect to c, (H,).
     """
 
     value: Tensor
-    gradient: Gradient
+    d_W: Tensor
+    d_b: Tensor
+    d_c: Tensor
 
 
+@torch.no_grad()
 def phase(model: RBM, v: Tensor) -> Phase:
     """Return the phase of visible units (B, V)."""
     ones = few_ones(v, model.W)
-    field = binary_addmm(model.c, v, model.W, ones)
-    field = field.to(v.dtype)  # Autocast makes it a shorter one.
+    field = binary_addmm(model.c, v, model.W, ones).to(v.dtype)  # Autocast makes it a shorter one.
     return Phase(v, ones, field, field.sigmoid())
 
 
+@torch.no_grad()
 def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
     """Return mean F(data) − mean F(chain) and its gradient with respect to W, b and c.
 
@@ -68,26 +69,20 @@ def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contras
 
     | How to Center Deep Boltzmann Machines (Melchior, Fischer, Wiskott, 2016)
     """
-    grad_b = chain.v.mean(0) - data.v.mean(0)
-    grad_c = chain.p.mean(0) - data.p.mean(0)
-    value = grad_b @ model.b + _mean_softplus(chain.field) - _mean_softplus(data.field)
-    mu = model.base_rates if centred else None
-    lam = None if mu is None else torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
-
-    def gradient(scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        d_b, d_c = grad_b * scale, grad_c * scale
-        if mu is None or lam is None:
-            return _product(data, data.p, chain, chain.p, scale), d_b, d_c
-        about_lam = _product(data, data.p - lam, chain, chain.p - lam, scale)
-        d_W = torch.addr(about_lam, mu, d_c, alpha=-1)
-        return d_W, d_b - d_W @ lam, d_c - d_W.T @ mu
-
-    return Contrast(value, gradient)
+    d_b = chain.v.mean(0) - data.v.mean(0)
+    d_c = chain.p.mean(0) - data.p.mean(0)
+    value = d_b @ model.b + _mean_softplus(chain.field) - _mean_softplus(data.field)
+    if not centred:
+        return Contrast(value, _product(data, data.p, chain, chain.p), d_b, d_c)
+    mu = model.base_rates
+    lam = torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
+    d_W = _product(data, data.p - lam, chain, chain.p - lam).addr_(mu, d_c, alpha=-1)
+    return Contrast(value, d_W, d_b - d_W @ lam, d_c - d_W.T @ mu)
 
 
-def _product(data: Phase, p_data: Tensor, chain: Phase, p_chain: Tensor, scale: Tensor) -> Tensor:
-    """Return scale × (mean v_chain p_chainᵀ − mean v_data p_dataᵀ), (V, H), by one product."""
-    p = torch.cat([p_data * (-scale / len(p_data)), p_chain * (scale / len(p_chain))])
+def _product(data: Phase, p_data: Tensor, chain: Phase, p_chain: Tensor) -> Tensor:
+    """Return mean v_chain p_chainᵀ − mean v_data p_dataᵀ, (V, H), by one product."""
+    p = torch.cat([p_data / -len(p_data), p_chain / len(p_chain)])
     if data.ones is None or chain.ones is None:
         return torch.cat([data.v, chain.v]).T @ p
     return data.ones.above(chain.ones).T.matmul(p)
@@ -96,26 +91,3 @@ def _product(data: Phase, p_data: Tensor, chain: Phase, p_chain: Tensor, scale: 
 def _mean_softplus(field: Tensor) -> Tensor:
     """Return the mean over rows of Σ_j log(1 + exp field_j)."""
     return F.softplus(field).sum() / len(field)
-
-
-def with_gradient(value: Tensor, parameters: Sequence[Tensor], gradient: Gradient) -> Tensor:
-    """Return ``value`` as a function of ``parameters`` whose gradient ``gradient`` gives."""
-    apply: Any = _WithGradient.apply
-    found: Tensor = apply(value, gradient, *parameters)
-    return found
-
-
-class _WithGradient(torch.autograd.Function):
-    """A value with a gradient that is computed when it is asked for."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, gradient: Gradient, *parameters: Tensor) -> Tensor:
-        """Remember how the gradient is computed."""
-        ctx.gradient = gradient
-        return value.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradient times that of the output."""
-        return (None, None, *ctx.gradient(grad_output))

@@ -12,7 +12,7 @@ from torch import Tensor
 from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
 from genzoo_boltzmann.draws import bernoulli
 from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
-from genzoo_boltzmann.gradient import Phase, contrast, phase, with_gradient
+from genzoo_boltzmann.gradient import Phase, contrast, phase
 from genzoo_boltzmann.rbm import RBM
 
 
@@ -129,12 +129,13 @@ def _sgd(config: LearningConfig) -> OptimizerSpec:
 
 
 def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig, step: Step) -> Loss:
-    with torch.no_grad():
-        found = contrast(model, data, chain, centred=config.centred)
-    loss = with_gradient(found.value, (model.W, model.b, model.c), found.gradient)
+    found = contrast(model, data, chain, centred=config.centred)
+    gradients = {model.W: found.d_W, model.b: found.d_b, model.c: found.d_c}
+    value = found.value
     if config.sparsity_cost:
-        loss = loss + config.sparsity_cost * _sparsity(model, data.v, config.sparsity_target)
-    return Loss(loss, metrics=_metrics(data) if step.logged else {})
+        value = value + config.sparsity_cost * _sparsity(model, data.v, config.sparsity_target)
+    metrics = _metrics(data) if step.logged else {}
+    return Loss(value, metrics=metrics, gradients=gradients)
 
 
 @torch.no_grad()
