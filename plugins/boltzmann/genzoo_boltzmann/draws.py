@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.random.bit_generator import ISeedSequence
 from torch import Tensor
 
 # From here on a stream of its own takes less time to open than it saves.
@@ -27,7 +30,24 @@ def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     n = like.numel()
     if like.device.type != "cpu" or like.dtype != torch.float32 or n < _FEWEST_FOR_A_STREAM:
         return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
-    seed = torch.empty((), dtype=torch.int64).random_(generator=generator)
-    words = np.random.SFC64(int(seed)).random_raw((n + 1) // 2)
-    bits = torch.from_numpy(words.view(np.int32)[:n]).bitwise_and_(2**24 - 1)
-    return bits.to(torch.float32).mul_(2**-24).view(like.shape)
+    state: Any = _State(generator)  # numpy's documentation takes it, its annotations do not.
+    bits = np.random.SFC64(state).random_raw((n + 1) // 2).view(np.int32)[:n]
+    bits &= 2**24 - 1
+    u = bits.astype(np.float32)
+    u *= np.float32(2**-24)
+    return torch.from_numpy(u).view(like.shape)
+
+
+class _State(ISeedSequence):
+    """The state of a stream, drawn from a generator.
+
+    It is mixed already: numpy's own mixing of a seed takes as long as many thousand draws.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> np.ndarray[Any, Any]:
+        """Return so many words; SFC64 asks for three of 64 bits."""
+        words = torch.empty(n_words, dtype=torch.int64).random_(generator=self.generator)
+        return words.numpy().astype(dtype)

@@ -70,19 +70,32 @@ def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contras
     | How to Center Deep Boltzmann Machines (Melchior, Fischer, Wiskott, 2016)
     """
     d_b = chain.v.mean(0) - data.v.mean(0)
-    d_c = chain.p.mean(0) - data.p.mean(0)
     value = d_b @ model.b + _mean_softplus(chain.field) - _mean_softplus(data.field)
     if not centred:
-        return Contrast(value, _product(data, data.p, chain, chain.p), d_b, d_c)
+        p = _signed(data.p, chain.p)
+        return Contrast(value, _product(data, chain, p), d_b, p.sum(0))
     mu = model.base_rates
     lam = torch.sigmoid(torch.mv(model.W.T, mu) + model.c)
-    d_W = _product(data, data.p - lam, chain, chain.p - lam).addr_(mu, d_c, alpha=-1)
+    p = _signed(data.p - lam, chain.p - lam)
+    d_c = p.sum(0)
+    d_W = _product(data, chain, p).addr_(mu, d_c, alpha=-1)
     return Contrast(value, d_W, d_b - d_W @ lam, d_c - d_W.T @ mu)
 
 
-def _product(data: Phase, p_data: Tensor, chain: Phase, p_chain: Tensor) -> Tensor:
-    """Return mean v_chain p_chainᵀ − mean v_data p_dataᵀ, (V, H), by one product."""
-    p = torch.cat([p_data / -len(p_data), p_chain / len(p_chain)])
+def _signed(p_data: Tensor, p_chain: Tensor) -> Tensor:
+    """Return the rows of both, each over minus or plus its number of rows, (B + B', H).
+
+    Their sum is the mean of the chain's minus that of the data's.
+    """
+    num_data, num_chain = len(p_data), len(p_chain)
+    p = p_data.new_empty(num_data + num_chain, p_data.shape[1])
+    torch.mul(p_data, -1 / num_data, out=p[:num_data])
+    torch.mul(p_chain, 1 / num_chain, out=p[num_data:])
+    return p
+
+
+def _product(data: Phase, chain: Phase, p: Tensor) -> Tensor:
+    """Return the sum of v pᵀ over the rows of both phases, (V, H)."""
     if data.ones is None or chain.ones is None:
         return torch.cat([data.v, chain.v]).T @ p
     return data.ones.above(chain.ones).T.matmul(p)
