@@ -130,7 +130,8 @@ def _sgd(config: LearningConfig) -> OptimizerSpec:
 
 def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig, step: Step) -> Loss:
     found = contrast(model, data, chain, centred=config.centred)
-    gradients = {model.W: found.d_W, model.b: found.d_b, model.c: found.d_c}
+    pairs = ((model.W, found.d_W), (model.b, found.d_b), (model.c, found.d_c))
+    gradients = {p: gradient for p, gradient in pairs if p.requires_grad}  # Some may be frozen.
     value = found.value
     if config.sparsity_cost:
         value = value + config.sparsity_cost * _sparsity(model, data.v, config.sparsity_target)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from genzoo import Step
+from genzoo import Step, Trainer, TrainerConfig
 from genzoo_boltzmann.gradient import contrast, phase
 from genzoo_boltzmann.objectives import (
     CDConfig,
@@ -108,6 +108,16 @@ def test_sparsity_adds_its_own_gradient():
     found = torch.autograd.grad(with_cost.value, [rbm.W, rbm.c])
     for given, expected in zip(found, wanted, strict=True):
         torch.testing.assert_close(given, expected, **TIGHT)
+
+
+def test_a_frozen_parameter_is_left_alone():
+    rbm = machine().float()
+    before = {name: tensor.clone() for name, tensor in rbm.state_dict().items()}
+    rbm.b.requires_grad_(requires_grad=False)
+    config = TrainerConfig(steps=3, batch_size=4, progress=False)
+    Trainer(rbm, torch.rand(8, 6).round(), "cd", config).fit()
+    assert torch.equal(rbm.b, before["b"])
+    assert not torch.equal(rbm.W, before["W"])
 
 
 def test_cd_starts_at_the_data_and_pcd_goes_on_from_its_chains():
