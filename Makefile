@@ -15,7 +15,7 @@ quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
 
 test: $(VENV)/.tests-installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff format --check .
