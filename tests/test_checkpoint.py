@@ -65,10 +65,15 @@ def kill_while_saving(root, size, save, num):
     good, seen, step = [], set(), 2
     parent = os.getpid()
     for _ in range(num):
+        reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
+            os.write(writer, b".")
             _save_until_orphaned(parent, root, step, size, save)
+        os.read(reader, 1)  # On a busy machine a child may begin long after it is made.
         _kill_after(child, chance.uniform(0, 1.5 * two_saves))
+        os.close(reader)
+        os.close(writer)
         seen |= {path.name for path in root.iterdir() if path.name.startswith(".")}
         good.append(is_good(root))
         step = max([step, *(int(path.name[-9:]) for path in checkpoint.list_checkpoints(root))])
