@@ -25,7 +25,7 @@ def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw from the multiples of 2⁻²⁴ in [0, 1), of the shape of ``like``: torch.rand's law.
 
     On a CPU many float32 values are cut, two at a time, from the 64 bits of numpy's SFC64, a
-    stream that the generator seeds: torch draws them one by one, in several times the time.
+    stream that the generator seeds: torch draws them one by one, in twice the time.
     """
     n = like.numel()
     if like.device.type != "cpu" or like.dtype != torch.float32 or n < _FEWEST_FOR_A_STREAM:

@@ -58,7 +58,9 @@ class Ones:
         """The ones of the transposed matrix."""
         height, width = self.shape
         mask = np.zeros(height * width, dtype=bool)
-        mask[self.columns * height + self.rows] = True  # Faster than to sort them.
+        mask[self.columns * height + self.rows] = (
+            True  # As fast as to sort them, whatever the width.
+        )
         return Ones.of(mask, (width, height))
 
 
