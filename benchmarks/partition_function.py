@@ -1,9 +1,9 @@
 """Annealed importance sampling against the exact partition function.
 
 An RBM of 784 × 15 units is trained on the binarised MNIST by CD-3 for five epochs; its log Z is
-summed over all 2¹⁵ hidden states, and estimated with 100 chains.
+summed over all 2¹⁵ hidden states, and estimated by annealed chains.
 
-Usage: python benchmarks/partition_function.py [--seeds 5] [--temperatures 14500]
+Usage: python benchmarks/partition_function.py [--seeds 5] [--temperatures 14500] [--chains 500]
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--temperatures", type=int, default=14_500)
+    parser.add_argument("--chains", type=int, default=500)
     given = parser.parse_args()
     logging.getLogger("genzoo").setLevel(logging.WARNING)
     torch.set_num_threads(1)
@@ -54,11 +55,18 @@ def main() -> None:
     exact = model.log_partition_function("exact").estimate.value
     betas = published_betas()[:: max(1, 14_500 // given.temperatures)].clone()
     betas[-1] = 1
-    say(circumstances(1), f"  exact log Z {exact:.4f}; {len(betas) - 1:,} temperatures")
+    say(
+        circumstances(1),
+        f"  exact log Z {exact:.4f}; {len(betas) - 1:,} temperatures, {given.chains} chains",
+    )
     for seed in range(given.seeds):
-        generator = torch.Generator().manual_seed(seed)
-        forward = model.log_partition_function("ais", generator=generator, betas=betas)
-        backward = model.log_partition_function("reverse-ais", generator=generator, betas=betas)
+        options = {
+            "generator": torch.Generator().manual_seed(seed),
+            "betas": betas,
+            "num_chains": given.chains,
+        }
+        forward = model.log_partition_function("ais", **options)
+        backward = model.log_partition_function("reverse-ais", **options)
         say(f"  seed {seed}")
         say(told("AIS", forward, exact), told("reverse AIS", backward, exact))
         say(told("both", bracketed(forward, backward), exact))
