@@ -69,7 +69,7 @@ def obeyed(model: genzoo.GenerativeModel, data: genzoo.Dataset, given: argparse.
         max_examples=2 * given.num,  # Of which one half gives the captions.
     )
     figure = found.figures["caption-obeyed"]
-    return f"{figure.value:.3f} ± {figure.std_error:.3f} (data {figure.floor:.3f})"
+    return f"{figure.value:.3f} ± {figure.std_error:.3f} (data {figure.reference.value:.3f})"
 
 
 def main() -> None:

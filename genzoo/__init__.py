@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         GenzooError,
         LoadError,
     )
-    from genzoo.estimate import Estimate, mean_of
+    from genzoo.estimate import Estimate, Note, Reference, mean_of
     from genzoo.evaluation import Metric, evaluate
     from genzoo.external import External, Frozen
     from genzoo.layout import Layout
@@ -61,9 +61,11 @@ _PUBLIC = {
     "Metric": "genzoo.evaluation",
     "ModelSpec": "genzoo.nested",
     "Named": "genzoo.stage",
+    "Note": "genzoo.estimate",
     "Objective": "genzoo.objective",
     "OptimizerSpec": "genzoo.objective",
     "Recipe": "genzoo.stage",
+    "Reference": "genzoo.estimate",
     "Sampler": "genzoo.sampler",
     "Stage": "genzoo.stage",
     "Step": "genzoo.objective",
@@ -104,9 +106,11 @@ __all__ = [
     "Metric",
     "ModelSpec",
     "Named",
+    "Note",
     "Objective",
     "OptimizerSpec",
     "Recipe",
+    "Reference",
     "Sampler",
     "Stage",
     "Step",

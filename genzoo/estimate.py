@@ -3,16 +3,67 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor
 
+from genzoo.errors import ConfigError
+
 EstimateKind = Literal["exact", "lower bound", "upper bound", "stochastic estimate"]
 Unit = Literal["nats", "bits/dim", "", "share", "modes", "states"]
 """The last three count: a part of one, modes found, states of a chain; empty where a figure has
 no unit of its own, such as a squared distance of features."""
+
+_CODE = re.compile(r"[a-z][a-z0-9-]{0,47}")
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reader must know about a figure.
+
+    Arguments:
+        code: A short name that never changes, such as "ess-low": lower-case letters, digits and
+            hyphens. Cards are compared by it, since a text may contain numbers.
+        text: One or more sentences.
+        unreliable: Whether the estimator detected its own failure. Such a figure must not be
+            reported.
+
+    Raises:
+        ConfigError: The code has another form.
+    """
+
+    code: str
+    text: str
+    unreliable: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the code."""
+        if not (isinstance(self.code, str) and _CODE.fullmatch(self.code)):
+            raise ConfigError(
+                f"A note's code has lower-case letters, digits and hyphens, got {self.code!r}. "
+                "Choose one such as 'ess-low'."
+            )
+
+    def __str__(self) -> str:
+        return f"Unreliable: {self.text}" if self.unreliable else self.text
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A value that a figure is read against.
+
+    Arguments:
+        value: The same figure, computed for something else.
+        kind: What it was computed for. "held-out data" are rows of the data in place of samples,
+            the best that a model can hope for. "majority class" always gives the most frequent
+            label, the least that a model must exceed.
+    """
+
+    value: float
+    kind: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +80,12 @@ class Estimate:
         num_samples: How many examples, or draws of the estimator, stand behind it.
         bracket: Two ends that the truth is thought to lie between, from estimators that err to
             opposite sides; None where there is only one.
-        notes: What a reader must know, in sentences: "Unreliable: ..." first of all.
-        floor: What the data come to, judged against other data in the model's place: the best
-            that can be hoped for; None where there is no such thing.
+        notes: What a reader must know, those that call the figure unreliable first.
+        reference: What the figure is read against; None where there is no such thing.
         receipt: What this figure alone was made with, such as an extractor and its hash.
+
+    Raises:
+        ConfigError: A note is not a `Note`.
     """
 
     value: float
@@ -41,9 +94,22 @@ class Estimate:
     unit: Unit
     num_samples: int
     bracket: tuple[float, float] | None = None
-    notes: tuple[str, ...] = ()
-    floor: float | None = None
+    notes: tuple[Note, ...] = ()
+    reference: Reference | None = None
     receipt: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the notes: a text without a code cannot be compared."""
+        wrong = [note for note in self.notes if not isinstance(note, Note)]
+        if wrong:
+            raise ConfigError(
+                f"A note is a genzoo.Note, with a code and a text; got {wrong[0]!r}."
+            )
+
+    @property
+    def unreliable(self) -> bool:
+        """Whether a note calls the figure unreliable."""
+        return any(note.unreliable for note in self.notes)
 
     def per_dimension(self, num_dimensions: int) -> Estimate:
         """Return a log-likelihood in nats as bits per dimension, −value / (D ln 2)."""
@@ -60,15 +126,15 @@ class Estimate:
         )
 
     def __str__(self) -> str:
-        return " ".join([f"{self.brief()}.", *self.notes])
+        return " ".join([f"{self.brief()}.", *map(str, self.notes)])
 
     def brief(self) -> str:
-        """Return the figure with its error, unit, kind, bracket and floor, without its notes."""
+        """Return the figure with error, unit, kind, bracket and reference, without notes."""
         digits = _digits(self.std_error)
         ends = [f"{end:.{digits}f}" for end in self.bracket or ()]
         facts = [self.kind, *([f"between {ends[0]} and {ends[1]}"] if ends else [])]
-        if self.floor is not None:
-            facts.append(f"data against data {self.floor:.{digits}f}")
+        if self.reference is not None:
+            facts.append(f"{self.reference.kind} {self.reference.value:.{digits}f}")
         value = f"{self.value:.{digits}f} ± {self.std_error:.{digits}f} {self.unit}".rstrip()
         return f"{value} ({', '.join(facts)})"
 
@@ -85,7 +151,8 @@ def mean_of(
     *,
     unit: Unit = "nats",
     shared_error: float = 0.0,
-    notes: tuple[str, ...] = (),
+    notes: tuple[Note, ...] = (),
+    reference: Reference | None = None,
 ) -> Estimate:
     """Average per-example figures, of shape (N,).
 
@@ -96,6 +163,7 @@ def mean_of(
         shared_error: A standard error that all figures share, such as that of log Z; it does
             not shrink with N and is added in quadrature.
         notes: Passed on.
+        reference: Passed on.
     """
     num = len(values)
     spread = values.double().std().item() / math.sqrt(num) if num > 1 else math.inf
@@ -106,4 +174,5 @@ def mean_of(
         unit=unit,
         num_samples=num,
         notes=notes,
+        reference=reference,
     )

@@ -41,12 +41,17 @@ def evaluation(value=-17.25, receipt=RECEIPT, name="log-likelihood", **changes):
 
 
 def test_figures_come_back_with_their_receipts(tmp_path):
-    written = evaluation(notes=("A note: with a colon.",), bracket=(-18.0, -17.0), floor=0.5)
+    written = evaluation(
+        notes=(genzoo.Note("a-code", "A note: with a colon."),),
+        bracket=(-18.0, -17.0),
+        reference=genzoo.Reference(0.5, "held-out data"),
+    )
     write_figures(tmp_path, written, name="m")
     (found,) = read_figures(tmp_path)
     assert (found.name, found.value) == ("log-likelihood", -17.25)
     assert found.facts["std_error"] == 0.5
-    assert found.facts["notes"] == ["A note: with a colon."]
+    assert found.notes == [genzoo.Note("a-code", "A note: with a colon.")]
+    assert found.facts["reference"] == {"value": 0.5, "kind": "held-out data"}
     assert found.facts["bracket"] == [-18.0, -17.0]
     assert {**RECEIPT, "metric": "log-likelihood"}.items() <= found.receipt.items()
     assert found.receipt["metric_config"] == {"num_samples": 7}

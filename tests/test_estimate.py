@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Note, mean_of
 
 
 def figure(**values):
@@ -15,11 +15,13 @@ def figure(**values):
 
 def test_a_mean_has_the_standard_error_of_its_examples():
     """√(Σ (x − x̄)² / (N − 1) / N)."""
-    found = mean_of(torch.tensor([-1.0, -2.0, -6.0]), "lower bound", notes=("A note.",))
+    found = mean_of(
+        torch.tensor([-1.0, -2.0, -6.0]), "lower bound", notes=(Note("a-note", "A note."),)
+    )
     assert found.value == pytest.approx(-3)
     assert found.std_error == pytest.approx(math.sqrt((4 + 1 + 9) / 2 / 3))
     assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 3)
-    assert (found.bracket, found.notes) == (None, ("A note.",))
+    assert (found.bracket, found.notes) == (None, (Note("a-note", "A note."),))
 
 
 def test_a_shared_error_is_added_in_quadrature_and_does_not_shrink():
@@ -72,17 +74,21 @@ def test_the_sign_swaps_the_bounds(kind, swapped):
 
 
 def test_the_sign_swaps_the_ends_of_a_bracket():
-    found = figure(bracket=(-12.0, -9.0), notes=("A note.",)).per_dimension(2)
+    found = figure(bracket=(-12.0, -9.0), notes=(Note("a-note", "A note."),)).per_dimension(2)
     unit = 2 * math.log(2)
     assert found.bracket == pytest.approx((9 / unit, 12 / unit))
     assert found.bracket[0] < found.value < found.bracket[1]
-    assert found.notes == ("A note.",)
+    assert found.notes == (Note("a-note", "A note."),)
     assert figure().per_dimension(2).bracket is None
 
 
 def test_a_figure_in_words_says_all_of_it():
     assert str(figure()) == "-10.00 ± 0.50 nats (exact)."
-    full = figure(kind="lower bound", bracket=(-12.0, -9.5), notes=("Unreliable: x.", "More."))
+    full = figure(
+        kind="lower bound",
+        bracket=(-12.0, -9.5),
+        notes=(Note("x", "x.", unreliable=True), Note("more", "More.")),
+    )
     assert str(full) == (
         "-10.00 ± 0.50 nats (lower bound, between -12.00 and -9.50). Unreliable: x. More."
     )

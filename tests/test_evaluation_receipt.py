@@ -9,7 +9,7 @@ import torch
 import genzoo
 from genzoo.data import from_array
 from genzoo.errors import ConfigError
-from genzoo.estimate import Estimate
+from genzoo.estimate import Estimate, Note
 from genzoo.evaluation import Evaluation, evaluate
 from judged import ROWS, model
 
@@ -39,7 +39,7 @@ def test_figures_are_json_and_what_is_not_finite_is_null():
         unit="nats",
         num_samples=1,
         bracket=(-math.inf, -2.0),
-        notes=("Unreliable: one example.",),
+        notes=(Note("one", "one example.", unreliable=True),),
     )
     values = Evaluation({"a": figure}, {"seed": 0}).to_dict()
     assert json.loads(json.dumps(values, allow_nan=False)) == {
@@ -51,8 +51,8 @@ def test_figures_are_json_and_what_is_not_finite_is_null():
                 "unit": "nats",
                 "num_samples": 1,
                 "bracket": [None, -2.0],
-                "notes": ["Unreliable: one example."],
-                "floor": None,
+                "notes": [{"code": "one", "text": "one example.", "unreliable": True}],
+                "reference": None,
                 "receipt": {},
             }
         },

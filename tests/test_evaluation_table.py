@@ -1,9 +1,10 @@
 """An evaluation in words: figures, notes once, receipts once."""
 
-from genzoo.estimate import Estimate
+from genzoo.estimate import Estimate, Note
 from genzoo.evaluation import Evaluation
 
 SHA = "4c468348878cb467f430"
+ONE, TWO = Note("one", "One."), Note("two", "Two.")
 
 
 def figure(*notes, **receipt):
@@ -19,21 +20,22 @@ def figure(*notes, **receipt):
 
 
 def test_a_note_that_figures_share_stands_once():
-    figures = {"a": figure("One.", "Two."), "long-name": figure("Two."), "c": figure()}
+    figures = {"a": figure(ONE, TWO), "long-name": figure(TWO), "c": figure()}
     assert str(Evaluation(figures, {"seed": 0})).splitlines() == [
         "a          1.00 ± 0.50 share (exact) [1] [2]",
         "long-name  1.00 ± 0.50 share (exact) [2]",
         "c          1.00 ± 0.50 share (exact)",
-        "[1] One.",
-        "[2] Two.",
+        "[1] one: One.",
+        "[2] two: Two.",
         "Receipt: seed 0.",
     ]
 
 
 def test_what_is_unreliable_says_so_in_its_own_line():
-    (line, note, _) = str(Evaluation({"a": figure("Unreliable: no.")}, {"seed": 0})).splitlines()
+    bad = figure(Note("no", "no.", unreliable=True))
+    (line, note, _) = str(Evaluation({"a": bad}, {"seed": 0})).splitlines()
     assert line.endswith("(exact) UNRELIABLE [1]")
-    assert note == "[1] Unreliable: no."
+    assert note == "[1] no: Unreliable: no."
 
 
 def test_figures_of_one_receipt_share_its_line_and_a_hash_is_cut():
@@ -48,5 +50,6 @@ def test_figures_of_one_receipt_share_its_line_and_a_hash_is_cut():
 
 
 def test_the_other_directions_failure_marks_the_figure_too():
-    text = str(Evaluation({"a": figure("Reverse AIS: Unreliable: few.")}, {"seed": 0}))
-    assert "UNRELIABLE [1]" in text.splitlines()[0]
+    bad = figure(ONE, Note("reverse-ess-low", "By reverse AIS, few.", unreliable=True))
+    text = str(Evaluation({"a": bad}, {"seed": 0}))
+    assert "UNRELIABLE [1] [2]" in text.splitlines()[0]

@@ -33,11 +33,13 @@ def judged(data):
     return evaluate(model(), data, ["accuracy"]).figures
 
 
-def test_accuracy_is_the_share_that_is_right_and_its_floor_the_most_frequent_label():
+def test_accuracy_is_the_share_that_is_right_and_its_reference_the_most_frequent_label():
     data = rows([0.9, 0.8, 0.1, 0.7, 0.2], [1, 1, 0, 0, 1])
     figure = judged(TwoDomains(data, data))["accuracy"]
     assert figure.value == pytest.approx(3 / 5)
-    assert figure.floor == pytest.approx(3 / 5)
+    assert figure.reference.value == pytest.approx(3 / 5)
+    assert figure.reference.kind == "majority class"
+    assert "majority class 0.60" in figure.brief()
     assert figure.std_error == pytest.approx((0.6 * 0.4 / 4) ** 0.5)
 
 

@@ -182,15 +182,15 @@ def test_chains_are_as_many_and_as_long_as_the_config_says():
 
 def test_short_chains_and_chains_apart_are_called_what_they_are():
     slow = ChainDiagnostics().compute(case(walking(rho=0.99), data()))["r-hat"]
-    assert "shorter than 50 autocorrelation times" in slow.notes[0]
+    assert "shorter than 50 autocorrelation times" in slow.notes[0].text
     few = ChainDiagnostics().compute(case(walking(length=10), data()))["r-hat"]
     assert math.isnan(few.value)
-    assert few.notes == ("Unreliable: fewer than 8 states of a chain are left.",)
+    assert list(map(str, few.notes)) == ["Unreliable: fewer than 8 states of a chain are left."]
     still = diagnosed(torch.ones(100, 4).double(), {})["autocorrelation-time"]
     assert math.isnan(still.value)
-    assert still.notes == ("Unreliable: no chain's statistic ever changes.",)
+    assert list(map(str, still.notes)) == ["Unreliable: no chain's statistic ever changes."]
     apart = diagnosed(series(0.0, 500, 4) + 3 * torch.arange(4), {})["r-hat"]
-    assert any("not met" in note for note in apart.notes)
+    assert any(note.code == "not-met" for note in apart.notes)
 
 
 def test_a_sampler_that_is_given_is_judged_where_it_is_a_chain():

@@ -144,7 +144,7 @@ def test_one_label_cannot_be_told_and_rare_ones_are_left_out():
     x = noise(300, 3)
     alone = LatentProbes().compute(case(Coded(x), labelled(x, torch.zeros(300).long())))
     assert math.isnan(alone["knn-accuracy"].value)
-    assert alone["knn-accuracy"].notes[0].startswith("Unreliable: fewer than two labels")
+    assert alone["knn-accuracy"].notes[0].text.startswith("fewer than two labels")
     rare = LABEL.clone()
     rare[:3] = 7
     found = LatentProbes().compute(case(Coded(x), labelled(x, rare)))["knn-accuracy"]
@@ -156,7 +156,7 @@ def test_a_regression_that_did_not_converge_says_so():
     probes = LatentProbes(ProbeConfig(max_steps=1))
     found = probes.compute(case(Coded(x), labelled(x)))
     assert found["knn-accuracy"].notes == ()
-    assert "had not converged; give more max_steps" in found["linear-accuracy"].notes[0]
+    assert "had not converged; give more max_steps" in found["linear-accuracy"].notes[0].text
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,8 @@ def test_the_error_of_a_projection_is_what_it_leaves_out():
     assert item[1].std_error == pytest.approx((left.std() / 300**0.5).item(), rel=1e-5)
     assert (item[1].kind, item[1].unit, item[1].num_samples) == ("exact", "", 300)
     baseline = x.var(0, correction=0).mean().item()
-    assert item[1].notes == (f"The rows' mean in the reconstructions' place: {baseline:.4g}.",)
+    assert item[1].reference.value == pytest.approx(baseline)
+    assert (item[1].reference.kind, item[1].notes) == ("mean row", ())
 
 
 def test_conditions_of_the_rows_are_given_both_ways():

@@ -68,7 +68,9 @@ def test_the_error_is_the_spread_over_draws():
 def test_the_floor_falls_as_one_over_the_number_of_rows():
     """The bias is 1/N; four times the rows, a quarter of it, within the noise of 20 draws."""
     few, many = (
-        torch.tensor([frechet(compared(num, seed), 2, 0).floor for seed in range(20)]).mean()
+        torch.tensor(
+            [frechet(compared(num, seed), 2, 0).reference.value for seed in range(20)]
+        ).mean()
         for num in (200, 800)
     )
     assert 0 < many < few
@@ -87,7 +89,7 @@ def test_data_again_are_at_the_floor_and_other_data_are_not(digits):
     (name,) = near
     assert name == "frechet-feature-distance[digits-cnn]"
     # Samples drawn with replacement have a half more of the noise that the floor has.
-    assert near[name].value < 2 * near[name].floor < 0.2 * far[name].value
+    assert near[name].value < 2 * near[name].reference.value < 0.2 * far[name].value
 
 
 def test_a_seed_gives_the_same_figure(digits):
@@ -110,4 +112,4 @@ def test_the_receipt_names_the_features():
     assert len(figure.receipt["sha256"]) == 64
     assert (figure.receipt["dimensions"], figure.receipt["samples"]) == (SIZE, 60)
     assert figure.receipt["bootstraps"] == 7
-    assert "equal numbers of samples" in figure.notes[0]
+    assert "equal numbers of samples" in figure.notes[0].text

@@ -33,17 +33,17 @@ def test_samples_of_the_label_asked_for_are_as_right_as_the_classifier_on_data(d
     assert name == "label-accuracy"
     batch = judged(digits).held_out
     right = load_classifier("digits-cnn").predict(batch["x"]) == batch["label"]
-    assert figure.floor == pytest.approx(right.double().mean().item())
-    assert figure.value == pytest.approx(figure.floor, abs=0.03)
+    assert figure.reference.value == pytest.approx(right.double().mean().item())
+    assert figure.value == pytest.approx(figure.reference.value, abs=0.03)
     assert (figure.unit, figure.num_samples) == ("share", 300)
     assert figure.receipt == {"classifier": "digits-cnn", "sha256": sha256_of("digits-cnn")}
-    assert "the classifier's accuracy on rows of those labels" in figure.notes[0]
+    assert "the classifier's accuracy on rows of those labels" in figure.notes[0].text
 
 
 def test_samples_of_another_label_are_wrong(digits):
     figure = LabelAccuracy().compute(judged(digits, shift=1))["label-accuracy"]
     assert figure.value < 0.05
-    assert figure.floor > 0.9
+    assert figure.reference.value > 0.9
 
 
 def test_only_labels_that_the_classifier_knows_are_judged(digits):
@@ -111,7 +111,7 @@ def test_inceptions_distances_are_called_fid_and_kid(digits, monkeypatch):
     found = InceptionDistance().compute(case(Replay(digits.head(1500)["x"]), digits, 200))
     assert set(found) == {"fid", "kid"}
     assert all(figure.receipt["extractor"] == "stand-in" for figure in found.values())
-    assert found["fid"].value == pytest.approx(found["fid"].floor, rel=2)
+    assert found["fid"].value == pytest.approx(found["fid"].reference.value, rel=2)
 
 
 def test_seeds_are_all_that_a_figure_depends_on(digits):

@@ -73,11 +73,11 @@ def figure(num, seed, block_size=None, mean=M1):
 def test_equal_laws_are_without_bias_and_may_be_negative():
     """The mean of 40 independent figures is within four of its standard errors of 0."""
     figures = [figure(200, seed) for seed in range(40)]
-    for values in ([f.value for f in figures], [f.floor for f in figures]):
+    for values in ([f.value for f in figures], [f.reference.value for f in figures]):
         found = torch.tensor(values)
         assert abs(found.mean()) < 4 * found.std() / math.sqrt(40)
         assert (found < 0).any()
-    assert all(("Negative" in "".join(f.notes)) == (f.value < 0) for f in figures)
+    assert all(("negative" in {note.code for note in f.notes}) == (f.value < 0) for f in figures)
 
 
 def test_samples_given_labels_are_no_nearer_to_the_data_than_data_are():

@@ -8,6 +8,7 @@ import torch
 from genzoo import seeds
 from genzoo.data import from_array, load_dataset
 from genzoo.errors import CapabilityError
+from genzoo.estimate import Note
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.modes import ModeConfig, ModeCoverage, _error_of_number, captured
 from genzoo.spec import Mixture
@@ -33,11 +34,16 @@ def test_the_mixture_itself_has_all_modes_and_the_share_of_the_closed_form(ring)
     judged = case(Replay(batch["x"]), ring)
     found = ModeCoverage().compute(judged)
     modes, share = found["modes"], found["high-quality-share"]
-    assert (modes.value, modes.floor, modes.unit, modes.num_samples) == (8, 8, "modes", 2500)
+    assert (modes.value, modes.reference.value, modes.unit, modes.num_samples) == (
+        8,
+        8,
+        "modes",
+        2500,
+    )
     assert modes.std_error == pytest.approx(0, abs=1e-12)
     error = (TRUTH * (1 - TRUTH) / 2500) ** 0.5
     assert share.value == pytest.approx(TRUTH, abs=4 * error)
-    assert share.floor == pytest.approx(TRUTH, abs=4 * error)
+    assert share.reference.value == pytest.approx(TRUTH, abs=4 * error)
     assert share.std_error == pytest.approx(error, rel=0.5)
     assert share.unit == "share"
 
@@ -48,7 +54,7 @@ def test_modes_that_are_missed_and_samples_between_them_are_counted(ring):
     spread = torch.cat([three, torch.zeros_like(three)])
     found = ModeCoverage().compute(case(Replay(spread), ring))
     assert found["modes"].value == 3
-    assert found["modes"].notes == ("Of 8.",)
+    assert found["modes"].notes == (Note("modes-in-all", "Of 8."),)
     assert found["high-quality-share"].value == pytest.approx(0.5 * TRUTH, abs=0.04)
 
 

@@ -133,7 +133,7 @@ def test_the_figures_have_floors_errors_and_receipts():
     assert list(found) == list(NAMES)
     for name, figure in found.items():
         assert figure.value == 0
-        assert figure.floor > 0.8
+        assert figure.reference.value > 0.8
         assert figure.unit == ("" if name == "density" else "share")
         assert figure.num_samples == 150
         assert figure.receipt["k"] == 3

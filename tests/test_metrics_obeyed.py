@@ -97,9 +97,9 @@ def test_true_rows_obey_their_captions_and_others_by_chance(shapes):
     figures = CaptionObeyed().compute(case(TextReplay(shapes, 8000), shapes, 1200))
     assert list(figures) == ["caption-obeyed", *(f"{slot}-obeyed" for slot in SLOTS)]
     assert all(figure.value >= 0.99 for figure in figures.values())
-    assert all(figure.floor >= 0.99 for figure in figures.values())
+    assert all(figure.reference.value >= 0.99 for figure in figures.values())
     chance = (1 / 300 + 1 / 150 + 1 / 60 + 1 / 30) / 4
-    told = float(figures["caption-obeyed"].notes[0].split(" captions, in ")[1].split(" ")[0])
+    told = float(figures["caption-obeyed"].notes[0].text.split(" captions, in ")[1].split(" ")[0])
     assert abs(told - chance) < 5 * (chance / 600) ** 0.5
     assert figures["caption-obeyed"].num_samples == 600
     assert figures["size-obeyed"].num_samples < 400
@@ -119,7 +119,7 @@ def test_digits_are_read_by_the_classifier_that_comes_with_genzoo(digits):
     (figure,) = CaptionObeyed().compute(case(TextReplay(digits, 1500), digits, 600)).values()
     held_out = case(TextReplay(digits, 10), digits, 600).held_out
     right = load_classifier("digits-cnn").predict(held_out["x"]) == held_out["label"]
-    assert figure.floor == pytest.approx(right.double().mean().item())
+    assert figure.reference.value == pytest.approx(right.double().mean().item())
     assert figure.value >= 0.97
     assert figure.receipt == {"reader": "digits-cnn", "sha256": sha256_of("digits-cnn")}
 

@@ -46,7 +46,8 @@ def test_errors_are_those_of_the_shifts():
     y = x + 0.25
     mean = (y - y.mean(0)).abs().mean().item()
     assert (
-        note == f"In the translation's place: the source itself 0.25, the rows' mean {mean:.4g}."
+        note.text
+        == f"In the translation's place: the source itself 0.25, the rows' mean {mean:.4g}."
     )
 
 

@@ -48,12 +48,12 @@ def test_ties_count_one_half_whatever_the_order():
     assert told_apart(states, states.flip(0)).tolist() == [0.5] * 80
 
 
-def test_the_figure_says_what_is_ideal_and_has_a_floor():
+def test_the_figure_says_what_is_ideal_and_has_a_reference():
     rows = drawn(600, 2).float()
     judged = case(Replay(rows + 100), from_array(rows, "rows"))
     (item,) = TwoSample().compute(judged).items()
     assert item[0] == "two-sample"
     assert (item[1].value, item[1].unit, item[1].num_samples) == (1, "share", 600)
-    assert item[1].floor == pytest.approx(0.5, abs=4 * 0.5 / 600**0.5 * 2**0.5)
-    assert "0.5 is the ideal" in item[1].notes[0]
+    assert item[1].reference.value == pytest.approx(0.5, abs=4 * 0.5 / 600**0.5 * 2**0.5)
+    assert "0.5 is the ideal" in item[1].notes[0].text
     assert item[1].receipt["extractor"] == "pixels"

@@ -135,8 +135,8 @@ def test_every_field_of_a_figure_is_shown():
     Path("figures.json").write_text(
         evaluation(
             bracket=[-18, -17.123],
-            notes=["Unreliable: three chains.", "lone \ud800"],
-            floor=0.5,
+            notes=[{"code": "few", "text": "three chains.", "unreliable": True}, "lone \ud800"],
+            reference={"value": 0.5, "kind": "held-out data"},
             receipt={"extractor": "lenet", "sha256": "c9c8"},
             one_day={"a": [1, 2]},
         )
@@ -145,7 +145,8 @@ def test_every_field_of_a_figure_is_shown():
     for text in (
         *("-17.65 ± 0.27", "nats", "exact", "297", "-18.00 and -17.12", "0.50"),
         *(
-            "Unreliable: three chains.",
+            "few: Unreliable: three chains.",
+            "held-out data",
             "lone \\ud800",
             "unreliable",
             "lenet",

@@ -115,7 +115,10 @@ def poisoned(run):
     (run / "README.md").write_text(joined("card"), "utf-8")
     figure = {"value": 1.0, "std_error": 0.1, "unit": joined("unit"), "kind": joined("kind")}
     figure |= {"notes": bad("note"), "bracket": bad("bracket"), joined("field"): joined("value")}
-    figure |= {"receipt": {joined("own key"): joined("own value")}, "floor": joined("floor")}
+    figure |= {
+        "receipt": {joined("own key"): joined("own value")},
+        "reference": joined("reference"),
+    }
     receipt = {joined("receipt key"): joined("receipt"), "data": joined("receipt data")}
     judged = {"figures": {joined("figure"): figure}, "receipt": receipt}
     (run / "evaluation.json").write_text(json.dumps(judged))

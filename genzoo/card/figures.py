@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from genzoo.errors import ConfigError
+from genzoo.estimate import Note
 from genzoo.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -38,6 +40,12 @@ class Figure:
     value: float | None
     facts: Mapping[str, Any]
     receipt: Mapping[str, Any]
+
+    @property
+    def notes(self) -> list[Note]:
+        """Its notes, read as text from anywhere; one that has no proper code is "uncoded"."""
+        found = self.facts.get("notes")
+        return [_note(note) for note in found] if isinstance(found, (list, tuple)) else []
 
     def same_question(self, other: Figure) -> bool:
         """Whether two figures answer the same question: of one name, about the same data."""
@@ -118,6 +126,23 @@ def _number(value: float) -> int | float | str:
     if isinstance(value, int):
         return int(value)
     return float(value) if math.isfinite(value) else NOT_FINITE
+
+
+def _note(stored: Any) -> Note:
+    """Return a stored note, whatever stands there.
+
+    >>> _note({"code": "ess-low", "text": "2.1 of 100.", "unreliable": True})
+    Note(code='ess-low', text='2.1 of 100.', unreliable=True)
+    >>> _note("Typed by hand.")
+    Note(code='uncoded', text='Typed by hand.', unreliable=False)
+    """
+    if not isinstance(stored, Mapping):
+        return Note("uncoded", str(stored))
+    text, unreliable = str(stored.get("text", "")), stored.get("unreliable") is True
+    try:
+        return Note(stored.get("code", ""), text, unreliable)
+    except ConfigError:
+        return Note("uncoded", text, unreliable)
 
 
 def _config(text: Any) -> dict[str, Any]:

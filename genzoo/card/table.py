@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -40,15 +40,15 @@ def _value(figure: Figure) -> str:
 
 
 def _kind(figure: Figure) -> str:
-    """Return a figure's kind, with its bracket and its floor; one that is unreliable says so."""
+    """Return a figure's kind, bracket and reference, and whether it is unreliable."""
     facts, found = figure.facts, []
-    if any("Unreliable:" in note for note in _texts(facts.get("notes"))):
+    if any(note.unreliable for note in figure.notes):
         found.append("UNRELIABLE")
     found.append(str(facts.get("kind", "")))
     ends = [_number(end) for end in _texts(facts.get("bracket"))]
     found += [f"between {' and '.join(ends)}"] if ends else []
-    if "floor" in facts:
-        found.append(f"data against data {_number(facts['floor'])}")
+    if isinstance(reference := facts.get("reference"), Mapping):
+        found.append(f"{reference.get('kind', '')} {_number(reference.get('value'))}".strip())
     return ", ".join(text for text in found if text)
 
 
@@ -56,8 +56,8 @@ def _notes(figures: Sequence[Figure]) -> dict[str, str]:
     """Return each note with the names of the figures that it is of."""
     names: dict[str, list[str]] = {}
     for figure in figures:
-        for note in _texts(figure.facts.get("notes")):
-            names.setdefault(str(note), []).append(figure.name)
+        for note in figure.notes:
+            names.setdefault(f"{note.code}: {note}", []).append(figure.name)
     return {note: ", ".join(dict.fromkeys(of)) for note, of in names.items()}
 
 

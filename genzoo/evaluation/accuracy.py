@@ -11,7 +11,7 @@ from torch import Tensor
 from genzoo.capabilities import SupportsClassify
 from genzoo.config import Config
 from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Reference, mean_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
 
@@ -27,7 +27,8 @@ class Accuracy(Metric):
     """The share of rows whose label the model takes for the most probable one.
 
     Of two domains whose rows belong together it is given for both: the labels of y are those of x.
-    The floor is the share of the most frequent label, which a model that knows nothing can reach.
+    The reference is the share of the most frequent label, which a model that knows nothing can
+    reach.
     """
 
     Config = AccuracyConfig
@@ -54,5 +55,7 @@ def _share(model: Any, x: Tensor, label: Tensor) -> Estimate:
         blocks = [model.classify(block).argmax(1).cpu() for block in torch.split(x, _BLOCK)]
     right = torch.cat(blocks) == label if blocks and len(label) else torch.empty(0)
     figure = mean_of(right.double(), "exact", unit="share")
-    most = label.bincount().max().item() / len(label) if len(label) else None
-    return replace(figure, floor=most)
+    if not len(label):
+        return figure
+    most = label.bincount().max().item() / len(label)
+    return replace(figure, reference=Reference(most, "majority class"))

@@ -14,7 +14,7 @@ from torch import Tensor
 from genzoo.capabilities import SupportsEnergy
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, Unit
+from genzoo.estimate import Estimate, Note, Unit
 from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric, rows_of
 from genzoo.evaluation.mixing import autocorrelation_time, jackknife_error, split_r_hat
@@ -25,8 +25,13 @@ from genzoo.sampling import spread_condition
 _LEAST = 8
 _LONG = 50
 _APART = 1.01
-_FEW = f"Unreliable: fewer than {_LEAST} states of a chain are left."
-_STILL = "Unreliable: no chain's statistic ever changes."
+_FEW = Note("few-states", f"fewer than {_LEAST} states of a chain are left.", unreliable=True)
+_STILL = Note("no-change", "no chain's statistic ever changes.", unreliable=True)
+_SHORT = Note(
+    "chains-short",
+    f"the chains are shorter than {_LONG} autocorrelation times.",
+    unreliable=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +111,7 @@ def diagnosed(series: Tensor, receipt: dict[str, Any]) -> dict[str, Estimate]:
     }
 
 
-def _notes(series: Tensor) -> tuple[str, ...]:
+def _notes(series: Tensor) -> tuple[Note, ...]:
     """Return what makes the figures of series (T, C) unreliable."""
     if len(series) < _LEAST:
         return (_FEW,)
@@ -114,9 +119,9 @@ def _notes(series: Tensor) -> tuple[str, ...]:
         return (_STILL,)
     notes = []
     if len(series) < _LONG * autocorrelation_time(series):
-        notes.append(f"Unreliable: the chains are shorter than {_LONG} autocorrelation times.")
+        notes.append(_SHORT)
     if split_r_hat(series) > _APART:
-        notes.append(f"The chains have not met: split R̂ is above {_APART}.")
+        notes.append(Note("not-met", f"The chains have not met: split R̂ is above {_APART}."))
     return tuple(notes)
 
 

@@ -11,13 +11,14 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from genzoo import seeds
 from genzoo.config import Bounds
-from genzoo.estimate import Estimate
+from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.features import Compared, FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
 
-NOTE = (
-    "Too large by a bias that falls as 1/N, which the data against data show too: compare figures "
-    "of equal numbers of samples only."
+NOTE = Note(
+    "bias-of-n",
+    "Too large by a bias that falls as 1/N. Held-out data have the same bias: compare only "
+    "figures of equal numbers of samples.",
 )
 
 
@@ -33,7 +34,8 @@ class FrechetFeatureDistance(FeatureMetric):
     """‖m₁ − m₂‖² + tr(C₁ + C₂ − 2(C₁C₂)^½) of the features' means and covariances.
 
     It is never called FID, which is this distance of one network's features alone. Its error is
-    the spread over resamplings of both sides' rows. The floor is the distance of held-out rows.
+    the spread over resamplings of both sides' rows. The reference is the distance of held-out
+    rows.
 
     | GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium
     | (Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter, 2017)
@@ -49,7 +51,7 @@ class FrechetFeatureDistance(FeatureMetric):
 
 
 def frechet(compared: Compared, num_bootstraps: int, seed: int) -> Estimate:
-    """Return the distance of samples from the reference, with error and floor."""
+    """Return the distance of samples from the reference, with error and reference value."""
     x, y = compared.reference, compared.samples
     return Estimate(
         value=frechet_distance(x, y),
@@ -58,7 +60,7 @@ def frechet(compared: Compared, num_bootstraps: int, seed: int) -> Estimate:
         unit="",
         num_samples=len(y),
         notes=(NOTE,),
-        floor=frechet_distance(x, compared.held_out),
+        reference=Reference(frechet_distance(x, compared.held_out), "held-out data"),
         receipt={**compared.receipt, "bootstraps": num_bootstraps},
     )
 

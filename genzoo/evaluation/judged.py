@@ -7,15 +7,16 @@ from typing import Annotated
 
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
 from genzoo.spec import DataSpec
 
-_NOTE = (
-    "Data against data is the classifier's accuracy on rows of those labels; a model that makes "
-    "easy examples may exceed it."
+_NOTE = Note(
+    "classifier-limit",
+    "Held-out data show the classifier's accuracy on rows of those labels. A model that makes "
+    "easy examples may exceed it.",
 )
 
 
@@ -53,8 +54,8 @@ class LabelAccuracy(Metric):
         held_out = judge.predict(case.held_out["x"]) == case.held_out["label"]
         figure = mean_of(right.double(), "stochastic estimate", unit="share", notes=(_NOTE,))
         receipt = {"classifier": name, "sha256": classifier.sha256_of(str(name))}
-        floor = held_out.double().mean().item()
-        return {"label-accuracy": replace(figure, floor=floor, receipt=receipt)}
+        reference = Reference(held_out.double().mean().item(), "held-out data")
+        return {"label-accuracy": replace(figure, reference=reference, receipt=receipt)}
 
 
 def unfit(name: str | None, spec: DataSpec) -> str:

@@ -11,12 +11,14 @@ from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
 from genzoo.config import Bounds
-from genzoo.estimate import Estimate
+from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.features import Compared, FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
 
 _BLOCKS, _LARGEST = 10, 1000
-_NEGATIVE = "Negative by chance: the estimate has no bias, and the distance is near 0."
+_NEGATIVE = Note(
+    "negative", "Negative by chance: the estimate has no bias, and the distance is near 0."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class KernelFeatureDistance(FeatureMetric):
     """The squared maximum mean discrepancy of the features, without bias; it may be negative.
 
     MMD² = E k(x, x′) + E k(y, y′) − 2 E k(x, y), k(x, y) = (x·y / D + 1)³, as a mean over
-    disjoint blocks of rows, whose spread gives the error. The floor is that of held-out rows.
+    disjoint blocks of rows, whose spread gives the error. The reference is that of held-out rows.
 
     | Demystifying MMD GANs (Bińkowski, Sutherland, Arbel, Gretton, 2018)
     """
@@ -46,11 +48,11 @@ class KernelFeatureDistance(FeatureMetric):
 
 
 def kernel_distance(compared: Compared, block_size: int | None = None) -> Estimate:
-    """Return MMD² of samples and reference, with error and floor."""
+    """Return MMD² of samples and reference, with error and reference value."""
     num = len(compared.samples)
     size = min(num, block_size or min(_LARGEST, max(2, num // _BLOCKS)))
     values = mmd_of_blocks(compared.reference, compared.samples, size)
-    floor = mmd_of_blocks(compared.reference, compared.held_out, size)
+    held_out = mmd_of_blocks(compared.reference, compared.held_out, size)
     blocks = len(values)
     return Estimate(
         value=values.mean().item(),
@@ -59,7 +61,7 @@ def kernel_distance(compared: Compared, block_size: int | None = None) -> Estima
         unit="",
         num_samples=blocks * size,
         notes=(_NEGATIVE,) if values.mean() < 0 else (),
-        floor=floor.mean().item(),
+        reference=Reference(held_out.mean().item(), "held-out data"),
         receipt={**compared.receipt, "blocks": blocks, "block size": size},
     )
 

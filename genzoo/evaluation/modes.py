@@ -13,7 +13,7 @@ from genzoo import seeds
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric, rows_of
 from genzoo.model import GenerativeModel
@@ -36,8 +36,8 @@ class ModeCoverage(Metric):
     A sample is of high quality within 3σ of the nearest mode, and a mode is found where it is the
     nearest of one such sample or more. Of the mixture itself in the plane the share is
     1 − exp(−9/2) = 0.9889. The error of the number is its spread over other samples from the same
-    shares: Var ≈ Σ q_m(1 − q_m), q_m = (1 − c_m / n)ⁿ for a mode of c_m samples. The floors are
-    the figures of data rows.
+    shares: Var ≈ Σ q_m(1 − q_m), q_m = (1 − c_m / n)ⁿ for a mode of c_m samples. The references
+    are the figures of data rows.
 
     | VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning
     | (Srivastava, Valkov, Russell, Gutmann, Sutton, 2017)
@@ -57,7 +57,7 @@ class ModeCoverage(Metric):
         """Return the number of modes and the share of high quality."""
         mixture, num = _mixture(case), self.config.num_samples
         counts = captured(_samples(case, num), mixture)
-        floors = captured(case.batch["x"][:num], mixture)
+        real = captured(case.batch["x"][:num], mixture)
         share = mean_of(_flags(counts, num), "stochastic estimate", unit="share")
         num_data = min(num, len(case.batch["x"]))
         modes = Estimate(
@@ -66,11 +66,11 @@ class ModeCoverage(Metric):
             kind="stochastic estimate",
             unit="modes",
             num_samples=num,
-            notes=(f"Of {len(counts)}.",),
-            floor=float((floors > 0).sum()),
+            notes=(Note("modes-in-all", f"Of {len(counts)}."),),
+            reference=Reference(float((real > 0).sum()), "held-out data"),
         )
-        floor = floors.sum().item() / num_data
-        return {"modes": modes, "high-quality-share": replace(share, floor=floor)}
+        reference = Reference(real.sum().item() / num_data, "held-out data")
+        return {"modes": modes, "high-quality-share": replace(share, reference=reference)}
 
 
 def captured(x: Tensor, mixture: Mixture) -> Tensor:

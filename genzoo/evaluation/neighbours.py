@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genzoo.config import Bounds
-from genzoo.estimate import Estimate, Unit, mean_of
+from genzoo.estimate import Estimate, Reference, Unit, mean_of
 from genzoo.evaluation.distances import own_radii, squared_distances
 from genzoo.evaluation.features import FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
@@ -47,9 +47,9 @@ class PrecisionRecall(FeatureMetric):
     """The shares of samples among the data, and of data among the samples, by k-nearest balls.
 
     The ball of a row reaches to the k-th neighbour in its own set, its edge included. For equal
-    laws E[density] = 1 and E[coverage] = 1 − 2^(−k) with as many samples as data, N → ∞. The
-    floors are the figures of held-out rows in the samples' place. The errors are those of the
-    rows that are averaged; the balls around the other rows stand still.
+    laws E[density] = 1 and E[coverage] = 1 − 2^(−k) with as many samples as data, N → ∞.
+    The references are the figures of held-out rows in place of the samples. The errors are those
+    of the rows that are averaged; the balls around the other rows stand still.
 
     | Improved Precision and Recall Metric for Assessing Generative Models
     | (Kynkäänniemi, Karras, Laine, Lehtinen, Aila, 2019)
@@ -64,9 +64,9 @@ class PrecisionRecall(FeatureMetric):
         compared = self.compared(case)
         k = min(self.config.k, len(compared.reference) - 1)
         counts = count(compared.reference, compared.samples, k)
-        floors = count(compared.reference, compared.held_out, k)
+        held_out = count(compared.reference, compared.held_out, k)
         receipt = {**compared.receipt, "k": k}
-        return {name: _figure(name, counts, floors, receipt) for name in NAMES}
+        return {name: _figure(name, counts, held_out, receipt) for name in NAMES}
 
 
 def count(data: Tensor, samples: Tensor, k: int) -> Counts:
@@ -95,8 +95,9 @@ def count(data: Tensor, samples: Tensor, k: int) -> Counts:
     )
 
 
-def _figure(name: str, counts: Counts, floors: Counts, receipt: Mapping[str, Any]) -> Estimate:
+def _figure(name: str, counts: Counts, held_out: Counts, receipt: Mapping[str, Any]) -> Estimate:
     """Return the mean of one of the four; density is no share, as it may exceed 1."""
     unit: Unit = "" if name == "density" else "share"
     figure = mean_of(getattr(counts, name), "stochastic estimate", unit=unit)
-    return replace(figure, floor=getattr(floors, name).mean().item(), receipt=receipt)
+    reference = Reference(getattr(held_out, name).mean().item(), "held-out data")
+    return replace(figure, reference=reference, receipt=receipt)

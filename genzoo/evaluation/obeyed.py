@@ -13,12 +13,12 @@ from genzoo import seeds
 from genzoo.captions import Grammar
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.readers import load_reader, unreadable
 from genzoo.model import GenerativeModel
 
-_NOTE = "Data against data is how often the reader finds in rows what their own captions say"
+_NOTE = "Held-out data show how often the reader finds in rows what their own captions say"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,9 @@ class CaptionObeyed(Metric):
         shown, real = reader.read(case.samples), reader.read(case.held_out["x"])
         order = torch.randperm(len(said), generator=seeds.generator(case.seed))
         chance = _right([said[i] for i in order.tolist()], real).double().mean().item()
-        note = f"{_NOTE}; given one another's captions, in {chance:.3f} of them."
+        note = Note(
+            "reader-limit", f"{_NOTE}; given other rows' captions, in {chance:.3f} of them."
+        )
         receipt = {"reader": name, "sha256": reader.sha256}
         figures = {"caption-obeyed": _share(_right(said, shown), _right(said, real), note)}
         if len(grammar.slots) > 1:
@@ -87,6 +89,6 @@ def _of(
     return _share(_right(values, shown)[telling], _right(values, real)[telling])
 
 
-def _share(right: Tensor, held_out: Tensor, *notes: str) -> Estimate:
+def _share(right: Tensor, held_out: Tensor, *notes: Note) -> Estimate:
     figure = mean_of(right.double(), "stochastic estimate", unit="share", notes=notes)
-    return replace(figure, floor=held_out.double().mean().item())
+    return replace(figure, reference=Reference(held_out.double().mean().item(), "held-out data"))

@@ -20,13 +20,19 @@ from genzoo import seeds
 from genzoo.capabilities import SupportsEncode
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Note, mean_of
 from genzoo.evaluation.encoding import codes_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
 
-_ONE_LABEL = "Unreliable: fewer than two labels have rows enough for every fold."
-_UNFINISHED = "Unreliable: the logistic regression had not converged; give more max_steps."
+_ONE_LABEL = Note(
+    "one-label", "fewer than two labels have rows enough for every fold.", unreliable=True
+)
+_UNFINISHED = Note(
+    "not-converged",
+    "the logistic regression had not converged; give more max_steps.",
+    unreliable=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

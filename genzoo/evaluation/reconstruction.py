@@ -11,7 +11,7 @@ from torch import Tensor
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.config import Config
 from genzoo.errors import CapabilityError
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Reference, mean_of
 from genzoo.evaluation.encoding import blocks
 from genzoo.evaluation.metric import Case, Metric
 
@@ -24,7 +24,7 @@ class ReconstructionConfig(Config):
 class ReconstructionError(Metric):
     """The mean over rows of ‖decode(encode(x)) − x‖² / D, the squared error per dimension.
 
-    The notes say what the mean of the rows would cost in the reconstructions' place.
+    The reference is the error of the mean row, which a model that knows nothing can reach.
     """
 
     Config = ReconstructionConfig
@@ -36,8 +36,7 @@ class ReconstructionError(Metric):
         figure = mean_of(torch.cat(found), "exact", unit="")
         rows = case.batch["x"].double()
         baseline = (rows - rows.mean(0)).square().mean().item()
-        note = f"The rows' mean in the reconstructions' place: {baseline:.4g}."
-        return {"reconstruction-error": replace(figure, notes=(note,))}
+        return {"reconstruction-error": replace(figure, reference=Reference(baseline, "mean row"))}
 
 
 def _errors(model: Any, x: Tensor, condition: Any) -> Tensor:

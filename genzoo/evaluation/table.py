@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genzoo.estimate import Estimate
+from genzoo.estimate import Estimate, Note
 from genzoo.evaluation.receipts import METRIC, flat
 
 _SHOWN_OF_A_HASH = 12
@@ -22,16 +22,15 @@ def lines_of(figures: Mapping[str, Estimate], receipt: Mapping[str, Any]) -> lis
         " ".join([f"{name:<{width}}  {figure.brief()}", *_marks(figure, notes)])
         for name, figure in figures.items()
     ]
-    lines += [f"[{number}] {note}" for number, note in enumerate(notes, 1)]
+    lines += [f"[{number}] {note.code}: {note}" for number, note in enumerate(notes, 1)]
     lines.append(f"Receipt: {flat(receipt)}.")
     return [*lines, *_own_receipts(figures)]
 
 
-def _marks(figure: Estimate, notes: list[str]) -> list[str]:
+def _marks(figure: Estimate, notes: list[Note]) -> list[str]:
     """Return what refers to a figure's notes; one that is unreliable says so at once."""
-    unreliable = any("Unreliable:" in note for note in figure.notes)
     numbers = [f"[{notes.index(note) + 1}]" for note in figure.notes]
-    return [*(["UNRELIABLE"] if unreliable else []), *numbers]
+    return [*(["UNRELIABLE"] if figure.unreliable else []), *numbers]
 
 
 def _own_receipts(figures: Mapping[str, Estimate]) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from genzoo.capabilities import SupportsTranslate
 from genzoo.config import Config
 from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Note, mean_of
 from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
@@ -65,7 +65,7 @@ class TranslationError(Metric):
             cycle, truth = cycle_of(case, source), case.batch[target]
             errors = (cycle.translated - truth).abs().flatten(1).mean(1)
             figure = mean_of(errors, "exact", unit="")
-            notes = (_controls(cycle.source, truth),)
+            notes = (Note("without-knowledge", _controls(cycle.source, truth)),)
             found[f"translation-error-{target}"] = replace(figure, notes=notes)
         return found
 

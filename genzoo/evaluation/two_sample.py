@@ -7,14 +7,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from genzoo.estimate import Estimate, mean_of
+from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.distances import nearest, own_radii
 from genzoo.evaluation.features import FeatureMetric
 from genzoo.evaluation.metric import Case
 
-_NOTE = (
+_NOTE = Note(
+    "ideal-half",
     "0.5 is the ideal: higher where samples and data are told apart, lower where samples repeat "
-    "the data."
+    "the data.",
 )
 
 
@@ -23,7 +24,8 @@ class TwoSample(FeatureMetric):
 
     Each row of both sets, of which there are as many, is given the set of its nearest other row.
     Where both sets have a nearest one the row counts one half, so that discrete data, whose rows
-    coincide, are not judged by the order in which they stand. The floor is that of held-out rows.
+    coincide, are not judged by the order in which they stand. The reference is that of held-out
+    rows.
 
     | Revisiting Classifier Two-Sample Tests (Lopez-Paz, Oquab, 2017)
     | An Empirical Study on Evaluation Metrics of Generative Adversarial Networks
@@ -34,9 +36,10 @@ class TwoSample(FeatureMetric):
         """Return the accuracy of the samples."""
         compared = self.compared(case)
         found = told_apart(compared.reference, compared.samples)
-        floor = told_apart(compared.reference, compared.held_out).mean().item()
+        held_out = told_apart(compared.reference, compared.held_out).mean().item()
+        reference = Reference(held_out, "held-out data")
         figure = mean_of(found, "stochastic estimate", unit="share", notes=(_NOTE,))
-        return {"two-sample": replace(figure, floor=floor, receipt=compared.receipt)}
+        return {"two-sample": replace(figure, reference=reference, receipt=compared.receipt)}
 
 
 def told_apart(x: Tensor, y: Tensor) -> Tensor:

@@ -16,11 +16,10 @@ from genzoo.report.reading import Text, inside, read_text
 
 MAX_FILES = 20
 _SLACK = 60.0
-_TOLD = {"value", "std_error", "kind", "unit", "notes", "receipt"}
+_TOLD = {"value", "std_error", "kind", "unit", "notes", "receipt", "reference"}
 _WORDS = {
     "num_samples": "samples",
     "bracket": "between",
-    "floor": "data against data",
 }
 
 
@@ -113,7 +112,7 @@ def _figure(name: str, fields: Any) -> Figure:
     if not isinstance(fields, dict):
         raise DataError(f"the figure {name!r} is no object")
     notes = fields.get("notes") or []
-    notes = tuple(map(_text, notes if isinstance(notes, list) else [notes]))
+    notes = notes if isinstance(notes, list) else [notes]
     error = fields.get("std_error")
     rest = {k: v for k, v in fields.items() if k not in _TOLD and v is not None}
     return Figure(
@@ -121,11 +120,33 @@ def _figure(name: str, fields: Any) -> Figure:
         value=_value(fields.get("value"), error),
         unit=_text(fields.get("unit") or ""),
         kind=_text(fields.get("kind") or ""),
-        reliable=not any(note.lower().startswith("unreliable") for note in notes),
-        notes=notes,
-        facts={_WORDS.get(k, k): _fact(v, error) for k, v in rest.items()},
+        reliable=not any(isinstance(n, dict) and n.get("unreliable") is True for n in notes),
+        notes=tuple(map(_note, notes)),
+        facts={_WORDS.get(k, k): _fact(v, error) for k, v in rest.items()}
+        | _reference(fields.get("reference"), error),
         receipt=_texts(fields.get("receipt")),
     )
+
+
+def _note(stored: Any) -> str:
+    """Return a note as text: what it says, after its code.
+
+    >>> _note({"code": "ess-low", "text": "2.1 of 100.", "unreliable": True})
+    'ess-low: Unreliable: 2.1 of 100.'
+    """
+    if not (isinstance(stored, dict) and isinstance(stored.get("text"), str)):
+        return _text(stored)
+    unreliable = "Unreliable: " if stored.get("unreliable") is True else ""
+    return f"{_text(stored.get('code', ''))}: {unreliable}{stored['text']}"
+
+
+def _reference(stored: Any, error: Any) -> dict[str, str]:
+    """Return what a figure is read against, by its kind."""
+    if stored is None:
+        return {}
+    if not isinstance(stored, dict):
+        return {"reference": _text(stored)}
+    return {_text(stored.get("kind", "reference")): _fact(stored.get("value"), error)}
 
 
 def _value(value: Any, error: Any) -> str:

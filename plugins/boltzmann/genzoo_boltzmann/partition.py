@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import CapabilityError, ConfigError, Estimate
+from genzoo import CapabilityError, ConfigError, Estimate, Note
 from genzoo.errors import suggest
 from genzoo.seeds import fresh
 from genzoo_boltzmann.gibbs import sweep
@@ -106,10 +106,12 @@ def bracketed(forward: LogPartition, backward: LogPartition) -> LogPartition:
     """Return the forward estimate with a bracket from both directions, each with its 3σ."""
     ends = [*(forward.estimate.bracket or ()), *(backward.estimate.bracket or ())]
     notes = [*forward.estimate.notes]
-    notes += [f"Reverse AIS: {note}" for note in backward.estimate.notes]
-    notes.append(
-        f"log Z by AIS {forward.estimate.value:.2f}, by reverse AIS {backward.estimate.value:.2f}."
-    )
+    notes += [
+        dataclasses.replace(note, code=f"reverse-{note.code}", text=f"By reverse AIS, {note.text}")
+        for note in backward.estimate.notes
+    ]
+    both = forward.estimate.value, backward.estimate.value
+    notes.append(Note("both-ways", "log Z by AIS {:.2f}, by reverse AIS {:.2f}.".format(*both)))
     joined = dataclasses.replace(
         forward.estimate, bracket=(min(ends), max(ends)), notes=tuple(notes)
     )
@@ -272,15 +274,15 @@ def _from_weights(log_weights: Tensor, *, sign: int) -> LogPartition:
     return LogPartition(found, log_weights)
 
 
-def _notes(log_weights: Tensor) -> tuple[str, ...]:
+def _notes(log_weights: Tensor) -> tuple[Note, ...]:
     size = effective_sample_size(log_weights)
     if size >= MIN_EFFECTIVE_SAMPLES:
         return ()
     warning = (
-        f"Unreliable: the effective sample size of {len(log_weights)} chains is {size:.1f}, "
+        f"the effective sample size of {len(log_weights)} chains is {size:.1f}, "
         f"below {MIN_EFFECTIVE_SAMPLES:.0f}. Take more chains or temperatures."
     )
-    return (warning,)
+    return (Note("ess-low", warning, unreliable=True),)
 
 
 def _schedule(betas: Tensor | None) -> list[float]:

@@ -19,6 +19,7 @@ from genzoo import (
     Estimate,
     GenerativeModel,
     Named,
+    Note,
     Sampler,
     Stage,
 )
@@ -220,7 +221,8 @@ class RBM(GenerativeModel):
         likeliest = negative_energy.max().item() - log_z.estimate.value
         if log_z.estimate.kind == "exact" or likeliest <= 3 * log_z.estimate.std_error:
             return found
-        note = f"Unreliable: a row would have log p = {likeliest:.2f} > 0, so log Z is too low."
+        text = f"a row would have log p = {likeliest:.2f} > 0, so log Z is too low."
+        note = Note("log-p-positive", text, unreliable=True)
         return replace(found, notes=(note, *found.notes))
 
     # Data and completion

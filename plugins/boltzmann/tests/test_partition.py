@@ -80,7 +80,8 @@ def test_a_bad_estimate_is_called_unreliable(generator):
     bad = partition.ais(rbm, generator=generator, betas=betas(10), base="uniform")
     good = partition.ais(rbm, generator=generator, betas=betas(3000))
     assert bad.effective_sample_size < 10
-    assert bad.estimate.notes[0].startswith("Unreliable: the effective sample size")
+    assert bad.estimate.unreliable
+    assert bad.estimate.notes[0].code == "ess-low"
     assert good.effective_sample_size > 10
     assert good.estimate.notes == ()
 
@@ -147,7 +148,7 @@ def test_likelihood_turns_the_bracket_round():
             unit="nats",
             num_samples=5,
             bracket=(9.0, 12.0),
-            notes=("Unreliable: so.",),
+            notes=(genzoo.Note("so", "so.", unreliable=True),),
         ),
         torch.zeros(5),
     )
@@ -155,7 +156,7 @@ def test_likelihood_turns_the_bracket_round():
     energy = -rbm.free_energy(states(6)).mean().item()
     assert estimate.value == pytest.approx(energy - 10)
     assert estimate.bracket == pytest.approx((energy - 12, energy - 9))
-    assert estimate.notes == ("Unreliable: so.",)
+    assert estimate.notes == (genzoo.Note("so", "so.", unreliable=True),)
     assert estimate.kind == "stochastic estimate"
 
 
@@ -173,6 +174,6 @@ def test_a_probability_above_one_is_said_to_be_one():
     log_z = rbm.log_partition_function("ais", generator=generator, betas=betas)
     found = rbm.log_likelihood(row, log_partition=log_z)
     assert found.value == pytest.approx(5, abs=0.5)
-    assert found.notes[0].startswith("Unreliable: a row would have log p = ")
+    assert str(found.notes[0]).startswith("Unreliable: a row would have log p = ")
     assert rbm.log_likelihood(0 * row, log_partition=log_z).notes == log_z.estimate.notes
     assert rbm.log_likelihood(row).notes == ()

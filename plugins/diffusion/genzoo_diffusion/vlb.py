@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo import DataError, Estimate
+from genzoo import DataError, Estimate, Note
 from genzoo.estimate import mean_of
 from genzoo.sampling import evaluating
 from genzoo.seeds import fresh
@@ -187,10 +187,11 @@ def _pick(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
     return values.to(like.device, like.dtype)[t]
 
 
-def _notes(model: DDPM, num_times: int) -> tuple[str, ...]:
+def _notes(model: DDPM, num_times: int) -> tuple[Note, ...]:
     T = len(model.schedule)
     share = "every time" if num_times == T - 1 else f"the first time and {num_times} others"
-    how = f"Variational bound of {T} steps, each row's terms computed at {share}."
+    text = f"Variational bound of {T} steps, each row's terms computed at {share}."
+    how = Note("variational-bound", text)
     if model.config.data == "unit" and model.config.levels is not None:
         return (how,)
-    return (how, "A density: it changes with the unit of x and may exceed 0.")
+    return (how, Note("density", "A density: it changes with the unit of x and may exceed 0."))

@@ -68,9 +68,9 @@ def test_log_likelihood_is_the_bound_of_the_rows(generator):
         assert found.value == pytest.approx(-prior - sum(terms), abs=4 * found.std_error)
         assert found.std_error < 0.05
         assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 20_000)
-    assert "at every time" in model.log_likelihood(x[:2], num_samples=49).notes[0]
-    assert "10 others" in model.log_likelihood(x[:2], num_samples=10).notes[0]
-    assert "A density" in model.log_likelihood(x[:2]).notes[1]
+    assert "at every time" in model.log_likelihood(x[:2], num_samples=49).notes[0].text
+    assert "10 others" in model.log_likelihood(x[:2], num_samples=10).notes[0].text
+    assert "A density" in model.log_likelihood(x[:2]).notes[1].text
 
 
 def grey(**config):

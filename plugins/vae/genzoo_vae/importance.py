@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo import Estimate
+from genzoo import Estimate, Note
 from genzoo.estimate import mean_of
 from genzoo.seeds import fresh
 from genzoo_vae.bounds import terms
@@ -61,11 +61,15 @@ def _log_weights(
     return torch.cat(parts)
 
 
-def _notes(model: VAE, num_samples: int) -> tuple[str, ...]:
-    sampling = (
+def _notes(model: VAE, num_samples: int) -> tuple[Note, ...]:
+    sampling = Note(
+        "importance-sampling",
         f"Importance sampling, K = {num_samples} draws a row: below the truth in expectation, "
-        "and rising with K."
+        "and rising with K.",
     )
     if model.observation.discrete:
         return (sampling,)
-    return (sampling, "A density: it changes with the unit of x and may exceed 0.")
+    return (
+        sampling,
+        Note("density", "A density: it changes with the unit of x and may exceed 0."),
+    )

@@ -109,11 +109,11 @@ def test_the_likelihood_is_the_integral_over_codes(generator):
 def test_a_likelihood_says_what_it_is():
     found = vae().log_likelihood(bits(30, 1, 3, 3), num_samples=7)
     assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 30)
-    assert "K = 7 draws" in found.notes[0]
+    assert "K = 7 draws" in found.notes[0].text
     assert found.receipt["importance_samples"] == 7
     assert 1 <= found.receipt["median_effective_samples"] <= 7
     density = vae(likelihood="gaussian").log_likelihood(bits(3, 1, 3, 3), num_samples=7)
-    assert "A density" in density.notes[1]
+    assert "A density" in density.notes[1].text
 
 
 def test_blocks_leave_the_likelihood_as_it_is(generator):
