@@ -94,7 +94,7 @@ class HubConflictError(HubError):
 
 
 class VerificationError(GenzooError):
-    """Figures that a card claims and that do not hold when they are made again."""
+    """Figures of a card that do not hold, or cannot be verified."""
 
 
 class OutputExistsError(GenzooError):

@@ -33,6 +33,8 @@ class GenerativeModel(nn.Module, abc.ABC):
         kind: The kinds of data it can model: "binary", "unit", "real", "categorical".
         papers: What it comes from, each as "Authors. Title. Venue, year."; for its card.
         limits: What it cannot do, or what its figures do not say, in sentences; for its card.
+        default_num_samples: The draws that ``log_likelihood`` makes where ``num_samples`` is None;
+            None where it makes no draws, or where the number is not stated.
 
     Arguments:
         config: An instance of ``Config``. It has a field ``event_shape``, or the subclass
@@ -43,6 +45,7 @@ class GenerativeModel(nn.Module, abc.ABC):
     kind: ClassVar[frozenset[str]]
     papers: ClassVar[tuple[str, ...]] = ()
     limits: ClassVar[tuple[str, ...]] = ()
+    default_num_samples: int | None = None
 
     def __init__(self, config: AnyConfig) -> None:
         super().__init__()

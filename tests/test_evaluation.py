@@ -106,7 +106,7 @@ def test_a_metric_that_cannot_be_had_says_why():
     with pytest.raises(CapabilityError) as caught:
         evaluate(families.linear(size=4), families.rows(5, 4), NAMES)
     assert str(caught.value) == (
-        "Not to be had of Linear: independent-pixels: it is for binary data, not unit; "
+        "Linear does not support: independent-pixels: it is for binary data, not unit; "
         "log-likelihood: the model lacks SupportsLogLikelihood."
     )
 

@@ -3,7 +3,13 @@
 from genzoo.card.figures import Figure, figures_of
 from genzoo.card.head import CARD_FILE
 from genzoo.card.samples import NUM_SAMPLES, PICTURE_FILE, draw_samples
-from genzoo.card.writing import read_figures, read_licence, write_card, write_figures
+from genzoo.card.writing import (
+    read_figures,
+    read_licence,
+    shows_its_figures,
+    write_card,
+    write_figures,
+)
 
 __all__ = [
     "CARD_FILE",
@@ -14,6 +20,7 @@ __all__ = [
     "figures_of",
     "read_figures",
     "read_licence",
+    "shows_its_figures",
     "write_card",
     "write_figures",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.card.blocks import refreshed
+from genzoo.card.blocks import refreshed, split
 from genzoo.card.contents import Contents, read_contents, render
 from genzoo.card.figures import Figure, figures_of, task_of
 from genzoo.card.head import (
@@ -20,11 +21,14 @@ from genzoo.card.head import (
     source_of,
 )
 from genzoo.card.model import About
+from genzoo.card.table import table
 from genzoo.evaluation import Evaluation
 from genzoo.visible import visible
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
+
+_STATES = re.compile(r"\||-|\d+\.")
 
 
 def write_card(
@@ -101,6 +105,26 @@ def read_figures(folder: Path) -> list[Figure]:
         LoadError: The card cannot be read.
     """
     return _figures(read_card(Path(folder)))
+
+
+def shows_its_figures(folder: Path) -> bool:
+    """Whether the block of figures in a card is the one that genzoo writes for them.
+
+    The figures are read from the card's head, and a person reads the block. Someone may change
+    one and not the other. A card without such a block shows no figures of genzoo.
+
+    Raises:
+        LoadError: The card cannot be read.
+    """
+    card = read_card(Path(folder))
+    blocks = [piece.text for piece in split(card.text if card else "") if piece.block == "figures"]
+    written = str(table(_figures(card)))
+    return all(_rows(block) == _rows(written) for block in blocks)
+
+
+def _rows(text: str) -> list[str]:
+    """Return the lines of Markdown that state figures, notes and receipts."""
+    return [line for line in text.splitlines() if _STATES.match(line)]
 
 
 def read_licence(folder: Path) -> str:

@@ -18,7 +18,13 @@ from genzoo.cli import arguments
 from genzoo.cli.complaints import complaint
 from genzoo.cli.listing import ListArguments
 from genzoo.cli.texts import plain
-from genzoo.errors import ConfigError, GenzooError, TrainingInterrupted, UnknownNameError
+from genzoo.errors import (
+    ConfigError,
+    GenzooError,
+    TrainingInterrupted,
+    UnknownNameError,
+    VerificationError,
+)
 
 DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
 
@@ -44,7 +50,10 @@ _RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command, and exit: 0 done, 2 an error in one line, 128 + n left by signal n."""
+    """Run a command, and exit.
+
+    0: done. 1: a verification failed. 2: an error, in one line. 128 + n: left by signal n.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
     _set_up_logging()
     try:
@@ -52,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except TrainingInterrupted as interrupted:
         _say(str(interrupted))
         sys.exit(128 + interrupted.signum)
+    except VerificationError as error:
+        _say(f"error: {error}")
+        sys.exit(1)
     except GenzooError as error:
         _say(f"error: {error}")
         sys.exit(2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo import GenModel, registry
-from genzoo.card import read_figures, write_figures
+from genzoo.card import read_figures, shows_its_figures, write_figures
 from genzoo.cli.arguments import EvaluateArguments, Peeked
 from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
@@ -62,33 +62,37 @@ def run(arguments: Any) -> None:
         sys.stdout.write(f"The figures are in {folder / 'README.md'}.\n")
 
 
+_FAILED = {"differs": "differ", "cannot be verified": "cannot be verified"}
+
+
 def _verify(model: GenerativeModel, arguments: Any) -> None:
-    """Make the card's figures again; say of each whether it is the same.
+    """Compute the card's figures again, and say of each whether it holds.
 
     Raises:
-        VerificationError: One is not, or cannot be made again, or there is none.
+        ConfigError: Metrics, data or a sampler were given too, or the card has no figures.
+        VerificationError: A figure does not hold or cannot be verified, or the card's table shows
+            other figures than its head.
     """
     named = (arguments.data_name, arguments.data_y_name, arguments.sampler_name)
     if arguments.metrics or any(named):
         raise ConfigError(
             "--verify takes metrics, data and samplers from the card: leave them out."
         )
-    figures = read_figures(folder_of(arguments.folder, arguments.revision))
+    folder = folder_of(arguments.folder, arguments.revision)
+    figures = read_figures(folder)
     if not figures:
-        raise VerificationError(
+        raise ConfigError(
             f"{arguments.folder!r} has no card with figures. Make one: genzoo evaluate "
             f"{arguments.folder} --card."
         )
     verdicts = verify(model, figures)
     sys.stdout.writelines(f"{verdict}\n" for verdict in verdicts)
-    judgements = Counter(verdict.judgement for verdict in verdicts)
-    if wrong := judgements["differs"]:
-        raise VerificationError(f"{wrong} of {len(verdicts)} figures of the card do not hold.")
-    if unmade := judgements["cannot be made again"]:
-        raise VerificationError(
-            f"{unmade} of {len(verdicts)} figures of the card cannot be made again here; the "
-            "others hold. What is lacking stands beside each."
-        )
+    counts = Counter(verdict.judgement for verdict in verdicts if not verdict.holds)
+    wrong = [f"{num} of {len(verdicts)} figures {_FAILED[name]}" for name, num in counts.items()]
+    if not shows_its_figures(folder):
+        wrong.append("the table shows other figures than the head, from which they are read")
+    if wrong:
+        raise VerificationError(f"The card does not hold: {'; '.join(wrong)}.")
 
 
 def _metrics(arguments: Any) -> list[Named]:

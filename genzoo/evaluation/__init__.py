@@ -78,37 +78,71 @@ def evaluate(
             is named twice.
         UnknownNameError: There is no such metric.
     """
-    if max_examples < 1:
-        raise ConfigError(f"max_examples must be at least 1, got {max_examples}.")
-    rows = as_dataset(data)
-    model.check_data(rows.spec)
-    judged = rows if max_examples >= len(rows) else Limited(rows, max_examples)
-    chosen = _choose(model, judged, metrics)
-    batch = rows.head(max_examples, seed=seed)
+    case = open_case(
+        model, as_dataset(data), sampler=sampler, seed=seed, max_examples=max_examples
+    )
     figures: dict[str, Estimate] = {}
-    case = Case(model, rows, batch, seeds.generator(seed, model.device), seed, sampler)
-    with evaluating(model), torch.no_grad():
-        for name, metric in chosen.items():
-            case.generator.manual_seed(seeds.derive(seed, name))
-            found = metric.compute(case)
-            figures |= {key: signed(figure, name, metric) for key, figure in found.items()}
+    for name, metric in _choose(case, metrics).items():
+        figures |= _computed(case, name, metric)
     return Evaluation(figures, receipt_of(case))
 
 
-def _choose(
-    model: GenerativeModel, data: Dataset, names: Sequence[str | Named] | None
-) -> dict[str, Metric]:
+def open_case(
+    model: GenerativeModel,
+    data: Dataset,
+    *,
+    sampler: Sampler | None = None,
+    seed: int = 0,
+    max_examples: int = MAX_EXAMPLES,
+) -> Case:
+    """Return what is judged, on what, for metrics to compute; see `evaluate`."""
+    if max_examples < 1:
+        raise ConfigError(f"max_examples must be at least 1, got {max_examples}.")
+    model.check_data(data.spec)
+    batch = data.head(max_examples, seed=seed)
+    return Case(model, data, batch, seeds.generator(seed, model.device), seed, sampler)
+
+
+def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
+    """Return the figures of one metric, signed with their own receipt.
+
+    Raises:
+        CapabilityError: The model or the data do not support the metric.
+    """
+    if reason := metric.missing(case.model, _judged_rows(case)):
+        raise CapabilityError(_unsupported(case.model, {name: reason}))
+    return _computed(case, name, metric)
+
+
+def _computed(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
+    with evaluating(case.model), torch.no_grad():
+        case.generator.manual_seed(seeds.derive(case.seed, name))
+        found = metric.compute(case)
+    return {key: signed(figure, name, metric) for key, figure in found.items()}
+
+
+def _judged_rows(case: Case) -> Dataset:
+    num = len(case.batch["x"])
+    return case.data if num >= len(case.data) else Limited(case.data, num)
+
+
+def _unsupported(model: GenerativeModel, reasons: Mapping[str, str]) -> str:
+    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    return f"{type(model).__name__} does not support: {listed}."
+
+
+def _choose(case: Case, names: Sequence[str | Named] | None) -> dict[str, Metric]:
     """Return the metrics that were asked for, or all that can be had."""
     made = list(_loadable().items()) if names is None else list(map(_made, names))
     found = dict(made)
     if len(found) < len(made):
         twice = next(name for name in found if [key for key, _ in made].count(name) > 1)
         raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
+    model, data = case.model, _judged_rows(case)
     reasons = {name: metric.missing(model, data) for name, metric in found.items()}
     wrong = {name: reason for name, reason in reasons.items() if reason and names is not None}
     if wrong:
-        listed = "; ".join(f"{name}: {reason}" for name, reason in wrong.items())
-        raise CapabilityError(f"Not to be had of {type(model).__name__}: {listed}.")
+        raise CapabilityError(_unsupported(model, wrong))
     return {name: metric for name, metric in found.items() if not reasons[name]}
 
 

@@ -53,6 +53,7 @@ class ChainDiagnostics(Metric):
     """
 
     Config = ChainConfig
+    effort = ("num_chains", "num_states")
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures cannot be had; empty where they can."""

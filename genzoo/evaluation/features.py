@@ -85,6 +85,7 @@ class FeatureMetric(Metric):
     Config = FeatureConfig
     kinds = frozenset({"binary", "unit", "real"})
     least = 100
+    measures = ("extractor",)
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be had; empty where it can."""

@@ -39,6 +39,7 @@ class LabelAccuracy(Metric):
     Config = LabelConfig
     kinds = frozenset({"unit", "binary"})
     least = 100
+    measures = ("classifier",)
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be had; empty where it can."""

@@ -12,6 +12,7 @@ from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.model import GenerativeModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,12 @@ class LogLikelihood(Metric):
 
     Config = LogLikelihoodConfig
     requires = (SupportsLogLikelihood,)
+
+    def no_weaker(self, model: GenerativeModel) -> LogLikelihoodConfig:
+        """Return a config with at least as many draws as the model makes by default."""
+        given, usual = self.config.num_samples, model.default_num_samples
+        stronger = given is not None and usual is not None and given >= usual
+        return LogLikelihoodConfig(num_samples=given if stronger else None)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the model's own estimate, in both units."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -63,15 +63,24 @@ class Case:
         Given those of ``reference`` they would be nearer to it than data are, whose conditions
         are others.
         """
-        num = len(self.held_out["x"])
         x = self.model.sample(
-            num,
+            len(self.held_out["x"]),
             condition=condition_of(self.model, self.held_out),
             sampler=self.sampler,
             seed=seeds.derive(self.seed, "samples"),
-            batch_size=min(num, _BLOCK),
+            batch_size=self.batch_size,
         )
         return x.cpu()
+
+    @property
+    def batch_size(self) -> int:
+        """The block size with which the samples are drawn."""
+        return min(len(self.held_out["x"]), _BLOCK)
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether the samples have been drawn already."""
+        return "samples" in self.__dict__
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what ``make`` gives, made once for all metrics that ask for ``key``."""
@@ -105,6 +114,8 @@ class Metric(abc.ABC):
         conditioned: Whether it gives the model the conditions of the rows, which the data must
             have then.
         default: Whether it is judged where no metrics are named.
+        measures: The fields of its config that say what is measured, such as an extractor.
+        effort: The fields of its config of which more is better, such as a number of draws.
 
     Arguments:
         config: The metric's values.
@@ -116,6 +127,8 @@ class Metric(abc.ABC):
     least: ClassVar[int] = 1
     conditioned: ClassVar[bool] = True
     default: ClassVar[bool] = True
+    measures: ClassVar[tuple[str, ...]] = ()
+    effort: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config
@@ -130,6 +143,19 @@ class Metric(abc.ABC):
         if len(data) < self.least:
             return f"it needs {self.least} rows or more; {data.name} has {len(data)}"
         return lacking_condition(model, data.head(1)) if self.conditioned else ""
+
+    def no_weaker(self, model: GenerativeModel) -> AnyConfig:
+        """Return the config with which a figure of this one is checked: no weaker than default.
+
+        Fields that say what is measured stay, those of effort are raised to their defaults, and
+        all others take their defaults.
+        """
+        default = self.Config()
+        kept = {name: getattr(self.config, name) for name in self.measures}
+        raised = {
+            name: max(getattr(self.config, name), getattr(default, name)) for name in self.effort
+        }
+        return replace(default, **kept, **raised)
 
     @abc.abstractmethod
     def compute(self, case: Case) -> dict[str, Estimate]:

@@ -40,6 +40,7 @@ class CaptionObeyed(Metric):
     Config = CaptionConfig
     kinds = frozenset({"unit", "binary"})
     least = 100
+    measures = ("reader",)
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be had; empty where it can."""

@@ -61,6 +61,7 @@ class LatentProbes(Metric):
     Config = ProbeConfig
     requires = (SupportsEncode,)
     least = 100
+    effort = ("max_steps",)
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures cannot be had; empty where they can."""

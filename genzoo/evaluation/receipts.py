@@ -15,6 +15,7 @@ from genzoo.data.domains import named_parts
 from genzoo.errors import PluginError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.evaluation.streams import stream_of
 from genzoo.sampler import Sampler
 
 METRIC = ("metric", "metric_config")
@@ -28,6 +29,15 @@ def flat(values: Mapping[str, Any]) -> str:
         f"{key} ({flat(value)})" if isinstance(value, Mapping) else f"{key} {value}"
         for key, value in given.items()
     )
+
+
+def shown(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a receipt as it is shown to a reader: without the numbers of the stream."""
+    stream = receipt.get("stream")
+    if not isinstance(stream, Mapping):
+        return dict(receipt)
+    kept = {key: stream[key] for key in ("batch_size", "device") if key in stream}
+    return {**receipt, "stream": kept}
 
 
 def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
@@ -54,6 +64,7 @@ def receipt_of(case: Case) -> dict[str, Any]:
         "sampler_config": sampler.config.to_dict(),
         "genzoo": __version__,
         "torch": str(torch.__version__),
+        "stream": stream_of(case),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genzoo.estimate import Estimate, Note
-from genzoo.evaluation.receipts import METRIC, flat
+from genzoo.evaluation.receipts import METRIC, flat, shown
 
 _SHOWN_OF_A_HASH = 12
 
@@ -23,7 +23,7 @@ def lines_of(figures: Mapping[str, Estimate], receipt: Mapping[str, Any]) -> lis
         for name, figure in figures.items()
     ]
     lines += [f"[{number}] {note.code}: {note}" for number, note in enumerate(notes, 1)]
-    lines.append(f"Receipt: {flat(receipt)}.")
+    lines.append(f"Receipt: {flat(shown(receipt))}.")
     return [*lines, *_own_receipts(figures)]
 
 

@@ -1,127 +1,160 @@
-"""A card's figures made again, and compared."""
+"""Verification: a card's figures are computed again, and compared with what the card claims.
+
+A card's author chooses the settings, and weak settings have wide errors that agree with anything.
+So each figure is computed twice: with the card's settings, which it must equal up to rounding, and
+with settings that are no weaker than the metric's defaults, within three standard errors of which
+it must lie.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from genzoo import registry
-from genzoo.card.figures import Figure
-from genzoo.data import Dataset, load_dataset, pair
+from genzoo.card.figures import Figure, figures_of
 from genzoo.errors import GenzooError
 from genzoo.estimate import Estimate
-from genzoo.evaluation import Evaluation, evaluate
+from genzoo.evaluation import Evaluation
+from genzoo.evaluation.comparing import (
+    contradictions,
+    differences,
+    has_finite_error,
+    too_far,
+    unreliable_codes,
+)
+from genzoo.evaluation.reproducing import Reproduction, Settings
+from genzoo.evaluation.streams import same_stream
 from genzoo.model import GenerativeModel
-from genzoo.sampler import Sampler
-from genzoo.stage import Named
+from genzoo.visible import visible
 
-Judgement = Literal["equal", "agrees", "differs", "cannot be made again"]
-_NEEDED = ("source", "split", "metric", "examples", "seed")
-_SAME = 1e-4
-_WITHIN = 3 * math.sqrt(2)
+Judgement = Literal[
+    "equal", "agrees", "unreliable, as the card says", "differs", "cannot be verified"
+]
+FAILURES: tuple[Judgement, ...] = ("differs", "cannot be verified")
+OTHER_STREAM = "other random stream"
+logger = logging.getLogger("genzoo")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one of a card's figures.
+    """What verification says about one of a card's figures.
 
     Arguments:
-        figure: The figure as the card has it.
-        judgement: "equal" up to rounding; "agrees" within three standard errors of a difference;
-            else it "differs", or it cannot be made again.
-        now: The figure made again, where it could be.
-        reason: Why it could not be.
+        figure: The figure as the card states it.
+        judgement: "equal": it equals the figure computed with the card's settings, up to rounding,
+            and lies within three standard errors of the one with the defaults. "agrees": the
+            random stream is another, and it lies within three standard errors of the one with the
+            defaults. "unreliable, as the card says": the figure is flagged by the same code here
+            and in the card. Otherwise it "differs", or it "cannot be verified".
+        now: The figure with the card's settings, where it could be computed.
+        default: The figure with settings no weaker than the defaults; ``now`` where the card's
+            are such settings.
+        reasons: Why it differs or cannot be verified; "other random stream".
     """
 
     figure: Figure
     judgement: Judgement
     now: Estimate | None = None
-    reason: str = ""
+    default: Estimate | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the card's claim stands."""
+        return self.judgement not in FAILURES
 
     def __str__(self) -> str:
         value = "not finite" if self.figure.value is None else f"{self.figure.value:.6g}"
         data = self.figure.receipt.get("data", "")
-        claim = f"{self.figure.name} on {data}: the card has {value}"
-        if self.now is None:
-            return f"{claim}; it {self.judgement}: {self.reason}"
-        again = f"{self.now.value:.6g} ± {self.now.std_error:.2g}"
-        return f"{claim}, made again it is {again}: {self.judgement}"
+        parts = [f"{self.figure.name} on {data}: card {value}"]
+        if self.now is not None:
+            parts.append(f"recomputed {_shown(self.now)}")
+        if self.default is not None and self.default is not self.now:
+            parts.append(f"with the defaults {_shown(self.default)}")
+        reasons = f" ({'; '.join(self.reasons)})" if self.reasons else ""
+        return visible(f"{', '.join(parts)}: {self.judgement}{reasons}")
 
 
 def verify(model: GenerativeModel, figures: Sequence[Figure]) -> list[Verdict]:
-    """Make figures again from their receipts, and compare.
+    """Compute figures again from their receipts, and compare.
 
-    The error that counts is the one that is found now, not the one that a card claims.
+    Only registered data are loaded, never a path. The error that counts is the one computed here
+    with settings no weaker than the defaults, not the one that a card claims.
+
+    Arguments:
+        model: The model whose card has the figures.
+        figures: The card's figures.
     """
-    made: dict[str, Evaluation | str] = {}
-    verdicts = []
-    for figure in figures:
-        lacking = [key for key in _NEEDED if figure.receipt.get(key) in (None, "")]
-        if lacking:
-            reason = f"its receipt lacks {', '.join(lacking)}"
-            verdicts.append(Verdict(figure, "cannot be made again", None, reason))
-            continue
-        question = repr([figure.receipt.get(key) for key in (*_NEEDED, *_OPTIONAL)])
-        if question not in made:
-            made[question] = _again(model, figure.receipt)
-        verdicts.append(_compare(figure, made[question]))
-    return verdicts
+    reproduction = Reproduction(model)
+    return [_verdict(figure, reproduction) for figure in figures]
 
 
-_OPTIONAL = (
-    *("data_config", "source_y", "split_y", "data_y_config"),
-    *("metric_config", "sampler", "sampler_config"),
-)
-
-
-def _again(model: GenerativeModel, receipt: Mapping[str, Any]) -> Evaluation | str:
-    """Return what a receipt comes to now, or why it cannot be had."""
+def _verdict(figure: Figure, reproduction: Reproduction) -> Verdict:
     try:
-        metric = Named(name=receipt["metric"], config=receipt.get("metric_config", {}))
-        return evaluate(
-            model,
-            _data(receipt),
-            [metric],
-            sampler=_sampler(receipt),
-            seed=receipt["seed"],
-            max_examples=receipt["examples"],
-        )
-    except (GenzooError, TypeError, KeyError) as error:
-        return str(error)
+        stated = Settings.of(figure.receipt)
+        now = _figure(figure, stated, reproduction)
+        strong = stated.no_weaker(reproduction.model)
+        if not stated.is_weaker_than(strong, len(reproduction.case(stated).data)):
+            return _judged(figure, now, now, same=_is_same(figure, stated, reproduction))
+        logger.info("%s: computed again with the defaults as well.", visible(figure.name))
+        default = _figure(figure, strong, reproduction)
+        return _judged(figure, now, default, same=_is_same(figure, stated, reproduction))
+    except (GenzooError, TypeError, KeyError, ValueError) as error:
+        return Verdict(figure, "cannot be verified", reasons=(str(error),))
 
 
-def _data(receipt: Mapping[str, Any]) -> Dataset:
-    data = load_dataset(receipt["source"], receipt["split"], **receipt.get("data_config", {}))
-    if not receipt.get("source_y"):
-        return data
-    values = receipt.get("data_y_config", {})
-    return pair(data, load_dataset(receipt["source_y"], receipt.get("split_y"), **values))
+@dataclass(frozen=True)
+class _Made:
+    """A figure computed again: as an estimate, and in the form of a card's."""
+
+    estimate: Estimate
+    figure: Figure
 
 
-def _sampler(receipt: Mapping[str, Any]) -> Sampler | None:
-    if not receipt.get("sampler"):
-        return None
-    cls = registry.load("samplers", receipt["sampler"])
-    sampler: Sampler = cls(cls.Config.from_dict(receipt.get("sampler_config", {})))
-    return sampler
+def _figure(figure: Figure, settings: Settings, reproduction: Reproduction) -> _Made:
+    found = reproduction.figures(settings)
+    if figure.name not in found:
+        raise ValueError(f"the metric gives {', '.join(found)}, and not {figure.name}")
+    made: Estimate = found[figure.name]
+    evaluation = Evaluation({figure.name: made}, reproduction.receipt(settings))
+    return _Made(made, figures_of(evaluation)[0])
 
 
-def _compare(figure: Figure, made: Evaluation | str) -> Verdict:
-    if isinstance(made, str):
-        return Verdict(figure, "cannot be made again", None, made)
-    now = made.figures.get(figure.name)
-    if now is None:
-        reason = f"the metric gives {', '.join(made.figures)}"
-        return Verdict(figure, "cannot be made again", None, reason)
-    return Verdict(figure, _judge(figure.value, now), now)
+def _is_same(figure: Figure, settings: Settings, reproduction: Reproduction) -> bool:
+    stated = figure.receipt.get("stream")
+    return same_stream(stated, reproduction.stream(settings, stated))
 
 
-def _judge(value: float | None, now: Estimate) -> Judgement:
-    if value is None or not math.isfinite(now.value):
-        return "equal" if value is None and not math.isfinite(now.value) else "differs"
-    difference = abs(value - now.value)
-    if difference <= _SAME * max(abs(now.value), 1e-12):
-        return "equal"
-    return "agrees" if difference <= _WITHIN * now.std_error else "differs"
+def _judged(figure: Figure, now: _Made, default: _Made, *, same: bool) -> Verdict:
+    judgement, reasons = _judgement(figure, now, default, same=same)
+    return Verdict(figure, judgement, now.estimate, default.estimate, tuple(reasons))
+
+
+def _judgement(
+    figure: Figure, now: _Made, default: _Made, *, same: bool
+) -> tuple[Judgement, list[str]]:
+    stream = [] if same else [OTHER_STREAM]
+    said = unreliable_codes(figure)
+    flagged = unreliable_codes(now.figure) | unreliable_codes(default.figure)
+    if flagged - said:
+        text = f"flagged {', '.join(sorted(flagged - said))} here, and not in the card"
+        return "cannot be verified", [text, *stream]
+    if same and (reasons := differences(figure, now.figure)):
+        return "differs", reasons
+    if flagged:
+        return "unreliable, as the card says", stream
+    if not has_finite_error(default.estimate):
+        return "cannot be verified", ["its error is not finite", *stream]
+    if same:
+        reasons = too_far(figure, default.figure)
+    else:
+        reasons = contradictions(figure, now.figure, default.figure)
+    if reasons:
+        return "differs", [*reasons, *stream]
+    return ("equal", []) if same else ("agrees", stream)
+
+
+def _shown(estimate: Estimate) -> str:
+    return f"{estimate.value:.6g} ± {estimate.std_error:.2g}"

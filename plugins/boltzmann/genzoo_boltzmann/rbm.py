@@ -57,6 +57,7 @@ class RBM(GenerativeModel):
 
     Config = RBMConfig
     kind = frozenset({"binary"})
+    default_num_samples = 100
     papers = (
         (
             "Paul Smolensky. Information Processing in Dynamical Systems: Foundations of Harmony "

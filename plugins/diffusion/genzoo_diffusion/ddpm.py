@@ -42,6 +42,7 @@ class DDPM(Diffusion):
 
     Config = DDPMConfig
     kind = frozenset({"unit", "real"})
+    default_num_samples = 100
     papers = (
         (
             "Jonathan Ho, Ajay Jain, Pieter Abbeel. Denoising Diffusion Probabilistic Models. "
@@ -157,7 +158,7 @@ class DDPM(Diffusion):
         from genzoo_diffusion.vlb import estimate
 
         most = len(self.schedule) - 1
-        num = min(num_samples or 100, most)
+        num = min(num_samples or self.default_num_samples, most)
         return estimate(self, x, self.signal(condition, len(x)), generator, num)
 
     def complete(

@@ -85,6 +85,7 @@ class VAE(GenerativeModel):
 
     Config = VAEConfig
     kind = frozenset({"binary", "unit", "real"})
+    default_num_samples = 500
     papers = (
         "Diederik P. Kingma, Max Welling. Auto-Encoding Variational Bayes. ICLR, 2014.",
         (
@@ -259,7 +260,13 @@ class VAE(GenerativeModel):
         """
         from genzoo_vae.importance import estimate
 
-        return estimate(self, x, self.checked(condition, len(x)), generator, num_samples or 500)
+        return estimate(
+            self,
+            x,
+            self.checked(condition, len(x)),
+            generator,
+            num_samples or self.default_num_samples,
+        )
 
     # Conditions and data
 

@@ -1,0 +1,182 @@
+"""Figures computed again from their receipts, with the settings of a card or stronger ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from genzoo import registry
+from genzoo.config import differences
+from genzoo.data import Dataset, load_dataset, pair
+from genzoo.errors import DataError
+from genzoo.evaluation import MAX_EXAMPLES, open_case, with_metric
+from genzoo.evaluation.metric import Case, Metric
+from genzoo.evaluation.receipts import receipt_of
+from genzoo.evaluation.streams import stated_batch_size, stream_of
+from genzoo.model import GenerativeModel
+from genzoo.sampler import Sampler
+
+_NEEDED = ("source", "split", "metric", "examples", "seed")
+_STRENGTH = ("limit", "limit_seed")
+_PATHS = ("/", "\\", "~", "..")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All with which a figure is computed, read from a receipt as a stranger's word.
+
+    Arguments:
+        values: The receipt's values, by the keys that say how a figure is computed.
+    """
+
+    values: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, receipt: Mapping[str, Any]) -> Settings:
+        """Read a receipt.
+
+        Raises:
+            DataError: It lacks what is needed to compute the figure again, or holds a value of
+                the wrong type.
+        """
+        lacking = [key for key in _NEEDED if receipt.get(key) in (None, "")]
+        if lacking:
+            raise DataError(f"its receipt lacks {', '.join(lacking)}")
+        for key in ("examples", "seed"):
+            if type(receipt[key]) is not int:
+                raise DataError(f"its receipt's {key} is not a whole number: {receipt[key]!r}")
+        return cls({key: receipt[key] for key in _KEYS if receipt.get(key) not in (None, "")})
+
+    @property
+    def question(self) -> str:
+        """A text that is equal for equal settings, whatever the metric."""
+        kept = {key: v for key, v in self.values.items() if key not in ("metric", "metric_config")}
+        return repr(sorted(kept.items()))
+
+    @property
+    def metric(self) -> Metric:
+        """The metric with the values of its config."""
+        cls = registry.load("metrics", self.values["metric"])
+        metric: Metric = cls(cls.Config.from_dict(self.values.get("metric_config", {})))
+        return metric
+
+    def no_weaker(self, model: GenerativeModel) -> Settings:
+        """Return settings that a card's author has not chosen to be weak.
+
+        No fewer rows, chains and draws than the defaults, all rows of the data, the default seed,
+        and the defaults of all other fields of the metric, except those which say what is
+        measured.
+        """
+        metric, values = self.metric, dict(self.values)
+        values["metric_config"] = differences(metric.no_weaker(model), metric.Config())
+        values |= {"examples": max(values["examples"], MAX_EXAMPLES), "seed": 0}
+        for key in ("data_config", "data_y_config"):
+            if key in values:
+                kept = values[key].items()
+                values[key] = {k: v for k, v in kept if k not in _STRENGTH}
+        return replace(self, values=values)
+
+    def is_weaker_than(self, other: Settings, num_rows: int) -> bool:
+        """Whether the other settings, of data of that many rows, compute another figure."""
+        ours, theirs = dict(self.values), dict(other.values)
+        if ours["examples"] >= min(theirs["examples"], num_rows):
+            ours["examples"] = theirs["examples"]
+        default: dict[str, Any] = {"metric_config": {}, "data_config": {}, "data_y_config": {}}
+        return {**default, **ours} != {**default, **theirs}
+
+    def open(self, model: GenerativeModel) -> Case:
+        """Return the case that the figure is computed on.
+
+        Raises:
+            GenzooError: The data or the sampler are unknown, or refused.
+        """
+        values = self.values
+        return open_case(
+            model,
+            self._data(),
+            sampler=self._sampler(),
+            seed=values["seed"],
+            max_examples=values["examples"],
+        )
+
+    def _data(self) -> Dataset:
+        values = self.values
+        data = _registered(values["source"], values["split"], values.get("data_config", {}))
+        if "source_y" not in values:
+            return data
+        config = values.get("data_y_config", {})
+        return pair(data, _registered(values["source_y"], values.get("split_y"), config))
+
+    def _sampler(self) -> Sampler | None:
+        if "sampler" not in self.values:
+            return None
+        cls = registry.load("samplers", self.values["sampler"])
+        sampler: Sampler = cls(cls.Config.from_dict(self.values.get("sampler_config", {})))
+        return sampler
+
+
+_KEYS = (
+    *_NEEDED,
+    *("data_config", "source_y", "split_y", "data_y_config"),
+    *("metric_config", "sampler", "sampler_config"),
+)
+
+
+class Reproduction:
+    """The figures of one model, computed once for each question that cards ask.
+
+    Arguments:
+        model: The model.
+    """
+
+    def __init__(self, model: GenerativeModel) -> None:
+        self.model = model
+        self._cases: dict[str, Case] = {}
+        self._made: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def case(self, settings: Settings) -> Case:
+        """Return the case of settings, opened once for all metrics."""
+        if settings.question not in self._cases:
+            self._cases[settings.question] = settings.open(self.model)
+        return self._cases[settings.question]
+
+    def figures(self, settings: Settings) -> dict[str, Any]:
+        """Return a metric's figures by name.
+
+        Raises:
+            GenzooError: They cannot be computed here; the message says why.
+        """
+        name = settings.values["metric"]
+        key = settings.question, repr((name, settings.values.get("metric_config", {})))
+        if key not in self._made:
+            self._made[key] = with_metric(self.case(settings), name, settings.metric)
+        return self._made[key]
+
+    def receipt(self, settings: Settings) -> dict[str, Any]:
+        """Return what the figures of settings share."""
+        return receipt_of(self.case(settings))
+
+    def stream(self, settings: Settings, stated: Any) -> dict[str, Any]:
+        """Return the fingerprint of the settings' samples, with the block size that is stated."""
+        return stream_of(self.case(settings), stated_batch_size(stated))
+
+
+def _registered(source: Any, split: Any, config: Any) -> Dataset:
+    """Return registered data. A card is a stranger's word: no path in it is followed.
+
+    Raises:
+        DataError: The source is not registered, or a value of its config is a path.
+        UnknownNameError: There is no such dataset.
+    """
+    if not isinstance(source, str) or not isinstance(config, Mapping):
+        raise DataError("its receipt does not name a dataset with a table of values")
+    if source not in registry.names("datasets"):
+        raise DataError(
+            f"{source!r} is not a registered dataset; a card's figures are computed again on "
+            "registered datasets only, never on a path or a repository"
+        )
+    for key, value in config.items():
+        if isinstance(value, str) and any(part in value for part in _PATHS):
+            raise DataError(f"the card's data config holds a path, {key} = {value!r}")
+    return load_dataset(source, split, **config)
