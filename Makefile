@@ -9,13 +9,17 @@ CONSTRAINTS ?= -c constraints.txt
 CLIENTS := .clients
 export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test lint zoo clients clean
+.PHONY: quickstart test test-oldest test-newest lint zoo clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
 
 test: $(VENV)/.tests-installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The suite with the oldest and the newest versions that pyproject.toml admits; run by hand.
+test-oldest test-newest:
+	PYTHON=$(PYTHON) bash .ci/versions $(@:test-%=%)
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff format --check .
@@ -30,7 +34,7 @@ clients: $(VENV)/.tests-installed
 	PYTHON=$(BIN)/python bash .ci/clients $(CLIENTS)
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) dist build quickstart
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(CLIENTS) dist build quickstart
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "genzoo needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

@@ -21,6 +21,7 @@ _FILES = {
     ".gitignore": "gitignore.txt",
     ".github/workflows/test.yml": "ci.yml.txt",
     "@package@/__init__.py": "init.py.txt",
+    "@package@/py.typed": "py.typed.txt",
     "@package@/model.py": "model.py.txt",
     "@package@/sampler.py": "sampler.py.txt",
     "@package@/objective.py": "objective.py.txt",
