@@ -101,6 +101,10 @@ class OutputExistsError(GenzooError):
     """An output folder that already holds something which would be overwritten."""
 
 
+class RunningError(GenzooError):
+    """A run folder in which another run is training."""
+
+
 class CheckpointError(GenzooError):
     """A training checkpoint that cannot be used, or a resume that would not be identical."""
 

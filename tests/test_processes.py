@@ -1,4 +1,4 @@
-"""Two processes, started by `accelerate launch` with gloo, equal one with two micro-batches.
+"""Two processes, started by `accelerate launch` or `torchrun`, equal one with two micro-batches.
 
 All models are trained by the same two processes, one after another, as stages and several fits
 are: starting a pair takes longer than a training.
@@ -7,8 +7,10 @@ are: starting a pair takes longer than a training.
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -17,39 +19,33 @@ from safetensors.torch import load_file
 
 import two_processes
 from genzoo import registry
-from genzoo.errors import CheckpointError
+from genzoo.errors import CheckpointError, TrainingError
 from genzoo.storage import open_folder
-from genzoo.training import checkpoint
+from genzoo.training import accelerating, checkpoint
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "two_processes.py"
 
 
-def launch(num, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    environment["ACCELERATE_USE_CPU"] = "1"  # With it the launcher's processes talk by gloo.
-    command = [sys.executable, str(SCRIPT)]
-    if num > 1:
-        command = [
-            sys.executable,
-            "-m",
-            "accelerate.commands.launch",
-            "--multi_gpu",
-            "--num_processes",
-            str(num),
-            "--num_machines",
-            "1",
-            "--mixed_precision",
-            "no",
-            "--dynamo_backend",
-            "no",
-            "--main_process_port",
-            "0",
-            str(SCRIPT),
-        ]
+ENVIRONMENT = {
+    **{key: value for key, value in os.environ.items() if not key.startswith("ACCELERATE_")},
+    "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
+    "OMP_NUM_THREADS": "1",
+}
+# As the README has them: nothing tells either that there is no accelerator.
+ACCELERATE = (
+    *("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"),
+    *("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"),
+)
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def launch(launcher, *arguments):
+    started = [sys.executable, "-m", *launcher] if launcher else [sys.executable]
+    command = [*started, str(SCRIPT)]
     done = subprocess.run(
         [*command, *map(str, arguments)],
-        env=environment,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -76,8 +72,8 @@ MODELS = ["toy-linear", "gan:wasserstein-gp", *INSTALLED]
 def trained(tmp_path_factory):
     """A folder with every model of two processes, in "two", and of one, in "one"."""
     folder = tmp_path_factory.mktemp("processes")
-    launch(2, 1, folder / "two", *MODELS)
-    launch(1, 2, folder / "one", *MODELS)
+    launch(ACCELERATE, 1, folder / "two", *MODELS)
+    launch((), 2, folder / "one", *MODELS)
     return folder
 
 
@@ -95,10 +91,43 @@ def test_two_processes_equal_two_micro_batches(model, trained):
     assert ours == pytest.approx(theirs, rel=1e-5)
 
 
+def stopped_early(trained, tmp_path, model):
+    """Return a copy of a run of two processes as it was after its first checkpoint."""
+    folder = tmp_path / model
+    shutil.copytree(trained / "two" / model, folder)
+    for newer in checkpoint.list_checkpoints(folder / "checkpoints")[1:]:
+        shutil.rmtree(newer)
+    return folder
+
+
+@pytest.mark.parametrize("model", ["rbm", "cyclegan", "toy-linear"])
+def test_two_processes_are_resumed_as_one_with_two_micro_batches(model, trained, tmp_path):
+    """Chains and pools follow their slot; one process with another number of slots is refused."""
+    folder = stopped_early(trained, tmp_path, model)
+    with pytest.raises(CheckpointError, match=r"slots\[0\] was 2, is 1"):
+        two_processes.train(model, 1, folder, resume=True)
+    two_processes.train(model, 2, folder, resume=True)
+    assert num_processes(folder) == 1
+    straight, resumed = (open_folder(f)[1].read() for f in (trained / "two" / model, folder))
+    for name in straight:
+        torch.testing.assert_close(resumed[name], straight[name], rtol=1e-6, atol=1e-7)
+
+
 def test_each_processes_chains_are_saved_and_come_back_to_it(trained, tmp_path):
-    """One process alone is refused."""
-    folder = tmp_path / "rbm"
-    shutil.copytree(trained / "two" / "rbm", folder)
+    """And so do those of one process whose two micro-batches two processes go on with."""
+    for other in ("one", "two"):
+        shutil.copytree(trained / other / "rbm", tmp_path / other / "rbm")
+    (one, *newer) = checkpoint.list_checkpoints(tmp_path / "one" / "rbm" / "checkpoints")
+    assert sorted(checkpoint.read(one).tensors["process-0"]) == ["chains_0", "chains_1"]
+    for path in newer:
+        shutil.rmtree(path)
+    launch(TORCHRUN, 1, tmp_path / "one", "rbm", "resume")
+    straight, resumed = (
+        open_folder(f)[1].read() for f in (trained / "one" / "rbm", tmp_path / "one" / "rbm")
+    )
+    for name in straight:
+        torch.testing.assert_close(resumed[name], straight[name], rtol=1e-6, atol=1e-7)
+    folder = tmp_path / "two" / "rbm"
     straight = load_file(folder / "model.safetensors")
     path, *newer = checkpoint.list_checkpoints(folder / "checkpoints")
     kept = checkpoint.read(path)
@@ -106,8 +135,59 @@ def test_each_processes_chains_are_saved_and_come_back_to_it(trained, tmp_path):
     assert sorted(kept.tensors["process-1"]) == ["chains_1"]
     for one in newer:
         shutil.rmtree(one)
-    with pytest.raises(CheckpointError, match="had 2 processes"):
-        two_processes.train("rbm", 1, folder, resume=True)
-    launch(2, 1, tmp_path, "rbm", "resume")
+    launch(TORCHRUN, 1, tmp_path / "two", "rbm", "resume")
     resumed = load_file(folder / "model.safetensors")
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+def test_a_process_that_loses_the_others_says_so_and_its_checkpoint_is_good(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, str(SCRIPT), "1", str(tmp_path), "toy-linear"]
+    started = [
+        subprocess.Popen(
+            command,
+            env={**ENVIRONMENT, **group, "RANK": rank, "LOCAL_RANK": rank, "LEAVE_AT": "4"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    said = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [1, 7]
+    assert "TrainingError: Process 0 of 2 has lost the others" in said[0]
+    newest = checkpoint.load_newest(tmp_path / "toy-linear" / "checkpoints")
+    assert newest is not None
+    assert newest[1].step == 4
+
+
+@pytest.mark.parametrize(("size", "alone"), [("2", True), ("3", False)])
+def test_processes_that_form_no_group_are_refused(size, alone, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", size)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    group = types.SimpleNamespace(num_processes=1 if alone else 2)
+    with pytest.raises(TrainingError, match=f"has started {size} processes"):
+        accelerating._demand_one_group(group)
+    monkeypatch.setenv("WORLD_SIZE", str(group.num_processes))
+    accelerating._demand_one_group(group)
+
+
+def test_what_the_main_process_raises_all_raise(monkeypatch):
+    """Those that wait would otherwise fail later, in a communication library's words."""
+    sent = []
+    monkeypatch.setattr(accelerating, "broadcast_object_list", lambda found: sent or found)
+    main = types.SimpleNamespace(num_processes=2, is_main_process=True)
+    other = types.SimpleNamespace(num_processes=2, is_main_process=False)
+
+    def refuse():
+        raise CheckpointError("No.")
+
+    with pytest.raises(CheckpointError, match="No"):
+        accelerating.on_main(main, refuse)
+    sent.append(CheckpointError("No."))
+    with pytest.raises(CheckpointError, match="No"):
+        accelerating.on_main(other, pytest.fail)
+    sent[0] = None
+    assert accelerating.on_main(main, lambda: 5) == 5
+    assert accelerating.on_main(other, pytest.fail) is None

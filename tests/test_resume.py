@@ -217,7 +217,8 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_said_so(tmp_path, caplog
     assert equal(straight, resumed.state_dict())
 
 
-def test_chains_refuse_another_number_of_processes(tmp_path):
+def test_chains_that_belong_to_a_process_refuse_another_number_of_them(tmp_path):
+    """Chains named by their slot follow it; see test_processes."""
     chains(tmp_path).fit()
     forget_after(tmp_path, 8)
     path = checkpoint.list_checkpoints(tmp_path / "checkpoints")[-1]
@@ -227,7 +228,7 @@ def test_chains_refuse_another_number_of_processes(tmp_path):
         checkpoint.Checkpoint(
             found.stage,
             found.step,
-            found.tensors,
+            {**found.tensors, "process-0": {"chains": found.tensors["process-0"]["chains_0"]}},
             {**found.values, "num_processes": 2},
             found.versions,
         ),

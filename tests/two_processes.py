@@ -16,6 +16,7 @@ import genzoo
 from genzoo import registry
 from genzoo.testing import Case
 from genzoo.training.accelerating import leave_group
+from genzoo.training.update import Updater
 
 
 def main():
@@ -50,11 +51,25 @@ def train(model, micro_batches, folder, *, resume=False):
         clip_norm=1.0,
         log_every=1,
     )
+    if "LEAVE_AT" in os.environ and os.environ["RANK"] == "1":
+        leave_at(int(os.environ["LEAVE_AT"]))
     stages = genzoo.Stage(objective=genzoo.Named(name=objective)) if objective else None
     trainer = genzoo.Trainer(
         cls(config), Case(name, cls).data(), stages, settings, output_dir=folder
     )
     trainer.fit(resume=resume)
+
+
+def leave_at(index):
+    """End this process without a word before an update."""
+    run = Updater.run
+
+    def leaving(self, batches, number, *rest, **options):
+        if number == index:
+            os._exit(7)
+        return run(self, batches, number, *rest, **options)
+
+    Updater.run = leaving
 
 
 if __name__ == "__main__":

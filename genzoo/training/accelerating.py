@@ -5,20 +5,22 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import DistributedType, broadcast
+from accelerate.utils import DistributedType, broadcast, broadcast_object_list
 from torch import nn
 
-from genzoo.errors import ConfigError, TrainingError
+from genzoo.errors import ConfigError, GenzooError, TrainingError
 from genzoo.training.config import TrainerConfig
 
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -26,7 +28,8 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
     """Give an `Accelerator`, and reset the shared state that it sets.
 
     Raises:
-        TrainingError: Accelerate is set up to shard parameters, which is not supported.
+        TrainingError: Accelerate is set up to shard parameters, which is not supported; or a
+            launcher has started processes that do not know of each other.
     """
     ours = not AcceleratorState._shared_state
     try:
@@ -59,6 +62,45 @@ def own_randomness(device: torch.device) -> Iterator[None]:
         yield
 
 
+def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
+    """Run an action on the main process, and return what it returns there; None elsewhere.
+
+    What it raises on purpose, every process raises: the others do not wait for one that has left.
+    """
+    found, error = None, None
+    if accelerator.is_main_process:
+        try:
+            found = action()
+        except GenzooError as raised:
+            error = raised
+    if accelerator.num_processes > 1:
+        (error,) = broadcast_object_list([error])
+    if error is not None:
+        raise error
+    return found
+
+
+@contextlib.contextmanager
+def others_named(accelerator: Accelerator) -> Iterator[None]:
+    """Turn what a communication library raises when another process is gone into a sentence.
+
+    Raises:
+        TrainingError: Another process has ended, or cannot be reached.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        lost = isinstance(error, torch.distributed.DistError) or "gloo" in text or "NCCL" in text
+        if accelerator.num_processes == 1 or not lost:
+            raise
+        raise TrainingError(
+            f"Process {accelerator.process_index} of {accelerator.num_processes} has lost the "
+            "others: one of them has ended or cannot be reached. Its own message says why. Start "
+            "all of them again with --resume."
+        ) from error
+
+
 def same_everywhere(module: nn.Module, accelerator: Accelerator) -> None:
     """Give every process the first one's parameters and buffers."""
     if accelerator.num_processes == 1:
@@ -76,12 +118,14 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
     trackers: Any = list(config.log_with) or None
     try:
         accelerator = Accelerator(
+            cpu=_launched() > 1 and not _has_accelerator(),
             mixed_precision=config.mixed_precision,
             log_with=trackers,
             project_dir=str(folder) if folder is not None and trackers else None,
         )
     except (ValueError, ImportError) as error:
         raise ConfigError(f"Accelerate cannot be set up: {error}") from error
+    _demand_one_group(accelerator)
     if accelerator.distributed_type in _REFUSED:
         raise TrainingError(
             f"{accelerator.distributed_type.value} shards parameters, which genzoo does not "
@@ -90,3 +134,31 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
     if trackers:
         accelerator.init_trackers("genzoo")
     return accelerator
+
+
+def _launched() -> int:
+    """Return how many processes a launcher such as torchrun says that it has started."""
+    size = os.environ.get("WORLD_SIZE", "")
+    return int(size) if "LOCAL_RANK" in os.environ and size.isdecimal() else 1
+
+
+def _has_accelerator() -> bool:
+    """Whether processes can talk to each other through a device other than the CPU."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return found is not None and found.type != "mps"
+
+
+def _demand_one_group(accelerator: Accelerator) -> None:
+    """Refuse processes that do not form one group: each would train on its own.
+
+    Raises:
+        TrainingError: The launcher has started more processes than are in the group.
+    """
+    launched = _launched()
+    if launched == accelerator.num_processes:
+        return
+    raise TrainingError(
+        f"The launcher has started {launched} processes (WORLD_SIZE), and this one is in a group "
+        f"of {accelerator.num_processes}: each would train alone, in the same folder. Start them "
+        "with torchrun, or with accelerate launch --multi_gpu; unset WORLD_SIZE for one process."
+    )

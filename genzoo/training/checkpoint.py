@@ -7,6 +7,7 @@ manifest back → only then prune, never below two.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -52,17 +53,17 @@ def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
     Raises:
         DiskFullError: There is no space left; earlier checkpoints are untouched.
     """
-    final = root / f"stage-{checkpoint.stage:03d}-step-{checkpoint.step:09d}"
+    final = path_of(checkpoint.stage, checkpoint.step, root)
     temporary = root / f".{final.name}.writing"
     if final.exists() and not problem_of(final):
         return final
     with disk_full_named(final):
         root.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
         temporary.mkdir()
         try:
             _write(checkpoint, temporary)
-            shutil.rmtree(final, ignore_errors=True)
+            _remove(final)
             temporary.rename(final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -70,15 +71,23 @@ def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
     problem = problem_of(final)
     if problem:
         raise CheckpointError(f"{final} was written and does not read back: {problem}.")
-    prune(root, keep)
+    with disk_full_named(root):
+        prune(root, keep)
     return final
+
+
+def path_of(stage: int, step: int, root: Path) -> Path:
+    """Return where the checkpoint of a position is."""
+    return root / f"stage-{stage:03d}-step-{step:09d}"
 
 
 def load_newest(root: Path) -> tuple[Path, Checkpoint, list[str]] | None:
     """Return the newest checkpoint whose manifest holds, and what was passed over and why."""
-    remove_stale(root)
+    with disk_full_named(root):
+        remove_stale(root)
+        found = list_checkpoints(root)
     passed: list[str] = []
-    for path in reversed(list_checkpoints(root)):
+    for path in reversed(found):
         problem = problem_of(path)
         if not problem:
             return path, read(path), passed
@@ -103,6 +112,9 @@ def problem_of(path: Path) -> str:
     """Say what is wrong with a checkpoint; empty where every file is as its manifest says."""
     try:
         manifest = _manifest(path)
+        there = {file.name for file in path.iterdir()} - {_MANIFEST}
+        if odd := sorted(there - set(manifest["files"])):
+            return f"its manifest does not list {odd[0]}"
         for name, entry in manifest["files"].items():
             if (path / name).stat().st_size != entry["size"]:
                 return f"{name} is truncated"
@@ -124,13 +136,22 @@ def list_checkpoints(root: Path) -> list[Path]:
 def prune(root: Path, keep: int) -> None:
     """Remove the oldest checkpoints, never below two."""
     for path in list_checkpoints(root)[: -max(2, keep)]:
-        shutil.rmtree(path)
+        _remove(path)
 
 
 def remove_stale(root: Path) -> None:
     """Remove what an interrupted write has left."""
     for path in root.glob(".stage-*.writing"):
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or whatever stands in its place; a link itself, not where it leads."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _write(checkpoint: Checkpoint, folder: Path) -> None:
@@ -171,6 +192,13 @@ def _manifest(path: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = strict_json((path / _MANIFEST).read_text("utf-8"))
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']!r} is not {FORMAT}")
+    if set(manifest) != {"format", "stage", "step", "versions", "files"}:
+        raise ValueError(f"its keys are {', '.join(sorted(manifest))}")
+    if (manifest["stage"], manifest["step"]) != _position(path):
+        raise ValueError(f"it is of stage {manifest['stage']}, step {manifest['step']}")
+    # A list without a file that every checkpoint has would make a folder of nothing a good one.
+    if not {"model.safetensors", "values.json"} <= set(manifest["files"]):
+        raise ValueError("it does not list the model and the values")
     return manifest
 
 

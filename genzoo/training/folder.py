@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from genzoo.errors import CheckpointError, OutputExistsError
-from genzoo.files import atomic_file, write_text
+import filelock
+
+from genzoo.errors import CheckpointError, OutputExistsError, RunningError
+from genzoo.files import atomic_file, disk_full_named, write_text
 from genzoo.formats import check_path_inside
 from genzoo.stage import Recipe
 from genzoo.storage import written_places
@@ -19,6 +22,10 @@ from genzoo.training.environment import ENVIRONMENT_FILE
 
 logger = logging.getLogger("genzoo")
 
+LOCK_FILE = ".lock"
+# Workers of a run that was killed hold its lock until they see that it is gone, within five
+# seconds.
+LOCK_SECONDS = 6.0
 _FILES = ("recipe.toml", "metrics.jsonl", "config.json", "README.md")
 _ABOUT = ("environment.json", "report.html", "evaluation*.json", "model*.safetensors*")
 _WEIGHTS = "model*.safetensors*"
@@ -51,6 +58,35 @@ class RunFolder:
         path = self.path / "metrics.jsonl"
         return path.stat().st_size if path.exists() else 0
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Own the folder for as long as a run trains in it; made where it does not exist.
+
+        The system releases the lock when the process ends, however it ends.
+
+        Raises:
+            RunningError: Another run trains in it.
+            OutputExistsError: A file stands in its place.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputExistsError(f"{str(self.path)!r} is a file. Choose a folder.")
+        lock = filelock.FileLock(self.path / LOCK_FILE)
+        with disk_full_named(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=LOCK_SECONDS)
+        except filelock.Timeout as error:  # It is an OSError too.
+            raise RunningError(
+                f"Another run is training in {str(self.path)!r}. Wait until it ends, stop it, or "
+                "choose another folder."
+            ) from error
+        except NotImplementedError:  # Some network file systems have no locks.
+            logger.info("The file system of %s has no locks: start one run at a time.", self.path)
+        try:
+            yield
+        finally:
+            lock.release()
+
     def claim(self) -> None:
         """Make the folder ready for a new run.
 
@@ -63,9 +99,15 @@ class RunFolder:
                     f"{str(self.path)!r} holds another run or model. Go on with it (--resume), "
                     "replace it (--overwrite), or choose another folder."
                 )
-            self._clear()
-        if self.path.exists() and not self.path.is_dir():
-            raise OutputExistsError(f"{str(self.path)!r} is a file. Choose a folder.")
+            with disk_full_named(self.path):
+                self._clear()
+
+    def demand_run(self) -> None:
+        """Raise CheckpointError where the folder holds no run to resume."""
+        if not (self.path / "recipe.toml").exists():
+            raise CheckpointError(
+                f"{str(self.path)!r} holds no run to resume. Leave --resume out to start one."
+            )
 
     def newest(self) -> tuple[Path, checkpoint.Checkpoint] | None:
         """Return the newest good checkpoint; None where the run was stopped before its first.
@@ -73,10 +115,7 @@ class RunFolder:
         Raises:
             CheckpointError: There is no run in the folder, or none of its checkpoints is good.
         """
-        if not (self.path / "recipe.toml").exists():
-            raise CheckpointError(
-                f"{str(self.path)!r} holds no run to go on with. Leave --resume out to start one."
-            )
+        self.demand_run()
         found = checkpoint.load_newest(self.checkpoints)
         if found is None:
             broken = [path.name for path in checkpoint.list_checkpoints(self.checkpoints)]

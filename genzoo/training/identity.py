@@ -14,6 +14,7 @@ _FREE = frozenset(
     {
         "checkpoint_every",
         "compile",
+        "gradient_accumulation",  # Its product with the processes counts: see slots.
         "keep",
         "log_every",
         "log_with",
@@ -25,12 +26,17 @@ _FREE = frozenset(
 )
 
 
-def identity(trainer: Trainer) -> dict[str, Any]:
-    """Return the values that decide what a run computes."""
+def identity(trainer: Trainer, num_processes: int) -> dict[str, Any]:
+    """Return the values that decide what a run computes.
+
+    Two processes compute what one with two micro-batches computes, so the number of slots counts,
+    which is their product.
+    """
     return {
         "model": trainer.model.config.to_dict(),
         "data": {"name": trainer.data.name, "rows": len(trainer.data)},
         "stages": [stage.to_dict() for stage in trainer.stages],
+        "slots": [num_processes * c.gradient_accumulation for c in trainer.configs],
         "trainer": [
             {name: value for name, value in config.to_dict().items() if name not in _FREE}
             for config in trainer.configs

@@ -52,7 +52,10 @@ class Log:
         if self.path is not None:
             with disk_full_named(self.path):
                 self.path.touch()
-                os.truncate(self.path, offset)
+                size = self.path.stat().st_size
+                os.truncate(self.path, min(size, offset))  # Never longer: that would add NULs.
+            if size < offset:
+                logger.info("%s is shorter than it was; it goes on from here.", self.path)
         self.last: dict[str, Any] = {}
         self._began, self._since = time.perf_counter(), first
         shown = self.main and config.progress and sys.stderr.isatty()

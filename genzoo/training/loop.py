@@ -115,17 +115,14 @@ class StageLoop:
         """Write a checkpoint; every process gives its part."""
         if self.owner.folder is None:
             return
-        tensors, values = self.state.tensors(), self.state.values()
-        if self.accelerator.is_main_process:
-            values |= {
-                "metrics_offset": self.log.offset(),
-                "threads": self.owner.threads,
-                "identity": identity(self.owner.trainer),
-            }
-            versions = {"genzoo": __version__, "torch": torch.__version__}
-            made = Checkpoint(self.number, step, tensors, values, versions)
-            self.owner.keep(made)
-        self.accelerator.wait_for_everyone()
+        values = {
+            **self.state.values(),
+            "metrics_offset": self.log.offset(),
+            "threads": self.owner.threads,
+            "identity": identity(self.owner.trainer, self.accelerator.num_processes),
+        }
+        versions = {"genzoo": __version__, "torch": torch.__version__}
+        self.owner.keep(Checkpoint(self.number, step, self.state.tensors(), values, versions))
 
     def _draw(self, step: int) -> None:
         """Write a picture, of fixed seeds and of the first rows."""

@@ -16,7 +16,7 @@ from genzoo.capabilities import SupportsDataInit
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.training import checkpoint, environment, threads
-from genzoo.training.accelerating import same_everywhere
+from genzoo.training.accelerating import on_main, same_everywhere
 from genzoo.training.batches import batches, to_device
 from genzoo.training.config import TrainerConfig
 from genzoo.training.ema import make_average
@@ -48,6 +48,7 @@ class Run:
         self.threads: int | None = None
         self.last_good: Path | None = None
         self._kept: checkpoint.Checkpoint | None = None
+        self._owned = contextlib.ExitStack()
 
     def open(self, resume: bool) -> None:
         """Look at the folder, prepare the model, and choose the number of threads."""
@@ -64,6 +65,10 @@ class Run:
         self.threads = threads.choose(self.trainer.configs[0], self._make_trial)
         self._write_recipe()
         self._write_environment()
+
+    def close(self) -> None:
+        """Leave the folder to others."""
+        self._owned.close()
 
     def play(self, number: int) -> None:
         """Train one stage, from where it stands."""
@@ -95,16 +100,17 @@ class Run:
     def finish(self) -> GenerativeModel:
         """Publish the model into the folder."""
         self.model.eval()
-        if self.folder is not None and self.accelerator.is_main_process:
-            self.model.save_pretrained(self.folder.path)
-        self.accelerator.wait_for_everyone()
+        if self.folder is not None:
+            path = self.folder.path
+            on_main(self.accelerator, lambda: self.model.save_pretrained(path))
         return self.model
 
     def keep(self, made: checkpoint.Checkpoint) -> None:
-        """Write a checkpoint, and remember it as the last good one."""
+        """Write a checkpoint on the main process; on all, remember it as the last good one."""
         if self.folder is not None:
             root, keep = self.folder.checkpoints, self.trainer.config.keep
-            self.last_good = checkpoint.save(made, root, keep=keep)
+            on_main(self.accelerator, lambda: checkpoint.save(made, root, keep=keep))
+            self.last_good = checkpoint.path_of(made.stage, made.step, root)
 
     def _init_from_data(self, number: int) -> None:
         """Show the data to the model that a stage is about, where it asks for them.
@@ -139,18 +145,26 @@ class Run:
             self.accelerator.free_memory()  # It keeps the optimisers that were prepared for it.
 
     def _open_folder(self, folder: RunFolder, resume: bool) -> checkpoint.Checkpoint | None:
+        on_main(self.accelerator, lambda: self._own(folder, resume))
         if not resume:
-            if self.accelerator.is_main_process:
-                folder.claim()
-            self.accelerator.wait_for_everyone()
             return None
         found = folder.newest()
         if found is None:
             return None
         self.last_good, kept = found
-        demand_same(kept.values["identity"], identity(self.trainer))
+        demand_same(
+            kept.values["identity"], identity(self.trainer, self.accelerator.num_processes)
+        )
         logger.info("Going on from %s.", self.last_good)
         return kept
+
+    def _own(self, folder: RunFolder, resume: bool) -> None:
+        """Lock the folder until the run is closed, and look at what it holds."""
+        if resume:
+            folder.demand_run()
+        self._owned.enter_context(folder.locked())
+        if not resume:
+            folder.claim()
 
     def _write_recipe(self) -> None:
         if self.folder is not None and self.accelerator.is_main_process:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.training.ema import Average
 from genzoo.training.players import Player
+
+_SLOT = re.compile(r"_(\d+)$")
 
 
 @dataclass(frozen=True)
@@ -89,13 +92,30 @@ class StageState:
         if not values["process_buffers"]:
             return
         now, then = self.accelerator.num_processes, values["num_processes"]
-        if now != then:
-            raise CheckpointError(
-                f"The run had {then} processes, each with chains or pools of its own; it cannot "
-                f"go on with {now}. Start it with {then} processes."
-            )
-        for name, tensor in tensors[f"process-{self.accelerator.process_index}"].items():
+        rank = self.accelerator.process_index
+        kept = [tensors.get(f"process-{other}", {}) for other in range(then)]
+        own = kept[rank] if now == then else self._by_slot(kept)
+        for name, tensor in own.items():
             self.objective.set_process_buffer(name, tensor.to(self.accelerator.device))
+
+    def _by_slot(self, kept: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Return the buffers of this process's slots, which another process may have had.
+
+        Raises:
+            CheckpointError: A buffer is not named by its slot, such as ``chains_3``.
+        """
+        now, then = self.accelerator.num_processes, len(kept)
+        found: dict[str, Tensor] = {}
+        for name, tensor in ((n, t) for buffers in kept for n, t in buffers.items()):
+            slot = _SLOT.search(name)
+            if slot is None:
+                raise CheckpointError(
+                    f"The run had {then} processes, each with its own {name}; it cannot be "
+                    f"resumed with {now}. Start it with {then} processes."
+                )
+            if int(slot[1]) % now == self.accelerator.process_index:
+                found[name] = tensor
+        return found
 
 
 def flatten(value: Any) -> tuple[dict[str, Tensor], Any]:

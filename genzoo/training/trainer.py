@@ -16,7 +16,7 @@ from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.stage import Named, Recipe, Stage
 from genzoo.training import threads
-from genzoo.training.accelerating import accelerating, own_randomness
+from genzoo.training.accelerating import accelerating, others_named, own_randomness
 from genzoo.training.config import TrainerConfig, resolve
 from genzoo.training.folder import RunFolder
 from genzoo.training.interrupts import listening
@@ -74,14 +74,17 @@ class Trainer:
             NotFiniteError: A loss or gradient is not finite; the update was not made.
             TrainingInterrupted: Ctrl-C or SIGTERM; the run was saved.
             OutputExistsError: ``output_dir`` holds another run.
-            CheckpointError: The run cannot be gone on with identically.
+            CheckpointError: The run cannot be resumed identically.
+            RunningError: Another run is training in ``output_dir``.
+            TrainingError: Another process of the run has ended.
         """
         with (
             listening() as interrupts,
             accelerating(self.config, self.folder.path if self.folder else None) as accelerator,
             own_randomness(accelerator.device),
+            others_named(accelerator),
+            contextlib.closing(Run(self, accelerator, interrupts)) as run,
         ):
-            run = Run(self, accelerator, interrupts)
             run.open(resume)
             with threads.limited(run.threads):
                 for number in range(run.stage, len(self.stages)):
