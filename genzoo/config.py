@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import numbers
 import reprlib
 import sys
 import types
@@ -150,6 +151,8 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
 def _coerce_plain(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
+    if kind is int and is_whole(value):
+        return int(value)
     if isinstance(kind, type) and issubclass(kind, Config):
         return kind.from_dict(value) if isinstance(value, Mapping) else _exact(kind, value, where)
     if kind is float:
@@ -164,11 +167,12 @@ def _exact(kind: Any, value: Any, where: str) -> Any:
 
 
 def _coerce_float(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ConfigError(f"{where} must be a number, got {shown(value)}.")
-    if not -sys.float_info.max <= value <= sys.float_info.max:
+    number: Any = value if is_whole(value) else float(value)
+    if not -sys.float_info.max <= number <= sys.float_info.max:
         raise ConfigError(f"{where} must be finite, got {shown(value)}.")
-    return float(value)
+    return float(number)
 
 
 def _coerce_literal(choices: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -206,6 +210,16 @@ def _coerce_mapping(kind: Any, value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ConfigError(f"{where} must map names to values, got {shown(value)}.")
     return {key: _coerce(kind, item, f"{where}.{key}") for key, item in value.items()}
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number of Python or numpy; a truth value is not one.
+
+    >>> import numpy
+    >>> [is_whole(value) for value in (3, numpy.int64(3), 3.0, "3", True, numpy.bool_(True))]
+    [True, True, False, False, False, False]
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def shown(value: Any) -> str:

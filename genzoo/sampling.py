@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo import seeds
+from genzoo.config import is_whole, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
 from genzoo.progress import bar
 from genzoo.sampler import last_of
@@ -58,7 +59,7 @@ def draw(
         _positive("batch_size", request.batch_size)
     condition = spread_condition(model, request.condition, num)
     start = _check_start(request.start, num)
-    seed = seeds.fresh() if seed is None else seed
+    seed = seeds.fresh() if seed is None else seeds.checked(seed)
     states = request.sampler.num_states(model)
     total = None if states is None else states * request.num_blocks()
     with evaluating(model), bar("Sampling", "state", total) as shown:
@@ -211,6 +212,6 @@ def _blame(model: GenerativeModel, run: Any) -> str:
 
 
 def _positive(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigError(f"{name} must be a whole number of at least 1, got {value!r}.")
-    return value
+    if not is_whole(value) or value < 1:
+        raise ConfigError(f"{name} must be a whole number of at least 1, got {shown(value)}.")
+    return int(value)

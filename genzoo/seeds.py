@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Any
 
 import torch
+
+from genzoo.config import is_whole, shown
+from genzoo.errors import ConfigError
 
 MAX_SEED = 2**63 - 1
 
@@ -18,6 +22,17 @@ def derive(*parts: int | str) -> int:
     """
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest) & MAX_SEED
+
+
+def checked(seed: Any) -> int:
+    """Return a user's seed as an int.
+
+    Raises:
+        ConfigError: It is not a whole number from 0 to 2**63 - 1.
+    """
+    if is_whole(seed) and 0 <= seed <= MAX_SEED:
+        return int(seed)
+    raise ConfigError(f"A seed is a whole number from 0 to 2**63 - 1, got {shown(seed)}.")
 
 
 def fresh() -> int:

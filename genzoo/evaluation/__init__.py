@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from genzoo import registry, seeds
+from genzoo.config import is_whole, shown
 from genzoo.data import as_dataset
 from genzoo.data.dataset import Dataset
 from genzoo.data.preparing import Limited
@@ -96,8 +97,11 @@ def open_case(
     max_examples: int = MAX_EXAMPLES,
 ) -> Case:
     """Return what is judged, on what, for metrics to compute; see `evaluate`."""
-    if max_examples < 1:
-        raise ConfigError(f"max_examples must be at least 1, got {max_examples}.")
+    if not is_whole(max_examples) or max_examples < 1:
+        raise ConfigError(
+            f"max_examples must be a whole number of at least 1, got {shown(max_examples)}."
+        )
+    seed = seeds.checked(seed)
     model.check_data(data.spec)
     batch = data.head(max_examples, seed=seed)
     return Case(model, data, batch, seeds.generator(seed, model.device), seed, sampler)

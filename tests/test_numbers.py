@@ -1,0 +1,49 @@
+"""Numbers as people give them: numpy's are taken, and what is not a number is named."""
+
+import numpy as np
+import pytest
+import torch
+
+import families
+import genzoo
+from genzoo import seeds
+from genzoo.errors import ConfigError
+from genzoo.evaluation import evaluate
+
+WRONG_SEEDS = [2**63, 2**64, -1, 1.5, "1", True, np.bool_(True), np.float64(1)]
+
+
+@pytest.mark.parametrize("seed", WRONG_SEEDS, ids=repr)
+def test_what_is_not_a_seed_is_named(seed):
+    model = families.linear(size=4)
+    for use in (
+        lambda: model.sample(1, seed=seed),
+        lambda: evaluate(model, families.rows(8, 4), seed=seed),
+        lambda: seeds.checked(seed),
+    ):
+        with pytest.raises(ConfigError, match=r"A seed is a whole number from 0 to 2\*\*63 - 1"):
+            use()
+
+
+def test_a_seed_of_numpy_is_the_same_seed():
+    model = families.linear(size=4)
+    ours, theirs = model.sample(3, seed=3), model.sample(np.int64(3), seed=np.int64(3))
+    assert torch.equal(ours, theirs)
+    assert torch.equal(model.sample(2, seed=2**63 - 1), model.sample(2, seed=np.uint64(2**63 - 1)))
+
+
+@pytest.mark.parametrize("num", [0, -1, 1.0, "3", True, np.int64(0)], ids=repr)
+def test_what_is_not_a_number_of_samples_is_named(num):
+    with pytest.raises(ConfigError, match="num must be a whole number of at least 1"):
+        families.linear(size=4).sample(num)
+
+
+def test_configs_take_numbers_of_numpy_and_store_pythons():
+    config = genzoo.TrainerConfig(seed=np.int64(3), clip_norm=np.float32(0.5))
+    assert (type(config.seed), type(config.clip_norm)) == (int, float)
+    assert config.to_dict() == genzoo.TrainerConfig(seed=3, clip_norm=0.5).to_dict()
+    for wrong in (np.float64(3.0), np.bool_(True), np.array([3])):
+        with pytest.raises(ConfigError, match="must be a whole number"):
+            genzoo.TrainerConfig(seed=wrong)
+    with pytest.raises(ConfigError, match="must be finite"):
+        genzoo.TrainerConfig(clip_norm=np.float32("inf"))
