@@ -6,9 +6,10 @@ import torch
 
 import families
 import genzoo
-from genzoo import seeds
+from genzoo import registry, seeds
 from genzoo.errors import ConfigError
 from genzoo.evaluation import evaluate
+from genzoo.testing import Case
 
 WRONG_SEEDS = [2**63, 2**64, -1, 1.5, "1", True, np.bool_(True), np.float64(1)]
 
@@ -47,3 +48,32 @@ def test_configs_take_numbers_of_numpy_and_store_pythons():
             genzoo.TrainerConfig(seed=wrong)
     with pytest.raises(ConfigError, match="must be finite"):
         genzoo.TrainerConfig(clip_norm=np.float32("inf"))
+
+
+INSTALLED = [entry.name for entry in registry.entries("models") if entry.distribution]
+
+
+@pytest.fixture(params=INSTALLED)
+def example(request):
+    """A name, a model made from its example in float64, and data for it."""
+    cls = registry.load("models", request.param)
+    case = Case(request.param, cls)
+    return case, cls(cls.example()[0]).double()
+
+
+def test_models_of_float64_train_and_draw_one_sample(example):
+    case, model = example
+    config = genzoo.TrainerConfig(steps=2, batch_size=4, threads=1, ema_decay=0.5)
+    genzoo.Trainer(model, case.data(), config=config).fit()
+    floating = [t for t in model.state_dict().values() if t.is_floating_point()]
+    assert {t.dtype for t in floating} == {torch.float64}
+    x = model.sample(1, condition=case.condition(model, 1), seed=0)
+    assert tuple(x.shape) == (1, *(() if model.event_shape == () else model.event_shape))
+
+
+def test_models_of_float32_draw_one_sample(example):
+    case, model = example
+    model.float()
+    x = model.sample(1, condition=case.condition(model, 1), seed=0)
+    assert len(x) == 1
+    assert torch.isfinite(x).all()

@@ -139,9 +139,13 @@ def batches(
         yield [next(loader) for _ in slots]
 
 
-def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Move the tensors of a batch."""
-    return {
-        key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-        for key, value in batch.items()
-    }
+def to_device(
+    batch: dict[str, Any], device: torch.device, dtype: torch.dtype = torch.float32
+) -> dict[str, Any]:
+    """Move the tensors of a batch; real ones become the model's type."""
+
+    def moved(value: Tensor) -> Tensor:
+        kind = dtype if value.is_floating_point() else value.dtype
+        return value.to(device, kind, non_blocking=True)
+
+    return {key: moved(v) if isinstance(v, Tensor) else v for key, v in batch.items()}

@@ -73,7 +73,8 @@ class StageLoop:
         )
 
     def _update(self, micro: list[dict[str, Any]], index: int) -> list[Moved]:
-        moved = [to_device(batch, self.accelerator.device) for batch in micro]
+        device, dtype = self.accelerator.device, self.owner.model.dtype
+        moved = [to_device(batch, device, dtype) for batch in micro]
         leaving = self.owner.interrupts.signum != 0
         try:
             logged = self.log.due(index + 1)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from accelerate import Accelerator
 
 from genzoo.capabilities import SupportsDataInit
@@ -77,7 +78,7 @@ class Run:
             self._init_from_data(number)
         with only_part(model_of(stage, self.model), stage.part):
             objective = self.trainer.make_objective(number, self.model)
-            objective.to(self.accelerator.device).train()
+            _to(objective, self.accelerator.device, self.model.dtype).train()
             same_everywhere(objective, self.accelerator)
             state = StageState(
                 self.model,
@@ -120,7 +121,8 @@ class Run:
         """
         model = model_of(self.trainer.stages[number], self.model)
         if isinstance(model, SupportsDataInit) and model.needs_data_init():
-            batch = to_device(self.trainer.data.head(INIT_ROWS), self.accelerator.device)
+            rows = self.trainer.data.head(INIT_ROWS)
+            batch = to_device(rows, self.accelerator.device, self.model.dtype)
             model.init_from_data(batch, self.trainer.data.spec)
         same_everywhere(self.model, self.accelerator)
 
@@ -180,17 +182,24 @@ class Run:
         """Return a function that trains a copy of the first stage for one step."""
         config, trainer = self.trainer.configs[0], self.trainer
         model = copy.deepcopy(self.model)
-        objective = trainer.make_objective(0, model).to(self.accelerator.device).train()
+        objective = trainer.make_objective(0, model)
+        _to(objective, self.accelerator.device, model.dtype).train()
         players = make_players(objective, config, self.accelerator)
         shares = shares_of(config, self)
         updater = Updater(objective, players, self.accelerator, shares.slots(), config.seed)
         feed = batches(trainer.data, shares, seed=config.seed, first=0, last=10**6)
 
         def step() -> None:
-            micro = [to_device(batch, self.accelerator.device) for batch in next(feed)]
+            device, dtype = self.accelerator.device, self.model.dtype
+            micro = [to_device(batch, device, dtype) for batch in next(feed)]
             updater.run(micro, 0, config.steps or 1)
 
         return step
+
+
+def _to(objective: Objective, device: torch.device, dtype: torch.dtype) -> Objective:
+    """Move an objective; its own networks compute in the model's type, if it is another one."""
+    return objective.to(device) if dtype == torch.float32 else objective.to(device, dtype)
 
 
 def _compile(objective: Objective, config: TrainerConfig) -> None:

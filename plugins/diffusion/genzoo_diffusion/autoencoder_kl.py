@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -26,7 +25,7 @@ from genzoo import (
 from genzoo_diffusion.config import Channels, Shape
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_config import build
-from genzoo_diffusion.networks import check_image
+from genzoo_diffusion.networks import check_image, norm_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +198,7 @@ def _fields(config: AutoencoderKLConfig) -> dict[str, Any]:
         "block_out_channels": config.channels,
         "layers_per_block": config.layers_per_block,
         "latent_channels": config.latent_channels,
-        "norm_num_groups": math.gcd(32, *config.channels),
+        "norm_num_groups": norm_groups(config.event_shape, config.channels),
         "sample_size": max(config.event_shape[1:]),
         "mid_block_add_attention": config.attention,
     }

@@ -56,7 +56,7 @@ class ImageNetwork(nn.Module):
             up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in attends[::-1]),
             add_attention=attention_levels > 0,
             attention_head_dim=math.gcd(_HEAD, *channels),
-            norm_num_groups=math.gcd(32, *channels),
+            norm_num_groups=norm_groups(event_shape, channels),
             layers_per_block=layers_per_block,
             dropout=dropout,
             num_class_embeds=num_classes,
@@ -235,3 +235,14 @@ def check_image(shape: Sequence[int], levels: int) -> None:
             f"must be multiples of {multiple}, got {shape[1]} × {shape[2]}. Give fewer channels, "
             "or use network='flat'."
         )
+
+
+def norm_groups(event_shape: Sequence[int], channels: Sequence[int]) -> int:
+    """Return the number of groups of a network's group normalisation, gcd(32, channels).
+
+    Where the coarsest level has one position, a group of one channel would hold one value, which
+    normalisation makes 0 whatever it is: there two channels at least share a group.
+    """
+    groups = math.gcd(32, *channels)
+    positions = math.prod(max(1, size >> (len(channels) - 1)) for size in event_shape[1:])
+    return max(1, groups // 2) if positions == 1 and groups == min(channels) else groups

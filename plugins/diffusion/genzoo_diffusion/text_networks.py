@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_unet import attend
-from genzoo_diffusion.networks import check_image
+from genzoo_diffusion.networks import check_image, norm_groups
 
 _HEAD = 8
 
@@ -60,7 +60,7 @@ class TextImageNetwork(nn.Module):
             ),
             # In this class the field of that name is the number of heads.
             attention_head_dim=tuple(width // head for width in channels),
-            norm_num_groups=math.gcd(32, *channels),
+            norm_num_groups=norm_groups(event_shape, channels),
             layers_per_block=layers_per_block,
             dropout=dropout,
             cross_attention_dim=text_width,
