@@ -65,7 +65,7 @@ def load(group: str, name: str) -> Any:
     if len(found) > 1:
         raise NameConflictError(f"{installed.conflict(found)}.")
     if (group, name) not in _loaded:
-        _loaded[group, name] = _import(found[0])
+        _loaded[group, name] = import_entry(found[0])
     return _loaded[group, name]
 
 
@@ -146,7 +146,13 @@ def _candidates(group: str, cls: type) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.target != exact)
 
 
-def _import(entry: Entry) -> Any:
+def import_entry(entry: Entry) -> Any:
+    """Return the class that an entry names, importing its module.
+
+    Raises:
+        MissingDependencyError: It needs a package that is not installed.
+        PluginError: What it names is not there, or not what its group promises.
+    """
     if entry.problem:
         raise PluginError(f"{entry.name!r} in {entry.group}: {entry.problem}.")
     name, _, attribute = entry.target.partition(":")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Annotated, Literal, get_args
 
 import tyro
 
 from genzoo import installed, registry
 from genzoo.cli.texts import plain
-from genzoo.errors import GenzooError
+from genzoo.isolation import SECONDS, look
 
 Group = Literal["models", "objectives", "samplers", "datasets", "metrics", "formats"]
 
@@ -29,7 +29,9 @@ class ListArguments:
     json: bool = False
     """Print JSON instead of a table."""
     check: bool = False
-    """Import every entry, and show the error of each that fails."""
+    """Import every entry, each distribution in a process of its own, and show each error."""
+    seconds: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = SECONDS
+    """With --check, how long the import of an entry may take."""
     origin: bool = False
     """Show the folder of each distribution too."""
 
@@ -39,7 +41,7 @@ def run(arguments: ListArguments) -> None:
     groups = [arguments.group] if arguments.group else list(get_args(Group))
     rows = [entry for group in groups for entry in registry.entries(group)]
     if arguments.check:
-        rows = [_checked(entry) for entry in rows]
+        rows = look(rows, seconds=arguments.seconds)
     if arguments.json:
         sys.stdout.write(json.dumps([asdict(entry) for entry in rows], indent=2) + "\n")
         return
@@ -69,16 +71,3 @@ def _problem(entry: registry.Entry) -> str:
     if not entry.problem:
         return ""
     return f"  {'' if entry.disabled else 'error: '}{plain(entry.problem)}"
-
-
-def _checked(entry: registry.Entry) -> registry.Entry:
-    """Return the entry with the error that importing it gives, of whatever kind."""
-    if entry.problem:
-        return entry
-    try:
-        registry.load(entry.group, entry.name)
-    except GenzooError as error:
-        return replace(entry, problem=str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-        return replace(entry, problem=f"{type(error).__name__}: {error}")
-    return entry
