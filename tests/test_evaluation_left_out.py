@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -107,9 +108,17 @@ def test_a_metric_without_a_figure_is_left_out(monkeypatch):
         evaluate(model(), ROWS)
 
 
-def test_a_report_shows_what_was_left_out(tmp_path):
+def test_a_report_shows_what_was_left_out(tmp_path, gan, capsys):
     found = evaluate(model(), ROWS).to_dict()
+    found["left_out"]["odd"] = "it needs <b>"
     (tmp_path / "evaluation.json").write_text(json.dumps(found))
+    shutil.copy(gan / "config.json", tmp_path)
+    code, _, err = command(f"report {tmp_path}", capsys)
+    assert code == 0, err
+    page = (tmp_path / "report.html").read_text("utf-8")
+    shown = page.partition("<h3>Left out</h3>")[2]
+    assert "<dt>odd</dt><dd>it needs &lt;b&gt;</dd>" in shown
+    assert "<dt>accuracy</dt><dd>the model does not classify</dd>" in shown
     ((judgement,), _) = read_judgements(tmp_path, ())
     assert judgement.left_out == found["left_out"]
     assert judgement.not_applicable == found["not_applicable"]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
-from genzoo import registry, seeds
-from genzoo.data import as_dataset
+from genzoo import seeds
+from genzoo.data import as_dataset, subset
 from genzoo.data.dataset import Dataset
-from genzoo.data.preparing import Limited
-from genzoo.errors import CapabilityError, ConfigError, MissingDependencyError
+from genzoo.errors import ConfigError
 from genzoo.estimate import Estimate
+from genzoo.evaluation.choosing import choose, nothing_left
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.receipts import receipt_of, signed
-from genzoo.evaluation.table import lines_of
+from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
@@ -27,7 +26,6 @@ from genzoo.stage import Named
 __all__ = ["Case", "Evaluation", "Metric", "evaluate"]
 
 MAX_EXAMPLES = 10_000
-logger = logging.getLogger("genzoo")
 
 
 @dataclass(frozen=True)
@@ -37,18 +35,28 @@ class Evaluation:
     Arguments:
         figures: The figures by name.
         receipt: The data, the number of examples, the seed and the versions behind them.
+        left_out: The metrics that fit the model and the data but were not computed, each with
+            the reason: too few rows, a package that is not installed, a plugin that is broken.
+        not_applicable: The metrics that do not fit the model or the data, each with the reason.
     """
 
     figures: Mapping[str, Estimate]
     receipt: Mapping[str, Any]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    not_applicable: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values, for JSON; what is not finite is None."""
-        figures = {name: _plain(asdict(figure)) for name, figure in self.figures.items()}
-        return {"figures": figures, "receipt": dict(self.receipt)}
+        return {
+            "figures": {name: _plain(asdict(figure)) for name, figure in self.figures.items()},
+            "receipt": dict(self.receipt),
+            "left_out": dict(self.left_out),
+            "not_applicable": dict(self.not_applicable),
+        }
 
     def __str__(self) -> str:
-        return "\n".join(lines_of(self.figures, self.receipt))
+        lines = lines_of(self.figures, self.receipt)
+        return "\n".join([*lines, *lines_of_others(self.left_out, self.not_applicable)])
 
 
 def evaluate(
@@ -68,12 +76,14 @@ def evaluate(
         metrics: Registered names, or names with fields of the metric's config; all that the
             model's capabilities and the data allow, where None.
         sampler: How samples are drawn; the model's own sampler where None.
-        seed: Where the randomness of samples and estimators comes from.
-        max_examples: At most so many rows are used, the first ones.
+        seed: Where the randomness of samples and estimators comes from, and the choice of rows.
+        max_examples: At most so many rows are used. Of more, that many are drawn at random, in
+            proportion to the labels where they are known; see `genzoo.data.subset`.
 
     Raises:
         DataError: The data are not of the model's kind or shape.
-        CapabilityError: A metric was asked for that cannot be had of the model.
+        CapabilityError: A metric that is named cannot be computed for the model, or no figure
+            at all; the error says what each one needs.
         ConfigError: ``max_examples`` is less than 1, a metric's config is refused, or one metric
             is named twice.
         UnknownNameError: There is no such metric.
@@ -82,61 +92,22 @@ def evaluate(
         raise ConfigError(f"max_examples must be at least 1, got {max_examples}.")
     rows = as_dataset(data)
     model.check_data(rows.spec)
-    judged = rows if max_examples >= len(rows) else Limited(rows, max_examples)
-    chosen = _choose(model, judged, metrics)
-    batch = rows.head(max_examples, seed=seed)
+    judged = subset(rows, max_examples, seed=seed)
+    choice = choose(model, judged, metrics)
+    batch = judged.head(len(judged), seed=seed)
     figures: dict[str, Estimate] = {}
     case = Case(model, rows, batch, seeds.generator(seed, model.device), seed, sampler)
     with evaluating(model), torch.no_grad():
-        for name, metric in chosen.items():
+        for name, metric in choice.metrics.items():
             case.generator.manual_seed(seeds.derive(seed, name))
             found = metric.compute(case)
             figures |= {key: signed(figure, name, metric) for key, figure in found.items()}
-    return Evaluation(figures, receipt_of(case))
-
-
-def _choose(
-    model: GenerativeModel, data: Dataset, names: Sequence[str | Named] | None
-) -> dict[str, Metric]:
-    """Return the metrics that were asked for, or all that can be had."""
-    made = list(_loadable().items()) if names is None else list(map(_made, names))
-    found = dict(made)
-    if len(found) < len(made):
-        twice = next(name for name in found if [key for key, _ in made].count(name) > 1)
-        raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
-    reasons = {name: metric.missing(model, data) for name, metric in found.items()}
-    wrong = {name: reason for name, reason in reasons.items() if reason and names is not None}
-    if wrong:
-        listed = "; ".join(f"{name}: {reason}" for name, reason in wrong.items())
-        raise CapabilityError(f"Not to be had of {type(model).__name__}: {listed}.")
-    return {name: metric for name, metric in found.items() if not reasons[name]}
-
-
-def _made(metric: str | Named) -> tuple[str, Metric]:
-    named = Named(name=metric) if isinstance(metric, str) else metric
-    cls = registry.load("metrics", named.name)
-    return named.name, cls(cls.Config.from_dict(named.config))
-
-
-def _loadable() -> dict[str, Metric]:
-    """Return every metric of the default set that can be loaded.
-
-    One that wants a package which is not installed is left out quietly; one whose plugin is
-    broken with a warning.
-    """
-    found: dict[str, Metric] = {}
-    wanting: dict[str, MissingDependencyError] = {}
-    for name in registry.names("metrics"):
-        try:
-            cls = registry.load("metrics", name)
-            found |= {name: cls()} if cls.default else {}
-        except MissingDependencyError as error:
-            wanting[name] = error
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
-    for first in list(wanting.values())[:1]:
-        logger.info("Left out for want of packages: %s. %s", ", ".join(wanting), first)
-    return found
+            if not found:
+                choice.left_out[name] = "it gives no figure for these rows"
+    if not figures:
+        raise nothing_left(model, judged, choice)
+    receipt = receipt_of(case, judged)
+    return Evaluation(figures, receipt, choice.left_out, choice.not_applicable)
 
 
 def _plain(value: Any) -> Any:

@@ -76,12 +76,13 @@ def _named(model: GenerativeModel, data: Dataset, names: Sequence[str | Named]) 
 def _everything(model: GenerativeModel, data: Dataset) -> Choice:
     choice = Choice()
     for name, metric in _loadable(choice.left_out).items():
-        if reason := metric.inapplicable(model, data):
-            choice.not_applicable[name] = reason
-        elif reason := metric.missing(model, data):
-            choice.left_out[name] = reason
-        else:
+        reason = metric.missing(model, data)
+        if not reason:
             choice.metrics[name] = metric
+        elif unfit := metric.inapplicable(model, data):
+            choice.not_applicable[name] = unfit
+        else:
+            choice.left_out[name] = reason
     return choice
 
 
