@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from accelerate import Accelerator
 
 from genzoo.capabilities import SupportsDataInit
+from genzoo.data import draw_rows
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.training import checkpoint, environment, threads
@@ -114,8 +115,9 @@ class Run:
         """
         model = model_of(self.trainer.stages[number], self.model)
         if isinstance(model, SupportsDataInit) and model.needs_data_init():
-            batch = to_device(self.trainer.data.head(INIT_ROWS), self.accelerator.device)
-            model.init_from_data(batch, self.trainer.data.spec)
+            data, seed = self.trainer.data, self.trainer.config.seed
+            batch = draw_rows(data, INIT_ROWS, seed=seed)
+            model.init_from_data(to_device(batch, self.accelerator.device), data.spec)
         same_everywhere(self.model, self.accelerator)
 
     def _restore(self, state: StageState, number: int) -> tuple[int, int]:
