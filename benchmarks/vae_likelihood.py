@@ -15,6 +15,7 @@ from binarized_mnist import prepare
 from timing import circumstances, say
 
 import genzoo
+from genzoo.data import draw_rows
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
     torch.set_num_threads(1)
-    x = genzoo.load_dataset(str(prepare()), given.split).head(given.rows)["x"]
+    x = draw_rows(genzoo.load_dataset(str(prepare()), given.split), given.rows)["x"]
     say(circumstances(1), f"nats an image over {len(x):,} rows of the {given.split} split")
     for folder in given.folders:
         model = genzoo.GenModel.from_pretrained(folder)

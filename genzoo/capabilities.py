@@ -6,6 +6,7 @@ driven by these protocols and know no family.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -137,3 +138,26 @@ def of(model: object) -> list[str]:
     """Return the names of the capabilities that a model, or a model's class, has."""
     cls = model if isinstance(model, type) else type(model)
     return [p.__name__.removeprefix("Supports") for p in ALL if issubclass(cls, p)]
+
+
+_DOES: dict[type, str] = {
+    SupportsLogLikelihood: "give a log-likelihood",
+    SupportsEnergy: "give an energy",
+    SupportsEncode: "encode",
+    SupportsDecode: "decode",
+    SupportsTranslate: "translate",
+    SupportsClassify: "classify",
+    SupportsCompletion: "complete what is given in part",
+    SupportsDataInit: "start from data",
+    SupportsFilters: "show filters",
+}
+
+
+def lacking(model: object, needed: Sequence[type]) -> str:
+    """Say which of the needed capabilities a model lacks; empty where it has them all.
+
+    >>> lacking(object(), [SupportsEncode, SupportsDecode])
+    'the model does not encode or decode'
+    """
+    found = [_DOES.get(p, f"have {p.__name__}") for p in needed if not isinstance(model, p)]
+    return f"the model does not {' or '.join(found)}" if found else ""

@@ -143,7 +143,7 @@ def test_data_of_the_training_are_judged_with_their_values(capsys):
     assert "examples 297, " in out
     out = printed("evaluate r --data.binarize static --split train --max-examples 7", capsys)
     assert "data digits/train (static binarisation), " in out
-    assert "examples 7, " in out
+    assert "examples 7 of 1500 (random draw, stratified by label), " in out
 
 
 FLAGS = (

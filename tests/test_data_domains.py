@@ -185,6 +185,9 @@ def test_a_limit_and_binarising_hold_for_both_domains(fashion):
     )
     assert isinstance(data, TwoDomains)
     assert len(data.x) == len(data.y) == 4
+    test = load_dataset("fashion-mnist-negative", "test", folder=fashion, limit=4, size=14)
+    found = test.head(4)
+    torch.testing.assert_close(found["y"], 1 - found["x"])
     assert set(data.head(4)["y"].unique().tolist()) == {0.0, 1.0}
     assert (data.spec.kind, data.spec.y.kind) == ("binary", "binary")
 

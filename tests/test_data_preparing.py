@@ -91,10 +91,23 @@ def test_a_static_draw_is_frozen():
     assert not torch.equal(x(first), x(digits(binarize="static", binarize_seed=1)))
 
 
-@pytest.mark.parametrize("limit", [1, 64, 100])
+@pytest.mark.parametrize("limit", [1, 64, 100, 1499])
 def test_a_static_draw_does_not_depend_on_the_limit(limit):
-    whole = x(digits(binarize="static"))
-    assert torch.equal(x(digits(binarize="static", limit=limit)), whole[:limit])
+    whole, rows = x(digits(binarize="static")), digits(limit=limit).rows
+    part = digits(binarize="static", limit=limit)
+    assert torch.equal(x(part), whole[rows])
+    assert torch.equal(part.labels(), digits().labels()[rows])
+
+
+def test_captions_and_columns_of_a_part_stay_with_their_rows():
+    text = [f"row {i}" for i in range(200)]
+    spec = DataSpec(event_shape=(9,), kind="unit", range=(0.0, 1.0))
+    columns = {"place": torch.arange(200)}
+    grey = ArrayDataset(greys(200), spec, "greys", text=text, columns=columns)
+    found = prepare(grey, DataConfig(binarize="static", limit=150)).head(150)
+    assert found["text"] == [f"row {i}" for i in found["place"].tolist()]
+    assert len(found["place"].unique()) == 150
+    assert found["place"].tolist() != sorted(found["place"].tolist())
 
 
 def test_splits_are_drawn_apart():
@@ -143,13 +156,30 @@ def test_an_unknown_way_is_refused():
 # The limit.
 
 
-def test_a_limit_keeps_the_first_rows():
+def test_a_limit_draws_rows_by_its_seed():
     dataset = digits(limit=7)
     assert len(dataset) == 7
-    assert torch.equal(x(dataset), x(digits())[:7])
-    assert dataset.name == "digits/train[:7]"
+    assert torch.equal(x(dataset), x(digits())[dataset.rows])
+    assert dataset.name == "digits/train (7 of 1500 rows, seed 0)"
     assert len(dataset.head(100)["x"]) == 7
-    assert len(digits(limit=10**6)) == 1500
+    other = digits(limit=7, limit_seed=4)
+    assert not torch.equal(other.rows, dataset.rows)
+    assert other.name == "digits/train (7 of 1500 rows, seed 4)"
+
+
+@pytest.mark.parametrize("limit", [1500, 10**6])
+def test_a_limit_that_all_rows_are_within_changes_nothing(limit):
+    assert digits(limit=limit).name == "digits/train"
+    assert torch.equal(x(digits(limit=limit)), x(digits()))
+
+
+def test_two_sets_of_one_size_get_limits_of_their_own(tmp_path):
+    """So that rows that belong together do not come as pairs to a model of unpaired data."""
+    rows = []
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", x=np.arange(200.0)[:, None])
+        rows.append(load_dataset(str(tmp_path / f"{name}.npz"), limit=50).rows)
+    assert not torch.equal(*rows)
 
 
 def test_a_limit_of_nought_is_refused():
@@ -189,7 +219,7 @@ def test_the_mean_is_of_the_rows_as_they_are_prepared(split):
     for how in ("static", "threshold"):
         expected = x(digits(binarize=how, limit=200)).mean(0)
         torch.testing.assert_close(digits(split, binarize=how, limit=200).spec.mean, expected)
-    torch.testing.assert_close(digits(split, limit=200).spec.mean, x(digits())[:200].mean(0))
+    torch.testing.assert_close(digits(split, limit=200).spec.mean, x(digits(limit=200)).mean(0))
 
 
 def test_the_mean_of_a_dynamic_draw_is_its_expectation():

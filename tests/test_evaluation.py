@@ -8,7 +8,7 @@ import torch
 
 import families
 from genzoo import registry
-from genzoo.data import as_dataset, from_array, load_dataset
+from genzoo.data import as_dataset, from_array, load_dataset, subset
 from genzoo.errors import CapabilityError, ConfigError, DataError, UnknownNameError
 from genzoo.estimate import Estimate, mean_of
 from genzoo.evaluation import Metric, evaluate
@@ -52,7 +52,6 @@ class Noisy(Metric):
 def test_all_is_judged_that_capabilities_and_data_allow():
     assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
     assert set(evaluate(model(families.Autoregressive), ROWS).figures) == {"independent-pixels"}
-    assert evaluate(families.linear(size=4), families.rows(5, 4)).figures == {}
 
 
 def test_only_what_is_asked_for_is_judged():
@@ -98,7 +97,9 @@ def test_a_metric_that_needs_more_rows_than_are_judged_is_left_out(metric):
     assert "noisy" in evaluate(model(), ROWS).figures
     assert "noisy" in evaluate(model(), ROWS, max_examples=20).figures
     assert "noisy" not in evaluate(model(), ROWS, max_examples=19).figures
-    with pytest.raises(CapabilityError, match=r"greedy: it needs 20 rows or more; .* has 19"):
+    with pytest.raises(
+        CapabilityError, match=r"greedy \(at least 20 rows are needed; there are 19"
+    ):
         evaluate(model(), ROWS, ["greedy"], max_examples=19)
 
 
@@ -106,8 +107,8 @@ def test_a_metric_that_cannot_be_had_says_why():
     with pytest.raises(CapabilityError) as caught:
         evaluate(families.linear(size=4), families.rows(5, 4), NAMES)
     assert str(caught.value) == (
-        "Linear does not support: independent-pixels: it is for binary data, not unit; "
-        "log-likelihood: the model lacks SupportsLogLikelihood."
+        "Linear does not support independent-pixels (it is for binary data, not unit); "
+        "log-likelihood (the model does not give a log-likelihood)."
     )
 
 
@@ -128,7 +129,7 @@ def test_a_conditional_likelihood_needs_data_with_conditions():
     label = torch.arange(50) % 3
     data = from_array(ROWS, "rows", label=label)
     assert "log-likelihood" in evaluate(judged, data, max_examples=9).figures
-    assert torch.equal(judged.asked[2], label[:9])
+    assert torch.equal(judged.asked[2], label[subset(data, 9).rows])
 
 
 def test_near_names_are_offered_for_an_unknown_metric():
@@ -143,14 +144,18 @@ def test_a_broken_metric_is_left_out_with_a_warning(metric, caplog):
             raise ZeroDivisionError("by nought")
 
     with caplog.at_level(logging.WARNING, "genzoo"):
-        assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
+        found = evaluate(model(), ROWS)
+    assert set(found.figures) == LIKELIHOODS
     (record,) = caplog.records
     assert record.getMessage() == "The metric broken is left out: ZeroDivisionError: by nought"
+    assert found.left_out["broken"] == "it cannot be loaded (ZeroDivisionError: by nought)"
     with pytest.raises(ZeroDivisionError):
         evaluate(model(), ROWS, ["broken"])
 
 
-def test_metrics_that_want_a_package_are_left_out_in_one_quiet_line(tmp_path, monkeypatch, caplog):
+def test_metrics_that_need_a_package_are_left_out_with_the_line_that_installs_it(
+    tmp_path, monkeypatch
+):
     (tmp_path / "crumbling.py").write_text("import a_module_that_nobody_has\n")
     info = tmp_path / "crumbling-1.0.dist-info"
     info.mkdir()
@@ -160,17 +165,18 @@ def test_metrics_that_want_a_package_are_left_out_in_one_quiet_line(tmp_path, mo
     monkeypatch.syspath_prepend(str(tmp_path))
     registry.refresh()
     try:
-        with caplog.at_level(logging.INFO, "genzoo"):
-            assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
+        found = evaluate(model(), ROWS)
     finally:
         monkeypatch.undo()
         registry.refresh()
-    (record,) = caplog.records
-    assert record.levelno == logging.INFO
-    assert record.getMessage() == (
-        "Left out for want of packages: crumbling, decaying. 'crumbling' needs the module "
-        "'a_module_that_nobody_has', which is not installed. Try: pip install 'crumbling[some]'"
+    assert set(found.figures) == LIKELIHOODS
+    reason = (
+        "needs the module 'a_module_that_nobody_has', which is not installed. Try: pip install "
+        "'crumbling[some]'"
     )
+    needing = {name: found.left_out[name] for name in ("crumbling", "decaying")}
+    assert needing == dict.fromkeys(needing, reason)
+    assert f"Left out: crumbling, decaying: {reason}." in str(found).splitlines()
 
 
 # Data.
@@ -188,19 +194,34 @@ def test_data_of_another_kind_are_refused_with_both_kinds():
         evaluate(model(), torch.tensor([[0.0, 9.0, 1.0, 1.0]]))
 
 
-def test_at_most_so_many_rows_are_used_from_the_first():
-    found = evaluate(model(), ROWS, ["log-likelihood"], max_examples=7)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_at_most_so_many_rows_are_used_drawn_by_the_seed(seed):
+    found = evaluate(model(), ROWS, ["log-likelihood"], max_examples=7, seed=seed)
     figure = found.figures["log-likelihood"]
-    conditionals = model().conditionals(ROWS[:7])
-    expected = conditionals.log_prob(ROWS[:7]).sum(1).mean().item()
+    rows = ROWS[subset(from_array(ROWS, "rows"), 7, seed=seed).rows]
+    expected = model().conditionals(rows).log_prob(rows).sum(1).mean().item()
     assert figure.value == pytest.approx(expected)
     assert figure.num_samples == found.receipt["examples"] == 7
-    assert evaluate(model(), ROWS, max_examples=99).receipt["examples"] == 50
+
+
+def test_all_rows_are_used_in_their_own_order_where_they_are_few(metric):
+    seen = []
+
+    @metric("rows")
+    class Rows(Noisy):
+        def compute(self, case):
+            seen.append(case.batch["x"])
+            return super().compute(case)
+
+    receipt = evaluate(model(), ROWS, ["rows"], max_examples=50).receipt
+    assert torch.equal(seen[0], ROWS)
+    assert (receipt["examples"], receipt["examples_of"]) == (50, 50)
+    assert "draw" not in receipt
 
 
 @pytest.mark.parametrize("num", [0, -3])
 def test_no_rows_at_all_are_refused(num):
-    with pytest.raises(ConfigError, match=f"max_examples must be at least 1, got {num}"):
+    with pytest.raises(ConfigError, match=f"whole number of at least 1, got {num}"):
         evaluate(model(), ROWS, max_examples=num)
 
 
@@ -283,6 +304,19 @@ def test_samples_are_drawn_once_given_the_conditions_of_the_held_out_rows():
     judged = case(LabelledReplay(rows, label), from_array(rows, "rows", label=label))
     assert judged.samples is judged.samples
     assert torch.equal(judged.samples[:, 0].long(), judged.held_out["label"])
+
+
+@pytest.mark.parametrize("num", [8, 40, 100])
+def test_rows_of_any_number_are_fair_though_the_judged_ones_are_sorted(num):
+    """All as often as they fit, and a part of every label for the rest."""
+    rows, label = torch.arange(40.0)[:, None], torch.arange(40) // 10
+    judged = case(Replay(rows), from_array(rows, "rows", label=label))
+    found = judged.rows(num)
+    assert torch.bincount(found["label"]).tolist() == [num / 4] * 4
+    assert torch.equal(found["label"], label[found["x"][:, 0].long()])
+    times = torch.bincount(found["x"][:, 0].long(), minlength=40)
+    assert set(times.tolist()) <= {num // 40, -(-num // 40)}
+    assert torch.equal(judged.rows(40)["x"], rows)
 
 
 def test_what_is_made_once_is_kept_by_its_key():

@@ -57,6 +57,8 @@ def test_figures_are_json_and_what_is_not_finite_is_null():
             }
         },
         "receipt": {"seed": 0},
+        "left_out": {},
+        "not_applicable": {},
     }
 
 
@@ -69,12 +71,14 @@ def test_an_evaluation_of_one_row_is_still_json():
 def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_receipt():
     text = str(evaluate(model(), ROWS, seed=5))
     lines = text.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 6
     assert lines[0].startswith("independent-pixels  -")
     assert lines[1].startswith("log-likelihood      -")
     assert lines[2].startswith("bits-per-dimension  ")
     assert lines[3].startswith("Receipt: data the array given")
     assert "examples 50, seed 5, sampler toy-ancestral" in lines[3]
+    assert lines[4].startswith("Left out: ")
+    assert lines[5].startswith("Not for this model and these data: ")
     assert str(Evaluation({}, {"seed": 0})) == "Receipt: seed 0."
 
 

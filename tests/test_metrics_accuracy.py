@@ -59,7 +59,7 @@ def test_what_classifies_is_known_by_its_capability():
     assert "Classify" in of(Sorter)
     data = rows([0.9, 0.1], [1, 0])
     plain = families.Cycle(families.ToyConfig(event_shape=(1, 4, 4)))
-    with pytest.raises(CapabilityError, match="SupportsClassify"):
+    with pytest.raises(CapabilityError, match="the model does not classify"):
         evaluate(plain, TwoDomains(data, data), ["accuracy"])
     unlabelled = TwoDomains(*(torch_rows() for _ in range(2)))
     with pytest.raises(CapabilityError, match="has no labels"):

@@ -212,5 +212,7 @@ def test_a_seed_gives_the_same_figures():
 
 
 def test_what_is_no_chain_is_not_judged_as_one():
-    with pytest.raises(CapabilityError, match="its sampler, Redraw, is no Markov chain"):
+    with pytest.raises(
+        CapabilityError, match="the model's sampler, Redraw, is not a Markov chain"
+    ):
         evaluate(Replay(ROWS), data(), ["chain-diagnostics"])

@@ -163,8 +163,8 @@ def test_a_regression_that_did_not_converge_says_so():
     ("model", "data", "reason"),
     [
         (Coded, from_array(noise(100, 3), "rows"), "the data have no labels"),
-        (Replay, labelled(noise(300, 3)), "the model lacks SupportsEncode"),
-        (Coded, labelled(noise(99, 3), LABEL[:99]), "it needs 100 rows or more; rows has 99"),
+        (Replay, labelled(noise(300, 3)), "the model does not encode"),
+        (Coded, labelled(noise(99, 3), LABEL[:99]), "at least 100 rows are needed; there are 99"),
     ],
 )
 def test_what_probes_need_is_said(model, data, reason):

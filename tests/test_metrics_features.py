@@ -86,7 +86,7 @@ def test_a_metric_says_that_an_extractor_must_be_named():
 def test_a_metric_on_features_needs_a_hundred_rows():
     rows = families.rows(99, 4)
     reason = Some().missing(Replay(rows), from_array(rows, "few rows"))
-    assert reason == "it needs 100 rows or more; few rows has 99"
+    assert reason == "at least 100 rows are needed; there are 99"
 
 
 # What they give.

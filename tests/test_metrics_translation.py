@@ -58,7 +58,7 @@ def test_rows_that_do_not_belong_together_have_a_cycle_alone():
     assert not any(name.startswith("translation") for name in found)
     with pytest.raises(CapabilityError, match="do not belong together"):
         evaluate(model(1, 4, 4), data, ["translation-error"])
-    with pytest.raises(CapabilityError, match="lacks SupportsTranslate"):
+    with pytest.raises(CapabilityError, match="the model does not translate"):
         evaluate(families.linear(), torch.rand(5, 3), ["cycle-error"])
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from genzoo.card.escaping import escaped
 from genzoo.card.figures import NOT_FINITE, Figure
-from genzoo.evaluation.receipts import flat, shown
+from genzoo.evaluation.receipts import in_words, shown
 
 _ELSEWHERE = ("data", "source", "split", "data_config")
 
@@ -64,7 +64,7 @@ def _notes(figures: Sequence[Figure]) -> dict[str, str]:
 def _receipt(figure: Figure) -> str:
     """Return a receipt as text, or that there is none."""
     kept = {key: value for key, value in figure.receipt.items() if key not in _ELSEWHERE}
-    return flat(shown(kept)) or "none"
+    return in_words(shown(kept)) or "none"
 
 
 def _texts(values: Any) -> list[Any]:

@@ -96,9 +96,9 @@ class EvaluateArguments(Config):
     verify: bool = False
     """Make the figures of the folder's card again from their receipts, and compare."""
     seed: _Seed = 0
-    """Where the estimators' randomness comes from."""
+    """Where the randomness of samples, of estimators and of the choice of rows comes from."""
     max_examples: _Count = 10_000
-    """At most so many rows are used."""
+    """At most so many rows are used; of more, that many are drawn, in proportion to the labels."""
     device: str = "cpu"
     """Where to compute, such as cuda."""
     sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
@@ -127,6 +127,8 @@ class ExploreArguments(Config):
     """The two dimensions of the plane."""
     label: _Seed | None = None
     """The label that the plane of a model conditioned on labels is given."""
+    seed: _Seed = 0
+    """Which examples are drawn from the data."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
     """The data; those that the model was trained on by default, with the same values."""
     data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
@@ -152,11 +154,13 @@ class TranslateArguments(Config):
     to: Literal["y", "x"] = "y"
     """The domain that is translated to; to x, the source is the data's second domain, if any."""
     what: Literal["strips", "failures"] = "strips"
-    """The first examples, or those that come back worst."""
+    """Some examples, or those that come back worst."""
     num: Annotated[int, Bounds(1, 10**6)] = 16
     """How many examples."""
     max_examples: _Count = 1000
-    """How many rows the failures are looked for among, the first ones."""
+    """At most so many rows are searched for failures."""
+    seed: _Seed = 0
+    """Which examples, or rows to search, are drawn from the data."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
     """The data; those that the model was trained on by default, with the same values."""
     data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None

@@ -67,7 +67,8 @@ def _found(source: str, revision: str | None, names: Mapping[str, str | None]) -
 def _chosen(name: str | None, own: Named | None) -> Named | None:
     """Return the data that are named; a run's own with all values of its training but a limit."""
     if own is not None and name in (None, own.name):
-        values = {key: value for key, value in own.config.items() if key != "limit"}
+        limit = ("limit", "limit_seed")
+        values = {key: value for key, value in own.config.items() if key not in limit}
         return Named(name=own.name, config=values)
     return None if name is None else Named(name=name)
 

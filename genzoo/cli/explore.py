@@ -15,6 +15,7 @@ from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.cli.arguments import ExploreArguments, Peeked
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of
+from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.evaluation.conditions import condition_of
 from genzoo.files import atomic_file
@@ -60,7 +61,7 @@ class _View:
 
 
 def _interpolation(model: Any, arguments: Any) -> _View:
-    rows = data_of(arguments).head(2 * arguments.rows)
+    rows = draw_rows(data_of(arguments), 2 * arguments.rows, seed=arguments.seed)
     condition = condition_of(model, rows)
     z = _encode(model, rows["x"], condition)
     num, pairs = arguments.num, len(z) // 2
@@ -70,16 +71,16 @@ def _interpolation(model: Any, arguments: Any) -> _View:
 
 
 def _traversal(model: Any, arguments: Any) -> _View:
-    rows = data_of(arguments).head(1)
+    rows = draw_rows(data_of(arguments), 1, seed=arguments.seed)
     condition = condition_of(model, rows)
     codes = latents.traversal(_encode(model, rows["x"], condition)[0], arguments.num)
     codes = codes[: arguments.rows].flatten(0, 1)
-    title = "Each row changes one value of the first example's code from −3 to 3"
+    title = "Each row changes one value of one example's code from −3 to 3"
     return _View(codes, _same(model, condition, len(codes)), arguments.num, title)
 
 
 def _manifold(model: Any, arguments: Any) -> _View:
-    rows = data_of(arguments).head(1)
+    rows = draw_rows(data_of(arguments), 1, seed=arguments.seed)
     condition = condition_of(model, rows)
     latent_dim = _encode(model, rows["x"], condition).shape[1]
     codes = latents.manifold(arguments.num, latent_dim, arguments.dimensions)

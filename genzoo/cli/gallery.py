@@ -17,7 +17,7 @@ from genzoo.capabilities import (
     SupportsEncode,
     SupportsFilters,
 )
-from genzoo.data import Dataset
+from genzoo.data import Dataset, draw_rows
 from genzoo.files import atomic_file
 from genzoo.model import GenerativeModel
 from genzoo.plotting import grid, new_figure, show, to_image
@@ -32,7 +32,7 @@ Panel = tuple[str, Image.Image]
 @torch.no_grad()
 def draw(models: Mapping[str, GenerativeModel], test: Dataset, path: Path) -> None:
     """Write a picture with a row of panels for each model, and one for its chains."""
-    x = test.head(_SIDE**2)["x"]
+    x = draw_rows(test, _SIDE**2)["x"]
     rows = [row for name, model in models.items() for row in _rows(name, model, x)]
     heights = [4.4 if len(row) > 1 else _height_of_chains(row[0][1]) for row in rows]
     figure = new_figure(4 * _PANELS, sum(heights))

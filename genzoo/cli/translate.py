@@ -15,6 +15,7 @@ from genzoo.card.drawn import KEY
 from genzoo.cli.arguments import Peeked, TranslateArguments
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of
+from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.files import atomic_file
 from genzoo.plotting import strips, write_picture
@@ -38,7 +39,8 @@ def run(arguments: Any) -> None:
             f"{type(model).__name__} does not translate. Draw samples from it: genzoo sample."
         )
     failures = arguments.what == "failures"
-    rows = data_of(arguments).head(arguments.max_examples if failures else arguments.num)
+    num = arguments.max_examples if failures else arguments.num
+    rows = draw_rows(data_of(arguments), num, seed=arguments.seed)
     source = rows["y"] if arguments.to == "x" and "y" in rows else rows["x"]
     cycle = there_and_back(model, source, to=arguments.to)
     told = _told(cycle, arguments)

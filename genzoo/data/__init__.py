@@ -26,6 +26,7 @@ from genzoo.data.domains import TwoDomains
 from genzoo.data.labelling import keep_labels
 from genzoo.data.preparing import prepare
 from genzoo.data.rows import from_array
+from genzoo.data.subsets import draw_rows, subset
 from genzoo.errors import ConfigError, DataError, UnknownNameError, suggest
 
 __all__ = [
@@ -35,12 +36,14 @@ __all__ = [
     "Dataset",
     "TwoDomains",
     "as_dataset",
+    "draw_rows",
     "find_source",
     "from_array",
     "keep_labels",
     "load_dataset",
     "load_split",
     "pair",
+    "subset",
 ]
 
 _ARRAYS = (".npz", ".npy", ".safetensors")
@@ -91,7 +94,8 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
 
 
 def _prepared(source: DataSource, split: str) -> Dataset:
-    dataset = prepare(source.load(split), source.config)
+    key = Path(source.location).name or type(source).__name__
+    dataset = prepare(source.load(split), source.config, key)
     return caption(dataset, source.grammar) if source.config.captions else dataset
 
 

@@ -47,6 +47,10 @@ class Captioned(Dataset):
         values = [dict(zip(self.grammar.slots, row, strict=True)) for row in rows]
         return {**found, "text": self.grammar.draw(values, generator)}
 
+    def labels(self) -> Tensor | None:
+        """Return the label of every row, where they are known."""
+        return self.dataset.labels()
+
     def mean(self) -> Tensor | None:
         """Return the mean row."""
         return self.dataset.mean()

@@ -27,7 +27,9 @@ class DataConfig(Config):
     binarize_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     """The seed of the static draw."""
     limit: Annotated[int | None, Bounds(1, 10**12)] = None
-    """Only the first so many rows."""
+    """At most so many rows, drawn at random; in proportion to the labels, if there are any."""
+    limit_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+    """The seed of that draw."""
     labelled: Annotated[int | None, Bounds(1, 10**9)] = None
     """Of the training split, so many labels are kept, as many of each; the others become −1."""
     labelled_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
@@ -68,12 +70,28 @@ class Dataset(abc.ABC):
                 randomness from.
         """
 
+    def labels(self) -> Tensor | None:
+        """Return the label of every row, (N,) int64, without reading the rows.
+
+        None where there are no labels, and where they are only found by reading every row. A
+        part of such rows is drawn without regard to labels.
+        """
+        return None
+
     def mean(self) -> Tensor | None:
         """Return the mean row; None where that would mean to read everything from a disk."""
         return None
 
     def head(self, num: int, *, seed: int = 0) -> dict[str, Any]:
-        """Return the first ``num`` rows, or all where there are fewer, as one batch."""
+        """Return the first ``num`` rows, or all where there are fewer, as one batch.
+
+        Of sorted data the first rows may all have one label. `genzoo.data.draw_rows` returns
+        rows that stand for all.
+
+        Arguments:
+            num: How many.
+            seed: Where drawn data take their randomness from.
+        """
         return self.batch(range(min(num, len(self))), seeds.generator(seed))
 
 
@@ -127,12 +145,24 @@ class ArrayDataset(Dataset):
             found["text"] = [self.text[i] for i in index.tolist()]
         return found
 
+    def labels(self) -> Tensor | None:
+        """Return the label of every row."""
+        return self.label
+
     def mean(self) -> Tensor:
         """Return the mean row, summed in float64."""
         total = torch.zeros(self.x.shape[1:], dtype=torch.float64)
         for piece in torch.split(self.x, 4096):
             total += piece.double().sum(0)
         return (total / (len(self.x) * self.scale)).float()
+
+
+def mean_of_rows(dataset: Dataset) -> Tensor:
+    """Return the mean row of a dataset, each row presented once, summed in float64."""
+    total = torch.zeros(dataset.spec.event_shape, dtype=torch.float64)
+    for rows in torch.split(torch.arange(len(dataset)), 4096):
+        total += dataset.batch(rows)["x"].double().sum(0)
+    return (total / len(dataset)).float()
 
 
 class DataSource(abc.ABC):

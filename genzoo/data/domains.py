@@ -58,6 +58,15 @@ class TwoDomains(Dataset):
         second = self.y.batch(indices, generator)["x"]
         return {**self.x.batch(indices, generator), "y": second}
 
+    def domains(self) -> dict[str, Dataset]:
+        """Return the two datasets by the keys of their rows in a batch."""
+        return {"x": self.x, "y": self.y}
+
+    def labels(self) -> Tensor | None:
+        """Return the label of every row, which is that of x."""
+        found = self.x.labels()
+        return None if found is None else found[: len(self)]
+
     def mean(self) -> Tensor | None:
         """Return the mean row of x."""
         return self.x.mean()

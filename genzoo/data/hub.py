@@ -134,6 +134,13 @@ class HubRows(Dataset):
             found["label"] = torch.tensor(rows[self.label], dtype=torch.long)
         return {**found, "text": list(rows[self.text])} if self.text else found
 
+    def labels(self) -> Tensor | None:
+        """Return the label of every row, from its column alone."""
+        if self.label is None:
+            return None
+        column: Tensor = self.rows.select_columns([self.label]).with_format("torch")[:][self.label]
+        return column.long()
+
     def _open(self, value: Any, row: int) -> Image.Image:
         """Open a row's image, which is stored as bytes or as the path of a file."""
         name = f"row {row} of {self.name}"

@@ -116,6 +116,10 @@ class ImageFiles(Dataset):
         found: dict[str, Any] = {"x": torch.stack(images)}
         return found if self.label is None else {**found, "label": self.label[index]}
 
+    def labels(self) -> Tensor | None:
+        """Return the label of every image, known from its folder."""
+        return self.label
+
     def _read(self, path: Path) -> Tensor:
         image = as_mode(open_image(path), self.mode)
         if self.size is not None:

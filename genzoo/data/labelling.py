@@ -47,6 +47,14 @@ class PartlyLabelled(Dataset):
         found = self.dataset.batch(rows, generator)
         return {**found, "label": torch.where(again, found["label"], UNKNOWN)}
 
+    def labels(self) -> Tensor | None:
+        """Return the label of every row: −1 for the first half."""
+        known, num = self.dataset.labels(), len(self.dataset)
+        if known is None:
+            return None
+        again = self.labelled[torch.arange(num) % len(self.labelled)]
+        return torch.cat([torch.full((num,), UNKNOWN), known[again]])
+
     def mean(self) -> Tensor | None:
         """Return the mean of all rows, each counted once."""
         return self.dataset.mean()
@@ -58,10 +66,9 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
     Raises:
         DataError: There are no labels, or not ``num`` of them in equal parts.
     """
-    if "label" not in dataset.head(1):
+    label = _labels(dataset)
+    if label is None:
         raise DataError(f"{dataset.name} has no labels of which {num} could be kept.")
-    blocks = torch.split(torch.arange(len(dataset)), 4096)
-    label = torch.cat([dataset.batch(rows)["label"] for rows in blocks])
     classes = torch.unique(label).tolist()
     each, rest = divmod(num, len(classes))
     fewest = int(torch.bincount(label)[classes].min())
@@ -76,3 +83,12 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
     kept = PartlyLabelled(dataset, torch.cat(drawn))
     kept.spec = dataclasses.replace(kept.spec, mean=dataset.mean())
     return kept
+
+
+def _labels(dataset: Dataset) -> Tensor | None:
+    """Return the label of every row, which is read where it is not known; None without labels."""
+    known = dataset.labels()
+    if known is not None or "label" not in dataset.head(1):
+        return known
+    blocks = torch.split(torch.arange(len(dataset)), 4096)
+    return torch.cat([dataset.batch(rows)["label"] for rows in blocks])

@@ -1,4 +1,4 @@
-"""What every source's rows go through: the first so many, and grey to zeros and ones."""
+"""What every source's rows go through: a part of them, and grey to zeros and ones."""
 
 from __future__ import annotations
 
@@ -10,31 +10,48 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.data.dataset import ArrayDataset, Binarize, DataConfig, Dataset
+from genzoo.data.dataset import ArrayDataset, Binarize, DataConfig, Dataset, mean_of_rows
 from genzoo.data.domains import TwoDomains
+from genzoo.data.subsets import Subset, subset
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
 _BLOCK = 64
 
 
-def prepare(dataset: Dataset, config: DataConfig) -> Dataset:
+def prepare(dataset: Dataset, config: DataConfig, key: str = "") -> Dataset:
     """Apply what every `DataConfig` says to freshly loaded rows, of both domains where two are.
+
+    Arguments:
+        dataset: The rows.
+        config: What to do.
+        key: What the rows are called where they are named, so that two sets of one size do not
+            get the same draw.
 
     Raises:
         DataError: The rows are to be binarised, and are not in [0, 1].
     """
-    if isinstance(dataset, TwoDomains):
-        both = prepare(dataset.x, config), prepare(dataset.y, config)
-        return TwoDomains(*both, aligned=dataset.spec.aligned)
-    name = dataset.name
+    if isinstance(dataset, TwoDomains) and not dataset.spec.aligned:
+        return TwoDomains(*_each(dataset, config, key))
     if config.limit is not None:
-        dataset = Limited(dataset, config.limit)
+        dataset = subset(dataset, config.limit, seed=config.limit_seed, key=key)
+    if isinstance(dataset, TwoDomains):
+        unlimited = dataclasses.replace(config, limit=None)
+        return TwoDomains(*_each(dataset, unlimited, key), aligned=True)
+    return _binarized(dataset, config)
+
+
+def _each(both: TwoDomains, config: DataConfig, key: str) -> list[Dataset]:
+    return [prepare(data, config, f"{key} {name}") for name, data in both.domains().items()]
+
+
+def _binarized(dataset: Dataset, config: DataConfig) -> Dataset:
     if config.binarize is None or dataset.spec.kind == "binary":
         return dataset
     _check_grey(dataset)
     if config.binarize == "static":
-        return _static(dataset, seeds.derive("static binarisation", config.binarize_seed, name))
+        whole = dataset.dataset.name if isinstance(dataset, Subset) else dataset.name
+        return _static(dataset, seeds.derive("static binarisation", config.binarize_seed, whole))
     return Binarized(dataset, config.binarize)
 
 
@@ -63,50 +80,19 @@ class Binarized(Dataset):
         cut = torch.rand(found["x"].shape, generator=generator) if self.how == "dynamic" else 0.5
         return {**found, "x": (found["x"] > cut).float()}
 
+    def labels(self) -> Tensor | None:
+        """Return the label of every row, where they are known."""
+        return self.dataset.labels()
+
     def mean(self) -> Tensor | None:
         """Return the mean row; of rows drawn afresh, their expectation."""
         inner = self.dataset.mean()
         return inner if inner is None or self.how == "dynamic" else mean_of_rows(self)
 
 
-class Limited(Dataset):
-    """The first rows of another dataset.
-
-    Arguments:
-        dataset: Where the rows are.
-        limit: How many of them.
-    """
-
-    def __init__(self, dataset: Dataset, limit: int) -> None:
-        self.dataset, self.limit = dataset, min(limit, len(dataset))
-        self.spec, self.name = dataset.spec, f"{dataset.name}[:{self.limit}]"
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return self.limit
-
-    def batch(
-        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
-    ) -> dict[str, Any]:
-        """Return the rows at ``indices``."""
-        return self.dataset.batch(indices, generator)
-
-    def mean(self) -> Tensor | None:
-        """Return the mean row."""
-        return None if self.dataset.mean() is None else mean_of_rows(self)
-
-
 def binary(spec: DataSpec) -> DataSpec:
     """Return what grey data are once they are zeros and ones."""
     return dataclasses.replace(spec, kind="binary", range=(0.0, 1.0), levels=None)
-
-
-def mean_of_rows(dataset: Dataset) -> Tensor:
-    """Return the mean row of a dataset, each row presented once, summed in float64."""
-    total = torch.zeros(dataset.spec.event_shape, dtype=torch.float64)
-    for rows in torch.split(torch.arange(len(dataset)), 4096):
-        total += dataset.batch(rows)["x"].double().sum(0)
-    return (total / len(dataset)).float()
 
 
 def _check_grey(dataset: Dataset) -> None:
@@ -121,18 +107,41 @@ def _check_grey(dataset: Dataset) -> None:
 
 
 def _static(dataset: Dataset, seed: int) -> ArrayDataset:
-    """Draw every row once, and keep the draws: a row's draw depends on its place alone."""
+    """Draw every row once, and keep the draws: a row's draw depends on its place alone.
+
+    The place is the one among all rows, also for a part of them: a limit leaves the draws as they
+    are.
+    """
+    place = dataset.rows if isinstance(dataset, Subset) else torch.arange(len(dataset))
     x = torch.empty(len(dataset), *dataset.spec.event_shape, dtype=torch.uint8)
-    others: dict[str, list[Any]] = {}
-    for k, rows in enumerate(torch.split(torch.arange(len(dataset)), _BLOCK)):
+    found: dict[str, list[Any]] = {}
+    order, sizes = _blocks(place)
+    for rows in torch.split(order, sizes):
         batch = dataset.batch(rows)
-        generator = seeds.generator(seeds.derive(seed, k))
+        generator = seeds.generator(seeds.derive(seed, int(place[rows[0]]) // _BLOCK))
         cut = torch.rand(_BLOCK, *dataset.spec.event_shape, generator=generator)
-        x[rows] = (batch.pop("x") > cut[: len(rows)]).to(torch.uint8)
+        x[rows] = (batch.pop("x") > cut[place[rows] % _BLOCK]).to(torch.uint8)
         for key, values in batch.items():
-            others.setdefault(key, []).extend(values)
-    text = others.pop("text", None)
-    columns = {key: torch.stack(values) for key, values in others.items()}
-    label, spec = columns.pop("label", None), binary(dataset.spec)
+            found.setdefault(key, []).append(values)
+    columns = _in_order(found, order.argsort())
+    label, text, spec = columns.pop("label", None), columns.pop("text", None), binary(dataset.spec)
     name = f"{dataset.name} (static binarisation)"
     return ArrayDataset(x, spec, name, label, text=text, columns=columns)
+
+
+def _blocks(place: Tensor) -> tuple[Tensor, list[int]]:
+    """Return rows in the order of their places, and how many are of each block of places."""
+    places, order = place.sort()
+    return order, torch.unique_consecutive(places // _BLOCK, return_counts=True)[1].tolist()
+
+
+def _in_order(found: dict[str, list[Any]], index: Tensor) -> dict[str, Any]:
+    """Return the columns of all blocks, the rows at ``index``."""
+    columns: dict[str, Any] = {}
+    for key, blocks in found.items():
+        if isinstance(blocks[0], Tensor):
+            columns[key] = torch.cat(blocks)[index]
+        else:
+            values = [value for block in blocks for value in block]
+            columns[key] = [values[i] for i in index.tolist()]
+    return columns

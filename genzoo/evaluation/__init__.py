@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 
-from genzoo import registry, seeds
+from genzoo import seeds
 from genzoo.config import is_whole, shown
-from genzoo.data import as_dataset
+from genzoo.data import as_dataset, subset
 from genzoo.data.dataset import Dataset
-from genzoo.data.preparing import Limited
-from genzoo.errors import CapabilityError, ConfigError, MissingDependencyError
+from genzoo.errors import ConfigError
 from genzoo.estimate import Estimate
+from genzoo.evaluation.choosing import choose, demand, nothing_left
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.receipts import receipt_of, signed
-from genzoo.evaluation.table import lines_of
+from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
@@ -28,7 +27,6 @@ from genzoo.stage import Named
 __all__ = ["Case", "Evaluation", "Metric", "evaluate"]
 
 MAX_EXAMPLES = 10_000
-logger = logging.getLogger("genzoo")
 
 
 @dataclass(frozen=True)
@@ -38,18 +36,28 @@ class Evaluation:
     Arguments:
         figures: The figures by name.
         receipt: The data, the number of examples, the seed and the versions behind them.
+        left_out: The metrics that fit the model and the data but were not computed, each with
+            the reason: too few rows, a package that is not installed, a plugin that is broken.
+        not_applicable: The metrics that do not fit the model or the data, each with the reason.
     """
 
     figures: Mapping[str, Estimate]
     receipt: Mapping[str, Any]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    not_applicable: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values, for JSON; what is not finite is None."""
-        figures = {name: _plain(asdict(figure)) for name, figure in self.figures.items()}
-        return {"figures": figures, "receipt": dict(self.receipt)}
+        return {
+            "figures": {name: _plain(asdict(figure)) for name, figure in self.figures.items()},
+            "receipt": dict(self.receipt),
+            "left_out": dict(self.left_out),
+            "not_applicable": dict(self.not_applicable),
+        }
 
     def __str__(self) -> str:
-        return "\n".join(lines_of(self.figures, self.receipt))
+        lines = lines_of(self.figures, self.receipt)
+        return "\n".join([*lines, *lines_of_others(self.left_out, self.not_applicable)])
 
 
 def evaluate(
@@ -69,12 +77,14 @@ def evaluate(
         metrics: Registered names, or names with fields of the metric's config; all that the
             model's capabilities and the data allow, where None.
         sampler: How samples are drawn; the model's own sampler where None.
-        seed: Where the randomness of samples and estimators comes from.
-        max_examples: At most so many rows are used, the first ones.
+        seed: Where the randomness of samples and estimators comes from, and the choice of rows.
+        max_examples: At most so many rows are used. Of more, that many are drawn at random, in
+            proportion to the labels where they are known; see `genzoo.data.subset`.
 
     Raises:
         DataError: The data are not of the model's kind or shape.
-        CapabilityError: A metric was asked for that cannot be had of the model.
+        CapabilityError: A metric that is named cannot be computed for the model, or no figure
+            at all; the error says what each one needs.
         ConfigError: ``max_examples`` is less than 1, a metric's config is refused, or one metric
             is named twice.
         UnknownNameError: There is no such metric.
@@ -82,10 +92,16 @@ def evaluate(
     case = open_case(
         model, as_dataset(data), sampler=sampler, seed=seed, max_examples=max_examples
     )
+    choice = choose(model, case.judged, metrics)
     figures: dict[str, Estimate] = {}
-    for name, metric in _choose(case, metrics).items():
-        figures |= _computed(case, name, metric)
-    return Evaluation(figures, receipt_of(case))
+    for name, metric in choice.metrics.items():
+        found = _computed(case, name, metric)
+        figures |= found
+        if not found:
+            choice.left_out[name] = "it gives no figure for these rows"
+    if not figures:
+        raise nothing_left(model, case.judged, choice)
+    return Evaluation(figures, receipt_of(case), choice.left_out, choice.not_applicable)
 
 
 def open_case(
@@ -103,8 +119,10 @@ def open_case(
         )
     seed = seeds.checked(seed)
     model.check_data(data.spec)
-    batch = data.head(max_examples, seed=seed)
-    return Case(model, data, batch, seeds.generator(seed, model.device), seed, sampler)
+    judged = subset(data, max_examples, seed=seed)
+    batch = judged.head(len(judged), seed=seed)
+    generator = seeds.generator(seed, model.device)
+    return Case(model, data, batch, generator, seed, sampler, judged)
 
 
 def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
@@ -113,8 +131,7 @@ def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
     Raises:
         CapabilityError: The model or the data do not support the metric.
     """
-    if reason := metric.missing(case.model, _judged_rows(case)):
-        raise CapabilityError(_unsupported(case.model, {name: reason}))
+    demand(case.model, case.judged, {name: metric})
     return _computed(case, name, metric)
 
 
@@ -123,58 +140,6 @@ def _computed(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
         case.generator.manual_seed(seeds.derive(case.seed, name))
         found = metric.compute(case)
     return {key: signed(figure, name, metric) for key, figure in found.items()}
-
-
-def _judged_rows(case: Case) -> Dataset:
-    num = len(case.batch["x"])
-    return case.data if num >= len(case.data) else Limited(case.data, num)
-
-
-def _unsupported(model: GenerativeModel, reasons: Mapping[str, str]) -> str:
-    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    return f"{type(model).__name__} does not support: {listed}."
-
-
-def _choose(case: Case, names: Sequence[str | Named] | None) -> dict[str, Metric]:
-    """Return the metrics that were asked for, or all that can be had."""
-    made = list(_loadable().items()) if names is None else list(map(_made, names))
-    found = dict(made)
-    if len(found) < len(made):
-        twice = next(name for name in found if [key for key, _ in made].count(name) > 1)
-        raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
-    model, data = case.model, _judged_rows(case)
-    reasons = {name: metric.missing(model, data) for name, metric in found.items()}
-    wrong = {name: reason for name, reason in reasons.items() if reason and names is not None}
-    if wrong:
-        raise CapabilityError(_unsupported(model, wrong))
-    return {name: metric for name, metric in found.items() if not reasons[name]}
-
-
-def _made(metric: str | Named) -> tuple[str, Metric]:
-    named = Named(name=metric) if isinstance(metric, str) else metric
-    cls = registry.load("metrics", named.name)
-    return named.name, cls(cls.Config.from_dict(named.config))
-
-
-def _loadable() -> dict[str, Metric]:
-    """Return every metric of the default set that can be loaded.
-
-    One that wants a package which is not installed is left out quietly; one whose plugin is
-    broken with a warning.
-    """
-    found: dict[str, Metric] = {}
-    wanting: dict[str, MissingDependencyError] = {}
-    for name in registry.names("metrics"):
-        try:
-            cls = registry.load("metrics", name)
-            found |= {name: cls()} if cls.default else {}
-        except MissingDependencyError as error:
-            wanting[name] = error
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
-    for first in list(wanting.values())[:1]:
-        logger.info("Left out for want of packages: %s. %s", ", ".join(wanting), first)
-    return found
 
 
 def _plain(value: Any) -> Any:

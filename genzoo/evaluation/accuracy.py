@@ -36,7 +36,7 @@ class Accuracy(Metric):
     conditioned = False
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the share cannot be had; empty where it can."""
+        """Say why the share cannot be computed; empty where it can."""
         lacking = super().missing(model, data)
         return lacking or ("" if "label" in data.head(1) else f"{data.name} has no labels")
 

@@ -35,10 +35,10 @@ class IndependentPixels(Metric):
     conditioned = False
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figure cannot be had; empty where it can."""
-        if data.spec.mean is None:
-            return "the mean of the training data is not known"
-        return super().missing(model, data)
+        """Say why the figure cannot be computed; empty where it can."""
+        lacking = super().missing(model, data)
+        unknown = "the mean of the training data is not known"
+        return lacking or ("" if data.spec.mean is not None else unknown)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the baseline's exact figure."""

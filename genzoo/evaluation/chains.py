@@ -16,7 +16,7 @@ from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Unit
 from genzoo.evaluation.conditions import condition_of
-from genzoo.evaluation.metric import Case, Metric, rows_of
+from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.mixing import autocorrelation_time, jackknife_error, split_r_hat
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
@@ -55,12 +55,12 @@ class ChainDiagnostics(Metric):
     Config = ChainConfig
     effort = ("num_chains", "num_states")
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figures cannot be had; empty where they can."""
+    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figures make no sense; empty where they do."""
         sampler = model.sampler()
         if not sampler.is_chain:
-            return f"its sampler, {type(sampler).__name__}, is no Markov chain"
-        return super().missing(model, data)
+            return f"the model's sampler, {type(sampler).__name__}, is not a Markov chain"
+        return super().inapplicable(model, data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the three figures."""
@@ -77,8 +77,7 @@ class ChainDiagnostics(Metric):
     def _series(self, case: Case, sampler: Sampler) -> Tensor:
         """Return the statistic of the second half of each chain's states, (T, C) float64."""
         num = self.config.num_chains
-        given = rows_of(case.batch, torch.arange(num) % len(case.batch["x"]))
-        condition = spread_condition(case.model, condition_of(case.model, given), num)
+        condition = spread_condition(case.model, condition_of(case.model, case.rows(num)), num)
         states = sampler.trajectory(case.model, num, condition=condition, generator=case.generator)
         found = [_statistic(case.model, state) for state in islice(states, self._num_states())]
         series = torch.stack(found)

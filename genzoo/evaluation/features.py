@@ -88,7 +88,7 @@ class FeatureMetric(Metric):
     measures = ("extractor",)
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figure cannot be had; empty where it can."""
+        """Say why the figure cannot be computed; empty where it can."""
         return super().missing(model, data) or unfit(self.config.extractor, data.spec)
 
     def compared(self, case: Case) -> Compared:

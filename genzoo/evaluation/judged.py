@@ -41,10 +41,14 @@ class LabelAccuracy(Metric):
     least = 100
     measures = ("classifier",)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figure cannot be had; empty where it can."""
+    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure makes no sense; empty where it does."""
         if model.condition_kind != "label":
             return "the model is not conditioned on a label"
+        return super().inapplicable(model, data)
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure cannot be computed; empty where it can."""
         return super().missing(model, data) or unfit(self.config.classifier, data.spec)
 
     def compute(self, case: Case) -> dict[str, Estimate]:

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
+from genzoo.capabilities import lacking
 from genzoo.config import Config
 from genzoo.data.dataset import Dataset
+from genzoo.data.subsets import stratified
 from genzoo.estimate import Estimate
 from genzoo.evaluation.conditions import condition_of, lacking_condition
 from genzoo.model import GenerativeModel
@@ -35,6 +37,7 @@ class Case:
         generator: Where a metric's randomness comes from, on the model's device.
         seed: The seed of the samples and of the division into halves, which all metrics share.
         sampler: How samples are drawn; the model's own sampler where None.
+        part: The rows of ``data`` that ``batch`` holds; all of them where None.
     """
 
     model: GenerativeModel
@@ -43,6 +46,7 @@ class Case:
     generator: torch.Generator
     seed: int = 0
     sampler: Sampler | None = None
+    part: Dataset | None = None
     _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -73,6 +77,11 @@ class Case:
         return x.cpu()
 
     @property
+    def judged(self) -> Dataset:
+        """The rows that are judged: all of the data, or a part."""
+        return self.data if self.part is None else self.part
+
+    @property
     def batch_size(self) -> int:
         """The block size with which the samples are drawn."""
         return min(len(self.held_out["x"]), _BLOCK)
@@ -81,6 +90,14 @@ class Case:
     def has_samples(self) -> bool:
         """Whether the samples have been drawn already."""
         return "samples" in self.__dict__
+
+    def rows(self, num: int) -> dict[str, Any]:
+        """Return ``num`` rows: all of them as often as they fit, and a fair part for the rest."""
+        whole, rest = divmod(num, len(self.batch["x"]))
+        every = torch.arange(len(self.batch["x"])).repeat(whole)
+        generator = seeds.generator(seeds.derive(self.seed, "rows"))
+        part = stratified(self.batch.get("label"), len(self.batch["x"]), rest, generator)
+        return rows_of(self.batch, torch.cat([every, part]))
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what ``make`` gives, made once for all metrics that ask for ``key``."""
@@ -110,7 +127,7 @@ class Metric(abc.ABC):
         Config: The metric's own frozen dataclass.
         requires: The capabilities that a model must have for it.
         kinds: The kinds of data it makes sense for; None for all.
-        least: The fewest rows that it can be had from.
+        least: The fewest rows that it can be computed from.
         conditioned: Whether it gives the model the conditions of the rows, which the data must
             have then.
         default: Whether it is judged where no metrics are named.
@@ -133,15 +150,20 @@ class Metric(abc.ABC):
     def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the metric cannot be had of a model on data; empty where it can."""
-        lacking = [needed.__name__ for needed in self.requires if not isinstance(model, needed)]
-        if lacking:
-            return f"the model lacks {', '.join(lacking)}"
+    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the metric makes no sense for a model or for data; empty where it does."""
+        if reason := lacking(model, self.requires):
+            return reason
         if self.kinds is not None and data.spec.kind not in self.kinds:
             return f"it is for {', '.join(sorted(self.kinds))} data, not {data.spec.kind}"
+        return ""
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the metric cannot be computed for a model on data; empty where it can."""
+        if reason := self.inapplicable(model, data):
+            return reason
         if len(data) < self.least:
-            return f"it needs {self.least} rows or more; {data.name} has {len(data)}"
+            return f"at least {self.least} rows are needed; there are {len(data)}"
         return lacking_condition(model, data.head(1)) if self.conditioned else ""
 
     def no_weaker(self, model: GenerativeModel) -> AnyConfig:

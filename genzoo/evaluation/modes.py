@@ -15,7 +15,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
 from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.conditions import condition_of
-from genzoo.evaluation.metric import Case, Metric, rows_of
+from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
 from genzoo.spec import Mixture
 
@@ -47,19 +47,19 @@ class ModeCoverage(Metric):
 
     Config = ModeConfig
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figures cannot be had; empty where they can."""
+    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figures make no sense; empty where they do."""
         if data.spec.mixture is None:
-            return "the data are of no known mixture"
-        return super().missing(model, data)
+            return "the data are not of a known mixture"
+        return super().inapplicable(model, data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the number of modes and the share of high quality."""
         mixture, num = _mixture(case), self.config.num_samples
         counts = captured(_samples(case, num), mixture)
-        real = captured(case.batch["x"][:num], mixture)
-        share = mean_of(_flags(counts, num), "stochastic estimate", unit="share")
         num_data = min(num, len(case.batch["x"]))
+        real = captured(case.rows(num_data)["x"], mixture)
+        share = mean_of(_flags(counts, num), "stochastic estimate", unit="share")
         modes = Estimate(
             value=float((counts > 0).sum()),
             std_error=_error_of_number(counts, num),
@@ -84,11 +84,10 @@ def captured(x: Tensor, mixture: Mixture) -> Tensor:
 
 
 def _samples(case: Case, num: int) -> Tensor:
-    """Draw the protocol's samples, given the conditions of the rows over and over."""
-    index = torch.arange(num) % len(case.batch["x"])
+    """Draw the protocol's samples, given the conditions of as many rows."""
     x = case.model.sample(
         num,
-        condition=condition_of(case.model, rows_of(case.batch, index)),
+        condition=condition_of(case.model, case.rows(num)),
         sampler=case.sampler,
         seed=seeds.derive(case.seed, "mode coverage"),
         batch_size=min(num, _BLOCK),

@@ -42,10 +42,14 @@ class CaptionObeyed(Metric):
     least = 100
     measures = ("reader",)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figure cannot be had; empty where it can."""
+    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure makes no sense; empty where it does."""
         if model.condition_kind != "text":
             return "the model is not conditioned on a text"
+        return super().inapplicable(model, data)
+
+    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure cannot be computed; empty where it can."""
         return super().missing(model, data) or unreadable(self.config.reader, data.spec)
 
     def compute(self, case: Case) -> dict[str, Estimate]:

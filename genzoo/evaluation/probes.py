@@ -64,10 +64,9 @@ class LatentProbes(Metric):
     effort = ("max_steps",)
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figures cannot be had; empty where they can."""
-        if "label" not in data.head(1):
-            return "the data have no labels"
-        return super().missing(model, data)
+        """Say why the figures cannot be computed; empty where they can."""
+        lacking = super().missing(model, data)
+        return lacking or ("" if "label" in data.head(1) else "the data have no labels")
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both probes' accuracies, of codes and of raw values."""

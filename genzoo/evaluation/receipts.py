@@ -11,7 +11,8 @@ import torch
 from genzoo import __version__, registry
 from genzoo.config import differences
 from genzoo.data.dataset import Dataset
-from genzoo.data.domains import named_parts
+from genzoo.data.domains import TwoDomains, named_parts
+from genzoo.data.subsets import Subset
 from genzoo.errors import PluginError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
@@ -40,6 +41,21 @@ def shown(receipt: Mapping[str, Any]) -> dict[str, Any]:
     return {**receipt, "stream": kept}
 
 
+def in_words(receipt: Mapping[str, Any]) -> str:
+    """Return a receipt as text, with the number of examples and how they were drawn in one.
+
+    >>> in_words({"examples": 300, "examples_of": 1797, "draw": "stratified by label", "seed": 0})
+    'examples 300 of 1797 (random draw, stratified by label), seed 0'
+    >>> in_words({"examples": 297, "examples_of": 297, "seed": 0})
+    'examples 297, seed 0'
+    """
+    told = dict(receipt)
+    if "examples" in told:
+        parts = [_of(told, ""), _of(told, "_y")]
+        told["examples"] = f"{told['examples']}{' and'.join(filter(None, parts))}"
+    return flat(told)
+
+
 def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
     """Return a figure whose receipt says which metric made it, with which values."""
     config = differences(metric.config, metric.Config())
@@ -59,6 +75,7 @@ def receipt_of(case: Case) -> dict[str, Any]:
         "data_config": dict(config),
         **({} if y is None else _second(y)),
         "examples": len(case.batch["x"]),
+        **_part(case.data, case.judged),
         "seed": case.seed,
         "sampler": _sampler_name(sampler),
         "sampler_config": sampler.config.to_dict(),
@@ -72,6 +89,25 @@ def _second(y: Dataset) -> dict[str, Any]:
     """Return what is needed to load a second domain that is named apart."""
     source, config = y.origin or ("", {})
     return {"source_y": source, "split_y": y.split, "data_y_config": dict(config)}
+
+
+def _part(data: Dataset, judged: Dataset) -> dict[str, Any]:
+    """Return how many rows there were and, where not all were used, how they were drawn."""
+    if isinstance(data, TwoDomains) and isinstance(judged, TwoDomains) and not data.spec.aligned:
+        second = _part(data.y, judged.y)
+        return _part(data.x, judged.x) | {f"{key}_y": value for key, value in second.items()}
+    drawn = judged.x if isinstance(judged, TwoDomains) else judged
+    draw = {"draw": drawn.how} if judged is not data and isinstance(drawn, Subset) else {}
+    return {"examples_of": len(data), **draw}
+
+
+def _of(told: dict[str, Any], suffix: str) -> str:
+    """Take out of how many rows a domain's were drawn, and return it as text."""
+    num, draw = told.pop(f"examples_of{suffix}", None), told.pop(f"draw{suffix}", None)
+    if not draw:
+        return ""
+    how = "random draw" if draw == "random" else f"random draw, {draw}"
+    return f" of {num}{suffix and ' of y'} ({how})"
 
 
 def _sampler_name(sampler: Sampler) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from genzoo.estimate import Estimate, Note
-from genzoo.evaluation.receipts import METRIC, flat, shown
+from genzoo.evaluation.choosing import by_reason
+from genzoo.evaluation.receipts import METRIC, flat, in_words, shown
 
 _SHOWN_OF_A_HASH = 12
 
@@ -23,8 +24,22 @@ def lines_of(figures: Mapping[str, Estimate], receipt: Mapping[str, Any]) -> lis
         for name, figure in figures.items()
     ]
     lines += [f"[{number}] {note.code}: {note}" for number, note in enumerate(notes, 1)]
-    lines.append(f"Receipt: {flat(shown(receipt))}.")
+    lines.append(f"Receipt: {in_words(shown(receipt))}.")
     return [*lines, *_own_receipts(figures)]
+
+
+def lines_of_others(left_out: Mapping[str, str], not_applicable: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason why metrics were left out, and one for those that do not fit.
+
+    >>> lines_of_others({"a": "no labels", "b": "no labels"}, {"c": "for images"})
+    ['Left out: a, b: no labels.', 'Not for this model and these data: c (reasons: --json).']
+    """
+    lines = [
+        f"Left out: {', '.join(names)}: {reason.rstrip('.')}."
+        for reason, names in by_reason(left_out).items()
+    ]
+    names = f"{', '.join(not_applicable)} (reasons: --json)"
+    return [*lines, *([f"Not for this model and these data: {names}."] if not_applicable else [])]
 
 
 def _marks(figure: Estimate, notes: list[Note]) -> list[str]:

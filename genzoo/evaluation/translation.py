@@ -54,9 +54,9 @@ class TranslationError(Metric):
     Config = TranslationConfig
     requires = (SupportsTranslate,)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the figures cannot be had; empty where they can."""
-        return super().missing(model, data) or _unaligned(data)
+    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figures make no sense; empty where they do."""
+        return super().inapplicable(model, data) or _unaligned(data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both errors, exact for each row."""
@@ -82,9 +82,13 @@ class LabelKept(Metric):
     kinds = frozenset({"unit"})
     least = 100
 
+    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the share makes no sense; empty where it does."""
+        return super().inapplicable(model, data) or _unaligned(data)
+
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
-        """Say why the share cannot be had; empty where it can."""
-        return super().missing(model, data) or _unaligned(data) or _unjudged(data)
+        """Say why the share cannot be computed; empty where it can."""
+        return super().missing(model, data) or _unjudged(data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the share."""

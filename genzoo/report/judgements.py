@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,23 @@ class Figure:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One evaluation: its file, its figures, and the receipt that they share."""
+    """One evaluation.
+
+    Arguments:
+        file: The name of its file.
+        figures: Its figures.
+        receipt: What they share.
+        note: What a reader must know of the file.
+        left_out: Why metrics that fit were not computed.
+        not_applicable: Why others do not fit the model or the data.
+    """
 
     file: str
     figures: tuple[Figure, ...]
     receipt: Mapping[str, str]
     note: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    not_applicable: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_judgements(
@@ -105,7 +116,14 @@ def _judgement(file: Text, note: str = "") -> Judgement:
     if not (isinstance(found, dict) and isinstance(found.get("figures"), dict)):
         raise DataError("it holds no figures of genzoo evaluate")
     figures = tuple(_figure(name, fields) for name, fields in found["figures"].items())
-    return Judgement(file.name, figures, _texts(found.get("receipt")), note)
+    return Judgement(
+        file.name,
+        figures,
+        _texts(found.get("receipt")),
+        note,
+        _texts(found.get("left_out"), "left out"),
+        _texts(found.get("not_applicable"), "not applicable"),
+    )
 
 
 def _figure(name: str, fields: Any) -> Figure:
@@ -181,11 +199,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e100
 
 
-def _texts(values: Any) -> dict[str, str]:
+def _texts(values: Any, name: str = "receipt") -> dict[str, str]:
     if not values:
         return {}
     if not isinstance(values, dict):
-        return {"receipt": _text(values)}
+        return {name: _text(values)}
     return {key: _text(value) for key, value in values.items() if value not in (None, "", {})}
 
 

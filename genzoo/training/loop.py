@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from genzoo import __version__, seeds
+from genzoo.data import Dataset, subset
 from genzoo.errors import NotFiniteError, TrainingInterrupted
 from genzoo.training.batches import Shares, batches, to_device
 from genzoo.training.checkpoint import Checkpoint
@@ -125,16 +127,21 @@ class StageLoop:
         versions = {"genzoo": __version__, "torch": torch.__version__}
         self.owner.keep(Checkpoint(self.number, step, self.state.tensors(), values, versions))
 
+    @cached_property
+    def _pictured(self) -> Dataset:
+        """The rows of every picture: drawn once, since labels of many rows take time to sort."""
+        return subset(self.owner.trainer.data, ROWS_IN_PICTURE, seed=self.config.seed)
+
     def _draw(self, step: int) -> None:
-        """Write a picture, of fixed seeds and of the first rows."""
+        """Write a picture, of fixed seeds and of the same rows each time."""
         folder = self.owner.folder
         if folder is None or not self.accelerator.is_main_process:
             return
-        average, data = self.state.average, self.owner.trainer.data
+        average = self.state.average
         model = average.model if average is not None else self.owner.model
         path = folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png"
         model = model_of(self.owner.trainer.stages[self.number], model)
-        draw(model, data.head(ROWS_IN_PICTURE), self.config.seed, path)
+        draw(model, self._pictured.head(ROWS_IN_PICTURE), self.config.seed, path)
 
 
 def shares_of(config: TrainerConfig, run: Run) -> Shares:

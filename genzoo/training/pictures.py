@@ -22,12 +22,12 @@ _STRIPS = 16
 def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path) -> None:
     """Write a picture of samples given the rows' conditions, or of their translations.
 
-    Of translations there are two pictures: of the first rows, and of those that come back worst,
+    Of translations there are two pictures: of some rows, and of those that come back worst,
     in a file whose name ends in ``-failures``. Rows without the condition make none.
 
     Arguments:
         model: What is drawn from.
-        rows: The data's first rows.
+        rows: The rows; of translations the first ones are shown, so their order is random.
         seed: Where the samples come from.
         path: The file.
     """

@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from genzoo.capabilities import SupportsDataInit
+from genzoo.data import draw_rows
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.training import checkpoint, environment, threads
@@ -121,9 +122,10 @@ class Run:
         """
         model = model_of(self.trainer.stages[number], self.model)
         if isinstance(model, SupportsDataInit) and model.needs_data_init():
-            rows = self.trainer.data.head(INIT_ROWS)
-            batch = to_device(rows, self.accelerator.device, self.model.dtype)
-            model.init_from_data(batch, self.trainer.data.spec)
+            data, seed = self.trainer.data, self.trainer.config.seed
+            batch = draw_rows(data, INIT_ROWS, seed=seed)
+            moved = to_device(batch, self.accelerator.device, self.model.dtype)
+            model.init_from_data(moved, data.spec)
         same_everywhere(self.model, self.accelerator)
 
     def _restore(self, state: StageState, number: int) -> tuple[int, int]:

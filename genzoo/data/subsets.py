@@ -1,0 +1,138 @@
+"""A part of the rows that stands for all of them: a seeded draw, stratified by label.
+
+The first rows are no such part: in a folder that is sorted by class they are one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from genzoo import seeds
+from genzoo.data.dataset import Dataset, mean_of_rows
+from genzoo.data.domains import TwoDomains
+
+How = Literal["stratified by label", "random"]
+
+
+def stratified(
+    label: Tensor | None, num_rows: int, num: int, generator: torch.Generator
+) -> Tensor:
+    """Draw row indices without replacement, each label in proportion, in random order.
+
+    Of a label with N_l of the N rows, ⌊n N_l / N⌋ or ⌈n N_l / N⌉ rows are drawn. Which of the two
+    is random, such that every row is drawn with the same probability n / N. The order is random
+    so that each part of the result is a fair part too.
+
+    | On the Theory of Systematic Sampling, II (Madow, 1949), with labels in random order
+
+    Arguments:
+        label: The label of each row, (N,) int64; rows of the label −1 are one stratum. None draws
+            from all rows alike.
+        num_rows: N.
+        num: n, at most N.
+        generator: Where the randomness comes from, on the CPU.
+
+    Returns:
+        n row indices, int64.
+    """
+    order = torch.randperm(num_rows, generator=generator)
+    if label is None:
+        return order[:num].clone()  # A view would keep all N in memory.
+    by_label, place = torch.sort(label[order], stable=True)
+    sizes = torch.unique_consecutive(by_label, return_counts=True)[1]
+    shares = _shares(sizes, num, generator)
+    skipped = (sizes.cumsum(0) - sizes) - (shares.cumsum(0) - shares)
+    chosen = torch.arange(num) + skipped.repeat_interleave(shares)
+    return order[place[chosen]][torch.randperm(num, generator=generator)]
+
+
+def _shares(sizes: Tensor, num: int, generator: torch.Generator) -> Tensor:
+    """Return how many of ``num`` rows each stratum gets, (S,), in whole numbers throughout.
+
+    The strata lie side by side on a line of length n; those that hold one of the points u, u + 1,
+    … get a row for each, with one random u for all.
+    """
+    order = torch.randperm(len(sizes), generator=generator)
+    total = int(sizes.sum())
+    u = torch.randint(total, (1,), generator=generator)
+    ends = (num * sizes[order].cumsum(0) + u) // total
+    return torch.empty_like(sizes).index_copy_(0, order, ends.diff(prepend=ends.new_zeros(1)))
+
+
+class Subset(Dataset):
+    """Some rows of another dataset.
+
+    Arguments:
+        dataset: Where the rows are.
+        rows: Which they are, in which order, (n,) int64.
+        seed: The seed that they were drawn with.
+        how: How they were drawn.
+    """
+
+    def __init__(self, dataset: Dataset, rows: Tensor, seed: int, how: How) -> None:
+        self.dataset, self.rows, self.how = dataset, rows, how
+        self.spec, self.split = dataset.spec, dataset.split
+        self.name = f"{dataset.name} ({len(rows)} of {len(dataset)} rows, seed {seed})"
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
+
+    def batch(
+        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """Return the rows at ``indices``."""
+        return self.dataset.batch(self.rows[torch.as_tensor(indices)], generator)
+
+    def labels(self) -> Tensor | None:
+        """Return the label of every row, where they are known."""
+        found = self.dataset.labels()
+        return None if found is None else found[self.rows]
+
+    def mean(self) -> Tensor | None:
+        """Return the mean row."""
+        return None if self.dataset.mean() is None else mean_of_rows(self)
+
+
+def subset(dataset: Dataset, num: int, *, seed: int = 0, key: str = "") -> Dataset:
+    """Return ``num`` rows that stand for all of them; the dataset itself where it has no more.
+
+    They are drawn without replacement and come in random order. If `Dataset.labels` are known,
+    the draw is `stratified` by label. The two rows of aligned domains stay together, stratified by
+    the labels of x; of other domains each is drawn on its own.
+
+    Arguments:
+        dataset: The rows.
+        num: How many of them.
+        seed: The seed of the draw.
+        key: The name of this draw among others with the same seed.
+
+    >>> from genzoo.data import load_dataset
+    >>> some = subset(load_dataset("digits", "test"), 100, seed=1)
+    >>> len(some), some.name
+    (100, 'digits/test (100 of 297 rows, seed 1)')
+    """
+    if isinstance(dataset, TwoDomains) and not dataset.spec.aligned:
+        num = min(num, len(dataset))
+        both = [subset(d, num, seed=seed, key=f"{key}{k}") for k, d in dataset.domains().items()]
+        return TwoDomains(*both)
+    if num >= len(dataset):
+        return dataset
+    label = dataset.labels()
+    how: How = "random" if label is None else "stratified by label"
+    generator = seeds.generator(seeds.derive("subset", seed, key))
+    rows = stratified(label, len(dataset), num, generator)
+    if isinstance(dataset, TwoDomains):
+        parts = [Subset(d, rows, seed, how) for d in dataset.domains().values()]
+        return TwoDomains(*parts, aligned=True)
+    return Subset(dataset, rows, seed, how)
+
+
+def draw_rows(dataset: Dataset, num: int, *, seed: int = 0) -> dict[str, Any]:
+    """Return a `subset` as one batch; all rows in their own order where there are no more."""
+    drawn = subset(dataset, num, seed=seed)
+    return drawn.head(len(drawn), seed=seed)

@@ -1,0 +1,122 @@
+"""Which metrics can be computed for a model on data, and why the others cannot."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from genzoo import registry
+from genzoo.data.dataset import Dataset
+from genzoo.errors import CapabilityError, ConfigError, MissingDependencyError
+from genzoo.evaluation.metric import Metric
+from genzoo.model import GenerativeModel
+from genzoo.stage import Named
+
+logger = logging.getLogger("genzoo")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The metrics to compute, and why others are not computed.
+
+    Arguments:
+        metrics: The metrics by name.
+        left_out: The reason for each metric that would fit, such as too few rows.
+        not_applicable: The reason for each that does not fit the model or the data.
+    """
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    not_applicable: dict[str, str] = field(default_factory=dict)
+
+
+def choose(model: GenerativeModel, data: Dataset, names: Sequence[str | Named] | None) -> Choice:
+    """Return the metrics that are named or, where ``names`` is None, all that can be computed.
+
+    Raises:
+        CapabilityError: A metric that is named cannot be computed.
+        ConfigError: One metric is named twice.
+        UnknownNameError: There is no such metric.
+    """
+    return _everything(model, data) if names is None else _named(model, data, names)
+
+
+def demand(model: GenerativeModel, data: Dataset, metrics: Mapping[str, Metric]) -> None:
+    """Raise CapabilityError where a metric cannot be computed for a model on data."""
+    reasons = {name: metric.missing(model, data) for name, metric in metrics.items()}
+    if wrong := {name: reason for name, reason in reasons.items() if reason}:
+        raise CapabilityError(f"{type(model).__name__} does not support {_listed(wrong)}.")
+
+
+def nothing_left(model: GenerativeModel, data: Dataset, choice: Choice) -> CapabilityError:
+    """Return the error for a model of which no figure at all was computed: what each one needs."""
+    needs = _listed(choice.left_out | choice.not_applicable)
+    what = f"{type(model).__name__} on {data.name}"
+    return CapabilityError(f"No figure can be computed for {what}: {needs}.")
+
+
+def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the names that share a reason, under the reason.
+
+    >>> by_reason({"a": "no labels", "b": "no rows", "c": "no labels"})
+    {'no labels': ['a', 'c'], 'no rows': ['b']}
+    """
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return names
+
+
+def _named(model: GenerativeModel, data: Dataset, names: Sequence[str | Named]) -> Choice:
+    made = list(map(_made, names))
+    found = dict(made)
+    if len(found) < len(made):
+        twice = next(name for name in found if [key for key, _ in made].count(name) > 1)
+        raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
+    demand(model, data, found)
+    return Choice(found)
+
+
+def _everything(model: GenerativeModel, data: Dataset) -> Choice:
+    choice = Choice()
+    for name, metric in _loadable(choice.left_out).items():
+        reason = metric.missing(model, data)
+        if not reason:
+            choice.metrics[name] = metric
+        elif unfit := metric.inapplicable(model, data):
+            choice.not_applicable[name] = unfit
+        else:
+            choice.left_out[name] = reason
+    return choice
+
+
+def _made(metric: str | Named) -> tuple[str, Metric]:
+    named = Named(name=metric) if isinstance(metric, str) else metric
+    cls = registry.load("metrics", named.name)
+    return named.name, cls(cls.Config.from_dict(named.config))
+
+
+def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:
+    """Return every metric of the default set that can be loaded.
+
+    Arguments:
+        left_out: Where the reason for each of the others is put.
+    """
+    found: dict[str, Metric] = {}
+    for name in registry.names("metrics"):
+        try:
+            cls = registry.load("metrics", name)
+            found |= {name: cls()} if cls.default else {}
+        except MissingDependencyError as error:
+            left_out[name] = str(error).removeprefix(f"{name!r} ")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+            left_out[name] = f"it cannot be loaded ({type(error).__name__}: {error})"
+            logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
+    return found
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    """Return names, each with its reason; names of one reason share it."""
+    shared = by_reason(reasons).items()
+    return "; ".join(f"{', '.join(names)} ({reason.rstrip('.')})" for reason, names in shared)
