@@ -235,3 +235,12 @@ def check_image(shape: Sequence[int], levels: int) -> None:
             f"must be multiples of {multiple}, got {shape[1]} × {shape[2]}. Give fewer channels, "
             "or use network='flat'."
         )
+
+
+def widest(channels: Sequence[int], shape: Sequence[int]) -> int:
+    """Return the most values that a level of a U-Net has for one image (C, H, W).
+
+    >>> widest((16, 32, 56), (1, 28, 28))
+    12544
+    """
+    return max(c * (shape[1] >> level) * (shape[2] >> level) for level, c in enumerate(channels))
