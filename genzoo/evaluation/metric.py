@@ -18,10 +18,10 @@ from genzoo.estimate import Estimate
 from genzoo.evaluation.conditions import condition_of, lacking_condition
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
+from genzoo.sampling import block_size
 
 AnyConfig = Config
 T = TypeVar("T")
-_BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +48,17 @@ class Case:
     @cached_property
     def reference(self) -> dict[str, Any]:
         """A random half of the rows: what samples are compared with."""
-        return rows_of(self.batch, self._order[: len(self._order) // 2])
+        return rows_of(self.batch, self._order[: self._half])
 
     @cached_property
     def held_out(self) -> dict[str, Any]:
         """As many of the other rows: data in the samples' place, which gives a figure's floor."""
-        num = len(self._order) // 2
-        return rows_of(self.batch, self._order[num : 2 * num])
+        return rows_of(self.batch, self._order[self._half : 2 * self._half])
+
+    @property
+    def batch_size(self) -> int:
+        """How many samples are drawn at once: with the seed, it decides what they are."""
+        return block_size(self.model, max(1, self._half))
 
     @cached_property
     def samples(self) -> Tensor:
@@ -63,13 +67,12 @@ class Case:
         Given those of ``reference`` they would be nearer to it than data are, whose conditions
         are others.
         """
-        num = len(self.held_out["x"])
         x = self.model.sample(
-            num,
+            self._half,
             condition=condition_of(self.model, self.held_out),
             sampler=self.sampler,
             seed=seeds.derive(self.seed, "samples"),
-            batch_size=min(num, _BLOCK),
+            batch_size=self.batch_size,
         )
         return x.cpu()
 
@@ -79,6 +82,10 @@ class Case:
             self._made[key] = make()
         made: T = self._made[key]
         return made
+
+    @property
+    def _half(self) -> int:
+        return len(self.batch["x"]) // 2
 
     @cached_property
     def _order(self) -> Tensor:

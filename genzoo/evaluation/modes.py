@@ -17,9 +17,8 @@ from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric, rows_of
 from genzoo.model import GenerativeModel
+from genzoo.sampling import block_size
 from genzoo.spec import Mixture
-
-_BLOCK = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +58,7 @@ class ModeCoverage(Metric):
         counts = captured(_samples(case, num), mixture)
         real = captured(case.batch["x"][:num], mixture)
         share = mean_of(_flags(counts, num), "stochastic estimate", unit="share")
+        receipt = {"batch_size": block_size(case.model, num)}
         num_data = min(num, len(case.batch["x"]))
         modes = Estimate(
             value=float((counts > 0).sum()),
@@ -68,9 +68,13 @@ class ModeCoverage(Metric):
             num_samples=num,
             notes=(Note("modes-in-all", f"Of {len(counts)}."),),
             reference=Reference(float((real > 0).sum()), "held-out data"),
+            receipt=receipt,
         )
         reference = Reference(real.sum().item() / num_data, "held-out data")
-        return {"modes": modes, "high-quality-share": replace(share, reference=reference)}
+        return {
+            "modes": modes,
+            "high-quality-share": replace(share, reference=reference, receipt=receipt),
+        }
 
 
 def captured(x: Tensor, mixture: Mixture) -> Tensor:
@@ -91,7 +95,7 @@ def _samples(case: Case, num: int) -> Tensor:
         condition=condition_of(case.model, rows_of(case.batch, index)),
         sampler=case.sampler,
         seed=seeds.derive(case.seed, "mode coverage"),
-        batch_size=min(num, _BLOCK),
+        batch_size=block_size(case.model, num),
     )
     return x.cpu()
 

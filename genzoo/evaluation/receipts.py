@@ -50,6 +50,7 @@ def receipt_of(case: Case) -> dict[str, Any]:
         **({} if y is None else _second(y)),
         "examples": len(case.batch["x"]),
         "seed": case.seed,
+        "batch_size": case.batch_size,
         "sampler": _sampler_name(sampler),
         "sampler_config": sampler.config.to_dict(),
         "genzoo": __version__,
