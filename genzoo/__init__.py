@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genzoo.registry import register
     from genzoo.runs import train
     from genzoo.sampler import Sampler
+    from genzoo.sampling import batch_size_for
     from genzoo.spec import Batch, DataSpec
     from genzoo.stage import Named, Recipe, Stage
     from genzoo.storage import GenModel
@@ -71,6 +72,7 @@ _PUBLIC = {
     "Step": "genzoo.objective",
     "Trainer": "genzoo.training",
     "TrainerConfig": "genzoo.training",
+    "batch_size_for": "genzoo.sampling",
     "create_model": "genzoo.model",
     "evaluate": "genzoo.evaluation",
     "list_models": "genzoo.model",
@@ -116,6 +118,7 @@ __all__ = [
     "Step",
     "Trainer",
     "TrainerConfig",
+    "batch_size_for",
     "create_model",
     "evaluate",
     "list_models",

@@ -62,6 +62,15 @@ class GenerativeModel(nn.Module, abc.ABC):
         return "none"
 
     @property
+    def default_batch_size(self) -> int:
+        """How many samples `sample` draws at once at most, where it is given no ``batch_size``.
+
+        A subclass may override it by the size that makes the most samples a second. It is a part
+        of what a seed means: a model that is published keeps it.
+        """
+        return 64
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return next(self.parameters()).device
@@ -118,16 +127,21 @@ class GenerativeModel(nn.Module, abc.ABC):
     ) -> Tensor:
         """Draw ``num`` samples, of shape (num, *event_shape), without gradients, in eval mode.
 
-        Samples are drawn in padded blocks of ``batch_size``: for one size, a seed gives the same
-        samples whatever ``num``, on the same device.
+        Samples are drawn in blocks of one size, ``batch_size``. For one size, a seed gives the
+        same samples whatever ``num``, on the same device; for another size it gives others. So
+        ``sample(3, seed=0)`` is not ``sample(100, seed=0)[:3]``, as their blocks are of 3 and of
+        up to `default_batch_size`; with ``batch_size=50`` in both calls it is.
 
         Arguments:
             num: How many.
             condition: ``num`` conditions of the model's kind, or one for all of them.
             sampler: How; the model's own by default.
             start: ``num`` states to start from, in the model's space.
-            seed: Where the randomness comes from; None takes a fresh one.
-            batch_size: Samples per block; None takes min(num, 64).
+            seed: Where the randomness comes from; None takes a fresh one. The same seed means
+                the same samples for the same ``batch_size``.
+            batch_size: Samples per block; the last block is padded to it, so that one sample
+                costs a block. None makes equal blocks of at most `default_batch_size`, which
+                depend on ``num``: one sample is drawn alone.
 
         Raises:
             ConditionError: The condition is missing, superfluous or not understood.

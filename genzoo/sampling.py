@@ -1,4 +1,4 @@
-"""Samples in padded blocks, so that a seed means the same samples whatever their number."""
+"""Samples in blocks of one size, for which a seed gives the same samples whatever their number."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
     from genzoo.sampler import Sampler
 
-DEFAULT_BLOCK = 64
 _DIMENSIONS = {"label": 0, "image": 3}
+_VALUES = 2**21
+_MOST = 1024
 Watch = Callable[[int, Tensor], None]
 """Is shown each state of a block's trajectory as it comes, and the block's number."""
 _SHAPES = {"label": "a whole number", "image": "an image (C, H, W)"}
@@ -37,13 +38,43 @@ class Request:
     start: Tensor | None
     batch_size: int | None
 
-    def block_size(self) -> int:
+    def block_size(self, model: GenerativeModel) -> int:
         """Return how many samples are drawn at once."""
-        return self.batch_size or min(self.num, DEFAULT_BLOCK)
+        return self.batch_size or block_size(model, self.num)
 
-    def num_blocks(self) -> int:
+    def num_blocks(self, model: GenerativeModel) -> int:
         """Return in how many blocks they are drawn."""
-        return -(-self.num // self.block_size())
+        return -(-self.num // self.block_size(model))
+
+
+def block_size(model: GenerativeModel, num: int) -> int:
+    """Return how many of ``num`` samples of a model are drawn at once, where nobody says it.
+
+    Blocks are equal, and as few as the model's ``default_batch_size`` allows. So a single sample
+    is drawn alone, and of k blocks fewer than k rows are drawn for nothing.
+
+    Raises:
+        ConfigError: ``num``, or the model's ``default_batch_size``, is not a whole number of at
+            least 1.
+    """
+    num = _positive("num", num)
+    most = _positive(f"{type(model).__name__}.default_batch_size", model.default_batch_size)
+    return -(-num // -(-num // most))
+
+
+def batch_size_for(num_values: int) -> int:
+    """Return a `default_batch_size` for networks whose widest layer has so many values a sample.
+
+    It is the power of two at which that layer holds about 2²¹ values, and at most 1024: fewer
+    rows leave the time to what is done once for each layer, more leave the processor's cache. So
+    a block takes about as much memory whatever the size of the images. Measured on a CPU, by
+    ``benchmarks/sampling_blocks.py``.
+
+    >>> batch_size_for(500), batch_size_for(16 * 28 * 28), batch_size_for(128 * 512 * 512)
+    (1024, 128, 1)
+    """
+    fitting = _VALUES // _positive("num_values", num_values)
+    return min(_MOST, 1 << max(0, fitting.bit_length() - 1))
 
 
 @torch.no_grad()
@@ -51,6 +82,10 @@ def draw(
     model: GenerativeModel, request: Request, seed: int | None, watch: Watch | None = None
 ) -> Tensor:
     """Draw what is requested; block k is seeded from (seed, k), block 0 by ``seed`` itself.
+
+    The last block is padded to the size of the others: another number of rows would change its
+    noise, and the order in which a kernel sums. So the samples are a function of the seed and of
+    the block size, and ``num`` says only how many of them are returned.
 
     On a terminal, what takes more than a second shows how many states have come.
     """
@@ -61,7 +96,8 @@ def draw(
     start = _check_start(request.start, num)
     seed = seeds.fresh() if seed is None else seeds.checked(seed)
     states = request.sampler.num_states(model)
-    total = None if states is None else states * request.num_blocks()
+    num_blocks = request.num_blocks(model)
+    total = None if states is None else states * num_blocks
     with evaluating(model), bar("Sampling", "state", total) as shown:
 
         def come(k: int, state: Tensor) -> Tensor:
@@ -71,8 +107,7 @@ def draw(
             return state
 
         blocks = [
-            _block(model, request, condition, start, seed, k, come)
-            for k in range(request.num_blocks())
+            _block(model, request, condition, start, seed, k, come) for k in range(num_blocks)
         ]
     return torch.cat(blocks)[:num]
 
@@ -160,7 +195,7 @@ def _block(
     k: int,
     come: Callable[[int, Tensor], Tensor],
 ) -> Tensor:
-    sampler, size = request.sampler, request.block_size()
+    sampler, size = request.sampler, request.block_size(model)
     block_seed = seed if k == 0 else seeds.derive(seed, k)
     condition = _slice_and_pad(condition, k * size, size)
     start = _slice_and_pad(start, k * size, size)

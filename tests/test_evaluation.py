@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import families
-from genzoo import registry
+from genzoo import registry, seeds
 from genzoo.data import as_dataset, from_array, load_dataset, subset
 from genzoo.errors import CapabilityError, ConfigError, DataError, UnknownNameError
 from genzoo.estimate import Estimate, mean_of
@@ -341,6 +341,28 @@ def test_all_metrics_see_the_same_samples_whatever_else_is_judged(metric):
     assert seen[0] is seen[1]
     assert torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[0], seen[3])
+
+
+def test_the_receipt_says_how_many_samples_are_drawn_at_once(metric):
+    """The model's own block, made equal: 25 samples in blocks of at most 7 are four of 7."""
+    seen = []
+
+    class Seven(Replay):
+        default_batch_size = 7
+
+    class Watching(Noisy):
+        def compute(self, case):
+            seen.append(case)
+            return super().compute(case)
+
+    metric("watching")(Watching)
+    replay = Seven(ROWS)
+    found = evaluate(replay, ROWS, ["watching"], seed=3)
+    assert found.receipt["batch_size"] == seen[0].batch_size == 7
+    again = replay.sample(25, seed=seeds.derive(3, "samples"), batch_size=7)
+    assert torch.equal(seen[0].samples, again)
+    assert evaluate(Replay(ROWS), ROWS, ["watching"]).receipt["batch_size"] == 25
+    assert evaluate(replay, ROWS, ["watching"], max_examples=1).receipt["batch_size"] == 1
 
 
 def test_a_sampler_that_is_given_draws_the_samples_and_stands_in_the_receipt(metric):

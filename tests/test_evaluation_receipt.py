@@ -22,6 +22,7 @@ def test_the_receipt_says_what_stands_behind_the_figures():
             "data": "the array given",
             "examples": 50,
             "seed": 5,
+            "batch_size": 25,
             "sampler": "toy-ancestral",
             "genzoo": genzoo.__version__,
             "torch": torch.__version__,
@@ -76,7 +77,7 @@ def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_recei
     assert lines[1].startswith("log-likelihood      -")
     assert lines[2].startswith("bits-per-dimension  ")
     assert lines[3].startswith("Receipt: data the array given")
-    assert "examples 50, seed 5, sampler toy-ancestral" in lines[3]
+    assert "examples 50, seed 5, batch_size 25, sampler toy-ancestral" in lines[3]
     assert lines[4].startswith("Left out: ")
     assert lines[5].startswith("Not for this model and these data: ")
     assert str(Evaluation({}, {"seed": 0})) == "Receipt: seed 0."

@@ -48,13 +48,21 @@ def test_a_picture_has_a_row_for_each_and_says_so(folder):
     run("sample m --num 6 --label 2 --label 0 --seed 3 --output m/samples.png")
     image = Image.open("m/samples.png")
     drawn = Drawn.read(folder / "m" / "samples.png")
-    assert (drawn.given, drawn.num, drawn.seed) == ((2, 0), 6, 3)
+    assert (drawn.given, drawn.num, drawn.seed, drawn.batch_size) == ((2, 0), 6, 3, 6)
     assert "6 samples, each row given what stands beside it" in drawn.in_words()
+    assert "seed 3, batch_size 6" in drawn.in_words()
     rows = plotting.grid(
         GenModel.from_pretrained("m").sample(6, condition=[2] * 3 + [0] * 3, seed=3), 3
     )
     right = image.crop((image.width - rows.width, 0, image.width, image.height))
     assert right.tobytes() == rows.tobytes()
+
+
+def test_a_picture_says_how_many_were_drawn_at_once(folder):
+    run("sample m --num 3 --label 1 --seed 3 --batch-size 2 --output x.png")
+    assert Drawn.read(folder / "x.png").batch_size == 2
+    run("sample m --num 1030 --label 1 --seed 3 --output y.png")
+    assert Drawn.read(folder / "y.png").batch_size == 515
 
 
 def test_what_cannot_be_shared_out_is_refused(folder, capsys):
@@ -100,6 +108,7 @@ def test_a_sampler_that_is_not_the_models_own_is_made_in_the_snippet():
         {"sampler": "none-of-that-name"},
         {"sampler": "gibbs", "sampler_config": {"nothing": 1}},
         {"given": [{"a": 1}], "sampler": 3, "sampler_config": "x", "num": "many", "seed": 1.5},
+        {"batch_size": "all", "num": True},
     ],
 )
 def test_what_a_stranger_says_of_a_picture_is_taken_for_nothing(tmp_path, told):

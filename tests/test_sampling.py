@@ -1,4 +1,4 @@
-"""Samples in padded blocks: what a seed means, what a condition is, what is left untouched."""
+"""Samples in blocks: what a seed means, what a condition is, what is left untouched."""
 
 import io
 import random
@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import families
+import genzoo
 from genzoo import progress, sampling, seeds
 from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
 from genzoo.sampler import Sampler
@@ -38,9 +39,22 @@ class Told(Sampler):
 
 
 class Described(families.Linear):
-    """Takes a text."""
+    """Takes a text, and makes three samples at once."""
 
     condition_kind = "text"
+
+    @property
+    def default_batch_size(self):
+        return 3
+
+
+class Attributed(families.Linear):
+    """Makes four samples at once, as an attribute of the class says."""
+
+    default_batch_size = 4
+
+    def __init__(self):
+        super().__init__(MODEL.config)
 
 
 MODEL = families.linear()
@@ -88,10 +102,67 @@ def test_the_first_block_is_what_the_sampler_draws_from_that_seed():
     assert torch.equal(found, by_hand.detach())
 
 
-def test_the_default_batch_size_is_their_number_up_to_64():
+def test_without_a_batch_size_blocks_are_equal_and_as_few_as_the_models_default_allows():
+    assert MODEL.default_batch_size == 64
     assert [block[0] for block in told(MODEL, 9)] == [9]
-    assert [block[0] for block in told(MODEL, 130)] == [64, 64, 64]
+    assert [block[0] for block in told(MODEL, 64)] == [64]
+    assert [block[0] for block in told(MODEL, 65)] == [33, 33]
+    assert [block[0] for block in told(MODEL, 130)] == [44, 44, 44]
+    assert [block[0] for block in told(Attributed(), 7)] == [4, 4]
+    assert [block[0] for block in told(Described(TEXT.config), 7, condition="a")] == [3, 3, 3]
     assert MODEL.sample(130).shape == (130, 3)
+
+
+@pytest.mark.parametrize("num", range(1, 200, 7))
+def test_of_k_blocks_fewer_than_k_rows_are_drawn_for_nothing(num):
+    blocks = [block[0] for block in told(MODEL, num)]
+    assert len(blocks) == -(-num // 64)
+    assert 0 <= sum(blocks) - num < len(blocks)
+
+
+@pytest.mark.parametrize("model", [MODEL, VAE])
+def test_one_sample_is_drawn_alone(model):
+    """No module sees a second row, whatever the model's default is."""
+    rows = []
+    hooks = [
+        module.register_forward_hook(lambda module, given, out: rows.append(len(out)))
+        for module in model.modules()
+    ]
+    model.sample(1, seed=0, condition=None if model is MODEL else 1)
+    for hook in hooks:
+        hook.remove()
+    assert set(rows) == {1}
+
+
+def test_a_seed_means_the_same_samples_for_one_block_size_alone():
+    """Noise is drawn for a block at once, so three rows of a hundred are not three of three."""
+    many = MODEL.sample(100, seed=0)
+    assert not torch.equal(MODEL.sample(3, seed=0), many[:3])
+    assert torch.equal(MODEL.sample(3, seed=0, batch_size=50), many[:3])
+    assert torch.equal(MODEL.sample(100, seed=0, batch_size=50), many)
+    assert sampling.block_size(MODEL, 100) == 50
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, None, True, "8"])
+def test_a_default_batch_size_that_is_none_is_refused(size):
+    model = Attributed()
+    model.default_batch_size = size
+    with pytest.raises(
+        ConfigError, match=r"Attributed\.default_batch_size must be a whole number"
+    ):
+        model.sample(3)
+    assert model.sample(3, batch_size=2).shape == (3, 3)
+
+
+def test_a_batch_size_is_the_power_of_two_at_which_the_widest_layer_has_two_million_values():
+    """Above, by twice as much at most; and never more than 1024 rows, nor less than one."""
+    values = [1, 500, 2**11, 2**11 + 1, 16 * 28 * 28, 64 * 32 * 32, 2**21, 10**9]
+    sizes = [genzoo.batch_size_for(num) for num in values]
+    assert sizes == [1024, 1024, 1024, 512, 128, 32, 1, 1]
+    fitting = zip(values[2:7], sizes[2:7], strict=True)
+    assert all(2**20 < num * size <= 2**21 for num, size in fitting)
+    with pytest.raises(ConfigError, match="num_values must be a whole number of at least 1"):
+        genzoo.batch_size_for(0)
 
 
 def test_the_last_state_of_a_trajectory_is_the_sample():

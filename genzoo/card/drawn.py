@@ -29,6 +29,7 @@ class Drawn:
         caption: All of it in words, where the picture has its own.
         num: How many samples it shows.
         seed: Where their randomness came from.
+        batch_size: How many were drawn at once.
         given: What the model was given, a row for each.
         sampler: The registered name of what drew.
         sampler_config: The fields of its config.
@@ -37,6 +38,7 @@ class Drawn:
     caption: str | None = None
     num: int | None = None
     seed: int | None = None
+    batch_size: int | None = None
     given: tuple[str | int, ...] = ()
     sampler: str | None = None
     sampler_config: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Drawn:
             caption=_if(str, told.get("caption")),
             num=_if(int, told.get("num")),
             seed=_if(int, told.get("seed")),
+            batch_size=_if(int, told.get("batch_size")),
             given=tuple(row for row in rows if type(row) in (str, int)),
             sampler=_if(str, told.get("sampler")),
             sampler_config=config if isinstance(config, dict) else {},
@@ -68,7 +71,12 @@ class Drawn:
         """Return how the picture was drawn."""
         if self.caption is not None:
             return self.caption
-        how = {"sampler": self.sampler, "sampler_config": self.sampler_config, "seed": self.seed}
+        how = {
+            "sampler": self.sampler,
+            "sampler_config": self.sampler_config,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+        }
         told = flat({key: value for key, value in how.items() if value not in (None, {})})
         num = "Samples" if self.num is None else f"{self.num} samples"
         rows = ", each row given what stands beside it" if len(self.given) > 1 else ""
@@ -87,7 +95,11 @@ class Drawn:
 
 
 def receipt(
-    num: int, seed: int | None, sampler: Sampler, given: Sequence[str | int] = ()
+    num: int,
+    seed: int | None,
+    sampler: Sampler,
+    given: Sequence[str | int] = (),
+    batch_size: int | None = None,
 ) -> dict[str, str]:
     """Return what a picture of samples says of how it was drawn, by the key that it stands under.
 
@@ -96,8 +108,9 @@ def receipt(
         seed: Where their randomness came from, where that is known.
         sampler: How they were drawn.
         given: What the model was given, a row for each.
+        batch_size: How many were drawn at once, where that is known.
     """
-    how = {"num": num, "seed": seed, **_how(sampler)}
+    how = {"num": num, "seed": seed, "batch_size": batch_size, **_how(sampler)}
     return {KEY: json.dumps({**how, "given": list(given)} if given else how)}
 
 

@@ -11,6 +11,7 @@ from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
 from genzoo.plotting import as_images, picture, write_picture
 from genzoo.sampler import Sampler
+from genzoo.sampling import block_size
 
 PICTURE_FILE = "samples.png"
 NUM_SAMPLES = 36
@@ -41,8 +42,9 @@ def draw_samples(
     unknown = model.condition_kind != "none" and labels is None
     if unknown or not can_be_drawn(model.event_shape):
         return False
-    x = model.sample(num, condition=labels, sampler=sampler, seed=seed)
-    texts = receipt(num, seed, sampler or model.sampler())
+    size = block_size(model, num)
+    x = model.sample(num, condition=labels, sampler=sampler, seed=seed, batch_size=size)
+    texts = receipt(num, seed, sampler or model.sampler(), batch_size=size)
     write_picture(picture(x.cpu()), folder / PICTURE_FILE, texts=texts)
     return True
 

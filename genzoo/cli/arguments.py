@@ -57,9 +57,11 @@ class SampleArguments(Config):
     """FILE.png for a second picture: how the first samples came about, a row for each, from the
     sampler's first state to its last."""
     seed: _Seed | None = None
-    """Where the randomness comes from; a fresh one by default."""
+    """Where the randomness comes from; a fresh one by default. With one --batch-size a seed gives
+    the same samples whatever --num; without it blocks, and so samples, depend on --num."""
     batch_size: _Count | None = None
-    """Samples per block; for one size a seed gives the same samples whatever --num."""
+    """Samples per block; the last block is padded to it, so that one sample costs a block. By
+    default equal blocks of at most the model's default_batch_size: one sample is drawn alone."""
     label: Annotated[tuple[_Seed, ...], tyro.conf.UseAppendAction] = ()
     """The label that a model conditioned on labels is given; given several times, each one gets as
     many samples, and a picture a row for each."""

@@ -41,10 +41,9 @@ def run(arguments: Any) -> None:
         raise ConditionError(_of_images(model, arguments))
     sampler = sampler_of(arguments) or model.sampler()
     way = Way(sampler.num_states(model), rows_shown(model))
-    x = draw(
-        model, _request(arguments, sampler), arguments.seed, way if arguments.trajectory else None
-    )
-    _write(x.cpu(), output, arguments, sampler)
+    request = _request(arguments, sampler)
+    x = draw(model, request, arguments.seed, way if arguments.trajectory else None)
+    _write(x.cpu(), output, arguments, request.sampler, request.block_size(model))
     sys.stdout.write(f"{arguments.num} samples are in {output}.\n")
     if arguments.trajectory is not None:
         write_picture(trajectories(way.states(model, arguments.num)), arguments.trajectory)
@@ -155,11 +154,11 @@ def _condition(num: int, given: tuple[Any, ...]) -> Any:
     return [condition for condition in given for _ in range(num // len(given))]
 
 
-def _write(x: Tensor, output: Path, arguments: Any, sampler: Sampler) -> None:
+def _write(x: Tensor, output: Path, arguments: Any, sampler: Sampler, batch_size: int) -> None:
     if output.suffix == ".png":
         given = _given(arguments)
         image = titled_rows(x, list(map(str, given))) if len(given) > 1 else picture(x)
-        texts = receipt(arguments.num, arguments.seed, sampler, given)
+        texts = receipt(arguments.num, arguments.seed, sampler, given, batch_size)
         write_picture(image, output, texts=texts)
         return
     with atomic_file(output) as temporary:

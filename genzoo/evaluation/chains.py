@@ -17,14 +17,20 @@ from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Unit
 from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.mixing import autocorrelation_time, jackknife_error, split_r_hat
+from genzoo.evaluation.mixing import (
+    autocorrelation_time,
+    jackknife_error,
+    r_hat_bound,
+    split_r_hat,
+)
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import spread_condition
 
 _LEAST = 8
 _LONG = 50
-_APART = 1.01
+_CLOSE = 1.01
+_LEVEL = 0.95
 _FEW = Note("few-states", f"fewer than {_LEAST} states of a chain are left.", unreliable=True)
 _STILL = Note("no-change", "no chain's statistic ever changes.", unreliable=True)
 _SHORT = Note(
@@ -49,7 +55,9 @@ class ChainDiagnostics(Metric):
 
     They are of one number a state: the energy where the model has one, else the mean of x. The
     first half of the states is discarded. A good R̂ shows that nothing was seen to be wrong, not
-    that all of the distribution is reached. Errors are a jackknife's over chains.
+    that all of the distribution is reached. Chains that have met have R̂ > 1 too, the more so the
+    shorter they are: a note says where it is above what 95 % of such chains stay below, and above
+    1.01. Errors are a jackknife's over chains.
     """
 
     Config = ChainConfig
@@ -120,9 +128,16 @@ def _notes(series: Tensor) -> tuple[Note, ...]:
     notes = []
     if len(series) < _LONG * autocorrelation_time(series):
         notes.append(_SHORT)
-    if split_r_hat(series) > _APART:
-        notes.append(Note("not-met", f"The chains have not met: split R̂ is above {_APART}."))
+    r_hat, bound = split_r_hat(series), r_hat_bound(series, _LEVEL)
+    if r_hat > max(_CLOSE, bound):
+        notes.append(Note("not-met", _apart(r_hat, bound)))
     return tuple(notes)
+
+
+def _apart(r_hat: float, bound: float) -> str:
+    """Say that R̂ is above what chains of the same length have that have met."""
+    met = f"of chains of this length that have met {_LEVEL:.0%} stay below {bound:.3f}"
+    return f"The chains are not shown to have met: split R̂ is {r_hat:.3f}, and {met}."
 
 
 def _sampler(case: Case) -> Sampler:

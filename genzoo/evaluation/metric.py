@@ -20,10 +20,10 @@ from genzoo.estimate import Estimate
 from genzoo.evaluation.conditions import condition_of, lacking_condition
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
+from genzoo.sampling import block_size
 
 AnyConfig = Config
 T = TypeVar("T")
-_BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +52,17 @@ class Case:
     @cached_property
     def reference(self) -> dict[str, Any]:
         """A random half of the rows: what samples are compared with."""
-        return rows_of(self.batch, self._order[: len(self._order) // 2])
+        return rows_of(self.batch, self._order[: self._half])
 
     @cached_property
     def held_out(self) -> dict[str, Any]:
-        """As many of the other rows: data in the samples' place, which gives a figure's floor."""
-        num = len(self._order) // 2
-        return rows_of(self.batch, self._order[num : 2 * num])
+        """As many of the other rows: data in the samples' place, for a figure's reference."""
+        return rows_of(self.batch, self._order[self._half : 2 * self._half])
+
+    @property
+    def batch_size(self) -> int:
+        """How many samples are drawn at once: with the seed, it decides what they are."""
+        return block_size(self.model, max(1, self._half))
 
     @cached_property
     def samples(self) -> Tensor:
@@ -68,7 +72,7 @@ class Case:
         are others.
         """
         x = self.model.sample(
-            len(self.held_out["x"]),
+            self._half,
             condition=condition_of(self.model, self.held_out),
             sampler=self.sampler,
             seed=seeds.derive(self.seed, "samples"),
@@ -80,11 +84,6 @@ class Case:
     def judged(self) -> Dataset:
         """The rows that are judged: all of the data, or a part."""
         return self.data if self.part is None else self.part
-
-    @property
-    def batch_size(self) -> int:
-        """The block size with which the samples are drawn."""
-        return min(len(self.held_out["x"]), _BLOCK)
 
     @property
     def has_samples(self) -> bool:
@@ -105,6 +104,10 @@ class Case:
             self._made[key] = make()
         made: T = self._made[key]
         return made
+
+    @property
+    def _half(self) -> int:
+        return len(self.batch["x"]) // 2
 
     @cached_property
     def _order(self) -> Tensor:

@@ -17,9 +17,8 @@ from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
+from genzoo.sampling import block_size
 from genzoo.spec import Mixture
-
-_BLOCK = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +56,7 @@ class ModeCoverage(Metric):
         """Return the number of modes and the share of high quality."""
         mixture, num = _mixture(case), self.config.num_samples
         counts = captured(_samples(case, num), mixture)
+        receipt = {"batch_size": block_size(case.model, num)}
         num_data = min(num, len(case.batch["x"]))
         real = captured(case.rows(num_data)["x"], mixture)
         share = mean_of(_flags(counts, num), "stochastic estimate", unit="share")
@@ -68,9 +68,13 @@ class ModeCoverage(Metric):
             num_samples=num,
             notes=(Note("modes-in-all", f"Of {len(counts)}."),),
             reference=Reference(float((real > 0).sum()), "held-out data"),
+            receipt=receipt,
         )
         reference = Reference(real.sum().item() / num_data, "held-out data")
-        return {"modes": modes, "high-quality-share": replace(share, reference=reference)}
+        return {
+            "modes": modes,
+            "high-quality-share": replace(share, reference=reference, receipt=receipt),
+        }
 
 
 def captured(x: Tensor, mixture: Mixture) -> Tensor:
@@ -90,7 +94,7 @@ def _samples(case: Case, num: int) -> Tensor:
         condition=condition_of(case.model, case.rows(num)),
         sampler=case.sampler,
         seed=seeds.derive(case.seed, "mode coverage"),
-        batch_size=min(num, _BLOCK),
+        batch_size=block_size(case.model, num),
     )
     return x.cpu()
 

@@ -37,7 +37,7 @@ def shown(receipt: Mapping[str, Any]) -> dict[str, Any]:
     stream = receipt.get("stream")
     if not isinstance(stream, Mapping):
         return dict(receipt)
-    kept = {key: stream[key] for key in ("batch_size", "device") if key in stream}
+    kept = {"device": stream["device"]} if "device" in stream else {}
     return {**receipt, "stream": kept}
 
 
@@ -77,6 +77,7 @@ def receipt_of(case: Case) -> dict[str, Any]:
         "examples": len(case.batch["x"]),
         **_part(case.data, case.judged),
         "seed": case.seed,
+        "batch_size": case.batch_size,
         "sampler": _sampler_name(sampler),
         "sampler_config": sampler.config.to_dict(),
         "genzoo": __version__,

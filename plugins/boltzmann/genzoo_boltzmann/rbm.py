@@ -22,6 +22,7 @@ from genzoo import (
     Note,
     Sampler,
     Stage,
+    batch_size_for,
 )
 from genzoo.estimate import mean_of
 from genzoo_boltzmann import partition
@@ -121,6 +122,11 @@ class RBM(GenerativeModel):
                 trainer={"steps": 5000, "batch_size": 100, "schedule": "linear"},
             ),
         )
+
+    @property
+    def default_batch_size(self) -> int:
+        """How many chains run at once, by the larger layer."""
+        return batch_size_for(max(self.W.shape))
 
     def sampler(self) -> Sampler:
         """Return block Gibbs sampling."""

@@ -21,11 +21,12 @@ from genzoo import (
     Named,
     Sampler,
     Stage,
+    batch_size_for,
 )
 from genzoo_diffusion.config import Channels, Shape
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_config import build
-from genzoo_diffusion.networks import check_image, norm_groups
+from genzoo_diffusion.networks import check_image, norm_groups, widest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,11 @@ class AutoencoderKL(GenerativeModel):
         trainer = {"steps": 10_000, "batch_size": 32, "warmup_steps": 100, "schedule": "cosine"}
         averaged = {**trainer, "clip_norm": 1.0, "ema_decay": 0.995}
         return (Stage(objective=Named(name="autoencoding"), trainer=averaged),)
+
+    @property
+    def default_batch_size(self) -> int:
+        """How many codes are decoded at once, by the decoder's widest level."""
+        return batch_size_for(widest(self.vae.config.block_out_channels, self.event_shape))
 
     def sampler(self) -> Sampler:
         """Return codes from N(0, I), decoded."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import abc
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genzoo import GenerativeModel, Sampler
+from genzoo import GenerativeModel, Sampler, batch_size_for
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.config import DiffusionConfig
 from genzoo_diffusion.construction import make_embedder, make_network
+from genzoo_diffusion.networks import widest
 from genzoo_diffusion.parameterization import PARAMETERIZATIONS
 from genzoo_diffusion.schedule import make_schedule
 
@@ -67,6 +69,14 @@ class Diffusion(GenerativeModel):
     def condition_kind(self) -> str:
         """What the model is conditioned on."""
         return str(self.config.condition)
+
+    @property
+    def default_batch_size(self) -> int:
+        """How many states are denoised at once, by the network's widest layer."""
+        if self.config.network != "image":
+            return batch_size_for(max(self.config.hidden_dim, math.prod(self.state_shape)))
+        unet: Any = self.network.unet
+        return batch_size_for(widest(unet.config.block_out_channels, self.state_shape))
 
     def sampler(self) -> Sampler:
         """Return ancestral sampling over all times."""

@@ -131,6 +131,11 @@ class LatentDDPM(Diffusion):
         """Codes have no bounds."""
         return False
 
+    @property
+    def default_batch_size(self) -> int:
+        """How many codes are drawn at once: as many as are decoded at once, too."""
+        return min(super().default_batch_size, int(self.autoencoder.default_batch_size))
+
     @classmethod
     def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
         """Return a config that fits the data: that of the autoencoder, and captions' words."""

@@ -246,3 +246,12 @@ def norm_groups(event_shape: Sequence[int], channels: Sequence[int]) -> int:
     groups = math.gcd(32, *channels)
     positions = math.prod(max(1, size >> (len(channels) - 1)) for size in event_shape[1:])
     return max(1, groups // 2) if positions == 1 and groups == min(channels) else groups
+
+
+def widest(channels: Sequence[int], shape: Sequence[int]) -> int:
+    """Return the most values that a level of a U-Net has for one image (C, H, W).
+
+    >>> widest((16, 32, 56), (1, 28, 28))
+    12544
+    """
+    return max(c * (shape[1] >> level) * (shape[2] >> level) for level, c in enumerate(channels))

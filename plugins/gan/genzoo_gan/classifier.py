@@ -20,6 +20,7 @@ from genzoo import (
     Named,
     Sampler,
     Stage,
+    batch_size_for,
 )
 from genzoo_gan.features import PooledFeatures, perceptron
 from genzoo_gan.labels import demand_labels
@@ -118,6 +119,11 @@ class Classifier(GenerativeModel):
                 trainer={"steps": 3000, "batch_size": 64, "schedule": "linear"},
             ),
         )
+
+    @property
+    def default_batch_size(self) -> int:
+        """How many images get a label at once, by the extractor's widest layer."""
+        return batch_size_for(self.features.widest)
 
     def sampler(self) -> Sampler:
         """Return draws of labels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from genzoo import (
     Named,
     Sampler,
     Stage,
+    batch_size_for,
 )
 from genzoo_gan.normalising import Normalization
 from genzoo_gan.translators import ResNetTranslator
@@ -134,6 +136,11 @@ class CycleGAN(GenerativeModel):
                 trainer={"steps": 20_000, "batch_size": 1, "schedule": "linear"},
             ),
         )
+
+    @property
+    def default_batch_size(self) -> int:
+        """How many images are translated at once, by a translator's first layer, the widest."""
+        return batch_size_for(self.config.width * math.prod(self.event_shape[1:]))
 
     def sampler(self) -> Sampler:
         """Return the translation of the condition."""

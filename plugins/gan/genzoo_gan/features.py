@@ -26,13 +26,17 @@ class PooledFeatures(nn.Module):
 
     Attributes:
         num_features: The size of the features.
+        widest: The most values that a layer has for one image.
     """
 
     def __init__(self, image_shape: Sequence[int], hidden_dims: Sequence[int]) -> None:
         super().__init__()
         channels, height, width = image_shape
         widths = [channels, *hidden_dims]
-        smallest = halved(height, width, len(hidden_dims))[-1]
+        sizes = halved(height, width, len(hidden_dims))
+        pixels = [math.prod(size) for size in [sizes[0], *sizes[:-1]]]
+        self.widest = max(c * p for c, p in zip(widths, pixels, strict=True))
+        smallest = sizes[-1]
         self.num_features = widths[-1] * math.prod(smallest)
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):

@@ -21,6 +21,9 @@ class FlatGenerator(nn.Module):
         hidden_dims: The widths of the hidden layers, from the code to the example.
         output_shape: The shape of an example.
         batch_norm: Whether the hidden layers are normalised over the batch.
+
+    Attributes:
+        widest: The most values that a layer has for one code.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class FlatGenerator(nn.Module):
             norm = [nn.BatchNorm1d(after)] if batch_norm else []
             layers += [nn.Linear(before, after), *norm, nn.ReLU()]
         last = [num_inputs, *hidden_dims][-1]
+        self.widest = max(num_inputs, *hidden_dims, math.prod(output_shape))
         self.layers = nn.Sequential(*layers, nn.Linear(last, math.prod(output_shape)))
 
     def forward(self, z: Tensor) -> Tensor:
@@ -60,6 +64,9 @@ class ConvolutionalGenerator(nn.Module):
         output_shape: (C, H, W), of any size.
         batch_norm: Whether the hidden layers are normalised over the batch.
 
+    Attributes:
+        widest: The most values that a layer has for one code.
+
     Raises:
         ConfigError: The examples are no images.
     """
@@ -75,6 +82,8 @@ class ConvolutionalGenerator(nn.Module):
         channels, height, width = check_image(output_shape, "convolutional")
         *sizes, smallest = halved(height, width, len(hidden_dims))
         widths = [*hidden_dims, channels]
+        pixels = [math.prod(size) for size in [smallest, *reversed(sizes)]]
+        self.widest = max(c * p for c, p in zip(widths, pixels, strict=True))
         self.start = (widths[0], *smallest)
         self.input = nn.Linear(num_inputs, math.prod(self.start))
         layers: list[nn.Module] = []
@@ -102,6 +111,9 @@ class ResidualGenerator(nn.Module):
         output_shape: (C, H, W), of any size.
         batch_norm: Whether the blocks are normalised over the batch.
 
+    Attributes:
+        widest: The most values that a layer has for one code.
+
     Raises:
         ConfigError: The examples are no images.
     """
@@ -117,6 +129,8 @@ class ResidualGenerator(nn.Module):
         channels, height, width = check_image(output_shape, "residual")
         *sizes, smallest = halved(height, width, len(hidden_dims))
         widths = [[*hidden_dims, channels][0], *hidden_dims]
+        pixels = [math.prod(size) for size in [smallest, *reversed(sizes)]]
+        self.widest = max(c * p for c, p in zip(widths, pixels, strict=True))
         self.start = (widths[0], *smallest)
         self.input = nn.Linear(num_inputs, math.prod(self.start))
         pairs = zip(itertools.pairwise(widths), reversed(sizes), strict=True)

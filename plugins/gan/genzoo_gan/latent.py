@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, ConditionError, Config, DataSpec, GenerativeModel, Sampler
+from genzoo import (
+    Bounds,
+    ConditionError,
+    Config,
+    DataSpec,
+    GenerativeModel,
+    Sampler,
+    batch_size_for,
+)
 from genzoo_gan import labels
 from genzoo_gan.generators import GENERATORS
 
@@ -70,6 +78,11 @@ class LatentModel(GenerativeModel, abc.ABC):
     def num_labels(self) -> int:
         """The number of labels that the generator is given one of; 0 where it is given none."""
         return int(self.config.num_classes) if self.condition_kind == "label" else 0
+
+    @property
+    def default_batch_size(self) -> int:
+        """How many codes are decoded at once, by the generator's widest layer."""
+        return batch_size_for(self.generator.widest)
 
     def sampler(self) -> Sampler:
         """Return codes from the prior, decoded."""

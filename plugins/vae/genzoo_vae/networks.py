@@ -59,6 +59,9 @@ class FlatDecoder(nn.Module):
         num_conditions: The size of the condition's vector.
         output_shape: The shape of what is returned for one code.
         activation: One of ``ACTIVATIONS``.
+
+    Attributes:
+        widest: The most values that a layer has for one code.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class FlatDecoder(nn.Module):
         super().__init__()
         sizes = [latent_dim + num_conditions, *reversed(hidden_dims)]
         self.output_shape = tuple(output_shape)
+        self.widest = max(*sizes, math.prod(output_shape))
         self.hidden = hidden_layers(sizes, activation)
         self.output = nn.Linear(sizes[-1], math.prod(output_shape))
 
@@ -139,6 +143,9 @@ class ImageDecoder(nn.Module):
         output_shape: (C, H, W), of any size.
         activation: One of ``ACTIVATIONS``.
 
+    Attributes:
+        widest: The most values that a layer has for one code.
+
     Raises:
         ConfigError: The data are no images.
     """
@@ -155,6 +162,8 @@ class ImageDecoder(nn.Module):
         channels, *_ = _check_image(output_shape)
         *self.sizes, smallest = halved(output_shape, len(hidden_dims))
         widths = [*reversed(hidden_dims), channels]
+        pixels = [math.prod(size) for size in [*reversed(self.sizes), output_shape[1:]]]
+        self.widest = max(c * p for c, p in zip(widths, pixels, strict=True))
         self.start = (widths[0], *smallest)
         self.input = nn.Linear(latent_dim + num_conditions, math.prod(self.start))
         self.convolutions = nn.ModuleList(

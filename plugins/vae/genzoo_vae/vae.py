@@ -23,6 +23,7 @@ from genzoo import (
     Named,
     Sampler,
     Stage,
+    batch_size_for,
 )
 from genzoo_vae.likelihoods import independent, make_likelihood
 from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEncoder
@@ -167,6 +168,11 @@ class VAE(GenerativeModel):
                 trainer={"steps": 10_000, "batch_size": 100, "schedule": "linear"},
             ),
         )
+
+    @property
+    def default_batch_size(self) -> int:
+        """How many codes are decoded at once, by the decoder's widest layer."""
+        return batch_size_for(self.decoder.widest)
 
     def sampler(self) -> Sampler:
         """Return ancestral sampling."""
