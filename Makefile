@@ -9,7 +9,7 @@ CONSTRAINTS ?= -c constraints.txt
 CLIENTS := .clients
 export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test test-oldest test-newest lint zoo clients clean
+.PHONY: quickstart test test-oldest test-newest lint zoo calibrate clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
@@ -29,6 +29,10 @@ lint: $(VENV)/.dev-installed
 # Every model of model_cards/ again from its recipe; trainings that were interrupted go on.
 zoo: $(VENV)/.tests-installed
 	BIN=$(BIN) model_cards/remake $(MODELS)
+
+# Whether the standard errors of figures are right; goes on with the cells that are not measured yet.
+calibrate: $(VENV)/.tests-installed
+	$(BIN)/python benchmarks/error_calibration.py
 
 clients: $(VENV)/.tests-installed
 	PYTHON=$(BIN)/python bash .ci/clients $(CLIENTS)

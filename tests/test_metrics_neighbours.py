@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from genzoo import seeds
 from genzoo.data import from_array
 from genzoo.evaluation import distances
 from genzoo.evaluation.distances import nearest, own_radii
 from genzoo.evaluation.neighbours import NAMES, NeighbourConfig, PrecisionRecall, count
+from genzoo.evaluation.resampling import design_effects
 from judges import Replay, case
 
 # Of prdc's README, 10,000 rows against as many of N(0, I_1000), k = 5, drawn without a seed; and
@@ -140,10 +142,24 @@ def test_the_figures_have_floors_errors_and_receipts():
         assert figure.receipt["extractor"] == "pixels"
 
 
-def test_a_share_has_the_error_of_a_share():
+def test_the_errors_are_those_of_independent_rows_times_what_shared_balls_add():
     rows = drawn(2000, 2).float()
     judged = case(Replay(rows[:500] + 1), from_array(rows, "rows"))
-    figure = PrecisionRecall().compute(judged)["coverage"]
-    assert 0 < figure.value < 1
-    expected = (figure.value * (1 - figure.value) / 999) ** 0.5
-    assert figure.std_error == pytest.approx(expected, rel=1e-6)
+    found = PrecisionRecall().compute(judged)
+    generator = seeds.generator(judged.generator.initial_seed())
+    x, y = judged.reference["x"].double(), judged.samples.double()
+    effects = design_effects(lambda x, y: list(vars(count(x, y, 5)).values()), x, y, generator)
+    for name, effect in zip(NAMES, effects.values.tolist(), strict=True):
+        values = getattr(count(x, y, 5), name)
+        independent = values.std().item() / len(values) ** 0.5
+        assert found[name].std_error == pytest.approx(independent * effect**0.5, rel=1e-6)
+    assert 0 < found["coverage"].value < 1
+    assert effects.values.max() > 1.5
+    assert (found["recall"].receipt["blocks"], found["recall"].receipt["partitions"]) == (2, 48)
+
+
+def test_a_share_of_none_has_the_error_of_one_row():
+    rows = drawn(300, 3).float()
+    judged = case(Replay(rows + 100), from_array(rows, "rows"))
+    for figure in PrecisionRecall().compute(judged).values():
+        assert (figure.value, figure.std_error) == (0, 1 / 150)

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
+from genzoo import seeds
 from genzoo.config import Bounds
 from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.features import Compared, FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
+from genzoo.evaluation.resampling import blocks_of, halving_error, partitions_of
 
-_BLOCKS, _LARGEST = 10, 1000
+_BLOCKS, _LARGEST, _HALVINGS = 10, 1000, 50
 _NEGATIVE = Note(
     "negative", "Negative by chance: the estimate has no bias, and the distance is near 0."
 )
@@ -33,7 +35,9 @@ class KernelFeatureDistance(FeatureMetric):
     """The squared maximum mean discrepancy of the features, without bias; it may be negative.
 
     MMD² = E k(x, x′) + E k(y, y′) − 2 E k(x, y), k(x, y) = (x·y / D + 1)³, as a mean over
-    disjoint blocks of rows, whose spread gives the error. The reference is that of held-out rows.
+    disjoint blocks of rows. The error is the blocks' spread over the root of their number,
+    averaged over random partitions into as many; of a single block it is that of `halving_error`.
+    The reference is that of held-out rows.
 
     | Demystifying MMD GANs (Bińkowski, Sutherland, Arbel, Gretton, 2018)
     """
@@ -43,27 +47,48 @@ class KernelFeatureDistance(FeatureMetric):
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the distance of the samples."""
         compared = self.compared(case)
-        figure = kernel_distance(compared, self.config.block_size)
+        seed = case.generator.initial_seed()
+        figure = kernel_distance(compared, self.config.block_size, seed)
         return {f"kernel-feature-distance[{compared.receipt['extractor']}]": figure}
 
 
-def kernel_distance(compared: Compared, block_size: int | None = None) -> Estimate:
+def kernel_distance(compared: Compared, block_size: int | None = None, seed: int = 0) -> Estimate:
     """Return MMD² of samples and reference, with error and reference value."""
-    num = len(compared.samples)
-    size = min(num, block_size or min(_LARGEST, max(2, num // _BLOCKS)))
-    values = mmd_of_blocks(compared.reference, compared.samples, size)
-    held_out = mmd_of_blocks(compared.reference, compared.held_out, size)
+    x, y = compared.reference, compared.samples
+    size = min(len(y), block_size or min(_LARGEST, max(2, len(y) // _BLOCKS)))
+    values = mmd_of_blocks(x, y, size)
+    held_out = mmd_of_blocks(x, compared.held_out, size)
     blocks = len(values)
+    error, made = _error(x, y, size, seeds.generator(seed))
     return Estimate(
         value=values.mean().item(),
-        std_error=values.std().item() / math.sqrt(blocks) if blocks > 1 else math.inf,
+        std_error=error,
         kind="stochastic estimate",
         unit="",
         num_samples=blocks * size,
         notes=(_NEGATIVE,) if values.mean() < 0 else (),
         reference=Reference(held_out.mean().item(), "held-out data"),
-        receipt={**compared.receipt, "blocks": blocks, "block size": size},
+        receipt={**compared.receipt, "blocks": blocks, "block size": size, **made},
     )
+
+
+def _error(
+    x: Tensor, y: Tensor, size: int, generator: torch.Generator
+) -> tuple[float, dict[str, int]]:
+    """Return the error of the mean over blocks, and what it is made with.
+
+    The blocks of one partition alone would give it, with nine degrees of freedom: the root of
+    a variance that uncertain is too small in the mean.
+    """
+    blocks = len(y) // size
+    if blocks == 1:
+        return halving_error(_mmd, x, y, _HALVINGS, generator), {"halvings": _HALVINGS}
+    num = partitions_of(blocks)
+    partitions = [
+        [_mmd(*block) for block in blocks_of(x, y, blocks, generator, size)] for _ in range(num)
+    ]
+    variance = torch.tensor(partitions, dtype=torch.float64).var(1).mean().item()
+    return math.sqrt(variance / blocks), {"partitions": num}
 
 
 def mmd_of_blocks(x: Tensor, y: Tensor, size: int) -> Tensor:
@@ -72,5 +97,8 @@ def mmd_of_blocks(x: Tensor, y: Tensor, size: int) -> Tensor:
     What remains of the rows after whole blocks is not used.
     """
     pairs = zip(torch.split(x, size), torch.split(y, size), strict=True)
-    values = [poly_mmd(a.double(), b.double()) for a, b in pairs if len(a) == size]
-    return torch.stack(values)
+    return torch.tensor([_mmd(a, b) for a, b in pairs if len(a) == size], dtype=torch.float64)
+
+
+def _mmd(x: Tensor, y: Tensor) -> float:
+    return float(poly_mmd(x.double(), y.double()))

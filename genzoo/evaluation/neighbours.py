@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from genzoo import seeds
 from genzoo.config import Bounds
-from genzoo.estimate import Estimate, Reference, Unit, mean_of
+from genzoo.estimate import Estimate, Reference, Unit
 from genzoo.evaluation.distances import own_radii, squared_distances
 from genzoo.evaluation.features import FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
+from genzoo.evaluation.resampling import design_effects, mean_with_error
 
 NAMES = ("precision", "recall", "density", "coverage")
 
@@ -49,7 +51,8 @@ class PrecisionRecall(FeatureMetric):
     The ball of a row reaches to the k-th neighbour in its own set, its edge included. For equal
     laws E[density] = 1 and E[coverage] = 1 − 2^(−k) with as many samples as data, N → ∞.
     The references are the figures of held-out rows in place of the samples. The errors are those
-    of the rows that are averaged; the balls around the other rows stand still.
+    of the rows that are averaged, times what the balls of both sets, which rows share, add to
+    them: the root of the design effect.
 
     | Improved Precision and Recall Metric for Assessing Generative Models
     | (Kynkäänniemi, Karras, Laine, Lehtinen, Aila, 2019)
@@ -65,8 +68,13 @@ class PrecisionRecall(FeatureMetric):
         k = min(self.config.k, len(compared.reference) - 1)
         counts = count(compared.reference, compared.samples, k)
         held_out = count(compared.reference, compared.held_out, k)
-        receipt = {**compared.receipt, "k": k}
-        return {name: _figure(name, counts, held_out, receipt) for name in NAMES}
+        generator = seeds.generator(case.generator.initial_seed())
+        effects = design_effects(_values(k), compared.reference, compared.samples, generator)
+        receipt = {**compared.receipt, "k": k, **effects.receipt}
+        return {
+            name: _figure(name, effect, counts, held_out, receipt)
+            for name, effect in zip(NAMES, effects.values.tolist(), strict=True)
+        }
 
 
 def count(data: Tensor, samples: Tensor, k: int) -> Counts:
@@ -95,9 +103,21 @@ def count(data: Tensor, samples: Tensor, k: int) -> Counts:
     )
 
 
-def _figure(name: str, counts: Counts, held_out: Counts, receipt: Mapping[str, Any]) -> Estimate:
+def _values(k: int) -> Callable[[Tensor, Tensor], list[Tensor]]:
+    """Return a function of data and samples that gives what the four figures average."""
+
+    def values(data: Tensor, samples: Tensor) -> list[Tensor]:
+        counts = count(data, samples, min(k, len(data) - 1, len(samples) - 1))
+        return [getattr(counts, name) for name in NAMES]
+
+    return values
+
+
+def _figure(
+    name: str, effect: float, counts: Counts, held_out: Counts, receipt: Mapping[str, Any]
+) -> Estimate:
     """Return the mean of one of the four; density is no share, as it may exceed 1."""
     unit: Unit = "" if name == "density" else "share"
-    figure = mean_of(getattr(counts, name), "stochastic estimate", unit=unit)
+    figure = mean_with_error(getattr(counts, name), effect, unit)
     reference = Reference(getattr(held_out, name).mean().item(), "held-out data")
     return replace(figure, reference=reference, receipt=receipt)

@@ -7,10 +7,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from genzoo.estimate import Estimate, Note, Reference, mean_of
+from genzoo import seeds
+from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.distances import nearest, own_radii
 from genzoo.evaluation.features import FeatureMetric
 from genzoo.evaluation.metric import Case
+from genzoo.evaluation.resampling import design_effects, mean_with_error
 
 _NOTE = Note(
     "ideal-half",
@@ -25,7 +27,8 @@ class TwoSample(FeatureMetric):
     Each row of both sets, of which there are as many, is given the set of its nearest other row.
     Where both sets have a nearest one the row counts one half, so that discrete data, whose rows
     coincide, are not judged by the order in which they stand. The reference is that of held-out
-    rows.
+    rows. The error is that of independent rows times the root of the design effect, since two
+    rows that are nearest to each other are right or wrong together.
 
     | Revisiting Classifier Two-Sample Tests (Lopez-Paz, Oquab, 2017)
     | An Empirical Study on Evaluation Metrics of Generative Adversarial Networks
@@ -35,11 +38,15 @@ class TwoSample(FeatureMetric):
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the accuracy of the samples."""
         compared = self.compared(case)
-        found = told_apart(compared.reference, compared.samples)
-        held_out = told_apart(compared.reference, compared.held_out).mean().item()
+        x, y = compared.reference, compared.samples
+        generator = seeds.generator(case.generator.initial_seed())
+        effects = design_effects(lambda *parts: [told_apart(*parts)], x, y, generator)
+        figure = mean_with_error(told_apart(x, y), effects.values.item(), "share")
+        held_out = told_apart(x, compared.held_out).mean().item()
         reference = Reference(held_out, "held-out data")
-        figure = mean_of(found, "stochastic estimate", unit="share", notes=(_NOTE,))
-        return {"two-sample": replace(figure, reference=reference, receipt=compared.receipt)}
+        receipt = {**compared.receipt, **effects.receipt}
+        found = replace(figure, notes=(_NOTE,), reference=reference, receipt=receipt)
+        return {"two-sample": found}
 
 
 def told_apart(x: Tensor, y: Tensor) -> Tensor:
