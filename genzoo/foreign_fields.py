@@ -83,6 +83,8 @@ def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
         ConfigFileError: It is missing, malformed, larger than ``most`` bytes, or no object.
     """
     try:
+        if not path.is_file():  # A pipe would be waited for.
+            raise ValueError("it is no file")
         if path.stat().st_size > most:
             raise ValueError(f"it is larger than {most:,} bytes")
         found = strict_json(path.read_text("utf-8"))

@@ -63,26 +63,28 @@ def make_published(
     config: Any,
     files: WeightFiles,
     what: str,
+    *,
+    optional: str = "",
     options: Mapping[str, Any] | None = None,
-) -> tuple[Any, set[str]]:
-    """Return a model in float32, in eval mode, and the names of the weights that are missing.
-
-    Those are left to chance: whoever asks says which of them a model may lack.
+) -> tuple[Any, bool]:
+    """Return a model in float32, in eval mode, and whether it has all its weights.
 
     Arguments:
         cls: transformers' class of the model.
         config: An object of its config's class.
         files: Its weights; further tensors in them are left alone.
         what: What to call it in an error.
+        optional: What the names of weights begin with that may be missing, and are random then.
         options: What the class takes beside the config.
 
     Raises:
-        LoadError: The config asks for more than the weights hold, a weight is not finite or of
-            another shape, or the library refuses it.
+        LoadError: The config asks for more than the weights hold, a weight is missing, not finite
+            or of another shape, or the library refuses it.
     """
     given = dict(options or {})
     with _quiet(), refusing(what):
-        _check_room(cls, config, files, what, given)
+        with without_memory(len(files.headers)):
+            _check_room(cls(config, **given), files, what, optional)
         state = _floating(files.read())
         check_finite(state, what)
         with torch.random.fork_rng(devices=[]):
@@ -95,7 +97,11 @@ def make_published(
                 output_loading_info=True,
                 **given,
             )
-    return model.eval(), set(info["missing_keys"])
+    missing = sorted(info["missing_keys"])
+    lacking = [name for name in missing if not (optional and name.startswith(optional))]
+    if lacking:
+        raise LoadError(f"{what} lacks weights, the first of them {lacking[0]}.")
+    return model.eval(), not missing
 
 
 def check_layers(layers: int, files: WeightFiles, what: str) -> None:
@@ -136,14 +142,11 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _check_room(
-    cls: Any, config: Any, files: WeightFiles, what: str, options: Mapping[str, Any]
-) -> None:
-    """Refuse a config that asks for more than the weights hold, before memory is taken for it."""
+def _check_room(model: Any, files: WeightFiles, what: str, optional: str) -> None:
+    """Refuse a model without memory that asks for more than the weights hold."""
     stored = sum(math.prod(shape) for _, _, shape in files.headers.values())
-    with without_memory(len(files.headers)):
-        model = cls(config, **options)
-    asked = sum(parameter.numel() for parameter in model.parameters())
+    needed = [p for n, p in model.named_parameters() if not (optional and n.startswith(optional))]
+    asked = sum(parameter.numel() for parameter in needed)
     if asked > stored:
         raise LoadError(
             f"{what} cannot be loaded: its config asks for {asked:,} values; its weights hold "

