@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from genzoo.config import Config
 from genzoo.errors import ConfigFileError, LoadError, MissingDependencyError
-from genzoo.foreign_fields import first_line
+from genzoo.foreign_fields import in_one_line
 from genzoo.model import GenerativeModel
 
 MAX_MODULES = 20_000
@@ -50,7 +50,7 @@ def _made(cls: type[GenerativeModel], config: Config) -> GenerativeModel:
         raise
     except Exception as error:
         raise ConfigFileError(
-            f"No {cls.__name__} can be built from its config: {first_line(error)}. The config is "
+            f"No {cls.__name__} can be built from its config: {in_one_line(error)}. The config is "
             "damaged, or was written for another version of the plugin."
         ) from error
 

@@ -109,11 +109,11 @@ def refusing(what: str) -> Iterator[None]:
             raise LoadError(f"{what} cannot be loaded: {error}") from error
         raise
     except Exception as error:  # The library says nowhere what it raises for a stranger's values.
-        raise LoadError(f"{what} cannot be loaded: {first_line(error)}") from error
+        raise LoadError(f"{what} cannot be loaded: {in_one_line(error)}") from error
     except BaseException as error:
         if not is_panic(error):
             raise
-        raise LoadError(f"{what} cannot be loaded: {first_line(error)}") from error
+        raise LoadError(f"{what} cannot be loaded: {in_one_line(error)}") from error
 
 
 def is_panic(error: BaseException) -> bool:
@@ -124,7 +124,7 @@ def is_panic(error: BaseException) -> bool:
     return type(error).__name__ == "PanicException"
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, cut; its type where it has none."""
-    text = str(error).strip().partition("\n")[0] or type(error).__name__
+def in_one_line(error: BaseException) -> str:
+    """Return an error's message in one line, cut to 300 characters; its type if it has none."""
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from genzoo.building import without_memory
+from genzoo.config import shown
 from genzoo.errors import ConfigFileError, LoadError
 from genzoo.foreign_fields import refusing
 from genzoo.weights import WeightFiles, check_finite, read_header
@@ -85,7 +85,8 @@ def make_published(
     with _quiet(), refusing(what):
         with without_memory(len(files.headers)):
             _check_room(cls(config, **given), files, what, optional)
-        state = _floating(files.read())
+        _check_types(files, what)
+        state = files.read()
         check_finite(state, what)
         with torch.random.fork_rng(devices=[]):
             model, info = cls.from_pretrained(
@@ -154,6 +155,14 @@ def _check_room(model: Any, files: WeightFiles, what: str, optional: str) -> Non
         )
 
 
-def _floating(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors that can be weights: counts, such as places, are made anew."""
-    return {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+def _check_types(files: WeightFiles, what: str) -> None:
+    """Refuse quantised weights, which would be taken for what they are not.
+
+    Counts, such as places, are of 64 bits.
+    """
+    for name, (_, dtype, _) in files.headers.items():
+        if not dtype.is_floating_point and dtype is not torch.int64:
+            raise LoadError(
+                f"{what} cannot be loaded: the tensor {shown(name)} is of the type "
+                f"{str(dtype).removeprefix('torch.')}. Only weights of floating point are read."
+            )

@@ -23,7 +23,7 @@ from genzoo.errors import (
     WeightsError,
 )
 from genzoo.files import check_inside, strict_json
-from genzoo.foreign_fields import first_line
+from genzoo.foreign_fields import in_one_line
 from genzoo.formats import Foreign, check_path_inside, local_file, marker_in, read_foreign
 from genzoo.layout import Places, places_in
 from genzoo.model import GenerativeModel
@@ -349,7 +349,7 @@ def resolve_description(
         raise ConfigFileError(f"{path}: {error}") from error
     except Exception as error:  # A plugin's own checks, of values that it did not think of.
         raise ConfigFileError(
-            f"{path}: {cls.Config.__name__} cannot be made: {first_line(error)}."
+            f"{path}: {cls.Config.__name__} cannot be made: {in_one_line(error)}."
         ) from error
 
 
