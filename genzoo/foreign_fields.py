@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from genzoo.config import Config, field_types, shown
 from genzoo.errors import ConfigError, ConfigFileError, GenzooError, LoadError, suggest
-from genzoo.files import strict_json
+from genzoo.files import check_inside, strict_json
 
 MAX_BYTES = 2**20
 """How large a JSON file that a library's config stands in may be."""
@@ -76,15 +76,25 @@ class Allowed:
             )
 
 
-def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
-    """Return the object that a JSON file holds, strictly.
+def check_file(path: Path, folder: Path) -> None:
+    """Refuse what is no file, such as a pipe to wait for, and a link out of its folder.
 
     Raises:
-        ConfigFileError: It is missing, malformed, larger than ``most`` bytes, or no object.
+        LoadError: It is.
     """
+    check_inside(path, folder)
+    if not path.is_file():
+        raise ConfigFileError(f"{path} is no file, so it is not read. Fetch or save it again.")
+
+
+def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
+    """Return the object that a JSON file of a folder holds, strictly.
+
+    Raises:
+        LoadError: It is missing, malformed, larger than ``most`` bytes, a link, or no object.
+    """
+    check_file(path, path.parent)
     try:
-        if not path.is_file():  # A pipe would be waited for.
-            raise ValueError("it is no file")
         if path.stat().st_size > most:
             raise ValueError(f"it is larger than {most:,} bytes")
         found = strict_json(path.read_text("utf-8"))

