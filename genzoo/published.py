@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,7 +60,7 @@ PLAIN: dict[str, tuple[Any, ...]] = {
 
 def make_published(
     cls: Any,
-    config: Any,
+    config: Callable[[], Any],
     files: WeightFiles,
     what: str,
     *,
@@ -71,7 +71,7 @@ def make_published(
 
     Arguments:
         cls: transformers' class of the model.
-        config: An object of its config's class.
+        config: Makes an object of its config's class.
         files: Its weights; further tensors in them are left alone.
         what: What to call it in an error.
         optional: What the names of weights begin with that may be missing, and are random then.
@@ -83,15 +83,16 @@ def make_published(
     """
     given = dict(options or {})
     with _quiet(), refusing(what):
+        found = config()
         with without_memory(len(files.headers)):
-            _check_room(cls(config, **given), files, what, optional)
+            _check_room(cls(found, **given), files, what, optional)
         _check_types(files, what)
         state = files.read()
         check_finite(state, what)
         with torch.random.fork_rng(devices=[]):
             model, info = cls.from_pretrained(
                 None,
-                config=config,
+                config=found,
                 state_dict=state,
                 torch_dtype=torch.float32,
                 attn_implementation="sdpa" if cls._supports_sdpa else "eager",

@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +169,7 @@ def work(root: Path) -> None:
     import torch
 
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # To show one, Python opens the file that it comes from.
     bench = Bench(root)
     print(json.dumps({name: s.share for name, s in bench.subjects.items()}), flush=True)
     for line in sys.stdin:

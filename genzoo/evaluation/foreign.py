@@ -134,9 +134,8 @@ def _built(
     import transformers
 
     fields = kind.allowed.passed(said, f"{what} cannot be loaded: {_CONFIG}")
-    config = getattr(transformers, kind.config)(**fields)
-    cls = getattr(transformers, kind.model)
-    return make_published(cls, config, files, what, optional="pooler.")
+    cls, config = getattr(transformers, kind.model), getattr(transformers, kind.config)
+    return make_published(cls, lambda: config(**fields), files, what, optional="pooler.")
 
 
 def _pooled(output: Any, pools: bool) -> Tensor:

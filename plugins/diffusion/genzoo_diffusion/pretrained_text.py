@@ -24,6 +24,7 @@ from genzoo_diffusion.text_tokenizers import Files, make_tokenizer
 _CONFIG, _FILES = "config.json", ("config.json", "tokenizer.json", "tokenizer_config.json")
 _KEPT = 512
 _PROBES = ("", "a")
+_FEW_TOKENS, _BYTES_A_TOKEN = 2**16, 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +146,7 @@ def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
     _check_same(described, config)
     files = weights_of(folder, [WEIGHTS])
     check_layers(described.layers, files, what)
+    _check_tokens(described.tokens, files.num_bytes(), what)
     with refusing(what):
         model = _weighted(described, files, what)
         tokens = Files.read(folder, described.tokens)
@@ -160,7 +162,7 @@ def _weighted(described: Described, files: Any, what: str) -> nn.Module:
     classes = CLASSES[described.kind]
     cls = getattr(transformers(), classes.model)
     options = dict(classes.options)
-    model, _ = make_published(cls, described.config(), files, what, options=options)
+    model, _ = make_published(cls, described.config, files, what, options=options)
     found: nn.Module = model
     return found
 
@@ -176,6 +178,23 @@ def _described(folder: Path, what: str) -> Described:
         ConfigFileError: It is malformed, of no kind that is known, or holds what is not read.
     """
     return describe(read_object(folder / _CONFIG), f"{what} cannot be loaded: {_CONFIG}")
+
+
+def _check_tokens(tokens: int, num_bytes: int, what: str) -> None:
+    """Refuse a vocabulary that is out of proportion to the weights, before it is read.
+
+    A tokenizer takes some 600 bytes for each token, so that what is refused takes 50 MB and what
+    is not takes no more than that and some of its weights.
+
+    Raises:
+        ConfigFileError: It is.
+    """
+    most = _FEW_TOKENS + num_bytes // _BYTES_A_TOKEN
+    if tokens > most:
+        raise ConfigFileError(
+            f"{what} cannot be loaded: its config tells of {tokens:,} tokens; weights of "
+            f"{num_bytes:,} bytes may have {most:,}."
+        )
 
 
 def _check_same(described: Described, config: PretrainedTextConfig) -> None:

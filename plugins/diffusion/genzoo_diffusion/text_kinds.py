@@ -14,7 +14,7 @@ from genzoo.published import MAX_LAYERS, NOTES, PLAIN, Activation
 from genzoo_diffusion.dependencies import transformers
 
 Kind = Literal["clip", "t5", "bert"]
-MAX_TOKENS = 2**20
+MAX_TOKENS = 2**19
 """The largest vocabulary; that of LaBSE has 501,153 tokens."""
 _Tokens = Annotated[int, Bounds(1, MAX_TOKENS)]
 _Width = Annotated[int, Bounds(1, 2**16)]

@@ -12,6 +12,7 @@ from genzoo.config import shown
 from genzoo.errors import ConfigFileError
 from genzoo.foreign_fields import Allowed, ForeignFields, read_object
 from genzoo_diffusion import byte_pairs
+from genzoo_diffusion.charsmaps import charsmap
 from genzoo_diffusion.clip_tokens import fields_of, pieces_in
 from genzoo_diffusion.dependencies import transformers
 from genzoo_diffusion.text_kinds import Kind
@@ -21,7 +22,6 @@ from genzoo_diffusion.token_files import (
     Room,
     Token,
     added_tokens,
-    charsmap,
     model_of,
     numbered,
     scored,
@@ -126,13 +126,26 @@ def make_tokenizer(kind: Kind, files: Files, max_length: int) -> Any:
     """
     passed = SETTINGS_OF[kind].passed(files.settings, SETTINGS)
     tokenizer = _MAKERS[kind](files, passed, max_length)
-    most = max(tokenizer.added_tokens_decoder, default=0)  # The rest was looked at as it was read.
-    if most >= files.tokens:
-        raise ConfigFileError(
-            f"{WHOLE}: a token has the id {most:,}; the encoder's weights are of "
-            f"{files.tokens:,} tokens."
-        )
+    _check_ids({i: str(t) for i, t in tokenizer.added_tokens_decoder.items()}, files)
     return tokenizer
+
+
+def _check_ids(found: Mapping[int, str], files: Files) -> None:
+    """Refuse tokens that have other ids than the files say, or such as the encoder does not know.
+
+    A token that is not in the vocabulary gets the next id, whatever the files say. Those of the
+    vocabulary were looked at as it was read.
+
+    Raises:
+        ConfigFileError: One has.
+    """
+    listed = added_tokens(files.settings, files.whole, files.tokens)
+    for number, token in [*found.items(), *((i, token.content) for i, token in listed.items())]:
+        if number >= files.tokens or found.get(number) != token:
+            raise ConfigFileError(
+                f"{WHOLE}: the token {shown(token)} cannot have the id {number:,}. The encoder's "
+                f"weights are of {files.tokens:,} tokens, of which each has an id of its own."
+            )
 
 
 def _clip(files: Files, passed: Mapping[str, Any], max_length: int) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +25,6 @@ _TOKEN = {
 _MARK = ("__type", "AddedToken")
 _MOST_ADDED, _LONGEST = 2_000, 256
 _MOST_SCORE = 1e6
-_MOST_CHARSMAP, _MOST_REPLACED = 2**20, 256
 
 
 @dataclass(frozen=True)
@@ -223,43 +220,3 @@ def scored(vocabulary: Any, tokens: int, where: str) -> list[tuple[str, float]]:
 def _is_scored(piece: Any, score: Any) -> bool:
     number = type(score) in (int, float) and math.isfinite(score) and abs(score) <= _MOST_SCORE
     return isinstance(piece, str) and bool(piece) and number
-
-
-def charsmap(whole: Mapping[str, Any]) -> bytes | None:
-    """Return SentencePiece's map of characters, where a tokenizer.json has one.
-
-    It is a trie, whose leaves are places in a text of replacements, each with a zero byte at its
-    end. Were there none, a letter would become all the rest of that text.
-
-    Raises:
-        ConfigFileError: It is no such map, or has a longer replacement than any writing needs.
-    """
-    found = [part["precompiled_charsmap"] for part in _normalizers(whole)]
-    if not found:
-        return None
-    where = f"{WHOLE}: precompiled_charsmap"
-    try:
-        raw = base64.b64decode(found[0], validate=True)
-        size = int.from_bytes(raw[:4], "little")
-        text = raw[4 + size :]
-        text.decode("utf-8")
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise ConfigFileError(f"{where} cannot be read: {error}.") from error
-    longest = max(map(len, text.split(b"\0")))
-    if len(raw) > _MOST_CHARSMAP or not text.endswith(b"\0") or longest > _MOST_REPLACED:
-        raise ConfigFileError(f"{where} is no map of characters: {len(raw):,} bytes.")
-    if not 0 < size <= len(raw) - 4 or size % 4:
-        raise ConfigFileError(f"{where} is no map of characters: a trie of {size:,} bytes.")
-    return raw
-
-
-def _normalizers(whole: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return what a tokenizer.json says of SentencePiece's maps, alone or in a list."""
-    given = whole.get("normalizer")
-    inner = given.get("normalizers") if isinstance(given, Mapping) else None
-    parts = inner if isinstance(inner, list) else [given]
-    if given is not None and not all(isinstance(part, Mapping) for part in parts):
-        raise ConfigFileError(f"{WHOLE}: normalizer cannot be {shown(given)}.")
-    return [
-        p for p in parts if p and p.get("type") == "Precompiled" and "precompiled_charsmap" in p
-    ]
