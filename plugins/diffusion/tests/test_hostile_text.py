@@ -26,6 +26,7 @@ from genzoo_diffusion.charsmaps import charsmap
 from genzoo_diffusion.pretrained_text import PretrainedTextConfig, PretrainedTextEncoder
 from genzoo_diffusion.text_kinds import CLASSES, describe
 from genzoo_diffusion.text_tokenizers import SETTINGS_OF
+from published_configs import CONFIGS, TOKENIZERS
 
 CPU = torch.device("cpu")
 REPOSITORY = "ada/encoder"
@@ -294,126 +295,13 @@ def test_only_a_file_of_the_folder_is_read(tmp_path):
 
 # What published encoders say is taken.
 
-_TASK = {"early_stopping": True, "length_penalty": 2.0, "max_length": 200, "prefix": "summarize: "}
-_CLIP_TEXT = {
-    **{"_name_or_path": "", "add_cross_attention": False, "architectures": None},
-    **{"attention_dropout": 0.0, "bad_words_ids": None, "bos_token_id": 0, "do_sample": False},
-    **{"chunk_size_feed_forward": 0, "cross_attention_hidden_size": None, "dropout": 0.0},
-    **{"decoder_start_token_id": None, "diversity_penalty": 0.0, "early_stopping": False},
-    **{"encoder_no_repeat_ngram_size": 0, "eos_token_id": 2, "finetuning_task": None},
-    **{"forced_bos_token_id": None, "hidden_act": "quick_gelu", "hidden_size": 768},
-    **{"id2label": {"0": "LABEL_0"}, "initializer_factor": 1.0, "initializer_range": 0.02},
-    **{"intermediate_size": 3072, "is_decoder": False, "is_encoder_decoder": False},
-    **{"label2id": {"LABEL_0": 0}, "layer_norm_eps": 1e-05, "length_penalty": 1.0},
-    **{"max_length": 20, "max_position_embeddings": 77, "min_length": 0, "num_beams": 1},
-    **{"model_type": "clip_text_model", "no_repeat_ngram_size": 0, "num_attention_heads": 12},
-    **{"num_beam_groups": 1, "num_hidden_layers": 12, "num_return_sequences": 1},
-    **{"output_attentions": False, "output_scores": False, "pad_token_id": 1, "prefix": None},
-    **{"problem_type": None, "projection_dim": 768, "pruned_heads": {}, "return_dict": True},
-    **{"remove_invalid_values": False, "repetition_penalty": 1.0, "sep_token_id": None},
-    **{"task_specific_params": None, "temperature": 1.0, "tie_encoder_decoder": False},
-    **{"tie_word_embeddings": True, "tokenizer_class": None, "top_k": 50, "top_p": 1.0},
-    **{"torch_dtype": None, "torchscript": False, "transformers_version": "4.16.0.dev0"},
-    **{"typical_p": 1.0, "use_bfloat16": False, "vocab_size": 49408},
-}
-PUBLISHED = {
-    "CLIP ViT-L/14": (
-        {
-            **{"_name_or_path": "clip-vit-large-patch14/", "architectures": ["CLIPModel"]},
-            **{"initializer_factor": 1.0, "logit_scale_init_value": 2.6592, "model_type": "clip"},
-            **{"projection_dim": 768, "torch_dtype": "float32", "transformers_version": None},
-            "text_config": _CLIP_TEXT,
-            "text_config_dict": {"hidden_size": 768, "projection_dim": 768},
-            "vision_config": {"hidden_size": 1024},
-            "vision_config_dict": None,
-        },
-        768,
-    ),
-    "T5 small": (
-        {
-            **{"architectures": ["T5ForConditionalGeneration"], "d_ff": 2048, "d_kv": 64},
-            **{"d_model": 512, "decoder_start_token_id": 0, "dropout_rate": 0.1},
-            **{"eos_token_id": 1, "initializer_factor": 1.0, "is_encoder_decoder": True},
-            **{"layer_norm_epsilon": 1e-06, "model_type": "t5", "n_positions": 512},
-            **{"num_heads": 8, "num_layers": 6, "output_past": True, "pad_token_id": 0},
-            **{"relative_attention_num_buckets": 32, "vocab_size": 32128},
-            "task_specific_params": {"summarization": _TASK},
-        },
-        512,
-    ),
-    "T5 1.1": (
-        {
-            **{"architectures": ["T5ForConditionalGeneration"], "d_ff": 1024, "d_kv": 64},
-            **{"d_model": 512, "feed_forward_proj": "gated-gelu", "dense_act_fn": "gelu_new"},
-            **{"is_gated_act": True, "model_type": "t5", "num_decoder_layers": 8},
-            **{"num_heads": 6, "num_layers": 8, "tie_word_embeddings": False},
-            **{"use_cache": True, "vocab_size": 32128, "relative_attention_max_distance": 128},
-        },
-        512,
-    ),
-    "BERT multilingual": (
-        {
-            **{"architectures": ["BertForMaskedLM"], "attention_probs_dropout_prob": 0.1},
-            **{"directionality": "bidi", "hidden_act": "gelu", "hidden_dropout_prob": 0.1},
-            **{"hidden_size": 768, "initializer_range": 0.02, "intermediate_size": 3072},
-            **{"layer_norm_eps": 1e-12, "max_position_embeddings": 512, "model_type": "bert"},
-            **{"num_attention_heads": 12, "num_hidden_layers": 12, "pad_token_id": 0},
-            **{"pooler_fc_size": 768, "pooler_num_attention_heads": 12, "pooler_type": "first"},
-            **{"pooler_num_fc_layers": 3, "pooler_size_per_head": 128, "type_vocab_size": 2},
-            **{"vocab_size": 119547, "position_embedding_type": "absolute", "use_cache": True},
-        },
-        768,
-    ),
-}
 
-
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_what_published_encoders_say_is_taken(name):
-    config, width = PUBLISHED[name]
+    config, width = CONFIGS[name]
     assert describe(config, "It").width == width
 
 
-def _special(content):
-    flags = {"lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
-    return {"__type": "AddedToken", "content": content, **flags}
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings"),
-    [
-        (
-            "clip",
-            {
-                **{"add_prefix_space": False, "bos_token": _special("<|startoftext|>")},
-                **{"do_lower_case": True, "eos_token": _special("<|endoftext|>")},
-                **{"errors": "replace", "model_max_length": 77, "pad_token": "<|endoftext|>"},
-                **{"name_or_path": "openai/clip-vit-large-patch14"},
-                **{"special_tokens_map_file": "./special_tokens_map.json"},
-                **{"tokenizer_class": "CLIPTokenizer", "unk_token": _special("<|endoftext|>")},
-            },
-        ),
-        (
-            "t5",
-            {
-                **{"additional_special_tokens": ["<extra_id_0>"], "eos_token": "</s>"},
-                **{"extra_ids": 100, "model_max_length": 512, "pad_token": "<pad>"},
-                **{"legacy": True, "clean_up_tokenization_spaces": True, "sp_model_kwargs": {}},
-                **{"tokenizer_class": "T5Tokenizer", "unk_token": "<unk>"},
-            },
-        ),
-        (
-            "bert",
-            {
-                **{"do_lower_case": True, "unk_token": "[UNK]", "sep_token": "[SEP]"},
-                **{"pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
-                **{"tokenize_chinese_chars": True, "strip_accents": None, "never_split": None},
-                **{"do_basic_tokenize": True, "tokenizer_class": "BertTokenizer"},
-                **{"max_length": 128, "pad_to_multiple_of": None, "pad_token_type_id": 0},
-                **{"padding_side": "right", "stride": 0, "truncation_side": "right"},
-                **{"truncation_strategy": "longest_first", "model_max_length": 512},
-            },
-        ),
-    ],
-)
-def test_what_published_tokenizers_say_is_taken(kind, settings):
-    SETTINGS_OF[kind].passed(settings, "It")
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_what_published_tokenizers_say_is_taken(kind):
+    SETTINGS_OF[kind].passed(TOKENIZERS[kind], "It")
