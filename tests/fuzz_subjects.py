@@ -22,7 +22,7 @@ from genzoo.evaluation.foreign import load_image_model
 
 EXTERNAL = {"repo": "ada/encoder", "commit": "0" * 40, "sha256": "0" * 64}
 ENCODERS = ("clip", "whole-clip", "t5", "bert")
-IMAGES = ("vit", "dinov2", "clip_vision_model", "convnext", "resnet")
+IMAGES = ("vit", "deit", "dinov2", "clip_vision_model", "convnext", "convnextv2", "resnet")
 _SMALL = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
 
 
@@ -246,6 +246,9 @@ def image_model(kind: str) -> Any:
     if kind == "vit":
         config = transformers.ViTConfig(**patches, intermediate_size=16)
         return transformers.ViTModel(config)
+    if kind == "deit":
+        config = transformers.DeiTConfig(**patches, intermediate_size=16)
+        return transformers.DeiTModel(config)
     if kind == "dinov2":
         return transformers.Dinov2Model(transformers.Dinov2Config(**patches))
     if kind == "clip_vision_model":
@@ -253,15 +256,20 @@ def image_model(kind: str) -> Any:
         return transformers.CLIPVisionModel(config)
     if kind == "convnext":
         return transformers.ConvNextModel(transformers.ConvNextConfig(**stages, num_stages=2))
+    if kind == "convnextv2":
+        config = transformers.ConvNextV2Config(**stages, num_stages=2)
+        return transformers.ConvNextV2Model(config)
     sizes = {**stages, "embedding_size": 8, "layer_type": "basic"}
     return transformers.ResNetModel(transformers.ResNetConfig(**sizes))
 
 
 PROCESSORS = {
     "vit": "ViT",
+    "deit": "DeiT",
     "dinov2": "Bit",
     "clip_vision_model": "CLIP",
     "convnext": "ConvNext",
+    "convnextv2": "ConvNext",
     "resnet": "ConvNext",
 }
 
@@ -276,7 +284,7 @@ def save_image_model(kind: str, folder: Path) -> None:
     prepared = {
         "image_processor_type": f"{family}ImageProcessor",
         "do_resize": True,
-        "size": side if family == "ViT" else {"shortest_edge": 16},
+        "size": side if family in ("ViT", "DeiT") else {"shortest_edge": 16},
         "resample": 2,
         "do_rescale": True,
         "rescale_factor": 1 / 255,
@@ -284,7 +292,7 @@ def save_image_model(kind: str, folder: Path) -> None:
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],
     }
-    more = {"do_center_crop": True, "crop_size": side} if family in ("Bit", "CLIP") else {}
+    more = {"do_center_crop": True, "crop_size": side} if family in ("Bit", "CLIP", "DeiT") else {}
     (folder / "preprocessor_config.json").write_text(json.dumps(prepared | more))
 
 

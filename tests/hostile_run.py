@@ -140,5 +140,5 @@ if __name__ == "__main__":
         outcome(fresh("warm", hostile_cards.IGNORED[f"card: {name}"]), lambda f: look(str(f)))
     result = {"hand-made": hand_made(), "made-up": made_up(int(sys.argv[2]))}
     result["encoders"] = encoders()
-    result["fuzzed"] = fuzz.run(Path(sys.argv[1], "fuzz"), int(sys.argv[3]))
+    result["fuzzed"] = fuzz.run(Path(sys.argv[1], "fuzz"), int(sys.argv[3]), CALLS)
     json.dump(result, sys.stdout)
