@@ -9,7 +9,7 @@ CONSTRAINTS ?= -c constraints.txt
 CLIENTS := .clients
 export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test lint zoo clients clean
+.PHONY: quickstart test lint zoo fuzz clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
@@ -25,6 +25,11 @@ lint: $(VENV)/.dev-installed
 # Every model of model_cards/ again from its recipe; trainings that were interrupted go on.
 zoo: $(VENV)/.tests-installed
 	BIN=$(BIN) model_cards/remake $(MODELS)
+
+# Folders of every model, changed at random and loaded under watch. What was done is kept in .fuzz/,
+# so that it goes on; FUZZ="--cases 50000" asks for more, FUZZ="--seed 1" for others.
+fuzz: $(VENV)/.tests-installed
+	$(BIN)/python tests/fuzz.py $(FUZZ)
 
 clients: $(VENV)/.tests-installed
 	PYTHON=$(BIN)/python bash .ci/clients $(CLIENTS)

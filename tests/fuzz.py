@@ -1,6 +1,6 @@
 """Load folders that were changed at random, thousands of them, and say what each came to.
 
-    python tests/fuzz.py --cases 20000 --state .fuzz
+    python tests/fuzz.py --cases 21000 --state .fuzz
 
 A process of its own loads them under watch, warm for all of them; this one notices where it dies
 or hangs. What was done is noted in the state's folder, so that a run that is interrupted goes on,
@@ -24,7 +24,7 @@ SEED = 20_260_301
 PEAK, SECONDS = 50 * 2**20, 1.0
 """What a case may take: memory above what was in use before, and the processor's time."""
 _CHUNK = 100
-_PATIENCE = 120
+_PATIENCE, _START = 120.0, 1200.0
 
 
 def shares(total: int, weights: dict[str, float]) -> dict[str, int]:
@@ -192,7 +192,7 @@ class Worker:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.weights = json.loads(self._line() or "{}")
+        self.weights = json.loads(self._line(_START) or "{}")
         if not self.weights:
             raise SystemExit("The process that loads folders did not start.")
 
@@ -200,15 +200,15 @@ class Worker:
         """Return what a case came to; None where the process died of it, or hangs."""
         assert self.process.stdin is not None
         print(json.dumps({"name": name, "seed": seed}), file=self.process.stdin, flush=True)
-        line = self._line()
+        line = self._line(_PATIENCE)
         return json.loads(line) if line else None
 
-    def _line(self) -> str:
+    def _line(self, patience: float) -> str:
         """Return the next line that it writes; an empty one where there is none in time."""
         import threading
 
         assert self.process.stdout is not None
-        timer = threading.Timer(_PATIENCE, self.process.kill)
+        timer = threading.Timer(patience, self.process.kill)
         timer.start()
         try:
             return self.process.stdout.readline()
@@ -298,7 +298,7 @@ def again(name: str, i: int, seed: int) -> None:
 def main() -> None:
     """Run the cases that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cases", type=int, default=20_000, help="in all")
+    parser.add_argument("--cases", type=int, default=21_000, help="in all")
     parser.add_argument("--state", type=Path, default=Path(".fuzz"), help="where it is noted")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", default="", help="one subject")

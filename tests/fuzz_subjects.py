@@ -159,8 +159,10 @@ def _models() -> dict[str, Subject]:
 # Pipelines of diffusers.
 
 _PIPELINES = {
-    "DDPMPipeline": Subject(hostile_foreign.save_sound, GenModel.from_pretrained),
-    "StableDiffusionPipeline": Subject(hostile_pipelines.save_sound, GenModel.from_pretrained),
+    "DDPMPipeline": Subject(hostile_foreign.save_sound, GenModel.from_pretrained, 0.35),
+    "StableDiffusionPipeline": Subject(
+        hostile_pipelines.save_sound, GenModel.from_pretrained, 0.35
+    ),
 }
 
 
@@ -230,7 +232,9 @@ def load_encoder(kind: str, folder: Path) -> torch.Tensor:
 
 def _encoder(kind: str) -> Subject:
     return Subject(
-        lambda folder: save_encoder(kind, folder), lambda folder: load_encoder(kind, folder)
+        lambda folder: save_encoder(kind, folder),
+        lambda folder: load_encoder(kind, folder),
+        share=0.35,
     )
 
 
@@ -304,7 +308,7 @@ def load_image(folder: Path) -> torch.Tensor:
 
 
 def _image(kind: str) -> Subject:
-    return Subject(lambda folder: save_image_model(kind, folder), load_image, share=0.25)
+    return Subject(lambda folder: save_image_model(kind, folder), load_image, share=0.1)
 
 
 def subjects() -> dict[str, Subject]:

@@ -115,6 +115,17 @@ def encoders() -> dict:
     return found
 
 
+def asked_by_transformers() -> list[str]:
+    """Return what the stand-in for kernels is asked where transformers loads what is refused."""
+    import transformers
+
+    CALLS.clear()
+    with contextlib.suppress(Exception):
+        asking = transformers.CLIPTextConfig(attn_implementation=hostile_encoders.KERNEL)
+        transformers.CLIPTextModel(asking)
+    return [*CALLS]
+
+
 def made_up(number: int) -> dict:
     """Load what hypothesis makes up, and return what was worst."""
     import made_up as strategies
@@ -140,5 +151,6 @@ if __name__ == "__main__":
         outcome(fresh("warm", hostile_cards.IGNORED[f"card: {name}"]), lambda f: look(str(f)))
     result = {"hand-made": hand_made(), "made-up": made_up(int(sys.argv[2]))}
     result["encoders"] = encoders()
+    result["asked by transformers"] = asked_by_transformers()
     result["fuzzed"] = fuzz.run(Path(sys.argv[1], "fuzz"), int(sys.argv[3]), CALLS)
     json.dump(result, sys.stdout)

@@ -94,8 +94,9 @@ SEEN = [
 @pytest.mark.parametrize("name", SEEN)
 def test_what_was_seen_to_go_wrong_is_refused(hub, folders, tmp_path, name):
     kind, change = hostile_encoders.CASES[name]
+    folder = changed(folders, tmp_path, kind, change)
     with pytest.raises(LoadError) as caught:
-        states(hub, kind, changed(folders, tmp_path, kind, change))
+        states(hub, kind, folder)
     message = str(caught.value)
     assert "\n" not in message
     assert len(message) < 1000
