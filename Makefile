@@ -9,7 +9,7 @@ CONSTRAINTS ?= -c constraints.txt
 CLIENTS := .clients
 export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test test-oldest test-newest lint zoo calibrate clients clean
+.PHONY: quickstart test test-oldest test-newest lint zoo calibrate fuzz clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
@@ -33,6 +33,11 @@ zoo: $(VENV)/.tests-installed
 # Whether the standard errors of figures are right; goes on with the cells that are not measured yet.
 calibrate: $(VENV)/.tests-installed
 	$(BIN)/python benchmarks/error_calibration.py
+
+# Folders of every model, changed at random and loaded under watch. What was done is kept in .fuzz/,
+# so that it goes on; FUZZ="--cases 50000" asks for more, FUZZ="--seed 1" for others.
+fuzz: $(VENV)/.tests-installed
+	$(BIN)/python tests/fuzz.py $(FUZZ)
 
 clients: $(VENV)/.tests-installed
 	PYTHON=$(BIN)/python bash .ci/clients $(CLIENTS)

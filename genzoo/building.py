@@ -14,15 +14,13 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from genzoo.config import Config
-from genzoo.errors import ConfigError, ConfigFileError
+from genzoo.errors import ConfigFileError, LoadError, MissingDependencyError
+from genzoo.foreign_fields import in_one_line
 from genzoo.model import GenerativeModel
 
 MAX_MODULES = 20_000
 MAX_BUFFERS = 2**25
 """Bytes of masks, schedules and the like that a model may have beyond the size of its weights."""
-
-_UNFIT = (ConfigError, ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError)
-"""What a constructor, or one of torch's layers, raises for sizes that do not go together."""
 
 
 def build_empty(
@@ -36,16 +34,40 @@ def build_empty(
         ConfigFileError: It has more parameters than ``max_tensors``, or too many modules, or
             the config asks for what cannot be built.
     """
+    with without_memory(max_tensors):
+        return _made(cls, config)
+
+
+def _made(cls: type[GenerativeModel], config: Config) -> GenerativeModel:
+    """Return a new model, whatever its constructor, or a library's layer in it, raises.
+
+    Raises:
+        ConfigFileError: It cannot be built.
+    """
     try:
-        alone = torch.random.fork_rng(devices=[])
-        with alone, _capped(max_tensors), torch.device("meta"), _NoInit():
-            return cls(config)
-    except _UNFIT as error:
-        first = str(error).partition("\n")[0]
+        return cls(config)
+    except (LoadError, MissingDependencyError):
+        raise
+    except Exception as error:
         raise ConfigFileError(
-            f"No {cls.__name__} can be built from its config: {first}. The config is damaged, or "
-            "was written for another version of the plugin."
+            f"No {cls.__name__} can be built from its config: {in_one_line(error)}. The config is "
+            "damaged, or was written for another version of the plugin."
         ) from error
+
+
+@contextlib.contextmanager
+def without_memory(max_tensors: int) -> Iterator[None]:
+    """Build on the meta device what is built within, and no more than the caps allow.
+
+    Arguments:
+        max_tensors: How many tensors the weights hold.
+
+    Raises:
+        ConfigFileError: More parameters than go with them, or too many modules, are made.
+    """
+    alone = torch.random.fork_rng(devices=[])
+    with alone, _capped(max_tensors), torch.device("meta"), _NoInit():
+        yield
 
 
 def check_memory(model: GenerativeModel, num_bytes: int) -> None:
@@ -108,7 +130,7 @@ def _rebuild_buffers(model: GenerativeModel, cls: type[GenerativeModel], config:
     touched.
     """
     with torch.random.fork_rng(devices=[]), _NoInit():
-        donor = cls(config)
+        donor = _made(cls, config)
     for name, buffer in donor.named_buffers(remove_duplicate=False):
         if model.get_buffer(name).is_meta:
             owner, _, attribute = name.rpartition(".")

@@ -18,10 +18,12 @@ from genzoo.errors import (
     ConfigError,
     ConfigFileError,
     LoadError,
+    MissingDependencyError,
     UnknownNameError,
     WeightsError,
 )
 from genzoo.files import check_inside, strict_json
+from genzoo.foreign_fields import in_one_line
 from genzoo.formats import Foreign, check_path_inside, local_file, marker_in, read_foreign
 from genzoo.layout import Places, places_in
 from genzoo.model import GenerativeModel
@@ -341,8 +343,14 @@ def resolve_description(
     cls = registry.load("models", name)
     try:
         return cls, cls.Config.from_dict(description["config"])
+    except (LoadError, MissingDependencyError):
+        raise
     except ConfigError as error:
         raise ConfigFileError(f"{path}: {error}") from error
+    except Exception as error:  # A plugin's own checks, of values that it did not think of.
+        raise ConfigFileError(
+            f"{path}: {cls.Config.__name__} cannot be made: {in_one_line(error)}."
+        ) from error
 
 
 def _as_stored(model: GenerativeModel, dtype: str) -> None:

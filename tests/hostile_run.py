@@ -1,6 +1,6 @@
 """Load hostile folders in a process of their own, and print as JSON what happened to each.
 
-python hostile_run.py FOLDER NUMBER
+python hostile_run.py FOLDER NUMBER FUZZED
 """
 
 import contextlib
@@ -9,13 +9,22 @@ import json
 import shutil
 import struct
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import stand_in_kernels
+
+CALLS = stand_in_kernels.install()  # Before anything here imports transformers.
+
+# ruff: noqa: E402
 import torch
 
+import fuzz
+import fuzz_subjects
 import hostile
 import hostile_cards
+import hostile_encoders
 import hostile_foreign
 import hostile_layout
 import hostile_pipelines
@@ -36,6 +45,7 @@ def watch() -> Watch:
 
 def outcome(folder: Path, call: Callable[[Path], object] = GenModel.from_pretrained) -> dict:
     """Load a folder under watch; any error but one of the library's own is told by its name."""
+    CALLS.clear()
     with watch().of(folder) as seen:
         try:
             call(folder)
@@ -44,7 +54,7 @@ def outcome(folder: Path, call: Callable[[Path], object] = GenModel.from_pretrai
             name = "refused"
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for
             name = f"{type(error).__name__}: {error}"[:300]
-    return {"outcome": name, "allowed": tensors(folder), **vars(seen)}
+    return {"outcome": name, "allowed": tensors(folder), "kernels": [*CALLS], **vars(seen)}
 
 
 def tensors(folder: Path) -> int:
@@ -65,12 +75,12 @@ def header(path: Path) -> dict:
         return json.loads(file.read(min(length, 2**24)))
 
 
-def fresh(name: str, change: Callable[[Path], object]) -> Path:
+def fresh(name: str, change: Callable[[Path], object], sound: str = "sound") -> Path:
     """Return a sound folder with something changed."""
     root = Path(sys.argv[1])
     folder = root / name / "model"
     shutil.rmtree(folder.parent, ignore_errors=True)
-    shutil.copytree(root / "sound", folder)
+    shutil.copytree(root / sound, folder)
     change(folder)
     return folder
 
@@ -85,6 +95,37 @@ def hand_made() -> dict:
     return found
 
 
+def encoders() -> dict:
+    """Load every case of a text encoder; note whether those that load have the sound states."""
+    states = {}
+    for kind in fuzz_subjects.ENCODERS:
+        fuzz_subjects.save_encoder(kind, Path(sys.argv[1], f"encoder-{kind}"))
+        for name in ("warm", "case"):
+            folder = fresh(name, lambda f: None, f"encoder-{kind}")
+            states[kind] = fuzz_subjects.load_encoder(kind, folder)
+    found = {}
+    for name, (kind, change) in (hostile_encoders.CASES | hostile_encoders.HARMLESS).items():
+        same = []
+
+        def load(folder: Path, kind: str = kind, same: list = same) -> None:
+            same.append(torch.equal(fuzz_subjects.load_encoder(kind, folder), states[kind]))
+
+        seen = outcome(fresh("case", change, f"encoder-{kind}"), load)
+        found[name] = {**seen, "same": same}
+    return found
+
+
+def asked_by_transformers() -> list[str]:
+    """Return what the stand-in for kernels is asked where transformers loads what is refused."""
+    import transformers
+
+    CALLS.clear()
+    with contextlib.suppress(Exception):
+        asking = transformers.CLIPTextConfig(attn_implementation=hostile_encoders.KERNEL)
+        transformers.CLIPTextModel(asking)
+    return [*CALLS]
+
+
 def made_up(number: int) -> dict:
     """Load what hypothesis makes up, and return what was worst."""
     import made_up as strategies
@@ -94,6 +135,7 @@ def made_up(number: int) -> dict:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # To show one, Python opens the file that it comes from.
     saved(Path(sys.argv[1], "sound"))
     # What a first load imports is imported here: of both ends, the good and the bad.
     hostile_foreign.save_sound(Path(sys.argv[1], "foreign"))
@@ -108,4 +150,7 @@ if __name__ == "__main__":
     for name in ("script", "an open quote"):
         outcome(fresh("warm", hostile_cards.IGNORED[f"card: {name}"]), lambda f: look(str(f)))
     result = {"hand-made": hand_made(), "made-up": made_up(int(sys.argv[2]))}
+    result["encoders"] = encoders()
+    result["asked by transformers"] = asked_by_transformers()
+    result["fuzzed"] = fuzz.run(Path(sys.argv[1], "fuzz"), int(sys.argv[3]), CALLS)
     json.dump(result, sys.stdout)

@@ -15,6 +15,7 @@ import pytest
 
 import hostile
 import hostile_cards
+import hostile_encoders
 import hostile_foreign
 import hostile_layout
 import hostile_pipelines
@@ -29,12 +30,15 @@ KINDS = (hostile, hostile_foreign, hostile_layout, hostile_pipelines)
 CASES = {name: change for kind in KINDS for name, change in kind.CASES.items()}
 PEAK = 50 * 2**20  # What a load may take above the memory that is in use before.
 MADE_UP = 700  # Of each kind: configs, indexes, headers.
+FUZZED = 300  # Over all subjects; `make fuzz` does 20,000.
+SECONDS = 1.0  # Of the processor, that a load may take.
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     script = Path(__file__).with_name("hostile_run.py")
-    command = [sys.executable, script, tmp_path_factory.mktemp("hostile"), str(MADE_UP)]
+    command = [sys.executable, script, tmp_path_factory.mktemp("hostile"), MADE_UP, FUZZED]
+    command = [*map(str, command)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -82,6 +86,50 @@ def test_what_is_made_up_does_no_harm(found):
         assert kind["peak"] <= PEAK
         assert kind["layers"] <= 64
         assert kind["refused"] > 0.9 * kind["cases"]
+
+
+# Text encoders of others.
+
+
+def test_a_hostile_text_encoder_is_refused(found):
+    cases = {name: found["encoders"][name]["outcome"] for name in hostile_encoders.CASES}
+    assert len(cases) >= 300
+    assert {name: what for name, what in cases.items() if what != "refused"} == {}
+
+
+def test_what_is_not_read_of_a_text_encoder_changes_no_state(found):
+    cases = {name: found["encoders"][name]["same"] for name in hostile_encoders.HARMLESS}
+    assert len(cases) >= 60
+    assert {name: same for name, same in cases.items() if same != [True]} == {}
+
+
+def test_a_text_encoder_imports_runs_and_opens_nothing_else(found):
+    events = {name: seen["events"] for name, seen in found["encoders"].items() if seen["events"]}
+    assert events == {}
+
+
+def test_no_kernel_is_ever_asked_for(found):
+    for kind in ("hand-made", "encoders"):
+        asked = {name: seen["kernels"] for name, seen in found[kind].items() if seen["kernels"]}
+        assert asked == {}
+    assert "evil/kernel" in found["asked by transformers"][0]  # So the stand-in would be asked.
+
+
+def test_a_text_encoder_takes_little_memory_and_time(found):
+    for name, seen in found["encoders"].items():
+        assert seen["peak"] <= PEAK, name
+        assert seen["seconds"] <= SECONDS, name
+
+
+# Folders of every registered model, of pipelines, text encoders and image models, at random.
+
+
+def test_what_is_changed_at_random_does_no_harm(found):
+    fuzzed = found["fuzzed"]
+    assert fuzzed["cases"] >= FUZZED
+    assert fuzzed["bad"] == []
+    assert fuzzed["refused"] + fuzzed["loaded"] == fuzzed["cases"]
+    assert fuzzed["refused"] > 0.5 * fuzzed["cases"]
 
 
 def test_the_page_on_security_names_tests_that_are_there():

@@ -17,6 +17,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 _HARMLESS = ("object.__", "sys._getframe", "sys.unraisablehook", "sys.excepthook", "builtins.id")
 _HARMLESS += ("gc.", "code.__new__", "cpython.")
 _READING = ("open", "os.listdir", "os.scandir", "pathlib.Path.glob")
+_WRITING = ("open", "os.mkdir", "os.rmdir", "os.remove", "shutil.rmtree", "tempfile.mkdtemp")
 _MEMORY = "/proc/meminfo"  # How much this machine has, which a large model is held against.
 
 
@@ -41,14 +42,15 @@ class Watch:
     """A context in which a load is watched; files of one folder may be read in it, no others."""
 
     def __init__(self) -> None:
-        self._folder = ""
+        self._folder = self._scratch = ""
         self._seen: Seen | None = None
         sys.addaudithook(self._audit)
         register_module_parameter_registration_hook(self._count)
 
-    def of(self, folder: Path) -> "Watch":
-        """Set the folder whose files may be read."""
+    def of(self, folder: Path, scratch: Path | None = None) -> "Watch":
+        """Set the folder whose files may be read, and one that may be written to."""
         self._folder = f"{os.path.realpath(folder)}{os.sep}"
+        self._scratch = f"{os.path.realpath(scratch)}{os.sep}" if scratch else ""
         return self
 
     def __enter__(self) -> Seen:
@@ -75,9 +77,18 @@ class Watch:
             return
         if event in _READING and self._may_read(*arguments[: 2 if event == "open" else 1]):
             return
+        if self._scratch and event in (*_READING, *_WRITING) and self._in_scratch(*arguments):
+            return
         seen, self._seen = self._seen, None  # What follows is this hook's own.
         seen.events.append(f"{event} {arguments!r}"[:200])
         self._seen = seen
+
+    def _in_scratch(self, path: object, *of: object) -> bool:
+        name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
+        opened = path if type(path) is int else next((n for n in of if type(n) is int), -1)
+        if opened >= 0 and not os.path.isabs(name):  # Relative to a folder that is open.
+            name = os.path.join(os.readlink(f"/proc/self/fd/{opened}"), name)
+        return f"{os.path.realpath(name)}{os.sep}".startswith(self._scratch)
 
     def _may_read(self, path: object, mode: object = "r", *_: object) -> bool:
         name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genzoo.errors import LoadError, MissingDependencyError
-from genzoo.files import check_inside, strict_json
+from genzoo.errors import ConfigError, LoadError, MissingDependencyError
+from genzoo.evaluation.image_kinds import ImageKind, kind_of
+from genzoo.evaluation.image_processors import PREPARED, make_processor
+from genzoo.foreign_fields import MAX_BYTES, read_object, refusing
+from genzoo.published import make_published, weights_of
+from genzoo.weights import WeightFiles, plain_weights, read_index
 
-_CONFIGS = ("config.json", "preprocessor_config.json")
-_WEIGHTS = "*.safetensors"
+_CONFIG = "config.json"
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _CHUNK = 2**20
 
 
@@ -23,93 +27,115 @@ def load_image_model(
 ) -> tuple[Callable[[Tensor], Tensor], str]:
     """Return a function from images (B, C, H, W) in [0, 1] to pooled features, and its hash.
 
+    config.json and preprocessor_config.json are read here, and the fields of an allow-list are
+    passed on; weights are read here too. transformers' classes make the model of these values,
+    and see nothing else of the folder.
+
     Arguments:
         name: A repository on the Hub, or a folder, that holds config.json,
             preprocessor_config.json and safetensors.
         device: Where it is to compute.
 
     Raises:
-        LoadError: It has no safetensors, names code of its own (auto_map), or cannot be loaded.
+        LoadError: It has no safetensors, names code of its own (auto_map), is of a kind that is
+            not run, or cannot be loaded.
+        HubError: It cannot be had from the Hub.
         MissingDependencyError: transformers is not installed.
     """
+    _check_installed(name)
+    what = f"The extractor {name!r}"
     folder = _folder(name)
-    _check(folder, name)
-    net, processor, pools = _built(folder, name)
-    net = net.to(device).eval().requires_grad_(False)
+    said, prepared = (_read(folder, file, what) for file in (_CONFIG, PREPARED))
+    files = _weights(folder, what)
+    where = f"{what} cannot be loaded: "
+    kind = kind_of(said, f"{where}{_CONFIG}")
+    with refusing(what):
+        net, pools = _built(kind, said, files, what)
+        processor = make_processor(prepared, kind.processor, f"{where}{PREPARED}")
+    net = net.to(device).requires_grad_(False)
 
     def features(x: Tensor) -> Tensor:
         images = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-        given = processor(images=images.cpu(), return_tensors="pt", do_rescale=False)
-        return _pooled(net(**given.to(device)), pools)
+        with refusing(what):  # Of the sizes that two files state, one may not fit the other.
+            given = processor(images=images.cpu(), return_tensors="pt", do_rescale=False)
+            return _pooled(net(pixel_values=given["pixel_values"].to(device)), pools)
 
-    return features, _sha256(folder)
+    return features, _sha256(files)
 
 
-def _folder(name: str) -> Path:
-    """Return a folder as it is given, or a repository's configs and weights from the Hub."""
-    if Path(name).is_dir():
-        return Path(name)
-    from huggingface_hub import snapshot_download
-
+def _check_installed(name: str) -> None:
     try:
-        return Path(snapshot_download(name, allow_patterns=[*_CONFIGS, _WEIGHTS]))
-    except (OSError, ValueError, RuntimeError) as error:
-        raise LoadError(
-            f"The extractor {name!r} is no folder, and cannot be had from the Hub: {error}"
-        ) from error
-
-
-def _check(folder: Path, name: str) -> None:
-    """Refuse what names code of its own, and what is no safetensors.
-
-    Raises:
-        LoadError: It does.
-    """
-    for file in _CONFIGS:
-        try:
-            check_inside(folder / file, folder)
-            values = strict_json((folder / file).read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise LoadError(f"The extractor {name!r} has no {file} to read: {error}.") from error
-        if not isinstance(values, dict) or "auto_map" in values:
-            raise LoadError(
-                f"The extractor {name!r} is refused: its {file} names code of its own (auto_map), "
-                "and genzoo runs none. Choose a model that transformers has a class for."
-            )
-    weights = list(folder.glob(_WEIGHTS))
-    if not weights:
-        raise LoadError(f"The extractor {name!r} has no safetensors; nothing else is loaded.")
-    for path in weights:
-        check_inside(path, folder)
-
-
-def _built(folder: Path, name: str) -> tuple[Any, Any, bool]:
-    """Return the network, what prepares its images, and whether its pooling has been learned.
-
-    transformers fills weights that a folder lacks at random, which would make every run's
-    features others.
-    """
-    try:
-        from transformers import AutoImageProcessor, AutoModel
+        import transformers  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
             f"The extractor {name!r} needs transformers, which is not installed. Try: pip install "
             "'genzoo[transformers]'"
         ) from error
-    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+
+
+def _folder(name: str) -> Path:
+    """Return a folder as it is given, or one of the cache with a repository's checked files."""
+    from genzoo.hub.fetching import Snapshot
+    from genzoo.hub.reference import Reference
+
+    if Path(name).is_dir():
+        return Path(name)
     try:
-        processor = AutoImageProcessor.from_pretrained(folder, **safe)
-        with torch.random.fork_rng(devices=[]):
-            net, info = AutoModel.from_pretrained(
-                folder, use_safetensors=True, output_loading_info=True, **safe
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        raise LoadError(f"transformers cannot load the extractor {name!r}: {error}") from error
-    missing = sorted(info["missing_keys"])
-    lacking = [key for key in missing if not key.startswith("pooler.")]
-    if lacking:
-        raise LoadError(f"The extractor {name!r} lacks weights, the first of them {lacking[0]}.")
-    return net, processor, not missing
+        reference = Reference(name)
+    except ConfigError as error:
+        raise LoadError(
+            f"The extractor {name!r} is no folder, and is not one on the Hub: {error}"
+        ) from error
+    with Snapshot(reference) as snapshot:
+        for file in (_CONFIG, PREPARED):
+            snapshot.file(file, most=MAX_BYTES)
+        weights = [_WEIGHTS]
+        if _WEIGHTS not in snapshot.files and _INDEX in snapshot.files:
+            weights = read_index(snapshot.file(_INDEX, most=MAX_BYTES))
+        for file in weights:
+            snapshot.file(file)
+    return snapshot.folder
+
+
+def _read(folder: Path, file: str, what: str) -> Mapping[str, Any]:
+    """Return what one of the configs holds.
+
+    Raises:
+        LoadError: It cannot be read, or names code of its own.
+    """
+    if not (folder / file).exists():
+        raise LoadError(f"{what} has no {file} to read.")
+    values = read_object(folder / file)
+    if "auto_map" in values:
+        raise LoadError(
+            f"{what} is refused: its {file} names code of its own (auto_map), and genzoo runs "
+            "none. Choose a model that transformers has a class for."
+        )
+    return values
+
+
+def _weights(folder: Path, what: str) -> WeightFiles:
+    """Return the weights of a folder: model.safetensors, or those that its index names.
+
+    Raises:
+        LoadError: There are none, or a header is malformed.
+    """
+    if not any((folder / name).exists() for name in (_WEIGHTS, _INDEX)):
+        raise LoadError(f"{what} has no safetensors; nothing else is loaded.")
+    if (folder / _INDEX).exists() and not (folder / _WEIGHTS).exists():
+        return weights_of(folder, plain_weights(folder, _WEIGHTS, _INDEX))
+    return weights_of(folder, [_WEIGHTS])
+
+
+def _built(
+    kind: ImageKind, said: Mapping[str, Any], files: WeightFiles, what: str
+) -> tuple[Any, bool]:
+    """Return the network, and whether its pooling has been learned."""
+    import transformers
+
+    fields = kind.allowed.passed(said, f"{what} cannot be loaded: {_CONFIG}")
+    cls, config = getattr(transformers, kind.model), getattr(transformers, kind.config)
+    return make_published(cls, lambda: config(**fields), files, what, optional="pooler.")
 
 
 def _pooled(output: Any, pools: bool) -> Tensor:
@@ -119,9 +145,10 @@ def _pooled(output: Any, pools: bool) -> Tensor:
     return found.flatten(1)
 
 
-def _sha256(folder: Path) -> str:
+def _sha256(files: WeightFiles) -> str:
+    """Return the hash of the files of the weights, in the order of their names."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob(_WEIGHTS)):
+    for path in sorted({path for path, _, _ in files.headers.values()}):
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)

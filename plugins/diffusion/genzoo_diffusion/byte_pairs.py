@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from genzoo import Bounds, Config, ConfigError
 from genzoo.config import shown
 from genzoo_diffusion.dependencies import transformers
+from genzoo_diffusion.diffusers_config import making
 
 _END_OF_WORD = "</w>"
 _PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
@@ -105,12 +106,13 @@ def make_tokenizer(config: BytePairsConfig) -> Any:
     def special(token: str) -> Any:
         return AddedToken(token, normalized=token in config.lowered, special=True)
 
-    return transformers().CLIPTokenizer(
-        vocab={token: i for i, token in enumerate(config.tokens())},
-        merges=config.pairs(),
-        unk_token=special(config.unknown),
-        bos_token=special(config.start),
-        eos_token=special(config.end),
-        pad_token=special(config.padding),
-        model_max_length=config.max_length,
-    )
+    with making("The byte pairs make no tokenizer", "Look at merges and vocabulary."):
+        return transformers().CLIPTokenizer(
+            vocab={token: i for i, token in enumerate(config.tokens())},
+            merges=config.pairs(),
+            unk_token=special(config.unknown),
+            bos_token=special(config.start),
+            eos_token=special(config.end),
+            pad_token=special(config.padding),
+            model_max_length=config.max_length,
+        )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from genzoo import ConfigError
+from genzoo import ConfigError, GenzooError
 from genzoo.config import shown
 from genzoo.errors import suggest
+from genzoo.foreign_fields import in_one_line, is_panic
 
 _MOST = 2**16
 """No number, and no list, in such a config is larger."""
@@ -19,17 +21,38 @@ def build(cls: Any, config: Mapping[str, Any]) -> Any:
     """Return a network of a class of diffusers.
 
     Raises:
-        ConfigError: A field that the class has not, a value that is no plain one, or too short a
-            list.
+        ConfigError: A field that the class has not, a value that is no plain one, or values that
+            do not go together.
     """
     check_fields(cls.__name__, config, list(inspect.signature(cls.__init__).parameters)[1:])
     lists = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in config.items()}
-    try:
+    with making(f"{cls.__name__} cannot be built", "Give its lists an entry for each level."):
         return cls(**lists)
-    except LookupError as error:  # diffusers takes for granted that there is one for each level.
-        raise ConfigError(
-            f"{cls.__name__} cannot be built: {error}. Give its lists an entry for each level."
-        ) from error
+
+
+@contextlib.contextmanager
+def making(failed: str, remedy: str) -> Iterator[None]:
+    """Turn whatever a library raises while it makes something of a config into a refusal.
+
+    Its classes look at few of the values that they are given, and trip over the others.
+
+    Arguments:
+        failed: What is said to have happened.
+        remedy: What to do.
+
+    Raises:
+        ConfigError: Something was raised that is not one of our own errors.
+    """
+    try:
+        yield
+    except GenzooError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{failed}: {in_one_line(error)}. {remedy}") from error
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        raise ConfigError(f"{failed}: {in_one_line(error)}. {remedy}") from error
 
 
 def check_fields(owner: str, config: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from genzoo import Bounds, ConditionError, Config, ConfigError
 from genzoo.captions import Grammar, words_of
 from genzoo_diffusion.dependencies import transformers
+from genzoo_diffusion.diffusers_config import making
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 
 PAD, START, END = "<pad>", "<start>", "<end>"
@@ -82,27 +83,17 @@ class FittedTextEncoder(TextEncoder):
 
     Attributes:
         clip: The transformers model.
+
+    Raises:
+        ConfigError: A library refuses the sizes or the words.
     """
 
     def __init__(self, config: FittedTextConfig) -> None:
         super().__init__()
         self.config, self.max_length = config, config.max_length or _LENGTH
-        library = transformers()
-        self.clip = library.CLIPTextModel(
-            library.CLIPTextConfig(
-                vocab_size=len(_SPECIAL) + len(config.vocabulary),
-                hidden_size=config.width,
-                intermediate_size=4 * config.width,
-                projection_dim=config.width,
-                num_hidden_layers=config.num_layers,
-                num_attention_heads=config.num_heads,
-                max_position_embeddings=self.max_length,
-                pad_token_id=_SPECIAL.index(PAD),
-                bos_token_id=_SPECIAL.index(START),
-                eos_token_id=_SPECIAL.index(END),
-            )
-        )
-        self.tokenizer = make_tokenizer(config)
+        with making("FittedTextConfig makes no encoder", "Look at its sizes and words."):
+            self.clip = _make_clip(config, self.max_length)
+            self.tokenizer = make_tokenizer(config)
 
     @property
     def width(self) -> int:
@@ -143,6 +134,25 @@ class FittedTextEncoder(TextEncoder):
                 f"The text {text!r} has {length - 2} words that this model knows; it reads at "
                 f"most {self.max_length - 2}. Shorten it."
             )
+
+
+def _make_clip(config: FittedTextConfig, max_length: int) -> Any:
+    """Return the `CLIPTextModel` of a config."""
+    library = transformers()
+    return library.CLIPTextModel(
+        library.CLIPTextConfig(
+            vocab_size=len(_SPECIAL) + len(config.vocabulary),
+            hidden_size=config.width,
+            intermediate_size=4 * config.width,
+            projection_dim=config.width,
+            num_hidden_layers=config.num_layers,
+            num_attention_heads=config.num_heads,
+            max_position_embeddings=max_length,
+            pad_token_id=_SPECIAL.index(PAD),
+            bos_token_id=_SPECIAL.index(START),
+            eos_token_id=_SPECIAL.index(END),
+        )
+    )
 
 
 def make_tokenizer(config: FittedTextConfig) -> Any:

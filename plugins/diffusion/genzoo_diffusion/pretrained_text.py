@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
-from genzoo import Bounds, ConditionError, Config, External, Frozen, LoadError
+from genzoo import Bounds, ConditionError, Config, External, Frozen
 from genzoo.errors import ConfigFileError
 from genzoo.external import WEIGHTS
-from genzoo.files import strict_json
-from genzoo.weights import read_header
+from genzoo.foreign_fields import read_object, refusing
+from genzoo.published import check_layers, make_published, weights_of
 from genzoo_diffusion.dependencies import transformers
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder
+from genzoo_diffusion.text_kinds import CLASSES, Described, Kind, describe
+from genzoo_diffusion.text_tokenizers import Files, make_tokenizer
 
-Kind = Literal["clip", "t5", "bert"]
 _CONFIG, _FILES = "config.json", ("config.json", "tokenizer.json", "tokenizer_config.json")
 _KEPT = 512
-_UNFIT = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError)
-
-
-@dataclass(frozen=True)
-class Classes:
-    """transformers' classes for one kind of encoder: they are all that is ever run.
-
-    Arguments:
-        model: The model's.
-        config: Its config's.
-        tokenizer: Its tokenizer's.
-        model_types: What a config.json of that kind calls itself.
-        attends_to_padding: Whether a denoiser attends to the padding's states too, as in Stable
-            Diffusion.
-        options: What the model's class takes beside the folder.
-    """
-
-    model: str
-    config: str
-    tokenizer: str
-    model_types: tuple[str, ...]
-    attends_to_padding: bool = False
-    options: tuple[tuple[str, Any], ...] = ()
-
-
-CLASSES = {
-    "clip": Classes(
-        "CLIPTextModel",
-        "CLIPTextConfig",
-        "CLIPTokenizerFast",
-        ("clip", "clip_text_model"),
-        attends_to_padding=True,
-    ),
-    "t5": Classes("T5EncoderModel", "T5Config", "T5TokenizerFast", ("t5",)),
-    "bert": Classes(
-        "BertModel",
-        "BertConfig",
-        "BertTokenizerFast",
-        ("bert",),
-        options=(("add_pooling_layer", False),),
-    ),
-}
+_PROBES = ("", "a")
+_FEW_TOKENS, _BYTES_A_TOKEN = 2**16, 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +49,9 @@ class PretrainedTextConfig(Config):
             LoadError: It is of no kind that is known.
         """
         external = External.pinned(repo, revision=revision)
-        folder = external.folder(_FILES)
-        kind = _kind_of(folder)
-        width = _config_of(folder, CLASSES[kind]).hidden_size
-        return cls.from_dict({"external": external, "kind": kind, "width": width, **values})
+        described = _described(external.folder(_FILES), _named(external))
+        found = {"kind": described.kind, "width": described.width}
+        return cls.from_dict({"external": external, **found, **values})
 
 
 class PretrainedTextEncoder(TextEncoder):
@@ -137,9 +95,10 @@ class PretrainedTextEncoder(TextEncoder):
 class _OneByOne(nn.Module):
     """An encoder with its tokenizer, which encodes a text at a time and keeps the last ones."""
 
-    def __init__(self, model: nn.Module, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, max_length: int, what: str) -> None:
         super().__init__()
-        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
+        self.model, self.tokenizer = model, tokenizer
+        self.max_length, self.what = max_length, what
         self.encoded = lru_cache(maxsize=_KEPT)(self._encode)
 
     def forward(self, text: str, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -148,16 +107,18 @@ class _OneByOne(nn.Module):
 
     @torch.no_grad()
     def _encode(self, text: str, device: torch.device) -> tuple[Tensor, Tensor]:
-        tokens = self.tokenizer(
-            [text], padding="max_length", max_length=self.max_length, return_tensors="pt"
-        )
+        with refusing(self.what):  # A tokenizer's tables are first used when a text is encoded.
+            tokens = self.tokenizer(
+                [text], padding="max_length", max_length=self.max_length, return_tensors="pt"
+            )
         ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
         if ids.shape[1] > self.max_length:
             raise ConditionError(
                 f"The text {text!r} has {ids.shape[1]} tokens; this model's encoder reads at most "
                 f"{self.max_length}. Shorten it."
             )
-        out = self.model(input_ids=ids, attention_mask=mask)
+        with refusing(self.what):
+            out = self.model(input_ids=ids, attention_mask=mask)
         return out.last_hidden_state[0], mask[0].bool()
 
 
@@ -166,103 +127,91 @@ def load(config: PretrainedTextConfig) -> nn.Module:
 
     Raises:
         HubError: It cannot be had.
-        LoadError: It is another one than the config says, or transformers cannot load it.
+        LoadError: It is another one than the config says, or is refused.
     """
-    folder = config.external.folder(_FILES)
-    where, classes = config.external.repo, CLASSES[config.kind]
-    if _kind_of(folder) != config.kind:
-        raise ConfigFileError(f"{where} is a {_kind_of(folder)} encoder, not {config.kind}.")
-    described = _config_of(folder, classes)
-    if described.hidden_size != config.width:
-        raise ConfigFileError(
-            f"{where} has states of size {described.hidden_size}; the config says {config.width}."
-        )
-    _check_room(described, config)
-    _check_size(described, classes, folder)
-    with _refusing(where):
-        tokenizer = getattr(transformers(), classes.tokenizer).from_pretrained(
-            folder, local_files_only=True
-        )
-        return _OneByOne(_weighted(folder, classes, where), tokenizer, config.max_length)
+    return load_folder(config.external.folder(_FILES), config)
 
 
-def _weighted(folder: Path, classes: Classes, where: str) -> nn.Module:
-    """Return the model with its weights, none of which may be missing: those would be random."""
-    model, info = getattr(transformers(), classes.model).from_pretrained(
-        folder,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-        **dict(classes.options),
-    )
-    lacking = sorted(info["missing_keys"])
-    if lacking:
-        raise LoadError(f"The text encoder {where} lacks weights, the first {lacking[0]}.")
+def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
+    """Return the encoder of a folder, of which the four files are read that were checked.
+
+    What else lies there (adapters, other weights, maps of tokens) is not looked at, because
+    transformers is given values and no folder.
+
+    Raises:
+        LoadError: It is another one than the config says, or is refused.
+    """
+    what = _named(config.external)
+    described = _described(folder, what)
+    _check_same(described, config)
+    files = weights_of(folder, [WEIGHTS])
+    check_layers(described.layers, files, what)
+    _check_tokens(described.tokens, files.num_bytes(), what)
+    with refusing(what):
+        model = _weighted(described, files, what)
+        tokens = Files.read(folder, described.tokens)
+        tokenizer = make_tokenizer(described.kind, tokens, config.max_length)
+    found = _OneByOne(model, tokenizer, config.max_length, what)
+    for text in _PROBES:
+        found._encode(text, torch.device("cpu"))
+    return found
+
+
+def _weighted(described: Described, files: Any, what: str) -> nn.Module:
+    """Return the model with its weights, none of which may be missing."""
+    classes = CLASSES[described.kind]
+    cls = getattr(transformers(), classes.model)
+    options = dict(classes.options)
+    model, _ = make_published(cls, described.config, files, what, options=options)
     found: nn.Module = model
     return found
 
 
-def _kind_of(folder: Path) -> Kind:
-    """Return the kind that a config.json says it is of.
+def _named(external: External) -> str:
+    return f"The text encoder {external.repo}"
+
+
+def _described(folder: Path, what: str) -> Described:
+    """Return what a config.json says of its encoder.
 
     Raises:
-        ConfigFileError: It is of none that is known.
+        ConfigFileError: It is malformed, of no kind that is known, or holds what is not read.
     """
-    path = folder / _CONFIG
-    try:
-        model_type = strict_json(path.read_text("utf-8"))["model_type"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ConfigFileError(f"{path} says no model_type: {error}.") from error
-    for kind in get_args(Kind):
-        if model_type in CLASSES[kind].model_types:
-            found: Kind = kind
-            return found
-    raise ConfigFileError(
-        f"{path} is of the kind {model_type!r}. Text encoders of these kinds are run: "
-        f"{', '.join(CLASSES)}."
-    )
+    return describe(read_object(folder / _CONFIG), f"{what} cannot be loaded: {_CONFIG}")
 
 
-def _config_of(folder: Path, classes: Classes) -> Any:
-    with _refusing(str(folder)):
-        return getattr(transformers(), classes.config).from_pretrained(
-            folder, local_files_only=True
+def _check_tokens(tokens: int, num_bytes: int, what: str) -> None:
+    """Refuse a vocabulary that is out of proportion to the weights, before it is read.
+
+    A tokenizer takes some 600 bytes for each token, so that what is refused takes 50 MB and what
+    is not takes no more than that and some of its weights.
+
+    Raises:
+        ConfigFileError: It is.
+    """
+    most = _FEW_TOKENS + num_bytes // _BYTES_A_TOKEN
+    if tokens > most:
+        raise ConfigFileError(
+            f"{what} cannot be loaded: its config tells of {tokens:,} tokens; weights of "
+            f"{num_bytes:,} bytes may have {most:,}."
         )
 
 
-def _check_room(described: Any, config: PretrainedTextConfig) -> None:
-    """Refuse a length that is more than the encoder has positions."""
-    most = getattr(described, "max_position_embeddings", config.max_length)
-    if config.max_length > most:
+def _check_same(described: Described, config: PretrainedTextConfig) -> None:
+    """Refuse another encoder than the config is of, or one that reads shorter texts.
+
+    Raises:
+        ConfigFileError: It is.
+    """
+    where = config.external.repo
+    if described.kind != config.kind:
+        raise ConfigFileError(f"{where} is a {described.kind} encoder, not {config.kind}.")
+    if described.width != config.width:
         raise ConfigFileError(
-            f"{config.external.repo} reads at most {most} tokens; the config says max_length "
+            f"{where} has states of size {described.width}; the config says {config.width}."
+        )
+    if described.places is not None and config.max_length > described.places:
+        raise ConfigFileError(
+            f"{where} reads at most {described.places} tokens; the config says max_length "
             f"{config.max_length}."
         )
-
-
-def _check_size(described: Any, classes: Classes, folder: Path) -> None:
-    """Refuse a config that asks for more than the weights hold, before memory is taken for it."""
-    header = read_header(folder / WEIGHTS)
-    stored = sum(math.prod(shape) for _, shape in header.values())
-    with _refusing(str(folder)):
-        if described.num_hidden_layers > len(header):
-            raise ValueError(f"{described.num_hidden_layers} layers of {len(header)} tensors")
-        with torch.device("meta"):
-            model = getattr(transformers(), classes.model)(described, **dict(classes.options))
-        asked = sum(parameter.numel() for parameter in model.parameters())
-        if asked > stored:
-            raise ValueError(f"its config asks for {asked:,} values; its weights hold {stored:,}")
-
-
-@contextlib.contextmanager
-def _refusing(where: str) -> Iterator[None]:
-    """Turn transformers' errors into a refusal, and keep its report of loading to itself."""
-    log = transformers().logging
-    before = log.get_verbosity()
-    log.set_verbosity_error()
-    try:
-        yield
-    except _UNFIT as error:
-        raise LoadError(f"The text encoder {where} cannot be loaded: {error}") from error
-    finally:
-        log.set_verbosity(before)

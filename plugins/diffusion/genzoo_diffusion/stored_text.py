@@ -14,7 +14,7 @@ from genzoo import ConditionError, Config, ConfigError
 from genzoo.config import shown
 from genzoo_diffusion.byte_pairs import BytePairsConfig, make_tokenizer
 from genzoo_diffusion.dependencies import transformers
-from genzoo_diffusion.diffusers_config import check_fields
+from genzoo_diffusion.diffusers_config import check_fields, making
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 
 _NEEDED = ("hidden_size", "vocab_size", "max_position_embeddings")
@@ -129,11 +129,7 @@ def make_clip(fields: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: A field that its config has not, or that it refuses.
     """
-    from huggingface_hub.errors import StrictDataclassError
-
     library = transformers()
     check_fields("CLIPTextConfig", fields, list(inspect.get_annotations(library.CLIPTextConfig)))
-    try:
+    with making("StoredTextConfig.clip makes no CLIPTextModel", "Look at its sizes."):
         return library.CLIPTextModel(library.CLIPTextConfig(**fields))
-    except (StrictDataclassError, KeyError) as error:  # KeyError: of no such activation.
-        raise ConfigError(f"StoredTextConfig.clip makes no CLIPTextModel: {error}") from error

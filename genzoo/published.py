@@ -1,0 +1,171 @@
+"""Models of the transformers library, made by its own classes of what was checked before.
+
+The library is given fields of an allow-list and tensors that were read here. It is given no
+folder, so that it looks for nothing beside them: no adapter, no other weights, no code, no kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from genzoo.building import without_memory
+from genzoo.config import shown
+from genzoo.errors import ConfigFileError, LoadError
+from genzoo.foreign_fields import check_file, refusing
+from genzoo.weights import WeightFiles, check_finite, read_header
+
+MAX_LAYERS = 128
+"""How many layers a model may have: each takes a millisecond to be looked at."""
+Activation = Literal[
+    "gelu",
+    "gelu_fast",
+    "gelu_new",
+    "gelu_pytorch_tanh",
+    "quick_gelu",
+    "relu",
+    "silu",
+    "swish",
+    "tanh",
+]
+"""The activations that models are run with, by transformers' names."""
+_WORDS = """
+_attn_implementation_autoset _commit_hash _name_or_path _num_labels architectures bad_words_ids
+begin_suppress_tokens bos_token_id chunk_size_feed_forward cross_attention_hidden_size
+decoder_start_token_id diversity_penalty do_sample dtype early_stopping
+encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task
+forced_bos_token_id forced_eos_token_id gradient_checkpointing id2label initializer_factor
+initializer_range is_encoder_decoder label2id length_penalty max_length min_length model_type
+name_or_path no_repeat_ngram_size num_beam_groups num_beams num_labels num_return_sequences
+output_attentions output_hidden_states output_past output_scores pad_token_id prefix
+problem_type remove_invalid_values repetition_penalty return_dict return_dict_in_generate
+sep_token_id suppress_tokens task_specific_params temperature tf_legacy_loss
+tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype torchscript
+transformers_version typical_p use_bfloat16 use_cache
+"""
+NOTES = frozenset(_WORDS.split())
+"""What any config of transformers may say, and what no state of an encoder depends on."""
+PLAIN: dict[str, tuple[Any, ...]] = {
+    "add_cross_attention": (False,),
+    "is_decoder": (False,),
+    "pruned_heads": ({}, None),
+}
+"""What any may say too, and the values at which the model is the one that its class makes."""
+
+
+def make_published(
+    cls: Any,
+    config: Callable[[], Any],
+    files: WeightFiles,
+    what: str,
+    *,
+    optional: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Any, bool]:
+    """Return a model in float32, in eval mode, and whether it has all its weights.
+
+    Arguments:
+        cls: transformers' class of the model.
+        config: Makes an object of its config's class.
+        files: Its weights; further tensors in them are left alone.
+        what: What to call it in an error.
+        optional: What the names of weights begin with that may be missing, and are random then.
+        options: What the class takes beside the config.
+
+    Raises:
+        LoadError: The config asks for more than the weights hold, a weight is missing, not finite
+            or of another shape, or the library refuses it.
+    """
+    given = dict(options or {})
+    with _quiet(), refusing(what):
+        found = config()
+        with without_memory(len(files.headers)):
+            _check_room(cls(found, **given), files, what, optional)
+        _check_types(files, what)
+        state = files.read()
+        check_finite(state, what)
+        with torch.random.fork_rng(devices=[]):
+            model, info = cls.from_pretrained(
+                None,
+                config=found,
+                state_dict=state,
+                torch_dtype=torch.float32,
+                attn_implementation="sdpa" if cls._supports_sdpa else "eager",
+                output_loading_info=True,
+                **given,
+            )
+    missing = sorted(info["missing_keys"])
+    lacking = [name for name in missing if not (optional and name.startswith(optional))]
+    if lacking:
+        raise LoadError(f"{what} lacks weights, the first of them {lacking[0]}.")
+    return model.eval(), not missing
+
+
+def check_layers(layers: int, files: WeightFiles, what: str) -> None:
+    """Refuse more layers than there are tensors.
+
+    Raises:
+        ConfigFileError: There are more.
+    """
+    if layers > len(files.headers):
+        raise ConfigFileError(
+            f"{what} cannot be loaded: its config asks for {layers} layers; its weights hold "
+            f"{len(files.headers)} tensors."
+        )
+
+
+def weights_of(folder: Path, names: list[str]) -> WeightFiles:
+    """Return files of weights with their headers read.
+
+    Raises:
+        LoadError: One is no file of the folder, a header is malformed, or two hold one tensor.
+    """
+    for name in names:
+        check_file(folder / name, folder)
+    return WeightFiles(folder, ((folder / name, read_header(folder / name)) for name in names))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' report of loading, and its bar, to itself."""
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _check_room(model: Any, files: WeightFiles, what: str, optional: str) -> None:
+    """Refuse a model without memory that asks for more than the weights hold."""
+    stored = sum(math.prod(shape) for _, _, shape in files.headers.values())
+    needed = [p for n, p in model.named_parameters() if not (optional and n.startswith(optional))]
+    asked = sum(parameter.numel() for parameter in needed)
+    if asked > stored:
+        raise LoadError(
+            f"{what} cannot be loaded: its config asks for {asked:,} values; its weights hold "
+            f"{stored:,}."
+        )
+
+
+def _check_types(files: WeightFiles, what: str) -> None:
+    """Refuse quantised weights, which would be taken for what they are not.
+
+    Counts, such as places, are of 64 bits.
+    """
+    for name, (_, dtype, _) in files.headers.items():
+        if not dtype.is_floating_point and dtype is not torch.int64:
+            raise LoadError(
+                f"{what} cannot be loaded: the tensor {shown(name)} is of the type "
+                f"{str(dtype).removeprefix('torch.')}. Only weights of floating point are read."
+            )

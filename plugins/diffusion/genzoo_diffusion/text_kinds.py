@@ -1,0 +1,248 @@
+"""Kinds of text encoders that are run: transformers' classes, and the fields they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from genzoo import Bounds
+from genzoo.config import shown
+from genzoo.errors import ConfigFileError
+from genzoo.foreign_fields import Allowed, ForeignFields
+from genzoo.published import MAX_LAYERS, NOTES, PLAIN, Activation
+from genzoo_diffusion.dependencies import transformers
+
+Kind = Literal["clip", "t5", "bert"]
+MAX_TOKENS = 2**19
+"""The largest vocabulary; that of LaBSE has 501,153 tokens."""
+_Tokens = Annotated[int, Bounds(1, MAX_TOKENS)]
+_Width = Annotated[int, Bounds(1, 2**16)]
+_Layers = Annotated[int, Bounds(1, MAX_LAYERS)]
+_Heads = Annotated[int, Bounds(1, 2**10)]
+_Places = Annotated[int, Bounds(1, 2**16)]
+_Small = Annotated[float, Bounds(0.0, 1.0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFields(ForeignFields):
+    """The fields of transformers' `CLIPTextConfig` that a state depends on."""
+
+    vocab_size: _Tokens = 49408
+    hidden_size: _Width = 512
+    intermediate_size: _Width = 2048
+    num_hidden_layers: _Layers = 12
+    num_attention_heads: _Heads = 8
+    max_position_embeddings: _Places = 77
+    hidden_act: Activation = "quick_gelu"
+    layer_norm_eps: _Small = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class T5Fields(ForeignFields):
+    """The fields of transformers' `T5Config` that a state of its encoder depends on."""
+
+    vocab_size: _Tokens = 32128
+    d_model: _Width = 512
+    d_kv: _Width = 64
+    d_ff: _Width = 2048
+    num_layers: _Layers = 6
+    num_heads: _Heads = 8
+    relative_attention_num_buckets: Annotated[int, Bounds(4, 2**10)] = 32
+    relative_attention_max_distance: Annotated[int, Bounds(4, 2**16)] = 128
+    layer_norm_epsilon: _Small = 1e-6
+    feed_forward_proj: Literal["relu", "gated-gelu", "gated-silu"] = "relu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BertFields(ForeignFields):
+    """The fields of transformers' `BertConfig` that a state depends on."""
+
+    vocab_size: _Tokens = 30522
+    hidden_size: _Width = 768
+    num_hidden_layers: _Layers = 12
+    num_attention_heads: _Heads = 12
+    intermediate_size: _Width = 3072
+    hidden_act: Activation = "gelu"
+    max_position_embeddings: _Places = 512
+    type_vocab_size: Annotated[int, Bounds(1, 2**10)] = 2
+    layer_norm_eps: _Small = 1e-12
+
+
+@dataclass(frozen=True)
+class Classes:
+    """transformers' classes for one kind of encoder: they are all that is ever run.
+
+    Arguments:
+        model: The model's.
+        config: Its config's.
+        model_types: What a config.json of that kind calls itself.
+        allowed: What its config.json may say.
+        attends_to_padding: Whether a denoiser attends to the padding's states too, as in Stable
+            Diffusion.
+        options: What the model's class takes beside its config.
+    """
+
+    model: str
+    config: str
+    model_types: tuple[str, ...]
+    allowed: Allowed
+    attends_to_padding: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+CLASSES: Mapping[str, Classes] = {
+    "clip": Classes(
+        "CLIPTextModel",
+        "CLIPTextConfig",
+        ("clip", "clip_text_model"),
+        Allowed(
+            fields=ClipFields,
+            inert=PLAIN,
+            ignored=NOTES | {"attention_dropout", "dropout", "projection_dim"},
+        ),
+        attends_to_padding=True,
+    ),
+    "t5": Classes(
+        "T5EncoderModel",
+        "T5Config",
+        ("t5",),
+        Allowed(
+            fields=T5Fields,
+            inert=PLAIN,
+            ignored=NOTES
+            | {
+                "classifier_dropout",
+                "dropout_rate",
+                "n_positions",
+                "num_decoder_layers",
+                "scale_decoder_outputs",
+            },
+        ),
+    ),
+    "bert": Classes(
+        "BertModel",
+        "BertConfig",
+        ("bert",),
+        Allowed(
+            fields=BertFields,
+            inert=PLAIN | {"position_embedding_type": ("absolute",)},
+            ignored=NOTES
+            | {
+                "attention_probs_dropout_prob",
+                "classifier_dropout",
+                "directionality",
+                "hidden_dropout_prob",
+                "pooler_fc_size",
+                "pooler_num_attention_heads",
+                "pooler_num_fc_layers",
+                "pooler_size_per_head",
+                "pooler_type",
+            },
+        ),
+        options=(("add_pooling_layer", False),),
+    ),
+}
+_WHOLE_CLIP = frozenset({"logit_scale_init_value", "projection_dim", "vision_config"})
+_GATED = {"gated-gelu": "gelu_new"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the config.json of an encoder says.
+
+    Arguments:
+        kind: Of which kind it is.
+        fields: What transformers' class of its config is given.
+    """
+
+    kind: Kind
+    fields: Mapping[str, Any]
+
+    @property
+    def width(self) -> int:
+        """D, the size of a state."""
+        return int(self.fields["d_model" if self.kind == "t5" else "hidden_size"])
+
+    @property
+    def layers(self) -> int:
+        """How many layers it has."""
+        return int(self.fields["num_layers" if self.kind == "t5" else "num_hidden_layers"])
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens it knows."""
+        return int(self.fields["vocab_size"])
+
+    @property
+    def places(self) -> int | None:
+        """How many tokens a text may have; None where its places are relative ones."""
+        return self.fields.get("max_position_embeddings")
+
+    def config(self) -> Any:
+        """Return an object of transformers' class of its config."""
+        return getattr(transformers(), CLASSES[self.kind].config)(**self.fields)
+
+
+def describe(found: Mapping[str, Any], where: str) -> Described:
+    """Return what a config.json says of an encoder.
+
+    Arguments:
+        found: What it holds.
+        where: What to call it in an error.
+
+    Raises:
+        ConfigFileError: It is of no kind that is run, or holds what is not allowed.
+    """
+    kind = _kind_of(found.get("model_type"), where)
+    if found["model_type"] == "clip":
+        found = _of_whole_clip(found, where)
+    if kind == "t5":
+        found = _without_derived(found, where)
+    return Described(kind, CLASSES[kind].allowed.passed(found, where))
+
+
+def _kind_of(model_type: Any, where: str) -> Kind:
+    for kind in get_args(Kind):
+        if model_type in CLASSES[kind].model_types:
+            found: Kind = kind
+            return found
+    raise ConfigFileError(
+        f"{where} is of the kind {shown(model_type)}. Text encoders of these kinds are run: "
+        f"{', '.join(CLASSES)}."
+    )
+
+
+def _of_whole_clip(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return what the config of a CLIP with both its towers says of that for texts.
+
+    Older ones say a part of it twice, and what they say in `text_config_dict` outranks the rest.
+    """
+    text, again = found.get("text_config"), found.get("text_config_dict") or {}
+    for part in (text, again, found.get("vision_config"), found.get("vision_config_dict") or {}):
+        if not isinstance(part, Mapping):
+            raise ConfigFileError(f"{where}: the config of a tower is {shown(part)}, no object.")
+    unknown = found.keys() - NOTES - _WHOLE_CLIP - _TOWERS
+    if unknown:
+        raise ConfigFileError(f"{where}: the fields {shown(sorted(unknown))} are not read.")
+    return {**(text or {}), **again}
+
+
+_TOWERS = frozenset({"text_config", "text_config_dict", "vision_config", "vision_config_dict"})
+
+
+def _without_derived(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Leave out what T5's feed_forward_proj says already, having looked whether it says it."""
+    projection = found.get("feed_forward_proj", "relu")
+    name = str(projection)
+    derived = {
+        "dense_act_fn": _GATED.get(name, name.rpartition("-")[2]),
+        "is_gated_act": name.startswith("gated-"),
+    }
+    for key, value in derived.items():
+        if found.get(key, value) != value:
+            raise ConfigFileError(
+                f"{where}: {key} is {shown(found[key])}, but feed_forward_proj is "
+                f"{shown(projection)}. Its config is not one that T5 saves."
+            )
+    return {key: value for key, value in found.items() if key not in derived}
