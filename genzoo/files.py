@@ -1,24 +1,38 @@
-"""Files written whole or not at all, and read strictly."""
+"""Files written whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 
+from genzoo import parsing
 from genzoo.errors import DiskFullError, GenzooError, LoadError
 
 _XET_HASH = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+strict_json = parsing.strict_json  # Where plugins look for it.
+
+
+def read_text(path: Path, most: int) -> str:
+    """Return the text of a file of at most so many bytes.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no plain file, such as a pipe, or too large, or no UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
+    if path.stat().st_size > most:
+        raise ValueError(f"it is larger than {most} bytes")
+    return path.read_text("utf-8")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -183,18 +197,3 @@ def _is_blob(target: Path, home: Path) -> bool:
             own, is_hash = repository / "blobs", _XET_HASH.fullmatch(target.name)
             return target.parent == own or bool(is_hash and target.parent == shared)
     return False
-
-
-def strict_json(text: str) -> Any:
-    """Parse JSON, refusing duplicate keys and the numbers that JSON does not have."""
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) != len(items):
-            raise ValueError("a key stands twice in one object")
-        return found
-
-    def constant(name: str) -> Any:
-        raise ValueError(f"{name} is not JSON")
-
-    return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)

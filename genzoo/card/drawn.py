@@ -14,6 +14,7 @@ from genzoo import registry
 from genzoo.errors import GenzooError, PluginError
 from genzoo.evaluation.receipts import flat
 from genzoo.files import check_inside
+from genzoo.parsing import strict_json
 from genzoo.sampler import Sampler
 
 KEY = "genzoo"
@@ -47,7 +48,7 @@ class Drawn:
         try:
             check_inside(path, path.parent)
             return cls._of(_told(path)) if path.is_file() else None
-        except (GenzooError, OSError, ValueError, SyntaxError, RecursionError):
+        except (GenzooError, OSError, ValueError, SyntaxError):
             return None
 
     @classmethod
@@ -115,7 +116,7 @@ def _told(path: Path) -> Mapping[str, Any]:
         text = image.info.get(KEY)
     if not isinstance(text, str) or len(text) > _MAX_TEXT:
         return {}
-    found = json.loads(text)
+    found = strict_json(text)
     return found if isinstance(found, dict) else {}
 
 

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import LoadError, MissingDependencyError
-from genzoo.files import check_inside, strict_json
+from genzoo.files import check_inside, read_text
+from genzoo.parsing import strict_json
 
 _CONFIGS = ("config.json", "preprocessor_config.json")
 _WEIGHTS = "*.safetensors"
 _CHUNK = 2**20
+_MAX_CONFIG_BYTES = 2**20
 
 
 def load_image_model(
@@ -68,8 +70,8 @@ def _check(folder: Path, name: str) -> None:
     for file in _CONFIGS:
         try:
             check_inside(folder / file, folder)
-            values = strict_json((folder / file).read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            values = strict_json(read_text(folder / file, _MAX_CONFIG_BYTES))
+        except (OSError, ValueError) as error:
             raise LoadError(f"The extractor {name!r} has no {file} to read: {error}.") from error
         if not isinstance(values, dict) or "auto_map" in values:
             raise LoadError(

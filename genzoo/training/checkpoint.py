@@ -20,7 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genzoo.errors import CheckpointError
-from genzoo.files import disk_full_named, fsync, strict_json, write_text
+from genzoo.files import disk_full_named, fsync, write_text
+from genzoo.parsing import strict_json
 
 _NAME = re.compile(r"stage-(\d{3})-step-(\d{9})")
 _MANIFEST = "manifest.json"
