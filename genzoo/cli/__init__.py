@@ -17,7 +17,7 @@ from genzoo import __version__
 from genzoo.cli import arguments
 from genzoo.cli.complaints import complaint
 from genzoo.cli.listing import ListArguments
-from genzoo.cli.texts import plain
+from genzoo.cli.texts import VisibleFormatter, plain, write
 from genzoo.errors import ConfigError, GenzooError, TrainingInterrupted, UnknownNameError
 
 DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
@@ -70,7 +70,7 @@ def _run(args: list[str]) -> int:
     """Parse the arguments with the resolved classes' own fields, and run the command."""
     name = args[0] if args else "--help"
     if name == "--version":
-        sys.stdout.write(f"genzoo {__version__}\n")
+        write(f"genzoo {__version__}")
         return 0
     if name in ("--help", "-h"):
         tyro.extras.subcommand_cli_from_dict(
@@ -125,6 +125,6 @@ def _set_up_logging() -> None:
     logger = logging.getLogger("genzoo")
     if not logger.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(VisibleFormatter("%(message)s"))
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)

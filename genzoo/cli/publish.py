@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from genzoo.cli.arguments import PublishArguments
+from genzoo.cli.texts import write
 from genzoo.errors import ConfigError
 from genzoo.hub.asking import ask
 from genzoo.hub.pushing import push_folder
@@ -23,7 +22,7 @@ def run(arguments: PublishArguments) -> None:
     for folder in folders:
         repository = f"{namespace}/{folder.resolve().name}"
         address = push_folder(folder, repository, private=arguments.private or None)
-        sys.stdout.write(f"{folder} is in {repository}: {address}\n")
+        write(f"{folder} is in {repository}: {address}")
 
 
 def _own_name() -> str:

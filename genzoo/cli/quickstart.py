@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -11,6 +10,7 @@ from importlib import resources
 from genzoo import GenModel
 from genzoo.cli.arguments import QuickstartArguments
 from genzoo.cli.gallery import draw
+from genzoo.cli.texts import write
 from genzoo.data import load_dataset
 from genzoo.estimate import Estimate
 from genzoo.evaluation import evaluate
@@ -35,11 +35,11 @@ def run(arguments: QuickstartArguments) -> None:
         picture = arguments.output / "quickstart.png"
         draw(models, test, picture)
     first = arguments.output / next(iter(models))
-    sys.stdout.write(
+    write(
         f"\nThe picture is {picture}. Go on with:\n"
         f"  genzoo sample {first} --num 100 --output samples.png\n"
         f"  genzoo evaluate {first}\n"
-        f"  genzoo report {first}\n"
+        f"  genzoo report {first}"
     )
 
 
@@ -68,5 +68,6 @@ def _say(data: str, found: Mapping[str, Mapping[str, Estimate]]) -> None:
     lines = {name: figures["log-likelihood"] for name, figures in found.items()}
     lines = {"independent pixels": next(iter(found.values()))["independent-pixels"], **lines}
     width = max(map(len, lines))
-    sys.stdout.write(f"\nlog-likelihood of {data}, the mean of a row\n")
-    sys.stdout.writelines(f"  {name:<{width}}  {figure}\n" for name, figure in lines.items())
+    write(f"\nlog-likelihood of {data}, the mean of a row")
+    for name, figure in lines.items():
+        write(f"  {name:<{width}}  {figure}")

@@ -24,7 +24,7 @@ def lines_of(figures: Mapping[str, Estimate], receipt: Mapping[str, Any]) -> lis
     ]
     lines += [f"[{number}] {note.code}: {note}" for number, note in enumerate(notes, 1)]
     lines.append(f"Receipt: {flat(receipt)}.")
-    return [*lines, *_own_receipts(figures)]
+    return [" ".join(line.splitlines()) for line in [*lines, *_own_receipts(figures)]]
 
 
 def _marks(figure: Estimate, notes: list[Note]) -> list[str]:
