@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.data.dataset import Dataset
+from genzoo.data.dataset import Dataset, rows_at_once
 from genzoo.errors import DataError
 
 UNKNOWN = -1
@@ -60,7 +60,7 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
     """
     if "label" not in dataset.head(1):
         raise DataError(f"{dataset.name} has no labels of which {num} could be kept.")
-    blocks = torch.split(torch.arange(len(dataset)), 4096)
+    blocks = torch.split(torch.arange(len(dataset)), rows_at_once(dataset.spec.event_shape))
     label = torch.cat([dataset.batch(rows)["label"] for rows in blocks])
     classes = torch.unique(label).tolist()
     each, rest = divmod(num, len(classes))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.data.dataset import ArrayDataset, Binarize, DataConfig, Dataset
+from genzoo.data.dataset import ArrayDataset, Binarize, DataConfig, Dataset, rows_at_once
 from genzoo.data.domains import TwoDomains
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
@@ -104,7 +104,8 @@ def binary(spec: DataSpec) -> DataSpec:
 def mean_of_rows(dataset: Dataset) -> Tensor:
     """Return the mean row of a dataset, each row presented once, summed in float64."""
     total = torch.zeros(dataset.spec.event_shape, dtype=torch.float64)
-    for rows in torch.split(torch.arange(len(dataset)), 4096):
+    at_once = rows_at_once(dataset.spec.event_shape)
+    for rows in torch.split(torch.arange(len(dataset)), at_once):
         total += dataset.batch(rows)["x"].double().sum(0)
     return (total / len(dataset)).float()
 
