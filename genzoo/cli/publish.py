@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genzoo.cli.arguments import PublishArguments
 from genzoo.cli.texts import write
-from genzoo.errors import ConfigError
+from genzoo.errors import ConfigError, HubError
 from genzoo.hub.asking import ask
 from genzoo.hub.pushing import push_folder
 from genzoo.storage import read_description
@@ -28,4 +28,10 @@ def run(arguments: PublishArguments) -> None:
 def _own_name() -> str:
     from huggingface_hub import HfApi
 
-    return str(ask("your account", HfApi().whoami)["name"])
+    def name() -> str:
+        found = HfApi().whoami().get("name")
+        if not isinstance(found, str):
+            raise HubError("The Hub does not say who you are. Name yourself: --namespace USER.")
+        return found
+
+    return ask("your account", name)
