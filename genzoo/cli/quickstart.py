@@ -14,6 +14,7 @@ from genzoo.cli.texts import write
 from genzoo.data import load_dataset
 from genzoo.estimate import Estimate
 from genzoo.evaluation import evaluate
+from genzoo.files import check_no_link
 from genzoo.runs import make_trainer
 from genzoo.stage import Recipe
 from genzoo.training.threads import limited
@@ -25,6 +26,7 @@ def run(arguments: QuickstartArguments) -> None:
     """Train, store, load, judge, and draw one picture."""
     recipes = read_recipes(fast=arguments.fast)
     for name, recipe in recipes.items():
+        check_no_link(arguments.output / name)
         make_trainer(recipe, arguments.output / name, overwrite=True).fit()
     with limited(1):
         models = {name: GenModel.from_pretrained(arguments.output / name) for name in recipes}

@@ -7,10 +7,10 @@ manifest back → only then prune, never below two.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genzoo.errors import CheckpointError
-from genzoo.files import disk_full_named, fsync, write_text
+from genzoo.files import check_no_link, disk_full_named, fsync, own_folder, remove, write_text
 from genzoo.parsing import strict_json
 
 _NAME = re.compile(r"stage-(\d{3})-step-(\d{9})")
@@ -52,21 +52,20 @@ def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
 
     Raises:
         DiskFullError: There is no space left; earlier checkpoints are untouched.
+        LoadError: ``root`` is a link, behind which nothing is written or pruned.
     """
     final = root / f"stage-{checkpoint.stage:03d}-step-{checkpoint.step:09d}"
-    temporary = root / f".{final.name}.writing"
+    check_no_link(root)
     if final.exists() and not problem_of(final):
         return final
     with disk_full_named(final):
         root.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        try:
+        with own_folder(root, prefix=f".{final.name}-", suffix=".writing") as own:
+            temporary = own / final.name
+            temporary.mkdir()
             _write(checkpoint, temporary)
-            shutil.rmtree(final, ignore_errors=True)
+            remove(final)
             temporary.rename(final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         fsync(root)
     problem = problem_of(final)
     if problem:
@@ -124,14 +123,17 @@ def list_checkpoints(root: Path) -> list[Path]:
 
 def prune(root: Path, keep: int) -> None:
     """Remove the oldest checkpoints, never below two."""
+    check_no_link(root)
     for path in list_checkpoints(root)[: -max(2, keep)]:
-        shutil.rmtree(path)
+        remove(path)
 
 
 def remove_stale(root: Path) -> None:
     """Remove what an interrupted write has left."""
+    check_no_link(root)
     for path in root.glob(".stage-*.writing"):
-        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove(path)
 
 
 def _write(checkpoint: Checkpoint, folder: Path) -> None:

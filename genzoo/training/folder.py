@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from genzoo.errors import CheckpointError, OutputExistsError
-from genzoo.files import atomic_file, write_text
-from genzoo.formats import check_path_inside
+from genzoo.files import atomic_file, check_no_link, disk_full_named, remove, write_text
 from genzoo.stage import Recipe
 from genzoo.storage import written_places
 from genzoo.training import checkpoint
@@ -22,6 +21,8 @@ logger = logging.getLogger("genzoo")
 _FILES = ("recipe.toml", "metrics.jsonl", "config.json", "README.md")
 _ABOUT = ("environment.json", "report.html", "evaluation*.json", "model*.safetensors*")
 _WEIGHTS = "model*.safetensors*"
+_INTO = ("checkpoints", "samples", "genzoo", "metrics.jsonl")
+"""What is written into rather than replaced; trackers of Accelerate's write into "genzoo"."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class RunFolder:
 
         Raises:
             OutputExistsError: It holds another run, and ``overwrite`` is False.
+            LoadError: What would be written into is a link.
         """
         if self._occupied():
             if not self.overwrite:
@@ -66,13 +68,16 @@ class RunFolder:
             self._clear()
         if self.path.exists() and not self.path.is_dir():
             raise OutputExistsError(f"{str(self.path)!r} is a file. Choose a folder.")
+        self._check_links()
 
     def newest(self) -> tuple[Path, checkpoint.Checkpoint] | None:
         """Return the newest good checkpoint; None where the run was stopped before its first.
 
         Raises:
             CheckpointError: There is no run in the folder, or none of its checkpoints is good.
+            LoadError: What would be written into is a link.
         """
+        self._check_links()
         if not (self.path / "recipe.toml").exists():
             raise CheckpointError(
                 f"{str(self.path)!r} holds no run to go on with. Leave --resume out to start one."
@@ -101,13 +106,22 @@ class RunFolder:
 
     def _occupied(self) -> bool:
         names = [*_FILES[:3], "checkpoints"]
-        return any((self.path / name).exists() for name in names) or any(self.path.glob(_WEIGHTS))
+        there = any(os.path.lexists(self.path / name) for name in names)
+        return there or any(self.path.glob(_WEIGHTS))
+
+    def _check_links(self) -> None:
+        for name in _INTO:
+            check_no_link(self.path / name)
 
     def _clear(self) -> None:
-        for name in ("checkpoints", "samples"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in written_places(self.path).paths:
-            check_path_inside(name, self.path).unlink(missing_ok=True)
-        about = [path for pattern in _ABOUT for path in self.path.glob(pattern)]
-        for path in [*(self.path / name for name in _FILES), *about]:
-            path.unlink(missing_ok=True)
+        """Remove another run: links themselves, and not what they lead to."""
+        with disk_full_named(self.path):
+            for name in ("checkpoints", "samples"):
+                remove(self.path / name)
+            for name in written_places(self.path).paths:
+                if "/" in name:
+                    check_no_link((self.path / name).parent)
+                (self.path / name).unlink(missing_ok=True)
+            about = [path for pattern in _ABOUT for path in self.path.glob(pattern)]
+            for path in [*(self.path / name for name in _FILES), *about]:
+                path.unlink(missing_ok=True)

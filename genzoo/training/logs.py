@@ -15,7 +15,7 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from genzoo.files import disk_full_named
+from genzoo.files import disk_full_named, open_end
 from genzoo.training.config import TrainerConfig
 from genzoo.training.players import Player
 from genzoo.training.update import Moved
@@ -50,9 +50,8 @@ class Log:
         self.main = accelerator.is_main_process
         self.path = folder / METRICS_FILE if folder is not None and self.main else None
         if self.path is not None:
-            with disk_full_named(self.path):
-                self.path.touch()
-                os.truncate(self.path, offset)
+            with disk_full_named(self.path), open_end(self.path) as file:
+                os.truncate(file.fileno(), offset)
         self.last: dict[str, Any] = {}
         self._began, self._since = time.perf_counter(), first
         shown = self.main and config.progress and sys.stderr.isatty()
@@ -77,7 +76,7 @@ class Log:
         self.last = self._row(stage, step, moves, players)
         self.bar.set_postfix_str(self._short(), refresh=False)
         if self.path is not None:
-            with disk_full_named(self.path), self.path.open("a", encoding="utf-8") as file:
+            with disk_full_named(self.path), open_end(self.path) as file:
                 file.write(json.dumps(self.last) + "\n")
         if self.config.log_with:
             numbers = {k: v for k, v in self.last.items() if isinstance(v, float)}

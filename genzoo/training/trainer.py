@@ -75,6 +75,7 @@ class Trainer:
             TrainingInterrupted: Ctrl-C or SIGTERM; the run was saved.
             OutputExistsError: ``output_dir`` holds another run.
             CheckpointError: The run cannot be gone on with identically.
+            LoadError: What would be written into, such as ``checkpoints``, is a link.
         """
         with (
             listening() as interrupts,
