@@ -9,16 +9,21 @@ is known exactly.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import torch
 
+from genzoo.config import shown
 from genzoo.errors import ConfigError
 
 _SLOT = re.compile(r"\{(\w+)=([^{}]*)\}")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+MAX_TEMPLATES, MAX_SLOTS, MAX_CHOICES, MAX_WORDS = 100, 16, 1000, 128
+"""The most templates of a grammar, slots of a template, choices of a slot, and words of a caption.
+The time to read a caption grows with the square of its words."""
 
 
 def words_of(text: str) -> list[str]:
@@ -48,10 +53,11 @@ class Grammar:
 
     Arguments:
         templates: Texts with slots ``{name=first|second|...}``; a slot has the same number of
-            choices in all of them.
+            choices in all of them. At most 100 texts, of 16 slots and captions of 128 words each;
+            a slot has at most 1,000 choices.
 
     Raises:
-        ConfigError: There is none, or one is malformed.
+        ConfigError: There is none, or one is malformed, or there is more than these bounds allow.
 
     >>> grammar = Grammar(["a {label=cat|dog}", "one {label=cat|dog}"])
     >>> grammar.meaning("A dog."), grammar.meaning("a bird")
@@ -59,7 +65,9 @@ class Grammar:
     """
 
     def __init__(self, templates: Iterable[str]) -> None:
-        self.templates = tuple(_Template(text) for text in templates)
+        texts = tuple(templates)
+        _check_number(len(texts), MAX_TEMPLATES, "The grammar has too many templates")
+        self.templates = tuple(map(_Template, texts))
         if not self.templates:
             raise ConfigError('A grammar needs a template, such as "a photo of {label=cat|dog}".')
         self.slots: dict[str, int] = {}
@@ -88,12 +96,16 @@ class Grammar:
 
         Case, spacing and punctuation make no difference.
         """
-        plain = _plain(caption)
-        found = (template.read(plain) for template in self.templates)
+        words = words_of(caption)
+        found = (template.read(words) for template in self.templates)
         return next((values for values in found if values is not None), None)
 
+    def most_words(self) -> int:
+        """Return the number of words of the longest caption, without making any."""
+        return max(template.most_words for template in self.templates)
+
     def captions(self) -> Iterator[tuple[str, dict[str, int]]]:
-        """Yield every caption that can be made, with what it says."""
+        """Yield every caption that can be made, with what it says; there may be very many."""
         for template in self.templates:
             yield from template.captions()
 
@@ -112,7 +124,8 @@ class _Template:
         text: As it is written.
 
     Raises:
-        ConfigError: A brace is left over, a slot stands twice, or its choices are not distinct.
+        ConfigError: A brace is left over, a slot stands twice, its choices are not distinct, or
+            there are too many of them.
     """
 
     def __init__(self, text: str) -> None:
@@ -124,36 +137,49 @@ class _Template:
             Slot(name, tuple(c.split("|"))) for name, c in zip(names, choices, strict=True)
         )
         self._check()
-        self._values = [
-            {_plain(choice): value for value, choice in enumerate(slot.choices)}
-            for slot in self.slots
-        ]
-        self._pattern = re.compile(self._regular_expression())
+        between = [_Said(words_of(text)) for text in self._fixed]
+        slots = [_Said(*map(words_of, slot.choices)) for slot in self.slots]
+        pairs = zip(between[:-1], slots, strict=True)
+        self._parts = [*(part for pair in pairs for part in pair), between[-1]]
+        self.most_words = sum(max(part.lengths) for part in self._parts)
+        _check_number(
+            self.most_words, MAX_WORDS, f"The template {shown(text)} makes too many words"
+        )
 
     def filled(self, values: Mapping[str, int]) -> str:
         """Return the caption that says ``values``, which may hold more than the slots."""
         chosen = [slot.choices[values[slot.name]] for slot in self.slots]
         return "".join(a + b for a, b in zip(self._fixed, [*chosen, ""], strict=True))
 
-    def read(self, plain: str) -> dict[str, int] | None:
-        """Return what a caption, already plain, says; None where this does not make it."""
-        match = self._pattern.fullmatch(plain)
-        if match is None:
+    def read(self, words: Sequence[str]) -> dict[str, int] | None:
+        """Return what the words of a caption say; None where this does not make it.
+
+        Where they can be read in several ways, the first slot takes the first of its choices that
+        it can, then the second slot, and so on.
+        """
+        if len(words) > self.most_words:
             return None
-        pairs = zip(self.slots, self._values, match.groups(), strict=True)
-        return {slot.name: values[group] for slot, values, group in pairs}
+        reached = self._reached_from(words)
+        if 0 not in reached[0]:
+            return None
+        start, found = 0, []
+        for part, ends in zip(self._parts, reached[1:], strict=True):
+            value, start = min(part.beginning(words, start, ends))
+            found.append(value)
+        return {slot.name: value for slot, value in zip(self.slots, found[1::2], strict=True)}
+
+    def _reached_from(self, words: Sequence[str]) -> list[set[int]]:
+        """Return for each part where it may begin so that the rest is read; last, the end."""
+        reached = [{len(words)}]
+        for part in reversed(self._parts):
+            reached.append(part.starts(words, reached[-1]))
+        return reached[::-1]
 
     def captions(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Yield every caption, with what it says."""
         for chosen in product(*(range(len(slot.choices)) for slot in self.slots)):
             values = {slot.name: v for slot, v in zip(self.slots, chosen, strict=True)}
             yield self.filled(values), values
-
-    def _regular_expression(self) -> str:
-        slots = [f"({'|'.join(map(re.escape, values))})" for values in self._values]
-        fixed = [re.escape(_plain(text)) for text in self._fixed]
-        parts = [part for pair in zip(fixed, [*slots, ""], strict=True) for part in pair]
-        return " ".join(filter(None, parts))
 
     def _check(self) -> None:
         names = [slot.name for slot in self.slots]
@@ -168,8 +194,14 @@ class _Template:
             )
         if len(set(names)) < len(names):
             raise ConfigError(f"The template {self.text!r} has one slot twice. Leave one out.")
+        _check_number(
+            len(self.slots), MAX_SLOTS, f"The template {shown(self.text)} has too many slots"
+        )
         for slot in self.slots:
-            plain = [_plain(choice) for choice in slot.choices]
+            _check_number(
+                len(slot.choices), MAX_CHOICES, f"The slot {slot.name!r} has too many choices"
+            )
+            plain = [tuple(words_of(choice)) for choice in slot.choices]
             if len(set(plain)) < len(plain) or not all(plain):
                 raise ConfigError(
                     f"The slot {slot.name!r} of the template {self.text!r} must have choices that "
@@ -177,5 +209,32 @@ class _Template:
                 )
 
 
-def _plain(text: str) -> str:
-    return " ".join(words_of(text))
+class _Said:
+    """What stands in one place of a template: one of several sequences of words.
+
+    Arguments:
+        choices: The sequences, in order.
+    """
+
+    def __init__(self, *choices: Sequence[str]) -> None:
+        self._values = {tuple(words): value for value, words in enumerate(choices)}
+        self.lengths = sorted({len(words) for words in self._values})
+
+    def starts(self, words: Sequence[str], ends: Iterable[int]) -> set[int]:
+        """Return where a sequence may begin that comes to one of ``ends``."""
+        pairs = ((end - length, end) for end in ends for length in self.lengths if length <= end)
+        return {start for start, end in pairs if tuple(words[start:end]) in self._values}
+
+    def beginning(
+        self, words: Sequence[str], start: int, ends: Container[int]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield the number and the end of each sequence from ``start`` to one of ``ends``."""
+        for end in (start + length for length in self.lengths):
+            value = self._values.get(tuple(words[start:end]))
+            if end in ends and value is not None:
+                yield value, end
+
+
+def _check_number(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise ConfigError(f"{what}: {found:,}, and {most:,} are allowed. Leave some out.")

@@ -5,9 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from genzoo.visible import visible
+
 
 class GenzooError(Exception):
-    """The base of every error that genzoo raises on purpose."""
+    """The base of every error that genzoo raises on purpose.
+
+    Its message may quote what a stranger wrote: it is shown with nothing hidden in it.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class UnknownNameError(GenzooError):

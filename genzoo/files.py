@@ -1,48 +1,111 @@
-"""Files written whole or not at all, and read strictly."""
+"""Files written whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from safetensors import SafetensorError
 
+from genzoo import parsing
 from genzoo.errors import DiskFullError, GenzooError, LoadError
 
 _XET_HASH = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+strict_json = parsing.strict_json  # Where plugins look for it.
+
+
+def read_text(path: Path, most: int) -> str:
+    """Return the text of a file of at most so many bytes.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no plain file, such as a pipe, or too large, or no UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
+    if path.stat().st_size > most:
+        raise ValueError(f"it is larger than {most} bytes")
+    return path.read_text("utf-8")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file."""
-    path.write_text(text, "utf-8")
+    """Write a text file that does not exist yet: nothing that has its name is written into."""
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``, which takes its place if all goes well.
 
+    It is in a folder of its own, which is made for this once, under a name that cannot be
+    foreseen: nothing can lie there already. A link in the place of ``path`` is replaced, and what
+    it leads to stays as it is.
+
     Raises:
         DiskFullError: There is no space left; ``path`` is as it was.
     """
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     with disk_full_named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            fsync(temporary)
-            os.replace(temporary, path)
+        with own_folder(path.parent) as folder:
+            yield folder / path.name
+            fsync(folder / path.name)
+            os.replace(folder / path.name, path)
             fsync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def own_folder(parent: Path, *, prefix: str = ".writing-", suffix: str = "") -> Iterator[Path]:
+    """Give a new folder in another one, which goes away with what is left in it."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_end(path: Path) -> IO[str]:
+    """Open a text file, or a new one, to write at its end: no link is followed, no pipe opened.
+
+    Raises:
+        OSError: It is a link, or no plain file.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    file = os.fdopen(os.open(path, flags, 0o666), "a", encoding="utf-8")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return file
+
+
+def remove(path: Path) -> None:
+    """Remove what has a name: a file, a folder with all in it, a link but not where it leads."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def check_no_link(path: Path) -> None:
+    """Refuse a link in the place of what is written into, or cleared.
+
+    Raises:
+        LoadError: It is one.
+    """
+    if path.is_symlink():
+        raise LoadError(
+            f"{path} is a link, to {os.readlink(path)}: nothing is written or removed through it. "
+            "Put the folder or file itself there, or choose another output."
+        )
 
 
 @contextlib.contextmanager
@@ -71,12 +134,11 @@ def atomic_folder_update(
 
     Raises:
         DiskFullError: There is no space left; ``folder`` is as it was.
-        LoadError: A folder in it, into which files would go, is a link out of it.
+        LoadError: A folder in it, into which files would go, is a link.
     """
     with disk_full_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-        try:
+        with own_folder(folder) as temporary:
             yield temporary
             final = [*markers, last]
             paths = sorted(_files_in(temporary), key=lambda path: (path in final, path == last))
@@ -94,8 +156,6 @@ def atomic_folder_update(
             for path in paths:
                 os.replace(temporary / path, folder / path)
             _settle(folder, inner)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _files_in(folder: Path) -> list[str]:
@@ -109,7 +169,7 @@ def _make_folders(folder: Path, new: Iterable[str], gone: Iterable[str]) -> list
     made = sorted({(folder / path).parent for path in new} - {folder})
     left = sorted({(folder / path).parent for path in gone} - {folder, *made})
     for inner in (*made, *left):
-        check_inside(inner, folder)
+        check_no_link(inner)
     for inner in made:
         inner.mkdir(exist_ok=True)
     return [inner for inner in (*made, *left) if inner.is_dir()]
@@ -183,18 +243,3 @@ def _is_blob(target: Path, home: Path) -> bool:
             own, is_hash = repository / "blobs", _XET_HASH.fullmatch(target.name)
             return target.parent == own or bool(is_hash and target.parent == shared)
     return False
-
-
-def strict_json(text: str) -> Any:
-    """Parse JSON, refusing duplicate keys and the numbers that JSON does not have."""
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) != len(items):
-            raise ValueError("a key stands twice in one object")
-        return found
-
-    def constant(name: str) -> Any:
-        raise ValueError(f"{name} is not JSON")
-
-    return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)

@@ -16,7 +16,8 @@ from typing import Any
 
 from genzoo import registry
 from genzoo.errors import ConfigFileError
-from genzoo.files import check_inside, strict_json
+from genzoo.files import check_inside, read_text
+from genzoo.parsing import strict_json
 
 MAX_BYTES, MAX_TEXT_BYTES = 2**20, 2**22
 """How large a JSON file, and a file that is read as a text, may be."""
@@ -156,7 +157,7 @@ def check_path_inside(name: str, folder: Path) -> Path:
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         found = strict_json(_read(path, MAX_BYTES))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, Mapping):
         raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
@@ -165,8 +166,6 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 def _read(path: Path, most: int) -> str:
     try:
-        if path.stat().st_size > most:
-            raise ValueError(f"it is larger than {most} bytes")
-        return path.read_text("utf-8")
+        return read_text(path, most)
     except (OSError, ValueError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import importlib.machinery
 import importlib.util
-import json
 import os
 import re
 from collections import Counter
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genzoo import __version__
+from genzoo.parsing import strict_json
 
 NAME = re.compile(r"[a-z][a-z0-9_+-]{0,63}")
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -220,7 +220,7 @@ def _head(dist: metadata.Distribution) -> dict[str, list[str]]:
 def _location(dist: metadata.Distribution) -> str:
     """Return where the code lies: for an editable installation, the project's folder."""
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-        url = json.loads(dist.read_text("direct_url.json") or "{}")
+        url = strict_json(dist.read_text("direct_url.json") or "{}")
         if url.get("dir_info", {}).get("editable"):
             return str(url["url"]).removeprefix("file://")
     return str(dist.locate_file(""))

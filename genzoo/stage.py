@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 
 from genzoo.config import Bounds, Config, shown
 from genzoo.errors import ConfigError
+from genzoo.parsing import MAX_TOML_BYTES, strict_toml
 from genzoo.training.config import TrainerConfig
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -75,12 +75,13 @@ class Recipe(Config):
             ConfigError: The file cannot be read, is no TOML, or holds what a recipe does not.
         """
         try:
-            values = tomllib.loads(Path(path).read_text("utf-8"))
+            with Path(path).open("rb") as file:
+                values = strict_toml(file.read(MAX_TOML_BYTES + 1).decode("utf-8"))
         except FileNotFoundError as error:
             raise ConfigError(
                 f"There is no recipe {os.fspath(path)!r}. Check the path."
             ) from error
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigError(f"The recipe {os.fspath(path)!r} cannot be read: {error}") from error
         try:
             return cls.from_dict(values)

@@ -22,11 +22,12 @@ from genzoo.errors import (
     UnknownNameError,
     WeightsError,
 )
-from genzoo.files import check_inside, strict_json
+from genzoo.files import check_inside, read_text
 from genzoo.foreign_fields import in_one_line
 from genzoo.formats import Foreign, check_path_inside, local_file, marker_in, read_foreign
 from genzoo.layout import Places, places_in
 from genzoo.model import GenerativeModel
+from genzoo.parsing import strict_json
 from genzoo.weights import (
     Header,
     WeightFiles,
@@ -267,18 +268,14 @@ def read_description(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ConfigFileError(f"There is no model folder {str(folder)!r}. Check the path.")
     check_inside(path, folder)
-    if path.exists() and not path.is_file():
-        raise ConfigFileError(f"{path} is no file, so it is not read. Save the model again.")
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigFileError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes.")
-        found = strict_json(path.read_text("utf-8"))
+        found = strict_json(read_text(path, MAX_CONFIG_BYTES))
     except FileNotFoundError as error:
         raise ConfigFileError(
             f"{str(folder)!r} holds no {CONFIG_FILE}, so it is no model folder. A training run "
             "has one once it has ended; before that, go on with it by --resume."
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error
     return check_description(found, path)
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from genzoo.config import shown
 from genzoo.errors import WeightsError
-from genzoo.files import check_inside, strict_json
+from genzoo.files import check_inside, read_text
+from genzoo.parsing import strict_json
 
 # JSON takes some thirty times its size in memory while it is read: what is read is bounded so that
 # a hostile file takes tens of megabytes, and the models of this zoo, with room, fit.
@@ -198,7 +199,7 @@ def parse_header(file: SupportsRead, size: int, where: object) -> Header:
             raise ValueError(f"a header of {length} bytes")
         header = strict_json(file.read(length).decode("utf-8"))
         return _check_header(header, size - 8 - length)
-    except (ValueError, TypeError, KeyError, struct.error, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, struct.error) as error:
         raise WeightsError(
             f"{where} is damaged or no safetensors file ({error}). Fetch or save it again."
         ) from error
@@ -236,15 +237,13 @@ def read_index(path: Path) -> list[str]:
         WeightsError: The index is malformed or names a file elsewhere.
     """
     try:
-        if path.stat().st_size > MAX_INDEX_BYTES:
-            raise ValueError("it is too large")
-        names = set(strict_json(path.read_text("utf-8"))["weight_map"].values())
+        names = set(strict_json(read_text(path, MAX_INDEX_BYTES))["weight_map"].values())
         if len(names) > MAX_FILES:
             raise ValueError(f"it names {len(names)} files; {MAX_FILES} are allowed")
         for name in names:
             if not (isinstance(name, str) and _FILE_NAME.fullmatch(name)):
                 raise ValueError(f"{shown(name)} is no plain name of a safetensors file")
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WeightsError(f"{path} is no index of weights ({error}).") from error
     return sorted(names)
 

@@ -15,6 +15,12 @@ IGNORED: dict[str, Callable[[Path], object]] = {}
 
 # Cards
 
+_FIGURES = """model-index:
+- name: x
+  results:
+  - task: {{type: t}}
+    dataset: {{type: digits, name: d, split: test, config: '{config}'}}
+    metrics: [{{type: log-likelihood, value: {value}}}]"""
 _HEADS = {
     "script": "license: <script>alert(1)</script>\nmodel_name: '<img src=x onerror=alert(1)>'",
     "a Python object": "license: !!python/object/apply:os.system ['touch /tmp/genzoo-was-here']",
@@ -33,6 +39,14 @@ _HEADS = {
     ),
     "a list that holds itself": "a: &a [*a]",
     "a merge that laughs": "a: &a {x: 1}\nb: {<<: [*a, *a, *a]}",
+    "a config of brackets": _FIGURES.format(config="[" * 10**5, value=1),
+    "a config of a table within a table": _FIGURES.format(config='{"a":' * 40_000, value=1),
+    "a config with a key twice": _FIGURES.format(config='{"a": 1, "a": 2}', value=1),
+    "a figure that is infinite": _FIGURES.format(config="{}", value=".inf"),
+    "a figure of sixties": _FIGURES.format(config="{}", value="1" + ":1" * 100_000),
+    "a figure of sixties and a half": _FIGURES.format(
+        config="{}", value="1" + ":1" * 9_000 + ".5"
+    ),
     "a megabyte of lists": "a: [" + "[]," * (MEGABYTE // 3) + "]",
     "a megabyte of one word": "license: " + "a" * MEGABYTE,
 }

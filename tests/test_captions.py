@@ -1,17 +1,21 @@
 """Captions: what a grammar makes, what is read back, and rows that are given them."""
 
 import itertools
+import re
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genzoo import seeds
-from genzoo.captions import Grammar, words_of
+from genzoo.captions import Grammar, _Said, words_of
 from genzoo.data import ArrayDataset, from_array, load_dataset
 from genzoo.data.captioned import Captioned, caption
 from genzoo.data.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
+from genzoo.data.shapes import SHAPE_CAPTIONS
 from genzoo.errors import ConfigError, DataError
 from genzoo.evaluation.classifier import SHIPPED
 from genzoo.spec import DataSpec
@@ -58,11 +62,126 @@ def test_a_caption_says_the_values_and_every_template_is_drawn_equally():
     found = grammar.draw(values, seeds.generator(0))
     assert found == grammar.draw(values, seeds.generator(0))
     assert found != grammar.draw(values, seeds.generator(1))
-    for text, given in zip(found, values, strict=True):
+    for text, wanted in zip(found, values, strict=True):
         said = grammar.meaning(text)
-        assert said == {name: given[name] for name in said}
+        assert said == {name: wanted[name] for name in said}
     plural = sum(text.endswith("!") for text in found)
     assert abs(plural - 2000) < 5 * 1000**0.5
+
+
+def spoken(template):
+    """The regular expression of a template's captions: what reading them is held against."""
+    fixed, slots = re.split(r"\{\w+=[^{}]*\}", template), re.findall(r"=([^{}]*)\}", template)
+    groups = ["|".join(" ".join(words_of(c)) for c in choices.split("|")) for choices in slots]
+    parts = [" ".join(words_of(fixed[0]))]
+    for group, text in zip(groups, fixed[1:], strict=True):
+        parts += [f"({group})", " ".join(words_of(text))]
+    return re.compile(" ".join(filter(None, parts)))
+
+
+def read_by_all_ways(templates, text):
+    """What a caption says, by trying one way after the other: exponential, and plainly right."""
+    plain = " ".join(words_of(text))
+    for template in templates:
+        if match := spoken(template).fullmatch(plain):
+            slots = re.findall(r"\{(\w+)=([^{}]*)\}", template)
+            choices = [[" ".join(words_of(c)) for c in given.split("|")] for _, given in slots]
+            return {
+                name: known.index(said)
+                for (name, _), known, said in zip(slots, choices, match.groups(), strict=True)
+            }
+    return None
+
+
+def words(letters, least):
+    return st.lists(st.sampled_from(letters), min_size=least, max_size=3).map(" ".join)
+
+
+@st.composite
+def made_up(draw, letters):
+    """A template whose choices begin like each other, so that it can be read in many ways."""
+    text = draw(words(letters, 0))
+    for i in range(draw(st.integers(0, 4))):
+        choices = draw(st.lists(words(letters, 1), min_size=1, max_size=4, unique=True))
+        text += f" {{s{i}={'|'.join(choices)}}} {draw(words(letters, 0))}"
+    return text
+
+
+@given(made_up("xy"), st.lists(st.sampled_from("xy"), max_size=12))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_captions_are_read_as_by_trying_all_ways(template, text):
+    text = " ".join(text)
+    assert Grammar([template]).meaning(text) == read_by_all_ways([template], text)
+
+
+@given(made_up("x"), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_a_caption_that_can_be_read_in_several_ways_is_read_as_by_trying_all(template, random):
+    grammar = Grammar([template])
+    text, _ = random.choice(list(grammar.captions()))
+    assert grammar.meaning(text) == read_by_all_ways([template], text) is not None
+    assert grammar.most_words() == max(len(words_of(text)) for text, _ in grammar.captions())
+
+
+@pytest.mark.parametrize("templates", [PETS, DIGIT_CAPTIONS, FASHION_CAPTIONS, SHAPE_CAPTIONS])
+def test_known_grammars_are_read_as_by_trying_all_ways(templates):
+    grammar = Grammar(templates)
+    texts = [text for text, _ in itertools.islice(grammar.captions(), 0, None, 7)][:100]
+    for text in [*texts, *(f"{text} x" for text in texts[:5])]:
+        assert grammar.meaning(text) == read_by_all_ways(templates, text)
+
+
+def many_slots(num, choices):
+    return " ".join(f"{{s{i}={choices}}}" for i in range(num))
+
+
+def test_reading_takes_a_time_that_is_polynomial_in_the_words(monkeypatch):
+    """Each slot takes one to three words: 3¹⁶ ways, of which few steps find the one that fits.
+
+    What is counted are looks at a place of the text, not seconds.
+    """
+    looks, look = [], _Said.starts
+
+    def counted(self, words, ends):
+        ends = list(ends)
+        looks.extend(ends * len(self.lengths))
+        return look(self, words, ends)
+
+    monkeypatch.setattr(_Said, "starts", counted)
+    grammar = Grammar([many_slots(16, "x|x x|x x x")])
+    said = grammar.meaning("x " * 40)
+    assert sum(1 + value for value in said.values()) == 40
+    assert list(said.values()) == [0] * 4 + [2] * 12
+    assert grammar.meaning("x " * 40 + "y") is None
+    assert len(looks) < 16 * 40 * 3 + 100
+
+
+@pytest.mark.parametrize(
+    ("templates", "why"),
+    [
+        (["{label=a|b}"] * 101, "too many templates: 101, and 100 are allowed"),
+        ([many_slots(18, "x|x x|x x x")], "too many slots: 18, and 16"),
+        ([f"{{label={'|'.join(f'c{i}' for i in range(1001))}}}"], "too many choices: 1,001"),
+        (["x " * 125 + "{label=a|b b b b}"], "too many words: 129, and 128"),
+    ],
+)
+def test_a_grammar_is_bounded(templates, why):
+    with pytest.raises(ConfigError, match=why):
+        Grammar(templates)
+
+
+@pytest.mark.parametrize(
+    "templates",
+    [
+        ["{label=a|b}"] * 100,
+        [many_slots(16, "x|y")],
+        [f"{{label={'|'.join(f'c{i}' for i in range(1000))}}}"],
+        ["x " * 124 + "{label=a|b b b b}"],
+    ],
+)
+def test_a_grammar_at_its_bounds_is_taken(templates):
+    text, values = next(Grammar(templates).captions())
+    assert Grammar(templates).meaning(text) == values
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import torch
 from huggingface_hub import ModelCard
 
 import genzoo
-from genzoo.card import CARD_FILE, figures_of, read_figures, write_figures
+from folders import saved
+from genzoo.card import CARD_FILE, figures_of, read_figures, write_card, write_figures
 from genzoo.card.escaping import escaped
 from genzoo.card.head import MAX_CARD_BYTES
+from genzoo.cli import main
 from genzoo.errors import LoadError
 from genzoo.estimate import Estimate
 from genzoo.evaluation import Evaluation
@@ -137,6 +139,29 @@ def test_a_card_that_cannot_be_read_is_refused(tmp_path, text):
     Path(tmp_path, CARD_FILE).write_text(text, "utf-8")
     with pytest.raises(LoadError, match="cannot be read as a card"):
         read_figures(tmp_path)
+
+
+@pytest.mark.parametrize("config", ["[" * 10**5, '{"a":' * 40_000, "[]", "{", '{"a": 1, "a": 2}'])
+def test_a_config_of_data_that_cannot_be_read_is_none(tmp_path, config, capsys):
+    """Of a folder that is a stranger's: it is shown, made a card of, and judged."""
+    folder = saved(tmp_path / "model")
+    head = f"""---
+model-index:
+- name: x
+  results:
+  - task: {{type: t}}
+    dataset: {{type: digits, name: d, split: test, config: '{config}'}}
+    metrics: [{{type: m, name: m, value: 1}}]
+---
+"""
+    Path(folder, CARD_FILE).write_text(head, "utf-8")
+    assert read_figures(folder)[0].receipt["data_config"] == {}
+    write_card(folder)
+    for command, code in (("inspect", 0), ("card --num 0", 0), ("evaluate --verify", 2)):
+        with pytest.raises(SystemExit) as left:
+            main([*command.split(), str(folder)])
+        assert left.value.code == code
+    assert "cannot be made again" in capsys.readouterr().out
 
 
 def test_a_card_of_megabytes_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 """A card says what its folder holds, shows text as text, and keeps what a person wrote."""
 
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -21,10 +23,12 @@ from genzoo.card import (
     write_figures,
 )
 from genzoo.card.blocks import refreshed, split
+from genzoo.card.drawn import Drawn
 from genzoo.card.escaping import code, escaped, fenced
 from genzoo.cli import main
 from genzoo.errors import LoadError
 from genzoo.visible import visible
+from watched import peak, reset_peak
 
 RECIPE = """
 [model]
@@ -132,6 +136,32 @@ def test_a_broken_picture_is_shown_by_no_card(folder, content):
     (folder / PICTURE_FILE).write_bytes(content)
     write_card(folder)
     assert "![" not in text_of(folder)
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_packed_texts_of_a_picture_are_not_unpacked(folder, monkeypatch):
+    """Of each, a kilobyte makes a megabyte; how the picture was drawn stands there as it is."""
+    draw_samples(machine(), folder, num=4, seed=1)
+    drawn = Drawn.read(folder / PICTURE_FILE)
+    data = (folder / PICTURE_FILE).read_bytes()
+    packed = zlib.compress(b"a" * 1_000_000)
+    bomb = chunk(b"zTXt", b"k\0\0" + packed) + chunk(b"iTXt", b"k\0\1\0\0\0" + packed)
+    (folder / PICTURE_FILE).write_bytes(data[:33] + bomb * 30 + data[33:])
+    before = reset_peak()
+    assert Drawn.read(folder / PICTURE_FILE) == drawn
+    assert drawn.seed == 1
+    assert peak() - before < 5 * 2**20
+
+
+@pytest.mark.parametrize("end", [8, 20, 33, 60])
+def test_a_picture_that_ends_before_its_pixels_is_none(folder, end):
+    draw_samples(machine(), folder, num=4, seed=1)
+    data = (folder / PICTURE_FILE).read_bytes()
+    (folder / PICTURE_FILE).write_bytes(data[:end])
+    assert Drawn.read(folder / PICTURE_FILE) is None
 
 
 # Text is text

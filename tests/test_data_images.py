@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genzoo.data import images, load_dataset
+from genzoo.data import load_dataset
 from genzoo.errors import DataError
 
 
@@ -152,13 +152,11 @@ def test_decompression_bombs_are_refused_before_they_unpack(tmp_path, monkeypatc
         load_dataset(str(tmp_path))
 
 
-def test_the_cap_on_pixels_is_exact(tmp_path, monkeypatch):
+def test_the_cap_on_pixels_is_exact(tmp_path):
     write(tmp_path / "a.png", grey(1))
-    monkeypatch.setattr(images, "MAX_PIXELS", 12)
-    assert len(load_dataset(str(tmp_path))) == 1
-    monkeypatch.setattr(images, "MAX_PIXELS", 11)
+    assert len(load_dataset(str(tmp_path), max_pixels=12)) == 1
     with pytest.raises(DataError, match="has 3 × 4 pixels; 11 in all are allowed"):
-        load_dataset(str(tmp_path))
+        load_dataset(str(tmp_path), max_pixels=11)
 
 
 def test_a_folder_without_images_is_refused(tmp_path):

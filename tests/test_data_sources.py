@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from genzoo.data import as_dataset, find_source, idx, load_dataset
+from genzoo.data import as_dataset, find_source, load_dataset
 from genzoo.data.synthetic import grid_modes, ring_modes
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 
@@ -204,7 +204,7 @@ def damage_empty(path):
         (damage_long, "37 bytes or more where its header tells of"),
         (damage_magic, "its first bytes are 00000903"),
         (damage_header, "unpack requires a buffer of 12 bytes"),
-        (damage_size, "its header tells of"),
+        (damage_size, "once it is unpacked"),
         (damage_empty, "its first bytes are "),
     ],
 )
@@ -217,13 +217,13 @@ def test_damaged_idx_file_is_named(tmp_path, damage, message):
     assert str(path) in str(caught.value)
 
 
-def test_idx_size_is_capped_before_anything_is_read(tmp_path, monkeypatch):
+def test_idx_size_is_capped_before_anything_is_read(tmp_path):
     idx_folder(tmp_path)
-    monkeypatch.setattr(idx, "MAX_BYTES", 35)
-    with pytest.raises(DataError, match="1 to 35 are read"):
-        load_dataset(str(tmp_path))
-    monkeypatch.setattr(idx, "MAX_BYTES", 36)
-    assert len(load_dataset(str(tmp_path))) == 6
+    for name in (str(tmp_path), "mnist"):
+        options = {} if name != "mnist" else {"folder": str(tmp_path)}
+        with pytest.raises(DataError, match=r"would take 36 bytes.*35 are allowed.*max-bytes 36"):
+            load_dataset(name, max_bytes=35, **options)
+        assert len(load_dataset(name, max_bytes=36, **options)) == 6
 
 
 def test_truncated_gz_is_named(tmp_path):

@@ -109,7 +109,8 @@ def test_damage_is_named_when_requests_are_switched_off(hub, cached, monkeypatch
 def test_the_record_survives_being_damaged(hub, cached):
     model, sha, folder = cached
     record = folder.parent.parent / "genzoo" / f"{sha}.json"
-    for text in ("", "[]", '{"commit": 3}', "{" * 10**5):
+    brackets = ("{" * 10**5, "[" * 10**5, '{"commit": {"files":' + "[" * 10**5)
+    for text in ("", "[]", '{"commit": 3}', *brackets, f"[{' ' * 2**24}]"):
         record.write_text(text)
         assert same(GenModel.from_pretrained(REPOSITORY, revision=sha), model)
 

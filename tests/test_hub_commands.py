@@ -18,6 +18,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(logging.getLogger("genzoo"), "handlers", [])
     monkeypatch.chdir(tmp_path)
     folders.folder_of.cache_clear()
+    folders.snapshot_of.cache_clear()
     return tmp_path
 
 
@@ -59,6 +60,72 @@ def test_a_repository_cannot_name_a_file_of_this_machine_as_its_data(hub, digits
     hub.put(REPOSITORY, {"recipe.toml": recipe.encode()})
     said = run(f"evaluate {REPOSITORY}", capsys, code=2)
     assert "Which data?" in said
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        'folder = "{home}/idx"',
+        'folder = "idx"',
+        'labels = ["{home}/idx"]',
+        'table = {{"{home}/idx" = 1}}',
+        'table = {{x = [{{y = "idx"}}]}}',
+    ],
+)
+@pytest.mark.parametrize("table", ["data", "data_y"])
+def test_a_repository_names_no_file_of_this_machine_in_any_field(
+    config, table, hub, digits, home, capsys, monkeypatch
+):
+    """Registered data may read from a folder that their config names: not from a stranger's."""
+    (home / "idx").mkdir()
+    other = '[data]\nname = "digits"\n' if table == "data_y" else ""
+    named = f'[{table}]\nname = "mnist"\n[{table}.config]\n{config.format(home=home)}\n'
+    hub.put(REPOSITORY, {"recipe.toml": f'[model]\nname = "rbm"\n{other}{named}'.encode()})
+    opened = []
+    monkeypatch.setattr("genzoo.data.idx.read_folder", lambda *args: opened.append(args))
+    for line in (f"evaluate {REPOSITORY} --metrics pixels", f"evaluate {REPOSITORY} --help"):
+        run(line, capsys, code=2 * ("help" not in line))
+    assert opened == []
+
+
+def test_a_repository_names_choices_and_numbers_of_registered_data(hub, digits, capsys):
+    out = run(f"evaluate {REPOSITORY} --help", capsys)
+    assert "(default: threshold)" in " ".join(out.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("command", ["evaluate", "explore", "translate"])
+def test_help_fetches_no_weights(command, hub, digits, capsys):
+    hub.requests.clear()
+    out = run(f"{command} {REPOSITORY} --help", capsys)
+    assert "--data.binarize" in out
+    assert len(asked(hub, path="/api/models/")) == 1
+    fetched = {r.path.rpartition("/")[2] for r in hub.requests if "/resolve/" in r.path}
+    assert fetched == {"recipe.toml"}
+
+
+def test_help_of_a_repository_without_a_recipe_fetches_nothing(hub, home, capsys):
+    put(hub, saved("model"))
+    assert "--data" in run(f"evaluate {REPOSITORY} --help", capsys)
+    assert not asked(hub, path="/resolve/")
+
+
+def test_a_recipe_that_is_hard_to_read_is_refused_at_once(hub, digits, capsys):
+    hub.put(REPOSITORY, {"recipe.toml": f"[{'.'.join('a' * 50_000)}]".encode()})
+    assert "deep within one another" in run(f"evaluate {REPOSITORY}", capsys, code=2)
+    hub.put(REPOSITORY, {"recipe.toml": b"#" * (2**20 + 1)})
+    folders.snapshot_of.cache_clear()
+    assert "1,048,577 bytes; 1,048,576 are allowed" in run(
+        f"evaluate {REPOSITORY}", capsys, code=2
+    )
+
+
+def test_a_switch_before_the_repository_does_not_hide_it(hub, digits, capsys):
+    out = run(
+        f"evaluate --no-card {REPOSITORY} --data.limit 20 --metrics pixel-mmd", capsys, code=2
+    )
+    assert "Unknown metric" in out
+    out = run(f"evaluate --data.no-captions {REPOSITORY} --metrics independent-pixels", capsys)
+    assert "independent-pixels" in out
 
 
 def test_a_card_is_not_written_into_the_cache(hub, digits, capsys):

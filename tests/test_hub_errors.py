@@ -1,7 +1,9 @@
 """What can go wrong with a Hub comes to six errors, each with what to do about it."""
 
 import errno
+import json
 import logging
+import types
 
 import pytest
 
@@ -27,6 +29,12 @@ def waits(monkeypatch):
     found = []
     monkeypatch.setattr(asking.time, "sleep", found.append)
     return found
+
+
+def commit(**changes):
+    """What a Hub answers of a repository with one file, of which something is changed."""
+    file = {"rfilename": "config.json", "size": 3, "blobId": "0" * 40, **changes}
+    return json.dumps({"id": REPOSITORY, "sha": "0" * 40, "siblings": [file]}).encode()
 
 
 def refused(kind, match, repository=REPOSITORY, **options):
@@ -156,6 +164,65 @@ def test_a_bug_is_no_trouble_with_the_hub():
     assert translated(bug, "x") is bug
     with pytest.raises(TypeError):
         asking.ask("x", lambda: 1 + "1")
+
+
+STRANGE = {
+    "an empty object": Fault(status=200, body=b"{}"),
+    "a list": Fault(status=200, body=b"[]"),
+    "nothing": Fault(status=200, body=b"null"),
+    "no JSON": Fault(status=200, body=b"<html>"),
+    "no letters": Fault(status=200, body=b"\xff"),
+    "brackets": Fault(status=200, body=b"[" * 10**5),
+    "a redirect to nowhere": Fault(status=302),
+    "another redirect to nowhere": Fault(status=307),
+    "what was not changed": Fault(status=304, body=b""),
+    "files without names": Fault(status=200, body=commit(rfilename=None)),
+    "files whose names are lists": Fault(status=200, body=commit(rfilename=["a"])),
+    "files of negative sizes": Fault(status=200, body=commit(size=-1)),
+    "files of sizes in words": Fault(status=200, body=commit(size="large")),
+    "large files of no size": Fault(status=200, body=commit(lfs={"sha256": "0" * 64})),
+    "large files of sizes in words": Fault(
+        status=200, body=commit(lfs={"size": "x", "sha256": "0" * 64, "pointerSize": 1})
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", STRANGE)
+def test_a_hub_that_answers_something_else_is_told_in_words(answer, hub, waits, tmp_path):
+    put_machine(hub, tmp_path)
+    hub.fault(STRANGE[answer], path="/api/models/", times=100)
+    refused(HubError, "Check HF_ENDPOINT|holds no commit")
+    assert waits == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("HEAD", "config"), ("GET", "config"), ("GET", WEIGHTS), ("GET", "/cdn/")]
+)
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_redirect_of_a_file_that_does_not_say_where_to_is_told_in_words(
+    method, path, status, hub, waits, tmp_path
+):
+    put_machine(hub, tmp_path)
+    hub.fault(Fault(status=status), method=method, path=path, times=100)
+    refused(HubError, "cannot be had from the Hub|does not say where|cut short on the way")
+
+
+@pytest.mark.parametrize(
+    "time", ["²", "٣", "1²", "-1", "soon", "", "1e9", "9" * 5000, "inf", "nan"]
+)
+def test_a_time_that_is_no_number_is_none(time):
+    response = types.SimpleNamespace(headers={"Retry-After": time}, status_code=429)
+    error = HubError("busy")
+    error.response = response
+    assert asking._named_delay(error) == 0
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/api/models/"), ("HEAD", "config")])
+def test_a_hub_that_names_no_time_is_asked_again_after_our_own(method, path, hub, waits, tmp_path):
+    put_machine(hub, tmp_path)
+    hub.fault(Fault(status=429, headers={"Retry-After": "²"}), method=method, path=path, times=100)
+    refused(HubError, r"too busy \(429|invalid literal.*Check HF_ENDPOINT")
+    assert waits in ([], list(asking.DELAYS))
 
 
 def test_offline_is_said_even_where_the_client_speaks_of_the_connection(hub, monkeypatch):

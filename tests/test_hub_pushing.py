@@ -4,9 +4,11 @@ import pytest
 
 from folders import CONFIG, machine, saved
 from genzoo import GenModel
+from genzoo.cli import main
 from genzoo.errors import (
     HubAccessError,
     HubConflictError,
+    HubError,
     HubMissingError,
     HubNetworkError,
     LoadError,
@@ -19,6 +21,7 @@ from genzoo.hub.reference import Reference
 from hub_server import Fault
 from hubs import REPOSITORY, WEIGHTS, asked, same
 
+REDIRECT = Fault(status=302, after=True)
 OURS = {CONFIG, WEIGHTS, "README.md", "samples.png"}
 
 
@@ -115,6 +118,31 @@ def test_a_commit_that_arrived_though_its_answer_did_not_is_no_conflict(hub, fol
     hub.fault(Fault(status=503, after=True), method="POST", path="/commit/", times=1)
     address = push_folder(saved(folder, machine(seed=1)), REPOSITORY)
     assert hub.head(REPOSITORY) in address
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"", b"<html>"])
+@pytest.mark.parametrize("path", ["/api/repos/create", "/preupload/", "/batch", "/commit/"])
+def test_a_hub_that_answers_a_push_with_something_else_is_told_in_words(path, body, hub, folder):
+    hub.fault(Fault(status=200, body=body), method="POST", path=path, times=100)
+    with pytest.raises(HubError, match=f"(repository|push to) {REPOSITORY}") as caught:
+        push_folder(folder, REPOSITORY, samples=0)
+    assert type(caught.value) is HubError
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [Fault(status=200, body=b"{}", after=True), REDIRECT])
+def test_a_commit_that_arrived_though_its_answer_is_none_is_found(answer, hub, folder):
+    hub.fault(answer, method="POST", path="/commit/", times=1)
+    address = push_folder(folder, REPOSITORY)
+    assert hub.head(REPOSITORY) in address
+    assert len(hub.commits(REPOSITORY)) == 2
+
+
+def test_a_hub_that_does_not_say_who_one_is_is_told(hub, folder, capsys):
+    hub.fault(Fault(status=200, body=b"{}"), path="/whoami", times=100)
+    with pytest.raises(SystemExit):
+        main(["publish", str(folder)])
+    assert "does not say who you are. Name yourself: --namespace" in capsys.readouterr().err
 
 
 def test_a_hub_that_stays_busy_leaves_what_was_there(hub, folder):

@@ -182,3 +182,10 @@ def differing(data):
     """Return where the bytes are not those of the file."""
     assert len(data) == len(DATA)
     return [at for at, (got, true) in enumerate(zip(data, DATA, strict=True)) if got != true]
+
+
+def test_a_body_of_ones_own_is_answered_in_place_of_the_real_one(hub):
+    hub.fault(Fault(status=200, body=b'{"a": 1}'), path="/api/models/")
+    url = f"{hub.url}/api/models/{REPOSITORY}"
+    assert get_session().get(url).json() == {"a": 1}
+    assert get_session().get(url).json()["id"] == REPOSITORY

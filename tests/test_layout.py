@@ -145,7 +145,7 @@ def test_a_folder_that_is_a_link_out_is_not_written_into(tmp_path):
     outside.mkdir()
     folder.mkdir()
     (folder / "encoder").symlink_to(outside)
-    with pytest.raises(LoadError, match="is a link out of its folder"):
+    with pytest.raises(LoadError, match="is a link, to"):
         saved(folder)
     assert contents(outside) == {}
     assert contents(folder) == {}
@@ -155,7 +155,7 @@ def test_a_link_in_the_place_of_an_old_layouts_folder_is_not_followed(tmp_path):
     outside, folder = tmp_path / "outside", saved(tmp_path / "model")
     (folder / "encoder").rename(outside)
     (folder / "encoder").symlink_to(outside)
-    with pytest.raises(LoadError, match="is a link out of its folder"):
+    with pytest.raises(LoadError, match="is a link, to"):
         saved(folder, layout=Layout())
     assert len(contents(outside)) == 2
 

@@ -112,7 +112,7 @@ def test_what_toml_has_no_form_for_is_refused(config, shown):
         (b"model = ", "Invalid value"),
         (b"\xff\xfe", "utf-8"),
         (b"a = 1\na = 2", "Cannot overwrite"),
-        (b"x = " + b"[" * 10**5, "recursion"),
+        (b"x = " + b"[" * 10**5, "deep within"),
         (GOOD.encode() + b"[modle]\n", "'modle'"),
         (GOOD.encode() + b"[data.config]\nsplit = 1\n[trainer]\nstep = 3\n", "'steps'"),
         (GOOD.encode() + b"[trainer]\nsteps = 0\n", "TrainerConfig.steps"),

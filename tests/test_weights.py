@@ -59,7 +59,7 @@ def test_a_sound_header_is_read(tmp_path):
         (b'{"a": {"dtype": "F32", "dtype": "F16"}}', "a key stands twice"),
         (b"[]", "its header is a list"),
         (b"\xff", "utf-8"),
-        (b"[" * 10**5, "recursion"),
+        (b"[" * 10**5, "deep within"),
         ({"a": tensor(), "b": tensor()}, "the bytes of 'b'"),
         ({"a": tensor(), "b": tensor(offsets=(2, 6))}, "the bytes of 'b'"),
         ({"a": tensor(offsets=(4, 8))}, "the bytes of 'a'"),

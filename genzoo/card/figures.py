@@ -14,6 +14,7 @@ from torch import Tensor
 from genzoo.errors import ConfigError
 from genzoo.estimate import Note
 from genzoo.evaluation import Evaluation
+from genzoo.parsing import strict_json
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -147,7 +148,7 @@ def _note(stored: Any) -> Note:
 
 def _config(text: Any) -> dict[str, Any]:
     try:
-        found = json.loads(text or "{}")
+        found = strict_json(text or "{}")
     except (TypeError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

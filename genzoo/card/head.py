@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ConfigError, LoadError
-from genzoo.files import atomic_file, check_inside, write_text
+from genzoo.files import atomic_file, check_inside, read_text, write_text
+from genzoo.parsing import check_yaml
 from genzoo.visible import visible
 
 if TYPE_CHECKING:
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
 
 CARD_FILE = "README.md"
 MAX_CARD_BYTES = 1_000_000
-MAX_HEAD_BYTES = 2**18
-MAX_HEAD_PARTS, MAX_HEAD_DEPTH = 20_000, 30
 LIBRARY = "genzoo"
 _TAGS = (LIBRARY, "generative-model")
 _LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 _MAX_SHOWN = 200
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
 def read_card(folder: Path) -> ModelCard | None:
@@ -40,36 +40,20 @@ def read_card(folder: Path) -> ModelCard | None:
     if path.stat().st_size > MAX_CARD_BYTES:
         raise LoadError(f"{path} has over {MAX_CARD_BYTES:,} bytes, too many for a card.")
     try:
-        text = path.read_text("utf-8")
-        _check_head(text)
+        text = read_text(path, MAX_CARD_BYTES)
+        check_yaml(_head(text))
         return ModelCard(text)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, YAMLError) as error:
+    except (*_UNREADABLE, YAMLError) as error:
         what = " ".join(str(error).split())[:_MAX_SHOWN]
         raise LoadError(f"{path} cannot be read as a card: {what}. Mend its head.") from error
 
 
-def _check_head(text: str) -> None:
-    """Look through a head part by part, so that it is read only where that takes modest memory.
-
-    Raises:
-        ValueError: It is too large, or holds parts of itself, which a few bytes can make billions.
-        YAMLError: It is no YAML.
-    """
-    import yaml
+def _head(text: str) -> str:
+    """Return what the client will read as YAML; empty where there is no head."""
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
     found = re.search(REGEX_YAML_BLOCK, text)
-    head = found[2] if found else ""
-    if len(head) > MAX_HEAD_BYTES:
-        raise ValueError(f"its head has over {MAX_HEAD_BYTES} letters")
-    depth, loader = 0, getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for number, event in enumerate(yaml.parse(head, loader)):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if number > MAX_HEAD_PARTS or depth > MAX_HEAD_DEPTH:
-            raise ValueError("its head has too many parts, or parts too deep within one another")
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.YAMLError(f"its head holds *{event.anchor}, a part of itself")
+    return found[2] if found else ""
 
 
 def new_card() -> ModelCard:

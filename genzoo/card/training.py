@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from genzoo.card.model import paragraph_of
 from genzoo.data import DataSource, find_source
 from genzoo.errors import ConfigError, GenzooError, LoadError, PluginError
 from genzoo.evaluation.receipts import flat
-from genzoo.files import check_inside
+from genzoo.files import check_inside, read_text
+from genzoo.parsing import strict_toml
 from genzoo.stage import Named, Recipe
 
 RECIPE_FILE = "recipe.toml"
@@ -64,9 +64,7 @@ def read_training(folder: Path) -> Training | None:
     path = folder / RECIPE_FILE
     try:
         check_inside(path, folder)
-        if not path.is_file() or path.stat().st_size > MAX_RECIPE_BYTES:
-            return None
-        text = path.read_text("utf-8")
+        text = read_text(path, MAX_RECIPE_BYTES)
     except (OSError, ValueError, LoadError):
         return None
     return Training(text, _data(text)) if text.strip() else None
@@ -74,8 +72,8 @@ def read_training(folder: Path) -> Training | None:
 
 def _data(text: str) -> list[Data]:
     try:
-        recipe = Recipe.from_dict(tomllib.loads(text))
-    except (ConfigError, ValueError, RecursionError):
+        recipe = Recipe.from_dict(strict_toml(text))
+    except (ConfigError, ValueError):
         return []
     return [_described(data) for data in (recipe.data, recipe.data_y) if data is not None]
 

@@ -17,7 +17,7 @@ from genzoo import __version__
 from genzoo.cli import arguments
 from genzoo.cli.complaints import complaint
 from genzoo.cli.listing import ListArguments
-from genzoo.cli.texts import plain
+from genzoo.cli.texts import VisibleFormatter, plain, write
 from genzoo.errors import (
     ConfigError,
     GenzooError,
@@ -82,7 +82,7 @@ def _run(args: list[str]) -> int:
     """Parse the arguments with the resolved classes' own fields, and run the command."""
     name = args[0] if args else "--help"
     if name == "--version":
-        sys.stdout.write(f"genzoo {__version__}\n")
+        write(f"genzoo {__version__}")
         return 0
     if name in ("--help", "-h"):
         tyro.extras.subcommand_cli_from_dict(
@@ -97,26 +97,34 @@ def _run(args: list[str]) -> int:
 
 def _parse(name: str, args: list[str]) -> Any:
     """Return a command's arguments, or say in one line what is wrong with them."""
-    said = io.StringIO()
+    said, peeked = io.StringIO(), _peeked(name, args)
     try:
         with contextlib.redirect_stderr(said):
             # A config's field that is another config or nothing is a recipe's, not a subcommand.
             return tyro.cli(
-                _resolved(name, args),
+                _resolved(name, peeked),
                 prog=f"genzoo {name}",
                 args=args,
                 config=(tyro.conf.AvoidSubcommands,),
             )
     except SystemExit as left:
         if left.code:
-            raise ConfigError(complaint(said.getvalue(), name, args)) from left
+            raise ConfigError(complaint(said.getvalue(), name, peeked)) from left
         raise
 
 
-def _resolved(name: str, args: list[str]) -> Any:
+def _peeked(name: str, args: list[str]) -> arguments.Peeked:
+    """Return what a command's arguments name; nothing where no flag follows from that."""
+    if name not in _RESOLVED:
+        return arguments.Peeked()
+    from genzoo.cli.peeking import peek
+
+    return peek(args, _PLAIN[name])
+
+
+def _resolved(name: str, peeked: arguments.Peeked) -> Any:
     """Return the arguments of a command with the fields of the classes that it names."""
-    peeked = arguments.peek(args)
-    if name in _RESOLVED and peeked.positional:
+    if peeked.positional:
         return importlib.import_module(f"genzoo.cli.{_MODULES[name]}").arguments_for(peeked)
     return _PLAIN[name]
 
@@ -129,6 +137,6 @@ def _set_up_logging() -> None:
     logger = logging.getLogger("genzoo")
     if not logger.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(VisibleFormatter("%(message)s"))
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)

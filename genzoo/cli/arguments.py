@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -316,39 +314,3 @@ class Peeked:
     positional: str = ""
     flags: dict[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
-
-
-_NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision")
-_SWITCHES = {
-    *("--resume", "--no-resume", "--overwrite", "--no-overwrite", "--help", "-h"),
-    *("--card", "--no-card", "--verify", "--no-verify", "--private", "--no-private"),
-}
-
-
-def peek(args: Sequence[str]) -> Peeked:
-    """Find the flags that name classes, given as ``--flag value`` or ``--flag=value``."""
-    found: dict[str, str] = {}
-    positional, previous = "", ""
-    for argument in args:
-        flag, joined, value = argument.partition("=")
-        if joined and flag.removeprefix("--") in _NAMES:
-            found[flag.removeprefix("--")] = value
-        elif previous.removeprefix("--") in _NAMES and previous.startswith("--"):
-            found[previous.removeprefix("--")] = argument
-        elif not (positional or argument.startswith("-") or _takes_value(previous)):
-            positional = argument
-        previous = argument
-    return Peeked(positional, found, _values_of("--metrics", args))
-
-
-def _values_of(flag: str, args: Sequence[str]) -> tuple[str, ...]:
-    """Return what follows a flag, up to the next one."""
-    if flag not in args:
-        return ()
-    rest = args[args.index(flag) + 1 :]
-    return tuple(itertools.takewhile(lambda argument: not argument.startswith("-"), rest))
-
-
-def _takes_value(argument: str) -> bool:
-    """Whether an argument is a flag whose value comes next."""
-    return argument.startswith("--") and "=" not in argument and argument not in _SWITCHES

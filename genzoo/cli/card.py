@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from genzoo import GenModel
@@ -10,6 +9,7 @@ from genzoo.card import CARD_FILE, PICTURE_FILE, draw_samples, write_card
 from genzoo.cli.arguments import CardArguments, Peeked
 from genzoo.cli.folders import own_folder
 from genzoo.cli.sample import sampler_of, with_sampler_fields
+from genzoo.cli.texts import write
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -30,6 +30,6 @@ def run(arguments: Any) -> None:
             sampler=sampler_of(arguments),
         )
         if not (drawn or (folder / PICTURE_FILE).exists()):
-            sys.stdout.write(f"There is no {PICTURE_FILE}: this model draws no images unasked.\n")
+            write(f"There is no {PICTURE_FILE}: this model draws no images unasked.")
     write_card(folder, name=arguments.name, source=arguments.source, license=arguments.license)
-    sys.stdout.write(f"The card is {folder / CARD_FILE}.\n")
+    write(f"The card is {folder / CARD_FILE}.")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from genzoo.cli.arguments import CheckArguments
-from genzoo.cli.texts import plain
+from genzoo.cli.texts import plain, write, write_json
 from genzoo.errors import ConfigError
 from genzoo.testing import CheckFailed, Outcome, run_checks
 
@@ -24,9 +22,9 @@ def run(arguments: CheckArguments) -> None:
     for outcome in run_checks(arguments.name, expected_failures=excuses):
         outcomes.append(outcome)
         if not arguments.json:
-            sys.stdout.write(f"{_line(outcome)}\n")
+            write(_line(outcome))
     if arguments.json:
-        sys.stdout.write(json.dumps([asdict(outcome) for outcome in outcomes], indent=2) + "\n")
+        write_json([asdict(outcome) for outcome in outcomes])
     _demand_none_failed(arguments.name, outcomes)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
 
-from genzoo.cli.arguments import Peeked, peek
+from genzoo.cli.arguments import Peeked
 from genzoo.errors import suggest
 
 _FRAME = "│╭╮╰╯─|+ "
@@ -25,14 +24,20 @@ _WORDS = {
 _FIRST = {"--sampler": "--sampler NAME", "--data": "--data DATA"}
 
 
-def complaint(box: str, command: str, args: Sequence[str]) -> str:
-    """Return what one of tyro's boxes says of a command's arguments, as a sentence or two."""
+def complaint(box: str, command: str, peeked: Peeked) -> str:
+    """Return what one of tyro's boxes says of a command's arguments, as a sentence or two.
+
+    Arguments:
+        box: What it says.
+        command: The command.
+        peeked: What its arguments name.
+    """
     lines = [line.strip(_FRAME) for line in box.splitlines() if not line.startswith(("╭", "+"))]
     lines = [line for line in lines if line.strip("-")]
     text, see = " ".join(lines), f"See genzoo {command} --help."
     if found := _UNKNOWN.search(text):
         near = [flag for flag in _flags(lines) if flag != found[1]]
-        return _unknown(found[1], near, _remedy(found[1], command, peek(args)), see)
+        return _unknown(found[1], near, _remedy(found[1], command, peeked), see)
     if _MISSING.search(text):
         named = [line.split()[0] for line in lines if re.match(r"--|[A-Z/]+$", line)]
         return f"genzoo {command} needs {', '.join(named)}. {see}"

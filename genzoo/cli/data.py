@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
 
 from genzoo import registry
 from genzoo.cli.arguments import Peeked
 from genzoo.cli.fields import changed, extended, section
-from genzoo.cli.folders import folder_of
-from genzoo.config import Config
+from genzoo.cli.folders import recipe_of
+from genzoo.config import Config, field_types
 from genzoo.data import Dataset, find_source, load_dataset, pair
 from genzoo.errors import ConfigError
 from genzoo.hub import names_repository
@@ -32,8 +32,8 @@ def data_of(arguments: Any) -> Dataset:
     found = _found(arguments.folder, arguments.revision, names)
     if "data" not in found:
         raise ConfigError(
-            f"Which data? {arguments.folder!r} has no recipe that names data known here: give "
-            "--data."
+            f"Which data? {arguments.folder!r} has no recipe that names data known here, and no "
+            "file: give --data."
         )
     sections = sections_of(found)
     loaded = {}
@@ -78,16 +78,51 @@ def _own(source: str, revision: str | None) -> dict[str, Named]:
 
     A repository's recipe may name what is registered here, but no file of this machine.
     """
-    path = folder_of(source, revision) / "recipe.toml"
-    if not path.is_file():
+    path = recipe_of(source, revision)
+    if path is None:
         return {}
     recipe = Recipe.read(path)
     both = {"data": recipe.data, "data_y": recipe.data_y}
     given = {key: data for key, data in both.items() if data is not None}
     if names_repository(source):
-        known = registry.names("datasets")
-        given = {key: data for key, data in given.items() if data.name in known}
+        given = {key: data for key, data in given.items() if _names_no_file(data)}
     return given
+
+
+def _names_no_file(data: Named) -> bool:
+    """Whether data are registered ones, and none of their values could be a file of this machine.
+
+    A text could, unless it is one of the choices of its field.
+    """
+    if data.name not in registry.names("datasets"):
+        return False
+    source = registry.load("datasets", data.name)
+    kinds = field_types(source.Config)
+    return not source.located and all(
+        text in _choices(kinds.get(key))
+        for key, value in data.config.items()
+        for text in _texts(value)
+    )
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """Return the choices of a field of that type; none where it takes any text."""
+    inner = get_args(kind)
+    if get_origin(kind) is Literal:
+        return inner
+    return tuple(choice for one in inner for choice in _choices(one))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a value, those in its lists and tables too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from value
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _name(data: Named | None) -> str | None:

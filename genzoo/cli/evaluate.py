@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import folder_of, own_folder
 from genzoo.cli.sample import sampler_of
+from genzoo.cli.texts import plain, write
 from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.verifying import verify
@@ -51,7 +51,7 @@ def run(arguments: Any) -> None:
         seed=arguments.seed,
         max_examples=arguments.max_examples,
     )
-    sys.stdout.write(f"{result}\n")
+    write(result)
     if arguments.json is not None:
         with atomic_file(arguments.json) as temporary:
             write_text(temporary, json.dumps(result.to_dict(), indent=2, allow_nan=False) + "\n")
@@ -59,7 +59,7 @@ def run(arguments: Any) -> None:
         folder = Path(arguments.folder)
         name, kind = folder.resolve().name, model.condition_kind
         write_figures(folder, result, name=name, condition_kind=kind)
-        sys.stdout.write(f"The figures are in {folder / 'README.md'}.\n")
+        write(f"The figures are in {folder / 'README.md'}.")
 
 
 _FAILED = {"differs": "differ", "cannot be verified": "cannot be verified"}
@@ -86,7 +86,8 @@ def _verify(model: GenerativeModel, arguments: Any) -> None:
             f"{arguments.folder} --card."
         )
     verdicts = verify(model, figures)
-    sys.stdout.writelines(f"{verdict}\n" for verdict in verdicts)
+    for verdict in verdicts:
+        write(plain(verdict))
     counts = Counter(verdict.judgement for verdict in verdicts if not verdict.holds)
     wrong = [f"{num} of {len(verdicts)} figures {_FAILED[name]}" for name, num in counts.items()]
     if not shows_its_figures(folder):

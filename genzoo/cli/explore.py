@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.cli.arguments import ExploreArguments, Peeked
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of
+from genzoo.cli.texts import write
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.evaluation.conditions import condition_of
@@ -47,7 +47,7 @@ def run(arguments: Any) -> None:
     picture = grid(x, columns=view.columns)
     with atomic_file(arguments.output) as temporary:
         picture.save(temporary, format="PNG")
-    sys.stdout.write(f"{view.title}: {arguments.output}.\n")
+    write(f"{view.title}: {arguments.output}.")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a command finds its model: a folder, or a repository of the Hub, fetched once."""
+"""Where a command finds its model: a folder, or a repository of the Hub, asked for once."""
 
 from __future__ import annotations
 
@@ -7,19 +7,40 @@ from pathlib import Path
 
 from genzoo.errors import ConfigError
 from genzoo.hub import local_folder, names_repository
-from genzoo.hub.pulling import fetch_whole
+from genzoo.hub.fetching import Snapshot
+from genzoo.hub.pulling import fetch_all
 from genzoo.hub.reference import MAIN, Reference
+from genzoo.parsing import MAX_TOML_BYTES
+
+_RECIPE = "recipe.toml"
 
 
 @functools.cache
 def folder_of(source: str, revision: str | None) -> Path:
     """Return the folder of a model with its card, recipe and figures.
 
-    A repository is asked for once in a command: all its files are of one commit.
+    Of a repository all files are of one commit.
     """
     if names_repository(source):
-        return fetch_whole(Reference(source, revision or MAIN))
+        with snapshot_of(source, revision) as snapshot:
+            return fetch_all(snapshot)
     return local_folder(source, revision=revision)
+
+
+def recipe_of(source: str, revision: str | None) -> Path | None:
+    """Return the recipe of a model, of a repository fetched by itself; None where it has none."""
+    if not names_repository(source):
+        path = local_folder(source, revision=revision) / _RECIPE
+        return path if path.is_file() else None
+    with snapshot_of(source, revision) as snapshot:
+        there = _RECIPE in snapshot.files
+        return snapshot.file(_RECIPE, most=MAX_TOML_BYTES) if there else None
+
+
+@functools.cache
+def snapshot_of(source: str, revision: str | None) -> Snapshot:
+    """Return the files of a repository, all of the commit that it was when first asked for."""
+    return Snapshot(Reference(source, revision or MAIN))
 
 
 def own_folder(source: str, what: str) -> Path:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from genzoo import capabilities, known, registry
 from genzoo.cli.arguments import InspectArguments
-from genzoo.cli.texts import plain
+from genzoo.cli.texts import plain, write
 from genzoo.config import abridged
 from genzoo.hub.inspecting import Inspected, look
 from genzoo.storage import resolve_description
@@ -23,8 +22,8 @@ def run(arguments: InspectArguments) -> None:
     if found.commit:
         lines["commit"] = found.commit
     width = max(map(len, lines))
-    sys.stdout.writelines(f"{name:<{width}}  {plain(text)}\n" for name, text in lines.items())
-    sys.stdout.writelines(f"{'':<{width}}  {plain(line)}\n" for line in _tensors(found))
+    for name, text in [*lines.items(), *(("", line) for line in _tensors(found))]:
+        write(f"{name:<{width}}  {plain(text)}")
 
 
 def _model(found: Inspected) -> dict[str, str]:

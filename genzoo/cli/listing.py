@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict, dataclass
 from typing import Annotated, Literal, get_args
 
 import tyro
 
 from genzoo import installed, registry
-from genzoo.cli.texts import plain
+from genzoo.cli.texts import plain, write, write_json
 from genzoo.isolation import SECONDS, look
 
 Group = Literal["models", "objectives", "samplers", "datasets", "metrics", "formats"]
@@ -43,27 +41,27 @@ def run(arguments: ListArguments) -> None:
     if arguments.check:
         rows = look(rows, seconds=arguments.seconds)
     if arguments.json:
-        sys.stdout.write(json.dumps([asdict(entry) for entry in rows], indent=2) + "\n")
+        write_json([asdict(entry) for entry in rows])
         return
     _write(groups, rows, with_location=arguments.origin)
     if unknown := installed.unknown_disabled():
-        named = plain(", ".join(unknown))
-        sys.stdout.write(f"{installed.DISABLE} names what is not installed: {named}\n")
+        write(f"{installed.DISABLE} names what is not installed: {plain(', '.join(unknown))}")
 
 
 def _write(groups: list[str], rows: list[registry.Entry], *, with_location: bool) -> None:
-    name = max((len(entry.name) for entry in rows), default=0)
+    """Write a table: whatever a distribution says of itself is a stranger's word."""
+    name = max((len(plain(entry.name)) for entry in rows), default=0)
     origin = max((len(_origin(entry)) for entry in rows), default=0) if with_location else 0
     for group in groups:
-        sys.stdout.write(f"{group}\n")
+        write(group)
         for entry in (entry for entry in rows if entry.group == group):
-            where = f"  {entry.location}" if with_location else ""
-            line = f"  {entry.name:<{name}}  {_origin(entry):<{origin}}{where}{_problem(entry)}"
-            sys.stdout.write(f"{line.rstrip()}\n")
+            where = f"  {plain(entry.location)}" if with_location else ""
+            about = f"{_origin(entry):<{origin}}{where}{_problem(entry)}"
+            write(f"  {plain(entry.name):<{name}}  {about}".rstrip())
 
 
 def _origin(entry: registry.Entry) -> str:
-    return f"{entry.distribution} {entry.version}".strip() or "this session"
+    return plain(f"{entry.distribution} {entry.version}") or "this session"
 
 
 def _problem(entry: registry.Entry) -> str:

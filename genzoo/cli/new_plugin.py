@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from genzoo.cli.arguments import NewPluginArguments
+from genzoo.cli.texts import write
 from genzoo.scaffold import make_plugin
 
 
@@ -13,9 +13,9 @@ def run(arguments: NewPluginArguments) -> None:
     """Write the package, and say how to go on."""
     folder = arguments.folder or Path(f"genzoo-{arguments.name.replace('_', '-')}")
     make_plugin(arguments.name, folder, license=arguments.license)
-    sys.stdout.write(
+    write(
         f"The package is in {folder}. Go on with:\n"
         f"  pip install -e '{folder}[test]'\n"
         f"  genzoo train {arguments.name} --data ring --output runs/{arguments.name}\n"
-        f"  python -m pytest {folder}\n"
+        f"  python -m pytest {folder}"
     )

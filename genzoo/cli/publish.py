@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from genzoo.cli.arguments import PublishArguments
-from genzoo.errors import ConfigError
+from genzoo.cli.texts import write
+from genzoo.errors import ConfigError, HubError
 from genzoo.hub.asking import ask
 from genzoo.hub.pushing import push_folder
 from genzoo.storage import read_description
@@ -23,10 +22,16 @@ def run(arguments: PublishArguments) -> None:
     for folder in folders:
         repository = f"{namespace}/{folder.resolve().name}"
         address = push_folder(folder, repository, private=arguments.private or None)
-        sys.stdout.write(f"{folder} is in {repository}: {address}\n")
+        write(f"{folder} is in {repository}: {address}")
 
 
 def _own_name() -> str:
     from huggingface_hub import HfApi
 
-    return str(ask("your account", HfApi().whoami)["name"])
+    def name() -> str:
+        found = HfApi().whoami().get("name")
+        if not isinstance(found, str):
+            raise HubError("The Hub does not say who you are. Name yourself: --namespace USER.")
+        return found
+
+    return ask("your account", name)

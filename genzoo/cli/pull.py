@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from genzoo.cli.arguments import PullArguments
+from genzoo.cli.texts import write
 from genzoo.hub.pulling import pull
 from genzoo.hub.reference import MAIN, Reference
 
@@ -13,4 +12,4 @@ def run(arguments: PullArguments) -> None:
     """Copy a model of the Hub into a folder."""
     reference = Reference(arguments.repository, arguments.revision or MAIN)
     folder = pull(reference, arguments.folder, overwrite=arguments.overwrite)
-    sys.stdout.write(f"{reference} is in {folder}.\n")
+    write(f"{reference} is in {folder}.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from genzoo.cli.arguments import PushArguments
+from genzoo.cli.texts import write
 from genzoo.hub.pushing import push_folder
 
 
@@ -19,4 +18,4 @@ def run(arguments: PushArguments) -> None:
         message=arguments.message,
         samples=arguments.samples,
     )
-    sys.stdout.write(f"{arguments.folder} is in {arguments.repository}: {address}\n")
+    write(f"{arguments.folder} is in {arguments.repository}: {address}")

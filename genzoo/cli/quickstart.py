@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -11,9 +10,11 @@ from importlib import resources
 from genzoo import GenModel
 from genzoo.cli.arguments import QuickstartArguments
 from genzoo.cli.gallery import draw
+from genzoo.cli.texts import write
 from genzoo.data import load_dataset
 from genzoo.estimate import Estimate
 from genzoo.evaluation import evaluate
+from genzoo.files import check_no_link
 from genzoo.runs import make_trainer
 from genzoo.stage import Recipe
 from genzoo.training.threads import limited
@@ -25,6 +26,7 @@ def run(arguments: QuickstartArguments) -> None:
     """Train, store, load, judge, and draw one picture."""
     recipes = read_recipes(fast=arguments.fast)
     for name, recipe in recipes.items():
+        check_no_link(arguments.output / name)
         make_trainer(recipe, arguments.output / name, overwrite=True).fit()
     with limited(1):
         models = {name: GenModel.from_pretrained(arguments.output / name) for name in recipes}
@@ -35,11 +37,11 @@ def run(arguments: QuickstartArguments) -> None:
         picture = arguments.output / "quickstart.png"
         draw(models, test, picture)
     first = arguments.output / next(iter(models))
-    sys.stdout.write(
+    write(
         f"\nThe picture is {picture}. Go on with:\n"
         f"  genzoo sample {first} --num 100 --output samples.png\n"
         f"  genzoo evaluate {first}\n"
-        f"  genzoo report {first}\n"
+        f"  genzoo report {first}"
     )
 
 
@@ -68,5 +70,6 @@ def _say(data: str, found: Mapping[str, Mapping[str, Estimate]]) -> None:
     lines = {name: figures["log-likelihood"] for name, figures in found.items()}
     lines = {"independent pixels": next(iter(found.values()))["independent-pixels"], **lines}
     width = max(map(len, lines))
-    sys.stdout.write(f"\nlog-likelihood of {data}, the mean of a row\n")
-    sys.stdout.writelines(f"  {name:<{width}}  {figure}\n" for name, figure in lines.items())
+    write(f"\nlog-likelihood of {data}, the mean of a row")
+    for name, figure in lines.items():
+        write(f"  {name:<{width}}  {figure}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from genzoo.cli.arguments import ReportArguments
 from genzoo.cli.folders import folder_of
+from genzoo.cli.texts import write
 from genzoo.hub import names_repository
 from genzoo.report import write_report
 
@@ -18,4 +18,4 @@ def run(arguments: ReportArguments) -> None:
     if output is None and names_repository(arguments.folder):
         output = Path("report.html")
     path = write_report(folder, output, arguments.evaluation)
-    sys.stdout.write(f"The report is {path}. A browser opens it; it needs nothing else.\n")
+    write(f"The report is {path}. A browser opens it; it needs nothing else.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from genzoo.capabilities import SupportsTranslate
 from genzoo.card.drawn import receipt
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.fields import changed, extended, section
+from genzoo.cli.texts import write
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.plotting import picture, titled_rows, trajectories, write_picture
@@ -44,10 +44,10 @@ def run(arguments: Any) -> None:
     request = _request(arguments, sampler)
     x = draw(model, request, arguments.seed, way if arguments.trajectory else None)
     _write(x.cpu(), output, arguments, request.sampler, request.block_size(model))
-    sys.stdout.write(f"{arguments.num} samples are in {output}.\n")
+    write(f"{arguments.num} samples are in {output}.")
     if arguments.trajectory is not None:
         write_picture(trajectories(way.states(model, arguments.num)), arguments.trajectory)
-        sys.stdout.write(f"How the first came about is in {arguments.trajectory}.\n")
+        write(f"How the first came about is in {arguments.trajectory}.")
 
 
 class Way:

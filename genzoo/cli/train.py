@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
 from genzoo.cli.fields import changed, extended, section, sections
+from genzoo.cli.texts import write
 from genzoo.config import differences
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
@@ -66,10 +66,10 @@ def _tell(model: GenerativeModel, output: Path) -> None:
     if model.condition_kind == "image":
         translates = isinstance(model, SupportsTranslate)
         look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
-    sys.stdout.write(
+    write(
         f"The model is in {output}. Go on with:\n{look}"
         f"  genzoo evaluate {output}\n"
-        f"  genzoo report {output}\n"
+        f"  genzoo report {output}"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from genzoo.card.drawn import KEY
 from genzoo.cli.arguments import Peeked, TranslateArguments
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of
+from genzoo.cli.texts import write
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.files import atomic_file
@@ -45,7 +45,7 @@ def run(arguments: Any) -> None:
     cycle = there_and_back(model, source, to=arguments.to)
     told = _told(cycle, arguments)
     _write(cycle.worst(arguments.num) if failures else cycle, arguments.output, told)
-    sys.stdout.write(f"{told}: {arguments.output}.\n")
+    write(f"{told}: {arguments.output}.")
 
 
 def _told(cycle: Cycle, arguments: Any) -> str:

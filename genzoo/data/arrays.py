@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import lzma
+import struct
 import tokenize
 import zipfile
 import zlib
@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from genzoo.config import Bounds
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
 from genzoo.data.rows import from_array
+from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size, size_of
 from genzoo.errors import DataError
 
 _SPLITS = ("train", "valid", "test")
@@ -32,7 +33,7 @@ _UNREADABLE = (
     SyntaxError,
     TypeError,
     SafetensorError,
-    lzma.LZMAError,
+    struct.error,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
@@ -45,6 +46,8 @@ class ArraysConfig(DataConfig):
 
     scale: Annotated[float, Bounds(1e-30, 1e30)] = 1.0
     """What every value is divided by, such as 255."""
+    max_bytes: MaxBytes = MAX_BYTES
+    """Arrays that would take more bytes are refused before they are unpacked."""
 
 
 class Arrays(DataSource):
@@ -85,6 +88,8 @@ class Arrays(DataSource):
         if not path.exists():
             raise DataError(f"There is no file {self.location!r}. Check the path.")
         try:
+            check_file(path)
+            check_size(size_of(path), self.config.max_bytes, path)
             return _read(path)
         except _UNREADABLE as error:
             raise DataError(

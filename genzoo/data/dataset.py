@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -16,6 +17,7 @@ from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
 Binarize = Literal["static", "dynamic", "threshold"]
+_VALUES = 2**23
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ class ArrayDataset(Dataset):
     def mean(self) -> Tensor:
         """Return the mean row, summed in float64."""
         total = torch.zeros(self.x.shape[1:], dtype=torch.float64)
-        for piece in torch.split(self.x, 4096):
+        for piece in torch.split(self.x, rows_at_once(self.x.shape[1:])):
             total += piece.double().sum(0)
         return (total / (len(self.x) * self.scale)).float()
 
@@ -160,9 +162,15 @@ class ArrayDataset(Dataset):
 def mean_of_rows(dataset: Dataset) -> Tensor:
     """Return the mean row of a dataset, each row presented once, summed in float64."""
     total = torch.zeros(dataset.spec.event_shape, dtype=torch.float64)
-    for rows in torch.split(torch.arange(len(dataset)), 4096):
+    at_once = rows_at_once(dataset.spec.event_shape)
+    for rows in torch.split(torch.arange(len(dataset)), at_once):
         total += dataset.batch(rows)["x"].double().sum(0)
     return (total / len(dataset)).float()
+
+
+def rows_at_once(event_shape: Sequence[int]) -> int:
+    """Return of how many rows wider copies are made: 4,096, or fewer where they are long."""
+    return max(1, min(4096, _VALUES // max(1, math.prod(event_shape))))
 
 
 class DataSource(abc.ABC):

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
-from genzoo.data.images import as_mode, mode_of, open_image, to_tensor
+from genzoo.data.images import MAX_PIXELS, MaxPixels, as_mode, mode_of, open_image, to_tensor
 from genzoo.errors import DataError, MissingDependencyError
 from genzoo.spec import DataSpec
 
@@ -32,6 +32,8 @@ class HubConfig(DataConfig):
     """The column of class labels; by default the only one there is."""
     text_column: str | None = None
     """The column of captions; none by default."""
+    max_pixels: MaxPixels = MAX_PIXELS
+    """Images of more pixels are refused before they are decoded."""
 
 
 class HubDataset(DataSource):
@@ -89,7 +91,7 @@ class HubRows(Dataset):
             raise DataError(f"{name} is streamed; only map-style datasets are supported.")
         if len(rows) == 0:
             raise DataError(f"{name} is empty: it holds no rows.")
-        self.name, self.rows = name, rows
+        self.name, self.rows, self.most = name, rows, config.max_pixels
         self.image = config.image_column or _only(rows, "Image", name)
         self.label = config.label_column or _optional(rows, "ClassLabel")
         self.text = config.text_column
@@ -147,7 +149,7 @@ class HubRows(Dataset):
         if not isinstance(value, Mapping) or not (value.get("bytes") or value.get("path")):
             raise DataError(f"{name}, column {self.image!r}, holds no image.")
         source = io.BytesIO(value["bytes"]) if value.get("bytes") else Path(value["path"])
-        return open_image(source, name)
+        return open_image(source, name, most=self.most)
 
     def _class_names(self) -> tuple[str, ...]:
         if self.label is None:

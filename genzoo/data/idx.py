@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
 from genzoo.data.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
+from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
-MAX_BYTES = 2**32
+_PIECE = 2**20
 _STEMS = {"train": "train", "test": "t10k"}
 _FASHION = (
     "T-shirt/top",
@@ -35,8 +37,16 @@ _FASHION = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class IDXConfig(DataConfig):
+class IDXFolderConfig(DataConfig):
     """IDX files in a folder."""
+
+    max_bytes: MaxBytes = MAX_BYTES
+    """A file that would take more bytes is refused before it is unpacked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IDXConfig(IDXFolderConfig):
+    """IDX files in a folder, or elsewhere."""
 
     folder: str | None = None
     """Where the files are; by default where they are found, else on the Hub."""
@@ -45,7 +55,7 @@ class IDXConfig(DataConfig):
 class IDXFolder(DataSource):
     """A folder with train-images-idx3-ubyte, t10k-images-idx3-ubyte and their labels, or .gz."""
 
-    Config = DataConfig
+    Config = IDXFolderConfig
     located = True
 
     def splits(self) -> tuple[str, ...]:
@@ -54,7 +64,8 @@ class IDXFolder(DataSource):
 
     def load(self, split: str) -> Dataset:
         """Return one split, grey."""
-        return read_folder(Path(self.location), split, Path(self.location).name)
+        home = Path(self.location)
+        return read_folder(home, split, home.name, most=self.config.max_bytes)
 
 
 class FashionMNIST(DataSource):
@@ -109,10 +120,10 @@ def _load(
 ) -> Dataset:
     """Read from the folder given, else from one where a system package puts the files."""
     if config.folder is not None:
-        return read_folder(Path(config.folder), split, name, class_names)
+        return read_folder(Path(config.folder), split, name, class_names, config.max_bytes)
     for home in homes:
         if _find(Path(home), f"{_STEMS[split]}-images-idx3-ubyte") is not None:
-            return read_folder(Path(home), split, name, class_names)
+            return read_folder(Path(home), split, name, class_names, config.max_bytes)
     from genzoo.data.hub import load_from_hub
 
     try:
@@ -125,15 +136,26 @@ def _load(
 
 
 def read_folder(
-    folder: Path, split: str, name: str, class_names: tuple[str, ...] = ()
+    folder: Path,
+    split: str,
+    name: str,
+    class_names: tuple[str, ...] = (),
+    most: int = MAX_BYTES,
 ) -> ArrayDataset:
     """Read images and labels of a split; images become (1, H, W) in [0, 1].
 
+    Arguments:
+        folder: Where they are.
+        split: Which split.
+        name: What to call it.
+        class_names: The names of the labels, where they are known.
+        most: How many bytes a file may have once it is unpacked.
+
     Raises:
-        DataError: A file is missing, truncated, or no IDX file.
+        DataError: A file is missing, truncated, too large, or no IDX file.
     """
-    images = _read(folder, f"{_STEMS[split]}-images-idx3-ubyte", dimensions=3)
-    labels = _read(folder, f"{_STEMS[split]}-labels-idx1-ubyte", dimensions=1)
+    images = _read(folder, f"{_STEMS[split]}-images-idx3-ubyte", 3, most)
+    labels = _read(folder, f"{_STEMS[split]}-labels-idx1-ubyte", 1, most)
     if len(images) != len(labels):
         raise DataError(f"{folder} has {len(images)} images and {len(labels)} labels.")
     spec = DataSpec(
@@ -153,28 +175,40 @@ def _find(folder: Path, stem: str) -> Path | None:
     return next((path for path in paths if path.exists()), None)
 
 
-def _read(folder: Path, stem: str, *, dimensions: int) -> np.ndarray[Any, Any]:
+def _read(folder: Path, stem: str, dimensions: int, most: int) -> np.ndarray[Any, Any]:
     path = _find(folder, stem)
     if path is None:
         raise DataError(f"{str(folder)!r} holds no {stem} (nor {stem}.gz).")
     try:
+        check_file(path)
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rb") as file:
-            return _parse(cast(BinaryIO, file), dimensions)
+            binary = cast(io.BufferedIOBase, file)
+            shape = _shape(binary, dimensions)
+            check_size(math.prod(shape), most, path)
+            return _body(binary, shape)
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise DataError(f"{path} is damaged or no IDX file: {error}. Fetch it again.") from error
 
 
-def _parse(file: BinaryIO, dimensions: int) -> np.ndarray[Any, Any]:
-    """Read an array of bytes: no more of them than its header tells of."""
+def _shape(file: io.BufferedIOBase, dimensions: int) -> tuple[int, ...]:
+    """Read a header: the shape of the bytes that follow it."""
     magic = file.read(4)
     if magic != bytes([0, 0, 8, dimensions]):
         raise ValueError(f"its first bytes are {magic.hex()}, not those of unsigned bytes")
     shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
-    size = math.prod(shape)
-    if not 0 < size <= MAX_BYTES:
-        raise ValueError(f"its header tells of {shape} bytes; 1 to {MAX_BYTES} are read")
-    body = file.read(size + 1)
-    if len(body) != size:
-        raise ValueError(f"{len(body)} bytes or more where its header tells of {shape}")
-    return np.frombuffer(body, np.uint8).reshape(shape).copy()
+    if 0 in shape:
+        raise ValueError(f"its header tells of {shape} bytes")
+    return shape
+
+
+def _body(file: io.BufferedIOBase, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Read as many bytes as the header tells of, piece by piece: no memory is used for others."""
+    body = np.empty(math.prod(shape), np.uint8)
+    view, end = body.data, 0
+    while count := file.readinto(view[end : end + _PIECE]):
+        end += count
+    found = end + len(file.read(1))
+    if found != len(body):
+        raise ValueError(f"{found} bytes or more where its header tells of {shape}")
+    return body.reshape(shape)

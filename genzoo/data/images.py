@@ -18,10 +18,16 @@ from torch import Tensor
 
 from genzoo.config import Bounds
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
+from genzoo.data.unpacking import check_file
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec
 
 MAX_PIXELS = 2**25
+"""What an image may have, where a config does not say otherwise."""
+MaxPixels = Annotated[int, Bounds(1, 2**27)]
+"""The type of the field by which a config says so; beyond its bound Pillow refuses them too."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+"""What is decoded; Pillow would start another program for some that it knows."""
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _SPLITS = ("train", "valid", "test")
 _UNREADABLE = (
@@ -31,7 +37,6 @@ _UNREADABLE = (
     EOFError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombWarning,
     Image.DecompressionBombError,
 )
 
@@ -44,6 +49,8 @@ class ImagesConfig(DataConfig):
     """Crop to the middle square and resize it to so many pixels a side."""
     mode: Literal["L", "RGB"] | None = None
     """Grey (L) or colour (RGB); by default that of the first image."""
+    max_pixels: MaxPixels = MAX_PIXELS
+    """Images of more pixels are refused before they are decoded."""
 
 
 class ImageFolder(DataSource):
@@ -84,7 +91,8 @@ class ImageFiles(Dataset):
         self, root: Path, paths: list[Path], config: ImagesConfig, classes: list[str], name: str
     ) -> None:
         self.paths, self.size, self.name = paths, config.size, name
-        self.mode = config.mode or _mode(paths[0])
+        self.most = config.max_pixels
+        self.mode = config.mode or mode_of(open_image(paths[0], most=self.most))
         numbers = {folder: number for number, folder in enumerate(classes)}
         folders = [path.relative_to(root).parts[0] for path in paths]
         self.label = torch.tensor([numbers[f] for f in folders]) if classes else None
@@ -121,7 +129,7 @@ class ImageFiles(Dataset):
         return self.label
 
     def _read(self, path: Path) -> Tensor:
-        image = as_mode(open_image(path), self.mode)
+        image = as_mode(open_image(path, most=self.most), self.mode)
         if self.size is not None:
             image = ImageOps.fit(image, (self.size, self.size))
         return to_tensor(image)
@@ -129,32 +137,42 @@ class ImageFiles(Dataset):
 
 def to_tensor(image: Image.Image) -> Tensor:
     """Return a grey or colour image as float32 (C, H, W) in [0, 1]."""
-    x = torch.from_numpy(np.array(image, dtype=np.uint8)).float() / 255
-    return x[None] if x.ndim == 2 else x.permute(2, 0, 1).contiguous()
+    x = torch.from_numpy(np.array(image, dtype=np.uint8))
+    x = x[None] if x.ndim == 2 else x.permute(2, 0, 1).contiguous()
+    return x.float().div_(255)  # In place: a large image takes memory for one copy less.
 
 
-def open_image(file: Path | io.BytesIO, name: object = "") -> Image.Image:
+def open_image(
+    file: Path | io.BytesIO, name: object = "", *, most: int = MAX_PIXELS
+) -> Image.Image:
     """Open an image after looking at its size; a small file can unpack to gigabytes.
 
     Arguments:
         file: Where it is.
         name: What to call it in an error; its path by default.
+        most: How many pixels it may have.
 
     Raises:
-        DataError: It cannot be read, or has too many pixels.
+        DataError: It cannot be read, is of none of `FORMATS`, or has too many pixels.
     """
     try:
+        if isinstance(file, Path):
+            check_file(file)
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(file)
-        if image.width * image.height > MAX_PIXELS:
+            # Pillow warns of what its own limit is, ours is lower or was raised by the user.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=FORMATS)
+        if image.width * image.height > most:
             raise DataError(
-                f"{name or file} has {image.width} × {image.height} pixels; {MAX_PIXELS} in all "
-                "are allowed. Make it smaller."
+                f"{name or file} has {image.width} × {image.height} pixels; {most} in all are "
+                "allowed. Make it smaller, or raise the limit: --data.max-pixels "
+                f"{image.width * image.height}."
             )
         image.load()
     except _UNREADABLE as error:
-        raise DataError(f"{name or file} cannot be read as an image: {error}.") from error
+        raise DataError(
+            f"{name or file} cannot be read as an image ({', '.join(FORMATS)}): {error}."
+        ) from error
     return image
 
 
@@ -168,10 +186,6 @@ def as_mode(image: Image.Image, mode: str) -> Image.Image:
 def mode_of(image: Image.Image) -> str:
     """Return "L" for an image without colour, else "RGB"."""
     return "L" if image.mode in ("L", "LA", "1") or image.mode.startswith("I") else "RGB"
-
-
-def _mode(path: Path) -> str:
-    return mode_of(open_image(path))
 
 
 def _images(root: Path) -> list[Path]:

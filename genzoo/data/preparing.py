@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.data.dataset import ArrayDataset, Binarize, DataConfig, Dataset, mean_of_rows
+from genzoo.data.dataset import (
+    ArrayDataset,
+    Binarize,
+    DataConfig,
+    Dataset,
+    mean_of_rows,
+)
 from genzoo.data.domains import TwoDomains
 from genzoo.data.subsets import Subset, subset
 from genzoo.errors import DataError

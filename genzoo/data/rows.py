@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo.data.dataset import ArrayDataset
+from genzoo.data.dataset import ArrayDataset, rows_at_once
 from genzoo.errors import DataError
 from genzoo.spec import DataSpec, Kind
 
@@ -93,7 +93,8 @@ def _kind(x: Tensor, low: float, high: float) -> Kind:
     if low < 0 or high > 1:
         return "real"
     ends = x.amin(), x.amax()
-    two = all(bool(((p == ends[0]) | (p == ends[1])).all()) for p in torch.split(x, 4096))
+    pieces = torch.split(x, rows_at_once(x.shape[1:]))
+    two = all(bool(((p == ends[0]) | (p == ends[1])).all()) for p in pieces)
     return "binary" if two and {low, high} <= {0.0, 1.0} else "unit"
 
 
@@ -101,8 +102,9 @@ def _labels(label: Any, num: int, name: str) -> Tensor:
     given = (
         label.detach().cpu() if isinstance(label, Tensor) else _array(label, f"label of {name}")
     )
-    values = _whole(given)
-    if values is None or tuple(values.shape) != (num,) or int(values.min()) < 0:
+    # Not before the shape is known to be right: whole numbers take up to eight times the memory.
+    values = _whole(given) if tuple(given.shape) == (num,) else None
+    if values is None or int(values.min()) < 0:
         least = values.min().item() if values is not None and values.numel() else None
         raise DataError(
             f"The labels of {name} must be {num} whole numbers from 0, one for each row; got "

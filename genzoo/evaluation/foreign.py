@@ -20,6 +20,7 @@ from genzoo.weights import WeightFiles, plain_weights, read_index
 _CONFIG = "config.json"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _CHUNK = 2**20
+_MAX_CONFIG_BYTES = 2**20
 
 
 def load_image_model(

@@ -25,7 +25,7 @@ def lines_of(figures: Mapping[str, Estimate], receipt: Mapping[str, Any]) -> lis
     ]
     lines += [f"[{number}] {note.code}: {note}" for number, note in enumerate(notes, 1)]
     lines.append(f"Receipt: {in_words(shown(receipt))}.")
-    return [*lines, *_own_receipts(figures)]
+    return [" ".join(line.splitlines()) for line in [*lines, *_own_receipts(figures)]]
 
 
 def lines_of_others(left_out: Mapping[str, str], not_applicable: Mapping[str, str]) -> list[str]:

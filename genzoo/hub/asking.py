@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ T = TypeVar("T")
 DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try; a Hub that names a time is given that, up to a minute."""
 MAX_DELAY = 60.0
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _UNREACHABLE = ("ConnectError", "UnsupportedProtocol")
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ def _can_help(error: Exception) -> bool:
 
 
 def _named_delay(error: Exception) -> float:
+    """Return the seconds that a Hub names; 0 where it names none, or not by plain digits."""
     response: Any = getattr(error, "response", None)
     text = response.headers.get("Retry-After", "") if response is not None else ""
-    return float(text) if text.isdigit() else 0.0
+    return float(text) if _SECONDS.fullmatch(text) else 0.0

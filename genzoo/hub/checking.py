@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import GenzooError
-from genzoo.files import atomic_file, strict_json, write_text
+from genzoo.files import atomic_file, read_text, write_text
 from genzoo.hub.stating import Commit, Stated
+from genzoo.parsing import strict_json
 
 _FOLDER = "genzoo"
+_MAX_BYTES = 2**24
 _Mark = tuple[int, int, int]
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,7 @@ class Record:
         """Return the record of a commit; None where there is none that can be read."""
         path = _path(storage, sha)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            values = strict_json(path.read_text("utf-8"))
+            values = strict_json(read_text(path, _MAX_BYTES))
             commit = Commit.from_dict(values["commit"])
             checked = {name: _mark_of(mark) for name, mark in values["checked"].items()}
             return cls(path, commit, checked, is_written=True) if commit.sha == sha else None

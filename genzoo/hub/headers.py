@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 
-from genzoo.errors import WeightsError
+from genzoo.errors import HubError, WeightsError
 from genzoo.hub.asking import ask
 from genzoo.hub.fetching import Snapshot
 from genzoo.weights import MAX_HEADER_BYTES, Header, parse_header
 
 _FIRST = 2**16
 """Bytes asked for at first, in which the header of most files ends."""
+_SENT = (200, 206)
+"""What an answer says that has a file, or a part of it."""
 
 
 def remote_header(snapshot: Snapshot, name: str) -> Header:
@@ -56,6 +58,11 @@ def _first_bytes(snapshot: Snapshot, name: str, count: int) -> bytes:
         found = bytearray()
         with get_session().stream("GET", url, headers=headers, follow_redirects=True) as response:
             hf_raise_for_status(response)
+            if response.status_code not in _SENT:
+                raise HubError(
+                    f"The Hub answers {response.status_code} for {name} of {reference}, and does "
+                    "not say where it is. Check HF_ENDPOINT; if it is right, try later."
+                )
             for piece in response.iter_bytes():
                 found += piece[: count - len(found)]
                 if len(found) == count:

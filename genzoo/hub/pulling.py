@@ -85,9 +85,18 @@ def fetch_whole(
         LoadError: What is there is refused.
     """
     with Snapshot(reference, token=token, cache_dir=cache_dir) as snapshot:
-        fetch_needed(snapshot)
-        for name in filter(BESIDES.fullmatch, snapshot.files):
-            snapshot.file(name, most=MAX_PICTURE if name.endswith(".png") else MAX_TEXT)
-        for name in written_places(snapshot.folder).files:
-            snapshot.file(name, most=MAX_FILE_BYTES)
+        return fetch_all(snapshot)
+
+
+def fetch_all(snapshot: Snapshot) -> Path:
+    """Fetch a model with all that lies beside its weights; return its folder.
+
+    Raises:
+        HubError, LoadError: As `fetch_whole`.
+    """
+    fetch_needed(snapshot)
+    for name in filter(BESIDES.fullmatch, snapshot.files):
+        snapshot.file(name, most=MAX_PICTURE if name.endswith(".png") else MAX_TEXT)
+    for name in written_places(snapshot.folder).files:
+        snapshot.file(name, most=MAX_FILE_BYTES)
     return snapshot.folder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo import __version__
 from genzoo.card import NUM_SAMPLES, PICTURE_FILE, draw_samples, write_card
-from genzoo.errors import HubConflictError, HubMissingError, LoadError
+from genzoo.errors import HubConflictError, HubError, HubMissingError, LoadError
 from genzoo.external import MAX_FILE_BYTES
 from genzoo.files import check_inside
 from genzoo.formats import check_path_inside, local_file
@@ -157,13 +157,16 @@ def _committed(
 
     try:
         return ask(f"the push to {reference}", commit)
-    except HubConflictError:
-        # Our own commit may have arrived though its answer did not: then a further try conflicts
-        # with it.
-        landed = ask_commit(reference, api.token)
-        if not _are_there(files, stale, landed):
+    except HubError as error:
+        if not (isinstance(error, HubConflictError) or type(error) is HubError):
             raise
-        return f"{api.endpoint}/{reference.repository}/commit/{landed.sha}"
+        # Our own commit may have arrived though its answer did not, or was none: then a further
+        # try conflicts with it.
+        with contextlib.suppress(HubError):
+            landed = ask_commit(reference, api.token)
+            if _are_there(files, stale, landed):
+                return f"{api.endpoint}/{reference.repository}/commit/{landed.sha}"
+        raise
 
 
 def _stored(reference: Reference, parent: Commit | None, token: str | bool | None) -> list[str]:

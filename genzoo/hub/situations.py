@@ -6,7 +6,9 @@ The client raises errors of five libraries. Which situation it is decides what a
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Callable, Iterator
+from json import JSONDecodeError
 
 from genzoo.errors import (
     GenzooError,
@@ -131,9 +133,27 @@ def _other(error: Exception, what: str) -> Exception:
             f"{what}: {error.filename} cannot be written ({error.strerror}). Move the cache to a "
             "folder that can, by HF_HUB_CACHE."
         )
-    if isinstance(error, (ValueError, RuntimeError)):
+    if isinstance(error, (ValueError, RuntimeError)) and not _is_of_parsing(error):
         return HubError(f"{what}: {first}")
+    if not isinstance(error, OSError) and _is_the_clients(error):
+        return HubError(
+            f"{what}: the Hub's answer is not what its client expects ({type(error).__name__}: "
+            f"{first}). Check HF_ENDPOINT; if it is right, try later."
+        )
     return error
+
+
+def _is_of_parsing(error: Exception) -> bool:
+    """Whether what was read is no number, no JSON or no Unicode: an error that names no place."""
+    kinds = (JSONDecodeError, UnicodeError, RecursionError)
+    return isinstance(error, kinds) or "invalid literal" in str(error)
+
+
+def _is_the_clients(error: Exception) -> bool:
+    """Whether an error was raised within the client, which did not expect what it was told."""
+    frames = traceback.walk_tb(error.__traceback__)
+    names = (str(frame.f_globals.get("__name__", "")) for frame, _ in frames)
+    return any(name.partition(".")[0] in ("huggingface_hub", *TRANSPORTS) for name in names)
 
 
 def status_of(error: BaseException) -> int | None:

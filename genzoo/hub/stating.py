@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genzoo.errors import HubMissingError
+from genzoo.config import shown
+from genzoo.errors import HubError, HubMissingError
 from genzoo.hub.asking import ask
 from genzoo.hub.reference import Reference, is_commit
 
@@ -87,13 +88,28 @@ def ask_commit(reference: Reference, token: str | bool | None) -> Commit:
     )
     if not is_commit(info.sha):
         raise HubMissingError(f"{reference} holds no commit yet. Push something to it first.")
-    return Commit(str(info.sha), {file.rfilename: _stated(file) for file in info.siblings or []})
+    try:
+        return Commit(str(info.sha), dict(map(_stated, info.siblings or ())))
+    except (TypeError, ValueError) as error:
+        raise HubError(
+            f"{reference}: the Hub does not state its files as it should ({error}). Check "
+            "HF_ENDPOINT; if it is right, try later."
+        ) from error
 
 
-def _stated(file: Any) -> Stated:
-    if file.lfs is not None:
-        return Stated(int(file.lfs.size), sha256=str(file.lfs.sha256))
-    return Stated(int(file.size or 0), git=str(file.blob_id))
+def _stated(file: Any) -> tuple[str, Stated]:
+    """Return a file's name, and what is stated of it.
+
+    Raises:
+        ValueError: It is not what a Hub states.
+    """
+    large = file.lfs
+    size, digest = (file.size, file.blob_id) if large is None else (large.size, large.sha256)
+    size = 0 if size is None and large is None else size
+    if not (isinstance(file.rfilename, str) and type(size) is int and size >= 0):
+        raise ValueError(f"{shown(file.rfilename)} has {shown(size)} bytes")
+    kind = "git" if large is None else "sha256"
+    return file.rfilename, Stated(size, **{kind: str(digest)})
 
 
 def _digest(path: Path, digest: Any) -> str:

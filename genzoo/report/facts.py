@@ -7,7 +7,6 @@ import json
 import math
 import os
 import platform
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -17,6 +16,7 @@ from typing import Any
 from genzoo import __version__
 from genzoo.config import abridged
 from genzoo.errors import GenzooError
+from genzoo.parsing import strict_json, strict_toml
 from genzoo.report.log import Log
 from genzoo.report.reading import Text, inside, read_text
 from genzoo.stage import Named, Recipe, Stage
@@ -139,8 +139,8 @@ def _environment(folder: Path, notes: list[str]) -> dict[str, str]:
     if file.text is None:
         return {}
     try:
-        return {str(key): str(value) for key, value in json.loads(file.text).items()}
-    except (ValueError, AttributeError, RecursionError):
+        return {str(key): str(value) for key, value in strict_json(file.text).items()}
+    except (ValueError, AttributeError):
         notes.append(f"{ENVIRONMENT_FILE} is damaged, and not shown.")
         return {}
 
@@ -150,8 +150,8 @@ def _recipe(file: Text, notes: list[str]) -> Recipe | None:
     if file.text is None:
         return None
     try:
-        return Recipe.from_dict(tomllib.loads(file.text))
-    except (GenzooError, ValueError, RecursionError) as error:
+        return Recipe.from_dict(strict_toml(file.text))
+    except (GenzooError, ValueError) as error:
         notes.append(f"recipe.toml is shown, but no recipe of this version: {error}")
         return None
 
@@ -197,9 +197,9 @@ def _saved(folder: Path, notes: list[str]) -> tuple[str, tuple[int, int], str]:
     _, stage, _, step = name.split("-")
     manifest = read_text(folder, "checkpoints", name, "manifest.json")
     try:
-        versions = json.loads(manifest.text or "")["versions"]
+        versions = strict_json(manifest.text or "")["versions"]
         wrote = ", ".join(f"{package} {version}" for package, version in versions.items())
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         notes.append(f"{name} has no readable manifest, so it may not be whole.")
         wrote = ""
     return name, (int(stage), int(step)), wrote

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import DataError, LoadError
-from genzoo.files import strict_json
+from genzoo.parsing import strict_json
 from genzoo.report.reading import Text, inside, read_text
 
 MAX_FILES = 20
@@ -111,7 +111,7 @@ def _judgement(file: Text, note: str = "") -> Judgement:
         raise DataError(file.note or "there is no such file")
     try:
         found = strict_json(file.text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"it is no JSON ({error})") from error
     if not (isinstance(found, dict) and isinstance(found.get("figures"), dict)):
         raise DataError("it holds no figures of genzoo evaluate")

@@ -18,7 +18,7 @@ from genzoo.report.reading import inside
 MAX_PICTURES = 24
 MAX_SIDE = 1024
 MAX_FILE_BYTES = 2**26
-MAX_PIXELS = 2**26
+MAX_PIXELS = 2**24
 _NAME = re.compile(r"stage-(\d{1,9})-step-(\d{1,15})(?:-([a-z]{1,32}))?\.png")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, zlib.error, Image.DecompressionBombError)
 

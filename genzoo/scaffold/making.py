@@ -11,6 +11,7 @@ from pathlib import Path
 
 from genzoo import __version__, installed, registry
 from genzoo.errors import ConfigError, NameConflictError, OutputExistsError
+from genzoo.files import disk_full_named, write_text
 
 LICENCES = ("apache-2.0", "bsd-3-clause", "mit")
 _SPDX = {"apache-2.0": "Apache-2.0", "bsd-3-clause": "BSD-3-Clause", "mit": "MIT"}
@@ -51,7 +52,9 @@ def make_plugin(name: str, folder: Path, *, license: str = "apache-2.0") -> list
         for path, file in _FILES.items()
     }
     texts["LICENSE"] = _filled(_read("licences", f"{license}.txt"), fields)
-    return [_write(folder / path, text) for path, text in texts.items()]
+    with disk_full_named(folder):
+        folder.mkdir(parents=True)
+        return [_write(folder / path, text) for path, text in texts.items()]
 
 
 def _fields(name: str, license: str) -> Mapping[str, str]:
@@ -114,5 +117,5 @@ def _filled(text: str, fields: Mapping[str, str]) -> str:
 
 def _write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
+    write_text(path, text)
     return path

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genzoo.errors import CheckpointError
-from genzoo.files import disk_full_named, fsync, strict_json, write_text
+from genzoo.files import check_no_link, disk_full_named, fsync, own_folder, remove, write_text
+from genzoo.parsing import strict_json
 
 _NAME = re.compile(r"stage-(\d{3})-step-(\d{9})")
 _MANIFEST = "manifest.json"
@@ -52,21 +52,20 @@ def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
 
     Raises:
         DiskFullError: There is no space left; earlier checkpoints are untouched.
+        LoadError: ``root`` is a link, behind which nothing is written or pruned.
     """
     final = path_of(checkpoint.stage, checkpoint.step, root)
-    temporary = root / f".{final.name}.writing"
+    check_no_link(root)
     if final.exists() and not problem_of(final):
         return final
     with disk_full_named(final):
         root.mkdir(parents=True, exist_ok=True)
-        _remove(temporary)
-        temporary.mkdir()
-        try:
+        with own_folder(root, prefix=f".{final.name}-", suffix=".writing") as own:
+            temporary = own / final.name
+            temporary.mkdir()
             _write(checkpoint, temporary)
-            _remove(final)
+            remove(final)
             temporary.rename(final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         fsync(root)
     problem = problem_of(final)
     if problem:
@@ -135,23 +134,17 @@ def list_checkpoints(root: Path) -> list[Path]:
 
 def prune(root: Path, keep: int) -> None:
     """Remove the oldest checkpoints, never below two."""
+    check_no_link(root)
     for path in list_checkpoints(root)[: -max(2, keep)]:
-        _remove(path)
+        remove(path)
 
 
 def remove_stale(root: Path) -> None:
     """Remove what an interrupted write has left."""
+    check_no_link(root)
     for path in root.glob(".stage-*.writing"):
-        _remove(path)
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder, or whatever stands in its place; a link itself, not where it leads."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        with contextlib.suppress(OSError):
+            remove(path)
 
 
 def _write(checkpoint: Checkpoint, folder: Path) -> None:

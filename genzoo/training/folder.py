@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import shutil
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,7 @@ from pathlib import Path
 import filelock
 
 from genzoo.errors import CheckpointError, OutputExistsError, RunningError
-from genzoo.files import atomic_file, disk_full_named, write_text
-from genzoo.formats import check_path_inside
+from genzoo.files import atomic_file, check_no_link, disk_full_named, remove, write_text
 from genzoo.stage import Recipe
 from genzoo.storage import written_places
 from genzoo.training import checkpoint
@@ -29,6 +28,8 @@ LOCK_SECONDS = 6.0
 _FILES = ("recipe.toml", "metrics.jsonl", "config.json", "README.md")
 _ABOUT = ("environment.json", "report.html", "evaluation*.json", "model*.safetensors*")
 _WEIGHTS = "model*.safetensors*"
+_INTO = ("checkpoints", "samples", "genzoo", "metrics.jsonl")
+"""What is written into rather than replaced; trackers of Accelerate's write into "genzoo"."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class RunFolder:
         lock = filelock.FileLock(self.path / LOCK_FILE)
         with disk_full_named(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+        check_no_link(self.path / LOCK_FILE)
         try:
             lock.acquire(timeout=LOCK_SECONDS)
         except filelock.Timeout as error:  # It is an OSError too.
@@ -92,15 +94,29 @@ class RunFolder:
 
         Raises:
             OutputExistsError: It holds another run, and ``overwrite`` is False.
+            LoadError: What would be written into is a link.
         """
+        self.demand_free()
         if self._occupied():
-            if not self.overwrite:
-                raise OutputExistsError(
-                    f"{str(self.path)!r} holds another run or model. Go on with it (--resume), "
-                    "replace it (--overwrite), or choose another folder."
-                )
             with disk_full_named(self.path):
                 self._clear()
+            self._check_links()
+
+    def demand_free(self) -> None:
+        """Look at the folder of a new run, and write nothing.
+
+        Raises:
+            OutputExistsError: It holds another run, and ``overwrite`` is False.
+            LoadError: What would be written into is a link.
+        """
+        occupied = self._occupied()
+        if occupied and not self.overwrite:
+            raise OutputExistsError(
+                f"{str(self.path)!r} holds another run or model. Go on with it (--resume), "
+                "replace it (--overwrite), or choose another folder."
+            )
+        if not occupied:
+            self._check_links()
 
     def demand_run(self) -> None:
         """Raise CheckpointError where the folder holds no run to resume."""
@@ -114,7 +130,9 @@ class RunFolder:
 
         Raises:
             CheckpointError: There is no run in the folder, or none of its checkpoints is good.
+            LoadError: What would be written into is a link.
         """
+        self._check_links()
         self.demand_run()
         found = checkpoint.load_newest(self.checkpoints)
         if found is None:
@@ -140,13 +158,22 @@ class RunFolder:
 
     def _occupied(self) -> bool:
         names = [*_FILES[:3], "checkpoints"]
-        return any((self.path / name).exists() for name in names) or any(self.path.glob(_WEIGHTS))
+        there = any(os.path.lexists(self.path / name) for name in names)
+        return there or any(self.path.glob(_WEIGHTS))
+
+    def _check_links(self) -> None:
+        for name in _INTO:
+            check_no_link(self.path / name)
 
     def _clear(self) -> None:
-        for name in ("checkpoints", "samples"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in written_places(self.path).paths:
-            check_path_inside(name, self.path).unlink(missing_ok=True)
-        about = [path for pattern in _ABOUT for path in self.path.glob(pattern)]
-        for path in [*(self.path / name for name in _FILES), *about]:
-            path.unlink(missing_ok=True)
+        """Remove another run: links themselves, and not what they lead to."""
+        with disk_full_named(self.path):
+            for name in ("checkpoints", "samples"):
+                remove(self.path / name)
+            for name in written_places(self.path).paths:
+                if "/" in name:
+                    check_no_link((self.path / name).parent)
+                (self.path / name).unlink(missing_ok=True)
+            about = [path for pattern in _ABOUT for path in self.path.glob(pattern)]
+            for path in [*(self.path / name for name in _FILES), *about]:
+                path.unlink(missing_ok=True)

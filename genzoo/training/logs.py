@@ -15,7 +15,7 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm.auto import tqdm
 
-from genzoo.files import disk_full_named
+from genzoo.files import disk_full_named, open_end
 from genzoo.training.config import TrainerConfig
 from genzoo.training.players import Player
 from genzoo.training.update import Moved
@@ -50,10 +50,9 @@ class Log:
         self.main = accelerator.is_main_process
         self.path = folder / METRICS_FILE if folder is not None and self.main else None
         if self.path is not None:
-            with disk_full_named(self.path):
-                self.path.touch()
-                size = self.path.stat().st_size
-                os.truncate(self.path, min(size, offset))  # Never longer: that would add NULs.
+            with disk_full_named(self.path), open_end(self.path) as file:
+                size = os.fstat(file.fileno()).st_size
+                os.truncate(file.fileno(), min(size, offset))  # Never longer: it would add NULs.
             if size < offset:
                 logger.info("%s is shorter than it was; it goes on from here.", self.path)
         self.last: dict[str, Any] = {}
@@ -80,7 +79,7 @@ class Log:
         self.last = self._row(stage, step, moves, players)
         self.bar.set_postfix_str(self._short(), refresh=False)
         if self.path is not None:
-            with disk_full_named(self.path), self.path.open("a", encoding="utf-8") as file:
+            with disk_full_named(self.path), open_end(self.path) as file:
                 file.write(json.dumps(self.last) + "\n")
         if self.config.log_with:
             numbers = {k: v for k, v in self.last.items() if isinstance(v, float)}

@@ -11,6 +11,7 @@ import torch
 from genzoo import __version__, seeds
 from genzoo.data import Dataset, subset
 from genzoo.errors import NotFiniteError, TrainingInterrupted
+from genzoo.files import check_no_link
 from genzoo.training.batches import Shares, batches, to_device
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
@@ -139,6 +140,7 @@ class StageLoop:
             return
         average = self.state.average
         model = average.model if average is not None else self.owner.model
+        check_no_link(folder.samples)
         path = folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png"
         model = model_of(self.owner.trainer.stages[self.number], model)
         draw(model, self._pictured.head(ROWS_IN_PICTURE), self.config.seed, path)

@@ -164,8 +164,8 @@ class Run:
 
     def _own(self, folder: RunFolder, resume: bool) -> None:
         """Lock the folder until the run is closed, and look at what it holds."""
-        if resume:
-            folder.demand_run()
+        look = folder.demand_run if resume else folder.demand_free
+        look()  # A folder that is refused is left as it is, without a lock file.
         self._owned.enter_context(folder.locked())
         if not resume:
             folder.claim()

@@ -77,6 +77,7 @@ class Trainer:
             CheckpointError: The run cannot be resumed identically.
             RunningError: Another run is training in ``output_dir``.
             TrainingError: Another process of the run has ended.
+            LoadError: What would be written into, such as ``checkpoints``, is a link.
         """
         with (
             listening() as interrupts,

@@ -18,6 +18,7 @@ class Fault:
         status: Answered in place of the real answer.
         headers: Sent with that status, such as Retry-After.
         message: Its text.
+        body: What is answered with that status in place of the text.
         after: Whether the request is carried out before that status is answered.
         cut: The connection is closed when so many bytes of the body were sent.
         stall: Nothing more is sent after so many bytes of the body; 0 sends not even a status.
@@ -31,6 +32,7 @@ class Fault:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     message: str = "A fault that the test asked for."
+    body: bytes | None = None
     after: bool = False
     cut: int | None = None
     stall: int | None = None
@@ -51,6 +53,9 @@ class Fault:
 
     def instead(self) -> Answer:
         """Return what is answered in place of the real answer."""
+        if self.body is not None:
+            kind = {"Content-Type": "application/json"}
+            return Answer(self.status, {**kind, **self.headers}, self.body)
         return Answer.of({"error": self.message}, self.status, dict(self.headers))
 
     def changed(self, answer: Answer) -> Answer:

@@ -63,8 +63,7 @@ class FittedTextConfig(Config):
     def for_captions(cls, templates: Iterable[str], **values: Any) -> FittedTextConfig:
         """Return a config whose words and length, where not given, are a grammar's captions'."""
         grammar = Grammar(templates)
-        longest = max(len(words_of(text)) for text, _ in grammar.captions())
-        fitted = {"vocabulary": grammar.words(), "max_length": longest + 2}
+        fitted = {"vocabulary": grammar.words(), "max_length": grammar.most_words() + 2}
         given = {name: value for name, value in values.items() if value not in (None, (), [])}
         return cls.from_dict({**fitted, **given})
 

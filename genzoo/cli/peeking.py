@@ -1,0 +1,162 @@
+"""What can be told of a command's arguments before it is known which flags there are.
+
+Which flags a command has depends on what its arguments name. So they are looked through once
+beforehand, for the model and for the flags that name classes. Which arguments are the values of
+flags follows from the flags' types: a switch takes none, a pair of numbers two.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import tyro
+
+from genzoo import registry
+from genzoo.cli.arguments import Peeked, TrainArguments
+from genzoo.config import field_types
+from genzoo.data import DataConfig, find_source
+from genzoo.hub.reference import is_repository
+from genzoo.objective import OptimizerSpec
+from genzoo.training.config import TrainerConfig
+
+_NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision")
+_GROUPS = {"objective": "objectives", "sampler": "samplers"}
+_FLAG = re.compile(r"-[^\d.]")
+_MANY = 10**6
+
+
+def peek(args: Sequence[str], arguments: type) -> Peeked:
+    """Return what can be told.
+
+    Arguments:
+        args: What stands behind the command's name.
+        arguments: The command's arguments that no class has a say in.
+    """
+    found = Peeked(flags=_named(args), metrics=_values_of("--metrics", args))
+    sure, doubtful = _no_values(args, _Flags(arguments, found))
+    likely = _is_model if arguments is TrainArguments else _is_there
+    positional = next(iter([*sure, *filter(likely, doubtful)]), "")
+    return Peeked(positional, found.flags, found.metrics)
+
+
+class _Flags:
+    """How many values each flag takes.
+
+    Arguments:
+        arguments: The command's arguments that no class has a say in.
+        peeked: What the arguments name, whose fields are flags too.
+    """
+
+    def __init__(self, arguments: type, peeked: Peeked) -> None:
+        hints = typing.get_type_hints(arguments, include_extras=True)
+        self._plain = {_flag_of(name, kind): _count(kind) for name, kind in hints.items()}
+        self._plain |= {"help": 0}
+        self._peeked = peeked
+
+    def count(self, flag: str) -> int | None:
+        """Return how many values a flag takes, ``--name`` or ``--section.name``; None if unknown.
+
+        Raises:
+            GenzooError: What its section is about is not there.
+        """
+        section, dot, name = flag.removeprefix("--").partition(".")
+        if not dot:
+            return self._plain.get(section.removeprefix("no-"), 0 if flag == "-h" else None)
+        fields = self._fields_of(section, name)
+        name = name.rpartition(".")[2].replace("-", "_")
+        kind = fields.get(name, fields.get(name.removeprefix("no_")))
+        return None if kind is None else _count(kind)
+
+    def _fields_of(self, section: str, name: str) -> Mapping[str, Any]:
+        """Return the types of the fields of a section, as far as they are known yet."""
+        named = self._peeked.flags.get(section)
+        if section == "trainer":
+            nested = name.startswith("optimizers.")
+            return field_types(OptimizerSpec if nested else TrainerConfig)
+        if section in ("data", "data-y"):
+            return field_types(find_source(named)[0].Config if named else DataConfig)
+        if section in _GROUPS and named:
+            return field_types(registry.load(_GROUPS[section], named).Config)
+        if section in self._peeked.metrics:
+            return field_types(registry.load("metrics", section).Config)
+        return {}
+
+
+def _no_values(args: Sequence[str], flags: _Flags) -> tuple[list[str], list[str]]:
+    """Return the arguments that are no values of flags, and those that may be none."""
+    sure: list[str] = []
+    doubtful: list[str] = []
+    left, unknown = 0, False
+    for argument in args:
+        flag, joined, _ = argument.partition("=")
+        if _FLAG.match(argument):
+            count = 0 if joined else flags.count(_normal(flag))
+            left, unknown = count or 0, count is None
+        elif left:
+            left -= 1
+        else:
+            (doubtful if unknown else sure).append(argument)
+    return sure, doubtful
+
+
+def _named(args: Sequence[str]) -> dict[str, str]:
+    """Return the values of the flags that name classes, ``--flag value`` or ``--flag=value``."""
+    found = {}
+    for argument, after in itertools.zip_longest(args, args[1:], fillvalue=""):
+        flag, joined, value = argument.partition("=")
+        name = _normal(flag).removeprefix("--")
+        if flag.startswith("--") and name in _NAMES and (joined or after):
+            found[name] = value if joined else after
+    return found
+
+
+def _values_of(flag: str, args: Sequence[str]) -> tuple[str, ...]:
+    """Return what follows a flag, up to the next one."""
+    if flag not in args:
+        return ()
+    rest = args[args.index(flag) + 1 :]
+    return tuple(itertools.takewhile(lambda argument: not argument.startswith("-"), rest))
+
+
+def _flag_of(name: str, kind: Any) -> str:
+    """Return what a field's flag is called: its own name, or one that it is given."""
+    marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
+    given = [mark.name for mark in marks if getattr(mark, "name", None)]
+    return _normal(given[0] if given else name)
+
+
+def _count(kind: Any) -> int:
+    """Return how many values a flag of that type takes.
+
+    >>> _count(bool), _count(int | None), _count(tuple[int, int])
+    (0, 1, 2)
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return 1 if tyro.conf.UseAppendAction in inner[1:] else _count(inner[0])
+    if origin in (Union, types.UnionType):
+        counts = {max(1, _count(one)) for one in inner}
+        return counts.pop() if len(counts) == 1 else _MANY
+    if origin is tuple:
+        return _MANY if inner[-1] is Ellipsis else sum(map(_count, inner))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _MANY
+    return 0 if kind is bool else 1
+
+
+def _normal(flag: str) -> str:
+    return flag.replace("_", "-")
+
+
+def _is_model(name: str) -> bool:
+    return name in registry.names("models")
+
+
+def _is_there(name: str) -> bool:
+    return Path(name).exists() or is_repository(name)
