@@ -45,7 +45,11 @@ def listing(folder):
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_second_run_is_refused_before_it_writes(tmp_path, resume):
-    trainer(tmp_path / "run").fit()
+    """Two starts at one moment in a new folder, and a run that is resumed while it runs."""
+    (tmp_path / "run").mkdir()
+    if resume:
+        trainer(tmp_path / "run").fit()
+    (tmp_path / "run" / run_folder.LOCK_FILE).touch()
     before = listing(tmp_path / "run")
     with (
         RunFolder(tmp_path / "run").locked(),
