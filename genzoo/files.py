@@ -24,7 +24,7 @@ strict_json = parsing.strict_json  # Where plugins look for it.
 
 
 def read_text(path: Path, most: int) -> str:
-    """Return the text of a file of at most so many bytes.
+    """Return the text of a file of at most so many bytes, whatever ends its lines.
 
     Raises:
         OSError: It cannot be read.
@@ -32,9 +32,11 @@ def read_text(path: Path, most: int) -> str:
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is no file")
-    if path.stat().st_size > most:
+    with path.open("rb") as file:
+        found = file.read(most + 1)
+    if len(found) > most:
         raise ValueError(f"it is larger than {most} bytes")
-    return path.read_text("utf-8")
+    return found.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from genzoo.data import DataSource, find_source
 from genzoo.errors import ConfigError, GenzooError, LoadError, PluginError
 from genzoo.evaluation.receipts import flat
 from genzoo.files import check_inside, read_text
+from genzoo.hub.reference import is_repository
 from genzoo.parsing import strict_toml
 from genzoo.stage import Named, Recipe
 
@@ -91,8 +92,10 @@ def _described(data: Named) -> Data:
 
 
 def _source(name: str) -> type[DataSource] | None:
-    with contextlib.suppress(GenzooError):
-        return find_source(name)[0]
+    """Return what gives the data; None where that is not known, or a path is named."""
+    if name in registry.names("datasets") or is_repository(name):
+        with contextlib.suppress(GenzooError):
+            return find_source(name)[0]
     return None
 
 
