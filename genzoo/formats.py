@@ -17,6 +17,7 @@ from typing import Any
 from genzoo import registry
 from genzoo.errors import ConfigFileError
 from genzoo.files import check_inside, read_text
+from genzoo.foreign_fields import refusing
 from genzoo.parsing import strict_json
 
 MAX_BYTES, MAX_TEXT_BYTES = 2**20, 2**22
@@ -103,16 +104,17 @@ def read_foreign(
         there: Whether there is a file of that path.
 
     Raises:
-        ConfigFileError: A file is missing or malformed, or of a kind that is not supported.
+        LoadError: A file is missing or malformed, or of a kind that is not supported.
     """
     layout: Format = registry.load("formats", marker)()
     head = _read_json(file(marker, MAX_BYTES))
     found: dict[str, Any] = {marker: head}
-    for name in layout.configs(head):
-        found[name] = _read_json(file(check_path(name), MAX_BYTES))
-    for name in filter(there, map(check_path, layout.texts(head))):
-        found[name] = _read(file(name, MAX_TEXT_BYTES), MAX_TEXT_BYTES)
-    foreign = layout.translate(found)
+    with refusing(f"The layout of {marker}"):  # A plugin's word on values that a stranger chose.
+        for name in layout.configs(head):
+            found[name] = _read_json(file(check_path(name), MAX_BYTES))
+        for name in filter(there, map(check_path, layout.texts(head))):
+            found[name] = _read(file(name, MAX_TEXT_BYTES), MAX_TEXT_BYTES)
+        foreign = layout.translate(found)
     for name in foreign.weights:
         check_path(name)
     return foreign

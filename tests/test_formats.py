@@ -268,3 +268,14 @@ def test_plain_paths_are_taken(name):
 def test_other_paths_are_not(name):
     with pytest.raises(ConfigFileError, match="is no plain path"):
         check_path(name)
+
+
+@pytest.mark.parametrize("what", ["configs", "texts", "translate"])
+@pytest.mark.parametrize("error", [AttributeError, KeyError, RecursionError])
+def test_what_a_layout_trips_over_is_a_refusal(tmp_path, monkeypatch, what, error):
+    def trip(*_):
+        raise error("no way")
+
+    monkeypatch.setattr(Toy, what, trip)
+    with pytest.raises(LoadError, match=rf"The layout of {MARKER} cannot be loaded: .?no way"):
+        GenModel.from_pretrained(put_down(tmp_path))
