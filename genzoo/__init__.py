@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from genzoo.stage import Named, Recipe, Stage
     from genzoo.storage import GenModel
     from genzoo.training import Trainer, TrainerConfig
+    from genzoo.values import Values
 
 _PUBLIC = {
     "ArrayDataset": "genzoo.data",
@@ -71,6 +72,7 @@ _PUBLIC = {
     "Step": "genzoo.objective",
     "Trainer": "genzoo.training",
     "TrainerConfig": "genzoo.training",
+    "Values": "genzoo.values",
     "create_model": "genzoo.model",
     "evaluate": "genzoo.evaluation",
     "list_models": "genzoo.model",
@@ -116,6 +118,7 @@ __all__ = [
     "Step",
     "Trainer",
     "TrainerConfig",
+    "Values",
     "create_model",
     "evaluate",
     "list_models",

@@ -14,11 +14,12 @@ from genzoo import registry, seeds
 from genzoo.data import as_dataset
 from genzoo.data.dataset import Dataset
 from genzoo.data.preparing import Limited
-from genzoo.errors import CapabilityError, ConfigError, MissingDependencyError
+from genzoo.errors import CapabilityError, ConfigError, DataError, MissingDependencyError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.receipts import receipt_of, signed
 from genzoo.evaluation.table import lines_of
+from genzoo.finite import weights_checked
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
@@ -72,7 +73,8 @@ def evaluate(
         max_examples: At most so many rows are used, the first ones.
 
     Raises:
-        DataError: The data are not of the model's kind or shape.
+        DataError: The data are not of the model's kind or shape, or there are none.
+        NotFiniteWeightsError: A parameter or a buffer of the model holds NaN or infinity.
         CapabilityError: A metric was asked for that cannot be had of the model.
         ConfigError: ``max_examples`` is less than 1, a metric's config is refused, or one metric
             is named twice.
@@ -81,13 +83,15 @@ def evaluate(
     if max_examples < 1:
         raise ConfigError(f"max_examples must be at least 1, got {max_examples}.")
     rows = as_dataset(data)
+    if len(rows) == 0:
+        raise DataError(f"{rows.name} holds no rows to evaluate on. Choose another split or file.")
     model.check_data(rows.spec)
     judged = rows if max_examples >= len(rows) else Limited(rows, max_examples)
     chosen = _choose(model, judged, metrics)
     batch = rows.head(max_examples, seed=seed)
     figures: dict[str, Estimate] = {}
     case = Case(model, rows, batch, seeds.generator(seed, model.device), seed, sampler)
-    with evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad(), weights_checked(model):
         for name, metric in chosen.items():
             case.generator.manual_seed(seeds.derive(seed, name))
             found = metric.compute(case)
