@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from genzoo.stage import Named, Recipe, Stage
     from genzoo.storage import GenModel
     from genzoo.training import Trainer, TrainerConfig
+    from genzoo.values import Values
 
 _PUBLIC = {
     "ArrayDataset": "genzoo.data",
@@ -72,6 +73,7 @@ _PUBLIC = {
     "Step": "genzoo.objective",
     "Trainer": "genzoo.training",
     "TrainerConfig": "genzoo.training",
+    "Values": "genzoo.values",
     "batch_size_for": "genzoo.sampling",
     "create_model": "genzoo.model",
     "evaluate": "genzoo.evaluation",
@@ -118,6 +120,7 @@ __all__ = [
     "Step",
     "Trainer",
     "TrainerConfig",
+    "Values",
     "batch_size_for",
     "create_model",
     "evaluate",

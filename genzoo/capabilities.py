@@ -2,6 +2,19 @@
 
 A capability is declared by having its methods; evaluation, the command line and the report are
 driven by these protocols and know no family.
+
+Each method that takes rows refuses those that are not in the model's space, and a model whose
+weights are not finite: it begins with `GenerativeModel.check_rows` or ``checked_rows``, with
+``checked_codes`` or ``checked_completion``, and where it takes a condition with
+``checked_condition``. They raise:
+
+- DataError: the rows have another shape or type, or hold a value that the model does not model;
+  the message names the first such row, the value and the remedy.
+- ConditionError: a condition is missing, superfluous or unknown, or there are not as many as rows.
+- NotFiniteWeightsError: a parameter or a buffer holds NaN or infinity; the message names it.
+
+Of no rows, ``(0, *event_shape)``, a method returns an empty result of the shape that more rows
+would have; a log-likelihood, which is a mean, is refused.
 """
 
 from __future__ import annotations
@@ -39,6 +52,10 @@ class SupportsLogLikelihood(Protocol):
             num_samples: How many draws an estimate makes, such as importance samples of each row
                 or annealed chains; None takes the model's own number. Where the figure is exact
                 it is not used.
+
+        Raises:
+            DataError: A row is not in the model's space, or there are no rows.
+            NotFiniteFigureError: A row's log-likelihood is NaN or +infinity.
         """
         ...
 
@@ -66,7 +83,7 @@ class SupportsDecode(Protocol):
     """Codes to data."""
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return data (B, *event_shape) for each code of ``z`` (B, ...)."""
+        """Return data (B, *event_shape) for each code of ``z`` (B, ...), of finite values."""
         ...
 
 
@@ -95,7 +112,11 @@ class SupportsCompletion(Protocol):
     def complete(
         self, x: Tensor, known: Tensor, *, generator: torch.Generator, num_steps: int = 1000
     ) -> Tensor:
-        """Return ``x`` (B, *event_shape) where ``known``, and a draw given it elsewhere."""
+        """Return ``x`` (B, *event_shape) where ``known``, and a draw given it elsewhere.
+
+        What is not known may hold anything, NaN too. ``known`` is of ``torch.bool``, and of a
+        shape that broadcasts to that of ``x``.
+        """
         ...
 
 

@@ -126,7 +126,15 @@ class NotFiniteError(TrainingError):
 
 
 class NotFiniteSampleError(GenzooError):
-    """A sample that holds NaN or infinity; names the module that made it."""
+    """A sample, or a state on the way to it, that holds NaN or infinity; names the module."""
+
+
+class NotFiniteWeightsError(GenzooError):
+    """Weights that hold NaN or infinity, or overflow, of a model that is asked for something."""
+
+
+class NotFiniteFigureError(GenzooError):
+    """A figure that is NaN or infinite although rows and weights are finite."""
 
 
 class TrainingInterrupted(GenzooError):

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
-from genzoo.errors import ConfigError
+from genzoo.errors import ConfigError, DataError, NotFiniteFigureError
 
 EstimateKind = Literal["exact", "lower bound", "upper bound", "stochastic estimate"]
 Unit = Literal["nats", "bits/dim", "", "share", "modes", "states"]
@@ -164,8 +165,14 @@ def mean_of(
             not shrink with N and is added in quadrature.
         notes: Passed on.
         reference: Passed on.
+
+    Raises:
+        DataError: There are no figures: a mean over nothing is not a number.
+        NotFiniteFigureError: One of them is NaN or +infinity. -infinity, the log of a probability
+            of 0, is allowed.
     """
     num = len(values)
+    _check_figures(values)
     spread = values.double().std().item() / math.sqrt(num) if num > 1 else math.inf
     return Estimate(
         value=values.double().mean().item(),
@@ -176,3 +183,17 @@ def mean_of(
         notes=notes,
         reference=reference,
     )
+
+
+def _check_figures(values: Tensor) -> None:
+    if len(values) == 0:
+        raise DataError("A mean over no rows was asked for. Give at least one row.")
+    wrong = torch.isnan(values) | torch.isposinf(values)
+    if bool(wrong.any()):
+        first = int(wrong.nonzero()[0])
+        raise NotFiniteFigureError(
+            f"Of {len(values)} figures, one for each row, {int(wrong.sum())} are NaN or infinity; "
+            f"the first, of row {first}, is {values[first].item()}. Rows and weights that are "
+            "finite give that where values overflow: see whether training diverged, or compute in "
+            "float64."
+        )

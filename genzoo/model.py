@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from genzoo import registry, sampling
 from genzoo.config import Config, field_types
 from genzoo.errors import DataError
+from genzoo.finite import check_weights
 from genzoo.layout import Layout
 from genzoo.sampler import Sampler
 from genzoo.spec import Batch, DataSpec
+from genzoo.values import Values, known_mask
 
 if TYPE_CHECKING:
     from genzoo.stage import Stage
@@ -145,7 +147,9 @@ class GenerativeModel(nn.Module, abc.ABC):
 
         Raises:
             ConditionError: The condition is missing, superfluous or not understood.
-            NotFiniteSampleError: A sample holds NaN or infinity.
+            DataError: A state to start from is not finite, or there are not ``num`` of them.
+            NotFiniteSampleError: A sample, or a state on the way to it, holds NaN or infinity.
+            NotFiniteWeightsError: A parameter or a buffer does.
         """
         request = sampling.Request(num, condition, sampler or self.sampler(), start, batch_size)
         return sampling.draw(self, request, seed)
@@ -195,6 +199,91 @@ class GenerativeModel(nn.Module, abc.ABC):
                 f"{who} models one domain; these data have a second one. Leave --data-y out, or "
                 "name data of one domain."
             )
+
+    # What is asked of the model
+
+    @property
+    def event_values(self) -> Values:
+        """What a row x holds, which `check_rows` compares rows with.
+
+        By default the widest of the class's kinds, with the config's ``levels`` where it has them.
+        A model whose config decides between kinds overrides it.
+        """
+        return Values.widest(self.kind, self.event_shape, getattr(self.config, "levels", None))
+
+    @property
+    def condition_values(self) -> Values:
+        """What each condition holds, where the model is conditioned on images.
+
+        By default images of a second domain, of the shape ``y_event_shape`` of the config.
+        """
+        shape = getattr(self.config, "y_event_shape", None) or self.event_shape
+        return Values.widest(self.kind, tuple(shape))
+
+    def check_rows(self, x: Tensor, *, values: Values | None = None, at_least: int = 0) -> None:
+        """Check rows that the model is asked about, and its own weights.
+
+        It is the first line of each method of a capability that takes rows. The values are read
+        once; within `genzoo.values.trusted`, as in training, only shape and type are checked.
+
+        Arguments:
+            x: Rows (N, *event_shape), on any device and of any real type.
+            values: What they may hold; `event_values` by default.
+            at_least: How many rows there must be: 1 where a mean over them is returned.
+
+        Raises:
+            DataError: The shape or the type is another, a value is not allowed, or rows are
+                lacking; the message names the first such row.
+            NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
+        """
+        (values or self.event_values).check(x, type(self).__name__, at_least=at_least)
+        check_weights(self)
+
+    def checked_rows(self, x: Tensor, *, values: Values | None = None) -> Tensor:
+        """Return rows on the model's device and of its type, after `check_rows`."""
+        self.check_rows(x, values=values)
+        indices = (values or self.event_values).kind == "categorical"
+        return x.to(self.device) if indices else x.to(self.device, self.dtype)
+
+    def checked_codes(self, z: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Return codes on the model's device and of its type, after a check of them.
+
+        Arguments:
+            z: Codes (N, *shape).
+            shape: The shape of one code.
+
+        Raises:
+            DataError: The shape or the type is another, or a code is not finite.
+            NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
+        """
+        Values("real", tuple(shape)).check(z, f"{type(self).__name__}.decode", noun="code")
+        check_weights(self)
+        return z.to(self.device, self.dtype)
+
+    def checked_condition(self, condition: Any, num: int) -> Any:
+        """Return ``num`` conditions, of one for each row or of one for all, after a check of them.
+
+        None where the model takes none; labels as int64 and images on the model's device.
+
+        Raises:
+            ConditionError: The condition is missing, superfluous, of the wrong kind or number, or
+                holds a value that the model does not know.
+        """
+        return sampling.spread_condition(self, condition, num)
+
+    def checked_completion(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows and the mask of what is known of them, of one shape, after a check of both.
+
+        Where it is not known, ``x`` may hold anything, and comes back as 0.
+
+        Raises:
+            DataError: A known value is not allowed, or the mask is not of ``bool`` or does not
+                broadcast to the rows.
+            NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
+        """
+        known = known_mask(known, x, type(self).__name__)
+        x = self.checked_rows(torch.where(known, x, torch.zeros_like(x)))
+        return x, known.to(self.device)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write config and weights to ``folder``: a model folder that `GenModel` loads.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import reprlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,10 @@ from torch import Tensor, nn
 from genzoo import seeds
 from genzoo.config import is_whole, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
+from genzoo.finite import RunningTotal, check_weights, name_broken
 from genzoo.progress import bar
 from genzoo.sampler import last_of
+from genzoo.values import Values, trusted
 
 if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
@@ -93,12 +96,13 @@ def draw(
     if request.batch_size is not None:
         _positive("batch_size", request.batch_size)
     condition = spread_condition(model, request.condition, num)
-    start = _check_start(request.start, num)
+    start = _check_start(model, request.start, num)
+    check_weights(model)
     seed = seeds.fresh() if seed is None else seeds.checked(seed)
     states = request.sampler.num_states(model)
     num_blocks = request.num_blocks(model)
     total = None if states is None else states * num_blocks
-    with evaluating(model), bar("Sampling", "state", total) as shown:
+    with evaluating(model), trusted(), bar("Sampling", "state", total) as shown:
 
         def come(k: int, state: Tensor) -> Tensor:
             shown.update()
@@ -135,7 +139,9 @@ def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
     kind, who = model.condition_kind, type(model).__name__
     if kind == "none":
         if condition is not None:
-            raise ConditionError(f"{who} takes no condition, got {condition!r}. Leave it out.")
+            raise ConditionError(
+                f"{who} takes no condition, got {_short(condition)}. Leave it out."
+            )
         return None
     if condition is None:
         raise ConditionError(
@@ -143,12 +149,12 @@ def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
         )
     if kind == "text":
         return _spread_texts(condition, num)
-    return _spread_values(condition, num, kind, model.device)
+    return _spread_values(model, condition, num, kind)
 
 
-def _spread_values(condition: Any, num: int, kind: str, device: torch.device) -> Tensor:
+def _spread_values(model: GenerativeModel, condition: Any, num: int, kind: str) -> Tensor:
     try:
-        values = torch.as_tensor(condition, device=device)
+        values = torch.as_tensor(condition, device=model.device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConditionError(f"{condition!r} is no {kind}: {error}.") from error
     whole = not (values.is_floating_point() or values.is_complex())
@@ -158,9 +164,25 @@ def _spread_values(condition: Any, num: int, kind: str, device: torch.device) ->
             f"A condition is {_SHAPES[kind]}, or one for each sample; got {values.dtype} values "
             f"of shape {tuple(values.shape)}."
         )
-    values = values.expand(num, *values.shape) if values.ndim == one else values
+    rows = values[None] if values.ndim == one else values
+    _check_values(model, rows, kind)
+    values = rows.expand(num, *values.shape) if values.ndim == one else values
     _check_number(values, num)
     return values.long() if kind == "label" else values
+
+
+def _check_values(model: GenerativeModel, rows: Tensor, kind: str) -> None:
+    """Raise ConditionError where labels or images are not those that the model knows."""
+    known = model.condition_values if kind == "image" else _labels(model)
+    if known is not None:
+        noun = "condition" if kind == "image" else "label"
+        known.check(rows, type(model).__name__, noun=noun, error=ConditionError)
+
+
+def _labels(model: GenerativeModel) -> Values | None:
+    """Return what labels of the model there are; None where its config does not say."""
+    num_classes = getattr(model.config, "num_classes", None)
+    return None if num_classes is None else Values("categorical", (), int(num_classes))
 
 
 def _spread_texts(condition: Any, num: int) -> list[str]:
@@ -175,14 +197,22 @@ def _spread_texts(condition: Any, num: int) -> list[str]:
     return texts
 
 
+def _short(condition: Any) -> str:
+    if isinstance(condition, Tensor):
+        return f"a tensor of shape {tuple(condition.shape)}"
+    return reprlib.repr(condition)
+
+
 def _check_number(values: Any, num: int) -> None:
     if len(values) != num:
         raise ConditionError(f"{num} samples need {num} conditions, got {len(values)}.")
 
 
-def _check_start(start: Tensor | None, num: int) -> Tensor | None:
+def _check_start(model: GenerativeModel, start: Tensor | None, num: int) -> Tensor | None:
     if start is not None and len(start) != num:
         raise DataError(f"{num} samples need {num} states to start from, got {len(start)}.")
+    if start is not None:
+        Values("real", tuple(start.shape[1:])).check(start, type(model).__name__, noun="start")
     return start
 
 
@@ -200,16 +230,18 @@ def _block(
     condition = _slice_and_pad(condition, k * size, size)
     start = _slice_and_pad(start, k * size, size)
 
-    def run() -> Tensor:
+    def run(look: Callable[[Tensor], Tensor]) -> Tensor:
         generator = seeds.generator(block_seed, model.device)
         states = sampler.trajectory(
             model, size, start=start, condition=condition, generator=generator
         )
-        return model.present(last_of((come(k, s) for s in states), type(sampler).__name__))
+        state = last_of((look(come(k, s)) for s in states), type(sampler).__name__)
+        return look(model.present(state))
 
-    x = run()
-    if not torch.isfinite(x).all():
-        raise NotFiniteSampleError(_blame(model, run))
+    seen = RunningTotal()
+    x = run(seen)
+    if seen.suspects():
+        _blame(model, run)
     return x
 
 
@@ -222,9 +254,23 @@ def _slice_and_pad(values: Any, first: int, size: int) -> Any:
     return values[index] if isinstance(values, Tensor) else [values[i] for i in index]
 
 
-def _blame(model: GenerativeModel, run: Any) -> str:
-    """Run once more, watching the modules, and say which one is the first to go wrong."""
+def _blame(model: GenerativeModel, run: Any) -> None:
+    """Run once more, looking at all that there is, and say which module goes wrong first.
+
+    Nothing is raised where all is finite: a sum of large values need not be.
+
+    Raises:
+        NotFiniteSampleError: A state or the sample is not finite.
+        NotFiniteWeightsError: A parameter or a buffer is not.
+    """
+    name_broken(model)
     culprits: list[str] = []
+    broken: list[Tensor] = []
+
+    def look(x: Tensor) -> Tensor:
+        if not torch.isfinite(x).all():
+            broken.append(x)
+        return x
 
     def watch(name: str) -> Any:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -235,14 +281,17 @@ def _blame(model: GenerativeModel, run: Any) -> str:
 
     hooks = [module.register_forward_hook(watch(name)) for name, module in model.named_modules()]
     try:
-        run()
+        run(look)
     finally:
         for hook in hooks:
             hook.remove()
+    if not broken:
+        return
     culprit = culprits[0] if culprits else f"{type(model).__name__} itself, or its sampler"
-    return (
-        f"A sample is not finite. The first to give NaN or infinity was {culprit}. "
-        "The weights may be damaged, or training may have diverged."
+    raise NotFiniteSampleError(
+        f"A sample, or a state on the way to it, is not finite, though the weights are. The first "
+        f"to give NaN or infinity was {culprit}. The weights may be damaged, so that values "
+        "overflow, or training may have diverged."
     )
 
 

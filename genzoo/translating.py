@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genzoo.errors import NotFiniteFigureError
 from genzoo.sampling import evaluating
+from genzoo.values import trusted
 
 OTHER = {"x": "y", "y": "x"}
 """The other one of two domains."""
@@ -54,11 +56,22 @@ def there_and_back(model: Any, x: Tensor, *, to: str) -> Cycle:
         model: A model that `SupportsTranslate`.
         x: Examples of one domain, (N, *event_shape).
         to: The other domain, "y" or "x".
+
+    Raises:
+        DataError: The examples are not what the model translates.
+        NotFiniteFigureError: A translation holds NaN or infinity.
     """
     with evaluating(model):
         found = []
         for block in torch.split(x, _BLOCK):
             translated = model.translate(block, to=to)
-            found.append((translated.cpu(), model.translate(translated, to=OTHER[to]).cpu()))
+            with trusted():  # A translation is the model's own, and may leave [0, 1] a little.
+                back = model.translate(translated, to=OTHER[to])
+            found.append((translated.cpu(), back.cpu()))
     translated, back = (torch.cat(parts) for parts in zip(*found, strict=True))
+    if not bool(torch.isfinite(translated).all() and torch.isfinite(back).all()):
+        raise NotFiniteFigureError(
+            f"A translation to {to!r}, or the way back, holds NaN or infinity although rows and "
+            "weights are finite. See whether training diverged."
+        )
     return Cycle(x.cpu(), translated, back)

@@ -51,6 +51,8 @@ def estimate(function, kind):
 
     @torch.no_grad()
     def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        self.check_rows(x, at_least=1)
+        self.checked_condition(condition, len(x))
         return mean_of(function(self, x, generator, num_samples), kind)
 
     return log_likelihood

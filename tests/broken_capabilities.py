@@ -15,6 +15,8 @@ def exact_without_its_constant(name):
 @broken("check_likelihood_kind", "what is called 'exact' is too high")
 def density_without_its_constant(name):
     def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        self.check_rows(x, at_least=1)
+        self.checked_condition(condition, len(x))
         normal = torch.distributions.Normal(0.5, 0.3)
         return mean_of(normal.log_prob(x).sum(1) + 1, "exact")
 
@@ -52,11 +54,14 @@ def likelihood_that_seeds_everybody(name):
     put(name, Exact, log_likelihood=estimate(log_prob, "exact"))
 
 
-@broken("check_encode", "It prints 'codes of 8", also=("check_decode",))
+PRINTED = ("check_decode", "check_encode_space", "check_decode_space")
+
+
+@broken("check_encode", "It prints 'codes of 8", also=PRINTED)
 def print_in_encoding(name):
     def encode(self, x, *, condition=None):
         print("codes of", len(x))
-        return 2 * x
+        return Exact.encode(self, x, condition=condition)
 
     put(name, Exact, encode=encode)
 
@@ -80,7 +85,7 @@ def likelihood_that_is_a_sum(name):
 
 @broken("check_energy", "in energy")
 def energy_of_another_model(name):
-    put(name, Exact, energy=lambda self, x: x.square().sum(1).detach())
+    put(name, Exact, energy=lambda self, x: self.checked_rows(x).square().sum(1))
 
 
 @broken("check_capabilities", "is missing")
@@ -103,12 +108,19 @@ def capability_that_is_only_declared(name):
 
 @broken("check_encode", "depends on other rows")
 def code_of_the_whole_batch(name):
-    put(name, Exact, encode=lambda self, x, *, condition=None: x - x.mean(0))
+    def encode(self, x, *, condition=None):
+        z = Exact.encode(self, x, condition=condition)
+        return z - z.mean(0)
+
+    put(name, Exact, encode=encode)
 
 
 @broken("check_decode", "not (8, 4)")
 def decoded_to_another_shape(name):
-    put(name, Exact, decode=lambda self, z, *, condition=None: z[:, :2])
+    def decode(self, z, *, condition=None):
+        return Exact.decode(self, z, condition=condition)[:, :2]
+
+    put(name, Exact, decode=decode)
 
 
 @broken("check_decode", "nothing says what a code is")
@@ -124,6 +136,7 @@ def filters_of_another_shape(name):
 @broken("check_completion", "changes what is known")
 def completion_that_changes_what_is_known(name):
     def complete(self, x, known, *, generator, num_steps=1000):
+        x, known = self.checked_completion(x, known)
         return 1 - x
 
     put(name, Exact, complete=complete)
@@ -142,4 +155,4 @@ def data_init_that_is_forgotten(name):
 
 @broken("check_classify", "do not sum to one")
 def scores_that_are_no_probabilities(name):
-    put(name, Exact, classify=lambda self, x: x)
+    put(name, Exact, classify=lambda self, x: self.checked_rows(x))

@@ -7,6 +7,7 @@ Each function of the modules `broken_*` registers one under its own name, and re
 import broken_capabilities  # noqa: F401  Notes its models.
 import broken_configs  # noqa: F401
 import broken_learning
+import broken_refusals  # noqa: F401
 import broken_storing  # noqa: F401
 import sound_models
 from breaking import ANY, BROKEN

@@ -26,6 +26,7 @@ from genzoo import (
     create_model,
     register,
 )
+from genzoo.draws import bernoulli
 
 __all__ = [
     "GAN",
@@ -85,7 +86,8 @@ class Autoregressive(GenerativeModel):
         return stage("toy-nll")
 
     def conditionals(self, x):
-        return Bernoulli(logits=F.linear(x, self.logits.weight * self.mask, self.logits.bias))
+        logits = F.linear(x, self.logits.weight * self.mask, self.logits.bias)
+        return Bernoulli(logits=logits, validate_args=False)
 
     def sampler(self):
         return Ancestral()
@@ -98,8 +100,8 @@ class Ancestral(Sampler):
     def trajectory(self, model, num, *, start=None, condition=None, generator):
         x = torch.zeros(num, *model.event_shape, dtype=model.dtype)
         for i in range(x.shape[1]):
-            u = torch.rand(num, generator=generator)
-            x[:, i] = (u < model.conditionals(x).probs[:, i]).to(x)
+            logits = model.conditionals(x).logits[:, i]
+            x[:, i] = bernoulli(logits=logits, generator=generator)
             yield x.clone()
 
 

@@ -44,7 +44,8 @@ class GAN(GenerativeModel):
         return stage("toy-game")
 
     def decode(self, z, *, condition=None):
-        return self.generator(z)
+        self.checked_condition(condition, len(z))
+        return self.generator(self.checked_codes(z, (2,)))
 
     def sampler(self):
         return Latent()
@@ -116,6 +117,7 @@ class Cycle(GenerativeModel):
         return stage("toy-cycle")
 
     def translate(self, x, *, to):
+        x = self.checked_rows(x)
         return self.to_y(x) if to == "y" else self.to_x(x)
 
     def sampler(self):
@@ -128,7 +130,7 @@ class Translated(Sampler):
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
         noise = torch.randn(condition.shape, generator=generator, dtype=model.dtype)
-        yield model.translate(condition + 0.1 * noise, to="x")
+        yield model.translate((condition + 0.1 * noise).clamp(0, 1), to="x")
 
 
 @register("objectives", "toy-cycle")

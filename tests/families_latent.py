@@ -43,7 +43,8 @@ class VAE(GenerativeModel):
         return Normal(mean, F.softplus(raw) + 1e-3)
 
     def decode(self, z, *, condition=None):
-        one_hot = F.one_hot(condition, self.config.num_classes).to(z)
+        z, label = self.checked_codes(z, (2,)), self.checked_condition(condition, len(z))
+        one_hot = F.one_hot(label, self.config.num_classes).to(z)
         return self.decoder(torch.cat([z, one_hot], dim=1))
 
     def sampler(self):

@@ -15,22 +15,30 @@ class Exact(families.Autoregressive):
 
     @torch.no_grad()
     def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
-        return mean_of(self.log_prob(x), "exact")
+        return mean_of(self.log_prob(self.asked(x, condition)), "exact")
+
+    def asked(self, x, condition):
+        self.check_rows(x, at_least=1)
+        self.checked_condition(condition, len(x))
+        return x.to(self.dtype)
 
     @torch.no_grad()
     def energy(self, x):
-        return 3.0 - self.log_prob(x)
+        return 3.0 - self.log_prob(self.checked_rows(x))
 
     def encode(self, x, *, condition=None):
-        return 2 * x
+        self.checked_condition(condition, len(x))
+        return 2 * self.checked_rows(x)
 
     def decode(self, z, *, condition=None):
-        return z / 2
+        self.checked_condition(condition, len(z))
+        return self.checked_codes(z, self.event_shape) / 2
 
     def filters(self):
         return self.logits.weight
 
     def complete(self, x, known, *, generator, num_steps=1000):
+        x, known = self.checked_completion(x, known)
         drawn = torch.rand(x.shape, generator=generator).round()
         return torch.where(known, x, drawn)
 
@@ -47,6 +55,7 @@ class Bound(Exact):
 
     @torch.no_grad()
     def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        x = self.asked(x, condition)
         return mean_of(noisy_bound(self, x, generator, num_samples), "lower bound")
 
 
@@ -55,6 +64,7 @@ class UpperBound(Exact):
 
     @torch.no_grad()
     def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        x = self.asked(x, condition)
         bound = noisy_bound(self, x, generator, num_samples)
         return mean_of(2 * self.log_prob(x) - bound, "upper bound")
 
@@ -78,7 +88,10 @@ class Gaussian(families.Linear):
         return Normal()
 
     def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
-        return mean_of(torch.distributions.Normal(0.5, 0.3).log_prob(x).sum(1), "exact")
+        self.check_rows(x, at_least=1)
+        self.checked_condition(condition, len(x))
+        normal = torch.distributions.Normal(0.5, 0.3)
+        return mean_of(normal.log_prob(x.to(self.dtype)).sum(1), "exact")
 
 
 SOUND = {

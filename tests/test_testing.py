@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import families  # noqa: F401  Registers the toys.
+import families
 from broken_models import ANY, BROKEN, LEFT, SOUND
 from genzoo import capabilities, registry
 from genzoo.cli import main
@@ -17,6 +17,7 @@ from genzoo.errors import ConfigError, UnknownNameError
 from genzoo.testing import (
     BY_CAPABILITY,
     CHECKS,
+    Case,
     CheckFailed,
     ModelSuite,
     NotApplicable,
@@ -151,7 +152,7 @@ def test_the_command_says_what_comes_of_each_check(capsys):
     said = capsys.readouterr()
     assert left.value.code == 2
     assert "failed          check_loss_is_a_mean: " in said.out
-    assert "fails 1 of 2" in said.err
+    assert "fails 1 of 30" in said.err
     with pytest.raises(SystemExit) as left:
         main(["check", "metric-with-a-gradient", "--expect", "check_loss_is_a_mean=Only logged."])
     assert left.value.code == 0
@@ -163,3 +164,18 @@ def test_the_command_speaks_json(capsys):
         main(["check", "toy-linear", "--json"])
     rows = json.loads(capsys.readouterr().out)
     assert {"check": "check_samples", "status": "passed", "message": ""} in rows
+
+
+class Wide(families.Linear):
+    """Of real values, or of those in [0, 1]; its example is of the former."""
+
+    @classmethod
+    def example(cls):
+        config, batch = families.Linear.example()
+        return config, {"x": 3 * batch["x"]}
+
+
+def test_rows_beyond_the_unit_interval_are_of_real_values():
+    assert Case("wide", Wide).data_kind() == "real"
+    assert Case("linear", families.Linear).data_kind() == "unit"
+    assert Case("linear", families.Linear).widest_kind() == "real"

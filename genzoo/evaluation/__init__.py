@@ -13,12 +13,13 @@ from genzoo import seeds
 from genzoo.config import is_whole, shown
 from genzoo.data import as_dataset, subset
 from genzoo.data.dataset import Dataset
-from genzoo.errors import ConfigError
+from genzoo.errors import ConfigError, DataError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.choosing import choose, demand, nothing_left
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.receipts import receipt_of, signed
 from genzoo.evaluation.table import lines_of, lines_of_others
+from genzoo.finite import weights_checked
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
@@ -82,7 +83,8 @@ def evaluate(
             proportion to the labels where they are known; see `genzoo.data.subset`.
 
     Raises:
-        DataError: The data are not of the model's kind or shape.
+        DataError: The data are not of the model's kind or shape, or there are none.
+        NotFiniteWeightsError: A parameter or a buffer of the model holds NaN or infinity.
         CapabilityError: A metric that is named cannot be computed for the model, or no figure
             at all; the error says what each one needs.
         ConfigError: ``max_examples`` is less than 1, a metric's config is refused, or one metric
@@ -118,6 +120,8 @@ def open_case(
             f"max_examples must be a whole number of at least 1, got {shown(max_examples)}."
         )
     seed = seeds.checked(seed)
+    if len(data) == 0:
+        raise DataError(f"{data.name} holds no rows to evaluate on. Choose another split or file.")
     model.check_data(data.spec)
     judged = subset(data, max_examples, seed=seed)
     batch = judged.head(len(judged), seed=seed)
@@ -136,7 +140,7 @@ def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
 
 
 def _computed(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
-    with evaluating(case.model), torch.no_grad():
+    with evaluating(case.model), torch.no_grad(), weights_checked(case.model):
         case.generator.manual_seed(seeds.derive(case.seed, name))
         found = metric.compute(case)
     return {key: signed(figure, name, metric) for key, figure in found.items()}

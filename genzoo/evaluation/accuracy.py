@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +12,13 @@ from torch import Tensor
 from genzoo.capabilities import SupportsClassify
 from genzoo.config import Config
 from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, Reference, mean_of
+from genzoo.errors import NotFiniteFigureError
+from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
 
 _BLOCK = 256
+_UNLABELLED = Note("no-labels", "none of the rows that are judged has a label.", unreliable=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +54,31 @@ class Accuracy(Metric):
 
 
 def _share(model: Any, x: Tensor, label: Tensor) -> Estimate:
-    with torch.no_grad():
-        blocks = [model.classify(block).argmax(1).cpu() for block in torch.split(x, _BLOCK)]
-    right = torch.cat(blocks) == label if blocks and len(label) else torch.empty(0)
-    figure = mean_of(right.double(), "exact", unit="share")
     if not len(label):
-        return figure
+        return _nothing()
+    with torch.no_grad():
+        blocks = [_most_probable(model.classify(block)) for block in torch.split(x, _BLOCK)]
+    figure = mean_of((torch.cat(blocks) == label).double(), "exact", unit="share")
     most = label.bincount().max().item() / len(label)
     return replace(figure, reference=Reference(most, "majority class"))
+
+
+def _most_probable(p: Tensor) -> Tensor:
+    """Return the label of the greatest probability, (B,), on the CPU; argmax would hide NaN."""
+    if not bool(torch.isfinite(p).all()):
+        raise NotFiniteFigureError(
+            "A label's probability is NaN although rows and weights are finite: values overflow "
+            "in the classifier. See whether training diverged, or compute in float64."
+        )
+    return p.argmax(1).cpu()
+
+
+def _nothing() -> Estimate:
+    return Estimate(
+        value=math.nan,
+        std_error=math.nan,
+        kind="exact",
+        unit="share",
+        num_samples=0,
+        notes=(_UNLABELLED,),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -94,9 +95,15 @@ class LatentProbes(Metric):
         """Return the share of labels that are right, each predicted by the other folds."""
         receipt = {"dimensions": values.shape[1], "folds": self.config.folds}
         if int(label.bincount().count_nonzero()) < 2:
-            nothing = torch.full((2,), torch.nan)
-            figure = mean_of(nothing, "stochastic estimate", unit="share", notes=(_ONE_LABEL,))
-            return replace(figure, num_samples=len(label), receipt=receipt)
+            return Estimate(
+                value=math.nan,
+                std_error=math.nan,
+                kind="stochastic estimate",
+                unit="share",
+                num_samples=len(label),
+                notes=(_ONE_LABEL,),
+                receipt=receipt,
+            )
         folds = StratifiedKFold(self.config.folds, shuffle=True, random_state=seed)
         x, y = values.float().numpy(), label.numpy()
         with warnings.catch_warnings(record=True) as caught:

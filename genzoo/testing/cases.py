@@ -100,6 +100,12 @@ class Case:
         """Return the kind of the example's rows: the narrowest of the model's that they are of."""
         return self._data_kind
 
+    def widest_kind(self) -> Kind:
+        """Return the least restrictive kind of rows that the example's model takes."""
+        widest: tuple[Kind, ...] = ("real", "unit", "binary", "categorical")
+        found = [kind for kind in widest if kind in self.cls.kind]
+        return next((kind for kind in found if self._models(kind)), found[0])
+
     @functools.cached_property
     def _data_kind(self) -> Kind:
         x = self.cls.example()[1]["x"]
@@ -107,6 +113,7 @@ class Case:
             "binary": bool(((x == 0) | (x == 1)).all()),
             "categorical": not x.is_floating_point(),
             "unit": bool(((x >= 0) & (x <= 1)).all()),
+            "real": x.is_floating_point(),
         }
         found = [kind for kind, fits in fitting.items() if fits and kind in self.cls.kind]
         rest: list[Kind] = [k for k in get_args(Kind) if k in self.cls.kind and k not in found]

@@ -29,7 +29,7 @@ def check_decode(case: Case) -> None:
     """Data of the model's shape for each code, which depend on that code alone."""
     model: Any = case.model().eval()
     condition = case.condition(model, len(case.data()))
-    z = _codes(case, model, condition)
+    z = codes_of(case, model, condition)
     condition = None if condition is None else condition[: len(z)]
     x = model.decode(z, condition=condition)
     expected = (len(z), *model.event_shape)
@@ -40,7 +40,7 @@ def check_decode(case: Case) -> None:
     demand(same, "What a code is decoded to depends on other codes.")
 
 
-def _codes(case: Case, model: Any, condition: Any) -> Tensor:
+def codes_of(case: Case, model: Any, condition: Any) -> Tensor:
     """Return codes: of the example, as the sampler makes them, or of the config's size."""
     if isinstance(model, SupportsEncode):
         return model.encode(case.batch()["x"], condition=condition)

@@ -12,6 +12,7 @@ from genzoo import seeds
 from genzoo.model import GenerativeModel
 from genzoo.sampling import evaluating
 from genzoo.testing.cases import SEED, Case, demand, demand_equal
+from genzoo.values import trusted
 
 
 def check_samples(case: Case) -> None:
@@ -79,7 +80,7 @@ def check_trajectory(case: Case) -> None:
     """Every state is of ``num`` rows, the last one becomes the samples, and start is heard."""
     model = case.model()
     sampler, condition = model.sampler(), case.condition(model, 3)
-    with torch.no_grad(), evaluating(model):
+    with torch.no_grad(), evaluating(model), trusted():
         states = list(
             sampler.trajectory(model, 3, condition=condition, generator=seeds.generator(SEED))
         )
@@ -95,7 +96,7 @@ def check_trajectory(case: Case) -> None:
 def _block(case: Case, model: GenerativeModel, noise: _Noise) -> Tensor:
     """Return a block of samples, with the noise of the last one as it is, or changed."""
     condition = case.condition(model, _Noise.ROWS)
-    with evaluating(model), noise:
+    with evaluating(model), trusted(), noise:
         generator = seeds.generator(SEED, model.device)
         sampler = model.sampler()
         state = sampler.last(model, _Noise.ROWS, condition=condition, generator=generator)

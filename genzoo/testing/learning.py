@@ -20,6 +20,7 @@ from genzoo.testing.two import two_processes
 from genzoo.training import Trainer, TrainerConfig
 from genzoo.training.accelerating import accelerating
 from genzoo.training.parts import only_part
+from genzoo.values import trusted
 
 
 def check_losses_move_their_player(case: Case) -> None:
@@ -44,7 +45,7 @@ def check_loss_is_a_mean(case: Case) -> None:
         model = case.model()
         objective = case.objective(stage, model)
         step = Step(0, 10, 0, torch.Generator().manual_seed(SEED))
-        with only_part(objective.model, stage.part), seeded(SEED):
+        with only_part(objective.model, stage.part), seeded(SEED), trusted():
             for loss in objective.losses(case.batch(), step):
                 _check_loss(loss, objective, f"{stage.objective.name}, player {loss.player!r}")
 

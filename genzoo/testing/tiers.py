@@ -25,6 +25,7 @@ from genzoo.testing import (
     likelihoods,
     manners,
     numerics,
+    refusals,
     schema,
     storing,
 )
@@ -60,6 +61,9 @@ MUST: tuple[Check, ...] = (
     learning.check_average_is_published,
     numerics.check_float64,
     numerics.check_autocast,
+    refusals.check_broken_weights,
+    refusals.check_broken_states,
+    refusals.check_empty_batches,
 )
 """What every model must pass."""
 
@@ -69,13 +73,14 @@ BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
         likelihoods.check_likelihood_is_a_mean,
         likelihoods.check_likelihood_kind,
         likelihoods.check_bound_tightens,
+        refusals.check_likelihood_space,
     ),
-    SupportsEnergy: (likelihoods.check_energy,),
-    SupportsEncode: (codes.check_encode,),
-    SupportsDecode: (codes.check_decode,),
-    SupportsClassify: (codes.check_classify,),
-    SupportsTranslate: (abilities.check_translate,),
-    SupportsCompletion: (abilities.check_completion,),
+    SupportsEnergy: (likelihoods.check_energy, refusals.check_energy_space),
+    SupportsEncode: (codes.check_encode, refusals.check_encode_space),
+    SupportsDecode: (codes.check_decode, refusals.check_decode_space),
+    SupportsClassify: (codes.check_classify, refusals.check_classify_space),
+    SupportsTranslate: (abilities.check_translate, refusals.check_translate_space),
+    SupportsCompletion: (abilities.check_completion, refusals.check_completion_space),
     SupportsDataInit: (abilities.check_data_init,),
     SupportsFilters: (abilities.check_filters,),
 }

@@ -16,6 +16,7 @@ from genzoo import seeds
 from genzoo.errors import NotFiniteError, TrainingError, suggest
 from genzoo.objective import Loss, Objective, Step
 from genzoo.training.players import Player
+from genzoo.values import trusted
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ class Updater:
             for slot, batch in zip(self.slots, batches, strict=True)
         }
         moves: list[Moved] = []
-        while losses := self._advance(games, index, len(moves)):
-            moves.append(self._move(losses, index, leaving))
+        with trusted():  # The data were checked when they were loaded; a look would wait for them.
+            while losses := self._advance(games, index, len(moves)):
+                moves.append(self._move(losses, index, leaving))
         return moves
 
     def _advance(self, games: Mapping[int, Iterator[Loss]], index: int, move: int) -> list[Loss]:

@@ -116,11 +116,14 @@ class Flow(GenerativeModel):
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return f(x), (B, D), which is normally distributed where the model fits."""
-        return self.flow().transform(self.scaled(x))
+        self.checked_condition(condition, len(x))
+        return self.flow().transform(self.scaled(self.checked_rows(x)))
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return the example (B, *event_shape) of each code (B, D)."""
-        values = self.flow().transform.inv(z.to(self.device, self.dtype))
+        self.checked_condition(condition, len(z))
+        z = self.checked_codes(z, self.centre.shape)
+        values = self.flow().transform.inv(z)
         return (self.centre + self.scale * values).reshape(len(z), *self.event_shape)
 
     # Likelihoods, and a start from data
@@ -135,6 +138,8 @@ class Flow(GenerativeModel):
         num_samples: int | None = None,
     ) -> Estimate:
         """Return the mean of log p(x) over rows (N, *event_shape), in nats; it is exact."""
+        self.check_rows(x, at_least=1)
+        self.checked_condition(condition, len(x))
         return mean_of(torch.cat([self.log_prob(rows) for rows in x.split(1024)]), "exact")
 
     def needs_data_init(self) -> bool:

@@ -22,8 +22,10 @@ from genzoo import (
     Note,
     Sampler,
     Stage,
+    Values,
     batch_size_for,
 )
+from genzoo.errors import NotFiniteWeightsError
 from genzoo.estimate import mean_of
 from genzoo_boltzmann import partition
 
@@ -158,11 +160,34 @@ class RBM(GenerativeModel):
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return p(h_j = 1 | x), (B, H), of examples (B, *event_shape): what they turn on."""
-        return self.hidden_logits(x.to(self.device, self.dtype).flatten(1)).sigmoid()
+        self.checked_condition(condition, len(x))
+        return self.hidden_logits(self.checked_rows(x).flatten(1)).sigmoid()
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return p(v_i = 1 | h = z), (B, *event_shape), of hidden units (B, H)."""
-        return self.present(self.visible_logits(z.to(self.device, self.dtype))).sigmoid()
+        self.checked_condition(condition, len(z))
+        z = self.checked_codes(z, (self.config.num_hidden,))
+        return self.present(self.visible_logits(z)).sigmoid()
+
+    def check_sums(self) -> None:
+        """Raise where sums of the weights could overflow, so that a unit's field would be NaN.
+
+        A draw compares a uniform number with a probability, which is false for NaN: such a machine
+        would draw zeros. So the greatest sum that any state can bring about is bounded beforehand,
+        and no draw need be looked at.
+
+        Raises:
+            NotFiniteWeightsError: The bound is not finite in the parameters' type.
+        """
+        ends = torch.stack([end for p in (self.W, self.b, self.c) for end in p.detach().aminmax()])
+        sizes = [self.W.numel()] * 2 + [self.b.numel()] * 2 + [self.c.numel()] * 2
+        bound = sum(abs(end) * n for end, n in zip(ends.double().tolist(), sizes, strict=True))
+        if not bound < torch.finfo(self.dtype).max:
+            raise NotFiniteWeightsError(
+                f"The weights of this RBM are so large, or not finite, that sums of them overflow "
+                f"{self.dtype}: their values reach {ends.abs().max().item():g}. Training may have "
+                "diverged: take an earlier checkpoint, or model.double()."
+            )
 
     # Energies
 
@@ -171,12 +196,19 @@ class RBM(GenerativeModel):
         return -((v @ self.W) * h).sum(1) - v @ self.b - h @ self.c
 
     def free_energy(self, v: Tensor) -> Tensor:
-        """Return F(v) = −bᵀv − Σ_j log(1 + exp(c + vᵀW)_j) = −log Σ_h exp(−E(v, h)), (B,)."""
+        """Return F(v) = −bᵀv − Σ_j log(1 + exp(c + vᵀW)_j) = −log Σ_h exp(−E(v, h)), (B,).
+
+        Raises:
+            DataError: ``v`` is not of zeros and ones, (B, V).
+        """
+        return self._free_energy(self.checked_rows(v, values=Values("binary", (len(self.b),))))
+
+    def _free_energy(self, v: Tensor) -> Tensor:
         return -(v @ self.b) - F.softplus(self.hidden_logits(v)).sum(1)
 
     def energy(self, x: Tensor) -> Tensor:
         """Return the free energy, −log p(x) − log Z, (B,), of examples (B, *event_shape)."""
-        return self.free_energy(x.flatten(1))
+        return self._free_energy(self.checked_rows(x).flatten(1))
 
     # Likelihood
 
@@ -192,7 +224,9 @@ class RBM(GenerativeModel):
         Raises:
             CapabilityError: "exact" was asked of a machine with more than 22 units on both sides.
             ConfigError: There is no such method.
+            NotFiniteWeightsError: The weights are not finite, or so large that sums overflow.
         """
+        self.check_sums()
         return partition.estimate(self, method, generator=generator, **options)
 
     @torch.no_grad()
@@ -220,9 +254,13 @@ class RBM(GenerativeModel):
             num_samples: Annealed chains in each direction; 100 by default.
             log_partition: An estimate made before, to be used again.
         """
+        self.check_rows(x, at_least=1)
+        self.check_sums()
+        self.checked_condition(condition, len(x))
         chains = {} if num_samples is None else {"num_chains": num_samples}
         log_z = log_partition or partition.best(self, generator=generator, **chains)
-        blocks = [self.energy(block.to(self.device, self.dtype)) for block in torch.split(x, 4096)]
+        rows = (b.to(self.device, self.dtype).flatten(1) for b in torch.split(x, 4096))
+        blocks = [self._free_energy(v) for v in rows]
         negative_energy = -torch.cat(blocks).double()
         found = log_z.likelihood(mean_of(negative_energy, "exact"))
         likeliest = negative_energy.max().item() - log_z.estimate.value
@@ -262,8 +300,9 @@ class RBM(GenerativeModel):
         from genzoo_boltzmann.draws import bernoulli
         from genzoo_boltzmann.gibbs import sweep
 
-        given = known.expand_as(x).flatten(1).to(self.device)
-        clamped = x.flatten(1).to(self.device, self.dtype)
+        x, known = self.checked_completion(x, known)
+        self.check_sums()
+        given, clamped = known.flatten(1), x.flatten(1)
         v = torch.where(given, clamped, bernoulli(self.base_rates.expand_as(clamped), generator))
         for _ in range(num_steps):
             v = torch.where(given, clamped, sweep(self, v, generator))

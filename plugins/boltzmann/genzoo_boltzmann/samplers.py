@@ -50,6 +50,7 @@ class Gibbs(Sampler):
     ) -> Iterator[Tensor]:
         """Yield the visible units after each sweep, (num, V)."""
         rbm: RBM = self.checked(model)
+        rbm.check_sums()
         v = start_from_base_rates(rbm, num, generator) if start is None else _units(rbm, start)
         for _ in range(self.config.num_steps):
             v = _sweep(rbm, v, generator)
@@ -95,6 +96,7 @@ class TemperedGibbs(Sampler):
     ) -> Iterator[Tensor]:
         """Yield the visible units of the replicas at β = 1 after each sweep, (num, V)."""
         rbm: RBM = self.checked(model)
+        rbm.check_sums()
         path, levels = TemperedPath(rbm), self.config.num_temperatures
         beta = torch.linspace(0, 1, levels, device=model.device, dtype=model.dtype)
         betas = beta.repeat_interleave(num)

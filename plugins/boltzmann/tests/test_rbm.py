@@ -1,12 +1,16 @@
 """The machine against its definition, by enumeration in float64."""
 
+import math
+
 import pytest
 import torch
 
 import genzoo
 from genzoo.capabilities import SupportsCompletion, SupportsDataInit, SupportsLogLikelihood
+from genzoo.errors import NotFiniteWeightsError
 from genzoo.spec import DataSpec
 from genzoo_boltzmann.rbm import RBM, RBMConfig
+from genzoo_boltzmann.samplers import Gibbs, TemperedGibbs
 from machines import frequencies, log_joint, machine, probabilities, states, total_variation
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
@@ -98,3 +102,89 @@ def test_filters_are_weights_in_the_shape_of_the_data():
     filters = rbm.filters()
     assert filters.shape == (5, 1, 2, 3)
     torch.testing.assert_close(filters[4, 0, 1, 2], rbm.W[5, 4].detach())
+
+
+# What is refused
+
+FAULTS = [
+    (0.5, r"row 2 holds 0\.5\. Binarise them"),
+    (2.0, r"row 2 holds 2\. Divide by 255\? Then binarise them"),
+    (-1.0, r"row 2 holds -1\. Binarise"),
+    (math.nan, r"row 2 holds nan\. Remove or fill such rows"),
+    (math.inf, "row 2 holds inf"),
+]
+
+
+@pytest.mark.parametrize(("value", "said"), FAULTS)
+def test_values_that_are_neither_zero_nor_one_are_refused_by_all_that_takes_rows(
+    value, said, generator
+):
+    rbm, x = machine(), torch.zeros(4, 6, dtype=torch.float64)
+    x[2, 5] = value
+    known = torch.ones(6, dtype=torch.bool)
+    for ask in (
+        lambda: rbm.log_likelihood(x),
+        lambda: rbm.energy(x),
+        lambda: rbm.free_energy(x),
+        lambda: rbm.encode(x),
+        lambda: rbm.complete(x, known, generator=generator, num_steps=1),
+    ):
+        with pytest.raises(genzoo.DataError, match=rf"^RBM takes zeros and ones; {said}"):
+            ask()
+    known[5] = False
+    found = rbm.complete(x, known, generator=generator, num_steps=1)
+    assert set(found.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_zeros_and_ones_of_another_type_have_the_same_likelihood():
+    rbm, x = machine(), states(6)
+    expected = rbm.log_likelihood(x).value
+    for dtype in (torch.bool, torch.uint8, torch.int64, torch.float32):
+        assert rbm.log_likelihood(x.to(dtype)).value == pytest.approx(expected, rel=1e-12)
+        torch.testing.assert_close(rbm.energy(x.to(dtype)), rbm.energy(x))
+
+
+@pytest.mark.parametrize("sampler", [Gibbs, TemperedGibbs])
+@pytest.mark.parametrize("name", ["W", "b", "c", "base_rates"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_samples_of_broken_weights_are_not_zeros(sampler, name, value):
+    """u < NaN is false, so that such a machine drew zeros, and said nothing."""
+    rbm = machine()
+    getattr(rbm, name).data.view(-1)[-1] = value
+    short = sampler(sampler.Config(num_steps=3))
+    with pytest.raises(NotFiniteWeightsError, match=rf"not finite: {name} \(1 of"):
+        rbm.sample(4, seed=0, sampler=short)
+
+
+@pytest.mark.parametrize("sampler", [Gibbs, TemperedGibbs])
+def test_weights_whose_sums_overflow_are_named(sampler, generator):
+    """1e38 is finite in float32; the sum of four of them is not, nor is their difference then."""
+    rbm = machine().float()
+    short = sampler(sampler.Config(num_steps=3))
+    rbm.W.data.fill_(1e38).view(-1)[::2] *= -1
+    known = torch.ones(6, dtype=torch.bool)
+    for ask in (
+        lambda: rbm.sample(4, seed=0, sampler=short),
+        lambda: rbm.log_likelihood(states(6)),
+        lambda: rbm.log_partition_function("exact"),
+        lambda: rbm.complete(states(6), known, generator=generator, num_steps=1),
+        lambda: list(short.trajectory(rbm, 2, generator=generator)),
+    ):
+        with pytest.raises(
+            NotFiniteWeightsError, match=r"overflow torch\.float32: .*reach 1e\+38"
+        ):
+            ask()
+    rbm.W.data.mul_(1e-8)
+    assert set(rbm.sample(4, seed=0, sampler=short).unique().tolist()) <= {0.0, 1.0}
+    assert math.isfinite(rbm.log_likelihood(states(6)).value)
+
+
+def test_no_rows_have_empty_results_and_no_likelihood(generator):
+    rbm, x = RBM(RBMConfig(event_shape=(1, 2, 3), num_hidden=5)), torch.zeros(0, 1, 2, 3)
+    known = torch.ones(2, 3, dtype=torch.bool)
+    assert rbm.energy(x).shape == (0,)
+    assert rbm.encode(x).shape == (0, 5)
+    assert rbm.decode(torch.zeros(0, 5)).shape == (0, 1, 2, 3)
+    assert rbm.complete(x, known, generator=generator, num_steps=1).shape == (0, 1, 2, 3)
+    with pytest.raises(genzoo.DataError, match="at least 1 is needed"):
+        rbm.log_likelihood(x)

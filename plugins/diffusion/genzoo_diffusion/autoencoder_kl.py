@@ -21,6 +21,7 @@ from genzoo import (
     Named,
     Sampler,
     Stage,
+    Values,
     batch_size_for,
 )
 from genzoo_diffusion.config import Channels, Shape
@@ -159,6 +160,11 @@ class AutoencoderKL(GenerativeModel):
                 f"data={data!r}."
             )
 
+    @property
+    def event_values(self) -> Values:
+        """What a row holds: values in [0, 1], or reals."""
+        return Values(self.config.data, self.event_shape)
+
     # Units
 
     def scaled(self, x: Tensor) -> Tensor:
@@ -185,12 +191,14 @@ class AutoencoderKL(GenerativeModel):
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of q(z | x), (B, L, h, w)."""
-        mean: Tensor = self.posterior(self.scaled(x.to(self.device, self.dtype))).mean
+        self.checked_condition(condition, len(x))
+        mean: Tensor = self.posterior(self.scaled(self.checked_rows(x))).mean
         return mean
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return x̂(z), (B, C, H, W), in the units of x."""
-        return self.unscaled(self.reconstruct(z.to(self.device, self.dtype)))
+        self.checked_condition(condition, len(z))
+        return self.unscaled(self.reconstruct(self.checked_codes(z, self.latent_shape)))
 
 
 def _fields(config: AutoencoderKLConfig) -> dict[str, Any]:

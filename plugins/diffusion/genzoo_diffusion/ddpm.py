@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, DataError, DataSpec, Estimate, Layout, Named, Stage
+from genzoo import Batch, Bounds, DataError, DataSpec, Estimate, Layout, Named, Stage, Values
 from genzoo_diffusion.config import DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 
@@ -68,6 +68,12 @@ class DDPM(Diffusion):
 
     def __init__(self, config: DDPMConfig) -> None:
         super().__init__(config, tuple(config.event_shape))
+
+    @property
+    def event_values(self) -> Values:
+        """What a row holds: values in [0, 1], of so many levels where there are any, or reals."""
+        levels = self.config.levels if self.is_bounded else None
+        return Values(self.config.data, self.event_shape, levels)
 
     @property
     def is_bounded(self) -> bool:
@@ -157,6 +163,7 @@ class DDPM(Diffusion):
         """
         from genzoo_diffusion.vlb import estimate
 
+        self.check_rows(x, at_least=1)
         most = len(self.schedule) - 1
         num = min(num_samples or self.default_num_samples, most)
         return estimate(self, x, self.signal(condition, len(x)), generator, num)
@@ -186,4 +193,7 @@ class DDPM(Diffusion):
         """
         from genzoo_diffusion.completion import complete
 
+        x, known = self.checked_completion(x, known)
+        if len(x) == 0:
+            return x
         return complete(self, x, known, generator, num_steps, condition)

@@ -20,6 +20,7 @@ from genzoo import (
     ModelSpec,
     Named,
     Stage,
+    Values,
 )
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.sampling import evaluating
@@ -125,6 +126,12 @@ class LatentDDPM(Diffusion):
         """The shape of one example: the autoencoder's."""
         shape: tuple[int, ...] = self.autoencoder.event_shape
         return shape
+
+    @property
+    def event_values(self) -> Values:
+        """What a row holds: what the autoencoder takes."""
+        values: Values = self.autoencoder.event_values
+        return values
 
     @property
     def is_bounded(self) -> bool:

@@ -1,12 +1,18 @@
 """The model: its networks, conditions, units, refusals, and what is stored."""
 
+import math
+
 import pytest
 import torch
 
-from genzoo import ConditionError, ConfigError, DataError, GenModel, load_dataset
+from genzoo import ConditionError, ConfigError, DataError, GenModel, load_dataset, registry
 from genzoo.capabilities import of
+from genzoo.errors import NotFiniteSampleError, NotFiniteWeightsError
+from genzoo.values import Values
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
+from genzoo_diffusion.latent_ddpm import LatentDDPM
+from genzoo_diffusion.samplers import Denoise
 from models import FLAT, IMAGE, labelled, model, states
 
 # Networks
@@ -160,3 +166,60 @@ def test_states_of_few_dimensions_are_seen_in_random_sinusoids():
     wide = model({"event_shape": (8,)}, feature_scale=3.0)
     assert wide.network.frequencies.std().item() == pytest.approx(3.0, rel=0.2)
     assert model({"event_shape": (3,), "state_features": 0}).network._seen(x).equal(x)
+
+
+# Values, and broken weights
+
+OUTSIDE = [
+    (FLAT, {}, math.nan, "finite numbers; row 1 holds nan"),
+    (IMAGE, {}, 1.5, r"values in \[0, 1\]; row 1 holds 1\.5"),
+    (IMAGE, {}, -0.5, r"Are they in \[-1, 1\]"),
+    (IMAGE, {"levels": 5}, 0.3, "levels 0, 1/4, .*; row 1 holds 0.3"),
+    (IMAGE, {"levels": 5}, math.inf, "row 1 holds inf"),
+]
+
+
+@pytest.mark.parametrize(("shape", "config", "value", "said"), OUTSIDE)
+def test_values_that_are_none_of_the_models_are_refused(shape, config, value, said):
+    found = model(shape, **config)
+    x = torch.zeros(2, *found.event_shape)
+    x[1].view(-1)[0] = value
+    known = torch.ones(found.event_shape, dtype=torch.bool)
+    generator = torch.Generator()
+    for ask in (
+        lambda: found.log_likelihood(x, num_samples=2),
+        lambda: found.complete(x, known, generator=generator, num_steps=2),
+    ):
+        with pytest.raises(DataError, match=said):
+            ask()
+
+
+@pytest.mark.parametrize("shape", [FLAT, IMAGE])
+def test_no_rows_are_completed_to_none_and_have_no_likelihood(shape):
+    found = model(shape)
+    x, known = torch.zeros(0, *found.event_shape), torch.ones(found.event_shape, dtype=torch.bool)
+    assert found.complete(x, known, generator=torch.Generator(), num_steps=2).shape == x.shape
+    with pytest.raises(DataError, match="at least 1 is needed"):
+        found.log_likelihood(x)
+
+
+def test_a_latent_models_rows_are_its_autoencoders():
+    config, _ = LatentDDPM.example()
+    found = LatentDDPM(config)
+    assert found.event_values == found.autoencoder.event_values == Values("unit", (1, 4, 4))
+
+
+def test_what_is_not_finite_is_named_by_every_sampler():
+    """Whatever is clamped to [0, 1] in the end: NaN is not hidden by it."""
+    found = model(IMAGE, num_train_timesteps=5)
+    names = [
+        n for n in registry.names("samplers") if issubclass(registry.load("samplers", n), Denoise)
+    ]
+    assert len(names) >= 5
+    for value, error in ((math.nan, NotFiniteWeightsError), (3e38, NotFiniteSampleError)):
+        for p in found.parameters():
+            p.data.fill_(value)
+        for name in names:
+            cls = registry.load("samplers", name)
+            with pytest.raises(error):
+                found.sample(2, seed=0, sampler=cls(cls.Config(num_steps=3)))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, ConditionError
+from genzoo import Batch
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.latent import GeneratorConfig
 from genzoo_gan.trunks import TRUNKS
@@ -73,9 +73,8 @@ class BiGAN(AdversarialModel):
         Raises:
             ConditionError: A condition was given.
         """
-        if condition is not None:
-            raise ConditionError("BiGAN takes no condition. Leave it out.")
-        found: Tensor = self.encoder.mean(x.to(self.device, self.dtype))
+        self.checked_condition(condition, len(x))
+        found: Tensor = self.encoder.mean(self.checked_rows(x))
         return found
 
     def fake(self, z: Tensor, batch: Batch) -> View:

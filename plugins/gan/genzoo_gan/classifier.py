@@ -20,8 +20,10 @@ from genzoo import (
     Named,
     Sampler,
     Stage,
+    Values,
     batch_size_for,
 )
+from genzoo.errors import NotFiniteSampleError
 from genzoo_gan.features import PooledFeatures, perceptron
 from genzoo_gan.labels import demand_labels
 
@@ -90,6 +92,11 @@ class Classifier(GenerativeModel):
         """An image."""
         return "image"
 
+    @property
+    def condition_values(self) -> Values:
+        """What an image holds."""
+        return Values("unit", tuple(self.config.image_shape))
+
     @classmethod
     def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
         """Return a config that fits the data.
@@ -151,6 +158,7 @@ class Classifier(GenerativeModel):
 
     def classify(self, x: Tensor) -> Tensor:
         """Return p(label | x), (B, num_classes), for images x, (B, C, H, W) in [0, 1]."""
+        x = self.checked_rows(x, values=self.condition_values)
         logits: Tensor = self.label(self.features_of(x))
         return logits.softmax(1)
 
@@ -189,7 +197,16 @@ class LabelDraw(Sampler):
         condition: Any = None,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
-        """Yield one-hot labels, (num, num_classes), for conditions x (num, C, H, W)."""
+        """Yield one-hot labels, (num, num_classes), for conditions x (num, C, H, W).
+
+        Raises:
+            NotFiniteSampleError: A probability is not finite.
+        """
         p: Tensor = self.checked(model).classify(condition)
+        if not bool(torch.isfinite(p).all()):
+            raise NotFiniteSampleError(
+                "A label's probability is not finite: values overflow in the classifier. Training "
+                "may have diverged."
+            )
         label = torch.multinomial(p, 1, generator=generator).squeeze(1)
         yield F.one_hot(label, p.shape[1]).to(p.dtype)

@@ -21,6 +21,7 @@ from genzoo import (
     Named,
     Sampler,
     Stage,
+    Values,
     batch_size_for,
 )
 from genzoo_gan.normalising import Normalization
@@ -188,8 +189,9 @@ class CycleGAN(GenerativeModel):
                 f'A translation to "{to}" is of images of shape {source}; these have shape '
                 f"{tuple(x.shape[1:])}. Resize them, or translate the other way."
             )
+        x = self.checked_rows(x, values=Values("unit", source))
         network = self.G if to == "y" else self.F
-        return unsigned(network(signed(x.to(self.device, self.dtype))))
+        return unsigned(network(signed(x)))
 
 
 @dataclass(frozen=True, kw_only=True)

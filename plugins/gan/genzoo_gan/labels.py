@@ -1,15 +1,14 @@
-"""Labels as a condition: checked, and as one-hot vectors."""
+"""Labels as a condition, as one-hot vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import ConditionError, DataError, DataSpec
+from genzoo import DataError, DataSpec
 
 
 def demand_labels(who: str, spec: DataSpec, overrides: Mapping[str, Any]) -> None:
@@ -23,24 +22,6 @@ def demand_labels(who: str, spec: DataSpec, overrides: Mapping[str, Any]) -> Non
             f"{who} learns from labels; these data have none. Give labelled data, such as "
             "--data fashion-mnist."
         )
-
-
-def checked(condition: Any, num: int, num_classes: int, like: Tensor) -> Tensor:
-    """Return labels as one-hot vectors (num, C), of the type and on the device of ``like``.
-
-    Raises:
-        ConditionError: A label is missing or out of range.
-    """
-    if condition is None:
-        raise ConditionError("This model needs a label for each row. Give condition=....")
-    labels = torch.as_tensor(condition, device=like.device)
-    wrong = (labels < 0) | (labels >= num_classes)
-    if labels.shape not in ((), (num,)) or bool(wrong.any()):
-        raise ConditionError(
-            f"Labels must be {num} whole numbers from 0 to {num_classes - 1}; got shape "
-            f"{tuple(labels.shape)}, from {labels.min().item()} to {labels.max().item()}."
-        )
-    return one_hot(labels.expand(num), num_classes, like)
 
 
 def one_hot(labels: Tensor, num_classes: int, like: Tensor) -> Tensor:

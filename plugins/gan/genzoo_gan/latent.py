@@ -11,15 +11,15 @@ from torch import Tensor
 
 from genzoo import (
     Bounds,
-    ConditionError,
     Config,
     DataSpec,
     GenerativeModel,
     Sampler,
+    Values,
     batch_size_for,
 )
-from genzoo_gan import labels
 from genzoo_gan.generators import GENERATORS
+from genzoo_gan.labels import one_hot
 
 Width = Annotated[int, Bounds(1, 2**16)]
 Widths = Annotated[tuple[Width, ...], Bounds(0, 32)]
@@ -75,6 +75,11 @@ class LatentModel(GenerativeModel, abc.ABC):
         )
 
     @property
+    def event_values(self) -> Values:
+        """What a row holds: values in [0, 1] where the generator ends with a sigmoid."""
+        return Values("unit" if self.config.output == "sigmoid" else "real", self.event_shape)
+
+    @property
     def num_labels(self) -> int:
         """The number of labels that the generator is given one of; 0 where it is given none."""
         return int(self.config.num_classes) if self.condition_kind == "label" else 0
@@ -106,7 +111,7 @@ class LatentModel(GenerativeModel, abc.ABC):
         Raises:
             ConditionError: The condition is missing, superfluous or no label.
         """
-        z = z.to(self.device, self.dtype)
+        z = self.checked_codes(z, (self.config.latent_dim,))
         return self.generate(z, self.checked(condition, len(z)))
 
     def checked(self, condition: Any, num: int) -> Tensor | None:
@@ -115,8 +120,5 @@ class LatentModel(GenerativeModel, abc.ABC):
         Raises:
             ConditionError: The condition is missing, superfluous or no label.
         """
-        if self.num_labels:
-            return labels.checked(condition, num, self.num_labels, next(self.parameters()))
-        if condition is not None:
-            raise ConditionError(f"{type(self).__name__} takes no condition. Leave it out.")
-        return None
+        given = self.checked_condition(condition, num)
+        return None if given is None else one_hot(given, self.num_labels, next(self.parameters()))

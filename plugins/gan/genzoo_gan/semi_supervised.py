@@ -110,7 +110,7 @@ class SemiSupervisedGAN(LatentModel):
 
     def classify(self, x: Tensor) -> Tensor:
         """Return p(y | x, real), (B, K), for rows of ``x`` (B, *event_shape)."""
-        logits: Tensor = self.classifier(x.to(self.device, self.dtype))
+        logits: Tensor = self.classifier(self.checked_rows(x))
         return logits.softmax(1)
 
 

@@ -1,5 +1,8 @@
 """The models: networks of every kind, labels, encoders, classifying, and what is refused."""
 
+import dataclasses
+import math
+
 import pytest
 import torch
 
@@ -10,10 +13,14 @@ from genzoo import (
     DataError,
     GenModel,
     create_model,
+    evaluate,
     load_dataset,
 )
 from genzoo.capabilities import of
+from genzoo.data import from_array
+from genzoo.errors import NotFiniteFigureError, NotFiniteSampleError
 from genzoo.spec import DataSpec
+from genzoo.values import Values
 from genzoo_gan.bigan import BiGAN
 from genzoo_gan.conditional import ConditionalGAN
 from genzoo_gan.gan import GAN
@@ -98,7 +105,7 @@ def test_another_label_makes_another_example_of_the_same_code():
 @pytest.mark.parametrize("condition", [None, 3, -1, [0, 1]])
 def test_labels_that_there_are_not_are_refused(condition):
     model, _ = example("conditional-gan")
-    with pytest.raises(ConditionError, match=r"label|Labels"):
+    with pytest.raises(ConditionError, match=r"label|conditions"):
         model.decode(rows(3, 2), condition=condition)
 
 
@@ -184,3 +191,43 @@ def test_a_classifiers_layers_can_be_others_than_the_generators():
 def test_a_dataset_configures_a_model():
     config = SemiSupervisedGAN.configure(load_dataset("digits", labelled=20).spec)
     assert (config.num_classes, config.event_shape) == (10, (1, 8, 8))
+
+
+# Values, and values that overflow
+
+
+@pytest.mark.parametrize(("output", "kind"), [("sigmoid", "unit"), ("identity", "real")])
+def test_rows_are_what_the_generator_ends_with(output, kind):
+    model = BiGAN(dataclasses.replace(BiGAN.example()[0], output=output))
+    assert model.event_values == Values(kind, (1, 3, 3))
+    x = torch.full((2, 1, 3, 3), 2.0)
+    if kind == "real":
+        assert model.encode(x).shape == (2, 2)
+        return
+    with pytest.raises(DataError, match=r"in \[0, 1\]; row 0 holds 2\. Divide by 255"):
+        model.encode(x)
+
+
+def test_a_classifier_takes_images_and_draws_no_label_of_nan():
+    model, batch = example("classifier")
+    bright = 255 * batch["x"]
+    with pytest.raises(DataError, match=r"^Classifier takes values in \[0, 1\]; row 0 holds"):
+        model.classify(bright)
+    with pytest.raises(ConditionError, match="condition 0 holds"):
+        model.sample(12, condition=bright)
+    for p in model.label.parameters():
+        p.data.fill_(1e308)
+    with pytest.raises(NotFiniteSampleError, match="A label's probability is not finite"):
+        model.sample(12, condition=batch["x"])
+    with pytest.raises(NotFiniteFigureError, match="A label's probability is NaN"):
+        evaluate(model, from_array(batch["x"], "rows", label=batch["label"]), ["accuracy"])
+
+
+def test_both_domains_of_a_translator_are_checked_by_their_own_shape():
+    model, batch = example("cyclegan")
+    for domain, to in (("x", "y"), ("y", "x")):
+        x = batch[domain].clone()
+        x[3].view(-1)[0] = math.nan
+        with pytest.raises(DataError, match=r"CycleGAN takes values in \[0, 1\]; row 3 holds nan"):
+            model.translate(x, to=to)
+        assert len(model.translate(x[:0], to=to)) == 0

@@ -26,12 +26,7 @@ _CODES_ELSEWHERE = 65_536
 def estimate(
     model: VAE, x: Tensor, y: Tensor | None, generator: torch.Generator | None, num_samples: int
 ) -> Estimate:
-    """Return the mean of log (1/K) Σ_k w_k over examples (N, *event_shape), with its notes.
-
-    Raises:
-        DataError: The examples hold values that the model's likelihood has no probability for.
-    """
-    model.observation.check(x)
+    """Return the mean of log (1/K) Σ_k w_k over examples (N, *event_shape), with its notes."""
     if generator is None:
         generator = torch.Generator(model.device).manual_seed(fresh())
     size = max(1, _CODES.get(model.device.type, _CODES_ELSEWHERE) // num_samples)

@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal, constraints
 
-from genzoo import DataError
+from genzoo.draws import bernoulli
 
 _MIN_LOG_SCALE = -7.0
 _MIN_PROBABILITY = 1e-12
-_OFF_LEVEL = 0.01
 
 
 class Likelihood(nn.Module, abc.ABC):
@@ -42,10 +41,6 @@ class Likelihood(nn.Module, abc.ABC):
         return log_p.flatten(outputs.ndim - x.ndim + 1).sum(-1)
 
     @abc.abstractmethod
-    def check(self, x: Tensor) -> None:
-        """Raise DataError where ``x`` holds values that have no likelihood."""
-
-    @abc.abstractmethod
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw x ~ p(x | z) with randomness from ``generator`` alone."""
 
@@ -68,17 +63,9 @@ class BernoulliLikelihood(Likelihood):
         bce = F.binary_cross_entropy_with_logits(outputs, x.expand_as(outputs), reduction="none")
         return -bce.flatten(outputs.ndim - x.ndim + 1).sum(-1)
 
-    def check(self, x: Tensor) -> None:
-        """Raise DataError where values are neither 0 nor 1."""
-        if not bool(((x == 0) | (x == 1)).all()):
-            raise DataError(
-                "A coin's likelihood is of zeros and ones; these rows hold other values, whose "
-                "cross-entropy is no likelihood. Binarise them."
-            )
-
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Toss the coins."""
-        return (_uniform(outputs, generator) < outputs.sigmoid()).to(outputs.dtype)
+        return bernoulli(logits=outputs, generator=generator)
 
     def location(self, mean: Tensor) -> Tensor:
         """Return the log-odds of a mean, kept away from never and always."""
@@ -119,11 +106,6 @@ class GaussianLikelihood(_Scaled):
         """Return Gaussians around the outputs."""
         return Normal(outputs, self.scale, validate_args=False)
 
-    def check(self, x: Tensor) -> None:
-        """Raise DataError where values are not finite."""
-        if not bool(torch.isfinite(x).all()):
-            raise DataError("These rows hold NaN or infinity. Remove or fill them.")
-
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw around the outputs."""
         noise = torch.randn(
@@ -148,16 +130,6 @@ class DiscretizedLogisticLikelihood(_Scaled):
     def forward(self, outputs: Tensor) -> Distribution:
         """Return discretised logistics around the outputs."""
         return DiscretizedLogistic(outputs, self.scale, self.levels)
-
-    def check(self, x: Tensor) -> None:
-        """Raise DataError where values lie between the levels."""
-        steps = x.double() * (self.levels - 1)
-        inside = bool(((x >= 0) & (x <= 1)).all())
-        if not inside or bool(((steps - steps.round()).abs() > _OFF_LEVEL).any()):
-            raise DataError(
-                f"This likelihood is of {self.levels} levels from 0 to 1; these rows hold other "
-                "values. Make the model with the data's own levels."
-            )
 
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw levels around the outputs."""

@@ -13,7 +13,6 @@ from torch.distributions import Independent, Normal
 from genzoo import (
     Batch,
     Bounds,
-    ConditionError,
     Config,
     ConfigError,
     DataError,
@@ -23,6 +22,7 @@ from genzoo import (
     Named,
     Sampler,
     Stage,
+    Values,
     batch_size_for,
 )
 from genzoo_vae.likelihoods import independent, make_likelihood
@@ -136,6 +136,11 @@ class VAE(GenerativeModel):
         """What the model is conditioned on."""
         return str(self.config.condition)
 
+    @property
+    def event_values(self) -> Values:
+        """What a row holds: what the likelihood is a likelihood of."""
+        return Values.widest(self.observation.kinds, self.event_shape, self.config.levels)
+
     @classmethod
     def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
         """Return a config that fits the data: grey levels, real values, or zeros and ones."""
@@ -229,13 +234,13 @@ class VAE(GenerativeModel):
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of q(z | x), (B, L)."""
-        y = self.checked(condition, len(x))
-        return self.moments(x.to(self.device, self.dtype), y)[0]
+        x = self.checked_rows(x)
+        return self.moments(x, self.checked(condition, len(x)))[0]
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of p(x | z), (B, *event_shape)."""
-        y = self.checked(condition, len(z))
-        outputs = self.outputs(z.to(self.device, self.dtype), y)
+        z = self.checked_codes(z, (self.config.latent_dim,))
+        outputs = self.outputs(z, self.checked(condition, len(z)))
         mean: Tensor = self.observation(outputs).mean
         return mean
 
@@ -266,13 +271,9 @@ class VAE(GenerativeModel):
         """
         from genzoo_vae.importance import estimate
 
-        return estimate(
-            self,
-            x,
-            self.checked(condition, len(x)),
-            generator,
-            num_samples or self.default_num_samples,
-        )
+        self.check_rows(x, at_least=1)
+        num_samples = num_samples or self.default_num_samples
+        return estimate(self, x, self.checked(condition, len(x)), generator, num_samples)
 
     # Conditions and data
 
@@ -282,20 +283,8 @@ class VAE(GenerativeModel):
         Raises:
             ConditionError: A label is missing, superfluous, or out of range.
         """
-        if self.condition_kind == "none":
-            if condition is not None:
-                raise ConditionError("This VAE takes no condition. Leave it out.")
-            return None
-        if condition is None:
-            raise ConditionError("This VAE needs a label for each row. Give condition=....")
-        labels, classes = torch.as_tensor(condition, device=self.device), self.config.num_classes
-        wrong = (labels < 0) | (labels >= classes)
-        if labels.shape not in ((), (num,)) or bool(wrong.any()):
-            raise ConditionError(
-                f"Labels must be {num} whole numbers from 0 to {classes - 1}; got shape "
-                f"{tuple(labels.shape)}, from {labels.min().item()} to {labels.max().item()}."
-            )
-        return self.one_hot(labels.expand(num))
+        labels = self.checked_condition(condition, num)
+        return None if labels is None else self.one_hot(labels)
 
     def one_hot(self, labels: Tensor) -> Tensor:
         """Return labels (B,) as one-hot vectors (B, C) of the parameters' type."""

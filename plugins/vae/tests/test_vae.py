@@ -1,6 +1,7 @@
 """The model: its shapes, networks, conditions, refusals and likelihood."""
 
 import logging
+import math
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from genzoo import ConditionError, ConfigError, DataError, create_model, evaluate, load_dataset
 from genzoo.capabilities import of
 from genzoo.cli import main
+from genzoo.errors import NotFiniteFigureError, NotFiniteSampleError, NotFiniteWeightsError
 from genzoo_vae.bounds import terms
 from genzoo_vae.networks import halved
 from genzoo_vae.samplers import Prior, PriorConfig
@@ -153,6 +155,66 @@ def test_a_condition_that_does_not_fit_is_refused(condition):
 def test_a_superfluous_condition_is_refused():
     with pytest.raises(ConditionError, match="takes no condition"):
         vae().encode(bits(2, 1, 3, 3), condition=0)
+
+
+# What is refused
+
+GREY = {"likelihood": "discretized-logistic", "levels": 5}
+OUTSIDE = [
+    ({}, 0.5, r"zeros and ones; row 1 holds 0\.5\. Binarise"),
+    ({}, math.nan, "row 1 holds nan"),
+    ({"likelihood": "gaussian"}, math.inf, "finite numbers; row 1 holds inf"),
+    ({"likelihood": "gaussian"}, math.nan, "row 1 holds nan"),
+    (GREY, 0.3, r"levels 0, 1/4, \.\.\., 1; row 1 holds 0\.3\. Round them"),
+    (GREY, 255.0, r"row 1 holds 255\. Divide by 255"),
+    (GREY, -0.25, r"row 1 holds -0\.25\. Are they in \[-1, 1\]"),
+    (GREY, math.nan, "row 1 holds nan"),
+]
+
+
+@pytest.mark.parametrize(("config", "value", "said"), OUTSIDE)
+def test_values_that_the_likelihood_is_none_of_are_refused(config, value, said):
+    model, x = vae(**config), bits(3, 1, 3, 3)
+    x[1, 0, 2, 2] = value
+    for ask in (lambda: model.log_likelihood(x), lambda: model.encode(x)):
+        with pytest.raises(DataError, match=said):
+            ask()
+
+
+def test_a_gaussian_is_a_density_of_any_real_values():
+    model, x = vae(likelihood="gaussian"), torch.tensor([0.3, -7.0, 255.0]).repeat(2, 3)
+    assert math.isfinite(model.log_likelihood(x.view(2, 1, 3, 3), num_samples=3).value)
+
+
+@pytest.mark.parametrize("config", [{}, {"likelihood": "gaussian"}, GREY])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_samples_of_broken_weights_are_not_zeros(config, value):
+    """u < NaN is false, so that such a model drew zeros, and said nothing."""
+    model = vae(**config)
+    model.decoder.output.bias.data.view(-1)[0] = value
+    with pytest.raises(NotFiniteWeightsError, match=r"not finite: decoder\.output\.bias"):
+        model.sample(4, seed=0)
+
+
+@pytest.mark.parametrize("config", [{}, {"likelihood": "gaussian"}, GREY])
+def test_outputs_that_overflow_are_named(config):
+    """All weights are finite; the sums of the decoder's second layer are not."""
+    model = vae(hidden_dims=(6, 6), **config)
+    for p in model.parameters():
+        p.data.copy_(1e30 * (1 - 2 * (torch.arange(p.numel()) % 2)).view(p.shape))
+    with pytest.raises(NotFiniteSampleError, match=r"was decoder\.\w+"):
+        model.sample(4, seed=0)
+    with pytest.raises(NotFiniteFigureError, match="Of 3 figures"):
+        model.log_likelihood(bits(3, 1, 3, 3), num_samples=3)
+
+
+@pytest.mark.parametrize("network", ["flat", "image"])
+def test_no_rows_have_empty_results_and_no_likelihood(network):
+    model, x = vae(network=network), torch.zeros(0, 1, 3, 3)
+    assert model.encode(x).shape == (0, 2)
+    assert model.decode(torch.zeros(0, 2)).shape == (0, 1, 3, 3)
+    with pytest.raises(DataError, match="at least 1 is needed"):
+        model.log_likelihood(x)
 
 
 # Samples

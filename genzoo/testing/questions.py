@@ -1,0 +1,133 @@
+"""What each capability can be asked, in one form, so that one check serves them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo import capabilities, seeds
+from genzoo.capabilities import (
+    SupportsClassify,
+    SupportsCompletion,
+    SupportsDecode,
+    SupportsEncode,
+    SupportsEnergy,
+    SupportsLogLikelihood,
+    SupportsTranslate,
+)
+from genzoo.model import GenerativeModel
+from genzoo.spec import Kind
+from genzoo.testing.cases import SEED, Case
+from genzoo.testing.codes import codes_of
+
+Ask = Callable[[Any, Tensor, Any], Any]
+"""Asks a model about rows with their conditions."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A model's method that takes rows, with rows that it must take.
+
+    Arguments:
+        title: What it is called in a message.
+        model: The model.
+        ask: Calls the method.
+        conditioned: Whether the method has an argument ``condition``.
+        rows: Rows, or codes.
+        kind: What kind of values it must take, and no others.
+        levels: Of how many levels from 0 to 1, or None.
+        condition: The rows' conditions, or None.
+    """
+
+    title: str
+    model: GenerativeModel
+    ask: Ask
+    conditioned: bool
+    rows: Tensor
+    kind: Kind
+    levels: int | None
+    condition: Any
+
+    def of(self, rows: Tensor) -> Any:
+        """Call the method with other rows; fewer have the first of the conditions."""
+        few = self.condition is not None and len(rows) < len(self.rows)
+        return self.given(rows, self.condition[: len(rows)] if few else self.condition)
+
+    def given(self, rows: Tensor, condition: Any) -> Any:
+        """Call the method with other rows and conditions."""
+        return self.ask(self.model, rows, condition)
+
+
+def questions(case: Case, model: GenerativeModel, capability: type) -> list[Question]:
+    """Return what a model can be asked by a capability; nothing where it takes no rows.
+
+    A method that fails with rows that it must take is left out: another check names its fault.
+    """
+    try:
+        found = list(_questions(case, model, capability))
+        for question in found:
+            question.of(question.rows)
+    except Exception:  # noqa: BLE001 - a plugin may raise anything
+        return []
+    return found
+
+
+def _questions(case: Case, model: GenerativeModel, capability: type) -> Iterator[Question]:
+    if not isinstance(model, capability):
+        return
+    condition = case.condition(model, len(case.data()))
+    for title, (ask, conditioned) in _ASKED.get(capability, {}).items():
+        given = condition if conditioned else None
+        if capability is SupportsDecode:
+            z = codes_of(case, model, condition)
+            cut = None if given is None else given[: len(z)]
+            yield Question(title, model, ask, conditioned, z, "real", None, cut)
+        else:
+            kind, levels = case.widest_kind(), getattr(model.config, "levels", None)
+            rows = case.batch()["y" if title == "translate to x" else "x"]
+            known = levels if kind == "unit" else None
+            yield Question(title, model, ask, conditioned, rows, kind, known, given)
+
+
+def all_questions(case: Case, model: GenerativeModel) -> Iterator[Question]:
+    """Yield all that a model can be asked."""
+    for capability in capabilities.ALL:
+        yield from questions(case, model, capability)
+
+
+def known(x: Tensor) -> Tensor:
+    """Return a mask of every other value of a row, the first of them true."""
+    mask = torch.zeros(x.shape[1:], dtype=torch.bool)
+    mask.view(-1)[::2] = True
+    return mask
+
+
+def complete(model: Any, x: Tensor, _: Any = None) -> Tensor:
+    """Complete rows of which every other value is known."""
+    generator = seeds.generator(SEED, model.device)
+    found: Tensor = model.complete(x, known(x), generator=generator, num_steps=3)
+    return found
+
+
+def _likelihood(model: Any, rows: Tensor, condition: Any) -> Any:
+    generator = seeds.generator(SEED, model.device)
+    return model.log_likelihood(rows, condition=condition, generator=generator, num_samples=4)
+
+
+_ASKED: Mapping[type, Mapping[str, tuple[Ask, bool]]] = {
+    SupportsLogLikelihood: {"log_likelihood": (_likelihood, True)},
+    SupportsEnergy: {"energy": (lambda model, x, _: model.energy(x), False)},
+    SupportsEncode: {"encode": (lambda model, x, c: model.encode(x, condition=c), True)},
+    SupportsDecode: {"decode": (lambda model, z, c: model.decode(z, condition=c), True)},
+    SupportsClassify: {"classify": (lambda model, x, _: model.classify(x), False)},
+    SupportsTranslate: {
+        "translate to y": (lambda model, x, _: model.translate(x, to="y"), False),
+        "translate to x": (lambda model, y, _: model.translate(y, to="x"), False),
+    },
+    SupportsCompletion: {"complete": (complete, False)},
+}
+"""For each capability what can be asked, and whether that has an argument ``condition``."""

@@ -1,0 +1,246 @@
+"""Checks of what must be refused: values that a model does not model, and broken weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo import seeds
+from genzoo.capabilities import (
+    SupportsClassify,
+    SupportsCompletion,
+    SupportsDecode,
+    SupportsEncode,
+    SupportsEnergy,
+    SupportsLogLikelihood,
+    SupportsTranslate,
+)
+from genzoo.errors import GenzooError
+from genzoo.model import GenerativeModel
+from genzoo.sampling import evaluating
+from genzoo.testing.cases import SEED, Case, NotApplicable, demand, seeded
+from genzoo.testing.questions import Question, all_questions, complete, known, questions
+from genzoo.values import trusted
+
+_NUM = 5
+_OUTSIDE: dict[str, tuple[float, ...]] = {
+    "real": (math.nan, math.inf),
+    "unit": (math.nan, math.inf, 2.0, -0.5),
+    "binary": (math.nan, math.inf, 2.0, 0.5),
+    "categorical": (-1.0,),
+}
+"""Values that are in no row of each kind."""
+_WORDS = {
+    "real": "a finite value",
+    "unit": "a value in [0, 1]",
+    "binary": "zero or one",
+    "categorical": "a class index",
+}
+
+
+def check_likelihood_space(case: Case) -> None:
+    """A likelihood refuses rows that are not in the space it is a distribution over."""
+    _check_space(case, SupportsLogLikelihood)
+
+
+def check_energy_space(case: Case) -> None:
+    """An energy refuses rows that are not in the model's space."""
+    _check_space(case, SupportsEnergy)
+
+
+def check_encode_space(case: Case) -> None:
+    """An encoder refuses rows that are not in the model's space."""
+    _check_space(case, SupportsEncode)
+
+
+def check_decode_space(case: Case) -> None:
+    """A decoder refuses codes of another shape, and those that are not finite."""
+    _check_space(case, SupportsDecode)
+
+
+def check_classify_space(case: Case) -> None:
+    """A classifier refuses rows that are not in the space of what it classifies."""
+    _check_space(case, SupportsClassify)
+
+
+def check_translate_space(case: Case) -> None:
+    """A translator refuses rows that are not in the space of the domain they come from."""
+    _check_space(case, SupportsTranslate)
+
+
+def check_completion_space(case: Case) -> None:
+    """A known value must be in the model's space; what is not known may be anything."""
+    _check_space(case, SupportsCompletion)
+    x = case.batch()["x"]
+    if not x.is_floating_point():
+        return
+    unknown = torch.where(known(x), x, torch.full_like(x, math.nan))
+    with torch.no_grad():
+        found = complete(case.model().eval(), unknown)
+    demand(bool(torch.isfinite(found).all()), "complete: NaN where nothing is known stays NaN.")
+
+
+@torch.no_grad()
+def check_empty_batches(case: Case) -> None:
+    """No rows give an empty result of the right shape; a likelihood of none is refused."""
+    model = case.model().eval()
+    with seeded(SEED):  # What a method does to the default generators its own check must see.
+        for question in all_questions(case, model):
+            _check_empty(question)
+
+
+def _check_empty(question: Question) -> None:
+    found, error = _tried(question.of, question.rows[:0])
+    if error is not None:
+        _demand_ours(error, f"{question.title} of no rows")
+        return
+    mean = question.title == "log_likelihood"
+    demand(not mean, f"The log-likelihood of no rows is {found}: a mean over nothing.")
+    expected = (0, *question.of(question.rows[:1]).shape[1:])
+    shape = tuple(found.shape)
+    demand(shape == expected, f"{question.title} of no rows has {shape}, not {expected}.")
+
+
+@torch.no_grad()
+def check_broken_weights(case: Case) -> None:
+    """Whatever is asked of a model with NaN in a parameter, the error names the parameter."""
+    names = [name for name, p in case.model().named_parameters() if p.is_floating_point()]
+    for name, value in ((names[0], math.nan), (names[-1], math.inf)):
+        with seeded(SEED):
+            _check_broken(case, name, value)
+
+
+def _check_broken(case: Case, name: str, value: float) -> None:
+    model = case.model().eval()
+    asked = list(all_questions(case, model))  # Codes are made while the weights are sound.
+    condition = case.condition(model, _NUM)
+    parameter = model.get_parameter(name)
+    parameter[(-1,) * parameter.ndim] = value
+    what = f"With {value} in {name},"
+    _, error = _tried(model.sample, _NUM, seed=SEED, condition=condition)
+    _demand_named(name, error, f"{what} sample")
+    for question in asked:
+        _, error = _tried(question.of, question.rows)
+        _demand_named(name, error, f"{what} {question.title}")
+
+
+@torch.no_grad()
+def check_broken_states(case: Case) -> None:
+    """A sampler does not make numbers of NaN, as a comparison u < p does, which is false then."""
+    model = case.model().eval()
+    plain = _drawn(case, model)
+    real = [p for p in model.parameters() if p.is_floating_point()]
+    with seeded(SEED):
+        for p in real:
+            p.normal_()
+    if torch.equal(_drawn(case, model), plain):
+        return  # The weights have no part in what is drawn.
+    for p in real:
+        p.fill_(math.nan)
+    found, error = _tried(_drawn, case, model)
+    demand(
+        error is not None or not bool(torch.isfinite(found).all()),
+        "With NaN in every parameter the sampler draws finite samples: NaN is lost in a "
+        "comparison or a clamp. Draw zeros and ones by genzoo.draws.bernoulli, or raise "
+        "NotFiniteSampleError.",
+    )
+
+
+def _drawn(case: Case, model: GenerativeModel) -> Tensor:
+    """Return what the sampler itself comes to; `sample` would look at the weights first."""
+    condition = case.condition(model, _NUM)
+    with evaluating(model), trusted():
+        generator = seeds.generator(SEED, model.device)
+        state = model.sampler().last(model, _NUM, condition=condition, generator=generator)
+        return model.present(state)
+
+
+@torch.no_grad()
+def _check_space(case: Case, capability: type) -> None:
+    found = questions(case, case.model().eval(), capability)
+    if not found:
+        raise NotApplicable("The method fails with rows that it must take.")
+    for question in found:
+        for what, rows in _outside(question):
+            _demand_refused(f"{question.title} takes {what}", question.of, rows)
+        if question.conditioned:
+            _check_conditions(question)
+
+
+def _outside(question: Question) -> Iterator[tuple[str, Tensor]]:
+    """Yield rows that are not of the question's kind or shape, with words for what is wrong."""
+    x, levels = question.rows, question.levels
+    values = [v for v in _OUTSIDE[question.kind] if x.is_floating_point() or math.isfinite(v)]
+    between = [] if levels is None else [0.5 / (levels - 1)]
+    for value in (*values, *between):
+        yield f"{value:g} for {_WORDS[question.kind]}", _with(x, value)
+    longer = torch.cat([x, x[..., :1]], -1)
+    yield f"rows of shape {tuple(longer.shape[1:])} for {tuple(x.shape[1:])}", longer
+    yield "complex numbers", x.to(torch.complex64)
+
+
+def _with(x: Tensor, value: float) -> Tensor:
+    """Return rows with another value in the last one."""
+    x = x.clone()
+    x.flatten(1)[-1, 0] = value
+    return x
+
+
+def _check_conditions(question: Question) -> None:
+    """Demand that conditions are refused where there are none, too few, or unknown ones."""
+    title, rows, model = question.title, question.rows, question.model
+    ask, condition = question.given, question.condition
+    if model.condition_kind == "none":
+        superfluous = torch.zeros(len(rows), dtype=torch.long)
+        said = f"{title} takes a condition, which the model has not"
+        _demand_refused(said, ask, rows, superfluous)
+        return
+    _demand_refused(f"{title} does without its condition", ask, rows, None)
+    few = condition[:-1]
+    _demand_refused(f"{title} takes {len(few)} conditions, {len(rows)} rows", ask, rows, few)
+    num_classes = getattr(model.config, "num_classes", None)
+    if model.condition_kind == "label" and num_classes is not None:
+        label = torch.full_like(condition, int(num_classes))
+        _demand_refused(f"{title} takes the label {num_classes}, one too high", ask, rows, label)
+
+
+def _tried(ask: Callable[..., Any], *given: Any, **named: Any) -> tuple[Any, Exception | None]:
+    """Return what a call gives, and what it raises."""
+    try:
+        return ask(*given, **named), None
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        return None, error
+
+
+def _demand_refused(said: str, ask: Callable[..., Any], *given: Any) -> None:
+    """Raise unless a call raises an error of genzoo's."""
+    _, error = _tried(ask, *given)
+    demand(
+        error is not None,
+        f"{said}. Begin with self.check_rows(x) or self.checked_codes(z, shape), and "
+        "self.checked_condition(condition, len(x)).",
+    )
+    _demand_ours(error, said)
+
+
+def _demand_ours(error: Exception | None, said: str) -> None:
+    demand(
+        isinstance(error, GenzooError),
+        f"{said}: {type(error).__name__} ({str(error)[:80]}), not a GenzooError with what is "
+        "wrong and the remedy. Begin with self.check_rows(x) or self.checked_codes(z, shape), "
+        "and self.checked_condition(condition, len(x)).",
+    )
+
+
+def _demand_named(name: str, error: Exception | None, said: str) -> None:
+    """Raise unless an error of genzoo's names a parameter."""
+    demand(
+        error is not None,
+        f"{said} gives a result. Begin with self.check_rows(x) or self.checked_codes(z, shape).",
+    )
+    _demand_ours(error, said)
+    demand(name in str(error), f"{said} raises an error that does not name it: {error}")

@@ -1,0 +1,223 @@
+"""Models broken on purpose: what they should refuse, and take."""
+
+import math
+
+import torch
+
+import families
+from breaking import ANY, broken, put, sampler
+from genzoo.errors import GenzooError
+from genzoo.estimate import Estimate, mean_of
+from genzoo.finite import check_weights
+from genzoo.values import Values
+from sound_models import Exact
+
+
+def only_finite(model, x):
+    """Look at rows as if they were of any real values."""
+    Values("real", model.event_shape).check(x, "It")
+    check_weights(model)
+    return x.to(model.dtype)
+
+
+# Values
+
+
+@broken("check_likelihood_space", "log_likelihood takes 2 for zero or one")
+def likelihood_of_greys(name):
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        self.checked_condition(condition, len(x))
+        return mean_of(self.log_prob(only_finite(self, x)).detach(), "exact")
+
+    put(name, Exact, log_likelihood=log_likelihood)
+
+
+@broken("check_likelihood_space", "log_likelihood takes nan for zero or one")
+def likelihood_of_nan(name):
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        return Exact.log_likelihood(self, torch.nan_to_num(x, 1.0), condition=condition)
+
+    put(name, Exact, log_likelihood=log_likelihood)
+
+
+@broken("check_likelihood_space", "takes rows of shape (5,) for (4,): RuntimeError (mat1 and mat2")
+def likelihood_that_leaves_the_shape_to_torch(name):
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        self.checked_condition(condition, len(x))
+        Values("binary", tuple(x.shape[1:])).check(x, "It", at_least=1)
+        check_weights(self)
+        return mean_of(self.log_prob(x).detach(), "exact")
+
+    put(name, Exact, log_likelihood=log_likelihood)
+
+
+@broken("check_energy_space", "energy takes 2 for zero or one")
+def energy_of_greys(name):
+    def energy(self, x):
+        return 3.0 - self.log_prob(only_finite(self, x)).detach()
+
+    put(name, Exact, energy=energy)
+
+
+@broken("check_encode_space", "encode takes 0.5 for zero or one")
+def code_of_greys(name):
+    def encode(self, x, *, condition=None):
+        return Exact.encode(self, torch.where(x == 0.5, 1.0, x), condition=condition)
+
+    put(name, Exact, encode=encode)
+
+
+@broken("check_encode_space", "encode takes a condition, which the model has not")
+def code_with_a_condition_that_is_not_heard(name):
+    put(name, Exact, encode=lambda self, x, *, condition=None: 2 * self.checked_rows(x))
+
+
+@broken("check_decode_space", "decode takes nan for a finite value")
+def code_that_is_nan(name):
+    def decode(self, z, *, condition=None):
+        self.checked_condition(condition, len(z))
+        return self.checked_codes(torch.nan_to_num(z), self.event_shape) / 2
+
+    put(name, Exact, decode=decode)
+
+
+@broken(
+    "check_decode_space", "takes the label 3, one too high: RuntimeError (Class values must be"
+)
+def label_that_is_left_to_torch(name):
+    def decode(self, z, *, condition=None):
+        wrong = condition is not None and bool((condition >= 3).any())
+        known = torch.zeros_like(condition) if wrong else condition
+        found = families.VAE.decode(self, z, condition=known)
+        torch.nn.functional.one_hot(torch.as_tensor(condition), 3)
+        return found
+
+    put(name, families.VAE, decode=decode)
+
+
+@broken("check_decode_space", "decode takes 7 conditions, 8 rows")
+def last_label_that_serves_for_the_rest(name):
+    def decode(self, z, *, condition=None):
+        if condition is not None and condition.ndim and len(condition) < len(z):
+            condition = torch.cat([condition, condition[-1:].expand(len(z) - len(condition))])
+        return families.VAE.decode(self, z, condition=condition)
+
+    put(name, families.VAE, decode=decode)
+
+
+@broken("check_classify_space", "classify takes inf for zero or one")
+def scores_of_infinity(name):
+    def classify(self, x):
+        return self.checked_rows(torch.where(x.abs() == math.inf, 1.0, x)).softmax(1)
+
+    put(name, Exact, classify=classify)
+
+
+@broken("check_translate_space", "translate to x takes -0.5 for a value in [0, 1]")
+def translation_of_one_domain_that_is_not_looked_at(name):
+    def translate(self, x, *, to):
+        return families.Cycle.translate(self, x if to == "y" else x.clamp_min(0), to=to)
+
+    put(name, families.Cycle, translate=translate)
+
+
+@broken("check_completion_space", "complete takes 2 for zero or one")
+def completion_of_greys(name):
+    def complete(self, x, known, *, generator, num_steps=1000):
+        x, known = Exact.checked_completion(self, torch.where(x == 2, 1.0, x), known)
+        return torch.where(known, x, torch.rand(x.shape, generator=generator).round())
+
+    put(name, Exact, complete=complete)
+
+
+@broken("check_completion_space", "NaN where nothing is known stays NaN")
+def completion_that_keeps_what_is_unknown(name):
+    def complete(self, x, known, *, generator, num_steps=1000):
+        checked, known = Exact.checked_completion(self, x, known)
+        return torch.where(known, checked, x)
+
+    put(name, Exact, complete=complete)
+
+
+# No rows
+
+
+@broken("check_empty_batches", "The log-likelihood of no rows is")
+def likelihood_of_nothing(name):
+    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+        if len(x):
+            return Exact.log_likelihood(self, x, condition=condition)
+        nothing = {"value": math.nan, "std_error": math.nan, "num_samples": 0}
+        return Estimate(kind="exact", unit="nats", **nothing)
+
+    put(name, Exact, log_likelihood=log_likelihood)
+
+
+@broken("check_empty_batches", "encode of no rows has (0,), not (0, 4)")
+def empty_code_of_another_shape(name):
+    def encode(self, x, *, condition=None):
+        rows = [Exact.encode(self, row[None], condition=condition) for row in x]
+        self.checked_rows(x)
+        self.checked_condition(condition, len(x))
+        return torch.cat(rows) if rows else torch.empty(0)
+
+    put(name, Exact, encode=encode)
+
+
+@broken("check_empty_batches", "encode of no rows: ValueError (torch.cat(): expected a non-empty")
+def code_that_needs_rows(name):
+    def encode(self, x, *, condition=None):
+        z = Exact.encode(self, x, condition=condition)
+        return torch.cat([row[None] for row in z])
+
+    put(name, Exact, encode=encode)
+
+
+# Weights that are broken
+
+
+@broken("check_broken_weights", "With nan in logits.weight, encode gives a result")
+def code_that_does_not_look_at_the_weights(name):
+    def encode(self, x, *, condition=None):
+        self.event_values.check(x, "It")
+        self.checked_condition(condition, len(x))
+        return 2 * x
+
+    put(name, Exact, encode=encode)
+
+
+@broken("check_broken_weights", "sample raises an error that does not name it: Something is wrong")
+def error_that_names_nothing(name):
+    def sample(self, num, **options):
+        if not torch.isfinite(self.net.weight).all():
+            raise GenzooError("Something is wrong.")
+        return families.Linear.sample(self, num, **options)
+
+    put(name, sample=sample)
+
+
+@broken("check_broken_weights", "With nan in net.weight, sample gives a result")
+def sample_that_swallows_nan(name):
+    def sample(self, num, **options):
+        kept = {n: p.detach().clone() for n, p in self.named_parameters()}
+        for p in self.parameters():
+            p.data = torch.nan_to_num(p.data, posinf=0.0)
+        try:
+            return families.Linear.sample(self, num, **options)
+        finally:
+            for n, p in self.named_parameters():
+                p.data = kept[n]
+
+    put(name, sample=sample)
+
+
+@broken("check_broken_states", "NaN is lost in a comparison or a clamp", also=ANY)
+def zeros_drawn_of_nan(name):
+    def trajectory(self, model, num, *, start=None, condition=None, generator):
+        x = torch.zeros(num, *model.event_shape, dtype=model.dtype)
+        for i in range(x.shape[1]):
+            u = torch.rand(num, generator=generator)
+            x[:, i] = (u < model.conditionals(x).probs[:, i]).to(x)
+        yield x
+
+    put(name, Exact, sampler=sampler(trajectory, families.Ancestral))
