@@ -61,6 +61,41 @@ class SupportsLogLikelihood(Protocol):
 
 
 @runtime_checkable
+class SupportsHeldOutRows(SupportsLogLikelihood, Protocol):
+    """A log-likelihood whose estimate begins at rows of data, best at rows that are not judged.
+
+    An evaluation looks for it where it asks for a log-likelihood, and gives ``start`` where the
+    data have as many rows that are not judged. It is a way to ask for that capability, and so not
+    one of `ALL`.
+    """
+
+    def num_held_out(self, num_samples: int | None = None) -> int:
+        """Return how many rows the estimate begins at with so many draws; 0 where none."""
+        ...
+
+    def log_likelihood(
+        self,
+        x: Tensor,
+        *,
+        condition: Any = None,
+        generator: torch.Generator | None = None,
+        num_samples: int | None = None,
+        start: Tensor | None = None,
+    ) -> Estimate:
+        """Return the mean log-likelihood of the rows of ``x`` (N, *event_shape), in nats.
+
+        Arguments:
+            x: The rows.
+            condition: One for each row, where the model takes any.
+            generator: Where an estimate's randomness comes from, on the model's device.
+            num_samples: How many draws an estimate makes; None takes the model's own number.
+            start: Rows that are not in ``x``, (K, *event_shape). Where None, the model takes rows
+                of ``x``, and the figure's notes say so.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsEnergy(Protocol):
     """A log-density up to a constant."""
 

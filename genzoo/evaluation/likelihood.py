@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from genzoo.capabilities import SupportsLogLikelihood
+from genzoo.capabilities import SupportsHeldOutRows, SupportsLogLikelihood
 from genzoo.config import Bounds, Config
 from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate
@@ -29,6 +29,9 @@ class LogLikelihood(Metric):
 
     Bits per dimension are −log₂ p(x) / D: of discrete data what a lossless code of them would
     take, of real data the density's, which changes with their units and may be negative.
+
+    A model whose estimate begins at rows of data is given rows that are not judged, where the data
+    have enough of them.
     """
 
     Config = LogLikelihoodConfig
@@ -61,4 +64,14 @@ def log_likelihood(case: Case, num_samples: int | None = None) -> Estimate:
         condition=condition_of(case.model, case.batch),
         generator=case.generator,
         num_samples=num_samples,
+        **_start(case, num_samples),
     )
+
+
+def _start(case: Case, num_samples: int | None) -> dict[str, Any]:
+    """Return rows that are not judged, for a model whose estimate begins at such."""
+    if not isinstance(case.model, SupportsHeldOutRows):
+        return {}
+    num = case.model.num_held_out(num_samples)
+    others = case.others(num) if num else None
+    return {} if others is None else {"start": others["x"]}

@@ -15,7 +15,7 @@ from genzoo import seeds
 from genzoo.capabilities import lacking
 from genzoo.config import Config
 from genzoo.data.dataset import Dataset
-from genzoo.data.subsets import stratified
+from genzoo.data.subsets import Subset, stratified
 from genzoo.estimate import Estimate
 from genzoo.evaluation.conditions import condition_of, lacking_condition
 from genzoo.model import GenerativeModel
@@ -32,8 +32,8 @@ class Case:
 
     Arguments:
         model: The model, in eval mode.
-        data: The rows it is judged on.
-        batch: Those rows, at most ``max_examples`` of them, on the CPU.
+        data: The rows that it is judged on, and those that were left out for their number.
+        batch: The rows that it is judged on, at most ``max_examples`` of them, on the CPU.
         generator: Where a metric's randomness comes from, on the model's device.
         seed: The seed of the samples and of the division into halves, which all metrics share.
         sampler: How samples are drawn; the model's own sampler where None.
@@ -97,6 +97,19 @@ class Case:
         generator = seeds.generator(seeds.derive(self.seed, "rows"))
         part = stratified(self.batch.get("label"), len(self.batch["x"]), rest, generator)
         return rows_of(self.batch, torch.cat([every, part]))
+
+    def others(self, num: int) -> dict[str, Any] | None:
+        """Return a seeded draw of ``num`` rows that are not judged; None where there are fewer."""
+        if not isinstance(self.judged, Subset):
+            return None
+        left = torch.ones(len(self.data), dtype=torch.bool)
+        left[self.judged.rows] = False
+        rows = left.nonzero().flatten()
+        if len(rows) < num:
+            return None
+        generator = seeds.generator(seeds.derive(self.seed, "others"))
+        chosen = rows[torch.randperm(len(rows), generator=generator)[:num]]
+        return self.data.batch(chosen, generator)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what ``make`` gives, made once for all metrics that ask for ``key``."""

@@ -1,8 +1,9 @@
 """The partition function: by enumeration, and by annealed importance sampling both ways.
 
 The logarithm of an unbiased estimate of Z is too low on average, so a likelihood made from it is
-too good on average. The reverse estimate errs to the other side. Neither knows when it is far
-off; the effective sample size of its weights is the warning, and the two together a bracket.
+too good on average. The reverse estimate errs to the other side. Both miss a mode that annealing
+does not find; reverse chains that begin at rows of data show it, where the data are in that mode.
+What none of these chains visits remains unseen.
 
 | Annealed Importance Sampling (Neal, 2001)
 | On the Quantitative Analysis of Deep Belief Networks (Salakhutdinov, Murray, 2008)
@@ -13,7 +14,6 @@ off; the effective sample size of its weights is the warning, and the two togeth
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,16 +25,35 @@ from torch import Tensor
 from genzoo import CapabilityError, ConfigError, Estimate, Note
 from genzoo.errors import suggest
 from genzoo.seeds import fresh
-from genzoo_boltzmann.gibbs import sweep
+from genzoo_boltzmann.annealing import (
+    Annealed,
+    anneal,
+    annealed_start,
+    effective_sample_size,
+    estimate_of,
+    published_betas,
+    schedule_of,
+)
 from genzoo_boltzmann.path import TemperedPath
+from genzoo_boltzmann.precision import full_precision
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM
 
 MAX_ENUMERATED = 22
-MIN_EFFECTIVE_SAMPLES = 10.0
+NUM_CHAINS = 100
 _BLOCK_BITS = 12
-_POOL = 10
+_DISAGREEMENT = Note(
+    "directions-disagree",
+    "log Z by reverse AIS is above that by AIS, and the intervals of ±3 standard errors do not "
+    "meet: some chains miss a mode that others are in. The truth is thought to be in the bracket.",
+    unreliable=True,
+)
+_DIFFERENCE = Note(
+    "starts-differ",
+    "Two of the intervals of log Z, ±3 standard errors each, do not meet, but none is above that "
+    "of AIS: the reverse chains do not start in the machine's own shares of its modes.",
+)
 
 
 @dataclass(frozen=True)
@@ -87,33 +106,83 @@ def estimate(
         raise ConfigError(
             f"No such method: {method!r}. {suggest(method, ['exact', 'ais', 'reverse-ais'])}"
         )
-    if generator is None:
-        generator = torch.Generator(model.device).manual_seed(fresh())
     run = ais if method == "ais" else reverse_ais
-    return run(model, generator=generator, **options)
+    return run(model, generator=generator or _generator(model), **options)
 
 
-def best(model: RBM, *, generator: torch.Generator | None = None, **options: Any) -> LogPartition:
-    """Return log Z exactly where that can be done, else by AIS, bracketed by the reverse."""
+def best(
+    model: RBM,
+    *,
+    start: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    num_chains: int = NUM_CHAINS,
+    betas: Tensor | None = None,
+    num_burn_in: int = 5000,
+) -> LogPartition:
+    """Return log Z exactly where that can be done, else by AIS, bracketed by the reverse.
+
+    Arguments:
+        model: The machine.
+        start: Rows of data, (N, V) or (N, *event_shape), at which half of the reverse chains
+            begin; None for none.
+        generator: Where the randomness comes from, on the model's device.
+        num_chains: Chains in each direction.
+        betas: The temperatures, from 0 to 1; `published_betas` by default.
+        num_burn_in: Gibbs sweeps before the reverse annealing.
+    """
     if min(model.W.shape) <= MAX_ENUMERATED:
         return exact(model)
-    forward = estimate(model, "ais", generator=generator, **options)
-    backward = estimate(model, "reverse-ais", generator=generator, **options)
-    return bracketed(forward, backward)
+    generator = generator or _generator(model)
+    forward = ais(model, generator=generator, num_chains=num_chains, betas=betas)
+    backward = reverse_halves(
+        model,
+        start,
+        generator=generator,
+        num_chains=num_chains,
+        betas=betas,
+        num_burn_in=num_burn_in,
+    )
+    return bracketed(forward, *backward)
 
 
-def bracketed(forward: LogPartition, backward: LogPartition) -> LogPartition:
-    """Return the forward estimate with a bracket from both directions, each with its 3σ."""
-    ends = [*(forward.estimate.bracket or ()), *(backward.estimate.bracket or ())]
+def num_rows(model: RBM, num_chains: int) -> int:
+    """Return how many rows `best` begins reverse chains at: none where log Z is exact."""
+    return 0 if min(model.W.shape) <= MAX_ENUMERATED else num_chains // 2
+
+
+def bracketed(
+    forward: LogPartition, backward: LogPartition, from_rows: LogPartition | None = None
+) -> LogPartition:
+    """Return the forward estimate with a bracket from all of them, each with its 3σ.
+
+    If reverse chains find a larger log Z and their interval shares no value with that of the
+    forward ones, some miss a mode that others are in, and the figure is called unreliable. A
+    smaller one does not speak against the forward estimate: by Markov's inequality this is more
+    than t nats too high with a probability of at most e^−t. The bracket reaches over both.
+
+    Arguments:
+        forward: By AIS.
+        backward: By reverse AIS.
+        from_rows: By reverse AIS whose chains began at rows of data.
+    """
+    named = {"reverse": ("reverse AIS", backward), "rows": ("reverse AIS from rows", from_rows)}
+    found = {code: (name, log_z) for code, (name, log_z) in named.items() if log_z is not None}
+    estimates = {"AIS": forward.estimate} | {n: log_z.estimate for n, log_z in found.values()}
+    lows, highs = zip(*(e.bracket or (e.value, e.value) for e in estimates.values()), strict=True)
+    values = ", ".join(f"by {name} {estimate.value:.2f}" for name, estimate in estimates.items())
     notes = [*forward.estimate.notes]
-    notes += [
-        dataclasses.replace(note, code=f"reverse-{note.code}", text=f"By reverse AIS, {note.text}")
-        for note in backward.estimate.notes
-    ]
-    both = forward.estimate.value, backward.estimate.value
-    notes.append(Note("both-ways", "log Z by AIS {:.2f}, by reverse AIS {:.2f}.".format(*both)))
+    for code, (name, log_z) in found.items():
+        notes += [
+            dataclasses.replace(note, code=f"{code}-{note.code}", text=f"By {name}, {note.text}")
+            for note in log_z.estimate.notes
+        ]
+    if max(lows) > highs[0]:
+        notes.insert(0, _DISAGREEMENT)
+    elif max(lows) > min(highs):
+        notes.append(_DIFFERENCE)
+    notes.append(Note("both-ways", f"log Z {values}."))
     joined = dataclasses.replace(
-        forward.estimate, bracket=(min(ends), max(ends)), notes=tuple(notes)
+        forward.estimate, bracket=(min(lows), max(highs)), notes=tuple(notes)
     )
     return LogPartition(joined, forward.log_weights)
 
@@ -154,7 +223,7 @@ def ais(
     model: RBM,
     *,
     generator: torch.Generator,
-    num_chains: int = 100,
+    num_chains: int = NUM_CHAINS,
     betas: Tensor | None = None,
     base: Literal["base-rates", "uniform"] = "base-rates",
 ) -> LogPartition:
@@ -170,14 +239,11 @@ def ais(
         betas: The temperatures, from 0 to 1; `published_betas` by default.
         base: What the path starts from.
     """
-    path = TemperedPath(model, uniform=base == "uniform")
-    schedule = _schedule(betas)
-    v = path.start(num_chains, generator)
-    log_w = torch.zeros(num_chains, dtype=torch.float64, device=model.device)
-    for old, new in itertools.pairwise(schedule):
-        change, v = path.step(v, old, new, generator)
-        log_w += change
-    return _from_weights(path.log_z0 + log_w, sign=1)
+    path = TemperedPath(model, uniform=base == "uniform", dtype=_dtype(model))
+    schedule = schedule_of(betas)
+    with full_precision(model.device):
+        chains = anneal(path, path.start(num_chains, generator), schedule, generator)
+    return _from_chains(path, chains, sign=1)
 
 
 @torch.no_grad()
@@ -185,7 +251,7 @@ def reverse_ais(
     model: RBM,
     *,
     generator: torch.Generator,
-    num_chains: int = 100,
+    num_chains: int = NUM_CHAINS,
     betas: Tensor | None = None,
     start: Tensor | None = None,
     num_burn_in: int = 5000,
@@ -204,93 +270,82 @@ def reverse_ais(
             chains annealed to the machine and resampled by their weights.
         num_burn_in: Gibbs sweeps before annealing.
     """
-    path = TemperedPath(model)
-    schedule = _schedule(betas)[::-1]
-    if start is None:
-        start = _annealed_start(path, num_chains, generator)
-    v = start.flatten(1).to(model.device, model.dtype)
-    for _ in range(num_burn_in):
-        v = sweep(model, v, generator)
-    log_w = torch.zeros(len(v), dtype=torch.float64, device=model.device)
-    for old, new in itertools.pairwise(schedule):
-        change, v = path.step(v, old, new, generator)
-        log_w += change
-    return _from_weights(log_w - path.log_z0, sign=-1)
+    path, schedule = TemperedPath(model, dtype=_dtype(model)), schedule_of(betas)
+    with full_precision(model.device):
+        if start is None:
+            start = annealed_start(path, num_chains, generator)
+        v = _burned_in(path, _units(path, start), num_burn_in, generator)
+        chains = anneal(path, v, schedule[::-1], generator)
+    return _from_chains(path, chains, sign=-1)
 
 
-def published_betas() -> Tensor:
-    """Return the 14,500 temperatures of Salakhutdinov and Murray (2008), and the final 1."""
-    return torch.cat(
-        [
-            torch.linspace(0, 0.5, 501, dtype=torch.float64)[:-1],
-            torch.linspace(0.5, 0.9, 4001, dtype=torch.float64)[:-1],
-            torch.linspace(0.9, 1, 10_001, dtype=torch.float64),
-        ]
-    )
+@torch.no_grad()
+def reverse_halves(
+    model: RBM,
+    rows: Tensor | None,
+    *,
+    generator: torch.Generator,
+    num_chains: int = NUM_CHAINS,
+    betas: Tensor | None = None,
+    num_burn_in: int = 5000,
+) -> tuple[LogPartition, ...]:
+    """Anneal back from the machine, half of the chains from annealed states and half from rows.
 
+    Chains that annealing brought to the machine are in the modes that annealing finds, so both
+    directions miss the same one. Rows are in the modes that the data have, but in the data's
+    shares: sweeps let a chain forget its row, and seldom its mode. So the halves are two
+    estimates, and they are not averaged: the mean of the weights would be that of the half that
+    finds the smaller log Z.
 
-def effective_sample_size(log_weights: Tensor) -> float:
-    """Return (Σw)² / Σw²."""
-    if len(log_weights) == 0:
-        return math.inf
-    return math.exp(2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0))
-
-
-def _annealed_start(path: TemperedPath, num: int, generator: torch.Generator) -> Tensor:
-    """Draw states nearly from the machine: annealed over a coarse path, then resampled.
-
-    Sweeps alone do not carry chains from mode to mode, so that the shares of the modes would be
-    those of the annealing; drawing chains in proportion to their weights puts the shares right.
+    Arguments:
+        model: The machine.
+        rows: States (N, V) or (N, *event_shape), drawn from without replacement, and again where
+            they are too few; None for none, which leaves one estimate.
+        generator: Where the randomness comes from, on the model's device.
+        num_chains: Chains of both halves.
+        betas: The temperatures, from 0 to 1; `published_betas` by default.
+        num_burn_in: Gibbs sweeps before annealing.
     """
-    schedule = torch.linspace(0, 1, 1001, dtype=torch.float64).tolist()
-    v = path.start(_POOL * num, generator)
-    log_w = torch.zeros(len(v), dtype=torch.float64, device=v.device)
-    for old, new in itertools.pairwise(schedule):
-        change, v = path.step(v, old, new, generator)
-        log_w += change
-    chosen = torch.multinomial(log_w.softmax(0), num, replacement=True, generator=generator)
-    return v[chosen]
+    path, schedule = TemperedPath(model, dtype=_dtype(model)), schedule_of(betas)
+    num = num_chains if rows is None else num_chains - num_chains // 2
+    with full_precision(model.device):
+        v = annealed_start(path, num, generator)
+        if rows is not None:
+            v = torch.cat([v, _units(path, _drawn(rows, num_chains - num, generator))])
+        v = _burned_in(path, v, num_burn_in, generator)
+        chains = anneal(path, v, schedule[::-1], generator)
+    halves = [chains[:num], chains[num:]]
+    return tuple(_from_chains(path, half, sign=-1) for half in halves if len(half.v))
 
 
-def _from_weights(log_weights: Tensor, *, sign: int) -> LogPartition:
-    """Average weights of Z (sign 1) or of 1/Z (sign −1)."""
-    num = len(log_weights)
-    top = log_weights.max()
-    w = (log_weights - top).exp()
-    mean = w.mean()
-    error = (w.std() / math.sqrt(num) / mean).item() if num > 1 else math.inf
-    value = sign * float(top + mean.log())
-    below = math.log1p(-3 * error) if 3 * error < 1 else -math.inf
-    ends = sorted([value + sign * below, value + sign * math.log1p(3 * error)])
-    found = Estimate(
-        value=value,
-        std_error=error,
-        kind="stochastic estimate",
-        unit="nats",
-        num_samples=num,
-        bracket=(ends[0], ends[1]),
-        notes=_notes(log_weights),
-    )
-    return LogPartition(found, log_weights)
+def _burned_in(path: TemperedPath, v: Tensor, num: int, generator: torch.Generator) -> Tensor:
+    for _ in range(num):
+        v = path.sweep(v, generator)
+    return v
 
 
-def _notes(log_weights: Tensor) -> tuple[Note, ...]:
-    size = effective_sample_size(log_weights)
-    if size >= MIN_EFFECTIVE_SAMPLES:
-        return ()
-    warning = (
-        f"the effective sample size of {len(log_weights)} chains is {size:.1f}, "
-        f"below {MIN_EFFECTIVE_SAMPLES:.0f}. Take more chains or temperatures."
-    )
-    return (Note("ess-low", warning, unreliable=True),)
+def _from_chains(path: TemperedPath, chains: Annealed, *, sign: int) -> LogPartition:
+    log_weights = sign * path.log_z0 + chains.log_weights
+    return LogPartition(estimate_of(log_weights, chains.divergence, sign=sign), log_weights)
 
 
-def _schedule(betas: Tensor | None) -> list[float]:
-    schedule: list[float] = (published_betas() if betas is None else betas).tolist()
-    rising = all(a < b for a, b in itertools.pairwise(schedule))
-    if len(schedule) < 2 or schedule[0] != 0 or schedule[-1] != 1 or not rising:
-        raise ConfigError("betas must rise from 0 to 1 and hold at least two values.")
-    return schedule
+def _dtype(model: RBM) -> torch.dtype:
+    """Return the type to anneal in: at least float32, whatever the weights are stored in."""
+    return torch.promote_types(model.dtype, torch.float32)
+
+
+def _units(path: TemperedPath, states: Tensor) -> Tensor:
+    return states.flatten(1).to(path.W)
+
+
+def _drawn(rows: Tensor, num: int, generator: torch.Generator) -> Tensor:
+    """Draw rows, each as often as the others or once more."""
+    order = torch.randperm(len(rows), generator=generator, device=generator.device)
+    return rows[order.repeat(-(-num // len(rows)))[:num].to(rows.device)]
+
+
+def _generator(model: RBM) -> torch.Generator:
+    return torch.Generator(model.device).manual_seed(fresh())
 
 
 def _states(num: int, device: torch.device) -> Tensor:
@@ -309,4 +364,5 @@ __all__ = [
     "exact",
     "published_betas",
     "reverse_ais",
+    "reverse_halves",
 ]

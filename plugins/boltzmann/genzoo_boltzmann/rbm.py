@@ -28,6 +28,7 @@ from genzoo import (
 from genzoo.errors import NotFiniteWeightsError
 from genzoo.estimate import mean_of
 from genzoo_boltzmann import partition
+from genzoo_boltzmann.precision import full_precision
 
 _RATE_FLOOR = 1e-3
 
@@ -192,23 +193,41 @@ class RBM(GenerativeModel):
     # Energies
 
     def joint_energy(self, v: Tensor, h: Tensor) -> Tensor:
-        """Return E(v, h) = −vᵀWh − bᵀv − cᵀh, (B,), for units (B, V) and (B, H)."""
-        return -((v @ self.W) * h).sum(1) - v @ self.b - h @ self.c
+        """Return E(v, h) = −vᵀWh − bᵀv − cᵀh, (B,), for units (B, V) and (B, H).
+
+        It is computed in the wider one of the types of ``v`` and the parameters, also under
+        autocast.
+        """
+        with full_precision(self.device):
+            v, W, b, c = self._widened(v)
+            h = h.to(v.dtype)
+            return -((v @ W) * h).sum(1) - v @ b - h @ c
 
     def free_energy(self, v: Tensor) -> Tensor:
         """Return F(v) = −bᵀv − Σ_j log(1 + exp(c + vᵀW)_j) = −log Σ_h exp(−E(v, h)), (B,).
 
+        It is computed in the wider one of the types of ``v`` and the parameters, also under
+        autocast: give ``v`` in float64 where it becomes a figure.
+
         Raises:
             DataError: ``v`` is not of zeros and ones, (B, V).
         """
-        return self._free_energy(self.checked_rows(v, values=Values("binary", (len(self.b),))))
+        self.check_rows(v, values=Values("binary", (len(self.b),)))
+        return self._free_energy(v.to(self.device))
 
     def _free_energy(self, v: Tensor) -> Tensor:
-        return -(v @ self.b) - F.softplus(self.hidden_logits(v)).sum(1)
+        with full_precision(self.device):
+            v, W, b, c = self._widened(v)
+            return -(v @ b) - F.softplus(torch.addmm(c, v, W)).sum(1)
+
+    def _widened(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        dtype = torch.promote_types(v.dtype, self.dtype)
+        return v.to(dtype), self.W.to(dtype), self.b.to(dtype), self.c.to(dtype)
 
     def energy(self, x: Tensor) -> Tensor:
         """Return the free energy, −log p(x) − log Z, (B,), of examples (B, *event_shape)."""
-        return self._free_energy(self.checked_rows(x).flatten(1))
+        self.check_rows(x)
+        return self._free_energy(x.to(self.device).flatten(1))
 
     # Likelihood
 
@@ -229,6 +248,11 @@ class RBM(GenerativeModel):
         self.check_sums()
         return partition.estimate(self, method, generator=generator, **options)
 
+    def num_held_out(self, num_samples: int | None = None) -> int:
+        """Return how many rows `log_likelihood` takes as ``start``; 0 where log Z is exact."""
+        num_chains = partition.NUM_CHAINS if num_samples is None else num_samples
+        return partition.num_rows(self, num_chains)
+
     @torch.no_grad()
     def log_likelihood(
         self,
@@ -237,6 +261,7 @@ class RBM(GenerativeModel):
         condition: Any = None,
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
+        start: Tensor | None = None,
         log_partition: partition.LogPartition | None = None,
     ) -> Estimate:
         """Return the mean of log p(x) = −F(x) − log Z over examples (N, *event_shape), in nats.
@@ -245,23 +270,26 @@ class RBM(GenerativeModel):
 
         log Z is exact where the smaller layer can be enumerated. Elsewhere it is estimated by
         annealed importance sampling, whose error makes the likelihood look too good, and
-        bracketed by the reverse estimate, whose error makes it look too bad.
+        bracketed by the reverse estimate, whose error makes it look too bad. Half of the reverse
+        chains begin at rows of data, so that a mode of the data which annealing misses is seen.
 
         Arguments:
             x: Zeros and ones.
             condition: None; the model takes none.
             generator: Where the estimate's randomness comes from, on the model's device.
             num_samples: Annealed chains in each direction; 100 by default.
+            start: The rows at which reverse chains begin, (K, *event_shape), best such as are not
+                in ``x``; by default rows of ``x``, and a note says so.
             log_partition: An estimate made before, to be used again.
         """
         self.check_rows(x, at_least=1)
         self.check_sums()
         self.checked_condition(condition, len(x))
-        chains = {} if num_samples is None else {"num_chains": num_samples}
-        log_z = log_partition or partition.best(self, generator=generator, **chains)
-        rows = (b.to(self.device, self.dtype).flatten(1) for b in torch.split(x, 4096))
-        blocks = [self._free_energy(v) for v in rows]
-        negative_energy = -torch.cat(blocks).double()
+        log_z = log_partition or self._log_partition(x, start, generator, num_samples)
+        blocks = (
+            block.flatten(1).to(self.device, torch.float64) for block in torch.split(x, 4096)
+        )
+        negative_energy = -torch.cat([self._free_energy(v) for v in blocks])
         found = log_z.likelihood(mean_of(negative_energy, "exact"))
         likeliest = negative_energy.max().item() - log_z.estimate.value
         if log_z.estimate.kind == "exact" or likeliest <= 3 * log_z.estimate.std_error:
@@ -269,6 +297,22 @@ class RBM(GenerativeModel):
         text = f"a row would have log p = {likeliest:.2f} > 0, so log Z is too low."
         note = Note("log-p-positive", text, unreliable=True)
         return replace(found, notes=(note, *found.notes))
+
+    def _log_partition(
+        self,
+        x: Tensor,
+        start: Tensor | None,
+        generator: torch.Generator | None,
+        num_samples: int | None,
+    ) -> partition.LogPartition:
+        num_chains = partition.NUM_CHAINS if num_samples is None else num_samples
+        rows = x if start is None else start
+        log_z = partition.best(self, start=rows, generator=generator, num_chains=num_chains)
+        if start is not None or self.num_held_out(num_samples) == 0:
+            return log_z
+        text = "Half of the reverse chains began at rows that are judged, for want of others."
+        notes = (*log_z.estimate.notes, Note("starts-judged", text))
+        return replace(log_z, estimate=replace(log_z.estimate, notes=notes))
 
     # Data and completion
 

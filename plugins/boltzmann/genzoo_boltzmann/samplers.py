@@ -13,6 +13,7 @@ from genzoo import Bounds, Config, GenerativeModel, Sampler
 from genzoo_boltzmann.draws import bernoulli
 from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
 from genzoo_boltzmann.path import TemperedPath
+from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.rbm import RBM
 
 
@@ -105,7 +106,8 @@ class TemperedGibbs(Sampler):
             v = _units(rbm, start).repeat(levels, 1)
         for step in range(self.config.num_steps):
             v = _tempered_sweep(path, v, betas, generator)
-            v = _exchange(path, v.view(levels, num, -1), beta, step % 2, generator)
+            with full_precision(v.device):
+                v = _exchange(path, v.view(levels, num, -1), beta, step % 2, generator)
             yield v[-num:]
 
 

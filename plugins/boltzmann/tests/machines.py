@@ -1,5 +1,7 @@
 """Small machines whose every probability can be summed."""
 
+import math
+
 import torch
 
 from genzoo_boltzmann.rbm import RBM, RBMConfig
@@ -37,6 +39,42 @@ def two_modes(depth=5.0):
         rbm.c.fill_(-3 * depth)
         rbm.base_rates.fill_(0.5)
     return rbm
+
+
+def gated(num_visible=70, num_hidden=23, on=50, depth=5.0, dtype=torch.float32):
+    """A machine with a mode that annealing does not find, and log Z of it in closed form.
+
+    One hidden unit turns the first ``on`` visible units on; the others, and all other hidden
+    units, are fair coins. The mode has about e^depth times the mass of the rest, and at β = 0 a
+    share of 2^−on: only at the end of the path does it become the likelier one.
+    """
+    rbm = RBM(RBMConfig(event_shape=(num_visible,), num_hidden=num_hidden)).to(dtype)
+    with torch.no_grad():
+        for parameter in rbm.parameters():
+            parameter.zero_()
+        rbm.W[:on, 0] = 8.0
+        rbm.c[0] = depth - on * (8 - math.log(2))
+    coins = (num_visible - on + num_hidden - 1) * math.log(2)
+    mode = rbm.c[0].item() + on * math.log1p(math.exp(8))
+    return rbm, coins + float(torch.tensor([on * math.log(2), mode]).logsumexp(0))
+
+
+def rows_of_mode(num, num_visible=70, on=50, seed=0):
+    """Draws of the visible units given that the gate is open."""
+    generator = torch.Generator().manual_seed(seed)
+    p = torch.full((num_visible,), 0.5)
+    p[:on] = torch.sigmoid(torch.tensor(8.0))
+    return torch.rand(num, num_visible, generator=generator).lt(p).float()
+
+
+def rows(rbm, num, generator):
+    """Exact draws of the visible units of a machine with few hidden ones, (num, V)."""
+    with torch.no_grad():
+        h = states(rbm.W.shape[1])
+        log_p = h @ rbm.c + torch.nn.functional.softplus(rbm.b + h @ rbm.W.T).sum(1)
+        drawn = torch.multinomial(log_p.softmax(0), num, replacement=True, generator=generator)
+        p = torch.sigmoid(rbm.b + h[drawn] @ rbm.W.T)
+    return torch.rand(p.shape, generator=generator, dtype=p.dtype).lt(p).to(p.dtype)
 
 
 def log_joint(rbm):

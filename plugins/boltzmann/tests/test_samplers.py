@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import genzoo
+from genzoo_boltzmann import samplers
 from genzoo_boltzmann.samplers import Gibbs, GibbsConfig, TemperedGibbs, TemperedGibbsConfig
 from machines import (
     expected_variation,
@@ -68,3 +69,20 @@ def test_other_models_are_refused():
 
     with pytest.raises(genzoo.CapabilityError, match="needs a model that is a RBM; Other is not"):
         Gibbs().last(Other(), 1, generator=torch.Generator())
+
+
+def test_exchanges_under_autocast_are_those_of_full_precision(monkeypatch):
+    """Sweeps may be in a shorter type; whether replicas exchange is a matter of large sums."""
+    seen = []
+    exchange = samplers._exchange
+
+    def noted(path, *args):
+        seen.append(path.field(args[0].flatten(0, 1)).dtype)
+        return exchange(path, *args)
+
+    monkeypatch.setattr(samplers, "_exchange", noted)
+    config = TemperedGibbsConfig(num_steps=2, num_temperatures=3)
+    with torch.autocast("cpu", torch.bfloat16):
+        generator = torch.Generator().manual_seed(0)
+        list(TemperedGibbs(config).trajectory(machine().float(), 2, generator=generator))
+    assert seen == [torch.float32] * 2
