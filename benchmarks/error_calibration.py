@@ -6,8 +6,8 @@ the metric's own code. The error of the ratio is of the spread (3.5 % for 400 no
 by their fourth moment) and of the mean of the claims together. A share that fewer than three rows
 keep from 0 or 1 is not judged: it has hardly a spread to compare with.
 
-Every cell (a law, a number of rows on each side, of dimensions, a group of metrics) is kept in a file of its
-own as soon as it is measured; a run that was interrupted goes on with the next one.
+Every cell (a law, a number of rows on each side, of dimensions, a group of metrics) is kept in a
+file of its own as soon as it is measured; a run that was interrupted goes on with the next one.
 
 Usage: python benchmarks/error_calibration.py [--output runs/error-calibration] [--only REGEX]
 """
