@@ -6,10 +6,10 @@ the metric's own code. The error of the ratio is of the spread (3.5 % for 400 no
 by their fourth moment) and of the mean of the claims together. A share that fewer than three rows
 keep from 0 or 1 is not judged: it has hardly a spread to compare with.
 
-Every cell (a law, a number of rows on each side, a number of dimensions) is kept in a file of its
-own as soon as it is measured; a run that was interrupted goes on with the next one.
+Every cell (a law, a number of rows on each side, of dimensions, a group of metrics) is kept in a
+file of its own as soon as it is measured; a run that was interrupted goes on with the next one.
 
-Usage: python benchmarks/error_calibration.py [--output runs/error-calibration] [--only TEXT]
+Usage: python benchmarks/error_calibration.py [--output runs/error-calibration] [--only REGEX]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -37,18 +38,24 @@ from genzoo.evaluation.modes import error_of_number
 from genzoo.evaluation.neighbours import NAMES, NeighbourConfig, PrecisionRecall, count
 from genzoo.evaluation.two_sample import TwoSample, told_apart
 
-REPETITIONS, CLAIMS = 400, 50
+REPETITIONS = 400
 ROWS, DIMENSIONS = (150, 800, 2000), (8, 64)
 NUM_SAMPLES = 2500
 """Of mode coverage, its protocol's number."""
-METRICS: tuple[Metric, ...] = (
-    FrechetFeatureDistance(FrechetConfig(extractor="given")),
-    KernelFeatureDistance(KernelConfig(extractor="given")),
-    PrecisionRecall(NeighbourConfig(extractor="given")),
-    TwoSample(FeatureConfig(extractor="given")),
-)
+METRICS: dict[str, tuple[Metric, ...]] = {
+    "distances": (
+        FrechetFeatureDistance(FrechetConfig(extractor="given")),
+        KernelFeatureDistance(KernelConfig(extractor="given")),
+    ),
+    "neighbours": (
+        PrecisionRecall(NeighbourConfig(extractor="given")),
+        TwoSample(FeatureConfig(extractor="given")),
+    ),
+}
+CLAIMS = {"distances": 200, "neighbours": 50}
+"""In how many repetitions the error is computed; that of a distance varies with its value."""
 SHARES = ("precision", "recall", "coverage", "two-sample")
-END = 3
+END, AT_END = 3, "at its end"
 
 
 def normal(num: int, size: int, generator: torch.Generator) -> Tensor:
@@ -102,48 +109,52 @@ MIXTURES = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One law, number of rows on each side and number of dimensions."""
+    """One law, number of rows on each side, number of dimensions, and group of metrics."""
 
     law: str
     rows: int
     dimensions: int
+    group: str
 
     def __str__(self) -> str:
-        return f"{self.law}-{self.rows}-{self.dimensions}"
+        return f"{self.law}-{self.rows}-{self.dimensions}-{self.group}"
 
     def drawn(self, repetition: int) -> tuple[Tensor, Tensor]:
         """Return the data and the samples of one repetition, (N, D) each."""
-        generator = seeds.generator(seeds.derive(str(self), repetition))
+        seed = seeds.derive(f"{self.law}-{self.rows}-{self.dimensions}", repetition)
+        generator = seeds.generator(seed)
         x, y = (draw(self.rows, self.dimensions, generator) for draw in LAWS[self.law])
         return x, y
 
 
-def estimates(x: Tensor, y: Tensor, seed: int) -> dict[str, Estimate]:
+def estimates(x: Tensor, y: Tensor, group: str, seed: int) -> dict[str, Estimate]:
     """Return the figures of samples ``y`` and data ``x``, by the metrics themselves."""
     nothing = cast(Any, None)
     case = Case(nothing, nothing, {}, seeds.generator(seed))
     case.once(("features", "given"), lambda: Compared(y, x, y, {"extractor": "given"}))
-    found = [metric.compute(case) for metric in METRICS]
+    found = [metric.compute(case) for metric in METRICS[group]]
     return {k.partition("[")[0]: figure for figures in found for k, figure in figures.items()}
 
 
-def values_of(x: Tensor, y: Tensor) -> dict[str, float]:
+def values_of(x: Tensor, y: Tensor, group: str) -> dict[str, float]:
     """Return the values of the same figures, without their errors, which take longer."""
+    if group == "distances":
+        return {
+            "frechet-feature-distance": frechet_distance(x, y),
+            "kernel-feature-distance": mmd_of_blocks(x, y, len(x) // 10).mean().item(),
+        }
     counts = count(x, y, 5)
-    return {
-        "frechet-feature-distance": frechet_distance(x, y),
-        "kernel-feature-distance": mmd_of_blocks(x, y, len(x) // 10).mean().item(),
-        **{name: getattr(counts, name).mean().item() for name in NAMES},
-        "two-sample": told_apart(x, y).mean().item(),
-    }
+    shares = {name: getattr(counts, name).mean().item() for name in NAMES}
+    return {**shares, "two-sample": told_apart(x, y).mean().item()}
 
 
 def measure(
-    cell: Cell, repetitions: int = REPETITIONS, claims: int = CLAIMS
+    cell: Cell, repetitions: int = REPETITIONS, claims: int | None = None
 ) -> dict[str, dict[str, float]]:
     """Return each figure's measured spread and claimed error in one cell."""
-    values = [values_of(*cell.drawn(i)) for i in range(repetitions)]
-    figures = [estimates(*cell.drawn(i), seed=i) for i in range(claims)]
+    claims = claims or CLAIMS[cell.group]
+    values = [values_of(*cell.drawn(i), cell.group) for i in range(repetitions)]
+    figures = [estimates(*cell.drawn(i), cell.group, seed=i) for i in range(claims)]
     for mine, theirs in zip(values, figures, strict=False):
         if any(not math.isclose(mine[name], theirs[name].value) for name in mine):
             raise SystemExit(f"The values of {cell} are not the metrics': {mine}, {theirs}.")
@@ -190,18 +201,16 @@ def measure_modes(weights: list[float], repetitions: int = REPETITIONS) -> dict[
 def right(cell: Cell, name: str, found: Mapping[str, float]) -> str:
     """Say whether a ratio is right; empty where it is, or where there is nothing to judge."""
     if name in SHARES and min(found["mean"], 1 - found["mean"]) * cell.rows < END:
-        return "at its end"
+        return AT_END
     low, high = (0.8, 1.5) if cell.rows < 800 else (0.85, 1.2)
     return "" if low <= found["ratio"] <= high else "WRONG"
 
 
 def lines(folder: Path) -> Iterator[str]:
-    """Yield the table of all cells that were measured."""
+    """Yield the table of all cells that were measured, and of the numbers of modes."""
     yield "| law | N | D | figure | value | measured | claimed ÷ measured | |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    for cell in cells():
-        path = folder / f"{cell}.json"
-        kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    for cell, kept in measured(folder).items():
         for name, found in kept.items():
             yield (
                 f"| {cell.law} | {cell.rows:,} | {cell.dimensions} | {name} | {_of(found)} | "
@@ -211,29 +220,50 @@ def lines(folder: Path) -> Iterator[str]:
         yield f"| {law} | {NUM_SAMPLES:,} | | modes | {_of(measure_modes(weights))} | |"
 
 
+def summary(folder: Path) -> Iterator[str]:
+    """Yield, for each number of rows and dimensions, the least and greatest ratio of any law."""
+    ranges: dict[tuple[int, int], dict[str, list[float]]] = {}
+    for cell, kept in measured(folder).items():
+        for name, found in kept.items():
+            ratios = ranges.setdefault((cell.rows, cell.dimensions), {}).setdefault(name, [])
+            if right(cell, name, found) != AT_END:
+                ratios.append(found["ratio"])
+    for (rows, dimensions), figures in ranges.items():
+        found = [f"{min(z):.2f} to {max(z):.2f}" if z else AT_END for z in figures.values()]
+        yield f"| {rows:,} | {dimensions} | {' | '.join(found)} |"
+
+
+def measured(folder: Path) -> dict[Cell, dict[str, dict[str, float]]]:
+    """Return the cells that were measured."""
+    paths = {cell: folder / f"{cell}.json" for cell in cells()}
+    return {cell: json.loads(p.read_text("utf-8")) for cell, p in paths.items() if p.exists()}
+
+
 def cells() -> Iterator[Cell]:
     """Yield all cells, the cheapest first."""
     for rows in ROWS:
         for dimensions in DIMENSIONS:
             for law in LAWS:
-                yield Cell(law, rows, dimensions)
+                for group in METRICS:
+                    yield Cell(law, rows, dimensions, group)
 
 
 def main() -> None:
     """Measure what was not yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("runs/error-calibration"))
-    parser.add_argument("--only", default="", help="cells whose names hold this text")
+    parser.add_argument("--only", default="", help="cells whose names match, such as 800-8")
     given = parser.parse_args()
     torch.set_num_threads(1)
     given.output.mkdir(parents=True, exist_ok=True)
     for cell in cells():
         path = given.output / f"{cell}.json"
-        if given.only in str(cell) and not path.exists():
+        if re.search(given.only, str(cell)) and not path.exists():
             began = time.process_time()
             path.write_text(json.dumps(measure(cell), indent=2), "utf-8")
             say(f"{cell}: {time.process_time() - began:.0f} CPU-s")
-    say(f"{REPETITIONS} repetitions, {CLAIMS} of them with claims", *lines(given.output))
+    say(f"{REPETITIONS} repetitions; claims of the first {CLAIMS}", *lines(given.output), "")
+    say(*summary(given.output))
     say(circumstances(1))
 
 

@@ -139,15 +139,16 @@ def test_the_error_of_a_mean_grows_by_the_root_of_the_effect():
 # Calibration.
 
 
-def test_claimed_errors_are_the_spread_over_fresh_data_and_samples(monkeypatch):
-    """One cell of `make calibrate`: 400 draws of N(0, I₈), 150 rows on each side.
+@pytest.mark.parametrize(("group", "figures"), [("distances", 2), ("neighbours", 5)])
+def test_claimed_errors_are_the_spread_over_fresh_data_and_samples(group, figures, monkeypatch):
+    """Two cells of `make calibrate`: 400 draws of N(0, I₈), 150 rows on each side.
 
     The spread of 400 values is known within 3.5 %, the mean of 30 claims within some 4 %. The
     errors of independent rows were .69 (density) to .88 of it, a bootstrap's 1.7 times.
     """
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     calibration = importlib.import_module("error_calibration")
-    found = calibration.measure(calibration.Cell("equal", 150, 8), claims=30)
+    found = calibration.measure(calibration.Cell("equal", 150, 8, group), claims=30)
     ratios = {name: figure["ratio"] for name, figure in found.items()}
-    assert len(ratios) == 7
+    assert len(ratios) == figures
     assert all(0.85 < ratio < 1.2 for ratio in ratios.values()), ratios
