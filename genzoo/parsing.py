@@ -23,7 +23,7 @@ _TOML_TEXT = re.compile(
     re.DOTALL,
 )
 _TOML_DOTTED = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}", re.ASCII)
-_TOML_PART = re.compile(r"[,=\n]")
+_TOML_PART = re.compile(r"[,=.\n]")
 
 
 def strict_json(text: str) -> Any:

@@ -23,6 +23,8 @@ def test_lines_end_as_everywhere(tmp_path):
 
 def test_a_file_that_says_it_is_empty_is_bounded_too():
     """Files of the system's own have a size of 0, whatever can be read from them."""
+    if not Path("/proc/self/maps").is_file():
+        pytest.skip("this system has no /proc")
     assert os.stat("/proc/self/maps").st_size == 0
     with pytest.raises(ValueError, match="it is larger than 100 bytes"):
         read_text(Path("/proc/self/maps"), 100)

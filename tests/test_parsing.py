@@ -99,6 +99,7 @@ def test_toml_is_as_deep_as_is_allowed():
         ("a = [" + "1," * 50_001 + "]", "over 50,000 parts"),
         ("".join(f"[t{i}]\n" for i in range(50_001)), "over 50,000 parts"),
         ("a = {" + ", ".join(f"k{i} = 1" for i in range(25_001)) + "}", "over 50,000 parts"),
+        ("".join(f"[{'a.' * 28}k{i}]\n" for i in range(1800)), "over 50,000 parts"),
     ],
 )
 def test_toml_that_is_large_is_refused_before_it_is_parsed(text, why, parsed):
