@@ -91,6 +91,21 @@ def test_the_log_goes_on_where_it_was(tmp_path):
     assert [step for step, *_ in losses("straight")] == list(range(1, 13))
 
 
+def test_a_schedule_of_two_halves_goes_on_in_the_half_that_it_was_in(tmp_path):
+    """Stopped after 4 of 12 updates, before the knee, and after 8, behind it.
+
+    The critic makes two moves in an update; its learning rate follows the updates.
+    """
+    for step in (4, 8):
+        folder, values = tmp_path / str(step), {"schedule": "constant-then-linear"}
+        game(folder, warmup_steps=0, **values).fit()
+        forget_after(folder, step)
+        game(folder, warmup_steps=0, **values).fit(resume=True)
+        rates = [json.loads(line)["critic/lr"] for line in (folder / "metrics.jsonl").open()]
+        expected = [min(1.0, 2 * (1 - i / 12)) for i in range(1, 13)]  # Of the next update.
+        assert rates == pytest.approx([0.01 * factor for factor in expected], abs=1e-12)
+
+
 FORGOTTEN = {
     "model": lambda t, v: t["model"].update(
         {k: torch.zeros_like(x) for k, x in t["model"].items()}

@@ -72,6 +72,9 @@ def test_schedules_are_their_formulas():
     assert [factor(i, warmup_steps=10) for i in (0, 4, 9, 10, 60)] == [0.1, 0.5, 1.0, 1.0, 1.0]
     linear = [factor(i, warmup_steps=10, schedule="linear") for i in (10, 60, 110)]
     assert linear == [1.0, 0.5, 0.0]
+    halves = {"warmup_steps": 10, "schedule": "constant-then-linear"}
+    found = [factor(i, **halves) for i in (4, 9, 10, 35, 59, 60, 61, 85, 109, 110, 500)]
+    assert found == pytest.approx([0.5, 1, 1, 1, 1, 1, 0.98, 0.5, 0.02, 0, 0])
     cosine = factor(35, warmup_steps=10, schedule="cosine")
     assert cosine == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
 

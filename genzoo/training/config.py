@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from genzoo.config import Bounds, Config, differences
 
-Schedule = Literal["constant", "linear", "cosine"]
+Schedule = Literal["constant", "linear", "constant-then-linear", "cosine"]
 Precision = Literal["no", "fp16", "bf16"]
 
 
@@ -27,7 +27,8 @@ class TrainerConfig(Config):
     warmup_steps: Annotated[int | None, Bounds(0, 10**9)] = None
     """Updates over which the learning rate rises from zero (default: the stage's, else 0)."""
     schedule: Schedule | None = None
-    """The learning rate after warm-up: constant, or down to zero, linearly or as a cosine."""
+    """The learning rate after warm-up: constant, or down to zero: linearly, linearly in the second
+    half of the updates alone, or as a cosine."""
     clip_norm: Annotated[float | None, Bounds(0.0, 1e12)] = None
     """The greatest norm of a player's gradient; 0 for no limit."""
     gradient_accumulation: Annotated[int, Bounds(1, 10**6)] = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -93,8 +93,11 @@ class Player:
         return norm
 
     def step(self) -> None:
-        """Update the parameters, and the learning rate for the next update."""
+        """Update the parameters."""
         self.optimizer.step()
+
+    def next_update(self) -> None:
+        """Set the learning rate of the next update, however many moves the player made in one."""
         self.schedule.step()
 
     @property
@@ -181,14 +184,20 @@ def _average(grads: list[Tensor], accelerator: Accelerator) -> None:
 def _factor(config: TrainerConfig) -> Any:
     """Return the learning rate's factor at each update: warm-up, then the schedule."""
     warmup, total = config.warmup_steps or 0, config.steps or 1
-    kind = config.schedule
+    falling = _FALLING[config.schedule or "constant"]
 
     def factor(index: int) -> float:
         if index < warmup:
             return (index + 1) / warmup
-        done = min(1.0, (index - warmup) / max(1, total - warmup))
-        if kind == "linear":
-            return 1 - done
-        return 0.5 * (1 + math.cos(math.pi * done)) if kind == "cosine" else 1.0
+        return falling(min(1.0, (index - warmup) / max(1, total - warmup)))
 
     return factor
+
+
+_FALLING: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1 - done,
+    "constant-then-linear": lambda done: min(1.0, 2 * (1 - done)),
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+}
+"""The factor of the learning rate, by the share of the updates after warm-up that are made."""

@@ -87,6 +87,8 @@ class Updater:
         with trusted():  # The data were checked when they were loaded; a look would wait for them.
             while losses := self._advance(games, index, len(moves)):
                 moves.append(self._move(losses, index, leaving))
+        for player in self.players.values():
+            player.next_update()
         return moves
 
     def _advance(self, games: Mapping[int, Iterator[Loss]], index: int, move: int) -> list[Loss]:

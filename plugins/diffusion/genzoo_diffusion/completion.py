@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from genzoo import ConfigError, DataError
+from genzoo.errors import NotFiniteSampleError
 from genzoo.sampling import evaluating
-from genzoo_diffusion.guidance import Conditioned, unconditional
+from genzoo_diffusion.grid import times
+from genzoo_diffusion.guidance import Conditioned, Denoiser, unconditional
+from genzoo_diffusion.samplers import DDPMSampler, standard_normal
+from genzoo_diffusion.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
     from genzoo_diffusion.ddpm import DDPM
+
+CORRECTIONS = 4
+"""Langevin steps for each step back, on average."""
+STEP_SIZE = 0.3
+"""δ. A larger step goes further, and leaves more noise in the state than its time has: up to
+1 / (1 − δ / 2) times the variance."""
+LEAST_SNR = 0.1
+"""The signal-to-noise ratio from which on Langevin steps are made."""
 
 
 @torch.no_grad()
@@ -25,25 +40,113 @@ def complete(
     condition: Any,
 ) -> Tensor:
     """Return ``x`` where ``known``, and a draw given it elsewhere; see `DDPM.complete`."""
-    from genzoo_diffusion.grid import times
-    from genzoo_diffusion.samplers import DDPMSampler, standard_normal
-
+    if num_steps < 1:
+        raise ConfigError(f"num_steps must be at least 1, got {num_steps}.")
     num, T = len(x), len(model.schedule)
-    given = model.state(x.to(model.device, model.dtype))
-    known = known.to(model.device).expand_as(given)
-
-    def clamp(state: Tensor, t: int) -> Tensor:
-        if t < 0:  # The data themselves, which are put back at the end.
-            return state
-        at = torch.full((num,), t, device=model.device)
-        return torch.where(
-            known, model.diffuse(given, at, standard_normal(model, num, generator)), state
-        )
-
+    x = x.to(model.device, model.dtype)
+    known = known.to(model.device).expand_as(x)
+    _check(model, x[known])
     signal = unconditional(model, num) if condition is None else model.signal(condition, num)
-    grid = times("trailing", T, min(num_steps, T))
-    solver = DDPMSampler().solver(model, grid)
-    start = clamp(standard_normal(model, num, generator), grid[0])
+    denoiser, grid = Conditioned(model, signal), times("trailing", T, min(num_steps, T))
+    corrected = Corrected(model, denoiser, model.state(x), known, generator, grid)
     with evaluating(model):
-        states = deque(solver.run(Conditioned(model, signal), start, generator, clamp), maxlen=1)
-    return torch.where(known, x.to(start), model.present(states[0]))
+        start = corrected(standard_normal(model, num, generator), grid[0])
+        states = DDPMSampler().solver(model, grid).run(denoiser, start, generator, corrected)
+        found = model.present(deque(states, maxlen=1)[0])
+    if not bool(torch.isfinite(found[~known]).all()):
+        raise NotFiniteSampleError(
+            "A completion is not finite. The weights may be damaged, or training may have "
+            "diverged."
+        )
+    return torch.where(known, x, found)
+
+
+class Corrected:
+    """Puts what is known back into a state, and corrects the rest by Langevin steps.
+
+    At time t the known part is k_t = √ᾱ k_0 + σ ε, σ² = 1 − ᾱ, with new noise ε for each call of
+    the network. The rest makes steps of Langevin dynamics,
+
+        u ← u + δ (√ᾱ û_0 − u) + √(2δ) σ z,  z ~ N(0, I),
+
+    which leave p_t(u | k_t) as it is, up to O(δ), since (√ᾱ x̂_0 − x_t) / σ² is the gradient of
+    log p_t(x_t). As σ → 0 that becomes p(u | k_0). A step back alone moves u by what k_t says at
+    that one time, which at most times is little, and the draw stays biased.
+
+    | Score-Based Generative Modeling through Stochastic Differential Equations
+    | (Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, 2021), predictor and corrector
+    | RePaint: Inpainting using Denoising Diffusion Probabilistic Models
+    | (Lugmayr et al., 2022), for noise and denoising at one level, again and again
+
+    Arguments:
+        model: The model.
+        denoiser: The model with its condition.
+        given: States without noise (B, *state_shape), of which the known part is looked at.
+        known: Where they are known, of the same shape.
+        generator: Where the noise comes from.
+        grid: The times that are visited, falling.
+    """
+
+    def __init__(
+        self,
+        model: DDPM,
+        denoiser: Denoiser,
+        given: Tensor,
+        known: Tensor,
+        generator: torch.Generator,
+        grid: Sequence[int],
+    ) -> None:
+        self.model, self.denoiser, self.generator = model, denoiser, generator
+        self.given, self.known = given, known
+        self.number = corrections(model.schedule, grid)
+
+    def __call__(self, state: Tensor, t: int) -> Tensor:
+        """Return a state at time t, corrected; the data themselves, at −1, as they are."""
+        if t < 0:
+            return state
+        x_t = self._held(state, t)
+        for _ in range(self.number[t]):
+            x_t = self._held(self._moved(x_t, t), t)
+        return x_t
+
+    def _held(self, state: Tensor, t: int) -> Tensor:
+        """Return a state whose known part is what is given, noised."""
+        at = torch.full((len(state),), t, device=state.device)
+        return torch.where(self.known, self.model.diffuse(self.given, at, self._noise()), state)
+
+    def _moved(self, x_t: Tensor, t: int) -> Tensor:
+        """Return the state after a Langevin step."""
+        a, s = self.model.alpha[t], self.model.sigma[t]
+        output = self.denoiser(x_t, t)
+        x_0 = self.model.parameterization.x_0(output, x_t, a, s)
+        if self.model.is_bounded:
+            x_0 = x_0.clamp(-1, 1)
+        drift = STEP_SIZE * (a * x_0 - x_t)
+        return x_t + drift + math.sqrt(2 * STEP_SIZE) * s * self._noise()
+
+    def _noise(self) -> Tensor:
+        return standard_normal(self.model, len(self.given), self.generator)
+
+
+def corrections(schedule: NoiseSchedule, grid: Sequence[int]) -> dict[int, int]:
+    """Return how many Langevin steps are made at each time, `CORRECTIONS` on average.
+
+    They are spread evenly over log SNR from `LEAST_SNR` on, so that every scale of the data gets
+    as many: a step goes the share δ σ² / (c + σ²) of the way where the conditional variance is c.
+    """
+    log_snr = schedule.snr[list(grid)].clamp_min(LEAST_SNR).log()
+    share = (log_snr - log_snr[0]) / (log_snr[-1] - log_snr[0]).clamp_min(1e-12)
+    made = (CORRECTIONS * len(grid) * share).round().long()
+    each = made.diff(prepend=made[:1])
+    return dict(zip(grid, each.tolist(), strict=True))
+
+
+def _check(model: DDPM, values: Tensor) -> None:
+    """Raise DataError where what is known cannot be data."""
+    if not bool(torch.isfinite(values).all()):
+        raise DataError("What is known holds NaN or infinity. Mark such values as unknown.")
+    if model.is_bounded and not bool(((values >= 0) & (values <= 1)).all()):
+        raise DataError(
+            f"This model is of values in [0, 1]; what is known goes from {values.min():g} to "
+            f"{values.max():g}. Scale it."
+        )

@@ -57,7 +57,9 @@ class DDPM(Diffusion):
     limits = (
         (
             "Its likelihood is a lower bound, of the chain of all T times; samplers that take "
-            "fewer steps draw from other distributions, which have no likelihood here."
+            "fewer steps draw from other distributions, which have no likelihood here. The "
+            "default sampler ends at the mean of the last step, without that step's noise and "
+            "between the grey levels; --sampler.exact draws from the likelihood's distribution."
         ),
         (
             "Guidance over 1 draws from no distribution that the model states: samples fit their "
@@ -174,22 +176,55 @@ class DDPM(Diffusion):
         known: Tensor,
         *,
         generator: torch.Generator,
-        num_steps: int = 1000,
+        num_steps: int = 250,
         condition: Any = None,
     ) -> Tensor:
         """Return ``x`` (B, *event_shape) where ``known``, and a draw given it elsewhere.
 
-        After each step back, what is known is put back, noised to the state's time.
+        After each step back what is known is put back, noised to the state's time, and the rest
+        makes Langevin steps, four on average; see `completion.Corrected`. The network runs
+        5 min(num_steps, T) times: 1,250 times by default, where a sample of T = 1000 takes 1,000.
 
+        The draw is approximate, and the nearer the more steps there are. With the exact denoiser
+        of N(0, [[1, .9], [.9, 1]]) and x_1 = 1.5, on the linear schedule of T = 1000:
+
+        =====================  ====  ========
+        x_2                    mean  variance
+        =====================  ====  ========
+        truth                  1.35  .190
+        20 steps               1.24  .197
+        50 steps               1.31  .194
+        100 steps              1.33  .193
+        250 steps              1.34  .192
+        1000 steps             1.35  .191
+        1000, nothing but put  .94   .308
+        =====================  ====  ========
+
+        Means of eight of sixteen dimensions, given the others, are off by .05 conditional standard
+        deviations at most at 250 steps, where the eigenvalues of the covariance are .1 to 2.7, and
+        by .10 where they are .001 to 3.7 (.60 and 1.28 by nothing but putting back). The bias is
+        greatest in the weights of separate modes that what is known tells apart by a small
+        difference, since a chain can go from one to another only while there is much noise: of
+        N(±(.3, 1), .04 I) with x_1 = .3 the mode that should have .99 gets .75 at 250 steps and
+        .82 at 1000 (.57 by nothing but putting back).
+
+        | Score-Based Generative Modeling through Stochastic Differential Equations
+        | (Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, 2021)
         | RePaint: Inpainting using Denoising Diffusion Probabilistic Models
-        | (Lugmayr et al., 2022), without its resampling
+        | (Lugmayr et al., 2022)
 
         Arguments:
-            x: Examples, of which the known part is looked at.
+            x: Examples, of which the known part alone is looked at; the rest may be NaN.
             known: Where it is known, bool, of a shape that broadcasts to that of ``x``.
             generator: Where the noise comes from, on the model's device.
             num_steps: Steps back, at most T of which are made.
             condition: One for each row; None leaves it open.
+
+        Raises:
+            ConditionError: The condition is superfluous or out of range.
+            ConfigError: num_steps is less than 1.
+            DataError: What is known is not finite or out of the data's range.
+            NotFiniteSampleError: The network's predictions are not finite.
         """
         from genzoo_diffusion.completion import complete
 

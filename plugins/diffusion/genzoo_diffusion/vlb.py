@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from genzoo_diffusion.ddpm import DDPM
 
 _ROWS = 512
-_LEAST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,11 @@ class Bound:
 
         KL(q(x_{T−1}) ‖ N(0, I)) + Σ_{t≥1} E KL(q(x_{t−1}) ‖ p(x_{t−1})) − E log p(x),
 
-    the last term given the state at time 0. All terms are in nats.
+    the last term given the state at time 0. All terms are in nats. No probability has a floor: one
+    of 1e-12 for a grey level, as in the code of the paper, makes the sum no bound.
+
+    The chain whose law this bounds is that of `DDPMSampler` with ``exact=True``, which draws from
+    the last term's distribution too.
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020), equation 5
 
@@ -56,12 +59,14 @@ class Bound:
         Both are Gaussians, of variances β̃ and σ²: ½ (β̃/σ² − 1 − log β̃/σ²) for each value, and
         the squared distance of their means over 2σ².
         """
-        schedule, variance = self.model.schedule, self._variance()
-        ratio = schedule.posterior_variance / variance
+        schedule, variance = self.model.schedule, step_variance(self.model)
+        # At time 0, which has no such term, β̃ is 0, and its logarithm would be infinite.
+        ratio = schedule.posterior_variance[1:] / variance[1:]
+        ratio = torch.cat([ratio.new_ones(1), ratio])
         # Means differ by what x_0 is multiplied by alone.
         weight = schedule.posterior_weights[0].square() / (2 * variance)
         shape = math.prod(self.model.event_shape)
-        constant = 0.5 * shape * (ratio - 1 - ratio.clamp_min(_LEAST).log())
+        constant = 0.5 * shape * (ratio - 1 - ratio.log())
         error = (x_0 - predicted).square().flatten(1).sum(1)
         return _pick(constant, t, x_0) + _pick(weight, t, x_0) * error
 
@@ -70,7 +75,7 @@ class Bound:
 
         That of data in [0, 1] without levels is the density in these units.
         """
-        scale = self._variance()[0].sqrt().item()
+        scale = step_variance(self.model)[0].sqrt().item()
         levels = self.model.config.levels
         if self.model.config.data == "unit" and levels is not None:
             return -_log_of_levels(x_0, predicted, scale, levels).flatten(1).sum(1)
@@ -87,17 +92,18 @@ class Bound:
         first, later = self.decoder(x_0, predicted), self.step(x_0, predicted, t)
         return torch.where(t == 0, first, later)
 
-    def _variance(self) -> Tensor:
-        """Return σ², (T,), as diffusers' schedulers have it; at time 0, where β̃ is 0, the next β̃.
 
-        | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
-        """
-        schedule = self.model.schedule
-        if self.model.config.variance_type == "fixed_large":
-            return schedule.beta
-        variance = schedule.posterior_variance.clone()
-        variance[0] = variance[1]
-        return variance
+def step_variance(model: DDPM) -> Tensor:
+    """Return σ², (T,), as diffusers' schedulers have it; at time 0, where β̃ is 0, the next β̃.
+
+    | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
+    """
+    schedule = model.schedule
+    if model.config.variance_type == "fixed_large":
+        return schedule.beta
+    variance = schedule.posterior_variance.clone()
+    variance[0] = variance[1]
+    return variance
 
 
 @torch.no_grad()
@@ -150,12 +156,19 @@ def _parts(T: int, num: int) -> list[tuple[int, int]]:
 
 
 def _log_of_levels(x_0: Tensor, mean: Tensor, scale: float, levels: int) -> Tensor:
-    """Return log P of levels in [−1, 1] under N(mean, scale²), the outermost with its tail."""
+    """Return log P of levels in [−1, 1] under N(mean, scale²), the outermost with its tail.
+
+    With z = (x_0 − mean) / scale and half a level h, also over the scale, it is
+    log Φ(h + z) for the lowest level, log Φ(h − z) for the highest, and else the logarithm of
+    Φ(h − |z|) − Φ(−h − |z|): differences of small numbers, of which no digits are lost.
+    """
     half = 1 / (levels - 1)
-    z = x_0.double() - mean.double()
-    lower = torch.where(x_0 < -1 + half, 0.0, torch.special.ndtr((z - half) / scale))
-    upper = torch.where(x_0 > 1 - half, 1.0, torch.special.ndtr((z + half) / scale))
-    return (upper - lower).clamp_min(_LEAST).log().to(x_0.dtype)
+    z, h = (x_0.double() - mean.double()) / scale, half / scale
+    upper, lower = (torch.special.log_ndtr(end - z.abs()) for end in (h, -h))
+    inner = upper + (-torch.expm1(lower - upper)).log()
+    lowest, highest = torch.special.log_ndtr(h + z), torch.special.log_ndtr(h - z)
+    outer = torch.where(x_0 > 0, highest, lowest)
+    return torch.where(x_0.abs() > 1 - half, outer, inner).to(x_0.dtype)
 
 
 def _pick(values: Tensor, t: Tensor, like: Tensor) -> Tensor:

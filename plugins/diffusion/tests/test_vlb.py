@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -86,6 +87,41 @@ def test_probabilities_of_grey_levels_sum_to_one():
         mean = torch.full((5, 1), predicted, dtype=torch.float64)
         log_p = -Bound(model).decoder(levels[:, None], mean)
         assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-9)
+
+
+FAR = [(-0.5, 0.9), (0.0, -0.9), (-1.0, 0.8), (1.0, -0.7), (0.0, 0.26), (0.5, 0.5)]
+
+
+@pytest.mark.parametrize(("x_0", "predicted"), FAR)
+def test_no_level_is_more_likely_than_it_is(x_0, predicted):
+    """Down to e^−5000: a floor of 1e-12, which is e^−27.6, would make the bound no bound.
+
+    Against fifty digits; half a level is 34 standard deviations of the last step.
+    """
+    model = gaussian_model(event_shape=(1,), data="unit", levels=5)
+    scale = mpmath.sqrt(model.schedule.posterior_variance[1].item())
+    lower = -mpmath.inf if x_0 == -1 else (x_0 - 0.25 - predicted) / scale
+    upper = mpmath.inf if x_0 == 1 else (x_0 + 0.25 - predicted) / scale
+    with mpmath.workdps(50):  # Of the smaller tail, so that no digits are lost.
+        a, b = (lower, upper) if upper < 0 or lower < -upper else (-upper, -lower)
+        exact = mpmath.log(mpmath.ncdf(b) - mpmath.ncdf(a))
+    given, mean = (torch.tensor([[value]], dtype=torch.float64) for value in (x_0, predicted))
+    found = -Bound(model).decoder(given, mean).item()
+    assert found == pytest.approx(float(exact), rel=1e-12, abs=1e-15)
+
+
+def test_the_gradient_of_far_levels_leads_to_them():
+    """A floor has none: what is predicted far off would stay there. Against finite differences."""
+    model = gaussian_model(event_shape=(1,), data="unit", levels=5)
+    predicted = torch.tensor([[0.9], [0.26], [-0.3], [1.0]], dtype=torch.float64)
+    x_0 = torch.tensor([[-0.5], [0.0], [0.5], [-1.0]], dtype=torch.float64)
+    with_gradient = predicted.clone().requires_grad_()
+    Bound(model).decoder(x_0, with_gradient).sum().backward()
+    h = 1e-6
+    ends = [Bound(model).decoder(x_0, predicted + d) for d in (h, -h)]
+    torch.testing.assert_close(
+        with_gradient.grad[:, 0], (ends[0] - ends[1]) / (2 * h), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_a_density_in_the_unit_interval_is_one_of_x(generator):

@@ -130,11 +130,15 @@ class CycleGAN(GenerativeModel):
 
     @classmethod
     def default_stages(cls) -> tuple[Stage, ...]:
-        """Return the game of both domains, with cycle consistency."""
+        """Return the game of both domains, with cycle consistency.
+
+        As in the paper, the learning rate is constant in the first half and falls linearly to
+        zero in the second.
+        """
         return (
             Stage(
                 objective=Named(name="cycle"),
-                trainer={"steps": 20_000, "batch_size": 1, "schedule": "linear"},
+                trainer={"steps": 20_000, "batch_size": 1, "schedule": "constant-then-linear"},
             ),
         )
 

@@ -1,5 +1,7 @@
 """CycleGAN: translators, critics of patches, shapes of two domains, and what is refused."""
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from genzoo import (
     DataError,
     GenModel,
     Trainer,
+    TrainerConfig,
     create_model,
     load_dataset,
     pair,
@@ -173,6 +176,18 @@ def test_one_shape_serves_both_domains_and_is_stored(tmp_path):
     assert model.config.y_event_shape == (3, 8, 8)
     model.save_pretrained(tmp_path)
     assert GenModel.from_pretrained(tmp_path).config == model.config
+
+
+def test_its_rate_is_constant_in_the_first_half_and_falls_in_the_second(tmp_path):
+    """In the paper it is 0.0002 for 100 epochs, and falls to zero in the next 100."""
+    config, batch = CycleGAN.example()
+    data = pair(batch["x"], batch["y"])
+    settings = TrainerConfig(steps=20, log_every=1, progress=False, threads=1)
+    Trainer(CycleGAN(config), data, config=settings, output_dir=tmp_path).fit()
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    expected = [2e-4 * min(1, 2 - i / 10) for i in range(1, 21)]  # Of the next update.
+    for player in ("translators", "critics"):
+        assert [row[f"{player}/lr"] for row in rows] == pytest.approx(expected)
 
 
 def test_what_it_can_do():

@@ -1,0 +1,73 @@
+"""The chain whose law the likelihood is of: its last step, and what it asks of a sampler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo import CapabilityError, ConfigError
+from genzoo_diffusion.ddpm import DDPM
+from genzoo_diffusion.vlb import step_variance
+
+
+class LastStep:
+    """x_0 ~ p(x_0 | x at time 0): N(x̂_0, σ_0² I), cut into grey levels if the data have any.
+
+    A draw from the normal distribution goes to the nearest level, and one outside [−1, 1] to the
+    outermost, which are the probabilities of `Bound.decoder`.
+
+    | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020), equation 13
+
+    Arguments:
+        model: Whose levels and variance they are.
+        generator: Where the noise comes from.
+    """
+
+    def __init__(self, model: DDPM, generator: torch.Generator) -> None:
+        self.model, self.generator = model, generator
+        self.scale = step_variance(model)[0].sqrt().item()
+
+    def __call__(self, state: Tensor, t: int) -> Tensor:
+        """Return a state at time t as it is; at −1, where it is x̂_0, a draw around it."""
+        if t >= 0:
+            return state
+        noise = torch.randn(
+            state.shape, generator=self.generator, device=state.device, dtype=state.dtype
+        )
+        drawn = state + self.scale * noise
+        levels: int | None = self.model.config.levels
+        if not self.model.is_bounded or levels is None:
+            return drawn
+        most = levels - 1
+        level = ((drawn + 1) / 2 * most).round().clamp(0, most)
+        return 2 * level / most - 1
+
+
+def check_exact(model: Any, config: Any) -> DDPM:
+    """Return the model, where a `samplers.DDPMConfig` lets its whole chain be drawn from.
+
+    Raises:
+        CapabilityError: The model states no likelihood.
+        ConfigError: A field makes the chain another than that of the likelihood.
+    """
+    if not isinstance(model, DDPM):
+        raise CapabilityError(
+            f"exact is for models that state the likelihood of a chain; {type(model).__name__} "
+            "states none. Leave it out."
+        )
+    allowed: dict[str, tuple[Any, ...]] = {
+        "num_steps": (None, len(model.schedule)),
+        "variance_type": (None, model.config.variance_type),
+        "clip": (True,),
+        "guidance": (1.0,),
+        "strength": (None,),
+    }
+    wrong = [name for name, values in allowed.items() if getattr(config, name) not in values]
+    if wrong:
+        raise ConfigError(
+            f"exact draws from the chain that the likelihood is of; {wrong[0]} = "
+            f"{getattr(config, wrong[0])} makes another one. Leave {' and '.join(wrong)} out."
+        )
+    return model
