@@ -213,11 +213,11 @@ def test_5_a_threshold_is_easier_than_draws_and_draws_differ(printed):
     assert static != again
 
 
-def test_6_a_copied_figure_differs_and_one_without_a_receipt_cannot_be_made_again(printed):
+def test_6_a_copied_figure_differs_and_one_without_a_receipt_cannot_be_verified(printed):
     equal, differs, lacking = printed[_first(6)].splitlines()
     assert equal.endswith(": equal")
-    assert differs.endswith(": differs")
-    assert lacking.endswith("cannot be made again: its receipt lacks metric")
+    assert differs.endswith(": differs (value -17.65, recomputed -20.0756)")
+    assert lacking.endswith(": cannot be verified (its receipt lacks metric)")
 
 
 def test_6_the_honest_card_is_left(printed):
