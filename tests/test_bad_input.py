@@ -244,7 +244,7 @@ CASES = {
     f"{MADE} --model.num-hidden 5 --resume": "model.num_hidden was 4, is 5",
     f"{MADE} --data wide.npz --resume": "model.event_shape[0] was 6, is 12",
     f"{MADE} --resume --overwrite": "Give one",
-    f"{TRAIN} --resume": "'new' holds no run to go on with. Leave --resume out",
+    f"{TRAIN} --resume": "'new' holds no run to resume. Leave --resume out",
     # what would replace a good run looks at everything first
     f"{MADE} --overwrite --objective.num-steps 0": "num_steps must be in",
     f"{MADE} --overwrite --trainer.gradient-accumulation 3": "Use a multiple of 3",
@@ -340,7 +340,7 @@ def test_a_full_disk_is_named_and_the_model_is_whole_or_not_there(
     assert where in error
     assert "Free some space" in error
     left = {p.name for p in (tmp_path / "run").rglob("*") if p.is_file()}
-    assert left <= {"recipe.toml", "environment.json", "metrics.jsonl"}
+    assert left <= {".lock", "recipe.toml", "environment.json", "metrics.jsonl"}
     assert ("recipe.toml" in left) == (num_bytes > 100)
 
 

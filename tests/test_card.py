@@ -157,11 +157,11 @@ model-index:
     Path(folder, CARD_FILE).write_text(head, "utf-8")
     assert read_figures(folder)[0].receipt["data_config"] == {}
     write_card(folder)
-    for command, code in (("inspect", 0), ("card --num 0", 0), ("evaluate --verify", 2)):
+    for command, code in (("inspect", 0), ("card --num 0", 0), ("evaluate --verify", 1)):
         with pytest.raises(SystemExit) as left:
             main([*command.split(), str(folder)])
         assert left.value.code == code
-    assert "cannot be made again" in capsys.readouterr().out
+    assert "cannot be verified" in capsys.readouterr().out
 
 
 def test_a_card_of_megabytes_is_refused(tmp_path):

@@ -328,11 +328,20 @@ def test_the_fingerprint_is_of_the_figures_own_samples(model, test):
     assert stds == pytest.approx(x[:8].flatten(1).std(1, correction=0).tolist(), rel=1e-5)
     assert drawn["device"] == "cpu"
     alone = evaluate(model, test, ["log-likelihood"], sampler=sampler).receipt["stream"]
-    assert (alone["batch_size"], len(alone["mean"].split())) == (8, 8)
+    assert (alone["of"], alone["batch_size"], len(alone["mean"].split())) == ("noise", 8, 8)
+    other = evaluate(model, test, ["log-likelihood"], seed=1).receipt["stream"]
+    assert same_stream(alone, alone)
+    assert not same_stream(alone, other)
 
 
 def test_streams_agree_within_a_thousandth_of_their_scale():
-    found = {"mean": "0.5 0.1", "std": "0.5 0.3", "batch_size": 2, "device": "cpu"}
+    found = {
+        "of": "samples",
+        "mean": "0.5 0.1",
+        "std": "0.5 0.3",
+        "batch_size": 2,
+        "device": "cpu",
+    }
     assert same_stream(found, found)
     assert same_stream({**found, "mean": "0.5009 0.1"}, found)
     assert not same_stream({**found, "mean": "0.5011 0.1"}, found)

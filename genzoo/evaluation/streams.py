@@ -21,23 +21,27 @@ _WITHIN = 1e-3
 def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
     """Return the mean and the standard deviation of each of the case's first eight samples.
 
-    The same seed draws other samples on another kind of device, with another block size, or with
-    a library that draws its random numbers in another order. The fingerprint shows that.
+    Where no metric draws samples, which may take long, eight rows of standard normal noise from
+    the case's seed take their place. The same seed draws other samples on another kind of device,
+    with another block size, or with a library that draws its random numbers in another order. The
+    fingerprint shows that.
 
     Arguments:
         case: What is judged. Samples that it has drawn already are used.
-        batch_size: The block size of the samples; by default that of the samples which the case
-            has drawn, else as many as the fingerprint needs.
+        batch_size: The block size of samples that are drawn for the fingerprint; None takes the
+            samples that the case has drawn, or noise.
 
     Returns:
-        ``mean`` and ``std`` as texts of at most eight numbers, ``batch_size`` and ``device``;
-        empty where the model needs a condition that the data lack.
+        ``mean`` and ``std`` as texts of at most eight numbers, what they are ``of``, the block
+        size and the device; empty where the model needs a condition that the data lack.
     """
-    if lacking_condition(case.model, case.batch):
+    if batch_size is not None and lacking_condition(case.model, case.batch):
         return {}
-    drawn, x = _samples(case, batch_size)
+    of = "noise" if batch_size is None and not case.has_samples else "samples"
+    drawn, x = (NUM_SAMPLES, _noise(case)) if of == "noise" else _samples(case, batch_size)
     rows = x[:NUM_SAMPLES].double().flatten(1)
     return {
+        "of": of,
         "mean": _text(rows.mean(1)),
         "std": _text(rows.std(1, correction=0)),
         "batch_size": drawn,
@@ -54,7 +58,7 @@ def same_stream(stated: Any, found: Mapping[str, Any]) -> bool:
     """
     if not isinstance(stated, Mapping) or not found:
         return False
-    if any(stated.get(key) != found[key] for key in ("batch_size", "device")):
+    if any(stated.get(key) != found[key] for key in ("of", "batch_size", "device")):
         return False
     theirs, ours = ([_numbers(f.get(key)) for key in ("mean", "std")] for f in (stated, found))
     if any(len(a) != len(b) or not a for a, b in zip(theirs, ours, strict=True)):
@@ -65,8 +69,9 @@ def same_stream(stated: Any, found: Mapping[str, Any]) -> bool:
 
 
 def stated_batch_size(stated: Any) -> int | None:
-    """Return the block size that a fingerprint from anywhere states; None where it states none."""
-    size = stated.get("batch_size") if isinstance(stated, Mapping) else None
+    """Return the block size of samples that a fingerprint from anywhere states, or None."""
+    samples = isinstance(stated, Mapping) and stated.get("of") == "samples"
+    size = stated.get("batch_size") if samples else None
     return size if type(size) is int and 1 <= size <= MAX_BATCH_SIZE else None
 
 
@@ -85,6 +90,12 @@ def _samples(case: Case, batch_size: int | None) -> tuple[int, Tensor]:
         batch_size=size,
     )
     return size, x.cpu()
+
+
+def _noise(case: Case) -> Tensor:
+    generator = seeds.generator(seeds.derive(case.seed, "samples"), case.model.device)
+    num = max(2, math.prod(case.model.event_shape))
+    return torch.randn(NUM_SAMPLES, num, generator=generator, device=case.model.device).cpu()
 
 
 def _text(values: Tensor) -> str:

@@ -228,7 +228,7 @@ def test_data_without_labels_are_refused():
 def test_other_models_images_and_more_labels_are_refused():
     with pytest.raises(CapabilityError, match="needs a model that is a Classifier"):
         CrossEntropy(create_model("cyclegan", event_shape=(1, 8, 8), width=2, num_halvings=0))
-    with pytest.raises(DataError, match=r"images of shape \(1, 8, 8\); these have shape"):
+    with pytest.raises(DataError, match=r"takes rows of shape \(1, 8, 8\)"):
         classifier().classify(torch.rand(2, 1, 9, 9))
     with pytest.raises(DataError, match="knows 3 labels; these data have 10"):
         classifier().check_data(load_dataset("digits").spec)

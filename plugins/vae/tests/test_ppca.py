@@ -64,7 +64,8 @@ def test_learning_the_bound_finds_the_maximum_likelihood_solution(train):
 
     reached = -optimizer.step(closure).item()
     reached = -closure().item()
-    assert reached == pytest.approx(exact, abs=1e-6)
+    # L-BFGS stops where a step gains less than its tolerance, 1e-6 of the bound on some machines.
+    assert reached == pytest.approx(exact, rel=1e-6)
     found = model.log_likelihood(x, generator=torch.Generator().manual_seed(0), num_samples=20)
     assert found.value == pytest.approx(exact, abs=1e-4)
 
