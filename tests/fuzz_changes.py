@@ -138,7 +138,7 @@ STRAYS: dict[str, bytes] = {
     "tokenizer.model": b"\x00\x01",
     "vocab.txt": b"a\nb\n",
 }
-_GROWN = 3000
+_GROWN, _MOST_NODES = 3000, 60
 
 
 def change(folder: Path, seed: str) -> None:
@@ -156,9 +156,11 @@ def _files(folder: Path, suffix: str = "") -> list[Path]:
 
 
 def _json(folder: Path, chance: random.Random) -> None:
-    """Change a value in a JSON file; in the one at the top more often than in the others."""
+    """Change a value in a JSON file: mostly in one that is read, where others are there too."""
     files = _files(folder, ".json")
-    path = chance.choice([*files, *[p for p in files if p.parent == folder]])
+    if (folder / "config.json") in files and chance.random() < 0.9:  # The marker is not read then.
+        files = [p for p in files if p.parent == folder and p.name != "model_index.json"]
+    path = chance.choice(files)
     found = changed(json.loads(path.read_text("utf-8")), chance)
     path.write_text(json.dumps(found, ensure_ascii=chance.random() < 0.9), "utf-8", "replace")
 
@@ -234,8 +236,8 @@ _KINDS: dict[Callable[[Path, random.Random], None], float] = {
 def changed(value: Any, chance: random.Random) -> Any:
     """Return JSON with one node changed, at any depth."""
     inner = _inner(value)
-    if inner and chance.random() < 0.85:
-        key = chance.choice(inner)
+    if inner and chance.random() < 0.9:
+        (key,) = chance.choices(list(inner), list(inner.values()))
         value[key] = changed(value[key], chance)
         return value
     if isinstance(value, dict):
@@ -245,12 +247,22 @@ def changed(value: Any, chance: random.Random) -> Any:
     return _other(value, chance)
 
 
-def _inner(value: Any) -> list[Any]:
-    """Return the keys of what is within a value; those that hold more stand for more."""
-    if isinstance(value, dict):
-        weights = [(k, 3 if isinstance(v, dict) else 1) for k, v in value.items()]
-        return [k for k, times in weights for _ in range(times)]
-    return list(range(len(value))) if isinstance(value, list) else []
+def _inner(value: Any) -> dict[Any, float]:
+    """Return the keys of what is within a value, each with its weight: more for what holds more.
+
+    So a field within a mapping is as near as one beside it; yet a vocabulary does not draw all
+    changes to itself.
+    """
+    if not isinstance(value, (dict, list)):
+        return {}
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    return {key: min(_nodes(one), _MOST_NODES) for key, one in pairs}
+
+
+def _nodes(value: Any) -> int:
+    """Return how many values there are in a value, itself included."""
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + sum(map(_nodes, inner)) if isinstance(value, (dict, list)) else 1
 
 
 def _changed_object(value: dict[str, Any], chance: random.Random) -> Any:

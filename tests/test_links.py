@@ -227,7 +227,7 @@ def test_a_run_does_not_write_through_a_link(name, elsewhere, tmp_path):
     assert [path.name for path in folder.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "samples"])
+@pytest.mark.parametrize("name", ["checkpoints", "samples", "genzoo"])
 def test_replacing_a_run_takes_links_themselves(name, elsewhere, tmp_path):
     folder = tmp_path / "run"
     fit(folder, steps=2)

@@ -17,6 +17,7 @@ from accelerate.utils import DistributedType, broadcast, broadcast_object_list
 from torch import nn
 
 from genzoo.errors import ConfigError, GenzooError, TrainingError
+from genzoo.files import check_no_link
 from genzoo.training.config import TrainerConfig
 
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
@@ -30,6 +31,7 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
     Raises:
         TrainingError: Accelerate is set up to shard parameters, which is not supported; or a
             launcher has started processes that do not know of each other.
+        LoadError: The folder of its trackers is a link.
     """
     ours = not AcceleratorState._shared_state
     try:
@@ -132,6 +134,8 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
             "support yet. Use 'accelerate config' to choose plain data parallelism."
         )
     if trackers:
+        if folder is not None:
+            check_no_link(folder / "genzoo")
         accelerator.init_trackers("genzoo")
     return accelerator
 

@@ -168,7 +168,8 @@ class RunFolder:
     def _clear(self) -> None:
         """Remove another run: links themselves, and not what they lead to."""
         with disk_full_named(self.path):
-            for name in ("checkpoints", "samples"):
+            links = [name for name in _INTO if (self.path / name).is_symlink()]
+            for name in ("checkpoints", "samples", *links):
                 remove(self.path / name)
             for name in written_places(self.path).paths:
                 if "/" in name:

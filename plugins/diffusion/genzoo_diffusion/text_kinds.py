@@ -143,7 +143,8 @@ CLASSES: Mapping[str, Classes] = {
         options=(("add_pooling_layer", False),),
     ),
 }
-_WHOLE_CLIP = frozenset({"logit_scale_init_value", "projection_dim", "vision_config"})
+_TOWERS = frozenset({"text_config", "text_config_dict", "vision_config", "vision_config_dict"})
+_WHOLE_CLIP = _TOWERS | {"logit_scale_init_value", "projection_dim"}
 _GATED = {"gated-gelu": "gelu_new"}
 
 
@@ -219,16 +220,14 @@ def _of_whole_clip(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     Older ones say a part of it twice, and what they say in `text_config_dict` outranks the rest.
     """
     text, again = found.get("text_config"), found.get("text_config_dict") or {}
-    for part in (text, again, found.get("vision_config"), found.get("vision_config_dict") or {}):
+    vision = found.get("vision_config") or {}, found.get("vision_config_dict") or {}
+    for part in (text, again, *vision):
         if not isinstance(part, Mapping):
             raise ConfigFileError(f"{where}: the config of a tower is {shown(part)}, no object.")
-    unknown = found.keys() - NOTES - _WHOLE_CLIP - _TOWERS
+    unknown = found.keys() - NOTES - _WHOLE_CLIP
     if unknown:
         raise ConfigFileError(f"{where}: the fields {shown(sorted(unknown))} are not read.")
-    return {**(text or {}), **again}
-
-
-_TOWERS = frozenset({"text_config", "text_config_dict", "vision_config", "vision_config_dict"})
+    return {**text, **again}
 
 
 def _without_derived(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
