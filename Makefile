@@ -9,12 +9,17 @@ CONSTRAINTS ?= -c constraints.txt
 CLIENTS := .clients
 export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test test-oldest test-newest lint zoo calibrate fuzz clients clean
+.PHONY: quickstart test test-all test-oldest test-newest lint zoo calibrate fuzz clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
 
+# What every change must pass: under ten minutes of two cores.
 test: $(VENV)/.tests-installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not full'
+
+# Every test: those marked full too.
+test-all: $(VENV)/.tests-installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The suite with the oldest and the newest versions that pyproject.toml admits; run by hand.
