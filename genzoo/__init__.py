@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genzoo.evaluation import Metric, evaluate
     from genzoo.external import External, Frozen
     from genzoo.layout import Layout
+    from genzoo.log_prob import LogProb, by_blocks
     from genzoo.model import GenerativeModel, create_model, list_models
     from genzoo.nested import ModelSpec
     from genzoo.objective import Loss, Objective, OptimizerSpec, Step
@@ -59,6 +60,7 @@ _PUBLIC = {
     "GenzooError": "genzoo.errors",
     "Layout": "genzoo.layout",
     "LoadError": "genzoo.errors",
+    "LogProb": "genzoo.log_prob",
     "Loss": "genzoo.objective",
     "Metric": "genzoo.evaluation",
     "ModelSpec": "genzoo.nested",
@@ -75,6 +77,7 @@ _PUBLIC = {
     "TrainerConfig": "genzoo.training",
     "Values": "genzoo.values",
     "batch_size_for": "genzoo.sampling",
+    "by_blocks": "genzoo.log_prob",
     "create_model": "genzoo.model",
     "evaluate": "genzoo.evaluation",
     "list_models": "genzoo.model",
@@ -106,6 +109,7 @@ __all__ = [
     "GenzooError",
     "Layout",
     "LoadError",
+    "LogProb",
     "Loss",
     "Metric",
     "ModelSpec",
@@ -122,6 +126,7 @@ __all__ = [
     "TrainerConfig",
     "Values",
     "batch_size_for",
+    "by_blocks",
     "create_model",
     "evaluate",
     "list_models",

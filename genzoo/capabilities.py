@@ -14,7 +14,7 @@ weights are not finite: it begins with `GenerativeModel.check_rows` or ``checked
 - NotFiniteWeightsError: a parameter or a buffer holds NaN or infinity; the message names it.
 
 Of no rows, ``(0, *event_shape)``, a method returns an empty result of the shape that more rows
-would have; a log-likelihood, which is a mean, is refused.
+would have.
 """
 
 from __future__ import annotations
@@ -25,43 +25,47 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from genzoo.estimate import Estimate
+from genzoo.log_prob import LogProb
 from genzoo.spec import Batch, DataSpec
 
 
 @runtime_checkable
-class SupportsLogLikelihood(Protocol):
+class SupportsLogProb(Protocol):
     """log p(x), exactly or by an estimate that says what it is."""
 
-    def log_likelihood(
+    def log_prob(
         self,
         x: Tensor,
         *,
         condition: Any = None,
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
-    ) -> Estimate:
-        """Return the mean log-likelihood of the rows of ``x`` (N, *event_shape), in nats.
+    ) -> LogProb:
+        """Return log p(x) of each row of ``x`` (N, *event_shape), in nats.
 
-        ``x`` may be larger than the device's memory: it is worked through in blocks.
+        Under ``torch.no_grad()``, as in an evaluation, ``x`` may be larger than the device's
+        memory: it is worked through in blocks, and the values are float64 on the CPU. With
+        gradients enabled all rows are one block, and the values keep their graph, on the model's
+        device and of its type; see `genzoo.log_prob.by_blocks`. A normaliser is estimated once.
 
         Arguments:
             x: The rows.
             condition: One for each row, where the model takes any.
             generator: Where an estimate's randomness comes from, on the model's device.
             num_samples: How many draws an estimate makes, such as importance samples of each row
-                or annealed chains; None takes the model's own number. Where the figure is exact
+                or annealed chains; None takes the model's own number. Where the values are exact
                 it is not used.
 
         Raises:
-            DataError: A row is not in the model's space, or there are no rows.
-            NotFiniteFigureError: A row's log-likelihood is NaN or +infinity.
+            DataError: A row is not in the model's space.
+            CapabilityError: Gradients are enabled, and those of the estimate are of no use; the
+                message names the objective to train by.
         """
         ...
 
 
 @runtime_checkable
-class SupportsHeldOutRows(SupportsLogLikelihood, Protocol):
+class SupportsHeldOutRows(SupportsLogProb, Protocol):
     """A log-likelihood whose estimate begins at rows of data, best at rows that are not judged.
 
     An evaluation looks for it where it asks for a log-likelihood, and gives ``start`` where the
@@ -73,7 +77,7 @@ class SupportsHeldOutRows(SupportsLogLikelihood, Protocol):
         """Return how many rows the estimate begins at with so many draws; 0 where none."""
         ...
 
-    def log_likelihood(
+    def log_prob(
         self,
         x: Tensor,
         *,
@@ -81,8 +85,8 @@ class SupportsHeldOutRows(SupportsLogLikelihood, Protocol):
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
         start: Tensor | None = None,
-    ) -> Estimate:
-        """Return the mean log-likelihood of the rows of ``x`` (N, *event_shape), in nats.
+    ) -> LogProb:
+        """Return log p(x) of each row of ``x`` (N, *event_shape), in nats.
 
         Arguments:
             x: The rows.
@@ -90,7 +94,7 @@ class SupportsHeldOutRows(SupportsLogLikelihood, Protocol):
             generator: Where an estimate's randomness comes from, on the model's device.
             num_samples: How many draws an estimate makes; None takes the model's own number.
             start: Rows that are not in ``x``, (K, *event_shape). Where None, the model takes rows
-                of ``x``, and the figure's notes say so.
+                of ``x``, and the notes say so.
         """
         ...
 
@@ -178,7 +182,7 @@ class SupportsFilters(Protocol):
 
 
 ALL: tuple[type, ...] = (
-    SupportsLogLikelihood,
+    SupportsLogProb,
     SupportsEnergy,
     SupportsEncode,
     SupportsDecode,
@@ -197,7 +201,7 @@ def of(model: object) -> list[str]:
 
 
 _DOES: dict[type, str] = {
-    SupportsLogLikelihood: "give a log-likelihood",
+    SupportsLogProb: "give a log-likelihood",
     SupportsEnergy: "give an energy",
     SupportsEncode: "encode",
     SupportsDecode: "decode",

@@ -35,7 +35,7 @@ class GenerativeModel(nn.Module, abc.ABC):
         kind: The kinds of data it can model: "binary", "unit", "real", "categorical".
         papers: What it comes from, each as "Authors. Title. Venue, year."; for its card.
         limits: What it cannot do, or what its figures do not say, in sentences; for its card.
-        default_num_samples: The draws that ``log_likelihood`` makes where ``num_samples`` is None;
+        default_num_samples: The draws that ``log_prob`` makes where ``num_samples`` is None;
             None where it makes no draws, or where the number is not stated.
 
     Arguments:

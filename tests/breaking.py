@@ -1,10 +1,8 @@
 """Means to register models that are broken on purpose, and the list of them."""
 
-import torch
-
 import families
 from genzoo import registry
-from genzoo.estimate import mean_of
+from likelihoods import log_prob_of
 
 ANY = None
 BROKEN = {}
@@ -47,12 +45,11 @@ def put_config(name, made, **methods):
 
 
 def estimate(function, kind):
-    """A log_likelihood of per-row figures."""
+    """A log_prob of per-row figures."""
 
-    @torch.no_grad()
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
-        self.check_rows(x, at_least=1)
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
+        self.check_rows(x)
         self.checked_condition(condition, len(x))
-        return mean_of(function(self, x, generator, num_samples), kind)
+        return log_prob_of(function(self, x, generator, num_samples), kind)
 
-    return log_likelihood
+    return log_prob

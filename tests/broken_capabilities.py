@@ -3,24 +3,27 @@
 import torch
 
 from breaking import ANY, broken, estimate, put
-from genzoo.estimate import mean_of
+from genzoo import CapabilityError
+from likelihoods import log_prob_of
 from sound_models import Bound, Exact, Gaussian, UpperBound, noisy_bound
 
 
 @broken("check_likelihood_kind", "what is called 'exact' is too low")
 def exact_without_its_constant(name):
-    put(name, Exact, log_likelihood=estimate(lambda m, x, g, k: m.log_prob(x) - 0.3, "exact"))
+    put(name, Exact, log_prob=estimate(lambda m, x, g, k: m.log_p(x) - 0.3, "exact"))
 
 
 @broken("check_likelihood_kind", "what is called 'exact' is too high")
 def density_without_its_constant(name):
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
-        self.check_rows(x, at_least=1)
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
+        self.check_rows(x)
         self.checked_condition(condition, len(x))
+        if torch.is_grad_enabled():
+            raise CapabilityError("Its density does not depend on a parameter.")
         normal = torch.distributions.Normal(0.5, 0.3)
-        return mean_of(normal.log_prob(x).sum(1) + 1, "exact")
+        return log_prob_of(normal.log_prob(x).sum(1) + 1, "exact", "density")
 
-    put(name, Gaussian, log_likelihood=log_likelihood)
+    put(name, Gaussian, log_prob=log_prob)
 
 
 @broken(
@@ -29,29 +32,29 @@ def density_without_its_constant(name):
     also=("check_bound_tightens",),
 )
 def bound_on_the_wrong_side(name):
-    function = lambda m, x, g, k: 2 * m.log_prob(x) - noisy_bound(m, x, g, k)  # noqa: E731
-    put(name, Bound, log_likelihood=estimate(function, "lower bound"))
+    function = lambda m, x, g, k: 2 * m.log_p(x) - noisy_bound(m, x, g, k)  # noqa: E731
+    put(name, Bound, log_prob=estimate(function, "lower bound"))
 
 
 @broken("check_likelihood_kind", "what is called 'upper bound' is too low")
 def upper_bound_that_lies_below(name):
-    function = lambda m, x, g, k: m.log_prob(x) - 0.3 + 1 / (k or 100)  # noqa: E731
-    put(name, UpperBound, log_likelihood=estimate(function, "upper bound"))
+    function = lambda m, x, g, k: m.log_p(x) - 0.3 + 1 / (k or 100)  # noqa: E731
+    put(name, UpperBound, log_prob=estimate(function, "upper bound"))
 
 
 @broken("check_likelihood_kind", "off by more than a nat")
 def estimate_that_is_far_off(name):
-    function = lambda m, x, g, k: m.log_prob(x) - 2  # noqa: E731
-    put(name, Exact, log_likelihood=estimate(function, "stochastic estimate"))
+    function = lambda m, x, g, k: m.log_p(x) - 2  # noqa: E731
+    put(name, Exact, log_prob=estimate(function, "stochastic estimate"))
 
 
 @broken("check_likelihood", "Changed for everybody: torch generator", also=ANY)
 def likelihood_that_seeds_everybody(name):
-    def log_prob(self, x, generator, num_samples):
+    def log_p(self, x, generator, num_samples):
         torch.manual_seed(0)
-        return self.log_prob(x)
+        return self.log_p(x)
 
-    put(name, Exact, log_likelihood=estimate(log_prob, "exact"))
+    put(name, Exact, log_prob=estimate(log_p, "exact"))
 
 
 PRINTED = ("check_decode", "check_encode_space", "check_decode_space")
@@ -68,19 +71,38 @@ def print_in_encoding(name):
 
 @broken("check_bound_tightens", "the wrong way")
 def bound_that_loosens(name):
-    function = lambda m, x, g, k: m.log_prob(x) - 0.01 * (k or 10) - 0.5  # noqa: E731
-    put(name, Bound, log_likelihood=estimate(function, "lower bound"))
+    function = lambda m, x, g, k: m.log_p(x) - 0.01 * (k or 10) - 0.5  # noqa: E731
+    put(name, Bound, log_prob=estimate(function, "lower bound"))
 
 
 @broken("check_likelihood", "depends on the generator", also=ANY)
 def exact_by_chance(name):
-    put(name, Exact, log_likelihood=estimate(noisy_bound, "exact"))
+    put(name, Exact, log_prob=estimate(noisy_bound, "exact"))
 
 
-@broken("check_likelihood_is_a_mean", "the mean of the rows' own", also=("check_energy",))
-def likelihood_that_is_a_sum(name):
-    function = lambda m, x, g, k: m.log_prob(x) * len(x)  # noqa: E731
-    put(name, Exact, log_likelihood=estimate(function, "exact"))
+@broken("check_likelihood_by_row", "of each alone", also=("check_energy",))
+def likelihood_that_depends_on_other_rows(name):
+    function = lambda m, x, g, k: m.log_p(x) * len(x)  # noqa: E731
+    put(name, Exact, log_prob=estimate(function, "exact"))
+
+
+@broken("check_likelihood_gradient", "no graph")
+def likelihood_without_a_graph(name):
+    function = lambda m, x, g, k: m.log_p(x).detach()  # noqa: E731
+    put(name, Exact, log_prob=estimate(function, "exact"))
+
+
+@broken("check_likelihood_gradient", "With gradients enabled they are")
+def likelihood_whose_gradient_is_of_something_else(name):
+    def log_p(self, x, generator, num_samples):
+        return self.log_p(x) * (2 if torch.is_grad_enabled() else 1)
+
+    put(name, Exact, log_prob=estimate(log_p, "exact"))
+
+
+@broken("check_likelihood", "not a LogProb", also=ANY)
+def likelihood_that_is_a_tensor(name):
+    put(name, Exact, log_prob=lambda self, x, **_: self.log_p(x))
 
 
 @broken("check_energy", "in energy")

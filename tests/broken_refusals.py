@@ -7,9 +7,9 @@ import torch
 import families
 from breaking import ANY, broken, put, sampler
 from genzoo.errors import GenzooError
-from genzoo.estimate import Estimate, mean_of
 from genzoo.finite import check_weights
 from genzoo.values import Values
+from likelihoods import log_prob_of
 from sound_models import Exact
 
 
@@ -23,38 +23,38 @@ def only_finite(model, x):
 # Values
 
 
-@broken("check_likelihood_space", "log_likelihood takes 2 for zero or one")
+@broken("check_likelihood_space", "log_prob takes 2 for zero or one")
 def likelihood_of_greys(name):
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
         self.checked_condition(condition, len(x))
-        return mean_of(self.log_prob(only_finite(self, x)).detach(), "exact")
+        return log_prob_of(self.log_p(only_finite(self, x)).detach(), "exact")
 
-    put(name, Exact, log_likelihood=log_likelihood)
+    put(name, Exact, log_prob=log_prob)
 
 
-@broken("check_likelihood_space", "log_likelihood takes nan for zero or one")
+@broken("check_likelihood_space", "log_prob takes nan for zero or one")
 def likelihood_of_nan(name):
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
-        return Exact.log_likelihood(self, torch.nan_to_num(x, 1.0), condition=condition)
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
+        return Exact.log_prob(self, torch.nan_to_num(x, 1.0), condition=condition)
 
-    put(name, Exact, log_likelihood=log_likelihood)
+    put(name, Exact, log_prob=log_prob)
 
 
 @broken("check_likelihood_space", "takes rows of shape (5,) for (4,): RuntimeError (mat1 and mat2")
 def likelihood_that_leaves_the_shape_to_torch(name):
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
         self.checked_condition(condition, len(x))
-        Values("binary", tuple(x.shape[1:])).check(x, "It", at_least=1)
+        Values("binary", tuple(x.shape[1:])).check(x, "It")
         check_weights(self)
-        return mean_of(self.log_prob(x).detach(), "exact")
+        return log_prob_of(self.log_p(x).detach(), "exact")
 
-    put(name, Exact, log_likelihood=log_likelihood)
+    put(name, Exact, log_prob=log_prob)
 
 
 @broken("check_energy_space", "energy takes 2 for zero or one")
 def energy_of_greys(name):
     def energy(self, x):
-        return 3.0 - self.log_prob(only_finite(self, x)).detach()
+        return 3.0 - self.log_p(only_finite(self, x)).detach()
 
     put(name, Exact, energy=energy)
 
@@ -142,15 +142,14 @@ def completion_that_keeps_what_is_unknown(name):
 # No rows
 
 
-@broken("check_empty_batches", "The log-likelihood of no rows is")
+@broken("check_empty_batches", "log_prob of no rows has (1,), not (0,)")
 def likelihood_of_nothing(name):
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
         if len(x):
-            return Exact.log_likelihood(self, x, condition=condition)
-        nothing = {"value": math.nan, "std_error": math.nan, "num_samples": 0}
-        return Estimate(kind="exact", unit="nats", **nothing)
+            return Exact.log_prob(self, x, condition=condition)
+        return log_prob_of(torch.zeros(1), "exact")
 
-    put(name, Exact, log_likelihood=log_likelihood)
+    put(name, Exact, log_prob=log_prob)
 
 
 @broken("check_empty_batches", "encode of no rows has (0,), not (0, 4)")

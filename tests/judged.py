@@ -3,7 +3,7 @@
 import torch
 
 import families
-from genzoo.estimate import mean_of
+from likelihoods import log_prob_of
 
 ROWS = families.rows(50, 4, seed=2, binary=True)
 
@@ -11,10 +11,10 @@ ROWS = families.rows(50, 4, seed=2, binary=True)
 class Exact(families.Autoregressive):
     """Knows its likelihood, and in which mode and with what it was asked for it."""
 
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
         self.asked = self.training, torch.is_grad_enabled(), condition, generator
         self.num_samples = num_samples
-        return mean_of(self.conditionals(x).log_prob(x).sum(1), "exact")
+        return log_prob_of(self.conditionals(x).log_prob(x).sum(1), "exact")
 
 
 def model(cls=Exact):

@@ -4,27 +4,27 @@ import numpy as np
 import torch
 
 import families
-from genzoo.estimate import mean_of
+from genzoo import CapabilityError
+from likelihoods import log_prob_of
 
 
 class Exact(families.Autoregressive):
     """Exact likelihoods of four binary values, with codes that are the values."""
 
-    def log_prob(self, x):
+    def log_p(self, x):
         return self.conditionals(x).log_prob(x).sum(1)
 
-    @torch.no_grad()
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
-        return mean_of(self.log_prob(self.asked(x, condition)), "exact")
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
+        return log_prob_of(self.log_p(self.asked(x, condition)), "exact")
 
     def asked(self, x, condition):
-        self.check_rows(x, at_least=1)
+        self.check_rows(x)
         self.checked_condition(condition, len(x))
         return x.to(self.dtype)
 
     @torch.no_grad()
     def energy(self, x):
-        return 3.0 - self.log_prob(self.checked_rows(x))
+        return 3.0 - self.log_p(self.checked_rows(x))
 
     def encode(self, x, *, condition=None):
         self.checked_condition(condition, len(x))
@@ -47,26 +47,24 @@ def noisy_bound(model, x, generator, num_samples):
     """log p(x) + log (1/K) Σ_k w_k with E[w_k] = 1: a lower bound, tighter for more draws."""
     shape = (num_samples or 100, len(x))
     log_w = torch.randn(shape, generator=generator, dtype=x.dtype) - 0.5
-    return model.log_prob(x) + log_w.logsumexp(0) - np.log(len(log_w))
+    return model.log_p(x) + log_w.logsumexp(0) - np.log(len(log_w))
 
 
 class Bound(Exact):
     """Lower bounds of the same."""
 
-    @torch.no_grad()
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
         x = self.asked(x, condition)
-        return mean_of(noisy_bound(self, x, generator, num_samples), "lower bound")
+        return log_prob_of(noisy_bound(self, x, generator, num_samples), "lower bound")
 
 
 class UpperBound(Exact):
     """Upper bounds of the same: the mirror image of lower ones."""
 
-    @torch.no_grad()
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
         x = self.asked(x, condition)
         bound = noisy_bound(self, x, generator, num_samples)
-        return mean_of(2 * self.log_prob(x) - bound, "upper bound")
+        return log_prob_of(2 * self.log_p(x) - bound, "upper bound")
 
 
 class Normal(families.Fixed):
@@ -87,11 +85,13 @@ class Gaussian(families.Linear):
     def sampler(self):
         return Normal()
 
-    def log_likelihood(self, x, *, condition=None, generator=None, num_samples=None):
-        self.check_rows(x, at_least=1)
+    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
+        self.check_rows(x)
         self.checked_condition(condition, len(x))
+        if torch.is_grad_enabled():
+            raise CapabilityError("Its density does not depend on a parameter.")
         normal = torch.distributions.Normal(0.5, 0.3)
-        return mean_of(normal.log_prob(x.to(self.dtype)).sum(1), "exact")
+        return log_prob_of(normal.log_prob(x.to(self.dtype)).sum(1), "exact", "density")
 
 
 SOUND = {

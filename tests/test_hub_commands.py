@@ -155,7 +155,7 @@ def test_push_pull_and_inspect(hub, home, capsys):
 def test_a_repository_is_inspected_without_its_weights(hub, digits, capsys):
     hub.requests.clear()
     out = run(f"inspect {REPOSITORY}", capsys)
-    for text in ("rbm", "LogLikelihood", "genzoo", "MB, float32", "none stated", "commit"):
+    for text in ("rbm", "LogProb", "genzoo", "MB, float32", "none stated", "commit"):
         assert text in out
     hub_requests = [r for r in asked(hub, method="GET") if WEIGHTS in r.path]
     assert hub_requests

@@ -7,10 +7,10 @@ import torch
 
 import families
 from genzoo import evaluate
-from genzoo.capabilities import ALL, SupportsHeldOutRows, SupportsLogLikelihood
+from genzoo.capabilities import ALL, SupportsHeldOutRows, SupportsLogProb
 from genzoo.data import as_dataset
 from genzoo.data.subsets import Subset
-from genzoo.evaluation.likelihood import log_likelihood
+from genzoo.evaluation.likelihood import log_prob
 from judged import Exact, model
 from judges import case
 
@@ -23,9 +23,9 @@ class Starting(Exact):
     def num_held_out(self, num_samples=None):
         return (num_samples or 40) // 2
 
-    def log_likelihood(self, x, *, start=None, **options):
+    def log_prob(self, x, *, start=None, **options):
         self.start, self.judged = start, x
-        return super().log_likelihood(x, **options)
+        return super().log_prob(x, **options)
 
 
 def starting():
@@ -44,7 +44,7 @@ def start_of(judged, seed=0, num_samples=None, index=None):
     index = torch.arange(judged) if index is None else index
     part = Subset(data, index, seed, "random") if judged < len(ROWS) else None
     found = dataclasses.replace(case(rbm, data, seed=seed), batch={"x": ROWS[index]}, part=part)
-    log_likelihood(found, num_samples)
+    log_prob(found, num_samples)
     assert len(rbm.judged) == judged
     return None if rbm.start is None else numbers(rbm.start)
 
@@ -72,7 +72,7 @@ def test_no_rows_are_given_where_too_few_are_left_or_none_are_wanted(judged, num
 
 
 def test_other_models_are_asked_as_before():
-    assert isinstance(model(), SupportsLogLikelihood)
+    assert isinstance(model(), SupportsLogProb)
     assert not isinstance(model(), SupportsHeldOutRows)
     assert isinstance(starting(), SupportsHeldOutRows)
     assert SupportsHeldOutRows not in ALL

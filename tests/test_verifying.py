@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 import genzoo
 from genzoo.card import figures_of, read_figures, write_figures
@@ -222,13 +223,13 @@ def test_more_draws_than_the_default_are_kept():
 def flagged(monkeypatch, value=-20.0, **changes):
     """Let the machine's likelihood be flagged by ``ess-low``."""
 
-    def log_likelihood(self, x, **_):
-        given = {"std_error": 0.2, "kind": "stochastic estimate", "unit": "nats"}
+    def log_prob(self, x, **_):
         note = Note("ess-low", "1.0 of 100 chains count.", unreliable=True)
-        given |= {"num_samples": len(x), "notes": (note,), "value": value}
-        return genzoo.Estimate(**{**given, **changes})
+        given = {"kind": "stochastic estimate", "shared_error": 0.2, "notes": (note,)}
+        values = torch.full((len(x),), value, dtype=torch.float64)
+        return genzoo.LogProb(values=values, measure="mass", **{**given, **changes})
 
-    monkeypatch.setattr("genzoo_boltzmann.rbm.RBM.log_likelihood", log_likelihood)
+    monkeypatch.setattr("genzoo_boltzmann.rbm.RBM.log_prob", log_prob)
 
 
 def test_what_the_card_calls_unreliable_by_the_same_code_is_listed(model, test, monkeypatch):
@@ -250,7 +251,7 @@ def test_what_is_unreliable_here_and_not_in_the_card_cannot_be_verified(model, t
 
 @pytest.mark.parametrize("error", [math.inf, math.nan])
 def test_a_figure_without_a_finite_error_cannot_be_verified(model, test, monkeypatch, error):
-    flagged(monkeypatch, notes=(), std_error=error)
+    flagged(monkeypatch, notes=(), shared_error=error)
     honest = figures_of(evaluate(model, test, ["log-likelihood"]))[0]
     found = verdict(model, honest)
     assert (found.judgement, found.holds) == ("cannot be verified", False)

@@ -145,7 +145,7 @@ def _range(kind: str) -> dict[str, Any]:
 def _words(capability: str) -> str:
     """Return a capability's name as words.
 
-    >>> _words("LogLikelihood")
-    'log likelihood'
+    >>> _words("LogProb")
+    'log prob'
     """
     return "".join(f" {c.lower()}" if c.isupper() else c for c in capability).strip()

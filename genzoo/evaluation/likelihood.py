@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from genzoo.capabilities import SupportsHeldOutRows, SupportsLogLikelihood
+import torch
+
+from genzoo.capabilities import SupportsHeldOutRows, SupportsLogProb
 from genzoo.config import Bounds, Config
 from genzoo.errors import CapabilityError
-from genzoo.estimate import Estimate
+from genzoo.estimate import Estimate, Note
 from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.log_prob import LogProb
 from genzoo.model import GenerativeModel
 
 
@@ -35,7 +38,7 @@ class LogLikelihood(Metric):
     """
 
     Config = LogLikelihoodConfig
-    requires = (SupportsLogLikelihood,)
+    requires = (SupportsLogProb,)
 
     def no_weaker(self, model: GenerativeModel) -> LogLikelihoodConfig:
         """Return a config with at least as many draws as the model makes by default."""
@@ -45,27 +48,44 @@ class LogLikelihood(Metric):
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the model's own estimate, in both units."""
-        nats = log_likelihood(case, self.config.num_samples)
-        bits = nats.per_dimension(math.prod(case.model.event_shape))
-        return {"log-likelihood": nats, "bits-per-dimension": bits}
+        log_p = log_prob(case, self.config.num_samples)
+        nats, num_dims = log_p.mean(), math.prod(case.model.event_shape)
+        bits = nats.per_dimension(num_dims)
+        return {"log-likelihood": nats, "bits-per-dimension": _of_levels(bits, log_p, case)}
 
 
-def log_likelihood(case: Case, num_samples: int | None = None) -> Estimate:
-    """Ask the model for the log-likelihood of the case's rows.
+def log_prob(case: Case, num_samples: int | None = None) -> LogProb:
+    """Ask the model for log p(x) of each of the case's rows.
 
     Raises:
         CapabilityError: The model has none.
     """
     model: Any = case.model
-    if not isinstance(model, SupportsLogLikelihood):
+    if not isinstance(model, SupportsLogProb):
         raise CapabilityError(f"{type(model).__name__} has no log-likelihood.")
-    return model.log_likelihood(
-        case.batch["x"],
-        condition=condition_of(case.model, case.batch),
-        generator=case.generator,
-        num_samples=num_samples,
-        **_start(case, num_samples),
-    )
+    with torch.no_grad():
+        return model.log_prob(
+            case.batch["x"],
+            condition=condition_of(case.model, case.batch),
+            generator=case.generator,
+            num_samples=num_samples,
+            **_start(case, num_samples),
+        )
+
+
+def _of_levels(bits: Estimate, log_p: LogProb, case: Case) -> Estimate:
+    """Return bits per dimension of a density, for data in steps of 1/(L − 1), with log₂ L more.
+
+    The density of a uniform step of width 1/L is L times its probability.
+    """
+    levels = case.data.spec.levels
+    if log_p.measure == "mass" or levels is None or case.data.spec.kind != "unit":
+        return bits
+    added = math.log2(levels)
+    text = f"log₂ {levels} = {added:g} is added, since the data have {levels} levels in [0, 1]."
+    ends = bits.bracket and (bits.bracket[0] + added, bits.bracket[1] + added)
+    notes = (*bits.notes, Note("levels-added", text))
+    return replace(bits, value=bits.value + added, bracket=ends, notes=notes)
 
 
 def _start(case: Case, num_samples: int | None) -> dict[str, Any]:

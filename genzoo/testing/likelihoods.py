@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.capabilities import SupportsLogLikelihood
-from genzoo.errors import DataError
-from genzoo.estimate import Estimate, EstimateKind
+from genzoo.capabilities import SupportsLogProb
+from genzoo.errors import CapabilityError, DataError
+from genzoo.estimate import EstimateKind
+from genzoo.log_prob import LogProb, Measure
 from genzoo.model import GenerativeModel
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand
 from genzoo.testing.masses import (
@@ -29,38 +30,73 @@ _MAX_RELATIVE_ERROR = 0.1
 
 
 def check_likelihood(case: Case) -> None:
-    """The log-likelihood is a finite estimate in nats, and the same from the same generator."""
+    """log_prob gives one finite value a row, and the same from the same generator."""
     model = case.model().eval()
     x, condition = case.batch()["x"], _condition(case, model)
-    first, again = (_estimate(model, x, condition) for _ in range(2))
-    demand(isinstance(first, Estimate), f"log_likelihood gives {type(first)}, no Estimate.")
+    first, again = (_log_prob(model, x, condition) for _ in range(2))
+    demand(isinstance(first, LogProb), f"log_prob gives {type(first)}, not a LogProb.")
     demand(first.kind in get_args(EstimateKind), f"It is of the kind {first.kind!r}.")
-    demand(first.unit == "nats", f"It is in {first.unit!r}, not in nats.")
-    finite = math.isfinite(first.value) and first.std_error >= 0
-    demand(finite, f"It is {first.value} ± {first.std_error}.")
-    demand(first.value == again.value, "The same generator gives another estimate.")
+    demand(first.measure in get_args(Measure), f"Its measure is {first.measure!r}.")
+    _check_values(first, len(x))
+    same = torch.equal(first.values, again.values)
+    demand(same, "The same generator gives other values.")
     if first.kind == "exact":
-        other = _estimate(model, x, condition, seed=1, num_samples=_FEW_DRAWS)
-        demand(first.value == other.value, "It says it is exact, and depends on the generator.")
+        other = _log_prob(model, x, condition, seed=1, num_samples=_FEW_DRAWS)
+        same = torch.equal(first.values, other.values)
+        demand(same, "It says it is exact, and depends on the generator.")
 
 
-def check_likelihood_is_a_mean(case: Case) -> None:
-    """An exact log-likelihood of several rows is the mean of the rows' own."""
+def _check_values(found: LogProb, num: int) -> None:
+    v = found.values
+    demand(len(v) == num, f"Of {num} rows it gives {len(v)} values.")
+    form = f"values of {v.dtype} on {v.device}{' with a graph' if v.requires_grad else ''}"
+    plain = v.dtype == torch.float64 and v.device.type == "cpu" and not v.requires_grad
+    demand(plain, f"Without gradients log_prob gives {form}; see genzoo.by_blocks.")
+    demand(bool(torch.isfinite(v).all()), f"Its values are {v.tolist()}.")
+    demand(found.shared_error >= 0, f"Its shared error is {found.shared_error}.")
+    errors = v if found.std_errors is None else found.std_errors
+    demand(bool((errors.isfinite() & (errors >= 0)).all()) or errors is v, "An error is negative.")
+
+
+def check_likelihood_by_row(case: Case) -> None:
+    """An exact log p(x) of a row does not depend on the other rows."""
     model = case.model().eval()
     x, condition = case.batch()["x"], _condition(case, model)
-    whole = _estimate(model, x, condition)
+    whole = _log_prob(model, x, condition)
     if whole.kind != "exact":
-        raise NotApplicable(f"A {whole.kind} is no mean of rows.")
-    rows = [_estimate(model, x[i : i + 1], _row(condition, i)).value for i in range(len(x))]
-    mean = sum(rows) / len(rows)
-    same = math.isclose(whole.value, mean, rel_tol=1e-4, abs_tol=1e-4)
-    demand(same, f"Of {len(x)} rows it gives {whole.value}; the mean of the rows' own is {mean}.")
+        raise NotApplicable(f"A {whole.kind} depends on draws that the rows share.")
+    rows = [_log_prob(model, x[i : i + 1], _row(condition, i)).values for i in range(len(x))]
+    alone = torch.cat(rows)
+    same = torch.allclose(whole.values, alone, rtol=1e-4, atol=1e-4)
+    demand(same, f"Of {len(x)} rows it gives {whole.values}; of each alone {alone}.")
+
+
+def check_likelihood_gradient(case: Case) -> None:
+    """With gradients enabled the values are the same and have a graph, or the error is ours."""
+    model = case.model().eval()
+    x, condition = case.batch()["x"], _condition(case, model)
+    plain = _log_prob(model, x, condition)
+    try:
+        with torch.enable_grad():
+            found = _asked(model, x, condition)
+    except CapabilityError:
+        return
+    values = found.values
+    demand(values.requires_grad, "With gradients enabled the values have no graph.")
+    where = (values.dtype, values.device) == (model.dtype, model.device)
+    demand(where, f"With gradients enabled they are {values.dtype} on {values.device}.")
+    if plain.kind == "exact":
+        close = torch.allclose(values.double().cpu(), plain.values, rtol=1e-4, atol=1e-4)
+        demand(close, f"With gradients enabled they are {values}, without {plain.values}.")
+    gradients = torch.autograd.grad(values.sum(), list(model.parameters()), allow_unused=True)
+    moved = any(g is not None and bool(g.ne(0).any()) for g in gradients)
+    demand(moved, "The gradient of log_prob is 0 in every parameter.")
 
 
 def check_likelihood_kind(case: Case) -> None:
     """Exact ones come to one over all x, lower bounds to at most, upper bounds to at least one."""
     model = case.model().eval()
-    kind = _estimate(model, case.batch()["x"], _condition(case, model)).kind
+    kind = _log_prob(model, case.batch()["x"], _condition(case, model)).kind
     total = _total(case, model, exact=kind == "exact")
     if total.std_error > _MAX_RELATIVE_ERROR * max(1.0, total.value):
         demand(
@@ -83,13 +119,13 @@ def check_bound_tightens(case: Case) -> None:
     model = case.model().eval()
     x, condition = case.batch()["x"], _condition(case, model)
     few, many = (
-        [_estimate(model, x, condition, seed=s, num_samples=k) for s in range(8)]
+        [_log_prob(model, x, condition, seed=s, num_samples=k) for s in range(8)]
         for k in (_FEW_DRAWS, _MANY_DRAWS)
     )
     kind = few[0].kind
     if kind not in ("lower bound", "upper bound"):
         raise NotApplicable(f"It gives no bound but a {kind} value.")
-    loose, tight = (torch.tensor([e.value for e in found]) for found in (few, many))
+    loose, tight = (torch.stack([f.values.mean() for f in found]) for found in (few, many))
     error = torch.stack([loose.var(), tight.var()]).sum().div(len(few)).sqrt().item()
     gain = (tight.mean() - loose.mean()).item() * (1 if kind == "lower bound" else -1)
     demand(
@@ -109,11 +145,11 @@ def check_energy(case: Case) -> None:
     demand(tuple(energy.shape) == (len(x),), f"{len(x)} energies have {tuple(energy.shape)}.")
     demand(bool(torch.isfinite(energy).all()), "An energy is not finite.")
     demand(torch.allclose(alone, energy[:1], rtol=1e-4), "A row's energy depends on other rows.")
-    if not isinstance(model, SupportsLogLikelihood):
+    if not isinstance(model, SupportsLogProb):
         return
-    estimates = [_estimate(model, x[i : i + 1], None) for i in range(2)]
-    if estimates[0].kind == "exact":
-        gained = estimates[0].value - estimates[1].value
+    log_p = _log_prob(model, x[:2], None)
+    if log_p.kind == "exact":
+        gained = (log_p.values[0] - log_p.values[1]).item()
         lost = (energy[1] - energy[0]).item()
         demand(
             math.isclose(gained, lost, rel_tol=1e-3, abs_tol=1e-3),
@@ -129,7 +165,9 @@ def _total(case: Case, model: GenerativeModel, *, exact: bool) -> Total:
     def log_prob(row: Tensor, draws: int) -> list[float]:
         one = row[None].to(x.dtype)
         return [
-            _estimate(model, one, condition, seed=next(drawn), num_samples=_FEW_DRAWS).value
+            _log_prob(
+                model, one, condition, seed=next(drawn), num_samples=_FEW_DRAWS
+            ).values.item()
             for _ in range(1 if exact else draws)
         ]
 
@@ -161,13 +199,19 @@ def _categories(model: GenerativeModel, x: Tensor) -> int:
     return next((int(n) for n in given if n is not None), int(x.max()) + 1)
 
 
-def _estimate(
+def _log_prob(
     model: Any, x: Tensor, condition: Any, *, seed: int = SEED, num_samples: int | None = None
-) -> Estimate:
+) -> LogProb:
     with torch.no_grad():
-        found: Estimate = model.log_likelihood(
-            x, condition=condition, generator=seeds.generator(seed), num_samples=num_samples
-        )
+        return _asked(model, x, condition, seed=seed, num_samples=num_samples)
+
+
+def _asked(
+    model: Any, x: Tensor, condition: Any, *, seed: int = SEED, num_samples: int | None = None
+) -> LogProb:
+    found: LogProb = model.log_prob(
+        x, condition=condition, generator=seeds.generator(seed), num_samples=num_samples
+    )
     return found
 
 

@@ -16,7 +16,7 @@ from genzoo.capabilities import (
     SupportsDecode,
     SupportsEncode,
     SupportsEnergy,
-    SupportsLogLikelihood,
+    SupportsLogProb,
     SupportsTranslate,
 )
 from genzoo.model import GenerativeModel
@@ -115,11 +115,13 @@ def complete(model: Any, x: Tensor, _: Any = None) -> Tensor:
 
 def _likelihood(model: Any, rows: Tensor, condition: Any) -> Any:
     generator = seeds.generator(SEED, model.device)
-    return model.log_likelihood(rows, condition=condition, generator=generator, num_samples=4)
+    with torch.no_grad():
+        found = model.log_prob(rows, condition=condition, generator=generator, num_samples=4)
+    return found.values
 
 
 _ASKED: Mapping[type, Mapping[str, tuple[Ask, bool]]] = {
-    SupportsLogLikelihood: {"log_likelihood": (_likelihood, True)},
+    SupportsLogProb: {"log_prob": (_likelihood, True)},
     SupportsEnergy: {"energy": (lambda model, x, _: model.energy(x), False)},
     SupportsEncode: {"encode": (lambda model, x, c: model.encode(x, condition=c), True)},
     SupportsDecode: {"decode": (lambda model, z, c: model.decode(z, condition=c), True)},

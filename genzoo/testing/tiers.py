@@ -13,7 +13,7 @@ from genzoo.capabilities import (
     SupportsEncode,
     SupportsEnergy,
     SupportsFilters,
-    SupportsLogLikelihood,
+    SupportsLogProb,
     SupportsTranslate,
 )
 from genzoo.model import GenerativeModel
@@ -68,9 +68,10 @@ MUST: tuple[Check, ...] = (
 """What every model must pass."""
 
 BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
-    SupportsLogLikelihood: (
+    SupportsLogProb: (
         likelihoods.check_likelihood,
-        likelihoods.check_likelihood_is_a_mean,
+        likelihoods.check_likelihood_by_row,
+        likelihoods.check_likelihood_gradient,
         likelihoods.check_likelihood_kind,
         likelihoods.check_bound_tightens,
         refusals.check_likelihood_space,

@@ -16,12 +16,12 @@ from genzoo import (
     Config,
     ConfigError,
     DataSpec,
-    Estimate,
     GenerativeModel,
+    LogProb,
     Named,
     Sampler,
     Stage,
-    mean_of,
+    by_blocks,
 )
 
 _Width = Annotated[int, Bounds(1, 2**9)]
@@ -106,9 +106,20 @@ class Flow(GenerativeModel):
 
         return Inverse()
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p(x), (B,), for examples (B, *event_shape)."""
-        return self.flow().log_prob(self.scaled(x)) - self.scale.log().sum()
+    def log_prob(
+        self,
+        x: Tensor,
+        *,
+        condition: Any = None,
+        generator: torch.Generator | None = None,
+        num_samples: int | None = None,
+    ) -> LogProb:
+        """Return log p(x) of each row (N, *event_shape), in nats; it is exact."""
+        self.check_rows(x)
+        self.checked_condition(condition, len(x))
+        flow, log_scale = self.flow(), self.scale.log().sum()
+        values = by_blocks(lambda rows: flow.log_prob(self.scaled(x[rows])), len(x), 1024)
+        return LogProb(values=values - log_scale, kind="exact", measure="density")
 
     def scaled(self, x: Tensor) -> Tensor:
         """Return examples as rows (B, D), shifted and scaled."""
@@ -126,21 +137,7 @@ class Flow(GenerativeModel):
         values = self.flow().transform.inv(z)
         return (self.centre + self.scale * values).reshape(len(z), *self.event_shape)
 
-    # Likelihoods, and a start from data
-
-    @torch.no_grad()
-    def log_likelihood(
-        self,
-        x: Tensor,
-        *,
-        condition: Any = None,
-        generator: torch.Generator | None = None,
-        num_samples: int | None = None,
-    ) -> Estimate:
-        """Return the mean of log p(x) over rows (N, *event_shape), in nats; it is exact."""
-        self.check_rows(x, at_least=1)
-        self.checked_condition(condition, len(x))
-        return mean_of(torch.cat([self.log_prob(rows) for rows in x.split(1024)]), "exact")
+    # A start from data
 
     def needs_data_init(self) -> bool:
         """Whether no data have been seen yet."""

@@ -36,4 +36,4 @@ class NegativeLogLikelihood(Objective):
         if self.config.noise:
             shape, kind = x.shape, {"device": x.device, "dtype": x.dtype}
             x = x + self.config.noise * torch.randn(shape, generator=step.generator, **kind)
-        yield Loss(-self.model.log_prob(x).mean())
+        yield Loss(-self.model.log_prob(x).values.mean())

@@ -14,15 +14,16 @@ What none of these chains visits remains unseen.
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from genzoo import CapabilityError, ConfigError, Estimate, Note
+from genzoo import CapabilityError, ConfigError, Estimate, LogProb, Note
 from genzoo.errors import suggest
 from genzoo.seeds import fresh
 from genzoo_boltzmann.annealing import (
@@ -73,22 +74,30 @@ class LogPartition:
         """(Σw)² / Σw², at most the number of chains; infinite where exact."""
         return effective_sample_size(self.log_weights)
 
-    def likelihood(self, negative_energy: Estimate) -> Estimate:
-        """Return the mean log-likelihood, from the mean of −F(x) with its error.
+    def of_rows(self, negative_energy: Tensor) -> LogProb:
+        """Return log p(x) = −F(x) − log Z of rows, from their −F(x), (N,).
 
-        The bracket is turned round: a log Z that is too high makes the likelihood too low.
+        The interval is turned round: a log Z that is too high makes log p(x) too low.
         """
         log_z = self.estimate
         ends = log_z.bracket
-        return Estimate(
-            value=negative_energy.value - log_z.value,
-            std_error=math.hypot(negative_energy.std_error, log_z.std_error),
+        values = negative_energy - log_z.value
+        return LogProb(
+            values=values,
             kind=log_z.kind,
-            unit="nats",
-            num_samples=negative_energy.num_samples,
-            bracket=ends and (negative_energy.value - ends[1], negative_energy.value - ends[0]),
-            notes=log_z.notes,
+            measure="mass",
+            shared_error=log_z.std_error,
+            interval=ends and (log_z.value - ends[1], log_z.value - ends[0]),
+            notes=(*_too_likely(values, log_z), *log_z.notes),
         )
+
+
+def _too_likely(values: Tensor, log_z: Estimate) -> tuple[Note, ...]:
+    """Return a note on a row whose probability is above 1 by more than the error of log Z."""
+    if log_z.kind == "exact" or not (values > 3 * log_z.std_error).any():
+        return ()
+    text = f"a row would have log p = {values.max().item():.2f} > 0, so log Z is too low."
+    return (Note("log-p-positive", text, unreliable=True),)
 
 
 @torch.no_grad()
@@ -196,26 +205,59 @@ def exact(model: RBM) -> LogPartition:
     Raises:
         CapabilityError: Both layers have more than 22 units.
     """
-    W, b, c = model.W.double(), model.b.double(), model.c.double()
-    if W.shape[0] < W.shape[1]:
-        W, b, c = W.T, c, b
-    num = W.shape[1]
+    num = min(model.W.shape)
     if num > MAX_ENUMERATED:
         raise CapabilityError(
             f"The smaller layer has {num} units; up to {MAX_ENUMERATED} can be enumerated. Use "
             "method='ais' and method='reverse-ais'."
         )
-    low, high = min(num, _BLOCK_BITS), max(0, num - _BLOCK_BITS)
-    inner = _states(low, W.device)
-    total = torch.tensor(-math.inf, dtype=torch.float64, device=W.device)
-    for outer in _states(high, W.device):
-        h = torch.cat([inner, outer.expand(len(inner), -1)], dim=1)
-        log_p = h @ c + F.softplus(torch.addmm(b, h, W.T)).sum(1)
-        total = torch.logaddexp(total, log_p.logsumexp(0))
     value = Estimate(
-        value=float(total), std_error=0.0, kind="exact", unit="nats", num_samples=2**num
+        value=float(_enumerated(model)),
+        std_error=0.0,
+        kind="exact",
+        unit="nats",
+        num_samples=2**num,
     )
     return LogPartition(value, torch.empty(0, dtype=torch.float64))
+
+
+def differentiable(model: RBM) -> Tensor:
+    """Return log Z, a float64 scalar with its graph.
+
+    Raises:
+        CapabilityError: Both layers have more than 22 units: the gradient of an estimate by
+            annealing is of no use.
+    """
+    if min(model.W.shape) > MAX_ENUMERATED:
+        raise CapabilityError(
+            f"log Z of {model.W.shape[0]} × {model.W.shape[1]} units is estimated by annealing, "
+            "which has no useful gradient. Train by the objective 'pcd' or 'cd'; for the value "
+            "alone, call log_prob under torch.no_grad()."
+        )
+    return _enumerated(model)
+
+
+def _enumerated(model: RBM) -> Tensor:
+    """Return log Z by the sum over all states of the smaller layer, in float64.
+
+    For a gradient each block of states is computed again, so that memory holds one of them.
+    """
+    with full_precision(model.device):
+        W, b, c = model.W.double(), model.b.double(), model.c.double()
+        if W.shape[0] < W.shape[1]:
+            W, b, c = W.T, c, b
+        low, high = min(W.shape[1], _BLOCK_BITS), max(0, W.shape[1] - _BLOCK_BITS)
+        inner = _states(low, W.device)
+        run = functools.partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+        blocks = [run(_log_sum, inner, outer, W, b, c) for outer in _states(high, W.device)]
+        return torch.stack(blocks).logsumexp(0)
+
+
+def _log_sum(inner: Tensor, outer: Tensor, W: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """Return log Σ exp(cᵀh + Σ_i log(1 + exp(b + Wh)_i)) over a block of states h."""
+    h = torch.cat([inner, outer.expand(len(inner), -1)], dim=1)
+    log_p = h @ c + F.softplus(torch.addmm(b, h, W.T)).sum(1)
+    return log_p.logsumexp(0)
 
 
 @torch.no_grad()

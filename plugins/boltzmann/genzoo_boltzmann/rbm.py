@@ -16,8 +16,8 @@ from genzoo import (
     Bounds,
     Config,
     DataSpec,
-    Estimate,
     GenerativeModel,
+    LogProb,
     Named,
     Note,
     Sampler,
@@ -26,11 +26,12 @@ from genzoo import (
     batch_size_for,
 )
 from genzoo.errors import NotFiniteWeightsError
-from genzoo.estimate import mean_of
+from genzoo.log_prob import by_blocks
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.precision import full_precision
 
 _RATE_FLOOR = 1e-3
+_ROWS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,12 +250,11 @@ class RBM(GenerativeModel):
         return partition.estimate(self, method, generator=generator, **options)
 
     def num_held_out(self, num_samples: int | None = None) -> int:
-        """Return how many rows `log_likelihood` takes as ``start``; 0 where log Z is exact."""
+        """Return how many rows `log_prob` takes as ``start``; 0 where log Z is exact."""
         num_chains = partition.NUM_CHAINS if num_samples is None else num_samples
         return partition.num_rows(self, num_chains)
 
-    @torch.no_grad()
-    def log_likelihood(
+    def log_prob(
         self,
         x: Tensor,
         *,
@@ -263,10 +263,10 @@ class RBM(GenerativeModel):
         num_samples: int | None = None,
         start: Tensor | None = None,
         log_partition: partition.LogPartition | None = None,
-    ) -> Estimate:
-        """Return the mean of log p(x) = −F(x) − log Z over examples (N, *event_shape), in nats.
+    ) -> LogProb:
+        """Return log p(x) = −F(x) − log Z of each example of ``x`` (N, *event_shape), in nats.
 
-        A row whose probability comes out above 1 shows that log Z is too low, and is said.
+        A row whose probability comes out above 1 shows that log Z is too low; a note says so.
 
         log Z is exact where the smaller layer can be enumerated. Elsewhere it is estimated by
         annealed importance sampling, whose error makes the likelihood look too good, and
@@ -281,22 +281,27 @@ class RBM(GenerativeModel):
             start: The rows at which reverse chains begin, (K, *event_shape), best such as are not
                 in ``x``; by default rows of ``x``, and a note says so.
             log_partition: An estimate made before, to be used again.
+
+        Raises:
+            CapabilityError: Gradients are enabled and log Z is estimated.
         """
-        self.check_rows(x, at_least=1)
+        self.check_rows(x)
         self.check_sums()
         self.checked_condition(condition, len(x))
+        if torch.is_grad_enabled():
+            return self._differentiable(x)
         log_z = log_partition or self._log_partition(x, start, generator, num_samples)
-        blocks = (
-            block.flatten(1).to(self.device, torch.float64) for block in torch.split(x, 4096)
-        )
-        negative_energy = -torch.cat([self._free_energy(v) for v in blocks])
-        found = log_z.likelihood(mean_of(negative_energy, "exact"))
-        likeliest = negative_energy.max().item() - log_z.estimate.value
-        if log_z.estimate.kind == "exact" or likeliest <= 3 * log_z.estimate.std_error:
-            return found
-        text = f"a row would have log p = {likeliest:.2f} > 0, so log Z is too low."
-        note = Note("log-p-positive", text, unreliable=True)
-        return replace(found, notes=(note, *found.notes))
+        negative_energy = by_blocks(lambda rows: -self._energies(x[rows]), len(x), _ROWS)
+        return log_z.of_rows(negative_energy)
+
+    def _energies(self, x: Tensor) -> Tensor:
+        """Return F(x), (B,), in float64."""
+        return self._free_energy(x.flatten(1).to(self.device, torch.float64))
+
+    def _differentiable(self, x: Tensor) -> LogProb:
+        """Return log p(x) with its graph; both terms are computed in float64."""
+        values = -self._energies(x) - partition.differentiable(self)
+        return LogProb(values=values.to(self.dtype), kind="exact", measure="mass")
 
     def _log_partition(
         self,
@@ -306,7 +311,7 @@ class RBM(GenerativeModel):
         num_samples: int | None,
     ) -> partition.LogPartition:
         num_chains = partition.NUM_CHAINS if num_samples is None else num_samples
-        rows = x if start is None else start
+        rows = start if start is not None else x if len(x) else None
         log_z = partition.best(self, start=rows, generator=generator, num_chains=num_chains)
         if start is not None or self.num_held_out(num_samples) == 0:
             return log_z

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, DataError, DataSpec, Estimate, Layout, Named, Stage, Values
+from genzoo import Batch, Bounds, DataError, DataSpec, Layout, LogProb, Named, Stage, Values
 from genzoo_diffusion.config import DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 
@@ -140,15 +140,15 @@ class DDPM(Diffusion):
 
     # Capabilities
 
-    def log_likelihood(
+    def log_prob(
         self,
         x: Tensor,
         *,
         condition: Any = None,
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
-    ) -> Estimate:
-        """Return the mean variational bound on log p(x), in nats.
+    ) -> LogProb:
+        """Return the variational bound on log p(x) of each example, in nats.
 
         The terms of the prior and of the last step back are computed for every row, those between
         at ``num_samples`` times of each, one drawn from each of as many equal parts of the chain.
@@ -165,7 +165,7 @@ class DDPM(Diffusion):
         """
         from genzoo_diffusion.vlb import estimate
 
-        self.check_rows(x, at_least=1)
+        self.check_rows(x)
         most = len(self.schedule) - 1
         num = min(num_samples or self.default_num_samples, most)
         return estimate(self, x, self.signal(condition, len(x)), generator, num)

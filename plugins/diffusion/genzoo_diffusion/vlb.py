@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo import Estimate, Note
-from genzoo.estimate import mean_of
+from genzoo import LogProb, Note, by_blocks
 from genzoo.sampling import evaluating
 from genzoo.seeds import fresh
 from genzoo_diffusion.conditioning import Signal
@@ -106,20 +105,26 @@ def step_variance(model: DDPM) -> Tensor:
     return variance
 
 
-@torch.no_grad()
 def estimate(
     model: DDPM, x: Tensor, signal: Signal, generator: torch.Generator | None, num_times: int
-) -> Estimate:
-    """Return the mean bound of examples (N, *event_shape); see `DDPM.log_likelihood`."""
+) -> LogProb:
+    """Return the bound of each example (N, *event_shape); see `DDPM.log_prob`."""
     if generator is None:
         generator = torch.Generator(model.device).manual_seed(fresh())
-    found = []
+
+    def bounds(rows: slice) -> Tensor:
+        x_0 = model.state(x[rows].to(model.device, model.dtype))
+        return -_bound(model, x_0, signal.rows(rows), generator, num_times)
+
     with evaluating(model):
-        for first in range(0, len(x), _ROWS):
-            rows = slice(first, first + _ROWS)
-            x_0 = model.state(x[rows].to(model.device, model.dtype))
-            found.append(_bound(model, x_0, signal.rows(rows), generator, num_times))
-    return mean_of(-torch.cat(found), "lower bound", notes=_notes(model, num_times))
+        values = by_blocks(bounds, len(x), _ROWS)
+    levels = model.config.data == "unit" and model.config.levels is not None
+    return LogProb(
+        values=values.to(model.dtype) if torch.is_grad_enabled() else values,
+        kind="lower bound",
+        measure="mass" if levels else "density",
+        notes=(_note(model, num_times),),
+    )
 
 
 def _bound(
@@ -132,7 +137,7 @@ def _bound(
     bound, num = Bound(model, clip=True), len(x_0)
     total = bound.prior(x_0).double()
     parts = [(0, 1), *_parts(len(model.schedule), num_times)]
-    together = max(1, _ROWS // num)
+    together = max(1, _ROWS // max(1, num))
     for first in range(0, len(parts), together):
         some = parts[first : first + together]
         t, epsilon = map(torch.cat, zip(*(_draw(x_0, p, generator) for p in some), strict=True))
@@ -175,11 +180,8 @@ def _pick(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
     return values.to(like.device, like.dtype)[t]
 
 
-def _notes(model: DDPM, num_times: int) -> tuple[Note, ...]:
+def _note(model: DDPM, num_times: int) -> Note:
     T = len(model.schedule)
     share = "every time" if num_times == T - 1 else f"the first time and {num_times} others"
     text = f"Variational bound of {T} steps, each row's terms computed at {share}."
-    how = Note("variational-bound", text)
-    if model.config.data == "unit" and model.config.levels is not None:
-        return (how,)
-    return (how, Note("density", "A density: it changes with the unit of x and may exceed 0."))
+    return Note("variational-bound", text)

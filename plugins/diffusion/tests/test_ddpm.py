@@ -13,6 +13,7 @@ from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.latent_ddpm import LatentDDPM
 from genzoo_diffusion.samplers import Denoise
+from likelihoods import mean_log_prob
 from models import FLAT, IMAGE, labelled, model, states
 
 # Networks
@@ -88,7 +89,7 @@ def test_a_label_that_does_not_fit_is_refused(condition):
 
 def test_a_superfluous_condition_is_refused():
     with pytest.raises(ConditionError, match="takes no condition"):
-        model().log_likelihood(torch.zeros(2, 3), condition=0)
+        mean_log_prob(model(), torch.zeros(2, 3), condition=0)
 
 
 def test_signals_are_combined_row_by_row():
@@ -152,7 +153,7 @@ def test_what_is_stored_names_what_was_left_open(tmp_path):
 
 
 def test_what_it_can_do():
-    assert set(of(DDPM)) == {"LogLikelihood", "Completion"}
+    assert set(of(DDPM)) == {"LogProb", "Completion"}
     assert DDPMConfig(event_shape=(4,)).prediction_type == "epsilon"
 
 
@@ -187,7 +188,7 @@ def test_values_that_are_none_of_the_models_are_refused(shape, config, value, sa
     known = torch.ones(found.event_shape, dtype=torch.bool)
     generator = torch.Generator()
     for ask in (
-        lambda: found.log_likelihood(x, num_samples=2),
+        lambda: mean_log_prob(found, x, num_samples=2),
         lambda: found.complete(x, known, generator=generator, num_steps=2),
     ):
         with pytest.raises(DataError, match=said):
@@ -199,8 +200,8 @@ def test_no_rows_are_completed_to_none_and_have_no_likelihood(shape):
     found = model(shape)
     x, known = torch.zeros(0, *found.event_shape), torch.ones(found.event_shape, dtype=torch.bool)
     assert found.complete(x, known, generator=torch.Generator(), num_steps=2).shape == x.shape
-    with pytest.raises(DataError, match="at least 1 is needed"):
-        found.log_likelihood(x)
+    with pytest.raises(DataError, match="mean over no rows"):
+        mean_log_prob(found, x)
 
 
 def test_a_latent_models_rows_are_its_autoencoders():

@@ -12,6 +12,7 @@ from genzoo import DataError
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.vlb import Bound
+from likelihoods import mean_log_prob
 
 NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(4))
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
@@ -65,13 +66,13 @@ def test_log_likelihood_is_the_bound_of_the_rows(generator):
     x = 1 + 0.5 * torch.randn(20_000, 1, generator=generator, dtype=torch.float64)
     prior, terms = exact_terms(model, 1.0, 0.25)
     for num in (49, 10, None):
-        found = model.log_likelihood(x, generator=generator, num_samples=num)
+        found = mean_log_prob(model, x, generator=generator, num_samples=num)
         assert found.value == pytest.approx(-prior - sum(terms), abs=4 * found.std_error)
         assert found.std_error < 0.05
         assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 20_000)
-    assert "at every time" in model.log_likelihood(x[:2], num_samples=49).notes[0].text
-    assert "10 others" in model.log_likelihood(x[:2], num_samples=10).notes[0].text
-    assert "A density" in model.log_likelihood(x[:2]).notes[1].text
+    assert "at every time" in mean_log_prob(model, x[:2], num_samples=49).notes[0].text
+    assert "10 others" in mean_log_prob(model, x[:2], num_samples=10).notes[0].text
+    assert "A density" in mean_log_prob(model, x[:2]).notes[1].text
 
 
 def grey(**config):
@@ -135,8 +136,8 @@ def test_a_density_in_the_unit_interval_is_one_of_x(generator):
 @pytest.mark.parametrize("value", [0.3, 1.25, float("nan")])
 def test_values_between_the_levels_have_no_likelihood(value):
     with pytest.raises(DataError):
-        grey().log_likelihood(torch.full((2, 3), value))
-    assert grey().log_likelihood(torch.full((2, 3), 0.25)).value < 0
+        mean_log_prob(grey(), torch.full((2, 3), value))
+    assert mean_log_prob(grey(), torch.full((2, 3), 0.25)).value < 0
 
 
 def test_the_bound_of_data_is_that_of_a_chain_that_clips():
@@ -162,7 +163,7 @@ def test_times_that_go_through_the_network_together_are_those_of_each_row(genera
     model = grey(condition="label", num_classes=3)
     x, labels = torch.tensor([[0.0, 0.25, 1.0], [0.5, 0.75, 0.0]]).double(), torch.tensor([0, 2])
     again = generator.clone_state()
-    found = model.log_likelihood(x, condition=labels, generator=generator, num_samples=9)
+    found = mean_log_prob(model, x, condition=labels, generator=generator, num_samples=9)
     bound, x_0 = Bound(model, clip=True), model.state(x)
     total = bound.prior(x_0)
     for time in range(10):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from genzoo import Estimate, Note
-from genzoo.estimate import mean_of
+from genzoo import LogProb, Note, by_blocks
 from genzoo.seeds import fresh
 from genzoo_vae.bounds import terms
 
@@ -22,25 +20,52 @@ _CODES = {"cpu": 2048}
 _CODES_ELSEWHERE = 65_536
 
 
-@torch.no_grad()
 def estimate(
     model: VAE, x: Tensor, y: Tensor | None, generator: torch.Generator | None, num_samples: int
-) -> Estimate:
-    """Return the mean of log (1/K) Σ_k w_k over examples (N, *event_shape), with its notes."""
+) -> LogProb:
+    """Return log (1/K) Σ_k w_k of each example (N, *event_shape), with its notes."""
     if generator is None:
         generator = torch.Generator(model.device).manual_seed(fresh())
     size = max(1, _CODES.get(model.device.type, _CODES_ELSEWHERE) // num_samples)
-    bounds, effective = [], []
-    for first in range(0, len(x), size):
-        rows = slice(first, first + size)
+    effective, errors = [], []
+
+    def bounds(rows: slice) -> Tensor:
         labels = None if y is None else y[rows]
         log_w = _log_weights(model, x[rows], labels, num_samples, generator)
-        bounds.append(log_w.logsumexp(0) - math.log(num_samples))
-        effective.append((2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp())
-    found = mean_of(torch.cat(bounds), "lower bound", notes=_notes(model, num_samples))
-    median = torch.cat(effective).median().item()
-    receipt = {"importance_samples": num_samples, "median_effective_samples": round(median, 1)}
-    return dataclasses.replace(found, receipt=receipt)
+        effective.append(effective_samples(log_w.detach()).cpu())
+        errors.append(standard_error(log_w.detach()).cpu())
+        return log_w.logsumexp(0) - math.log(num_samples)
+
+    values = by_blocks(bounds, len(x), size)
+    receipt: dict[str, float] = {"importance_samples": num_samples}
+    if len(x):
+        receipt["median_effective_samples"] = round(torch.cat(effective).median().item(), 1)
+    return LogProb(
+        values=values.to(model.dtype) if torch.is_grad_enabled() else values,
+        kind="lower bound",
+        measure="mass" if model.observation.discrete else "density",
+        std_errors=torch.cat([values.new_empty(0, dtype=torch.float64, device="cpu"), *errors]),
+        notes=(_note(num_samples),),
+        receipt=receipt,
+    )
+
+
+def effective_samples(log_w: Tensor) -> Tensor:
+    """Return (Σw)² / Σw² of each row's weights (K, B), from 1 to K."""
+    return (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
+
+
+def standard_error(log_w: Tensor) -> Tensor:
+    """Return the standard error of log (1/K) Σ_k w_k, (B,), for weights (K, B), to first order.
+
+    That is the relative error of the mean weight, √((Σw² / (Σw)² − 1/K) K / (K − 1)); infinite
+    for one draw.
+    """
+    num = len(log_w)
+    if num == 1:
+        return torch.full_like(log_w[0], math.inf)
+    spread = (1 / effective_samples(log_w) - 1 / num).clamp_min(0)
+    return (spread * num / (num - 1)).sqrt()
 
 
 def _log_weights(
@@ -56,15 +81,9 @@ def _log_weights(
     return torch.cat(parts)
 
 
-def _notes(model: VAE, num_samples: int) -> tuple[Note, ...]:
-    sampling = Note(
+def _note(num_samples: int) -> Note:
+    return Note(
         "importance-sampling",
         f"Importance sampling, K = {num_samples} draws a row: below the truth in expectation, "
         "and rising with K.",
-    )
-    if model.observation.discrete:
-        return (sampling,)
-    return (
-        sampling,
-        Note("density", "A density: it changes with the unit of x and may exceed 0."),
     )

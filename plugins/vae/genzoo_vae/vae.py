@@ -17,8 +17,8 @@ from genzoo import (
     ConfigError,
     DataError,
     DataSpec,
-    Estimate,
     GenerativeModel,
+    LogProb,
     Named,
     Sampler,
     Stage,
@@ -246,17 +246,18 @@ class VAE(GenerativeModel):
 
     # Likelihood
 
-    def log_likelihood(
+    def log_prob(
         self,
         x: Tensor,
         *,
         condition: Any = None,
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
-    ) -> Estimate:
-        """Return the mean of log (1/K) Σ_k p(x, z_k) / q(z_k | x), z_k ~ q(z | x), in nats.
+    ) -> LogProb:
+        """Return log (1/K) Σ_k p(x, z_k) / q(z_k | x), z_k ~ q(z | x), of each example, in nats.
 
-        In expectation that is below log p(x), and it rises with K.
+        In expectation that is below log p(x), and it rises with K. With gradients enabled it is
+        minus the loss of the objective "iwae" with K samples.
 
         | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
 
@@ -271,7 +272,7 @@ class VAE(GenerativeModel):
         """
         from genzoo_vae.importance import estimate
 
-        self.check_rows(x, at_least=1)
+        self.check_rows(x)
         num_samples = num_samples or self.default_num_samples
         return estimate(self, x, self.checked(condition, len(x)), generator, num_samples)
 
