@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from genzoo.estimate import Estimate, Note, Reference, mean_of
     from genzoo.evaluation import Metric, evaluate
+    from genzoo.evaluation.paired import compare
     from genzoo.external import External, Frozen
     from genzoo.layout import Layout
     from genzoo.log_prob import LogProb, by_blocks
@@ -78,6 +79,7 @@ _PUBLIC = {
     "Values": "genzoo.values",
     "batch_size_for": "genzoo.sampling",
     "by_blocks": "genzoo.log_prob",
+    "compare": "genzoo.evaluation.paired",
     "create_model": "genzoo.model",
     "evaluate": "genzoo.evaluation",
     "list_models": "genzoo.model",
@@ -127,6 +129,7 @@ __all__ = [
     "Values",
     "batch_size_for",
     "by_blocks",
+    "compare",
     "create_model",
     "evaluate",
     "list_models",

@@ -1,0 +1,144 @@
+"""Two models on the same rows: the difference of their log-likelihoods, with its own error."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from genzoo import seeds
+from genzoo.data import as_dataset
+from genzoo.data.dataset import Dataset
+from genzoo.errors import CapabilityError, ConfigError
+from genzoo.estimate import Estimate, EstimateKind, Note, mean_of
+from genzoo.evaluation import MAX_EXAMPLES, open_case
+from genzoo.evaluation.likelihood import log_prob
+from genzoo.evaluation.receipts import receipt_of
+from genzoo.finite import weights_checked
+from genzoo.log_prob import LogProb
+from genzoo.model import GenerativeModel
+from genzoo.sampling import evaluating
+
+_SIDE: Mapping[EstimateKind, int] = {"exact": 0, "lower bound": -1, "upper bound": 1}
+"""Where a value of a kind lies to the truth."""
+_KIND: Mapping[int, EstimateKind] = {0: "exact", -1: "lower bound", 1: "upper bound"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The mean log-likelihoods of several models on the same rows, and their differences.
+
+    Arguments:
+        figures: The mean log-likelihood of each model, in nats.
+        differences: For each pair, the first one's mean less the second one's, in nats. Its error
+            is that of the paired differences: rows that are hard for both models do not count.
+        receipt: The data, the number of examples, the seed and the versions behind them.
+    """
+
+    figures: Mapping[str, Estimate]
+    differences: Mapping[tuple[str, str], Estimate]
+    receipt: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        rows = [*self.figures.items()]
+        rows += [(f"{a} − {b}", found) for (a, b), found in self.differences.items()]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {found}" for name, found in rows)
+
+
+def compare(
+    models: Mapping[str, GenerativeModel],
+    data: Dataset | Any,
+    *,
+    num_samples: int | None = None,
+    seed: int = 0,
+    max_examples: int = MAX_EXAMPLES,
+) -> Comparison:
+    """Compare the log-likelihoods of models on the same rows.
+
+    The difference of two means has the error √(var(log p_a(x) − log p_b(x)) / N), which is mostly
+    far smaller than the errors of the means; that of a normaliser, such as log Z, is added.
+
+    Arguments:
+        models: Two models or more, by the names that the comparison shows.
+        data: A dataset, or an array or tensor of rows.
+        num_samples: Draws of each estimate; each model's own number where None.
+        seed: Where the randomness of estimators comes from, and the choice of rows.
+        max_examples: At most so many rows are used; see `genzoo.evaluate`.
+
+    Raises:
+        ConfigError: There are fewer than two models.
+        CapabilityError: A model has no log-likelihood, or two of them are not of the same thing:
+            a probability and a density, or events of different values.
+        DataError: The data are not of a model's kind or shape, or there are none.
+    """
+    if len(models) < 2:
+        raise ConfigError(f"A comparison is of two models or more, got {len(models)}. Name more.")
+    dataset, found, receipt = as_dataset(data), {}, {}
+    for name, model in models.items():
+        case = open_case(model, dataset, seed=seed, max_examples=max_examples)
+        with evaluating(model), weights_checked(model):
+            # Of draws of their own: the errors of two normalisers are added as independent ones.
+            case.generator.manual_seed(seeds.derive(case.seed, name))
+            found[name] = log_prob(case, num_samples)
+        receipt = receipt or receipt_of(case)
+    pairs = list(itertools.combinations(models, 2))
+    for a, b in pairs:
+        _demand_same((a, models[a], found[a]), (b, models[b], found[b]))
+    return Comparison(
+        figures={name: log_p.mean() for name, log_p in found.items()},
+        differences={(a, b): difference(a, found[a], b, found[b]) for a, b in pairs},
+        receipt=receipt,
+    )
+
+
+def difference(name_a: str, a: LogProb, name_b: str, b: LogProb) -> Estimate:
+    """Return the mean of log p_a(x) − log p_b(x) over rows, with the error of paired values."""
+    kind, notes = _kind_of(a.kind, b.kind)
+    error = math.hypot(a.shared_error, b.shared_error)
+    found = mean_of(a.values - b.values, kind, shared_error=error)
+    own = [(name_a, note) for note in a.notes] + [(name_b, note) for note in b.notes]
+    named = tuple(replace(note, text=f"{name}: {note.text}") for name, note in own)
+    return replace(found, bracket=_ends(found.value, a, b), notes=(*notes, *named))
+
+
+def _kind_of(a: EstimateKind, b: EstimateKind) -> tuple[EstimateKind, tuple[Note, ...]]:
+    """Return what a difference is: a bound where both of its parts err to the same side of it."""
+    sides = {_SIDE.get(a), None if b not in _SIDE else -_SIDE[b]} - {0}
+    if not sides:
+        return "exact", ()
+    if len(sides) == 1 and None not in sides:
+        return _KIND[next(side for side in sides if side is not None)], ()
+    if sides == {None} or "stochastic estimate" in (a, b):
+        return "stochastic estimate", ()
+    text = f"The difference of a {a} and a {b} is neither: each may be loose by another amount."
+    return "stochastic estimate", (Note("bounds-differ", text),)
+
+
+def _ends(value: float, a: LogProb, b: LogProb) -> tuple[float, float] | None:
+    if a.interval is None and b.interval is None:
+        return None
+    (low_a, high_a), (low_b, high_b) = a.interval or (0.0, 0.0), b.interval or (0.0, 0.0)
+    return value + low_a - high_b, value + high_a - low_b
+
+
+def _demand_same(
+    first: tuple[str, GenerativeModel, LogProb], second: tuple[str, GenerativeModel, LogProb]
+) -> None:
+    """Raise where two values are logarithms of different things."""
+    (a, model_a, log_p_a), (b, model_b, log_p_b) = first, second
+    if log_p_a.measure != log_p_b.measure:
+        raise CapabilityError(
+            f"log p of {a!r} is that of a {log_p_a.measure}, log p of {b!r} that of a "
+            f"{log_p_b.measure}: their difference has no meaning. Compare models of one "
+            "measure."
+        )
+    # Densities over reals and over [0, 1] are of the same units; the data fit both.
+    density = log_p_a.measure == "density"
+    if not density and model_a.event_values != model_b.event_values:
+        raise CapabilityError(
+            f"{a!r} models {model_a.event_values}, {b!r} models {model_b.event_values}: their "
+            "probabilities are of different events. Compare models of the same values."
+        )
