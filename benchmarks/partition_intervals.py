@@ -5,7 +5,7 @@ with one of five numbers of equally spaced temperatures: 100 chains forwards and
 which half begin at 50 rows that are exact draws from the machine. The base rates are the means of
 500 others, as training would have it; for every second machine with modes they are 1/2. Of each
 machine three intervals are judged: AIS alone, AIS with reverse AIS from annealed states, and what
-`log_likelihood` takes, with reverse AIS from rows too.
+`log_prob` takes, with reverse AIS from rows too.
 
 Printed are, for each kind, how many machines have 10 effective chains in every estimate; of these
 the share that is flagged by anything else; of those not flagged the share whose interval of 3σ

@@ -56,7 +56,7 @@ def judged(
     backward, from_rows = halves
     log_z = bracketed(forward, *halves).estimate
     energy = {
-        name: model.log_likelihood(x, log_partition=forward).value for name, x in rows.items()
+        name: model.log_prob(x, log_partition=forward).mean().value for name, x in rows.items()
     }
     return {
         "seed": seed,

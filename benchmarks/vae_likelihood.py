@@ -35,9 +35,10 @@ def main() -> None:
         for draws in given.draws:
             for seed in given.seeds:
                 began = time.process_time()
-                found = model.log_likelihood(
-                    x, generator=torch.Generator().manual_seed(seed), num_samples=draws
-                )
+                generator = torch.Generator().manual_seed(seed)
+                with torch.no_grad():
+                    log_p = model.log_prob(x, generator=generator, num_samples=draws)
+                found = log_p.mean()
                 effective = found.receipt["median_effective_samples"]
                 say(
                     f"  {folder:<24} K = {draws:<6} seed {seed}: {found.value:.2f} ± "

@@ -27,24 +27,25 @@ def estimate(
     if generator is None:
         generator = torch.Generator(model.device).manual_seed(fresh())
     size = max(1, _CODES.get(model.device.type, _CODES_ELSEWHERE) // num_samples)
-    effective, errors = [], []
+    # Set up beforehand: small results kept between large ones would fragment the heap.
+    effective, errors = torch.empty(2, len(x), dtype=torch.float64)
 
     def bounds(rows: slice) -> Tensor:
         labels = None if y is None else y[rows]
         log_w = _log_weights(model, x[rows], labels, num_samples, generator)
-        effective.append(effective_samples(log_w.detach()).cpu())
-        errors.append(standard_error(log_w.detach()).cpu())
+        effective[rows] = effective_samples(log_w.detach()).cpu()
+        errors[rows] = standard_error(log_w.detach()).cpu()
         return log_w.logsumexp(0) - math.log(num_samples)
 
     values = by_blocks(bounds, len(x), size)
     receipt: dict[str, float] = {"importance_samples": num_samples}
     if len(x):
-        receipt["median_effective_samples"] = round(torch.cat(effective).median().item(), 1)
+        receipt["median_effective_samples"] = round(effective.median().item(), 1)
     return LogProb(
         values=values.to(model.dtype) if torch.is_grad_enabled() else values,
         kind="lower bound",
         measure="mass" if model.observation.discrete else "density",
-        std_errors=torch.cat([values.new_empty(0, dtype=torch.float64, device="cpu"), *errors]),
+        std_errors=errors,
         notes=(_note(num_samples),),
         receipt=receipt,
     )
