@@ -1,7 +1,7 @@
 """Every registered model, and a toy of every family, passes both tiers; no list kept by hand.
 
-Of each model `make test` runs the tier that is for all and the checks of the likelihood; a check for
-another capability it runs for one model of each family. `make test-all` runs them all.
+Of each model `make test` runs the tier that is for all and the checks of the likelihood; a check
+for another capability it runs for one model of each family. `make test-all` runs them all.
 """
 
 import contextlib

@@ -219,7 +219,8 @@ def _of_whole_clip(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
     Older ones say a part of it twice, and what they say in `text_config_dict` outranks the rest.
     """
-    text, again = found.get("text_config"), found.get("text_config_dict") or {}
+    text: Any = found.get("text_config")
+    again = found.get("text_config_dict") or {}
     vision = found.get("vision_config") or {}, found.get("vision_config_dict") or {}
     for part in (text, again, *vision):
         if not isinstance(part, Mapping):
