@@ -98,7 +98,13 @@ def test_there_are_twelve_and_more():
     assert len(CODE) + len(METADATA) + len(MANNERS) >= 12
 
 
-@pytest.mark.parametrize("fault", CODE)
+FEW = ("missing-dependency", "lost-class")
+"""Faults for which `make test` starts processes; test_isolation.py has one process for many."""
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(f, marks=() if f in FEW else pytest.mark.full) for f in CODE]
+)
 def test_a_package_whose_code_is_broken_is_a_row_with_its_error(fault, install, capsys):
     code, says = CODE[fault]
     install("fake-good", points("fake-good", "fake_good:Mine"), GOOD)

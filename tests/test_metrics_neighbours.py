@@ -51,6 +51,7 @@ def by_hand(data, samples, k):
     }
 
 
+@pytest.mark.full
 def test_the_golden_value_of_ten_thousand_rows_of_a_thousand_dimensions():
     x, y = torch.randn(2, 10_000, 1000, generator=torch.Generator().manual_seed(0))
     found = figures(x, y, 5)

@@ -18,6 +18,14 @@ from genzoo.stage import Recipe
 HOME = Path(__file__).parents[1] / "model_cards"
 FOLDERS = sorted(path.parent for path in HOME.glob("*/recipe.toml"))
 DIGITS = [folder for folder in FOLDERS if folder.name.endswith("-digits")]
+
+
+def slow(folders, name):
+    """Return the folders, of which one is for `make test-all`: another one is of its kind."""
+    full = {name: pytest.mark.full}
+    return [pytest.param(f, id=f.name, marks=full.get(f.name, ())) for f in folders]
+
+
 each = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
@@ -89,7 +97,7 @@ def test_a_card_is_what_the_template_makes_of_its_folder(folder, tmp_path):
     assert (copy / CARD_FILE).read_text("utf-8") == (folder / CARD_FILE).read_text("utf-8")
 
 
-@each
+@pytest.mark.parametrize("folder", slow(FOLDERS, "ddpm-fashion-mnist-text"))
 def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
     (tmp_path / HOME.name).symlink_to(HOME)
     monkeypatch.chdir(tmp_path)
@@ -100,7 +108,7 @@ def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
     assert (tmp_path / "picture.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize("folder", DIGITS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", slow(DIGITS, "rbm-digits"))
 def test_the_figures_of_digits_are_made_again(folder):
     """Those that chance has a say in agree within their errors, where another machine draws."""
     verdicts = verify(GenModel.from_pretrained(folder), read_figures(folder))

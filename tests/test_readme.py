@@ -30,6 +30,7 @@ def test_snippets_run(tmp_path, monkeypatch, capsys):
     assert genzoo.GenModel.from_pretrained("runs/digits").config.num_hidden == 64
 
 
+@pytest.mark.full
 def test_fast_quickstart_does_all_that_it_says(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as left:
