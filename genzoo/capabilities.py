@@ -19,6 +19,7 @@ would have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -194,10 +195,24 @@ ALL: tuple[type, ...] = (
 )
 
 
+def names() -> list[str]:
+    """Return the names of all capabilities."""
+    return [protocol.__name__.removeprefix("Supports") for protocol in ALL]
+
+
 def of(model: object) -> list[str]:
     """Return the names of the capabilities that a model, or a model's class, has."""
     cls = model if isinstance(model, type) else type(model)
     return [p.__name__.removeprefix("Supports") for p in ALL if issubclass(cls, p)]
+
+
+def title_of(capability: str) -> str:
+    """Return a capability's name as it is written on the command line.
+
+    >>> title_of("LogProb")
+    'log-prob'
+    """
+    return re.sub(r"(?<!^)([A-Z])", r"-\1", capability).lower()
 
 
 _DOES: dict[type, str] = {

@@ -5,6 +5,7 @@ Usage, by `look` alone: python -m genzoo.isolation, with a request as JSON on st
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import queue
@@ -13,20 +14,42 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from genzoo import registry
-from genzoo.errors import ConfigError, GenzooError
+from genzoo.errors import ConfigError, ConfigFileError, DataError, GenzooError
 from genzoo.registry import Entry
+
+if TYPE_CHECKING:
+    from genzoo.model import GenerativeModel
+    from genzoo.spec import DataSpec
 
 SECONDS = 60.0
 _MOST_WORDS = 2000
+_MOST_TENSORS = 10_000
 
 
-def look(entries: Sequence[Entry], *, seconds: float = SECONDS) -> list[Entry]:
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked once it is imported.
+
+    Arguments:
+        can: A capability that it must have, such as "log-prob"; None for any.
+        data: A dataset, by name, that it must be able to model; None for any.
+    """
+
+    can: str | None = None
+    data: str | None = None
+
+
+def look(
+    entries: Sequence[Entry], *, seconds: float = SECONDS, question: Question | None = None
+) -> list[Entry]:
     """Return the entries, each with what is wrong when it is imported.
+
+    Models that answer a question with no are left out.
 
     The entries of a distribution share a process, in order. An entry with which the process ends
     or hangs is named, and the ones after it get a new process. An entry whose problem is known
@@ -35,6 +58,7 @@ def look(entries: Sequence[Entry], *, seconds: float = SECONDS) -> list[Entry]:
     Arguments:
         entries: What is imported.
         seconds: How long the import of one entry may take.
+        question: What models are asked; None for nothing.
 
     Raises:
         ConfigError: The number of seconds is not positive.
@@ -47,28 +71,48 @@ def look(entries: Sequence[Entry], *, seconds: float = SECONDS) -> list[Entry]:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         looked = [
             entry
-            for found in pool.map(lambda group: _of_distribution(group, seconds), groups)
+            for found in pool.map(lambda g: _of_distribution(g, seconds, question), groups)
             for entry in found
         ]
-    problems = {(entry.group, entry.name, entry.distribution): entry for entry in looked}
-    return [problems.get((e.group, e.name, e.distribution), e) for e in entries]
+    asked = {_key(entry) for entry in wanted}
+    answers = {_key(entry): entry for entry in looked}
+    return [answers.get(_key(e), e) for e in entries if _key(e) in answers or _key(e) not in asked]
 
 
-def _of_distribution(entries: Sequence[Entry], seconds: float) -> list[Entry]:
+def _key(entry: Entry) -> tuple[str, str, str]:
+    return entry.group, entry.name, entry.distribution
+
+
+def _of_distribution(
+    entries: Sequence[Entry], seconds: float, question: Question | None
+) -> list[Entry]:
     """Look at the entries of a distribution, in as many processes as it brings to an end."""
     found: list[Entry] = []
-    while len(found) < len(entries):
-        left = entries[len(found) :]
-        answers, ended = _ask(left, seconds)
-        found += [replace(e, problem=text) for e, text in zip(left, answers, strict=False)]
+    done = 0
+    while done < len(entries):
+        left = entries[done:]
+        answers, ended = _ask(left, seconds, question)
+        found += [
+            replace(e, problem=str(answer["problem"]))
+            for e, answer in zip(left, answers, strict=False)
+            if answer["problem"] or answer["fits"]
+        ]
         if len(answers) < len(left):
             found.append(replace(left[len(answers)], problem=ended))
+            done += 1
+        done += len(answers)
     return found
 
 
-def _ask(entries: Sequence[Entry], seconds: float) -> tuple[list[str], str]:
-    """Return the problems that a process tells, and how it ended where it tells too few."""
-    request = {"path": sys.path, "entries": [asdict(entry) for entry in entries]}
+def _ask(
+    entries: Sequence[Entry], seconds: float, question: Question | None
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the answers that a process gives, and how it ended where it gives too few."""
+    request = {
+        "path": sys.path,
+        "entries": [asdict(entry) for entry in entries],
+        "question": question and asdict(question),
+    }
     command = [sys.executable, "-m", "genzoo.isolation"]
     with subprocess.Popen(
         command,
@@ -80,14 +124,14 @@ def _ask(entries: Sequence[Entry], seconds: float) -> tuple[list[str], str]:
     ) as process:
         lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
-        answers: list[str] = []
+        answers: list[dict[str, Any]] = []
         try:
             _write(process.stdin, request)
             while len(answers) < len(entries):
                 line = lines.get(timeout=seconds)
                 if not line:
                     return answers, f"importing it ended the process, {_left(process)}"
-                answers.append(str(json.loads(line)))
+                answers.append(json.loads(line))
         except queue.Empty:
             return answers, f"importing it takes over {seconds:g} seconds"
         finally:
@@ -114,30 +158,63 @@ def _left(process: subprocess.Popen[str]) -> str:
 
 
 def main() -> None:
-    """Import the entries that standard input names, and tell the problem of each in a line."""
+    """Import the entries that standard input names, and answer for each in a line."""
     request = json.load(sys.stdin)
     sys.path[:] = request["path"]
     entries = [Entry(**{**e, "extras": tuple(e["extras"])}) for e in request["entries"]]
+    question = Question(**(request["question"] or {}))
     # What a plugin prints must not come between the answers.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     for entry in entries:
-        channel.write(f"{json.dumps(_problem(entry))}\n")
+        channel.write(f"{json.dumps(_answer(entry, question))}\n")
         channel.flush()
     os._exit(0)  # A plugin's threads and exit functions are not waited for.
 
 
-def _problem(entry: Entry) -> str:
-    """Return the error that importing an entry gives, of whatever kind; empty where none."""
+def _answer(entry: Entry, question: Question) -> dict[str, Any]:
+    """Return the error that importing an entry gives, of whatever kind, and whether it fits."""
+    problem, fits = "", True
     try:
-        registry.import_entry(entry)
+        cls = registry.import_entry(entry)
+        fits = entry.group != "models" or _fits(cls, question)
     except GenzooError as error:
-        return str(error)[:_MOST_WORDS]
+        problem = str(error)[:_MOST_WORDS]
     except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
-        return f"{type(error).__name__}: {_words(error)}"[:_MOST_WORDS].removesuffix(": ")
-    return ""
+        problem = f"{type(error).__name__}: {_words(error)}"[:_MOST_WORDS].removesuffix(": ")
+    return {"problem": problem, "fits": fits}
+
+
+def _fits(cls: type[GenerativeModel], question: Question) -> bool:
+    """Whether a model can do what is asked for, and model the data that are named."""
+    if question.can is not None:
+        from genzoo import capabilities
+
+        if question.can not in map(capabilities.title_of, capabilities.of(cls)):
+            return False
+    return question.data is None or _models(cls, question.data)
+
+
+def _models(cls: type[GenerativeModel], data: str) -> bool:
+    """Whether a model that is configured for a dataset accepts it; none of it is in memory."""
+    from genzoo.building import build_empty
+
+    spec = _spec_of(data)
+    try:
+        cls.check_kind(spec)
+        build_empty(cls, cls.configure(spec), max_tensors=_MOST_TENSORS).check_data(spec)
+    except (ConfigError, DataError, ConfigFileError):
+        return False
+    return True
+
+
+@functools.cache
+def _spec_of(data: str) -> DataSpec:
+    from genzoo.data import load_dataset
+
+    return load_dataset(data).spec
 
 
 def _words(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import fnmatch
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -351,6 +352,10 @@ def create_model(name: str, **config: Any) -> GenerativeModel:
     return model
 
 
-def list_models() -> list[str]:
-    """Return the names of all registered models, importing none."""
-    return registry.names("models")
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of registered models, importing none.
+
+    Arguments:
+        pattern: What a name matches, with * for any letters, such as "*gan*".
+    """
+    return fnmatch.filter(registry.names("models"), pattern)

@@ -268,7 +268,7 @@ def test_list_names_everything_in_its_group(capsys):
 
 def test_list_json_has_one_object_an_entry(capsys):
     rows = json.loads(printed("list --json", capsys))
-    keys = {field.name for field in dataclasses.fields(registry.Entry)}
+    keys = {"summary", *(field.name for field in dataclasses.fields(registry.Entry))}
     assert all(row.keys() == keys for row in rows)
     assert {row["group"] for row in rows} >= {"models", "objectives", "samplers", "datasets"}
     (rbm,) = [r for r in json.loads(printed("list models --json", capsys)) if r["name"] == "rbm"]

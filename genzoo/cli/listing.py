@@ -1,71 +1,122 @@
-"""genzoo list: what is registered, from metadata alone."""
+"""genzoo list: what is registered, and what it is, from metadata and source alone."""
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import tyro
 
 from genzoo import installed, registry
 from genzoo.cli.texts import plain, write, write_json
-from genzoo.isolation import SECONDS, look
-
-Group = Literal["models", "objectives", "samplers", "datasets", "metrics", "formats"]
+from genzoo.errors import ConfigError, UnknownNameError
+from genzoo.isolation import SECONDS, Question, look
+from genzoo.summaries import summary_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListArguments:
-    """List what is installed; nothing of it is imported.
+    """List what is installed, and what each entry is; nothing of it is imported.
+
+    genzoo list models, genzoo list "*gan*", genzoo list samplers "d*": a group, and names in which
+    * stands for any letters. --check, --for and --can import the plugins, each distribution in a
+    process of its own.
 
     GENZOO_DISABLE_PLUGINS=NAME,... leaves out the distributions of those names, to find out which
     one a fault comes from; GENZOO_DISABLE_PLUGINS=all leaves out all but genzoo itself.
     """
 
-    group: Annotated[Group | None, tyro.conf.Positional] = None
-    """One group alone."""
+    what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = ()
+    """A group (models, objectives, samplers, datasets, metrics, formats), names, or both."""
+    data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA")] = None
+    """Models that can model this dataset. Imports the models."""
+    can: Annotated[str | None, tyro.conf.arg(metavar="CAPABILITY")] = None
+    """Models with this capability, such as log-prob or encode. Imports the models."""
     json: bool = False
     """Print JSON instead of a table."""
     check: bool = False
-    """Import every entry, each distribution in a process of its own, and show each error."""
+    """Import every entry, and show each error."""
     seconds: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = SECONDS
-    """With --check, how long the import of an entry may take."""
+    """How long the import of an entry may take."""
     origin: bool = False
-    """Show the folder of each distribution too."""
+    """Show the distribution and the folder that each entry comes from."""
 
 
 def run(arguments: ListArguments) -> None:
     """Print the entries of one group, or of all."""
-    groups = [arguments.group] if arguments.group else list(get_args(Group))
-    rows = [entry for group in groups for entry in registry.entries(group)]
-    if arguments.check:
-        rows = look(rows, seconds=arguments.seconds)
+    groups, patterns = _chosen(arguments)
+    rows = [e for group in groups for e in registry.entries(group) if _matches(e.name, patterns)]
+    if patterns and not rows:
+        known = [entry.name for group in groups for entry in registry.entries(group)]
+        raise UnknownNameError("entry", ", ".join(patterns), known)
+    question = _question(arguments)
+    if arguments.check or question:
+        rows = look(rows, seconds=arguments.seconds, question=question)
     if arguments.json:
-        write_json([asdict(entry) for entry in rows])
+        write_json([{**asdict(entry), "summary": summary_of(entry)} for entry in rows])
         return
-    _write(groups, rows, with_location=arguments.origin)
+    _write([g for g in groups if not patterns or any(e.group == g for e in rows)], rows, arguments)
     if unknown := installed.unknown_disabled():
         write(f"{installed.DISABLE} names what is not installed: {plain(', '.join(unknown))}")
 
 
-def _write(groups: list[str], rows: list[registry.Entry], *, with_location: bool) -> None:
+def _chosen(arguments: ListArguments) -> tuple[list[str], Sequence[str]]:
+    """Return the groups and the patterns of names that are asked for."""
+    groups = [word for word in arguments.what if word in registry.GROUPS]
+    patterns = [word for word in arguments.what if word not in registry.GROUPS]
+    if arguments.data is None and arguments.can is None:
+        return groups or list(registry.GROUPS), patterns
+    if groups not in ([], ["models"]):
+        raise ConfigError(f"--for and --can choose models, not {groups[0]}. Leave them out.")
+    return ["models"], patterns
+
+
+def _question(arguments: ListArguments) -> Question | None:
+    """Return what models are asked, if anything; what is asked for must exist."""
+    if arguments.can is not None:
+        from genzoo import capabilities
+
+        known = [capabilities.title_of(name) for name in capabilities.names()]
+        if arguments.can not in known:
+            raise UnknownNameError("capability", arguments.can, known)
+    if arguments.data is not None:
+        from genzoo.data import load_dataset
+
+        load_dataset(arguments.data)
+    asked = arguments.can is not None or arguments.data is not None
+    return Question(arguments.can, arguments.data) if asked else None
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _write(groups: list[str], rows: list[registry.Entry], arguments: ListArguments) -> None:
     """Write a table: whatever a distribution says of itself is a stranger's word."""
     name = max((len(plain(entry.name)) for entry in rows), default=0)
-    origin = max((len(_origin(entry)) for entry in rows), default=0) if with_location else 0
+    origin = max((len(_origin(entry)) for entry in rows), default=0) if arguments.origin else 0
     for group in groups:
         write(group)
         for entry in (entry for entry in rows if entry.group == group):
-            where = f"  {plain(entry.location)}" if with_location else ""
-            about = f"{_origin(entry):<{origin}}{where}{_problem(entry)}"
-            write(f"  {plain(entry.name):<{name}}  {about}".rstrip())
+            where = f"{_origin(entry):<{origin}}  {plain(entry.location)}  "
+            about = _problem(entry) or plain(summary_of(entry))
+            line = f"{where if arguments.origin else _stranger(entry)}{about}"
+            write(f"  {plain(entry.name):<{name}}  {line}".rstrip())
 
 
 def _origin(entry: registry.Entry) -> str:
     return plain(f"{entry.distribution} {entry.version}") or "this session"
 
 
+def _stranger(entry: registry.Entry) -> str:
+    """Return whose entry it is, where it is not genzoo's own."""
+    return "" if entry.distribution == installed.OURS else f"[{_origin(entry)}] "
+
+
 def _problem(entry: registry.Entry) -> str:
     """Return what is wrong with an entry; to be left out is no error."""
     if not entry.problem:
         return ""
-    return f"  {'' if entry.disabled else 'error: '}{plain(entry.problem)}"
+    return f"{'' if entry.disabled else 'error: '}{plain(entry.problem)}"

@@ -76,7 +76,9 @@ def compare(
     """
     if len(models) < 2:
         raise ConfigError(f"A comparison is of two models or more, got {len(models)}. Name more.")
-    dataset, found, receipt = as_dataset(data), {}, {}
+    dataset = as_dataset(data)
+    found: dict[str, LogProb] = {}
+    receipt: Mapping[str, Any] = {}
     for name, model in models.items():
         case = open_case(model, dataset, seed=seed, max_examples=max_examples)
         with evaluating(model), weights_checked(model):

@@ -43,7 +43,7 @@ class CDConfig(LearningConfig):
 
 
 class ContrastiveDivergence(Objective):
-    """CD-k: lowers F(data) − F(chain), where the chain starts at the data.
+    """Contrastive divergence (CD-k): lowers F(data) − F(chain), with chains from the data.
 
     | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
     """
@@ -82,7 +82,7 @@ class PCDConfig(LearningConfig):
 
 
 class PersistentContrastiveDivergence(Objective):
-    """PCD-k: lowers F(data) − F(chain), where the chain goes on from where it was.
+    """Persistent contrastive divergence (PCD-k): chains continue from update to update.
 
     The chains start from the base rates and belong to the process: one set for each slot.
 

@@ -45,7 +45,7 @@ class RBMConfig(Config):
 
 
 class RBM(GenerativeModel):
-    """Binary visible units v and hidden units h with energy E(v, h) = −vᵀWh − bᵀv − cᵀh.
+    """A restricted Boltzmann machine of binary units, E(v, h) = −vᵀWh − bᵀv − cᵀh.
 
     p(v, h) = exp(−E(v, h)) / Z. Both conditionals factorise: p(h_j = 1 | v) = σ(c + vᵀW)_j and
     p(v_i = 1 | h) = σ(b + Wh)_i. Parameters: ``W`` (visible × hidden), ``b`` and ``c``.

@@ -59,7 +59,9 @@ class AutoencoderKLConfig(Config):
 
 
 class AutoencoderKL(GenerativeModel):
-    """diffusers' `AutoencoderKL`: q(z | x) = N(μ(x), diag σ²(x)), and a decoder x̂(z).
+    """The autoencoder of Stable Diffusion (`AutoencoderKL`): q(z | x) = N(μ(x), diag σ²(x)).
+
+    It is diffusers' `AutoencoderKL`, with a decoder x̂(z).
 
     Both are of convolutions, and codes are images of fewer pixels. The KL term has so small a
     weight that codes keep nearly all of an image: they are made to be modelled by another model,

@@ -24,7 +24,7 @@ class AutoencodingConfig(Config):
 
 
 class Autoencoding(Objective):
-    """Lowers E[‖x − x̂(z)‖² + β KL(q(z | x) ‖ N(0, I))] / D, with z ~ q(z | x).
+    """Reconstruction and β times the KL: lowers E[‖x − x̂(z)‖² + β KL(q(z | x) ‖ N(0, I))] / D.
 
     Images x have D values, and are scaled: those in [0, 1] are seen in [−1, 1]. The mean is over
     the examples, at one code z of each. At β = 2σ² that is the negative evidence lower bound of

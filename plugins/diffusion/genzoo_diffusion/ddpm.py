@@ -32,7 +32,7 @@ class DDPMConfig(DiffusionConfig):
 
 
 class DDPM(Diffusion):
-    """A diffusion whose states are the data themselves; those in [0, 1] are seen in [−1, 1].
+    """A denoising diffusion model whose states are the data; those in [0, 1] as in [−1, 1].
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
 

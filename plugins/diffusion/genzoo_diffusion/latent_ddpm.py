@@ -57,7 +57,7 @@ class LatentDDPMConfig(DiffusionConfig):
 
 
 class LatentDDPM(Diffusion):
-    """A diffusion whose states are codes: x_0 = s z(x), of an autoencoder that stays as it is.
+    """A diffusion model whose states are codes x_0 = s z(x) of a frozen autoencoder.
 
     z(x) is the mean of the encoder's distribution, or whatever the autoencoder's ``encode``
     returns, and s = 1 / std(z(x)) over all values of the codes of data, so that states have the

@@ -22,7 +22,9 @@ class NormalCodesConfig(Config):
 
 
 class NormalCodes(Sampler):
-    """z ~ N(0, τ² I), decoded. A trajectory has one state, x.
+    """One draw: z ~ N(0, τ² I), decoded.
+
+    A trajectory has one state, x.
 
     It is what the KL term draws codes to, and rough where its weight is small.
 

@@ -82,7 +82,7 @@ class _AtRandomTimes(Objective, abc.ABC):
 
 
 class Denoising(_AtRandomTimes):
-    """Lowers E λ_t ‖f(x_t, t) − target‖² / D, with the target ε, x_0 or v of the model's own.
+    """Denoising: lowers E λ_t ‖f(x_t, t) − target‖² / D, with the model's target ε, x_0 or v.
 
     λ_t is 1, or what makes the error that of x_0 times SNR or times min(SNR, γ).
 
@@ -110,7 +110,7 @@ class Denoising(_AtRandomTimes):
 
 
 class VLB(_AtRandomTimes):
-    """Lowers the variational bound on −log p(x), T times its term at a random time.
+    """The variational bound on −log p(x): lowers T times its term at a random time.
 
     Of the model's fixed variances; the term of the prior is constant and only logged.
 

@@ -164,7 +164,9 @@ class DDPMConfig(DenoiseConfig):
 
 
 class DDPMSampler(Denoise):
-    """x_{t−1} ~ N(μ(x_t, t), σ_t² I): the model's own chain, where it visits every time.
+    """Ancestral sampling, x_{t−1} ~ N(μ(x_t, t), σ_t² I): the model's own chain.
+
+    With fewer steps than the schedule has, it is the chain of the times that are visited.
 
     By default it ends, as in the paper, at the mean x̂_0 of the last step, without noise and
     between the grey levels. That is not the law whose likelihood a `DDPM` states. With ``exact``
@@ -201,7 +203,7 @@ class DDIMConfig(StepsConfig):
 
 
 class DDIM(Denoise):
-    """x_{t−1} = √ᾱ_{t−1} x̂_0 + √(1 − ᾱ_{t−1} − σ²) ε̂ + σ ε, with σ = η √β̃.
+    """DDIM: x_{t−1} = √ᾱ_{t−1} x̂_0 + √(1 − ᾱ_{t−1} − σ²) ε̂ + σ ε, with σ = η √β̃.
 
     | Denoising Diffusion Implicit Models (Song, Meng, Ermon, 2021)
     """
@@ -230,7 +232,7 @@ class DPMSolverConfig(StepsConfig):
 
 
 class DPMSolver(Denoise):
-    """Multistep solution of the probability flow's equation for x_0, exact in its linear part.
+    """DPM-Solver++: multistep solution of the probability flow, exact in its linear part.
 
     The spacing "trailing" suits it, but for one case. With the exact denoiser of N(1, .25) and
     T = 1000, samples have these standard deviations over the true one:
@@ -271,7 +273,7 @@ class DPMSolver(Denoise):
 
 
 class Euler(Denoise):
-    """Euler's method upon the probability flow's equation, dx/dσ = ε̂.
+    """Euler's method for the probability flow, dx/dσ = ε̂.
 
     | Elucidating the Design Space of Diffusion-Based Generative Models
     | (Karras, Aittala, Aila, Laine, 2022)
@@ -291,7 +293,7 @@ class HeunConfig(StepsConfig):
 
 
 class Heun(Denoise):
-    """Heun's method upon the probability flow's equation, of second order.
+    """Heun's method for the probability flow, of second order.
 
     | Elucidating the Design Space of Diffusion-Based Generative Models
     | (Karras, Aittala, Aila, Laine, 2022)

@@ -45,7 +45,9 @@ class ClassifierConfig(Config):
 
 
 class Classifier(GenerativeModel):
-    """p(label | x) = softmax(l(h(x))), with features h of an image x and logits l of features.
+    """A classifier, p(label | x) = softmax(l(h(x))), with features h of an image x.
+
+    l are the logits of the features.
 
     As a distribution it is one over labels, as one-hot vectors, given an image.
 
@@ -183,7 +185,10 @@ class LabelDrawConfig(Config):
 
 
 class LabelDraw(Sampler):
-    """A label drawn from p(label | x), one-hot, where x is the condition. One state."""
+    """A one-hot label drawn from p(label | x), where x is the condition.
+
+    A trajectory has one state.
+    """
 
     Config = LabelDrawConfig
     requires = (Classifier,)

@@ -24,7 +24,7 @@ class ConditionalGANConfig(GeneratorConfig):
 
 
 class ConditionalGAN(AdversarialModel):
-    """x = G(z, y) for a label y, against a critic that sees the label too.
+    """A generator x = G(z, y) for a label y, against a critic that sees the label too.
 
     The generator is given the label as a one-hot vector beside the code; the critic takes it by an
     inner product with its features (a projection).

@@ -56,7 +56,7 @@ class CycleGANConfig(Config):
 
 
 class CycleGAN(GenerativeModel):
-    """Translators G: X → Y and F: Y → X, each a function of its image.
+    """Translators between two domains, G: X → Y and F: Y → X, trained without pairs.
 
     As a distribution over x given an image y it is the point F(y); `translate` goes both ways.
 
@@ -204,7 +204,10 @@ class TranslationConfig(Config):
 
 
 class Translation(Sampler):
-    """x = F(y), where y is the condition. A trajectory has one state; chance has no part in it."""
+    """Translation of the condition y: x = F(y), without randomness.
+
+    A trajectory has one state.
+    """
 
     Config = TranslationConfig
     requires = (CycleGAN,)

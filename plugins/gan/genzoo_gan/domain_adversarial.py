@@ -28,7 +28,10 @@ class CrossEntropyConfig(Config):
 
 
 class CrossEntropy(Objective):
-    """Lowers −E log p(label | x) over the rows of x that have a label; y is not looked at."""
+    """Cross-entropy: lowers −E log p(label | x) over the rows that have a label.
+
+    A second domain y is not used.
+    """
 
     Config = CrossEntropyConfig
     requires = (Classifier,)
@@ -59,7 +62,9 @@ class DomainAdversarialConfig(CrossEntropyConfig):
 
 
 class DomainAdversarial(Objective):
-    """Labels of x; and a critic d(h) learns to tell h(x) from h(y), while h learns to mislead it.
+    """Labels of x, and features h that a critic cannot tell between the domains x and y.
+
+    A critic d(h) learns to tell h(x) from h(y), while h learns to mislead it.
 
     One loss and one player,
 

@@ -19,7 +19,7 @@ class GANConfig(GeneratorConfig):
 
 
 class GAN(AdversarialModel):
-    """x = G(z), z ~ N(0, I).
+    """A generator x = G(z), z ~ N(0, I), against a critic.
 
     | Generative Adversarial Networks (Goodfellow et al., 2014)
 

@@ -17,7 +17,7 @@ from genzoo_gan.penalties import GradientPenalty
 
 
 class Minimax(Game):
-    """min_G max_D E log D(x) + E log(1 − D(G(z))), with D(x) = σ(s).
+    """The minimax game: min_G max_D E log D(x) + E log(1 − D(G(z))), with D(x) = σ(s).
 
     The best critic is p / (p + q), where the value is −log 4 + 2 JSD(p ‖ q). Where the critic is
     sure, log(1 − D) is flat and the generator stands still.
@@ -60,7 +60,7 @@ class NonSaturating(Game):
 
 
 class LeastSquares(Game):
-    """Scores are drawn to 1 for real and 0 for fake, and by the generator to 1, by squares.
+    """Least squares: scores go to 1 for real and 0 for fake; the generator draws its own to 1.
 
     | Least Squares Generative Adversarial Networks (Mao et al., 2017)
     """
@@ -81,7 +81,7 @@ class LeastSquares(Game):
 
 
 class Hinge(Game):
-    """The critic asks for a margin of 1 on either side of 0; the generator raises its score.
+    """Hinge losses: the critic asks for a margin of 1 around 0; the generator raises its score.
 
     | Geometric GAN (Lim, Ye, 2017)
     """
@@ -114,7 +114,7 @@ class WassersteinConfig(GameConfig):
 
 
 class Wasserstein(Game):
-    """E s − E s̃, raised by a critic of parameters in [−c, c], and lowered by the generator.
+    """The Wasserstein game, E s − E s̃, with the critic's parameters clipped to [−c, c].
 
     Over all critics of slope 1 its greatest value is the distance W₁; a clipped critic reaches a
     multiple of something like it, and needs several moves.
@@ -160,7 +160,7 @@ class WassersteinGPConfig(GameConfig):
 
 
 class WassersteinGP(Game):
-    """E s − E s̃ with a penalty λ E(‖∇D(x̂)‖ − 1)² in place of clipping.
+    """The Wasserstein game with a gradient penalty λ E(‖∇D(x̂)‖ − 1)² in place of clipping.
 
     The penalised critic is steeper than 1: between points at distance μ its best slope is
     1 + μ / (2λ), where E s − E s̃ − penalty is μ + μ² / (4λ).

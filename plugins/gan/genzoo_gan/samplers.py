@@ -27,7 +27,9 @@ class LatentConfig(Config):
 
 
 class Latent(Sampler):
-    """z ~ N(0, I), each value cut off at ±c where asked for, then x = G(z). One state: x.
+    """One draw: z ~ N(0, I), perhaps truncated at ±c, then x = G(z).
+
+    A trajectory has one state, x.
 
     | Large Scale GAN Training for High Fidelity Natural Image Synthesis
     | (Brock, Donahue, Simonyan, 2019), section 3.1
@@ -64,7 +66,7 @@ class LatentInterpolationConfig(Config):
 
 
 class LatentInterpolation(Sampler):
-    """x = G(z_t) for codes z_t on the arc from one draw of the prior to another.
+    """Interpolation: x = G(z_t) for codes z_t on the arc from one draw of z to another.
 
     z_t = z_0 cos(πt/2) + z_1 sin(πt/2), t from 0 to 1: for z_0, z_1 ~ N(0, I) apart, every z_t is
     a draw of N(0, I) too, so that every state is a sample; on a straight line those half-way would

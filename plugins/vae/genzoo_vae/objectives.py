@@ -58,7 +58,7 @@ class _Bound(Objective, abc.ABC):
 
 
 class ELBO(_Bound):
-    """Lowers −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
+    """The evidence bound: lowers −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
 
     The expectation is over z = μ(x) + σ(x) ε, so that it is differentiated through; the KL
     divergence is ½ Σ_j (μ² + σ² − 1 − log σ²)_j. β rises over the warm-up, λ are the free bits.
@@ -91,7 +91,9 @@ class IWAEConfig(Config):
 
 
 class IWAE(_Bound):
-    """Lowers −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)], which is nearer to −log p(x) the larger k.
+    """The importance-weighted bound: lowers −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)].
+
+    The larger k, the nearer the bound is to −log p(x).
 
     | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
     """

@@ -24,7 +24,10 @@ class PriorConfig(Config):
 
 
 class Prior(Sampler):
-    """Ancestral sampling: z ~ N(0, I), then x ~ p(x | z). A trajectory has one state, x."""
+    """Ancestral sampling: z ~ N(0, I), then x ~ p(x | z).
+
+    A trajectory has one state, x.
+    """
 
     Config = PriorConfig
     requires = (VAE,)

@@ -68,7 +68,7 @@ class VAEConfig(Config):
 
 
 class VAE(GenerativeModel):
-    """p(x, z) = N(z; 0, I) p(x | z), with an encoder q(z | x) = N(μ(x), diag σ²(x)).
+    """A variational autoencoder: p(x, z) = N(z; 0, I) p(x | z), q(z | x) = N(μ(x), diag σ²(x)).
 
     The decoder's outputs start from the data's mean: each has an offset of its own, learned. Given
     labels, both networks see them as one-hot vectors.

@@ -1,0 +1,54 @@
+"""What a registered class is, in one line: read from its source, which is not run."""
+
+from __future__ import annotations
+
+import ast
+import importlib.machinery
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+from genzoo.installed import Entry
+
+_MOST_BYTES = 2**20
+_MOST_WORDS = 200
+
+
+def summary_of(entry: Entry) -> str:
+    """Return the first line of the class's docstring; empty where it cannot be found.
+
+    The module's file is found as an import would find it, without an import of it or of its
+    parents, and parsed. A class of the running session has its docstring at hand.
+    """
+    module, _, name = entry.target.partition(":")
+    if entry.problem or not entry.distribution:
+        return ""
+    try:
+        path = _file_of(module)
+        if path is None or path.stat().st_size > _MOST_BYTES:
+            return ""
+        return _first_line(ast.parse(path.read_bytes()), name)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+
+
+def _file_of(module: str) -> Path | None:
+    """Return the source file of a module; the first package of its name decides where it is."""
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        places = list(spec.submodule_search_locations)
+        spec = importlib.machinery.PathFinder.find_spec(f"{spec.name}.{part}", places)
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _first_line(tree: ast.Module, name: str) -> str:
+    found = next((node for node in _classes(tree) if node.name == name), None)
+    text = ast.get_docstring(found) if found else None
+    return text.strip().splitlines()[0][:_MOST_WORDS] if text and text.strip() else ""
+
+
+def _classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    return (node for node in tree.body if isinstance(node, ast.ClassDef))
