@@ -39,6 +39,14 @@ def parameter_without_a_gradient(name):
     put(name, __init__=init)
 
 
+@broken("check_loss_is_a_mean", "yields a Tensor instead of a Loss: yield Loss(value)", also=ANY)
+def loss_that_is_a_tensor(name):
+    def losses(self, batch, step):
+        yield self.model.net(batch["x"]).square().mean()
+
+    put_with_loss(name, losses)
+
+
 @broken("check_loss_is_a_mean", "has shape (8,)", also=ANY)
 def loss_for_each_row(name):
     def losses(self, batch, step):

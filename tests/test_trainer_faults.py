@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 
 import pytest
 import torch
@@ -32,6 +33,8 @@ class Broken(Objective):
             yield Loss((value - value.detach()).abs().sqrt() + value.detach())
         elif self.how == "player":
             yield Loss(value, player="modle")
+        elif self.how == "tensor":
+            yield value
 
 
 @pytest.mark.parametrize("how", ["loss", "gradient"])
@@ -52,6 +55,26 @@ def test_last_good_checkpoint_is_named(tmp_path):
     config = genzoo.TrainerConfig(steps=9, batch_size=8, checkpoint_every=2)
     with pytest.raises(NotFiniteError, match=r"step 5 .*step-000000004"):
         genzoo.Trainer(model, DATA, objective, config, output_dir=tmp_path / "run").fit()
+
+
+def test_a_tensor_in_place_of_a_loss_is_named():
+    model = families.linear()
+    says = "Broken yielded a Tensor instead of a Loss. Write: yield genzoo.Loss(value)."
+    with pytest.raises(TrainingError, match=re.escape(says)):
+        fit(model, objective=Broken(model, "tensor"))
+
+
+class Returning(Broken):
+    """Returns its loss."""
+
+    def losses(self, batch, step):
+        return self.model.net(batch["x"]).sum()
+
+
+def test_a_loss_that_is_returned_is_named():
+    model = families.linear()
+    with pytest.raises(TrainingError, match="returned a Tensor instead of yielding a Loss"):
+        fit(model, objective=Returning(model, ""))
 
 
 def test_unknown_player_is_named():

@@ -47,6 +47,8 @@ def check_loss_is_a_mean(case: Case) -> None:
         step = Step(0, 10, 0, torch.Generator().manual_seed(SEED))
         with only_part(objective.model, stage.part), seeded(SEED), trusted():
             for loss in objective.losses(case.batch(), step):
+                named = f"{stage.objective.name} yields a {type(loss).__name__}"
+                demand(isinstance(loss, Loss), f"{named} instead of a Loss: yield Loss(value).")
                 _check_loss(loss, objective, f"{stage.objective.name}, player {loss.player!r}")
 
 

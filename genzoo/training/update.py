@@ -73,7 +73,8 @@ class Updater:
 
         Raises:
             NotFiniteError: A loss or gradient is not finite; that player was not updated.
-            TrainingError: The micro-batches disagree about whose move it is.
+            TrainingError: The micro-batches disagree about whose move it is, or the objective
+                yields something other than a `Loss`.
         """
         steps = {
             slot: Step(index, total, slot, generator, logged)
@@ -83,6 +84,7 @@ class Updater:
             slot: self.objective.losses(batch, steps[slot])
             for slot, batch in zip(self.slots, batches, strict=True)
         }
+        self._check_games(games)
         moves: list[Moved] = []
         with trusted():  # The data were checked when they were loaded; a look would wait for them.
             while losses := self._advance(games, index, len(moves)):
@@ -90,6 +92,15 @@ class Updater:
         for player in self.players.values():
             player.next_update()
         return moves
+
+    def _check_games(self, games: Mapping[int, Iterator[Loss]]) -> None:
+        """Raise where `losses` returns what it should yield."""
+        for game in games.values():
+            if not isinstance(game, Iterator):
+                raise TrainingError(
+                    f"{type(self.objective).__name__}.losses returned a {type(game).__name__} "
+                    "instead of yielding a Loss. Write: yield genzoo.Loss(value)."
+                )
 
     def _advance(self, games: Mapping[int, Iterator[Loss]], index: int, move: int) -> list[Loss]:
         """Ask every game for its next loss, and add up that player's gradients."""
@@ -137,6 +148,11 @@ class Updater:
         return self.accelerator.autocast() if on else contextlib.nullcontext()
 
     def _player(self, loss: Loss, losses: list[Loss]) -> Player:
+        if not isinstance(loss, Loss):
+            raise TrainingError(
+                f"{type(self.objective).__name__} yielded a {type(loss).__name__} instead of a "
+                "Loss. Write: yield genzoo.Loss(value)."
+            )
         if loss.player not in self.players:
             raise TrainingError(
                 f"{type(self.objective).__name__} yielded a loss for the player "
