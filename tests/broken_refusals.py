@@ -27,7 +27,7 @@ def only_finite(model, x):
 def likelihood_of_greys(name):
     def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
         self.checked_condition(condition, len(x))
-        return log_prob_of(self.log_p(only_finite(self, x)).detach(), "exact")
+        return log_prob_of(self.log_p(only_finite(self, x)), "exact")
 
     put(name, Exact, log_prob=log_prob)
 
@@ -46,7 +46,7 @@ def likelihood_that_leaves_the_shape_to_torch(name):
         self.checked_condition(condition, len(x))
         Values("binary", tuple(x.shape[1:])).check(x, "It")
         check_weights(self)
-        return log_prob_of(self.log_p(x).detach(), "exact")
+        return log_prob_of(self.log_p(x), "exact")
 
     put(name, Exact, log_prob=log_prob)
 

@@ -81,7 +81,7 @@ def test_a_card_has_all_its_parts(folder):
     write_card(folder, name="tiny", source="ada/tiny", license="MIT")
     text, data = text_of(folder), ModelCard.load(folder / CARD_FILE).data
     assert "# tiny" in text
-    assert "A restricted Boltzmann machine." in text
+    assert "A restricted Boltzmann machine of binary units" in text
     assert "| parameters | 34 |" in text
     assert f"![Samples of tiny]({PICTURE_FILE})" in text
     assert "9 samples, drawn with sampler gibbs" in text

@@ -85,10 +85,12 @@ def read_about(folder: Path, source: str, drawn: Drawn | None = None) -> About:
 
 
 def summary_of(cls: type[GenerativeModel]) -> str:
-    """Return the first paragraphs of the docstrings of a class's config and of the class."""
+    """Return the first paragraph of a class's docstring, or else of its config's."""
+    if text := paragraph_of(cls):
+        return text
     made_up = f"{cls.Config.__name__}("  # What dataclasses write where there is no docstring.
-    found = [paragraph_of(cls.Config), paragraph_of(cls)]
-    return " ".join(text for text in found if text and not text.startswith(made_up))
+    config = paragraph_of(cls.Config)
+    return "" if config.startswith(made_up) else config
 
 
 def paragraph_of(cls: type) -> str:

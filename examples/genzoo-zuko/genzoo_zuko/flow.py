@@ -52,9 +52,9 @@ class FlowConfig(Config):
 
 
 class Flow(GenerativeModel):
-    """log p(x) = log N(f(x); 0, I) + log |det ∂f(x)/∂x|, f a chain of autoregressive transforms.
+    """A normalising flow: log p(x) = log N(f(x); 0, I) + log |det ∂f(x)/∂x|.
 
-    The data are first shifted and scaled by their own mean and standard deviation.
+    f is a chain of autoregressive transforms. The data are first shifted and scaled by their own mean and standard deviation.
 
     | Masked Autoregressive Flow for Density Estimation (Papamakarios, Pavlakou, Murray, 2017)
     | Neural Spline Flows (Durkan, Bekasov, Murray, Papamakarios, 2019)
