@@ -54,7 +54,8 @@ class FlowConfig(Config):
 class Flow(GenerativeModel):
     """A normalising flow: log p(x) = log N(f(x); 0, I) + log |det ∂f(x)/∂x|.
 
-    f is a chain of autoregressive transforms. The data are first shifted and scaled by their own mean and standard deviation.
+    f is a chain of autoregressive transforms. The data are first shifted and scaled by their own
+    mean and standard deviation.
 
     | Masked Autoregressive Flow for Density Estimation (Papamakarios, Pavlakou, Murray, 2017)
     | Neural Spline Flows (Durkan, Bekasov, Murray, Papamakarios, 2019)
