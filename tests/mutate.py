@@ -160,7 +160,8 @@ def main() -> int:
     options = parser.parse_args()
     state_folder = options.state.resolve()
     if options.anew:
-        shutil.rmtree(state_folder, ignore_errors=True)
+        shutil.rmtree(state_folder / "cover", ignore_errors=True)
+        (state_folder / "results.jsonl").unlink(missing_ok=True)
     copy_tree(options.root.resolve(), state_folder / "tree")
     behind = choosing.read_list(options.list, state_folder / "tree")
     if unknown := [file for file in options.only if file not in behind]:

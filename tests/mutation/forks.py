@@ -160,9 +160,8 @@ def _pytest(files: list[str], watch: _Watch, *options: str) -> int:
     import torch
 
     torch.set_num_threads(1)
-    return int(
-        pytest.main([*options, "-p", "no:cacheprovider", "-p", "no:xdist", *files], [watch])
-    )
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # To look for plugins takes a second.
+    return int(pytest.main([*options, "-p", "no:cacheprovider", *files], [watch]))
 
 
 def run_tests(order: list[str], seconds: float) -> dict[str, Any]:
