@@ -2,7 +2,9 @@
 
 import ast
 import dataclasses
+import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
@@ -206,6 +208,23 @@ def test_a_mutant_is_killed_by_what_it_breaks_and_is_not_run_again(state, capfd)
     (made.tree / "test_code.py").write_text(TESTS + "\n")
     again.run(mutant, cover)
     assert str(mutant) in capfd.readouterr().out
+
+
+def test_an_interruption_ends_the_fork_too(tmp_path, monkeypatch):
+    def work():
+        (tmp_path / "pid").write_text(str(os.getpid()))
+        signal.pause()
+
+    def interrupted(*arguments):
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            pass
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(forks.select, "select", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        forks.forked(work, 60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 # What counts.

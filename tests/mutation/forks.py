@@ -71,19 +71,25 @@ def forked(work: Callable[[], Any], timeout: float) -> Any:
     os.close(write)
     with contextlib.suppress(OSError):
         os.setpgid(child, child)
-    parts = []
+    try:
+        told = b"".join(_parts(read, ends))
+    finally:  # Where this process is interrupted too, the fork goes, with all that it has started.
+        with contextlib.suppress(OSError):
+            os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(read)
+    with contextlib.suppress(ValueError):
+        return json.loads(told)
+    return None
+
+
+def _parts(read: int, ends: float) -> Iterator[bytes]:
+    """Yield what comes through a pipe, up to its end or a moment."""
     while (left := ends - time.monotonic()) > 0 and select.select([read], [], [], left)[0]:
         part = os.read(read, 2**20)
         if not part:
-            break
-        parts.append(part)
-    with contextlib.suppress(OSError):
-        os.killpg(child, signal.SIGKILL)  # With all that the tests have started.
-    os.waitpid(child, 0)
-    os.close(read)
-    with contextlib.suppress(ValueError):
-        return json.loads(b"".join(parts))
-    return None
+            return
+        yield part
 
 
 def _answer(work: Callable[[], Any], write: int) -> None:
