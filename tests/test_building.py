@@ -128,3 +128,41 @@ def test_what_is_built_on_the_cpu_all_the_same_draws_from_nobodys_generator(tmp_
     before = torch.get_rng_state()
     GenModel.from_pretrained(folder)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@register("models", "toy-filled")
+class Filled(families.Linear):
+    """Masks and schedules that are made empty and filled in place, as their authors wrote them."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        size = config.event_shape[0]
+        for persistent in (False, True):
+            known = "stored" if persistent else "known"
+            made = {
+                "filled": torch.empty(size).fill_(0.25),
+                "zeroed": torch.empty(size).zero_(),
+                "copied": torch.zeros(size).copy_(torch.arange(size)),
+                "scaled": torch.ones(size).mul_(3),
+                "seeded": torch.empty(size).normal_(generator=torch.Generator().manual_seed(1)),
+                "spread": torch.empty(size).uniform_(2, 3),
+                "counted": torch.zeros(size, dtype=torch.int64).fill_(7),
+            }
+            for name, value in made.items():
+                if persistent or name != "spread":  # Drawn without a seed, it has to be stored.
+                    self.register_buffer(f"{known}_{name}", value, persistent=persistent)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_buffers_that_are_filled_in_place_are_as_they_were(dtype, tmp_path):
+    """Those that are not stored are filled anew, on the CPU, in the stored weights' type."""
+    model = Filled(families.ToyConfig(event_shape=(4,))).to(dtype)
+    loaded = GenModel.from_pretrained(saved(tmp_path, model))
+    buffers = dict(loaded.named_buffers())
+    assert len(buffers) == 13
+    for name, buffer in model.named_buffers():
+        assert torch.equal(buffers[name], buffer), name
+        assert buffers[name].dtype == buffer.dtype
+    assert buffers["known_filled"].tolist() == [0.25] * 4
+    assert buffers["known_copied"].tolist() == [0, 1, 2, 3]
+    assert torch.equal(loaded.net.weight, model.net.weight)

@@ -85,6 +85,19 @@ def test_verify_finds_damage_that_left_size_and_time_as_they_were(hub, cached):
     assert same(GenModel.from_pretrained(REPOSITORY, revision=sha, verify=True), model)
 
 
+def test_what_verify_found_damaged_stays_so_for_later_loads(hub, cached, monkeypatch):
+    """Offline nothing mends it, and no load may take it for what was checked once."""
+    _, sha, folder = cached
+    path = (folder / WEIGHTS).resolve()
+    before = path.stat()
+    damage(folder / WEIGHTS)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for verify in (True, False):
+        with pytest.raises(HubIntegrityError, match="is damaged"):
+            GenModel.from_pretrained(REPOSITORY, revision=sha, verify=verify)
+
+
 def test_damage_on_the_way_is_mended_by_a_second_fetch(hub, tmp_path):
     model, _ = put_machine(hub, tmp_path)
     hub.fault(last_byte_flipped(hub), path="safetensors|lfs", times=1)
