@@ -128,6 +128,17 @@ def test_the_record_survives_being_damaged(hub, cached):
         assert same(GenModel.from_pretrained(REPOSITORY, revision=sha), model)
 
 
+def test_a_record_is_read_up_to_16_mib(hub, cached):
+    _, sha, folder = cached
+    storage = folder.parent.parent
+    path = storage / "genzoo" / f"{sha}.json"
+    text = path.read_text()
+    path.write_text(text.ljust(2**24))
+    assert Record.read(storage, sha).commit.sha == sha
+    path.write_text(text.ljust(2**24 + 1))
+    assert Record.read(storage, sha) is None
+
+
 def test_a_cache_that_the_client_alone_has_filled_is_checked_offline_by_its_names(
     hub, tmp_path, monkeypatch
 ):
