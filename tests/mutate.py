@@ -23,6 +23,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mutation import choosing, forks, scores
 from mutation.choosing import Cover
 from mutation.mutants import Mutant, digest_of, mutants_of
@@ -122,6 +124,8 @@ class State:
             return "killed: it ended the tests, or kept them", []
         if told["failed"]:
             return "killed", told["failed"][:1]
+        if told["code"] == pytest.ExitCode.NO_TESTS_COLLECTED:
+            return "not run", []
         return (f"killed: pytest exits with {told['code']}" if told["code"] else "survived"), []
 
 

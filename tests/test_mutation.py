@@ -158,6 +158,7 @@ OUTCOMES = {
     "test_code.py::test_passes": "survived",
     "test_code.py::test_ends": "killed: it ended the tests, or kept them",
     "test_code.py::test_waits": "killed",
+    "test_code.py::test_that_is_gone": "not run",
 }
 TESTS = """
 import os, code_
