@@ -179,9 +179,9 @@ def test_waits():
 """
 
 
-@pytest.fixture(params=OUTCOMES)
-def state(request, tmp_path, monkeypatch):
-    """A state, whose one mutant is run by one test."""
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """A state with a file of one mutant worth the name, and tests of it."""
     tree = tmp_path / "state" / "tree"
     tree.mkdir(parents=True)
     (tree / "pyproject.toml").write_text('[tool.pytest.ini_options]\npythonpath = ["."]\n')
@@ -189,26 +189,39 @@ def state(request, tmp_path, monkeypatch):
     (tree / "test_code.py").write_text(TESTS)
     monkeypatch.chdir(tree)
     monkeypatch.setattr(mutate, "STEP", 0.3)
-    return request.param, mutate.State(tmp_path / "state", {"code_.py": ["test_code.py"]})
+    return mutate.State(tmp_path / "state", {"code_.py": ["test_code.py"]})
 
 
-def test_a_mutant_is_killed_by_what_it_breaks_and_is_not_run_again(state, capfd):
-    test, made = state
-    mutants = mutants_of(made.tree, "code_.py", count=9, seed=0)
-    (mutant,) = (one for one in mutants if one.operator == "arithmetic")
+def run(state, test):
+    """Run the mutant by one test; return its status."""
+    mutants = mutants_of(state.tree, "code_.py", count=9, seed=0)
+    (mutant,) = [one for one in mutants if one.operator == "arithmetic"]
     cover = Cover()
-    lines = {"code_.py": {"2": [test]}}
-    cover.add({"tests": {test: (0.01, "passed")}, "lines": lines})
-    made.run(mutant, cover)
-    assert made.results[mutant.key]["status"] == OUTCOMES[test]
-    assert (made.tree / "code_.py").read_text().count("x * 2") == 1
-    capfd.readouterr()
-    again = mutate.State(made.tree.parent, made.behind)
-    again.run(mutant, cover)
-    assert capfd.readouterr().out == ""
-    (made.tree / "test_code.py").write_text(TESTS + "\n")
-    again.run(mutant, cover)
-    assert str(mutant) in capfd.readouterr().out
+    cover.add({"tests": {test: (0.01, "passed")}, "lines": {"code_.py": {"2": [test]}}})
+    state.run(mutant, cover)
+    assert (state.tree / "code_.py").read_text().count("x * 2") == 1
+    return state.results[mutant.key]["status"]
+
+
+@pytest.mark.parametrize("test", OUTCOMES)
+def test_a_mutant_is_killed_by_what_it_breaks(test, state):
+    assert run(state, test) == OUTCOMES[test]
+
+
+def test_a_mutant_is_run_again_where_its_tests_have_changed(state, monkeypatch):
+    ran = []
+    told = {"failed": ["test_code.py::test_sees"], "code": 1}
+    monkeypatch.setattr(forks, "forked", lambda work, seconds: ran.append(seconds) or told)
+    assert run(state, "test_code.py::test_sees") == "killed"
+    again = mutate.State(state.tree.parent, state.behind)
+    assert run(again, "test_code.py::test_sees") == "killed"
+    assert len(ran) == 1
+    (state.tree / "test_code.py").write_text(TESTS + "\n")
+    assert run(again, "test_code.py::test_sees") == "killed"
+    (state.tree / "code_.py").write_text("def twice(x):\n    return abs(x * 2)\n")
+    monkeypatch.setattr(forks, "forked", lambda work, seconds: {"failed": [], "code": 0})
+    assert run(again, "test_code.py::test_sees") == "survived"
+    assert len(ran) == 2
 
 
 def test_an_interruption_ends_the_fork_too(tmp_path, monkeypatch):
