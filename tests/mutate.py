@@ -13,23 +13,27 @@ notice does not count: tests/equivalent_mutants.toml lists them. Needs the packa
 
 import argparse
 import compileall
+import contextlib
 import hashlib
 import json
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
 
 from mutation import choosing, forks, scores
 from mutation.choosing import Cover
 from mutation.mutants import Mutant, digest_of, mutants_of
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parent.parent
+LIST = ROOT / "tests" / "mutated_files.txt"
+EQUIVALENTS = ROOT / "tests" / "equivalent_mutants.toml"
 SECONDS, STEP = 120.0, 20.0
 """What a fork may take beside its tests, and a test at least, before it counts as endless."""
 
@@ -70,10 +74,10 @@ class State:
                 entry = json.loads(line)
                 self.results[entry["key"]] = entry
 
-    def cover(self) -> Cover:
+    def cover(self, files: Iterable[str]) -> Cover:
         """Return which tests run which lines; what is not known, or has changed, is measured."""
         found = Cover()
-        names = sorted({name for tests in self.behind.values() for name in tests})
+        names = sorted({name for file in files for name in self.behind[file]})
         for number, name in enumerate(names):
             sources = [file for file, tests in self.behind.items() if name in tests]
             digest = _digest(digest_of(self.tree / file) for file in [name, *sources])
@@ -153,33 +157,45 @@ def report(mutants: list[Mutant], state: State, equivalents: list[scores.Equival
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", nargs="+", default=[], metavar="FILE", help="mutate these alone")
+    parser.add_argument("--only", nargs="+", metavar="FILE", help="mutate these alone")
     parser.add_argument("--per-file", type=int, default=12, help="mutants of a file")
     parser.add_argument("--seed", type=int, default=0, help="which mutants are drawn")
-    parser.add_argument("--state", type=Path, default=HERE.parent / ".mutate")
-    parser.add_argument("--list", type=Path, default=HERE / "mutated_files.txt")
-    parser.add_argument("--equivalents", type=Path, default=HERE / "equivalent_mutants.toml")
-    parser.add_argument("--root", type=Path, default=HERE.parent, help="the project")
+    parser.add_argument("--state", type=Path, default=ROOT / ".mutate", help="where it is kept")
     parser.add_argument("--anew", action="store_true", help="forget what was done")
     options = parser.parse_args()
-    state_folder = options.state.resolve()
-    if options.anew:
-        shutil.rmtree(state_folder / "cover", ignore_errors=True)
-        (state_folder / "results.jsonl").unlink(missing_ok=True)
-    copy_tree(options.root.resolve(), state_folder / "tree")
-    behind = choosing.read_list(options.list, state_folder / "tree")
-    if unknown := [file for file in options.only if file not in behind]:
-        parser.error(f"{unknown[0]} is not in {options.list.name}. Add it there with its tests.")
-    behind = {file: tests for file, tests in behind.items() if file in (options.only or behind)}
-    state = State(state_folder, behind)
-    drawn = {"count": options.per_file, "seed": options.seed}
-    mutants = [mutant for file in behind for mutant in mutants_of(state.tree, file, **drawn)]
+    behind = choosing.read_list(LIST, ROOT)
+    files = options.only or list(behind)
+    if unknown := [file for file in files if file not in behind]:
+        parser.error(f"{unknown[0]} is not in {LIST.name}. Add it there with its tests.")
+    options.state.mkdir(parents=True, exist_ok=True)
+    with _alone(options.state.resolve()) as folder:
+        if options.anew:
+            shutil.rmtree(folder / "cover", ignore_errors=True)
+            (folder / "results.jsonl").unlink(missing_ok=True)
+        copy_tree(ROOT, folder / "tree")
+        drawn = {"count": options.per_file, "seed": options.seed}
+        mutants = [one for file in files for one in mutants_of(folder / "tree", file, **drawn)]
+        return mutate(mutants, files, State(folder, behind))
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """Give a folder to this process alone: another's mutants would be in the same tree."""
+    try:
+        with filelock.FileLock(folder / "lock", timeout=0):
+            yield folder
+    except filelock.Timeout:
+        sys.exit(f"Another run works in {folder}. Wait for it, or give another --state.")
+
+
+def mutate(mutants: list[Mutant], files: list[str], state: State) -> int:
+    """Run the mutants of files, and report; return the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that a mutant is taken out.
     forks.prepare(state.tree)
-    cover = state.cover()
+    cover = state.cover(files)
     for mutant in mutants:
         state.run(mutant, cover)
-    return report(mutants, state, scores.read_equivalents(options.equivalents))
+    return report(mutants, state, scores.read_equivalents(EQUIVALENTS))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import dataclasses
 import os
 import random
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,6 @@ from mutation.finding import find
 from mutation.mutants import mutants_of
 from mutation.scores import Equivalent, Score
 
-ROOT = Path(__file__).parent.parent
-LIST = ROOT / "tests" / "mutated_files.txt"
-EQUIVALENTS = ROOT / "tests" / "equivalent_mutants.toml"
 SOURCE = '''"""Text: 1 < 2."""
 import torch
 
@@ -241,6 +237,15 @@ def test_an_interruption_ends_the_fork_too(tmp_path, monkeypatch):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+def test_two_runs_do_not_share_a_tree(tmp_path):
+    with mutate._alone(tmp_path):
+        other = mutate._alone(tmp_path)
+        with pytest.raises(SystemExit, match="Another run works in"):
+            other.__enter__()
+    with mutate._alone(tmp_path):
+        pass
+
+
 # What counts.
 
 
@@ -274,11 +279,11 @@ def test_a_score_is_too_low_for_a_file_or_over_all(found, low):
 
 def test_the_list_follows_the_files_and_the_equivalents_their_lines():
     """A name or a line that has changed is noticed here, not an hour later."""
-    behind = read_list(LIST, ROOT)
+    behind = read_list(mutate.LIST, mutate.ROOT)
     assert all(behind.values())
-    for one in scores.read_equivalents(EQUIVALENTS):
+    for one in scores.read_equivalents(mutate.EQUIVALENTS):
         assert one.file in behind
-        source = (ROOT / one.file).read_text("utf-8")
+        source = (mutate.ROOT / one.file).read_text("utf-8")
         assert one.code in [line.strip() for line in source.splitlines()], one
         assert one.old in " ".join(source.split()), one
 

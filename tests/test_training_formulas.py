@@ -10,7 +10,8 @@ import genzoo
 from fitting import DATA, difference, fit
 from genzoo.training.batches import Shares
 from genzoo.training.config import resolve
-from genzoo.training.players import _factor
+from genzoo.objective import Loss, Objective, OptimizerSpec
+from genzoo.training.players import _factor, _override
 
 
 def factors(indices, **values):
@@ -75,3 +76,38 @@ def test_a_batch_is_shared_by_micro_batches_times_processes():
     assert [shares.slots() for shares in both] == [[0, 2], [1, 3]]
     rows = [list(shares.rows(1, slot)) for shares in both for slot in shares.slots()]
     assert rows == [[8, 9], [12, 13], [10, 11], [14, 15]]
+
+
+def test_a_users_values_go_over_the_papers_and_another_optimiser_starts_afresh():
+    paper = OptimizerSpec(lr=2e-4, betas=(0.5, 0.9), weight_decay=0.1)
+    assert _override(paper, {}) == paper
+    assert _override(paper, {"name": "adam", "lr": 0.1}) == OptimizerSpec(
+        lr=0.1, betas=(0.5, 0.9), weight_decay=0.1
+    )
+    assert _override(paper, {"name": "sgd"}) == OptimizerSpec(name="sgd", lr=2e-4)
+    assert _override(paper, {"name": "rmsprop", "lr": 0.1, "momentum": 0.9}) == OptimizerSpec(
+        name="rmsprop", lr=0.1, momentum=0.9
+    )
+
+
+class Halves(Objective):
+    """Weights and biases are two players, of one loss that depends on both."""
+
+    Config = families.None_
+
+    def players(self):
+        return {"weights": [self.model.net.weight], "biases": [self.model.net.bias]}
+
+    def losses(self, batch, step):
+        weight, bias = self.model.net.weight, self.model.net.bias
+        for player, other in (("weights", bias), ("biases", weight)):
+            before = None if other.grad is None else other.grad.clone()
+            yield Loss(((self.model.net(batch["x"]) - 1) ** 2).sum(1).mean(), player)
+            assert (before is None) == (other.grad is None)
+            assert before is None or torch.equal(before, other.grad)
+
+
+@pytest.mark.parametrize("micro_batches", [1, 2])
+def test_a_loss_gives_its_own_player_a_gradient_and_no_other(micro_batches):
+    model = families.linear()
+    fit(model, objective=Halves(model), gradient_accumulation=micro_batches)
