@@ -59,7 +59,8 @@ def test_buffers_of_no_slot_stay_with_their_process_or_are_refused():
         loaded(two, num_processes=1, rank=0)
 
 
-def test_gradients_are_averaged_in_place_in_one_message_for_each_type():
+@pytest.mark.parametrize("kinds", [[torch.float32], [torch.float32, torch.float64]])
+def test_gradients_are_averaged_in_place_in_one_message_for_each_type(kinds):
     """The other process has gradients of zero."""
     sent = []
 
@@ -68,12 +69,12 @@ def test_gradients_are_averaged_in_place_in_one_message_for_each_type():
         sent.append((values.dtype, len(values)))
         return values / 2
 
-    shapes = [((2, 3), torch.float32), ((4,), torch.float64), ((1, 2), torch.float32)]
+    shapes = [(shape, kind) for shape in ((2, 3), (4,)) for kind in kinds]
     grads = [torch.full(shape, 2.0 + i, dtype=kind) for i, (shape, kind) in enumerate(shapes)]
     _average(grads, types.SimpleNamespace(reduce=reduce))
     for i, (grad, (shape, kind)) in enumerate(zip(grads, shapes, strict=True)):
         assert torch.equal(grad, torch.full(shape, 1 + i / 2, dtype=kind))
-    assert sorted(sent, key=str) == [(torch.float32, 8), (torch.float64, 4)]
+    assert sorted(sent, key=str) == [(kind, 10) for kind in kinds]
 
 
 def test_real_tensors_of_a_batch_become_the_models_type_and_the_rest_stays():
