@@ -4,6 +4,7 @@ No test can cut the power. A system may keep what was written, and what was rena
 any order; only `fsync` brings it to the disk. So what is asked of the system is recorded.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,3 +98,17 @@ def test_files_in_folders_and_files_that_go_away(tmp_path, disk):
             files.write_text(temporary / name, name)
     disk.check(["b.txt", "a.txt", "last"])
     assert (tmp_path / "old").stat().st_ino in disk.synced()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_handle_is_left_open(fails, tmp_path, monkeypatch):
+    opened, closed = [], []
+    open_, close = os.open, os.close
+    monkeypatch.setattr(os, "open", lambda *args: opened.append(open_(*args)) or opened[-1])
+    monkeypatch.setattr(os, "close", lambda handle: closed.append(handle) or close(handle))
+    if fails:
+        monkeypatch.setattr(os, "fsync", lambda handle: os.fstat(-1))
+    with pytest.raises(OSError, match="Bad file") if fails else contextlib.nullcontext():
+        files.fsync(tmp_path)
+    assert len(opened) == 1
+    assert closed == opened

@@ -8,7 +8,9 @@ import torch
 import families
 import genzoo
 from fitting import DATA, difference, fit
+from genzoo.data import as_dataset
 from genzoo.objective import Loss, Objective, OptimizerSpec
+from genzoo.training import batches as reading
 from genzoo.training.batches import Shares
 from genzoo.training.config import resolve
 from genzoo.training.players import _factor, _override
@@ -110,3 +112,10 @@ class Halves(Objective):
 def test_a_loss_gives_its_own_player_a_gradient_and_no_other():
     model = families.linear()
     fit(model, objective=Halves(model))
+
+
+def test_batches_are_read_in_this_process_where_nobody_asks_for_others(monkeypatch):
+    monkeypatch.setattr(reading, "DataLoader", lambda *args, **named: pytest.fail("A process."))
+    data = as_dataset(DATA)
+    found = list(reading.batches(data, Shares(4, 2, 1, 0), seed=0, first=0, last=3))
+    assert [[len(batch["x"]) for batch in update] for update in found] == [[2, 2]] * 3

@@ -182,3 +182,8 @@ def test_an_index_names_so_many_files_and_no_more(tmp_path):
     names.pop("w0")
     path.write_text(json.dumps({"weight_map": names}))
     assert weights.read_index(path) == sorted(names.values())
+
+
+def test_three_names_stand_for_many():
+    assert weights._some(["a", "b", "c"]) == "'a', 'b', 'c'"
+    assert weights._some(["a", "b", "c", "d", "e"]) == "'a', 'b', 'c' and 2 more"
