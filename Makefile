@@ -9,7 +9,7 @@ CONSTRAINTS ?= -c constraints.txt
 CLIENTS := .clients
 export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test test-all test-oldest test-newest lint zoo calibrate fuzz clients clean
+.PHONY: quickstart test test-all test-oldest test-newest lint zoo calibrate fuzz mutate clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
@@ -43,6 +43,15 @@ calibrate: $(VENV)/.tests-installed
 # so that it goes on; FUZZ="--cases 50000" asks for more, FUZZ="--seed 1" for others.
 fuzz: $(VENV)/.tests-installed
 	$(BIN)/python tests/fuzz.py $(FUZZ)
+
+# Small faults, one at a time, in a copy of the code: the tests must notice them. What was done is kept
+# in .mutate/, so that it goes on; MUTATE="--only FILE..." takes some of tests/mutated_files.txt.
+mutate: $(VENV)/.tests-installed .mutate/packages
+	PYTHONPATH=$(abspath .mutate/packages) $(BIN)/python tests/mutate.py $(MUTATE)
+
+.mutate/packages: $(VENV)/.tests-installed
+	$(BIN)/python -m pip install --quiet --upgrade --target $@ coverage
+	touch $@
 
 clients: $(VENV)/.tests-installed
 	PYTHON=$(BIN)/python bash .ci/clients $(CLIENTS)

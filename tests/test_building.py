@@ -128,3 +128,85 @@ def test_what_is_built_on_the_cpu_all_the_same_draws_from_nobodys_generator(tmp_
     before = torch.get_rng_state()
     GenModel.from_pretrained(folder)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@register("models", "toy-filled")
+class Filled(families.Linear):
+    """Masks and schedules that are made empty and filled in place, as their authors wrote them."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        size = config.event_shape[0]
+        for persistent in (False, True):
+            known = "stored" if persistent else "known"
+            made = {
+                "filled": torch.empty(size).fill_(0.25),
+                "zeroed": torch.empty(size).zero_(),
+                "copied": torch.zeros(size).copy_(torch.arange(size)),
+                "scaled": torch.ones(size).mul_(3),
+                "seeded": torch.empty(size).normal_(generator=torch.Generator().manual_seed(1)),
+                "spread": torch.empty(size).uniform_(2, 3),
+                "counted": torch.zeros(size, dtype=torch.int64).fill_(7),
+            }
+            for name, value in made.items():
+                if persistent or name != "spread":  # Drawn without a seed, it has to be stored.
+                    self.register_buffer(f"{known}_{name}", value, persistent=persistent)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_buffers_that_are_filled_in_place_are_as_they_were(dtype, tmp_path):
+    """Those that are not stored are filled anew, on the CPU, in the stored weights' type."""
+    model = Filled(families.ToyConfig(event_shape=(4,))).to(dtype)
+    loaded = GenModel.from_pretrained(saved(tmp_path, model))
+    buffers = dict(loaded.named_buffers())
+    assert len(buffers) == 13
+    for name, buffer in model.named_buffers():
+        assert torch.equal(buffers[name], buffer), name
+        assert buffers[name].dtype == buffer.dtype
+    assert buffers["known_filled"].tolist() == [0.25] * 4
+    assert buffers["known_copied"].tolist() == [0, 1, 2, 3]
+    assert torch.equal(loaded.net.weight, model.net.weight)
+
+
+def test_what_is_built_may_have_as_much_as_the_caps_say_and_no_more(monkeypatch):
+    monkeypatch.setattr(building, "MAX_MODULES", 9)
+
+    def make(num, module):
+        with building.without_memory(max_tensors=40):
+            torch.nn.ModuleList(module() for _ in range(num))
+
+    def parameters(num):
+        with building.without_memory(max_tensors=40):
+            module = torch.nn.Module()
+            for i in range(num):
+                setattr(module, f"p{i}", torch.nn.Parameter(torch.empty(1)))
+
+    make(9, torch.nn.Identity)
+    with pytest.raises(ConfigFileError, match="more than 9 modules; the weights hold 40"):
+        make(10, torch.nn.Identity)
+    parameters(80)
+    with pytest.raises(ConfigFileError, match="more than 80 parameters; the weights hold 40"):
+        parameters(81)
+
+
+@pytest.mark.parametrize("stored", [0, 1000])
+def test_buffers_may_take_a_fixed_size_beyond_that_of_the_weights(stored, monkeypatch):
+    total = building.MAX_BUFFERS + 2 * stored
+    monkeypatch.setattr(building.psutil, "virtual_memory", lambda: type("", (), {"total": total}))
+    with torch.device("meta"):
+        model = torch.nn.Module()
+        most = torch.empty(building.MAX_BUFFERS + stored, dtype=torch.uint8)
+        model.register_buffer("mask", most, persistent=False)
+    building.check_memory(model, stored)
+    model.mask = torch.empty(len(most) + 1, dtype=torch.uint8, device="meta")
+    with pytest.raises(ConfigFileError, match="bytes beside its weights"):
+        building.check_memory(model, stored)
+
+
+def test_a_model_may_take_all_of_the_memory_and_no_more(monkeypatch):
+    monkeypatch.setattr(building.psutil, "virtual_memory", lambda: type("", (), {"total": 1000}))
+    model = torch.nn.Module()
+    model.register_buffer("mask", torch.empty(100, dtype=torch.uint8), persistent=False)
+    building.check_memory(model, 900)
+    with pytest.raises(ConfigFileError, match="needs 1,001 bytes; this machine has 1,000"):
+        building.check_memory(model, 901)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genzoo import Bounds, Config, ConfigError
-from genzoo.config import differences, field_types, required_fields
+from genzoo.config import abridged, differences, field_types, required_fields, shown
 
 HUGE = 10**5000
 
@@ -234,3 +234,15 @@ def test_every_config_comes_back_equal_from_json(config):
     assert again == config
     assert again.to_dict() == config.to_dict()
     assert type(again.inner) is Inner
+
+
+def test_a_long_text_is_abridged_and_one_of_just_the_length_is_not():
+    assert abridged({"a": ["x" * 400]}) == {"a": ["x" * 400]}
+    assert abridged({"a": ["x" * 401]}) == {"a": ["x" * 400 + "… of 401 characters"]}
+
+
+def test_a_number_is_written_out_up_to_256_bits():
+    most = 2**256 - 1
+    assert "bits" not in shown(most)
+    assert shown(most + 1) == "a whole number of 257 bits"
+    assert shown(-most - 1) == "a whole number of 257 bits"

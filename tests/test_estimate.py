@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from genzoo.errors import DataError, NotFiniteFigureError
 from genzoo.estimate import Estimate, Note, mean_of
 
 
@@ -100,3 +101,36 @@ def test_a_figure_cannot_be_changed_nor_given_by_position():
         figure().value = 0.0
     with pytest.raises(TypeError):
         Estimate(-10.0, 0.5, "exact", "nats", 7)
+
+
+def test_one_unreliable_note_makes_a_figure_unreliable():
+    sound, broken = Note("a-note", "A note."), Note("b-note", "B.", unreliable=True)
+    assert figure(notes=(sound, broken)).unreliable is True
+    assert figure(notes=(sound,)).unreliable is False
+    assert figure().unreliable is False
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (3.0, "-10.00 ± 3.00"),
+        (0.1, "-10.00 ± 0.10"),
+        (0.0999, "-10.000 ± 0.100"),
+        (0.0123, "-10.000 ± 0.012"),
+        (0.00123, "-10.0000 ± 0.0012"),
+        (1e-20, "-10.00000000 ± 0.00000000"),
+        (0.0, "-10.00 ± 0.00"),
+        (math.inf, "-10.00 ± inf"),
+    ],
+)
+def test_a_figure_has_two_digits_of_its_error(error, shown):
+    assert figure(std_error=error).brief() == f"{shown} nats (exact)"
+
+
+def test_the_first_row_without_a_figure_is_named():
+    values = torch.tensor([-1.0, -math.inf, math.nan, math.inf])
+    with pytest.raises(NotFiniteFigureError, match=r"Of 4 .* 2 are NaN .* row 2, is nan"):
+        mean_of(values, "exact")
+    assert mean_of(values[:2], "exact").value == -math.inf
+    with pytest.raises(DataError, match="no rows"):
+        mean_of(values[:0], "exact")

@@ -85,6 +85,19 @@ def test_verify_finds_damage_that_left_size_and_time_as_they_were(hub, cached):
     assert same(GenModel.from_pretrained(REPOSITORY, revision=sha, verify=True), model)
 
 
+def test_what_verify_found_damaged_stays_so_for_later_loads(hub, cached, monkeypatch):
+    """Offline nothing mends it, and no load may take it for what was checked once."""
+    _, sha, folder = cached
+    path = (folder / WEIGHTS).resolve()
+    before = path.stat()
+    damage(folder / WEIGHTS)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for verify in (True, False):
+        with pytest.raises(HubIntegrityError, match="is damaged"):
+            GenModel.from_pretrained(REPOSITORY, revision=sha, verify=verify)
+
+
 def test_damage_on_the_way_is_mended_by_a_second_fetch(hub, tmp_path):
     model, _ = put_machine(hub, tmp_path)
     hub.fault(last_byte_flipped(hub), path="safetensors|lfs", times=1)
@@ -115,6 +128,17 @@ def test_the_record_survives_being_damaged(hub, cached):
         assert same(GenModel.from_pretrained(REPOSITORY, revision=sha), model)
 
 
+def test_a_record_is_read_up_to_16_mib(hub, cached):
+    _, sha, folder = cached
+    storage = folder.parent.parent
+    path = storage / "genzoo" / f"{sha}.json"
+    text = path.read_text()
+    path.write_text(text.ljust(2**24))
+    assert Record.read(storage, sha).commit.sha == sha
+    path.write_text(text.ljust(2**24 + 1))
+    assert Record.read(storage, sha) is None
+
+
 def test_a_cache_that_the_client_alone_has_filled_is_checked_offline_by_its_names(
     hub, tmp_path, monkeypatch
 ):
@@ -139,7 +163,8 @@ def test_six_hundred_of_six_hundred_flipped_bits_are_found(hub, cached):
     for _ in range(600):
         position, bit = draws.randrange(len(sound)), draws.randrange(8)
         damage(folder / WEIGHTS, position, bit)
-        found += not Record(None, record.commit).holds(WEIGHTS, path, stated, in_full=False)
+        fresh = Record(None, record.commit)
+        found += fresh.holds(WEIGHTS, path, stated, in_full=False) is False
         path.write_bytes(sound)
     assert found == 600
     assert Record(None, record.commit).holds(WEIGHTS, path, stated, in_full=False)

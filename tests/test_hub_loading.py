@@ -15,7 +15,8 @@ from genzoo.errors import (
     UnknownNameError,
     WeightsError,
 )
-from genzoo.hub import local_folder
+from genzoo.hub import Reference, local_folder
+from genzoo.hub.fetching import Snapshot
 from hubs import REPOSITORY, WEIGHTS, asked, contents, put, put_machine, same
 
 
@@ -169,6 +170,18 @@ def test_too_little_space_is_said_before_weights_are_fetched(hub, tmp_path, monk
     with pytest.raises(HubSpaceError, match="10 are left"):
         GenModel.from_pretrained(REPOSITORY)
     assert not [r for r in asked(hub, method="GET", path=WEIGHTS) if not r.range]
+
+
+def test_the_last_byte_of_the_disk_may_be_taken(hub, tmp_path, monkeypatch):
+    put_machine(hub, tmp_path)
+    snapshot = Snapshot(Reference(REPOSITORY))
+    need = snapshot.files[WEIGHTS].size
+    usage = type("Usage", (), {"free": need})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    snapshot.check_space([WEIGHTS])
+    usage.free -= 1
+    with pytest.raises(HubSpaceError, match=f"needs {need:,} bytes more; {need - 1:,} are left"):
+        snapshot.check_space([WEIGHTS])
 
 
 def test_other_files_of_the_repository_are_not_fetched(hub, tmp_path):

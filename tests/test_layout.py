@@ -269,3 +269,9 @@ def test_a_layout_of_too_many_files_is_refused_before_they_are_looked_at(tmp_pat
     change_config(saved(tmp_path), lambda values: values["layout"].update(files=names))
     with pytest.raises(ConfigFileError, match="101 others; 1 to 100 are allowed"):
         GenModel.from_pretrained(tmp_path)
+
+
+def test_a_malformed_layout_is_named_with_the_file_that_holds_it(tmp_path):
+    change_config(saved(tmp_path), lambda values: values.update(layout=["a"]))
+    with pytest.raises(ConfigFileError, match=rf"{CONFIG}: layout must hold weights and files"):
+        GenModel.from_pretrained(tmp_path)

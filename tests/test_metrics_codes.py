@@ -9,6 +9,7 @@ from genzoo import seeds
 from genzoo.data import from_array
 from genzoo.errors import CapabilityError
 from genzoo.evaluation import evaluate
+from genzoo.evaluation.encoding import codes_of
 from genzoo.evaluation.metric import rows_of
 from genzoo.evaluation.probes import LatentProbes, ProbeConfig
 from genzoo.evaluation.reconstruction import ReconstructionError
@@ -130,6 +131,22 @@ def test_codes_of_any_shape_are_flattened_in_blocks():
     assert model.asked == ((300 % 256, 3), None)
 
 
+def test_rows_and_conditions_are_on_the_models_device_and_codes_on_the_cpu():
+    """The device that has no memory stands for one that has its own."""
+    asked = []
+
+    class Elsewhere(Conditional):
+        device, dtype = torch.device("meta"), torch.float64
+
+        def encode(self, x, *, condition=None):
+            asked.append((x.device.type, x.dtype, condition.device.type, len(x)))
+            return torch.zeros(len(x), 2, 3)
+
+    x = noise(300, 1)
+    assert codes_of(case(Elsewhere(x, None), labelled(x))).shape == (300, 6)
+    assert asked == [("meta", torch.float64, "meta", num) for num in (256, 44)]
+
+
 def test_a_seed_gives_the_same_folds():
     x = noise(300, 3)
 
@@ -145,10 +162,11 @@ def test_one_label_cannot_be_told_and_rare_ones_are_left_out():
     alone = LatentProbes().compute(case(Coded(x), labelled(x, torch.zeros(300).long())))
     assert math.isnan(alone["knn-accuracy"].value)
     assert alone["knn-accuracy"].notes[0].text.startswith("fewer than two labels")
-    rare = LABEL.clone()
-    rare[:3] = 7
-    found = LatentProbes().compute(case(Coded(x), labelled(x, rare)))["knn-accuracy"]
-    assert found.num_samples == 297
+    for num, judged in ((3, 297), (4, 296), (5, 300)):  # Five folds want five rows.
+        rare = LABEL.clone()
+        rare[:num] = 7
+        found = LatentProbes().compute(case(Coded(x), labelled(x, rare)))["knn-accuracy"]
+        assert found.num_samples == judged
 
 
 def test_a_regression_that_did_not_converge_says_so():

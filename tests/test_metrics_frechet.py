@@ -58,6 +58,22 @@ def test_a_shift_costs_its_square_and_a_set_costs_nothing_to_itself():
     assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
 
 
+def test_features_of_float32_lose_nothing():
+    """Far from zero, moments in float32 would be wrong in their first digits."""
+    x, y = (gaussian(50, M1, C1, seed).float() + 1000 for seed in (1, 2))
+    assert frechet_distance(x, y) == frechet_distance(x.double(), y.double())
+
+
+def test_fewer_rows_than_features_have_a_distance():
+    """Their covariances have eigenvalues of zero, which come out negative as often as not."""
+    x, y = gaussian(4, M1, C1, 1), gaussian(4, M2, C2, 2)
+    x, y = (torch.cat([z, z, z.exp()], dim=1) for z in (x, y))
+    # The root of what is zero up to rounding, 1e-15, is a millionth.
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-4)
+    expected = closed_form(x.mean(0), x.T.cov(), y.mean(0), y.T.cov())
+    assert frechet_distance(x, y) == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize("equal", [True, False])
 def test_the_error_is_the_spread_over_draws(equal):
     """The spread of 120 values is known within 7 %; of equal laws a bootstrap claims 1.7 times."""

@@ -8,7 +8,13 @@ from genzoo import seeds
 from genzoo.data import from_array
 from genzoo.evaluation import distances
 from genzoo.evaluation.distances import nearest, own_radii
-from genzoo.evaluation.neighbours import NAMES, NeighbourConfig, PrecisionRecall, count
+from genzoo.evaluation.neighbours import (
+    NAMES,
+    NeighbourConfig,
+    PrecisionRecall,
+    _values,
+    count,
+)
 from genzoo.evaluation.resampling import design_effects
 from judges import Replay, case
 
@@ -164,3 +170,17 @@ def test_a_share_of_none_has_the_error_of_one_row():
     judged = case(Replay(rows + 100), from_array(rows, "rows"))
     for figure in PrecisionRecall().compute(judged).values():
         assert (figure.value, figure.std_error) == (0, 1 / 150)
+
+
+def test_a_ball_reaches_to_the_last_neighbour_at_most():
+    """Where a set, or a block of it, has fewer rows than k, the last of the others is taken."""
+    x, y = drawn(6, 2), drawn(4, 2, seed=1)
+    for data, samples in ((x, y), (y, x)):
+        found, expected = _values(9)(data, samples), _values(3)(data, samples)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+        counts = count(data, samples, 3)
+        assert torch.equal(found[2], counts.density)
+    rows = drawn(24, 2).float()
+    metric = PrecisionRecall(NeighbourConfig(k=100))
+    found = metric.compute(case(Replay(rows), from_array(rows, "rows")))
+    assert {figure.receipt["k"] for figure in found.values()} == {11}

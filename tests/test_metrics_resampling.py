@@ -9,6 +9,7 @@ import torch
 
 from genzoo import seeds
 from genzoo.evaluation.resampling import (
+    _blocks,
     blocks_of,
     design_effects,
     halving_error,
@@ -152,3 +153,16 @@ def test_claimed_errors_are_the_spread_over_fresh_data_and_samples(group, figure
     ratios = {name: figure["ratio"] for name, figure in found.items()}
     assert len(ratios) == figures
     assert all(0.85 < ratio < 1.2 for ratio in ratios.values()), ratios
+
+
+def test_the_smaller_set_says_how_many_blocks_there_are():
+    """As few as its number of rows allows: more of them would be too small for the figures."""
+    assert [_blocks(num) for num in (10, 1000, 1001, 2500, 2501)] == [2, 2, 4, 4, 8]
+
+    def values(x, y):
+        return [x[:, 0], y[:, 0]]
+
+    for sizes in ((20, 1100), (1100, 20)):
+        x, y = (drawn(num, 1) for num in sizes)
+        effects = design_effects(values, x, y, seeds.generator(0))
+        assert (effects.blocks, effects.partitions) == (2, 48)

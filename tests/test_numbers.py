@@ -7,7 +7,8 @@ import torch
 import families
 import genzoo
 from genzoo import registry, seeds
-from genzoo.errors import ConfigError
+from genzoo.capabilities import SupportsLogLikelihood
+from genzoo.errors import ConfigError, DataError
 from genzoo.evaluation import evaluate
 from genzoo.testing import Case
 
@@ -69,6 +70,28 @@ def test_models_of_float64_train_and_draw_one_sample(example):
     assert {t.dtype for t in floating} == {torch.float64}
     x = model.sample(1, condition=case.condition(model, 1), seed=0)
     assert tuple(x.shape) == (1, *(() if model.event_shape == () else model.event_shape))
+
+
+def test_rows_of_any_real_type_have_the_likelihood_of_float32_rows(example):
+    """Rows are turned into the model's own type, in which zeros and ones are exact."""
+    case, model = example
+    if not isinstance(model, SupportsLogLikelihood):
+        pytest.skip(f"{case.name} has no likelihood")
+
+    def likelihood(rows):
+        options = {"generator": torch.Generator().manual_seed(0), "num_samples": 4}
+        return model.log_likelihood(rows, condition=case.condition(model, 3), **options)
+
+    # Zeros and ones are rows of every kind, and numbers of every type.
+    rows = families.rows(3, *model.event_shape, binary=True)
+    for own in (torch.float32, torch.float64):
+        model.to(own)
+        expected = likelihood(rows)
+        for dtype in (torch.float16, torch.float64, torch.uint8, torch.int64, torch.bool):
+            found = likelihood(rows.to(dtype))
+            assert (found.value, found.std_error) == (expected.value, expected.std_error), dtype
+    with pytest.raises(DataError, match="takes real numbers"):
+        likelihood(rows.to(torch.complex64))
 
 
 def test_models_of_float32_draw_one_sample(example):

@@ -1,6 +1,7 @@
 """Samples in blocks: what a seed means, what a condition is, what is left untouched."""
 
 import io
+import math
 import random
 import sys
 
@@ -275,6 +276,19 @@ def test_a_missing_condition_is_named(model, kind):
     ],
 )
 def test_a_condition_of_another_kind_is_refused(model, condition, message):
+    with pytest.raises(ConditionError, match=message):
+        model.sample(3, condition=condition)
+
+
+@pytest.mark.parametrize(
+    ("model", "condition", "message"),
+    [
+        (VAE, 3, r"takes whole numbers from 0 to 2; label 0 is 3"),
+        (VAE, [0, -1, 2], r"takes whole numbers from 0 to 2; label 1 is -1"),
+        (CYCLE, torch.full((1, 4, 4), math.nan), "condition 0 holds nan"),
+    ],
+)
+def test_a_condition_that_the_model_does_not_know_is_refused(model, condition, message):
     with pytest.raises(ConditionError, match=message):
         model.sample(3, condition=condition)
 

@@ -171,3 +171,19 @@ def test_a_config_of_another_model_is_refused(folder):
     toy = {"model": "toy-linear", "config": {"event_shape": [3]}}
     change_config(folder, lambda found: found.update(toy))
     assert "do not fit its config" in refused(folder, WeightsError)
+
+
+def test_an_index_names_so_many_files_and_no_more(tmp_path):
+    path, most = tmp_path / "index.json", weights.MAX_FILES
+    names = {f"w{i}": f"{i:04}.safetensors" for i in range(most + 1)}
+    path.write_text(json.dumps({"weight_map": names}))
+    with pytest.raises(WeightsError, match=f"names {most + 1} files; {most} are allowed"):
+        weights.read_index(path)
+    names.pop("w0")
+    path.write_text(json.dumps({"weight_map": names}))
+    assert weights.read_index(path) == sorted(names.values())
+
+
+def test_three_names_stand_for_many():
+    assert weights._some(["a", "b", "c"]) == "'a', 'b', 'c'"
+    assert weights._some(["a", "b", "c", "d", "e"]) == "'a', 'b', 'c' and 2 more"

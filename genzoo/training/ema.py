@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -55,5 +54,4 @@ class Average:
 
 def make_average(model: GenerativeModel, decay: float | None) -> Average | None:
     """Return the average, or None where ``decay`` asks for none."""
-    with torch.no_grad():
-        return Average(model, decay) if decay else None
+    return Average(model, decay) if decay else None

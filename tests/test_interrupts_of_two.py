@@ -1,0 +1,105 @@
+"""Of two processes one gets the signal, and both leave after the same step, with a checkpoint."""
+
+import os
+import signal
+
+import pytest
+from accelerate import Accelerator
+
+import families
+import genzoo
+from genzoo.errors import TrainingInterrupted
+from genzoo.objective import Loss, Objective
+from genzoo.training import accelerating, checkpoint
+
+DATA = families.rows(32, 3, seed=5)
+SENT = 3
+"""The update in which the signal comes; it is told to the other process in the next one."""
+
+
+class Signalled(Objective):
+    """Least squares, which send this process a signal in an update."""
+
+    Config = families.None_
+
+    def __init__(self, model, sent):
+        super().__init__(model)
+        self.sent = sent
+
+    def losses(self, batch, step):
+        if step.index == self.sent:
+            os.kill(os.getpid(), signal.SIGTERM)
+        yield Loss(((self.model.net(batch["x"]) - 1) ** 2).sum(1).mean())
+
+
+class Other:
+    """The other process: it computes what this one does, and leaves from some update on.
+
+    Arguments:
+        leaves: The update.
+        told: What this process said of itself in each update.
+    """
+
+    def __init__(self, leaves):
+        self.leaves, self.told = leaves, []
+
+    def reduce(self, accelerator, values, reduction):
+        assert reduction == "mean"
+        if values.ndim == 1 and len(values) == 3:  # Loss, norm, and whether a process leaves.
+            theirs = values.clone()
+            theirs[2] = float(len(self.told) >= self.leaves)
+            self.told.append(values[2].item())
+            return (values + theirs) / 2
+        return values
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """Return a function that puts this process beside another one."""
+
+    def beside(leaves):
+        other = Other(leaves)
+        monkeypatch.setattr(accelerating, "_launched", lambda: 2)
+        monkeypatch.setattr(Accelerator, "num_processes", 2)
+        monkeypatch.setattr(
+            Accelerator, "reduce", lambda *args, **named: other.reduce(*args, **named)
+        )
+        return other
+
+    return beside
+
+
+@pytest.mark.parametrize(("here", "there"), [(SENT, 99), (99, SENT + 1), (SENT, SENT + 1)])
+@pytest.mark.parametrize("every", [0, 1])
+def test_both_leave_after_the_update_in_which_they_told_each_other(
+    here, there, every, two, tmp_path
+):
+    other = two(there)
+    model = families.linear()
+    config = genzoo.TrainerConfig(steps=9, batch_size=8, checkpoint_every=every)
+    with pytest.raises(TrainingInterrupted, match=f"after step {SENT + 2}; it is saved") as caught:
+        genzoo.Trainer(model, DATA, Signalled(model, here), config, output_dir=tmp_path).fit()
+    assert caught.value.signum == signal.SIGTERM
+    assert other.told == [0.0] * (SENT + 1) + [float(here == SENT)]
+    _, kept, _ = checkpoint.load_newest(tmp_path / "checkpoints")
+    assert kept.step == SENT + 2
+
+
+def test_a_process_that_is_asked_to_leave_before_its_first_update_waits_for_the_other(
+    two, tmp_path
+):
+    """It alone would leave with nothing done, and the other would wait for it for ever."""
+    other = two(99)
+    model = families.linear()
+    config = genzoo.TrainerConfig(steps=9, batch_size=8)
+    trainer = genzoo.Trainer(model, DATA, Signalled(model, 99), config, output_dir=tmp_path)
+    objective = trainer.make_objective
+
+    def hit(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return objective(*arguments)
+
+    trainer.make_objective = hit
+    with pytest.raises(TrainingInterrupted, match="after step 1; it is saved"):
+        trainer.fit()
+    assert other.told == [1.0]

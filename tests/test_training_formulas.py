@@ -1,0 +1,121 @@
+"""Learning rates and shares of a batch are their formulas, at the ends too."""
+
+import math
+
+import pytest
+import torch
+
+import families
+import genzoo
+from fitting import DATA, difference, fit
+from genzoo.data import as_dataset
+from genzoo.objective import Loss, Objective, OptimizerSpec
+from genzoo.training import batches as reading
+from genzoo.training.batches import Shares
+from genzoo.training.config import resolve
+from genzoo.training.players import _factor, _override
+
+
+def factors(indices, **values):
+    factor = _factor(resolve(genzoo.TrainerConfig(**values), {}))
+    return [factor(index) for index in indices]
+
+
+def test_without_warm_up_a_schedule_falls_from_the_first_update_to_the_last():
+    at = [0, 1, 5, 9, 10]
+    assert factors(at, steps=10) == [1.0] * 5
+    linear = factors(at, steps=10, schedule="linear")
+    assert linear == pytest.approx([1, 0.9, 0.5, 0.1, 0], abs=1e-12)
+    cosine = factors(at, steps=10, schedule="cosine")
+    assert cosine == pytest.approx([(1 + math.cos(math.pi * i / 10)) / 2 for i in at], abs=1e-12)
+    halves = factors(at, steps=10, schedule="constant-then-linear")
+    assert halves == pytest.approx([1, 1, 1, 0.2, 0], abs=1e-12)
+
+
+def test_a_schedule_of_one_update_or_of_warm_up_alone_begins_at_its_top():
+    assert factors([0, 1], steps=1, schedule="linear") == [1.0, 0.0]
+    assert factors([0, 1, 2], steps=2, warmup_steps=2, schedule="linear") == [0.5, 1.0, 1.0]
+    assert factors([2, 3], steps=3, warmup_steps=2, schedule="linear") == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_training_without_warm_up_follows_its_schedule(schedule):
+    """Three updates of gradient descent, written out: rates of 1, 3/4 and 1/2, or of a cosine."""
+    shares = [0, 1 / 4, 1 / 2]
+    falling = {"linear": lambda t: 1 - t, "cosine": lambda t: (1 + math.cos(math.pi * t)) / 2}
+    whole = DATA[:8]
+    expected = families.linear()
+    for t in shares:
+        loss = ((expected.net(whole) - 1) ** 2).sum(1).mean()
+        gradients = torch.autograd.grad(loss, list(expected.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(expected.parameters(), gradients, strict=True):
+                parameter -= 0.1 * falling[schedule](t) * gradient
+
+    class ThreeOfFour(Exception):
+        """What ends a training before its last update."""
+
+    class Ended(families.LeastSquares):
+        def losses(self, batch, step):
+            if step.index == 3:
+                raise ThreeOfFour
+            yield from super().losses(batch, step)
+
+    found = families.linear()
+    optimizers = {"model": {"name": "sgd", "lr": 0.1}}
+    with pytest.raises(ThreeOfFour):
+        fit(found, whole, Ended(found), schedule=schedule, steps=4, optimizers=optimizers)
+    # Another order of rows and of summation, float32.
+    assert difference(found, expected) < 1e-6
+
+
+def test_a_batch_is_shared_by_micro_batches_times_processes():
+    with pytest.raises(genzoo.ConfigError, match=r"2 micro-batches × 2 .* multiple of 4"):
+        Shares(6, micro_batches=2, num_processes=2, rank=0)
+    with pytest.raises(genzoo.ConfigError, match="multiple of 2"):
+        Shares(1, micro_batches=1, num_processes=2, rank=1)
+    both = [Shares(8, micro_batches=2, num_processes=2, rank=rank) for rank in (0, 1)]
+    assert [shares.slots() for shares in both] == [[0, 2], [1, 3]]
+    rows = [list(shares.rows(1, slot)) for shares in both for slot in shares.slots()]
+    assert rows == [[8, 9], [12, 13], [10, 11], [14, 15]]
+
+
+def test_a_users_values_go_over_the_papers_and_another_optimiser_starts_afresh():
+    paper = OptimizerSpec(lr=2e-4, betas=(0.5, 0.9), weight_decay=0.1)
+    assert _override(paper, {}) == paper
+    assert _override(paper, {"name": "adam", "lr": 0.1}) == OptimizerSpec(
+        lr=0.1, betas=(0.5, 0.9), weight_decay=0.1
+    )
+    assert _override(paper, {"name": "sgd"}) == OptimizerSpec(name="sgd", lr=2e-4)
+    assert _override(paper, {"name": "rmsprop", "lr": 0.1, "momentum": 0.9}) == OptimizerSpec(
+        name="rmsprop", lr=0.1, momentum=0.9
+    )
+
+
+class Halves(Objective):
+    """Weights and biases are two players, of one loss that depends on both."""
+
+    Config = families.None_
+
+    def players(self):
+        return {"weights": [self.model.net.weight], "biases": [self.model.net.bias]}
+
+    def losses(self, batch, step):
+        weight, bias = self.model.net.weight, self.model.net.bias
+        for player, other in (("weights", bias), ("biases", weight)):
+            before = None if other.grad is None else other.grad.clone()
+            yield Loss(((self.model.net(batch["x"]) - 1) ** 2).sum(1).mean(), player)
+            assert (before is None) == (other.grad is None)
+            assert before is None or torch.equal(before, other.grad)
+
+
+def test_a_loss_gives_its_own_player_a_gradient_and_no_other():
+    model = families.linear()
+    fit(model, objective=Halves(model))
+
+
+def test_batches_are_read_in_this_process_where_nobody_asks_for_others(monkeypatch):
+    monkeypatch.setattr(reading, "DataLoader", lambda *args, **named: pytest.fail("A process."))
+    data = as_dataset(DATA)
+    found = list(reading.batches(data, Shares(4, 2, 1, 0), seed=0, first=0, last=3))
+    assert [[len(batch["x"]) for batch in update] for update in found] == [[2, 2]] * 3
