@@ -341,7 +341,8 @@ def _units(path: TemperedPath, states: Tensor) -> Tensor:
 def _drawn(rows: Tensor, num: int, generator: torch.Generator) -> Tensor:
     """Draw rows, each as often as the others or once more."""
     order = torch.randperm(len(rows), generator=generator, device=generator.device)
-    return rows[order.repeat(-(-num // len(rows)))[:num].to(rows.device)]
+    again = torch.arange(num, device=order.device) % len(rows)
+    return rows[order[again].to(rows.device)]
 
 
 def _generator(model: RBM) -> torch.Generator:

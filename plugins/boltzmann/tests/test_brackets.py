@@ -65,6 +65,19 @@ def test_halves_are_estimates_of_their_own(generator):
     assert -annealing.estimate_of(both, 0.0, sign=-1).value < -log_z + 5
 
 
+def test_a_likelihood_takes_as_many_chains_as_it_is_asked_for(monkeypatch):
+    asked = []
+
+    def noted(model, *, num_chains, **options):
+        asked.append(num_chains)
+        return partition.exact(machine(2, 2))
+
+    monkeypatch.setattr(partition, "best", noted)
+    for num_samples in (None, 7):
+        gated()[0].log_likelihood(rows_of_mode(5), num_samples=num_samples)
+    assert asked == [100, 7]
+
+
 def test_evaluation_starts_chains_at_rows_that_are_not_judged(few_temperatures):
     rbm = gated()[0]
     assert isinstance(rbm, SupportsHeldOutRows)

@@ -218,3 +218,21 @@ def test_no_rows_have_empty_results_and_no_likelihood(generator):
     assert rbm.complete(x, known, generator=generator, num_steps=1).shape == (0, 1, 2, 3)
     with pytest.raises(genzoo.DataError, match="at least 1 is needed"):
         rbm.log_likelihood(x)
+
+
+@pytest.mark.parametrize("method", ["log_likelihood", "encode", "decode"])
+def test_a_condition_is_refused(method):
+    rbm = machine()
+    rows = states(4) if method == "decode" else states(6)
+    with pytest.raises(genzoo.GenzooError, match="condition"):
+        getattr(rbm, method)(rows, condition=torch.zeros(len(rows), dtype=torch.long))
+
+
+def test_a_completion_is_drawn_by_a_thousand_sweeps():
+    rbm, x = machine(), states(6)[:4]
+    known = torch.tensor([True, False, False, False, False, False])
+    drawn = [
+        rbm.complete(x, known, generator=torch.Generator().manual_seed(0), **options)
+        for options in ({}, {"num_steps": 1000})
+    ]
+    assert torch.equal(*drawn)
