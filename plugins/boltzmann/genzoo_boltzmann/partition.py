@@ -91,7 +91,6 @@ class LogPartition:
         )
 
 
-@torch.no_grad()
 def estimate(
     model: RBM, method: str, *, generator: torch.Generator | None = None, **options: Any
 ) -> LogPartition:
@@ -218,7 +217,6 @@ def exact(model: RBM) -> LogPartition:
     return LogPartition(value, torch.empty(0, dtype=torch.float64))
 
 
-@torch.no_grad()
 def ais(
     model: RBM,
     *,
@@ -246,7 +244,6 @@ def ais(
     return _from_chains(path, chains, sign=1)
 
 
-@torch.no_grad()
 def reverse_ais(
     model: RBM,
     *,
@@ -279,7 +276,6 @@ def reverse_ais(
     return _from_chains(path, chains, sign=-1)
 
 
-@torch.no_grad()
 def reverse_halves(
     model: RBM,
     rows: Tensor | None,

@@ -65,6 +65,21 @@ def test_halves_are_estimates_of_their_own(generator):
     assert -annealing.estimate_of(both, 0.0, sign=-1).value < -log_z + 5
 
 
+@pytest.mark.parametrize("ask", [partition.reverse_ais, partition.reverse_halves, partition.best])
+def test_reverse_chains_burn_in_for_five_thousand_sweeps(ask, monkeypatch, generator):
+    seen = []
+
+    def noted(path, v, num, generator):
+        seen.append(num)
+        return v
+
+    monkeypatch.setattr(partition, "_burned_in", noted)
+    monkeypatch.setattr(partition, "annealed_start", lambda path, num, g: path.start(num, g))
+    rows = {"rows": None} if ask is partition.reverse_halves else {}
+    ask(machine(23, 23), generator=generator, num_chains=2, betas=betas(2), **rows)
+    assert seen == [5000]
+
+
 def test_a_likelihood_takes_as_many_chains_as_it_is_asked_for(monkeypatch):
     asked = []
 
