@@ -144,6 +144,18 @@ def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
     assert found.bracket == (0.3, 1.8)
 
 
+def test_what_is_wrong_with_the_reverse_chains_is_said_of_them():
+    def log_z(divergence):
+        estimate = annealing.estimate_of(torch.zeros(100).double(), divergence, sign=1)
+        return partition.LogPartition(estimate, torch.zeros(100))
+
+    found = partition.bracketed(*(log_z(d) for d in (0.0, 50.0, 60.0))).estimate
+    assert codes(found) == ["reverse-schedule-coarse", "rows-schedule-coarse", "both-ways"]
+    assert found.notes[0].text.startswith("By reverse AIS, the schedule is too coarse: ")
+    assert "diverge by 60.0 nats" in found.notes[1].text
+    assert found.unreliable
+
+
 def test_rows_in_other_shares_than_the_machines_are_said_and_do_not_condemn_ais(generator):
     """Two modes of one mass that annealing finds, and base rates by which nine in ten find one.
 

@@ -32,6 +32,19 @@ def test_exact_is_the_sum_over_all_joint_states(shape):
     assert found.effective_sample_size == math.inf
 
 
+@torch.no_grad()
+def test_the_smaller_layer_is_summed_over_whichever_it_is():
+    """One layer has 23 units, whose states are too many; the other has 3."""
+    rbm, turned = machine(3, 23), machine(23, 3)
+    turned.W.copy_(rbm.W.T)
+    turned.b.copy_(rbm.c)
+    turned.c.copy_(rbm.b)
+    values = [partition.exact(found).estimate.value for found in (rbm, turned)]
+    field = rbm.c + states(3) @ rbm.W
+    wanted = (states(3) @ rbm.b + torch.nn.functional.softplus(field).sum(1)).logsumexp(0)
+    assert values == pytest.approx([wanted.item()] * 2)
+
+
 def test_exact_refuses_what_cannot_be_enumerated():
     with pytest.raises(genzoo.CapabilityError, match="23 units"):
         machine(23, 23).log_partition_function("exact")
