@@ -130,6 +130,25 @@ def test_a_step_that_leaves_the_box_has_no_hold_on_what_is_published_or_judged()
             optimizer.step()
 
 
+def test_the_generator_is_judged_by_the_clipped_critic():
+    """A critic's update may leave the box: the generator sees the one that will be clipped."""
+    model, batch = example("gan")
+    made_game = game("wasserstein", model, clip=0.02, critic_steps=1)
+    moves = made_game.losses(batch, step())
+    next(moves)
+    with torch.no_grad():
+        for parameter in made_game.critic.parameters():
+            parameter += torch.where(parameter > 0, 1.0, -1.0)
+    loss = next(moves)
+    generator = step().generator
+    _, z = (model.latent(len(batch["x"]), generator) for _ in range(2))  # The second move's.
+    fake = model.fake(z, batch)
+    outside = -made_game.critic.critic(fake).mean()
+    made_game.critic.project()
+    torch.testing.assert_close(loss.value, -made_game.critic.critic(fake).mean())
+    assert abs(loss.value - outside) > 1e-3
+
+
 # Spectral normalisation
 
 

@@ -40,6 +40,18 @@ def test_a_level_has_the_mass_of_its_interval():
     torch.testing.assert_close(found, mass)
 
 
+@pytest.mark.parametrize("levels", [2, 3, 256])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_lowest_and_the_highest_level_have_all_of_their_tails(levels, dtype):
+    """log P(0) = log σ((δ/2 − μ) / s), log P(1) = log σ((μ − 1 + δ/2) / s), δ = 1 / (L − 1)."""
+    loc, half = LOC.to(dtype), 0.5 / (levels - 1)
+    distribution = DiscretizedLogistic(loc, torch.tensor(0.3, dtype=dtype), levels)
+    for value, distance in ((0.0, half - loc), (1.0, loc - 1 + half)):
+        wanted = -torch.log1p((-distance.double() / 0.3).exp())
+        found = distribution.log_prob(torch.tensor(value, dtype=dtype))
+        torch.testing.assert_close(found, wanted.to(dtype))
+
+
 def test_far_tails_keep_a_finite_slope():
     loc = torch.tensor([0.9], dtype=torch.float32, requires_grad=True)
     log_p = DiscretizedLogistic(loc, torch.tensor(0.001), 256).log_prob(torch.tensor([0.1]))
