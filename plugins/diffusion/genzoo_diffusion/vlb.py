@@ -125,14 +125,14 @@ def estimate(
 def _bound(
     model: DDPM, x_0: Tensor, signal: Signal, generator: torch.Generator, num_times: int
 ) -> Tensor:
-    """Return −log p's bound of a few rows, (B,), in float64.
+    """Return −log p's bound of at most ``_ROWS`` rows, (B,), in float64.
 
     The fewer rows, the more of their times go through the network together.
     """
     bound, num = Bound(model, clip=True), len(x_0)
     total = bound.prior(x_0).double()
     parts = [(0, 1), *_parts(len(model.schedule), num_times)]
-    together = max(1, _ROWS // num)
+    together = _ROWS // num
     for first in range(0, len(parts), together):
         some = parts[first : first + together]
         t, epsilon = map(torch.cat, zip(*(_draw(x_0, p, generator) for p in some), strict=True))
