@@ -13,6 +13,7 @@ from genzoo_vae.likelihoods import (
     DiscretizedLogisticLikelihood,
     GaussianLikelihood,
     independent,
+    make_likelihood,
 )
 
 LOC = torch.tensor([-0.4, 0.0, 0.31, 0.5, 0.98, 1.7], dtype=torch.float64)
@@ -112,6 +113,23 @@ def test_a_location_has_the_mean_that_was_asked_for():
     for likelihood in (BernoulliLikelihood(), GaussianLikelihood()):
         torch.testing.assert_close(likelihood(likelihood.location(mean)).mean, mean)
     assert BernoulliLikelihood().location(torch.tensor([0.0, 1.0])).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("bernoulli", BernoulliLikelihood),
+        ("gaussian", GaussianLikelihood),
+        ("discretized-logistic", DiscretizedLogisticLikelihood),
+    ],
+)
+def test_a_likelihood_is_made_by_its_name(name, cls):
+    assert type(make_likelihood(name, 17)) is cls
+
+
+def test_grey_levels_are_those_of_bytes_where_no_number_is_given():
+    assert make_likelihood("discretized-logistic", 17).levels == 17
+    assert make_likelihood("discretized-logistic", None).levels == 256
 
 
 def test_an_example_is_as_likely_as_all_of_its_values_together():
