@@ -65,6 +65,15 @@ def test_pairs_are_judged_together():
     assert not torch.allclose(scores(View(x, z)), scores(View(x, z.flip(0))))
 
 
+def test_what_a_critic_was_not_made_for_it_does_not_read():
+    """A critic of examples alone, and one of pairs with labels that is shown neither."""
+    x, z, y = rows(4, 3), rows(4, 2, seed=1), torch.eye(4).double()
+    alone = critic()
+    torch.testing.assert_close(alone(View(x, z, y)), alone(View(x)))
+    whole = critic(latent_dim=2, num_classes=4)
+    torch.testing.assert_close(whole(View(x)), whole.score(whole.trunk(x))[:, 0])
+
+
 # Packs
 
 
