@@ -139,7 +139,6 @@ def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig, step: S
     return Loss(value, metrics=metrics, gradients=gradients)
 
 
-@torch.no_grad()
 def _metrics(data: Phase) -> dict[str, Tensor]:
     """Return the mean of p(h_j = 1 | v) over the data and the hidden units."""
     return {"hidden_activity": data.p.mean()}

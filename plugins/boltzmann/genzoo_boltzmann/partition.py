@@ -100,7 +100,6 @@ def _too_likely(values: Tensor, log_z: Estimate) -> tuple[Note, ...]:
     return (Note("log-p-positive", text, unreliable=True),)
 
 
-@torch.no_grad()
 def estimate(
     model: RBM, method: str, *, generator: torch.Generator | None = None, **options: Any
 ) -> LogPartition:
@@ -212,7 +211,7 @@ def exact(model: RBM) -> LogPartition:
             "method='ais' and method='reverse-ais'."
         )
     value = Estimate(
-        value=float(_enumerated(model)),
+        value=float(_enumerated(model.W, model.b, model.c)),
         std_error=0.0,
         kind="exact",
         unit="nats",
@@ -234,16 +233,16 @@ def differentiable(model: RBM) -> Tensor:
             "which has no useful gradient. Train by the objective 'pcd' or 'cd'; for the value "
             "alone, call log_prob under torch.no_grad()."
         )
-    return _enumerated(model)
+    return _enumerated(model.W, model.b, model.c)
 
 
-def _enumerated(model: RBM) -> Tensor:
+def _enumerated(W: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """Return log Z by the sum over all states of the smaller layer, in float64.
 
     For a gradient each block of states is computed again, so that memory holds one of them.
     """
-    with full_precision(model.device):
-        W, b, c = model.W.double(), model.b.double(), model.c.double()
+    with full_precision(W.device):
+        W, b, c = W.double(), b.double(), c.double()
         if W.shape[0] < W.shape[1]:
             W, b, c = W.T, c, b
         low, high = min(W.shape[1], _BLOCK_BITS), max(0, W.shape[1] - _BLOCK_BITS)
@@ -260,7 +259,6 @@ def _log_sum(inner: Tensor, outer: Tensor, W: Tensor, b: Tensor, c: Tensor) -> T
     return log_p.logsumexp(0)
 
 
-@torch.no_grad()
 def ais(
     model: RBM,
     *,
@@ -288,7 +286,6 @@ def ais(
     return _from_chains(path, chains, sign=1)
 
 
-@torch.no_grad()
 def reverse_ais(
     model: RBM,
     *,
@@ -321,7 +318,6 @@ def reverse_ais(
     return _from_chains(path, chains, sign=-1)
 
 
-@torch.no_grad()
 def reverse_halves(
     model: RBM,
     rows: Tensor | None,
@@ -383,7 +379,8 @@ def _units(path: TemperedPath, states: Tensor) -> Tensor:
 def _drawn(rows: Tensor, num: int, generator: torch.Generator) -> Tensor:
     """Draw rows, each as often as the others or once more."""
     order = torch.randperm(len(rows), generator=generator, device=generator.device)
-    return rows[order.repeat(-(-num // len(rows)))[:num].to(rows.device)]
+    again = torch.arange(num, device=order.device) % len(rows)
+    return rows[order[again].to(rows.device)]
 
 
 def _generator(model: RBM) -> torch.Generator:

@@ -34,6 +34,8 @@ class TemperedPath:
         uniform: Whether the path starts from fair coins instead of the base rates. That is a
             worse path, kept to show that a bad estimate is flagged.
         dtype: The type of its numbers and states; the model's by default.
+
+    Its weights are detached, so that nothing that is computed on it has a gradient.
     """
 
     def __init__(

@@ -116,7 +116,6 @@ def _sweep(model: RBM, v: Tensor, generator: torch.Generator) -> Tensor:
     return sweep(model, v, generator)
 
 
-@torch.no_grad()
 def _tempered_sweep(
     path: TemperedPath, v: Tensor, betas: Tensor, generator: torch.Generator
 ) -> Tensor:
@@ -127,7 +126,6 @@ def _tempered_sweep(
     return bernoulli(logits.sigmoid_(), generator)
 
 
-@torch.no_grad()
 def _exchange(
     path: TemperedPath, v: Tensor, beta: Tensor, parity: int, generator: torch.Generator
 ) -> Tensor:

@@ -169,3 +169,29 @@ def test_the_default_schedule_is_not_called_coarse(generator):
         thinned = partition.published_betas()[::20]
         found = partition.ais(rbm, generator=generator, betas=thinned)
         assert "schedule-coarse" not in codes(found)
+
+
+def test_all_of_a_few_chains_are_probed(generator):
+    """One long step: ½ J of each chain's own change, though there are fewer than ten chains."""
+    path = TemperedPath(machine(6, 4))
+    v = path.start(3, generator)
+    found = annealing.anneal(path, v, [0.0, 1.0], generator)
+    wanted = (path.change(found.v, 0.0, 1.0).mean() - path.change(v, 0.0, 1.0).mean()) / 2
+    assert found.divergence == pytest.approx(wanted.item())
+
+
+def test_one_chain_says_nothing_of_its_error():
+    found = annealing.estimate_of(torch.tensor([2.0]).double(), 0.0, sign=1)
+    assert found.value == 2
+    assert found.std_error == math.inf
+    assert found.bracket == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize(("num", "limit"), [(12, 1.0), (27, 1.0), (1000, math.log(100))])
+def test_a_schedule_is_coarse_where_fewer_than_ten_chains_are_where_they_should_be(num, limit):
+    """num × exp(−divergence) < 10, or more than a nat where there are few chains."""
+    log_weights = torch.zeros(num).double()
+    assert annealing.estimate_of(log_weights, limit - 0.01, sign=1).notes == ()
+    (note,) = annealing.estimate_of(log_weights, limit + 0.01, sign=1).notes
+    assert note.code == "schedule-coarse"
+    assert note.unreliable

@@ -66,6 +66,34 @@ def test_halves_are_estimates_of_their_own(generator):
     assert -annealing.estimate_of(both, 0.0, sign=-1).value < -log_z + 5
 
 
+@pytest.mark.parametrize("ask", [partition.reverse_ais, partition.reverse_halves, partition.best])
+def test_reverse_chains_burn_in_for_five_thousand_sweeps(ask, monkeypatch, generator):
+    seen = []
+
+    def noted(path, v, num, generator):
+        seen.append(num)
+        return v
+
+    monkeypatch.setattr(partition, "_burned_in", noted)
+    monkeypatch.setattr(partition, "annealed_start", lambda path, num, g: path.start(num, g))
+    rows = {"rows": None} if ask is partition.reverse_halves else {}
+    ask(machine(23, 23), generator=generator, num_chains=2, betas=betas(2), **rows)
+    assert seen == [5000]
+
+
+def test_a_likelihood_takes_as_many_chains_as_it_is_asked_for(monkeypatch):
+    asked = []
+
+    def noted(model, *, num_chains, **options):
+        asked.append(num_chains)
+        return partition.exact(machine(2, 2))
+
+    monkeypatch.setattr(partition, "best", noted)
+    for num_samples in (None, 7):
+        mean_log_prob(gated()[0], rows_of_mode(5), num_samples=num_samples)
+    assert asked == [100, 7]
+
+
 def test_evaluation_starts_chains_at_rows_that_are_not_judged(few_temperatures):
     rbm = gated()[0]
     assert isinstance(rbm, SupportsHeldOutRows)
@@ -115,6 +143,18 @@ def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
     assert codes(found) == ["starts-differ", "both-ways"]
     assert not found.unreliable
     assert found.bracket == (0.3, 1.8)
+
+
+def test_what_is_wrong_with_the_reverse_chains_is_said_of_them():
+    def log_z(divergence):
+        estimate = annealing.estimate_of(torch.zeros(100).double(), divergence, sign=1)
+        return partition.LogPartition(estimate, torch.zeros(100))
+
+    found = partition.bracketed(*(log_z(d) for d in (0.0, 50.0, 60.0))).estimate
+    assert codes(found) == ["reverse-schedule-coarse", "rows-schedule-coarse", "both-ways"]
+    assert found.notes[0].text.startswith("By reverse AIS, the schedule is too coarse: ")
+    assert "diverge by 60.0 nats" in found.notes[1].text
+    assert found.unreliable
 
 
 def test_rows_in_other_shares_than_the_machines_are_said_and_do_not_condemn_ais(generator):

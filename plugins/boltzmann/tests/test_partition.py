@@ -9,7 +9,15 @@ import genzoo
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.path import TemperedPath
 from likelihoods import mean_log_prob
-from machines import log_joint, machine, probabilities, states
+from machines import (
+    expected_variation,
+    frequencies,
+    log_joint,
+    machine,
+    probabilities,
+    states,
+    total_variation,
+)
 
 
 def betas(num):
@@ -25,9 +33,28 @@ def test_exact_is_the_sum_over_all_joint_states(shape):
     assert found.effective_sample_size == math.inf
 
 
+@torch.no_grad()
+def test_the_smaller_layer_is_summed_over_whichever_it_is():
+    """One layer has 23 units, whose states are too many; the other has 3."""
+    rbm, turned = machine(3, 23), machine(23, 3)
+    turned.W.copy_(rbm.W.T)
+    turned.b.copy_(rbm.c)
+    turned.c.copy_(rbm.b)
+    values = [partition.exact(found).estimate.value for found in (rbm, turned)]
+    field = rbm.c + states(3) @ rbm.W
+    wanted = (states(3) @ rbm.b + torch.nn.functional.softplus(field).sum(1)).logsumexp(0)
+    assert values == pytest.approx([wanted.item()] * 2)
+
+
 def test_exact_refuses_what_cannot_be_enumerated():
     with pytest.raises(genzoo.CapabilityError, match="23 units"):
         machine(23, 23).log_partition_function("exact")
+
+
+def test_chains_begin_at_rows_only_where_a_sum_is_too_long():
+    """2^22 states are summed, and so no row is needed."""
+    for shape, num in (((22, 30), 0), ((30, 22), 0), ((23, 30), 50), ((30, 23), 50)):
+        assert machine(*shape).num_held_out() == num
 
 
 def test_unknown_method_and_bad_betas_are_named(generator):
@@ -127,8 +154,6 @@ def test_a_steps_change_is_the_ratio_of_unnormalised_densities(old, new, generat
 @torch.no_grad()
 def test_a_step_leaves_its_temperature_as_it_is(generator):
     """Draws from p_β stay draws from p_β: 200,000 of them over 64 states."""
-    from machines import expected_variation, frequencies, total_variation
-
     rbm, beta, num = machine(), 0.6, 200_000
     path = TemperedPath(rbm)
     log_p = path.log_unnormalized(states(6), path.field(states(6)), beta)
@@ -176,5 +201,57 @@ def test_a_probability_above_one_is_said_to_be_one():
     found = mean_log_prob(rbm, row, log_partition=log_z)
     assert found.value == pytest.approx(5, abs=0.5)
     assert str(found.notes[0]).startswith("Unreliable: a row would have log p = ")
+    both = mean_log_prob(rbm, torch.cat([row, 0 * row]), log_partition=log_z)
+    assert both.notes == found.notes  # The likeliest row is looked at, not the mean.
     assert mean_log_prob(rbm, 0 * row, log_partition=log_z).notes == log_z.estimate.notes
     assert mean_log_prob(rbm, row).notes == ()
+
+
+METHODS = {"ais": partition.ais, "reverse-ais": partition.reverse_ais}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_log_z_is_drawn_from_the_generator_that_is_given(method):
+    rbm, options = machine(), {"betas": betas(5), "num_chains": 6}
+    if method == "reverse-ais":
+        options |= {"num_burn_in": 2, "start": states(6)[::11]}
+
+    def weights(seed):
+        generator = torch.Generator().manual_seed(seed)
+        before = generator.get_state()
+        found = rbm.log_partition_function(method, generator=generator, **options)
+        assert not torch.equal(generator.get_state(), before)
+        return found.log_weights
+
+    first = weights(1)
+    assert torch.equal(weights(1), first)
+    assert not torch.equal(weights(2), first)
+    direct = METHODS[method](rbm, generator=torch.Generator().manual_seed(1), **options)
+    assert torch.equal(direct.log_weights, first)
+    own = [rbm.log_partition_function(method, **options).log_weights for _ in range(2)]
+    assert not torch.equal(*own)
+
+
+def test_the_best_estimate_is_drawn_from_the_generator_that_is_given():
+    rbm, options = machine(23, 23, scale=0.5), {"betas": betas(5), "num_chains": 4}
+
+    def values(generator):
+        """What is said of the estimates in both directions."""
+        found = partition.best(rbm, generator=generator, num_burn_in=1, **options)
+        return found.estimate.notes[-1].text
+
+    first = values(torch.Generator().manual_seed(1))
+    assert values(torch.Generator().manual_seed(1)) == first
+    assert values(None) != first
+
+
+@torch.no_grad()
+def test_a_sweep_leaves_the_machine_as_it_is(generator):
+    """Draws from p stay draws from p: 100,000 of them over 64 states."""
+    rbm, num = machine(), 100_000
+    p = probabilities(rbm)
+    v = states(6)[torch.multinomial(p, num, replacement=True, generator=generator)]
+    moved = TemperedPath(rbm).sweep(v, generator)
+    assert not torch.equal(moved, v)
+    # Twice what exact draws have on average.
+    assert total_variation(frequencies(moved), p) < 2 * expected_variation(p, num)

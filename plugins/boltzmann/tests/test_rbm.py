@@ -220,3 +220,21 @@ def test_no_rows_have_empty_results_and_no_mean(generator):
     assert rbm.log_prob(x).values.shape == (0,)
     with pytest.raises(genzoo.DataError, match="mean over no rows"):
         mean_log_prob(rbm, x)
+
+
+@pytest.mark.parametrize("method", ["log_prob", "encode", "decode"])
+def test_a_condition_is_refused(method):
+    rbm = machine()
+    rows = states(4) if method == "decode" else states(6)
+    with pytest.raises(genzoo.GenzooError, match="condition"):
+        getattr(rbm, method)(rows, condition=torch.zeros(len(rows), dtype=torch.long))
+
+
+def test_a_completion_is_drawn_by_a_thousand_sweeps():
+    rbm, x = machine(), states(6)[:4]
+    known = torch.tensor([True, False, False, False, False, False])
+    drawn = [
+        rbm.complete(x, known, generator=torch.Generator().manual_seed(0), **options)
+        for options in ({}, {"num_steps": 1000})
+    ]
+    assert torch.equal(*drawn)

@@ -86,3 +86,10 @@ def test_exchanges_under_autocast_are_those_of_full_precision(monkeypatch):
         generator = torch.Generator().manual_seed(0)
         list(TemperedGibbs(config).trajectory(machine().float(), 2, generator=generator))
     assert seen == [torch.float32] * 2
+
+
+def test_a_seeds_samples_come_from_a_thousand_sweeps():
+    """A seed gives the same samples only while these values stay as they are."""
+    assert Gibbs().num_states(machine()) == GibbsConfig().num_steps == 1000
+    assert TemperedGibbs().num_states(machine()) == TemperedGibbsConfig().num_steps == 1000
+    assert TemperedGibbsConfig().num_temperatures == 20

@@ -130,7 +130,7 @@ def estimate(
 def _bound(
     model: DDPM, x_0: Tensor, signal: Signal, generator: torch.Generator, num_times: int
 ) -> Tensor:
-    """Return −log p's bound of a few rows, (B,), in float64.
+    """Return −log p's bound of at most ``_ROWS`` rows, (B,), in float64.
 
     The fewer rows, the more of their times go through the network together.
     """

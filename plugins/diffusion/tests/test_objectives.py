@@ -92,6 +92,16 @@ def test_vlb_is_T_times_the_term_of_a_random_time():
     assert loss.metrics["bits_per_dimension"].item() == pytest.approx(bits)
 
 
+@pytest.mark.parametrize("cls", [Denoising, VLB])
+def test_what_is_logged_has_no_gradient_and_the_rate_is_the_papers(cls):
+    """2e-4: Denoising Diffusion Probabilistic Models, appendix B."""
+    objective = cls(model().double())
+    loss = loss_of(objective)
+    assert loss.value.requires_grad
+    assert not any(metric.requires_grad for metric in loss.metrics.values())
+    assert objective.optimizers()["model"].lr == 2e-4
+
+
 def test_the_best_denoiser_has_the_least_loss():
     """E ‖ε − ε*‖² = E s² ᾱ / (s² ᾱ + 1 − ᾱ), 20,000 rows of N(1, ¼); 5 standard errors."""
     found = gaussian_model()

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from diffusers import EulerDiscreteScheduler
 
 from gaussian import gaussian_model
 from genzoo import CapabilityError, ConditionError, ConfigError, create_model
@@ -87,6 +88,11 @@ def test_guided_noise_of_gaussian_classes_is_that_of_their_closed_forms():
         guided = make_denoiser(found, 0, 10, 1 + w)(x, 400)
         closed = (1 + w) * forms[0](x, t, None) - w * forms[2](x, t, None)
         torch.testing.assert_close(guided, closed, rtol=0, atol=1e-12)
+
+
+def test_nothing_guides_unless_it_is_asked_for():
+    assert isinstance(make_denoiser(labelled(), 1, 3), Conditioned)
+    assert all(of().guidance == 1 for _, of in SAMPLERS.values())
 
 
 def test_guidance_of_one_is_the_conditional_model_and_costs_nothing():
@@ -194,6 +200,41 @@ def test_states_on_the_way_have_the_variance_of_their_time(name):
     every = sampler(name, num_steps=200, **kwargs).trajectory(found, 20_000, generator=generator)
     for x in list(every)[::40]:
         assert abs(x.var().item() - 1) < 5 * (2 / 20_000) ** 0.5 + 0.03
+
+
+@EVERY
+def test_no_steps_make_no_sample(name):
+    with pytest.raises(ConfigError, match="num_steps"):
+        sampler(name, num_steps=0)
+
+
+@pytest.mark.parametrize("to_data", [True, False])
+def test_the_last_step_of_ddim_ends_at_the_data_or_at_the_first_times_noise(to_data):
+    """x = √ᾱ x̂_0 + √(1 − ᾱ) ε̂, where ᾱ is 1, or that of t = 0."""
+    found = model().double()
+    ddim = sampler("ddim", to_data=to_data)
+    *_, before, last = ddim.trajectory(found, 4, generator=torch.Generator().manual_seed(0))
+    t = ddim.grid(found)[-1]
+    assert t > 0
+    with torch.no_grad():
+        epsilon = found.predict(before, torch.full((4,), t), found.signal(None, 4))
+    alpha_bar = found.schedule.alpha_bar
+    x_0 = (before - (1 - alpha_bar[t]).sqrt() * epsilon) / alpha_bar[t].sqrt()
+    end = torch.tensor(1.0).double() if to_data else alpha_bar[0]
+    torch.testing.assert_close(last, end.sqrt() * x_0 + (1 - end).sqrt() * epsilon)
+
+
+@pytest.mark.parametrize("name", ["euler", "heun", "dpm-solver++"])
+def test_where_no_data_are_left_the_noise_is_as_great_as_diffusers_makes_it(name):
+    """An ᾱ of 0 is taken for 2⁻²⁴, so that σ, √(1 − ᾱ) / √ᾱ, is 4096, and not infinite."""
+    found = model(schedule="zero-terminal-snr", prediction_type="v_prediction")
+    given = sampler(name)
+    sigmas = given.solver(found, given.grid(found)).scheduler.sigmas
+    peer = EulerDiscreteScheduler(20, rescale_betas_zero_snr=True, timestep_spacing="trailing")
+    peer.set_timesteps(5)
+    assert sigmas[0].item() == pytest.approx(peer.sigmas[0].item(), rel=1e-6)
+    assert sigmas[0].item() == pytest.approx(4096, rel=1e-6)
+    assert sigmas[-1] == 0
 
 
 def test_heun_runs_the_network_twice_a_step_but_once_at_the_last():

@@ -1,5 +1,6 @@
 """Noise schedules, the times that are visited, and what a network predicts."""
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -166,3 +167,12 @@ def test_an_error_of_the_prediction_is_so_much_of_one_of_the_data(kind):
 def test_the_snr_is_that_of_the_levels():
     found = NoiseSchedule(torch.tensor([0.9, 0.5]).double())
     torch.testing.assert_close(found.snr, torch.tensor([9.0, 1.0]).double(), rtol=1e-6, atol=0)
+
+
+def test_a_schedule_may_leave_as_much_as_it_says(monkeypatch):
+    left = schedule("linear").alpha_bar[-1].item()
+    monkeypatch.setattr("genzoo_diffusion.schedule.MAX_TERMINAL", left)
+    assert len(schedule("linear")) == 1000
+    monkeypatch.setattr("genzoo_diffusion.schedule.MAX_TERMINAL", math.nextafter(left, 0))
+    with pytest.raises(ConfigError, match="is left where sampling starts"):
+        schedule("linear")

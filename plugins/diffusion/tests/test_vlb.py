@@ -70,15 +70,23 @@ def test_log_likelihood_is_the_bound_of_the_rows(generator):
         assert found.value == pytest.approx(-prior - sum(terms), abs=4 * found.std_error)
         assert found.std_error < 0.05
         assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 20_000)
-    assert "at every time" in mean_log_prob(model, x[:2], num_samples=49).notes[0].text
-    assert "10 others" in mean_log_prob(model, x[:2], num_samples=10).notes[0].text
-    assert "A density" in mean_log_prob(model, x[:2]).notes[1].text
 
 
 def grey(**config):
     torch.manual_seed(0)
     given = {"event_shape": (3,), "data": "unit", "levels": 5, "hidden_dim": 4, **config}
     return DDPM(DDPMConfig(num_train_timesteps=10, schedule="cosine", **given)).double()
+
+
+def test_a_likelihood_says_at_which_times_it_is_computed_and_whether_it_is_a_density():
+    x = torch.zeros(2, 3)
+    for num, share in ((9, "at every time."), (4, "at the first time and 4 others.")):
+        (note,) = mean_log_prob(grey(), x, num_samples=num).notes
+        assert note.code == "variational-bound"
+        assert note.text == f"Variational bound of 10 steps, each row's terms computed {share}"
+    for config in ({"levels": None}, {"levels": None, "data": "real"}):
+        codes = [note.code for note in mean_log_prob(grey(**config), x).notes]
+        assert codes == ["variational-bound", "density"]
 
 
 def test_probabilities_of_grey_levels_sum_to_one():
@@ -171,3 +179,12 @@ def test_times_that_go_through_the_network_together_are_those_of_each_row(genera
         epsilon = torch.randn(x_0.shape, generator=again, dtype=x_0.dtype)
         total = total + bound.terms(x_0, epsilon, t, Signal(labels=labels))
     assert found.value == pytest.approx(-total.mean().item(), rel=1e-9)
+
+
+@pytest.mark.parametrize(("num", "sizes"), [(200, [400] * 5), (300, [300] * 10), (600, None)])
+def test_no_more_than_512_states_go_through_the_network_at_once(num, sizes):
+    model, seen = grey(), []
+    model.network.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
+    mean_log_prob(model, torch.zeros(num, 3), num_samples=9)
+    # 600 rows are 512, one time after the other, and 88, of which five times go together.
+    assert seen == (sizes or [512] * 10 + [440] * 2)

@@ -132,8 +132,7 @@ class Game(Objective, abc.ABC):
         value = self.generator_value(scores)
         if self._watch.is_due(step):
             (pull,) = torch.autograd.grad(value, scores, retain_graph=True)
-            shown = real.x.detach(), fake.x.detach()
-            self._watch.look(Look(*shown, critic_loss, pull.abs().sum()), step)
+            self._watch.look(Look(real.x, fake.x, critic_loss, pull.abs().sum()), step)
         if self.model.encodes or not isinstance(self.judge, PresentCritic):
             value = value + self.encoder_value(score(real))
         return Loss(value, player="generator")

@@ -65,6 +65,15 @@ def test_pairs_are_judged_together():
     assert not torch.allclose(scores(View(x, z)), scores(View(x, z.flip(0))))
 
 
+def test_what_a_critic_was_not_made_for_it_does_not_read():
+    """A critic of examples alone, and one of pairs with labels that is shown neither."""
+    x, z, y = rows(4, 3), rows(4, 2, seed=1), torch.eye(4).double()
+    alone = critic()
+    torch.testing.assert_close(alone(View(x, z, y)), alone(View(x)))
+    whole = critic(latent_dim=2, num_classes=4)
+    torch.testing.assert_close(whole(View(x)), whole.score(whole.trunk(x))[:, 0])
+
+
 # Packs
 
 
@@ -128,6 +137,25 @@ def test_a_step_that_leaves_the_box_has_no_hold_on_what_is_published_or_judged()
             optimizer.zero_grad()
             loss.value.backward()
             optimizer.step()
+
+
+def test_the_generator_is_judged_by_the_clipped_critic():
+    """A critic's update may leave the box: the generator sees the one that will be clipped."""
+    model, batch = example("gan")
+    made_game = game("wasserstein", model, clip=0.02, critic_steps=1)
+    moves = made_game.losses(batch, step())
+    next(moves)
+    with torch.no_grad():
+        for parameter in made_game.critic.parameters():
+            parameter += torch.where(parameter > 0, 1.0, -1.0)
+    loss = next(moves)
+    generator = step().generator
+    _, z = (model.latent(len(batch["x"]), generator) for _ in range(2))  # The second move's.
+    fake = model.fake(z, batch)
+    outside = -made_game.critic.critic(fake).mean()
+    made_game.critic.project()
+    torch.testing.assert_close(loss.value, -made_game.critic.critic(fake).mean())
+    assert abs(loss.value - outside) > 1e-3
 
 
 # Spectral normalisation

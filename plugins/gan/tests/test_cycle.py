@@ -87,6 +87,18 @@ def test_the_translators_loss_is_the_papers():
     assert set(loss.metrics) == {"adversarial", "cycle_x", "cycle_y", "identity"}
 
 
+def test_by_default_the_cycle_weighs_ten_times_and_nothing_need_stay():
+    """λ = 10, ι = 0, Adam at 2e-4 and pools of 50, as in the paper."""
+    made = objective()
+    loss = next(made.losses(batch(), step()))
+    found = loss.metrics
+    assert set(found) == {"adversarial", "cycle_x", "cycle_y"}
+    cycle = found["cycle_x"] + found["cycle_y"]
+    torch.testing.assert_close(loss.value, found["adversarial"] + 10 * cycle)
+    assert {spec.lr for spec in made.optimizers().values()} == {2e-4}
+    assert made.config.pool_size == 50
+
+
 def test_the_critics_loss_is_half_of_both_squares():
     made = objective()
     G, F, D_X, D_Y = made.model.G, made.model.F, made.D_X, made.D_Y

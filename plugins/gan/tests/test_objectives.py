@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from games import GAMES, example, game, gan, rows, step
+from genzoo import ConfigError
+from genzoo_gan.game import GameConfig
 
 REAL, FAKE = torch.tensor([2.0, -1.0]).double(), torch.tensor([0.5, -3.0]).double()
 
@@ -65,6 +67,47 @@ def test_the_critic_has_a_rate_of_its_own_where_it_is_given_one(name):
     specs = game(name, gan(), lr=3e-4, critic_lr=7e-4).optimizers()
     assert (specs["generator"].lr, specs["critic"].lr) == (3e-4, 7e-4)
     assert specs["critic"].name == ("rmsprop" if name == "wasserstein" else "adam")
+
+
+RATES = {"wasserstein": 5e-5, "wasserstein-gp": 1e-4}
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_the_rates_and_the_moves_are_the_papers_by_default(name):
+    """Algorithm 1 of both Wasserstein papers; 2e-4 is of Radford, Metz and Chintala (2016)."""
+    made = game(name, gan())
+    specs = made.optimizers()
+    assert specs["generator"].lr == specs["critic"].lr == RATES.get(name, 2e-4)
+    assert made.config.critic_steps == (5 if name in RATES else 1)
+    assert made.config.packing == 1
+    assert made.critic.packing == 1
+    assert made.penalties == [] or name == "wasserstein-gp"
+
+
+@pytest.mark.parametrize(
+    ("field", "last"), [("lr", 1e3), ("critic_lr", 1e3), ("critic_steps", 1000), ("packing", 64)]
+)
+def test_a_number_up_to_its_bound_is_taken_and_one_beyond_is_refused(field, last):
+    assert getattr(GameConfig(**{field: last}), field) == last
+    least = 1 if isinstance(last, int) else 0.0
+    assert getattr(GameConfig(**{field: least}), field) == least
+    for beyond in (last + 1, least - 1):
+        with pytest.raises(ConfigError, match=field):
+            GameConfig(**{field: beyond})
+
+
+SURE = {"least-squares": (1.0, 0.0, 0.5), "hinge": (1.0, -1.0, 0.0)}
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_a_loss_is_settled_where_every_example_is_told_and_not_where_none_is(name):
+    """Scores of real, of fakes, and of either by a critic that is blind."""
+    made = game(name, gan())
+    if name in RATES:
+        assert made.settled is None  # These losses have no least value.
+        return
+    real, fake, blind = (torch.tensor([s]).double() for s in SURE.get(name, (6.0, -6.0, 0.0)))
+    assert made.critic_value(real, fake) < made.settled < made.critic_value(blind, blind) / 10
 
 
 @pytest.mark.parametrize(("name", "moves"), [("wasserstein", 5), ("wasserstein-gp", 5)])

@@ -13,6 +13,7 @@ from genzoo_vae.likelihoods import (
     DiscretizedLogisticLikelihood,
     GaussianLikelihood,
     independent,
+    make_likelihood,
 )
 
 LOC = torch.tensor([-0.4, 0.0, 0.31, 0.5, 0.98, 1.7], dtype=torch.float64)
@@ -38,6 +39,18 @@ def test_a_level_has_the_mass_of_its_interval():
     mass = logistic.cdf(x + half) - logistic.cdf(x - half)
     found = DiscretizedLogistic(loc.expand(15), scale, 17).log_prob(x).exp()
     torch.testing.assert_close(found, mass)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 256])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_lowest_and_the_highest_level_have_all_of_their_tails(levels, dtype):
+    """log P(0) = log σ((δ/2 − μ) / s), log P(1) = log σ((μ − 1 + δ/2) / s), δ = 1 / (L − 1)."""
+    loc, half = LOC.to(dtype), 0.5 / (levels - 1)
+    distribution = DiscretizedLogistic(loc, torch.tensor(0.3, dtype=dtype), levels)
+    for value, distance in ((0.0, half - loc), (1.0, loc - 1 + half)):
+        wanted = -torch.log1p((-distance.double() / 0.3).exp())
+        found = distribution.log_prob(torch.tensor(value, dtype=dtype))
+        torch.testing.assert_close(found, wanted.to(dtype))
 
 
 def test_far_tails_keep_a_finite_slope():
@@ -100,6 +113,23 @@ def test_a_location_has_the_mean_that_was_asked_for():
     for likelihood in (BernoulliLikelihood(), GaussianLikelihood()):
         torch.testing.assert_close(likelihood(likelihood.location(mean)).mean, mean)
     assert BernoulliLikelihood().location(torch.tensor([0.0, 1.0])).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("bernoulli", BernoulliLikelihood),
+        ("gaussian", GaussianLikelihood),
+        ("discretized-logistic", DiscretizedLogisticLikelihood),
+    ],
+)
+def test_a_likelihood_is_made_by_its_name(name, cls):
+    assert type(make_likelihood(name, 17)) is cls
+
+
+def test_grey_levels_are_those_of_bytes_where_no_number_is_given():
+    assert make_likelihood("discretized-logistic", 17).levels == 17
+    assert make_likelihood("discretized-logistic", None).levels == 256
 
 
 def test_an_example_is_as_likely_as_all_of_its_values_together():

@@ -6,7 +6,16 @@ import math
 import pytest
 import torch
 
-from genzoo import Named, Stage, Step, Trainer, TrainerConfig, create_model, load_dataset
+from genzoo import (
+    ConfigError,
+    Named,
+    Stage,
+    Step,
+    Trainer,
+    TrainerConfig,
+    create_model,
+    load_dataset,
+)
 from genzoo_vae.bounds import terms
 from genzoo_vae.collapse import active_units
 from genzoo_vae.objectives import ELBO, IWAE, ELBOConfig, IWAEConfig
@@ -168,6 +177,16 @@ def test_learning_digits_beats_independent_pixels(name, network):
     found = mean_log_prob(model, x, generator=torch.Generator().manual_seed(0), num_samples=200)
     assert found.value > -19.5
     assert math.isfinite(found.std_error)
+
+
+@pytest.mark.parametrize(("cls", "num_samples"), [(ELBO, 1), (IWAE, 5)])
+def test_what_an_objective_is_by_default(cls, num_samples):
+    """k = 5 is the smaller of the paper's two; the rate is Adam's own."""
+    objective = cls(vae())
+    assert objective.config.num_samples == num_samples
+    assert objective.optimizers()["model"].lr == 1e-3
+    with pytest.raises(ConfigError, match="num_samples"):
+        cls.Config(num_samples=0)
 
 
 def test_metrics_are_computed_where_they_are_written():

@@ -128,6 +128,38 @@ def test_blocks_leave_the_likelihood_as_it_is(generator):
     assert found.value == pytest.approx(again.value, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    ("num", "rows", "sizes"), [(500, 7, [2000, 1500]), (5000, 2, [2048, 2048, 904] * 2)]
+)
+def test_no_more_than_2048_codes_are_decoded_at_once(num, rows, sizes):
+    """Four rows of 500 draws each go together; 5,000 draws of a row are cut into pieces."""
+    model, seen = vae(), []
+    model.decoder.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
+    mean_log_prob(model, bits(rows, 1, 3, 3), num_samples=num)
+    assert seen == sizes
+
+
+def test_the_bound_and_its_effective_draws_are_those_of_the_weights(generator):
+    """log mean w and the median of (Σw)² / Σw² over the rows, by the same draws."""
+    model, x = vae().double(), bits(5, 1, 3, 3).double()
+    again = generator.clone_state()
+    found = mean_log_prob(model, x, generator=generator, num_samples=6)
+    eps = torch.randn(6, 5, 2, generator=again, dtype=torch.float64)
+    w = terms(model, x, eps).log_weights.exp()
+    assert found.value == pytest.approx(w.mean(0).log().mean().item())
+    effective = (w.sum(0) ** 2 / w.square().sum(0)).median().item()
+    assert found.receipt["median_effective_samples"] == round(effective, 1)
+    assert 1.1 < effective < 5.9
+
+
+def test_without_a_generator_the_draws_are_fresh_and_no_one_elses():
+    model, x = vae(), bits(5, 1, 3, 3)
+    before = torch.get_rng_state()
+    values = {mean_log_prob(model, x, num_samples=3).value for _ in range(3)}
+    assert len(values) > 1
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 # Conditions
 
 
@@ -156,6 +188,13 @@ def test_a_condition_that_does_not_fit_is_refused(condition):
 def test_a_superfluous_condition_is_refused():
     with pytest.raises(ConditionError, match="takes no condition"):
         vae().encode(bits(2, 1, 3, 3), condition=0)
+
+
+def test_the_examples_rows_are_for_its_model():
+    config, batch = VAE.example()
+    found = mean_log_prob(VAE(config), batch["x"], condition=batch["label"], num_samples=2)
+    assert found.num_samples == 12
+    assert batch["label"].unique().tolist() == list(range(config.num_classes))
 
 
 # What is refused
@@ -303,6 +342,7 @@ def test_grey_data_are_refused_where_the_likelihood_is_not_theirs(config, remedy
         {"network": "image", "event_shape": (9,)},
         {"latent_dim": 0},
         {"hidden_dims": (0,)},
+        {"hidden_dims": (2**16 + 1,)},
     ],
 )
 def test_a_config_that_makes_no_model_is_refused(config):
