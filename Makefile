@@ -9,7 +9,7 @@ CONSTRAINTS ?= -c constraints.txt
 CLIENTS := .clients
 export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test test-oldest test-newest lint zoo calibrate fuzz clients clean
+.PHONY: quickstart test test-oldest test-newest lint zoo calibrate fuzz kills clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
@@ -38,6 +38,11 @@ calibrate: $(VENV)/.tests-installed
 # so that it goes on; FUZZ="--cases 50000" asks for more, FUZZ="--seed 1" for others.
 fuzz: $(VENV)/.tests-installed
 	$(BIN)/python tests/fuzz.py $(FUZZ)
+
+# Processes killed while they save, and runs signalled at random moments. What was done is kept in
+# .kills/, so that it goes on; KILLS="--saves 2000 --signals 100" asks for more.
+kills: $(VENV)/.tests-installed
+	$(BIN)/python tests/kills.py $(KILLS)
 
 clients: $(VENV)/.tests-installed
 	PYTHON=$(BIN)/python bash .ci/clients $(CLIENTS)
