@@ -31,7 +31,7 @@ def contents(folder):
 
 
 def test_a_change_of_what_is_deep_or_long_does_not_count_all_that_is_in_it():
-    """A count that goes to the ground at each of 5,000 levels takes minutes, or a stack of them."""
+    """A count that goes to the ground at each of 5,000 levels takes minutes or a deep stack."""
     value, visited = [0], []
 
     class Deep(list):
