@@ -9,7 +9,7 @@ CONSTRAINTS ?= -c constraints.txt
 CLIENTS := .clients
 export GENZOO_CLIENTS ?= $(abspath $(CLIENTS))
 
-.PHONY: quickstart test test-all test-oldest test-newest lint zoo calibrate fuzz mutate clients clean
+.PHONY: quickstart test test-all test-oldest test-newest lint zoo calibrate fuzz mutate kills clients clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/genzoo quickstart
@@ -52,6 +52,11 @@ mutate: $(VENV)/.tests-installed .mutate/packages
 .mutate/packages: $(VENV)/.tests-installed
 	$(BIN)/python -m pip install --quiet --upgrade --target $@ coverage
 	touch $@
+
+# Processes killed while they save, and runs signalled at random moments. What was done is kept in
+# .kills/, so that it goes on; KILLS="--saves 2000 --signals 100" asks for more.
+kills: $(VENV)/.tests-installed
+	$(BIN)/python tests/kills.py $(KILLS)
 
 clients: $(VENV)/.tests-installed
 	PYTHON=$(BIN)/python bash .ci/clients $(CLIENTS)

@@ -4,6 +4,7 @@ A change is a function of a seed alone, so that what it found can be found again
 """
 
 import contextlib
+import itertools
 import json
 import os
 import pickle
@@ -256,13 +257,22 @@ def _inner(value: Any) -> dict[Any, float]:
     if not isinstance(value, (dict, list)):
         return {}
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    return {key: min(_nodes(one), _MOST_NODES) for key, one in pairs}
+    return {key: _nodes(one) for key, one in pairs}
 
 
 def _nodes(value: Any) -> int:
-    """Return how many values there are in a value, itself included."""
-    inner = value.values() if isinstance(value, dict) else value
-    return 1 + sum(map(_nodes, inner)) if isinstance(value, (dict, list)) else 1
+    """Return how many values there are in a value, itself included, counted up to the most.
+
+    Without recursion and no further, as a value within thousands of others is counted for each.
+    """
+    found, left = 0, [value]
+    while left and found < _MOST_NODES:
+        one = left.pop()
+        found += 1
+        if isinstance(one, (dict, list)):
+            inner = one.values() if isinstance(one, dict) else one
+            left.extend(itertools.islice(inner, _MOST_NODES))
+    return found
 
 
 def _changed_object(value: dict[str, Any], chance: random.Random) -> Any:

@@ -30,6 +30,21 @@ def contents(folder):
     return found
 
 
+def test_a_change_of_what_is_deep_or_long_does_not_count_all_that_is_in_it():
+    """A count that goes to the ground at each of 5,000 levels takes minutes or a deep stack."""
+    value, visited = [0], []
+
+    class Deep(list):
+        def __iter__(self):
+            visited.append(1)
+            return super().__iter__()
+
+    for _ in range(5000):
+        value = Deep([value])
+    assert fuzz_changes._inner(value) == {0: fuzz_changes._MOST_NODES}
+    assert len(visited) <= fuzz_changes._MOST_NODES + 1
+
+
 def test_a_change_depends_on_its_seed_alone(sound, tmp_path):
     made = []
     for i in range(40):

@@ -255,7 +255,11 @@ def test_a_card_with_a_head_that_cannot_be_read_is_refused_before_the_commit(hub
             repo_id=REPOSITORY,
         )
     assert hub.files(REPOSITORY) == {}
-    ModelCard("---\nlicense: mit\ntags: [x]\n---\nText.\n").push_to_hub(REPOSITORY)
+    # In older clients a card's own push_to_hub asks huggingface.co whether it can be read.
+    card = ModelCard("---\nlicense: mit\ntags: [x]\n---\nText.\n")
+    api.upload_file(
+        path_or_fileobj=str(card).encode(), path_in_repo="README.md", repo_id=REPOSITORY
+    )
     info = api.model_info(REPOSITORY)
     assert info.card_data.license == "mit"
     assert {"x", "license:mit"} <= set(info.tags)

@@ -152,7 +152,7 @@ def test_the_command_says_what_comes_of_each_check(capsys):
     said = capsys.readouterr()
     assert left.value.code == 2
     assert "failed          check_loss_is_a_mean: " in said.out
-    assert "fails 1 of 30" in said.err
+    assert "fails 1 of 31" in said.err
     with pytest.raises(SystemExit) as left:
         main(["check", "metric-with-a-gradient", "--expect", "check_loss_is_a_mean=Only logged."])
     assert left.value.code == 0

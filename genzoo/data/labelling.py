@@ -67,11 +67,11 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
         DataError: There are no labels, or not ``num`` of them in equal parts.
     """
     label = _labels(dataset)
-    if label is None:
+    if label is None or bool((label == UNKNOWN).all()):
         raise DataError(f"{dataset.name} has no labels of which {num} could be kept.")
-    classes = torch.unique(label).tolist()
+    classes, counts = torch.unique(label[label != UNKNOWN], return_counts=True)
     each, rest = divmod(num, len(classes))
-    fewest = int(torch.bincount(label)[classes].min())
+    fewest = int(counts.min())
     if rest or not 0 < each <= fewest:
         raise DataError(
             f"{num} labels cannot be kept in equal parts: {dataset.name} has {len(classes)} "
@@ -79,7 +79,7 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
             f"{fewest * len(classes)} at most."
         )
     order = torch.randperm(len(label), generator=seeds.generator(seeds.derive("labels", seed)))
-    drawn = [order[label[order] == one][:each] for one in classes]
+    drawn = [order[label[order] == one][:each] for one in classes.tolist()]
     kept = PartlyLabelled(dataset, torch.cat(drawn))
     kept.spec = dataclasses.replace(kept.spec, mean=dataset.mean())
     return kept

@@ -11,10 +11,21 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Loss, Objective, Step
+from genzoo.stage import Stage
 from genzoo.storage import open_own
-from genzoo.testing.cases import SEED, Case, demand, demand_equal, seeded
+from genzoo.testing.cases import (
+    SEED,
+    Case,
+    CheckFailed,
+    ExampleData,
+    NotApplicable,
+    demand,
+    demand_equal,
+    seeded,
+)
 from genzoo.testing.playing import Recorder, gradients_of, shared, updated
 from genzoo.testing.two import two_processes
 from genzoo.training import Trainer, TrainerConfig
@@ -112,6 +123,39 @@ def check_resume_is_exact(case: Case) -> None:
         demand_equal(
             straight.state_dict(), resumed.state_dict(), f"after resuming {stage.objective.name}"
         )
+
+
+def check_labels(case: Case) -> None:
+    """Training refuses labels that the model does not know, whatever the data say."""
+    label = case.batch().get("label")
+    if label is None:
+        raise NotApplicable("The example has no labels.")
+    model = case.model()
+    stated = getattr(model.config, "num_classes", None)
+    wrong = [int(label.max()) + 1 if stated is None else int(stated), 2**62, -2]
+    needed = model.condition_kind == "label"
+    for stage in case.stages():
+        for value in (*wrong, -1) if needed else wrong:
+            _check_label(case, stage, value, needed or stated is not None)
+
+
+def _check_label(case: Case, stage: Stage, value: int, used: bool) -> None:
+    """Train a step on all rows, the last of which has a label that there is not."""
+    data, batch = case.data(), case.batch()
+    label = batch["label"].clone()
+    label[-1] = value
+    spec = dataclasses.replace(data.spec, num_classes=None)
+    wrong = ExampleData({**batch, "label": label}, spec)
+    said = f"{stage.objective.name}: a row with the label {value}"
+    remedy = "State the number of labels in the config's num_classes."
+    try:
+        Trainer(case.model(), wrong, stage, few_steps(1, len(label), threads=1)).fit()
+    except GenzooError as error:
+        demand(str(value) in str(error), f"{said} is refused without the value: {error}")
+    except Exception as error:
+        raise CheckFailed(f"{said} ends in {type(error).__name__} ({error}). {remedy}") from error
+    else:
+        demand(not used, f"{said} is learned from. {remedy}")
 
 
 def check_average_is_published(case: Case) -> None:

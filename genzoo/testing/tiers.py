@@ -59,6 +59,7 @@ MUST: tuple[Check, ...] = (
     learning.check_processes,
     learning.check_resume_is_exact,
     learning.check_average_is_published,
+    learning.check_labels,
     numerics.check_float64,
     numerics.check_autocast,
     refusals.check_broken_weights,

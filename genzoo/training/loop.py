@@ -12,7 +12,7 @@ from genzoo import __version__, seeds
 from genzoo.data import Dataset, subset
 from genzoo.errors import NotFiniteError, TrainingInterrupted
 from genzoo.files import check_no_link
-from genzoo.training.batches import Shares, batches, to_device
+from genzoo.training.batches import Shares, batches
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
 from genzoo.training.identity import identity
@@ -76,8 +76,7 @@ class StageLoop:
         )
 
     def _update(self, micro: list[dict[str, Any]], index: int) -> list[Moved]:
-        device, dtype = self.accelerator.device, self.owner.model.dtype
-        moved = [to_device(batch, device, dtype) for batch in micro]
+        moved = [self.owner.moved(batch) for batch in micro]
         leaving = self.owner.interrupts.signum != 0
         try:
             logged = self.log.due(index + 1)

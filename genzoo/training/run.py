@@ -8,7 +8,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
@@ -114,6 +114,11 @@ class Run:
             on_main(self.accelerator, lambda: checkpoint.save(made, root, keep=keep))
             self.last_good = checkpoint.path_of(made.stage, made.step, root)
 
+    def moved(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return a batch on the device, its labels checked while they still are on the host."""
+        self.trainer.labels.check(batch)
+        return to_device(batch, self.accelerator.device, self.model.dtype)
+
     def _init_from_data(self, number: int) -> None:
         """Show the data to the model that a stage is about, where it asks for them.
 
@@ -124,8 +129,7 @@ class Run:
         if isinstance(model, SupportsDataInit) and model.needs_data_init():
             data, seed = self.trainer.data, self.trainer.config.seed
             batch = draw_rows(data, INIT_ROWS, seed=seed)
-            moved = to_device(batch, self.accelerator.device, self.model.dtype)
-            model.init_from_data(moved, data.spec)
+            model.init_from_data(self.moved(batch), data.spec)
         same_everywhere(self.model, self.accelerator)
 
     def _restore(self, state: StageState, number: int) -> tuple[int, int]:
@@ -192,9 +196,7 @@ class Run:
         feed = batches(trainer.data, shares, seed=config.seed, first=0, last=10**6)
 
         def step() -> None:
-            device, dtype = self.accelerator.device, self.model.dtype
-            micro = [to_device(batch, device, dtype) for batch in next(feed)]
-            updater.run(micro, 0, config.steps or 1)
+            updater.run([self.moved(batch) for batch in next(feed)], 0, config.steps or 1)
 
         return step
 

@@ -20,6 +20,7 @@ from genzoo.training.accelerating import accelerating, others_named, own_randomn
 from genzoo.training.config import TrainerConfig, resolve
 from genzoo.training.folder import RunFolder
 from genzoo.training.interrupts import listening
+from genzoo.training.labels import Labels
 from genzoo.training.parts import model_of
 from genzoo.training.run import Run
 
@@ -41,7 +42,8 @@ class Trainer:
         overwrite: Whether a run that is in ``output_dir`` may be replaced.
 
     Raises:
-        DataError: The data are not of the model's kind or shape, or have none of its conditions.
+        DataError: The data are not of the model's kind or shape, have none of its conditions, or
+            labels that it does not know.
         CapabilityError: The objective needs what the model lacks.
     """
 
@@ -58,9 +60,11 @@ class Trainer:
         self.model, self.data = model, as_dataset(data)
         self.config = config or TrainerConfig()
         model.check_data(self.data.spec)
-        _check_conditions(model, self.data)
         self._given = objective if isinstance(objective, Objective) else None
         self.stages = _stages(model, objective)
+        self.labels = Labels.of([model, *_parts(model, self.stages)], self.data)
+        self.labels.check_all(self.data)
+        _check_conditions(model, self.data)
         self.configs = [resolve(self.config, stage.trainer) for stage in self.stages]
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
 
@@ -71,6 +75,7 @@ class Trainer:
             resume: Go on from the newest good checkpoint of ``output_dir``, bit for bit.
 
         Raises:
+            DataError: A row has a label that the model does not know.
             NotFiniteError: A loss or gradient is not finite; the update was not made.
             TrainingInterrupted: Ctrl-C or SIGTERM; the run was saved.
             OutputExistsError: ``output_dir`` holds another run.
@@ -138,6 +143,11 @@ def _check_conditions(model: GenerativeModel, data: Dataset) -> None:
             f"{type(model).__name__} learns from a {kind} for each row, and {data.name} has none. "
             f"{remedy} data with {kind}s; or make the model without a condition."
         )
+
+
+def _parts(model: GenerativeModel, stages: Sequence[Stage]) -> list[GenerativeModel]:
+    """Return the models within ``model`` that stages are about."""
+    return [model_of(stage, model) for stage in stages if stage.model is not None]
 
 
 def _stages(model: GenerativeModel, objective: Any) -> list[Stage]:

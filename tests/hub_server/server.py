@@ -170,9 +170,12 @@ class HubServer:
         self._faults.add(Planned(fault, method, path, times))
 
     def signed(self, path: str, query: str = "") -> str:
-        """Return an address of the storage that is good without a token."""
-        port = self._ports[0 if self.same_origin else 1]
-        return f"http://127.0.0.1:{port}{path}?{query}&Signature={self._secret}"
+        """Return an address of the storage that is good without a token.
+
+        Its host has another name than the Hub's: older clients do not tell origins by their ports.
+        """
+        host, port = ("127.0.0.1", 0) if self.same_origin else ("localhost", 1)
+        return f"http://{host}:{self._ports[port]}{path}?{query}&Signature={self._secret}"
 
     def answer(self, request: Request, *, from_storage: bool) -> tuple[Answer, Fault | None]:
         """Return the answer to a request, and the fault that spoils it on the way."""

@@ -8,8 +8,8 @@ import torch
 from genzoo import ConditionError, ConfigError, DataError, GenModel, load_dataset, registry
 from genzoo.capabilities import of
 from genzoo.errors import NotFiniteSampleError, NotFiniteWeightsError
-from genzoo.values import Values
-from genzoo_diffusion.conditioning import Signal
+from genzoo.values import Values, trusted
+from genzoo_diffusion.conditioning import LabelEmbedder, Signal
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.latent_ddpm import LatentDDPM
 from genzoo_diffusion.samplers import Denoise
@@ -85,6 +85,16 @@ def test_states_have_the_moments_of_the_schedule():
 def test_a_label_that_does_not_fit_is_refused(condition):
     with pytest.raises(ConditionError):
         labelled().sample(4, condition=condition)
+
+
+def test_training_does_not_wait_for_the_device_to_look_at_labels():
+    """The Trainer has looked at them; elsewhere they are looked at."""
+    embedder = LabelEmbedder(3)
+    label = torch.tensor([0, embedder.num_classes])
+    with trusted():
+        assert embedder(label, 2, label.device).labels.equal(label)
+    with pytest.raises(ConditionError, match="label 1 is"):
+        embedder(label, 2, label.device)
 
 
 def test_a_superfluous_condition_is_refused():

@@ -55,7 +55,9 @@ def quiet(pipe):
 
 def drawn(pipe, num, seed, steps=STEPS):
     generator = torch.Generator().manual_seed(seed)
-    return pipe(num, generator, num_inference_steps=steps, output_type="pt").images
+    # Older versions of this pipeline have no "pt".
+    found = pipe(num, generator, num_inference_steps=steps, output_type="np").images
+    return torch.from_numpy(found).permute(0, 3, 1, 2)
 
 
 def files(folder):

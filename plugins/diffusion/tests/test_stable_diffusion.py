@@ -5,6 +5,8 @@ import json
 import diffusers
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
@@ -157,6 +159,9 @@ def in_lower_case(token):
     return {"__type": "AddedToken", "content": token, "normalized": True, **flags}
 
 
+NEWER = Version("5.24")
+"""The tested version of transformers; 5.12 is known to read such tokens otherwise."""
+
 SETTINGS = {
     "tokenizer_class": "CLIPTokenizer",
     "model_max_length": LENGTH,
@@ -175,6 +180,8 @@ SETTINGS = {
     ],
 )
 def test_special_tokens_are_transformers_own(folder, tmp_path, special, layout):
+    if layout == "two" and "eos_token" in special and Version(transformers.__version__) < NEWER:
+        pytest.skip("Older versions take special tokens for themselves in capitals too.")
     whole = json.loads((folder / "tokenizer" / "tokenizer.json").read_text())
     if layout == "two":
         merges = "\n".join(map(" ".join, whole["model"]["merges"]))
