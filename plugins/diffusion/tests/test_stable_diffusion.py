@@ -159,8 +159,8 @@ def in_lower_case(token):
     return {"__type": "AddedToken", "content": token, "normalized": True, **flags}
 
 
-NEWER = Version("5.24")
-"""The tested version of transformers; 5.12 is known to read such tokens otherwise."""
+NEWER = Version("5.18")
+"""Of transformers; older ones are known to read such tokens otherwise."""
 
 SETTINGS = {
     "tokenizer_class": "CLIPTokenizer",
