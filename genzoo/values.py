@@ -39,6 +39,16 @@ def trusted() -> Iterator[None]:
         _trusting.reset(token)
 
 
+@contextlib.contextmanager
+def untrusted() -> Iterator[None]:
+    """Within it values are read, inside of `trusted` too: for what was not checked before."""
+    token = _trusting.set(False)
+    try:
+        yield
+    finally:
+        _trusting.reset(token)
+
+
 def is_trusted() -> bool:
     """Whether the values of rows and weights are not to be read."""
     return _trusting.get()

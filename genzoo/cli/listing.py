@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -49,8 +50,7 @@ def run(arguments: ListArguments) -> None:
     groups, patterns = _chosen(arguments)
     rows = [e for group in groups for e in registry.entries(group) if _matches(e.name, patterns)]
     if patterns and not rows:
-        known = [entry.name for group in groups for entry in registry.entries(group)]
-        raise UnknownNameError("entry", ", ".join(patterns), known)
+        raise _unknown(groups, patterns)
     question = _question(arguments)
     if arguments.check or question:
         rows = look(rows, seconds=arguments.seconds, question=question)
@@ -71,6 +71,15 @@ def _chosen(arguments: ListArguments) -> tuple[list[str], Sequence[str]]:
     if groups not in ([], ["models"]):
         raise ConfigError(f"--for and --can choose models, not {groups[0]}. Leave them out.")
     return ["models"], patterns
+
+
+def _unknown(groups: Sequence[str], patterns: Sequence[str]) -> UnknownNameError:
+    """Return the error of a name that no entry has: with the names of one group, or near ones."""
+    names = [entry.name for group in groups for entry in registry.entries(group)]
+    if len(groups) > 1:
+        near = [n for p in patterns for n in difflib.get_close_matches(p, names, n=3)]
+        names = [*registry.GROUPS, *near]
+    return UnknownNameError("entry", ", ".join(patterns), names)
 
 
 def _question(arguments: ListArguments) -> Question | None:
