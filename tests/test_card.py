@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from huggingface_hub import ModelCard
 
 import genzoo
@@ -181,3 +182,17 @@ def test_figures_of_an_evaluation_carry_the_whole_receipt():
         "metric": "log-likelihood",
         "metric_config": {"num_samples": 7},
     }
+
+
+def test_a_table_in_place_of_a_text_in_the_model_index_is_named(tmp_path):
+    head = {"type": "log-likelihood", "name": "log-likelihood", "value": -1.0}
+    data = {"name": "digits", "type": "digits", "config": {"binarize": "threshold"}}
+    index = [
+        {"name": "m", "results": [{"task": {"type": "x"}, "dataset": data, "metrics": [head]}]}
+    ]
+    text = yaml.safe_dump({"model-index": index, "model_name": "m"})
+    (tmp_path / "README.md").write_text(f"---\n{text}---\n", "utf-8")
+    with pytest.raises(
+        LoadError, match="has a table or a list where a text is needed, in the data of log-l"
+    ):
+        read_figures(tmp_path)

@@ -125,8 +125,10 @@ def test_the_claimed_error_holds_that_of_both_normalisers(monkeypatch):
 def test_the_kind_of_a_difference(a, b, kind):
     found = difference("a", values(1, 2, kind=a), "b", values(0, 0, kind=b))
     assert found.kind == kind
-    noted = any(note.code == "bounds-differ" for note in found.notes)
-    assert noted == (a == b == "lower bound")
+    noted = [note.code for note in found.notes]
+    assert ("bounds-differ" in noted) == (a == b == "lower bound")
+    mixed = {a, b} == {"lower bound", "stochastic estimate"}
+    assert ("bound-in-difference" in noted) == mixed
 
 
 def test_intervals_and_notes_of_both_are_kept():
@@ -164,7 +166,16 @@ def test_what_cannot_be_compared_is_refused():
         genzoo.compare({"a": toy(Density), "b": toy(Exact)}, x)
     with pytest.raises(CapabilityError, match="their probabilities are of different events"):
         genzoo.compare({"a": toy(Greys), "b": toy(Exact)}, x)
+    for models in ([toy(Exact)] * 2, {"a": "vae-digits", "b": toy(Exact)}, {1: toy(Exact)}):
+        with pytest.raises(ConfigError, match="takes models by name"):
+            genzoo.compare(models, x)
+    for num in (0, -1, 2.5, True, "5"):
+        vae = VAE(VAEConfig(event_shape=(6,), hidden_dims=(8,), latent_dim=2))
+        with pytest.raises(ConfigError, match="num_samples must be a whole number of at least 1"):
+            genzoo.compare({"a": vae, "b": machine(0)}, states(6), num_samples=num)
+        with pytest.raises(ConfigError, match="num_samples must be a whole number of at least 1"):
+            machine(0).log_prob(states(6), num_samples=num)
     with pytest.raises(ConfigError, match="two models or more, got 1"):
         genzoo.compare({"a": toy(Exact)}, x)
-    with pytest.raises(CapabilityError, match="Linear has no log-likelihood"):
+    with pytest.raises(CapabilityError, match="'a' is a Linear, without log_prob"):
         genzoo.compare({"a": toy(families.Linear), "b": toy(Exact)}, torch.rand(5, 3))

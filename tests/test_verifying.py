@@ -394,6 +394,44 @@ def test_a_table_that_shows_other_figures_than_the_head_is_seen(card, capsys):
         assert "the table shows other figures" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        " | log-likelihood | -5.0 ± 0.2 nats | exact | | | 1 |",
+        "log-likelihood | -5.0 ± 0.2 nats | exact",
+        "* ess-low: 50,000 draws.",
+        "log-likelihood: **-5.0 nats**",
+        "<table><tr><td>log-likelihood</td><td>-5.0</td></tr></table>",
+        "<!-- the figures of the last version:",
+    ],
+)
+def test_whatever_else_stands_in_the_block_of_figures_is_seen(line, card, capsys):
+    head, _, body = card.read_text("utf-8").partition("## Figures\n")
+    card.write_text(f"{head}## Figures\n\n{line}\n{body}", "utf-8")
+    assert leave(f"evaluate {card.parent} --verify") == 1
+    assert "the table shows other figures" in capsys.readouterr().err
+
+
+def test_a_card_without_the_block_is_said_to_be_looked_at_by_its_head_alone(card, capsys):
+    text = card.read_text("utf-8").replace("<!-- figures, written by genzoo -->", "")
+    card.write_text(text, "utf-8")
+    assert leave(f"evaluate {card.parent} --verify") == 0
+    assert "only its head was looked at" in capsys.readouterr().out
+
+
+def test_a_second_name_of_a_figure_is_seen(card, capsys):
+    text = card.read_text("utf-8").replace("- type: log-likelihood", "- type: fid", 1)
+    card.write_text(text, "utf-8")
+    assert leave(f"evaluate {card.parent} --verify") == 1
+    assert "type 'fid', recomputed 'log-likelihood'" in capsys.readouterr().out
+
+
+def test_verifying_writes_nothing(card, capsys):
+    for flag in ("--card", f"--json {card.parent}/out.json"):
+        assert leave(f"evaluate {card.parent} --verify {flag}") == 2
+        assert "--verify writes nothing" in capsys.readouterr().err
+
+
 def test_a_folder_without_figures_has_nothing_to_verify(model, tmp_path, capsys):
     model.save_pretrained(tmp_path / "m")
     assert leave(f"evaluate {tmp_path}/m --verify") == 2
@@ -420,3 +458,91 @@ def test_a_card_of_figures_written_twice_is_equal(model, test, tmp_path):
     for _ in range(2):
         write_figures(tmp_path, result, name="m")
     assert [v.judgement for v in verify(model, read_figures(tmp_path))] == ["equal", "equal"]
+
+
+# What a reviewer tried
+
+
+def flagged_everywhere(figure):
+    """Return a false claim that calls itself unreliable by every code."""
+    notes = [
+        {"code": code, "text": "See above.", "unreliable": True}
+        for code in ("ess-low", "reverse-ess-low", "rows-ess-low", "directions-disagree")
+    ]
+    facts = {"notes": notes, "kind": "exact", "std_error": 0.001}
+    return changed(figure, -1.0, facts, stream=None, metric_config={"num_samples": 1})
+
+
+def test_to_call_a_claim_unreliable_does_not_free_it(model, figure, monkeypatch):
+    flagged(monkeypatch)
+    assert not verdict(model, flagged_everywhere(figure)).holds
+
+
+def test_weak_settings_that_are_flagged_do_not_free_a_claim(model, test, monkeypatch):
+    """Flagged by the card's own settings, and not by the defaults, to which it is then held."""
+
+    def log_prob(self, x, *, num_samples=None, **_):
+        note = Note("ess-low", "1.0 of 100 chains count.", unreliable=True)
+        weak = {"notes": (note,), "shared_error": math.inf} if num_samples == 1 else {}
+        values = torch.full((len(x),), -20.0, dtype=torch.float64)
+        kind = "stochastic estimate"
+        return genzoo.LogProb(values=values, measure="mass", kind=kind, **weak)
+
+    monkeypatch.setattr("genzoo_boltzmann.rbm.RBM.log_prob", log_prob)
+    metric = Named(name="log-likelihood", config={"num_samples": 1})
+    honest = figures_of(evaluate(model, test, [metric]))[0]
+    claim = changed(honest, -13.0, stream=None)
+    assert verdict(model, honest).judgement == "unreliable, as the card says"
+    assert verdict(model, claim).judgement == "differs"
+
+
+@pytest.mark.parametrize(
+    ("facts", "receipt", "said"),
+    [
+        ({"num_samples": 50_000}, {}, "number of samples 50000"),
+        ({"notes": None}, {}, "notes none, recomputed"),
+        ({"reference": {"kind": "state of the art", "value": 1.0}}, {}, "reference state of the"),
+        ({"reference": {"value": "state of the art 1.0"}}, {}, "reference without a kind"),
+        ({"std_error": 1e300}, {}, "error 1e+300"),
+        ({}, {"samples": 50_000}, "samples 50000"),
+        ({}, {"trained_on": "nothing"}, "trained_on nothing"),
+        ({}, {"torch": "2.13.0, samples 50000, seeds 0 to 19"}, "is not a version"),
+        ({}, {"genzoo": {"a": 1}}, "is not a version"),
+    ],
+)
+@pytest.mark.parametrize("delete", [True, False])
+def test_what_no_stream_decides_is_compared_on_every_stream(
+    model, distance, facts, receipt, said, delete
+):
+    stream = None if delete else distance.receipt["stream"]
+    found = verdict(model, changed(distance, facts=facts, stream=stream, **receipt))
+    assert found.judgement == "differs", str(found)
+    assert said in str(found)
+
+
+def test_what_is_exact_is_equal_on_every_stream(model, figure):
+    claim = changed(figure, figure.value + figure.facts["std_error"], stream=None)
+    assert verdict(model, claim).judgement == "differs"
+    assert verdict(model, changed(figure, stream=None)).judgement == "equal"
+
+
+def test_two_figures_for_one_question_cannot_be_verified(model, figure):
+    other = changed(figure, figure.value + 0.1, stream=None)
+    found = verify(model, [figure, other])
+    assert [v.judgement for v in found] == ["cannot be verified"] * 2
+    assert "two figures for this question" in str(found[0])
+
+
+@pytest.mark.parametrize("text", ["On MNIST: -80.1 nats.", "{} Peer reviewed.", "7 {}"])
+def test_the_words_of_a_note_are_compared(model, distance, text):
+    (first, *rest) = distance.facts["notes"]
+    notes = [{**first, "text": text.format(first["text"])}, *rest]
+    for stream in (None, distance.receipt["stream"]):
+        found = verdict(model, changed(distance, facts={"notes": notes}, stream=stream))
+        assert found.judgement == "differs"
+        assert f"the text of note {first['code']} is another" in str(found)
+
+
+def test_a_second_note_of_a_code_is_missed(model, distance):
+    notes = [*distance.facts["notes"], distance.facts["notes"][0]]
+    assert verdict(model, changed(distance, facts={"notes": notes})).judgement == "differs"

@@ -4,6 +4,7 @@ from genzoo.card.figures import Figure, figures_of
 from genzoo.card.head import CARD_FILE
 from genzoo.card.samples import NUM_SAMPLES, PICTURE_FILE, draw_samples
 from genzoo.card.writing import (
+    has_figures_block,
     read_figures,
     read_licence,
     shows_its_figures,
@@ -18,6 +19,7 @@ __all__ = [
     "Figure",
     "draw_samples",
     "figures_of",
+    "has_figures_block",
     "read_figures",
     "read_licence",
     "shows_its_figures",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _OF_DATA = ("source", "split", "data_config", "source_y", "split_y", "data_y_config")
 _NOT_ARGUMENTS = ("data", "source", "split", "data_config")
 NOT_FINITE = "not finite"
+METRIC_TYPE = "metric_type"
+"""The fact of a figure that a model index calls by two names: the other one."""
 TASK = "unconditional-image-generation"
 _TASKS = {"text": "text-to-image", "image": "image-to-image"}
 
@@ -54,6 +56,12 @@ class Figure:
             self.receipt.get(key) == other.receipt.get(key) for key in _OF_DATA
         )
 
+    @property
+    def question(self) -> str:
+        """A text that is equal for figures of one name, data, sampler and metric's settings."""
+        asked = ("sampler", "sampler_config", "metric_config", *_OF_DATA)
+        return repr((self.name, [self.receipt.get(key) for key in asked]))
+
     def to_result(self, task: str) -> EvalResult:
         """Return it as an entry of a model index."""
         from huggingface_hub import EvalResult
@@ -84,6 +92,9 @@ class Figure:
         value = result.metric_value
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         name = str(result.metric_name or result.metric_type)
+        facts.pop(METRIC_TYPE, None)
+        if result.metric_type != name:
+            facts[METRIC_TYPE] = str(result.metric_type)
         return cls(name, float(value) if number else None, facts, receipt)
 
 

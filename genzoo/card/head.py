@@ -42,10 +42,28 @@ def read_card(folder: Path) -> ModelCard | None:
     try:
         text = read_text(path, MAX_CARD_BYTES)
         check_yaml(_head(text))
-        return ModelCard(text)
+        card = ModelCard(text)
     except (*_UNREADABLE, YAMLError) as error:
         what = " ".join(str(error).split())[:_MAX_SHOWN]
         raise LoadError(f"{path} cannot be read as a card: {what}. Mend its head.") from error
+    _check_index(card, path)
+    return card
+
+
+def _check_index(card: ModelCard, path: Path) -> None:
+    """Raise where an entry of the model index names its data by anything but texts.
+
+    The client groups entries by these, and fails to write a card whose entries it cannot group.
+    """
+    for result in getattr(card.data, "eval_results", None) or []:
+        try:
+            hash(result.unique_identifier)
+        except TypeError as error:
+            raise LoadError(
+                f"{path} cannot be read as a card: its model index has a table or a list where a "
+                f"text is needed, in the data of {result.metric_name or result.metric_type}. "
+                "Write it as a text, such as config: '{\"limit\": 10}'."
+            ) from error
 
 
 def _head(text: str) -> str:

@@ -28,7 +28,10 @@ from genzoo.visible import visible
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
 
-_STATES = re.compile(r"\||-|\d+\.")
+_AROUND = re.compile(
+    r"<!-- (?:figures, written by genzoo|end of figures) -->|## Figures|```(?:bash)?|"
+    r"Each can be made again from its receipt, and compared:|genzoo evaluate \S+ --verify"
+)
 
 
 def write_card(
@@ -118,13 +121,24 @@ def shows_its_figures(folder: Path) -> bool:
     """
     card = read_card(Path(folder))
     blocks = [piece.text for piece in split(card.text if card else "") if piece.block == "figures"]
-    written = str(table(_figures(card)))
-    return all(_rows(block) == _rows(written) for block in blocks)
+    written = [line for line in str(table(_figures(card))).splitlines() if line.strip()]
+    return all(_said(block) == written for block in blocks)
 
 
-def _rows(text: str) -> list[str]:
-    """Return the lines of Markdown that state figures, notes and receipts."""
-    return [line for line in text.splitlines() if _STATES.match(line)]
+def has_figures_block(folder: Path) -> bool:
+    """Whether a card's text has the block of figures that genzoo writes.
+
+    Raises:
+        LoadError: The card cannot be read.
+    """
+    card = read_card(Path(folder))
+    return any(piece.block == "figures" for piece in split(card.text if card else ""))
+
+
+def _said(block: str) -> list[str]:
+    """Return the lines of a block of figures, less its marks, its heading and its command."""
+    lines = [line for line in block.splitlines() if line.strip()]
+    return [line for line in lines if not _AROUND.fullmatch(line)]
 
 
 def read_licence(folder: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo import GenModel, registry
-from genzoo.card import read_figures, shows_its_figures, write_figures
+from genzoo.card import has_figures_block, read_figures, shows_its_figures, write_figures
 from genzoo.cli.arguments import EvaluateArguments, Peeked
 from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
@@ -78,6 +78,8 @@ def _verify(model: GenerativeModel, arguments: Any) -> None:
         raise ConfigError(
             "--verify takes metrics, data and samplers from the card: leave them out."
         )
+    if arguments.card or arguments.json is not None:
+        raise ConfigError("--verify writes nothing: leave --card and --json out.")
     folder = folder_of(arguments.folder, arguments.revision)
     figures = read_figures(folder)
     if not figures:
@@ -90,6 +92,8 @@ def _verify(model: GenerativeModel, arguments: Any) -> None:
         write(plain(verdict))
     counts = Counter(verdict.judgement for verdict in verdicts if not verdict.holds)
     wrong = [f"{num} of {len(verdicts)} figures {_FAILED[name]}" for name, num in counts.items()]
+    if not has_figures_block(folder):
+        write("The card's text has no block of figures: only its head was looked at.")
     if not shows_its_figures(folder):
         wrong.append("the table shows other figures than the head, from which they are read")
     if wrong:

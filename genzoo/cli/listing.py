@@ -49,11 +49,14 @@ def run(arguments: ListArguments) -> None:
     """Print the entries of one group, or of all."""
     groups, patterns = _chosen(arguments)
     rows = [e for group in groups for e in registry.entries(group) if _matches(e.name, patterns)]
-    if patterns and not rows:
-        raise _unknown(groups, patterns)
+    names = [entry.name for group in groups for entry in registry.entries(group)]
+    if lost := [p for p in patterns if not fnmatch.filter(names, p)]:
+        raise _unknown(groups, lost)
     question = _question(arguments)
     if arguments.check or question:
         rows = look(rows, seconds=arguments.seconds, question=question)
+    if question and not rows:
+        write("No model fits.")
     if arguments.json:
         write_json([{**asdict(entry), "summary": summary_of(entry)} for entry in rows])
         return

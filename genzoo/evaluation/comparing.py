@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from genzoo.card.figures import Figure, plain
+from genzoo.card.figures import METRIC_TYPE, Figure, plain
 from genzoo.estimate import Estimate
 
 ROUNDING = 1e-4
 WITHIN = 3.0
-_UNDERSTATED = 0.5
+_UNDERSTATED, _OVERSTATED = 0.5, 2.0
+_NEAR = 0.01
+"""How far numbers in a note may be off, which are rounded for reading."""
+_NUMBER = re.compile(r"[-+−]?(?:\d[\d,]*\.?\d*(?:e[-+]?\d+)?|inf|nan)")
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,40}")
 # What a receipt says about the software and the random stream, which are compared apart.
 _NOT_SETTINGS = ("genzoo", "torch", "stream")
 
@@ -25,15 +30,32 @@ def differences(stated: Figure, made: Figure) -> list[str]:
     scale = _scale(made)
     found = [
         _number("value", stated.value, made.value, scale),
-        *(
-            _number(name, stated.facts.get(key), made.facts.get(key), scale)
-            for name, key in (("error", "std_error"), ("number of samples", "num_samples"))
-        ),
+        _number("error", stated.facts.get("std_error"), made.facts.get("std_error"), scale),
         *_ends(stated, made, ROUNDING * scale),
-        _reference(stated.facts.get("reference"), made.facts.get("reference"), scale),
+        _reference(stated.facts.get("reference"), made.facts.get("reference"), ROUNDING * scale),
+        *settled(stated, made),
+        *_settings(stated.receipt, made.receipt, every=True),
+        _texts(stated, made, numbers=True),
+    ]
+    return [text for text in dict.fromkeys(found) if text]
+
+
+def settled(stated: Figure, made: Figure) -> list[str]:
+    """Return in words where a card differs in what no random stream decides.
+
+    The kind and unit, the notes with their words, the number of samples, what the reference is,
+    the software, and all settings but numbers that come from draws.
+    """
+    size = ("num_samples", "number of samples")
+    found = [
         *_words(stated, made),
+        _number(size[1], stated.facts.get(size[0]), made.facts.get(size[0]), 0.0),
         _notes(_codes(stated), _codes(made)),
-        *_settings(stated.receipt, made.receipt),
+        _texts(stated, made, numbers=False),
+        _reference(stated.facts.get("reference"), made.facts.get("reference"), math.inf),
+        *_settings(stated.receipt, made.receipt, every=False),
+        *_software(stated.receipt),
+        _type(stated),
     ]
     return [text for text in found if text]
 
@@ -51,15 +73,18 @@ def contradictions(stated: Figure, made: Figure, default: Figure) -> list[str]:
         default: It, computed again with settings no weaker than the defaults.
     """
     claimed, error = stated.facts.get("std_error"), made.facts.get("std_error")
-    understated = not _is_number(claimed) or (
-        _is_number(error) and claimed < _UNDERSTATED * error * (1 - ROUNDING)
+    other = not _is_number(claimed) or (
+        _is_number(error)
+        and not _UNDERSTATED * (1 - ROUNDING) <= claimed / max(error, 1e-300) <= _OVERSTATED
     )
-    return [
+    found = [
         *too_far(stated, default),
-        *_words(stated, made),
-        *([f"error {_shown(claimed)}, recomputed {_shown(error)}"] if understated else []),
+        *([f"error {_shown(claimed)}, recomputed {_shown(error)}"] if other and error else []),
         *_ends(stated, default, _allowed(default)),
+        _reference(stated.facts.get("reference"), made.facts.get("reference"), _allowed(default)),
+        *settled(stated, made),
     ]
+    return [text for text in dict.fromkeys(found) if text]
 
 
 def too_far(stated: Figure, default: Figure) -> list[str]:
@@ -113,13 +138,25 @@ def _ends(stated: Figure, made: Figure, allowed: float) -> list[str]:
     return [] if equal else [f"interval {_interval(theirs)}, recomputed {_interval(ours)}"]
 
 
-def _reference(stated: Any, made: Any, scale: float) -> str:
+def _reference(stated: Any, made: Any, allowed: float) -> str:
     theirs = stated if isinstance(stated, Mapping) else {}
     ours = made if isinstance(made, Mapping) else {}
-    name = str(ours.get("kind") or theirs.get("kind") or "reference")
-    if theirs.get("kind") != ours.get("kind"):
-        return f"reference {theirs.get('kind', 'none')}, recomputed {ours.get('kind', 'none')}"
-    return _number(name, theirs.get("value"), ours.get("value"), scale)
+    if theirs.get("kind") != ours.get("kind") or bool(stated) != bool(made):
+        return f"reference {_kind_of(stated)}, recomputed {_kind_of(made)}"
+    a, b = theirs.get("value"), ours.get("value")
+    if _is_number(a) and _is_number(b):
+        equal = abs(a - b) <= allowed
+    else:
+        equal = not (_is_number(a) or _is_number(b))
+    return "" if equal else f"{ours.get('kind')} {_shown(a)}, recomputed {_shown(b)}"
+
+
+def _kind_of(reference: Any) -> str:
+    """Return what a reference is, whatever stands there."""
+    if not reference:
+        return "none"
+    found = reference.get("kind") if isinstance(reference, Mapping) else None
+    return str(found or "without a kind")
 
 
 def _words(stated: Figure, made: Figure) -> list[str]:
@@ -134,22 +171,57 @@ def _words(stated: Figure, made: Figure) -> list[str]:
 _TEXTS = ("kind", "unit")
 
 
-def _codes(figure: Figure) -> set[tuple[str, bool]]:
-    return {(note.code, note.unreliable) for note in figure.notes}
+def _codes(figure: Figure) -> list[tuple[str, bool]]:
+    return sorted((note.code, note.unreliable) for note in figure.notes)
 
 
-def _notes(stated: set[tuple[str, bool]], made: set[tuple[str, bool]]) -> str:
+def _notes(stated: list[tuple[str, bool]], made: list[tuple[str, bool]]) -> str:
     if stated == made:
         return ""
-    theirs, ours = (", ".join(sorted(code for code, _ in codes)) for codes in (stated, made))
+    theirs, ours = (", ".join(code for code, _ in codes) for codes in (stated, made))
     return f"notes {theirs or 'none'}, recomputed {ours or 'none'}"
 
 
-def _settings(stated: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
+def _texts(stated: Figure, made: Figure, *, numbers: bool) -> str:
+    """Say which note has other words, or numbers that are not near; codes are compared apart."""
+    ours = {note.code: note.text for note in made.notes}
+    for note in stated.notes:
+        text = ours.get(note.code, note.text)
+        other = _NUMBER.sub("#", note.text) != _NUMBER.sub("#", text)
+        if other or (numbers and not _near(note.text, text)):
+            return f"the text of note {note.code} is another: {note.text!r}, recomputed {text!r}"
+    return ""
+
+
+def _near(stated: str, made: str) -> bool:
+    pairs = zip(_NUMBER.findall(stated), _NUMBER.findall(made), strict=True)
+    read = [[float(n.replace(",", "").replace("−", "-")) for n in pair] for pair in pairs]
+    return all(a == b or math.isclose(a, b, rel_tol=_NEAR, abs_tol=_NEAR) for a, b in read)
+
+
+def _software(receipt: Mapping[str, Any]) -> list[str]:
+    """Return which version is none: it would be printed among the settings."""
+    found = {key: receipt.get(key) for key in ("genzoo", "torch") if receipt.get(key)}
+    return [
+        f"{key} {value!r} is not a version"
+        for key, value in found.items()
+        if not (isinstance(value, str) and _VERSION.fullmatch(value))
+    ]
+
+
+def _type(stated: Figure) -> str:
+    """Say where a model index calls a figure by a second name, by which a Hub may list it."""
+    other = stated.facts.get(METRIC_TYPE)
+    return f"type {other!r}, recomputed {stated.name!r}" if other else ""
+
+
+def _settings(stated: Mapping[str, Any], made: Mapping[str, Any], *, every: bool) -> list[str]:
+    """Return which settings differ; without ``every`` numbers that draws decide are left out."""
     theirs, ours = (_given(plain(receipt)) for receipt in (stated, made))
+    drawn = {key for key, value in ours.items() if isinstance(value, float) and not every}
     return [
         f"{key} {theirs.get(key, 'none')}, recomputed {ours.get(key, 'none')}"
-        for key in sorted({*theirs, *ours})
+        for key in sorted({*theirs, *ours} - drawn)
         if theirs.get(key) != ours.get(key)
     ]
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genzoo import seeds
+from genzoo.capabilities import SupportsLogProb
+from genzoo.config import shown
 from genzoo.data import as_dataset
 from genzoo.data.dataset import Dataset
 from genzoo.errors import CapabilityError, ConfigError
@@ -74,8 +76,7 @@ def compare(
             a probability and a density, or events of different values.
         DataError: The data are not of a model's kind or shape, or there are none.
     """
-    if len(models) < 2:
-        raise ConfigError(f"A comparison is of two models or more, got {len(models)}. Name more.")
+    _check_models(models)
     dataset = as_dataset(data)
     found: dict[str, LogProb] = {}
     receipt: Mapping[str, Any] = {}
@@ -96,6 +97,23 @@ def compare(
     )
 
 
+def _check_models(models: Any) -> None:
+    """Raise where there are not two models, by names that can be shown, with likelihoods."""
+    if not isinstance(models, Mapping) or not all(
+        isinstance(name, str) and isinstance(model, GenerativeModel)
+        for name, model in models.items()
+    ):
+        raise ConfigError(
+            f"A comparison takes models by name, such as {{'a': model_a, 'b': model_b}}, got "
+            f"{shown(models)}. Load a model by genzoo.GenModel.from_pretrained."
+        )
+    if len(models) < 2:
+        raise ConfigError(f"A comparison is of two models or more, got {len(models)}. Name more.")
+    for name, model in models.items():
+        if not isinstance(model, SupportsLogProb):
+            raise CapabilityError(f"{name!r} is a {type(model).__name__}, without log_prob.")
+
+
 def difference(name_a: str, a: LogProb, name_b: str, b: LogProb) -> Estimate:
     """Return the mean of log p_a(x) − log p_b(x) over rows, with the error of paired values."""
     kind, notes = _kind_of(a.kind, b.kind)
@@ -113,9 +131,15 @@ def _kind_of(a: EstimateKind, b: EstimateKind) -> tuple[EstimateKind, tuple[Note
         return "exact", ()
     if len(sides) == 1 and None not in sides:
         return _KIND[next(side for side in sides if side is not None)], ()
-    if sides == {None} or "stochastic estimate" in (a, b):
+    if sides == {None}:
         return "stochastic estimate", ()
-    text = f"The difference of a {a} and a {b} is neither: each may be loose by another amount."
+    if "stochastic estimate" in (a, b):
+        bound = a if b == "stochastic estimate" else b
+        text = f"One of both is a {bound}, whose looseness is not in the error or the interval."
+        return "stochastic estimate", (Note("bound-in-difference", text),)
+    text = (
+        f"The difference of two values that are each a {a} is not a bound: either may be looser."
+    )
     return "stochastic estimate", (Note("bounds-differ", text),)
 
 

@@ -9,6 +9,7 @@ it must lie.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,7 @@ from genzoo.evaluation.comparing import (
     contradictions,
     differences,
     has_finite_error,
+    settled,
     too_far,
     unreliable_codes,
 )
@@ -34,6 +36,7 @@ Judgement = Literal[
 ]
 FAILURES: tuple[Judgement, ...] = ("differs", "cannot be verified")
 OTHER_STREAM = "other random stream"
+_UNRELIABLE: Judgement = "unreliable, as the card says"
 logger = logging.getLogger("genzoo")
 
 
@@ -88,7 +91,16 @@ def verify(model: GenerativeModel, figures: Sequence[Figure]) -> list[Verdict]:
         figures: The card's figures.
     """
     reproduction = Reproduction(model)
-    return [_verdict(figure, reproduction) for figure in figures]
+    asked = Counter(figure.question for figure in figures)
+    return [
+        _verdict(figure, reproduction) if asked[figure.question] == 1 else _twice(figure)
+        for figure in figures
+    ]
+
+
+def _twice(figure: Figure) -> Verdict:
+    reason = "the card has two figures for this question; remove one"
+    return Verdict(figure, "cannot be verified", reasons=(reason,))
 
 
 def _verdict(figure: Figure, reproduction: Reproduction) -> Verdict:
@@ -135,6 +147,8 @@ def _judged(figure: Figure, now: _Made, default: _Made, *, same: bool) -> Verdic
 def _judgement(
     figure: Figure, now: _Made, default: _Made, *, same: bool
 ) -> tuple[Judgement, list[str]]:
+    # What is exact draws nothing: no stream excuses another value.
+    same = same or now.estimate.kind == default.estimate.kind == "exact"
     stream = [] if same else [OTHER_STREAM]
     said = unreliable_codes(figure)
     flagged = unreliable_codes(now.figure) | unreliable_codes(default.figure)
@@ -144,7 +158,8 @@ def _judgement(
     if same and (reasons := differences(figure, now.figure)):
         return "differs", reasons
     if flagged:
-        return "unreliable, as the card says", stream
+        reasons = [] if same else _of_unreliable(figure, now, default)
+        return ("differs", [*reasons, *stream]) if reasons else (_UNRELIABLE, stream)
     if not has_finite_error(default.estimate):
         return "cannot be verified", ["its error is not finite", *stream]
     if same:
@@ -154,6 +169,17 @@ def _judgement(
     if reasons:
         return "differs", [*reasons, *stream]
     return ("equal", []) if same else ("agrees", stream)
+
+
+def _of_unreliable(figure: Figure, now: _Made, default: _Made) -> list[str]:
+    """Return what contradicts a flagged figure of another stream.
+
+    Where the defaults give a figure with an error, a claim is held to it: settings that are weak
+    enough to be flagged do not free it.
+    """
+    if has_finite_error(default.estimate):
+        return contradictions(figure, now.figure, default.figure)
+    return settled(figure, now.figure)
 
 
 def _shown(estimate: Estimate) -> str:

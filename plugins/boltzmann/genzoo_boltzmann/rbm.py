@@ -26,7 +26,7 @@ from genzoo import (
     batch_size_for,
 )
 from genzoo.errors import NotFiniteWeightsError
-from genzoo.log_prob import by_blocks
+from genzoo.log_prob import by_blocks, checked_draws
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.precision import full_precision
 
@@ -251,7 +251,7 @@ class RBM(GenerativeModel):
 
     def num_held_out(self, num_samples: int | None = None) -> int:
         """Return how many rows `log_prob` takes as ``start``; 0 where log Z is exact."""
-        num_chains = partition.NUM_CHAINS if num_samples is None else num_samples
+        num_chains = checked_draws(num_samples, partition.NUM_CHAINS)
         return partition.num_rows(self, num_chains)
 
     def log_prob(
@@ -288,6 +288,7 @@ class RBM(GenerativeModel):
         self.check_rows(x)
         self.check_sums()
         self.checked_condition(condition, len(x))
+        checked_draws(num_samples, partition.NUM_CHAINS)
         if torch.is_grad_enabled():
             return self._differentiable(x)
         log_z = log_partition or self._log_partition(x, start, generator, num_samples)
@@ -310,7 +311,7 @@ class RBM(GenerativeModel):
         generator: torch.Generator | None,
         num_samples: int | None,
     ) -> partition.LogPartition:
-        num_chains = partition.NUM_CHAINS if num_samples is None else num_samples
+        num_chains = checked_draws(num_samples, partition.NUM_CHAINS)
         rows = start if start is not None else x if len(x) else None
         log_z = partition.best(self, start=rows, generator=generator, num_chains=num_chains)
         if start is not None or self.num_held_out(num_samples) == 0:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genzoo import Batch, Bounds, DataError, DataSpec, Layout, LogProb, Named, Stage, Values
+from genzoo.log_prob import checked_draws
 from genzoo_diffusion.config import DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 
@@ -167,7 +168,7 @@ class DDPM(Diffusion):
 
         self.check_rows(x)
         most = len(self.schedule) - 1
-        num = min(num_samples or self.default_num_samples, most)
+        num = min(checked_draws(num_samples, self.default_num_samples), most)
         return estimate(self, x, self.signal(condition, len(x)), generator, num)
 
     def complete(

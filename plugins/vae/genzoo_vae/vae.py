@@ -25,6 +25,7 @@ from genzoo import (
     Values,
     batch_size_for,
 )
+from genzoo.log_prob import checked_draws
 from genzoo_vae.likelihoods import independent, make_likelihood
 from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEncoder
 
@@ -273,7 +274,7 @@ class VAE(GenerativeModel):
         from genzoo_vae.importance import estimate
 
         self.check_rows(x)
-        num_samples = num_samples or self.default_num_samples
+        num_samples = checked_draws(num_samples, self.default_num_samples)
         return estimate(self, x, self.checked(condition, len(x)), generator, num_samples)
 
     # Conditions and data
