@@ -191,10 +191,11 @@ class VAE(GenerativeModel):
         super().check_data(spec)
         if spec.kind not in self.observation.kinds:
             fitting = _OF_KIND[spec.kind]
+            remedy = "Make" if spec.kind == "binary" else "Binarise them, or make"
             raise DataError(
                 f"The likelihood {self.config.likelihood!r} is for "
                 f"{' or '.join(sorted(self.observation.kinds))} data; these are {spec.kind}. "
-                f"Binarise them, or make the model with likelihood={fitting!r}."
+                f"{remedy} the model with likelihood={fitting!r}."
             )
         levels = self.config.levels
         discrete = self.config.likelihood == "discretized-logistic"
