@@ -546,3 +546,15 @@ def test_the_words_of_a_note_are_compared(model, distance, text):
 def test_a_second_note_of_a_code_is_missed(model, distance):
     notes = [*distance.facts["notes"], distance.facts["notes"][0]]
     assert verdict(model, changed(distance, facts={"notes": notes})).judgement == "differs"
+
+
+def test_a_draw_of_zeros_and_ones_that_suits_the_author_is_held_to_that_of_seed_0(model):
+    """The best of forty static draws is named by its seed, and near the default draw or refused."""
+    grey = {"name_or_path": "digits", "split": "test", "binarize": "static"}
+    data = genzoo.load_dataset(**grey, binarize_seed=7)
+    assert data.name == "digits/test (static binarisation, seed 7)"
+    assert genzoo.load_dataset(**grey).name == "digits/test (static binarisation)"
+    honest = figures_of(evaluate(model, data, ["independent-pixels"]))[0]
+    found = verdict(model, honest)
+    assert found.holds
+    assert found.default is not found.now

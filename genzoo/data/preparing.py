@@ -57,7 +57,8 @@ def _binarized(dataset: Dataset, config: DataConfig) -> Dataset:
     _check_grey(dataset)
     if config.binarize == "static":
         whole = dataset.dataset.name if isinstance(dataset, Subset) else dataset.name
-        return _static(dataset, seeds.derive("static binarisation", config.binarize_seed, whole))
+        seed = seeds.derive("static binarisation", config.binarize_seed, whole)
+        return _static(dataset, seed, config.binarize_seed)
     return Binarized(dataset, config.binarize)
 
 
@@ -112,7 +113,7 @@ def _check_grey(dataset: Dataset) -> None:
     )
 
 
-def _static(dataset: Dataset, seed: int) -> ArrayDataset:
+def _static(dataset: Dataset, seed: int, given: int) -> ArrayDataset:
     """Draw every row once, and keep the draws: a row's draw depends on its place alone.
 
     The place is the one among all rows, also for a part of them: a limit leaves the draws as they
@@ -131,7 +132,9 @@ def _static(dataset: Dataset, seed: int) -> ArrayDataset:
             found.setdefault(key, []).append(values)
     columns = _in_order(found, order.argsort())
     label, text, spec = columns.pop("label", None), columns.pop("text", None), binary(dataset.spec)
-    name = f"{dataset.name} (static binarisation)"
+    # A draw that somebody has chosen is named: the best of many is another test set.
+    chosen = f", seed {given}" if given else ""
+    name = f"{dataset.name} (static binarisation{chosen})"
     return ArrayDataset(x, spec, name, label, text=text, columns=columns)
 
 

@@ -18,7 +18,7 @@ from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 
 _NEEDED = ("source", "split", "metric", "examples", "seed")
-_STRENGTH = ("limit", "limit_seed")
+_STRENGTH = ("limit", "limit_seed", "binarize_seed")
 _PATHS = ("/", "\\", "~", "..")
 
 
