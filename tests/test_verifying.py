@@ -549,7 +549,7 @@ def test_a_second_note_of_a_code_is_missed(model, distance):
 
 
 def test_a_draw_of_zeros_and_ones_that_suits_the_author_is_held_to_that_of_seed_0(model):
-    """The best of forty static draws is named by its seed, and near the default draw or refused."""
+    """A static draw is named by its seed, and its figure is near that of seed 0, or refused."""
     grey = {"name_or_path": "digits", "split": "test", "binarize": "static"}
     data = genzoo.load_dataset(**grey, binarize_seed=7)
     assert data.name == "digits/test (static binarisation, seed 7)"
