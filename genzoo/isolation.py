@@ -198,10 +198,14 @@ def _fits(cls: type[GenerativeModel], question: Question) -> bool:
 
 
 def _models(cls: type[GenerativeModel], data: str) -> bool:
-    """Whether a model that is configured for a dataset accepts it; none of it is in memory."""
+    """Whether a model accepts a dataset, perhaps once it is binarised."""
+    return any(_accepts(cls, spec) for spec in _specs_of(data))
+
+
+def _accepts(cls: type[GenerativeModel], spec: DataSpec) -> bool:
+    """Whether a model accepts data that it is configured for; none of it is in memory."""
     from genzoo.building import build_empty
 
-    spec = _spec_of(data)
     try:
         cls.check_kind(spec)
         build_empty(cls, cls.configure(spec), max_tensors=_MOST_TENSORS).check_data(spec)
@@ -211,10 +215,14 @@ def _models(cls: type[GenerativeModel], data: str) -> bool:
 
 
 @functools.cache
-def _spec_of(data: str) -> DataSpec:
+def _specs_of(data: str) -> list[DataSpec]:
+    """Return what a dataset is, and what it is as zeros and ones."""
     from genzoo.data import load_dataset
 
-    return load_dataset(data).spec
+    specs = [load_dataset(data).spec]
+    if specs[0].kind == "unit":
+        specs.append(load_dataset(data, binarize="threshold").spec)
+    return specs
 
 
 def _words(error: BaseException) -> str:

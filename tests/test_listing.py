@@ -114,7 +114,12 @@ def test_models_are_chosen_by_the_data_that_they_can_model(capsys):
     found = names(capsys, "--for", "bars-and-stripes")
     assert {"rbm", "vae"} <= set(found)
     assert not set(found) & {"ddpm", "cyclegan", "classifier"}
-    assert "rbm" not in names(capsys, "--for", "digits", "--can", "log-prob")
+    assert {"rbm", "vae"} <= set(names(capsys, "--for", "digits", "--can", "log-prob"))
+    assert "rbm" not in names(capsys, "--for", "ring")
+
+
+def test_that_no_model_fits_is_said(capsys):
+    assert listed(capsys, "models", "rbm", "--can", "translate").startswith("No model fits.")
 
 
 def test_a_plugin_that_fails_is_a_row_whatever_is_asked(install, capsys):
@@ -130,6 +135,7 @@ def test_a_plugin_that_fails_is_a_row_whatever_is_asked(install, capsys):
     ("words", "says"),
     [
         (["modles"], "Unknown entry 'modles'"),
+        (["models", "zzz", "*"], "Unknown entry 'zzz'"),
         (["models", "rbn"], "Did you mean 'rbm'"),
         (["--can", "log-likelihood"], "Unknown capability 'log-likelihood'"),
         (["--for", "digitts"], "Did you mean 'digits'"),

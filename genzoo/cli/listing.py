@@ -32,9 +32,9 @@ class ListArguments:
     what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = ()
     """A group (models, objectives, samplers, datasets, metrics, formats), names, or both."""
     data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA")] = None
-    """Models that can model this dataset. Imports the models."""
+    """Models that can model this dataset, grey images perhaps as zeros and ones. Imports them."""
     can: Annotated[str | None, tyro.conf.arg(metavar="CAPABILITY")] = None
-    """Models with this capability, such as log-prob or encode. Imports the models."""
+    """Models with this capability, such as log-prob or encode. Imports them."""
     json: bool = False
     """Print JSON instead of a table."""
     check: bool = False
