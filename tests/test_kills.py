@@ -4,7 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.full
 def test_what_is_left_of_a_few_kills_and_signals_is_whole_and_goes_on_identically(tmp_path):
     """The script's control, which saves in place, must be seen to fail."""
     command = [sys.executable, Path(__file__).with_name("kills.py"), "--state", tmp_path]
