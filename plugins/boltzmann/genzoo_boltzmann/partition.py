@@ -14,14 +14,11 @@ What none of these chains visits remains unseen.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from genzoo import CapabilityError, ConfigError, Estimate, LogProb, Note
 from genzoo.errors import suggest
@@ -35,6 +32,7 @@ from genzoo_boltzmann.annealing import (
     published_betas,
     schedule_of,
 )
+from genzoo_boltzmann.enumeration import log_sum
 from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.precision import full_precision
 
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 
 MAX_ENUMERATED = 22
 NUM_CHAINS = 100
-_BLOCK_BITS = 12
 _DISAGREEMENT = Note(
     "directions-disagree",
     "log Z by reverse AIS is above that by AIS, and the intervals of ±3 standard errors do not "
@@ -211,7 +208,7 @@ def exact(model: RBM) -> LogPartition:
             "method='ais' and method='reverse-ais'."
         )
     value = Estimate(
-        value=float(_enumerated(model.W, model.b, model.c)),
+        value=float(log_sum(model.W, model.b, model.c)),
         std_error=0.0,
         kind="exact",
         unit="nats",
@@ -233,30 +230,7 @@ def differentiable(model: RBM) -> Tensor:
             "which has no useful gradient. Train by the objective 'pcd' or 'cd'; for the value "
             "alone, call log_prob under torch.no_grad()."
         )
-    return _enumerated(model.W, model.b, model.c)
-
-
-def _enumerated(W: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Return log Z by the sum over all states of the smaller layer, in float64.
-
-    For a gradient each block of states is computed again, so that memory holds one of them.
-    """
-    with full_precision(W.device):
-        W, b, c = W.double(), b.double(), c.double()
-        if W.shape[0] < W.shape[1]:
-            W, b, c = W.T, c, b
-        low, high = min(W.shape[1], _BLOCK_BITS), max(0, W.shape[1] - _BLOCK_BITS)
-        inner = _states(low, W.device)
-        run = functools.partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
-        blocks = [run(_log_sum, inner, outer, W, b, c) for outer in _states(high, W.device)]
-        return torch.stack(blocks).logsumexp(0)
-
-
-def _log_sum(inner: Tensor, outer: Tensor, W: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Return log Σ exp(cᵀh + Σ_i log(1 + exp(b + Wh)_i)) over a block of states h."""
-    h = torch.cat([inner, outer.expand(len(inner), -1)], dim=1)
-    log_p = h @ c + F.softplus(torch.addmm(b, h, W.T)).sum(1)
-    return log_p.logsumexp(0)
+    return log_sum(model.W, model.b, model.c)
 
 
 def ais(
@@ -385,12 +359,6 @@ def _drawn(rows: Tensor, num: int, generator: torch.Generator) -> Tensor:
 
 def _generator(model: RBM) -> torch.Generator:
     return torch.Generator(model.device).manual_seed(fresh())
-
-
-def _states(num: int, device: torch.device) -> Tensor:
-    """Return all states of ``num`` units, (2^num, num), in float64."""
-    index = torch.arange(2**num, device=device)
-    return ((index[:, None] >> torch.arange(num, device=device)) & 1).double()
 
 
 __all__ = [
