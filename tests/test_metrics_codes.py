@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from genzoo import seeds
 from genzoo.data import from_array
@@ -155,6 +156,18 @@ def test_a_seed_gives_the_same_folds():
 
     assert value(0) == value(0)
     assert len({value(seed) for seed in range(4)}) > 1
+
+
+def test_the_number_of_threads_decides_nothing():
+    """Many rows of a few zeros and ones lie at one distance: which of them vote may not vary."""
+    x = (noise(3000, 24) > 0).float()
+    data = labelled(x, (x.sum(1).long() + torch.arange(3000)) % 3)
+    found = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads):
+            figures = LatentProbes(ProbeConfig(max_steps=20)).compute(case(Coded(x), data))
+        found.append([figures[name].value for name in NAMES])
+    assert found[0] == found[1] == found[2]
 
 
 def test_one_label_cannot_be_told_and_rare_ones_are_left_out():

@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from genzoo import seeds
@@ -54,7 +55,8 @@ class LatentProbes(Metric):
     """The accuracy of labels read from flattened codes, cross-validated on the rows judged.
 
     Two probes: the vote of k nearest neighbours, and logistic regression on standardised codes.
-    The same of the raw values stand beside them: what a code must beat.
+    The same of the raw values stand beside them: what a code must beat. One thread computes them,
+    so that the figure does not depend on how many there are.
 
     | Understanding Intermediate Layers Using Linear Classifier Probes (Alain, Bengio, 2016)
     """
@@ -106,7 +108,8 @@ class LatentProbes(Metric):
             )
         folds = StratifiedKFold(self.config.folds, shuffle=True, random_state=seed)
         x, y = values.float().numpy(), label.numpy()
-        with warnings.catch_warnings(record=True) as caught:
+        # With more threads other neighbours at one distance vote, and a solver stops elsewhere.
+        with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
             right = np.asarray(cross_val_predict(probe, x, y, cv=folds)) == y
         late = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
