@@ -68,7 +68,7 @@ def compare(
         data: A dataset, or an array or tensor of rows.
         num_samples: Draws of each estimate; each model's own number where None.
         seed: Where the randomness of estimators comes from, and the choice of rows.
-        max_examples: At most so many rows are used; see `genzoo.evaluate`.
+        max_examples: The most rows that are used; see `genzoo.evaluate`.
 
     Raises:
         ConfigError: There are fewer than two models.
