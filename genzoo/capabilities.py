@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from genzoo.log_prob import LogProb
-from genzoo.spec import Batch, DataSpec
+from genzoo.spec import Batch, DataInfo
 
 
 @runtime_checkable
@@ -168,8 +168,8 @@ class SupportsDataInit(Protocol):
         """Whether no data have been seen yet; False once initialised, also after loading."""
         ...
 
-    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
-        """Set the statistics from one large batch and from ``spec.mean`` where it is known."""
+    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
+        """Set the statistics from one large batch and from ``info.mean`` where it is known."""
         ...
 
 

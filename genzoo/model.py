@@ -5,19 +5,22 @@ from __future__ import annotations
 import abc
 import fnmatch
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from genzoo import registry, sampling
-from genzoo.config import Config, field_types
-from genzoo.errors import DataError
+from genzoo import fitting, registry, sampling
+from genzoo.conditions import spread
+from genzoo.config import Config
+from genzoo.errors import CapabilityError
 from genzoo.finite import check_weights
 from genzoo.layout import Layout
 from genzoo.sampler import Sampler
-from genzoo.spec import Batch, DataSpec
-from genzoo.values import Values, known_mask
+from genzoo.spaces import Real, Space
+from genzoo.spec import Batch, DataInfo
+from genzoo.values import known_mask
 
 if TYPE_CHECKING:
     from genzoo.stage import Stage
@@ -33,19 +36,29 @@ class GenerativeModel(nn.Module, abc.ABC):
 
     Class attributes:
         Config: A frozen, keyword-only dataclass with bounds; the only constructor argument.
-        kind: The kinds of data it can model: "binary", "unit", "real", "categorical".
+        event_spaces: The classes of `Space` whose data it can model.
+        condition_spaces: Those of the conditions that it can be given; none by default.
+        event_field: The field of the data that it models, ``"x"`` by default.
+        needs: The conditions that it cannot do without, by the names of fields of the data.
         papers: What it comes from, each as "Authors. Title. Venue, year."; for its card.
         limits: What it cannot do, or what its figures do not say, in sentences; for its card.
         default_num_samples: The draws that ``log_prob`` makes where ``num_samples`` is None;
             None where it makes no draws, or where the number is not stated.
 
     Arguments:
-        config: An instance of ``Config``. It has a field ``event_shape``, or the subclass
-            overrides the property of that name.
+        config: An instance of ``Config``. It has a field or a property ``event``, the space of
+            what is modelled; where the model is conditioned, ``conditions`` too, the space of
+            each condition by its name.
+
+    Raises:
+        ConfigError: The class does not model such a space, or is not given such a condition.
     """
 
     Config: ClassVar[type[Config]]
-    kind: ClassVar[frozenset[str]]
+    event_spaces: ClassVar[tuple[type[Space], ...]]
+    condition_spaces: ClassVar[tuple[type[Space], ...]] = ()
+    event_field: ClassVar[str] = "x"
+    needs: ClassVar[tuple[str, ...]] = ()
     papers: ClassVar[tuple[str, ...]] = ()
     limits: ClassVar[tuple[str, ...]] = ()
     default_num_samples: int | None = None
@@ -53,16 +66,34 @@ class GenerativeModel(nn.Module, abc.ABC):
     def __init__(self, config: AnyConfig) -> None:
         super().__init__()
         self.config: Any = config
+        fitting.check_spaces(type(self), self.event, self.conditions)
+
+    @property
+    def event(self) -> Space:
+        """The space of what is modelled."""
+        found: Space = self.config.event
+        return found
+
+    @property
+    def conditions(self) -> Mapping[str, Space]:
+        """The space of each condition, by its name; empty where the model takes none."""
+        found: Mapping[str, Space] = getattr(self.config, "conditions", {})
+        return found
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         """The shape of one example."""
-        return tuple(self.config.event_shape)
+        return self.event.event_shape
 
     @property
-    def condition_kind(self) -> str:
-        """What the model is conditioned on: "none", "label", "text" or "image"."""
-        return "none"
+    def takes_null(self) -> bool:
+        """Whether it has learned to do without its conditions, and they may be left out.
+
+        By default where the config drops conditions in training: ``condition_dropout`` drops all
+        conditions of a row together, ``condition_dropout_each`` each of them on its own.
+        """
+        shares = ("condition_dropout", "condition_dropout_each")
+        return any(getattr(self.config, name, 0.0) > 0 for name in shares)
 
     @property
     def default_batch_size(self) -> int:
@@ -84,14 +115,24 @@ class GenerativeModel(nn.Module, abc.ABC):
         return next(self.parameters()).dtype
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> AnyConfig:
-        """Return a config that fits the data; ``overrides`` are fields given by the user.
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> AnyConfig:
+        """Return a config that fits the data.
 
-        The default fills the fields that are named as the facts of ``spec`` are.
+        The default fills the fields ``event`` and ``conditions``, where the config has them.
+
+        Arguments:
+            info: What the data are.
+            conditions: The fields of the data that the model is conditioned on; None for those
+                that it needs, which are none for most models.
+            overrides: Fields of the config that are given by the user.
+
+        Raises:
+            DataError: The data have no such field, or are not of a space that is modelled.
+            ConfigError: The model takes no such condition, or a field is refused.
         """
-        known = field_types(cls.Config)
-        fitted = {name: value for name, value in spec.facts().items() if name in known}
-        return cls.Config.from_dict({**fitted, **overrides})
+        return cls.Config.from_dict({**fitting.fitted(cls, info, conditions), **overrides})
 
     @classmethod
     @abc.abstractmethod
@@ -137,7 +178,9 @@ class GenerativeModel(nn.Module, abc.ABC):
 
         Arguments:
             num: How many.
-            condition: ``num`` conditions of the model's kind, or one for all of them.
+            condition: What the model is conditioned on, by name, such as ``{"label": 3}``: a row
+                for each sample, or one for all. A model of one condition takes it without its
+                name.
             sampler: How; the model's own by default.
             start: ``num`` states to start from, in the model's space.
             seed: Where the randomness comes from; None takes a fresh one. The same seed means
@@ -156,72 +199,35 @@ class GenerativeModel(nn.Module, abc.ABC):
         return sampling.draw(self, request, seed)
 
     @classmethod
-    def check_kind(cls, spec: DataSpec) -> None:
-        """Raise DataError where the model cannot model data of that kind."""
-        if spec.kind in cls.kind:
-            return
-        kinds = " or ".join(sorted(cls.kind))
-        low, high = spec.range
-        remedy = "Convert the data, or choose another model (genzoo list models)."
-        if "binary" in cls.kind and spec.kind == "unit":
-            remedy = (
-                "Give --data.binarize threshold (x > 0.5), static (one draw for each image) or "
-                "dynamic (a draw at each presentation); in Python, binarize='threshold'."
-            )
-        elif spec.kind == "real" and high > 1 and low >= 0:
-            scale = 255.0 if 127 < high < 255 else high
-            remedy = f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
-        raise DataError(
-            f"{cls.__name__} models {kinds} data; these are {spec.kind}, "
-            f"in [{low:g}, {high:g}]. {remedy}"
-        )
+    def check_event(cls, info: DataInfo) -> None:
+        """Raise DataError where the class cannot model data of that space."""
+        fitting.check_event(cls, info)
 
-    def check_data(self, spec: DataSpec) -> None:
-        """Raise DataError where the data's kind, shape or number of domains is not the model's."""
-        self.check_kind(spec)
-        self._check_domains(spec)
-        if tuple(spec.event_shape) != self.event_shape:
-            raise DataError(
-                f"{type(self).__name__} models examples of shape {self.event_shape}; "
-                f"these have shape {tuple(spec.event_shape)}. Reshape the data, or make the "
-                f"model with event_shape={tuple(spec.event_shape)}."
-            )
+    def check_data(self, info: DataInfo) -> None:
+        """Raise DataError unless the model can learn from such data, or be judged by them.
 
-    def _check_domains(self, spec: DataSpec) -> None:
-        """Raise DataError where a second domain is missing, or would never be looked at."""
-        who = type(self).__name__
-        if self.condition_kind == "image" and spec.y is None:
-            raise DataError(
-                f"{who} learns from two domains; these data have one. Name the other: --data-y "
-                "DATA; in Python, genzoo.pair(x, y)."
-            )
-        if self.condition_kind != "image" and spec.y is not None:
-            raise DataError(
-                f"{who} models one domain; these data have a second one. Leave --data-y out, or "
-                "name data of one domain."
-            )
+        Its event and each of its conditions must be a field of the data, of a space that its own
+        accepts.
+        """
+        fitting.check_data(self, info)
+
+    def conditions_of(self, batch: Batch) -> dict[str, Any]:
+        """Return the part of a batch that the model is conditioned on, by name.
+
+        Raises:
+            CapabilityError: The batch lacks one.
+        """
+        for name in self.conditions:
+            if name not in batch:
+                raise CapabilityError(
+                    f"{type(self).__name__} is conditioned on {name}; the data have none (no "
+                    f"{name!r} in a batch)."
+                )
+        return {name: batch[name] for name in self.conditions}
 
     # What is asked of the model
 
-    @property
-    def event_values(self) -> Values:
-        """What a row x holds, which `check_rows` compares rows with.
-
-        By default the widest of the class's kinds, with the config's ``levels`` where it has them.
-        A model whose config decides between kinds overrides it.
-        """
-        return Values.widest(self.kind, self.event_shape, getattr(self.config, "levels", None))
-
-    @property
-    def condition_values(self) -> Values:
-        """What each condition holds, where the model is conditioned on images.
-
-        By default images of a second domain, of the shape ``y_event_shape`` of the config.
-        """
-        shape = getattr(self.config, "y_event_shape", None) or self.event_shape
-        return Values.widest(self.kind, tuple(shape))
-
-    def check_rows(self, x: Tensor, *, values: Values | None = None, at_least: int = 0) -> None:
+    def check_rows(self, x: Tensor, *, space: Space | None = None, at_least: int = 0) -> None:
         """Check rows that the model is asked about, and its own weights.
 
         It is the first line of each method of a capability that takes rows. The values are read
@@ -229,7 +235,7 @@ class GenerativeModel(nn.Module, abc.ABC):
 
         Arguments:
             x: Rows (N, *event_shape), on any device and of any real type.
-            values: What they may hold; `event_values` by default.
+            space: What they may be; `event` by default.
             at_least: How many rows there must be: 1 where a mean over them is returned.
 
         Raises:
@@ -237,14 +243,14 @@ class GenerativeModel(nn.Module, abc.ABC):
                 lacking; the message names the first such row.
             NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
         """
-        (values or self.event_values).check(x, type(self).__name__, at_least=at_least)
+        (space or self.event).require(x, type(self).__name__, at_least=at_least)
         check_weights(self)
 
-    def checked_rows(self, x: Tensor, *, values: Values | None = None) -> Tensor:
+    def checked_rows(self, x: Tensor, *, space: Space | None = None) -> Tensor:
         """Return rows on the model's device and of its type, after `check_rows`."""
-        self.check_rows(x, values=values)
-        indices = (values or self.event_values).kind == "categorical"
-        return x.to(self.device) if indices else x.to(self.device, self.dtype)
+        self.check_rows(x, space=space)
+        found: Tensor = (space or self.event).place(x, self.device, self.dtype)
+        return found
 
     def checked_codes(self, z: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return codes on the model's device and of its type, after a check of them.
@@ -257,20 +263,24 @@ class GenerativeModel(nn.Module, abc.ABC):
             DataError: The shape or the type is another, or a code is not finite.
             NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
         """
-        Values("real", tuple(shape)).check(z, f"{type(self).__name__}.decode", noun="code")
+        Real(shape=tuple(shape)).require(z, f"{type(self).__name__}.decode", noun="code")
         check_weights(self)
         return z.to(self.device, self.dtype)
 
-    def checked_condition(self, condition: Any, num: int) -> Any:
-        """Return ``num`` conditions, of one for each row or of one for all, after a check of them.
+    def checked_condition(self, condition: Any, num: int) -> dict[str, Any]:
+        """Return ``num`` rows of each condition by name, on the model's device, after a check.
 
-        None where the model takes none; labels as int64 and images on the model's device.
+        Arguments:
+            condition: What a public call is given: a mapping by name, or the one condition of a
+                model that has one; of each a row for every sample, or one for all. None, and a
+                name that is left out, stand for "not given", where the model ``takes_null``.
+            num: How many.
 
         Raises:
-            ConditionError: The condition is missing, superfluous, of the wrong kind or number, or
-                holds a value that the model does not know.
+            ConditionError: One is missing, superfluous, unknown, not as many as asked for, or not
+                in its space.
         """
-        return sampling.spread_condition(self, condition, num)
+        return spread(self, condition, num)
 
     def checked_completion(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return rows and the mask of what is known of them, of one shape, after a check of both.

@@ -131,6 +131,10 @@ class Objective(nn.Module, abc.ABC):
     An objective owns all that exists only while training: critics, chains, pools, baselines.
     Its parameters and persistent buffers are saved in checkpoints and never published.
 
+    Class attributes:
+        requires: The classes and capabilities that a model must have to learn by it.
+        reads: The fields of the data that it reads besides the model's own, such as ``("label",)``.
+
     Arguments:
         model: The model that learns.
         config: The objective's own frozen dataclass.
@@ -141,6 +145,7 @@ class Objective(nn.Module, abc.ABC):
 
     Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: GenerativeModel, config: AnyConfig | None = None) -> None:
         super().__init__()

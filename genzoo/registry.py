@@ -21,7 +21,7 @@ __all__ = ["GROUPS", "NAME", "Entry", "entries", "load", "names", "register"]
 
 T = TypeVar("T", bound=type)
 
-GROUPS = ("models", "objectives", "samplers", "datasets", "metrics", "formats")
+GROUPS = ("models", "objectives", "samplers", "spaces", "datasets", "metrics", "formats")
 """What can be registered; the entry-point group of ``models`` is ``genzoo.models``."""
 
 
@@ -29,6 +29,7 @@ _BASES = {
     "models": "genzoo.model:GenerativeModel",
     "objectives": "genzoo.objective:Objective",
     "samplers": "genzoo.sampler:Sampler",
+    "spaces": "genzoo.spaces.space:Space",
     "datasets": "genzoo.data.dataset:DataSource",
     "metrics": "genzoo.evaluation.metric:Metric",
     "formats": "genzoo.formats:Format",

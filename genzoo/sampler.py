@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from genzoo.conditions import NONE, Conditions
 from genzoo.config import Config
 from genzoo.errors import CapabilityError
 
@@ -51,7 +52,7 @@ class Sampler(abc.ABC):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield states, each of shape (num, ...), from first to last.
@@ -60,7 +61,8 @@ class Sampler(abc.ABC):
             model: What to draw from.
             num: How many chains, paths or draws there are.
             start: States to start from instead of the sampler's own.
-            condition: ``num`` conditions of the model's kind, or None.
+            condition: ``num`` rows of each condition of the model, by its name, in canonical
+                form on the model's device; see `GenerativeModel.checked_condition`.
             generator: The one source of randomness, on the model's device.
         """
 
@@ -89,7 +91,7 @@ class Sampler(abc.ABC):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Tensor:
         """Return the last state of a trajectory.

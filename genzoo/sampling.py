@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import reprlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from genzoo import seeds
+from genzoo import conditions, seeds
 from genzoo.config import is_whole, shown
-from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
+from genzoo.errors import ConfigError, DataError, NotFiniteSampleError
 from genzoo.finite import RunningTotal, check_weights, name_broken
 from genzoo.progress import bar
 from genzoo.sampler import last_of
-from genzoo.values import Values, trusted
+from genzoo.spaces import Real
+from genzoo.values import trusted
 
 if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
     from genzoo.sampler import Sampler
 
-_DIMENSIONS = {"label": 0, "image": 3}
 _VALUES = 2**21
 _MOST = 1024
 Watch = Callable[[int, Tensor], None]
 """Is shown each state of a block's trajectory as it comes, and the block's number."""
-_SHAPES = {"label": "a whole number", "image": "an image (C, H, W)"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def draw(
     num = _positive("num", request.num)
     if request.batch_size is not None:
         _positive("batch_size", request.batch_size)
-    condition = spread_condition(model, request.condition, num)
+    condition = conditions.spread(model, request.condition, num)
     start = _check_start(model, request.start, num)
     check_weights(model)
     seed = seeds.fresh() if seed is None else seeds.checked(seed)
@@ -130,96 +128,19 @@ def evaluating(model: nn.Module) -> Iterator[None]:
                 module.training = mode
 
 
-def spread_condition(model: GenerativeModel, condition: Any, num: int) -> Any:
-    """Check a condition against the model's kind; one condition serves all ``num`` samples.
-
-    Raises:
-        ConditionError: It is missing, superfluous, of the wrong kind or number.
-    """
-    kind, who = model.condition_kind, type(model).__name__
-    if kind == "none":
-        if condition is not None:
-            raise ConditionError(
-                f"{who} takes no condition, got {_short(condition)}. Leave it out."
-            )
-        return None
-    if condition is None:
-        raise ConditionError(
-            f"{who} needs a {kind} for each sample. Give condition=..., or --{kind} in a shell."
-        )
-    if kind == "text":
-        return _spread_texts(condition, num)
-    return _spread_values(model, condition, num, kind)
-
-
-def _spread_values(model: GenerativeModel, condition: Any, num: int, kind: str) -> Tensor:
-    try:
-        values = torch.as_tensor(condition, device=model.device)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ConditionError(f"{condition!r} is no {kind}: {error}.") from error
-    whole = not (values.is_floating_point() or values.is_complex())
-    one = _DIMENSIONS[kind]
-    if values.ndim not in (one, one + 1) or (kind == "label" and not whole):
-        raise ConditionError(
-            f"A condition is {_SHAPES[kind]}, or one for each sample; got {values.dtype} values "
-            f"of shape {tuple(values.shape)}."
-        )
-    rows = values[None] if values.ndim == one else values
-    _check_values(model, rows, kind)
-    values = rows.expand(num, *values.shape) if values.ndim == one else values
-    _check_number(values, num)
-    return values.long() if kind == "label" else values
-
-
-def _check_values(model: GenerativeModel, rows: Tensor, kind: str) -> None:
-    """Raise ConditionError where labels or images are not those that the model knows."""
-    known = model.condition_values if kind == "image" else _labels(model)
-    if known is not None:
-        noun = "condition" if kind == "image" else "label"
-        known.check(rows, type(model).__name__, noun=noun, error=ConditionError)
-
-
-def _labels(model: GenerativeModel) -> Values | None:
-    """Return what labels of the model there are; None where its config does not say."""
-    num_classes = getattr(model.config, "num_classes", None)
-    return None if num_classes is None else Values("categorical", (), int(num_classes))
-
-
-def _spread_texts(condition: Any, num: int) -> list[str]:
-    many = isinstance(condition, Iterable) and not isinstance(condition, str)
-    texts = list(condition) if many else [condition] * num
-    if not all(isinstance(text, str) for text in texts):
-        raise ConditionError(
-            f"A text condition is a text or a list of texts, got {condition!r}. Give "
-            "condition=..., or --text in a shell."
-        )
-    _check_number(texts, num)
-    return texts
-
-
-def _short(condition: Any) -> str:
-    if isinstance(condition, Tensor):
-        return f"a tensor of shape {tuple(condition.shape)}"
-    return reprlib.repr(condition)
-
-
-def _check_number(values: Any, num: int) -> None:
-    if len(values) != num:
-        raise ConditionError(f"{num} samples need {num} conditions, got {len(values)}.")
-
-
 def _check_start(model: GenerativeModel, start: Tensor | None, num: int) -> Tensor | None:
     if start is not None and len(start) != num:
         raise DataError(f"{num} samples need {num} states to start from, got {len(start)}.")
     if start is not None:
-        Values("real", tuple(start.shape[1:])).check(start, type(model).__name__, noun="start")
+        shape = tuple(start.shape[1:])
+        Real(shape=shape).require(start, type(model).__name__, noun="start")
     return start
 
 
 def _block(
     model: GenerativeModel,
     request: Request,
-    condition: Any,
+    condition: conditions.Conditions,
     start: Tensor | None,
     seed: int,
     k: int,
@@ -227,8 +148,10 @@ def _block(
 ) -> Tensor:
     sampler, size = request.sampler, request.block_size(model)
     block_seed = seed if k == 0 else seeds.derive(seed, k)
-    condition = _slice_and_pad(condition, k * size, size)
-    start = _slice_and_pad(start, k * size, size)
+    # The last row stands for those beyond it: another number of rows would be other samples.
+    index = torch.arange(k * size, (k + 1) * size).clamp_(max=request.num - 1)
+    condition = conditions.rows_of(condition, model.conditions, index)
+    start = None if start is None else start[index.to(start.device)]
 
     def run(look: Callable[[Tensor], Tensor]) -> Tensor:
         generator = seeds.generator(block_seed, model.device)
@@ -243,15 +166,6 @@ def _block(
     if seen.suspects():
         _blame(model, run)
     return x
-
-
-def _slice_and_pad(values: Any, first: int, size: int) -> Any:
-    """Return ``values[first : first + size]``, the last one repeated up to ``size``."""
-    if values is None:
-        return None
-    last = len(values) - 1
-    index = [min(i, last) for i in range(first, first + size)]
-    return values[index] if isinstance(values, Tensor) else [values[i] for i in index]
 
 
 def _blame(model: GenerativeModel, run: Any) -> None:

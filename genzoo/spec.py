@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Self
 
 from torch import Tensor
 
-Kind = Literal["binary", "unit", "real", "categorical"]
-"""Zeros and ones; real numbers in [0, 1]; any real numbers; class indices."""
+from genzoo.config import Bounds, shown
+from genzoo.errors import ConfigError, DataError
+from genzoo.spaces import Space
 
 Batch = Mapping[str, Any]
-"""``"x"`` of shape (B, *event_shape) always; where the data have them ``"label"`` (B,) int64, −1
-for a row without one, ``"text"`` (B) strings, ``"y"`` (B, *y.event_shape) of a second domain."""
+"""Rows by field, each in the canonical form of its space: ``"x"`` always; where the data have them
+``"label"`` (B,) int64, −1 for a row without one, ``"text"``, a list of B strings, and ``"y"`` of a
+second domain."""
+
+FIELD = re.compile(r"[a-z][a-z0-9_]{0,31}")
+"""What the name of a field looks like: it becomes a flag and the name of a module."""
+
+
+@dataclass(frozen=True)
+class FieldNames(Bounds):
+    """At most 16 names of fields, as an annotation of a mapping by field, or of their names."""
+
+    low: float = 0
+    high: float = 16
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise ConfigError where there are too many, or a name has another form."""
+        super().check(value, where)
+        for name in value:
+            if not FIELD.fullmatch(name):
+                raise ConfigError(
+                    f"{where} has the field {shown(name)}. A name has small letters, digits and "
+                    "underscores, 32 at most, and begins with a letter."
+                )
+
+
+ConditionSpaces = Annotated[Mapping[str, Space], FieldNames()]
+"""The type of a config's field ``conditions``: the space of each condition by its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,42 +58,65 @@ class Mixture:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DataSpec:
+class DataInfo:
     """What a dataset tells a model.
 
     Arguments:
-        event_shape: The shape of one example; (C, H, W) for images.
-        kind: What the values are.
-        range: The least and greatest value that can occur.
-        num_classes: The number of labels, or None where there are none.
-        class_names: The names of the labels, where known.
-        captions: The templates that the captions are made from, or None where there are none.
-        mean: The mean of the *training* split, of shape ``event_shape``, where known.
-        levels: How many equally spaced values there can be in ``range``, the ends included, such
-            as 256 for images of bytes; None where the values are no such steps.
-        mixture: The mixture that the rows were drawn from, where it is known.
-        y: What the rows of a second domain are, where there is one.
+        fields: The space of each field of a batch. "x" are the rows, "y" those of a second
+            domain; "label" and "text" belong to x.
+        mean: The mean row of the *training* split, of the fields that it is known of.
+        range: The least and greatest value that occurs, of the fields that it is known of.
+        mixture: The mixture that the rows of a field were drawn from, where it is known.
         aligned: Whether row i of the second domain is what row i of the first one should become.
+
+    Raises:
+        ConfigError: There is no field "x", or a name has another form.
+
+    >>> from genzoo.spaces import Label, Unit
+    >>> info = DataInfo(fields={"x": Unit(shape=(1, 28, 28)), "label": Label(num_classes=10)})
+    >>> info["x"].event_shape, "text" in info
+    ((1, 28, 28), False)
     """
 
-    event_shape: tuple[int, ...]
-    kind: Kind
-    range: tuple[float, float] = (-math.inf, math.inf)
-    num_classes: int | None = None
-    class_names: tuple[str, ...] = ()
-    captions: tuple[str, ...] | None = None
-    mean: Tensor | None = None
-    levels: int | None = None
-    mixture: Mixture | None = None
-    y: DataSpec | None = None
+    fields: Mapping[str, Space]
+    mean: Mapping[str, Tensor] = field(default_factory=dict)
+    range: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    mixture: Mapping[str, Mixture] = field(default_factory=dict)
     aligned: bool = False
 
-    def facts(self) -> dict[str, Any]:
-        """Return the facts that a config field of the same name can take.
+    def __post_init__(self) -> None:
+        FieldNames().check(self.fields, "DataInfo.fields")
+        wrong = [name for name, space in self.fields.items() if not isinstance(space, Space)]
+        if "x" not in self.fields or wrong:
+            raise ConfigError(
+                "DataInfo.fields maps the name of each field to its space, and has a field x; got "
+                f"{shown(dict(self.fields))}."
+            )
 
-        ``y_event_shape`` is the shape of an example of the second domain.
+    def __getitem__(self, name: str) -> Space:
+        """Return the space of a field.
+
+        Raises:
+            DataError: The data have no such field.
         """
-        names = ("event_shape", "num_classes", "class_names", "captions", "levels")
-        facts = {name: getattr(self, name) for name in names}
-        facts["y_event_shape"] = None if self.y is None else self.y.event_shape
-        return {name: value for name, value in facts.items() if value not in (None, ())}
+        if name not in self.fields:
+            raise DataError(
+                f"The data have no field {shown(name)}. They have {', '.join(self.fields)}."
+            )
+        return self.fields[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.fields
+
+    def with_field(self, name: str, space: Space) -> Self:
+        """Return the same with a field more, or with another space for one."""
+        return replace(self, fields={**self.fields, name: space})
+
+    def with_mean(self, mean: Tensor | None, name: str = "x") -> Self:
+        """Return the same with the mean row of a field; None for one that is not known."""
+        others = {key: value for key, value in self.mean.items() if key != name}
+        return replace(self, mean=others if mean is None else {**others, name: mean})
+
+    def only(self, names: Mapping[str, Any] | tuple[str, ...]) -> Self:
+        """Return the same with some of the fields alone."""
+        return replace(self, fields={name: self.fields[name] for name in names})

@@ -62,7 +62,7 @@ def load_dataset(name_or_path: str, split: str | None = "train", **config: Any) 
         UnknownNameError: Neither a registered name nor a path.
         DataError: The data are empty, unreadable, or not what they should be.
 
-    >>> len(load_dataset("digits")), load_dataset("digits", "test").spec.event_shape
+    >>> len(load_dataset("digits")), load_dataset("digits", "test").info["x"].event_shape
     (1500, (1, 8, 8))
     """
     cls, location = find_source(name_or_path)
@@ -74,7 +74,7 @@ def load_dataset(name_or_path: str, split: str | None = "train", **config: Any) 
 def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     """Return one split of a source, prepared; None takes "test", or the only split there is.
 
-    The spec's mean is the training split's, whichever split is asked for.
+    The info's mean is the training split's, whichever split is asked for.
 
     Raises:
         DataError: There is no such split.
@@ -85,8 +85,8 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
         raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
     dataset = _prepared(source, split)
     train = dataset if split == splits[0] else _prepared(source, splits[0])
-    if dataset.spec.mean is None:
-        dataset.spec = dataclasses.replace(dataset.spec, mean=train.mean())
+    if "x" not in dataset.info.mean:
+        dataset.info = dataset.info.with_mean(train.mean())
     if split == splits[0] and source.config.labelled is not None:
         dataset = keep_labels(dataset, source.config.labelled, source.config.labelled_seed)
     dataset.split = split
@@ -140,7 +140,7 @@ def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
     if isinstance(data, str):
         raise ConfigError(f"Give a dataset, not its name: load_dataset({data!r}).")
     dataset = from_array(data, "the array given")
-    dataset.spec = dataclasses.replace(dataset.spec, mean=dataset.mean())
+    dataset.info = dataset.info.with_mean(dataset.mean())
     return dataset
 
 
@@ -152,7 +152,7 @@ def pair(x: Dataset | Any, y: Dataset | Any) -> TwoDomains:
 
     >>> import torch
     >>> both = pair(load_dataset("digits"), torch.rand(50, 3, 8, 8))
-    >>> both.spec.event_shape, both.spec.y.event_shape
+    >>> both.info["x"].event_shape, both.info["y"].event_shape
     ((1, 8, 8), (3, 8, 8))
     """
     return TwoDomains(as_dataset(x), as_dataset(y))

@@ -12,7 +12,8 @@ from torch import Tensor
 from genzoo.data.dataset import ArrayDataset, Dataset, DataSource
 from genzoo.data.domains import TwoDomains
 from genzoo.data.idx import FashionMNIST, IDXConfig
-from genzoo.spec import DataSpec
+from genzoo.spaces import Unit
+from genzoo.spec import DataInfo
 
 
 class Bijection(abc.ABC):
@@ -135,7 +136,7 @@ class _Images:
     values: Tensor
     label: Tensor
     top: int
-    spec: DataSpec
+    info: DataInfo
 
     @classmethod
     def read(cls, config: FashionPairConfig, split: str) -> _Images:
@@ -145,20 +146,14 @@ class _Images:
         found = data.head(len(data))
         values = (found["x"] * 255).round().to(torch.int16)
         if config.size == 28:
-            return cls(values, found["label"], 255, data.spec)
+            return cls(values, found["label"], 255, data.info)
         num, _, height, width = values.shape
         blocks = values.view(num, 1, height // 2, 2, width // 2, 2)
-        return cls(blocks.sum((3, 5), dtype=torch.int16), found["label"], 1020, data.spec)
+        return cls(blocks.sum((3, 5), dtype=torch.int16), found["label"], 1020, data.info)
 
     def dataset(self, values: Tensor, rows: slice, name: str) -> ArrayDataset:
         """Return images made of some of these as a dataset in [0, 1]."""
-        spec = DataSpec(
-            event_shape=tuple(values.shape[1:]),
-            kind="unit",
-            range=(0.0, 1.0),
-            num_classes=self.spec.num_classes,
-            class_names=self.spec.class_names,
-            levels=self.top + 1,
-        )
+        space = Unit(shape=tuple(values.shape[1:]), levels=self.top + 1)
+        info = DataInfo(fields={**self.info.fields, "x": space}, range={"x": (0.0, 1.0)})
         kept = values.to(torch.uint8) if self.top == 255 else values
-        return ArrayDataset(kept, spec, name, self.label[rows], float(self.top))
+        return ArrayDataset(kept, info, name, self.label[rows], float(self.top))

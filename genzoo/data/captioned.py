@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from genzoo.captions import Grammar
 from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
+from genzoo.spaces import Text
 
 
 class Captioned(Dataset):
@@ -30,7 +30,7 @@ class Captioned(Dataset):
     def __init__(self, dataset: Dataset, templates: Sequence[str]) -> None:
         self.dataset, self.grammar = dataset, Grammar(templates)
         _check(dataset, self.grammar)
-        self.spec = dataclasses.replace(dataset.spec, captions=tuple(templates))
+        self.info = dataset.info.with_field("text", Text(templates=tuple(templates)))
         self.name = f"{dataset.name} (captions)"
 
     def __len__(self) -> int:
@@ -46,6 +46,10 @@ class Captioned(Dataset):
         rows = zip(*columns, strict=True)
         values = [dict(zip(self.grammar.slots, row, strict=True)) for row in rows]
         return {**found, "text": self.grammar.draw(values, generator)}
+
+    def select(self, fields: Collection[str]) -> Dataset:
+        """Return the rows with some of their fields; without captions none are drawn."""
+        return super().select(fields) if "text" in fields else self.dataset.select(fields)
 
     def labels(self) -> Tensor | None:
         """Return the label of every row, where they are known."""
@@ -70,7 +74,7 @@ def caption(dataset: Dataset, templates: Sequence[str]) -> Dataset:
 
 
 def _from_names(dataset: Dataset) -> tuple[str, ...]:
-    names = dataset.spec.class_names
+    names = dataset.info["label"].value_names() if "label" in dataset.info else ()
     if not names:
         raise DataError(
             f"{dataset.name} cannot be captioned: it has no names of labels, and no grammar comes "
@@ -80,7 +84,8 @@ def _from_names(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _check(dataset: Dataset, grammar: Grammar) -> None:
-    first, num = dataset.head(1), dataset.spec.num_classes
+    first = dataset.head(1)
+    num = dataset.info["label"].count if "label" in dataset.info else None
     lacking = [slot for slot in grammar.slots if slot not in first]
     if "text" in first or lacking:
         reason = f"its rows have no {lacking[0]}" if lacking else "it has captions already"

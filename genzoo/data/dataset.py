@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.config import Bounds, Config
 from genzoo.errors import DataError
-from genzoo.spec import DataSpec
+from genzoo.spec import DataInfo
 
 Binarize = Literal["static", "dynamic", "threshold"]
 _VALUES = 2**23
@@ -36,6 +36,8 @@ class DataConfig(Config):
     """Of the training split, so many labels are kept, as many of each; the others become −1."""
     labelled_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     """Which they are."""
+    space: Annotated[str | None, Bounds(1, 64)] = None
+    """The space that the rows are written in, such as categorical for grey levels."""
     captions: bool = False
     """A caption for each row, drawn at each presentation from the data's grammar."""
 
@@ -44,14 +46,14 @@ class Dataset(abc.ABC):
     """Rows that can be asked for by index, and what they are; abstract.
 
     Attributes:
-        spec: What the rows are.
+        info: What the rows are, field by field.
         name: What to call the dataset in a receipt.
         origin: The name or path and the config values that `load_dataset` was given; None for
             rows that did not come from there.
         split: The name of the split, for rows that did.
     """
 
-    spec: DataSpec
+    info: DataInfo
     name: str
     origin: tuple[str, Mapping[str, Any]] | None = None
     split: str = ""
@@ -71,6 +73,15 @@ class Dataset(abc.ABC):
             generator: Where drawn data (dynamic binarisation, augmentation) take their
                 randomness from.
         """
+
+    def select(self, fields: Collection[str]) -> Dataset:
+        """Return the same rows with some of their fields alone; others need not be made.
+
+        Arguments:
+            fields: Their names; "x" is always there.
+        """
+        kept = tuple(name for name in self.info.fields if name == "x" or name in fields)
+        return self if set(kept) == set(self.info.fields) else Selected(self, kept)
 
     def labels(self) -> Tensor | None:
         """Return the label of every row, (N,) int64, without reading the rows.
@@ -97,12 +108,45 @@ class Dataset(abc.ABC):
         return self.batch(range(min(num, len(self))), seeds.generator(seed))
 
 
+class Selected(Dataset):
+    """Some of the fields of a dataset.
+
+    Arguments:
+        dataset: The rows.
+        fields: The names of the fields that are kept.
+    """
+
+    def __init__(self, dataset: Dataset, fields: tuple[str, ...]) -> None:
+        self.dataset, self.fields = dataset, fields
+        self.info, self.name = dataset.info.only(fields), dataset.name
+        self.origin, self.split = dataset.origin, dataset.split
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.dataset)
+
+    def batch(
+        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """Return the fields that are kept of the rows at ``indices``."""
+        found = self.dataset.batch(indices, generator)
+        return {name: found[name] for name in self.fields}
+
+    def labels(self) -> Tensor | None:
+        """Return the label of every row, where they are kept and known."""
+        return self.dataset.labels() if "label" in self.fields else None
+
+    def mean(self) -> Tensor | None:
+        """Return the mean row."""
+        return self.dataset.mean()
+
+
 class ArrayDataset(Dataset):
     """Rows held in memory.
 
     Arguments:
         x: The rows, (N, *event_shape), float32 or uint8, before they are divided.
-        spec: What they are once divided.
+        info: What they are once divided.
         name: What to call them.
         label: One class index for each row.
         scale: What the rows are divided by.
@@ -116,7 +160,7 @@ class ArrayDataset(Dataset):
     def __init__(
         self,
         x: Tensor,
-        spec: DataSpec,
+        info: DataInfo,
         name: str,
         label: Tensor | None = None,
         scale: float = 1.0,
@@ -126,7 +170,7 @@ class ArrayDataset(Dataset):
     ) -> None:
         if len(x) == 0:
             raise DataError(f"{name} is empty: it holds no rows.")
-        self.x, self.spec, self.name, self.label, self.scale = x, spec, name, label, scale
+        self.x, self.info, self.name, self.label, self.scale = x, info, name, label, scale
         self.text, self.columns = text, dict(columns or {})
 
     def __len__(self) -> int:
@@ -138,7 +182,8 @@ class ArrayDataset(Dataset):
     ) -> dict[str, Any]:
         """Return the rows at ``indices``."""
         index = torch.as_tensor(indices)
-        x = self.x.index_select(0, index).float()  # Ten times as fast as self.x[index].
+        x = self.x.index_select(0, index)  # Ten times as fast as self.x[index].
+        x = x.to(self.info["x"].dtype)
         found: dict[str, Any] = {"x": x if self.scale == 1 else x.div_(self.scale)}
         found |= {name: values[index] for name, values in self.columns.items()}
         if self.label is not None:
@@ -161,8 +206,8 @@ class ArrayDataset(Dataset):
 
 def mean_of_rows(dataset: Dataset) -> Tensor:
     """Return the mean row of a dataset, each row presented once, summed in float64."""
-    total = torch.zeros(dataset.spec.event_shape, dtype=torch.float64)
-    at_once = rows_at_once(dataset.spec.event_shape)
+    total = torch.zeros(dataset.info["x"].event_shape, dtype=torch.float64)
+    at_once = rows_at_once(dataset.info["x"].event_shape)
     for rows in torch.split(torch.arange(len(dataset)), at_once):
         total += dataset.batch(rows)["x"].double().sum(0)
     return (total / len(dataset)).float()

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
+from genzoo.data.fields import image_fields
 from genzoo.data.grammars import DIGIT_CAPTIONS
-from genzoo.spec import DataSpec
+from genzoo.spec import DataInfo
 
 _ROWS = {"train": slice(0, 1500), "test": slice(1500, 1797)}
 
@@ -33,13 +34,7 @@ class Digits(DataSource):
         with resources.files("genzoo.data").joinpath("digits.npz").open("rb") as file:
             arrays = np.load(file)
             x, label = arrays["x"][_ROWS[split]], arrays["label"][_ROWS[split]]
-        spec = DataSpec(
-            event_shape=(1, 8, 8),
-            kind="unit",
-            range=(0.0, 1.0),
-            num_classes=10,
-            class_names=tuple("0123456789"),
-            levels=17,
-        )
+        fields = image_fields((1, 8, 8), levels=17, names="0123456789")
+        info = DataInfo(fields=fields, range={"x": (0.0, 1.0)})
         rows = torch.from_numpy(x).reshape(-1, 1, 8, 8)
-        return ArrayDataset(rows, spec, f"digits/{split}", torch.from_numpy(label).long(), 16.0)
+        return ArrayDataset(rows, info, f"digits/{split}", torch.from_numpy(label).long(), 16.0)

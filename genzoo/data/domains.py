@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
+from genzoo.spec import DataInfo
 
 
 class TwoDomains(Dataset):
@@ -44,7 +44,7 @@ class TwoDomains(Dataset):
                 )
         self.x, self.y = x, y
         self.name = f"{x.name} | {y.name}"
-        self.spec = dataclasses.replace(x.spec, y=y.spec, aligned=aligned)
+        self.info = _both(x.info, y.info, aligned)
         self.split = x.split
 
     def __len__(self) -> int:
@@ -58,6 +58,11 @@ class TwoDomains(Dataset):
         second = self.y.batch(indices, generator)["x"]
         return {**self.x.batch(indices, generator), "y": second}
 
+    def select(self, fields: Collection[str]) -> Dataset:
+        """Return both domains, of x with some of its fields alone; without y the rows of x."""
+        x = self.x.select(fields)
+        return TwoDomains(x, self.y, aligned=self.info.aligned) if "y" in fields else x
+
     def domains(self) -> dict[str, Dataset]:
         """Return the two datasets by the keys of their rows in a batch."""
         return {"x": self.x, "y": self.y}
@@ -70,6 +75,21 @@ class TwoDomains(Dataset):
     def mean(self) -> Tensor | None:
         """Return the mean row of x."""
         return self.x.mean()
+
+
+def _both(x: DataInfo, y: DataInfo, aligned: bool) -> DataInfo:
+    """Return what the rows of two domains are: the field x of the second one is y."""
+
+    def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+        return {**first, "y": second["x"]} if "x" in second else dict(first)
+
+    return DataInfo(
+        fields=joined(x.fields, y.fields),
+        mean=joined(x.mean, y.mean),
+        range=joined(x.range, y.range),
+        mixture=joined(x.mixture, y.mixture),
+        aligned=aligned,
+    )
 
 
 def named_parts(data: Dataset) -> tuple[Dataset, Dataset | None]:

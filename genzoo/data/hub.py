@@ -13,9 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
+from genzoo.data.fields import image_fields
 from genzoo.data.images import MAX_PIXELS, MaxPixels, as_mode, mode_of, open_image, to_tensor
 from genzoo.errors import DataError, MissingDependencyError
-from genzoo.spec import DataSpec
+from genzoo.spaces import Text
+from genzoo.spec import DataInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +105,10 @@ class HubRows(Dataset):
         first = self._open(self.rows[0][self.image], 0)
         self.mode = mode_of(first)
         names = self._class_names()
-        self.spec = DataSpec(
-            event_shape=tuple(to_tensor(as_mode(first, self.mode)).shape),
-            kind="unit",
-            range=(0.0, 1.0),
-            num_classes=len(names) or None,
-            class_names=names,
-            levels=256,
-        )
+        fields = image_fields(to_tensor(as_mode(first, self.mode)).shape, names=names)
+        if self.text:
+            fields["text"] = Text()
+        self.info = DataInfo(fields=fields, range={"x": (0.0, 1.0)})
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -125,11 +123,11 @@ class HubRows(Dataset):
         opened = [self._open(v, i) for i, v in zip(index, rows[self.image], strict=True)]
         images = [to_tensor(as_mode(image, self.mode)) for image in opened]
         for i, image in zip(index, images, strict=True):
-            if tuple(image.shape) != self.spec.event_shape:
+            if tuple(image.shape) != self.info["x"].event_shape:
                 raise DataError(
                     f"Row {i} of {self.name} has shape {tuple(image.shape)}, the first "
-                    f"{self.spec.event_shape}: they must be equal. Save the images to a folder, "
-                    "and give --data.size N."
+                    f"{self.info['x'].event_shape}: they must be equal. Save the images to a "
+                    "folder, and give --data.size N."
                 )
         found: dict[str, Any] = {"x": torch.stack(images)}
         if self.label:

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
+from genzoo.data.fields import image_fields
 from genzoo.data.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size
 from genzoo.errors import DataError
-from genzoo.spec import DataSpec
+from genzoo.spec import DataInfo
 
 _PIECE = 2**20
 _STEMS = {"train": "train", "test": "t10k"}
@@ -158,16 +159,11 @@ def read_folder(
     labels = _read(folder, f"{_STEMS[split]}-labels-idx1-ubyte", 1, most)
     if len(images) != len(labels):
         raise DataError(f"{folder} has {len(images)} images and {len(labels)} labels.")
-    spec = DataSpec(
-        event_shape=(1, *images.shape[1:]),
-        kind="unit",
-        range=(0.0, 1.0),
-        num_classes=max(len(class_names), int(labels.max()) + 1),
-        class_names=class_names,
-        levels=256,
-    )
+    num_classes = max(len(class_names), int(labels.max()) + 1)
+    fields = image_fields((1, *images.shape[1:]), names=class_names, num_classes=num_classes)
+    info = DataInfo(fields=fields, range={"x": (0.0, 1.0)})
     x = torch.from_numpy(images)[:, None]
-    return ArrayDataset(x, spec, f"{name}/{split}", torch.from_numpy(labels).long(), 255.0)
+    return ArrayDataset(x, info, f"{name}/{split}", torch.from_numpy(labels).long(), 255.0)
 
 
 def _find(folder: Path, stem: str) -> Path | None:

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from genzoo.config import Bounds
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
+from genzoo.data.fields import image_fields
 from genzoo.data.unpacking import check_file
 from genzoo.errors import DataError
-from genzoo.spec import DataSpec
+from genzoo.spec import DataInfo
 
 MAX_PIXELS = 2**25
 """What an image may have, where a config does not say otherwise."""
@@ -96,14 +97,8 @@ class ImageFiles(Dataset):
         numbers = {folder: number for number, folder in enumerate(classes)}
         folders = [path.relative_to(root).parts[0] for path in paths]
         self.label = torch.tensor([numbers[f] for f in folders]) if classes else None
-        self.spec = DataSpec(
-            event_shape=tuple(self._read(paths[0]).shape),
-            kind="unit",
-            range=(0.0, 1.0),
-            num_classes=len(classes) or None,
-            class_names=tuple(classes),
-            levels=256,
-        )
+        fields = image_fields(self._read(paths[0]).shape, names=classes)
+        self.info = DataInfo(fields=fields, range={"x": (0.0, 1.0)})
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -116,10 +111,10 @@ class ImageFiles(Dataset):
         index = torch.as_tensor(indices)
         images = [self._read(self.paths[i]) for i in index.tolist()]
         for i, image in zip(index.tolist(), images, strict=True):
-            if tuple(image.shape) != self.spec.event_shape:
+            if tuple(image.shape) != self.info["x"].event_shape:
                 raise DataError(
                     f"{self.paths[i]} has shape {tuple(image.shape)}, the first image "
-                    f"{self.spec.event_shape}. Give --data.size N to make them equal."
+                    f"{self.info['x'].event_shape}. Give --data.size N to make them equal."
                 )
         found: dict[str, Any] = {"x": torch.stack(images)}
         return found if self.label is None else {**found, "label": self.label[index]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +29,7 @@ class PartlyLabelled(Dataset):
 
     def __init__(self, dataset: Dataset, labelled: Tensor) -> None:
         self.dataset, self.labelled = dataset, labelled
-        self.spec = dataset.spec
+        self.info = dataset.info
         self.name = f"{dataset.name} ({len(labelled)} labels)"
 
     def __len__(self) -> int:
@@ -81,7 +80,7 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
     order = torch.randperm(len(label), generator=seeds.generator(seeds.derive("labels", seed)))
     drawn = [order[label[order] == one][:each] for one in classes.tolist()]
     kept = PartlyLabelled(dataset, torch.cat(drawn))
-    kept.spec = dataclasses.replace(kept.spec, mean=dataset.mean())
+    kept.info = kept.info.with_mean(dataset.mean())
     return kept
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genzoo import seeds
+from genzoo import registry, seeds
 from genzoo.data.dataset import (
     ArrayDataset,
     Binarize,
@@ -19,8 +20,9 @@ from genzoo.data.dataset import (
 )
 from genzoo.data.domains import TwoDomains
 from genzoo.data.subsets import Subset, subset
-from genzoo.errors import DataError
-from genzoo.spec import DataSpec
+from genzoo.errors import DataError, UnknownNameError
+from genzoo.spaces import Space
+from genzoo.spec import DataInfo
 
 _BLOCK = 64
 
@@ -37,14 +39,62 @@ def prepare(dataset: Dataset, config: DataConfig, key: str = "") -> Dataset:
     Raises:
         DataError: The rows are to be binarised, and are not in [0, 1].
     """
-    if isinstance(dataset, TwoDomains) and not dataset.spec.aligned:
+    if isinstance(dataset, TwoDomains) and not dataset.info.aligned:
         return TwoDomains(*_each(dataset, config, key))
     if config.limit is not None:
         dataset = subset(dataset, config.limit, seed=config.limit_seed, key=key)
     if isinstance(dataset, TwoDomains):
         unlimited = dataclasses.replace(config, limit=None)
         return TwoDomains(*_each(dataset, unlimited, key), aligned=True)
-    return _binarized(dataset, config)
+    return _written(_binarized(dataset, config), config.space)
+
+
+def _written(dataset: Dataset, name: str | None) -> Dataset:
+    """Return rows in the space of that name; as they are where it is None, or theirs."""
+    if name is None:
+        return dataset
+    if name not in registry.names("spaces"):
+        raise UnknownNameError("space", name, registry.names("spaces"))
+    try:
+        return Rewritten(dataset, *dataset.info["x"].into(name))
+    except DataError as error:
+        raise DataError(f"{dataset.name}: {error} Leave --data.space out.") from error
+
+
+class Rewritten(Dataset):
+    """Rows written in another space, such as grey levels as categories.
+
+    Arguments:
+        dataset: The rows.
+        space: The other space.
+        rewrite: Returns rows as values of that space.
+    """
+
+    def __init__(self, dataset: Dataset, space: Space, rewrite: Callable[[Any], Any]) -> None:
+        self.dataset, self.rewrite = dataset, rewrite
+        title = registry.name_of("spaces", type(space))
+        self.name = f"{dataset.name} (as {title})"
+        info = dataset.info.with_field("x", space).with_mean(None)
+        self.info = dataclasses.replace(info, range={})
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.dataset)
+
+    def batch(
+        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """Return the rows at ``indices`` in the other space."""
+        found = self.dataset.batch(indices, generator)
+        return {**found, "x": self.rewrite(found["x"])}
+
+    def labels(self) -> Tensor | None:
+        """Return the label of every row, where they are known."""
+        return self.dataset.labels()
+
+    def mean(self) -> Tensor | None:
+        """Return the mean row; of categories None."""
+        return mean_of_rows(self) if self.info["x"].dtype.is_floating_point else None
 
 
 def _each(both: TwoDomains, config: DataConfig, key: str) -> list[Dataset]:
@@ -52,9 +102,10 @@ def _each(both: TwoDomains, config: DataConfig, key: str) -> list[Dataset]:
 
 
 def _binarized(dataset: Dataset, config: DataConfig) -> Dataset:
-    if config.binarize is None or dataset.spec.kind == "binary":
+    if config.binarize is None:
         return dataset
-    _check_grey(dataset)
+    if _binary(dataset)["x"] == dataset.info["x"]:
+        return dataset
     if config.binarize == "static":
         whole = dataset.dataset.name if isinstance(dataset, Subset) else dataset.name
         seed = seeds.derive("static binarisation", config.binarize_seed, whole)
@@ -73,7 +124,7 @@ class Binarized(Dataset):
     def __init__(self, dataset: Dataset, how: Binarize) -> None:
         self.dataset, self.how = dataset, how
         self.name = f"{dataset.name} ({how} binarisation)"
-        self.spec = binary(dataset.spec)
+        self.info = _binary(dataset)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -97,20 +148,25 @@ class Binarized(Dataset):
         return inner if inner is None or self.how == "dynamic" else mean_of_rows(self)
 
 
-def binary(spec: DataSpec) -> DataSpec:
-    """Return what grey data are once they are zeros and ones."""
-    return dataclasses.replace(spec, kind="binary", range=(0.0, 1.0), levels=None)
+def _binary(dataset: Dataset) -> DataInfo:
+    """Return what grey data are once they are zeros and ones.
 
-
-def _check_grey(dataset: Dataset) -> None:
-    if dataset.spec.kind == "unit":
-        return
-    low, high = dataset.spec.range
-    remedy = f"Divide by {high:g}? Give --data.scale {high:g}." if low >= 0 else "Rescale them."
-    raise DataError(
-        f"{dataset.name} cannot be binarised: its values are in [{low:g}, {high:g}], not in "
-        f"[0, 1]. {remedy}"
-    )
+    Raises:
+        DataError: They are not in [0, 1].
+    """
+    try:
+        space, _ = dataset.info["x"].into("binary")
+    except DataError as error:
+        low, high = dataset.info.range.get("x", (-math.inf, math.inf))
+        remedy = (
+            f"Divide by {high:g}? Give --data.scale {high:g}." if low >= 0 else "Rescale them."
+        )
+        raise DataError(
+            f"{dataset.name} cannot be binarised: its values are in [{low:g}, {high:g}], not in "
+            f"[0, 1]. {remedy}"
+        ) from error
+    info = dataset.info.with_field("x", space)
+    return dataclasses.replace(info, range={**info.range, "x": (0.0, 1.0)})
 
 
 def _static(dataset: Dataset, seed: int, given: int) -> ArrayDataset:
@@ -120,22 +176,22 @@ def _static(dataset: Dataset, seed: int, given: int) -> ArrayDataset:
     are.
     """
     place = dataset.rows if isinstance(dataset, Subset) else torch.arange(len(dataset))
-    x = torch.empty(len(dataset), *dataset.spec.event_shape, dtype=torch.uint8)
+    x = torch.empty(len(dataset), *dataset.info["x"].event_shape, dtype=torch.uint8)
     found: dict[str, list[Any]] = {}
     order, sizes = _blocks(place)
     for rows in torch.split(order, sizes):
         batch = dataset.batch(rows)
         generator = seeds.generator(seeds.derive(seed, int(place[rows[0]]) // _BLOCK))
-        cut = torch.rand(_BLOCK, *dataset.spec.event_shape, generator=generator)
+        cut = torch.rand(_BLOCK, *dataset.info["x"].event_shape, generator=generator)
         x[rows] = (batch.pop("x") > cut[place[rows] % _BLOCK]).to(torch.uint8)
         for key, values in batch.items():
             found.setdefault(key, []).append(values)
     columns = _in_order(found, order.argsort())
-    label, text, spec = columns.pop("label", None), columns.pop("text", None), binary(dataset.spec)
+    label, text, info = columns.pop("label", None), columns.pop("text", None), _binary(dataset)
     # A draw that somebody has chosen is named: the best of many is another test set.
     chosen = f", seed {given}" if given else ""
     name = f"{dataset.name} (static binarisation{chosen})"
-    return ArrayDataset(x, spec, name, label, text=text, columns=columns)
+    return ArrayDataset(x, info, name, label, text=text, columns=columns)
 
 
 def _blocks(place: Tensor) -> tuple[Tensor, list[int]]:

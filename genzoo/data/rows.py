@@ -11,7 +11,8 @@ from torch import Tensor
 
 from genzoo.data.dataset import ArrayDataset, rows_at_once
 from genzoo.errors import DataError
-from genzoo.spec import DataSpec, Kind
+from genzoo.spaces import Binary, Label, Real, Space, Unit
+from genzoo.spec import DataInfo
 
 
 def from_array(
@@ -41,16 +42,12 @@ def from_array(
     if rows.numel() == 0:
         raise DataError(f"{name} is empty: its shape is {tuple(rows.shape)}.")
     low, high = _range(rows, name)
-    kind = _kind(rows, low / scale, high / scale)
+    fields: dict[str, Space] = {"x": _space(rows, low / scale, high / scale, scale)}
     classes = None if label is None else _labels(label, len(rows), name)
-    spec = DataSpec(
-        event_shape=tuple(rows.shape[1:]),
-        kind=kind,
-        range=(0.0, 1.0) if kind != "real" else (low / scale, high / scale),
-        num_classes=None if classes is None else int(classes.max()) + 1,
-        levels=int(scale) + 1 if kind == "unit" and _bytes(rows) and scale % 1 == 0 else None,
-    )
-    return ArrayDataset(rows, spec, name, classes, scale)
+    if classes is not None:
+        fields["label"] = Label(num_classes=int(classes.max()) + 1)
+    info = DataInfo(fields=fields, range={"x": (low / scale, high / scale)})
+    return ArrayDataset(rows, info, name, classes, scale)
 
 
 def _bytes(rows: Tensor) -> bool:
@@ -88,14 +85,18 @@ def _range(x: Tensor, name: str) -> tuple[float, float]:
     return low, high
 
 
-def _kind(x: Tensor, low: float, high: float) -> Kind:
-    """Say what values are, given their least and greatest once divided by the scale."""
+def _space(x: Tensor, low: float, high: float, scale: float) -> Space:
+    """Return what rows are, given their least and greatest value once divided by the scale."""
+    shape = tuple(x.shape[1:])
     if low < 0 or high > 1:
-        return "real"
+        return Real(shape=shape)
     ends = x.amin(), x.amax()
     pieces = torch.split(x, rows_at_once(x.shape[1:]))
     two = all(bool(((p == ends[0]) | (p == ends[1])).all()) for p in pieces)
-    return "binary" if two and {low, high} <= {0.0, 1.0} else "unit"
+    if two and {low, high} <= {0.0, 1.0}:
+        return Binary(shape=shape)
+    steps = int(scale) if _bytes(x) and scale % 1 == 0 else None
+    return Unit(shape=shape, levels=None if steps is None else steps + 1)
 
 
 def _labels(label: Any, num: int, name: str) -> Tensor:

@@ -18,7 +18,9 @@ from genzoo import seeds
 from genzoo.config import Bounds
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
 from genzoo.data.drawing import DRAWN, draw
-from genzoo.spec import DataSpec
+from genzoo.data.fields import image_fields
+from genzoo.spaces import Label
+from genzoo.spec import DataInfo
 
 COLOURS = {
     "red": (1.0, 0.0, 0.0),
@@ -126,17 +128,13 @@ class Shapes(DataSource):
         num = config.num if split == "train" else max(1, config.num // 10)
         generator = seeds.generator(seeds.derive("shapes", config.seed, split))
         scene = draw_scene(pairs(split, config.held_out), num, config.side, generator)
-        spec = DataSpec(
-            event_shape=(3, config.side, config.side),
-            kind="unit",
-            range=(0.0, 1.0),
-            num_classes=len(SHAPES),
-            class_names=SHAPES,
-            levels=256,
-        )
+        fields = image_fields((3, config.side, config.side), names=SHAPES)
+        slots = {"colour": tuple(COLOURS), "shape": SHAPES, "size": SIZES, "place": PLACES}
+        fields |= {k: Label(num_classes=len(v), names=tuple(v)) for k, v in slots.items()}
+        info = DataInfo(fields=fields, range={"x": (0.0, 1.0)})
         name = f"shapes/{split}, seed {config.seed}, {config.held_out} held out"
         x = _bytes(scene, config.side)
-        return ArrayDataset(x, spec, name, scene.shape, 255.0, columns=scene.columns())
+        return ArrayDataset(x, info, name, scene.shape, 255.0, columns=scene.columns())
 
 
 def pairs(split: str, held_out: int) -> Tensor:

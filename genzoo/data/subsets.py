@@ -75,7 +75,7 @@ class Subset(Dataset):
 
     def __init__(self, dataset: Dataset, rows: Tensor, seed: int, how: How) -> None:
         self.dataset, self.rows, self.how = dataset, rows, how
-        self.spec, self.split = dataset.spec, dataset.split
+        self.info, self.split = dataset.info, dataset.split
         self.name = f"{dataset.name} ({len(rows)} of {len(dataset)} rows, seed {seed})"
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ def subset(dataset: Dataset, num: int, *, seed: int = 0, key: str = "") -> Datas
     >>> len(some), some.name
     (100, 'digits/test (100 of 297 rows, seed 1)')
     """
-    if isinstance(dataset, TwoDomains) and not dataset.spec.aligned:
+    if isinstance(dataset, TwoDomains) and not dataset.info.aligned:
         num = min(num, len(dataset))
         both = [subset(d, num, seed=seed, key=f"{key}{k}") for k, d in dataset.domains().items()]
         return TwoDomains(*both)

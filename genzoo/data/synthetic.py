@@ -13,7 +13,8 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.config import Bounds
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
-from genzoo.spec import DataSpec, Mixture
+from genzoo.spaces import Binary, Label, Real
+from genzoo.spec import DataInfo, Mixture
 
 _SPLITS = ("train", "valid", "test")
 
@@ -47,8 +48,8 @@ class BarsAndStripes(DataSource):
         lines = torch.tensor(list(itertools.product((0.0, 1.0), repeat=side)))
         bars = lines[:, :, None].expand(-1, side, side)
         x = torch.cat([bars, bars.transpose(1, 2)])[:, None].contiguous()
-        spec = DataSpec(event_shape=(1, side, side), kind="binary", range=(0.0, 1.0))
-        return ArrayDataset(x, spec, f"bars-and-stripes {side}×{side}")
+        info = DataInfo(fields={"x": Binary(shape=(1, side, side))}, range={"x": (0.0, 1.0)})
+        return ArrayDataset(x, info, f"bars-and-stripes {side}×{side}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,6 @@ def _draw(name: str, modes: Tensor, sigma: float, config: MixtureConfig, split: 
     generator = seeds.generator(seeds.derive(name, config.seed, split))
     label = torch.randint(len(modes), (config.num,), generator=generator)
     x = modes[label] + sigma * torch.randn(config.num, 2, generator=generator)
-    mixture = Mixture(modes, sigma)
-    spec = DataSpec(event_shape=(2,), kind="real", num_classes=len(modes), mixture=mixture)
-    return ArrayDataset(x, spec, f"{name}, seed {config.seed}", label)
+    fields = {"x": Real(shape=(2,)), "label": Label(num_classes=len(modes))}
+    info = DataInfo(fields=fields, mixture={"x": Mixture(modes, sigma)})
+    return ArrayDataset(x, info, f"{name}, seed {config.seed}", label)

@@ -1,0 +1,32 @@
+"""The fields of common data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from genzoo.spaces import Label, Space, Unit
+
+MAX_NAMES = 10_000
+
+
+def image_fields(
+    shape: Sequence[int],
+    *,
+    levels: int | None = 256,
+    names: Sequence[str] = (),
+    num_classes: int | None = None,
+) -> dict[str, Space]:
+    """Return the fields of images in [0, 1], with a label where there are classes.
+
+    Arguments:
+        shape: (C, H, W).
+        levels: How many equally spaced values there are.
+        names: The name of each class; of more than 10,000 none is kept.
+        num_classes: How many classes; as many as names where None.
+    """
+    fields: dict[str, Space] = {"x": Unit(shape=tuple(shape), levels=levels)}
+    num = num_classes or len(names)
+    if num:
+        known = tuple(names) if len(names) == num <= MAX_NAMES else ()
+        fields["label"] = Label(num_classes=num, names=known)
+    return fields

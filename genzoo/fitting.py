@@ -1,0 +1,129 @@
+"""Whether data fit a model: the space of what it models, and those of its conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from genzoo import registry
+from genzoo.config import field_types
+from genzoo.errors import ConfigError, DataError, PluginError
+from genzoo.spaces import Space
+from genzoo.spec import DataInfo
+
+if TYPE_CHECKING:
+    from genzoo.model import GenerativeModel
+
+
+def fitted(
+    cls: type[GenerativeModel], info: DataInfo, conditions: Sequence[str] | None
+) -> dict[str, Any]:
+    """Return the fields of a model's config that follow from the data.
+
+    Raises:
+        DataError: The data lack a field, or are not of a space that the class models.
+        ConfigError: The class takes no such condition, or lacks one that it needs.
+    """
+    cls.check_event(info)
+    names = tuple(cls.needs if conditions is None else conditions)
+    known, spaces = field_types(cls.Config), _chosen(cls, info, names)
+    if names and "conditions" not in known and not hasattr(cls.Config, "conditions"):
+        raise ConfigError(
+            f"{cls.__name__} takes no condition, got {', '.join(names)}. Leave them out."
+        )
+    check_spaces(cls, info[cls.event_field], spaces)
+    found = {"event": info[cls.event_field], "conditions": spaces}
+    return {name: value for name, value in found.items() if name in known}
+
+
+def _chosen(cls: type[GenerativeModel], info: DataInfo, names: Sequence[str]) -> dict[str, Space]:
+    for name in (*names, *cls.needs):
+        if name not in info:
+            raise DataError(_no_field(cls.__name__, name, info))
+        if name == cls.event_field:
+            raise ConfigError(
+                f"{cls.__name__} models {name}, which cannot be its condition too. Leave it out."
+            )
+    return {name: info[name] for name in names}
+
+
+def check_spaces(
+    cls: type[GenerativeModel], event: Space, conditions: Mapping[str, Space]
+) -> None:
+    """Raise ConfigError where a class does not model a space, or is not given such a condition."""
+    who = cls.__name__
+    if not isinstance(event, cls.event_spaces):
+        raise ConfigError(f"{who} models {titles(cls.event_spaces)} data, not {event.describe()}.")
+    for name in cls.needs:
+        if name not in conditions:
+            raise ConfigError(f"{who} needs the condition {name}. Add it to {list(conditions)}.")
+    for name, space in conditions.items():
+        if not isinstance(space, cls.condition_spaces):
+            raise ConfigError(
+                f"{who} takes {titles(cls.condition_spaces) or 'no'} conditions; {name} is "
+                f"{space.describe()}. Leave it out, or choose another model (genzoo list models)."
+            )
+
+
+def check_event(cls: type[GenerativeModel], info: DataInfo) -> None:
+    """Raise DataError where a class cannot model data of that space."""
+    space = info[cls.event_field]
+    if isinstance(space, cls.event_spaces):
+        return
+    low, high = info.range.get(cls.event_field, (-math.inf, math.inf))
+    hints = (wanted.made_from(space, low, high) for wanted in cls.event_spaces)
+    remedy = next(filter(None, hints), "")
+    where = "" if math.isinf(low) and math.isinf(high) else f", in [{low:g}, {high:g}]"
+    raise DataError(
+        f"{cls.__name__} models {titles(cls.event_spaces)} data; these are "
+        f"{titles([type(space)])}{where}. "
+        f"{remedy or 'Convert the data, or choose another model (genzoo list models).'}"
+    )
+
+
+def check_data(model: GenerativeModel, info: DataInfo) -> None:
+    """Raise DataError unless a model can learn from such data, or be judged by them."""
+    who = type(model).__name__
+    model.check_event(info)
+    for name, space in model.conditions.items():
+        if name not in info:
+            raise DataError(_no_field(who, name, info))
+        if reason := space.accepts(info[name]):
+            raise DataError(
+                f"{who} has the condition {name}, {space.describe()}; these data do not fit: "
+                f"{reason}. Make the model for these data."
+            )
+    if "y" in info and "y" not in (*model.conditions, model.event_field):
+        raise DataError(
+            f"{who} models one domain; these data have a second one. Leave --data-y out, or "
+            "name data of one domain."
+        )
+    if reason := model.event.accepts(info[model.event_field]):
+        raise DataError(
+            f"{who} models {model.event.describe()}; these data do not fit: {reason}. Reshape or "
+            "convert the data, or make the model for these data."
+        )
+
+
+def titles(spaces: Sequence[type[Space]]) -> str:
+    """Return the registered names of classes of spaces, in words."""
+    return " or ".join(sorted(_title(space) for space in spaces))
+
+
+def _title(space: type[Space]) -> str:
+    try:
+        return registry.name_of("spaces", space)
+    except PluginError:
+        return space.__name__.lower()
+
+
+def _no_field(who: str, name: str, info: DataInfo) -> str:
+    remedies = {
+        "y": "Name the other domain: --data-y DATA; in Python, genzoo.pair(x, y).",
+        "text": "Give --data.captions, or data with texts; or make the model without it.",
+    }
+    remedy = remedies.get(name, "Give data with it; or make the model without it.")
+    return (
+        f"{who} needs the field {name} of the data; they have {', '.join(info.fields)}. {remedy}"
+    )

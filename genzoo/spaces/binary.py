@@ -1,0 +1,78 @@
+"""Binary: rows of zeros and ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.spaces.categorical import Categorical
+from genzoo.spaces.rules import Rule, same, spread
+from genzoo.spaces.shaped import Shaped
+from genzoo.spaces.space import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary(Shaped):
+    """Zeros and ones, (B, *shape) of float32.
+
+    >>> Binary(shape=(2,)).enumerate().tolist()
+    [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
+    """
+
+    @property
+    def is_discrete(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def count(self) -> int | None:
+        """2^D."""
+        return 2**self.num_dims
+
+    def enumerate(self) -> Tensor:
+        """Return every row, the first value the slowest."""
+        return self.listed(torch.tensor([0.0, 1.0]))
+
+    def reference(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Toss a fair coin for each place; the log-mass is −D ln 2."""
+        rows = torch.randint(2, (num, *self.shape), generator=generator).float()
+        return rows, torch.full((num,), -self.num_dims * math.log(2), dtype=torch.float64)
+
+    def accepts(self, other: Space) -> str | None:
+        """Take Binary of the same shape."""
+        return self.shape_differs(other) if isinstance(other, Binary) else f"they are {other}"
+
+    @classmethod
+    def made_from(cls, other: Space, low: float, high: float) -> str:
+        """Say how grey values are binarised."""
+        if not (low >= 0 and high <= 1):
+            return ""
+        return (
+            "Give --data.binarize threshold (x > 0.5), static (one draw for each image) or "
+            "dynamic (a draw at each presentation); in Python, binarize='threshold'."
+        )
+
+    def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
+        """Return the same; or two categories, 0 and 1."""
+        if name == "binary":
+            return self, lambda x: x
+        if name != "categorical":
+            return super().into(name)
+        return Categorical(shape=self.shape, num_categories=2), lambda x: x.round().long()
+
+    def rules(self, values: Tensor) -> list[Rule]:
+        """Return what must hold: x is 0 or 1."""
+        return [(spread, 0, 0)] if values.is_floating_point() else [(same, 0, 1)]
+
+    def remedy(self, value: float, noun: str) -> str:
+        """Return how to make zeros and ones."""
+        first = "Divide by 255? Then binarise" if value >= 2 else "Binarise"
+        return f"{first} them: (x > 0.5).float(), or load them with binarize='threshold'."
+
+    def __str__(self) -> str:
+        return "zeros and ones"

@@ -1,0 +1,116 @@
+"""Categorical: rows of indices, with names or without."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.spaces.indices import NULL, Names, Number, check_names, rules_of, whole_numbers
+from genzoo.spaces.rules import Rule
+from genzoo.spaces.shaped import Shaped
+from genzoo.spaces.space import Space
+from genzoo.visible import visible
+
+
+@dataclass(frozen=True, kw_only=True)
+class Categorical(Shaped):
+    """One of K categories at each place, (B, *shape) of int64.
+
+    With ``names``, an alphabet, a row is shown as text.
+
+    >>> letters = Categorical(shape=(3,), num_categories=2, names=("a", "b"))
+    >>> letters.lines(torch.tensor([[0, 1, 1]]))
+    ['abb']
+    """
+
+    num_categories: Number
+    """K."""
+    names: Names = ()
+    """The name of each category, such as a letter; a row is shown as their texts in order."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_names(self.names, self.num_categories, "Categorical.names")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """int64."""
+        return torch.int64
+
+    @property
+    def is_discrete(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def count(self) -> int | None:
+        """K^D."""
+        return self.num_categories**self.num_dims
+
+    @property
+    def null(self) -> Tensor:
+        """−1 at each place."""
+        return torch.full(self.shape, NULL)
+
+    def cast(self, values: Any) -> Tensor:
+        """Return whole numbers as int64."""
+        return whole_numbers(values, "A category")
+
+    def value_names(self) -> tuple[str, ...]:
+        """Return ``names``."""
+        return self.names
+
+    def enumerate(self) -> Tensor:
+        """Return every row, the first place the slowest."""
+        return self.listed(torch.arange(self.num_categories))
+
+    def reference(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw each category alike; the log-mass is −D ln K."""
+        rows = torch.randint(self.num_categories, (num, *self.shape), generator=generator)
+        log_mass = -self.num_dims * math.log(self.num_categories)
+        return rows, torch.full((num,), log_mass, dtype=torch.float64)
+
+    def accepts(self, other: Space) -> str | None:
+        """Take Categorical of the same shape, of as many categories or fewer."""
+        if not isinstance(other, Categorical):
+            return f"they are {other}"
+        if other.num_categories > self.num_categories:
+            return f"they have {other.num_categories} categories, not {self.num_categories}"
+        return self.shape_differs(other)
+
+    def vectors(self, values: Any) -> Tensor | None:
+        """Return each place as K zeros and ones, one after the other."""
+        found = torch.nn.functional.one_hot(values, self.num_categories)
+        return found.flatten(1).float()
+
+    def images(self, values: Any) -> Tensor | None:
+        """Return categories as grey, 0 black and K − 1 white; None where they have names."""
+        if self.names:
+            return None
+        grey = values.float() / max(1, self.num_categories - 1)
+        return grey if values.ndim > 1 else grey[:, None]
+
+    def lines(self, values: Any) -> list[str] | None:
+        """Return each row as the names of its categories, where they have names."""
+        if not self.names:
+            return None
+        rows = values.reshape(len(values), -1).tolist()
+        return [visible("".join(self._name(index) for index in row)) for row in rows]
+
+    def _name(self, index: int) -> str:
+        return self.names[index] if 0 <= index < len(self.names) else "�"
+
+    def rules(self, values: Tensor) -> list[Rule]:
+        """Return what must hold: x is a whole number from 0 to K − 1."""
+        return rules_of(values, self.num_categories)
+
+    def remedy(self, value: float, noun: str) -> str:
+        """Return how categories are counted."""
+        return "Give class indices, counted from 0."
+
+    def __str__(self) -> str:
+        return f"whole numbers from 0 to {self.num_categories - 1}"

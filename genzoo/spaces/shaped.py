@@ -1,0 +1,99 @@
+"""Shaped: a space of rows that have a shape and a value at each place; abstract."""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from genzoo.config import Bounds, shown
+from genzoo.errors import ConfigError, DataError
+from genzoo.spaces.rules import Rule, first_bad, hold, shortest
+from genzoo.spaces.space import MAX_COUNT, Space
+
+MAX_VALUES = 2**26
+Shape = Annotated[tuple[Annotated[int, Bounds(1, MAX_VALUES)], ...], Bounds(0, 8)]
+"""The shape of one row: at most 8 dimensions, and 2^26 values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shaped(Space, abc.ABC):
+    """Rows of one shape, each place of which holds a number; abstract.
+
+    A subclass says by `rules` which numbers are allowed, and by `remedy` what to do about others.
+    """
+
+    shape: Shape
+    """The shape of one row; (C, H, W) for images."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if math.prod(self.shape) > MAX_VALUES:
+            raise ConfigError(
+                f"{type(self).__name__}.shape must have at most 2^26 values, got "
+                f"{shown(self.shape)}."
+            )
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one row."""
+        return self.shape
+
+    @property
+    def num_dims(self) -> int:
+        """The number of values of a row."""
+        return math.prod(self.shape)
+
+    @abc.abstractmethod
+    def rules(self, values: Tensor) -> list[Rule]:
+        """Return what must hold of each number; NaN is outside of every interval."""
+
+    @abc.abstractmethod
+    def remedy(self, value: float, noun: str) -> str:
+        """Return a sentence that says what to do about a number that is not allowed."""
+
+    def check(self, values: Any, *, noun: str = "row") -> None:
+        """Raise DataError where a number breaks a rule; one pass and one host read."""
+        values = values.detach()
+        rules = self.rules(values)
+        if hold(values, rules):
+            return
+        row, value = first_bad(values, rules)
+        found = f"{'holds' if self.shape else 'is'} {shortest(value)}"
+        number = value.item()
+        remedy = f"Remove or fill such {noun}s." if not math.isfinite(number) else ""
+        raise DataError(f"{noun} {row} {found}. {remedy or self.remedy(number, noun)}")
+
+    def cast(self, values: Any) -> Tensor:
+        """Return numbers as a tensor of the space's type.
+
+        Raises:
+            DataError: They are no numbers, or lose something as that type.
+        """
+        try:
+            found = torch.as_tensor(values)
+        except (TypeError, ValueError, RuntimeError) as error:
+            text = f"{shown(values)} cannot be read as {self.describe()}: {error}."
+            raise DataError(text) from error
+        if found.is_complex() or (found.is_floating_point() and not self.dtype.is_floating_point):
+            raise DataError(f"{self.describe()} was asked for; got values of {found.dtype}.")
+        return found if found.dtype == self.dtype else found.to(self.dtype)
+
+    def listed(self, values: Tensor) -> Tensor:
+        """Return every row that has one of ``values`` (L,) at each place."""
+        count = len(values) ** self.num_dims if self.num_dims < MAX_COUNT else MAX_COUNT + 1
+        if count > MAX_COUNT:
+            raise DataError(f"{self.describe()}: there are too many to list.")
+        if not self.num_dims:
+            return values.new_empty(1, *self.shape)
+        columns = torch.cartesian_prod(*[values] * self.num_dims)
+        return columns.reshape(count, *self.shape)
+
+    def shape_differs(self, other: Shaped) -> str | None:
+        """Say that another space has rows of another shape; None where it has not."""
+        alike = self.shape == other.shape
+        return None if alike else f"they have shape {other.shape}, not {self.shape}"

@@ -1,0 +1,119 @@
+"""Unit: rows of numbers from 0 to 1."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from genzoo.config import Bounds
+from genzoo.spaces.binary import Binary
+from genzoo.spaces.categorical import Categorical
+from genzoo.spaces.rules import Rule, off_level, same
+from genzoo.spaces.shaped import Shaped
+from genzoo.spaces.space import Space
+
+_OFF_LEVEL = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit(Shaped):
+    """Real numbers in [0, 1], (B, *shape) of float32; with L levels, multiples of 1/(L − 1).
+
+    >>> Unit(shape=(1,), levels=3).enumerate().tolist()
+    [[0.0], [0.5], [1.0]]
+    """
+
+    levels: Annotated[int | None, Bounds(2, 2**16)] = None
+    """How many equally spaced values there are, 0 and 1 included, such as 256 for images of
+    bytes; None for all numbers."""
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether there are levels."""
+        return self.levels is not None
+
+    @property
+    def count(self) -> int | None:
+        """L^D, where there are levels."""
+        return None if self.levels is None else self.levels**self.num_dims
+
+    def enumerate(self) -> Tensor:
+        """Return every row, the first value the slowest."""
+        if self.levels is None:
+            found: Tensor = super().enumerate()
+            return found
+        return self.listed(torch.arange(self.levels) / (self.levels - 1))
+
+    def reference(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw each number, or each level, alike; the log-density is 0, the log-mass −D ln L."""
+        if self.levels is None:
+            rows = torch.rand(num, *self.shape, generator=generator)
+            return rows, torch.zeros(num, dtype=torch.float64)
+        level = torch.randint(self.levels, (num, *self.shape), generator=generator)
+        log_mass = -self.num_dims * math.log(self.levels)
+        return level / (self.levels - 1), torch.full((num,), log_mass, dtype=torch.float64)
+
+    def accepts(self, other: Space) -> str | None:
+        """Take Unit of the same shape; with levels, of the same levels."""
+        if not isinstance(other, Unit):
+            return f"they are {other}"
+        if self.levels is not None and other.levels != self.levels:
+            return f"they are {other}, not {self}"
+        return self.shape_differs(other)
+
+    def relaxed(self) -> Space:
+        """Return the space without levels."""
+        return replace(self, levels=None)
+
+    @classmethod
+    def made_from(cls, other: Space, low: float, high: float) -> str:
+        """Say what to divide by."""
+        if not (high > 1 and low >= 0):
+            return ""
+        scale = 255.0 if 127 < high < 255 else high
+        return f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
+
+    def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
+        """Return zeros and ones, cut at one half; or the levels as categories, counted from 0."""
+        if name == "unit":
+            return self, lambda x: x
+        if name == "binary":
+            return Binary(shape=self.shape), lambda x: (x > 0.5).float()
+        if name != "categorical" or self.levels is None:
+            return super().into(name)
+        steps = self.levels - 1
+        space = Categorical(shape=self.shape, num_categories=self.levels)
+        return space, lambda x: (x * steps).round().long()
+
+    @property
+    def bits_of_density(self) -> float:
+        """log₂ L: the density of a uniform step of width 1/L is L times its probability."""
+        return 0.0 if self.levels is None else math.log2(self.levels)
+
+    def rules(self, values: Tensor) -> list[Rule]:
+        """Return what must hold: x is in [0, 1], and close to a level."""
+        steps = None if self.levels is None else self.levels - 1
+        off = [] if steps is None else [(off_level(steps), -_OFF_LEVEL, _OFF_LEVEL)]
+        return [(same, 0, 1), *off]
+
+    def remedy(self, value: float, noun: str) -> str:
+        """Return how to bring numbers into [0, 1], or to levels."""
+        if value > 1:
+            return "Divide by 255?" if value >= 2 else "Divide by the greatest value, or clamp."
+        if value < 0:
+            return "Are they in [-1, 1]? Then give (x + 1) / 2."
+        steps = (self.levels or 2) - 1
+        return (
+            f"Round them: (x * {steps}).round() / {steps}; or make the model with the data's "
+            "own levels."
+        )
+
+    def __str__(self) -> str:
+        if self.levels is None:
+            return "values in [0, 1]"
+        return f"the {self.levels} levels 0, 1/{self.levels - 1}, ..., 1"
