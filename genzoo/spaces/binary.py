@@ -47,6 +47,11 @@ class Binary(Shaped):
         """Take Binary of the same shape."""
         return self.shape_differs(other) if isinstance(other, Binary) else f"they are {other}"
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """0 and 1."""
+        return 0.0, 1.0
+
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
         """Say how grey values are binarised."""

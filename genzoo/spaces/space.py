@@ -88,6 +88,18 @@ class Space(Config, abc.ABC):
         made = {f.name: getattr(cls, f.name, None) for f in fields}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
 
+    @classmethod
+    def example(cls, shape: tuple[int, ...]) -> Space:
+        """Return a small space of this class, if possible of that shape, for checks of models.
+
+        Raises:
+            ConfigError: It needs fields of other names; then a subclass overrides this.
+        """
+        known = {"shape": shape, "num_classes": 3, "num_categories": 3}
+        return cls.from_fields(
+            {name: known[name] for name in required_fields(cls) if name in known}
+        )
+
     # What a subclass writes
 
     @abc.abstractmethod
@@ -306,6 +318,15 @@ class Space(Config, abc.ABC):
             DataError: They cannot.
         """
         raise DataError(f"{self.describe()}: these values cannot be written as {shown(name)}.")
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The least and the greatest number that there is, where the numbers are magnitudes."""
+        return None
+
+    def templates_of_texts(self) -> tuple[str, ...]:
+        """Return the templates that texts are made from; empty where there are none."""
+        return ()
 
     @property
     def bits_of_density(self) -> float:
