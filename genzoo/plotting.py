@@ -122,7 +122,7 @@ def as_images(x: Tensor) -> Tensor:
 def lines_of_text(lines: Sequence[str]) -> Image.Image:
     """Return lines of text, one below the other, in letters of equal width."""
     font = _font(_FONT_LEAST + 4, "DejaVuSansMono.ttf")
-    height = font.size + _GAP
+    height = round(font.size) + _GAP
     width = max((round(font.getlength(line)) for line in lines), default=0)
     canvas = Image.new("L", (max(_MIN_SIDE, width + 2 * _GAP), height * len(lines) + _GAP), 255)
     for i, line in enumerate(lines):

@@ -38,7 +38,8 @@ def _model(found: Inspected) -> dict[str, str]:
             "remedy": known.advice_for(name),
         }
     distribution, version = registry.distribution_of("models", name)
-    cls, config = resolve_description(description, found.folder)
+    cls, made = resolve_description(description, found.folder)
+    config: Any = made
     given = {name: space.describe() for name, space in getattr(config, "conditions", {}).items()}
     told = {"given": "; ".join(f"{name}: {words}" for name, words in given.items())}
     return lines | {

@@ -32,7 +32,7 @@ class Binary(Shaped):
     @property
     def count(self) -> int | None:
         """2^D."""
-        return 2**self.num_dims
+        return int(2**self.num_dims)
 
     def enumerate(self) -> Tensor:
         """Return every row, the first value the slowest."""

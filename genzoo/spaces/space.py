@@ -291,7 +291,8 @@ class Space(Config, abc.ABC):
         if self.null is None:
             return torch.zeros(len(values), dtype=torch.bool)
         null = torch.as_tensor(self.null, device=values.device)
-        return (values == null).reshape(len(values), -1).all(1)
+        found: Tensor = (values == null).reshape(len(values), -1).all(1)
+        return found
 
     def given(self, values: Any) -> Any:
         """Return the rows that are not null."""
@@ -341,14 +342,16 @@ class Space(Config, abc.ABC):
 
     def vectors(self, values: Any) -> Tensor | None:
         """Return rows as vectors (B, D) of float32, for distances; None where there are none."""
-        return values.float().flatten(1) if values.ndim > 1 else values.float()[:, None]
+        found: Tensor = values.float().reshape(len(values), -1)
+        return found
 
     def images(self, values: Any) -> Tensor | None:
         """Return rows as a picture takes them: images, points in the plane, or vectors.
 
         None where they are not shown as a picture; then see `lines`.
         """
-        return values.float() if values.ndim > 1 else values.float()[:, None]
+        found: Tensor = values.float() if values.ndim > 1 else values.float()[:, None]
+        return found
 
     def lines(self, values: Any) -> list[str] | None:
         """Return rows as lines of text; None where they are shown as a picture."""
