@@ -81,6 +81,7 @@ class DomainAdversarial(Objective):
 
     Config = DomainAdversarialConfig
     requires = (Classifier,)
+    reads = ("y",)
     model: Classifier
 
     def __init__(self, model: Classifier, config: DomainAdversarialConfig | None = None) -> None:
