@@ -11,7 +11,7 @@ from genzoo import registry
 from genzoo.config import Bounds, Config
 from genzoo.errors import ConfigError, suggest
 from genzoo.model import GenerativeModel, create_model
-from genzoo.spec import DataSpec
+from genzoo.spec import DataInfo
 
 MAX_DEPTH = 2
 _depth: ContextVar[int] = ContextVar("depth", default=0)
@@ -41,14 +41,14 @@ class ModelSpec(Config):
                 f"{suggest(self.name, known)}"
             )
 
-    def fitted(self, spec: DataSpec) -> ModelSpec:
+    def fitted(self, info: DataInfo) -> ModelSpec:
         """Return the same with a config that fits the data, what is given going over it.
 
         Raises:
             ConfigError: Its config is refused.
         """
         cls = registry.load("models", self.name)
-        return ModelSpec(name=self.name, config=cls.configure(spec, **self.config).to_dict())
+        return ModelSpec(name=self.name, config=cls.configure(info, **self.config).to_dict())
 
     def build(self) -> GenerativeModel:
         """Return a new model.
