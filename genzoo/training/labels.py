@@ -48,7 +48,7 @@ class Reading:
         objectives: Sequence[type[Objective]],
         data: Dataset,
     ) -> Reading:
-        """Return the conditions of models, their events but for x, and what objectives read besides.
+        """Return models' conditions and events, and what objectives read besides.
 
         A row may be without an event that an objective reads by name.
 
