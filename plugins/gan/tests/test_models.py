@@ -168,7 +168,7 @@ def test_several_labels_go_side_by_side_in_the_order_of_their_names():
     given = {"label": 2, "colour": 1}
     assert model.decode(rows(3, 2), condition=given).shape == (3, 1, 3, 3)
     (loss, *_) = game("non-saturating", model).losses(batch, step())
-    assert math.isfinite(loss.value)
+    assert math.isfinite(loss.value.item())
 
 
 @pytest.mark.parametrize("wrong", [-1, 3])
