@@ -48,13 +48,18 @@ class Reading:
         objectives: Sequence[type[Objective]],
         data: Dataset,
     ) -> Reading:
-        """Return the conditions of models, and what objectives read besides.
+        """Return models' conditions and events, and what objectives read besides.
+
+        A row may be without an event that an objective reads by name.
 
         Raises:
             DataError: The data have no such field.
         """
         found: dict[str, list[Read]] = {}
         for model in models:
+            if (event := model.event_field) != "x":
+                optional = any(event in objective.reads for objective in objectives)
+                found.setdefault(event, []).append(Read(model.event, optional))
             for name, space in model.conditions.items():
                 found.setdefault(name, []).append(Read(space, model.takes_null))
         for objective in objectives:
