@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import GenerativeModel, Sampler, batch_size_for
+from genzoo import GenerativeModel, Label, Sampler, Text, batch_size_for
+from genzoo.conditions import Conditions
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.config import DiffusionConfig
 from genzoo_diffusion.construction import make_embedder, make_network
@@ -32,7 +33,7 @@ class Diffusion(GenerativeModel):
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
 
     Arguments:
-        config: Network, schedule and condition.
+        config: Network, schedule and conditions.
         state_shape: The shape of a state.
 
     Attributes:
@@ -42,6 +43,8 @@ class Diffusion(GenerativeModel):
         embedder: Makes of conditions what the network is told.
         network: Predicts, given x_t, t and what it is told.
     """
+
+    condition_spaces = (Label, Text)
 
     alpha: Tensor
     sigma: Tensor
@@ -64,11 +67,6 @@ class Diffusion(GenerativeModel):
     @abc.abstractmethod
     def is_bounded(self) -> bool:
         """Whether states that are data lie in [−1, 1], where samplers may keep predictions."""
-
-    @property
-    def condition_kind(self) -> str:
-        """What the model is conditioned on."""
-        return str(self.config.condition)
 
     @property
     def default_batch_size(self) -> int:
@@ -116,11 +114,14 @@ class Diffusion(GenerativeModel):
         shape = (-1, *[1] * (like.ndim - 1))
         return self.alpha[t].view(shape), self.sigma[t].view(shape)
 
-    def signal(self, condition: Any, num: int) -> Signal:
-        """Return what the network is told of ``num`` conditions of the model's kind.
+    def signal(self, condition: Conditions) -> Signal:
+        """Return what the network is told of rows of each condition, which are not checked.
+
+        Arguments:
+            condition: The rows by name, as `checked_condition` returns them.
 
         Raises:
-            ConditionError: One is missing, superfluous, or not understood.
+            ConditionError: A text is too long, or says nothing that the encoder knows.
         """
-        signal: Signal = self.embedder(condition, num, self.device)
+        signal: Signal = self.embedder(condition, self.device)
         return signal
