@@ -5,6 +5,7 @@ Usage, by `look` alone: python -m genzoo.isolation, with a request as JSON on st
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -24,7 +25,7 @@ from genzoo.registry import Entry
 
 if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
-    from genzoo.spec import DataSpec
+    from genzoo.spec import DataInfo
 
 SECONDS = 60.0
 _MOST_WORDS = 2000
@@ -199,30 +200,29 @@ def _fits(cls: type[GenerativeModel], question: Question) -> bool:
 
 def _models(cls: type[GenerativeModel], data: str) -> bool:
     """Whether a model accepts a dataset, perhaps once it is binarised."""
-    return any(_accepts(cls, spec) for spec in _specs_of(data))
+    return any(_accepts(cls, info) for info in _infos_of(data))
 
 
-def _accepts(cls: type[GenerativeModel], spec: DataSpec) -> bool:
+def _accepts(cls: type[GenerativeModel], info: DataInfo) -> bool:
     """Whether a model accepts data that it is configured for; none of it is in memory."""
     from genzoo.building import build_empty
 
     try:
-        cls.check_kind(spec)
-        build_empty(cls, cls.configure(spec), max_tensors=_MOST_TENSORS).check_data(spec)
+        build_empty(cls, cls.configure(info), max_tensors=_MOST_TENSORS).check_data(info)
     except (ConfigError, DataError, ConfigFileError):
         return False
     return True
 
 
 @functools.cache
-def _specs_of(data: str) -> list[DataSpec]:
+def _infos_of(data: str) -> list[DataInfo]:
     """Return what a dataset is, and what it is as zeros and ones."""
     from genzoo.data import load_dataset
 
-    specs = [load_dataset(data).spec]
-    if specs[0].kind == "unit":
-        specs.append(load_dataset(data, binarize="threshold").spec)
-    return specs
+    infos = [load_dataset(data).info]
+    with contextlib.suppress(DataError):
+        infos.append(load_dataset(data, binarize="threshold").info)
+    return infos
 
 
 def _words(error: BaseException) -> str:

@@ -133,7 +133,7 @@ class Objective(nn.Module, abc.ABC):
 
     Class attributes:
         requires: The classes and capabilities that a model must have to learn by it.
-        reads: The fields of the data that it reads besides the model's own, such as ``("label",)``.
+        reads: The fields of the data that it reads besides the model's, such as ``("label",)``.
 
     Arguments:
         model: The model that learns.

@@ -119,6 +119,17 @@ def as_images(x: Tensor) -> Tensor:
     )
 
 
+def lines_of_text(lines: Sequence[str]) -> Image.Image:
+    """Return lines of text, one below the other, in letters of equal width."""
+    font = _font(_FONT_LEAST + 4, "DejaVuSansMono.ttf")
+    height = round(font.size) + _GAP
+    width = max((round(font.getlength(line)) for line in lines), default=0)
+    canvas = Image.new("L", (max(_MIN_SIDE, width + 2 * _GAP), height * len(lines) + _GAP), 255)
+    for i, line in enumerate(lines):
+        ImageDraw.Draw(canvas).text((_GAP, _GAP + i * height), line, 0, font)
+    return canvas
+
+
 def points(x: Tensor) -> Image.Image:
     """Return points (N, 2) as a scatter plot."""
     figure = new_figure(5, 5)
@@ -161,11 +172,11 @@ def to_image(figure: Any) -> Image.Image:
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3].copy())
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int, name: str = "DejaVuSans.ttf") -> ImageFont.FreeTypeFont:
     """Return a font of many scripts, which comes with matplotlib."""
     import matplotlib
 
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
     return ImageFont.truetype(str(path), min(max(size, _FONT_LEAST), _FONT_MOST))
 
 

@@ -40,8 +40,7 @@ def make_trainer(
     """Return the trainer of a recipe, its model initialised from the recipe's seed."""
     cls = registry.load("models", recipe.model.name)
     data = _load(recipe)
-    cls.check_kind(data.spec)
-    config = cls.configure(data.spec, **recipe.model.config)
+    config = cls.configure(data.info, **recipe.model.config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive(recipe.trainer.seed, "model"))
         model = cls(config)

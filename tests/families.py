@@ -12,17 +12,20 @@ import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Bernoulli
 
-from families_common import LabelledConfig, None_, Shape, ToyConfig, Width, rows, stage
+from families_common import LabelledConfig, None_, ToyConfig, Width, rows, stage
 from families_games import GAN, Cycle, CycleLoss, Game, GameConfig, Translated
 from families_latent import VAE, Denoise, Denoising, Diffusion, Elbo, Guided, Latent
 from genzoo import (
+    Binary,
     Bounds,
     Config,
     GenerativeModel,
     Loss,
     Objective,
+    Real,
     Sampler,
     Stage,
+    Unit,
     create_model,
     register,
 )
@@ -53,7 +56,6 @@ __all__ = [
     "NegativeLogLikelihood",
     "Noise",
     "None_",
-    "Shape",
     "ToyConfig",
     "Translated",
     "Width",
@@ -69,17 +71,17 @@ __all__ = [
 @register("models", "toy-autoregressive")
 class Autoregressive(GenerativeModel):
     Config = ToyConfig
-    kind = frozenset({"binary"})
+    event_spaces = (Binary,)
 
     def __init__(self, config):
         super().__init__(config)
-        size = config.event_shape[0]
+        size = config.event.shape[0]
         self.logits = nn.Linear(size, size)
         self.register_buffer("mask", torch.ones(size, size).tril(-1), persistent=False)
 
     @classmethod
     def example(cls):
-        return ToyConfig(event_shape=(4,)), {"x": rows(8, 4, binary=True)}
+        return ToyConfig(event=Binary(shape=(4,))), {"x": rows(8, 4, binary=True)}
 
     @classmethod
     def default_stages(cls):
@@ -121,18 +123,18 @@ class NegativeLogLikelihood(Objective):
 @register("models", "toy-belief-net")
 class BeliefNet(GenerativeModel):
     Config = ToyConfig
-    kind = frozenset({"unit"})
+    event_spaces = (Unit,)
 
     def __init__(self, config):
         super().__init__(config)
-        size, width = config.event_shape[0], config.width
+        size, width = config.event.shape[0], config.width
         self.layers = nn.ModuleList([nn.Linear(size, width), nn.Linear(width, width)])
         self.up = nn.Linear(size, width)
         self.up.weight = self.layers[0].weight
 
     @classmethod
     def example(cls):
-        return ToyConfig(event_shape=(4,)), {"x": rows(8, 4)}
+        return ToyConfig(event=Unit(shape=(4,))), {"x": rows(8, 4)}
 
     @classmethod
     def default_stages(cls):
@@ -184,15 +186,15 @@ class LayerLoss(Objective):
 @register("models", "toy-linear")
 class Linear(GenerativeModel):
     Config = ToyConfig
-    kind = frozenset({"real", "unit"})
+    event_spaces = (Real, Unit)
 
     def __init__(self, config):
         super().__init__(config)
-        self.net = nn.Linear(config.event_shape[0], config.event_shape[0])
+        self.net = nn.Linear(config.event.shape[0], config.event.shape[0])
 
     @classmethod
     def example(cls):
-        return ToyConfig(event_shape=(3,)), {"x": rows(8, 3)}
+        return ToyConfig(event=Unit(shape=(3,))), {"x": rows(8, 3)}
 
     @classmethod
     def default_stages(cls):
@@ -225,4 +227,4 @@ def linear(seed=0, size=3):
     """Return a seeded `toy-linear`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return create_model("toy-linear", event_shape=(size,))
+        return create_model("toy-linear", event=Unit(shape=(size,)))

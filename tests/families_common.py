@@ -1,17 +1,19 @@
 """What the toys of every family share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
 
 from genzoo import (
     Bounds,
+    ConditionSpaces,
     Config,
+    Label,
+    Space,
     Stage,
 )
 
-Shape = Annotated[tuple[Annotated[int, Bounds(1, 4096)], ...], Bounds(1, 4)]
 Width = Annotated[int, Bounds(1, 4096)]
 
 
@@ -33,7 +35,7 @@ def rows(*shape, seed=0, binary=False):
 class ToyConfig(Config):
     """A toy."""
 
-    event_shape: Shape
+    event: Space
     width: Width = 5
 
 
@@ -41,4 +43,4 @@ class ToyConfig(Config):
 class LabelledConfig(ToyConfig):
     """A toy with labels."""
 
-    num_classes: Annotated[int, Bounds(1, 1000)] = 3
+    conditions: ConditionSpaces = field(default_factory=lambda: {"label": Label(num_classes=3)})

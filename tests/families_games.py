@@ -11,12 +11,15 @@ from families_common import None_, ToyConfig, rows, stage
 from families_latent import Latent
 from genzoo import (
     Bounds,
+    ConditionSpaces,
     Config,
     GenerativeModel,
     Loss,
     Objective,
     OptimizerSpec,
+    Real,
     Sampler,
+    Unit,
     register,
 )
 
@@ -26,18 +29,18 @@ from genzoo import (
 @register("models", "toy-gan")
 class GAN(GenerativeModel):
     Config = ToyConfig
-    kind = frozenset({"real"})
+    event_spaces = (Real,)
 
     def __init__(self, config):
         super().__init__(config)
         width = config.width
         self.generator = nn.Sequential(
-            nn.Linear(2, width), nn.BatchNorm1d(width), nn.Linear(width, config.event_shape[0])
+            nn.Linear(2, width), nn.BatchNorm1d(width), nn.Linear(width, config.event.shape[0])
         )
 
     @classmethod
     def example(cls):
-        return ToyConfig(event_shape=(4,)), {"x": rows(8, 4) + 2}
+        return ToyConfig(event=Real(shape=(4,))), {"x": rows(8, 4) + 2}
 
     @classmethod
     def default_stages(cls):
@@ -96,11 +99,19 @@ class Game(Objective):
 # CycleGAN: two domains, an image condition, a pool that belongs to the process.
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairConfig(ToyConfig):
+    """A toy of two domains."""
+
+    conditions: ConditionSpaces
+
+
 @register("models", "toy-cycle")
 class Cycle(GenerativeModel):
-    Config = ToyConfig
-    kind = frozenset({"unit"})
-    condition_kind = "image"
+    Config = PairConfig
+    event_spaces = (Unit,)
+    condition_spaces = (Unit,)
+    needs = ("y",)
 
     def __init__(self, config):
         super().__init__(config)
@@ -110,7 +121,8 @@ class Cycle(GenerativeModel):
     @classmethod
     def example(cls):
         batch = {"x": rows(8, 1, 4, 4), "y": 1 - rows(8, 1, 4, 4, seed=1)}
-        return ToyConfig(event_shape=(1, 4, 4)), batch
+        images = Unit(shape=(1, 4, 4))
+        return PairConfig(event=images, conditions={"y": images}), batch
 
     @classmethod
     def default_stages(cls):
@@ -129,8 +141,9 @@ class Translated(Sampler):
     Config = None_
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
-        noise = torch.randn(condition.shape, generator=generator, dtype=model.dtype)
-        yield model.translate((condition + 0.1 * noise).clamp(0, 1), to="x")
+        y = condition["y"]
+        noise = torch.randn(y.shape, generator=generator, dtype=model.dtype)
+        yield model.translate((y + 0.1 * noise).clamp(0, 1), to="x")
 
 
 @register("objectives", "toy-cycle")

@@ -1,5 +1,8 @@
 """The toys that start from noise and labels: a VAE, and a diffusion model."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -7,12 +10,17 @@ from torch.distributions import Normal, kl_divergence
 
 from families_common import LabelledConfig, None_, rows, stage
 from genzoo import (
+    Bounds,
     GenerativeModel,
+    Label,
     Loss,
     Objective,
+    Real,
     Sampler,
+    Unit,
     register,
 )
+from genzoo.conditions import all_null, drop
 
 # VAE, on labels: randomness from torch.distributions, annealing by the clock.
 
@@ -20,19 +28,20 @@ from genzoo import (
 @register("models", "toy-vae")
 class VAE(GenerativeModel):
     Config = LabelledConfig
-    kind = frozenset({"unit", "real"})
-    condition_kind = "label"
+    event_spaces = (Unit, Real)
+    condition_spaces = (Label,)
+    needs = ("label",)
 
     def __init__(self, config):
         super().__init__(config)
-        size, width = config.event_shape[0], config.width
+        size, width = config.event.shape[0], config.width
         self.encoder = nn.Sequential(nn.Linear(size, width), nn.Dropout(0.2), nn.Linear(width, 4))
-        self.decoder = nn.Linear(2 + config.num_classes, size)
+        self.decoder = nn.Linear(2 + self.conditions["label"].num_classes, size)
 
     @classmethod
     def example(cls):
         batch = {"x": rows(8, 4), "label": torch.arange(8) % 3}
-        return LabelledConfig(event_shape=(4,)), batch
+        return LabelledConfig(event=Unit(shape=(4,))), batch
 
     @classmethod
     def default_stages(cls):
@@ -43,8 +52,8 @@ class VAE(GenerativeModel):
         return Normal(mean, F.softplus(raw) + 1e-3)
 
     def decode(self, z, *, condition=None):
-        z, label = self.checked_codes(z, (2,)), self.checked_condition(condition, len(z))
-        one_hot = F.one_hot(label, self.config.num_classes).to(z)
+        z, given = self.checked_codes(z, (2,)), self.checked_condition(condition, len(z))
+        one_hot = self.conditions["label"].vectors(given["label"]).to(z)
         return self.decoder(torch.cat([z, one_hot], dim=1))
 
     def sampler(self):
@@ -67,7 +76,7 @@ class Elbo(Objective):
 
     def losses(self, batch, step):
         q = self.model.posterior(batch["x"])
-        mean = self.model.decode(q.rsample(), condition=batch["label"])
+        mean = self.model.decode(q.rsample(), condition=self.model.conditions_of(batch))
         kl = kl_divergence(q, Normal(torch.zeros(2), torch.ones(2))).sum(1).mean()
         error = ((mean - batch["x"]) ** 2).sum(1).mean()
         weight = min(1.0, step.index / max(1, step.total))
@@ -77,29 +86,40 @@ class Elbo(Objective):
 # Diffusion on labels: a schedule that is rebuilt, a wrapper that guides, nesting of a model.
 
 
+@dataclass(frozen=True, kw_only=True)
+class DroppingConfig(LabelledConfig):
+    """A toy that learns with and without labels."""
+
+    condition_dropout: Annotated[float, Bounds(0.0, 1.0)] = 0.1
+
+
 @register("models", "toy-diffusion")
 class Diffusion(GenerativeModel):
-    Config = LabelledConfig
-    kind = frozenset({"real"})
-    condition_kind = "label"
+    Config = DroppingConfig
+    event_spaces = (Real,)
+    condition_spaces = (Label,)
+    needs = ("label",)
 
     def __init__(self, config):
         super().__init__(config)
-        size = config.event_shape[0]
-        self.net = nn.Linear(size + 1 + config.num_classes + 1, size)
+        size = config.event.shape[0]
+        self.num_classes = self.conditions["label"].num_classes
+        self.net = nn.Linear(size + 1 + self.num_classes + 1, size)
         self.register_buffer("alpha_bar", torch.linspace(0.99, 0.05, 10), persistent=False)
 
     @classmethod
     def example(cls):
         batch = {"x": rows(8, 4) - 0.5, "label": torch.arange(8) % 3}
-        return LabelledConfig(event_shape=(4,)), batch
+        return DroppingConfig(event=Real(shape=(4,))), batch
 
     @classmethod
     def default_stages(cls):
         return stage("toy-denoising")
 
     def epsilon(self, x_t, t, condition):
-        one_hot = F.one_hot(condition, self.config.num_classes + 1).to(x_t)
+        label = condition["label"]
+        known = label.where(label >= 0, self.num_classes)  # A class more for no label.
+        one_hot = F.one_hot(known, self.num_classes + 1).to(x_t)
         return self.net(torch.cat([x_t, self.alpha_bar[t][:, None], one_hot], dim=1))
 
     def sampler(self):
@@ -113,8 +133,7 @@ class Guided:
         self.model, self.scale = model, scale
 
     def epsilon(self, x_t, t, condition):
-        null = torch.full_like(condition, self.model.config.num_classes)
-        nothing = self.model.epsilon(x_t, t, null)
+        nothing = self.model.epsilon(x_t, t, all_null(self.model, len(x_t)))
         return nothing + self.scale * (self.model.epsilon(x_t, t, condition) - nothing)
 
 
@@ -141,11 +160,11 @@ class Denoising(Objective):
     requires = (Diffusion,)
 
     def losses(self, batch, step):
-        x, label = batch["x"], batch["label"]
+        x, model = batch["x"], self.model
         t = torch.randint(10, (len(x),), generator=step.generator)
         noise = torch.randn_like(x, generator=step.generator)
-        dropped = torch.rand(len(x), generator=step.generator) < 0.1
-        label = torch.where(dropped, torch.full_like(label, self.model.config.num_classes), label)
-        a = self.model.alpha_bar[t][:, None]
-        found = self.model.epsilon(a.sqrt() * x + (1 - a).sqrt() * noise, t, label)
+        share = model.config.condition_dropout
+        given = drop(model.conditions_of(batch), model.conditions, step.generator, together=share)
+        a = model.alpha_bar[t][:, None]
+        found = model.epsilon(a.sqrt() * x + (1 - a).sqrt() * noise, t, given)
         yield Loss(((found - noise) ** 2).sum(1).mean())

@@ -32,7 +32,7 @@ class Drawn:
         num: How many samples it shows.
         seed: Where their randomness came from.
         batch_size: How many were drawn at once.
-        given: What the model was given, a row for each.
+        given: What the model was given, a row for each: of one condition, or of several by name.
         sampler: The registered name of what drew.
         sampler_config: The fields of its config.
     """
@@ -41,7 +41,7 @@ class Drawn:
     num: int | None = None
     seed: int | None = None
     batch_size: int | None = None
-    given: tuple[str | int, ...] = ()
+    given: tuple[Any, ...] = ()
     sampler: str | None = None
     sampler_config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Drawn:
             num=_if(int, told.get("num")),
             seed=_if(int, told.get("seed")),
             batch_size=_if(int, told.get("batch_size")),
-            given=tuple(row for row in rows if type(row) in (str, int)),
+            given=tuple(row for row in rows if _is_given(row)),
             sampler=_if(str, told.get("sampler")),
             sampler_config=config if isinstance(config, dict) else {},
         )
@@ -96,11 +96,35 @@ class Drawn:
         return sampler
 
 
+def drawn_given(given: Mapping[str, Sequence[str]]) -> list[Any]:
+    """Return what a picture says of what was given, a row for each; texts by condition.
+
+    >>> drawn_given({"label": ["3", "boot"]})
+    [3, 'boot']
+    """
+    num = max((len(texts) for texts in given.values()), default=0)
+    rows = [
+        {name: _number(texts[i if len(texts) > 1 else 0]) for name, texts in given.items()}
+        for i in range(num)
+    ]
+    return [next(iter(row.values())) for row in rows] if len(given) == 1 else rows
+
+
+def _number(text: str) -> str | int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
+
+
+def _is_given(row: Any) -> bool:
+    if isinstance(row, dict):
+        return all(type(value) in (str, int) for value in row.values())
+    return type(row) in (str, int)
+
+
 def receipt(
     num: int,
     seed: int | None,
     sampler: Sampler,
-    given: Sequence[str | int] = (),
+    given: Sequence[Any] = (),
     batch_size: int | None = None,
 ) -> dict[str, str]:
     """Return what a picture of samples says of how it was drawn, by the key that it stands under.

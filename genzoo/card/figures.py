@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,8 @@ NOT_FINITE = "not finite"
 METRIC_TYPE = "metric_type"
 """The fact of a figure that a model index calls by two names: the other one."""
 TASK = "unconditional-image-generation"
-_TASKS = {"text": "text-to-image", "image": "image-to-image"}
+_TASKS = {"text": "text-to-image", "y": "image-to-image"}
+"""What a Hub calls the task of a model, by the name of a condition."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,9 @@ def figures_of(evaluation: Evaluation) -> list[Figure]:
     return found
 
 
-def task_of(condition_kind: str) -> str:
-    """Return what a Hub calls a model's task."""
-    return _TASKS.get(condition_kind, TASK)
+def task_of(conditions: Sequence[str]) -> str:
+    """Return what a Hub calls the task of a model with conditions of these names."""
+    return next((_TASKS[name] for name in conditions if name in _TASKS), TASK)
 
 
 def plain(value: Any) -> Any:

@@ -14,23 +14,12 @@ from markupsafe import Markup
 from genzoo import capabilities
 from genzoo.card.drawn import Drawn
 from genzoo.card.escaping import code
-from genzoo.card.samples import can_be_drawn
 from genzoo.card.snippets import snippet_for
 from genzoo.config import abridged
-from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
-from genzoo.spec import DataSpec
+from genzoo.showing import is_image
 from genzoo.storage import build_described, open_own
 from genzoo.weights import WeightFiles
-
-_KINDS = {
-    "binary": "zeros and ones",
-    "unit": "values from 0 to 1",
-    "real": "real values",
-    "categorical": "class indices",
-}
-_GIVEN = {"none": "", "label": "a label", "text": "a text", "image": "an image"}
-_RANGES = {"binary": (0.0, 1.0), "unit": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -42,7 +31,7 @@ class About:
         summary: What it is, in sentences.
         rows: Facts by what they are of, as Markdown.
         snippet: Python that loads it and draws from it.
-        condition_kind: What it is conditioned on.
+        conditions: The names of what it is conditioned on.
         is_image: Whether its samples are images.
         limits: What it cannot do.
         papers: What it comes from.
@@ -52,7 +41,7 @@ class About:
     summary: str
     rows: Mapping[str, Any]
     snippet: str
-    condition_kind: str
+    conditions: tuple[str, ...]
     is_image: bool
     limits: tuple[str, ...]
     papers: tuple[str, ...]
@@ -77,8 +66,8 @@ def read_about(folder: Path, source: str, drawn: Drawn | None = None) -> About:
         summary=summary_of(type(model)),
         rows=_rows(model, description, files),
         snippet=snippet_for(model, source, drawn),
-        condition_kind=model.condition_kind,
-        is_image=len(model.event_shape) == 3 and can_be_drawn(model.event_shape),
+        conditions=tuple(model.conditions),
+        is_image=is_image(model.event),
         limits=model.limits,
         papers=model.papers,
     )
@@ -103,11 +92,13 @@ def _rows(
 ) -> dict[str, Any]:
     plugin = description["plugin"]
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    shown = {k: v for k, v in description["config"].items() if k != "event_shape"}
+    told = {"event", "conditions"}
+    shown = {k: v for k, v in description["config"].items() if k not in told}
+    given = {name: space.describe() for name, space in model.conditions.items()}
     rows = {
         "model": Markup(f"{code(description['model'])} of {code(_named(plugin))}"),
-        "data": f"{' × '.join(map(str, model.event_shape))}: {' or '.join(_kinds(model))}",
-        "given": _GIVEN.get(model.condition_kind, model.condition_kind),
+        "data": model.event.describe(),
+        "given": "; ".join(f"{name} ({words})" for name, words in given.items()),
         "parameters": f"{parameters:,}",
         "weights": f"{files.num_bytes() / 1e6:,.2f} MB, {description['dtype']}",
         "config": Markup(", ".join(code(f"{k} = {_value(v)}") for k, v in shown.items())),
@@ -122,26 +113,6 @@ def _named(plugin: Mapping[str, str]) -> str:
 
 def _value(value: Any) -> str:
     return json.dumps(abridged(value), ensure_ascii=False)
-
-
-def _kinds(model: GenerativeModel) -> list[str]:
-    """Return the kinds of data that this very model takes, in words."""
-    kinds = [kind for kind in _KINDS if kind in model.kind]
-    fitting = [kind for kind in kinds if _takes(model, kind)]
-    return [_KINDS[kind] for kind in fitting or kinds]
-
-
-def _takes(model: GenerativeModel, kind: Any) -> bool:
-    spec = DataSpec(event_shape=model.event_shape, kind=kind, **_range(kind))
-    try:
-        model.check_data(spec)
-    except DataError:
-        return False
-    return True
-
-
-def _range(kind: str) -> dict[str, Any]:
-    return {"range": _RANGES[kind]} if kind in _RANGES else {}
 
 
 def _words(capability: str) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from genzoo.card.drawn import receipt
-from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
-from genzoo.plotting import as_images, picture, write_picture
+from genzoo.plotting import write_picture
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size
+from genzoo.showing import can_be_shown, picture_of
+from genzoo.spaces.space import MAX_COUNT
 
 PICTURE_FILE = "samples.png"
 NUM_SAMPLES = 36
@@ -28,7 +28,7 @@ def draw_samples(
     """Draw samples into a folder's ``samples.png``, and say in it how.
 
     Arguments:
-        model: The model; given labels, it is given one after the other.
+        model: The model; of labels it is given one after the other.
         folder: The model folder.
         num: How many.
         seed: Where the randomness comes from.
@@ -38,29 +38,27 @@ def draw_samples(
         Whether there is a picture: there is none of what is no image, nor of a model that must
         be told what to draw.
     """
-    labels = conditions(model, num)
-    unknown = model.condition_kind != "none" and labels is None
-    if unknown or not can_be_drawn(model.event_shape):
+    given = conditions(model, num)
+    if given is None or not can_be_shown(model.event):
         return False
     size = block_size(model, num)
-    x = model.sample(num, condition=labels, sampler=sampler, seed=seed, batch_size=size)
+    x = model.sample(num, condition=given, sampler=sampler, seed=seed, batch_size=size)
     texts = receipt(num, seed, sampler or model.sampler(), batch_size=size)
-    write_picture(picture(x.cpu()), folder / PICTURE_FILE, texts=texts)
+    write_picture(picture_of(model.event, x.cpu()), folder / PICTURE_FILE, texts=texts)
     return True
 
 
-def conditions(model: GenerativeModel, num: int) -> list[int] | None:
-    """Return one label after the other, for a model that is conditioned on labels; else None."""
-    classes = model.config.to_dict().get("num_classes")
-    if model.condition_kind != "label" or not isinstance(classes, int):
-        return None
-    return [i % classes for i in range(num)]
+def conditions(model: GenerativeModel, num: int) -> dict[str, Any] | None:
+    """Return conditions to draw a picture with, by name; None where nothing says which.
 
-
-def can_be_drawn(event_shape: tuple[int, ...]) -> bool:
-    """Whether a picture of examples of that shape can be made."""
-    try:
-        as_images(torch.empty((1, *event_shape), device="meta"))
-    except DataError:
-        return False
-    return True
+    Of a condition of finitely many values, such as a label, one value comes after the other;
+    another one is left out, where the model can do without it.
+    """
+    found = {}
+    for name, space in model.conditions.items():
+        if space.count is not None and space.count <= MAX_COUNT:
+            index = [i % space.count for i in range(num)]
+            found[name] = space.take(space.enumerate(), index)
+        elif not model.takes_null or space.null is None:
+            return None
+    return found

@@ -7,16 +7,23 @@ from typing import Any
 
 from genzoo.capabilities import SupportsTranslate
 from genzoo.card.drawn import Drawn
-from genzoo.card.samples import can_be_drawn, conditions
+from genzoo.conditions import spread
 from genzoo.config import differences
+from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
+from genzoo.showing import can_be_shown
+from genzoo.spaces import Space
 
 _NUM = 64
 _NUM_GIVEN = 16
 _PLAIN = (str, int, float, bool, type(None))
 _LOADER = "from genzoo import GenModel"
 _PICTURE = "from genzoo.plotting import save_picture"
+_OF_SPACE = (
+    "from genzoo.showing import save_picture",
+    'save_picture(model.event, x, "picture.png")',
+)
 _TRANSLATION = (
     "x = torch.rand(4, *model.event_shape)  # Here come your images, with values from 0 to 1.",
     'save_picture(model.translate(x, to="y"), "picture.png")',
@@ -37,10 +44,14 @@ def snippet_for(model: GenerativeModel, source: str, drawn: Drawn | None = None)
     drawn = drawn or Drawn()
     imports, made = _sampler(model, drawn.known_sampler())
     named = ", sampler=sampler" if made else ""
-    draw = [load, *made, f"x = model.sample({_num_and_condition(model, drawn)}{named}, seed=0)"]
-    if can_be_drawn(model.event_shape):
-        shown = 'save_picture(x, "picture.png")'
-        return "\n".join([_LOADER, _PICTURE, *imports, "", *draw, shown])
+    arguments = _num_and_condition(model, drawn)
+    imports = ["import torch", *imports] if "torch." in arguments else imports
+    draw = [load, *made, f"x = model.sample({arguments}{named}, seed=0)"]
+    if can_be_shown(model.event):
+        plain = model.event.dtype.is_floating_point
+        shown = 'save_picture(x, "picture.png")' if plain else _OF_SPACE[1]
+        picture = _PICTURE if plain else _OF_SPACE[0]
+        return "\n".join([_LOADER, picture, *imports, "", *draw, shown])
     return "\n".join([_LOADER, *imports, "", *draw, "print(x.shape)"])
 
 
@@ -70,12 +81,31 @@ def _is_plain(value: Any) -> bool:
 
 
 def _num_and_condition(model: GenerativeModel, drawn: Drawn) -> str:
-    kind = {"text": str, "label": int}.get(model.condition_kind)
-    given = [row for row in drawn.given if type(row) is kind]
-    if given:
-        return f"{_NUM_GIVEN}, condition={_literal(given[0])}"
-    labels = conditions(model, _NUM)
-    if labels is not None:
-        return f"{_NUM}, condition=[i % {max(labels) + 1} for i in range({_NUM})]"
-    told = {"none": "", "label": ", condition=0"}.get(model.condition_kind, ', condition="a word"')
-    return f"{_NUM}{told}"
+    """Return the arguments that say how many samples are drawn, given what."""
+    if not model.conditions:
+        return str(_NUM)
+    given = next((row for row in drawn.given if _fits(model, row)), None)
+    if given is not None:
+        return f"{_NUM_GIVEN}, condition={_literal(given)}"
+    told = {name: _example(name, space) for name, space in model.conditions.items()}
+    if len(told) == 1:
+        return f"{_NUM}, condition={next(iter(told.values()))}"
+    return f"{_NUM}, condition={{{', '.join(f'{k!r}: {v}' for k, v in told.items())}}}"
+
+
+def _fits(model: GenerativeModel, row: Any) -> bool:
+    """Whether a model is given such a row, of one condition or of several by name."""
+    try:
+        spread(model, row, 1)
+    except GenzooError:
+        return False
+    return True
+
+
+def _example(name: str, space: Space) -> str:
+    """Return Python for 64 rows of a condition, or for one row that serves all."""
+    if isinstance(space.null, str):
+        return '"a word"'
+    if space.count is not None and not space.event_shape:
+        return f"[i % {space.count} for i in range({_NUM})]"
+    return f"model.conditions[{name!r}].reference({_NUM}, torch.manual_seed(0))[0]"

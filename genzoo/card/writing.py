@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ def write_card(
 
 
 def write_figures(
-    folder: Path, evaluation: Evaluation, *, name: str, condition_kind: str = "none"
+    folder: Path, evaluation: Evaluation, *, name: str, conditions: Sequence[str] = ()
 ) -> None:
     """Put an evaluation's figures into a folder's card, as a table and as its model index.
 
@@ -84,7 +85,7 @@ def write_figures(
         folder: The model folder.
         evaluation: The figures.
         name: What the model is called, where the card does not say.
-        condition_kind: The model's, from which a Hub's name of its task follows.
+        conditions: The names of the model's, from which a Hub's name of its task follows.
 
     Raises:
         LoadError: The card that is there cannot be read.
@@ -94,7 +95,7 @@ def write_figures(
     found = read_card(folder)
     card = found or new_card()
     data: Any = card.data
-    new, task = figures_of(evaluation), task_of(condition_kind)
+    new, task = figures_of(evaluation), task_of(conditions)
     old = [(Figure.from_result(result), result) for result in data.eval_results or []]
     kept = [result for figure, result in old if not any(map(figure.same_question, new))]
     data.eval_results = [*kept, *(figure.to_result(task) for figure in new)]
@@ -181,7 +182,7 @@ def _describe(card: ModelCard, contents: Contents, task: str | None) -> None:
 
 def _task(about: About) -> str | None:
     """Return what a Hub calls the task; it has no name for what makes no images."""
-    return task_of(about.condition_kind) if about.is_image else None
+    return task_of(about.conditions) if about.is_image else None
 
 
 def _figures(card: ModelCard | None) -> list[Figure]:

@@ -16,6 +16,7 @@ import tyro
 from genzoo import __version__
 from genzoo.cli import arguments
 from genzoo.cli.complaints import complaint
+from genzoo.cli.flags import rewritten
 from genzoo.cli.listing import ListArguments
 from genzoo.cli.texts import VisibleFormatter, plain, write
 from genzoo.errors import (
@@ -90,7 +91,7 @@ def _run(args: list[str]) -> int:
         )
     if name not in _PLAIN:
         raise UnknownNameError("command", name, _PLAIN, "See genzoo --help.")
-    parsed = _parse(name, args[1:])
+    parsed = _parse(name, rewritten(args[1:]))
     importlib.import_module(f"genzoo.cli.{_MODULES[name]}").run(parsed)
     return 0
 

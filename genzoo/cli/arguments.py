@@ -60,11 +60,13 @@ class SampleArguments(Config):
     batch_size: _Count | None = None
     """Samples per block; the last block is padded to it, so that one sample costs a block. By
     default equal blocks of at most the model's default_batch_size: one sample is drawn alone."""
-    label: Annotated[tuple[_Seed, ...], tyro.conf.UseAppendAction] = ()
-    """The label that a model conditioned on labels is given; given several times, each one gets as
-    many samples, and a picture a row for each."""
+    condition: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """NAME=VALUE, or --condition.NAME VALUE: what the model is given for a condition. Given
+    several times, each value gets as many samples, and a picture a row for each."""
+    label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Short for --condition.label: an index, or the name of a class."""
     text: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """The text that a model conditioned on text is given; or several, likewise."""
+    """Short for --condition.text."""
     device: str = "cpu"
     """Where to compute, such as cuda."""
     sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
@@ -125,8 +127,12 @@ class ExploreArguments(Config):
     """Lines of an interpolation or a traversal."""
     dimensions: tuple[int, int] = (0, 1)
     """The two dimensions of the plane."""
-    label: _Seed | None = None
-    """The label that the plane of a model conditioned on labels is given."""
+    condition: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """NAME=VALUE, or --condition.NAME VALUE: what the plane of codes is given for a condition."""
+    label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Short for --condition.label: an index, or the name of a class."""
+    text: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Short for --condition.text."""
     seed: _Seed = 0
     """Which examples are drawn from the data."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None

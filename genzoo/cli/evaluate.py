@@ -57,8 +57,8 @@ def run(arguments: Any) -> None:
             write_text(temporary, json.dumps(result.to_dict(), indent=2, allow_nan=False) + "\n")
     if arguments.card:
         folder = Path(arguments.folder)
-        name, kind = folder.resolve().name, model.condition_kind
-        write_figures(folder, result, name=name, condition_kind=kind)
+        name, conditions = folder.resolve().name, tuple(model.conditions)
+        write_figures(folder, result, name=name, conditions=conditions)
         write(f"The figures are in {folder / 'README.md'}.")
 
 

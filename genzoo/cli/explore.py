@@ -12,15 +12,17 @@ from torch import Tensor
 from genzoo import GenModel, latents
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.cli.arguments import ExploreArguments, Peeked
+from genzoo.cli.conditions import given_by, rows_given
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of
 from genzoo.cli.texts import write
+from genzoo.conditions import rows_of, spread
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
-from genzoo.evaluation.conditions import condition_of
 from genzoo.files import atomic_file
 from genzoo.plotting import grid
-from genzoo.sampling import evaluating, spread_condition
+from genzoo.sampling import evaluating
+from genzoo.showing import images_of
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -44,7 +46,7 @@ def run(arguments: Any) -> None:
     with evaluating(model):
         view = _VIEWS[arguments.what](model, arguments)
         x = model.decode(view.codes, condition=view.condition)
-    picture = grid(x, columns=view.columns)
+    picture = grid(images_of(model.event, x), columns=view.columns)
     with atomic_file(arguments.output) as temporary:
         picture.save(temporary, format="PNG")
     write(f"{view.title}: {arguments.output}.")
@@ -62,17 +64,18 @@ class _View:
 
 def _interpolation(model: Any, arguments: Any) -> _View:
     rows = draw_rows(data_of(arguments), 2 * arguments.rows, seed=arguments.seed)
-    condition = condition_of(model, rows)
+    condition = model.conditions_of(rows)
     z = _encode(model, rows["x"], condition)
     num, pairs = arguments.num, len(z) // 2
     codes = latents.interpolation(z[:pairs], z[pairs : 2 * pairs], num).flatten(0, 1)
-    given = None if condition is None else condition[:pairs].repeat_interleave(num)
+    index = torch.arange(pairs).repeat_interleave(num)
+    given = rows_of(spread(model, condition, len(z)), model.conditions, index)
     return _View(codes, given, num, f"Each row leads from one of {pairs} examples to another")
 
 
 def _traversal(model: Any, arguments: Any) -> _View:
     rows = draw_rows(data_of(arguments), 1, seed=arguments.seed)
-    condition = condition_of(model, rows)
+    condition = model.conditions_of(rows)
     codes = latents.traversal(_encode(model, rows["x"], condition)[0], arguments.num)
     codes = codes[: arguments.rows].flatten(0, 1)
     title = "Each row changes one value of one example's code from −3 to 3"
@@ -81,10 +84,11 @@ def _traversal(model: Any, arguments: Any) -> _View:
 
 def _manifold(model: Any, arguments: Any) -> _View:
     rows = draw_rows(data_of(arguments), 1, seed=arguments.seed)
-    condition = condition_of(model, rows)
+    condition = model.conditions_of(rows)
     latent_dim = _encode(model, rows["x"], condition).shape[1]
     codes = latents.manifold(arguments.num, latent_dim, arguments.dimensions)
-    given = condition if arguments.label is None else arguments.label
+    chosen = rows_given(model, given_by(arguments), 1) if given_by(arguments) else {}
+    given = {**condition, **chosen}
     title = f"Dimensions {arguments.dimensions[0]} and {arguments.dimensions[1]} of the codes"
     return _View(codes, _same(model, given, len(codes)), arguments.num, title)
 
@@ -103,7 +107,6 @@ def _encode(model: Any, x: Tensor, condition: Any) -> Tensor:
     return z
 
 
-def _same(model: Any, condition: Any, num: int) -> Any:
-    """Return one condition for all codes."""
-    one = condition[0] if isinstance(condition, (Tensor, list)) else condition
-    return spread_condition(model, one, num)
+def _same(model: Any, condition: Any, num: int) -> dict[str, Any]:
+    """Return the first row of each condition for all codes."""
+    return spread(model, {name: values[0] for name, values in condition.items()}, num)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import tyro
 
 from genzoo.config import Config, field_types, required_fields
+from genzoo.model import GenerativeModel
 
 
 def section(
@@ -16,6 +17,8 @@ def section(
     defaults: Mapping[str, Any] | None = None,
     replaced: Mapping[str, Any] | None = None,
     shown: Mapping[str, Any] | None = None,
+    hidden: Sequence[str] = (),
+    named: bool = False,
 ) -> Config:
     """Return a config's fields as a section of flags, holding what they are by default.
 
@@ -28,10 +31,16 @@ def section(
         defaults: Values that go over the class's own.
         replaced: Fields that are sections of their own.
         shown: What a field comes to that is None by default, for its help.
+        hidden: Fields that are no flags.
+        named: Whether there is a flag ``conditions`` that takes names of fields of the data.
     """
     types, given = field_types(config), dict(defaults or {})
     fields: list[Any] = [(name, types[name], _default(value)) for name, value in given.items()]
-    for name in set(required_fields(config)) - given.keys():
+    fields += [(name, _HIDDEN, _default(None)) for name in hidden]
+    if named:
+        fields = [field for field in fields if field[0] != "conditions"]
+        fields.append(("conditions", _CONDITIONS, _default(())))
+    for name in set(required_fields(config)) - given.keys() - set(hidden):
         fields.append((name, Annotated[types[name] | None, _FITTED], _default(None)))
     for name, value in (shown or {}).items():
         hint = tyro.conf.arg(help_behavior_hint=f"(default: {value})")
@@ -48,6 +57,16 @@ def section(
     )
     found: Config = made()
     return found
+
+
+def model_section(model: type[GenerativeModel]) -> Config:
+    """Return a model's fields as a section of flags.
+
+    The spaces of what it models and of its conditions follow from the data. Of the conditions,
+    the fields of the data that they are can be named.
+    """
+    spaces = [name for name in ("event", "conditions") if name in field_types(model.Config)]
+    return section(model.Config, hidden=spaces, named=bool(model.condition_spaces))
 
 
 def sections(name: str, values: Mapping[str, Any]) -> Any:
@@ -73,6 +92,11 @@ def changed(value: Any, default: Any) -> dict[str, Any]:
     return {name: _plain(new) for name, (new, old) in pairs.items() if new != old}
 
 
+_HIDDEN = Annotated[Any, tyro.conf.Suppress]
+_CONDITIONS = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(help="The fields of the data that it is conditioned on, such as label text."),
+]
 _FITTED = tyro.conf.arg(help_behavior_hint="(default: as the data have it)")
 
 

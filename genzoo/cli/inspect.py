@@ -38,12 +38,15 @@ def _model(found: Inspected) -> dict[str, str]:
             "remedy": known.advice_for(name),
         }
     distribution, version = registry.distribution_of("models", name)
-    cls, config = resolve_description(description, found.folder)
-    shape = tuple(config.to_dict().get("event_shape", ()))
+    cls, made = resolve_description(description, found.folder)
+    config: Any = made
+    given = {name: space.describe() for name, space in getattr(config, "conditions", {}).items()}
+    told = {"given": "; ".join(f"{name}: {words}" for name, words in given.items())}
     return lines | {
         "class": f"{cls.__module__}.{cls.__qualname__}",
         "plugin": f"{stated}; installed: {distribution} {version}".strip(),
-        "data": f"{' or '.join(sorted(cls.kind))}, {shape}",
+        "data": config.event.describe(),
+        **(told if given else {}),
         "capabilities": ", ".join(capabilities.of(cls)),
     }
 

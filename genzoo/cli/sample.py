@@ -11,15 +11,17 @@ from torch import Tensor
 
 from genzoo import GenerativeModel, GenModel, registry
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.drawn import receipt
+from genzoo.card.drawn import drawn_given, receipt
 from genzoo.cli.arguments import Peeked, SampleArguments
+from genzoo.cli.conditions import given_by, rows_given, titles_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.texts import write
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
-from genzoo.plotting import picture, titled_rows, trajectories, write_picture
+from genzoo.plotting import titled_rows, trajectories, write_picture
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, evaluating
+from genzoo.showing import images_of, picture_of
 
 USUAL = Path("samples.png")
 ROWS = 8
@@ -37,16 +39,19 @@ def run(arguments: Any) -> None:
     model = GenModel.from_pretrained(
         arguments.folder, revision=arguments.revision, device=arguments.device
     )
-    if model.condition_kind == "image":
+    if "y" in model.conditions:
         raise ConditionError(_of_images(model, arguments))
     sampler = sampler_of(arguments) or model.sampler()
     way = Way(sampler.num_states(model), rows_shown(model))
-    request = _request(arguments, sampler)
+    given = given_by(arguments)
+    conditions = rows_given(model, given, arguments.num)
+    request = Request(arguments.num, conditions, sampler, None, arguments.batch_size)
     x = draw(model, request, arguments.seed, way if arguments.trajectory else None)
-    _write(x.cpu(), output, arguments, request.sampler, request.block_size(model))
+    _write(model, x.cpu(), output, arguments, request)
     write(f"{arguments.num} samples are in {output}.")
     if arguments.trajectory is not None:
-        write_picture(trajectories(way.states(model, arguments.num)), arguments.trajectory)
+        states = [images_of(model.event, s) for s in way.states(model, arguments.num)]
+        write_picture(trajectories(states), arguments.trajectory)
         write(f"How the first came about is in {arguments.trajectory}.")
 
 
@@ -129,40 +134,20 @@ def _output(arguments: Any) -> Path:
     return output
 
 
-def _request(arguments: Any, sampler: Sampler) -> Request:
-    condition = _condition(arguments.num, _given(arguments))
-    return Request(arguments.num, condition, sampler, None, arguments.batch_size)
-
-
-def _given(arguments: Any) -> tuple[Any, ...]:
-    """Return the labels or the texts that are given."""
-    if arguments.label and arguments.text:
-        raise ConditionError("Give --label or --text, not both.")
-    given: tuple[Any, ...] = arguments.label or arguments.text
-    return given
-
-
-def _condition(num: int, given: tuple[Any, ...]) -> Any:
-    """Return one condition for all samples, or as many equal runs as there are conditions."""
-    if len(given) < 2:
-        return given[0] if given else None
-    if num % len(given):
-        raise ConditionError(
-            f"{num} samples cannot be shared out among {len(given)} conditions. Make --num a "
-            f"multiple of {len(given)}."
-        )
-    return [condition for condition in given for _ in range(num // len(given))]
-
-
-def _write(x: Tensor, output: Path, arguments: Any, sampler: Sampler, batch_size: int) -> None:
-    if output.suffix == ".png":
-        given = _given(arguments)
-        image = titled_rows(x, list(map(str, given))) if len(given) > 1 else picture(x)
-        texts = receipt(arguments.num, arguments.seed, sampler, given, batch_size)
-        write_picture(image, output, texts=texts)
+def _write(
+    model: GenerativeModel, x: Tensor, output: Path, arguments: Any, request: Request
+) -> None:
+    if output.suffix != ".png":
+        with atomic_file(output) as temporary:
+            np.savez_compressed(temporary, x=x.float().numpy() if x.is_floating_point() else x)
         return
-    with atomic_file(output) as temporary:
-        np.savez_compressed(temporary, x=x.float().numpy())
+    given = given_by(arguments)
+    titles = titles_of(given)
+    many = len(titles) > 1 and model.event.images(x) is not None
+    image = titled_rows(images_of(model.event, x), titles) if many else picture_of(model.event, x)
+    size = request.block_size(model)
+    told = receipt(arguments.num, arguments.seed, request.sampler, drawn_given(given), size)
+    write_picture(image, output, texts=told)
 
 
 def _of_images(model: GenerativeModel, arguments: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
-from genzoo.cli.fields import changed, extended, section, sections
+from genzoo.cli.fields import changed, extended, model_section, section, sections
 from genzoo.cli.texts import write
 from genzoo.config import differences
 from genzoo.data import find_source
@@ -63,7 +63,7 @@ def run(arguments: Any) -> None:
 
 def _tell(model: GenerativeModel, output: Path) -> None:
     look = f"  genzoo sample {output} --num 64 --output samples.png\n"
-    if model.condition_kind == "image":
+    if "y" in model.conditions:
         translates = isinstance(model, SupportsTranslate)
         look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
     write(
@@ -86,7 +86,7 @@ def _choose(name: str, data: Sequence[str | None], objective: str | None) -> Cho
         model_of(stages[0], model(model.example()[0])), _config(learn, first.config)
     ).optimizers()
     found = {
-        "model": section(model.Config),
+        "model": model_section(model),
         "objective": section(learn.Config, first.config),
         "trainer": section(
             TrainerConfig,

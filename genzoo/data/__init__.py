@@ -6,7 +6,6 @@ IDX files or of images; ``user/name`` is a dataset of the Hub.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from pathlib import Path

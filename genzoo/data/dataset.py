@@ -133,8 +133,8 @@ class Selected(Dataset):
         return {name: found[name] for name in self.fields}
 
     def labels(self) -> Tensor | None:
-        """Return the label of every row, where they are kept and known."""
-        return self.dataset.labels() if "label" in self.fields else None
+        """Return the label of every row, where it is known: parts of rows are drawn by it."""
+        return self.dataset.labels()
 
     def mean(self) -> Tensor | None:
         """Return the mean row."""

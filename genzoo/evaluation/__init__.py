@@ -122,7 +122,7 @@ def open_case(
     seed = seeds.checked(seed)
     if len(data) == 0:
         raise DataError(f"{data.name} holds no rows to evaluate on. Choose another split or file.")
-    model.check_data(data.spec)
+    model.check_data(data.info)
     judged = subset(data, max_examples, seed=seed)
     batch = judged.head(len(judged), seed=seed)
     generator = seeds.generator(seed, model.device)

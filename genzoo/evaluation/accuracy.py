@@ -48,7 +48,7 @@ class Accuracy(Metric):
         label = case.batch["label"]
         known = label >= 0
         found = {"accuracy": _share(case.model, case.batch["x"][known], label[known])}
-        if case.data.spec.aligned:
+        if case.data.info.aligned:
             found["accuracy-y"] = _share(case.model, case.batch["y"][known], label[known])
         return found
 

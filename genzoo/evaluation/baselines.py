@@ -14,6 +14,7 @@ from genzoo.errors import DataError
 from genzoo.estimate import Estimate, mean_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
+from genzoo.spaces import Binary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +32,14 @@ class IndependentPixels(Metric):
     """
 
     Config = BaselineConfig
-    kinds = frozenset({"binary"})
+    spaces = (Binary,)
     conditioned = False
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
         lacking = super().missing(model, data)
         unknown = "the mean of the training data is not known"
-        return lacking or ("" if data.spec.mean is not None else unknown)
+        return lacking or ("" if "x" in data.info.mean else unknown)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the baseline's exact figure."""
@@ -54,7 +55,7 @@ def independent_log_likelihood(x: Tensor, mean: Tensor, floor: float) -> Tensor:
 
 
 def _mean(case: Case) -> Tensor:
-    mean = case.data.spec.mean
+    mean = case.data.info.mean.get("x")
     if mean is None:
         raise DataError(f"{case.data.name} has no known training mean, which the baseline needs.")
     return mean

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from genzoo.capabilities import SupportsEnergy
+from genzoo.conditions import spread
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Unit
-from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.mixing import (
     autocorrelation_time,
@@ -25,7 +25,6 @@ from genzoo.evaluation.mixing import (
 )
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
-from genzoo.sampling import spread_condition
 
 _LEAST = 8
 _LONG = 50
@@ -85,7 +84,7 @@ class ChainDiagnostics(Metric):
     def _series(self, case: Case, sampler: Sampler) -> Tensor:
         """Return the statistic of the second half of each chain's states, (T, C) float64."""
         num = self.config.num_chains
-        condition = spread_condition(case.model, condition_of(case.model, case.rows(num)), num)
+        condition = spread(case.model, case.model.conditions_of(case.rows(num)), num)
         states = sampler.trajectory(case.model, num, condition=condition, generator=case.generator)
         found = [_statistic(case.model, state) for state in islice(states, self._num_states())]
         series = torch.stack(found)

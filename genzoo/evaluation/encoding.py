@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, rows_of
 
 _BLOCK = 256
@@ -25,7 +24,5 @@ def blocks(case: Case) -> Iterator[tuple[Tensor, Any]]:
     """Yield rows (B, *event_shape), on the model's device, with their conditions."""
     for index in torch.split(torch.arange(len(case.batch["x"])), _BLOCK):
         rows = rows_of(case.batch, index)
-        condition = condition_of(case.model, rows)
-        if isinstance(condition, Tensor):
-            condition = condition.to(case.model.device)
-        yield rows["x"].to(case.model.device, case.model.dtype), condition
+        x = case.model.event.place(rows["x"], case.model.device, case.model.dtype)
+        yield x, case.model.conditions_of(rows)

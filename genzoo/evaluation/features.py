@@ -18,14 +18,15 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import UnknownNameError
 from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.fitting import titles
 from genzoo.model import GenerativeModel
-from genzoo.spec import DataSpec
+from genzoo.spaces import Space
 
 PIXELS = "pixels"
 MAX_PIXELS = 64
 """Examples of more values are not compared value by value unless that is asked for."""
 _BLOCK = 250
-_GREY = ("unit", "binary")
+_GREY = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,13 @@ class Extractor:
     def __call__(self, x: Tensor) -> Tensor:
         """Return the features of ``x`` (N, *event_shape), (N, D) float64, on the CPU."""
         blocks = [
-            self.function(block.to(self.device, torch.float32)).double().cpu()
-            for block in torch.split(x, _BLOCK)
+            self.function(self._moved(block)).double().cpu() for block in torch.split(x, _BLOCK)
         ]
         return torch.cat(blocks)
+
+    def _moved(self, block: Tensor) -> Tensor:
+        dtype = torch.float32 if block.is_floating_point() else block.dtype
+        return block.to(self.device, dtype)
 
 
 @dataclass(frozen=True)
@@ -83,47 +87,58 @@ class FeatureMetric(Metric):
     """A metric that compares features of samples with features of data; abstract."""
 
     Config = FeatureConfig
-    kinds = frozenset({"binary", "unit", "real"})
     least = 100
     measures = ("extractor",)
 
+    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+        """Say why the figure makes no sense; empty where it does."""
+        space = data.info["x"]
+        if space.vectors(data.head(1)["x"]) is None:
+            return f"it compares vectors; there are none of {space}"
+        return super().inapplicable(model, data)
+
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
-        return super().missing(model, data) or unfit(self.config.extractor, data.spec)
+        return super().missing(model, data) or unfit(self.config.extractor, data.info["x"])
 
     def compared(self, case: Case) -> Compared:
         """Return the features, extracted once for all metrics that ask for the same ones."""
-        name = self.config.extractor or default_extractor(case.data.spec)
+        name = self.config.extractor or default_extractor(case.data.info["x"])
         return case.once(("features", name), lambda: _compared(case, str(name)))
 
 
-def default_extractor(spec: DataSpec) -> str | None:
+def default_extractor(space: Space) -> str | None:
     """Return the name of the extractor for data where none is named, or None.
 
     It is the shipped classifier of the examples' shape, else pixels where there are few.
     """
-    shipped = classifier.fitting(spec.event_shape) if spec.kind in _GREY else None
-    few = math.prod(spec.event_shape) <= MAX_PIXELS
+    shipped = classifier.fitting(space.event_shape) if space.bounds == _GREY else None
+    few = math.prod(space.event_shape) <= MAX_PIXELS
     return shipped or (PIXELS if few else None)
 
 
-def unfit(name: str | None, spec: DataSpec) -> str:
+def unfit(name: str | None, space: Space) -> str:
     """Say why an extractor, or the default one, does not fit data; empty where it does."""
-    shape = tuple(spec.event_shape)
-    if name is None and default_extractor(spec) is None:
+    shape, title = space.event_shape, titles([type(space)])
+    if name is None and default_extractor(space) is None:
         return (
-            f"no extractor comes with genzoo for {spec.kind} data of shape {shape}: name one by "
+            f"no extractor comes with genzoo for {title} data of shape {shape}: name one by "
             f"its config's field extractor ({PIXELS}, or a transformers image model)"
         )
     if name is None or name == PIXELS:
         return ""
     if name not in classifier.SHIPPED:
-        images = len(shape) == 3 and shape[0] in (1, 3) and spec.kind in _GREY
-        return "" if images else f"{name} is for images in [0, 1], not {spec.kind} data of {shape}"
+        images = len(shape) == 3 and shape[0] in (1, 3) and space.bounds == _GREY
+        return "" if images else f"{name} is for images in [0, 1], not {title} data of {shape}"
     wanted = classifier.SHIPPED[name].event_shape
-    if shape == wanted and spec.kind in _GREY:
+    if shape == wanted and space.bounds == _GREY:
         return ""
-    return f"{name} is for images {wanted} in [0, 1], not {spec.kind} data of shape {shape}"
+    return f"{name} is for images {wanted} in [0, 1], not {title} data of shape {shape}"
+
+
+def pixels(vectors: Callable[[Tensor], Any]) -> Extractor:
+    """Return the extractor that compares values as they are, as ``vectors`` gives them."""
+    return Extractor(PIXELS, hashlib.sha256().hexdigest(), vectors)
 
 
 def load_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
@@ -140,7 +155,7 @@ def load_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
         MissingDependencyError: transformers is needed, and is not installed.
     """
     if name == PIXELS:
-        return Extractor(PIXELS, hashlib.sha256().hexdigest(), lambda x: x.flatten(1))
+        return pixels(lambda x: x.flatten(1))
     if name in classifier.SHIPPED:
         net = classifier.load_classifier(name).to(device)
         return Extractor(name, classifier.sha256_of(name), net.features, device)
@@ -167,4 +182,6 @@ def compared_by(case: Case, extract: Extractor) -> Compared:
 
 
 def _compared(case: Case, name: str) -> Compared:
+    if name == PIXELS:
+        return compared_by(case, pixels(case.data.info["x"].vectors))
     return compared_by(case, load_extractor(name, case.model.device))

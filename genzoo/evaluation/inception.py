@@ -18,6 +18,7 @@ from genzoo.evaluation.frechet import frechet
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.mmd import kernel_distance
 from genzoo.model import GenerativeModel
+from genzoo.spaces import Binary, Unit
 
 NAME = "inception-v3-compat"
 
@@ -42,13 +43,13 @@ class InceptionDistance(Metric):
     """
 
     Config = InceptionConfig
-    kinds = frozenset({"unit", "binary"})
+    spaces = (Unit, Binary)
     least = 100
     default = False
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures cannot be had; empty where they can."""
-        shape = tuple(data.spec.event_shape)
+        shape = data.info["x"].event_shape
         if len(shape) != 3 or shape[0] not in (1, 3):
             return f"it is for images of one or three channels, not data of shape {shape}"
         if importlib.util.find_spec("torch_fidelity") is None:

@@ -11,7 +11,8 @@ from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
-from genzoo.spec import DataSpec
+from genzoo.spaces import Binary, Unit
+from genzoo.spec import DataInfo
 
 _NOTE = Note(
     "classifier-limit",
@@ -37,23 +38,23 @@ class LabelAccuracy(Metric):
     """
 
     Config = LabelConfig
-    kinds = frozenset({"unit", "binary"})
+    spaces = (Unit, Binary)
     least = 100
     measures = ("classifier",)
 
     def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
-        if model.condition_kind != "label":
+        if "label" not in model.conditions:
             return "the model is not conditioned on a label"
         return super().inapplicable(model, data)
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
-        return super().missing(model, data) or unfit(self.config.classifier, data.spec)
+        return super().missing(model, data) or unfit(self.config.classifier, data.info)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the share."""
-        name = self.config.classifier or classifier.fitting(case.data.spec.event_shape)
+        name = self.config.classifier or classifier.fitting(case.data.info["x"].event_shape)
         judge = classifier.load_classifier(str(name))
         right = judge.predict(case.samples) == case.held_out["label"]
         held_out = judge.predict(case.held_out["x"]) == case.held_out["label"]
@@ -63,9 +64,9 @@ class LabelAccuracy(Metric):
         return {"label-accuracy": replace(figure, reference=reference, receipt=receipt)}
 
 
-def unfit(name: str | None, spec: DataSpec) -> str:
+def unfit(name: str | None, info: DataInfo) -> str:
     """Say why no classifier, or not the one that is named, can judge the data's labels."""
-    shape = tuple(spec.event_shape)
+    shape = info["x"].event_shape
     found = name or classifier.fitting(shape)
     if found is None:
         return f"no classifier comes with genzoo for data of shape {shape}"
@@ -74,7 +75,9 @@ def unfit(name: str | None, spec: DataSpec) -> str:
     made = classifier.SHIPPED[found]
     if shape != made.event_shape:
         return f"{found} is for images {made.event_shape}, not {shape}"
-    named = name is not None and spec.num_classes == len(made.class_names)
-    if spec.class_names == made.class_names or named:
+    if "label" not in info:
+        return "the data have no labels"
+    named = name is not None and info["label"].count == len(made.class_names)
+    if info["label"].value_names() == made.class_names or named:
         return ""
     return f"the labels are not known to be those of {found}, which learned {made.data}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -12,7 +11,6 @@ from genzoo.capabilities import SupportsHeldOutRows, SupportsLogProb
 from genzoo.config import Bounds, Config
 from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate, Note
-from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.log_prob import LogProb
 from genzoo.model import GenerativeModel
@@ -49,8 +47,8 @@ class LogLikelihood(Metric):
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the model's own estimate, in both units."""
         log_p = log_prob(case, self.config.num_samples)
-        nats, num_dims = log_p.mean(), math.prod(case.model.event_shape)
-        bits = nats.per_dimension(num_dims)
+        nats = log_p.mean()
+        bits = nats.per_dimension(case.model.event.num_dims)
         return {"log-likelihood": nats, "bits-per-dimension": _of_levels(bits, log_p, case)}
 
 
@@ -65,8 +63,8 @@ def log_prob(case: Case, num_samples: int | None = None) -> LogProb:
         raise CapabilityError(f"{type(model).__name__} has no log-likelihood.")
     with torch.no_grad():
         return model.log_prob(
-            case.batch["x"],
-            condition=condition_of(case.model, case.batch),
+            case.batch[case.model.event_field],
+            condition=case.model.conditions_of(case.batch),
             generator=case.generator,
             num_samples=num_samples,
             **_start(case, num_samples),
@@ -78,10 +76,11 @@ def _of_levels(bits: Estimate, log_p: LogProb, case: Case) -> Estimate:
 
     The density of a uniform step of width 1/L is L times its probability.
     """
-    levels = case.data.spec.levels
-    if log_p.measure == "mass" or levels is None or case.data.spec.kind != "unit":
+    space = case.data.info[case.model.event_field]
+    added = space.bits_of_density
+    if log_p.measure == "mass" or not added:
         return bits
-    added = math.log2(levels)
+    levels = round(2**added)
     text = f"log₂ {levels} = {added:g} is added, since the data have {levels} levels in [0, 1]."
     ends = bits.bracket and (bits.bracket[0] + added, bits.bracket[1] + added)
     notes = (*bits.notes, Note("levels-added", text))

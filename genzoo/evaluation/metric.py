@@ -17,10 +17,12 @@ from genzoo.config import Config
 from genzoo.data.dataset import Dataset
 from genzoo.data.subsets import Subset, stratified
 from genzoo.estimate import Estimate
-from genzoo.evaluation.conditions import condition_of, lacking_condition
+from genzoo.evaluation.conditions import lacking_condition
+from genzoo.fitting import titles
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size
+from genzoo.spaces import Space
 
 AnyConfig = Config
 T = TypeVar("T")
@@ -73,7 +75,7 @@ class Case:
         """
         x = self.model.sample(
             self._half,
-            condition=condition_of(self.model, self.held_out),
+            condition=self.model.conditions_of(self.held_out),
             sampler=self.sampler,
             seed=seeds.derive(self.seed, "samples"),
             batch_size=self.batch_size,
@@ -142,7 +144,7 @@ class Metric(abc.ABC):
     Class attributes:
         Config: The metric's own frozen dataclass.
         requires: The capabilities that a model must have for it.
-        kinds: The kinds of data it makes sense for; None for all.
+        spaces: The classes of `Space` whose data it makes sense for; None for all.
         least: The fewest rows that it can be computed from.
         conditioned: Whether it gives the model the conditions of the rows, which the data must
             have then.
@@ -156,7 +158,7 @@ class Metric(abc.ABC):
 
     Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
-    kinds: ClassVar[frozenset[str] | None] = None
+    spaces: ClassVar[tuple[type[Space], ...] | None] = None
     least: ClassVar[int] = 1
     conditioned: ClassVar[bool] = True
     default: ClassVar[bool] = True
@@ -170,8 +172,9 @@ class Metric(abc.ABC):
         """Say why the metric makes no sense for a model or for data; empty where it does."""
         if reason := lacking(model, self.requires):
             return reason
-        if self.kinds is not None and data.spec.kind not in self.kinds:
-            return f"it is for {', '.join(sorted(self.kinds))} data, not {data.spec.kind}"
+        space = data.info["x"]
+        if self.spaces is not None and not isinstance(space, self.spaces):
+            return f"it is for {titles(self.spaces)} data, not {titles([type(space)])}"
         return ""
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:

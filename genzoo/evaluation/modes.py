@@ -14,7 +14,6 @@ from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
 from genzoo.estimate import Estimate, Note, Reference
-from genzoo.evaluation.conditions import condition_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.resampling import mean_with_error
 from genzoo.model import GenerativeModel
@@ -52,7 +51,7 @@ class ModeCoverage(Metric):
 
     def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
-        if data.spec.mixture is None:
+        if "x" not in data.info.mixture:
             return "the data are not of a known mixture"
         return super().inapplicable(model, data)
 
@@ -95,7 +94,7 @@ def _samples(case: Case, num: int) -> Tensor:
     """Draw the protocol's samples, given the conditions of as many rows."""
     x = case.model.sample(
         num,
-        condition=condition_of(case.model, case.rows(num)),
+        condition=case.model.conditions_of(case.rows(num)),
         sampler=case.sampler,
         seed=seeds.derive(case.seed, "mode coverage"),
         batch_size=block_size(case.model, num),
@@ -139,6 +138,6 @@ def _note(counts: Tensor) -> Note:
 
 
 def _mixture(case: Case) -> Mixture:
-    if case.data.spec.mixture is None:
+    if "x" not in case.data.info.mixture:
         raise DataError(f"{case.data.name} is of no known mixture, whose modes could be counted.")
-    return case.data.spec.mixture
+    return case.data.info.mixture["x"]

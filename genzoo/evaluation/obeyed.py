@@ -17,6 +17,7 @@ from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.readers import load_reader, unreadable
 from genzoo.model import GenerativeModel
+from genzoo.spaces import Binary, Unit
 
 _NOTE = "Held-out data show how often the reader finds in rows what their own captions say"
 
@@ -38,25 +39,25 @@ class CaptionObeyed(Metric):
     """
 
     Config = CaptionConfig
-    kinds = frozenset({"unit", "binary"})
+    spaces = (Unit, Binary)
     least = 100
     measures = ("reader",)
 
     def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
-        if model.condition_kind != "text":
+        if "text" not in model.conditions:
             return "the model is not conditioned on a text"
         return super().inapplicable(model, data)
 
     def missing(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
-        return super().missing(model, data) or unreadable(self.config.reader, data.spec)
+        return super().missing(model, data) or unreadable(self.config.reader, data.info)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the share of captions obeyed, and that of each thing they say."""
-        spec = case.data.spec
-        grammar = Grammar(spec.captions or ())
-        name, reader = load_reader(self.config.reader, spec)
+        info = case.data.info
+        grammar = Grammar(info["text"].templates_of_texts())
+        name, reader = load_reader(self.config.reader, info)
         said = [grammar.meaning(text) or {} for text in case.held_out["text"]]
         shown, real = reader.read(case.samples), reader.read(case.held_out["x"])
         order = torch.randperm(len(said), generator=seeds.generator(case.seed))

@@ -163,8 +163,8 @@ def _demand_same(
         )
     # Densities over reals and over [0, 1] are of the same units; the data fit both.
     density = log_p_a.measure == "density"
-    if not density and model_a.event_values != model_b.event_values:
+    if not density and model_a.event != model_b.event:
         raise CapabilityError(
-            f"{a!r} models {model_a.event_values}, {b!r} models {model_b.event_values}: their "
+            f"{a!r} models {model_a.event}, {b!r} models {model_b.event}: their "
             "probabilities are of different events. Compare models of the same values."
         )

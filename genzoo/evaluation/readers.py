@@ -19,7 +19,7 @@ from genzoo.data.shapes import COLOURS, JITTER, PLACES, SHAPE_CAPTIONS, SIZES, S
 from genzoo.errors import UnknownNameError
 from genzoo.evaluation import classifier
 from genzoo.evaluation.judged import unfit
-from genzoo.spec import DataSpec
+from genzoo.spec import DataInfo
 
 SHAPES_READER = "shapes-templates"
 UNCLEAR = -1
@@ -100,30 +100,35 @@ class ShapesReader:
         return index // len(self.templates), template.where(clear, UNCLEAR)
 
 
-def unreadable(name: str | None, spec: DataSpec) -> str:
+def unreadable(name: str | None, info: DataInfo) -> str:
     """Say why no reader, or not the one that is named, can read the data; empty where one can."""
-    if spec.captions is None:
+    captions = _captions(info)
+    if not captions:
         return "the data's captions come from no grammar (give --data.captions)"
-    if name == SHAPES_READER or (name is None and set(spec.captions) <= set(SHAPE_CAPTIONS)):
-        fits = set(spec.captions) <= set(SHAPE_CAPTIONS) and spec.event_shape[0] == 3
+    if name == SHAPES_READER or (name is None and captions <= set(SHAPE_CAPTIONS)):
+        fits = captions <= set(SHAPE_CAPTIONS) and info["x"].event_shape[0] == 3
         return "" if fits else f"{SHAPES_READER} reads the dataset shapes alone"
-    return unfit(name, spec)
+    return unfit(name, info)
 
 
-def load_reader(name: str | None, spec: DataSpec) -> tuple[str, Reader]:
+def load_reader(name: str | None, info: DataInfo) -> tuple[str, Reader]:
     """Return the reader that is named, or the one for the data, with its name.
 
     Raises:
         UnknownNameError: There is none of that name.
     """
-    fitting = classifier.fitting(spec.event_shape)
-    shapes = spec.captions is not None and set(spec.captions) <= set(SHAPE_CAPTIONS)
+    fitting, captions = classifier.fitting(info["x"].event_shape), _captions(info)
+    shapes = bool(captions) and captions <= set(SHAPE_CAPTIONS)
     chosen = name or (SHAPES_READER if shapes else str(fitting))
     if chosen == SHAPES_READER:
-        return chosen, ShapesReader(spec.event_shape[1])
+        return chosen, ShapesReader(info["x"].event_shape[1])
     if chosen not in classifier.SHIPPED:
         raise UnknownNameError("reader", chosen, [SHAPES_READER, *classifier.SHIPPED])
     return chosen, ClassifierReader(chosen)
+
+
+def _captions(info: DataInfo) -> set[str]:
+    return set(info["text"].templates_of_texts()) if "text" in info else set()
 
 
 def _every_scene(side: int) -> Scene:

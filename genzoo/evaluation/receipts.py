@@ -94,7 +94,7 @@ def _second(y: Dataset) -> dict[str, Any]:
 
 def _part(data: Dataset, judged: Dataset) -> dict[str, Any]:
     """Return how many rows there were and, where not all were used, how they were drawn."""
-    if isinstance(data, TwoDomains) and isinstance(judged, TwoDomains) and not data.spec.aligned:
+    if isinstance(data, TwoDomains) and isinstance(judged, TwoDomains) and not data.info.aligned:
         second = _part(data.y, judged.y)
         return _part(data.x, judged.x) | {f"{key}_y": value for key, value in second.items()}
     drawn = judged.x if isinstance(judged, TwoDomains) else judged

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.evaluation.conditions import condition_of, lacking_condition
+from genzoo.evaluation.conditions import lacking_condition
 from genzoo.evaluation.metric import Case, rows_of
 
 NUM_SAMPLES = 8
@@ -84,7 +84,7 @@ def _samples(case: Case, batch_size: int | None) -> tuple[int, Tensor]:
     first = rows_of(given, torch.arange(size))
     x = case.model.sample(
         size,
-        condition=condition_of(case.model, first),
+        condition=case.model.conditions_of(first),
         sampler=case.sampler,
         seed=seeds.derive(case.seed, "samples"),
         batch_size=size,

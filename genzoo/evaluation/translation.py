@@ -15,6 +15,7 @@ from genzoo.estimate import Estimate, Note, mean_of
 from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
+from genzoo.spaces import Unit
 from genzoo.translating import Cycle, there_and_back
 
 
@@ -79,7 +80,7 @@ class LabelKept(Metric):
 
     Config = TranslationConfig
     requires = (SupportsTranslate,)
-    kinds = frozenset({"unit"})
+    spaces = (Unit,)
     least = 100
 
     def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
@@ -111,22 +112,24 @@ def cycle_of(case: Case, domain: str) -> Cycle:
 
 
 def _unaligned(data: Dataset) -> str:
-    if data.spec.aligned:
+    if data.info.aligned:
         return ""
     return "the rows of the two domains do not belong together, so that no truth is known"
 
 
 def _judge(data: Dataset) -> str | None:
     """Return the name of the shipped classifier for images and labels of x, or None."""
-    name = classifier.fitting(tuple(data.spec.event_shape))
-    known = name is not None and classifier.SHIPPED[name].class_names == data.spec.class_names
+    name = classifier.fitting(data.info["x"].event_shape)
+    if name is None or "label" not in data.info:
+        return None
+    known = classifier.SHIPPED[name].class_names == data.info["label"].value_names()
     return name if known else None
 
 
 def _unjudged(data: Dataset) -> str:
     if _judge(data) is not None:
         return ""
-    return f"no classifier comes with genzoo for {data.name}, {tuple(data.spec.event_shape)}"
+    return f"no classifier comes with genzoo for {data.name}, {data.info['x'].event_shape}"
 
 
 def _controls(source: Tensor, truth: Tensor) -> str:

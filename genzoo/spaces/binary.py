@@ -32,7 +32,7 @@ class Binary(Shaped):
     @property
     def count(self) -> int | None:
         """2^D."""
-        return 2**self.num_dims
+        return int(2**self.num_dims)
 
     def enumerate(self) -> Tensor:
         """Return every row, the first value the slowest."""
@@ -46,6 +46,11 @@ class Binary(Shaped):
     def accepts(self, other: Space) -> str | None:
         """Take Binary of the same shape."""
         return self.shape_differs(other) if isinstance(other, Binary) else f"they are {other}"
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """0 and 1."""
+        return 0.0, 1.0
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:

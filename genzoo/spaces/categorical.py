@@ -49,7 +49,7 @@ class Categorical(Shaped):
     @property
     def count(self) -> int | None:
         """K^D."""
-        return self.num_categories**self.num_dims
+        return int(self.num_categories**self.num_dims)
 
     @property
     def null(self) -> Tensor:
@@ -92,7 +92,8 @@ class Categorical(Shaped):
         if self.names:
             return None
         grey = values.float() / max(1, self.num_categories - 1)
-        return grey if values.ndim > 1 else grey[:, None]
+        found: Tensor = grey if values.ndim > 1 else grey[:, None]
+        return found
 
     def lines(self, values: Any) -> list[str] | None:
         """Return each row as the names of its categories, where they have names."""

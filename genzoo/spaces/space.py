@@ -88,6 +88,18 @@ class Space(Config, abc.ABC):
         made = {f.name: getattr(cls, f.name, None) for f in fields}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
 
+    @classmethod
+    def example(cls, shape: tuple[int, ...]) -> Space:
+        """Return a small space of this class, if possible of that shape, for checks of models.
+
+        Raises:
+            ConfigError: It needs fields of other names; then a subclass overrides this.
+        """
+        known = {"shape": shape, "num_classes": 3, "num_categories": 3}
+        return cls.from_fields(
+            {name: known[name] for name in required_fields(cls) if name in known}
+        )
+
     # What a subclass writes
 
     @abc.abstractmethod
@@ -279,7 +291,8 @@ class Space(Config, abc.ABC):
         if self.null is None:
             return torch.zeros(len(values), dtype=torch.bool)
         null = torch.as_tensor(self.null, device=values.device)
-        return (values == null).reshape(len(values), -1).all(1)
+        found: Tensor = (values == null).reshape(len(values), -1).all(1)
+        return found
 
     def given(self, values: Any) -> Any:
         """Return the rows that are not null."""
@@ -308,6 +321,15 @@ class Space(Config, abc.ABC):
         raise DataError(f"{self.describe()}: these values cannot be written as {shown(name)}.")
 
     @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The least and the greatest number that there is, where the numbers are magnitudes."""
+        return None
+
+    def templates_of_texts(self) -> tuple[str, ...]:
+        """Return the templates that texts are made from; empty where there are none."""
+        return ()
+
+    @property
     def bits_of_density(self) -> float:
         """What bits per dimension of a density gain where values are steps; log₂ L for levels."""
         return 0.0
@@ -320,14 +342,16 @@ class Space(Config, abc.ABC):
 
     def vectors(self, values: Any) -> Tensor | None:
         """Return rows as vectors (B, D) of float32, for distances; None where there are none."""
-        return values.float().flatten(1) if values.ndim > 1 else values.float()[:, None]
+        found: Tensor = values.float().reshape(len(values), -1)
+        return found
 
     def images(self, values: Any) -> Tensor | None:
         """Return rows as a picture takes them: images, points in the plane, or vectors.
 
         None where they are not shown as a picture; then see `lines`.
         """
-        return values.float() if values.ndim > 1 else values.float()[:, None]
+        found: Tensor = values.float() if values.ndim > 1 else values.float()[:, None]
+        return found
 
     def lines(self, values: Any) -> list[str] | None:
         """Return rows as lines of text; None where they are shown as a picture."""

@@ -44,6 +44,10 @@ class Text(Space):
         """The empty text."""
         return ""
 
+    def templates_of_texts(self) -> tuple[str, ...]:
+        """Return ``templates``."""
+        return self.templates
+
     def check_form(self, values: Any, who: str, *, noun: str = "row") -> None:
         """Raise DataError unless ``values`` are a list of texts."""
         if isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values):

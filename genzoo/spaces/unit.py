@@ -70,6 +70,11 @@ class Unit(Shaped):
         """Return the space without levels."""
         return replace(self, levels=None)
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """0 and 1."""
+        return 0.0, 1.0
+
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
         """Say what to divide by."""

@@ -31,17 +31,17 @@ def check_capabilities(case: Case) -> None:
 
 def check_condition(case: Case) -> None:
     """The example has the conditions that the model asks for, and their want is an error."""
-    model = case.model()
-    kinds = {"none", "label", "text", "image"}
-    demand(model.condition_kind in kinds, f"condition_kind is {model.condition_kind!r}.")
-    key = {"label": "label", "text": "text", "image": "y"}.get(model.condition_kind)
-    demand(key is None or key in case.batch(), f"The example's batch lacks {key!r}.")
-    wrong = "something" if model.condition_kind == "none" else None
+    model, batch = case.model(), case.batch()
+    for name in (case.cls.event_field, *model.conditions):
+        demand(name in batch, f"The example's batch lacks {name!r}.")
+    given: dict[str, Any] = {} if model.conditions else {"label": 0}
+    if model.takes_null and all(space.null is not None for space in model.conditions.values()):
+        given = {"no_such_condition": 0}
     try:
-        model.sample(1, condition=wrong, seed=SEED)
+        model.sample(1, condition=given, seed=SEED)
     except GenzooError:
         return
-    demand(False, f"With condition_kind {model.condition_kind!r}, {wrong!r} is taken.")
+    demand(False, f"With the conditions {list(model.conditions)}, {given!r} is taken.")
 
 
 @torch.no_grad()
@@ -60,7 +60,7 @@ def check_translate(case: Case) -> None:
 def check_completion(case: Case) -> None:
     """What is known stays, what is not is drawn from the generator."""
     model: Any = case.model().eval()
-    x = case.batch()["x"]
+    x = case.event_rows()
     known = torch.zeros_like(x, dtype=torch.bool)
     known.flatten(1)[:, ::2] = True
     a, again = (
@@ -79,7 +79,7 @@ def check_data_init(case: Case) -> None:
     if not isinstance(model, SupportsDataInit):
         return
     demand(model.needs_data_init(), "A new model does not ask for the data it starts from.")
-    model.init_from_data(case.batch(), case.data().spec)
+    model.init_from_data(case.batch(), case.data().info)
     demand(not model.needs_data_init(), "Once initialised, it asks for data again.")
     with tempfile.TemporaryDirectory() as folder:
         case.model().save_pretrained(folder)

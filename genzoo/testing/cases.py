@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,19 +13,17 @@ from torch import Tensor
 from genzoo import registry, seeds
 from genzoo.building import build_empty
 from genzoo.capabilities import SupportsDataInit
+from genzoo.conditions import spread
 from genzoo.data.dataset import Dataset
 from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
-from genzoo.sampling import spread_condition
-from genzoo.spec import Batch, DataSpec, Kind
+from genzoo.spaces import Label, Real, Space, Text
+from genzoo.spec import Batch, DataInfo
 from genzoo.stage import Stage
 from genzoo.training.parts import model_of
 
 SEED = 0
-
-
-KINDS = frozenset({"binary", "unit", "real", "categorical"})
 
 
 class CheckFailed(GenzooError):
@@ -43,15 +39,15 @@ class ExampleData(Dataset):
 
     Arguments:
         batch: The example's batch.
-        spec: What its rows are.
+        info: What its rows are.
     """
 
-    def __init__(self, batch: Batch, spec: DataSpec) -> None:
-        self.rows, self.spec, self.name = batch, spec, "example"
+    def __init__(self, batch: Batch, info: DataInfo) -> None:
+        self.rows, self.info, self.name = batch, info, "example"
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(self.rows["x"])
+        return len(next(iter(self.rows.values())))
 
     def batch(self, indices: Any, generator: torch.Generator | None = None) -> dict[str, Any]:
         """Return the rows at ``indices``."""
@@ -80,57 +76,22 @@ class Case:
         with seeded(seed):
             model = self.cls(config)
         if isinstance(model, SupportsDataInit) and model.needs_data_init():
-            model.init_from_data(batch, self.data().spec)
+            model.init_from_data(batch, self.data().info)
         return model
 
     def data(self) -> ExampleData:
-        """Return the example's rows."""
-        _, batch = self.cls.example()
-        labels, kind = batch.get("label"), self.data_kind()
-        spec = DataSpec(
-            event_shape=tuple(batch["x"].shape[1:]),
-            kind=kind,
-            num_classes=None if labels is None else int(labels.max()) + 1,
-            mean=batch["x"].float().mean(0),
-            y=_spec_of(batch["y"], kind) if "y" in batch else None,
-        )
-        return ExampleData(batch, spec)
-
-    def data_kind(self) -> Kind:
-        """Return the kind of the example's rows: the narrowest of the model's that they are of."""
-        return self._data_kind
-
-    def widest_kind(self) -> Kind:
-        """Return the least restrictive kind of rows that the example's model takes."""
-        widest: tuple[Kind, ...] = ("real", "unit", "binary", "categorical")
-        found = [kind for kind in widest if kind in self.cls.kind]
-        return next((kind for kind in found if self._models(kind)), found[0])
-
-    @functools.cached_property
-    def _data_kind(self) -> Kind:
-        x = self.cls.example()[1]["x"]
-        fitting: dict[Kind, bool] = {
-            "binary": bool(((x == 0) | (x == 1)).all()),
-            "categorical": not x.is_floating_point(),
-            "unit": bool(((x >= 0) & (x <= 1)).all()),
-            "real": x.is_floating_point(),
-        }
-        found = [kind for kind, fits in fitting.items() if fits and kind in self.cls.kind]
-        rest: list[Kind] = [k for k in get_args(Kind) if k in self.cls.kind and k not in found]
-        candidates = [*found, *sorted(rest, reverse=True)]
-        return next((kind for kind in candidates if self._models(kind)), candidates[0])
-
-    def _models(self, kind: Kind) -> bool:
-        """Whether the example's model takes rows of a kind: its config may say so."""
+        """Return the example's rows, as data of the spaces that its config states."""
         config, batch = self.cls.example()
-        spec = _spec_of(batch["x"], kind)
-        if "y" in batch:
-            spec = dataclasses.replace(spec, y=_spec_of(batch["y"], kind))
-        try:
-            build_empty(self.cls, config, max_tensors=100_000).check_data(spec)
-        except GenzooError:
-            return False
-        return True
+        model = build_empty(self.cls, config, max_tensors=100_000)
+        known = {self.cls.event_field: model.event, **model.conditions}
+        fields = {name: known.get(name) or _space_of(rows) for name, rows in batch.items()}
+        real = {k: v for k, v in batch.items() if isinstance(v, Tensor) and v.is_floating_point()}
+        mean = {name: rows.float().mean(0) for name, rows in real.items()}
+        return ExampleData(batch, DataInfo(fields=fields, mean=mean))
+
+    def event_rows(self) -> Any:
+        """Return the rows of the example that its model models."""
+        return self.batch()[self.cls.event_field]
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the model's own stages, and one for every other objective that takes it."""
@@ -150,14 +111,11 @@ class Case:
             )
         return objective
 
-    def condition(self, model: GenerativeModel, num: int) -> Any:
-        """Return ``num`` conditions taken from the example's batch, or None."""
-        key = {"label": "label", "text": "text", "image": "y"}.get(model.condition_kind)
-        if key is None:
-            return None
+    def condition(self, model: GenerativeModel, num: int) -> dict[str, Any]:
+        """Return ``num`` rows of each condition, taken from the example's batch."""
         data = self.data()
         rows = data.batch([i % len(data) for i in range(num)])
-        return spread_condition(model, rows[key], num)
+        return spread(model, model.conditions_of(rows), num)
 
     def batch(self) -> dict[str, Any]:
         """Return all of the example's rows."""
@@ -176,8 +134,13 @@ class Case:
         return bool(needed) and all(isinstance(model, kind) for kind in needed)
 
 
-def _spec_of(x: Tensor, kind: Kind) -> DataSpec:
-    return DataSpec(event_shape=tuple(x.shape[1:]), kind=kind)
+def _space_of(rows: Any) -> Space:
+    """Return the space of a field that only an objective reads."""
+    if not isinstance(rows, Tensor):
+        return Text()
+    if rows.ndim == 1 and not rows.is_floating_point():
+        return Label(num_classes=max(1, int(rows.max()) + 1))
+    return Real(shape=tuple(rows.shape[1:]))
 
 
 def cases() -> list[Case]:

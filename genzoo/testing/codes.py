@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genzoo.capabilities import SupportsDecode, SupportsEncode
+from genzoo.conditions import rows_of
 from genzoo.model import GenerativeModel
 from genzoo.testing.cases import SEED, Case, demand
 
@@ -16,11 +17,11 @@ from genzoo.testing.cases import SEED, Case, demand
 def check_encode(case: Case) -> None:
     """One finite code for each row, which depends on that row alone."""
     model: Any = case.model().eval()
-    x, condition = case.batch()["x"], case.condition(model, len(case.data()))
+    x, condition = case.event_rows(), case.condition(model, len(case.data()))
     z = model.encode(x, condition=condition)
     demand(z.ndim > 1 and len(z) == len(x), f"{len(x)} rows have codes of {tuple(z.shape)}.")
     demand(bool(torch.isfinite(z).all()), "A code is not finite.")
-    alone = model.encode(x[:1], condition=_first(condition))
+    alone = model.encode(x[:1], condition=rows_of(condition, model.conditions, slice(1)))
     demand(torch.allclose(alone, z[:1], rtol=1e-4, atol=1e-5), "A code depends on other rows.")
 
 
@@ -30,12 +31,12 @@ def check_decode(case: Case) -> None:
     model: Any = case.model().eval()
     condition = case.condition(model, len(case.data()))
     z = codes_of(case, model, condition)
-    condition = None if condition is None else condition[: len(z)]
+    condition = rows_of(condition, model.conditions, slice(len(z)))
     x = model.decode(z, condition=condition)
     expected = (len(z), *model.event_shape)
     demand(tuple(x.shape) == expected, f"Decoded codes have {tuple(x.shape)}, not {expected}.")
     demand(bool(torch.isfinite(x).all()), "What is decoded is not finite.")
-    alone = model.decode(z[:1], condition=_first(condition))
+    alone = model.decode(z[:1], condition=rows_of(condition, model.conditions, slice(1)))
     same = torch.allclose(alone, x[:1], rtol=1e-4, atol=1e-5)
     demand(same, "What a code is decoded to depends on other codes.")
 
@@ -43,7 +44,7 @@ def check_decode(case: Case) -> None:
 def codes_of(case: Case, model: Any, condition: Any) -> Tensor:
     """Return codes: of the example, as the sampler makes them, or of the config's size."""
     if isinstance(model, SupportsEncode):
-        return model.encode(case.batch()["x"], condition=condition)
+        return model.encode(case.event_rows(), condition=condition)
     drawn = _decoded_in_sampling(case, model)
     if drawn is not None:
         return drawn
@@ -75,10 +76,6 @@ def _decoded_in_sampling(case: Case, model: GenerativeModel) -> Tensor | None:
     finally:
         del watching.decode
     return seen[0] if seen and isinstance(model, SupportsDecode) else None
-
-
-def _first(condition: Any) -> Any:
-    return None if condition is None else condition[:1]
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from genzoo import seeds
+from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
 from genzoo.sampling import evaluating
 from genzoo.testing.cases import SEED, Case, demand, demand_equal
@@ -22,8 +23,11 @@ def check_samples(case: Case) -> None:
     demand(tuple(x.shape) == (5, *model.event_shape), f"Five samples have shape {tuple(x.shape)}.")
     demand(bool(torch.isfinite(x).all()), "A sample is not finite.")
     demand(not x.requires_grad, "Samples must not require gradients.")
-    if case.cls.kind == frozenset({"binary"}):
-        demand(bool(((x == 0) | (x == 1)).all()), "Samples of binary data must be 0 or 1.")
+    if len(case.cls.event_spaces) == 1 and model.event.is_discrete:
+        try:
+            model.event.require(x, "sample")
+        except DataError as error:
+            demand(False, f"Samples are not in the model's space: {error}")
 
 
 def check_seed_and_blocks(case: Case) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from genzoo import registry
 from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Loss, Objective, Step
@@ -27,6 +28,7 @@ from genzoo.testing.cases import (
     seeded,
 )
 from genzoo.testing.playing import Recorder, gradients_of, shared, updated
+from genzoo.testing.refusals import outside
 from genzoo.testing.two import two_processes
 from genzoo.training import Trainer, TrainerConfig
 from genzoo.training.accelerating import accelerating
@@ -125,37 +127,40 @@ def check_resume_is_exact(case: Case) -> None:
         )
 
 
-def check_labels(case: Case) -> None:
-    """Training refuses labels that the model does not know, whatever the data say."""
-    label = case.batch().get("label")
-    if label is None:
-        raise NotApplicable("The example has no labels.")
-    model = case.model()
-    stated = getattr(model.config, "num_classes", None)
-    wrong = [int(label.max()) + 1 if stated is None else int(stated), 2**62, -2]
-    needed = model.condition_kind == "label"
+def check_conditions_in_training(case: Case) -> None:
+    """Training refuses conditions that the model does not know, whatever the data say."""
+    model, info = case.model(), case.data().info
+    looked = 0
     for stage in case.stages():
-        for value in (*wrong, -1) if needed else wrong:
-            _check_label(case, stage, value, needed or stated is not None)
+        reads = registry.load("objectives", stage.objective.name).reads
+        known = {name: (info[name], True) for name in reads if name in info}
+        known |= {name: (space, model.takes_null) for name, space in model.conditions.items()}
+        for name, (space, nullable) in known.items():
+            for value, rows in outside(space, case.batch()[name]):
+                looked += 1
+                if not nullable or not bool(space.is_null(rows).any()):
+                    _check_refused_in_training(case, stage, name, value, rows)
+    if not looked:
+        raise NotApplicable("No field beside x is read that could hold a wrong number.")
 
 
-def _check_label(case: Case, stage: Stage, value: int, used: bool) -> None:
-    """Train a step on all rows, the last of which has a label that there is not."""
+def _check_refused_in_training(
+    case: Case, stage: Stage, name: str, value: float, rows: Any
+) -> None:
+    """Train a step on all rows, one of which has a condition that there is not."""
     data, batch = case.data(), case.batch()
-    label = batch["label"].clone()
-    label[-1] = value
-    spec = dataclasses.replace(data.spec, num_classes=None)
-    wrong = ExampleData({**batch, "label": label}, spec)
-    said = f"{stage.objective.name}: a row with the label {value}"
-    remedy = "State the number of labels in the config's num_classes."
+    wrong = ExampleData({**batch, name: rows}, data.info)
+    said = f"{stage.objective.name}: a row with the {name} {value:g}"
+    remedy = "State its space in the config's conditions, or the objective's reads."
     try:
-        Trainer(case.model(), wrong, stage, few_steps(1, len(label), threads=1)).fit()
+        Trainer(case.model(), wrong, stage, few_steps(1, len(wrong), threads=1)).fit()
     except GenzooError as error:
-        demand(str(value) in str(error), f"{said} is refused without the value: {error}")
+        told = f"{value:g}" in str(error)
+        demand(told, f"{said} is refused without the value: {error}")
     except Exception as error:
         raise CheckFailed(f"{said} ends in {type(error).__name__} ({error}). {remedy}") from error
     else:
-        demand(not used, f"{said} is learned from. {remedy}")
+        demand(False, f"{said} is learned from. {remedy}")
 
 
 def check_average_is_published(case: Case) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genzoo import seeds
 from genzoo.capabilities import SupportsLogProb
-from genzoo.errors import CapabilityError, DataError
+from genzoo.errors import CapabilityError
 from genzoo.estimate import EstimateKind
 from genzoo.log_prob import LogProb, Measure
 from genzoo.model import GenerativeModel
@@ -19,9 +19,9 @@ from genzoo.testing.cases import SEED, Case, NotApplicable, demand
 from genzoo.testing.masses import (
     DRAWS,
     DRAWS_OF_BOUNDS,
+    MAX_STATES,
     Total,
-    integral,
-    integral_over_unit,
+    estimated,
     sum_over,
 )
 
@@ -32,7 +32,7 @@ _MAX_RELATIVE_ERROR = 0.1
 def check_likelihood(case: Case) -> None:
     """log_prob gives one finite value a row, and the same from the same generator."""
     model = case.model().eval()
-    x, condition = case.batch()["x"], _condition(case, model)
+    x, condition = case.event_rows(), _condition(case, model)
     first, again = (_log_prob(model, x, condition) for _ in range(2))
     demand(isinstance(first, LogProb), f"log_prob gives {type(first)}, not a LogProb.")
     demand(first.kind in get_args(EstimateKind), f"It is of the kind {first.kind!r}.")
@@ -61,7 +61,7 @@ def _check_values(found: LogProb, num: int) -> None:
 def check_likelihood_by_row(case: Case) -> None:
     """An exact log p(x) of a row does not depend on the other rows."""
     model = case.model().eval()
-    x, condition = case.batch()["x"], _condition(case, model)
+    x, condition = case.event_rows(), _condition(case, model)
     whole = _log_prob(model, x, condition)
     if whole.kind != "exact":
         raise NotApplicable(f"A {whole.kind} depends on draws that the rows share.")
@@ -74,7 +74,7 @@ def check_likelihood_by_row(case: Case) -> None:
 def check_likelihood_gradient(case: Case) -> None:
     """With gradients enabled the values are the same and have a graph, or the error is ours."""
     model = case.model().eval()
-    x, condition = case.batch()["x"], _condition(case, model)
+    x, condition = case.event_rows(), _condition(case, model)
     plain = _log_prob(model, x, condition)
     try:
         with torch.enable_grad():
@@ -96,7 +96,7 @@ def check_likelihood_gradient(case: Case) -> None:
 def check_likelihood_kind(case: Case) -> None:
     """Exact ones come to one over all x, lower bounds to at most, upper bounds to at least one."""
     model = case.model().eval()
-    kind = _log_prob(model, case.batch()["x"], _condition(case, model)).kind
+    kind = _log_prob(model, case.event_rows(), _condition(case, model)).kind
     total = _total(case, model, exact=kind == "exact")
     if total.std_error > _MAX_RELATIVE_ERROR * max(1.0, total.value):
         demand(
@@ -117,7 +117,7 @@ def check_likelihood_kind(case: Case) -> None:
 def check_bound_tightens(case: Case) -> None:
     """A bound gets tighter, not looser, where more draws are asked for."""
     model = case.model().eval()
-    x, condition = case.batch()["x"], _condition(case, model)
+    x, condition = case.event_rows(), _condition(case, model)
     few, many = (
         [_log_prob(model, x, condition, seed=s, num_samples=k) for s in range(8)]
         for k in (_FEW_DRAWS, _MANY_DRAWS)
@@ -138,7 +138,7 @@ def check_bound_tightens(case: Case) -> None:
 def check_energy(case: Case) -> None:
     """Energies are one finite number a row; with an exact likelihood, they differ as it does."""
     model: Any = case.model().eval()
-    x = case.batch()["x"]
+    x = case.event_rows()
     with torch.no_grad():
         energy = model.energy(x)
         alone = model.energy(x[:1])
@@ -158,7 +158,7 @@ def check_energy(case: Case) -> None:
 
 
 def _total(case: Case, model: GenerativeModel, *, exact: bool) -> Total:
-    condition, x = _row(_condition(case, model), 0), case.batch()["x"]
+    condition, x = _row(_condition(case, model), 0), case.event_rows()
 
     drawn = itertools.count()
 
@@ -171,32 +171,15 @@ def _total(case: Case, model: GenerativeModel, *, exact: bool) -> Total:
             for _ in range(1 if exact else draws)
         ]
 
-    kind, levels = case.data_kind(), getattr(model.config, "levels", None)
-    shape = tuple(x.shape[1:])
-    if kind == "categorical":
-        return sum_over(_categories(model, x), shape, log_prob, 1)
-    if kind == "binary":
-        return sum_over(2, shape, log_prob, 1.0)
-    if levels is not None:
-        return sum_over(levels, shape, log_prob, 1 / (levels - 1))
-    return _density(case, model, log_prob, DRAWS if exact else DRAWS_OF_BOUNDS)
-
-
-def _density(case: Case, model: GenerativeModel, log_prob: Any, draws: int) -> Total:
-    """Return the integral of a density, over the unit cube where it is none elsewhere."""
-    first = _row(_condition(case, model), 0)
-    condition = None if first is None else first[0]
-    samples = model.sample(200, seed=SEED, condition=condition)
-    try:
-        return integral(samples, log_prob, draws)
-    except DataError:
-        return integral_over_unit(model.event_shape, log_prob)
-
-
-def _categories(model: GenerativeModel, x: Tensor) -> int:
-    named = ("num_categories", "vocabulary_size", "levels")
-    given = [getattr(model.config, name, None) for name in named]
-    return next((int(n) for n in given if n is not None), int(x.max()) + 1)
+    measure = _log_prob(model, x[:1], condition).measure
+    space = model.event if measure == "mass" else model.event.relaxed()
+    if space.count is not None and space.count <= MAX_STATES:
+        return sum_over(space.enumerate(), log_prob)
+    num = DRAWS if exact or space.is_discrete else DRAWS_OF_BOUNDS
+    one = {name: values[0] for name, values in condition.items()}
+    samples = model.sample(200, seed=SEED, condition=one)
+    generator = seeds.generator(SEED)
+    return estimated(*space.reference_around(samples, num, generator), log_prob)
 
 
 def _log_prob(
@@ -220,4 +203,4 @@ def _condition(case: Case, model: GenerativeModel) -> Any:
 
 
 def _row(condition: Any, index: int) -> Any:
-    return None if condition is None else condition[index : index + 1]
+    return {name: values[index : index + 1] for name, values in condition.items()}

@@ -15,10 +15,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import StudentT
-
-from genzoo import seeds
-from genzoo.testing.cases import SEED
 
 MAX_STATES = 2**10
 DRAWS, DRAWS_OF_BOUNDS = 1500, 400
@@ -35,39 +31,18 @@ class Total:
     std_error: float
 
 
-def sum_over(levels: int, shape: tuple[int, ...], log_prob: LogProb, scale: float) -> Total:
-    """Return Σ p(x) over all x of ``shape`` whose values are 0, scale, …, (levels − 1) scale."""
-    size = math.prod(shape)
-    states = levels**size
-    if states <= MAX_STATES:
-        digits = torch.cartesian_prod(*[torch.arange(levels)] * size).reshape(states, *shape)
-        draws = max(FEW, CALLS // states)
-        found = torch.tensor([log_prob(scale * x, draws) for x in digits]).double()
-        weights = found.mean(1).exp()
-        errors = weights * _error_of_mean(found)
-        return Total(weights.sum().item(), errors.square().sum().sqrt().item())
-    generator = seeds.generator(SEED)
-    drawn = scale * torch.randint(levels, (DRAWS, *shape), generator=generator)
-    return _mean(_log_probs(drawn, log_prob) + size * math.log(levels))
+def sum_over(states: Tensor, log_prob: LogProb) -> Total:
+    """Return Σ p(x) over all x, the rows of ``states``."""
+    draws = max(FEW, CALLS // len(states))
+    found = torch.tensor([log_prob(x, draws) for x in states]).double()
+    weights = found.mean(1).exp()
+    errors = weights * _error_of_mean(found)
+    return Total(weights.sum().item(), errors.square().sum().sqrt().item())
 
 
-def integral(samples: Tensor, log_prob: LogProb, draws: int = DRAWS) -> Total:
-    """Return ∫ p(x) dx, by draws from a wide Student distribution fitted to samples (N, D)."""
-    flat = samples.double().flatten(1)
-    centre, spread = flat.mean(0), 1.2 * flat.std(0).clamp_min(1e-3)
-    proposal = StudentT(3.0, centre, spread)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        x = proposal.sample((draws,))
-    log_q: Tensor = proposal.log_prob(x).sum(1)  # type: ignore[no-untyped-call]
-    rows = x.reshape(draws, *samples.shape[1:])
+def estimated(rows: Tensor, log_q: Tensor, log_prob: LogProb) -> Total:
+    """Return Σ p(x), or ∫ p(x) dx, by draws (N, ...) from a distribution with log q (N,)."""
     return _mean(_log_probs(rows, log_prob) - log_q)
-
-
-def integral_over_unit(shape: tuple[int, ...], log_prob: LogProb) -> Total:
-    """Return ∫ p(x) dx over the unit cube."""
-    x = torch.rand(DRAWS, *shape, generator=seeds.generator(SEED), dtype=torch.float64)
-    return _mean(_log_probs(x, log_prob))
 
 
 def _log_probs(rows: Tensor, log_prob: LogProb) -> Tensor:

@@ -18,7 +18,9 @@ def check_float64(case: Case) -> None:
         demand(not other, f"Trained in float64, {', '.join(other[:3])} are not of float64.")
     model = case.model().double()
     condition = case.condition(model, 3)
-    x = model.sample(3, seed=SEED, condition=_double(condition))
+    x = model.sample(
+        3, seed=SEED, condition={name: _double(values) for name, values in condition.items()}
+    )
     demand(bool(torch.isfinite(x).all()), "A sample in float64 is not finite.")
     real = x.dtype == torch.float64 or not x.is_floating_point()
     demand(real, f"A model in float64 gives samples of {x.dtype}.")

@@ -19,8 +19,9 @@ from genzoo.capabilities import (
     SupportsLogProb,
     SupportsTranslate,
 )
+from genzoo.conditions import rows_of
 from genzoo.model import GenerativeModel
-from genzoo.spec import Kind
+from genzoo.spaces import Real, Space
 from genzoo.testing.cases import SEED, Case
 from genzoo.testing.codes import codes_of
 
@@ -38,9 +39,8 @@ class Question:
         ask: Calls the method.
         conditioned: Whether the method has an argument ``condition``.
         rows: Rows, or codes.
-        kind: What kind of values it must take, and no others.
-        levels: Of how many levels from 0 to 1, or None.
-        condition: The rows' conditions, or None.
+        space: What rows it must take, and no others.
+        condition: The rows' conditions by name; empty where it has none.
     """
 
     title: str
@@ -48,14 +48,16 @@ class Question:
     ask: Ask
     conditioned: bool
     rows: Tensor
-    kind: Kind
-    levels: int | None
-    condition: Any
+    space: Space
+    condition: dict[str, Any]
 
     def of(self, rows: Tensor) -> Any:
         """Call the method with other rows; fewer have the first of the conditions."""
-        few = self.condition is not None and len(rows) < len(self.rows)
-        return self.given(rows, self.condition[: len(rows)] if few else self.condition)
+        return self.given(rows, self.first(len(rows)))
+
+    def first(self, num: int) -> dict[str, Any]:
+        """Return the conditions of the first rows."""
+        return rows_of(self.condition, self.model.conditions, slice(num))
 
     def given(self, rows: Tensor, condition: Any) -> Any:
         """Call the method with other rows and conditions."""
@@ -81,16 +83,18 @@ def _questions(case: Case, model: GenerativeModel, capability: type) -> Iterator
         return
     condition = case.condition(model, len(case.data()))
     for title, (ask, conditioned) in _ASKED.get(capability, {}).items():
-        given = condition if conditioned else None
+        given = condition if conditioned else {}
         if capability is SupportsDecode:
             z = codes_of(case, model, condition)
-            cut = None if given is None else given[: len(z)]
-            yield Question(title, model, ask, conditioned, z, "real", None, cut)
+            cut = rows_of(given, model.conditions, slice(len(z)))
+            space: Space = Real(shape=tuple(z.shape[1:]))
+            yield Question(title, model, ask, conditioned, z, space, cut)
         else:
-            kind, levels = case.widest_kind(), getattr(model.config, "levels", None)
-            rows = case.batch()["y" if title == "translate to x" else "x"]
-            known = levels if kind == "unit" else None
-            yield Question(title, model, ask, conditioned, rows, kind, known, given)
+            field = _FIELDS.get(title, "x" if capability is SupportsClassify else "")
+            field = field or model.event_field
+            known = {model.event_field: model.event, **model.conditions}
+            rows = case.batch()[field]
+            yield Question(title, model, ask, conditioned, rows, known[field], given)
 
 
 def all_questions(case: Case, model: GenerativeModel) -> Iterator[Question]:
@@ -119,6 +123,9 @@ def _likelihood(model: Any, rows: Tensor, condition: Any) -> Any:
         found = model.log_prob(rows, condition=condition, generator=generator, num_samples=4)
     return found.values
 
+
+_FIELDS = {"translate to x": "y", "translate to y": "x"}
+"""The field whose rows a method takes, where that is not what the model models."""
 
 _ASKED: Mapping[type, Mapping[str, tuple[Ask, bool]]] = {
     SupportsLogProb: {"log_prob": (_likelihood, True)},

@@ -22,24 +22,14 @@ from genzoo.capabilities import (
 from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.sampling import evaluating
+from genzoo.spaces import Space
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand, seeded
 from genzoo.testing.questions import Question, all_questions, complete, known, questions
 from genzoo.values import trusted
 
 _NUM = 5
-_OUTSIDE: dict[str, tuple[float, ...]] = {
-    "real": (math.nan, math.inf),
-    "unit": (math.nan, math.inf, 2.0, -0.5),
-    "binary": (math.nan, math.inf, 2.0, 0.5),
-    "categorical": (-1.0,),
-}
-"""Values that are in no row of each kind."""
-_WORDS = {
-    "real": "a finite value",
-    "unit": "a value in [0, 1]",
-    "binary": "zero or one",
-    "categorical": "a class index",
-}
+_CANDIDATES = (math.nan, math.inf, -1.0, -0.5, 2.0, 0.5, 300.5, 2.0**22)
+"""Numbers of which a space allows some; each that it does not must be refused by the model."""
 
 
 def check_likelihood_space(case: Case) -> None:
@@ -75,7 +65,7 @@ def check_translate_space(case: Case) -> None:
 def check_completion_space(case: Case) -> None:
     """A known value must be in the model's space; what is not known may be anything."""
     _check_space(case, SupportsCompletion)
-    x = case.batch()["x"]
+    x = case.event_rows()
     if not x.is_floating_point():
         return
     unknown = torch.where(known(x), x, torch.full_like(x, math.nan))
@@ -169,41 +159,52 @@ def _check_space(case: Case, capability: type) -> None:
             _check_conditions(question)
 
 
-def _outside(question: Question) -> Iterator[tuple[str, Tensor]]:
-    """Yield rows that are not of the question's kind or shape, with words for what is wrong."""
-    x, levels = question.rows, question.levels
-    values = [v for v in _OUTSIDE[question.kind] if x.is_floating_point() or math.isfinite(v)]
-    between = [] if levels is None else [0.5 / (levels - 1)]
-    for value in (*values, *between):
-        yield f"{value:g} for {_WORDS[question.kind]}", _with(x, value)
-    longer = torch.cat([x, x[..., :1]], -1)
-    yield f"rows of shape {tuple(longer.shape[1:])} for {tuple(x.shape[1:])}", longer
+def _outside(question: Question) -> Iterator[tuple[str, Any]]:
+    """Yield rows that are not of the question's space or shape, with words for what is wrong."""
+    x, space = question.rows, question.space
+    for value, rows in outside(space, x):
+        yield f"{value:g} for {space}", rows
+    if x.ndim > 1:
+        longer = torch.cat([x, x[..., :1]], -1)
+        yield f"rows of shape {tuple(longer.shape[1:])} for {tuple(x.shape[1:])}", longer
     yield "complex numbers", x.to(torch.complex64)
 
 
-def _with(x: Tensor, value: float) -> Tensor:
-    """Return rows with another value in the last one."""
-    x = x.clone()
-    x.flatten(1)[-1, 0] = value
-    return x
+def outside(space: Space, rows: Any) -> Iterator[tuple[float, Any]]:
+    """Yield rows the last of which holds a number that a space does not allow, with the number."""
+    if not isinstance(rows, Tensor):
+        return
+    for value in _CANDIDATES:
+        if not (rows.is_floating_point() or (math.isfinite(value) and value % 1 == 0)):
+            continue
+        wrong = rows.clone()
+        wrong.reshape(len(wrong), -1)[-1, 0] = value
+        try:
+            space.check(wrong)
+        except GenzooError:
+            yield value, wrong
 
 
 def _check_conditions(question: Question) -> None:
     """Demand that conditions are refused where there are none, too few, or unknown ones."""
     title, rows, model = question.title, question.rows, question.model
     ask, condition = question.given, question.condition
-    if model.condition_kind == "none":
+    if not model.conditions:
         superfluous = torch.zeros(len(rows), dtype=torch.long)
         said = f"{title} takes a condition, which the model has not"
         _demand_refused(said, ask, rows, superfluous)
         return
-    _demand_refused(f"{title} does without its condition", ask, rows, None)
-    few = condition[:-1]
-    _demand_refused(f"{title} takes {len(few)} conditions, {len(rows)} rows", ask, rows, few)
-    num_classes = getattr(model.config, "num_classes", None)
-    if model.condition_kind == "label" and num_classes is not None:
-        label = torch.full_like(condition, int(num_classes))
-        _demand_refused(f"{title} takes the label {num_classes}, one too high", ask, rows, label)
+    for name, space in model.conditions.items():
+        others = {key: values for key, values in condition.items() if key != name}
+        if not model.takes_null or space.null is None:
+            _demand_refused(f"{title} does without {name}", ask, rows, others)
+        few = {**others, name: condition[name][:-1]}
+        said = f"{title} takes {len(rows) - 1} of the condition {name}, {len(rows)} rows"
+        _demand_refused(said, ask, rows, few)
+        for value, wrong in outside(space, condition[name]):
+            if not model.takes_null or not bool(space.is_null(wrong).any()):
+                said = f"{title} takes {value:g} for the condition {name}, {space}"
+                _demand_refused(said, ask, rows, {**others, name: wrong})
 
 
 def _tried(ask: Callable[..., Any], *given: Any, **named: Any) -> tuple[Any, Exception | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -11,8 +11,9 @@ from genzoo import registry
 from genzoo.building import build_empty
 from genzoo.config import Bounds, Config, field_types, shown
 from genzoo.errors import ConfigError, GenzooError
-from genzoo.spec import DataSpec
-from genzoo.testing.cases import KINDS, Case, CheckFailed, demand
+from genzoo.spaces import Space
+from genzoo.spec import DataInfo
+from genzoo.testing.cases import Case, CheckFailed, demand
 from genzoo.testing.edges import edges
 
 _MAX_TENSORS = 10_000
@@ -21,8 +22,13 @@ _MAX_TENSORS = 10_000
 def check_registered(case: Case) -> None:
     """The class is found by its name, and its name by the class."""
     demand(registry.name_of("models", case.cls) == case.name, "The class has another name.")
-    known = bool(case.cls.kind) and case.cls.kind <= KINDS
-    demand(known, f"kind is {case.cls.kind}, which must be some of {sorted(KINDS)}.")
+    for name in ("event_spaces", "condition_spaces"):
+        found = getattr(case.cls, name, None)
+        known = isinstance(found, tuple) and all(
+            isinstance(space, type) and issubclass(space, Space) for space in found
+        )
+        demand(known, f"{name} is {found}; it must be a tuple of classes of genzoo.Space.")
+    demand(bool(case.cls.event_spaces), "event_spaces is empty.")
     demand(bool(case.cls.default_stages()), "default_stages() is empty.")
 
 
@@ -74,20 +80,38 @@ def _demand_closed(config: Config) -> None:
     demand(False, f"{type(config).__name__} accepts a field that it does not have.")
 
 
-def check_kinds(case: Case) -> None:
-    """For every kind of data that the model declares, `configure` gives a config that fits it."""
-    spec = case.data().spec
-    kinds: list[Any] = sorted(case.cls.kind)
-    for kind in kinds:
-        y = spec.y and dataclasses.replace(spec.y, kind=kind)
-        given: DataSpec = dataclasses.replace(spec, kind=kind, y=y)
-        try:
-            config = case.cls.configure(given)
-            build_empty(case.cls, config, max_tensors=_MAX_TENSORS).check_data(given)
-        except GenzooError as error:
-            demand(
-                False, f"It declares the kind {kind!r}, but cannot be configured for it: {error}"
-            )
+def check_spaces(case: Case) -> None:
+    """For every space that the model declares, `configure` gives a config that fits it."""
+    info, field = case.data().info, case.cls.event_field
+    shape, conditions = info[field].event_shape, tuple(case.model().conditions)
+    for space in filter(_is_concrete, case.cls.event_spaces):
+        given = info.with_field(field, space.example(shape))
+        if field != "x" or "y" not in info:
+            _demand_configured(case, given, conditions)
+        else:
+            _demand_configured(case, given.with_field("y", space.example(shape)), conditions)
+    for space in filter(_is_concrete, case.cls.condition_spaces):
+        others = tuple(name for name in conditions if name in case.cls.needs)
+        given = info.with_field("extra", space.example(info["x"].event_shape))
+        if not others:
+            _demand_configured(case, given, ("extra",))
+
+
+def _is_concrete(space: type[Space]) -> bool:
+    return not inspect.isabstract(space)
+
+
+def _demand_configured(case: Case, info: DataInfo, conditions: tuple[str, ...]) -> None:
+    given = {name: space.describe() for name, space in info.fields.items()}
+    try:
+        config = case.cls.configure(info, conditions)
+        build_empty(case.cls, config, max_tensors=_MAX_TENSORS).check_data(info)
+    except GenzooError as error:
+        demand(
+            False,
+            f"It declares spaces that it cannot be configured for: {given}, conditions "
+            f"{list(conditions)}: {error}",
+        )
 
 
 def _demand_refused(kind: type[Config], values: dict[str, Any], name: str) -> None:

@@ -1,8 +1,8 @@
-"""Which labels rows may have while a model is trained."""
+"""Which conditions, and other fields than x, rows may have while a model is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,89 +12,100 @@ from torch import Tensor
 from genzoo.data import Dataset, TwoDomains
 from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
-
-_UNKNOWN = -1
-_MOST = 2**20
+from genzoo.objective import Objective
+from genzoo.spaces import Space
 
 
 @dataclass(frozen=True)
-class Labels:
-    """The labels from 0 to ``num_classes`` − 1, and perhaps −1 for a row without one.
+class Read:
+    """A field that is read.
+
+    Arguments:
+        space: What its rows may be.
+        nullable: Whether a row may be without it.
+    """
+
+    space: Space
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The fields besides x that models and objectives read.
 
     Arguments:
         who: Who learns from them; messages begin with it.
-        num_classes: How many there are; None where nobody says.
-        partly: Whether a row may be without a label.
+        fields: What is read of each; a field that two read in two ways must please both.
     """
 
     who: str
-    num_classes: int | None
-    partly: bool
+    fields: Mapping[str, Sequence[Read]]
 
     @classmethod
-    def of(cls, models: Sequence[GenerativeModel], data: Dataset) -> Labels:
-        """Return the labels that all of ``models`` know; where none says, those of the data.
+    def of(
+        cls,
+        models: Sequence[GenerativeModel],
+        objectives: Sequence[type[Objective]],
+        data: Dataset,
+    ) -> Reading:
+        """Return the conditions of models, and what objectives read besides.
 
-        A model that is conditioned on labels needs one for each row.
+        Raises:
+            DataError: The data have no such field.
         """
-        stated = [getattr(model.config, "num_classes", None) for model in models]
-        known = [int(number) for number in stated if number is not None]
-        return cls(
-            type(models[0]).__name__,
-            min(known) if known else data.spec.num_classes,
-            all(model.condition_kind != "label" for model in models),
-        )
+        found: dict[str, list[Read]] = {}
+        for model in models:
+            for name, space in model.conditions.items():
+                found.setdefault(name, []).append(Read(space, model.takes_null))
+        for objective in objectives:
+            for name in objective.reads:
+                if name not in data.info:
+                    raise DataError(
+                        f"The objective {objective.__name__} reads {name}; {data.name} has "
+                        f"{', '.join(data.info.fields)}. Give data with it, or another objective."
+                    )
+                found.setdefault(name, [Read(data.info[name], True)])
+        return cls(type(models[0]).__name__, found)
 
     def check_all(self, data: Dataset) -> None:
         """Check the label of every row, where they are known without reading the rows.
 
         Raises:
-            DataError: A label is none of these.
+            DataError: A label is none of those that are read.
         """
-        data = data.x if isinstance(data, TwoDomains) else data
-        label = data.labels()
-        if label is not None:
-            self._check(label, len(data), data.name)
+        label = (data.x if isinstance(data, TwoDomains) else data).labels()
+        if label is not None and "label" in self.fields:
+            self._check("label", label, len(label))
 
-    def check(self, batch: dict[str, Any]) -> None:
-        """Check the labels of a batch, where it has any: before it goes to the device.
+    def check(self, batch: Mapping[str, Any]) -> None:
+        """Check what is read of a batch, before it goes to the device.
 
         Raises:
-            DataError: A label is none of these.
+            DataError: It is lacking, or not in its space.
         """
-        if "label" in batch:
-            self._check(batch["label"], len(batch["x"]), "a batch")
+        for name in self.fields:
+            if name not in batch:
+                raise DataError(f"{self.who} learns from {name}; a batch has {', '.join(batch)}.")
+            if name != "x":
+                self._check(name, batch[name], len(batch["x"]))
 
-    def _check(self, label: Any, num: int, where: str) -> None:
-        if not isinstance(label, Tensor) or label.dtype != torch.int64 or label.shape != (num,):
-            found = f"{getattr(label, 'dtype', type(label).__name__)} values"
-            shape = f" of shape {tuple(label.shape)}" if isinstance(label, Tensor) else ""
+    def _check(self, name: str, values: Any, num: int) -> None:
+        for read in self.fields[name]:
+            self._check_type(name, values, num, read.space)
+            check = read.space.nullable if read.nullable else read.space.require
+            check(values, self.who, noun=name)
+
+    def _check_type(self, name: str, values: Any, num: int, space: Space) -> None:
+        """Raise DataError unless there are ``num`` rows, whole numbers of the space's type."""
+        if isinstance(values, Tensor):
+            whole = not space.dtype.is_floating_point
+            if values.shape[:1] != torch.Size([num]) or (whole and values.dtype != space.dtype):
+                raise DataError(
+                    f"{self.who} learns from {name} as a tensor of {space.dtype}, one for each of "
+                    f"{num} rows; got {values.dtype} values of shape {tuple(values.shape)}. Give "
+                    f"torch.as_tensor({name}).long()."
+                )
+        elif len(values) != num:
             raise DataError(
-                f"{self.who} learns from labels as a tensor of torch.int64, one for each of {num} "
-                f"rows; those of {where} are {found}{shape}. Give torch.as_tensor(label).long()."
+                f"{self.who} learns from a {name} for each of {num} rows; got {len(values)}."
             )
-        if not num:
-            return
-        low, high = torch.stack(label.aminmax()).tolist()
-        least = _UNKNOWN if self.partly else 0
-        if low < least or (self.num_classes is not None and high >= self.num_classes):
-            raise DataError(self._message(label, least, where))
-
-    def _message(self, label: Tensor, least: int, where: str) -> str:
-        wrong = label < least
-        if self.num_classes is not None:
-            wrong |= label >= self.num_classes
-        row = int(wrong.nonzero()[0])
-        value = int(label[row])
-        last = "" if self.num_classes is None else f" to {self.num_classes - 1}"
-        unknown = ", and −1 for a row without one" if self.partly else ""
-        return (
-            f"{self.who} learns from labels from 0{last}{unknown}; row {row} of {where} has the "
-            f"label {value}. {self._remedy(value)}"
-        )
-
-    def _remedy(self, value: int) -> str:
-        if value == _UNKNOWN:
-            return "Leave out the rows without a label, or make the model without a condition."
-        more = f", or make the model with num_classes={value + 1}" if 0 <= value < _MOST else ""
-        return f"Number the labels from 0{more}."

@@ -67,7 +67,7 @@ class StageLoop:
 
     def _feed(self, first: int) -> Iterator[list[dict[str, Any]]]:
         return batches(
-            self.owner.trainer.data,
+            self.owner.trainer.rows,
             self.shares,
             seed=self.seed,
             first=first,

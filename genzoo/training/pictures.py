@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from genzoo.capabilities import SupportsTranslate
-from genzoo.evaluation.conditions import condition_of, lacking_condition
+from genzoo.evaluation.conditions import lacking_condition
 from genzoo.model import GenerativeModel
-from genzoo.plotting import picture, strips, write_picture
+from genzoo.plotting import strips, write_picture
+from genzoo.showing import can_be_shown, picture_of
 from genzoo.translating import Cycle, there_and_back
 
 ROWS_IN_PICTURE = 64
@@ -41,8 +42,11 @@ def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path)
         return
     if lacking_condition(model, rows):
         return
-    x = model.sample(len(rows["x"]), seed=seed, condition=condition_of(model, rows))
-    write_picture(picture(x), path)
+    if not can_be_shown(model.event):
+        return
+    num = len(rows[model.event_field])
+    x = model.sample(num, seed=seed, condition=model.conditions_of(rows))
+    write_picture(picture_of(model.event, x.cpu()), path)
 
 
 def both_ways(there: Cycle, here: Cycle) -> Image.Image:

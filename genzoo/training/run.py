@@ -115,8 +115,8 @@ class Run:
             self.last_good = checkpoint.path_of(made.stage, made.step, root)
 
     def moved(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return a batch on the device, its labels checked while they still are on the host."""
-        self.trainer.labels.check(batch)
+        """Return a batch on the device, its conditions checked on the host before."""
+        self.trainer.reading.check(batch)
         return to_device(batch, self.accelerator.device, self.model.dtype)
 
     def _init_from_data(self, number: int) -> None:
@@ -127,9 +127,9 @@ class Run:
         """
         model = model_of(self.trainer.stages[number], self.model)
         if isinstance(model, SupportsDataInit) and model.needs_data_init():
-            data, seed = self.trainer.data, self.trainer.config.seed
+            data, seed = self.trainer.rows, self.trainer.config.seed
             batch = draw_rows(data, INIT_ROWS, seed=seed)
-            model.init_from_data(self.moved(batch), data.spec)
+            model.init_from_data(self.moved(batch), data.info)
         same_everywhere(self.model, self.accelerator)
 
     def _restore(self, state: StageState, number: int) -> tuple[int, int]:
@@ -193,7 +193,7 @@ class Run:
         players = make_players(objective, config, self.accelerator)
         shares = shares_of(config, self)
         updater = Updater(objective, players, self.accelerator, shares.slots(), config.seed)
-        feed = batches(trainer.data, shares, seed=config.seed, first=0, last=10**6)
+        feed = batches(trainer.rows, shares, seed=config.seed, first=0, last=10**6)
 
         def step() -> None:
             updater.run([self.moved(batch) for batch in next(feed)], 0, config.steps or 1)

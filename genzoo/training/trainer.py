@@ -11,7 +11,7 @@ from typing import Any
 from genzoo import registry, seeds
 from genzoo.data import Dataset, as_dataset
 from genzoo.data.domains import named_parts
-from genzoo.errors import DataError, PluginError
+from genzoo.errors import PluginError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.stage import Named, Recipe, Stage
@@ -20,7 +20,7 @@ from genzoo.training.accelerating import accelerating, others_named, own_randomn
 from genzoo.training.config import TrainerConfig, resolve
 from genzoo.training.folder import RunFolder
 from genzoo.training.interrupts import listening
-from genzoo.training.labels import Labels
+from genzoo.training.labels import Reading
 from genzoo.training.parts import model_of
 from genzoo.training.run import Run
 
@@ -42,8 +42,8 @@ class Trainer:
         overwrite: Whether a run that is in ``output_dir`` may be replaced.
 
     Raises:
-        DataError: The data are not of the model's kind or shape, have none of its conditions, or
-            labels that it does not know.
+        DataError: The data do not fit the model, have none of its conditions, or labels that it
+            does not know.
         CapabilityError: The objective needs what the model lacks.
     """
 
@@ -59,14 +59,22 @@ class Trainer:
     ) -> None:
         self.model, self.data = model, as_dataset(data)
         self.config = config or TrainerConfig()
-        model.check_data(self.data.spec)
+        model.check_data(self.data.info)
         self._given = objective if isinstance(objective, Objective) else None
         self.stages = _stages(model, objective)
-        self.labels = Labels.of([model, *_parts(model, self.stages)], self.data)
-        self.labels.check_all(self.data)
-        _check_conditions(model, self.data)
+        self.reading = self._reading()
+        self.reading.check_all(self.data)
+        self.rows = self.data.select(self.reading.fields)
         self.configs = [resolve(self.config, stage.trainer) for stage in self.stages]
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
+
+    def _reading(self) -> Reading:
+        """Return the fields of the data that the model and its objectives read."""
+        given = [type(self._given)] if self._given is not None else []
+        named = [] if given else [stage.objective.name for stage in self.stages]
+        objectives = [*given, *(registry.load("objectives", name) for name in named)]
+        models = [self.model, *_parts(self.model, self.stages)]
+        return Reading.of(models, objectives, self.data)
 
     def fit(self, *, resume: bool = False) -> GenerativeModel:
         """Train, and return the model, with its averaged weights where there are any.
@@ -75,7 +83,7 @@ class Trainer:
             resume: Go on from the newest good checkpoint of ``output_dir``, bit for bit.
 
         Raises:
-            DataError: A row has a label that the model does not know.
+            DataError: A row has a condition that the model does not know.
             NotFiniteError: A loss or gradient is not finite; the update was not made.
             TrainingInterrupted: Ctrl-C or SIGTERM; the run was saved.
             OutputExistsError: ``output_dir`` holds another run.
@@ -132,17 +140,6 @@ class Trainer:
 def _named(data: Dataset) -> Named:
     name, values = data.origin or (data.name, {})
     return Named(name=name, config=values)
-
-
-def _check_conditions(model: GenerativeModel, data: Dataset) -> None:
-    """Raise DataError where the data have no label, or no text, which the model is given."""
-    kind = model.condition_kind
-    if kind in ("label", "text") and kind not in data.head(1):
-        remedy = "Give --data.captions, or" if kind == "text" else "Give"
-        raise DataError(
-            f"{type(model).__name__} learns from a {kind} for each row, and {data.name} has none. "
-            f"{remedy} data with {kind}s; or make the model without a condition."
-        )
 
 
 def _parts(model: GenerativeModel, stages: Sequence[Stage]) -> list[GenerativeModel]:

@@ -1,0 +1,74 @@
+"""What a model is given on the command line: conditions by name, as texts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genzoo.conditions import spread
+from genzoo.errors import ConditionError
+from genzoo.model import GenerativeModel
+
+
+def given_by(arguments: Any) -> dict[str, tuple[str, ...]]:
+    """Return the texts that are given for each condition, by its name.
+
+    Raises:
+        ConditionError: One is given without a value, or in two ways.
+    """
+    found: dict[str, list[str]] = {}
+    for text in arguments.condition:
+        name, joined, value = text.partition("=")
+        if not joined:
+            raise ConditionError(f"--condition.{name} needs a value: --condition.{name} VALUE.")
+        found.setdefault(name.replace("-", "_"), []).append(value)
+    for name in ("label", "text"):
+        if values := getattr(arguments, name):
+            if name in found:
+                raise ConditionError(f"Give --{name} or --condition.{name}, not both.")
+            found[name] = list(values)
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def rows_given(
+    model: GenerativeModel, given: Mapping[str, Sequence[str]], num: int
+) -> dict[str, Any]:
+    """Return ``num`` rows of each condition: of k texts each gets num / k samples, in order.
+
+    Raises:
+        ConditionError: A condition is unknown, lacking or not understood, or the samples cannot
+            be shared out.
+    """
+    for name in given:
+        if name not in model.conditions:
+            raise ConditionError(_unknown(model, name))
+    several = {len(texts) for texts in given.values() if len(texts) > 1}
+    if len(several) > 1:
+        counts = ", ".join(f"{len(texts)} of {name}" for name, texts in given.items())
+        raise ConditionError(f"Give one value, or as many, of each condition; got {counts}.")
+    runs = several.pop() if several else 1
+    if num % runs:
+        raise ConditionError(
+            f"{num} samples cannot be shared out among {runs} conditions. Make --num a multiple "
+            f"of {runs}."
+        )
+    rows = {}
+    for name, texts in given.items():
+        space = model.conditions[name]
+        parsed = [space.parse(text) for text in texts]
+        each = [row for row in parsed for _ in range(num // len(parsed))]
+        rows[name] = space.collate(each)
+    return spread(model, rows, num)
+
+
+def titles_of(given: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return what stands next to each row of a picture: the texts that it was given."""
+    num = max((len(texts) for texts in given.values()), default=0)
+    several = [texts for texts in given.values() if len(texts) == num]
+    return [", ".join(row) for row in itertools.islice(zip(*several, strict=True), num)]
+
+
+def _unknown(model: GenerativeModel, name: str) -> str:
+    known = ", ".join(model.conditions) or "none"
+    return f"{type(model).__name__} has no condition {name!r}. It has: {known}."

@@ -1,0 +1,79 @@
+"""Rows as people see them: a picture, or lines of text, as their space has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from genzoo import plotting
+from genzoo.errors import DataError
+from genzoo.spaces import Space
+
+MAX_LINES = 100
+
+
+def picture_of(space: Space, rows: Any) -> Image.Image:
+    """Return the picture of rows of a space: images, points in the plane, or lines of text.
+
+    Raises:
+        DataError: They are neither.
+    """
+    images = space.images(rows)
+    return plotting.picture(images) if images is not None else text_of(space, rows)
+
+
+def text_of(space: Space, rows: Any) -> Image.Image:
+    """Return the picture of the first 100 rows of a space as lines of text.
+
+    Raises:
+        DataError: The space has no words for its rows.
+    """
+    lines = space.lines(space.take(rows, range(min(MAX_LINES, len(rows)))))
+    if lines is None:
+        raise DataError(f"There is no picture of {space.describe()}. Write an .npz instead.")
+    return plotting.lines_of_text(lines)
+
+
+def images_of(space: Space, rows: Any) -> Tensor:
+    """Return rows of a space as `genzoo.plotting` takes them.
+
+    Raises:
+        DataError: They are not shown as a picture.
+    """
+    images = space.images(rows)
+    if images is None:
+        raise DataError(
+            f"Rows of {space.describe()} are text and no image. Write an .npz instead."
+        )
+    return images
+
+
+def save_picture(space: Space, rows: Any, path: str | Path) -> None:
+    """Write the picture of rows of a space; see `picture_of`."""
+    plotting.write_picture(picture_of(space, rows), path)
+
+
+def can_be_shown(space: Space) -> bool:
+    """Whether there is a picture of rows of a space."""
+    if not space.event_shape:
+        return True
+    empty = torch.empty((1, *space.event_shape), dtype=space.dtype, device="meta")
+    images = space.images(empty)
+    return images is None or _are_images(images)
+
+
+def is_image(space: Space) -> bool:
+    """Whether rows of a space are images (C, H, W)."""
+    return len(space.event_shape) == 3 and not space.value_names() and can_be_shown(space)
+
+
+def _are_images(x: Tensor) -> bool:
+    try:
+        plotting.as_images(x)
+    except DataError:
+        return False
+    return True
