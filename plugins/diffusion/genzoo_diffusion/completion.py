@@ -46,7 +46,7 @@ def complete(
     x = x.to(model.device, model.dtype)
     known = known.to(model.device).expand_as(x)
     _check(model, x[known])
-    signal = model.signal(model.checked_condition(condition, num))
+    signal = model.signal(condition, num)
     denoiser, grid = Conditioned(model, signal), times("trailing", T, min(num_steps, T))
     corrected = Corrected(model, denoiser, model.state(x), known, generator, grid)
     with evaluating(model):

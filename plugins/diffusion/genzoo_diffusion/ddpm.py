@@ -170,8 +170,7 @@ class DDPM(Diffusion):
         self.check_rows(x)
         most = len(self.schedule) - 1
         num = min(checked_draws(num_samples, self.default_num_samples), most)
-        signal = self.signal(self.checked_condition(condition, len(x)))
-        return estimate(self, x, signal, generator, num)
+        return estimate(self, x, self.signal(condition, len(x)), generator, num)
 
     def complete(
         self,

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from genzoo import GenerativeModel, Label, Sampler, Text, batch_size_for
-from genzoo.conditions import Conditions
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.config import DiffusionConfig
 from genzoo_diffusion.construction import make_embedder, make_network
@@ -114,14 +113,15 @@ class Diffusion(GenerativeModel):
         shape = (-1, *[1] * (like.ndim - 1))
         return self.alpha[t].view(shape), self.sigma[t].view(shape)
 
-    def signal(self, condition: Conditions) -> Signal:
-        """Return what the network is told of rows of each condition, which are not checked.
+    def signal(self, condition: Any, num: int) -> Signal:
+        """Return what the network is told of ``num`` rows, after a check of their conditions.
 
         Arguments:
-            condition: The rows by name, as `checked_condition` returns them.
+            condition: What the rows are conditioned on, as `checked_condition` takes it.
+            num: How many rows.
 
         Raises:
-            ConditionError: A text is too long, or says nothing that the encoder knows.
+            ConditionError: A condition is missing, superfluous, or not understood.
         """
-        signal: Signal = self.embedder(condition, self.device)
+        signal: Signal = self.embedder(self.checked_condition(condition, num), self.device)
         return signal

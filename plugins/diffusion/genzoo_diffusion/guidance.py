@@ -69,7 +69,7 @@ def make_denoiser(
 
     Arguments:
         model: The model.
-        condition: ``num`` rows of each condition by name; see `Diffusion.checked_condition`.
+        condition: What the states are conditioned on, as `Diffusion.checked_condition` takes it.
         num: How many states are denoised at once.
         scale: s.
         null: What it is guided away from; all conditions null by default.
@@ -83,7 +83,7 @@ def make_denoiser(
             f"Guidance of {scale:g} needs a model with a condition; this one has none. Leave "
             "guidance at 1."
         )
-    signal = model.signal(model.checked_condition(condition, num))
+    signal = model.signal(condition, num)
     if scale == 1:
         return Conditioned(model, signal)
     null = unconditional(model, num, scale) if null is None else null
@@ -121,7 +121,7 @@ def negative_signal(
     # The command line makes a number of a text of digits.
     given = str(negative) if isinstance(space, Text) else negative
     with untrusted():  # A sampler runs where conditions are trusted; nobody has looked at this.
-        return model.signal(model.checked_condition(given, num))
+        return model.signal(given, num)
 
 
 def unconditional(model: Diffusion, num: int, scale: float) -> Signal:
