@@ -11,7 +11,6 @@ from torch import Tensor
 
 from genzoo import (
     Batch,
-    ConfigError,
     DataInfo,
     Label,
     Layout,
@@ -37,11 +36,6 @@ class DDPMConfig(DiffusionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.event.event_shape:
-            raise ConfigError(
-                "DDPMConfig: an example must have a dimension at least, as the shape (1,) has for "
-                "one number; got ()."
-            )
         self._fill_network(self.event.event_shape)
         self._check()
 

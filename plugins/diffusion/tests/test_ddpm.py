@@ -198,7 +198,7 @@ def test_signals_are_combined_row_by_row():
         ({"conditions": {"text": Text(), "more": Text()}}, "a text; text and more are"),
         ({"conditions": {"label": Real(shape=(3,))}}, "label or text conditions; label is 3: fin"),
         ({"conditions": {"text": Text()}}, "needs words"),
-        ({"event": Real(shape=())}, "must have a dimension at least"),
+        ({"event": LABELS["label"]}, "models real or unit data, not labels from 0 to 2"),
         ({"schedule": "zero-terminal-snr"}, "v_prediction"),
         ({"schedule": "linear", "num_train_timesteps": 50}, "Raise beta_end"),
         ({"beta_start": 0.03}, "noise must grow"),
