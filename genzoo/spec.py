@@ -65,7 +65,7 @@ class DataInfo:
         fields: The space of each field of a batch. "x" are the rows, "y" those of a second
             domain; "label" and "text" belong to x.
         mean: The mean row of the *training* split, of the fields that it is known of.
-        range: The least and greatest value that occurs, of the fields that it is known of.
+        range: The least and greatest value that can occur, of the fields that it is known of.
         mixture: The mixture that the rows of a field were drawn from, where it is known.
         aligned: Whether row i of the second domain is what row i of the first one should become.
 

@@ -3,7 +3,6 @@
 import itertools
 import re
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 import torch
@@ -18,7 +17,8 @@ from genzoo.data.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
 from genzoo.data.shapes import SHAPE_CAPTIONS
 from genzoo.errors import ConfigError, DataError
 from genzoo.evaluation.classifier import SHIPPED
-from genzoo.spec import DataSpec
+from genzoo.spaces import Label, Text, Unit
+from genzoo.spec import DataInfo
 
 PETS = ("a {label=cat|hot dog}", "{number=one|two} {label=cats|hot dogs}!")
 
@@ -211,10 +211,10 @@ def test_digits_say_the_digit_in_words():
     for batch in batches(dataset, 5):
         for text, label in zip(batch["text"], batch["label"].tolist(), strict=True):
             assert [word for word in words_of(text) if word in names] == [names[label]]
-    assert dataset.spec.captions == DIGIT_CAPTIONS
+    assert dataset.info["text"].templates == DIGIT_CAPTIONS
     assert dataset.name == "digits/train (captions)"
     assert "text" not in load_dataset("digits").head(1)
-    assert load_dataset("digits").spec.captions is None
+    assert "text" not in load_dataset("digits").info
 
 
 def test_a_rows_caption_is_drawn_at_each_presentation():
@@ -231,7 +231,7 @@ def test_captions_leave_the_rest_as_it_was():
     assert torch.equal(a["x"], b["x"])
     assert torch.equal(a["label"], b["label"])
     assert len(dataset) == 30
-    assert torch.equal(dataset.spec.mean, plain.spec.mean)
+    assert torch.equal(dataset.info.mean["x"], plain.info.mean["x"])
 
 
 def test_the_grammar_of_fashion_names_its_articles_in_order():
@@ -243,14 +243,16 @@ def test_the_grammar_of_fashion_names_its_articles_in_order():
 
 def test_names_of_labels_make_captions_where_there_is_no_grammar():
     x = torch.rand(4, 1, 2, 2)
-    spec = DataSpec(event_shape=(1, 2, 2), kind="unit", num_classes=2, class_names=("Cat", "Dog"))
-    dataset = caption(ArrayDataset(x, spec, "pets", torch.tensor([0, 1, 1, 0])), ())
+    names = Label(num_classes=2, names=("Cat", "Dog"))
+    info = DataInfo(fields={"x": Unit(shape=(1, 2, 2)), "label": names})
+    dataset = caption(ArrayDataset(x, info, "pets", torch.tensor([0, 1, 1, 0])), ())
+    assert dataset.info["text"] == Text(templates=("a photo of {label=Cat|Dog}",))
     assert dataset.batch([2, 3])["text"] == ["a photo of Dog", "a photo of Cat"]
 
 
 def test_rows_that_come_with_captions_keep_them():
-    spec = DataSpec(event_shape=(1,), kind="unit")
-    dataset = ArrayDataset(torch.rand(2, 1), spec, "rows", text=["one", "two"])
+    info = DataInfo(fields={"x": Unit(shape=(1,)), "text": Text()})
+    dataset = ArrayDataset(torch.rand(2, 1), info, "rows", text=["one", "two"])
     assert caption(dataset, DIGIT_CAPTIONS) is dataset
 
 
@@ -264,7 +266,8 @@ def test_rows_that_cannot_be_captioned_are_refused():
         DataError, match="has 4 labels; its captions' templates have a choice for 10"
     ):
         Captioned(from_array(x, "rows", label=torch.arange(4)), DIGIT_CAPTIONS)
-    spec = replace(load_dataset("digits").spec, class_names=("a|b", "c"), num_classes=2)
-    rows = ArrayDataset(torch.rand(2, 1, 8, 8), spec, "rows", torch.tensor([0, 1]))
+    two = Label(num_classes=2, names=("a|b", "c"))
+    info = load_dataset("digits").info.with_field("label", two)
+    rows = ArrayDataset(torch.rand(2, 1, 8, 8), info, "rows", torch.tensor([0, 1]))
     with pytest.raises(DataError, match="has 2 labels"):
         caption(rows, ())

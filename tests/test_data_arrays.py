@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 import families
 from genzoo.data import as_dataset, from_array, load_dataset
 from genzoo.errors import ConfigError, DataError
+from genzoo.spaces import Binary, Real, Unit
 
 X = np.random.default_rng(0).random((6, 3)).astype(np.float32)
 LABEL = np.array([0, 2, 1, 0, 2, 1])
@@ -50,9 +51,9 @@ def test_splits_and_their_labels_are_found_by_name(tmp_path, end):
         assert np.array_equal(batch["x"], x)
         assert batch["label"].tolist() == label.tolist()
         assert batch["label"].dtype == torch.int64
-        assert dataset.spec.num_classes == 3
+        assert dataset.info["label"].num_classes == 3
         assert dataset.name == f"a.{end}:{split}"
-        torch.testing.assert_close(dataset.spec.mean, torch.from_numpy(X.mean(0)))
+        torch.testing.assert_close(dataset.info.mean["x"], torch.from_numpy(X.mean(0)))
     with pytest.raises(DataError, match="has no split 'valid'"):
         load_dataset(path, "valid")
 
@@ -178,24 +179,24 @@ def test_rows_that_are_no_data_are_refused(values, message):
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "bounds"),
+    ("values", "space", "bounds"),
     [
-        (np.array([[0, 1], [1, 1]], np.uint8), "binary", (0, 1)),
-        (np.array([[False, True]]), "binary", (0, 1)),
-        (torch.tensor([[0.0, 1.0]]), "binary", (0, 1)),
-        (torch.tensor([[0, 1]]), "binary", (0, 1)),
-        (np.zeros((2, 2)), "binary", (0, 1)),
-        (np.full((2, 2), 0.5), "unit", (0, 1)),
-        (np.array([[0.0, 0.5], [0.2, 1.0]]), "unit", (0, 1)),
-        (np.array([[0, 255]], np.uint8), "real", (0, 255)),
-        (np.array([[-1.0, 1.0]]), "real", (-1, 1)),
-        (np.array([[0.0, 1.5]], ">f8"), "real", (0, 1.5)),
-        (torch.ones(2, 2).to(torch.bfloat16) / 2, "unit", (0, 1)),
+        (np.array([[0, 1], [1, 1]], np.uint8), Binary(shape=(2,)), (0, 1)),
+        (np.array([[False, True]]), Binary(shape=(2,)), (0, 1)),
+        (torch.tensor([[0.0, 1.0]]), Binary(shape=(2,)), (0, 1)),
+        (torch.tensor([[0, 1]]), Binary(shape=(2,)), (0, 1)),
+        (np.zeros((2, 2)), Binary(shape=(2,)), (0, 1)),
+        (np.full((2, 2), 0.5), Unit(shape=(2,)), (0, 1)),
+        (np.array([[0.0, 0.5], [0.2, 1.0]]), Unit(shape=(2,)), (0, 1)),
+        (np.array([[0, 255]], np.uint8), Real(shape=(2,)), (0, 255)),
+        (np.array([[-1.0, 1.0]]), Real(shape=(2,)), (-1, 1)),
+        (np.array([[0.0, 1.5]], ">f8"), Real(shape=(2,)), (0, 1.5)),
+        (torch.ones(2, 2).to(torch.bfloat16) / 2, Unit(shape=(2,)), (0, 1)),
     ],
 )
-def test_kind_and_range_are_found_out_without_flags(values, kind, bounds):
+def test_space_and_range_are_found_out_without_flags(values, space, bounds):
     dataset = as_dataset(values)
-    assert (dataset.spec.kind, dataset.spec.range) == (kind, bounds)
+    assert (dataset.info["x"], dataset.info.range["x"]) == (space, bounds)
     x = dataset.head(2)["x"]
     assert x.dtype == torch.float32
     assert torch.equal(
@@ -209,28 +210,29 @@ def test_kind_and_range_are_found_out_without_flags(values, kind, bounds):
 def test_a_grey_row_after_4096_binary_ones_is_seen():
     x = np.zeros((5000, 1), np.float32)
     x[1] = 1
-    assert from_array(x, "x").spec.kind == "binary"
+    assert from_array(x, "x").info["x"] == Binary(shape=(1,))
     x[4999] = 0.5
-    assert from_array(x, "x").spec.kind == "unit"
+    assert from_array(x, "x").info["x"] == Unit(shape=(1,))
 
 
 def test_bytes_up_to_255_are_answered_with_the_flag_that_divides(tmp_path):
     x = np.array([[0, 128], [255, 3]], np.uint8)
     path = save(tmp_path / "a.npz", x=x)
     with pytest.raises(DataError, match=r"Divide by 255\? Give --data.scale 255"):
-        families.Autoregressive.check_kind(load_dataset(path).spec)
+        families.Autoregressive.check_event(load_dataset(path).info)
     with pytest.raises(DataError, match=r"Divide by 255\? Give --data.scale 255"):
         load_dataset(path, binarize="threshold")
     divided = load_dataset(path, scale=255)
-    assert (divided.spec.kind, divided.spec.range) == ("unit", (0, 1))
+    assert divided.info["x"] == Unit(shape=(2,), levels=256)
+    assert divided.info.range["x"] == (0, 1)
     assert torch.equal(divided.head(2)["x"], torch.from_numpy(x).float() / 255)
-    torch.testing.assert_close(divided.spec.mean, torch.tensor([0.5, 131 / 510]))
-    assert load_dataset(path, scale=255, binarize="threshold").spec.kind == "binary"
+    torch.testing.assert_close(divided.info.mean["x"], torch.tensor([0.5, 131 / 510]))
+    assert load_dataset(path, scale=255, binarize="threshold").info["x"] == Binary(shape=(2,))
 
 
 def test_bytes_of_0_and_255_are_binary_once_divided():
     dataset = from_array(np.array([[0, 255]], np.uint8), "x", scale=255)
-    assert dataset.spec.kind == "binary"
+    assert dataset.info["x"] == Binary(shape=(2,))
     assert dataset.head(1)["x"].tolist() == [[0.0, 1.0]]
 
 
@@ -247,7 +249,7 @@ def test_labels_of_any_width_and_byte_order_are_class_indices(kind):
     label = np.array([0, 1, 1, 0, 1, 0], kind)
     dataset = from_array(X, "x", label=label)
     assert everything(dataset)["label"].tolist() == [0, 1, 1, 0, 1, 0]
-    assert dataset.spec.num_classes == 2
+    assert dataset.info["label"].num_classes == 2
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int32, torch.bool])
@@ -285,4 +287,4 @@ def test_a_dataset_is_left_as_it_is_and_a_name_is_pointed_out():
 def test_a_tensor_with_a_gradient_becomes_plain_rows():
     dataset = as_dataset(torch.rand(4, 3, requires_grad=True))
     assert not dataset.head(4)["x"].requires_grad
-    torch.testing.assert_close(dataset.spec.mean, dataset.head(4)["x"].mean(0))
+    torch.testing.assert_close(dataset.info.mean["x"], dataset.head(4)["x"].mean(0))

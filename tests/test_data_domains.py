@@ -25,6 +25,7 @@ from genzoo import (
 from genzoo.cli import main
 from genzoo.data.bijections import Coloured, Negative, Rotated
 from genzoo.data.domains import TwoDomains
+from genzoo.spaces import Binary, Unit
 from genzoo.training.batches import Shares, batches
 
 BIJECTIONS = [Negative(), Rotated(), Coloured()]
@@ -104,13 +105,14 @@ def test_halves_are_disjoint_and_test_rows_aligned(fashion, name, bijection, siz
     torch.testing.assert_close(test["y"], bijection.forward(test["x"]))
 
 
-def test_the_spec_says_what_both_domains_are(fashion):
-    spec = load_dataset("fashion-mnist-coloured", folder=fashion, size=14).spec
-    assert (spec.event_shape, spec.y.event_shape) == ((1, 14, 14), (3, 14, 14))
-    assert spec.facts()["y_event_shape"] == (3, 14, 14)
-    assert (spec.levels, spec.y.levels, spec.y.num_classes) == (1021, 1021, 10)
-    assert spec.mean.shape == (1, 14, 14)
-    assert "y_event_shape" not in load_dataset("digits").spec.facts()
+def test_the_info_says_what_both_domains_are(fashion):
+    info = load_dataset("fashion-mnist-coloured", folder=fashion, size=14).info
+    assert list(info.fields) == ["x", "label", "y", "y_label"]
+    assert info["x"] == Unit(shape=(1, 14, 14), levels=1021)
+    assert info["y"] == Unit(shape=(3, 14, 14), levels=1021)
+    assert info["y_label"].num_classes == 10
+    assert info.mean["x"].shape == (1, 14, 14)
+    assert not {"y", "y_label"} & set(load_dataset("digits").info.fields)
 
 
 def test_an_image_at_14_is_the_exact_mean_of_four(fashion):
@@ -189,7 +191,7 @@ def test_a_limit_and_binarising_hold_for_both_domains(fashion):
     found = test.head(4)
     torch.testing.assert_close(found["y"], 1 - found["x"])
     assert set(data.head(4)["y"].unique().tolist()) == {0.0, 1.0}
-    assert (data.spec.kind, data.spec.y.kind) == ("binary", "binary")
+    assert data.info["x"] == data.info["y"] == Binary(shape=(1, 14, 14))
 
 
 # Recipes and the command line
@@ -262,8 +264,8 @@ def test_a_run_resumes_exactly_on_two_domains(sources, tmp_path):
 
 
 def test_a_model_of_two_domains_refuses_data_of_one():
-    model = families.Cycle(families.ToyConfig(event_shape=(1, 4, 4)))
-    with pytest.raises(DataError, match=r"learns from two domains.*--data-y"):
+    model = families.Cycle(families.Cycle.example()[0])
+    with pytest.raises(DataError, match=r"needs the field y of the data.*--data-y"):
         Trainer(model, torch.rand(5, 1, 4, 4))
 
 
@@ -293,4 +295,6 @@ def test_a_recipe_beside_the_second_domains_flag_is_refused(sources, tmp_path, c
 def test_a_size_that_is_no_mean_is_refused(fashion):
     with pytest.raises(ConfigError, match="size got 20"):
         load_dataset("fashion-mnist-negative", folder=fashion, size=20)
-    assert create_model("toy-cycle", event_shape=(1, 4, 4)).condition_kind == "image"
+    images = Unit(shape=(1, 4, 4))
+    model = create_model("toy-cycle", event=images, conditions={"y": images})
+    assert model.conditions == {"y": images}

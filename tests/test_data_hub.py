@@ -10,6 +10,7 @@ from PIL import Image
 from genzoo.data import load_dataset
 from genzoo.data.hub import HubConfig, HubRows
 from genzoo.errors import DataError, MissingDependencyError
+from genzoo.spaces import Label, Unit
 
 datasets = pytest.importorskip("datasets")
 
@@ -61,9 +62,9 @@ def test_a_repository_is_images_with_labels(hub):
     )
     assert (batch["label"].tolist(), batch["label"].dtype) == ([0, 0], torch.int64)
     assert set(batch) == {"x", "label"}
-    spec = dataset.spec
-    assert (spec.event_shape, spec.kind, spec.range) == ((1, 4, 3), "unit", (0, 1))
-    assert (spec.num_classes, spec.class_names) == (2, ("cat", "dog"))
+    assert dataset.info["x"] == Unit(shape=(1, 4, 3), levels=256)
+    assert dataset.info.range["x"] == (0, 1)
+    assert dataset.info["label"] == Label(num_classes=2, names=("cat", "dog"))
     assert dataset.name == "someone/something/train"
     assert len(load_dataset("someone/something", "test")) == 2
 

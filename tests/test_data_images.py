@@ -10,6 +10,7 @@ from PIL import Image
 
 from genzoo.data import load_dataset
 from genzoo.errors import DataError
+from genzoo.spaces import Unit
 
 
 def write(path, values):
@@ -38,8 +39,8 @@ def test_labels_come_from_subfolders_and_mean_the_same_in_every_split(tmp_path):
     path = folder(tmp_path)
     train, test = load_dataset(path), load_dataset(path, "test")
     batch = everything(train)
-    assert train.spec.class_names == test.spec.class_names == ("cat", "dog")
-    assert train.spec.num_classes == test.spec.num_classes == 2
+    assert train.info["label"].names == test.info["label"].names == ("cat", "dog")
+    assert train.info["label"].num_classes == test.info["label"].num_classes == 2
     assert batch["label"].tolist() == [0, 0, 1]
     values = (batch["x"][:, 0, 0, 0] * 255).round().tolist()
     assert values == [20, 30, 10]
@@ -53,7 +54,7 @@ def test_labels_keep_their_meaning_where_the_first_class_is_not_in_a_split(tmp_p
     assert everything(test)["label"].tolist() == [1]
     (tmp_path / "test/dog").rename(tmp_path / "test/bee")
     test, train = load_dataset(str(tmp_path), "test"), load_dataset(str(tmp_path))
-    assert test.spec.class_names == ("bee", "cat", "dog")
+    assert test.info["label"].names == ("bee", "cat", "dog")
     assert everything(train)["label"].tolist() == [1, 1, 2]
 
 
@@ -64,9 +65,9 @@ def test_grey_images_are_one_channel_in_the_unit_interval(tmp_path):
     batch = everything(dataset)
     assert torch.equal(batch["x"][0, 0], torch.from_numpy(x).float() / 255)
     assert "label" not in batch
-    assert dataset.spec.num_classes is None
-    assert (dataset.spec.kind, dataset.spec.range) == ("unit", (0, 1))
-    assert dataset.spec.event_shape == (1, 4, 3)
+    assert list(dataset.info.fields) == ["x"]
+    assert dataset.info["x"] == Unit(shape=(1, 4, 3), levels=256)
+    assert dataset.info.range["x"] == (0, 1)
 
 
 def test_colour_images_are_channels_first(tmp_path):
@@ -175,8 +176,7 @@ def test_an_image_outside_the_classes_takes_all_labels_away(tmp_path, split, loo
     write(tmp_path / loose, grey(1))
     dataset = load_dataset(str(tmp_path), split)
     assert "label" not in everything(dataset)
-    assert dataset.spec.num_classes is None
-    assert dataset.spec.class_names == ()
+    assert "label" not in dataset.info
 
 
 def test_images_are_read_when_they_are_asked_for(tmp_path):
@@ -190,5 +190,5 @@ def test_images_are_read_when_they_are_asked_for(tmp_path):
 
 def test_the_mean_is_left_unknown_until_the_rows_are_in_memory(tmp_path):
     folder(tmp_path)
-    assert load_dataset(str(tmp_path)).spec.mean is None
-    assert load_dataset(str(tmp_path), binarize="static").spec.mean.shape == (1, 4, 3)
+    assert "x" not in load_dataset(str(tmp_path)).info.mean
+    assert load_dataset(str(tmp_path), binarize="static").info.mean["x"].shape == (1, 4, 3)

@@ -40,8 +40,8 @@ def test_the_training_split_alone_loses_labels():
     assert sorted(train.batch(range(1500, 3000))["label"].unique().tolist()) == list(range(10))
     assert bool((test.batch(range(297))["label"] >= 0).all())
     whole = load_dataset("digits")
-    torch.testing.assert_close(train.spec.mean, whole.spec.mean)
-    assert train.spec.num_classes == 10
+    torch.testing.assert_close(train.info.mean["x"], whole.info.mean["x"])
+    assert train.info["label"].num_classes == 10
 
 
 @pytest.mark.parametrize(

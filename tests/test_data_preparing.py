@@ -9,7 +9,8 @@ from genzoo.data import ArrayDataset, DataConfig, load_dataset, load_split
 from genzoo.data.dataset import DataSource
 from genzoo.data.preparing import prepare
 from genzoo.errors import ConfigError, DataError
-from genzoo.spec import DataSpec
+from genzoo.spaces import Binary, Text, Unit
+from genzoo.spec import DataInfo
 
 
 def digits(split="train", **config):
@@ -26,9 +27,12 @@ def greys(rows=2000):
     return torch.linspace(0, 1, 9).expand(rows, 9).contiguous()
 
 
-def grey_dataset(values=None, **spec):
-    spec = DataSpec(event_shape=(9,), kind="unit", range=(0.0, 1.0), **spec)
-    return ArrayDataset(greys() if values is None else values, spec, "greys")
+def grey_info(**facts):
+    return DataInfo(fields={"x": Unit(shape=(9,))}, range={"x": (0.0, 1.0)}, **facts)
+
+
+def grey_dataset(values=None):
+    return ArrayDataset(greys() if values is None else values, grey_info(), "greys")
 
 
 # Zeros and ones.
@@ -41,17 +45,17 @@ def test_binarised_rows_are_zeros_and_ones_with_the_rest_as_it_was(how):
     assert set(batch["x"].unique().tolist()) == {0.0, 1.0}
     assert batch["x"].dtype == torch.float32
     assert torch.equal(batch["label"], grey.batch([5, 3])["label"])
-    assert (dataset.spec.kind, dataset.spec.range) == ("binary", (0, 1))
-    assert (dataset.spec.num_classes, dataset.spec.event_shape) == (10, (1, 8, 8))
+    assert (dataset.info["x"], dataset.info.range["x"]) == (Binary(shape=(1, 8, 8)), (0, 1))
+    assert dataset.info["label"] == grey.info["label"]
     assert len(dataset) == 1500
     assert dataset.name == f"digits/train ({how} binarisation)"
 
 
 def test_captions_survive_the_static_draw():
     text = [f"row {i}" for i in range(70)]
-    spec = DataSpec(event_shape=(9,), kind="unit", range=(0.0, 1.0))
+    info = grey_info().with_field("text", Text())
     dataset = prepare(
-        ArrayDataset(greys(70), spec, "greys", text=text), DataConfig(binarize="static")
+        ArrayDataset(greys(70), info, "greys", text=text), DataConfig(binarize="static")
     )
     assert dataset.batch([69, 2])["text"] == ["row 69", "row 2"]
 
@@ -101,9 +105,9 @@ def test_a_static_draw_does_not_depend_on_the_limit(limit):
 
 def test_captions_and_columns_of_a_part_stay_with_their_rows():
     text = [f"row {i}" for i in range(200)]
-    spec = DataSpec(event_shape=(9,), kind="unit", range=(0.0, 1.0))
+    info = grey_info().with_field("text", Text())
     columns = {"place": torch.arange(200)}
-    grey = ArrayDataset(greys(200), spec, "greys", text=text, columns=columns)
+    grey = ArrayDataset(greys(200), info, "greys", text=text, columns=columns)
     found = prepare(grey, DataConfig(binarize="static", limit=150)).head(150)
     assert found["text"] == [f"row {i}" for i in found["place"].tolist()]
     assert len(found["place"].unique()) == 150
@@ -203,14 +207,14 @@ class Kept(DataSource):
         return tuple(self.kept)
 
     def load(self, split):
-        spec = DataSpec(event_shape=(9,), kind="unit", range=(0.0, 1.0), mean=self.mean)
-        return ArrayDataset(self.kept[split], spec, f"kept/{split}")
+        info = grey_info().with_mean(self.mean)
+        return ArrayDataset(self.kept[split], info, f"kept/{split}")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_the_mean_is_the_training_splits_whichever_is_asked_for(split):
     expected = x(digits()).double().mean(0).float()
-    torch.testing.assert_close(digits(split).spec.mean, expected)
+    torch.testing.assert_close(digits(split).info.mean["x"], expected)
     assert not torch.allclose(x(digits("test")).mean(0), expected, atol=1e-3)
 
 
@@ -218,18 +222,20 @@ def test_the_mean_is_the_training_splits_whichever_is_asked_for(split):
 def test_the_mean_is_of_the_rows_as_they_are_prepared(split):
     for how in ("static", "threshold"):
         expected = x(digits(binarize=how, limit=200)).mean(0)
-        torch.testing.assert_close(digits(split, binarize=how, limit=200).spec.mean, expected)
-    torch.testing.assert_close(digits(split, limit=200).spec.mean, x(digits(limit=200)).mean(0))
+        torch.testing.assert_close(digits(split, binarize=how, limit=200).info.mean["x"], expected)
+    torch.testing.assert_close(
+        digits(split, limit=200).info.mean["x"], x(digits(limit=200)).mean(0)
+    )
 
 
 def test_the_mean_of_a_dynamic_draw_is_its_expectation():
-    torch.testing.assert_close(digits(binarize="dynamic").spec.mean, digits().spec.mean)
+    torch.testing.assert_close(digits(binarize="dynamic").info.mean["x"], digits().info.mean["x"])
 
 
 def test_a_mean_that_the_source_knows_is_kept():
     known = torch.full((9,), 0.25)
     source = Kept(None, {"train": greys(5)}, known)
-    assert torch.equal(load_split(source).spec.mean, known)
+    assert torch.equal(load_split(source).info.mean["x"], known)
 
 
 def test_the_mean_of_many_rows_is_summed_in_float64():

@@ -12,6 +12,7 @@ import torch
 from genzoo.data import as_dataset, find_source, load_dataset
 from genzoo.data.synthetic import grid_modes, ring_modes
 from genzoo.errors import ConfigError, DataError, UnknownNameError
+from genzoo.spaces import Binary, Label, Real, Unit
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
@@ -40,10 +41,10 @@ def test_digits_say_what_they_are():
     batch = dataset.batch([3, 0])
     assert batch["x"].shape == (2, 1, 8, 8)
     assert (batch["x"].dtype, batch["label"].dtype) == (torch.float32, torch.int64)
-    x, spec = everything(dataset)["x"], dataset.spec
-    assert (x.min(), x.max()) == spec.range == (0, 1)
-    assert (spec.event_shape, spec.kind, spec.num_classes) == ((1, 8, 8), "unit", 10)
-    assert spec.class_names == tuple("0123456789")
+    x, info = everything(dataset)["x"], dataset.info
+    assert (x.min(), x.max()) == info.range["x"] == (0, 1)
+    assert info["x"] == Unit(shape=(1, 8, 8), levels=17)
+    assert info["label"] == Label(num_classes=10, names=tuple("0123456789"))
     assert dataset.name == "digits/train"
     assert dataset.origin == ("digits", {})
 
@@ -88,8 +89,8 @@ def test_bars_and_stripes_are_one_set_in_every_split():
     splits = [load_dataset("bars-and-stripes", split) for split in ("train", "valid", "test")]
     for dataset in splits:
         assert torch.equal(everything(dataset)["x"], everything(splits[0])["x"])
-        assert (dataset.spec.kind, dataset.spec.event_shape) == ("binary", (1, 4, 4))
-        assert torch.equal(dataset.spec.mean, torch.full((1, 4, 4), 0.5))
+        assert dataset.info["x"] == Binary(shape=(1, 4, 4))
+        assert torch.equal(dataset.info.mean["x"], torch.full((1, 4, 4), 0.5))
 
 
 def test_modes_are_where_the_papers_put_them():
@@ -109,7 +110,8 @@ def test_mixtures_have_the_stated_weights_means_and_spreads(name, modes, sigma):
     """Within 5 standard errors: σ/√n of a mean, σ/√(2n) of a spread, binomial of a weight."""
     dataset = load_dataset(name, num=40_000, seed=3)
     batch = everything(dataset)
-    assert (dataset.spec.kind, dataset.spec.num_classes) == ("real", len(modes))
+    assert dataset.info["x"] == Real(shape=(2,))
+    assert dataset.info["label"].num_classes == len(modes)
     weight = 1 / len(modes)
     for k, mode in enumerate(modes):
         x = batch["x"][batch["label"] == k].double()
@@ -163,14 +165,14 @@ def test_idx_folder_is_recognised_and_read(tmp_path, end):
         expected = torch.from_numpy(x).float()[:, None] / 255
         assert torch.equal(batch["x"], expected)
         assert batch["label"].tolist() == label.tolist()
-        spec = dataset.spec
-        assert (spec.event_shape, spec.kind, spec.num_classes) == ((1, 3, 2), "unit", 4)
+        assert dataset.info["x"] == Unit(shape=(1, 3, 2), levels=256)
+        assert dataset.info["label"].num_classes == 4
 
 
 def test_mnist_names_its_classes_and_takes_a_folder(tmp_path):
     idx_folder(tmp_path)
-    spec = load_dataset("mnist", folder=str(tmp_path)).spec
-    assert (spec.num_classes, spec.class_names) == (10, tuple("0123456789"))
+    info = load_dataset("mnist", folder=str(tmp_path)).info
+    assert info["label"] == Label(num_classes=10, names=tuple("0123456789"))
 
 
 def damage_cut(path):
@@ -257,8 +259,8 @@ def test_fashion_mnist_of_the_system_package():
     for split, size in sizes.items():
         dataset = load_dataset("fashion-mnist", split)
         label = torch.bincount(everything(dataset)["label"])
-        assert dataset.spec.event_shape == (1, 28, 28)
-        assert dataset.spec.class_names[9] == "Ankle boot"
+        assert dataset.info["x"].event_shape == (1, 28, 28)
+        assert dataset.info["label"].names[9] == "Ankle boot"
         assert label.tolist() == [size // 10] * 10
 
 

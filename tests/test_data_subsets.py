@@ -42,7 +42,7 @@ class Unread(Dataset):
     name = "unread"
 
     def __init__(self, label):
-        self.label, self.spec = label, numbered(2).spec
+        self.label, self.info = label, numbered(2).info
 
     def __len__(self):
         return len(self.label)
@@ -257,7 +257,7 @@ def test_aligned_rows_stay_together():
     both = TwoDomains(numbered(90, label), numbered(90), aligned=True)
     part = subset(both, 30)
     found = everything(part)
-    assert part.spec.aligned
+    assert part.info.aligned
     assert torch.equal(places(found, 90), places(found, 90, "y"))
     assert torch.bincount(found["label"]).tolist() == [10] * 3
     assert torch.equal(found["label"], label[places(found, 90)])
@@ -269,7 +269,7 @@ def test_other_domains_are_each_drawn_on_their_own():
     both = pair(numbered(90, x_label), numbered(90, y_label))
     part = subset(both, 30)
     found = everything(part)
-    assert not part.spec.aligned
+    assert not part.info.aligned
     x, y = places(found, 90), places(found, 90, "y")
     assert not torch.equal(x, y)
     assert torch.bincount(x_label[x]).tolist() == [10] * 3

@@ -234,14 +234,14 @@ def test_other_formats_than_those_of_the_list_are_not_decoded(tmp_path, kind):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_formats_of_the_list_are_decoded_whatever_the_name(tmp_path, kind):
     Image.new("L", (8, 8)).save(tmp_path / "a.png", format=kind)
-    assert load_dataset(str(tmp_path)).spec.event_shape[1:] == (8, 8)
+    assert load_dataset(str(tmp_path)).info["x"].event_shape[1:] == (8, 8)
 
 
 def test_the_limit_on_pixels_can_be_raised(tmp_path):
     Image.new("1", (MAX_PIXELS // 4096 + 1, 4096)).save(tmp_path / "a.png")
     refused(tmp_path, rf"has 8193 × 4096 pixels; {MAX_PIXELS} in all.*max-pixels 33558528")
     raised = load_dataset(str(tmp_path), max_pixels=33558528, size=4)
-    assert raised.spec.event_shape == (1, 4, 4)
+    assert raised.info["x"].event_shape == (1, 4, 4)
 
 
 # What is no file

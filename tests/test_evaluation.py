@@ -114,7 +114,7 @@ def test_a_metric_that_cannot_be_had_says_why():
 
 def test_a_baseline_without_a_training_mean_says_so():
     data = from_array(ROWS, "rows")
-    assert data.spec.mean is None
+    assert data.info.mean["x"] is None
     assert set(evaluate(model(), data).figures) == LIKELIHOODS - {"independent-pixels"}
     with pytest.raises(CapabilityError, match="the mean of the training data is not known"):
         evaluate(model(), data, ["independent-pixels"])

@@ -88,7 +88,7 @@ def test_the_number_has_no_error_where_every_mode_found_has_many_samples():
 
 
 def test_samples_that_are_all_good_have_the_error_of_one_of_them(ring):
-    centre = ring.spec.mixture.means[:1].float()
+    centre = ring.info.mixture["x"].means[:1].float()
     found = ModeCoverage().compute(case(Replay(centre), ring))
     assert (found["modes"].value, found["modes"].std_error) == (1, 0)
     share = found["high-quality-share"]

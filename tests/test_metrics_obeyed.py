@@ -32,7 +32,11 @@ class TextReplay(Replay):
     def __init__(self, dataset, num, wrong=None):
         batch = dataset.head(num)
         super().__init__(batch["x"])
-        self.batch, self.grammar, self.wrong = batch, Grammar(dataset.spec.captions), wrong
+        self.batch, self.grammar, self.wrong = (
+            batch,
+            Grammar(dataset.info["text"].templates),
+            wrong,
+        )
 
     def sampler(self):
         return Dealt()
@@ -148,6 +152,9 @@ def test_only_captions_that_can_be_read_are_judged(digits, shapes):
 def test_readers_go_by_their_names(digits, shapes):
     assert load_reader(None, digits.spec)[0] == "digits-cnn"
     assert load_reader(None, shapes.spec)[0] == SHAPES_READER
-    assert (digits.spec.captions, shapes.spec.captions) == (DIGIT_CAPTIONS, SHAPE_CAPTIONS)
+    assert (digits.info["text"].templates, shapes.info["text"].templates) == (
+        DIGIT_CAPTIONS,
+        SHAPE_CAPTIONS,
+    )
     with pytest.raises(UnknownNameError, match="shapes-templates"):
         load_reader("shape-templates", digits.spec)

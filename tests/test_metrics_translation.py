@@ -68,7 +68,7 @@ def test_alignment_outlives_a_limit_and_is_the_test_splits_alone(tmp_path):
     folder = write_fashion(tmp_path)
     for split, known in (("train", False), ("test", True)):
         data = load_dataset("fashion-mnist-rotated", split, folder=folder, limit=3)
-        assert data.spec.aligned is known
+        assert data.info.aligned is known
 
 
 def test_labels_are_kept_by_the_identity_and_lost_by_another_row():

@@ -12,6 +12,7 @@ from genzoo.data.drawing import DRAWN, draw
 from genzoo.data.shapes import COLOURS, PLACES, SHAPES, SIZES, pairs
 from genzoo.data.shapes import Shapes as Source
 from genzoo.data.shapes import ShapesConfig as Config
+from genzoo.spaces import Label, Text, Unit
 
 AREAS = {
     "circle": math.pi,
@@ -80,7 +81,7 @@ def test_a_picture_is_one_shape_of_one_colour_where_it_should_be():
 
 def test_captions_say_what_the_pictures_show():
     dataset = shapes(num=500)
-    batch, grammar = everything(dataset), Grammar(dataset.spec.captions)
+    batch, grammar = everything(dataset), Grammar(dataset.info["text"].templates)
     said = [grammar.meaning(text) for text in batch["text"]]
     assert {len(values) for values in said} == {2, 3, 4}
     for i, values in enumerate(said):
@@ -125,17 +126,17 @@ def test_a_seed_and_a_split_are_all_that_rows_depend_on():
 
 def test_shapes_say_what_they_are():
     dataset = shapes(num=30, side=20)
-    batch, spec = dataset.head(4), dataset.spec
+    batch, info = dataset.head(4), dataset.info
     assert batch["x"].shape == (4, 3, 20, 20)
-    assert (spec.event_shape, spec.kind, spec.range, spec.levels) == (
-        (3, 20, 20),
-        "unit",
-        (0, 1),
-        256,
-    )
+    assert info["x"] == Unit(shape=(3, 20, 20), levels=256)
+    assert info.range["x"] == (0, 1)
     assert torch.equal(batch["label"], batch["shape"])
-    assert (spec.num_classes, spec.class_names) == (5, SHAPES)
-    assert spec.captions == Source.grammar
+    assert info["label"] == Label(num_classes=5, names=SHAPES)
+    assert info["text"] == Text(templates=Source.grammar)
+    slots = {"colour": COLOURS, "shape": SHAPES, "size": SIZES, "place": PLACES}
+    for name, names in slots.items():
+        assert info[name] == Label(num_classes=len(names), names=tuple(names))
+    assert set(info.fields) == set(batch)
     assert [len(shapes(split, num=30)) for split in ("train", "test")] == [30, 3]
     assert "held-out" not in Source(Config(held_out=0)).splits()
 
@@ -143,7 +144,7 @@ def test_shapes_say_what_they_are():
 def test_without_captions_there_are_none():
     dataset = load_split(Source(Config(num=10, captions=False)))
     assert "text" not in dataset.head(2)
-    assert dataset.spec.captions is None
+    assert "text" not in dataset.info
 
 
 def test_captions_survive_the_static_draw():

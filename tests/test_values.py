@@ -1,6 +1,5 @@
-"""What rows may hold: each kind against its definition, and what a refusal says."""
+"""What rows may hold: each space against its definition, and what a refusal says."""
 
-import itertools
 import math
 import re
 import sys
@@ -12,8 +11,9 @@ from torch.overrides import TorchFunctionMode
 
 import families
 import genzoo
-from genzoo.errors import ConditionError, DataError
-from genzoo.values import Values, known_mask, trusted
+from genzoo.errors import ConditionError, ConfigError, DataError
+from genzoo.spaces import Binary, Categorical, Real, Unit
+from genzoo.values import known_mask, trusted
 from sound_models import Exact
 
 BIG = 3e5
@@ -36,35 +36,36 @@ CANDIDATES = (
 INFINITE = (math.nan, math.inf, -math.inf)
 
 
-def is_allowed(kind, levels, value):
+def is_allowed(space, value):
     """Say it again, of one number."""
     if not math.isfinite(value):
         return False
-    if kind == "binary":
+    if isinstance(space, Binary):
         return value in (0, 1)
-    if kind == "categorical":
-        return value >= 0 and value == int(value) and (levels is None or value < levels)
-    inside = kind == "real" or 0 <= value <= 1
-    steps = value * (levels - 1) if kind == "unit" and levels else 0
+    if isinstance(space, Categorical):
+        return value >= 0 and value == int(value) and value < space.num_categories
+    inside = isinstance(space, Real) or 0 <= value <= 1
+    steps = value * (space.levels - 1) if isinstance(space, Unit) and space.levels else 0
     return inside and abs(steps - round(steps)) <= 0.01
 
 
-KINDS = [("binary", None), ("unit", None), ("unit", 5), ("unit", 256), ("real", None)]
-KINDS += [("categorical", None), ("categorical", 3)]
+SHAPE = (3,)
+SPACES = [Binary(shape=SHAPE), Real(shape=SHAPE)]
+SPACES += [Unit(shape=SHAPE, levels=levels) for levels in (None, 5, 256)]
+SPACES += [Categorical(shape=SHAPE, num_categories=num) for num in (3, 2**20)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("kind", "levels"), KINDS)
-def test_each_value_is_taken_or_refused_as_its_kind_says(kind, levels, dtype):
-    values = Values(kind, (3,), levels)
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_each_value_is_taken_or_refused_as_its_space_says(space, dtype):
     for value in (*CANDIDATES, *INFINITE):
         x = torch.zeros(5, 3, dtype=dtype)
         x[3, 1] = value
-        if is_allowed(kind, levels, x[3, 1].item()):
-            values.check(x, "It")
+        if is_allowed(space, x[3, 1].item()):
+            space.require(x, "It")
             continue
         with pytest.raises(DataError) as caught:
-            values.check(x, "It")
+            space.require(x, "It")
         said = re.fullmatch(r"It takes .*; row 3 holds (\S+)\. [A-Z].*[.?]", str(caught.value))
         number = torch.tensor(float(said[1]), dtype=torch.float64).to(dtype)
         assert torch.equal(number, x[3, 1]) or math.isnan(value)
@@ -74,23 +75,23 @@ def test_each_value_is_taken_or_refused_as_its_kind_says(kind, levels, dtype):
 def test_every_level_is_taken_and_nothing_half_way_between_two(dtype):
     """65,536 levels are the finest that float32 can tell apart."""
     for levels in (2, 256, 2**16):
-        values = Values("unit", (), levels)
+        space = Unit(shape=(), levels=levels)
         x = (torch.arange(levels) / (levels - 1)).to(dtype)
-        values.check(x, "It")
+        space.require(x, "It")
         between = x[:-1] + 0.5 / (levels - 1)
         for wrong in (between[:1], between[levels // 2 - 1 :][:1], between[-1:]):
             with pytest.raises(DataError, match="make the model with the data's own levels"):
-                values.check(wrong, "It")
+                space.require(wrong, "It")
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.float16])
 def test_zeros_and_ones_of_any_real_type_are_zeros_and_ones(dtype):
     x = torch.tensor([[0, 1], [1, 1]]).to(dtype)
-    for kind in ("binary", "unit", "real"):
-        Values(kind, (2,)).check(x, "It")
+    for cls in (Binary, Unit, Real):
+        cls(shape=(2,)).require(x, "It")
     if dtype not in (torch.bool, torch.float16):
         with pytest.raises(DataError, match=r"row 1 holds 2\. Divide by 255\?"):
-            Values("binary", (2,)).check(x + torch.tensor([[0], [1]], dtype=dtype), "It")
+            Binary(shape=(2,)).require(x + torch.tensor([[0], [1]], dtype=dtype), "It")
 
 
 def test_the_first_bad_row_is_named_whatever_the_size_of_a_row():
@@ -101,89 +102,100 @@ def test_the_first_bad_row_is_named_whatever_the_size_of_a_row():
         x.view(num, -1)[row, -1] = 0.5
         x.view(num, -1)[row + 1, 0] = math.nan
         with pytest.raises(DataError, match=rf"row {row} (holds|is) 0\.5\."):
-            Values("binary", shape).check(x, "It")
+            Binary(shape=shape).require(x, "It")
 
 
 REMEDIES = [
-    ("binary", None, 0.5, r"Binarise them: \(x > 0\.5\)\.float\(\), or load them with binarize="),
-    ("binary", None, 255.0, r"Divide by 255\? Then binarise them"),
-    ("unit", None, 255.0, r"Divide by 255\?$"),
-    ("unit", None, 1.5, "Divide by the greatest value, or clamp"),
-    ("unit", None, -0.5, r"Are they in \[-1, 1\]\? Then give \(x \+ 1\) / 2"),
-    ("unit", 256, 0.5, r"Round them: \(x \* 255\)\.round\(\) / 255"),
-    ("real", None, math.nan, "Remove or fill such rows"),
-    ("categorical", 3, 3.0, "Give class indices, counted from 0"),
+    (
+        Binary(shape=(1,)),
+        0.5,
+        r"Binarise them: \(x > 0\.5\)\.float\(\), or load them with binarize=",
+    ),
+    (Binary(shape=(1,)), 255.0, r"Divide by 255\? Then binarise them"),
+    (Unit(shape=(1,)), 255.0, r"Divide by 255\?$"),
+    (Unit(shape=(1,)), 1.5, "Divide by the greatest value, or clamp"),
+    (Unit(shape=(1,)), -0.5, r"Are they in \[-1, 1\]\? Then give \(x \+ 1\) / 2"),
+    (Unit(shape=(1,), levels=256), 0.5, r"Round them: \(x \* 255\)\.round\(\) / 255"),
+    (Real(shape=(1,)), math.nan, "Remove or fill such rows"),
+    (Categorical(shape=(1,), num_categories=3), math.inf, "Remove or fill such rows"),
+    (Categorical(shape=(1,), num_categories=3), 3.0, "Give class indices, counted from 0"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "levels", "value", "remedy"), REMEDIES)
-def test_a_refusal_says_what_to_do(kind, levels, value, remedy):
+@pytest.mark.parametrize(("space", "value", "remedy"), REMEDIES)
+def test_a_refusal_says_what_to_do(space, value, remedy):
     with pytest.raises(DataError, match=remedy):
-        Values(kind, (1,), levels).check(torch.tensor([[0.0], [value]]), "It")
+        space.require(torch.tensor([[0.0], [value]]), "It")
 
 
 def test_the_form_is_checked_before_the_values():
-    values = Values("real", (2, 3))
+    space = Real(shape=(2, 3))
     with pytest.raises(DataError, match=r"It takes rows as a torch\.Tensor, got ndarray"):
-        values.check(np.zeros((4, 2, 3)), "It")
+        space.require(np.zeros((4, 2, 3)), "It")
     with pytest.raises(DataError, match=r"complex64\. Give their real parts"):
-        values.check(torch.zeros(4, 2, 3, dtype=torch.complex64), "It")
+        space.require(torch.zeros(4, 2, 3, dtype=torch.complex64), "It")
     with pytest.raises(DataError, match=r"of shape \(4, 3, 2\)\. Reshape or resize them"):
-        values.check(torch.zeros(4, 3, 2), "It")
+        space.require(torch.zeros(4, 3, 2), "It")
     with pytest.raises(DataError, match=r"of shape \(2, 3\)\. Give one row as x\[None\]"):
-        values.check(torch.zeros(2, 3), "It")
+        space.require(torch.zeros(2, 3), "It")
     with pytest.raises(DataError, match=r"got 0 rows, of shape \(0, 2, 3\); at least 1 is needed"):
-        values.check(torch.zeros(0, 2, 3), "It", at_least=1)
-    values.check(torch.zeros(0, 2, 3), "It")
+        space.require(torch.zeros(0, 2, 3), "It", at_least=1)
+    space.require(torch.zeros(0, 2, 3), "It")
     bad = torch.tensor([0.0, math.nan])
     with pytest.raises(ConditionError, match="It takes finite numbers; condition 1 is nan"):
-        Values("real", ()).check(bad, "It", noun="condition", error=ConditionError)
+        Real(shape=()).require(bad, "It", noun="condition", error=ConditionError)
 
 
 def test_on_the_meta_device_and_where_it_is_trusted_only_the_form_is_checked():
-    values, bad = Values("binary", (2,)), torch.full((3, 2), math.nan)
-    values.check(bad.to("meta"), "It")
+    space, bad = Binary(shape=(2,)), torch.full((3, 2), math.nan)
+    space.require(bad.to("meta"), "It")
     with trusted():
-        values.check(bad, "It")
+        space.require(bad, "It")
         with pytest.raises(DataError, match="Reshape"):
-            values.check(bad[:, :1], "It")
+            space.require(bad[:, :1], "It")
     with pytest.raises(DataError, match="row 0 holds nan"):
-        values.check(bad, "It")
+        space.require(bad, "It")
 
 
 def test_trust_ends_where_an_error_does():
     with pytest.raises(ZeroDivisionError), trusted():
         raise ZeroDivisionError
     with pytest.raises(DataError):
-        Values("real", ()).check(torch.tensor([math.nan]), "It")
+        Real(shape=()).require(torch.tensor([math.nan]), "It")
 
 
 def test_rows_that_need_a_gradient_are_read_and_keep_it():
     x = torch.rand(3, 2, requires_grad=True)
-    Values("unit", (2,)).check(x, "It")
+    Unit(shape=(2,)).require(x, "It")
     assert x.requires_grad
     assert x.grad_fn is None
 
 
-def test_of_several_kinds_the_widest_counts():
-    kinds = ("binary", "unit", "real")
-    for some in itertools.chain.from_iterable(itertools.combinations(kinds, n) for n in (1, 2, 3)):
-        found = Values.widest(some, (2,), levels=4)
-        assert found.kind == max(some, key=kinds.index)
-        assert found.levels == (4 if found.kind == "unit" else None)
+def test_of_several_spaces_of_a_class_the_one_that_it_is_made_for_counts():
+    bad = torch.tensor([[0.5, 1.5, 0.25]])
+    real = families.Linear(families.ToyConfig(event=Real(shape=(3,))))
+    real.check_rows(bad)
+    unit = families.Linear(families.ToyConfig(event=Unit(shape=(3,), levels=5)))
+    unit.check_rows(bad.clamp(0, 1))
+    with pytest.raises(DataError, match=r"the 5 levels 0, 1/4, \.\.\., 1; row 0 holds 1\.5"):
+        unit.check_rows(bad)
+    with pytest.raises(
+        ConfigError, match="Linear models real or unit data, not 3: zeros and ones"
+    ):
+        families.Linear(families.ToyConfig(event=Binary(shape=(3,))))
 
 
 # What a model says of its rows
 
 
-def test_a_model_checks_rows_by_its_own_kind_shape_and_levels():
+def test_a_model_checks_rows_by_its_own_space():
     model = families.linear()
-    assert model.event_values == Values("real", (3,))
-    exact = Exact(families.ToyConfig(event_shape=(4,)))
-    assert exact.event_values == Values("binary", (4,))
+    assert model.event == Unit(shape=(3,))
+    exact = Exact(families.ToyConfig(event=Binary(shape=(4,))))
+    assert exact.event == Binary(shape=(4,))
     with pytest.raises(DataError, match=r"^Exact takes zeros and ones; row 0 holds 0\.5"):
         exact.check_rows(torch.full((2, 4), 0.5))
-    exact.check_rows(torch.full((2, 4), 0.5), values=Values("unit", (4,)))
+    exact.check_rows(torch.full((2, 4), 0.5), space=Unit(shape=(4,)))
     moved = exact.double().checked_rows(torch.ones(2, 4, dtype=torch.uint8))
     assert moved.dtype == torch.float64
 
@@ -191,7 +203,8 @@ def test_a_model_checks_rows_by_its_own_kind_shape_and_levels():
 def test_class_indices_stay_whole_numbers():
     model = families.linear()
     x = torch.tensor([[0, 2, 1]])
-    assert model.checked_rows(x, values=Values("categorical", (3,), 3)).dtype == torch.int64
+    space = Categorical(shape=(3,), num_categories=3)
+    assert model.checked_rows(x, space=space).dtype == torch.int64
 
 
 def test_codes_are_finite_and_of_their_shape():
@@ -204,7 +217,7 @@ def test_codes_are_finite_and_of_their_shape():
 
 
 def test_what_is_not_known_may_be_anything_and_comes_back_as_zero():
-    exact = Exact(families.ToyConfig(event_shape=(4,)))
+    exact = Exact(families.ToyConfig(event=Binary(shape=(4,))))
     x = torch.tensor([[1.0, math.nan, 0.0, 0.5]])
     known = torch.tensor([True, False, True, False])
     checked, mask = exact.checked_completion(x, known)
@@ -227,9 +240,10 @@ def test_a_mask_is_of_bool_and_fits_the_rows():
 
 @pytest.mark.parametrize(("label", "row"), [(3, 0), (-1, 0), ([0, 1, 5], 2)])
 def test_a_label_that_there_is_not_is_named(label, row):
-    model = families.VAE(families.LabelledConfig(event_shape=(4,)))
+    model = families.VAE(families.LabelledConfig(event=Unit(shape=(4,))))
     worst = label if isinstance(label, int) else max(label)
-    said = f"VAE takes whole numbers from 0 to 2; label {row} is {worst}. Give class indices"
+    remedy = "Leave out the rows without a label" if label == -1 else "Number the labels from 0"
+    said = f"VAE takes labels from 0 to 2; label {row} is {worst}. {remedy}"
     for ask in (
         lambda: model.sample(3, condition=label),
         lambda: model.decode(torch.zeros(3, 2), condition=label),
@@ -239,15 +253,13 @@ def test_a_label_that_there_is_not_is_named(label, row):
 
 
 def test_images_that_are_a_condition_are_of_the_second_domain():
-    model = families.Cycle(families.ToyConfig(event_shape=(1, 4, 4)))
-    assert model.condition_values == Values("unit", (1, 4, 4))
+    model = families.Cycle(families.Cycle.example()[0])
+    assert model.conditions == {"y": Unit(shape=(1, 4, 4))}
     images = torch.rand(3, 1, 4, 4)
     images[1, 0, 2, 2] = 255
-    with pytest.raises(
-        ConditionError, match=r"in \[0, 1\]; condition 1 holds 255\. Divide by 255"
-    ):
+    with pytest.raises(ConditionError, match=r"in \[0, 1\]; y 1 holds 255\. Divide by 255"):
         model.sample(3, condition=images)
-    with pytest.raises(ConditionError, match=r"conditions of shape \(1, 4, 4\)"):
+    with pytest.raises(ConditionError, match=r"takes ys of shape \(1, 4, 4\)"):
         model.sample(1, condition=torch.rand(1, 5, 5))
 
 
@@ -272,8 +284,10 @@ class Reads(TorchFunctionMode):
 def test_training_reads_nothing_for_the_checks(monkeypatch):
     """A game's objective calls `decode`, which reads its codes where they come from outside."""
     read = []
-    monkeypatch.setattr(sys.modules["genzoo.values"], "_hold", lambda *_: read.append(1) or True)
-    model = families.GAN(families.ToyConfig(event_shape=(4,)))
+    monkeypatch.setattr(
+        sys.modules["genzoo.spaces.shaped"], "hold", lambda *_: read.append(1) or True
+    )
+    model = families.GAN(families.ToyConfig(event=Real(shape=(4,))))
     config = genzoo.TrainerConfig(steps=2, batch_size=4, progress=False)
     genzoo.Trainer(model, 3 * torch.rand(8, 4), config=config).fit()
     assert not read
@@ -283,7 +297,7 @@ def test_training_reads_nothing_for_the_checks(monkeypatch):
 
 def test_rows_are_read_once_and_the_weights_with_them():
     """One read of the device for the rows, one for the weights."""
-    exact = Exact(families.ToyConfig(event_shape=(4,)))
+    exact = Exact(families.ToyConfig(event=Binary(shape=(4,))))
     x = torch.zeros(1000, 4)
     with Reads() as seen:
         exact.check_rows(x)

@@ -12,6 +12,8 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
 from genzoo.spec import DataInfo
 
+_SECOND = {"x": "y", "label": "y_label", "text": "y_text"}
+
 
 class TwoDomains(Dataset):
     """Rows of two datasets side by side: a batch holds ``"x"`` of one and ``"y"`` of the other.
@@ -20,7 +22,8 @@ class TwoDomains(Dataset):
     are aligned, as test sets may be. Training draws each domain on its own: every row of either
     once in an epoch of that domain, the two orders independent.
 
-    Labels and captions are those of x.
+    Labels and captions are those of x; those of the second domain are ``"y_label"`` and
+    ``"y_text"``.
 
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
     | (Zhu, Park, Isola, Efros, 2017)
@@ -55,13 +58,16 @@ class TwoDomains(Dataset):
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
     ) -> dict[str, Any]:
         """Return the rows of both domains at ``indices``."""
-        second = self.y.batch(indices, generator)["x"]
-        return {**self.x.batch(indices, generator), "y": second}
+        second = of_second(self.y.batch(indices, generator))
+        return {**self.x.batch(indices, generator), **second}
 
     def select(self, fields: Collection[str]) -> Dataset:
-        """Return both domains, of x with some of its fields alone; without y the rows of x."""
-        x = self.x.select(fields)
-        return TwoDomains(x, self.y, aligned=self.info.aligned) if "y" in fields else x
+        """Return both domains with some of their fields; without those of y the rows of x."""
+        x, second = self.x.select(fields), set(fields) & set(_SECOND.values())
+        if not second:
+            return x
+        y = self.y.select([name for name, other in _SECOND.items() if other in second])
+        return TwoDomains(x, y, aligned=self.info.aligned)
 
     def domains(self) -> dict[str, Dataset]:
         """Return the two datasets by the keys of their rows in a batch."""
@@ -81,7 +87,7 @@ def _both(x: DataInfo, y: DataInfo, aligned: bool) -> DataInfo:
     """Return what the rows of two domains are: the field x of the second one is y."""
 
     def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-        return {**first, "y": second["x"]} if "x" in second else dict(first)
+        return {**first, **of_second(second)}
 
     return DataInfo(
         fields=joined(x.fields, y.fields),
@@ -90,6 +96,11 @@ def _both(x: DataInfo, y: DataInfo, aligned: bool) -> DataInfo:
         mixture=joined(x.mixture, y.mixture),
         aligned=aligned,
     )
+
+
+def of_second(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of data, by field, by the fields that they are of a second domain."""
+    return {_SECOND[name]: value for name, value in fields.items() if name in _SECOND}
 
 
 def named_parts(data: Dataset) -> tuple[Dataset, Dataset | None]:

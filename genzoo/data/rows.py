@@ -14,6 +14,9 @@ from genzoo.errors import DataError
 from genzoo.spaces import Binary, Label, Real, Space, Unit
 from genzoo.spec import DataInfo
 
+_MOST_LEVELS = 2**16
+"""Of finer steps float32 does not tell one from the next."""
+
 
 def from_array(
     x: np.ndarray[Any, Any] | Tensor,
@@ -42,11 +45,12 @@ def from_array(
     if rows.numel() == 0:
         raise DataError(f"{name} is empty: its shape is {tuple(rows.shape)}.")
     low, high = _range(rows, name)
-    fields: dict[str, Space] = {"x": _space(rows, low / scale, high / scale, scale)}
+    space = _space(rows, low / scale, high / scale, scale)
+    fields: dict[str, Space] = {"x": space}
     classes = None if label is None else _labels(label, len(rows), name)
     if classes is not None:
         fields["label"] = Label(num_classes=int(classes.max()) + 1)
-    info = DataInfo(fields=fields, range={"x": (low / scale, high / scale)})
+    info = DataInfo(fields=fields, range={"x": space.bounds or (low / scale, high / scale)})
     return ArrayDataset(rows, info, name, classes, scale)
 
 
@@ -95,8 +99,8 @@ def _space(x: Tensor, low: float, high: float, scale: float) -> Space:
     two = all(bool(((p == ends[0]) | (p == ends[1])).all()) for p in pieces)
     if two and {low, high} <= {0.0, 1.0}:
         return Binary(shape=shape)
-    steps = int(scale) if _bytes(x) and scale % 1 == 0 else None
-    return Unit(shape=shape, levels=None if steps is None else steps + 1)
+    whole = _bytes(x) and scale % 1 == 0 and scale < _MOST_LEVELS
+    return Unit(shape=shape, levels=int(scale) + 1 if whole else None)
 
 
 def _labels(label: Any, num: int, name: str) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genzoo.spaces.categorical import Categorical
-from genzoo.spaces.rules import Rule, same, spread
+from genzoo.spaces.rules import Rule, same, scale_hint, spread
 from genzoo.spaces.shaped import Shaped
 from genzoo.spaces.space import Space
 
@@ -54,9 +54,9 @@ class Binary(Shaped):
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
-        """Say how grey values are binarised."""
+        """Say how grey values are binarised, or what greater ones are to be divided by."""
         if not (low >= 0 and high <= 1):
-            return ""
+            return scale_hint(low, high)
         return (
             "Give --data.binarize threshold (x > 0.5), static (one draw for each image) or "
             "dynamic (a draw at each presentation); in Python, binarize='threshold'."

@@ -47,6 +47,14 @@ def shortest(value: Tensor) -> str:
     return next((text for text, again in read.items() if again == number), texts[0])
 
 
+def scale_hint(low: float, high: float) -> str:
+    """Return what to divide values of [low, high] by, so that they are in [0, 1]; or nothing."""
+    if not (high > 1 and low >= 0) or math.isinf(high):
+        return ""
+    scale = 255.0 if 127 < high < 255 else high
+    return f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
+
+
 def same(x: Tensor) -> Tensor:
     """Return the values themselves."""
     return x

@@ -13,7 +13,7 @@ from torch import Tensor
 from genzoo.config import Bounds
 from genzoo.spaces.binary import Binary
 from genzoo.spaces.categorical import Categorical
-from genzoo.spaces.rules import Rule, off_level, same
+from genzoo.spaces.rules import Rule, off_level, same, scale_hint
 from genzoo.spaces.shaped import Shaped
 from genzoo.spaces.space import Space
 
@@ -78,10 +78,7 @@ class Unit(Shaped):
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
         """Say what to divide by."""
-        if not (high > 1 and low >= 0):
-            return ""
-        scale = 255.0 if 127 < high < 255 else high
-        return f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
+        return scale_hint(low, high)
 
     def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
         """Return zeros and ones, cut at one half; or the levels as categories, counted from 0."""

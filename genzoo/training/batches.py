@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from genzoo import seeds
 from genzoo.data.dataset import Dataset
-from genzoo.data.domains import TwoDomains
+from genzoo.data.domains import TwoDomains, of_second
 from genzoo.errors import ConfigError
 
 
@@ -109,7 +109,7 @@ class _Both(TorchDataset[Any]):
     y: _Micro
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        return {**self.x[key], "y": self.y[key]["x"]}
+        return {**self.x[key], **of_second(self.y[key])}
 
 
 def _micro(dataset: Dataset, shares: Shares, seed: int) -> _Micro | _Both:

@@ -78,9 +78,14 @@ class Reading:
         Raises:
             DataError: A label is none of those that are read.
         """
-        label = (data.x if isinstance(data, TwoDomains) else data).labels()
-        if label is not None and "label" in self.fields:
+        data = data.x if isinstance(data, TwoDomains) else data
+        label = data.labels()
+        if label is None or "label" not in data.info:
+            return
+        if "label" in self.fields:
             self._check("label", label, len(label))
+        else:
+            data.info["label"].nullable(label, data.name, noun="label")
 
     def check(self, batch: Mapping[str, Any]) -> None:
         """Check what is read of a batch, before it goes to the device.
