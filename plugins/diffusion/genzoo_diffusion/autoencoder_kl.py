@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from genzoo import (
     Bounds,
     Config,
     ConfigError,
+    DataInfo,
     GenerativeModel,
     Layout,
     Named,
@@ -114,6 +115,14 @@ class AutoencoderKL(GenerativeModel):
             )
         small = (side // 2 ** (levels - 1) for side in sides)
         self.latent_shape = (int(found.latent_channels), *small)
+
+    @classmethod
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
+        """Return a config that fits the data; of grey levels it takes what lies between, too."""
+        values = {"event": info[cls.event_field].relaxed(), **overrides}
+        return super().configure(info, conditions, **values)
 
     @classmethod
     def example(cls) -> tuple[AutoencoderKLConfig, Batch]:
