@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,8 +69,8 @@ class Embedder(nn.Module):
     ) -> None:
         super().__init__()
         self.label, self.text = named(conditions, Label), named(conditions, Text)
-        self.num_classes = num_classes_of(conditions)
-        self.encoder = encoder
+        self.num_classes = num_classes_of(conditions) or 0
+        self.encoder: Any = encoder
 
     def forward(
         self, conditions: Conditions, device: torch.device, dropped: Mapping[str, Tensor] = NONE
@@ -94,7 +95,7 @@ class Embedder(nn.Module):
     def null(self, num: int, device: torch.device) -> Signal:
         """Return the signal of ``num`` rows, none of whose conditions is given."""
         told = Signal() if self.text is None else self._nothing(num, device)
-        if self.num_classes is None:
+        if self.label is None:
             return told
         return replace(told, labels=torch.full((num,), self.num_classes, device=device))
 
@@ -106,6 +107,7 @@ class Embedder(nn.Module):
         signal = self._encoded(texts, device)
         if dropped is None:
             return signal
+        # Replacing the texts themselves would wait for the device, which has drawn `dropped`.
         return signal.where(~dropped, self._nothing(len(texts), device))
 
     def _nothing(self, num: int, device: torch.device) -> Signal:
