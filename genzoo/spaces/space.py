@@ -292,12 +292,8 @@ class Space(Config, abc.ABC):
         if self.null is None:
             return torch.zeros(len(values), dtype=torch.bool)
         null = torch.as_tensor(self.null, device=values.device)
-        found: Tensor = (values == null).reshape(len(values), -1).all(1)
+        found: Tensor = (values == null).reshape(len(values), math.prod(values.shape[1:])).all(1)
         return found
-
-    def given(self, values: Any) -> Any:
-        """Return the rows that are not null."""
-        return self.take(values, (~self.is_null(values)).nonzero().flatten())
 
     def nullable(
         self, values: Any, who: str, *, noun: str = "row", error: type[GenzooError] = DataError
@@ -305,8 +301,14 @@ class Space(Config, abc.ABC):
         """Raise ``error`` unless each row is in the space, or null; see `require`."""
         self._require_form(values, who, noun, error)
         if self.null is not None and self._is_read(values):
-            values = self.given(values)
+            values = self._without_null(values)
         self.require(values, who, noun=noun, error=error)
+
+    def _without_null(self, values: Any) -> Any:
+        """Return rows of which another stands for each that is null, so that numbers stay."""
+        null = self.is_null(values)
+        given, index = (~null).nonzero().flatten(), torch.arange(len(null), device=null.device)
+        return self.take(values, torch.where(null, given[0], index) if len(given) else given)
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
