@@ -18,7 +18,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
-from genzoo.spaces import Label, Real, Space, Text
+from genzoo.spaces import Label, Real, Space, Text, Unit
 from genzoo.spec import Batch, DataInfo
 from genzoo.stage import Stage
 from genzoo.training.parts import model_of
@@ -140,7 +140,8 @@ def _space_of(rows: Any) -> Space:
         return Text()
     if rows.ndim == 1 and not rows.is_floating_point():
         return Label(num_classes=max(1, int(rows.max()) + 1))
-    return Real(shape=tuple(rows.shape[1:]))
+    unit = bool(((rows >= 0) & (rows <= 1)).all())
+    return (Unit if unit else Real)(shape=tuple(rows.shape[1:]))
 
 
 def cases() -> list[Case]:
