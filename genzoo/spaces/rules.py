@@ -1,10 +1,11 @@
-"""Whether every number of a tensor is allowed, in one pass and one host read."""
+"""What may hold of numbers, checked in one pass and one host read, and how errors say it."""
 
 from __future__ import annotations
 
 import math
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ Rule = tuple[Callable[[Tensor], Tensor], float, float]
 """A function of values, elementwise, and the least and greatest result that is allowed."""
 LARGEST = sys.float_info.max
 _BLOCK = 2**17
+_MOST_NUMBERS = 2**16
 
 
 def hold(x: Tensor, rules: list[Rule]) -> bool:
@@ -53,6 +55,28 @@ def scale_hint(low: float, high: float) -> str:
         return ""
     scale = 255.0 if 127 < high < 255 else high
     return f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
+
+
+def numbers_in(text: str) -> list[float]:
+    """Return the numbers of a text, with commas or spaces between them; none if it has others.
+
+    >>> numbers_in("0.5, 2"), numbers_in("half")
+    ([0.5, 2.0], [])
+    """
+    parts = text.replace(",", " ").split()
+    try:
+        return [float(part) for part in parts] if len(parts) <= _MOST_NUMBERS else []
+    except ValueError:
+        return []
+
+
+def renumbered(message: str, noun: str, rows: Sequence[int]) -> str:
+    """Return what `Space.check` says of some rows, with the numbers that they have among all.
+
+    >>> renumbered("row 1 holds 3.", "row", [0, 4])
+    'row 4 holds 3.'
+    """
+    return re.sub(rf"^{re.escape(noun)} (\d+)", lambda m: f"{noun} {rows[int(m[1])]}", message)
 
 
 def same(x: Tensor) -> Tensor:

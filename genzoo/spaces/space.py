@@ -6,30 +6,21 @@ import abc
 import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genzoo import registry
-from genzoo.config import Bounds, Config, required_fields, shown
+from genzoo.config import Config, required_fields, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
+from genzoo.spaces.rules import numbers_in, renumbered
+from genzoo.spaces.stored import stored
 from genzoo.values import is_trusted
 
 MAX_COUNT = 2**20
 """The most values that `Space.enumerate` lists."""
-_NUMBERS = 2**16
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stored(Config):
-    """A space as a config file holds it."""
-
-    name: Annotated[str, Bounds(1, 64)]
-    """The registered name."""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """The fields that are given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +44,11 @@ class Space(Config, abc.ABC):
             UnknownNameError: No installed package registers a space of that name.
             ConfigError: It is not of this class, or its config is refused.
         """
-        if not isinstance(values, Mapping) or not {"name"} <= set(values):
-            raise ConfigError(
-                "A space is stored as {'name': …, 'config': {…}}, such as {'name': 'unit', "
-                f"'config': {{'shape': [1, 28, 28]}}}}; got {shown(values)}."
-            )
-        stored = _Stored.from_dict(values)
-        found = registry.load("spaces", stored.name)
+        given = stored(values)
+        found = registry.load("spaces", given.name)
         if not issubclass(found, cls):
-            raise ConfigError(f"The space {stored.name!r} is not a {cls.__name__}.")
-        return typing.cast("typing.Self", found.from_fields(stored.config))
+            raise ConfigError(f"The space {given.name!r} is not a {cls.__name__}.")
+        return typing.cast("typing.Self", found.from_fields(given.config))
 
     @classmethod
     def from_fields(cls, values: Mapping[str, Any]) -> typing.Self:
@@ -266,7 +252,7 @@ class Space(Config, abc.ABC):
 
     @property
     def count(self) -> int | None:
-        """How many values there are; None where there is no end of them."""
+        """How many values there are; None where there are more than 2^20, or no end of them."""
         return None
 
     def value_names(self) -> tuple[str, ...]:
@@ -294,18 +280,19 @@ class Space(Config, abc.ABC):
         found: Tensor = (values == null).reshape(len(values), -1).all(1)
         return found
 
-    def given(self, values: Any) -> Any:
-        """Return the rows that are not null."""
-        return self.take(values, (~self.is_null(values)).nonzero().flatten())
-
     def nullable(
         self, values: Any, who: str, *, noun: str = "row", error: type[GenzooError] = DataError
     ) -> None:
         """Raise ``error`` unless each row is in the space, or null; see `require`."""
-        if self.null is not None:
-            self.require(values[:0], who, noun=noun, error=error)
-            values = self.given(values) if self._is_read(values) else values
-        self.require(values, who, noun=noun, error=error)
+        self.require(values[:0], who, noun=noun, error=error)
+        if not self._is_read(values):
+            return
+        rows = (~self.is_null(values)).nonzero().flatten().tolist()
+        try:
+            if rows:
+                self.check(self.take(values, rows), noun=noun)
+        except DataError as wrong:
+            raise error(f"{who} takes {self}; {renumbered(str(wrong), noun, rows)}") from wrong
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
@@ -335,7 +322,15 @@ class Space(Config, abc.ABC):
         return 0.0
 
     def with_null(self, values: Any, dropped: Tensor) -> Any:
-        """Return rows that are null where ``dropped``, (B,) bool, on the rows' device."""
+        """Return rows that are null where ``dropped``, (B,) bool, on the rows' device.
+
+        Raises:
+            DataError: The space has no row that stands for "not given".
+        """
+        if self.null is None:
+            raise DataError(
+                f"{self.describe()}: no row of these stands for one that is not given."
+            )
         null = torch.as_tensor(self.null, dtype=values.dtype, device=values.device)
         mask = dropped.reshape(-1, *[1] * (values.ndim - 1))
         return torch.where(mask, null, values)
@@ -373,19 +368,16 @@ class Space(Config, abc.ABC):
         Raises:
             ConditionError: The text is not understood; the message says what is.
         """
-        try:
-            numbers = [float(part) for part in text.replace(",", " ").split()]
-        except ValueError:
-            numbers = []
-        needed = math.prod(self.event_shape)
-        if len(numbers) != needed or len(numbers) > _NUMBERS:
+        numbers, needed = numbers_in(text), math.prod(self.event_shape)
+        if len(numbers) != needed:
             raise ConditionError(
                 f"{shown(text)} was given for {self.describe()}. Give {needed} "
                 f"number{'' if needed == 1 else 's, with commas between them'}."
             )
-        row = torch.tensor(numbers, dtype=torch.float64).reshape(self.event_shape)
-        row = row.to(self.dtype)
-        self.require(row[None], "A condition", noun="condition", error=ConditionError)
+        given = torch.tensor(numbers, dtype=torch.float64).reshape(self.event_shape)
+        row = given.to(self.dtype)
+        for values in (given, row):  # 1.5 becomes a whole number, 1e300 infinity.
+            self.require(values[None], "A condition", noun="condition", error=ConditionError)
         return row
 
     def describe(self) -> str:
