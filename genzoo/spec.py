@@ -33,7 +33,7 @@ class FieldNames(Bounds):
         """Raise ConfigError where there are too many, or a name has another form."""
         super().check(value, where)
         for name in value:
-            if not FIELD.fullmatch(name):
+            if not (isinstance(name, str) and FIELD.fullmatch(name)):
                 raise ConfigError(
                     f"{where} has the field {shown(name)}. A name has small letters, digits and "
                     "underscores, 32 at most, and begins with a letter."
