@@ -13,6 +13,7 @@ from torch import Tensor
 from genzoo.config import shown
 from genzoo.errors import ConditionError, DataError, suggest
 from genzoo.spaces import Space
+from genzoo.values import is_trusted
 
 if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
@@ -146,13 +147,25 @@ def _rows(model: GenerativeModel, name: str, space: Space, given: Any, num: int)
     except DataError as error:
         raise ConditionError(f"{who} takes a {name} for each sample. {error}") from error
     if not one and len(rows) != num:
-        raise ConditionError(f"{num} samples need {num} of the condition {name}, got {len(rows)}.")
-    if model.takes_null:
-        space.nullable(rows, who, noun=name, error=ConditionError)
-    else:
-        space.require(rows, who, noun=name, error=ConditionError)
+        raise ConditionError(f"{num} samples need {num} conditions, got {len(rows)} of {name}.")
+    space.nullable(rows, who, noun=name, error=ConditionError)
+    if not model.takes_null:
+        _refuse_nulls(space, rows, who, name)
     rows = space.place(rows, model.device, model.dtype)
     return space.repeat(space.take(rows, [0])[0], num) if one else rows
+
+
+def _refuse_nulls(space: Space, rows: Any, who: str, name: str) -> None:
+    """Raise ConditionError where rows are null, of a model that has not learned from such."""
+    if space.null is None or is_trusted():
+        return
+    missing = space.is_null(rows)
+    if num := int(missing.sum()):
+        raise ConditionError(
+            f"{who} needs a {name} for each row; {num} of {len(rows)} have none, the first is row "
+            f"{int(missing.nonzero()[0])}. Leave them out, or train the model with "
+            "condition_dropout above 0."
+        )
 
 
 def _form(model: GenerativeModel, name: str) -> str:

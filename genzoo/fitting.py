@@ -82,9 +82,8 @@ def check_event(cls: type[GenerativeModel], info: DataInfo) -> None:
     space = info[cls.event_field]
     if isinstance(space, cls.event_spaces):
         return
-    low, high = info.range.get(cls.event_field, (-math.inf, math.inf))
-    hints = (wanted.made_from(space, low, high) for wanted in cls.event_spaces)
-    remedy = next(filter(None, hints), "")
+    low, high = _range(info, cls.event_field)
+    remedy = _made_from(cls.event_spaces, info, cls.event_field)
     where = "" if math.isinf(low) and math.isinf(high) else f", in [{low:g}, {high:g}]"
     raise DataError(
         f"{cls.__name__} models {titles(cls.event_spaces)} data; these are "
@@ -110,11 +109,24 @@ def check_data(model: GenerativeModel, info: DataInfo) -> None:
             f"{who} models one domain; these data have a second one. Leave --data-y out, or "
             "name data of one domain."
         )
-    if reason := model.event.accepts(info[model.event_field]):
+    space = info[model.event_field]
+    if reason := model.event.accepts(space):
+        other = [] if isinstance(space, type(model.event)) else [type(model.event)]
+        remedy = _made_from(other, info, model.event_field) or "Reshape or convert the data."
         raise DataError(
-            f"{who} models {model.event.describe()}; these data do not fit: {reason}. Reshape or "
-            "convert the data, or make the model for these data."
+            f"{who} models {model.event.describe()}; these data do not fit: {reason}. {remedy} Or "
+            "make the model for these data."
         )
+
+
+def _range(info: DataInfo, name: str) -> tuple[float, float]:
+    return info.range.get(name, (-math.inf, math.inf))
+
+
+def _made_from(spaces: Sequence[type[Space]], info: DataInfo, name: str) -> str:
+    """Return how a field's values become of one of the spaces; empty where that is not known."""
+    hints = (space.made_from(info[name], *_range(info, name)) for space in spaces)
+    return next(filter(None, hints), "")
 
 
 def titles(spaces: Sequence[type[Space]]) -> str:

@@ -1,7 +1,7 @@
 """Means to register models that are broken on purpose, and the list of them."""
 
 import families
-from genzoo import registry
+from genzoo import Unit, registry
 from likelihoods import log_prob_of
 
 ANY = None
@@ -39,7 +39,7 @@ def sampler(trajectory, base=families.Fixed):
 
 def put_config(name, made, **methods):
     def example(cls):
-        return made(event_shape=(3,)), {"x": families.rows(8, 3)}
+        return made(event=Unit(shape=(3,))), {"x": families.rows(8, 3)}
 
     put(name, Config=made, example=classmethod(example), **methods)
 

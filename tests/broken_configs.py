@@ -1,7 +1,7 @@
-"""Models broken on purpose: their configs, and the kinds of data that they declare."""
+"""Models broken on purpose: their configs, and the spaces that they declare."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from torch import nn
@@ -11,15 +11,16 @@ import genzoo
 from breaking import ANY, broken, put, put_config, put_with_loss
 
 
-@broken("check_config_closed", "Open has numbers without Bounds: event_shape, depth")
+@broken("check_config_closed", "Open has numbers without Bounds: sizes, depth")
 def config_without_bounds(name):
     @dataclass(frozen=True, kw_only=True)
     class Open(genzoo.Config):
-        event_shape: tuple[int, ...]
+        event: genzoo.Space
+        sizes: tuple[int, ...] = ()
         depth: int = 3
 
     def example(cls):
-        return Open(event_shape=(3,)), {"x": families.rows(8, 3)}
+        return Open(event=genzoo.Unit(shape=(3,))), {"x": families.rows(8, 3)}
 
     put(name, Config=Open, example=classmethod(example))
 
@@ -31,7 +32,8 @@ def config_that_accepts_anything(name):
         """Checks nothing."""
 
         def __post_init__(self):
-            object.__setattr__(self, "event_shape", tuple(self.event_shape))
+            if isinstance(self.event, dict):
+                object.__setattr__(self, "event", genzoo.Space.from_dict(self.event))
 
     put_config(name, Anything)
 
@@ -44,7 +46,7 @@ def config_that_ignores_what_it_knows_not(name):
 
         @classmethod
         def from_dict(cls, values):
-            known = {k: v for k, v in values.items() if k in ("event_shape", "width")}
+            known = {k: v for k, v in values.items() if k in ("event", "width")}
             return super().from_dict(known)
 
     put_config(name, Lenient)
@@ -152,20 +154,45 @@ def sampler_config_that_accepts_anything(name):
     put(name, sampler=lambda self: made())
 
 
-@broken("check_kinds", "declares the kind 'binary'")
-def kind_that_it_refuses(name):
-    def check_data(self, spec):
-        if spec.kind == "binary":
+@broken("check_spaces", "It declares spaces that it cannot be configured for")
+def space_that_it_refuses(name):
+    def check_data(self, info):
+        if isinstance(info["x"], genzoo.Binary):
             raise genzoo.DataError("No zeros and ones.")
 
-    put(name, kind=frozenset({"real", "binary"}), check_data=check_data)
+    put(name, event_spaces=(genzoo.Unit, genzoo.Binary), check_data=check_data)
 
 
-@broken("check_registered", "kind is frozenset({'colourful'})", also=ANY)
-def kind_that_there_is_not(name):
-    put(name, kind=frozenset({"colourful"}))
+@broken("check_spaces", "It declares spaces that it cannot be configured for", also=ANY)
+def condition_that_it_refuses(name):
+    def init(self, config):
+        if any(isinstance(space, genzoo.Text) for space in config.conditions.values()):
+            raise genzoo.ConfigError("No texts.")
+        families.Linear.__init__(self, config)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Given(families.ToyConfig):
+        """A toy that may be given something."""
+
+        conditions: genzoo.ConditionSpaces = field(default_factory=dict)
+
+    spaces = (genzoo.Label, genzoo.Text)
+    put_config(name, Given, __init__=init, condition_spaces=spaces)
 
 
-@broken("check_condition", "condition_kind is 'mood'", also=ANY)
-def condition_that_there_is_not(name):
-    put(name, condition_kind="mood")
+@broken("check_registered", "event_spaces is ('colourful',)", also=ANY)
+def space_that_there_is_not(name):
+    put(name, event_spaces=("colourful",))
+
+
+@broken("check_condition", "The example's batch lacks 'mood'", also=ANY)
+def condition_that_the_example_lacks(name):
+    @dataclass(frozen=True, kw_only=True)
+    class Moody(families.ToyConfig):
+        """A toy that is given a mood."""
+
+        conditions: genzoo.ConditionSpaces = field(
+            default_factory=lambda: {"mood": genzoo.Label(num_classes=2)}
+        )
+
+    put_config(name, Moody, condition_spaces=(genzoo.Label,))

@@ -1,8 +1,6 @@
 """Models broken on purpose: how they learn, their manners, and their numbers."""
 
 import threading
-from dataclasses import dataclass
-from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +9,7 @@ from torch import nn
 import families
 import genzoo
 from breaking import ANY, broken, put, put_with_loss, sampler
-from genzoo import Bounds, registry
+from genzoo import registry
 
 # Learning
 
@@ -134,29 +132,12 @@ def average_that_is_not_taken_over(name):
     put(name, load_state_dict=load_state_dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class KindsConfig(families.ToyConfig):
-    """A toy with labels, whose number has a name of its own."""
-
-    num_kinds: Annotated[int, Bounds(1, 1000)] = 3
-
-
 @broken(
-    "check_labels", "a row with the label 3 ends in RuntimeError (Class values must be smaller"
+    "check_conditions_in_training",
+    "a row with the label -1 ends in RuntimeError (Class values must be non-negative",
 )
-def number_of_labels_under_another_name(name):
-    def example(cls):
-        return KindsConfig(event_shape=(3,)), {
-            "x": families.rows(8, 3),
-            "label": torch.arange(8) % 3,
-        }
-
-    def losses(self, batch, step):
-        target = F.one_hot(batch["label"], self.model.config.num_kinds)
-        yield genzoo.Loss((self.model.net(batch["x"]) - target).square().mean())
-
-    own = {"example": classmethod(example), "Config": KindsConfig, "condition_kind": "label"}
-    put_with_loss(name, losses, **own)
+def null_that_it_says_it_takes(name):
+    put(name, families.VAE, takes_null=property(lambda self: True))
 
 
 # Manners

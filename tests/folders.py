@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from genzoo import GenModel, LoadError, create_model
+from genzoo import Binary, GenModel, LoadError, create_model
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 
@@ -20,7 +20,7 @@ def machine(num_hidden=4, seed=0):
     """Return a seeded machine of 6 visible units."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return create_model("rbm", event_shape=(1, 2, 3), num_hidden=num_hidden)
+        return create_model("rbm", event=Binary(shape=(1, 2, 3)), num_hidden=num_hidden)
 
 
 def saved(folder, model=None):

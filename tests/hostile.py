@@ -105,7 +105,7 @@ _DESCRIBED = [
     {"dtype": "x" * 10**5},
     {"config": None},
     {"config": []},
-    {"config": "event_shape"},
+    {"config": "event"},
 ]
 for _values in _DESCRIBED:
     CASES[f"description: {str(_values)[:70]}"] = lambda f, v=_values: change_config(
@@ -141,16 +141,38 @@ _CONFIGS = [
     {"num_hidden": 10**4000},
     {"num_hidden": 2**20},
     {"num_hidden": 5},
-    {"event_shape": []},
-    {"event_shape": 6},
-    {"event_shape": "123"},
-    {"event_shape": [1, -2, -3]},
-    {"event_shape": [0, 2, 3]},
-    {"event_shape": [2**20] * 8},
-    {"event_shape": [1] * 10**5},
-    {"event_shape": [[1, 2, 3]]},
-    {"event_shape": {"0": 1}},
-    {"event_shape": [1, 2, "3"]},
+    {"event": []},
+    {"event": "binary"},
+    {"event": None},
+    {"event": {"name": "binary"}},
+    {"event": {"name": "no-such-space", "config": {}}},
+    {"event": {"name": "../../binary", "config": {}}},
+    {"event": {"name": "x" * 10**5, "config": {}}},
+    {"event": {"name": ["binary"], "config": {}}},
+    {"event": {"name": "binary", "config": [1]}},
+    {"event": {"name": "binary", "config": {"shape": [1, 2, 3]}, "__class__": "os.system"}},
+    {"event": {"name": "binary", "config": {"shape": [1, 2, 3], "__class__": "os.system"}}},
+    {"event": {"name": "label", "config": {"num_classes": 2**60}}},
+    {"event": {"name": "label", "config": {"num_classes": 6, "names": ["\x1b[2J"] * 6}}},
+    {"event": {"name": "categorical", "config": {"shape": [6], "num_categories": 10**9}}},
+    {"event": {"name": "text", "config": {"templates": ["{a=b|c}" * 1000]}}},
+    *(
+        {"event": {"name": "binary", "config": {"shape": shape}}}
+        for shape in (
+            [],
+            6,
+            "123",
+            [1, -2, -3],
+            [0, 2, 3],
+            [2**20] * 8,
+            [2**13, 2**14],
+            [1] * 10**5,
+            [[1, 2, 3]],
+            {"0": 1},
+            [1, 2, "3"],
+        )
+    ),
+    {"conditions": {"label": {"name": "label", "config": {"num_classes": 3}}}},
 ]
 for _values in _CONFIGS:
     CASES[f"config: {str(_values)[:70]}"] = lambda f, v=_values: change_config(

@@ -28,7 +28,7 @@ Make = Callable[..., genzoo.Trainer]
 def game(folder: Path | None, steps: int, every: int) -> genzoo.Trainer:
     """Two players with batch statistics, a schedule and an average."""
     torch.manual_seed(0)
-    model = genzoo.create_model("toy-gan", event_shape=(4,))
+    model = genzoo.create_model("toy-gan", event=genzoo.Real(shape=(4,)))
     config = genzoo.TrainerConfig(
         schedule="linear", warmup_steps=3, ema_decay=0.8, **_common(steps, every, 4)
     )
@@ -38,7 +38,7 @@ def game(folder: Path | None, steps: int, every: int) -> genzoo.Trainer:
 def chains(folder: Path | None, steps: int, every: int) -> genzoo.Trainer:
     """A machine with persistent chains, on rows that are drawn at each presentation."""
     torch.manual_seed(0)
-    model = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=6)
+    model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=6)
     config = genzoo.TrainerConfig(
         optimizers={"model": {"momentum": 0.5}}, **_common(steps, every, 10)
     )

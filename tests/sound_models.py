@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 import families
-from genzoo import CapabilityError
+from genzoo import CapabilityError, Real
 from likelihoods import log_prob_of
 
 
@@ -77,7 +77,11 @@ class Normal(families.Fixed):
 class Gaussian(families.Linear):
     """An exact density of three real values, N(0.5, 0.3²)."""
 
-    kind = frozenset({"real"})
+    event_spaces = (Real,)
+
+    @classmethod
+    def example(cls):
+        return cls.Config(event=Real(shape=(3,))), {"x": families.rows(8, 3)}
 
     def present(self, state):
         return 0.5 + 0.3 * state

@@ -242,7 +242,7 @@ CASES = {
     "train rbm --data bits.npz --output huge": "'huge' holds another run",
     f"{MADE} --trainer.seed 4 --resume": "trainer[0].seed was 0, is 4",
     f"{MADE} --model.num-hidden 5 --resume": "model.num_hidden was 4, is 5",
-    f"{MADE} --data wide.npz --resume": "model.event_shape[0] was 6, is 12",
+    f"{MADE} --data wide.npz --resume": "model.event.config.shape[0] was 6, is 12",
     f"{MADE} --resume --overwrite": "Give one",
     f"{TRAIN} --resume": "'new' holds no run to resume. Leave --resume out",
     # what would replace a good run looks at everything first

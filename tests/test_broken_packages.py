@@ -10,7 +10,7 @@ import pytest
 
 import families
 import installs
-from genzoo import create_model, evaluate, installed, registry
+from genzoo import Binary, create_model, evaluate, installed, registry
 from genzoo.cli import main
 from genzoo.errors import GenzooError, PluginError, UnknownNameError
 from genzoo.testing import Case, CheckFailed, check_model, manners
@@ -197,7 +197,7 @@ def test_another_plugins_broken_objective_or_metric_disturbs_no_suite_and_no_eva
     text += points("fake-bad", "fake_bad:Mine", "metrics")
     install("fake-bad", text, {"fake_bad": "import sys; sys.exit(3)"})
     assert Case("rbm", registry.load("models", "rbm")).stages()
-    model = create_model("rbm", event_shape=(2,), num_hidden=2)
+    model = create_model("rbm", event=Binary(shape=(2,)), num_hidden=2)
     assert "log-likelihood" in evaluate(model, families.rows(9, 2, binary=True)).figures
 
 

@@ -18,7 +18,7 @@ from folders import (
     saved,
     write_header,
 )
-from genzoo import GenModel, building, register, registry, weights
+from genzoo import GenModel, Unit, building, register, registry, weights
 from genzoo.errors import ConfigFileError, UnknownNameError, WeightsError
 
 
@@ -34,18 +34,18 @@ class Deep(families.Linear):
     def __init__(self, config):
         super().__init__(config)
         size = config.width
-        if config.event_shape[0] == 1:
+        if config.event.shape[0] == 1:
             self.register_buffer("mask", torch.zeros(size, size, size), persistent=False)
-        elif config.event_shape[0] == 2:
+        elif config.event.shape[0] == 2:
             self.layers = torch.nn.ModuleList(torch.nn.Linear(1, 1) for _ in range(size**3))
-        elif config.event_shape[0] == 3:
+        elif config.event.shape[0] == 3:
             self.layers = torch.nn.ModuleList(torch.nn.Identity() for _ in range(size**3))
         else:
             self.net = torch.nn.Conv1d(size, 6, 1, groups=2)
 
 
 def deep(tmp_path, kind, width):
-    model = Deep(families.ToyConfig(event_shape=(kind,), width=2))
+    model = Deep(families.ToyConfig(event=Unit(shape=(kind,)), width=2))
     folder = saved(tmp_path / f"{kind}-{width}", model)
     change_config(folder, lambda found: found["config"].update(width=width))
     return folder
@@ -86,7 +86,7 @@ def test_what_was_built_within_the_caps_leaves_no_cap_behind(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 def test_a_small_config_of_a_large_model_is_refused_without_its_memory(folder):
     """With 256 MiB to spare, a machine of 4 TiB is refused by a comparison of shapes."""
-    sizes = {"event_shape": [2**20], "num_hidden": 2**20}
+    sizes = {"event": {"name": "binary", "config": {"shape": [2**20]}}, "num_hidden": 2**20}
     change_config(folder, lambda found: found["config"].update(sizes))
     used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     with limited("RLIMIT_AS", used + 2**28):
@@ -124,7 +124,7 @@ def test_what_is_built_on_the_cpu_all_the_same_draws_from_nobodys_generator(tmp_
             torch.rand(3, device="cpu")
 
     register("models", "toy-on-the-cpu")(OnTheCPU)
-    folder = saved(tmp_path, OnTheCPU(families.ToyConfig(event_shape=(3,))))
+    folder = saved(tmp_path, OnTheCPU(families.ToyConfig(event=Unit(shape=(3,)))))
     before = torch.get_rng_state()
     GenModel.from_pretrained(folder)
     assert torch.equal(torch.get_rng_state(), before)
@@ -136,7 +136,7 @@ class Filled(families.Linear):
 
     def __init__(self, config):
         super().__init__(config)
-        size = config.event_shape[0]
+        size = config.event.shape[0]
         for persistent in (False, True):
             known = "stored" if persistent else "known"
             made = {
@@ -156,7 +156,7 @@ class Filled(families.Linear):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_buffers_that_are_filled_in_place_are_as_they_were(dtype, tmp_path):
     """Those that are not stored are filled anew, on the CPU, in the stored weights' type."""
-    model = Filled(families.ToyConfig(event_shape=(4,))).to(dtype)
+    model = Filled(families.ToyConfig(event=Unit(shape=(4,)))).to(dtype)
     loaded = GenModel.from_pretrained(saved(tmp_path, model))
     buffers = dict(loaded.named_buffers())
     assert len(buffers) == 13

@@ -176,7 +176,8 @@ def test_a_recipe_holds_what_was_given_and_no_more():
     assert found["data"] == {"name": "bits.npz", "config": {"limit": 30}}
     assert found["stages"][0]["objective"] == {"name": "cd", "config": {"num_steps": 2}}
     assert found["trainer"]["optimizers"] == {"model": {"momentum": 0.5}}
-    assert found["model"]["config"] == {"event_shape": [6], "num_hidden": 4}
+    event = {"name": "binary", "config": {"shape": [6]}}
+    assert found["model"]["config"] == {"event": event, "num_hidden": 4}
     assert "warmup_steps" not in found["trainer"]
 
 

@@ -24,7 +24,7 @@ from sound_models import Exact
 
 
 def exact():
-    return Exact(families.ToyConfig(event_shape=(4,)))
+    return Exact(families.ToyConfig(event=genzoo.Binary(shape=(4,))))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -47,7 +47,7 @@ def test_one_value_that_is_not_finite_is_found_and_its_tensor_named(name, value)
 
 
 def test_of_many_the_first_three_are_named():
-    model = families.BeliefNet(families.ToyConfig(event_shape=(4,)))
+    model = families.BeliefNet(families.ToyConfig(event=genzoo.Unit(shape=(4,))))
     for p in model.parameters():
         p.data.fill_(math.nan)
     with pytest.raises(NotFiniteWeightsError, match=r"layers\.0\.weight .*, .*, .* and 2 more\."):
@@ -204,7 +204,7 @@ def test_a_mean_over_nothing_or_of_nan_is_no_figure():
 class Nothing(genzoo.Dataset):
     """A dataset without rows."""
 
-    spec = genzoo.DataSpec(event_shape=(3,), kind="real")
+    info = genzoo.DataInfo(fields={"x": genzoo.Unit(shape=(3,))})
     name = "nothing"
 
     def __len__(self):

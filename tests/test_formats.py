@@ -24,6 +24,8 @@ from hubs import asked, same
 
 MARKER, REPOSITORY = "toy_index.json", "ada/foreign"
 
+SPACE = {"name": "binary", "config": {"shape": [1, 2, 3]}}
+
 
 @register("formats", MARKER)
 class Toy(Format):
@@ -36,7 +38,7 @@ class Toy(Format):
 
     def translate(self, found):
         marker = found[MARKER]
-        config = {**found["parts/sizes.json"], "event_shape": [1, 2, 3]}
+        config = {**found["parts/sizes.json"], "event": SPACE}
         model = marker.get("model", "rbm")
         weights = dict.fromkeys(marker.get("weights", ["parts/w.safetensors"]), "")
         return Foreign(model=model, config=config, weights=weights)
@@ -101,7 +103,7 @@ def test_names_of_tensors_are_told_from_their_files(tmp_path):
     class Two(Toy):
         def translate(self, found):
             weights = {"parts/w.safetensors": "", "parts/rates.safetensors": "base_"}
-            config = {"event_shape": [1, 2, 3], "num_hidden": 4}
+            config = {"event": SPACE, "num_hidden": 4}
             return Foreign(model="rbm", config=config, weights=weights)
 
     folder, state = put_down(tmp_path), machine().state_dict()
@@ -135,7 +137,7 @@ class Told(Toy):
     def translate(self, found):
         assert "parts/other.txt" not in found
         num = len(found["parts/hidden.txt"])
-        config = {"event_shape": [1, 2, 3], "num_hidden": num}
+        config = {"event": SPACE, "num_hidden": num}
         return Foreign(model="rbm", config=config, weights={"parts/w.safetensors": ""})
 
 

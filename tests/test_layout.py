@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from folders import CONFIG, WEIGHTS, change_config, contents
-from genzoo import GenModel, Layout, LoadError, create_model, saving
+from genzoo import Binary, GenModel, Layout, LoadError, create_model, saving
 from genzoo.errors import ConfigFileError, DiskFullError, HubMissingError, WeightsError
 from genzoo.hub import Reference
 from genzoo.hub.inspecting import look
@@ -32,7 +32,7 @@ def coder(seed=0, layout=PLACED):
     """Return a small variational autoencoder of a layout."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = create_model("vae", event_shape=(6,), hidden_dims=(3,), latent_dim=2)
+        model = create_model("vae", event=Binary(shape=(6,)), hidden_dims=(3,), latent_dim=2)
     model.layout = lambda: layout
     return model
 

@@ -6,7 +6,18 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import CapabilityError, ConfigError, DataError, DataSpec, LogProb, Note, by_blocks
+from genzoo import (
+    Binary,
+    CapabilityError,
+    ConfigError,
+    DataError,
+    DataInfo,
+    LogProb,
+    Note,
+    Real,
+    Unit,
+    by_blocks,
+)
 from genzoo.errors import NotFiniteFigureError
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 from genzoo_vae.importance import effective_samples, standard_error
@@ -72,7 +83,7 @@ def test_the_gradient_of_a_machine_is_data_less_model(visible, hidden):
 
     Of 14 hidden units the visible ones are enumerated; of 6 and 3 the hidden ones.
     """
-    rbm = RBM(RBMConfig(event_shape=(visible,), num_hidden=hidden)).double()
+    rbm = RBM(RBMConfig(event=Binary(shape=(visible,)), num_hidden=hidden)).double()
     with torch.no_grad():
         rbm.W.normal_(generator=torch.Generator().manual_seed(0))
     x, every = states(visible)[[1, 2, 5]], states(visible)
@@ -93,7 +104,10 @@ def test_the_gradient_of_a_machine_is_data_less_model(visible, hidden):
 
 def test_the_gradient_over_many_blocks_of_states_is_that_of_one():
     rbm = machine(0, size=16)
-    rbm.config, wide = rbm.config, RBM(RBMConfig(event_shape=(16,), num_hidden=13)).double()
+    rbm.config, wide = (
+        rbm.config,
+        RBM(RBMConfig(event=Binary(shape=(16,)), num_hidden=13)).double(),
+    )
     with torch.no_grad():
         wide.W.zero_()
         wide.W[:, :3], wide.b[:], wide.c[:3] = rbm.W, rbm.b, rbm.c
@@ -103,7 +117,7 @@ def test_the_gradient_over_many_blocks_of_states_is_that_of_one():
 
 
 def test_an_estimate_by_annealing_has_no_gradient():
-    rbm = RBM(RBMConfig(event_shape=(30,), num_hidden=23))
+    rbm = RBM(RBMConfig(event=Binary(shape=(30,)), num_hidden=23))
     with pytest.raises(
         CapabilityError, match=r"30 × 23 units .* objective 'pcd' or 'cd'.*no_grad"
     ):
@@ -113,7 +127,7 @@ def test_an_estimate_by_annealing_has_no_gradient():
 def test_standard_errors_of_importance_sampling_are_the_spread_of_fresh_draws():
     """To first order in 1/K; the spread of 400 values has an error of 3.5 %."""
     torch.manual_seed(0)
-    model = VAE(VAEConfig(event_shape=(6,), hidden_dims=(8,), latent_dim=2))
+    model = VAE(VAEConfig(event=Binary(shape=(6,)), hidden_dims=(8,), latent_dim=2))
     x, generator = states(6).float()[:20], torch.Generator().manual_seed(0)
     with torch.no_grad():
         found = [model.log_prob(x, generator=generator, num_samples=50) for _ in range(400)]
@@ -132,7 +146,7 @@ def test_equal_weights_are_all_effective_and_without_error():
 
 def test_the_gradient_of_a_vae_is_that_of_the_importance_weighted_bound():
     torch.manual_seed(0)
-    model = VAE(VAEConfig(event_shape=(6,), hidden_dims=(8,), latent_dim=2)).double()
+    model = VAE(VAEConfig(event=Binary(shape=(6,)), hidden_dims=(8,), latent_dim=2)).double()
     x = states(6)[:7]
     log_p = model.log_prob(x, generator=torch.Generator().manual_seed(3), num_samples=5)
     eps = torch.randn(5, 7, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
@@ -153,15 +167,15 @@ def test_the_gradient_of_a_vae_is_that_of_the_importance_weighted_bound():
 class Levels(Gaussian):
     """A density of data in [0, 1]."""
 
-    kind = frozenset({"real", "unit"})
+    event_spaces = (Real, Unit)
 
 
 def test_bits_of_a_density_of_levels_have_those_of_a_level_added():
     x = torch.randint(256, (50, 3), generator=torch.Generator().manual_seed(0)) / 255
-    model = Levels(Gaussian.Config(event_shape=(3,)))
+    model = Levels(Gaussian.Config(event=Unit(shape=(3,))))
     plain = genzoo.evaluate(model, x, ["log-likelihood"]).figures
-    spec = DataSpec(event_shape=(3,), kind="unit", range=(0.0, 1.0), levels=256)
-    stepped = genzoo.ArrayDataset(x, spec, "levels")
+    info = DataInfo(fields={"x": Unit(shape=(3,), levels=256)})
+    stepped = genzoo.ArrayDataset(x, info, "levels")
     found = genzoo.evaluate(model, stepped, ["log-likelihood"]).figures
     assert found["log-likelihood"].value == plain["log-likelihood"].value
     added = found["bits-per-dimension"].value - plain["bits-per-dimension"].value

@@ -11,14 +11,16 @@ import families
 from families import ToyConfig, rows, stage
 from genzoo import (
     ConfigError,
-    DataSpec,
+    DataInfo,
     GenModel,
     Loss,
     ModelSpec,
     Objective,
+    Real,
     Stage,
     Trainer,
     TrainerConfig,
+    Unit,
     create_model,
     register,
 )
@@ -32,7 +34,7 @@ class Upon(families.Linear):
 
     def __init__(self, config):
         super().__init__(config)
-        inner = {"event_shape": list(config.event_shape)}
+        inner = {"event": config.event.to_dict()}
         self.inner = ModelSpec(name="toy-linear", config=inner).build()
         self.other = nn.Linear(1, 1)
         self.register_buffer("mean", torch.zeros(()))
@@ -47,7 +49,7 @@ class Upon(families.Linear):
         return not bool(self.data_seen)
 
     @torch.no_grad()
-    def init_from_data(self, batch, spec):
+    def init_from_data(self, batch, info):
         self.mean.copy_(self.inner.net(batch["x"]).mean())
         self.data_seen.fill_(True)
 
@@ -64,7 +66,7 @@ class Above(Objective):
 
 def upon():
     torch.manual_seed(0)
-    return create_model("toy-upon-linear", event_shape=(3,))
+    return create_model("toy-upon-linear", event=Unit(shape=(3,)))
 
 
 def train(model, stages=None, folder=None, *, resume=False, **values):
@@ -111,7 +113,7 @@ def test_a_run_goes_on_bit_for_bit_from_either_stage(last, tmp_path):
         if path.name > last:
             shutil.rmtree(path)
     torch.manual_seed(1)
-    other = create_model("toy-upon-linear", event_shape=(3,))
+    other = create_model("toy-upon-linear", event=Unit(shape=(3,)))
     values = {"checkpoint_every": 2, "steps": 4, "keep": 9}
     resumed = train(other, folder=tmp_path / "stopped", resume=True, **values)
     assert not equal_states(straight.state_dict(), resumed.state_dict())
@@ -137,6 +139,6 @@ def test_a_part_is_one_of_the_nested_models_own():
 
 
 def test_a_nested_model_is_configured_for_data_with_what_is_given_over_it():
-    spec = DataSpec(event_shape=(5,), kind="real")
-    fitted = ModelSpec(name="toy-linear", config={"width": 7}).fitted(spec)
-    assert fitted.build().config == ToyConfig(event_shape=(5,), width=7)
+    info = DataInfo(fields={"x": Real(shape=(5,))})
+    fitted = ModelSpec(name="toy-linear", config={"width": 7}).fitted(info)
+    assert fitted.build().config == ToyConfig(event=Real(shape=(5,)), width=7)

@@ -20,7 +20,7 @@ def test_every_marked_snippet_is_found():
 
 def test_snippets_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    model = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=4)
+    model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=4)
     model.save_pretrained("quickstart/rbm")
     for snippet in SNIPPETS:
         Path("snippet.py").write_text(snippet, "utf-8")

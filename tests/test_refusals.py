@@ -72,6 +72,10 @@ def test_a_config_of_just_the_allowed_size_loads(folder):
     refused(folder, ConfigFileError)
 
 
+def binary(shape, **more):
+    return {"name": "binary", "config": {"shape": shape, **more}}
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [
@@ -122,9 +126,17 @@ def test_a_description_that_lacks_a_key_is_refused(key, folder):
         ({"num_hidden": 0}, "RBMConfig.num_hidden must be in [1, 1048576]"),
         ({"num_hidden": 10**12}, "got 1000000000000"),
         ({"num_hidden": 10**4000}, "bits"),
-        ({"event_shape": [1, -2, -3]}, "RBMConfig.event_shape[1]"),
-        ({"event_shape": []}, "a length in [1, 8]"),
-        ({"event_shape": [1] * 10**5}, "a length in [1, 8]"),
+        ({"event": binary([1, -2, -3])}, "Binary.shape[1]"),
+        ({"event": binary([])}, "a length in [1, 8]"),
+        ({"event": binary([1] * 10**5)}, "a length in [1, 8]"),
+        ({"event": binary([2**20, 2**20])}, "at most 2^26 values"),
+        ({"event": binary(6)}, "must be a list of values"),
+        ({"event": binary([1, 2, 3], levels=2)}, "Binary has no field 'levels'"),
+        ({"event": {"name": "no-such-space"}}, "no-such-space"),
+        ({"event": {"config": {}}}, "A space is stored as"),
+        ({"event": [1, 2, 3]}, "RBMConfig.event must be a Space"),
+        ({"event": {"name": "real", "config": {"shape": [1, 2, 3]}}}, "RBM models binary data"),
+        ({"event": {"name": "../evil", "config": {}}}, "space"),
     ],
 )
 def test_a_config_that_does_not_fit_its_class_is_refused(values, why, folder):

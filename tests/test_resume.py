@@ -18,7 +18,7 @@ def game(folder, *, steps=12, **values):
     """A game of two players with BatchNorm, dropout's like, a schedule and an average."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = genzoo.create_model("toy-gan", event_shape=(4,))
+        model = genzoo.create_model("toy-gan", event=genzoo.Real(shape=(4,)))
     config = genzoo.TrainerConfig(
         **{
             "steps": steps,
@@ -39,7 +39,7 @@ def chains(folder, **values):
     """A machine with persistent chains."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=6)
+        model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=6)
     config = genzoo.TrainerConfig(
         **{
             "steps": 12,

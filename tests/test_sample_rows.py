@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genzoo import DataError, GenModel, create_model, plotting, registry
+from genzoo import Binary, DataError, GenModel, Label, create_model, plotting, registry
 from genzoo.card.drawn import KEY, Drawn
 from genzoo.card.snippets import snippet_for
 from genzoo.cli import main
@@ -18,11 +18,10 @@ def folder(tmp_path, monkeypatch):
     torch.manual_seed(0)
     model = create_model(
         "vae",
-        event_shape=(1, 8, 8),
+        event=Binary(shape=(1, 8, 8)),
+        conditions={"label": Label(num_classes=3, names=("a", "b", "c"))},
         latent_dim=2,
         hidden_dims=(8,),
-        condition="label",
-        num_classes=3,
     )
     model.save_pretrained(tmp_path / "m")
     monkeypatch.chdir(tmp_path)
@@ -65,6 +64,30 @@ def test_a_picture_says_how_many_were_drawn_at_once(folder):
     assert Drawn.read(folder / "y.png").batch_size == 515
 
 
+def test_a_condition_is_named_by_its_flag_its_short_flag_an_index_or_a_name(folder):
+    given = ("--label 2", "--label c", "--condition.label 2", "--condition.label=name:c")
+    for number, flags in enumerate(given):
+        run(f"sample m --num 2 {flags} --seed 3 --output {number}.npz")
+    made = [np.load(f"{number}.npz")["x"].tolist() for number in range(len(given))]
+    assert made == made[:1] * len(given)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ("--label d", "'d' is neither an index from 0 to 2 nor a name. Known: a, b, c."),
+        ("--label 3", "The index '3' is none of 0 to 2"),
+        ("--condition.mood 1", "VAE has no condition 'mood'. It has: label."),
+        ("--condition.label", "--condition.label needs a value"),
+        ("--label 1 --condition.label 1", "Give --label or --condition.label, not both"),
+        ("", "VAE needs a label for each sample. Give condition=..., or --label in a shell"),
+    ],
+)
+def test_a_condition_that_is_wrong_is_refused_in_words(folder, flags, says, capsys):
+    run(f"sample m --num 2 {flags} --output x.npz", code=2)
+    assert says in capsys.readouterr().err
+
+
 def test_what_cannot_be_shared_out_is_refused(folder, capsys):
     run("sample m --num 5 --label 2 --label 0 --output x.png", code=2)
     assert "5 samples cannot be shared out among 2 conditions" in capsys.readouterr().err
@@ -94,7 +117,7 @@ def test_the_snippet_of_a_card_draws_as_the_picture_was_drawn(folder, monkeypatc
 
 
 def test_a_sampler_that_is_not_the_models_own_is_made_in_the_snippet():
-    model = create_model("rbm", event_shape=(4,), num_hidden=2)
+    model = create_model("rbm", event=Binary(shape=(4,)), num_hidden=2)
     other = type(model.sampler())
     drawn = Drawn(sampler=registry.name_of("samplers", other), sampler_config={"num_steps": 7})
     snippet = snippet_for(model, "m", drawn)
@@ -107,7 +130,7 @@ def test_a_sampler_that_is_not_the_models_own_is_made_in_the_snippet():
     [
         {"sampler": "none-of-that-name"},
         {"sampler": "gibbs", "sampler_config": {"nothing": 1}},
-        {"given": [{"a": 1}], "sampler": 3, "sampler_config": "x", "num": "many", "seed": 1.5},
+        {"given": [{"a": [1]}], "sampler": 3, "sampler_config": "x", "num": "many", "seed": 1.5},
         {"batch_size": "all", "num": True},
     ],
 )
@@ -117,5 +140,5 @@ def test_what_a_stranger_says_of_a_picture_is_taken_for_nothing(tmp_path, told):
     drawn = Drawn.read(tmp_path / "samples.png")
     assert drawn.known_sampler() is None
     assert drawn.given == ()
-    model = create_model("rbm", event_shape=(4,), num_hidden=2)
+    model = create_model("rbm", event=Binary(shape=(4,)), num_hidden=2)
     assert snippet_for(model, "m", drawn) == snippet_for(model, "m")

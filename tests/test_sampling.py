@@ -1,9 +1,11 @@
 """Samples in blocks: what a seed means, what a condition is, what is left untouched."""
 
+import dataclasses
 import io
 import math
 import random
 import sys
+from typing import Annotated
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ def seeded(cls, seed=0, **config):
     """Return a toy with seeded weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return cls(cls.example()[0].__class__(**{"event_shape": (4,)} | config))
+        return cls(dataclasses.replace(cls.example()[0], **config))
 
 
 class Told(Sampler):
@@ -39,10 +41,30 @@ class Told(Sampler):
         yield torch.randn(shape, generator=generator)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextConfig(families.ToyConfig):
+    """A toy that is given a text."""
+
+    conditions: genzoo.ConditionSpaces = dataclasses.field(
+        default_factory=lambda: {"text": genzoo.Text()}
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BothConfig(families.ToyConfig):
+    """A toy that is given a label and a text."""
+
+    conditions: genzoo.ConditionSpaces = dataclasses.field(
+        default_factory=lambda: {"label": genzoo.Label(num_classes=3), "text": genzoo.Text()}
+    )
+    condition_dropout: Annotated[float, genzoo.Bounds(0.0, 1.0)] = 0.0
+
+
 class Described(families.Linear):
     """Takes a text, and makes three samples at once."""
 
-    condition_kind = "text"
+    Config = TextConfig
+    condition_spaces = (genzoo.Text,)
 
     @property
     def default_batch_size(self):
@@ -60,8 +82,8 @@ class Attributed(families.Linear):
 
 MODEL = families.linear()
 VAE = seeded(families.VAE)
-CYCLE = seeded(families.Cycle, event_shape=(1, 4, 4))
-TEXT = seeded(Described)
+CYCLE = seeded(families.Cycle)
+TEXT = Described(TextConfig(event=MODEL.event))
 
 
 def told(model, num, **kwargs):
@@ -179,7 +201,7 @@ def test_samples_are_presented_in_the_units_of_x():
 
 def test_conditions_are_sliced_then_padded_with_the_last():
     blocks = told(VAE, 5, batch_size=3, condition=torch.tensor([0, 1, 2, 1, 0]))
-    assert [block[2].tolist() for block in blocks] == [[0, 1, 2], [1, 0, 0]]
+    assert [block[2]["label"].tolist() for block in blocks] == [[0, 1, 2], [1, 0, 0]]
     blocks = told(TEXT, 3, batch_size=2, condition=["a", "b", "c"])
     assert [block[2] for block in blocks] == [["a", "b"], ["c", "c"]]
 
@@ -256,7 +278,7 @@ def test_a_superfluous_condition_is_refused():
         MODEL.sample(3, condition=1)
 
 
-@pytest.mark.parametrize(("model", "kind"), [(VAE, "label"), (CYCLE, "image"), (TEXT, "text")])
+@pytest.mark.parametrize(("model", "kind"), [(VAE, "label"), (CYCLE, "y"), (TEXT, "text")])
 def test_a_missing_condition_is_named(model, kind):
     with pytest.raises(ConditionError, match=f"needs a {kind} for each sample"):
         model.sample(3)
@@ -265,14 +287,15 @@ def test_a_missing_condition_is_named(model, kind):
 @pytest.mark.parametrize(
     ("model", "condition", "message"),
     [
-        (VAE, "cat", "'cat' is no label"),
-        (VAE, 1.5, r"whole number.* torch.float32 values of shape \(\)"),
-        (VAE, [0.0, 1.0, 2.0], "got torch.float32 values"),
-        (VAE, [[0], [1], [2]], r"values of shape \(3, 1\)"),
-        (CYCLE, 1, r"an image \(C, H, W\), or one for each sample"),
-        (CYCLE, torch.zeros(3, 4), r"values of shape \(3, 4\)"),
-        (TEXT, 5, "a text or a list of texts, got 5"),
-        (TEXT, ["a", 1, "b"], "a text or a list of texts"),
+        (VAE, "cat", "'cat' is neither an index from 0 to 2 nor a name"),
+        (VAE, 1.5, "a label for each sample. A label is a whole number; got .* torch.float32"),
+        (VAE, [0.0, 1.0, 2.0], "got values of torch.float32"),
+        (VAE, [[0], [1], [2]], r"labels of shape \(\), .* got a tensor of shape \(3, 1\)"),
+        (VAE, {"lable": 1}, "VAE has no condition 'lable'. Did you mean 'label'"),
+        (CYCLE, 1, r"ys of shape \(1, 4, 4\), .*got a tensor of shape \(\)"),
+        (CYCLE, torch.zeros(3, 4), r"got a tensor of shape \(3, 4\)"),
+        (TEXT, 5, "A text, or a list of texts, was asked for; got 5"),
+        (TEXT, ["a", 1, "b"], "A text, or a list of texts"),
     ],
 )
 def test_a_condition_of_another_kind_is_refused(model, condition, message):
@@ -283,14 +306,44 @@ def test_a_condition_of_another_kind_is_refused(model, condition, message):
 @pytest.mark.parametrize(
     ("model", "condition", "message"),
     [
-        (VAE, 3, r"takes whole numbers from 0 to 2; label 0 is 3"),
-        (VAE, [0, -1, 2], r"takes whole numbers from 0 to 2; label 1 is -1"),
-        (CYCLE, torch.full((1, 4, 4), math.nan), "condition 0 holds nan"),
+        (VAE, 3, r"takes labels from 0 to 2; label 0 is 3"),
+        (VAE, [0, -1, 2], r"VAE needs a label for each row; 1 of 3 have none, the first is row 1"),
+        (CYCLE, torch.full((1, 4, 4), math.nan), "y 0 holds nan"),
+        (TEXT, ["a", "", ""], "needs a text for each row; 2 of 3 have none, the first is row 1"),
     ],
 )
 def test_a_condition_that_the_model_does_not_know_is_refused(model, condition, message):
     with pytest.raises(ConditionError, match=message):
         model.sample(3, condition=condition)
+
+
+def test_a_condition_is_given_by_name_and_reaches_the_sampler_as_a_mapping():
+    assert told(MODEL, 2)[0][2] == {}
+    for given in (2, [2, 2], {"label": 2}, {"label": torch.tensor([2, 2])}):
+        condition = told(VAE, 2, condition=given)[0][2]
+        assert list(condition) == ["label"]
+        assert condition["label"].tolist() == [2, 2]
+    assert told(TEXT, 2, condition="a")[0][2] == {"text": ["a", "a"]}
+
+
+class Both(families.Linear):
+    """Is given a label and a text, and has learned to do without."""
+
+    Config = BothConfig
+    condition_spaces = (genzoo.Label, genzoo.Text)
+
+
+def test_of_several_conditions_each_is_named_and_what_is_left_out_is_null():
+    model = Both(BothConfig(event=MODEL.event, condition_dropout=0.1))
+    with pytest.raises(ConditionError, match="has the conditions label, text. Name what is given"):
+        model.sample(2, condition=1)
+    condition = told(model, 2, condition={"text": ["a", ""]})[0][2]
+    assert condition["text"] == ["a", ""]
+    assert condition["label"].tolist() == [-1, -1]
+    assert told(model, 1)[0][2]["text"] == [""]
+    strict = Both(BothConfig(event=MODEL.event))
+    with pytest.raises(ConditionError, match=r"Both needs a text for each .*--text in a shell"):
+        strict.sample(2, condition={"label": 1})
 
 
 # What is left untouched.

@@ -148,6 +148,9 @@ def test_a_stage_checks_its_training_values_when_it_is_made():
 # Models inside models
 
 
+THREE = {"name": "unit", "config": {"shape": [3]}}
+
+
 @register("models", "toy-holder")
 class Holder(families.Linear):
     """Holds another model; what is deepest holds none."""
@@ -155,12 +158,12 @@ class Holder(families.Linear):
     def __init__(self, config):
         super().__init__(config)
         if config.width > 1:
-            inner = {"event_shape": [3], "width": config.width - 1}
+            inner = {"event": THREE, "width": config.width - 1}
             self.inner = ModelSpec(name="toy-holder", config=inner).build()
 
 
 def holder(levels):
-    return ModelSpec(name="toy-holder", config={"event_shape": [3], "width": levels})
+    return ModelSpec(name="toy-holder", config={"event": THREE, "width": levels})
 
 
 def test_a_model_inside_a_model_stores_its_weights_with_it():
@@ -193,6 +196,6 @@ def test_a_nested_model_of_an_unknown_name_is_refused_when_the_spec_is_made():
 
 def test_the_config_of_a_nested_model_is_checked_when_it_is_built():
     with pytest.raises(ConfigError, match="has no field 'hidden'"):
-        ModelSpec(name="toy-linear", config={"event_shape": [3], "hidden": 4}).build()
+        ModelSpec(name="toy-linear", config={"event": THREE, "hidden": 4}).build()
     with pytest.raises(ConfigError, match=r"ToyConfig\.width"):
-        ModelSpec(name="toy-linear", config={"event_shape": [3], "width": 10**12}).build()
+        ModelSpec(name="toy-linear", config={"event": THREE, "width": 10**12}).build()

@@ -23,7 +23,16 @@ from folders import (
     machine,
     saved,
 )
-from genzoo import ConfigError, GenModel, GenzooError, create_model, register, saving
+from genzoo import (
+    ConfigError,
+    GenModel,
+    GenzooError,
+    Unit,
+    create_model,
+    register,
+    registry,
+    saving,
+)
 from genzoo.errors import DiskFullError, LoadError, PluginError
 from genzoo.files import atomic_file, atomic_folder_update
 
@@ -31,10 +40,10 @@ TOYS = ["toy-autoregressive", "toy-vae", "toy-gan", "toy-cycle", "toy-diffusion"
 
 
 def toy(name, seed=0):
-    shape = (1, 4, 4) if name == "toy-cycle" else (4,)
+    cls = registry.load("models", name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return create_model(name, event_shape=shape)
+        return cls(cls.example()[0])
 
 
 def bits(model):
@@ -82,7 +91,7 @@ def test_weights_can_be_read_by_whoever_can_read_the_config(tmp_path):
 
 
 def test_buffers_that_are_not_stored_are_rebuilt_wherever_they_are_shared(tmp_path):
-    model = create_model("toy-shared", event_shape=(3,))
+    model = create_model("toy-shared", event=Unit(shape=(3,)))
     loaded = GenModel.from_pretrained(str(saved(tmp_path, model)))
     assert bits(loaded) == bits(model)
     assert not any("mask" in name for name in load_file(tmp_path / WEIGHTS))
@@ -133,7 +142,8 @@ def test_the_config_file_says_what_the_model_is(tmp_path):
     assert found["model"] == "rbm"
     assert found["plugin"]["distribution"] == "genzoo"
     assert found["dtype"] == "float32"
-    assert found["config"] == {"event_shape": [1, 2, 3], "num_hidden": 4}
+    event = {"name": "binary", "config": {"shape": [1, 2, 3]}}
+    assert found["config"] == {"event": event, "num_hidden": 4}
 
 
 def test_a_model_that_is_not_registered_is_not_saved(tmp_path):
@@ -141,7 +151,7 @@ def test_a_model_that_is_not_registered_is_not_saved(tmp_path):
         pass
 
     with pytest.raises(PluginError, match="not registered"):
-        Mine(families.ToyConfig(event_shape=(3,))).save_pretrained(tmp_path / "out")
+        Mine(families.ToyConfig(event=Unit(shape=(3,)))).save_pretrained(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

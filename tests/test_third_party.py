@@ -29,7 +29,7 @@ def pushed(install, hub, monkeypatch):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = genzoo.create_model(
-            "flow", event_shape=data.spec.event_shape, hidden_dims=(8,), transform="maf"
+            "flow", event=data.info["x"], hidden_dims=(8,), transform="maf"
         )
     config = genzoo.TrainerConfig(steps=3, batch_size=20, threads=1, progress=False)
     genzoo.Trainer(model, data, config=config).fit()

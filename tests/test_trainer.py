@@ -161,10 +161,10 @@ def test_default_generator_is_seeded_for_each_move_and_left_alone():
         torch.manual_seed(disturb)
         with torch.random.fork_rng():
             torch.manual_seed(1)
-            model = genzoo.create_model("toy-vae", event_shape=(4,))
-        dataset = genzoo.ArrayDataset(
-            data["x"], genzoo.DataSpec(event_shape=(4,), kind="unit"), "rows", data["label"]
-        )
+            model = genzoo.create_model("toy-vae", event=genzoo.Unit(shape=(4,)))
+        fields = {"x": genzoo.Unit(shape=(4,)), "label": genzoo.Label(num_classes=3)}
+        info = genzoo.DataInfo(fields=fields)
+        dataset = genzoo.ArrayDataset(data["x"], info, "rows", data["label"])
         before = torch.get_rng_state()
         config = genzoo.TrainerConfig(steps=3, batch_size=4, seed=seed)
         genzoo.Trainer(model, dataset, config=config).fit()
@@ -235,7 +235,7 @@ def test_sample_pictures_come_at_intervals_from_fixed_seeds(tmp_path):
 
     def pictures(name):
         torch.manual_seed(0)
-        model = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=4)
+        model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=4)
         config = genzoo.TrainerConfig(steps=4, sample_every=2, batch_size=10)
         genzoo.Trainer(model, data, config=config, output_dir=tmp_path / name).fit()
         return {p.name: p.read_bytes() for p in (tmp_path / name / "samples").iterdir()}
@@ -266,7 +266,7 @@ def test_compile_asks_each_child_network_and_no_other(monkeypatch):
     compiled = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
     data = families.GAN.example()[1]["x"]
-    model = genzoo.create_model("toy-gan", event_shape=(4,))
+    model = genzoo.create_model("toy-gan", event=genzoo.Real(shape=(4,)))
     fit(model, data=data, compile=True)
     assert model.generator in compiled
     assert model not in compiled
@@ -276,7 +276,7 @@ def test_compile_asks_each_child_network_and_no_other(monkeypatch):
 def test_data_of_another_shape_or_kind_are_refused_with_both_named():
     with pytest.raises(genzoo.DataError, match=r"\(3,\).*\(4,\)"):
         fit(data=families.rows(8, 4))
-    rbm = genzoo.create_model("rbm", event_shape=(3,))
+    rbm = genzoo.create_model("rbm", event=genzoo.Binary(shape=(3,)))
     with pytest.raises(genzoo.DataError, match=r"255.*Divide by 255"):
         fit(rbm, data=255 * DATA.round())
 

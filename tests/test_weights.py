@@ -168,7 +168,7 @@ def at(i):
 
 
 def test_a_config_of_another_model_is_refused(folder):
-    toy = {"model": "toy-linear", "config": {"event_shape": [3]}}
+    toy = {"model": "toy-linear", "config": {"event": {"name": "unit", "config": {"shape": [3]}}}}
     change_config(folder, lambda found: found.update(toy))
     assert "do not fit its config" in refused(folder, WeightsError)
 

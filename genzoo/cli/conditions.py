@@ -9,6 +9,12 @@ from typing import Any
 from genzoo.conditions import spread
 from genzoo.errors import ConditionError
 from genzoo.model import GenerativeModel
+from genzoo.showing import is_image
+
+
+def takes_images(model: GenerativeModel) -> bool:
+    """Whether a condition is an image, which the command line cannot name."""
+    return any(is_image(space) for space in model.conditions.values())
 
 
 def given_by(arguments: Any) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from genzoo import GenerativeModel, GenModel, registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.card.drawn import drawn_given, receipt
 from genzoo.cli.arguments import Peeked, SampleArguments
-from genzoo.cli.conditions import given_by, rows_given, titles_of
+from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.texts import write
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
@@ -39,7 +39,7 @@ def run(arguments: Any) -> None:
     model = GenModel.from_pretrained(
         arguments.folder, revision=arguments.revision, device=arguments.device
     )
-    if "y" in model.conditions:
+    if takes_images(model):
         raise ConditionError(_of_images(model, arguments))
     sampler = sampler_of(arguments) or model.sampler()
     way = Way(sampler.num_states(model), rows_shown(model))

@@ -11,6 +11,7 @@ from typing import Any
 from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
+from genzoo.cli.conditions import takes_images
 from genzoo.cli.fields import changed, extended, model_section, section, sections
 from genzoo.cli.texts import write
 from genzoo.config import differences
@@ -63,7 +64,7 @@ def run(arguments: Any) -> None:
 
 def _tell(model: GenerativeModel, output: Path) -> None:
     look = f"  genzoo sample {output} --num 64 --output samples.png\n"
-    if "y" in model.conditions:
+    if takes_images(model):
         translates = isinstance(model, SupportsTranslate)
         look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
     write(

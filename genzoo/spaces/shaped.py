@@ -16,7 +16,7 @@ from genzoo.spaces.rules import Rule, first_bad, hold, shortest
 from genzoo.spaces.space import MAX_COUNT, Space
 
 MAX_VALUES = 2**26
-Shape = Annotated[tuple[Annotated[int, Bounds(1, MAX_VALUES)], ...], Bounds(0, 8)]
+Shape = Annotated[tuple[Annotated[int, Bounds(1, MAX_VALUES)], ...], Bounds(1, 8)]
 """The shape of one row: at most 8 dimensions, and 2^26 values."""
 
 

@@ -84,7 +84,7 @@ def _edges_of(bounds: Bounds, kind: Any, value: Any) -> Iterator[Edge]:
 def _lengths(bounds: Bounds, kind: Any, value: Any) -> Iterator[Edge]:
     """Yield what is too short and what is too long, where such a value is small enough."""
     value = value or _of_length_one(kind)
-    if not value:
+    if not value or isinstance(value, dict):
         return
     if bounds.low > 0:
         yield Edge(value[:1] * int(bounds.low), value[:1] * (int(bounds.low) - 1), True)

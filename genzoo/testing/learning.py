@@ -138,29 +138,30 @@ def check_conditions_in_training(case: Case) -> None:
         for name, (space, nullable) in known.items():
             for value, rows in outside(space, case.batch()[name]):
                 looked += 1
-                if not nullable or not bool(space.is_null(rows).any()):
-                    _check_refused_in_training(case, stage, name, value, rows)
+                taken = nullable and bool(space.is_null(rows).any())
+                _check_in_training(case, stage, {name: rows}, value, taken=taken)
     if not looked:
         raise NotApplicable("No field beside x is read that could hold a wrong number.")
 
 
-def _check_refused_in_training(
-    case: Case, stage: Stage, name: str, value: float, rows: Any
+def _check_in_training(
+    case: Case, stage: Stage, rows: dict[str, Any], value: float, *, taken: bool
 ) -> None:
-    """Train a step on all rows, one of which has a condition that there is not."""
-    data, batch = case.data(), case.batch()
-    wrong = ExampleData({**batch, name: rows}, data.info)
+    """Train a step on all rows, one of which has another value: it is taken, or refused."""
+    data, name = case.data(), next(iter(rows))
+    changed = ExampleData({**case.batch(), **rows}, data.info)
     said = f"{stage.objective.name}: a row with the {name} {value:g}"
     remedy = "State its space in the config's conditions, or the objective's reads."
     try:
-        Trainer(case.model(), wrong, stage, few_steps(1, len(wrong), threads=1)).fit()
+        Trainer(case.model(), changed, stage, few_steps(1, len(changed), threads=1)).fit()
     except GenzooError as error:
-        told = f"{value:g}" in str(error)
+        told = any(number in str(error) for number in (f"{value:g}", f"{value:.0f}"))
+        demand(not taken, f"{said}, which stands for no {name}, is refused: {error}")
         demand(told, f"{said} is refused without the value: {error}")
     except Exception as error:
         raise CheckFailed(f"{said} ends in {type(error).__name__} ({error}). {remedy}") from error
     else:
-        demand(False, f"{said} is learned from. {remedy}")
+        demand(taken, f"{said} is learned from. {remedy}")
 
 
 def check_average_is_published(case: Case) -> None:

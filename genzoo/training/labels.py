@@ -48,13 +48,18 @@ class Reading:
         objectives: Sequence[type[Objective]],
         data: Dataset,
     ) -> Reading:
-        """Return the conditions of models, and what objectives read besides.
+        """Return models' conditions and events, and what objectives read besides.
+
+        A row may be without an event that an objective reads by name.
 
         Raises:
             DataError: The data have no such field.
         """
         found: dict[str, list[Read]] = {}
         for model in models:
+            if (event := model.event_field) != "x":
+                optional = any(event in objective.reads for objective in objectives)
+                found.setdefault(event, []).append(Read(model.event, optional))
             for name, space in model.conditions.items():
                 found.setdefault(name, []).append(Read(space, model.takes_null))
         for objective in objectives:
@@ -73,9 +78,14 @@ class Reading:
         Raises:
             DataError: A label is none of those that are read.
         """
-        label = (data.x if isinstance(data, TwoDomains) else data).labels()
-        if label is not None and "label" in self.fields:
+        data = data.x if isinstance(data, TwoDomains) else data
+        label = data.labels()
+        if label is None or "label" not in data.info:
+            return
+        if "label" in self.fields:
             self._check("label", label, len(label))
+        else:
+            data.info["label"].nullable(label, data.name, noun="label")
 
     def check(self, batch: Mapping[str, Any]) -> None:
         """Check what is read of a batch, before it goes to the device.

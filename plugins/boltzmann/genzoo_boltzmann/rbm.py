@@ -13,16 +13,18 @@ from torch.distributions import Bernoulli
 
 from genzoo import (
     Batch,
+    Binary,
     Bounds,
     Config,
-    DataSpec,
+    ConfigError,
+    DataInfo,
     GenerativeModel,
     LogProb,
     Named,
     Note,
     Sampler,
+    Space,
     Stage,
-    Values,
     batch_size_for,
 )
 from genzoo.errors import NotFiniteWeightsError
@@ -38,10 +40,18 @@ _ROWS = 4096
 class RBMConfig(Config):
     """A restricted Boltzmann machine."""
 
-    event_shape: Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
-    """The shape of one example; its product is the number of visible units."""
+    event: Space
+    """Zeros and ones of any shape; each place is a visible unit."""
     num_hidden: Annotated[int, Bounds(1, 2**20)] = 500
     """The number of hidden units."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.event.event_shape:
+            raise ConfigError(
+                "RBMConfig.event must have a shape of at least one dimension, got (). Give (1,) "
+                "for a single unit."
+            )
 
 
 class RBM(GenerativeModel):
@@ -57,11 +67,11 @@ class RBM(GenerativeModel):
     | A Practical Guide to Training Restricted Boltzmann Machines (Hinton, 2010)
 
     Arguments:
-        config: The shape of the data and the number of hidden units.
+        config: The space of the data and the number of hidden units.
     """
 
     Config = RBMConfig
-    kind = frozenset({"binary"})
+    event_spaces = (Binary,)
     default_num_samples = 100
     papers = (
         (
@@ -104,7 +114,7 @@ class RBM(GenerativeModel):
 
     def __init__(self, config: RBMConfig) -> None:
         super().__init__(config)
-        num_visible, num_hidden = math.prod(config.event_shape), config.num_hidden
+        num_visible, num_hidden = math.prod(self.event_shape), config.num_hidden
         self.W = nn.Parameter(torch.empty(num_visible, num_hidden).normal_(std=0.01))
         self.b = nn.Parameter(torch.zeros(num_visible))
         self.c = nn.Parameter(torch.zeros(num_hidden))
@@ -115,7 +125,7 @@ class RBM(GenerativeModel):
     def example(cls) -> tuple[RBMConfig, Batch]:
         """Return a machine of 6 + 4 units and eight rows for it."""
         x = torch.rand(8, 1, 2, 3, generator=torch.Generator().manual_seed(0)).round()
-        return RBMConfig(event_shape=(1, 2, 3), num_hidden=4), {"x": x}
+        return RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=4), {"x": x}
 
     @classmethod
     def default_stages(cls) -> tuple[Stage, ...]:
@@ -213,7 +223,7 @@ class RBM(GenerativeModel):
         Raises:
             DataError: ``v`` is not of zeros and ones, (B, V).
         """
-        self.check_rows(v, values=Values("binary", (len(self.b),)))
+        self.check_rows(v, space=Binary(shape=(len(self.b),)))
         return self._free_energy(v.to(self.device))
 
     def _free_energy(self, v: Tensor) -> Tensor:
@@ -327,9 +337,9 @@ class RBM(GenerativeModel):
         return not bool(self.data_seen)
 
     @torch.no_grad()
-    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
+    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
         """Set the base rates to the data's mean, and b to their log-odds."""
-        mean = batch["x"].mean(0) if spec.mean is None else spec.mean
+        mean = info.mean["x"] if "x" in info.mean else batch["x"].mean(0)
         rates = mean.to(self.base_rates).flatten().clamp(_RATE_FLOOR, 1 - _RATE_FLOOR)
         self.base_rates.copy_(rates)
         self.b.copy_(torch.logit(rates))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo.conditions import NONE, Conditions
 from genzoo_boltzmann.draws import bernoulli
 from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
 from genzoo_boltzmann.path import TemperedPath
@@ -46,7 +47,7 @@ class Gibbs(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the visible units after each sweep, (num, V)."""
@@ -92,7 +93,7 @@ class TemperedGibbs(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the visible units of the replicas at β = 1 after each sweep, (num, V)."""

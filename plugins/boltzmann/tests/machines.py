@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from genzoo import Binary
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 
 
@@ -15,7 +16,7 @@ def states(num):
 def machine(num_visible=6, num_hidden=4, scale=1.0, seed=0):
     """A machine with normal weights and biases, in float64."""
     generator = torch.Generator().manual_seed(seed)
-    rbm = RBM(RBMConfig(event_shape=(num_visible,), num_hidden=num_hidden)).double()
+    rbm = RBM(RBMConfig(event=Binary(shape=(num_visible,)), num_hidden=num_hidden)).double()
     with torch.no_grad():
         for parameter in rbm.parameters():
             draw = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
@@ -48,7 +49,7 @@ def gated(num_visible=70, num_hidden=23, on=50, depth=5.0, dtype=torch.float32):
     units, are fair coins. The mode has about e^depth times the mass of the rest, and at β = 0 a
     share of 2^−on: only at the end of the path does it become the likelier one.
     """
-    rbm = RBM(RBMConfig(event_shape=(num_visible,), num_hidden=num_hidden)).to(dtype)
+    rbm = RBM(RBMConfig(event=Binary(shape=(num_visible,)), num_hidden=num_hidden)).to(dtype)
     with torch.no_grad():
         for parameter in rbm.parameters():
             parameter.zero_()

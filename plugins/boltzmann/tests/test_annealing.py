@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from genzoo import Binary
 from genzoo_boltzmann import annealing, partition
 from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.rbm import RBM, RBMConfig
@@ -25,7 +26,7 @@ def codes(found):
 
 def flat(num_visible, num_hidden, **values):
     """A machine without weights, so that log Z = Σ log(1 + e^b) + Σ log(1 + e^c)."""
-    rbm = RBM(RBMConfig(event_shape=(num_visible,), num_hidden=num_hidden))
+    rbm = RBM(RBMConfig(event=Binary(shape=(num_visible,)), num_hidden=num_hidden))
     with torch.no_grad():
         for name in ("W", "b", "c"):
             getattr(rbm, name).fill_(values.get(name, 0.0))

@@ -17,7 +17,7 @@ def test_bars_and_stripes_are_learned(objective):
     Here 3 × 3: 14 patterns, H = 2.599302; an independent model stands at 3.6 nats.
     """
     data = genzoo.load_dataset("bars-and-stripes", side=3)
-    rbm = RBM(RBM.configure(data.spec, num_hidden=16))
+    rbm = RBM(RBM.configure(data.info, num_hidden=16))
     torch.manual_seed(0)
     torch.nn.init.normal_(rbm.W, std=0.01)
     stage = genzoo.Stage.from_dict(
@@ -33,7 +33,7 @@ def test_bars_and_stripes_are_learned(objective):
 def test_quickstart_beats_independent_pixels_by_far():
     data = genzoo.load_dataset("digits", binarize="threshold")
     test = genzoo.load_dataset("digits", "test", binarize="threshold")
-    rbm = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=16)
+    rbm = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=16)
     config = genzoo.TrainerConfig(steps=1500, batch_size=50, threads=1)
     genzoo.Trainer(rbm, data, config=config).fit()
     figures = genzoo.evaluate(rbm, test).figures

@@ -1,14 +1,15 @@
 """The machine against its definition, by enumeration in float64."""
 
 import math
+import re
 
 import pytest
 import torch
 
 import genzoo
+from genzoo import Binary, DataInfo, Unit
 from genzoo.capabilities import SupportsCompletion, SupportsDataInit, SupportsLogProb
 from genzoo.errors import NotFiniteWeightsError
-from genzoo.spec import DataSpec
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 from genzoo_boltzmann.samplers import Gibbs, TemperedGibbs
 from likelihoods import mean_log_prob
@@ -90,20 +91,37 @@ def test_energies_are_of_the_wider_type():
 
 def test_configure_takes_the_shape_of_the_data():
     data = genzoo.load_dataset("digits", binarize="threshold")
-    assert RBM.configure(data.spec, num_hidden=3) == RBMConfig(event_shape=(1, 8, 8), num_hidden=3)
+    config = RBMConfig(event=Binary(shape=(1, 8, 8)), num_hidden=3)
+    assert RBM.configure(data.info, num_hidden=3) == config
 
 
 def test_grey_data_are_refused_with_the_remedy():
     with pytest.raises(genzoo.DataError, match=r"--data\.binarize threshold"):
-        RBM.check_kind(genzoo.load_dataset("digits").spec)
+        RBM.check_event(genzoo.load_dataset("digits").info)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [(Unit(shape=(4,)), "models binary data, not 4: values in"), (Binary(shape=()), "got ()")],
+)
+def test_an_event_that_makes_no_machine_is_refused(event, said):
+    with pytest.raises(genzoo.ConfigError, match=re.escape(said)):
+        RBM(RBMConfig(event=event))
+
+
+def test_without_a_mean_the_base_rates_are_those_of_the_rows():
+    rbm = RBM(RBMConfig(event=Binary(shape=(2,)), num_hidden=2))
+    x = torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    rbm.init_from_data({"x": x}, DataInfo(fields={"x": rbm.event}))
+    torch.testing.assert_close(rbm.base_rates, torch.tensor([0.25, 0.75]))
 
 
 def test_data_init_sets_base_rates_and_their_log_odds():
-    rbm = RBM(RBMConfig(event_shape=(2, 2), num_hidden=2))
+    rbm = RBM(RBMConfig(event=Binary(shape=(2, 2)), num_hidden=2))
     assert rbm.needs_data_init()
     mean = torch.tensor([[0.0, 0.25], [0.5, 1.0]])
-    spec = DataSpec(event_shape=(2, 2), kind="binary", mean=mean)
-    rbm.init_from_data({"x": torch.zeros(1, 2, 2)}, spec)
+    info = DataInfo(fields={"x": rbm.event}, mean={"x": mean})
+    rbm.init_from_data({"x": torch.zeros(1, 2, 2)}, info)
     assert not rbm.needs_data_init()
     expected = torch.tensor([0.001, 0.25, 0.5, 0.999])
     torch.testing.assert_close(rbm.base_rates, expected)
@@ -129,7 +147,7 @@ def test_completion_keeps_what_is_known_and_draws_the_rest_from_the_conditional(
 
 
 def test_filters_are_weights_in_the_shape_of_the_data():
-    rbm = RBM(RBMConfig(event_shape=(1, 2, 3), num_hidden=5))
+    rbm = RBM(RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=5))
     filters = rbm.filters()
     assert filters.shape == (5, 1, 2, 3)
     torch.testing.assert_close(filters[4, 0, 1, 2], rbm.W[5, 4].detach())
@@ -211,7 +229,7 @@ def test_weights_whose_sums_overflow_are_named(sampler, generator):
 
 
 def test_no_rows_have_empty_results_and_no_mean(generator):
-    rbm, x = RBM(RBMConfig(event_shape=(1, 2, 3), num_hidden=5)), torch.zeros(0, 1, 2, 3)
+    rbm, x = RBM(RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=5)), torch.zeros(0, 1, 2, 3)
     known = torch.ones(2, 3, dtype=torch.bool)
     assert rbm.energy(x).shape == (0,)
     assert rbm.encode(x).shape == (0, 5)

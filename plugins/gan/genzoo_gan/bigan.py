@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch
+from genzoo import Batch, Real
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.latent import GeneratorConfig
 from genzoo_gan.trunks import TRUNKS
@@ -34,7 +34,8 @@ class BiGAN(AdversarialModel):
     | Adversarially Learned Inference (Dumoulin et al., 2017)
 
     Arguments:
-        config: Shapes, the generator's layers, which the encoder mirrors, and what a code is.
+        config: The space of the data, the generator's layers, which the encoder mirrors, and what
+            a code is.
     """
 
     Config = BiGANConfig
@@ -63,7 +64,7 @@ class BiGAN(AdversarialModel):
         """Return a small one, and twelve rows for it."""
         generator = torch.Generator().manual_seed(0)
         config = BiGANConfig(
-            event_shape=(1, 3, 3), latent_dim=2, hidden_dims=(6,), inference="gaussian"
+            event=Real(shape=(1, 3, 3)), latent_dim=2, hidden_dims=(6,), inference="gaussian"
         )
         return config, {"x": torch.rand(12, 1, 3, 3, generator=generator)}
 
@@ -98,7 +99,7 @@ class Encoder(nn.Module, abc.ABC):
     def __init__(self, config: BiGANConfig) -> None:
         super().__init__()
         widths = tuple(reversed(config.hidden_dims))
-        self.trunk = TRUNKS[config.network](config.event_shape, widths)
+        self.trunk = TRUNKS[config.network](config.event.event_shape, widths)
         self.output = nn.Linear(self.trunk.num_features, self.per_code * config.latent_dim)
 
     def outputs(self, x: Tensor) -> Tensor:

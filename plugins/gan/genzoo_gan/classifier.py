@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from genzoo import (
     Batch,
     Bounds,
+    ConditionSpaces,
     Config,
+    ConfigError,
     DataError,
-    DataSpec,
+    DataInfo,
     GenerativeModel,
+    Label,
     Named,
     Sampler,
+    Space,
     Stage,
-    Values,
+    Unit,
     batch_size_for,
 )
+from genzoo.conditions import NONE, Conditions
 from genzoo.errors import NotFiniteSampleError
 from genzoo_gan.features import PooledFeatures, perceptron
-from genzoo_gan.labels import demand_labels
+from genzoo_gan.labels import demand_labels, num_labels
+from genzoo_gan.spaces import demand_image, without_levels
 
 _Widths = Annotated[tuple[Annotated[int, Bounds(1, 2**16)], ...], Bounds(0, 32)]
 
@@ -34,14 +39,23 @@ _Widths = Annotated[tuple[Annotated[int, Bounds(1, 2**16)], ...], Bounds(0, 32)]
 class ClassifierConfig(Config):
     """A classifier of images."""
 
-    image_shape: Annotated[tuple[Annotated[int, Bounds(1, 2**14)], ...], Bounds(3, 3)]
-    """The shape of an image, (C, H, W)."""
-    num_classes: Annotated[int, Bounds(1, 2**20)]
-    """The number of labels."""
+    event: Space
+    """The space of the labels."""
+    conditions: ConditionSpaces
+    """The space of the images, by the name x."""
     hidden_dims: _Widths = (32, 48)
     """The channels of the feature extractor's layers, each of which halves the image."""
     label_dims: _Widths = (100,)
     """The widths of the label predictor's hidden layers."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if set(self.conditions) != {"x"}:
+            raise ConfigError(
+                "ClassifierConfig.conditions must have the images x and nothing else, got "
+                f"{', '.join(self.conditions) or 'none'}."
+            )
+        demand_image(self.conditions["x"], "ClassifierConfig.conditions.x")
 
 
 class Classifier(GenerativeModel):
@@ -49,12 +63,12 @@ class Classifier(GenerativeModel):
 
     l are the logits of the features.
 
-    As a distribution it is one over labels, as one-hot vectors, given an image.
+    As a distribution it is one over labels, given an image.
 
     | Domain-Adversarial Training of Neural Networks (Ganin et al., 2016)
 
     Arguments:
-        config: Shapes and the feature extractor's size.
+        config: The spaces of labels and images, and the feature extractor's size.
 
     Attributes:
         features: The feature extractor, h.
@@ -62,7 +76,10 @@ class Classifier(GenerativeModel):
     """
 
     Config = ClassifierConfig
-    kind = frozenset({"unit"})
+    event_field = "label"
+    event_spaces = (Label,)
+    condition_spaces = (Unit,)
+    needs = ("x",)
     papers = (
         (
             "Yaroslav Ganin, Evgeniya Ustinova, Hana Ajakan, Pascal Germain, Hugo Larochelle, "
@@ -80,41 +97,42 @@ class Classifier(GenerativeModel):
 
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__(config)
-        self.features = PooledFeatures(config.image_shape, config.hidden_dims)
+        self.features = PooledFeatures(self.images.event_shape, config.hidden_dims)
         size = self.features.num_features
-        self.label = perceptron(size, config.label_dims, config.num_classes)
+        num_classes = num_labels({"label": self.event})
+        self.label = perceptron(size, config.label_dims, num_classes)
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of a label, one-hot."""
-        return (self.config.num_classes,)
-
-    @property
-    def condition_kind(self) -> str:
-        """An image."""
-        return "image"
-
-    @property
-    def condition_values(self) -> Values:
-        """What an image holds."""
-        return Values("unit", tuple(self.config.image_shape))
+    def images(self) -> Space:
+        """The space of the images."""
+        return self.conditions["x"]
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """Return a config that fits the data.
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
+        """Return a config that fits the data; levels of grey are left out.
 
         Raises:
             DataError: The data have no labels.
         """
-        demand_labels("A classifier", spec, overrides)
-        return super().configure(spec, **{"image_shape": spec.event_shape, **overrides})
+        return without_levels(super().configure(info, conditions, **overrides), overrides)
+
+    @classmethod
+    def check_event(cls, info: DataInfo) -> None:
+        """Raise DataError where the data have no labels."""
+        demand_labels("A classifier", info)
+        super().check_event(info)
 
     @classmethod
     def example(cls) -> tuple[ClassifierConfig, Batch]:
         """Return a small one, and twelve labelled rows of two domains for it."""
         generator = torch.Generator().manual_seed(0)
         config = ClassifierConfig(
-            image_shape=(1, 4, 4), num_classes=3, hidden_dims=(3,), label_dims=(4,)
+            event=Label(num_classes=3),
+            conditions={"x": Unit(shape=(1, 4, 4))},
+            hidden_dims=(3,),
+            label_dims=(4,),
         )
         x, y = (torch.rand(12, 1, 4, 4, generator=generator) for _ in range(2))
         return config, {"x": x, "y": y, "label": torch.arange(12) % 3}
@@ -138,29 +156,22 @@ class Classifier(GenerativeModel):
         """Return draws of labels."""
         return LabelDraw()
 
-    def check_data(self, spec: DataSpec) -> None:
+    def check_data(self, info: DataInfo) -> None:
         """Raise DataError where the images or the labels are not the model's.
 
         A second domain may be there or not: it depends on the objective whether it is looked at.
         """
-        self.check_kind(spec)
-        shape, num = tuple(self.config.image_shape), self.config.num_classes
-        for domain in (spec, spec.y):
-            if domain is not None and tuple(domain.event_shape) != shape:
-                raise DataError(
-                    f"The classifier takes images of shape {shape}; these have shape "
-                    f"{tuple(domain.event_shape)}. Resize them, or make the model with "
-                    f"image_shape={tuple(domain.event_shape)}."
-                )
-        if spec.num_classes is not None and spec.num_classes > num:
+        super().check_data(info.only(tuple(name for name in info.fields if name != "y")))
+        if "y" in info and (reason := self.images.accepts(info["y"])):
             raise DataError(
-                f"The classifier knows {num} labels; these data have {spec.num_classes}. Make the "
-                f"model with num_classes={spec.num_classes}."
+                f"The classifier takes images, {self.images.describe()}; those of the second "
+                f"domain do not fit: {reason}. Resize or convert them (--data-y.size, "
+                "--data-y.scale), or make the model for these data."
             )
 
     def classify(self, x: Tensor) -> Tensor:
         """Return p(label | x), (B, num_classes), for images x, (B, C, H, W) in [0, 1]."""
-        x = self.checked_rows(x, values=self.condition_values)
+        x = self.checked_rows(x, space=self.images)
         logits: Tensor = self.label(self.features_of(x))
         return logits.softmax(1)
 
@@ -170,10 +181,10 @@ class Classifier(GenerativeModel):
         Raises:
             DataError: The images are of another shape.
         """
-        if tuple(x.shape[1:]) != tuple(self.config.image_shape):
+        if tuple(x.shape[1:]) != self.images.event_shape:
             raise DataError(
-                f"The classifier takes images of shape {tuple(self.config.image_shape)}; these "
-                f"have shape {tuple(x.shape[1:])}. Resize them."
+                f"The classifier takes images of shape {self.images.event_shape}; these have "
+                f"shape {tuple(x.shape[1:])}. Resize them."
             )
         h: Tensor = self.features(2 * x.to(self.device, self.dtype) - 1)
         return h
@@ -185,7 +196,7 @@ class LabelDrawConfig(Config):
 
 
 class LabelDraw(Sampler):
-    """A one-hot label drawn from p(label | x), where x is the condition.
+    """A label drawn from p(label | x), where x is the condition.
 
     A trajectory has one state.
     """
@@ -199,19 +210,18 @@ class LabelDraw(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
-        """Yield one-hot labels, (num, num_classes), for conditions x (num, C, H, W).
+        """Yield labels (num,) of int64, for conditions x (num, C, H, W).
 
         Raises:
             NotFiniteSampleError: A probability is not finite.
         """
-        p: Tensor = self.checked(model).classify(condition)
+        p: Tensor = self.checked(model).classify(condition["x"])
         if not bool(torch.isfinite(p).all()):
             raise NotFiniteSampleError(
                 "A label's probability is not finite: values overflow in the classifier. Training "
                 "may have diverged."
             )
-        label = torch.multinomial(p, 1, generator=generator).squeeze(1)
-        yield F.one_hot(label, p.shape[1]).to(p.dtype)
+        yield torch.multinomial(p, 1, generator=generator).squeeze(1)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from genzoo import Batch, DataSpec
+from genzoo import Batch, ConditionSpaces, Label, Real
 from genzoo_gan.adversarial import AdversarialModel
-from genzoo_gan.labels import demand_labels, one_hot
-from genzoo_gan.latent import GeneratorConfig, NumClasses
+from genzoo_gan.labels import one_hot
+from genzoo_gan.latent import GeneratorConfig
 from genzoo_gan.views import View
 
 
@@ -19,8 +18,8 @@ from genzoo_gan.views import View
 class ConditionalGANConfig(GeneratorConfig):
     """A conditional generative adversarial network."""
 
-    num_classes: NumClasses
-    """The number of labels."""
+    conditions: ConditionSpaces = field(default_factory=dict)
+    """The space of the label, and of further labels that the generator is given."""
 
 
 class ConditionalGAN(AdversarialModel):
@@ -33,10 +32,12 @@ class ConditionalGAN(AdversarialModel):
     | cGANs with Projection Discriminator (Miyato, Koyama, 2018)
 
     Arguments:
-        config: Shapes, the generator's layers and the number of labels.
+        config: The spaces of data and labels, and the generator's layers.
     """
 
     Config = ConditionalGANConfig
+    condition_spaces = (Label,)
+    needs = ("label",)
     papers = (
         "Mehdi Mirza, Simon Osindero. Conditional Generative Adversarial Nets. arXiv, 2014.",
         "Takeru Miyato, Masanori Koyama. cGANs with Projection Discriminator. ICLR, 2018.",
@@ -47,35 +48,24 @@ class ConditionalGAN(AdversarialModel):
     )
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """Return a config that fits the data, with the number of its labels.
-
-        Raises:
-            DataError: The data have no labels.
-        """
-        demand_labels("A conditional GAN", spec, overrides)
-        return super().configure(spec, **overrides)
-
-    @classmethod
     def example(cls) -> tuple[ConditionalGANConfig, Batch]:
         """Return a small one, and twelve rows of three labels for it."""
         generator = torch.Generator().manual_seed(0)
         config = ConditionalGANConfig(
-            event_shape=(1, 3, 3), latent_dim=2, hidden_dims=(6,), num_classes=3
+            event=Real(shape=(1, 3, 3)),
+            latent_dim=2,
+            hidden_dims=(6,),
+            conditions={"label": Label(num_classes=3)},
         )
         x = torch.rand(12, 1, 3, 3, generator=generator)
         return config, {"x": x, "label": torch.arange(12) % 3}
 
-    @property
-    def condition_kind(self) -> str:
-        """Always "label"."""
-        return "label"
-
     def fake(self, z: Tensor, batch: Batch) -> View:
         """Return G(z, y), with the labels of the batch."""
-        y = one_hot(batch["label"], self.num_labels, z)
+        y = one_hot(self.conditions_of(batch), self.conditions, z)
         return View(self.generate(z, y), y=y)
 
     def real(self, batch: Batch, generator: torch.Generator) -> View:
         """Return the data with their labels."""
-        return View(batch["x"], y=one_hot(batch["label"], self.num_labels, batch["x"]))
+        y = one_hot(self.conditions_of(batch), self.conditions, batch["x"])
+        return View(batch["x"], y=y)

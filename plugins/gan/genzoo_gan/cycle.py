@@ -68,13 +68,13 @@ class Cycle(Objective):
         super().__init__(model, config)
         how = self.config.critic_normalization or model.config.normalization
         sizes = (self.config.critic_width, self.config.critic_halvings, how)
-        self.D_X = PatchCritic(model.shape_of("x"), *sizes)
-        self.D_Y = PatchCritic(model.shape_of("y"), *sizes)
-        if self.config.identity_weight and model.shape_of("x") != model.shape_of("y"):
+        x, y = (model.domain(name).event_shape for name in ("x", "y"))
+        self.D_X = PatchCritic(x, *sizes)
+        self.D_Y = PatchCritic(y, *sizes)
+        if self.config.identity_weight and x != y:
             raise ConfigError(
                 f"CycleConfig.identity_weight is {self.config.identity_weight}, but the domains "
-                f"have shapes {model.shape_of('x')} and {model.shape_of('y')}: neither holds the "
-                "other's images. Leave it at 0."
+                f"have shapes {x} and {y}: neither holds the other's images. Leave it at 0."
             )
 
     def players(self) -> dict[str, list[nn.Parameter]]:

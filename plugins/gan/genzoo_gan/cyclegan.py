@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import torch
@@ -13,31 +13,33 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    ConditionSpaces,
     Config,
     ConfigError,
     DataError,
-    DataSpec,
+    DataInfo,
     GenerativeModel,
     Named,
     Sampler,
+    Space,
     Stage,
-    Values,
+    Unit,
     batch_size_for,
 )
+from genzoo.conditions import NONE, Conditions
 from genzoo_gan.normalising import Normalization
+from genzoo_gan.spaces import demand_image, without_levels
 from genzoo_gan.translators import ResNetTranslator
-
-_Image = Annotated[tuple[Annotated[int, Bounds(1, 2**14)], ...], Bounds(3, 3)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CycleGANConfig(Config):
     """Two translators between two domains of images."""
 
-    event_shape: _Image
-    """The shape of an image of the first domain, x: (C, H, W)."""
-    y_event_shape: _Image | None = None
-    """The shape of an image of the second domain, y, of the same height and width; as x's."""
+    event: Space
+    """The space of the first domain, x: images (C, H, W)."""
+    conditions: ConditionSpaces = field(default_factory=dict)
+    """That of the second domain, y, of the same height and width; as x's by default."""
     width: Annotated[int, Bounds(1, 2**12)] = 64
     """The channels of a translator's first layer; each halving doubles them."""
     num_blocks: Annotated[int, Bounds(0, 100)] = 6
@@ -50,9 +52,16 @@ class CycleGANConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.y_event_shape is None:  # What is stored names both shapes.
-            object.__setattr__(self, "y_event_shape", self.event_shape)
-        _check_sides(self.event_shape, self.y_event_shape or (), self.num_halvings)
+        if not self.conditions:  # What is stored names both spaces.
+            object.__setattr__(self, "conditions", {"y": self.event})
+        if set(self.conditions) != {"y"}:
+            raise ConfigError(
+                "CycleGANConfig.conditions must have the second domain, y, and nothing else, got "
+                f"{', '.join(self.conditions)}."
+            )
+        x = demand_image(self.event, "CycleGANConfig.event")
+        y = demand_image(self.conditions["y"], "CycleGANConfig.conditions.y")
+        _check_sides(x, y, self.num_halvings)
 
 
 class CycleGAN(GenerativeModel):
@@ -64,11 +73,13 @@ class CycleGAN(GenerativeModel):
     | (Zhu, Park, Isola, Efros, 2017)
 
     Arguments:
-        config: Shapes and the translators' size.
+        config: The spaces of both domains and the translators' size.
     """
 
     Config = CycleGANConfig
-    kind = frozenset({"unit"})
+    event_spaces = (Unit,)
+    condition_spaces = (Unit,)
+    needs = ("y",)
     papers = (
         (
             "Jun-Yan Zhu, Taesung Park, Phillip Isola, Alexei A. Efros. Unpaired Image-to-Image "
@@ -97,30 +108,31 @@ class CycleGAN(GenerativeModel):
 
     def __init__(self, config: CycleGANConfig) -> None:
         super().__init__(config)
-        x, y = self.shape_of("x")[0], self.shape_of("y")[0]
+        x, y = (self.domain(name).event_shape[0] for name in ("x", "y"))
         sizes = (config.width, config.num_blocks, config.num_halvings, config.normalization)
         self.G = ResNetTranslator(x, y, *sizes)
         self.F = ResNetTranslator(y, x, *sizes)
 
-    @property
-    def condition_kind(self) -> str:
-        """An image of the second domain."""
-        return "image"
-
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """Return a config that fits the data: as many halvings as the sides allow, at most 2."""
-        sides = spec.event_shape[1:]
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
+        """Return a config that fits the data: as many halvings as the sides allow, at most 2.
+
+        Levels of grey are left out: a translation is between them, and can be translated back.
+        """
+        sides = info[cls.event_field].event_shape[1:]
         even = [k for k in (2, 1, 0) if all(side % 2**k == 0 for side in sides)]
-        return super().configure(spec, **{"num_halvings": even[0], **overrides})
+        found = super().configure(info, conditions, **{"num_halvings": even[0], **overrides})
+        return without_levels(found, overrides)
 
     @classmethod
     def example(cls) -> tuple[CycleGANConfig, Batch]:
         """Return a tiny one between grey and colour, and eight rows for it."""
         generator = torch.Generator().manual_seed(0)
         config = CycleGANConfig(
-            event_shape=(1, 8, 8),
-            y_event_shape=(3, 8, 8),
+            event=Unit(shape=(1, 8, 8)),
+            conditions={"y": Unit(shape=(3, 8, 8))},
             width=2,
             num_blocks=1,
             num_halvings=1,
@@ -151,28 +163,20 @@ class CycleGAN(GenerativeModel):
         """Return the translation of the condition."""
         return Translation()
 
-    def check_data(self, spec: DataSpec) -> None:
+    def check_data(self, info: DataInfo) -> None:
         """Raise DataError where either domain is not the model's."""
-        super().check_data(spec)
-        second = spec.y
-        if second is None:
-            return
-        if second.kind not in self.kind:
+        second = self.domain("y")
+        if "y" in info and (reason := second.accepts(info["y"])):
             raise DataError(
-                f"CycleGAN translates images in [0, 1]; the second domain is {second.kind}, in "
-                f"[{second.range[0]:g}, {second.range[1]:g}]. Convert it, or divide it by its "
-                "greatest value, such as 255: --data-y.scale 255."
+                f"CycleGAN's second domain is {second.describe()}; these data do not fit: "
+                f"{reason}. Resize or convert them (--data-y.size, --data-y.scale 255), or make "
+                "the model for these data."
             )
-        if tuple(second.event_shape) != self.shape_of("y"):
-            raise DataError(
-                f"The model's second domain has images of shape {self.shape_of('y')}; these have "
-                f"shape {tuple(second.event_shape)}. Resize them (--data-y.size), or make the "
-                f"model with y_event_shape={tuple(second.event_shape)}."
-            )
+        super().check_data(info)
 
-    def shape_of(self, domain: str) -> tuple[int, ...]:
-        """Return the shape of an image of a domain, "x" or "y"."""
-        return tuple(self.config.event_shape if domain == "x" else self.config.y_event_shape)
+    def domain(self, name: str) -> Space:
+        """Return the space of a domain, "x" or "y"."""
+        return self.event if name == "x" else self.conditions["y"]
 
     def translate(self, x: Tensor, *, to: str) -> Tensor:
         """Return images of one domain as the other would have them, in [0, 1].
@@ -187,13 +191,13 @@ class CycleGAN(GenerativeModel):
         """
         if to not in ("x", "y"):
             raise ConfigError(f'A translation is to "x" or to "y", got {to!r}.')
-        source = self.shape_of("y" if to == "x" else "x")
-        if tuple(x.shape[1:]) != source:
+        source = self.domain("y" if to == "x" else "x")
+        if tuple(x.shape[1:]) != source.event_shape:
             raise DataError(
-                f'A translation to "{to}" is of images of shape {source}; these have shape '
-                f"{tuple(x.shape[1:])}. Resize them, or translate the other way."
+                f'A translation to "{to}" is of images of shape {source.event_shape}; these have '
+                f"shape {tuple(x.shape[1:])}. Resize them, or translate the other way."
             )
-        x = self.checked_rows(x, values=Values("unit", source))
+        x = self.checked_rows(x, space=source)
         network = self.G if to == "y" else self.F
         return unsigned(network(signed(x)))
 
@@ -219,11 +223,11 @@ class Translation(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
-        """Yield x, (num, *event_shape), for conditions y (num, *y_event_shape)."""
-        yield self.checked(model).translate(condition, to="x")
+        """Yield x, (num, *event_shape), for conditions y (num, C, H, W)."""
+        yield self.checked(model).translate(condition["y"], to="x")
 
 
 def signed(x: Tensor) -> Tensor:

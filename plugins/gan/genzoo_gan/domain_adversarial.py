@@ -35,6 +35,7 @@ class CrossEntropy(Objective):
 
     Config = CrossEntropyConfig
     requires = (Classifier,)
+    reads = ("label",)
     model: Classifier
 
     def optimizers(self) -> dict[str, OptimizerSpec]:
@@ -81,6 +82,7 @@ class DomainAdversarial(Objective):
 
     Config = DomainAdversarialConfig
     requires = (Classifier,)
+    reads = ("label", "y")
     model: Classifier
 
     def __init__(self, model: Classifier, config: DomainAdversarialConfig | None = None) -> None:

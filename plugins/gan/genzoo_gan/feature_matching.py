@@ -44,6 +44,7 @@ class FeatureMatching(Objective):
 
     Config = FeatureMatchingConfig
     requires = (SemiSupervisedGAN,)
+    reads = ("label",)
     model: SemiSupervisedGAN
 
     def players(self) -> dict[str, list[nn.Parameter]]:

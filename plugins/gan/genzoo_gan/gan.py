@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genzoo import Batch
+from genzoo import Batch, Real
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.latent import GeneratorConfig
 from genzoo_gan.views import View
@@ -24,7 +24,7 @@ class GAN(AdversarialModel):
     | Generative Adversarial Networks (Goodfellow et al., 2014)
 
     Arguments:
-        config: Shapes and the generator's layers.
+        config: The space of the data, and the generator's layers.
     """
 
     Config = GANConfig
@@ -52,7 +52,7 @@ class GAN(AdversarialModel):
     def example(cls) -> tuple[GANConfig, Batch]:
         """Return a small one, and twelve rows for it."""
         generator = torch.Generator().manual_seed(0)
-        config = GANConfig(event_shape=(1, 3, 3), latent_dim=2, hidden_dims=(6,))
+        config = GANConfig(event=Real(shape=(1, 3, 3)), latent_dim=2, hidden_dims=(6,))
         return config, {"x": torch.rand(12, 1, 3, 3, generator=generator)}
 
     def fake(self, z: Tensor, batch: Batch) -> View:

@@ -1,37 +1,63 @@
-"""Labels as a condition, as one-hot vectors."""
+"""Labels: those that a model is conditioned on as one-hot vectors, and those that it learns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import DataError, DataSpec
+from genzoo import DataError, DataInfo, Label, Space
+from genzoo.conditions import Conditions
 
 
-def demand_labels(who: str, spec: DataSpec, overrides: Mapping[str, Any]) -> None:
-    """Refuse data that do not say how many labels there are, where nobody else does.
+def demand_labels(who: str, info: DataInfo) -> Label:
+    """Return the space of the data's labels.
 
     Raises:
         DataError: The data have no labels.
     """
-    if spec.num_classes is None and "num_classes" not in overrides:
+    space = info.fields.get("label")
+    if not isinstance(space, Label):
         raise DataError(
             f"{who} learns from labels; these data have none. Give labelled data, such as "
             "--data fashion-mnist."
         )
+    return space
 
 
-def one_hot(labels: Tensor, num_classes: int, like: Tensor) -> Tensor:
-    """Return labels (B,) as one-hot vectors (B, C), of the type of ``like``.
+def num_labels(spaces: Mapping[str, Space]) -> int:
+    """Return how many values the one-hot vectors of all conditions have together.
+
+    >>> num_labels({"label": Label(num_classes=3)}), num_labels({})
+    (3, 0)
+    """
+    return sum(space.num_classes for space in spaces.values() if isinstance(space, Label))
+
+
+def one_hot(conditions: Conditions, spaces: Mapping[str, Space], like: Tensor) -> Tensor | None:
+    """Return labels by name as one-hot vectors side by side, (B, C); None where there are none.
+
+    They follow one another in the order of their names, which no file changes.
+
+    Arguments:
+        conditions: Labels (B,) by name.
+        spaces: The space of each.
+        like: A tensor of the type of the result.
 
     Raises:
         DataError: A row has no label, or one that there is not.
     """
+    found = [
+        _one_hot(conditions[name], num_labels({name: spaces[name]})) for name in sorted(spaces)
+    ]
+    return torch.cat(found, dim=1).to(like.dtype) if found else None
+
+
+def _one_hot(labels: Tensor, num_classes: int) -> Tensor:
     try:
-        return F.one_hot(labels.long(), num_classes).to(like.dtype)
+        return F.one_hot(labels.long(), num_classes)
     except RuntimeError as error:  # torch has looked already; a look of our own would cost again.
         raise DataError(
             f"Labels must be whole numbers from 0 to {num_classes - 1}; these go from "

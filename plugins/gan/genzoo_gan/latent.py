@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -12,28 +13,31 @@ from torch import Tensor
 from genzoo import (
     Bounds,
     Config,
-    DataSpec,
+    ConfigError,
+    DataInfo,
     GenerativeModel,
+    Real,
     Sampler,
-    Values,
+    Space,
+    Unit,
     batch_size_for,
 )
 from genzoo_gan.generators import GENERATORS
-from genzoo_gan.labels import one_hot
+from genzoo_gan.labels import num_labels, one_hot
+from genzoo_gan.spaces import demand_shape, without_levels
 
 Width = Annotated[int, Bounds(1, 2**16)]
 Widths = Annotated[tuple[Width, ...], Bounds(0, 32)]
 Network = Literal["flat", "convolutional", "residual"]
 NumClasses = Annotated[int, Bounds(1, 2**20)]
-_OUTPUT = {"unit": "sigmoid", "real": "identity"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig(Config):
     """A generator."""
 
-    event_shape: Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
-    """The shape of one example; (C, H, W) for images."""
+    event: Space
+    """The space of the data; of shape (C, H, W) for images."""
     latent_dim: Annotated[int, Bounds(1, 2**16)] = 64
     """The size of a code z."""
     hidden_dims: Widths = (256, 256)
@@ -42,47 +46,54 @@ class GeneratorConfig(Config):
     """Fully connected layers, transposed convolutions (DCGAN), or residual blocks."""
     batch_norm: bool = False
     """Whether the generator's layers are normalised over the batch."""
-    output: Literal["identity", "sigmoid"] = "identity"
-    """What the generator ends with: sigmoid for data in [0, 1], which is theirs by default."""
+    output: Literal["identity", "sigmoid"] | None = None
+    """What the generator ends with: by default sigmoid for data in [0, 1], else identity."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        demand_shape(self.event, f"{type(self).__name__}.event")
+        unit = isinstance(self.event, Unit)
+        if self.output is None:  # What is stored names what the generator ends with.
+            object.__setattr__(self, "output", "sigmoid" if unit else "identity")
+        if self.output == "sigmoid" and not unit:
+            raise ConfigError(
+                f"{type(self).__name__}.output='sigmoid' makes values in [0, 1]; the data are "
+                f"{self.event.describe()}. Leave it out."
+            )
 
 
 class LatentModel(GenerativeModel, abc.ABC):
     """x = G(z), or G(z, y) given labels y, with z ~ N(0, I); abstract.
 
     Arguments:
-        config: Shapes and the generator's layers.
+        config: Spaces and the generator's layers.
 
     Attributes:
         generator: G.
     """
 
-    kind = frozenset({"unit", "real"})
+    event_spaces = (Real, Unit)
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__(config)
         self.generator = GENERATORS[config.network](
             config.latent_dim + self.num_labels,
             config.hidden_dims,
-            config.event_shape,
+            self.event_shape,
             config.batch_norm,
         )
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """Return a config that fits the data: a sigmoid in the end for values in [0, 1]."""
-        return super().configure(
-            spec, **{"output": _OUTPUT.get(spec.kind, "identity"), **overrides}
-        )
-
-    @property
-    def event_values(self) -> Values:
-        """What a row holds: values in [0, 1] where the generator ends with a sigmoid."""
-        return Values("unit" if self.config.output == "sigmoid" else "real", self.event_shape)
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
+        """Return a config that fits the data, whose levels are left out."""
+        return without_levels(super().configure(info, conditions, **overrides), overrides)
 
     @property
     def num_labels(self) -> int:
-        """The number of labels that the generator is given one of; 0 where it is given none."""
-        return int(self.config.num_classes) if self.condition_kind == "label" else 0
+        """The size of the labels' one-hot vectors that the generator is given; 0 for none."""
+        return num_labels(self.conditions)
 
     @property
     def default_batch_size(self) -> int:
@@ -121,4 +132,4 @@ class LatentModel(GenerativeModel, abc.ABC):
             ConditionError: The condition is missing, superfluous or no label.
         """
         given = self.checked_condition(condition, num)
-        return None if given is None else one_hot(given, self.num_labels, next(self.parameters()))
+        return one_hot(given, self.conditions, next(self.parameters()))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo.conditions import NONE, Conditions
 from genzoo_gan.latent import LatentModel
 
 _FINITE = 38.0
@@ -44,7 +45,7 @@ class Latent(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape); ``start`` holds codes (num, latent_dim), where given."""
@@ -84,7 +85,7 @@ class LatentInterpolation(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape); ``start`` holds the first codes, where given."""

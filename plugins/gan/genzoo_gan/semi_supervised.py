@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, DataSpec, Named, Stage
+from genzoo import Batch, Bounds, DataError, DataInfo, Label, Named, Real, Stage
 from genzoo_gan.labels import demand_labels
 from genzoo_gan.latent import GeneratorConfig, LatentModel, Network, NumClasses, Widths
 from genzoo_gan.noise import noisy
@@ -41,7 +41,7 @@ class SemiSupervisedGAN(LatentModel):
     | (Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, 2016)
 
     Arguments:
-        config: Shapes, the layers of both networks and the number of labels.
+        config: The space of the data, the layers of both networks and the number of labels.
 
     Attributes:
         classifier: Which makes logits of x.
@@ -71,28 +71,31 @@ class SemiSupervisedGAN(LatentModel):
         widths = config.classifier_hidden_dims
         self.classifier = Classifier(
             config.classifier_network or config.network,
-            config.event_shape,
+            self.event_shape,
             tuple(reversed(config.hidden_dims)) if widths is None else widths,
             config.num_classes,
             config.noise,
         )
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
         """Return a config that fits the data, with the number of their labels.
 
         Raises:
             DataError: The data have no labels.
         """
-        demand_labels("A semi-supervised GAN", spec, overrides)
-        return super().configure(spec, **overrides)
+        if "num_classes" not in overrides:
+            overrides["num_classes"] = demand_labels("A semi-supervised GAN", info).num_classes
+        return super().configure(info, conditions, **overrides)
 
     @classmethod
     def example(cls) -> tuple[SemiSupervisedGANConfig, Batch]:
         """Return a small one, and twelve rows for it, every other one with its label."""
         generator = torch.Generator().manual_seed(0)
         config = SemiSupervisedGANConfig(
-            event_shape=(1, 3, 3), latent_dim=2, hidden_dims=(6,), num_classes=3
+            event=Real(shape=(1, 3, 3)), latent_dim=2, hidden_dims=(6,), num_classes=3
         )
         x = torch.rand(12, 1, 3, 3, generator=generator)
         label = torch.arange(12) % 3
@@ -107,6 +110,16 @@ class SemiSupervisedGAN(LatentModel):
                 trainer={"steps": 20_000, "batch_size": 128},
             ),
         )
+
+    def check_data(self, info: DataInfo) -> None:
+        """Raise DataError where the rows are not the model's, or have labels that it lacks."""
+        super().check_data(info)
+        known = Label(num_classes=self.config.num_classes)
+        if "label" in info and (reason := known.accepts(info["label"])):
+            raise DataError(
+                f"The classifier tells {known.num_classes} labels; these data do not fit: "
+                f"{reason}. Make the model for these data."
+            )
 
     def classify(self, x: Tensor) -> Tensor:
         """Return p(y | x, real), (B, K), for rows of ``x`` (B, *event_shape)."""

@@ -2,7 +2,7 @@
 
 import torch
 
-from genzoo import Step, create_model, registry
+from genzoo import Real, Step, create_model, registry
 
 GAMES = ["hinge", "least-squares", "minimax", "non-saturating", "unrolled"]
 GAMES += ["wasserstein", "wasserstein-gp"]
@@ -28,7 +28,7 @@ def example(name, seed=0, **config):
 
 
 def gan(**config):
-    given = {"event_shape": (3,), "latent_dim": 2, "hidden_dims": (6,), **config}
+    given = {"event": Real(shape=(3,)), "latent_dim": 2, "hidden_dims": (6,), **config}
     return made("gan", **given)
 
 

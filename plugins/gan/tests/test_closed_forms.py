@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from games import converge, game, gan, quantiles, step
+from genzoo import Real
 from genzoo_gan.penalties import GradientPenalty, slopes
 from genzoo_gan.views import View
 
 
 def line(**config):
     """Return a model of one number."""
-    return gan(event_shape=(1,), latent_dim=1, hidden_dims=(), **config)
+    return gan(event=Real(shape=(1,)), latent_dim=1, hidden_dims=(), **config)
 
 
 def game_of_line(name, **config):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from games import example, game, gan, made, rows, step
-from genzoo import ConfigError
+from genzoo import ConfigError, Real
 from genzoo_gan.critics import (
     ClippedCritic,
     Critic,
@@ -179,7 +179,7 @@ def test_a_spectrally_normalised_critic_has_slopes_of_one_at_most():
 
 
 def test_objectives_wrap_the_critic_in_what_they_are_asked_for():
-    model = made("gan", event_shape=(1, 8, 8), network="convolutional", hidden_dims=(4, 2))
+    model = made("gan", event=Real(shape=(1, 8, 8)), network="convolutional", hidden_dims=(4, 2))
     wrapped = game("wasserstein", model, packing=2, spectral_norm=True).critic
     assert isinstance(wrapped, ClippedCritic)
     assert isinstance(wrapped.critic, PackedCritic)

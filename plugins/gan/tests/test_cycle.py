@@ -13,6 +13,7 @@ from genzoo import (
     Step,
     Trainer,
     TrainerConfig,
+    Unit,
     create_model,
     load_dataset,
     pair,
@@ -25,7 +26,7 @@ from genzoo_gan.pool import exchange
 def cyclegan(seed=0, **config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        given = {"event_shape": (1, 8, 8), "width": 4, "num_blocks": 1, "num_halvings": 0}
+        given = {"event": Unit(shape=(1, 8, 8)), "width": 4, "num_blocks": 1, "num_halvings": 0}
         return create_model("cyclegan", **{**given, **config})
 
 
@@ -160,7 +161,7 @@ def test_the_critics_are_shown_what_the_pools_give_and_not_the_last_fakes():
 
 
 def test_pools_go_by_domain_and_slot():
-    made = objective(cyclegan(y_event_shape=(3, 8, 8)))
+    made = objective(cyclegan(conditions={"y": Unit(shape=(3, 8, 8))}))
     for slot in (0, 1):
         list(made.losses(batch(y_channels=3), step(slot)))
     pools = made.process_state()
@@ -192,7 +193,7 @@ def test_resuming_is_exact_with_full_pools(tmp_path):
 
 def test_an_identity_term_of_different_shapes_is_refused():
     with pytest.raises(ConfigError, match=r"identity_weight is 0\.5, but"):
-        objective(cyclegan(y_event_shape=(3, 8, 8)), identity_weight=0.5)
+        objective(cyclegan(conditions={"y": Unit(shape=(3, 8, 8))}), identity_weight=0.5)
 
 
 def test_learning_the_negative_of_digits_without_pairs():

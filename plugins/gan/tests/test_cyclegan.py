@@ -10,8 +10,10 @@ from genzoo import (
     ConfigError,
     DataError,
     GenModel,
+    Real,
     Trainer,
     TrainerConfig,
+    Unit,
     create_model,
     load_dataset,
     pair,
@@ -23,11 +25,13 @@ from genzoo_gan.normalising import NORMALIZATIONS
 from genzoo_gan.patches import PatchCritic, possible
 from genzoo_gan.translators import ResidualBlock, ResNetTranslator
 
+COLOUR = {"conditions": {"y": Unit(shape=(3, 8, 8))}}
+
 
 def cyclegan(**config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        given = {"event_shape": (1, 8, 8), "width": 2, "num_blocks": 1, "num_halvings": 1}
+        given = {"event": Unit(shape=(1, 8, 8)), "width": 2, "num_blocks": 1, "num_halvings": 1}
         return create_model("cyclegan", **{**given, **config})
 
 
@@ -143,7 +147,7 @@ def test_a_critic_of_too_many_halvings_is_refused_with_the_number_that_fits():
 
 
 def test_translations_go_both_ways_in_the_units_of_the_data():
-    model, x, y = cyclegan(y_event_shape=(3, 8, 8)), images(4, 1, 8, 8), images(4, 3, 8, 8)
+    model, x, y = cyclegan(**COLOUR), images(4, 1, 8, 8), images(4, 3, 8, 8)
     there, here = model.translate(x, to="y"), model.translate(y, to="x")
     torch.testing.assert_close(there, (model.G(2 * x - 1) + 1) / 2)
     torch.testing.assert_close(here, (model.F(2 * y - 1) + 1) / 2)
@@ -165,15 +169,26 @@ def test_a_sample_is_the_translation_of_its_condition():
 )
 def test_a_config_fits_the_data_of_both_domains(shape, halvings):
     both = pair(images(2, *shape), images(3, 3, *shape[1:]))
-    config = CycleGAN.configure(both.spec, width=4)
-    assert (config.event_shape, config.y_event_shape) == (shape, (3, *shape[1:]))
+    config = CycleGAN.configure(both.info, width=4)
+    assert config.event == Unit(shape=shape)
+    assert config.conditions == {"y": Unit(shape=(3, *shape[1:]))}
     assert (config.num_halvings, config.width) == (halvings, 4)
-    assert CycleGAN.configure(both.spec, num_halvings=0).num_halvings == 0
+    assert CycleGAN.configure(both.info, num_halvings=0).num_halvings == 0
 
 
-def test_one_shape_serves_both_domains_and_is_stored(tmp_path):
-    model = cyclegan(event_shape=(3, 8, 8))
-    assert model.config.y_event_shape == (3, 8, 8)
+def test_levels_of_grey_are_left_out_so_that_what_was_translated_can_be_translated_back():
+    digits = load_dataset("digits")
+    both = pair(digits, digits)
+    config = CycleGAN.configure(both.info, width=2, num_blocks=1)
+    assert config.event == config.conditions["y"] == Unit(shape=(1, 8, 8))
+    model, x = CycleGAN(config), digits.head(2)["x"]
+    model.check_data(both.info)
+    assert model.translate(model.translate(x, to="y"), to="x").shape == x.shape
+
+
+def test_one_space_serves_both_domains_and_is_stored(tmp_path):
+    model = cyclegan(event=Unit(shape=(3, 8, 8)))
+    assert model.config.conditions == {"y": Unit(shape=(3, 8, 8))}
     model.save_pretrained(tmp_path)
     assert GenModel.from_pretrained(tmp_path).config == model.config
 
@@ -200,10 +215,17 @@ def test_what_it_can_do():
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"event_shape": (1, 14, 14), "num_halvings": 2}, "multiples of 4"),
-        ({"event_shape": (1, 8, 8), "y_event_shape": (1, 8, 16)}, "keeps height and width"),
-        ({"event_shape": (64,)}, "length"),
-        ({"event_shape": (1, 2, 2), "num_halvings": 1}, "4 or more"),
+        ({"event": Unit(shape=(1, 14, 14)), "num_halvings": 2}, "multiples of 4"),
+        ({"conditions": {"y": Unit(shape=(1, 8, 16))}}, "keeps height and width"),
+        ({"event": Unit(shape=(64,))}, r"event must be images .* of shape \(64,\)"),
+        ({"conditions": {"y": Unit(shape=(64,))}}, r"y must be images .* of shape \(64,\)"),
+        ({"event": Unit(shape=(1, 2, 2)), "num_halvings": 1}, "4 or more"),
+        ({"event": Real(shape=(1, 8, 8))}, "models unit data"),
+        ({"conditions": {"y": Real(shape=(1, 8, 8))}}, "takes unit conditions"),
+        (
+            {"conditions": {"z": Unit(shape=(1, 8, 8))}},
+            "second domain, y, and nothing else, got z",
+        ),
         ({"num_blocks": 101}, "num_blocks"),
     ],
 )
@@ -219,14 +241,14 @@ def test_a_domain_that_there_is_not_is_refused():
 
 def test_images_of_the_wrong_domain_are_refused_with_both_shapes():
     with pytest.raises(DataError, match=r"of shape \(1, 8, 8\); these have shape \(3, 8, 8\)"):
-        cyclegan(y_event_shape=(3, 8, 8)).translate(images(1, 3, 8, 8), to="y")
+        cyclegan(**COLOUR).translate(images(1, 3, 8, 8), to="y")
 
 
 @pytest.mark.parametrize(
     ("y", "said"),
     [
-        (images(5, 3, 8, 8), r"shape \(1, 8, 8\); these have shape \(3, 8, 8\)"),
-        (2 * images(5, 1, 8, 8), "the second domain is real"),
+        (images(5, 3, 8, 8), r"second domain .* have shape \(3, 8, 8\), not \(1, 8, 8\)"),
+        (2 * images(5, 1, 8, 8), r"second domain .* are finite numbers.*--data-y\.scale"),
     ],
 )
 def test_a_second_domain_of_another_shape_or_kind_is_refused(y, said):

@@ -7,13 +7,19 @@ import torch
 import torch.nn.functional as F
 
 from genzoo import (
+    ArrayDataset,
     CapabilityError,
+    ConfigError,
     DataError,
+    DataInfo,
+    Label,
     Named,
+    Real,
     Stage,
     Step,
     Trainer,
     TrainerConfig,
+    Unit,
     create_model,
     load_dataset,
     pair,
@@ -28,8 +34,13 @@ from genzoo_gan.reversal import reverse, rising
 def classifier(seed=0, **config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        given = {"image_shape": (1, 8, 8), "num_classes": 3, "hidden_dims": (2,)}
+        images = {"x": Unit(shape=(1, 8, 8))}
+        given = {"event": Label(num_classes=3), "conditions": images, "hidden_dims": (2,)}
         return create_model("classifier", **{**given, **config}).double()
+
+
+def classifier_info():
+    return DataInfo(fields={"x": Unit(shape=(1, 8, 8)), "label": Label(num_classes=3)})
 
 
 def objective(model=None, **config):
@@ -175,8 +186,9 @@ def test_probabilities_sum_to_one_and_labels_are_drawn_from_them():
     torch.testing.assert_close(p.sum(1), torch.ones(6).double())
     num = 20_000
     drawn = model.sample(num, condition=x[0], sampler=LabelDraw(), seed=0, batch_size=num)
-    assert torch.equal(drawn.sum(1), torch.ones(num).double())
-    for share, expected in zip(drawn.mean(0), p[0], strict=True):
+    assert (drawn.shape, drawn.dtype) == ((num,), torch.int64)
+    model.event.require(drawn, "Classifier")
+    for share, expected in zip(drawn.bincount(minlength=3) / num, p[0], strict=True):
         assert abs(share - expected) < 4 * (expected * (1 - expected) / num).sqrt()
 
 
@@ -187,7 +199,7 @@ def test_digits_are_learned_from_labels_through_the_trainer():
     for name in ("cross-entropy", "domain-adversarial"):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = Classifier(Classifier.configure(both.spec, hidden_dims=(8, 8)))
+            model = Classifier(Classifier.configure(both.info, hidden_dims=(8, 8)))
         config = TrainerConfig(steps=300, batch_size=32, progress=False, threads=1)
         Trainer(model, both, Stage(objective=Named(name=name)), config).fit()
         right = model.classify(test["x"]).argmax(1) == test["label"]
@@ -222,15 +234,49 @@ def test_data_without_labels_are_refused():
         with pytest.raises(DataError, match="learns from labels; these data have none"):
             next(made.losses(rows, step()))
     with pytest.raises(DataError, match="these data have none"):
-        Classifier.configure(pair(torch.rand(4, 1, 8, 8), torch.rand(4, 1, 8, 8)).spec)
+        Classifier.configure(pair(torch.rand(4, 1, 8, 8), torch.rand(4, 1, 8, 8)).info)
 
 
 def test_other_models_images_and_more_labels_are_refused():
     with pytest.raises(CapabilityError, match="needs a model that is a Classifier"):
-        CrossEntropy(create_model("cyclegan", event_shape=(1, 8, 8), width=2, num_halvings=0))
+        CrossEntropy(
+            create_model("cyclegan", event=Unit(shape=(1, 8, 8)), width=2, num_halvings=0)
+        )
     with pytest.raises(DataError, match=r"takes rows of shape \(1, 8, 8\)"):
         classifier().classify(torch.rand(2, 1, 9, 9))
-    with pytest.raises(DataError, match="knows 3 labels; these data have 10"):
-        classifier().check_data(load_dataset("digits").spec)
-    with pytest.raises(DataError, match="image_shape="):
-        classifier(image_shape=(1, 9, 9)).check_data(load_dataset("digits").spec)
+    digits = load_dataset("digits")
+    with pytest.raises(DataError, match="have 10 classes, not 3"):
+        classifier().check_data(digits.info)
+    with pytest.raises(DataError, match=r"have shape \(1, 8, 8\), not \(1, 9, 9\)"):
+        classifier(conditions={"x": Unit(shape=(1, 9, 9))}).check_data(digits.info)
+    both = pair(digits, torch.rand(5, 1, 9, 9))
+    with pytest.raises(DataError, match=r"second domain do not fit: .*--data-y\.size"):
+        classifier(event=Label(num_classes=10)).check_data(both.info)
+
+
+def test_a_classifier_is_given_images_and_nothing_else():
+    config = Classifier.configure(load_dataset("digits").info)
+    assert config.event.num_classes == 10
+    assert config.conditions == {"x": Unit(shape=(1, 8, 8))}
+    images = config.conditions["x"]
+    for given, said in (
+        ({"conditions": {"x": images, "y": images}}, "nothing else, got x, y"),
+        ({"conditions": {}}, "nothing else, got none"),
+        ({"conditions": {"x": Unit(shape=(64,))}}, "must be images"),
+        ({"conditions": {"x": Real(shape=(1, 8, 8))}}, "takes unit conditions"),
+        ({"event": images}, "models label data"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            classifier(**given)
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "domain-adversarial"])
+def test_rows_without_a_label_are_taken_and_labels_that_there_are_not_are_refused(name):
+    x, info = torch.rand(16, 1, 8, 8), classifier_info()
+    label = torch.arange(16) % 4 - 1
+    config = TrainerConfig(steps=2, batch_size=16, progress=False, threads=1)
+    stage = Stage(objective=Named(name=name))
+    Trainer(classifier(), pair(ArrayDataset(x, info, "rows", label), 1 - x), stage, config).fit()
+    label[5] = 3
+    with pytest.raises(DataError, match=r"labels from 0 to 2; label 5 is 3\. Number the labels"):
+        Trainer(classifier(), pair(ArrayDataset(x, info, "rows", label), 1 - x), stage, config)

@@ -60,10 +60,9 @@ def test_a_few_labels_teach_digits():
     torch.manual_seed(0)
     model = create_model(
         "semi-supervised-gan",
-        event_shape=(1, 8, 8),
+        event=data.info["x"],
         num_classes=10,
         hidden_dims=(64, 64),
-        output="sigmoid",
         batch_norm=True,
     )
     stage = Stage(

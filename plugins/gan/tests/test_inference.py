@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from games import converge, game, made, quantiles
-from genzoo import Named, Stage, Trainer, TrainerConfig, create_model
+from genzoo import Named, Real, Stage, Trainer, TrainerConfig, create_model
 from genzoo_gan.views import View
 
 
@@ -18,7 +18,7 @@ def affine(layer, weight, bias):
 
 def line(slope, offset):
     """Return G(z) = 2 z + 1 with E(x) = slope x + offset."""
-    model = made("bigan", event_shape=(1,), latent_dim=1, hidden_dims=())
+    model = made("bigan", event=Real(shape=(1,)), latent_dim=1, hidden_dims=())
     affine(model.generator.layers[0], 2.0, 1.0)
     affine(model.encoder.output, slope, offset)
     return model
@@ -51,7 +51,7 @@ def test_any_other_encoder_is_given_away_by_its_pairs(slope, offset):
 def test_a_game_ends_with_the_inverse():
     """Data N(1, 4) and an affine pair of networks: E(G(z)) = z within a seventh, not before."""
     torch.manual_seed(0)
-    model = create_model("bigan", event_shape=(1,), latent_dim=1, hidden_dims=())
+    model = create_model("bigan", event=Real(shape=(1,)), latent_dim=1, hidden_dims=())
     x = 1 + 2 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
     z = torch.tensor([[-1.0], [0.0], [1.0]])
 

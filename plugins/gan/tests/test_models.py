@@ -6,12 +6,17 @@ import math
 import pytest
 import torch
 
-from games import example, made, rows
+from games import example, game, made, rows, step
 from genzoo import (
     ConditionError,
     ConfigError,
     DataError,
+    DataInfo,
     GenModel,
+    Label,
+    Real,
+    Text,
+    Unit,
     create_model,
     evaluate,
     load_dataset,
@@ -19,8 +24,6 @@ from genzoo import (
 from genzoo.capabilities import of
 from genzoo.data import from_array
 from genzoo.errors import NotFiniteFigureError, NotFiniteSampleError
-from genzoo.spec import DataSpec
-from genzoo.values import Values
 from genzoo_gan.bigan import BiGAN
 from genzoo_gan.conditional import ConditionalGAN
 from genzoo_gan.gan import GAN
@@ -30,8 +33,10 @@ from genzoo_gan.semi_supervised import SemiSupervisedGAN
 ALL = [BiGAN, ConditionalGAN, GAN, SemiSupervisedGAN]
 
 
-def spec(kind="unit", num_classes=None, shape=(1, 8, 8)):
-    return DataSpec(event_shape=shape, kind=kind, num_classes=num_classes)
+def info(space=Unit, num_classes=None, shape=(1, 8, 8)):
+    fields = {"x": space(shape=shape)}
+    labels = {} if num_classes is None else {"label": Label(num_classes=num_classes)}
+    return DataInfo(fields=fields | labels)
 
 
 # Generators
@@ -56,16 +61,26 @@ def test_transposed_convolutions_are_the_papers_for_even_sides():
 @pytest.mark.parametrize("network", ["convolutional", "residual"])
 def test_images_alone_are_convolved(network):
     with pytest.raises(ConfigError, match="Use network='flat'"):
-        create_model("gan", event_shape=(5,), network=network)
+        create_model("gan", event=Real(shape=(5,)), network=network)
 
 
-@pytest.mark.parametrize(("kind", "ends"), [("unit", "sigmoid"), ("real", "identity")])
-def test_a_sigmoid_ends_what_is_made_for_data_in_the_unit_interval(kind, ends):
-    config = GAN.configure(spec(kind))
+@pytest.mark.parametrize(("space", "ends"), [(Unit, "sigmoid"), (Real, "identity")])
+def test_a_sigmoid_ends_what_is_made_for_data_in_the_unit_interval(space, ends):
+    config = GAN.configure(info(space))
     assert config.output == ends
-    assert GAN.configure(spec(kind), output="identity").output == "identity"
+    assert GAN.configure(info(space), output="identity").output == "identity"
     x = GAN(config).sample(50, seed=0)
-    assert (bool(((x >= 0) & (x <= 1)).all())) is (kind == "unit")
+    assert (bool(((x >= 0) & (x <= 1)).all())) is (space is Unit)
+
+
+def test_a_sigmoid_is_refused_where_data_are_not_in_the_unit_interval():
+    with pytest.raises(ConfigError, match="output='sigmoid' makes values in"):
+        GAN.configure(info(Real), output="sigmoid")
+
+
+def test_data_of_single_values_are_refused():
+    with pytest.raises(ConfigError, match=r"GANConfig\.event must have a shape"):
+        create_model("gan", event=Real(shape=()))
 
 
 def test_what_they_can_do():
@@ -117,10 +132,43 @@ def test_a_condition_where_none_is_taken_is_refused(name):
 
 @pytest.mark.parametrize("cls", [ConditionalGAN, SemiSupervisedGAN])
 def test_data_without_labels_are_refused_where_labels_are_learned_from(cls):
-    with pytest.raises(DataError, match="these data have none"):
-        cls.configure(spec())
-    assert cls.configure(spec(num_classes=7)).num_classes == 7
-    assert cls.configure(spec(), num_classes=4).num_classes == 4
+    with pytest.raises(DataError, match=r"these data have none|needs the field label"):
+        cls.configure(info())
+    assert cls(cls.configure(info(num_classes=7))).event == Unit(shape=(1, 8, 8))
+
+
+def test_the_number_of_labels_is_that_of_the_data():
+    config = ConditionalGAN.configure(info(num_classes=7))
+    assert config.conditions == {"label": Label(num_classes=7)}
+    assert SemiSupervisedGAN.configure(info(num_classes=7)).num_classes == 7
+    assert SemiSupervisedGAN.configure(info(), num_classes=4).num_classes == 4
+
+
+@pytest.mark.parametrize("cls", [ConditionalGAN, SemiSupervisedGAN])
+def test_data_of_more_labels_than_are_known_are_refused(cls):
+    model = cls(cls.configure(info(num_classes=3)))
+    model.check_data(info(num_classes=2))
+    with pytest.raises(DataError, match="have 4 classes, not 3"):
+        model.check_data(info(num_classes=4))
+
+
+def test_a_conditional_gan_needs_its_label():
+    with pytest.raises(ConfigError, match="needs the condition label"):
+        create_model("conditional-gan", event=Unit(shape=(1, 8, 8)))
+    with pytest.raises(ConfigError, match="takes label conditions; text is"):
+        example("conditional-gan", conditions={"label": Label(num_classes=3), "text": Text()})
+
+
+def test_several_labels_go_side_by_side_in_the_order_of_their_names():
+    spaces = {"label": Label(num_classes=3), "colour": Label(num_classes=2)}
+    model, batch = example("conditional-gan", conditions=spaces)
+    batch = {**batch, "colour": torch.arange(12) % 2}
+    colour, label = torch.eye(2)[batch["colour"]], torch.eye(3)[batch["label"]]
+    assert torch.equal(model.real(batch, None).y, torch.cat([colour, label], dim=1).double())
+    given = {"label": 2, "colour": 1}
+    assert model.decode(rows(3, 2), condition=given).shape == (3, 1, 3, 3)
+    (loss, *_) = game("non-saturating", model).losses(batch, step())
+    assert math.isfinite(loss.value.item())
 
 
 @pytest.mark.parametrize("wrong", [-1, 3])
@@ -179,7 +227,7 @@ def test_a_classifier_gives_the_share_of_each_label_among_real_rows():
 def test_a_classifiers_layers_can_be_others_than_the_generators():
     model = made(
         "semi-supervised-gan",
-        event_shape=(1, 8, 8),
+        event=Real(shape=(1, 8, 8)),
         num_classes=5,
         classifier_network="convolutional",
         classifier_hidden_dims=(4, 6),
@@ -189,19 +237,29 @@ def test_a_classifiers_layers_can_be_others_than_the_generators():
 
 
 def test_a_dataset_configures_a_model():
-    config = SemiSupervisedGAN.configure(load_dataset("digits", labelled=20).spec)
-    assert (config.num_classes, config.event_shape) == (10, (1, 8, 8))
+    config = SemiSupervisedGAN.configure(load_dataset("digits", labelled=20).info)
+    assert (config.num_classes, config.event) == (10, Unit(shape=(1, 8, 8)))
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_what_is_between_two_levels_of_grey_is_taken_too(cls):
+    """A generator meets no level exactly: its samples are rows like others."""
+    digits = load_dataset("digits").info
+    model = cls(cls.configure(digits))
+    assert digits["x"].levels == 17
+    assert model.event == Unit(shape=(1, 8, 8))
+    model.check_data(digits)
 
 
 # Values, and values that overflow
 
 
-@pytest.mark.parametrize(("output", "kind"), [("sigmoid", "unit"), ("identity", "real")])
-def test_rows_are_what_the_generator_ends_with(output, kind):
-    model = BiGAN(dataclasses.replace(BiGAN.example()[0], output=output))
-    assert model.event_values == Values(kind, (1, 3, 3))
+@pytest.mark.parametrize("space", [Unit, Real])
+def test_rows_are_those_of_the_event(space):
+    config = dataclasses.replace(BiGAN.example()[0], event=space(shape=(1, 3, 3)), output=None)
+    model = BiGAN(config)
     x = torch.full((2, 1, 3, 3), 2.0)
-    if kind == "real":
+    if space is Real:
         assert model.encode(x).shape == (2, 2)
         return
     with pytest.raises(DataError, match=r"in \[0, 1\]; row 0 holds 2\. Divide by 255"):
@@ -213,7 +271,7 @@ def test_a_classifier_takes_images_and_draws_no_label_of_nan():
     bright = 255 * batch["x"]
     with pytest.raises(DataError, match=r"^Classifier takes values in \[0, 1\]; row 0 holds"):
         model.classify(bright)
-    with pytest.raises(ConditionError, match="condition 0 holds"):
+    with pytest.raises(ConditionError, match="x 0 holds"):
         model.sample(12, condition=bright)
     for p in model.label.parameters():
         p.data.fill_(1e308)

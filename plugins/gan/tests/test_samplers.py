@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from games import example, gan, rows
-from genzoo import CapabilityError, ConfigError, create_model
+from genzoo import Binary, CapabilityError, ConfigError, Real, create_model
 from genzoo_gan.samplers import (
     Latent,
     LatentConfig,
@@ -39,7 +39,7 @@ def test_truncation_keeps_the_order_and_far_away_changes_nothing():
 
 
 def test_a_model_is_sampled_with_truncated_codes():
-    model = gan(hidden_dims=(), event_shape=(2,))
+    model = gan(hidden_dims=(), event=Real(shape=(2,)))
     with torch.no_grad():
         model.generator.layers[0].weight.copy_(torch.eye(2))
         model.generator.layers[0].bias.zero_()
@@ -74,7 +74,7 @@ def test_codes_to_start_from_are_where_an_interpolation_starts():
     model, _ = example("conditional-gan")
     z, labels = rows(3, 2), torch.tensor([0, 1, 2])
     states = LatentInterpolation().trajectory(
-        model, 3, start=z, condition=labels, generator=torch.Generator()
+        model, 3, start=z, condition={"label": labels}, generator=torch.Generator()
     )
     torch.testing.assert_close(next(states), model.decode(z, condition=labels))
     x = model.sample(3, start=z, condition=labels)
@@ -83,7 +83,7 @@ def test_codes_to_start_from_are_where_an_interpolation_starts():
 
 @pytest.mark.parametrize("sampler", [Latent(), LatentInterpolation()])
 def test_a_model_without_a_generator_is_refused(sampler):
-    model = create_model("rbm", event_shape=(4,), num_hidden=2)
+    model = create_model("rbm", event=Binary(shape=(4,)), num_hidden=2)
     with pytest.raises(CapabilityError, match="needs a model that is a LatentModel; RBM is not"):
         model.sample(2, seed=0, sampler=sampler)
 

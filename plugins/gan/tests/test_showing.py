@@ -22,7 +22,7 @@ def test_a_run_shows_samples_and_scores(name, tmp_path):
     cls = registry.load("models", name)
     data = load_dataset("digits", labelled=50 if name == "semi-supervised-gan" else None)
     torch.manual_seed(0)
-    model = cls(cls.configure(data.spec, hidden_dims=(8,), latent_dim=2))
+    model = cls(cls.configure(data.info, hidden_dims=(8,), latent_dim=2))
     settings = TrainerConfig(steps=4, batch_size=8, sample_every=2, log_every=1, progress=False)
     stage = Stage(objective=Named(name=cls.default_stages()[0].objective.name))
     Trainer(model, data, stage, settings, output_dir=tmp_path / "run").fit()

@@ -8,6 +8,7 @@ import torch
 from games import example, game, gan, rows, step
 from genzoo import (
     Named,
+    Real,
     Stage,
     Trainer,
     TrainerConfig,
@@ -157,7 +158,7 @@ def test_a_game_is_looked_at_ten_times_once_it_has_begun_in_one_slot():
 
 def far(seed=0):
     """A generator that stands at one point, far from the data."""
-    model = gan(event_shape=(2,))
+    model = gan(event=Real(shape=(2,)))
     with torch.no_grad():
         model.generator.layers[-1].weight.zero_()
         model.generator.layers[-1].bias.fill_(3.0)
@@ -190,7 +191,7 @@ def test_a_game_that_goes_well_is_not_disturbed(caplog):
     """A Gaussian in the plane, by a linear generator."""
     torch.manual_seed(0)
     data = rows(2000, 2).float() * torch.tensor([0.5, 1.0])
-    model = create_model("gan", event_shape=(2,), latent_dim=2, hidden_dims=(16,))
+    model = create_model("gan", event=Real(shape=(2,)), latent_dim=2, hidden_dims=(16,))
     train("non-saturating", model, data, 700, lr=2e-3, r1=0.1, critic_hidden_dims=(32, 32))
     assert said(caplog) == []
 

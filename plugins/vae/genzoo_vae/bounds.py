@@ -40,7 +40,7 @@ def terms(model: VAE, x: Tensor, eps: Tensor, y: Tensor | None = None) -> Terms:
         model: The model.
         x: Examples (B, *event_shape).
         eps: Standard normal noise (K, B, L).
-        y: One-hot labels (B, C), where the model is conditioned.
+        y: Vectors of the conditions (B, C), where there are any.
     """
     mean, log_variance = model.moments(x, y)
     z = mean + (0.5 * log_variance).exp() * eps

@@ -31,8 +31,8 @@ def estimate(
     effective, errors = torch.empty(2, len(x), dtype=torch.float64)
 
     def bounds(rows: slice) -> Tensor:
-        labels = None if y is None else y[rows]
-        log_w = _log_weights(model, x[rows], labels, num_samples, generator)
+        given = None if y is None else y[rows]
+        log_w = _log_weights(model, x[rows], given, num_samples, generator)
         effective[rows] = effective_samples(log_w.detach()).cpu()
         errors[rows] = standard_error(log_w.detach()).cpu()
         return log_w.logsumexp(0) - math.log(num_samples)

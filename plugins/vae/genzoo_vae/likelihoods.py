@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal, constraints
 
+from genzoo import Binary, ConfigError, Real, Space, Unit
 from genzoo.draws import bernoulli
 
 _MIN_LOG_SCALE = -7.0
@@ -21,11 +22,11 @@ class Likelihood(nn.Module, abc.ABC):
     """A family of distributions of x, whose parameters a decoder computes; abstract.
 
     Class attributes:
-        kinds: The kinds of data that it is a likelihood of.
+        spaces: The spaces of data that it is a likelihood of.
         discrete: Whether ``log_prob`` is that of a probability, not of a density.
     """
 
-    kinds: ClassVar[frozenset[str]]
+    spaces: ClassVar[tuple[type[Space], ...]]
     discrete: ClassVar[bool] = True
 
     @abc.abstractmethod
@@ -52,7 +53,7 @@ class Likelihood(nn.Module, abc.ABC):
 class BernoulliLikelihood(Likelihood):
     """p(x = 1) = σ(output): for zeros and ones, not for grey values."""
 
-    kinds = frozenset({"binary"})
+    spaces = (Binary,)
 
     def forward(self, outputs: Tensor) -> Distribution:
         """Return coins with these logits."""
@@ -96,7 +97,7 @@ class _Scaled(Likelihood, abc.ABC):
 class GaussianLikelihood(_Scaled):
     """x ~ N(output, σ²), with one learned σ for all values."""
 
-    kinds = frozenset({"unit", "real"})
+    spaces = (Real, Unit)
     discrete = False
 
     def __init__(self) -> None:
@@ -121,7 +122,7 @@ class DiscretizedLogisticLikelihood(_Scaled):
         levels: How many values from 0 to 1 there are, such as 256 for bytes.
     """
 
-    kinds = frozenset({"unit"})
+    spaces = (Unit,)
 
     def __init__(self, levels: int) -> None:
         super().__init__(scale=0.1)
@@ -190,13 +191,49 @@ class DiscretizedLogistic(Distribution):
             return _quantile(u, self.loc, self.scale, self.levels)
 
 
-def make_likelihood(name: str, levels: int | None) -> Likelihood:
-    """Return a likelihood by its name in the config."""
-    if name == "bernoulli":
-        return BernoulliLikelihood()
-    if name == "gaussian":
-        return GaussianLikelihood()
-    return DiscretizedLogisticLikelihood(levels or 256)
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "bernoulli": BernoulliLikelihood,
+    "gaussian": GaussianLikelihood,
+    "discretized-logistic": DiscretizedLogisticLikelihood,
+}
+"""By their names in a config."""
+
+
+def usual(event: Space) -> str:
+    """Return the name of the likelihood that data have where none is asked for."""
+    if isinstance(event, Binary):
+        return "bernoulli"
+    return "discretized-logistic" if _has_levels(event) else "gaussian"
+
+
+def check_likelihood(name: str, event: Space) -> None:
+    """Raise ConfigError where data have another likelihood; the model refuses those with none."""
+    spaces = LIKELIHOODS[name].spaces
+    known = any(isinstance(event, likelihood.spaces) for likelihood in LIKELIHOODS.values())
+    if known and not isinstance(event, spaces):
+        titles = " or ".join(space.__name__.lower() for space in spaces)
+        coins = name == "bernoulli"
+        remedy = "Binarise them (--data.binarize threshold), or make" if coins else "Make"
+        raise ConfigError(
+            f"The likelihood {name!r} is for {titles} data; these are {event.describe()}. "
+            f"{remedy} the model with likelihood={usual(event)!r}."
+        )
+    if known and name == "discretized-logistic" and not _has_levels(event):
+        raise ConfigError(
+            f"The likelihood {name!r} is for data with levels; these are {event.describe()}. Give "
+            "an event with levels, such as 256 for bytes, or likelihood='gaussian'."
+        )
+
+
+def _has_levels(event: Space) -> bool:
+    return isinstance(event, Unit) and event.levels is not None
+
+
+def make_likelihood(name: str, event: Space) -> Likelihood:
+    """Return a likelihood by its name in the config, for data of a space."""
+    if isinstance(event, Unit) and name == "discretized-logistic":
+        return DiscretizedLogisticLikelihood(event.levels or 256)
+    return LIKELIHOODS[name]()
 
 
 def independent(distribution: Distribution, dimensions: int) -> Independent[Any]:

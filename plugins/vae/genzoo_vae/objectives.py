@@ -47,7 +47,7 @@ class _Bound(Objective, abc.ABC):
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the negative bound."""
-        x, y = batch["x"], _labels(self.model, batch)
+        x, y = batch["x"], self.model.vectors(self.model.conditions_of(batch))
         eps = _noise(self.model, self.config.num_samples, len(x), step.generator)
         found = terms(self.model, x, eps, y)
         yield Loss(self._value(found, step), metrics=_metrics(self.model, found, step))
@@ -121,10 +121,6 @@ def _metrics(model: VAE, found: Terms, step: Step) -> dict[str, Tensor]:
         "elbo": reconstruction - kl,
         "active_units": active,
     }
-
-
-def _labels(model: VAE, batch: Batch) -> Tensor | None:
-    return model.one_hot(batch["label"]) if model.condition_kind == "label" else None
 
 
 def _noise(model: VAE, num: int, rows: int, generator: torch.Generator) -> Tensor:

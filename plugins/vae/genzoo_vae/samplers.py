@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo.conditions import NONE, Conditions
 from genzoo_vae.vae import VAE
 
 
@@ -38,7 +39,7 @@ class Prior(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape); ``start`` holds codes (num, latent_dim), where given."""

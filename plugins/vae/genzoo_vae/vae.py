@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from genzoo import (
     Batch,
+    Binary,
     Bounds,
+    ConditionSpaces,
     Config,
     ConfigError,
-    DataError,
-    DataSpec,
+    DataInfo,
     GenerativeModel,
+    Label,
     LogProb,
     Named,
+    Real,
     Sampler,
+    Space,
     Stage,
-    Values,
+    Unit,
     batch_size_for,
 )
+from genzoo.conditions import Conditions
 from genzoo.log_prob import checked_draws
-from genzoo_vae.likelihoods import independent, make_likelihood
+from genzoo_vae.condition_vectors import SPACES, num_values, vectors_of
+from genzoo_vae.likelihoods import check_likelihood, independent, make_likelihood, usual
 from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEncoder
 
 _Width = Annotated[int, Bounds(1, 2**16)]
-_OF_KIND = {"binary": "bernoulli", "unit": "gaussian", "real": "gaussian"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig(Config):
     """A variational autoencoder."""
 
-    event_shape: Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(1, 8)]
-    """The shape of one example; (C, H, W) for images."""
+    event: Space
+    """The space of the data; of shape (C, H, W) for images."""
     latent_dim: Annotated[int, Bounds(1, 2**16)] = 20
     """The size of a code z."""
     hidden_dims: Annotated[tuple[_Width, ...], Bounds(0, 32)] = (400,)
@@ -49,30 +54,26 @@ class VAEConfig(Config):
     """The activation of the hidden layers."""
     likelihood: Literal["bernoulli", "gaussian", "discretized-logistic"] | None = None
     """p(x | z): of zeros and ones, of real values, of grey levels; the data's own by default."""
-    levels: Annotated[int | None, Bounds(2, 2**16)] = None
-    """How many grey levels there are, of which discretized-logistic is a distribution."""
-    condition: Literal["none", "label"] = "none"
-    """What the model is conditioned on."""
-    num_classes: Annotated[int | None, Bounds(1, 2**20)] = None
-    """The number of labels, where it is conditioned on them."""
+    conditions: ConditionSpaces = field(default_factory=dict)
+    """The space of each condition."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.likelihood is None:  # No data have a say: what is stored names a likelihood.
-            object.__setattr__(self, "likelihood", "bernoulli")
-        if self.condition == "label" and self.num_classes is None:
-            raise ConfigError("VAEConfig: condition='label' needs num_classes.")
-        if self.likelihood == "discretized-logistic" and self.levels is None:
+        if not self.event.event_shape:
             raise ConfigError(
-                "VAEConfig: likelihood='discretized-logistic' needs levels, such as 256 for bytes."
+                "VAEConfig.event must have a shape of at least one dimension, got (). Give (1,) "
+                "for a single value."
             )
+        if self.likelihood is None:  # What is stored names a likelihood.
+            object.__setattr__(self, "likelihood", usual(self.event))
+        check_likelihood(self.likelihood or "", self.event)
 
 
 class VAE(GenerativeModel):
     """A variational autoencoder: p(x, z) = N(z; 0, I) p(x | z), q(z | x) = N(μ(x), diag σ²(x)).
 
-    The decoder's outputs start from the data's mean: each has an offset of its own, learned. Given
-    labels, both networks see them as one-hot vectors.
+    The decoder's outputs start from the data's mean: each has an offset of its own, learned. Both
+    networks take conditions as vectors, a label as a one-hot one.
 
     With no hidden layers and a Gaussian likelihood it is probabilistic principal component
     analysis, whose likelihood is known in closed form.
@@ -82,11 +83,12 @@ class VAE(GenerativeModel):
     | (Rezende, Mohamed, Wierstra, 2014)
 
     Arguments:
-        config: Shapes, networks and likelihood.
+        config: Spaces, networks and likelihood.
     """
 
     Config = VAEConfig
-    kind = frozenset({"binary", "unit", "real"})
+    event_spaces = (Binary, Real, Unit)
+    condition_spaces = SPACES
     default_num_samples = 500
     papers = (
         "Diederik P. Kingma, Max Welling. Auto-Encoding Variational Bayes. ICLR, 2014.",
@@ -119,48 +121,41 @@ class VAE(GenerativeModel):
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__(config)
-        shape, latent = config.event_shape, config.latent_dim
-        labels = config.num_classes or 0 if config.condition == "label" else 0
+        shape, latent = self.event_shape, config.latent_dim
+        conditions = num_values(config.conditions)
         encoder, decoder = (
             (ImageEncoder, ImageDecoder)
             if config.network == "image"
             else (FlatEncoder, FlatDecoder)
         )
         hidden, activation = config.hidden_dims, config.activation
-        self.encoder = encoder(shape, hidden, labels, 2 * latent, activation)
-        self.decoder = decoder(latent, hidden, labels, shape, activation)
-        self.observation = make_likelihood(config.likelihood or "bernoulli", config.levels)
+        self.encoder = encoder(shape, hidden, conditions, 2 * latent, activation)
+        self.decoder = decoder(latent, hidden, conditions, shape, activation)
+        self.observation = make_likelihood(config.likelihood or "", config.event)
         self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
 
-    @property
-    def condition_kind(self) -> str:
-        """What the model is conditioned on."""
-        return str(self.config.condition)
-
-    @property
-    def event_values(self) -> Values:
-        """What a row holds: what the likelihood is a likelihood of."""
-        return Values.widest(self.observation.kinds, self.event_shape, self.config.levels)
-
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """Return a config that fits the data: grey levels, real values, or zeros and ones."""
-        likelihood = _OF_KIND.get(spec.kind, "gaussian")
-        if spec.kind == "unit" and (spec.levels or overrides.get("levels")):
-            likelihood = "discretized-logistic"
-        values = {"likelihood": likelihood, **overrides}
-        return super().configure(spec, **values)
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
+        """Return a config that fits the data; where a Gaussian is asked for, levels are left out.
+
+        Raises:
+            ConfigError: The likelihood that is asked for is not one of these data.
+        """
+        if overrides.get("likelihood") == "gaussian":
+            overrides = {"event": info[cls.event_field].relaxed(), **overrides}
+        return super().configure(info, conditions, **overrides)
 
     @classmethod
     def example(cls) -> tuple[VAEConfig, Batch]:
         """Return a small conditional one, and twelve rows for it."""
         generator = torch.Generator().manual_seed(0)
         config = VAEConfig(
-            event_shape=(1, 3, 3),
+            event=Binary(shape=(1, 3, 3)),
             latent_dim=2,
             hidden_dims=(6,),
-            condition="label",
-            num_classes=3,
+            conditions={"label": Label(num_classes=3)},
         )
         x = torch.rand(12, 1, 3, 3, generator=generator).round()
         return config, {"x": x, "label": torch.arange(12) % 3}
@@ -186,22 +181,6 @@ class VAE(GenerativeModel):
 
         return Prior()
 
-    def check_data(self, spec: DataSpec) -> None:
-        """Raise DataError where the data are not what the likelihood is a likelihood of."""
-        super().check_data(spec)
-        if spec.kind not in self.observation.kinds:
-            fitting = _OF_KIND[spec.kind]
-            remedy = "Make" if spec.kind == "binary" else "Binarise them, or make"
-            raise DataError(
-                f"The likelihood {self.config.likelihood!r} is for "
-                f"{' or '.join(sorted(self.observation.kinds))} data; these are {spec.kind}. "
-                f"{remedy} the model with likelihood={fitting!r}."
-            )
-        levels = self.config.levels
-        discrete = self.config.likelihood == "discretized-logistic"
-        if discrete and spec.levels is not None and levels != spec.levels:
-            raise DataError(f"The model has {levels} grey levels; these data have {spec.levels}.")
-
     # Conditionals
 
     def moments(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -209,7 +188,7 @@ class VAE(GenerativeModel):
 
         Arguments:
             x: Examples (B, *event_shape).
-            y: One-hot labels (B, C), where the model is conditioned.
+            y: Vectors of the conditions (B, C), where there are any.
         """
         mean, log_variance = self.encoder(x, y).chunk(2, dim=1)
         return mean, log_variance
@@ -265,7 +244,7 @@ class VAE(GenerativeModel):
 
         Arguments:
             x: Examples (N, *event_shape).
-            condition: One label for each of them, where the model is conditioned.
+            condition: A row of each condition for each of them, or one for all, by name.
             generator: Where the noise comes from, on the model's device.
             num_samples: K; 500 by default.
 
@@ -281,25 +260,24 @@ class VAE(GenerativeModel):
     # Conditions and data
 
     def checked(self, condition: Any, num: int) -> Tensor | None:
-        """Return labels as one-hot vectors (num, C), after a look at them; None where none are.
+        """Return conditions as vectors (num, C), after a check; None where there are none.
 
         Raises:
-            ConditionError: A label is missing, superfluous, or out of range.
+            ConditionError: A condition is missing, superfluous, or not in its space.
         """
-        labels = self.checked_condition(condition, num)
-        return None if labels is None else self.one_hot(labels)
+        return self.vectors(self.checked_condition(condition, num))
 
-    def one_hot(self, labels: Tensor) -> Tensor:
-        """Return labels (B,) as one-hot vectors (B, C) of the parameters' type."""
-        return F.one_hot(labels.long(), self.config.num_classes).to(self.dtype)
+    def vectors(self, conditions: Conditions) -> Tensor | None:
+        """Return rows of each condition as vectors (B, C) of the parameters' type."""
+        return vectors_of(conditions, self.conditions, self.dtype)
 
     def needs_data_init(self) -> bool:
         """Whether no data have been seen yet."""
         return not bool(self.data_seen)
 
     @torch.no_grad()
-    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
+    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
         """Let the decoder start from the data's mean."""
-        mean = batch["x"].mean(0) if spec.mean is None else spec.mean
+        mean = info.mean["x"] if "x" in info.mean else batch["x"].mean(0)
         self.decoder.start_from(self.observation.location(mean.to(self.device, self.dtype)))
         self.data_seen.fill_(True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from genzoo import load_dataset
+from genzoo import Real, load_dataset
 from genzoo_vae.vae import VAE, VAEConfig
 
 
@@ -56,9 +56,7 @@ class PPCA:
 def linear_vae(size, latent_dim):
     torch.manual_seed(0)
     return VAE(
-        VAEConfig(
-            event_shape=(size,), latent_dim=latent_dim, hidden_dims=(), likelihood="gaussian"
-        )
+        VAEConfig(event=Real(shape=(size,)), latent_dim=latent_dim, hidden_dims=())
     ).double()
 
 

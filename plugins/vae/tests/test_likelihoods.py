@@ -7,13 +7,16 @@ import torch
 from torch.distributions import TransformedDistribution, Uniform
 from torch.distributions.transforms import AffineTransform, SigmoidTransform
 
+from genzoo import Binary, ConfigError, Real, Unit
 from genzoo_vae.likelihoods import (
     BernoulliLikelihood,
     DiscretizedLogistic,
     DiscretizedLogisticLikelihood,
     GaussianLikelihood,
+    check_likelihood,
     independent,
     make_likelihood,
+    usual,
 )
 
 LOC = torch.tensor([-0.4, 0.0, 0.31, 0.5, 0.98, 1.7], dtype=torch.float64)
@@ -124,12 +127,43 @@ def test_a_location_has_the_mean_that_was_asked_for():
     ],
 )
 def test_a_likelihood_is_made_by_its_name(name, cls):
-    assert type(make_likelihood(name, 17)) is cls
+    event = {"bernoulli": Binary(shape=(2,))}.get(name, Unit(shape=(2,), levels=17))
+    assert type(make_likelihood(name, event)) is cls
 
 
-def test_grey_levels_are_those_of_bytes_where_no_number_is_given():
-    assert make_likelihood("discretized-logistic", 17).levels == 17
-    assert make_likelihood("discretized-logistic", None).levels == 256
+def test_grey_levels_are_those_of_the_event():
+    for levels in (17, 256):
+        event = Unit(shape=(2,), levels=levels)
+        assert make_likelihood("discretized-logistic", event).levels == levels
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        (Binary(shape=(2,)), "bernoulli"),
+        (Unit(shape=(2,), levels=17), "discretized-logistic"),
+        (Unit(shape=(2,)), "gaussian"),
+        (Real(shape=(2,)), "gaussian"),
+    ],
+)
+def test_data_have_a_likelihood_of_their_own(event, name):
+    assert usual(event) == name
+    check_likelihood(name, event)
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "said"),
+    [
+        (Unit(shape=(2,), levels=17), "bernoulli", "Binarise them"),
+        (Unit(shape=(2,)), "bernoulli", r"make the model with likelihood='gaussian'"),
+        (Binary(shape=(2,)), "gaussian", r"real or unit data.*Make .* likelihood='bernoulli'"),
+        (Real(shape=(2,)), "discretized-logistic", "likelihood='gaussian'"),
+        (Unit(shape=(2,)), "discretized-logistic", "data with levels"),
+    ],
+)
+def test_data_without_that_likelihood_are_refused(event, name, said):
+    with pytest.raises(ConfigError, match=said):
+        check_likelihood(name, event)
 
 
 def test_an_example_is_as_likely_as_all_of_its_values_together():

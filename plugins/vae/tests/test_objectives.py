@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from genzoo import (
+    Binary,
     ConfigError,
     Named,
     Stage,
@@ -27,7 +28,7 @@ X = torch.rand(6, 1, 3, 3, generator=torch.Generator().manual_seed(0)).round().d
 def vae(**config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        given = {"event_shape": (1, 3, 3), "latent_dim": 2, "hidden_dims": (6,), **config}
+        given = {"event": Binary(shape=(1, 3, 3)), "latent_dim": 2, "hidden_dims": (6,), **config}
         return create_model("vae", **given).double()
 
 
@@ -167,7 +168,7 @@ def test_learning_digits_beats_independent_pixels(name, network):
         torch.manual_seed(0)
         hidden = (64,) if network == "flat" else (16, 32)
         model = create_model(
-            "vae", event_shape=(1, 8, 8), latent_dim=8, hidden_dims=hidden, network=network
+            "vae", event=data.info["x"], latent_dim=8, hidden_dims=hidden, network=network
         )
     steps = 600 if network == "flat" else 400
     config = TrainerConfig(steps=steps, batch_size=100, progress=False, threads=1)

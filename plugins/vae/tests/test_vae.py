@@ -7,7 +7,20 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from genzoo import ConditionError, ConfigError, DataError, create_model, evaluate, load_dataset
+from genzoo import (
+    Binary,
+    Categorical,
+    ConditionError,
+    ConfigError,
+    DataError,
+    Label,
+    Real,
+    Text,
+    Unit,
+    create_model,
+    evaluate,
+    load_dataset,
+)
 from genzoo.capabilities import of
 from genzoo.cli import main
 from genzoo.errors import NotFiniteFigureError, NotFiniteSampleError, NotFiniteWeightsError
@@ -17,18 +30,19 @@ from genzoo_vae.samplers import Prior, PriorConfig
 from genzoo_vae.vae import VAE, VAEConfig
 from likelihoods import mean_log_prob
 
+REAL = {"event": Real(shape=(1, 3, 3))}
 SHAPES = [(1, 28, 28), (3, 5, 9), (1, 8, 8)]
 
 
 def vae(seed=0, **config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        given = {"event_shape": (1, 3, 3), "latent_dim": 2, "hidden_dims": (6,), **config}
+        given = {"event": Binary(shape=(1, 3, 3)), "latent_dim": 2, "hidden_dims": (6,), **config}
         return create_model("vae", **given)
 
 
 def labelled(**config):
-    return vae(condition="label", num_classes=3, **config)
+    return vae(conditions={"label": Label(num_classes=3)}, **config)
 
 
 def bits(num, *shape, seed=0):
@@ -42,7 +56,7 @@ def bits(num, *shape, seed=0):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("hidden", [(), (4,), (4, 6, 8)])
 def test_shapes_come_out_as_they_went_in(network, shape, hidden):
-    model = vae(event_shape=shape, network=network, hidden_dims=hidden, latent_dim=3)
+    model = vae(event=Binary(shape=shape), network=network, hidden_dims=hidden, latent_dim=3)
     x = bits(5, *shape)
     assert model.encode(x).shape == (5, 3)
     assert model.decode(torch.zeros(5, 3)).shape == (5, *shape)
@@ -57,7 +71,7 @@ def test_sizes_halve_rounded_up():
 
 
 def test_without_hidden_layers_both_maps_are_affine():
-    model, x = vae(hidden_dims=(), likelihood="gaussian"), torch.randn(2, 1, 3, 3)
+    model, x = vae(hidden_dims=(), **REAL), torch.randn(2, 1, 3, 3)
     middle = model.encode(x.mean(0, keepdim=True))
     torch.testing.assert_close(middle, model.encode(x).mean(0, keepdim=True))
     z = torch.randn(2, 2)
@@ -67,8 +81,8 @@ def test_without_hidden_layers_both_maps_are_affine():
 
 def test_every_parameter_learns():
     for network in ("flat", "image"):
-        for likelihood in ("bernoulli", "gaussian", "discretized-logistic"):
-            model = vae(network=network, likelihood=likelihood, levels=3, hidden_dims=(4, 4))
+        for event in (Binary(shape=(1, 3, 3)), REAL["event"], Unit(shape=(1, 3, 3), levels=3)):
+            model = vae(network=network, event=event, hidden_dims=(4, 4))
             found = terms(model, bits(4, 1, 3, 3), torch.randn(2, 4, 2))
             found.log_weights.mean().backward()
             assert all(p.grad is not None and p.grad.any() for p in model.parameters())
@@ -81,7 +95,7 @@ def test_the_terms_are_those_of_torchs_distributions(generator):
     model, x = labelled().double(), bits(4, 1, 3, 3).double()
     labels = torch.tensor([0, 1, 2, 0])
     eps = torch.randn(3, 4, 2, generator=generator, dtype=torch.float64)
-    found = terms(model, x, eps, model.one_hot(labels))
+    found = terms(model, x, eps, model.vectors({"label": labels}))
     q = model.posterior(x, condition=labels)
     prior = Normal(torch.zeros(2).double(), torch.ones(2).double())
     torch.testing.assert_close(found.kl, kl_divergence(q.base_dist, prior))
@@ -115,7 +129,7 @@ def test_a_likelihood_says_what_it_is():
     assert "K = 7 draws" in found.notes[0].text
     assert found.receipt["importance_samples"] == 7
     assert 1 <= found.receipt["median_effective_samples"] <= 7
-    density = mean_log_prob(vae(likelihood="gaussian"), bits(3, 1, 3, 3), num_samples=7)
+    density = mean_log_prob(vae(**REAL), bits(3, 1, 3, 3), num_samples=7)
     assert "A density" in density.notes[1].text
 
 
@@ -179,6 +193,29 @@ def test_labels_change_codes_data_and_likelihood():
     assert model.sample(4, condition=2, seed=0).shape == (4, 1, 3, 3)
 
 
+def test_conditions_of_several_spaces_go_side_by_side_in_the_order_of_their_names():
+    spaces = {
+        "z": Real(shape=(2,)),
+        "label": Label(num_classes=3),
+        "letters": Categorical(shape=(2,), num_categories=2),
+    }
+    model, x = vae(conditions=spaces), bits(2, 1, 3, 3)
+    given = {
+        "z": torch.tensor([[0.5, -2.0], [0.0, 1.0]]),
+        "label": torch.tensor([2, 0]),
+        "letters": torch.tensor([[0, 1], [1, 1]]),
+    }
+    expected = [[0, 0, 1, 1, 0, 0, 1, 0.5, -2], [1, 0, 0, 0, 1, 0, 1, 0, 1]]
+    assert model.vectors(given).tolist() == expected
+    assert model.encoder.hidden[0].in_features == 9 + 9
+    assert model.sample(2, condition=given, seed=0).shape == (2, 1, 3, 3)
+    for name, other in (("z", torch.ones(2, 2)), ("label", 1), ("letters", torch.zeros(2).long())):
+        changed = model.encode(x, condition={**given, name: other})
+        assert not torch.equal(changed, model.encode(x, condition=given))
+    with pytest.raises(ConditionError, match="needs a letters"):
+        model.encode(x, condition={"z": given["z"], "label": 1})
+
+
 @pytest.mark.parametrize("condition", [None, 3, -1, torch.zeros(5).long()])
 def test_a_condition_that_does_not_fit_is_refused(condition):
     with pytest.raises(ConditionError):
@@ -194,17 +231,17 @@ def test_the_examples_rows_are_for_its_model():
     config, batch = VAE.example()
     found = mean_log_prob(VAE(config), batch["x"], condition=batch["label"], num_samples=2)
     assert found.num_samples == 12
-    assert batch["label"].unique().tolist() == list(range(config.num_classes))
+    assert batch["label"].unique().tolist() == list(range(config.conditions["label"].num_classes))
 
 
 # What is refused
 
-GREY = {"likelihood": "discretized-logistic", "levels": 5}
+GREY = {"event": Unit(shape=(1, 3, 3), levels=5)}
 OUTSIDE = [
     ({}, 0.5, r"zeros and ones; row 1 holds 0\.5\. Binarise"),
     ({}, math.nan, "row 1 holds nan"),
-    ({"likelihood": "gaussian"}, math.inf, "finite numbers; row 1 holds inf"),
-    ({"likelihood": "gaussian"}, math.nan, "row 1 holds nan"),
+    (REAL, math.inf, "finite numbers; row 1 holds inf"),
+    (REAL, math.nan, "row 1 holds nan"),
     (GREY, 0.3, r"levels 0, 1/4, \.\.\., 1; row 1 holds 0\.3\. Round them"),
     (GREY, 255.0, r"row 1 holds 255\. Divide by 255"),
     (GREY, -0.25, r"row 1 holds -0\.25\. Are they in \[-1, 1\]"),
@@ -222,11 +259,11 @@ def test_values_that_the_likelihood_is_none_of_are_refused(config, value, said):
 
 
 def test_a_gaussian_is_a_density_of_any_real_values():
-    model, x = vae(likelihood="gaussian"), torch.tensor([0.3, -7.0, 255.0]).repeat(2, 3)
+    model, x = vae(**REAL), torch.tensor([0.3, -7.0, 255.0]).repeat(2, 3)
     assert math.isfinite(mean_log_prob(model, x.view(2, 1, 3, 3), num_samples=3).value)
 
 
-@pytest.mark.parametrize("config", [{}, {"likelihood": "gaussian"}, GREY])
+@pytest.mark.parametrize("config", [{}, REAL, GREY])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_samples_of_broken_weights_are_not_zeros(config, value):
     """u < NaN is false, so that such a model drew zeros, and said nothing."""
@@ -236,7 +273,7 @@ def test_samples_of_broken_weights_are_not_zeros(config, value):
         model.sample(4, seed=0)
 
 
-@pytest.mark.parametrize("config", [{}, {"likelihood": "gaussian"}, GREY])
+@pytest.mark.parametrize("config", [{}, REAL, GREY])
 def test_outputs_that_overflow_are_named(config):
     """All weights are finite; the sums of the decoder's second layer are not."""
     model = vae(hidden_dims=(6, 6), **config)
@@ -265,7 +302,7 @@ def test_means_are_smooth_and_draws_are_data():
     assert set(model.sample(20, seed=0).unique().tolist()) == {0.0, 1.0}
     mean = model.sample(20, seed=0, sampler=Prior(PriorConfig(output="mean")))
     assert ((mean > 0) & (mean < 1)).all()
-    levels = vae(likelihood="discretized-logistic", levels=5).sample(20, seed=0)
+    levels = vae(**GREY).sample(20, seed=0)
     torch.testing.assert_close(levels * 4, (levels * 4).round())
 
 
@@ -283,7 +320,7 @@ def test_samples_can_start_from_codes():
 
 def test_samples_have_the_likelihood_that_the_model_states():
     """E log p(x) under the model equals −entropy; frequencies of 2³ states of 40,000 draws."""
-    model = vae(event_shape=(3,), hidden_dims=(8,), seed=5).double()
+    model = vae(event=Binary(shape=(3,)), hidden_dims=(8,), seed=5).double()
     with torch.no_grad():
         model.decoder.output.weight.mul_(8)
     states = ((torch.arange(8)[:, None] >> torch.arange(3)) & 1).double()
@@ -306,30 +343,34 @@ def test_samples_have_the_likelihood_that_the_model_states():
 
 def test_a_config_fits_the_data():
     grey = load_dataset("digits")
-    config = VAE.configure(grey.spec)
-    assert (config.likelihood, config.levels, config.event_shape) == (
-        "discretized-logistic",
-        17,
-        (1, 8, 8),
-    )
-    assert VAE.configure(load_dataset("digits", binarize="threshold").spec).likelihood == (
-        "bernoulli"
-    )
-    assert VAE.configure(load_dataset("ring").spec).likelihood == "gaussian"
-    assert VAE.configure(grey.spec, likelihood="gaussian").likelihood == "gaussian"
-    assert VAE.configure(grey.spec, condition="label").num_classes == 10
+    config = VAE.configure(grey.info)
+    assert config.likelihood == "discretized-logistic"
+    assert config.event == Unit(shape=(1, 8, 8), levels=17)
+    binary = load_dataset("digits", binarize="threshold")
+    assert VAE.configure(binary.info).likelihood == "bernoulli"
+    assert VAE.configure(load_dataset("ring").info).likelihood == "gaussian"
+    assert VAE.configure(grey.info).conditions == {}
+    config = VAE.configure(grey.info, conditions=("label",))
+    assert config.conditions["label"].num_classes == 10
+
+
+def test_a_gaussian_of_grey_data_is_one_of_any_levels():
+    grey = load_dataset("digits")
+    config = VAE.configure(grey.info, likelihood="gaussian")
+    assert (config.likelihood, config.event) == ("gaussian", Unit(shape=(1, 8, 8)))
+    VAE(config).check_data(grey.info)
 
 
 @pytest.mark.parametrize(
-    ("config", "remedy"),
+    ("event", "remedy"),
     [
-        ({"likelihood": "bernoulli"}, "Binarise"),
-        ({"likelihood": "discretized-logistic", "levels": 256}, "these data have 17"),
+        (Binary(shape=(1, 8, 8)), r"zeros and ones.*--data\.binarize threshold"),
+        (Unit(shape=(1, 8, 8), levels=256), "the 17 levels .*, not the 256 levels"),
     ],
 )
-def test_grey_data_are_refused_where_the_likelihood_is_not_theirs(config, remedy):
+def test_grey_data_are_refused_where_the_likelihood_is_not_theirs(event, remedy):
     grey = load_dataset("digits")
-    model = create_model("vae", event_shape=(1, 8, 8), **config)
+    model = create_model("vae", event=event)
     with pytest.raises(DataError, match=remedy):
         evaluate(model, grey)
 
@@ -337,9 +378,13 @@ def test_grey_data_are_refused_where_the_likelihood_is_not_theirs(config, remedy
 @pytest.mark.parametrize(
     "config",
     [
-        {"condition": "label"},
+        {"conditions": {"text": Text()}},
+        {"conditions": {"Label": Label(num_classes=3)}},
         {"likelihood": "discretized-logistic"},
-        {"network": "image", "event_shape": (9,)},
+        {"event": Unit(shape=(9,)), "likelihood": "discretized-logistic"},
+        {"event": Categorical(shape=(9,), num_categories=3)},
+        {"event": Binary(shape=())},
+        {"network": "image", "event": Binary(shape=(9,))},
         {"latent_dim": 0},
         {"hidden_dims": (0,)},
         {"hidden_dims": (2**16 + 1,)},
@@ -353,20 +398,21 @@ def test_a_config_that_makes_no_model_is_refused(config):
 @pytest.mark.parametrize("binarize", [None, "threshold"])
 def test_the_decoder_starts_from_the_datas_mean(binarize):
     data = load_dataset("digits", binarize=binarize)
-    model = VAE(VAE.configure(data.spec))
+    model = VAE(VAE.configure(data.info))
     assert model.needs_data_init()
-    model.init_from_data(data.head(10), data.spec)
+    model.init_from_data(data.head(10), data.info)
     assert not model.needs_data_init()
     with torch.no_grad():
         model.decoder.output.weight.zero_()
     mean = model.decode(torch.zeros(1, 20))[0]
-    middle = (data.spec.mean > 0.2) & (data.spec.mean < 0.8)
-    torch.testing.assert_close(mean[middle], data.spec.mean[middle], atol=0.03, rtol=0)
+    wanted = data.info.mean["x"]
+    middle = (wanted > 0.2) & (wanted < 0.8)
+    torch.testing.assert_close(mean[middle], wanted[middle], atol=0.03, rtol=0)
 
 
 def test_what_it_can_do():
     assert set(of(VAE)) == {"LogProb", "Encode", "Decode", "DataInit"}
-    assert VAEConfig(event_shape=(4,)).likelihood == "bernoulli"
+    assert VAEConfig(event=Binary(shape=(4,))).likelihood == "bernoulli"
     assert logging.getLogger("genzoo")
 
 
@@ -374,9 +420,10 @@ def test_what_it_can_do():
     ("config", "value"),
     [
         ({"likelihood": "bernoulli"}, 0.5),
-        ({"likelihood": "discretized-logistic", "levels": 17}, 0.4),
-        ({"likelihood": "discretized-logistic", "levels": 17}, 17 / 16),
-        ({"likelihood": "gaussian"}, float("nan")),
+        ({"event": Unit(shape=(1, 3, 3), levels=17)}, 0.4),
+        ({"event": Unit(shape=(1, 3, 3), levels=17)}, 17 / 16),
+        (REAL, float("nan")),
+        ({"event": Unit(shape=(1, 3, 3))}, 1.5),
     ],
 )
 def test_values_without_a_likelihood_have_none(config, value):
@@ -386,7 +433,7 @@ def test_values_without_a_likelihood_have_none(config, value):
 
 def test_levels_as_float32_gives_them_are_levels():
     x = (torch.arange(256) / 255)[:252].view(-1, 1, 3, 3)
-    found = mean_log_prob(vae(likelihood="discretized-logistic", levels=256), x, num_samples=2)
+    found = mean_log_prob(vae(event=Unit(shape=(1, 3, 3), levels=256)), x, num_samples=2)
     assert found.value < 0
 
 

@@ -1,0 +1,49 @@
+"""What the spaces of a network's images and rows must be like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from genzoo import ConfigError, Space
+
+
+def without_levels(config: Any, given: Mapping[str, Any]) -> Any:
+    """Return a config of the data whose spaces have no levels.
+
+    A network that makes numbers in [0, 1] meets no level exactly, and takes what lies between.
+
+    Arguments:
+        config: A model's config that fits the data.
+        given: The fields that the user has given, which stay as they are.
+    """
+    found: dict[str, Any] = {"event": config.event.relaxed()}
+    conditions = getattr(config, "conditions", {})
+    if conditions:
+        found["conditions"] = {name: space.relaxed() for name, space in conditions.items()}
+    return replace(config, **{k: v for k, v in found.items() if k not in given})
+
+
+def demand_shape(space: Space, where: str) -> None:
+    """Raise ConfigError where rows are single values."""
+    if not space.event_shape:
+        raise ConfigError(
+            f"{where} must have a shape of at least one dimension, got (). Give (1,) for a "
+            "single value."
+        )
+
+
+def demand_image(space: Space, where: str) -> tuple[int, int, int]:
+    """Return (C, H, W).
+
+    Raises:
+        ConfigError: The rows are no images.
+    """
+    if len(space.event_shape) != 3:
+        raise ConfigError(
+            f"{where} must be images of shape (C, H, W), got rows of shape {space.event_shape}. "
+            "Reshape them, such as to (1, H, W) for grey images."
+        )
+    channels, height, width = space.event_shape
+    return channels, height, width

@@ -1,0 +1,48 @@
+"""Conditions as vectors, which both networks take next to their input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from genzoo import Binary, Categorical, Label, Real, Space, Unit
+from genzoo.conditions import Conditions
+
+SPACES: tuple[type[Space], ...] = (Binary, Categorical, Label, Real, Unit)
+"""The spaces whose values are vectors."""
+
+
+def num_values(spaces: Mapping[str, Space]) -> int:
+    """Return how many values the vector of all conditions has; 0 where there are none.
+
+    >>> num_values({"label": Label(num_classes=10), "y": Unit(shape=(2, 3))})
+    16
+    """
+    return sum(_num_values(space) for space in spaces.values())
+
+
+def _num_values(space: Space) -> int:
+    if isinstance(space, Label):
+        return space.num_classes
+    if isinstance(space, Categorical):
+        return space.num_dims * space.num_categories
+    return space.num_dims
+
+
+def vectors_of(
+    conditions: Conditions, spaces: Mapping[str, Space], dtype: torch.dtype
+) -> Tensor | None:
+    """Return the vectors of all conditions side by side, (B, C); None where there are none.
+
+    They follow one another in the order of their names, which no file changes.
+
+    Arguments:
+        conditions: Rows by name, in canonical form.
+        spaces: The space of each.
+        dtype: The type of the result.
+    """
+    found = (spaces[name].vectors(conditions[name]) for name in sorted(spaces))
+    parts = [vectors for vectors in found if vectors is not None]
+    return torch.cat(parts, dim=1).to(dtype) if parts else None
