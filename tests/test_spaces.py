@@ -15,14 +15,14 @@ from space_rows import check_rows, rows_of, same
 NAMES = ("shoe", "boot", "hat")
 SMALL = [
     Binary(shape=(2, 2)),
-    Binary(shape=()),
+    Binary(shape=(1,)),
     Unit(shape=(3,), levels=3),
-    Unit(shape=(), levels=2),
+    Unit(shape=(1,), levels=2),
     Categorical(shape=(2,), num_categories=4),
-    Categorical(shape=(), num_categories=1),
+    Categorical(shape=(3,), num_categories=1),
     Label(num_classes=3, names=NAMES),
 ]
-ENDLESS = [Unit(shape=(2, 3)), Real(shape=(4,)), Real(shape=())]
+ENDLESS = [Unit(shape=(2, 3)), Real(shape=(4,)), Real(shape=(1,))]
 TEXT = Text(templates=("a {label=shoe|boot|hat}",))
 SPACES = [*SMALL, *ENDLESS, TEXT]
 
@@ -144,7 +144,7 @@ def test_there_are_as_many_values_as_the_definition_says():
         (Binary(shape=(21,)), None),
         (Unit(shape=(2,), levels=1024), 2**20),
         (Unit(shape=(2,), levels=1025), None),
-        (Categorical(shape=(), num_categories=2**20), 2**20),
+        (Categorical(shape=(1,), num_categories=2**20), 2**20),
         (Categorical(shape=(8192, 8192), num_categories=2**20 - 1), None),
     ],
     ids=str,
@@ -329,7 +329,11 @@ def test_the_table_of_what_is_accepted():
     [
         (Binary(shape=(2,)), [[0, 1], [1, 255.0]], r"^row 1 holds 255\. Divide by 255\? Then"),
         (Unit(shape=(2,)), [[0, 1], [2, 3.0], [9, 9]], r"^row 1 holds 2\. Divide by 255\?$"),
-        (Unit(shape=(), levels=3), [0, 0.5, 0.7], r"^row 2 is 0\.7\. Round them: \(x \* 2\)"),
+        (
+            Unit(shape=(1,), levels=3),
+            [[0], [0.5], [0.7]],
+            r"^row 2 holds 0\.7\. Round them: \(x \* 2\)",
+        ),
         (Real(shape=(1,)), [[0], [math.inf]], r"^row 1 holds inf\. Remove or fill such rows\.$"),
         (SMALL[4], [[0, 3], [4, 0]], r"^row 1 holds 4\. Give class indices, counted from 0\.$"),
         (Label(num_classes=3), [0, 3, 9], r"^row 1 is 3\. .*or make the model with 4 classes\.$"),

@@ -76,7 +76,7 @@ def test_what_names_no_label_or_two_is_refused(space, text, said):
 
 def test_a_row_of_numbers_is_read_with_commas_or_spaces():
     assert Unit(shape=(2, 2)).parse("0, 0.5,1 0.25").tolist() == [[0.0, 0.5], [1.0, 0.25]]
-    assert Real(shape=()).parse("-1e3").tolist() == -1000
+    assert Real(shape=(1,)).parse("-1e3").tolist() == [-1000]
     found = Categorical(shape=(2,), num_categories=3).parse("2 0")
     assert (found.tolist(), found.dtype) == ([2, 0], torch.int64)
     for space, text, said in (
@@ -85,7 +85,7 @@ def test_a_row_of_numbers_is_read_with_commas_or_spaces():
         (Unit(shape=(1,)), "", "Give 1 number"),
         (Unit(shape=(1,)), "255", r"A condition takes values.*condition 0 holds 255\. Divide by"),
         (Unit(shape=(1,)), "nan", "holds nan"),
-        (Binary(shape=()), "0.5", "condition 0 is 0.5"),
+        (Binary(shape=(1,)), "0.5", "condition 0 holds 0.5"),
         (Real(shape=(1,)), "1e300", "holds inf"),
         (Categorical(shape=(2,), num_categories=3), "1.5 0", "condition 0 holds 1.5"),
         (Categorical(shape=(2,), num_categories=3), "3 0", "condition 0 holds 3"),
@@ -116,7 +116,7 @@ def test_a_text_is_a_text():
 def test_vectors_are_the_numbers_or_one_of_k_at_each_place():
     x = torch.tensor([[[0.0, 0.5]], [[1.0, 0.25]]])
     assert Unit(shape=(1, 2)).vectors(x).tolist() == [[0.0, 0.5], [1.0, 0.25]]
-    assert Real(shape=()).vectors(torch.tensor([3.0, 4.0])).tolist() == [[3.0], [4.0]]
+    assert Real(shape=(1,)).vectors(torch.tensor([[3.0], [4.0]])).tolist() == [[3.0], [4.0]]
     found = Categorical(shape=(2,), num_categories=3).vectors(torch.tensor([[2, 0], [1, 1]]))
     assert found.tolist() == [[0, 0, 1, 1, 0, 0], [0, 1, 0, 0, 1, 0]]
     assert PLAIN.vectors(torch.tensor([11])).tolist() == [[0.0] * 11 + [1.0]]
@@ -129,8 +129,8 @@ def test_categories_are_grey_levels_unless_they_have_names():
     found = space.images(torch.tensor([[[[0, 1], [2, 4]]]]))
     assert found.tolist() == [[[[0.0, 0.25], [0.5, 1.0]]]]
     assert (space.lines(torch.zeros(1, 1, 2, 2).long()), can_be_shown(space)) == (None, True)
-    one = Categorical(shape=(), num_categories=1)
-    assert one.images(torch.tensor([0, 0])).tolist() == [[0.0], [0.0]]
+    one = Categorical(shape=(1,), num_categories=1)
+    assert one.images(torch.tensor([[0], [0]])).tolist() == [[0.0], [0.0]]
     assert (LETTERS.images(LETTERS.enumerate()), is_image(LETTERS)) == (None, False)
     x = torch.rand(2, 3, 4, 4)
     assert torch.equal(Unit(shape=(3, 4, 4)).images(x), x)
@@ -187,7 +187,7 @@ def test_rows_of_every_space_have_a_picture(space, rows, tmp_path):
     [
         (Binary(shape=(1, 8, 8)), "1 × 8 × 8: zeros and ones"),
         (Unit(shape=(3,)), "3: values in [0, 1]"),
-        (Unit(shape=(), levels=256), "the 256 levels 0, 1/255, ..., 1"),
+        (Unit(shape=(2,), levels=256), "2: the 256 levels 0, 1/255, ..., 1"),
         (Real(shape=(2,)), "2: finite numbers"),
         (Categorical(shape=(5,), num_categories=17), "5: whole numbers from 0 to 16"),
         (Label(num_classes=10), "labels from 0 to 9"),

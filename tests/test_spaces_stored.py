@@ -16,7 +16,7 @@ LETTERS = tuple("abc")
 FORMS = [
     (Binary(shape=(1, 2)), "binary", {"shape": [1, 2]}),
     (Unit(shape=(3,)), "unit", {"shape": [3]}),
-    (Unit(shape=(), levels=256), "unit", {"shape": [], "levels": 256}),
+    (Unit(shape=(1,), levels=256), "unit", {"shape": [1], "levels": 256}),
     (Real(shape=(2,)), "real", {"shape": [2]}),
     (
         Categorical(shape=(4,), num_categories=17),
@@ -126,7 +126,8 @@ def test_a_shape_has_at_most_8_dimensions_and_2_to_the_26_values(cls):
     assert cls(shape=(1,) * 8).num_dims == 1
     assert cls(shape=(2**13, 2**13)).num_dims == 2**26
     for shape, said in (
-        ((1,) * 9, r"shape must be a length in \[0, 8\]"),
+        ((1,) * 9, r"shape must be a length in \[1, 8\]"),
+        ((), r"shape must be a length in \[1, 8\]"),
         ((2**13, 2**13 + 1), r"shape must have at most 2\^26 values, got \(8192, 8193\)"),
         ((2**26 + 1,), r"shape\[0\] must be in \[1, 67108864\], got 67108865"),
         ((2**26,) * 8, r"at most 2\^26 values"),
@@ -140,10 +141,10 @@ def test_a_shape_has_at_most_8_dimensions_and_2_to_the_26_values(cls):
 
 
 def test_levels_are_2_to_65536():
-    assert (Unit(shape=(), levels=2).levels, Unit(shape=(), levels=2**16).levels) == (2, 2**16)
+    assert [Unit(shape=(1,), levels=n).levels for n in (2, 2**16)] == [2, 2**16]
     for levels in (1, 0, -2, 2**16 + 1, 3.0):
         with pytest.raises(ConfigError, match=r"Unit\.levels must be"):
-            Unit(shape=(), levels=levels)
+            Unit(shape=(1,), levels=levels)
 
 
 def labels(num, names=()):
