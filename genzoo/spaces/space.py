@@ -17,7 +17,7 @@ from genzoo.config import Config, required_fields, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
 from genzoo.spaces.rules import numbers_in, renumbered
 from genzoo.spaces.stored import stored
-from genzoo.values import is_trusted
+from genzoo.values import is_trusted, trusted
 
 MAX_COUNT = 2**20
 """The most values that `Space.enumerate` lists."""
@@ -284,7 +284,8 @@ class Space(Config, abc.ABC):
         self, values: Any, who: str, *, noun: str = "row", error: type[GenzooError] = DataError
     ) -> None:
         """Raise ``error`` unless each row is in the space, or null; see `require`."""
-        self.require(values[:0], who, noun=noun, error=error)
+        with trusted():
+            self.require(values, who, noun=noun, error=error)
         if not self._is_read(values):
             return
         rows = (~self.is_null(values)).nonzero().flatten().tolist()
