@@ -132,8 +132,8 @@ def _check_start(model: GenerativeModel, start: Tensor | None, num: int) -> Tens
     if start is not None and len(start) != num:
         raise DataError(f"{num} samples need {num} states to start from, got {len(start)}.")
     if start is not None:
-        flat = start.reshape(num, -1)
-        Real(shape=(flat.shape[1],)).require(flat, type(model).__name__, noun="start")
+        shape = tuple(start.shape[1:])
+        Real(shape=shape).require(start, type(model).__name__, noun="start")
     return start
 
 
