@@ -244,7 +244,9 @@ def test_a_label_that_there_is_not_is_named(label, row):
     worst = label if isinstance(label, int) else max(label)
     said = f"VAE takes labels from 0 to 2; label {row} is {worst}. Number the labels from 0"
     if label == -1:
-        said = "VAE needs a label for each row; . of . have none, the first is row 0. Leave them out"
+        said = (
+            "VAE needs a label for each row; . of . have none, the first is row 0. Leave them out"
+        )
     for ask in (
         lambda: model.sample(3, condition=label),
         lambda: model.decode(torch.zeros(3, 2), condition=label),
