@@ -14,7 +14,6 @@ Rule = tuple[Callable[[Tensor], Tensor], float, float]
 """A function of values, elementwise, and the least and greatest result that is allowed."""
 LARGEST = sys.float_info.max
 _BLOCK = 2**17
-_MOST_NUMBERS = 2**16
 
 
 def hold(x: Tensor, rules: list[Rule]) -> bool:
@@ -44,6 +43,8 @@ def first_bad(x: Tensor, rules: list[Rule]) -> tuple[int, Tensor]:
 def shortest(value: Tensor) -> str:
     """Return a scalar with as few digits as tell it from its neighbours: 1 - 2^-24 is not 1."""
     number = value.item()
+    if isinstance(number, int):
+        return str(number)
     texts = [f"{number:.{digits}g}" for digits in (6, 9, 17)]
     read = {t: torch.tensor(float(t), dtype=torch.float64).to(value.dtype).item() for t in texts}
     return next((text for text, again in read.items() if again == number), texts[0])
@@ -55,19 +56,6 @@ def scale_hint(low: float, high: float) -> str:
         return ""
     scale = 255.0 if 127 < high < 255 else high
     return f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
-
-
-def numbers_in(text: str) -> list[float]:
-    """Return the numbers of a text, with commas or spaces between them; none if it has others.
-
-    >>> numbers_in("0.5, 2"), numbers_in("half")
-    ([0.5, 2.0], [])
-    """
-    parts = text.replace(",", " ").split()
-    try:
-        return [float(part) for part in parts] if len(parts) <= _MOST_NUMBERS else []
-    except ValueError:
-        return []
 
 
 def renumbered(message: str, noun: str, rows: Sequence[int]) -> str:

@@ -15,9 +15,10 @@ from torch import Tensor
 from genzoo import registry
 from genzoo.config import Config, required_fields, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
-from genzoo.spaces.rules import numbers_in, renumbered
+from genzoo.spaces.numbers import parsed
+from genzoo.spaces.rules import renumbered
 from genzoo.spaces.stored import stored
-from genzoo.values import is_trusted, trusted
+from genzoo.values import is_trusted
 
 MAX_COUNT = 2**20
 """The most values that `Space.enumerate` lists."""
@@ -176,23 +177,24 @@ class Space(Config, abc.ABC):
             at_least: How many rows there must be.
             error: What is raised.
         """
-        try:
-            self.check_form(values, who, noun=noun)
-            found = len(values)
-            if found < at_least:
-                raise DataError(
-                    f"{who} got {found} {noun}s{self._of_shape(values)}; at least {at_least} "
-                    f"{'is' if at_least == 1 else 'are'} needed. A mean over nothing is not a "
-                    "number."
-                )
-        except DataError as wrong:
-            raise error(str(wrong)) from wrong
+        self._require_form(values, who, noun, error)
+        if len(values) < at_least:
+            raise error(
+                f"{who} got {len(values)} {noun}s{self._of_shape(values)}; at least {at_least} "
+                f"{'is' if at_least == 1 else 'are'} needed. A mean over nothing is not a number."
+            )
         if not self._is_read(values):
             return
         try:
             self.check(values, noun=noun)
         except DataError as wrong:
             raise error(f"{who} takes {self}; {wrong}") from wrong
+
+    def _require_form(self, values: Any, who: str, noun: str, error: type[GenzooError]) -> None:
+        try:
+            self.check_form(values, who, noun=noun)
+        except DataError as wrong:
+            raise error(str(wrong)) from wrong
 
     def check_form(self, values: Any, who: str, *, noun: str = "row") -> None:
         """Raise DataError unless ``values`` have the form of rows, whatever they hold."""
@@ -284,8 +286,7 @@ class Space(Config, abc.ABC):
         self, values: Any, who: str, *, noun: str = "row", error: type[GenzooError] = DataError
     ) -> None:
         """Raise ``error`` unless each row is in the space, or null; see `require`."""
-        with trusted():
-            self.require(values, who, noun=noun, error=error)
+        self._require_form(values, who, noun, error)
         if not self._is_read(values):
             return
         rows = (~self.is_null(values)).nonzero().flatten().tolist()
@@ -369,12 +370,7 @@ class Space(Config, abc.ABC):
         Raises:
             ConditionError: The text is not understood; the message says what is.
         """
-        numbers, needed = numbers_in(text), math.prod(self.event_shape)
-        if len(numbers) != needed:
-            raise ConditionError(
-                f"{shown(text)} was given for {self.describe()}. Give {needed} "
-                f"number{'' if needed == 1 else 's, with commas between them'}."
-            )
+        numbers = parsed(text, math.prod(self.event_shape), self.describe())
         given = torch.tensor(numbers, dtype=torch.float64).reshape(self.event_shape)
         row = given.to(self.dtype)
         for values in (given, row):  # 1.5 becomes a whole number, 1e300 infinity.
