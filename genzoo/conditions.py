@@ -171,11 +171,11 @@ def _rows(model: GenerativeModel, name: str, space: Space, given: Any, num: int)
         rows = space.collate([values]) if one else values
     except DataError as error:
         raise ConditionError(f"{who} takes a {name} for each sample. {error}") from error
-    if not one and len(rows) != num:
-        raise ConditionError(f"{num} samples need {num} conditions, got {len(rows)} of {name}.")
     space.nullable(rows, who, noun=name, error=ConditionError)
     if not model.takes_null:
         _refuse_nulls(space, rows, who, name)
+    if not one and len(rows) != num:
+        raise ConditionError(f"{num} samples need {num} conditions, got {len(rows)} of {name}.")
     rows = space.place(rows, model.device, model.dtype)
     return space.repeat(space.take(rows, [0])[0], num) if one else rows
 

@@ -132,8 +132,9 @@ def _check_start(model: GenerativeModel, start: Tensor | None, num: int) -> Tens
     if start is not None and len(start) != num:
         raise DataError(f"{num} samples need {num} states to start from, got {len(start)}.")
     if start is not None:
-        shape = tuple(start.shape[1:])
-        Real(shape=shape).require(start, type(model).__name__, noun="start")
+        rows = start if start.ndim > 1 else start[:, None]
+        space = Real(shape=tuple(rows.shape[1:]))
+        space.require(rows, type(model).__name__, noun="start")
     return start
 
 

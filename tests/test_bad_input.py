@@ -173,7 +173,7 @@ CASES = {
     # values
     f"{TRAIN} --model.num-hidden 0": "num_hidden must be in [1, 1048576], got 0",
     f"{TRAIN} --model.num-hidden many": "--model.num-hidden takes a whole number, got 'many'",
-    f"{TRAIN} --model.event-shape 7": "shape (7,); these have shape (6,)",
+    f"{TRAIN} --model.event 7": "There is no flag --model.event",
     f"{TRAIN} --objective.lr x": "--objective.lr takes a number, got 'x'",
     f"{TRAIN} --objective.num-steps 0": "num_steps must be in [1, 1000000], got 0",
     f"{TRAIN} --trainer.optimizers.model.lr -1": "lr must be in [0.0, 1000.0], got -1.0",
@@ -189,8 +189,8 @@ CASES = {
     f"{TRAIN} --data.binarize sharp": "Known: dynamic, static, threshold",
     "sample run --num 0 --output x.png": "--num must be in [1, 1000000000], got 0",
     "sample run --num 1 --output x.png --seed -1": "--seed must be in [0, ",
-    "sample run --num 1 --output x.png --label 3": "takes no condition, got 3. Leave it out",
-    "sample run --num 1 --output x.png --label 3 --text a": "--label or --text, not both",
+    "sample run --num 1 --output x.png --label 3": "takes no condition, got '3'. Leave it out",
+    "sample run --num 1 --output x.png --label 3 --text a": "takes no condition, got '3'. Leave it out",
     "sample run --num 1 --output x.png --device gpu": "The device 'gpu' is not to be had",
     "evaluate run --max-examples 0": "--max_examples must be in [1, ",
     # data
@@ -210,7 +210,7 @@ CASES = {
     "train rbm --data images --output new": "./images is a folder of that name",
     "train rbm --data missing.npz --output new": "no file 'missing.npz'. Check the path",
     f"train rbm --data {LONG}.npz --output new": "name too long",
-    "evaluate run --data wide.npz": "shape (6,); these have shape (12,)",
+    "evaluate run --data wide.npz": "they have shape (12,), not (6,)",
     "evaluate run --data grey.npz": "models binary data; these are unit",
     # model folders
     "inspect missing": "no model folder 'missing'. Check the path",

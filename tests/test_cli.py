@@ -228,7 +228,7 @@ def test_every_field_has_a_flag_with_type_default_and_help(objective, capsys, mo
     line = f"train rbm --data bits.npz --objective {objective} --help"
     entries = help_entries(line, capsys, monkeypatch)
     expected = (
-        flags_of("model", registry.load("models", "rbm").Config)
+        flags_of("model", registry.load("models", "rbm").Config, "event")
         | flags_of("objective", registry.load("objectives", objective).Config)
         | flags_of("data", registry.load("datasets", "arrays").Config)
         | flags_of("trainer", TrainerConfig, "optimizers")
@@ -246,7 +246,15 @@ def test_help_tells_the_values_that_hold_where_none_is_given(capsys, monkeypatch
     prescribed = registry.load("models", "rbm").default_stages()[0].trainer
     for name in ("steps", "batch_size", "schedule"):
         assert f"(default: {prescribed[name]})" in entries[f"--trainer.{name.replace('_', '-')}"]
-    assert "as the data have it" in entries["--model.event-shape"]
+
+
+def test_the_spaces_of_a_model_follow_from_the_data_and_conditions_are_named(capsys, monkeypatch):
+    entries = help_entries("train vae --data digits --help", capsys, monkeypatch)
+    assert "--model.event" not in entries
+    assert "fields of the data that it is conditioned on" in entries["--model.conditions"]
+    assert "--model.conditions" not in help_entries(
+        "train rbm --data digits --help", capsys, monkeypatch
+    )
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,6 @@ def test_a_description_that_lacks_a_key_is_refused(key, folder):
         ({"event": {"name": "no-such-space"}}, "no-such-space"),
         ({"event": {"config": {}}}, "A space is stored as"),
         ({"event": [1, 2, 3]}, "RBMConfig.event must be a Space"),
-        ({"event": {"name": "real", "config": {"shape": [1, 2, 3]}}}, "RBM models binary data"),
         ({"event": {"name": "../evil", "config": {}}}, "space"),
     ],
 )
@@ -144,6 +143,12 @@ def test_a_config_that_does_not_fit_its_class_is_refused(values, why, folder):
     message = refused(folder, ConfigFileError)
     assert str(folder / CONFIG) in message
     assert why in message
+
+
+def test_a_space_that_the_class_does_not_model_is_refused(folder):
+    event = {"name": "real", "config": {"shape": [1, 2, 3]}}
+    change_config(folder, lambda found: found["config"].update(event=event))
+    assert "RBM models binary data, not 1 × 2 × 3: finite numbers" in refused(folder)
 
 
 def test_an_unknown_model_is_refused_with_near_names_and_where_it_is_asked_for(folder):

@@ -203,7 +203,7 @@ def test_conditions_are_sliced_then_padded_with_the_last():
     blocks = told(VAE, 5, batch_size=3, condition=torch.tensor([0, 1, 2, 1, 0]))
     assert [block[2]["label"].tolist() for block in blocks] == [[0, 1, 2], [1, 0, 0]]
     blocks = told(TEXT, 3, batch_size=2, condition=["a", "b", "c"])
-    assert [block[2] for block in blocks] == [["a", "b"], ["c", "c"]]
+    assert [block[2]["text"] for block in blocks] == [["a", "b"], ["c", "c"]]
 
 
 def test_states_to_start_from_are_sliced_then_padded_with_the_last():
@@ -231,14 +231,14 @@ def test_a_batch_size_that_is_none_is_refused(size):
 
 def test_one_condition_serves_all_samples():
     (block,) = told(VAE, 3, condition=2)
-    assert block[2].tolist() == [2, 2, 2]
-    assert block[2].dtype == torch.int64
+    assert block[2]["label"].tolist() == [2, 2, 2]
+    assert block[2]["label"].dtype == torch.int64
     (block,) = told(TEXT, 3, condition="a cat")
-    assert block[2] == ["a cat"] * 3
+    assert block[2] == {"text": ["a cat"] * 3}
     image = families.rows(1, 4, 4)
     for num in (1, 3):
         (block,) = told(CYCLE, num, condition=image)
-        assert torch.equal(block[2], image.expand(num, 1, 4, 4))
+        assert torch.equal(block[2]["y"], image.expand(num, 1, 4, 4))
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,9 @@ class Both(families.Linear):
 
 def test_of_several_conditions_each_is_named_and_what_is_left_out_is_null():
     model = Both(BothConfig(event=MODEL.event, condition_dropout=0.1))
-    with pytest.raises(ConditionError, match="has the conditions label, text. Name what is given"):
+    with pytest.raises(
+        ConditionError, match=r"has the conditions label, text\. Name what is given"
+    ):
         model.sample(2, condition=1)
     condition = told(model, 2, condition={"text": ["a", ""]})[0][2]
     assert condition["text"] == ["a", ""]

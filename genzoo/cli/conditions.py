@@ -46,7 +46,9 @@ def rows_given(
         ConditionError: A condition is unknown, lacking or not understood, or the samples cannot
             be shared out.
     """
-    for name in given:
+    for name, texts in given.items():
+        if not model.conditions:
+            spread(model, texts[0], num)  # It says that there are none.
         if name not in model.conditions:
             raise ConditionError(_unknown(model, name))
     several = {len(texts) for texts in given.values() if len(texts) > 1}

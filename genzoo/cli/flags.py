@@ -16,13 +16,15 @@ def rewritten(args: Sequence[str]) -> list[str]:
     ['folder', '--condition', 'angle=0.5', '--condition', 'angle=1']
     """
     found: list[str] = []
-    rest = iter(args)
-    for argument in rest:
-        flag, joined, value = argument.partition("=")
+    left = list(args)
+    while left:
+        flag, joined, value = left[0].partition("=")
+        argument = left.pop(0)
         if not flag.startswith(_PREFIX):
             found.append(argument)
             continue
-        given = value if joined else next(rest, None)
         name = flag.removeprefix(_PREFIX).replace("-", "_")
-        found += ["--condition", name if given is None else f"{name}={given}"]
+        if not joined and left and not left[0].startswith("--"):
+            joined, value = "=", left.pop(0)
+        found += ["--condition", f"{name}{joined}{value}"]
     return found

@@ -42,10 +42,26 @@ class Captioned(Dataset):
     ) -> dict[str, Any]:
         """Return the rows at ``indices``, each with a caption drawn for this once."""
         found = self.dataset.batch(indices, generator)
-        columns = [found[slot].tolist() for slot in self.grammar.slots]
-        rows = zip(*columns, strict=True)
-        values = [dict(zip(self.grammar.slots, row, strict=True)) for row in rows]
-        return {**found, "text": self.grammar.draw(values, generator)}
+        slots = self.grammar.slots
+        columns = [found[slot] for slot in slots]
+        self._check(columns)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        values = [dict(zip(slots, row, strict=True)) for row in rows]
+        known = [min(row.values(), default=0) >= 0 for row in values]
+        told = [{slot: max(0, value) for slot, value in row.items()} for row in values]
+        texts = self.grammar.draw(told, generator)
+        # What is not known of a row cannot be told: its caption is not given.
+        return {**found, "text": [t if k else "" for t, k in zip(texts, known, strict=True)]}
+
+    def _check(self, columns: Sequence[Tensor]) -> None:
+        """Raise DataError where a row has a value that the templates have no words for."""
+        for (slot, num), values in zip(self.grammar.slots.items(), columns, strict=True):
+            if len(values) and bool(((values < -1) | (values >= num)).any()):
+                wrong = values[(values < -1) | (values >= num)][0]
+                raise DataError(
+                    f"{self.name} has the {slot} {int(wrong)}; its templates have words for 0 to "
+                    f"{num - 1}, and −1 stands for none. Give {{{slot}=...}} a choice for each."
+                )
 
     def select(self, fields: Collection[str]) -> Dataset:
         """Return the rows with some of their fields; without captions none are drawn."""

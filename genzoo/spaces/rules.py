@@ -42,6 +42,8 @@ def first_bad(x: Tensor, rules: list[Rule]) -> tuple[int, Tensor]:
 def shortest(value: Tensor) -> str:
     """Return a scalar with as few digits as tell it from its neighbours: 1 - 2^-24 is not 1."""
     number = value.item()
+    if isinstance(number, int):
+        return str(number)
     texts = [f"{number:.{digits}g}" for digits in (6, 9, 17)]
     read = {t: torch.tensor(float(t), dtype=torch.float64).to(value.dtype).item() for t in texts}
     return next((text for text, again in read.items() if again == number), texts[0])

@@ -15,11 +15,11 @@ from torch import Tensor
 from genzoo import registry
 from genzoo.config import Bounds, Config, required_fields, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
+from genzoo.spaces.numbers import parsed
 from genzoo.values import is_trusted
 
 MAX_COUNT = 2**20
 """The most values that `Space.enumerate` lists."""
-_NUMBERS = 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,23 +190,24 @@ class Space(Config, abc.ABC):
             at_least: How many rows there must be.
             error: What is raised.
         """
-        try:
-            self.check_form(values, who, noun=noun)
-            found = len(values)
-            if found < at_least:
-                raise DataError(
-                    f"{who} got {found} {noun}s{self._of_shape(values)}; at least {at_least} "
-                    f"{'is' if at_least == 1 else 'are'} needed. A mean over nothing is not a "
-                    "number."
-                )
-        except DataError as wrong:
-            raise error(str(wrong)) from wrong
+        self._require_form(values, who, noun, error)
+        if len(values) < at_least:
+            raise error(
+                f"{who} got {len(values)} {noun}s{self._of_shape(values)}; at least {at_least} "
+                f"{'is' if at_least == 1 else 'are'} needed. A mean over nothing is not a number."
+            )
         if not self._is_read(values):
             return
         try:
             self.check(values, noun=noun)
         except DataError as wrong:
             raise error(f"{who} takes {self}; {wrong}") from wrong
+
+    def _require_form(self, values: Any, who: str, noun: str, error: type[GenzooError]) -> None:
+        try:
+            self.check_form(values, who, noun=noun)
+        except DataError as wrong:
+            raise error(str(wrong)) from wrong
 
     def check_form(self, values: Any, who: str, *, noun: str = "row") -> None:
         """Raise DataError unless ``values`` have the form of rows, whatever they hold."""
@@ -298,9 +299,9 @@ class Space(Config, abc.ABC):
         self, values: Any, who: str, *, noun: str = "row", error: type[GenzooError] = DataError
     ) -> None:
         """Raise ``error`` unless each row is in the space, or null; see `require`."""
-        if self.null is not None:
-            self.require(values[:0], who, noun=noun, error=error)
-            values = self._without_null(values) if self._is_read(values) else values
+        self._require_form(values, who, noun, error)
+        if self.null is not None and self._is_read(values):
+            values = self._without_null(values)
         self.require(values, who, noun=noun, error=error)
 
     def _without_null(self, values: Any) -> Any:
@@ -375,18 +376,8 @@ class Space(Config, abc.ABC):
         Raises:
             ConditionError: The text is not understood; the message says what is.
         """
-        try:
-            numbers = [float(part) for part in text.replace(",", " ").split()]
-        except ValueError:
-            numbers = []
-        needed = math.prod(self.event_shape)
-        if len(numbers) != needed or len(numbers) > _NUMBERS:
-            raise ConditionError(
-                f"{shown(text)} was given for {self.describe()}. Give {needed} "
-                f"number{'' if needed == 1 else 's, with commas between them'}."
-            )
-        row = torch.tensor(numbers, dtype=torch.float64).reshape(self.event_shape)
-        row = row.to(self.dtype)
+        numbers = parsed(text, math.prod(self.event_shape), self.describe())
+        row = torch.tensor(numbers, dtype=torch.float64).reshape(self.event_shape).to(self.dtype)
         self.require(row[None], "A condition", noun="condition", error=ConditionError)
         return row
 

@@ -83,7 +83,7 @@ class Reading:
         if label is None or "label" not in data.info:
             return
         if "label" in self.fields:
-            self._check("label", label, len(label))
+            self._check("label", label, len(data))
         else:
             data.info["label"].nullable(label, data.name, noun="label")
 
