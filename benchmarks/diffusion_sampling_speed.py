@@ -33,9 +33,9 @@ def make_model() -> Any:
     torch.manual_seed(0)
     return genzoo.create_model(
         "ddpm",
-        event_shape=SHAPE,
+        event=genzoo.Unit(shape=SHAPE),
         channels=CHANNELS,
-        condition="text",
+        conditions={"text": genzoo.Text()},
         text={"vocabulary": ["a", "photo", "of", "sneaker"]},
     ).eval()
 

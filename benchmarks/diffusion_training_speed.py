@@ -33,6 +33,7 @@ import genzoo
 
 ROWS, BATCH, CLASSES, DECAY, CLIP, DROPPED = 2_048, 64, 10, 0.999, 1.0, 0.1
 SHAPE, CHANNELS = (3, 32, 32), (32, 64, 96)
+LABELS = genzoo.Label(num_classes=CLASSES)
 WARM_UP = 2
 
 
@@ -47,7 +48,7 @@ class Rows(genzoo.Dataset):
         generator = torch.Generator().manual_seed(0)
         self.x = torch.rand(ROWS, *SHAPE, generator=generator)
         self.label = torch.randint(CLASSES, (ROWS,), generator=generator)
-        self.spec = genzoo.DataSpec(event_shape=SHAPE, kind="unit", num_classes=CLASSES)
+        self.info = genzoo.DataInfo(fields={"x": genzoo.Unit(shape=SHAPE), "label": LABELS})
         self.between, self.name = between, "random"
 
     def __len__(self) -> int:
@@ -124,7 +125,10 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = genzoo.create_model(
-        "ddpm", event_shape=SHAPE, channels=CHANNELS, condition="label", num_classes=CLASSES
+        "ddpm",
+        event=genzoo.Unit(shape=SHAPE),
+        channels=CHANNELS,
+        conditions={"label": LABELS},
     )
     between = Between()
     rows = Rows(between)

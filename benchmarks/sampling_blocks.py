@@ -75,8 +75,14 @@ TEMPERED = ("tempered-gibbs", {"num_steps": 1})
 STEPS = ("ddim", {"num_steps": 1})
 GUIDED = ("ddim", {"num_steps": 1, "guidance": 2.0})
 IMAGE, DIGIT = (1, 28, 28), (1, 8, 8)
-CODES = {"name": "vae", "config": {"event_shape": IMAGE, "latent_dim": 64, "hidden_dims": (512,)}}
-KL = {"name": "autoencoder-kl", "config": {"event_shape": IMAGE, "channels": (16, 16, 32)}}
+ZEROS_AND_ONES = {"name": "binary", "config": {"shape": IMAGE}}
+GREY, COLOURED = genzoo.Unit(shape=IMAGE).to_dict(), genzoo.Unit(shape=(3, 32, 32))
+LABELS = {"label": genzoo.Label(num_classes=10)}
+CODES = {
+    "name": "vae",
+    "config": {"event": ZEROS_AND_ONES, "latent_dim": 64, "hidden_dims": (512,)},
+}
+KL = {"name": "autoencoder-kl", "config": {"event": GREY, "channels": (16, 16, 32)}}
 NEURAL = {"event_shape": IMAGE, "hidden_dims": (64, 32), "network": "convolutional"}
 QUESTIONS = {
     "rbm 64 × 64": Question("rbm", {"event_shape": DIGIT, "num_hidden": 64}, GIBBS),
@@ -116,20 +122,24 @@ QUESTIONS = {
     "semi-supervised-gan 64-256-256-784": Question(
         "semi-supervised-gan", {"event_shape": IMAGE, "num_classes": 10}
     ),
-    "ddpm plane": Question("ddpm", {"event_shape": (2,)}, STEPS),
-    "ddpm 64 values, 3 × 512": Question("ddpm", {"event_shape": (64,), "hidden_dim": 512}, STEPS),
-    "ddpm 8 × 8, U-Net 8-16": Question("ddpm", {"event_shape": DIGIT, "channels": (8, 16)}, STEPS),
+    "ddpm plane": Question("ddpm", {"event": genzoo.Real(shape=(2,))}, STEPS),
+    "ddpm 64 values, 3 × 512": Question(
+        "ddpm", {"event": genzoo.Real(shape=(64,)), "hidden_dim": 512}, STEPS
+    ),
+    "ddpm 8 × 8, U-Net 8-16": Question(
+        "ddpm", {"event": genzoo.Unit(shape=DIGIT), "channels": (8, 16)}, STEPS
+    ),
     "ddpm 28 × 28, U-Net 16-32-56": Question(
-        "ddpm", {"event_shape": IMAGE, "channels": (16, 32, 56)}, STEPS
+        "ddpm", {"event": GREY, "channels": (16, 32, 56)}, STEPS
     ),
     "ddpm 28 × 28, U-Net 32-64, guided": Question(
         "ddpm",
-        {"event_shape": IMAGE, "condition": "label", "num_classes": 10},
+        {"event": GREY, "conditions": LABELS},
         GUIDED,
         lambda num: 3,
     ),
     "ddpm 32 × 32 × 3, U-Net 64-128-128": Question(
-        "ddpm", {"event_shape": (3, 32, 32), "channels": (64, 128, 128)}, STEPS
+        "ddpm", {"event": COLOURED, "channels": (64, 128, 128)}, STEPS
     ),
     "latent-ddpm of 64 numbers": Question(
         "latent-ddpm", {"autoencoder": CODES, "hidden_dim": 512}, STEPS

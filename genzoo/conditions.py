@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -94,15 +94,40 @@ def drop(
         together: The probability that all conditions of a row are dropped.
         each: The probability of each condition that it is dropped, independent of the others.
     """
-    if not conditions or not (together or each):
-        return dict(conditions)
-    num = len(next(iter(conditions.values())))
+    num = len(next(iter(conditions.values()), ()))
+    chosen = dropped(conditions, num, generator, together=together, each=each)
+    return {
+        name: spaces[name].with_null(values, chosen[name]) if name in chosen else values
+        for name, values in conditions.items()
+    }
+
+
+def dropped(
+    names: Collection[str],
+    num: int,
+    generator: torch.Generator,
+    *,
+    together: float,
+    each: float = 0.0,
+) -> dict[str, Tensor]:
+    """Return which of ``num`` rows of each condition `drop` drops, (num,) bool, by name.
+
+    It is empty where none is dropped.
+
+    Arguments:
+        names: Those of the conditions.
+        num: How many rows.
+        generator: Where the choice comes from, on whose device it is returned.
+        together: The probability that all conditions of a row are dropped.
+        each: The probability of each condition that it is dropped, independent of the others.
+    """
+    if not names or not (together or each):
+        return {}
     all_of_them = _chosen(num, together, generator)
-    found = {}
-    for name, values in conditions.items():
-        alone = _chosen(num, each, generator) if each else torch.zeros_like(all_of_them)
-        found[name] = spaces[name].with_null(values, all_of_them | alone)
-    return found
+    return {
+        name: all_of_them | _chosen(num, each, generator) if each else all_of_them
+        for name in names
+    }
 
 
 def rows_of(conditions: Conditions, spaces: Mapping[str, Space], index: Any) -> dict[str, Any]:

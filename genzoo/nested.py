@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from genzoo import registry
 from genzoo.config import Bounds, Config
 from genzoo.errors import ConfigError, suggest
 from genzoo.model import GenerativeModel, create_model
+from genzoo.spaces import Space
 from genzoo.spec import DataInfo
 
 MAX_DEPTH = 2
@@ -41,6 +43,18 @@ class ModelSpec(Config):
                 f"{suggest(self.name, known)}"
             )
 
+    @property
+    def event(self) -> Space:
+        """The space of what the model models, by its config; nothing is built.
+
+        Raises:
+            ConfigError: Its config is refused, or models are nested more than two deep.
+        """
+        with _deeper(self.name):
+            cls = registry.load("models", self.name)
+            found: Space = cls.Config.from_dict(self.config).event
+            return found
+
     def fitted(self, info: DataInfo) -> ModelSpec:
         """Return the same with a config that fits the data, what is given going over it.
 
@@ -56,11 +70,18 @@ class ModelSpec(Config):
         Raises:
             ConfigError: Its config is refused, or models are nested more than two deep.
         """
-        depth = _depth.get() + 1
-        if depth > MAX_DEPTH:
-            raise ConfigError(f"{self.name!r} is nested {depth} deep; {MAX_DEPTH} are allowed.")
-        outer = _depth.set(depth)
-        try:
+        with _deeper(self.name):
             return create_model(self.name, **self.config)
-        finally:
-            _depth.reset(outer)
+
+
+@contextlib.contextmanager
+def _deeper(name: str) -> Iterator[None]:
+    """Raise ConfigError where a model that is made within stands too deep in others."""
+    depth = _depth.get() + 1
+    if depth > MAX_DEPTH:
+        raise ConfigError(f"{name!r} is nested {depth} deep; {MAX_DEPTH} are allowed.")
+    outer = _depth.set(depth)
+    try:
+        yield
+    finally:
+        _depth.reset(outer)

@@ -95,32 +95,30 @@ def stored_text() -> dict[str, Any]:
 
 _TEXT = {"vocabulary": ["a", "boot"], "max_length": 8, "width": 8, "num_layers": 1, "num_heads": 2}
 _FROZEN = {"external": EXTERNAL, "kind": "t5", "width": 8, "max_length": 12}
-_DIFFUSION = {
-    "channels": [8],
-    "num_train_timesteps": 10,
-    "schedule": "cosine",
-    "condition": "text",
-}
+_DIFFUSION = {"channels": [8], "num_train_timesteps": 10, "schedule": "cosine"}
+_OF_TEXT = {**_DIFFUSION, "conditions": {"text": {"name": "text"}}}
+_IMAGE = {"event": {"name": "unit", "config": {"shape": [1, 8, 8], "levels": 256}}}
+_LARGER = {"event": {"name": "unit", "config": {"shape": [1, 16, 16]}}}
+_FLAT = {"event": {"name": "real", "config": {"shape": [4]}}}
 _OVER = {
     "autoencoder": {
         "name": "autoencoder-kl",
-        "config": {"event_shape": [1, 16, 16], "autoencoder": autoencoder},
+        "config": {**_LARGER, "autoencoder": autoencoder},
     },
     "latent_shape": [1, 8, 8],
-    **_DIFFUSION,
 }
 FILLED: dict[str, list[dict[str, Any]]] = {
-    "autoencoder-kl": [{"event_shape": [1, 16, 16], "autoencoder": autoencoder}],
+    "autoencoder-kl": [{**_LARGER, "autoencoder": autoencoder}],
     "ddpm": [
-        {**_DIFFUSION, "event_shape": [1, 8, 8], "condition": "none", "unet": unet},
-        {**_DIFFUSION, "event_shape": [1, 8, 8], "text": _TEXT, "unet": lambda: unet(8)},
-        {**_DIFFUSION, "event_shape": [1, 8, 8], "stored_text": stored_text},
-        {**_DIFFUSION, "event_shape": [1, 8, 8], "frozen_text": _FROZEN},
-        {**_DIFFUSION, "event_shape": [4], "text": _TEXT, "hidden_dim": 8},
+        {**_DIFFUSION, **_IMAGE, "unet": unet},
+        {**_OF_TEXT, **_IMAGE, "text": _TEXT, "unet": lambda: unet(8)},
+        {**_OF_TEXT, **_IMAGE, "stored_text": stored_text},
+        {**_OF_TEXT, **_IMAGE, "frozen_text": _FROZEN},
+        {**_OF_TEXT, **_FLAT, "text": _TEXT, "hidden_dim": 8},
     ],
     "latent-ddpm": [
-        {**_OVER, "condition": "none", "unet": unet},
-        {**_OVER, "stored_text": stored_text, "unet": lambda: unet(8)},
+        {**_OVER, **_DIFFUSION, "unet": unet},
+        {**_OVER, **_OF_TEXT, "stored_text": stored_text, "unet": lambda: unet(8)},
     ],
 }
 """Configs of models beside their examples; what is a function is called."""

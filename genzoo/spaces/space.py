@@ -279,7 +279,7 @@ class Space(Config, abc.ABC):
         if self.null is None:
             return torch.zeros(len(values), dtype=torch.bool)
         null = torch.as_tensor(self.null, device=values.device)
-        found: Tensor = (values == null).reshape(len(values), -1).all(1)
+        found: Tensor = (values == null).reshape(len(values), math.prod(values.shape[1:])).all(1)
         return found
 
     def nullable(

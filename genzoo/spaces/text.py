@@ -30,6 +30,11 @@ class Text(Space):
     templates: Templates = ()
     """The templates that the texts are made from, where they are known."""
 
+    @classmethod
+    def example(cls, shape: tuple[int, ...]) -> Space:
+        """Return texts of two templates: what is fitted to texts is fitted to their words."""
+        return cls(templates=("a {size=small|large} cup", "the {size=small|large} one"))
+
     @property
     def num_dims(self) -> int:
         """1: a text is one value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -15,12 +15,15 @@ from genzoo import (
     Bounds,
     Config,
     ConfigError,
-    DataSpec,
+    DataInfo,
     GenerativeModel,
     LogProb,
     Named,
+    Real,
     Sampler,
+    Space,
     Stage,
+    Unit,
     by_blocks,
 )
 
@@ -33,8 +36,8 @@ MAX_VALUES = 2**10
 class FlowConfig(Config):
     """A normalising flow."""
 
-    event_shape: Annotated[tuple[Annotated[int, Bounds(1, MAX_VALUES)], ...], Bounds(1, 8)]
-    """The shape of one example."""
+    event: Space
+    """The space of the data."""
     transform: Literal["maf", "nsf"] = "nsf"
     """Affine autoregressive transforms, or splines."""
     num_transforms: Annotated[int, Bounds(1, 16)] = 3
@@ -44,10 +47,10 @@ class FlowConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if math.prod(self.event_shape) > MAX_VALUES:
+        if self.event.num_dims > MAX_VALUES:
             raise ConfigError(
-                f"FlowConfig: an example may have {MAX_VALUES} values, {self.event_shape} has "
-                f"{math.prod(self.event_shape)}. Make the images smaller."
+                f"FlowConfig: an example may have {MAX_VALUES} values, {self.event.event_shape} "
+                f"has {self.event.num_dims}. Make the images smaller."
             )
 
 
@@ -61,11 +64,11 @@ class Flow(GenerativeModel):
     | Neural Spline Flows (Durkan, Bekasov, Murray, Papamakarios, 2019)
 
     Arguments:
-        config: Shape and transforms.
+        config: The space of the data, and the transforms.
     """
 
     Config = FlowConfig
-    kind = frozenset({"real", "unit"})
+    event_spaces = (Real, Unit)
     papers = (
         "G. Papamakarios, T. Pavlakou, I. Murray. Masked Autoregressive Flow. 2017.",
         "C. Durkan, A. Bekasov, I. Murray, G. Papamakarios. Neural Spline Flows. 2019.",
@@ -78,7 +81,7 @@ class Flow(GenerativeModel):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
-        size = math.prod(config.event_shape)
+        size = self.event.num_dims
         # zuko computes its masks from values, which the meta device has none of: the flow is made
         # on the CPU, and then put where genzoo asks for it. So the config's bounds are narrow.
         with torch.device("cpu"):
@@ -90,10 +93,18 @@ class Flow(GenerativeModel):
         self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
 
     @classmethod
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
+        """Return a config that fits the data; a density is not one of levels of grey."""
+        given = {"event": info[cls.event_field].relaxed(), **overrides}
+        return super().configure(info, conditions, **given)
+
+    @classmethod
     def example(cls) -> tuple[FlowConfig, Batch]:
         """Return a flow of two values, and sixteen rows for it."""
         x = 2 + torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
-        return FlowConfig(event_shape=(2,), num_transforms=2, hidden_dims=(8,)), {"x": x}
+        return FlowConfig(event=Real(shape=(2,)), num_transforms=2, hidden_dims=(8,)), {"x": x}
 
     @classmethod
     def default_stages(cls) -> tuple[Stage, ...]:
@@ -144,7 +155,7 @@ class Flow(GenerativeModel):
         """Whether no data have been seen yet."""
         return not bool(self.data_seen)
 
-    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
+    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
         """Take the data's mean, and their standard deviation where they vary."""
         x = batch["x"].to(self.scale).flatten(1)
         self.centre.copy_(x.mean(0))

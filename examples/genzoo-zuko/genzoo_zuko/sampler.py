@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo.conditions import NONE, Conditions
 from genzoo_zuko.flow import Flow
 
 
@@ -33,7 +34,7 @@ class Inverse(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape)."""

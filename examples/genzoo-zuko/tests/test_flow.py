@@ -16,7 +16,9 @@ def test_conformance(check):
 def flow(**config):
     """Return a small flow, whose transforms are not near the identity."""
     torch.manual_seed(0)
-    model = genzoo.create_model("flow", event_shape=(1, 3), hidden_dims=(8,), **config)
+    model = genzoo.create_model(
+        "flow", event=genzoo.Real(shape=(1, 3)), hidden_dims=(8,), **config
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)
@@ -49,14 +51,22 @@ def test_the_density_is_that_of_the_change_of_variables():
 
 def test_what_is_too_large_is_refused():
     with pytest.raises(genzoo.ConfigError, match="Make the images smaller"):
-        genzoo.create_model("flow", event_shape=(3, 256, 256))
+        genzoo.create_model("flow", event=genzoo.Unit(shape=(3, 256, 256)))
+
+
+def test_a_density_of_grey_data_is_one_of_any_levels():
+    grey = genzoo.load_dataset("digits")
+    cls = type(flow())
+    config = cls.configure(grey.info, hidden_dims=(8,))
+    assert config.event == genzoo.Unit(shape=(1, 8, 8))
+    cls(config).check_data(grey.info)
 
 
 def test_it_learns_a_ring_better_than_one_normal_distribution(tmp_path):
     data = genzoo.load_dataset("ring")
     config = genzoo.TrainerConfig(steps=300, batch_size=256, threads=1, progress=False)
     torch.manual_seed(0)
-    model = genzoo.create_model("flow", event_shape=data.spec.event_shape)
+    model = genzoo.create_model("flow", event=data.info["x"])
     genzoo.Trainer(model, data, config=config, output_dir=tmp_path / "run").fit()
     x = genzoo.load_dataset("ring", "test").head(1000)["x"]
     normal = torch.distributions.Normal(x.mean(0), x.std(0)).log_prob(x).sum(1).mean().item()

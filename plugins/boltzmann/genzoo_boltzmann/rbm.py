@@ -16,7 +16,6 @@ from genzoo import (
     Binary,
     Bounds,
     Config,
-    ConfigError,
     DataInfo,
     GenerativeModel,
     LogProb,
@@ -44,14 +43,6 @@ class RBMConfig(Config):
     """Zeros and ones of any shape; each place is a visible unit."""
     num_hidden: Annotated[int, Bounds(1, 2**20)] = 500
     """The number of hidden units."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.event.event_shape:
-            raise ConfigError(
-                "RBMConfig.event must have a shape of at least one dimension, got (). Give (1,) "
-                "for a single unit."
-            )
 
 
 class RBM(GenerativeModel):

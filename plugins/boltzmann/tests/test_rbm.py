@@ -1,7 +1,6 @@
 """The machine against its definition, by enumeration in float64."""
 
 import math
-import re
 
 import pytest
 import torch
@@ -100,13 +99,9 @@ def test_grey_data_are_refused_with_the_remedy():
         RBM.check_event(genzoo.load_dataset("digits").info)
 
 
-@pytest.mark.parametrize(
-    ("event", "said"),
-    [(Unit(shape=(4,)), "models binary data, not 4: values in"), (Binary(shape=()), "got ()")],
-)
-def test_an_event_that_makes_no_machine_is_refused(event, said):
-    with pytest.raises(genzoo.ConfigError, match=re.escape(said)):
-        RBM(RBMConfig(event=event))
+def test_an_event_that_is_not_binary_is_refused():
+    with pytest.raises(genzoo.ConfigError, match="models binary data, not 4: values in"):
+        RBM(RBMConfig(event=Unit(shape=(4,))))
 
 
 def test_without_a_mean_the_base_rates_are_those_of_the_rows():

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from genzoo import (
     Batch,
+    Binary,
     Bounds,
     Config,
     ConfigError,
-    DataError,
-    DataSpec,
+    DataInfo,
     GenerativeModel,
     Layout,
     Named,
+    Real,
     Sampler,
+    Space,
     Stage,
-    Values,
+    Unit,
     batch_size_for,
 )
-from genzoo_diffusion.config import Channels, Shape
+from genzoo_diffusion.config import Channels
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_config import build
 from genzoo_diffusion.networks import check_image, norm_groups, widest
@@ -34,10 +36,9 @@ from genzoo_diffusion.networks import check_image, norm_groups, widest
 class AutoencoderKLConfig(Config):
     """An autoencoder of images with codes (L, h, w)."""
 
-    event_shape: Shape
-    """The shape of one example, (C, H, W)."""
-    data: Literal["unit", "real"] = "unit"
-    """Values in [0, 1], which the model sees in [−1, 1], or real ones, seen as they are."""
+    event: Space
+    """Images (C, H, W): `Unit` or `Binary`, which the model sees in [−1, 1], or `Real`, seen as
+    they are."""
     latent_channels: Annotated[int, Bounds(1, 2**12)] = 4
     """L, the channels of a code."""
     channels: Channels = (16, 32, 32)
@@ -51,10 +52,10 @@ class AutoencoderKLConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.event_shape) != 3:
+        if len(self.event.event_shape) != 3:
             raise ConfigError(
                 "AutoencoderKLConfig: it is for images (C, H, W), not for examples of shape "
-                f"{self.event_shape}."
+                f"{self.event.event_shape}."
             )
 
 
@@ -83,7 +84,7 @@ class AutoencoderKL(GenerativeModel):
     """
 
     Config = AutoencoderKLConfig
-    kind = frozenset({"binary", "unit", "real"})
+    event_spaces = (Binary, Unit, Real)
     papers = (
         "Diederik P. Kingma, Max Welling. Auto-Encoding Variational Bayes. ICLR, 2014.",
         (
@@ -104,28 +105,31 @@ class AutoencoderKL(GenerativeModel):
         fields = dict(config.autoencoder) or _fields(config)
         self.vae = build(diffusers().AutoencoderKL, fields)
         found = self.vae.config
-        channels, *sides = config.event_shape
+        channels, *sides = self.event_shape
         levels = len(found.block_out_channels)
-        check_image(config.event_shape, levels)
+        check_image(self.event_shape, levels)
         if (found.in_channels, found.out_channels) != (channels, channels):
             raise ConfigError(
                 f"The autoencoder is of images of {found.in_channels} channels, and returns "
-                f"{found.out_channels}; those of event_shape have {channels}."
+                f"{found.out_channels}; those of the event have {channels}."
             )
         small = (side // 2 ** (levels - 1) for side in sides)
         self.latent_shape = (int(found.latent_channels), *small)
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
-        """Return a config that fits the data: their range."""
-        data = "real" if spec.kind == "real" else "unit"
-        return super().configure(spec, **{"data": data, **overrides})
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
+        """Return a config that fits the data; of grey levels it takes what lies between, too."""
+        values = {"event": info[cls.event_field].relaxed(), **overrides}
+        return super().configure(info, conditions, **values)
 
     @classmethod
     def example(cls) -> tuple[AutoencoderKLConfig, Batch]:
         """Return one with codes of a fourth of the pixels, and twelve rows for it."""
         generator = torch.Generator().manual_seed(0)
-        config = AutoencoderKLConfig(event_shape=(1, 4, 4), latent_channels=2, channels=(4, 8))
+        event = Unit(shape=(1, 4, 4))
+        config = AutoencoderKLConfig(event=event, latent_channels=2, channels=(4, 8))
         return config, {"x": torch.rand(12, 1, 4, 4, generator=generator)}
 
     @classmethod
@@ -152,30 +156,20 @@ class AutoencoderKL(GenerativeModel):
 
         return vae_layout(self.vae, "vae.")
 
-    def check_data(self, spec: DataSpec) -> None:
-        """Raise DataError where the data's kind or range is not the model's."""
-        super().check_data(spec)
-        data = "real" if spec.kind == "real" else "unit"
-        if data != self.config.data:
-            raise DataError(
-                f"The model is of {self.config.data} data; these are {spec.kind}. Make it with "
-                f"data={data!r}."
-            )
-
     @property
-    def event_values(self) -> Values:
-        """What a row holds: values in [0, 1], or reals."""
-        return Values(self.config.data, self.event_shape)
+    def is_bounded(self) -> bool:
+        """Whether the data are in [0, 1], and seen in [−1, 1]."""
+        return not isinstance(self.event, Real)
 
     # Units
 
     def scaled(self, x: Tensor) -> Tensor:
         """Return data as the networks see them: those in [0, 1] in [−1, 1]."""
-        return 2 * x - 1 if self.config.data == "unit" else x
+        return 2 * x - 1 if self.is_bounded else x
 
     def unscaled(self, x: Tensor) -> Tensor:
         """Return what the decoder answers in the units of x, in [0, 1] where the data are."""
-        return ((x + 1) / 2).clamp(0, 1) if self.config.data == "unit" else x
+        return ((x + 1) / 2).clamp(0, 1) if self.is_bounded else x
 
     # Conditionals
 
@@ -205,16 +199,16 @@ class AutoencoderKL(GenerativeModel):
 
 def _fields(config: AutoencoderKLConfig) -> dict[str, Any]:
     """Return the fields of diffusers' class."""
-    levels = len(config.channels)
+    levels, shape = len(config.channels), config.event.event_shape
     return {
-        "in_channels": config.event_shape[0],
-        "out_channels": config.event_shape[0],
+        "in_channels": shape[0],
+        "out_channels": shape[0],
         "down_block_types": ("DownEncoderBlock2D",) * levels,
         "up_block_types": ("UpDecoderBlock2D",) * levels,
         "block_out_channels": config.channels,
         "layers_per_block": config.layers_per_block,
         "latent_channels": config.latent_channels,
-        "norm_num_groups": norm_groups(config.event_shape, config.channels),
-        "sample_size": max(config.event_shape[1:]),
+        "norm_num_groups": norm_groups(shape, config.channels),
+        "sample_size": max(shape[1:]),
         "mid_block_add_attention": config.attention,
     }

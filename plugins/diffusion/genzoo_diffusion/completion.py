@@ -14,7 +14,7 @@ from genzoo import ConfigError, DataError
 from genzoo.errors import NotFiniteSampleError
 from genzoo.sampling import evaluating
 from genzoo_diffusion.grid import times
-from genzoo_diffusion.guidance import Conditioned, Denoiser, unconditional
+from genzoo_diffusion.guidance import Conditioned, Denoiser
 from genzoo_diffusion.samplers import DDPMSampler, standard_normal
 from genzoo_diffusion.schedule import NoiseSchedule
 
@@ -46,7 +46,7 @@ def complete(
     x = x.to(model.device, model.dtype)
     known = known.to(model.device).expand_as(x)
     _check(model, x[known])
-    signal = unconditional(model, num) if condition is None else model.signal(condition, num)
+    signal = model.signal(condition, num)
     denoiser, grid = Conditioned(model, signal), times("trailing", T, min(num_steps, T))
     corrected = Corrected(model, denoiser, model.state(x), known, generator, grid)
     with evaluating(model):

@@ -1,18 +1,17 @@
-"""What a network is told of a condition, and who makes it of the condition."""
+"""What a network is told of conditions, and who makes it of the conditions."""
 
 from __future__ import annotations
 
-import abc
-import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genzoo import ConditionError, Values
-from genzoo.values import untrusted
+from genzoo import Label, Space, Text
+from genzoo.conditions import NONE, Conditions
+from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,70 +48,96 @@ class Signal:
         return Signal(**{k: None if a is None else combine(a, b) for k, (a, b) in pairs.items()})
 
 
-class Embedder(nn.Module, abc.ABC):
-    """Makes signals of conditions of one kind; abstract.
+class Embedder(nn.Module):
+    """Makes signals of a model's conditions: of a label, a text, both or none.
 
-    Signals of one embedder fit each other: same fields, same shapes but for the rows. What it
-    learns, if anything, is trained with the network.
-    """
-
-    @abc.abstractmethod
-    def forward(self, condition: Any, num: int, device: torch.device) -> Signal:
-        """Return the signal of ``num`` conditions, or of one for all.
-
-        Raises:
-            ConditionError: One is missing, superfluous, or not understood.
-        """
-
-    @abc.abstractmethod
-    def null(self, num: int, device: torch.device) -> Signal:
-        """Return the signal of ``num`` times no condition."""
-
-
-class NoCondition(Embedder):
-    """For models without a condition."""
-
-    def forward(self, condition: Any, num: int, device: torch.device) -> Signal:
-        """Return the empty signal."""
-        if condition is not None:
-            raise ConditionError("This model takes no condition. Leave it out.")
-        return Signal()
-
-    def null(self, num: int, device: torch.device) -> Signal:
-        """Return the empty signal."""
-        return Signal()
-
-
-class LabelEmbedder(Embedder):
-    """Labels 0 … C − 1, and one class more that stands for no label.
+    A label is an index into a table of C + 1 classes, the last of which stands for no label. A
+    text is what its encoder makes of it; no text is the empty one. Signals of one embedder fit
+    each other: same fields, same shapes but for the rows. What the encoder learns, if anything,
+    is trained with the network.
 
     | Classifier-Free Diffusion Guidance (Ho, Salimans, 2022)
 
     Arguments:
-        num_classes: C.
+        conditions: The space of each condition by its name, at most one of them a `Label` and
+            one a `Text`.
+        encoder: Encodes the texts; None where there are none.
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(
+        self, conditions: Mapping[str, Space], encoder: TextEncoder | None = None
+    ) -> None:
         super().__init__()
-        self.num_classes = num_classes
+        self.label, self.text = named(conditions, Label), named(conditions, Text)
+        self.num_classes = num_classes_of(conditions) or 0
+        self.encoder: Any = encoder
 
-    def forward(self, condition: Any, num: int, device: torch.device) -> Signal:
-        """Return the labels, after a look at them."""
-        if condition is None:
-            raise ConditionError("This model needs a label for each sample. Give condition=....")
-        labels = torch.as_tensor(condition, device=device)
-        if labels.is_floating_point() or labels.shape not in ((), (num,)):
-            raise ConditionError(
-                f"Labels must be {num} whole numbers from 0 to {self.num_classes - 1}; got "
-                f"{labels.dtype} values of shape {tuple(labels.shape)}."
-            )
-        # In training the Trainer has looked: a look here would wait for the device at each step.
-        # A sampler's own labels, such as a negative, nobody has looked at; it asks once a chain.
-        known = Values("categorical", (), self.num_classes)
-        with contextlib.nullcontext() if self.training else untrusted():
-            known.check(labels.reshape(-1), "This model", noun="label", error=ConditionError)
-        return Signal(labels=labels.long().expand(num))
+    def forward(
+        self, conditions: Conditions, device: torch.device, dropped: Mapping[str, Tensor] = NONE
+    ) -> Signal:
+        """Return the signal of B rows of each condition.
+
+        Arguments:
+            conditions: Rows by name, in canonical form, on the device; nothing is checked.
+            device: Where the signal is wanted.
+            dropped: Which rows of a condition are told as null instead, (B,) bool, by its name.
+
+        Raises:
+            ConditionError: A text is too long, or says nothing that the encoder knows.
+        """
+        told = Signal()
+        if self.text is not None:
+            told = self._told(conditions[self.text], device, dropped.get(self.text))
+        if self.label is None:
+            return told
+        return replace(told, labels=self._labels(conditions[self.label], dropped.get(self.label)))
 
     def null(self, num: int, device: torch.device) -> Signal:
-        """Return the class that stands for no label."""
-        return Signal(labels=torch.full((num,), self.num_classes, device=device))
+        """Return the signal of ``num`` rows, none of whose conditions is given."""
+        told = Signal() if self.text is None else self._nothing(num, device)
+        if self.label is None:
+            return told
+        return replace(told, labels=torch.full((num,), self.num_classes, device=device))
+
+    def _labels(self, labels: Tensor, dropped: Tensor | None) -> Tensor:
+        absent = labels < 0 if dropped is None else dropped | (labels < 0)
+        return torch.where(absent, self.num_classes, labels)
+
+    def _told(self, texts: Sequence[str], device: torch.device, dropped: Tensor | None) -> Signal:
+        signal = self._encoded(texts, device)
+        if dropped is None:
+            return signal
+        # Replacing the texts themselves would wait for the device, which has drawn `dropped`.
+        return signal.where(~dropped, self._nothing(len(texts), device))
+
+    def _nothing(self, num: int, device: torch.device) -> Signal:
+        """Return the signal of ``num`` empty texts."""
+        one = self._encoded([""], device)
+        mask = None if one.mask is None else one.mask.expand(num, -1)
+        return Signal(
+            tokens=None if one.tokens is None else one.tokens.expand(num, -1, -1), mask=mask
+        )
+
+    def _encoded(self, texts: Sequence[str], device: torch.device) -> Signal:
+        """Return the signal of texts, each of which is encoded once however often it stands."""
+        row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+        encoded: Encoded = self.encoder(list(row), device)
+        signal = Signal(tokens=encoded.sequence, mask=encoded.mask)
+        if len(row) == len(texts):
+            return signal
+        return signal.rows(torch.tensor([row[text] for text in texts], device=device))
+
+
+def named(conditions: Mapping[str, Space], kind: type[Space]) -> str | None:
+    """Return the name of the condition that is of a class of spaces; None where there is none.
+
+    >>> named({"digit": Label(num_classes=10)}, Label), named({}, Text)
+    ('digit', None)
+    """
+    return next((name for name, space in conditions.items() if isinstance(space, kind)), None)
+
+
+def num_classes_of(conditions: Mapping[str, Space]) -> int | None:
+    """Return the number of classes C of the condition that is a `Label`; None without one."""
+    found = (space.num_classes for space in conditions.values() if isinstance(space, Label))
+    return next(found, None)

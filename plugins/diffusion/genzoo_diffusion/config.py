@@ -1,4 +1,4 @@
-"""What every diffusion model's config has: its network, its schedule and its condition."""
+"""What every diffusion model's config has: its network, its schedule and its conditions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from genzoo import Bounds, Config, ConfigError, DataSpec
+from genzoo import Bounds, ConditionSpaces, Config, ConfigError, DataInfo, Label, Text
+from genzoo_diffusion.conditioning import named
 from genzoo_diffusion.fitted_text import FittedTextConfig
 from genzoo_diffusion.pretrained_text import PretrainedTextConfig
 from genzoo_diffusion.schedule import Name
@@ -18,6 +19,7 @@ _Width = Annotated[int, Bounds(1, 2**16)]
 Channels = Annotated[tuple[_Width, ...], Bounds(1, 16)]
 _FEW = 8
 _Beta = Annotated[float, Bounds(1e-8, 0.999)]
+_Share = Annotated[float, Bounds(0.0, 1.0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +62,13 @@ class DiffusionConfig(Config):
     """What the network predicts: the noise ε, the data x₀, or v."""
     variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
     """The variance of a step back: that of q(x_{t−1} | x_t, x_0), or β_t."""
-    condition: Literal["none", "label", "text"] = "none"
-    """What the model is conditioned on."""
-    num_classes: Annotated[int | None, Bounds(1, 2**20)] = None
-    """The number of labels, where it is conditioned on them."""
+    conditions: ConditionSpaces = field(default_factory=dict)
+    """What the model is conditioned on, by name: a label, a text, one of each, or nothing."""
+    condition_dropout: _Share = 0.1
+    """The share of examples that are learned without any of their conditions, so that the model
+    can do without them and be guided."""
+    condition_dropout_each: _Share = 0.0
+    """The share of examples that are learned without one of their conditions, drawn for each."""
     text: FittedTextConfig = field(default_factory=FittedTextConfig)
     """The encoder of texts that is trained along, where it is conditioned on them."""
     frozen_text: PretrainedTextConfig | None = None
@@ -74,11 +79,8 @@ class DiffusionConfig(Config):
     def _check(self) -> None:
         """Raise ConfigError where values do not go together; after all of them are filled in."""
         who = type(self).__name__
-        if self.condition == "label" and self.num_classes is None:
-            raise ConfigError(f"{who}: condition='label' needs num_classes.")
-        if self.condition == "text":
-            self._check_text()
-        if self.unet and (self.network == "flat" or self.condition == "label"):
+        self._check_conditions()
+        if self.unet and (self.network == "flat" or named(self.conditions, Label)):
             raise ConfigError(f"{who}: a unet is for images without a condition, or of texts.")
         if self.beta_end < self.beta_start:
             raise ConfigError(
@@ -104,6 +106,18 @@ class DiffusionConfig(Config):
             state_features=64 if math.prod(shape) <= _FEW else 0,
         )
 
+    def _check_conditions(self) -> None:
+        """Raise ConfigError where there are two of a kind, or texts that cannot be encoded."""
+        for kind in (Label, Text):
+            names = [name for name, space in self.conditions.items() if isinstance(space, kind)]
+            if len(names) > 1:
+                raise ConfigError(
+                    f"{type(self).__name__}: one condition at most is a {kind.__name__.lower()}; "
+                    f"{' and '.join(names)} are. Leave out all but one."
+                )
+        if named(self.conditions, Text):
+            self._check_text()
+
     def _check_text(self) -> None:
         """Raise ConfigError where no text can be encoded."""
         who = type(self).__name__
@@ -111,16 +125,25 @@ class DiffusionConfig(Config):
             raise ConfigError(f"{who}: give a frozen_text or a stored_text, not both.")
         if not (self.text.vocabulary or self.frozen_text or self.stored_text):
             raise ConfigError(
-                f"{who}: condition='text' needs words. Give --data.captions, so that they are "
-                "those of the data's captions; or a text.vocabulary, frozen_text or stored_text."
+                f"{who}: a text needs words. Give --data.captions, so that they are those of the "
+                "data's captions; or a text.vocabulary, frozen_text or stored_text."
             )
 
 
-def with_captions(spec: DataSpec, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config's values with the words of the data's captions, where it needs any."""
-    others = values.get("frozen_text") or values.get("stored_text")
-    if values.get("condition") != "text" or not spec.captions or others:
+def with_captions(
+    info: DataInfo, conditions: Sequence[str] | None, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a config's values with the words of the data's captions, where it needs any.
+
+    Arguments:
+        info: What the data are.
+        conditions: The fields of the data that the model is conditioned on.
+        values: Fields of the config that are given.
+    """
+    spaces = [info.fields.get(name) for name in conditions or ()]
+    templates = [t for space in spaces if isinstance(space, Text) for t in space.templates]
+    if not templates or values.get("frozen_text") or values.get("stored_text"):
         return dict(values)
     given = values.get("text", {})
     given = given.to_dict() if isinstance(given, Config) else given
-    return {**values, "text": FittedTextConfig.for_captions(spec.captions, **given)}
+    return {**values, "text": FittedTextConfig.for_captions(templates, **given)}

@@ -7,21 +7,21 @@ from typing import Any
 
 from torch import nn
 
-from genzoo_diffusion.conditioning import Embedder, LabelEmbedder, NoCondition
+from genzoo import Text
+from genzoo_diffusion.conditioning import Embedder, named, num_classes_of
 from genzoo_diffusion.diffusers_unet import TextUNet, UNet
 from genzoo_diffusion.fitted_text import FittedTextEncoder
 from genzoo_diffusion.networks import FlatNetwork, ImageNetwork
 from genzoo_diffusion.pretrained_text import PretrainedTextEncoder
 from genzoo_diffusion.stored_text import StoredTextEncoder
-from genzoo_diffusion.text_encoders import TextEmbedder, TextEncoder
+from genzoo_diffusion.text_encoders import TextEncoder
 from genzoo_diffusion.text_networks import TextImageNetwork
 
 
 def make_embedder(config: Any) -> Embedder:
     """Return what makes signals of the config's conditions."""
-    if config.condition == "text":
-        return TextEmbedder(make_text_encoder(config))
-    return LabelEmbedder(config.num_classes) if config.condition == "label" else NoCondition()
+    text = named(config.conditions, Text)
+    return Embedder(config.conditions, make_text_encoder(config) if text else None)
 
 
 def make_text_encoder(config: Any) -> TextEncoder:
@@ -35,8 +35,9 @@ def make_text_encoder(config: Any) -> TextEncoder:
 
 def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
     """Return the network of a config, over states of a shape."""
-    classes = config.num_classes + 1 if config.condition == "label" else None
-    width = _text_width(config) if config.condition == "text" else None
+    labels = num_classes_of(config.conditions)
+    classes = None if labels is None else labels + 1
+    width = _text_width(config) if named(config.conditions, Text) else None
     if config.network == "image":
         image = (
             state_shape,
@@ -45,9 +46,11 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
             config.attention_levels,
             config.dropout,
         )
-        if width is not None:
-            return TextUNet(config.unet, width) if config.unet else TextImageNetwork(*image, width)
-        return UNet(config.unet) if config.unet else ImageNetwork(*image, classes)
+        if config.unet:
+            return UNet(config.unet) if width is None else TextUNet(config.unet, width)
+        if width is None:
+            return ImageNetwork(*image, classes)
+        return TextImageNetwork(*image, classes, width)
     return FlatNetwork(
         state_shape,
         config.hidden_dim,

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, DataError, DataSpec, Layout, LogProb, Named, Stage, Values
+from genzoo import (
+    Batch,
+    DataInfo,
+    Label,
+    Layout,
+    LogProb,
+    Named,
+    Real,
+    Space,
+    Stage,
+    Unit,
+)
 from genzoo.log_prob import checked_draws
-from genzoo_diffusion.config import DiffusionConfig, Shape, with_captions
+from genzoo_diffusion.config import DiffusionConfig, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 
 
@@ -18,17 +30,13 @@ from genzoo_diffusion.diffusion import Diffusion
 class DDPMConfig(DiffusionConfig):
     """A denoising diffusion model."""
 
-    event_shape: Shape
-    """The shape of one example; (C, H, W) for images."""
-    data: Literal["unit", "real"] | None = None
-    """Values in [0, 1], which the model sees in [−1, 1], or real ones, seen as they are."""
-    levels: Annotated[int | None, Bounds(2, 2**16)] = None
-    """How many grey levels data in [0, 1] have, of which the likelihood is one of."""
+    event: Space
+    """The data: `Unit`, which the model sees in [−1, 1], and whose likelihood is that of a level
+    where it has levels; or `Real`, seen as they are."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._fill(data="unit" if len(self.event_shape) == 3 else "real")
-        self._fill_network(self.event_shape)
+        self._fill_network(self.event.event_shape)
         self._check()
 
 
@@ -42,7 +50,7 @@ class DDPM(Diffusion):
     """
 
     Config = DDPMConfig
-    kind = frozenset({"unit", "real"})
+    event_spaces = (Unit, Real)
     default_num_samples = 100
     papers = (
         (
@@ -70,37 +78,36 @@ class DDPM(Diffusion):
     )
 
     def __init__(self, config: DDPMConfig) -> None:
-        super().__init__(config, tuple(config.event_shape))
-
-    @property
-    def event_values(self) -> Values:
-        """What a row holds: values in [0, 1], of so many levels where there are any, or reals."""
-        levels = self.config.levels if self.is_bounded else None
-        return Values(self.config.data, self.event_shape, levels)
+        super().__init__(config, config.event.event_shape)
 
     @property
     def is_bounded(self) -> bool:
         """Whether the data are in [0, 1], and their states in [−1, 1]."""
-        return bool(self.config.data == "unit")
+        return isinstance(self.event, Unit)
+
+    @property
+    def levels(self) -> int | None:
+        """How many grey levels the data have; None where the likelihood is a density."""
+        return self.event.levels if isinstance(self.event, Unit) else None
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
         """Return a config that fits the data: their range, a U-Net for images, captions' words."""
-        values = {"data": "real" if spec.kind == "real" else "unit", **overrides}
-        return super().configure(spec, **with_captions(spec, values))
+        values = with_captions(info, conditions, overrides)
+        return super().configure(info, conditions, **values)
 
     @classmethod
     def example(cls) -> tuple[DDPMConfig, Batch]:
         """Return a small conditional U-Net, and twelve rows for it."""
         generator = torch.Generator().manual_seed(0)
         config = DDPMConfig(
-            event_shape=(1, 4, 4),
-            data="real",
+            event=Real(shape=(1, 4, 4)),
             channels=(8, 8),
             num_train_timesteps=10,
             schedule="cosine",
-            condition="label",
-            num_classes=3,
+            conditions={"label": Label(num_classes=3)},
         )
         x = torch.randn(12, 1, 4, 4, generator=generator)
         return config, {"x": x, "label": torch.arange(12) % 3}
@@ -116,18 +123,6 @@ class DDPM(Diffusion):
         from genzoo_diffusion.diffusers_layout import pipeline_layout
 
         return pipeline_layout(self)
-
-    def check_data(self, spec: DataSpec) -> None:
-        """Raise DataError where the data's kind, range or grey levels are not the model's."""
-        super().check_data(spec)
-        if spec.kind != self.config.data:
-            raise DataError(
-                f"The model is of {self.config.data} data; these are {spec.kind}. Make it with "
-                f"data={spec.kind!r}."
-            )
-        levels = self.config.levels
-        if levels is not None and spec.levels is not None and levels != spec.levels:
-            raise DataError(f"The model has {levels} grey levels; these data have {spec.levels}.")
 
     # Units
 
@@ -156,7 +151,7 @@ class DDPM(Diffusion):
 
         Arguments:
             x: Examples (N, *event_shape).
-            condition: One for each of them, where the model is conditioned.
+            condition: What each of them is conditioned on, by name, or one for all.
             generator: Where times and noise come from, on the model's device.
             num_samples: How many times; min(T − 1, 100) by default. At T − 1 every term is
                 computed.
@@ -219,10 +214,11 @@ class DDPM(Diffusion):
             known: Where it is known, bool, of a shape that broadcasts to that of ``x``.
             generator: Where the noise comes from, on the model's device.
             num_steps: Steps back, at most T of which are made.
-            condition: One for each row; None leaves it open.
+            condition: What each row is conditioned on, by name, or one for all; None leaves it
+                open, where the model has learned to do without.
 
         Raises:
-            ConditionError: The condition is superfluous or out of range.
+            ConditionError: A condition is missing, superfluous or out of range.
             ConfigError: num_steps is less than 1.
             DataError: What is known is not finite or out of the data's range.
             NotFiniteSampleError: The network's predictions are not finite.

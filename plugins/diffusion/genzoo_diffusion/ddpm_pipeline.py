@@ -7,7 +7,7 @@ from typing import Any
 
 from genzoo.formats import Foreign
 from genzoo_diffusion.diffusers_schedulers import SCHEDULER, chain
-from genzoo_diffusion.pipelines import Pipeline, fields, image_shape
+from genzoo_diffusion.pipelines import Pipeline, fields, image_shape, unit_space
 
 UNET = "unet/config.json"
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
@@ -21,8 +21,7 @@ def translate(found: Mapping[str, Any]) -> Foreign:
     """
     unet = fields(found[UNET])
     config = {
-        "event_shape": image_shape(UNET, unet),
-        "data": "unit",
+        "event": unit_space(image_shape(UNET, unet)),
         "network": "image",
         "unet": unet,
         **chain(found[SCHEDULER]),

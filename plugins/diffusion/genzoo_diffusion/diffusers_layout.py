@@ -47,7 +47,7 @@ def pipeline_layout(model: Diffusion) -> Layout:
     It is one where images in [0, 1] are drawn by a U-Net that is told of nothing.
     """
     parts = layout_of(model)
-    if not parts.weights or model.condition_kind != "none" or not model.is_bounded:
+    if not parts.weights or model.conditions or not model.is_bounded:
         return parts
     classes = {
         "scheduler": ["diffusers", "DDPMScheduler"],

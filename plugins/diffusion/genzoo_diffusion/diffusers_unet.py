@@ -78,7 +78,7 @@ class TextUNet(nn.Module):
 
 
 def attend(unet: Any, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
-    """Return what a `UNet2DConditionModel` predicts, told of a text.
+    """Return what a `UNet2DConditionModel` predicts, told of a text and perhaps of a class.
 
     Raises:
         ConfigError: The signal has no text.
@@ -88,6 +88,7 @@ def attend(unet: Any, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
     out: Tensor = unet(
         x_t,
         t,
+        class_labels=signal.labels,
         encoder_hidden_states=signal.tokens.to(x_t.dtype),
         encoder_attention_mask=signal.mask,
         return_dict=False,

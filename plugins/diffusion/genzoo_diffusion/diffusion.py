@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import GenerativeModel, Sampler, batch_size_for
+from genzoo import GenerativeModel, Label, Sampler, Text, batch_size_for
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.config import DiffusionConfig
 from genzoo_diffusion.construction import make_embedder, make_network
@@ -32,7 +32,7 @@ class Diffusion(GenerativeModel):
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
 
     Arguments:
-        config: Network, schedule and condition.
+        config: Network, schedule and conditions.
         state_shape: The shape of a state.
 
     Attributes:
@@ -42,6 +42,8 @@ class Diffusion(GenerativeModel):
         embedder: Makes of conditions what the network is told.
         network: Predicts, given x_t, t and what it is told.
     """
+
+    condition_spaces = (Label, Text)
 
     alpha: Tensor
     sigma: Tensor
@@ -64,11 +66,6 @@ class Diffusion(GenerativeModel):
     @abc.abstractmethod
     def is_bounded(self) -> bool:
         """Whether states that are data lie in [−1, 1], where samplers may keep predictions."""
-
-    @property
-    def condition_kind(self) -> str:
-        """What the model is conditioned on."""
-        return str(self.config.condition)
 
     @property
     def default_batch_size(self) -> int:
@@ -117,10 +114,14 @@ class Diffusion(GenerativeModel):
         return self.alpha[t].view(shape), self.sigma[t].view(shape)
 
     def signal(self, condition: Any, num: int) -> Signal:
-        """Return what the network is told of ``num`` conditions of the model's kind.
+        """Return what the network is told of ``num`` rows, after a check of their conditions.
+
+        Arguments:
+            condition: What the rows are conditioned on, as `checked_condition` takes it.
+            num: How many rows.
 
         Raises:
-            ConditionError: One is missing, superfluous, or not understood.
+            ConditionError: A condition is missing, superfluous, or not understood.
         """
-        signal: Signal = self.embedder(condition, num, self.device)
+        signal: Signal = self.embedder(self.checked_condition(condition, num), self.device)
         return signal

@@ -37,8 +37,8 @@ class LastStep:
             state.shape, generator=self.generator, device=state.device, dtype=state.dtype
         )
         drawn = state + self.scale * noise
-        levels: int | None = self.model.config.levels
-        if not self.model.is_bounded or levels is None:
+        levels = self.model.levels
+        if levels is None:
             return drawn
         most = levels - 1
         level = ((drawn + 1) / 2 * most).round().clamp(0, most)

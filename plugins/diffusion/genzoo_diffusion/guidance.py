@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genzoo import ConditionError, ConfigError
-from genzoo.sampling import spread_condition
+from genzoo import ConditionError, ConfigError, Text
+from genzoo.values import untrusted
 from genzoo_diffusion.conditioning import Signal
 
 if TYPE_CHECKING:
@@ -69,15 +69,16 @@ def make_denoiser(
 
     Arguments:
         model: The model.
-        condition: ``num`` conditions, or one for all.
+        condition: What the states are conditioned on, as `Diffusion.checked_condition` takes it.
         num: How many states are denoised at once.
         scale: s.
-        null: What it is guided away from; the null condition by default.
+        null: What it is guided away from; all conditions null by default.
 
     Raises:
-        ConditionError: There is no condition that could guide, or one that is not understood.
+        ConditionError: There is no condition that could guide, or one that is not understood, or
+            the model has not learned to do without.
     """
-    if scale != 1 and model.condition_kind == "none":
+    if scale != 1 and not model.conditions:
         raise ConditionError(
             f"Guidance of {scale:g} needs a model with a condition; this one has none. Leave "
             "guidance at 1."
@@ -85,7 +86,7 @@ def make_denoiser(
     signal = model.signal(condition, num)
     if scale == 1:
         return Conditioned(model, signal)
-    null = unconditional(model, num) if null is None else null
+    null = unconditional(model, num, scale) if null is None else null
     return Conditioned(model, null) if scale == 0 else Guided(model, signal, null, scale)
 
 
@@ -96,33 +97,45 @@ def negative_signal(
 
     Arguments:
         model: The model.
-        negative: A condition of the model's kind.
+        negative: The model's condition: a text, or the name or the number of a class.
         num: How many states are denoised at once.
         scale: The scale of guidance.
 
     Raises:
-        ConditionError: The model has no condition, or does not understand this one.
+        ConditionError: The model has no condition or several, or does not understand this one.
         ConfigError: Nothing guides, and so nothing leads away.
     """
     if negative is None:
         return None
-    if model.condition_kind == "none":
+    if len(model.conditions) != 1:
         raise ConditionError(
-            f"A negative of {negative!r} needs a model with a condition; this one has none. Leave "
-            "negative out."
+            f"A negative of {negative!r} needs a model with a condition, and one alone; this one "
+            f"has {' and '.join(model.conditions) or 'none'}. Leave negative out."
         )
     if scale == 1:
         raise ConfigError(
             f"A negative of {negative!r} has no say at a guidance of 1. Give another guidance, "
             "such as 2, or leave negative out."
         )
+    (space,) = model.conditions.values()
     # The command line makes a number of a text of digits.
-    text = model.condition_kind == "text"
-    return model.signal(spread_condition(model, str(negative) if text else negative, num), num)
+    given = str(negative) if isinstance(space, Text) else negative
+    with untrusted():  # A sampler runs where conditions are trusted; nobody has looked at this.
+        return model.signal(given, num)
 
 
-def unconditional(model: Diffusion, num: int) -> Signal:
-    """Return the signal of ``num`` times no condition."""
+def unconditional(model: Diffusion, num: int, scale: float) -> Signal:
+    """Return the signal of ``num`` rows without any condition.
+
+    Raises:
+        ConditionError: The model has not learned to do without.
+    """
+    if not model.takes_null:
+        raise ConditionError(
+            f"Guidance of {scale:g} leads away from no condition, and this model has learned with "
+            "its conditions alone. Leave guidance at 1, or train it with condition_dropout above "
+            "0, such as 0.1."
+        )
     return model.embedder.null(num, model.device)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any
 
 import torch
@@ -12,15 +13,19 @@ from torch import Tensor
 
 from genzoo import (
     Batch,
+    Binary,
     Bounds,
     ConfigError,
-    DataSpec,
+    DataInfo,
     GenerativeModel,
+    Label,
     Layout,
     ModelSpec,
     Named,
+    Real,
+    Space,
     Stage,
-    Values,
+    Unit,
 )
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.sampling import evaluating
@@ -55,6 +60,11 @@ class LatentDDPMConfig(DiffusionConfig):
             self._fill_network(self.latent_shape)
         self._check()
 
+    @cached_property
+    def event(self) -> Space:
+        """The data: those of the autoencoder."""
+        return self.autoencoder.event
+
 
 class LatentDDPM(Diffusion):
     """A diffusion model whose states are codes x_0 = s z(x) of a frozen autoencoder.
@@ -73,7 +83,7 @@ class LatentDDPM(Diffusion):
     | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022)
 
     Arguments:
-        config: Autoencoder, network, schedule and condition.
+        config: Autoencoder, network, schedule and conditions.
 
     Attributes:
         autoencoder: The model that encodes and decodes.
@@ -85,7 +95,7 @@ class LatentDDPM(Diffusion):
     """
 
     Config = LatentDDPMConfig
-    kind = frozenset({"binary", "unit", "real"})
+    event_spaces = (Binary, Unit, Real)
     papers = (
         (
             "Robin Rombach, Andreas Blattmann, Dominik Lorenz, Patrick Esser, Björn Ommer. "
@@ -122,18 +132,6 @@ class LatentDDPM(Diffusion):
         self.register_buffer("data_seen", seen, persistent=known is None)
 
     @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one example: the autoencoder's."""
-        shape: tuple[int, ...] = self.autoencoder.event_shape
-        return shape
-
-    @property
-    def event_values(self) -> Values:
-        """What a row holds: what the autoencoder takes."""
-        values: Values = self.autoencoder.event_values
-        return values
-
-    @property
     def is_bounded(self) -> bool:
         """Codes have no bounds."""
         return False
@@ -144,12 +142,14 @@ class LatentDDPM(Diffusion):
         return min(super().default_batch_size, int(self.autoencoder.default_batch_size))
 
     @classmethod
-    def configure(cls, spec: DataSpec, **overrides: Any) -> Any:
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
         """Return a config that fits the data: that of the autoencoder, and captions' words."""
         given = overrides.get("autoencoder", _autoencoder())
         inner = ModelSpec.from_dict(given) if isinstance(given, Mapping) else given
-        values = {**overrides, "autoencoder": inner.fitted(spec)}
-        return super().configure(spec, **with_captions(spec, values))
+        values = with_captions(info, conditions, overrides)
+        return super().configure(info, conditions, **{**values, "autoencoder": inner.fitted(info)})
 
     @classmethod
     def example(cls) -> tuple[LatentDDPMConfig, Batch]:
@@ -160,8 +160,7 @@ class LatentDDPM(Diffusion):
             channels=(8, 8),
             num_train_timesteps=10,
             schedule="cosine",
-            condition="label",
-            num_classes=3,
+            conditions={"label": Label(num_classes=3)},
         )
         return config, {**batch, "label": torch.arange(12) % 3}
 
@@ -188,10 +187,10 @@ class LatentDDPM(Diffusion):
 
         return latent_layout(self)
 
-    def check_data(self, spec: DataSpec) -> None:
+    def check_data(self, info: DataInfo) -> None:
         """Raise DataError where the data are not what the autoencoder is for."""
-        super().check_data(spec)
-        self.autoencoder.check_data(spec)
+        super().check_data(info)
+        self.autoencoder.check_data(info)
 
     # Units
 
@@ -226,7 +225,7 @@ class LatentDDPM(Diffusion):
         """Whether s has not been measured yet."""
         return not bool(self.data_seen)
 
-    def init_from_data(self, batch: Batch, spec: DataSpec) -> None:
+    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
         """Let s be 1 / std(z(x)), over all values of the codes of a batch.
 
         Raises:
@@ -253,10 +252,10 @@ def _checked(model: GenerativeModel) -> GenerativeModel:
             f"{' and no '.join(kind.__name__ for kind in lacking)}. Take one such as "
             "autoencoder-kl or vae."
         )
-    if model.condition_kind != "none":
+    if model.conditions:
         raise ConfigError(
-            f"The autoencoder must have no condition; this {who} has a {model.condition_kind}. "
-            "Condition the diffusion model in its place."
+            f"The autoencoder must have no condition; this {who} has a "
+            f"{' and a '.join(model.conditions)}. Condition the diffusion model in its place."
         )
     return model
 

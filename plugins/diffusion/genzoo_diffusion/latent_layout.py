@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from genzoo import Layout
+from genzoo import Label, Layout
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
+from genzoo_diffusion.conditioning import named
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_layout import (
     joined,
@@ -24,9 +25,9 @@ _NONE = [None, None]
 def latent_layout(model: LatentDDPM) -> Layout:
     """Return the layout of a whole `StableDiffusionPipeline`, where the model is one.
 
-    It is one where images in [0, 1] come of an `autoencoder-kl` and of a text whose encoder is
-    stored with the model; else it is stored as the parts that it has in common with one. s is the
-    autoencoder's ``scaling_factor``, and a tensor of ours too where it was measured.
+    It is one where images in [0, 1] come of an `autoencoder-kl` and of a text alone, whose encoder
+    is stored with the model; else it is stored as the parts that it has in common with one. s is
+    the autoencoder's ``scaling_factor``, and a tensor of ours too where it was measured.
     """
     parts = joined(_autoencoder(model), _denoiser(model))
     return joined(parts, _marker(model)) if _is_whole(model, parts) else parts
@@ -55,8 +56,9 @@ def _denoiser(model: LatentDDPM) -> Layout:
 
 def _is_whole(model: LatentDDPM, parts: Layout) -> bool:
     folders = {path.partition("/")[0] for path in parts.weights}
-    unit = getattr(model.autoencoder.config, "data", None) == "unit"
-    return folders == {"unet", "vae", "text_encoder"} and unit
+    bounded = isinstance(model.autoencoder, AutoencoderKL) and model.autoencoder.is_bounded
+    of_text_alone = named(model.conditions, Label) is None
+    return folders == {"unet", "vae", "text_encoder"} and bounded and of_text_alone
 
 
 def _marker(model: LatentDDPM) -> Layout:

@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 
 from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo.conditions import dropped
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.diffusion import Diffusion
-from genzoo_diffusion.guidance import unconditional
 from genzoo_diffusion.parameterization import Parameterization
 from genzoo_diffusion.vlb import Bound
 
 _Rate = Annotated[float, Bounds(0.0, 1e3)]
-_Share = Annotated[float, Bounds(0.0, 1.0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +33,6 @@ class DenoisingConfig(Config):
     or at most γ."""
     gamma: Annotated[float, Bounds(1e-3, 1e6)] = 5.0
     """γ of min-snr."""
-    drop_condition: _Share = 0.1
-    """The share of examples whose condition is left out, so that the model can be guided."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +41,6 @@ class VLBConfig(Config):
 
     lr: _Rate = 2e-4
     """The learning rate of Adam."""
-    drop_condition: _Share = 0.1
-    """The share of examples whose condition is left out, so that the model can be guided."""
 
 
 class _AtRandomTimes(Objective, abc.ABC):
@@ -73,12 +68,11 @@ class _AtRandomTimes(Objective, abc.ABC):
 
     def _signal(self, batch: Batch, generator: torch.Generator) -> Signal:
         """Return what the network is told, with some conditions left out."""
-        kind, num = self.model.condition_kind, len(batch["x"])
-        if kind == "none":
-            return self.model.signal(None, num)
-        keep = torch.rand(num, generator=generator, device=batch["x"].device)
-        signal = self.model.signal(batch[kind], num)
-        return signal.where(keep >= self.config.drop_condition, unconditional(self.model, num))
+        conditions, config = self.model.conditions_of(batch), self.model.config
+        shares = {"together": config.condition_dropout, "each": config.condition_dropout_each}
+        left_out = dropped(conditions, len(batch["x"]), generator, **shares)
+        signal: Signal = self.model.embedder(conditions, self.model.device, left_out)
+        return signal
 
 
 class Denoising(_AtRandomTimes):

@@ -79,3 +79,8 @@ def image_shape(path: str, unet: Mapping[str, Any]) -> list[Any]:
             f"size {shown(size)}. As many as go in must come out, and a size must be said."
         )
     return [channels, *sides]
+
+
+def unit_space(shape: list[Any]) -> dict[str, Any]:
+    """Return the stored form of images in [0, 1] of a shape, whose own bounds check it."""
+    return {"name": "unit", "config": {"shape": shape}}

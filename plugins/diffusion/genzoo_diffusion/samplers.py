@@ -5,12 +5,13 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from genzoo import Bounds, CapabilityError, Config, ConfigError, GenerativeModel, Sampler
+from genzoo.conditions import NONE, Conditions
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.exact import LastStep, check_exact
 from genzoo_diffusion.grid import Spacing, from_strength, times
@@ -36,7 +37,8 @@ class DenoiseConfig(Config):
     guidance: Annotated[float, Bounds(-1e3, 1e3)] = 1.0
     """s of ε_∅ + s (ε_c − ε_∅); at 1 nothing guides, and the network runs half as often."""
     negative: Annotated[int, Bounds(0, 2**20)] | str | None = None
-    """A text, or a label, whose ε stands in the place of ε_∅: what guidance leads away from."""
+    """A text, or the number or name of a class, whose ε stands in the place of ε_∅: what guidance
+    leads away from."""
     strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The share of T to which given examples are noised, and from which they are denoised; None
     takes what is given for states at the first time."""
@@ -98,7 +100,7 @@ class Denoise(Sampler, abc.ABC):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Any = None,
+        condition: Conditions = NONE,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the state after each step, (num, *state_shape).
@@ -109,7 +111,8 @@ class Denoise(Sampler, abc.ABC):
         Raises:
             CapabilityError: The model is no diffusion model, or its parameterisation is not the
                 scheduler's.
-            ConditionError: The condition is missing, superfluous or out of range.
+            ConditionError: A condition is missing, superfluous or out of range, or guidance
+                needs one that is null, which the model has not learned.
             ConfigError: There are more steps than times, or a negative without guidance.
         """
         diffusion: Diffusion = self.checked(model)

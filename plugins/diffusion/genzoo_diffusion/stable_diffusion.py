@@ -16,7 +16,7 @@ from genzoo_diffusion.diffusers_text import (
     TOKENIZER_TEXTS,
     stored_text,
 )
-from genzoo_diffusion.pipelines import Pipeline, fields, image_shape
+from genzoo_diffusion.pipelines import Pipeline, fields, image_shape, unit_space
 
 UNET, VAE = "unet/config.json", "vae/config.json"
 WEIGHTS = {
@@ -51,7 +51,7 @@ def denoiser(found: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         "network": "image",
-        "condition": "text",
+        "conditions": {"text": {"name": "text"}},
         "unet": fields(found[UNET]),
         "stored_text": stored_text(found),
         **noise(found[SCHEDULER]),
@@ -76,7 +76,7 @@ def autoencoder(found: Mapping[str, Any]) -> dict[str, Any]:
     if not all(type(side) is int for side in sides):
         raise ConfigFileError(f"{UNET}: sample_size cannot be {shown(sides)}.")
     larger = [side * 2 ** (len(widths) - 1) for side in sides]
-    return {"event_shape": [vae.get("in_channels"), *larger], "autoencoder": vae}
+    return {"event": unit_space([vae.get("in_channels"), *larger]), "autoencoder": vae}
 
 
 def translate(found: Mapping[str, Any]) -> Foreign:

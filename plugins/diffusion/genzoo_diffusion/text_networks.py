@@ -28,6 +28,7 @@ class TextImageNetwork(nn.Module):
         attention_levels: How many of the coarsest levels attend to the text; its middle does
             always.
         dropout: The share of units that are dropped while learning.
+        num_classes: Rows of the table of class embeddings, the null class included; None for none.
         text_width: D, the size of the text's states.
 
     Raises:
@@ -41,6 +42,7 @@ class TextImageNetwork(nn.Module):
         layers_per_block: int,
         attention_levels: int,
         dropout: float,
+        num_classes: int | None,
         text_width: int,
     ) -> None:
         super().__init__()
@@ -63,6 +65,7 @@ class TextImageNetwork(nn.Module):
             norm_num_groups=norm_groups(event_shape, channels),
             layers_per_block=layers_per_block,
             dropout=dropout,
+            num_class_embeds=num_classes,
             cross_attention_dim=text_width,
         )
 

@@ -75,18 +75,18 @@ class Bound:
         That of data in [0, 1] without levels is the density in these units.
         """
         scale = step_variance(self.model)[0].sqrt().item()
-        levels = self.model.config.levels
-        if self.model.config.data == "unit" and levels is not None:
+        levels = self.model.levels
+        if levels is not None:
             return -_log_of_levels(x_0, predicted, scale, levels).flatten(1).sum(1)
         z = (x_0 - predicted) / scale
         each = 0.5 * z.square() + math.log(scale) + 0.5 * math.log(2 * math.pi)
-        unit = math.log(2) if self.model.config.data == "unit" else 0.0
+        unit = math.log(2) if self.model.is_bounded else 0.0
         return (each - unit).flatten(1).sum(1)
 
     def terms(self, x_0: Tensor, epsilon: Tensor, t: Tensor, signal: Signal) -> Tensor:
         """Return the term of each row's time, (B,); that of time 0 is the decoder's."""
         predicted = self.model.predicted_x_0(self.model.diffuse(x_0, t, epsilon), t, signal)
-        if self.clip and self.model.config.data == "unit":
+        if self.clip and self.model.is_bounded:
             predicted = predicted.clamp(-1, 1)
         first, later = self.decoder(x_0, predicted), self.step(x_0, predicted, t)
         return torch.where(t == 0, first, later)
@@ -118,11 +118,10 @@ def estimate(
 
     with evaluating(model):
         values = by_blocks(bounds, len(x), _ROWS)
-    levels = model.config.data == "unit" and model.config.levels is not None
     return LogProb(
         values=values.to(model.dtype) if torch.is_grad_enabled() else values,
         kind="lower bound",
-        measure="mass" if levels else "density",
+        measure="mass" if model.event.is_discrete else "density",
         notes=(_note(model, num_times),),
     )
 

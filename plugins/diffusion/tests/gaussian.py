@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from genzoo import Real
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.parameterization import PARAMETERIZATIONS
 
@@ -29,7 +30,7 @@ class BestDenoiser(nn.Module):
 
 
 def gaussian_model(mean=1.0, variance=0.25, **config):
-    given = {"event_shape": (1,), "hidden_dim": 2, "num_blocks": 1, **config}
+    given = {"event": Real(shape=(1,)), "hidden_dim": 2, "num_blocks": 1, **config}
     model = DDPM(DDPMConfig(**given)).double()
     kind = model.config.prediction_type
     model.network = BestDenoiser(model.schedule, mean, variance, kind)

@@ -2,10 +2,11 @@
 
 import torch
 
-from genzoo import create_model
+from genzoo import Label, Real, Unit, create_model
 
-IMAGE = {"event_shape": (1, 4, 4), "channels": (8, 8), "data": "unit"}
-FLAT = {"event_shape": (3,), "hidden_dim": 8, "num_blocks": 2}
+IMAGE = {"event": Unit(shape=(1, 4, 4)), "channels": (8, 8)}
+FLAT = {"event": Real(shape=(3,)), "hidden_dim": 8, "num_blocks": 2}
+LABELS = {"label": Label(num_classes=3)}
 
 
 def model(shape=FLAT, seed=0, **config):
@@ -16,7 +17,7 @@ def model(shape=FLAT, seed=0, **config):
 
 
 def labelled(shape=FLAT, **config):
-    return model(shape, condition="label", num_classes=3, **config)
+    return model(shape, conditions=LABELS, **config)
 
 
 def states(num, like, seed=0):

@@ -4,21 +4,24 @@ import pytest
 import torch
 
 from genzoo import (
+    Binary,
     ConfigError,
     DataError,
-    DataSpec,
+    DataInfo,
     Named,
+    Real,
     Stage,
     Step,
     Trainer,
     TrainerConfig,
+    Unit,
     create_model,
     load_dataset,
 )
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 from genzoo_diffusion.autoencoding import Autoencoding, AutoencodingConfig
 
-IMAGE = {"event_shape": (1, 8, 8), "channels": (4, 8, 8), "latent_channels": 3}
+IMAGE = {"event": Unit(shape=(1, 8, 8)), "channels": (4, 8, 8), "latent_channels": 3}
 X = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
@@ -47,7 +50,7 @@ def test_what_is_decoded_is_in_the_units_of_the_data():
     unit, z = model(), 5 * torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     raw = unit.vae.decode(z).sample
     torch.testing.assert_close(unit.decode(z), ((raw + 1) / 2).clamp(0, 1))
-    torch.testing.assert_close(model(data="real").decode(z), raw)
+    torch.testing.assert_close(model(event=Real(shape=(1, 8, 8))).decode(z), raw)
 
 
 def test_the_loss_is_the_error_and_the_kl_of_a_drawn_code_over_the_number_of_values():
@@ -123,14 +126,14 @@ def test_a_config_of_diffusers_is_taken_as_it_is():
     with pytest.raises(ConfigError, match="cannot be 1000000000000"):
         model(autoencoder={**fields, "latent_channels": 10**12})
     with pytest.raises(ConfigError, match=r"images of 1 channels, and returns 1; those .* have 3"):
-        model(autoencoder=fields, event_shape=(3, 8, 8))
+        model(autoencoder=fields, event=Unit(shape=(3, 8, 8)))
 
 
 @pytest.mark.parametrize(
     ("config", "why"),
     [
-        ({"event_shape": (64,)}, "not for examples of shape"),
-        ({"event_shape": (1, 6, 8)}, "must be multiples of 4, got 6 × 8"),
+        ({"event": Unit(shape=(64,))}, "not for examples of shape"),
+        ({"event": Unit(shape=(1, 6, 8))}, "must be multiples of 4, got 6 × 8"),
         ({"channels": ()}, "channels"),
         ({"latent_channels": 0}, "latent_channels"),
     ],
@@ -141,10 +144,20 @@ def test_what_it_is_not_for_is_refused(config, why):
 
 
 def test_the_config_follows_the_kind_of_the_data():
-    for kind, data in [("unit", "unit"), ("binary", "unit"), ("real", "real")]:
-        spec = DataSpec(event_shape=(1, 8, 8), kind=kind)
-        config = AutoencoderKL.configure(spec)
-        assert config.data == data
-        AutoencoderKL(config).check_data(spec)
-    with pytest.raises(DataError, match="Make it with data='real'"):
-        model().check_data(DataSpec(event_shape=(1, 8, 8), kind="real"))
+    shape = (1, 8, 8)
+    for event in (Unit(shape=shape, levels=17), Unit(shape=shape), Binary(shape=shape)):
+        info = DataInfo(fields={"x": event})
+        config = AutoencoderKL.configure(info)
+        assert config.event == event.relaxed()
+        found = AutoencoderKL(config)
+        found.check_data(info)
+        assert found.is_bounded
+        assert torch.equal(found.scaled(X), 2 * X - 1)
+        if isinstance(event, Unit):  # No decoder meets a level exactly.
+            assert found.encode(found.decode(found.encode(X[:1]))).shape == (1, 4, 2, 2)
+    real = DataInfo(fields={"x": Real(shape=shape)})
+    found = AutoencoderKL(AutoencoderKL.configure(real))
+    assert torch.equal(found.scaled(X), X)
+    assert not found.is_bounded
+    with pytest.raises(DataError, match="these data do not fit: they are finite numbers"):
+        model().check_data(real)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genzoo import ConditionError, ConfigError, DataError
+from genzoo import ConditionError, ConfigError, DataError, Label, Real
 from genzoo.errors import NotFiniteWeightsError
 from genzoo_diffusion import completion
 from genzoo_diffusion.completion import CORRECTIONS, LEAST_SNR, corrections
@@ -38,7 +38,7 @@ class JointDenoiser(nn.Module):
 
 def joint(mean, covariance, **config):
     mean, covariance = (torch.as_tensor(v, dtype=torch.float64) for v in (mean, covariance))
-    shape = {"event_shape": (len(covariance),), "hidden_dim": 2, "num_blocks": 1}
+    shape = {"event": Real(shape=(len(covariance),)), "hidden_dim": 2, "num_blocks": 1}
     found = DDPM(DDPMConfig(**shape, **config)).double()
     found.network = JointDenoiser(found.schedule, mean, covariance)
     return found
@@ -110,7 +110,7 @@ def test_a_completion_is_given_its_condition_too(generator):
     At 100 steps the bias is 1.7 % of what is known moves it by; errors of .01 at 2,000 rows.
     """
     means = [[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]
-    found = joint(means, PAIR, condition="label", num_classes=2)
+    found = joint(means, PAIR, conditions={"label": Label(num_classes=2)})
     for condition, mean in ((0, 0.45), (1, 2.25), (torch.arange(2000) % 2, None), (None, 1.35)):
         given = {"num_steps": 100, "condition": condition}
         drawn = completed(found, 1.5, 2000, generator, **given)
@@ -175,6 +175,8 @@ def test_what_cannot_be_completed_is_refused(generator):
         found.complete(x * float("nan"), known, generator=generator)
     with pytest.raises(ConditionError, match="from 0 to 2"):
         labelled(IMAGE).complete(x, known, generator=generator, condition=7)
+    with pytest.raises(ConditionError, match="needs a label"):
+        labelled(IMAGE, condition_dropout=0.0).complete(x, known, generator=generator)
     with torch.no_grad():
         next(found.network.parameters()).fill_(float("nan"))
     with pytest.raises(NotFiniteWeightsError, match="not finite"):

@@ -5,16 +5,28 @@ import math
 import pytest
 import torch
 
-from genzoo import ConditionError, ConfigError, DataError, GenModel, load_dataset, registry
+from genzoo import (
+    ConditionError,
+    ConfigError,
+    DataError,
+    GenModel,
+    Label,
+    Real,
+    Text,
+    Unit,
+    load_dataset,
+    registry,
+)
 from genzoo.capabilities import of
 from genzoo.errors import NotFiniteSampleError, NotFiniteWeightsError
-from genzoo.values import Values, trusted
-from genzoo_diffusion.conditioning import LabelEmbedder, Signal
+from genzoo.values import trusted
+from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.latent_ddpm import LatentDDPM
-from genzoo_diffusion.samplers import Denoise
+from genzoo_diffusion.objectives import Denoising
+from genzoo_diffusion.samplers import DDIM, DDIMConfig, Denoise
 from likelihoods import mean_log_prob
-from models import FLAT, IMAGE, labelled, model, states
+from models import FLAT, IMAGE, LABELS, labelled, model, states
 
 # Networks
 
@@ -23,7 +35,7 @@ from models import FLAT, IMAGE, labelled, model, states
 @pytest.mark.parametrize("network", ["flat", "image"])
 def test_shapes_come_out_as_they_went_in(network, shape):
     channels = (8, 8) if shape == (1, 4, 4) else (8, 16, 16)
-    found = labelled({"event_shape": shape, "network": network, "channels": channels})
+    found = labelled({"event": Unit(shape=shape), "network": network, "channels": channels})
     x, signal = states(2, found), found.signal(torch.tensor([0, 2]), 2)
     assert found.predict(x, torch.tensor([0, 19]), signal).shape == (2, *shape)
     assert found.sample(2, seed=0, condition=1).shape == (2, *shape)
@@ -81,25 +93,86 @@ def test_states_have_the_moments_of_the_schedule():
 # Conditions
 
 
-@pytest.mark.parametrize("condition", [None, 3, -1, torch.zeros(5).long(), 0.5])
+@pytest.mark.parametrize("condition", [3, -2, torch.zeros(5).long(), 0.5, {"text": "a"}])
 def test_a_label_that_does_not_fit_is_refused(condition):
     with pytest.raises(ConditionError):
         labelled().sample(4, condition=condition)
 
 
+@pytest.mark.parametrize("condition", [None, {}, -1, torch.tensor([0, 1, -1, 2])])
+def test_a_model_that_has_not_learned_without_its_label_is_not_drawn_from_without(condition):
+    sure = labelled(condition_dropout=0.0)
+    assert not sure.takes_null
+    with pytest.raises(ConditionError, match=r"needs a label|label [02] is -1"):
+        sure.sample(4, condition=condition)
+    assert labelled(condition_dropout=0.0, condition_dropout_each=0.1).takes_null
+
+
+@pytest.mark.parametrize("shape", [FLAT, IMAGE])
+def test_a_row_without_a_label_is_one_whose_label_is_dropped(shape):
+    """To the network both are the last class of its table."""
+    found = labelled(shape)
+    device = torch.device("cpu")
+    null = found.embedder.null(4, device)
+    assert null.labels.tolist() == [3] * 4
+    for condition in (None, {}, -1, {"label": torch.full((4,), -1)}):
+        assert torch.equal(found.signal(condition, 4).labels, null.labels)
+    one, dropped = torch.arange(4) % 3, torch.tensor([True, False, True, False])
+    told = found.embedder({"label": one}, device, {"label": dropped})
+    assert torch.equal(told.labels, found.signal(one.where(~dropped, -1), 4).labels)
+    assert told.labels.tolist() == [3, 1, 3, 0]
+    sampler = DDIM(DDIMConfig(num_steps=3, guidance=0.0))
+    drawn = found.sample(4, condition=2, seed=0, sampler=sampler)
+    plain = DDIM(DDIMConfig(num_steps=3))
+    assert torch.equal(found.sample(4, seed=0, sampler=plain), drawn)
+
+
 def test_training_does_not_wait_for_the_device_to_look_at_labels():
     """The Trainer has looked at them; elsewhere they are looked at."""
-    embedder = LabelEmbedder(3)
-    label = torch.tensor([0, embedder.num_classes])
+    found, label = labelled(), torch.tensor([0, 3])
     with trusted():
-        assert embedder(label, 2, label.device).labels.equal(label)
+        assert found.signal(label, 2).labels.equal(label)
+    batch = {"x": torch.zeros(2, 3), "label": label}
+    seen = Denoising(found)._signal(batch, torch.Generator().manual_seed(0))
+    assert seen.labels.equal(label)
     with pytest.raises(ConditionError, match="label 1 is"):
-        embedder(label, 2, label.device)
+        found.signal(label, 2)
 
 
 def test_a_superfluous_condition_is_refused():
     with pytest.raises(ConditionError, match="takes no condition"):
         mean_log_prob(model(), torch.zeros(2, 3), condition=0)
+
+
+@pytest.mark.parametrize("shape", [FLAT, IMAGE])
+def test_it_may_be_told_of_a_label_and_of_a_text(shape, tmp_path):
+    """Either alone, both, or neither; each makes a difference, and no row one to another."""
+    words = {"vocabulary": ["one", "two"], "width": 8, "num_layers": 1, "num_heads": 2}
+    both = {"digit": Label(num_classes=3), "said": Text()}
+    found = model(shape, conditions=both, text=words)
+    given = [
+        {"digit": 1, "said": "one"},
+        {"digit": 2, "said": "one"},
+        {"digit": 1, "said": "two"},
+        {"digit": 1},
+        {"said": "one"},
+        None,
+    ]
+    drawn = [found.sample(1, condition=condition, seed=0) for condition in given]
+    assert not any(torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i])
+    rows = {"digit": torch.tensor([1, 2, 1, 1, -1, -1])}
+    rows["said"] = ["one", "one", "two", "", "one", ""]
+    x = torch.cat([states(1, found)] * 6)
+    together = found.predict(x, torch.full((6,), 3), found.signal(rows, 6))
+    for condition, row in zip(given, together, strict=True):
+        one = found.predict(x[:1], torch.tensor([3]), found.signal(condition, 1))
+        torch.testing.assert_close(one[0], row, atol=1e-5, rtol=1e-5)
+    with pytest.raises(ConditionError, match="has the conditions digit, said"):
+        found.sample(1, condition=1)
+    found.save_pretrained(tmp_path)
+    loaded = GenModel.from_pretrained(tmp_path)
+    assert loaded.conditions == both
+    assert torch.equal(loaded.sample(1, condition=given[0], seed=0), drawn[0])
 
 
 def test_signals_are_combined_row_by_row():
@@ -121,12 +194,16 @@ def test_signals_are_combined_row_by_row():
 @pytest.mark.parametrize(
     ("config", "remedy"),
     [
-        ({"condition": "label"}, "needs num_classes"),
+        ({"conditions": {"a": LABELS["label"], "b": LABELS["label"]}}, "a label; a and b are"),
+        ({"conditions": {"text": Text(), "more": Text()}}, "a text; text and more are"),
+        ({"conditions": {"label": Real(shape=(3,))}}, "label or text conditions; label is 3: fin"),
+        ({"conditions": {"text": Text()}}, "needs words"),
+        ({"event": LABELS["label"]}, "models real or unit data, not labels from 0 to 2"),
         ({"schedule": "zero-terminal-snr"}, "v_prediction"),
         ({"schedule": "linear", "num_train_timesteps": 50}, "Raise beta_end"),
         ({"beta_start": 0.03}, "noise must grow"),
         ({"network": "image"}, "network='flat'"),
-        ({"event_shape": (1, 7, 8), "channels": (8, 8)}, "multiples of 2"),
+        ({"event": Unit(shape=(1, 7, 8)), "channels": (8, 8)}, "multiples of 2"),
     ],
 )
 def test_a_config_that_makes_no_model_is_refused_with_a_remedy(config, remedy):
@@ -135,64 +212,73 @@ def test_a_config_that_makes_no_model_is_refused_with_a_remedy(config, remedy):
 
 
 def test_a_config_fits_the_data():
-    digits = DDPM.configure(load_dataset("digits").spec, condition="label")
-    assert (digits.data, digits.network, digits.levels) == ("unit", "image", 17)
-    assert digits.num_classes == 10
-    ring = DDPM.configure(load_dataset("ring").spec)
-    assert (ring.data, ring.network, ring.condition) == ("real", "flat", "none")
-    assert DDPM(digits).condition_kind == "label"
+    info = load_dataset("digits").info
+    digits = DDPM.configure(info, ("label",))
+    assert (digits.event, digits.network) == (Unit(shape=(1, 8, 8), levels=17), "image")
+    assert digits.conditions == {"label": info["label"]}
+    ring = DDPM.configure(load_dataset("ring").info)
+    assert (ring.event, ring.network, ring.conditions) == (Real(shape=(2,)), "flat", {})
+    assert DDPM(digits).conditions["label"].num_classes == 10
+    assert (DDPM(digits).levels, DDPM(ring).levels) == (17, None)
 
 
 def test_data_of_another_kind_or_other_levels_are_refused():
-    spec = load_dataset("digits").spec
-    with pytest.raises(DataError, match="data='unit'"):
-        DDPM(DDPM.configure(spec, data="real")).check_data(spec)
-    with pytest.raises(DataError, match="256 grey levels"):
-        DDPM(DDPM.configure(spec, levels=256)).check_data(spec)
+    info = load_dataset("digits").info
+    for event, says in (
+        (Real(shape=(1, 8, 8)), "finite numbers; these data do not fit: they are the 17 levels"),
+        (Unit(shape=(1, 8, 8), levels=256), "the 17 levels 0, 1/16, ..., 1, not the 256 levels"),
+    ):
+        with pytest.raises(DataError, match=says):
+            DDPM(DDPM.configure(info, event=event)).check_data(info)
+    binary = load_dataset("digits", binarize="threshold").info
     with pytest.raises(DataError, match="binary"):
-        DDPM(DDPM.configure(spec)).check_data(load_dataset("digits", binarize="threshold").spec)
+        DDPM(DDPM.configure(info)).check_data(binary)
+    with pytest.raises(DataError, match="binary"):
+        DDPM.configure(binary)
+    DDPM(DDPM.configure(info, event=Unit(shape=(1, 8, 8)))).check_data(info)
 
 
 def test_what_is_stored_names_what_was_left_open(tmp_path):
-    found = model({"event_shape": (1, 4, 4), "channels": (8, 8)})
+    found = model({"event": Unit(shape=(1, 4, 4)), "channels": (8, 8)})
     found.save_pretrained(tmp_path)
     loaded = GenModel.from_pretrained(tmp_path)
-    assert (loaded.config.data, loaded.config.network) == ("unit", "image")
+    assert (loaded.config.event, loaded.config.network) == (Unit(shape=(1, 4, 4)), "image")
     assert torch.equal(loaded.alpha, found.alpha)
     assert torch.equal(loaded.sample(2, seed=0), found.sample(2, seed=0))
 
 
 def test_what_it_can_do():
     assert set(of(DDPM)) == {"LogProb", "Completion"}
-    assert DDPMConfig(event_shape=(4,)).prediction_type == "epsilon"
+    assert DDPMConfig(event=Real(shape=(4,))).prediction_type == "epsilon"
 
 
 def test_states_of_few_dimensions_are_seen_in_random_sinusoids():
-    few, many = model(), model({"event_shape": (9,)})
+    few, many = model(), model({"event": Real(shape=(9,))})
     assert (few.config.state_features, many.config.state_features) == (64, 0)
     x = torch.tensor([[0.1, 0.2, 0.3]])
     seen = few.network._seen(x)[0]
     angle = 2 * torch.pi * (few.network.frequencies.T @ x[0])
     torch.testing.assert_close(seen, torch.cat([x[0], angle.sin(), angle.cos()]))
-    wide = model({"event_shape": (8,)}, feature_scale=3.0)
+    wide = model({"event": Real(shape=(8,))}, feature_scale=3.0)
     assert wide.network.frequencies.std().item() == pytest.approx(3.0, rel=0.2)
-    assert model({"event_shape": (3,), "state_features": 0}).network._seen(x).equal(x)
+    assert model({"event": Real(shape=(3,)), "state_features": 0}).network._seen(x).equal(x)
 
 
 # Values, and broken weights
 
+FIVE = {"event": Unit(shape=(1, 4, 4), levels=5)}
 OUTSIDE = [
     (FLAT, {}, math.nan, "finite numbers; row 1 holds nan"),
     (IMAGE, {}, 1.5, r"values in \[0, 1\]; row 1 holds 1\.5"),
     (IMAGE, {}, -0.5, r"Are they in \[-1, 1\]"),
-    (IMAGE, {"levels": 5}, 0.3, "levels 0, 1/4, .*; row 1 holds 0.3"),
-    (IMAGE, {"levels": 5}, math.inf, "row 1 holds inf"),
+    (IMAGE, FIVE, 0.3, "levels 0, 1/4, .*; row 1 holds 0.3"),
+    (IMAGE, FIVE, math.inf, "row 1 holds inf"),
 ]
 
 
 @pytest.mark.parametrize(("shape", "config", "value", "said"), OUTSIDE)
 def test_values_that_are_none_of_the_models_are_refused(shape, config, value, said):
-    found = model(shape, **config)
+    found = model({**shape, **config})
     x = torch.zeros(2, *found.event_shape)
     x[1].view(-1)[0] = value
     known = torch.ones(found.event_shape, dtype=torch.bool)
@@ -217,7 +303,7 @@ def test_no_rows_are_completed_to_none_and_have_no_likelihood(shape):
 def test_a_latent_models_rows_are_its_autoencoders():
     config, _ = LatentDDPM.example()
     found = LatentDDPM(config)
-    assert found.event_values == found.autoencoder.event_values == Values("unit", (1, 4, 4))
+    assert found.event == config.event == found.autoencoder.event == Unit(shape=(1, 4, 4))
 
 
 def test_what_is_not_finite_is_named_by_every_sampler():

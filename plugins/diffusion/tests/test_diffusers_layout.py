@@ -8,7 +8,7 @@ from diffusers import DDPMPipeline, DDPMScheduler, UNet2DConditionModel, UNet2DM
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPTextModel
 
-from genzoo import GenModel
+from genzoo import GenModel, Label, Real, Text
 from genzoo.hub.inspecting import look
 from genzoo_diffusion.diffusers_layout import scheduler_of
 from models import FLAT, IMAGE, labelled, model
@@ -35,12 +35,12 @@ CHAINS = [
 
 
 def image(**config):
-    return model(IMAGE, **config).eval()
+    return model({**IMAGE, **config}).eval()
 
 
 def told(**config):
     """Return a model of texts whose weights are large enough that a text makes a difference."""
-    made = image(condition="text", text=WORDS, **config)
+    made = image(**{"conditions": {"text": Text()}, "text": WORDS, **config})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         for parameter in made.parameters():
@@ -140,7 +140,7 @@ def test_a_pipeline_of_others_goes_round_through_ours(tmp_path):
 
 
 def test_images_that_are_real_have_the_parts_alone(tmp_path):
-    image(data="real").save_pretrained(tmp_path)
+    image(event=Real(shape=(1, 4, 4))).save_pretrained(tmp_path)
     assert files(tmp_path) == PIPELINE - {"model_index.json"}
     assert not DDPMScheduler.from_pretrained(tmp_path, subfolder="scheduler").config.clip_sample
 
@@ -182,6 +182,21 @@ def test_encoder_and_tokenizer_make_the_same_states_and_the_unet_predicts_the_sa
         assert not torch.allclose(states[0], states[1], atol=1e-2)
         theirs = unet(x, t, encoder_hidden_states=states).sample
         assert torch.equal(theirs, ours.predict(x, t, signal))
+
+
+def test_a_unet_of_texts_and_labels_predicts_the_same(tmp_path):
+    """The last of its classes is that of no label."""
+    ours = told(conditions={"text": Text(), "label": Label(num_classes=3)})
+    ours.save_pretrained(tmp_path)
+    assert files(tmp_path) >= {UNET, "text_encoder/model.safetensors"}
+    assert "model_index.json" not in files(tmp_path)
+    unet = UNet2DConditionModel.from_pretrained(tmp_path, subfolder="unet")
+    x, t, labels = torch.randn(3, 1, 4, 4), torch.tensor([0, 7, 19]), torch.tensor([0, 2, 3])
+    with torch.no_grad():
+        told_ = ours.signal({"text": TEXTS, "label": torch.tensor([0, 2, -1])}, 3)
+        theirs = unet(x, t, encoder_hidden_states=told_.tokens, class_labels=labels).sample
+        assert torch.equal(theirs, ours.predict(x, t, told_))
+    assert equal(GenModel.from_pretrained(tmp_path), ours)
 
 
 def test_a_model_of_texts_loads_back_bit_equal_from_files_of_theirs_alone(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gaussian import gaussian_model
-from genzoo import CapabilityError, ConfigError
+from genzoo import CapabilityError, ConfigError, Unit
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.latent_ddpm import LatentDDPM
 from genzoo_diffusion.samplers import DDPMConfig as SamplerConfig
@@ -22,7 +22,7 @@ EXACT = DDPMSampler(SamplerConfig(exact=True))
 def tiny(**config):
     """One value of four grey levels, by four steps and an untrained network."""
     torch.manual_seed(1)
-    given = {"event_shape": (1,), "data": "unit", "levels": 4, "hidden_dim": 8, **config}
+    given = {"event": Unit(shape=(1,), levels=4), "hidden_dim": 8, **config}
     found = DDPM(DDPMConfig(num_train_timesteps=4, schedule="cosine", **given)).double()
     with torch.no_grad():  # So that predictions are no longer near 0, and some are clipped.
         for parameter in found.network.parameters():
@@ -46,7 +46,7 @@ def law(found):
         of_x_0, of_x_t = (weight[time] for weight in schedule.posterior_weights)
         step = normal((of_x_0 * x_0 + of_x_t * x)[:, None], own[time].sqrt())
         density = width * (density @ step.log_prob(x).exp())
-    levels = torch.linspace(-1, 1, found.config.levels, dtype=torch.float64)
+    levels = torch.linspace(-1, 1, found.levels, dtype=torch.float64)
     edges = torch.cat([x.new_tensor([-math.inf]), (levels[1:] + levels[:-1]) / 2, x.new_ones(1)])
     edges[-1] = math.inf
     below = normal(x_0[:, None], own[0].sqrt()).cdf(edges)
@@ -58,7 +58,7 @@ def bounds(found):
     nodes, weights = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(100))
     weights = weights / weights.sum()
     bound, values = Bound(found, clip=True), []
-    for level in torch.linspace(-1, 1, found.config.levels, dtype=torch.float64):
+    for level in torch.linspace(-1, 1, found.levels, dtype=torch.float64):
         x_0, total = level.expand(len(nodes), 1), bound.prior(level.view(1, 1))
         for time in range(len(found.schedule)):
             t, signal = torch.full((len(nodes),), time), found.signal(None, len(nodes))
@@ -119,7 +119,7 @@ def test_the_last_draw_of_real_data_has_the_variance_of_the_last_step():
 
 
 def test_images_with_labels_come_at_their_levels():
-    found = labelled(IMAGE, levels=5)
+    found = labelled({**IMAGE, "event": Unit(shape=(1, 4, 4), levels=5)})
     x = found.sample(3, condition=1, seed=0, sampler=EXACT)
     torch.testing.assert_close((4 * x).round() / 4, x)
     assert EXACT.num_states(found) == 20

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CLIPTextModel
 
-from genzoo import ConditionError, ConfigError
+from genzoo import ConditionError, ConfigError, Real, Text, create_model
 from genzoo.captions import Grammar, words_of
 from genzoo.data.grammars import FASHION_CAPTIONS
 from genzoo.data.shapes import SHAPE_CAPTIONS
+from genzoo_diffusion.conditioning import Embedder
 from genzoo_diffusion.fitted_text import FittedTextConfig, FittedTextEncoder, make_tokenizer
-from genzoo_diffusion.text_encoders import TextEmbedder
 
 CPU = torch.device("cpu")
 WORDS = ("a", "ankle", "boot", "o'clock", "shirt", "t-shirt", "three")
@@ -111,10 +111,10 @@ def test_nothing_but_weights_is_stored():
 
 
 def test_no_condition_is_the_empty_text():
-    embed = TextEmbedder(encoder())
+    embed = Embedder({"text": Text()}, encoder())
     null = embed.null(3, CPU)
-    torch.testing.assert_close(null.tokens, embed(["", "", ""], 3, CPU).tokens)
-    told = embed("a boot", 3, CPU)
+    torch.testing.assert_close(null.tokens, embed({"text": ["", "", ""]}, CPU).tokens)
+    told = embed({"text": ["a boot"] * 3}, CPU)
     assert told.tokens.shape == null.tokens.shape == (3, 7, 8)
     assert told.mask is null.mask is told.labels is None
     keep = torch.tensor([True, False, True])
@@ -125,8 +125,14 @@ def test_no_condition_is_the_empty_text():
 
 @pytest.mark.parametrize("condition", [None, ["a"], ["a", "b", 3], 7 * ["a"]])
 def test_texts_are_as_many_as_samples(condition):
+    words = {"vocabulary": WORDS, "max_length": 7, **SMALL}
+    event, texts = Real(shape=(3,)), {"text": Text()}
+    found = create_model(
+        "ddpm", event=event, conditions=texts, text=words, hidden_dim=8, condition_dropout=0.0
+    )
     with pytest.raises(ConditionError, match="text"):
-        TextEmbedder(encoder())(condition, 3, CPU)
+        found.signal(condition, 3)
+    assert found.signal("a", 3).tokens.shape == found.signal(["a"] * 3, 3).tokens.shape
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,30 @@
 """Diffusion over codes: against diffusion over the data, its scale, its stages, its errors."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import torch
 from torch import nn
 
 from genzoo import (
+    ConditionSpaces,
     Config,
     ConfigError,
-    DataSpec,
+    DataInfo,
     GenerativeModel,
     GenModel,
+    Label,
     ModelSpec,
+    Real,
     Recipe,
+    Space,
     Stage,
     Step,
+    Text,
     Trainer,
     TrainerConfig,
+    Unit,
     create_model,
     load_dataset,
     register,
@@ -27,16 +33,16 @@ from genzoo import (
 from genzoo.capabilities import of
 from genzoo.errors import CapabilityError
 from genzoo.testing.cases import equal_states
-from genzoo_diffusion.config import Shape
 from genzoo_diffusion.latent_ddpm import LatentDDPM, LatentDDPMConfig
 from genzoo_diffusion.objectives import VLB, Denoising
 from genzoo_diffusion.samplers import DDIM, DDIMConfig, DDPMConfig, DDPMSampler
 from models import model as ddpm
 
 SMALL = {"hidden_dim": 8, "num_blocks": 2, "num_train_timesteps": 20, "schedule": "cosine"}
-KL = {"event_shape": (1, 8, 8), "channels": (4, 8), "latent_channels": 2}
+KL = {"event": Unit(shape=(1, 8, 8)).to_dict(), "channels": (4, 8), "latent_channels": 2}
 IMAGE = {"num_train_timesteps": 20, "schedule": "cosine", "channels": (8,)}
 X = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+UNIT = DataInfo(fields={"x": Unit(shape=(1, 8, 8))})
 PICTURES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
@@ -44,9 +50,9 @@ PICTURES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 class AffineConfig(Config):
     """z = factor · x."""
 
-    event_shape: Shape = (3,)
+    event: Space = field(default_factory=lambda: Real(shape=(3,)))
+    conditions: ConditionSpaces = field(default_factory=dict)
     factor: float = 1.0
-    condition: str = "none"
     depth: int = 0
 
 
@@ -54,7 +60,8 @@ class Encoder(GenerativeModel):
     """A toy that encodes; no model of the registry, for it cannot be drawn from."""
 
     Config = AffineConfig
-    kind = frozenset({"real", "unit"})
+    event_spaces = (Real, Unit)
+    condition_spaces = (Label,)
 
     def __init__(self, config):
         super().__init__(config)
@@ -62,10 +69,6 @@ class Encoder(GenerativeModel):
         if config.depth:
             inner = {"depth": config.depth - 1}
             self.inner = ModelSpec(name="toy-affine-codes", config=inner).build()
-
-    @property
-    def condition_kind(self):
-        return self.config.condition
 
     @classmethod
     def example(cls):
@@ -100,7 +103,7 @@ def toys(monkeypatch):
 
 def over_toy(seed=0, **config):
     """A latent model over a toy's codes."""
-    given = {name: config.pop(name) for name in ("factor", "event_shape") if name in config}
+    given = {name: config.pop(name) for name in ("factor", "event") if name in config}
     return latent("toy-affine-codes", given, seed, **{**SMALL, **config})
 
 
@@ -116,7 +119,7 @@ def latent(name, inner, seed=0, **config):
 
 def twin(model, **config):
     """A `ddpm` of the same network over the data themselves."""
-    found = ddpm(data="real", seed=5, **{**SMALL, **config})
+    found = ddpm(seed=5, **{**SMALL, **config})
     found.network.load_state_dict(model.network.state_dict())
     return found
 
@@ -161,9 +164,8 @@ def step():
 def test_the_scale_is_one_over_the_standard_deviation_of_the_codes():
     model = over_images()
     assert model.needs_data_init()
-    spec = DataSpec(event_shape=(1, 8, 8), kind="unit")
     x = torch.cat([PICTURES] * 40)  # More rows than are encoded at once.
-    model.init_from_data({"x": x}, spec)
+    model.init_from_data({"x": x}, UNIT)
     with torch.no_grad():
         z = model.autoencoder.eval().encode(PICTURES)
     torch.testing.assert_close(model.latent_scale, 1 / z.std(correction=0))
@@ -173,7 +175,9 @@ def test_the_scale_is_one_over_the_standard_deviation_of_the_codes():
 
 def test_codes_that_are_all_the_same_have_no_scale():
     with pytest.raises(ConfigError, match="standard deviation of the autoencoder's codes is 0"):
-        over_toy().init_from_data({"x": torch.ones(5, 3)}, DataSpec(event_shape=(3,), kind="real"))
+        over_toy().init_from_data(
+            {"x": torch.ones(5, 3)}, DataInfo(fields={"x": Real(shape=(3,))})
+        )
 
 
 @torch.no_grad()
@@ -211,7 +215,7 @@ def test_codes_are_not_kept_in_bounds():
 
 
 def test_the_shape_of_codes_chooses_the_network_and_is_stored():
-    flat, image = over_toy(event_shape=[5]), over_images()
+    flat, image = over_toy(event=Real(shape=(5,)).to_dict()), over_images()
     assert (flat.config.latent_shape, flat.config.network) == ((5,), "flat")
     assert (image.config.latent_shape, image.config.network) == ((2, 4, 4), "image")
     assert image.event_shape == (1, 8, 8)
@@ -222,7 +226,7 @@ def test_the_shape_of_codes_chooses_the_network_and_is_stored():
 
 def test_a_stored_one_is_loaded_as_it_was(tmp_path):
     model = over_images()
-    model.init_from_data({"x": PICTURES}, DataSpec(event_shape=(1, 8, 8), kind="unit"))
+    model.init_from_data({"x": PICTURES}, UNIT)
     model.save_pretrained(tmp_path)
     loaded = GenModel.from_pretrained(tmp_path)
     assert not equal_states(model.state_dict(), loaded.state_dict())
@@ -283,7 +287,7 @@ def test_a_recipe_with_captions_makes_a_small_stable_diffusion(tmp_path):
                 "name": "latent-ddpm",
                 "config": {
                     **IMAGE,
-                    "condition": "text",
+                    "conditions": ["text"],
                     "text": text,
                     "autoencoder": {"name": "autoencoder-kl", "config": inner},
                 },
@@ -311,10 +315,24 @@ def test_a_recipe_with_captions_makes_a_small_stable_diffusion(tmp_path):
 
 
 def test_a_config_that_fits_the_data_fits_the_autoencoder_too():
-    spec = load_dataset("digits").spec
-    config = LatentDDPM.configure(spec, autoencoder={"name": "autoencoder-kl", "config": {}})
-    assert config.autoencoder.config["event_shape"] == [1, 8, 8]
-    LatentDDPM(LatentDDPM.configure(spec)).check_data(spec)
+    info = load_dataset("digits").info
+    config = LatentDDPM.configure(info, autoencoder={"name": "autoencoder-kl", "config": {}})
+    assert config.autoencoder.config["event"] == info["x"].relaxed().to_dict()
+    assert config.event == info["x"].relaxed()
+    assert "event" not in config.to_dict()
+    LatentDDPM(LatentDDPM.configure(info)).check_data(info)
+
+
+def test_its_event_is_its_autoencoders_and_is_known_without_a_model():
+    config = LatentDDPMConfig(autoencoder=ModelSpec(name="autoencoder-kl", config=KL))
+    assert config.event == Unit(shape=(1, 8, 8))
+    again = dataclasses.replace(config, hidden_dim=8)
+    assert again.event == config.event
+    assert again != config
+    inner = {"name": "latent-ddpm", "config": config.to_dict()}
+    deep = LatentDDPMConfig(autoencoder={"name": "latent-ddpm", "config": {"autoencoder": inner}})
+    with pytest.raises(ConfigError, match="nested 3 deep; 2 are allowed"):
+        _ = deep.event
 
 
 # What is refused
@@ -327,12 +345,13 @@ def test_a_model_that_cannot_decode_is_refused():
 
 def test_a_model_that_is_no_autoencoder_at_all_is_refused():
     with pytest.raises(ConfigError, match="DDPM is no SupportsEncode and no SupportsDecode"):
-        latent("ddpm", {"event_shape": (3,)}, **SMALL)
+        latent("ddpm", {"event": Real(shape=(3,)).to_dict()}, **SMALL)
 
 
 def test_an_autoencoder_with_a_condition_is_refused():
+    label = {"label": Label(num_classes=3).to_dict()}
     with pytest.raises(ConfigError, match="must have no condition; this Affine has a label"):
-        latent("toy-affine-codes", {"condition": "label"}, **SMALL)
+        latent("toy-affine-codes", {"conditions": label}, **SMALL)
 
 
 def test_models_nested_too_deep_are_refused():
@@ -342,7 +361,7 @@ def test_models_nested_too_deep_are_refused():
 
 
 def test_codes_that_are_no_images_are_drawn_by_a_text_too(tmp_path):
-    model = over_toy(condition="text", text={"vocabulary": ["a", "b"], "width": 8})
+    model = over_toy(conditions={"text": Text()}, text={"vocabulary": ["a", "b"], "width": 8})
     a, b = (model.sample(2, condition=text, seed=0) for text in ("a", "b"))
     assert not torch.equal(a, b)
     model.save_pretrained(tmp_path / "model")

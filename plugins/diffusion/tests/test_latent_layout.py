@@ -15,19 +15,31 @@ from huggingface_hub import HfApi
 from transformers import AutoTokenizer, CLIPTextModel
 
 from clip_pieces import LENGTH, MERGES, SIZES, TEXTS, pipeline, vocabulary
-from genzoo import GenModel, Named, Trainer, create_model, evaluate, load_dataset
+from genzoo import (
+    GenModel,
+    Label,
+    Named,
+    Real,
+    Text,
+    Trainer,
+    Unit,
+    create_model,
+    evaluate,
+    load_dataset,
+)
 from genzoo.training import TrainerConfig
 from genzoo_diffusion.samplers import DDIM, DDIMConfig
 
 REPOSITORY = "ada/clothes"
 STEPS = 10
-KL = {"event_shape": (3, 16, 16), "channels": (4, 8), "latent_channels": 4}
+KL = {"event": Unit(shape=(3, 16, 16)).to_dict(), "channels": (4, 8), "latent_channels": 4}
 WORDS = {"vocabulary": ["a", "red", "circle", "can't"], "max_length": 6, "width": 16}
 CLIP = {**SIZES, "vocab_size": len(vocabulary()), "max_position_embeddings": LENGTH}
 CLIP |= {"bos_token_id": 522, "eos_token_id": 523}
 PAIRS = {"merges": "\n".join(map(" ".join, MERGES)), "max_length": LENGTH}
-FITTED = {"condition": "text", "text": WORDS}
-STORED = {"condition": "text", "stored_text": {"clip": CLIP, "tokenizer": PAIRS}}
+OF_TEXT = {"conditions": {"text": Text()}}
+FITTED = {**OF_TEXT, "text": WORDS}
+STORED = {**OF_TEXT, "stored_text": {"clip": CLIP, "tokenizer": PAIRS}}
 BOTH = {"fitted": (FITTED, ["a red circle", ""]), "stored": (STORED, ["the cat's thing!", ""])}
 WEIGHTS = {f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "vae")}
 CHAIN = {"schedule": "scaled-linear", "prediction_type": "v_prediction"}
@@ -152,7 +164,7 @@ def test_its_own_warnings_are_of_nothing_that_we_wrote(saved, recwarn):
 
 
 def test_images_that_a_pipeline_asks_to_be_multiples_of_8_are_drawn_of_given_noise(tmp_path):
-    inner = {"event_shape": (1, 28, 28), "channels": (4, 4, 8)}
+    inner = {"event": Unit(shape=(1, 28, 28)).to_dict(), "channels": (4, 4, 8)}
     made = latent(inner, **FITTED, channels=(8,))
     made.save_pretrained(tmp_path)
     pipe = theirs(tmp_path)
@@ -168,7 +180,7 @@ def test_images_that_a_pipeline_asks_to_be_multiples_of_8_are_drawn_of_given_noi
 
 
 @pytest.mark.parametrize(
-    "config", [{}, {"condition": "label", "num_classes": 3}], ids=["none", "label"]
+    "config", [{}, {"conditions": {"label": Label(num_classes=3)}}], ids=["none", "label"]
 )
 def test_without_a_text_there_are_the_parts(tmp_path, config):
     made = latent(**config)
@@ -185,15 +197,23 @@ def test_without_a_text_there_are_the_parts(tmp_path, config):
 
 
 def test_images_of_real_values_have_the_parts_alone(tmp_path):
-    made = latent({"data": "real"}, **FITTED)
+    made = latent({"event": Real(shape=(3, 16, 16)).to_dict()}, **FITTED)
     made.save_pretrained(tmp_path)
     assert files(tmp_path) == PARTS | TEXT | {"config.json", "model.safetensors"}
+
+
+def test_texts_and_labels_have_the_parts_alone(tmp_path):
+    """A pipeline gives no class."""
+    made = latent(conditions={"text": Text(), "label": Label(num_classes=3)}, text=WORDS)
+    made.save_pretrained(tmp_path)
+    assert files(tmp_path) == PARTS | TEXT | {"config.json", "model.safetensors"}
+    assert equal(GenModel.from_pretrained(tmp_path), made)
 
 
 def test_a_frozen_encoder_is_its_own_repositorys(tmp_path):
     external = {"repo": "ada/bert", "commit": "0" * 40, "sha256": "0" * 64}
     frozen = {"external": external, "kind": "bert", "width": 8}
-    made = latent(condition="text", frozen_text=frozen)
+    made = latent(**OF_TEXT, frozen_text=frozen)
     made.save_pretrained(tmp_path)
     assert files(tmp_path) == PARTS | {"config.json", "model.safetensors"}
     unet = UNet2DConditionModel.from_pretrained(tmp_path, subfolder="unet")
@@ -237,7 +257,7 @@ def test_an_autoencoder_alone_loads_as_one_of_diffusers(hub, tmp_path):
     ],
 )
 def test_the_tokenizer_that_is_saved_makes_the_same_tokens(tmp_path, values):
-    images = {"event_shape": (1, 8, 8), "channels": (8, 8), "condition": "text"}
+    images = {"event": Unit(shape=(1, 8, 8)), "channels": (8, 8), **OF_TEXT}
     stored = {"clip": CLIP, "tokenizer": {**PAIRS, **values}}
     made = create_model("ddpm", **images, stored_text=stored).eval()
     made.save_pretrained(tmp_path)

@@ -1,17 +1,18 @@
 """The objectives: their values, weights, dropped conditions, and that they learn."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from gaussian import gaussian_model
-from genzoo import Named, Stage, Step, Trainer, TrainerConfig, load_dataset
+from genzoo import Label, Named, Stage, Step, Text, Trainer, TrainerConfig, load_dataset
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.objectives import VLB, Denoising, DenoisingConfig, VLBConfig
 from genzoo_diffusion.vlb import Bound
 from likelihoods import mean_log_prob
-from models import labelled, model
+from models import FLAT, labelled, model
 
 X = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).double()
 
@@ -68,15 +69,55 @@ def test_snr_weights_of_noise_are_uniform_ones():
 
 def test_conditions_are_dropped_at_the_rate_that_is_asked_for():
     """Of 3,000 labels; 4 standard errors."""
-    found = labelled()
     label = torch.arange(3000) % 3
     for rate in (0.0, 0.1, 1.0):
-        objective = Denoising(found, DenoisingConfig(drop_condition=rate))
+        found = labelled(condition_dropout=rate)
+        objective = Denoising(found)
         batch = {"x": torch.zeros(3000, 3), "label": label}
         seen = objective._signal(batch, torch.Generator().manual_seed(0)).labels
         dropped = seen == 3
         assert abs(dropped.double().mean() - rate) <= 4 * (rate * (1 - rate) / 3000) ** 0.5
         assert torch.equal(seen[~dropped], label[~dropped])
+
+
+@pytest.mark.parametrize(
+    ("together", "each", "either"), [(0.3, 0.0, 0.0), (0.0, 0.3, 0.42), (0.2, 0.25, 0.3)]
+)
+def test_conditions_are_dropped_together_or_each_on_its_own(together, each, either):
+    """The share of 3,000 rows that lack one of both alone, (1 − a) 2 b (1 − b); 4 errors."""
+    words = {"vocabulary": ["one", "two"], "width": 4, "num_layers": 1, "num_heads": 1}
+    both = {"label": Label(num_classes=3), "text": Text()}
+    found = model(
+        FLAT,
+        conditions=both,
+        text=words,
+        condition_dropout=together,
+        condition_dropout_each=each,
+    )
+    batch = {"x": torch.zeros(3000, 3), "label": torch.arange(3000) % 3, "text": ["two"] * 3000}
+    seen = Denoising(found)._signal(batch, torch.Generator().manual_seed(0))
+    told, null = found.signal({"label": 0, "text": "two"}, 1), found.signal(None, 1)
+    without_label = seen.labels == 3
+    without_text = (seen.tokens == null.tokens).flatten(1).all(1)
+    assert torch.equal(~without_text, (seen.tokens == told.tokens).flatten(1).all(1))
+    assert torch.equal(seen.labels[~without_label], batch["label"][~without_label])
+    for dropped in (without_label, without_text):
+        rate = together + (1 - together) * each
+        assert abs(dropped.double().mean() - rate) <= 4 * (rate * (1 - rate) / 3000) ** 0.5
+    alone = (without_label != without_text).double().mean()
+    assert abs(alone - either) <= 4 * (either * (1 - either) / 3000) ** 0.5
+
+
+def test_a_row_without_a_condition_is_learned_as_one_whose_condition_is_dropped():
+    """Labels −1 and texts "" of the data are what all dropped ones are."""
+    words = {"vocabulary": ["one", "two"], "width": 4, "num_layers": 1, "num_heads": 1}
+    both = {"label": Label(num_classes=3), "text": Text()}
+    sure = model(FLAT, conditions=both, text=words, condition_dropout=0.0).double()
+    without = {"label": torch.full((6,), -1), "text": [""] * 6}
+    given = {"label": torch.arange(6) % 3, "text": ["one", "two"] * 3}
+    never = loss_of(Denoising(sure), **without).value
+    sure.config = dataclasses.replace(sure.config, condition_dropout=1.0)
+    torch.testing.assert_close(loss_of(Denoising(sure), **given).value, never)
 
 
 def test_vlb_is_T_times_the_term_of_a_random_time():
@@ -122,7 +163,7 @@ def test_learning_digits_lowers_the_bound(name):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         config = DDPM.configure(
-            data.spec,
+            data.info,
             network="flat",
             num_train_timesteps=50,
             schedule="cosine",

@@ -9,10 +9,10 @@ import torch
 import transformers
 from safetensors.torch import load, save
 
-from genzoo import ConditionError, ConfigError, LoadError
+from genzoo import ConditionError, ConfigError, LoadError, Text
 from genzoo.errors import ConfigFileError
+from genzoo_diffusion.conditioning import Embedder
 from genzoo_diffusion.pretrained_text import PretrainedTextConfig, PretrainedTextEncoder
-from genzoo_diffusion.text_encoders import TextEmbedder
 
 CPU = torch.device("cpu")
 KINDS = ["clip", "whole-clip", "t5", "bert"]
@@ -144,8 +144,8 @@ def test_nothing_is_fetched_until_a_text_is_encoded(hub, folders):
 
 def test_no_condition_is_the_empty_text(hub, folders):
     put(hub, folders["t5"])
-    embed = TextEmbedder(encoder())
-    null, told = embed.null(2, CPU), embed(["", "a boot"], 2, CPU)
+    embed = Embedder({"text": Text()}, encoder())
+    null, told = embed.null(2, CPU), embed({"text": ["", "a boot"]}, CPU)
     assert torch.equal(null.tokens[1], told.tokens[0])
     assert null.mask.sum(1).tolist() == [1, 1]
     assert told.mask.sum(1).tolist() == [1, 3]

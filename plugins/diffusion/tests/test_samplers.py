@@ -7,7 +7,15 @@ import torch
 from diffusers import EulerDiscreteScheduler
 
 from gaussian import gaussian_model
-from genzoo import CapabilityError, ConditionError, ConfigError, create_model
+from genzoo import (
+    CapabilityError,
+    ConditionError,
+    ConfigError,
+    Label,
+    Real,
+    Text,
+    create_model,
+)
 from genzoo_diffusion.guidance import Conditioned, Guided, make_denoiser, negative_signal
 from genzoo_diffusion.samplers import (
     DDIM,
@@ -79,8 +87,11 @@ def test_guided_noise_of_gaussian_classes_is_that_of_their_closed_forms():
             every = torch.stack([form(x_t, t, None) for form in forms])
             return every[signal.labels, torch.arange(len(x_t))]
 
-    found = labelled({"event_shape": (1,)}, num_train_timesteps=1000, schedule="linear").double()
-    found.config = type(found.config)(event_shape=(1,), condition="label", num_classes=2)
+    found = labelled(
+        {"event": Real(shape=(1,))}, num_train_timesteps=1000, schedule="linear"
+    ).double()
+    two = {"label": Label(num_classes=2)}
+    found.config = type(found.config)(event=Real(shape=(1,)), conditions=two)
     found.embedder.num_classes, found.network = 2, OfClass()
     x = torch.linspace(-3, 3, 10, dtype=torch.float64)[:, None]
     t = torch.full((10,), 400)
@@ -122,7 +133,25 @@ def test_guidance_needs_a_condition():
         model().sample(2, sampler=sampler("ddim", guidance=2.0))
 
 
+@pytest.mark.parametrize("scale", [0.0, 2.0])
+def test_guidance_leads_away_from_what_the_model_has_learned(scale):
+    """Without null conditions nothing leads away but another condition."""
+    sure = labelled(condition_dropout=0.0)
+    with pytest.raises(ConditionError, match=r"learned with its conditions alone\. Leave guidanc"):
+        sure.sample(2, condition=0, sampler=sampler("ddim", guidance=scale))
+    away = sampler("ddim", guidance=scale, negative=1)
+    other = labelled().sample(2, condition=0, seed=0, sampler=away)
+    assert torch.equal(sure.sample(2, condition=0, seed=0, sampler=away), other)
+    assert sure.sample(2, condition=0, seed=0).shape == other.shape
+
+
 NULL = r"A negative of 'a bag'"
+
+
+def told_of_both():
+    words = {"vocabulary": ["bag"], "width": 8, "num_layers": 1, "num_heads": 2}
+    both = {"label": Label(num_classes=3), "text": Text()}
+    return model(conditions=both, text=words)
 
 
 def test_a_negative_stands_in_the_place_of_the_null_condition():
@@ -143,9 +172,11 @@ def test_a_negative_stands_in_the_place_of_the_null_condition():
     assert not any(torch.equal(a, b) for a, b in itertools.combinations(drawn, 2))
 
 
-def test_a_guidance_of_zero_is_the_model_given_the_negative():
-    found = labelled()
-    zero = sampler("ddim", guidance=0.0, negative=2)
+@pytest.mark.parametrize("negative", [2, "2", "shoe", "index:2"])
+def test_a_guidance_of_zero_is_the_model_given_the_negative(negative):
+    names = {"label": Label(num_classes=3, names=("bag", "hat", "shoe"))}
+    found = model(conditions=names)
+    zero = sampler("ddim", guidance=0.0, negative=negative)
     given = found.sample(3, condition=0, seed=0, sampler=zero)
     assert torch.equal(given, found.sample(3, condition=2, seed=0, sampler=sampler("ddim")))
 
@@ -156,11 +187,12 @@ def test_a_guidance_of_zero_is_the_model_given_the_negative():
         (model, "a bag", 2.0, ConditionError, f"{NULL} needs a model with a condition"),
         (labelled, 1, 1.0, ConfigError, "A negative of 1 has no say at a guidance of 1"),
         (labelled, 3, 2.0, ConditionError, "from 0 to 2"),
-        (labelled, "a bag", 2.0, ConditionError, "'a bag' is no label"),
+        (labelled, "a bag", 2.0, ConditionError, "'a bag'"),
+        (told_of_both, 1, 2.0, ConditionError, "one alone; this one has label and text"),
     ],
 )
 def test_a_negative_that_leads_nowhere_is_refused(make, negative, guidance, error, message):
-    condition = None if make is model else 0
+    condition = {"label": 0} if make is labelled else None
     given = sampler("ddim", negative=negative, guidance=guidance)
     with pytest.raises(error, match=message):
         make().sample(2, condition=condition, sampler=given)
@@ -358,7 +390,7 @@ def test_a_completion_follows_what_is_known(generator):
             return (x_t - alpha_bar.sqrt() * mean) / (1 - alpha_bar).sqrt()
 
     found = gaussian_model()
-    found.config = type(found.config)(event_shape=(2,))
+    found.config = type(found.config)(event=Real(shape=(2,)))
     unused, found.network = found.network, Equal(found.schedule)
     found.unused = unused
     x = torch.randn(200, 2, generator=generator, dtype=torch.float64)
@@ -382,6 +414,6 @@ def test_a_scheduler_that_does_not_fit_the_parameterisation_is_refused():
 
 @EVERY
 def test_other_models_are_refused(name):
-    other = create_model("vae", event_shape=(3,))
+    other = create_model("vae", event=Real(shape=(3,)), likelihood="gaussian")
     with pytest.raises(CapabilityError, match="VAE is not"):
         other.sample(2, sampler=sampler(name))

@@ -36,6 +36,10 @@ def folder(tmp_path_factory):
     return path
 
 
+def real(shape):
+    return {"name": "real", "config": {"shape": shape}}
+
+
 def read(folder, **changed):
     """Return what the core gives a format of a folder."""
     found = {name: json.loads((folder / name).read_text()) for name in KIND.configs}
@@ -49,7 +53,7 @@ def read(folder, **changed):
 def model(folder):
     """Return the denoiser alone, over latents, with the pipeline's weights."""
     found = read(folder)
-    made = create_model("ddpm", event_shape=latent_shape(found), data="real", **denoiser(found))
+    made = create_model("ddpm", event=real(latent_shape(found)), **denoiser(found))
     made.network.unet.load_state_dict(load_file(folder / UNET_WEIGHTS))
     made.embedder.encoder.clip.load_state_dict(load_file(folder / TEXT_WEIGHTS))
     return made
@@ -271,7 +275,7 @@ def test_tokenizers_of_other_kinds_are_refused_by_name(folder):
 def test_parts_of_other_kinds_are_refused_by_name(folder, values, why):
     found = read(folder, **values)
     with pytest.raises((ConfigError, ConfigFileError), match=why):
-        create_model("ddpm", event_shape=latent_shape(found), data="real", **denoiser(found))
+        create_model("ddpm", event=real(latent_shape(found)), **denoiser(found))
 
 
 # Network and noise.
@@ -303,7 +307,7 @@ def test_every_schedulers_noise_is_its_own(tmp_path, name):
 def test_the_autoencoders_config_is_kept_with_its_scale(folder):
     found = autoencoder(read(folder))
     assert found["autoencoder"]["scaling_factor"] == 0.18215
-    assert found["event_shape"] == [3, 16, 16]
+    assert found["event"] == {"name": "unit", "config": {"shape": [3, 16, 16]}}
     made = diffusers.AutoencoderKL(**found["autoencoder"])
     weights = load_file(folder / "vae" / "diffusion_pytorch_model.safetensors")
     made.load_state_dict(weights)

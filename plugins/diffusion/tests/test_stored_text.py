@@ -6,11 +6,21 @@ import pytest
 import torch
 
 from clip_pieces import LENGTH, MERGES, SIZES, TEXTS, text_model, tokenizer, vocabulary
-from genzoo import ConditionError, ConfigError, GenModel, LoadError, Recipe, create_model, train
+from genzoo import (
+    ConditionError,
+    ConfigError,
+    GenModel,
+    LoadError,
+    Recipe,
+    Text,
+    Unit,
+    create_model,
+    train,
+)
 from genzoo.cli import main
+from genzoo_diffusion.conditioning import Embedder
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.stored_text import StoredTextConfig, StoredTextEncoder
-from genzoo_diffusion.text_encoders import TextEmbedder
 
 CPU = torch.device("cpu")
 CLIP = {
@@ -22,13 +32,8 @@ CLIP = {
 }
 TOKENS = {"merges": "\n".join(map(" ".join, MERGES)), "max_length": LENGTH}
 NAME = "embedder.encoder.clip.embeddings.token_embedding.weight"
-IMAGES = {
-    "event_shape": (1, 8, 8),
-    "channels": (8, 8),
-    "num_train_timesteps": 20,
-    "schedule": "cosine",
-    "condition": "text",
-}
+SIZE = {"channels": (8, 8), "num_train_timesteps": 20, "schedule": "cosine"}
+IMAGES = {**SIZE, "event": Unit(shape=(1, 8, 8)), "conditions": {"text": Text()}}
 
 
 def stored(**values):
@@ -42,7 +47,7 @@ def encoder(**values):
 
 
 def recipe(**values):
-    config = {**IMAGES, "stored_text": stored(**values)}
+    config = {**SIZE, "conditions": ["text"], "stored_text": stored(**values)}
     return Recipe.from_dict(
         {
             "model": {"name": "ddpm", "config": config},
@@ -64,8 +69,8 @@ def test_states_are_those_of_transformers():
 
 
 def test_no_condition_is_the_empty_text():
-    embed = TextEmbedder(encoder())
-    null, told = embed.null(2, CPU), embed(["", "the cat"], 2, CPU)
+    embed = Embedder({"text": Text()}, encoder())
+    null, told = embed.null(2, CPU), embed({"text": ["", "the cat"]}, CPU)
     torch.testing.assert_close(null.tokens[1], told.tokens[0])
     assert not torch.allclose(told.tokens[0], told.tokens[1])
 
@@ -106,8 +111,8 @@ def test_it_is_stored_and_stays_as_it_is_where_it_is_frozen(tmp_path, frozen):
 def test_captions_words_are_not_asked_of_the_data():
     from genzoo import load_dataset
 
-    spec = load_dataset("digits", captions=True).spec
-    config = DDPM.configure(spec, condition="text", stored_text=stored())
+    info = load_dataset("digits", captions=True).info
+    config = DDPM.configure(info, ("text",), stored_text=stored())
     assert not config.text.vocabulary
     assert config.stored_text.width == 8
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import registry
+from genzoo import Real, Text, registry
 from genzoo.testing import CHECKS
 from genzoo.testing.suites import run_one
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
@@ -35,12 +35,11 @@ class OfTexts(DDPM):
     @classmethod
     def example(cls):
         config = DDPMConfig(
-            event_shape=(1, 4, 4),
-            data="real",
+            event=Real(shape=(1, 4, 4)),
             channels=(8, 8),
             num_train_timesteps=5,
             schedule="cosine",
-            condition="text",
+            conditions={"text": Text()},
             text={"vocabulary": ["a", "one", "two"], "width": 8, "num_layers": 1, "num_heads": 2},
         )
         x = torch.randn(12, 1, 4, 4, generator=torch.Generator().manual_seed(0))

@@ -8,11 +8,15 @@ from genzoo import (
     ConditionError,
     ConfigError,
     DataError,
-    DataSpec,
+    DataInfo,
     GenModel,
+    Label,
+    Real,
     Recipe,
+    Text,
     Trainer,
     TrainerConfig,
+    Unit,
     create_model,
     train,
 )
@@ -25,13 +29,8 @@ from genzoo_diffusion.guidance import make_denoiser, negative_signal, unconditio
 from genzoo_diffusion.objectives import Denoising, DenoisingConfig
 from genzoo_diffusion.samplers import DDIM, DDIMConfig, StepsConfig
 
-SMALL = {
-    "event_shape": (1, 8, 8),
-    "channels": (8, 8),
-    "num_train_timesteps": 20,
-    "schedule": "cosine",
-    "condition": "text",
-}
+SMALL = {"channels": (8, 8), "num_train_timesteps": 20, "schedule": "cosine"}
+OF_TEXT = {"event": Unit(shape=(1, 8, 8)), "conditions": {"text": Text()}}
 TEXT = {"width": 8, "num_layers": 1, "num_heads": 2}
 
 
@@ -39,13 +38,16 @@ def model(seed=0, **config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         text = FittedTextConfig.for_captions(DIGIT_CAPTIONS, **TEXT)
-        return create_model("ddpm", **{**SMALL, "text": text, **config})
+        return create_model("ddpm", **{**SMALL, **OF_TEXT, "text": text, **config})
 
 
 def recipe(**config):
     return Recipe.from_dict(
         {
-            "model": {"name": "ddpm", "config": {**SMALL, "text": TEXT, **config}},
+            "model": {
+                "name": "ddpm",
+                "config": {**SMALL, "conditions": ["text"], "text": TEXT, **config},
+            },
             "data": {"name": "digits", "config": {"captions": True, "limit": 64}},
             "trainer": {"steps": 3, "batch_size": 8, "seed": 1, "warmup_steps": 0},
         }
@@ -53,13 +55,15 @@ def recipe(**config):
 
 
 def test_words_are_those_of_the_datas_captions():
-    spec = load_dataset("digits", captions=True).spec
-    config = DDPM.configure(spec, **SMALL, text=TEXT)
+    info, of = load_dataset("digits", captions=True).info, ("text",)
+    config = DDPM.configure(info, of, **SMALL, text=TEXT)
+    assert config.conditions == {"text": Text(templates=DIGIT_CAPTIONS)}
     assert config.text.vocabulary == Grammar(DIGIT_CAPTIONS).words()
     assert (config.text.width, config.text.max_length) == (8, 8)
-    assert DDPM.configure(spec, **SMALL, text=FittedTextConfig(width=12)).text.width == 12
-    given = DDPM.configure(spec, **SMALL, text={"vocabulary": ["three"]})
+    assert DDPM.configure(info, of, **SMALL, text=FittedTextConfig(width=12)).text.width == 12
+    given = DDPM.configure(info, of, **SMALL, text={"vocabulary": ["three"]})
     assert given.text.vocabulary == ("three",)
+    assert not DDPM.configure(info, **SMALL).text.vocabulary
 
 
 def test_it_is_trained_with_its_encoder_stored_and_loaded(tmp_path):
@@ -91,8 +95,24 @@ def test_a_text_decides_what_is_drawn_and_a_seed_how():
 def test_a_text_of_no_known_word_is_refused_with_the_known_ones():
     with pytest.raises(ConditionError, match=r"no word that this model knows\. It knows: a, by"):
         model().sample(2, condition="una zapatilla")
-    with pytest.raises(ConditionError, match="needs a text"):
-        model().sample(2)
+
+
+@pytest.mark.parametrize("condition", [None, {}, "", ["three", ""]])
+def test_a_model_that_has_not_learned_without_its_text_is_not_drawn_from_without(condition):
+    with pytest.raises(ConditionError, match=r"needs a text|text \d is empty"):
+        model(condition_dropout=0.0).sample(2, condition=condition)
+
+
+def test_a_row_without_a_text_is_told_what_a_dropped_one_is():
+    m = model()
+    device, dropped = m.device, torch.tensor([True, False, True])
+    texts = ["three", "four", "three"]
+    told = m.embedder({"text": texts}, device, {"text": dropped}).tokens
+    torch.testing.assert_close(told, m.signal(["", "four", ""], 3).tokens)
+    null = m.embedder.null(3, device).tokens
+    assert torch.equal(told[dropped], null[dropped])
+    drawn = [m.sample(2, condition=c, seed=0) for c in (None, {}, "", {"text": ["", ""]})]
+    assert all(torch.equal(drawn[0], other) for other in drawn[1:])
 
 
 def test_a_negative_text_is_led_away_from():
@@ -128,7 +148,7 @@ def test_guidance_goes_from_the_empty_text():
     t = torch.full((2,), 7)
     told = m.predict(x_t, t, m.signal("three", 2))
     nothing = m.predict(x_t, t, m.signal("", 2))
-    torch.testing.assert_close(m.predict(x_t, t, unconditional(m, 2)), nothing)
+    torch.testing.assert_close(m.predict(x_t, t, unconditional(m, 2, 3.0)), nothing)
     guided = make_denoiser(m, "three", 2, 3.0)(x_t, 7)
     torch.testing.assert_close(guided, nothing + 3 * (told - nothing), atol=1e-5, rtol=1e-5)
     sampler = DDIM(DDIM.Config(num_steps=2, guidance=2.0))
@@ -136,7 +156,7 @@ def test_guidance_goes_from_the_empty_text():
     assert StepsConfig().guidance == 1
 
 
-@pytest.mark.parametrize("config", [{}, {"event_shape": (4,)}], ids=["image", "flat"])
+@pytest.mark.parametrize("config", [{}, {"event": Real(shape=(4,))}], ids=["image", "flat"])
 def test_what_a_text_is_told_as_does_not_hang_on_the_texts_beside_it(config):
     """Texts that stand several times are encoded once; rows and their order stay."""
     m = model(**config)
@@ -169,18 +189,16 @@ def test_flat_data_are_drawn_by_a_text(tmp_path):
     x = torch.tensor([[-2.0], [2.0]]).repeat(64, 1) + 0.01 * torch.randn(
         128, 1, generator=torch.Generator().manual_seed(0)
     )
-    data = ArrayDataset(
-        x, DataSpec(event_shape=(1,), kind="real"), "points", text=["low", "high"] * 64
-    )
+    info = DataInfo(fields={"x": Real(shape=(1,)), "text": Text()})
+    data = ArrayDataset(x, info, "points", text=["low", "high"] * 64)
     torch.manual_seed(0)
     m = create_model(
         "ddpm",
-        event_shape=(1,),
-        data="real",
+        event=Real(shape=(1,)),
         hidden_dim=32,
         num_train_timesteps=50,
         schedule="cosine",
-        condition="text",
+        conditions={"text": Text()},
         text={"vocabulary": ["low", "high"], **TEXT},
     )
     settings = TrainerConfig(steps=150, batch_size=64, warmup_steps=0, seed=0, progress=False)
@@ -231,14 +249,13 @@ def test_what_makes_no_model_of_texts_is_refused(config, why):
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"condition": "label", "num_classes": 3}, r"a label for each row.*Give data with labels"),
-        ({}, r"a text for each row, and points has none\. Give --data\.captions, or data"),
+        ({"conditions": {"label": Label(num_classes=3)}}, "needs the field label .* Give data wi"),
+        ({}, r"needs the field text of the data; they have x\. Give --data\.captions, or data"),
     ],
 )
 def test_data_without_the_conditions_that_a_model_learns_from_are_refused(config, says, tmp_path):
-    data = ArrayDataset(
-        torch.rand(4, 1, 8, 8), DataSpec(event_shape=(1, 8, 8), kind="unit"), "points"
-    )
+    info = DataInfo(fields={"x": Unit(shape=(1, 8, 8))})
+    data = ArrayDataset(torch.rand(4, 1, 8, 8), info, "points")
     with pytest.raises(DataError, match=says):
         Trainer(model(**config), data, output_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -13,7 +13,7 @@ from genzoo_diffusion.text_networks import TextImageNetwork
 def network(shape=(3, 8, 8), channels=(8, 16), levels=1, layers=1, width=6, seed=0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return TextImageNetwork(shape, channels, layers, levels, 0.0, width).eval()
+        return TextImageNetwork(shape, channels, layers, levels, 0.0, None, width).eval()
 
 
 def flat(shape=(3, 8, 8), width=6, seed=0):

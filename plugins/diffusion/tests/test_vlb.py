@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from gaussian import gaussian_model
-from genzoo import DataError
+from genzoo import DataError, Real, Unit
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.vlb import Bound
 from likelihoods import mean_log_prob
+from models import LABELS
 
 NODES, WEIGHTS = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(4))
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
@@ -74,7 +75,7 @@ def test_log_likelihood_is_the_bound_of_the_rows(generator):
 
 def grey(**config):
     torch.manual_seed(0)
-    given = {"event_shape": (3,), "data": "unit", "levels": 5, "hidden_dim": 4, **config}
+    given = {"event": Unit(shape=(3,), levels=5), "hidden_dim": 4, **config}
     return DDPM(DDPMConfig(num_train_timesteps=10, schedule="cosine", **given)).double()
 
 
@@ -84,8 +85,8 @@ def test_a_likelihood_says_at_which_times_it_is_computed_and_whether_it_is_a_den
         (note,) = mean_log_prob(grey(), x, num_samples=num).notes
         assert note.code == "variational-bound"
         assert note.text == f"Variational bound of 10 steps, each row's terms computed {share}"
-    for config in ({"levels": None}, {"levels": None, "data": "real"}):
-        codes = [note.code for note in mean_log_prob(grey(**config), x).notes]
+    for event in (Unit(shape=(3,)), Real(shape=(3,))):
+        codes = [note.code for note in mean_log_prob(grey(event=event), x).notes]
         assert codes == ["variational-bound", "density"]
 
 
@@ -107,7 +108,7 @@ def test_no_level_is_more_likely_than_it_is(x_0, predicted):
 
     Against fifty digits; half a level is 34 standard deviations of the last step.
     """
-    model = gaussian_model(event_shape=(1,), data="unit", levels=5)
+    model = gaussian_model(event=Unit(shape=(1,), levels=5))
     scale = mpmath.sqrt(model.schedule.posterior_variance[1].item())
     lower = -mpmath.inf if x_0 == -1 else (x_0 - 0.25 - predicted) / scale
     upper = mpmath.inf if x_0 == 1 else (x_0 + 0.25 - predicted) / scale
@@ -121,7 +122,7 @@ def test_no_level_is_more_likely_than_it_is(x_0, predicted):
 
 def test_the_gradient_of_far_levels_leads_to_them():
     """A floor has none: what is predicted far off would stay there. Against finite differences."""
-    model = gaussian_model(event_shape=(1,), data="unit", levels=5)
+    model = gaussian_model(event=Unit(shape=(1,), levels=5))
     predicted = torch.tensor([[0.9], [0.26], [-0.3], [1.0]], dtype=torch.float64)
     x_0 = torch.tensor([[-0.5], [0.0], [0.5], [-1.0]], dtype=torch.float64)
     with_gradient = predicted.clone().requires_grad_()
@@ -135,7 +136,7 @@ def test_the_gradient_of_far_levels_leads_to_them():
 
 def test_a_density_in_the_unit_interval_is_one_of_x(generator):
     """∫ p(x) dx = 1 over x, not over the states 2x − 1."""
-    model = grey(levels=None)
+    model = grey(event=Unit(shape=(3,)))
     x = torch.linspace(-1, 2, 4001, dtype=torch.float64)[:, None]
     log_p = -Bound(model).decoder(model.state(x), torch.full_like(x, 0.1))
     assert (log_p.exp().sum() * 3 / 4000).item() == pytest.approx(1, abs=1e-6)
@@ -168,7 +169,7 @@ def test_the_bound_of_data_is_that_of_a_chain_that_clips():
 
 def test_times_that_go_through_the_network_together_are_those_of_each_row(generator):
     """At every time, of two rows with labels: the sum that one time after the other comes to."""
-    model = grey(condition="label", num_classes=3)
+    model = grey(conditions=LABELS)
     x, labels = torch.tensor([[0.0, 0.25, 1.0], [0.5, 0.75, 0.0]]).double(), torch.tensor([0, 2])
     again = generator.clone_state()
     found = mean_log_prob(model, x, condition=labels, generator=generator, num_samples=9)

@@ -24,7 +24,7 @@ from genzoo import (
 )
 from genzoo_gan.generators import GENERATORS
 from genzoo_gan.labels import num_labels, one_hot
-from genzoo_gan.spaces import demand_shape, without_levels
+from genzoo_gan.spaces import without_levels
 
 Width = Annotated[int, Bounds(1, 2**16)]
 Widths = Annotated[tuple[Width, ...], Bounds(0, 32)]
@@ -51,7 +51,6 @@ class GeneratorConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        demand_shape(self.event, f"{type(self).__name__}.event")
         unit = isinstance(self.event, Unit)
         if self.output is None:  # What is stored names what the generator ends with.
             object.__setattr__(self, "output", "sigmoid" if unit else "identity")

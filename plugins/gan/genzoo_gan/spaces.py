@@ -25,15 +25,6 @@ def without_levels(config: Any, given: Mapping[str, Any]) -> Any:
     return replace(config, **{k: v for k, v in found.items() if k not in given})
 
 
-def demand_shape(space: Space, where: str) -> None:
-    """Raise ConfigError where rows are single values."""
-    if not space.event_shape:
-        raise ConfigError(
-            f"{where} must have a shape of at least one dimension, got (). Give (1,) for a "
-            "single value."
-        )
-
-
 def demand_image(space: Space, where: str) -> tuple[int, int, int]:
     """Return (C, H, W).
 

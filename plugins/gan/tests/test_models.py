@@ -78,11 +78,6 @@ def test_a_sigmoid_is_refused_where_data_are_not_in_the_unit_interval():
         GAN.configure(info(Real), output="sigmoid")
 
 
-def test_data_of_single_values_are_refused():
-    with pytest.raises(ConfigError, match=r"GANConfig\.event must have a shape"):
-        create_model("gan", event=Real(shape=()))
-
-
 def test_what_they_can_do():
     assert of(GAN) == of(ConditionalGAN) == ["Decode"]
     assert of(SemiSupervisedGAN) == ["Decode", "Classify"]

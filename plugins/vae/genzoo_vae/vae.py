@@ -16,7 +16,6 @@ from genzoo import (
     Bounds,
     ConditionSpaces,
     Config,
-    ConfigError,
     DataInfo,
     GenerativeModel,
     Label,
@@ -59,11 +58,6 @@ class VAEConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.event.event_shape:
-            raise ConfigError(
-                "VAEConfig.event must have a shape of at least one dimension, got (). Give (1,) "
-                "for a single value."
-            )
         if self.likelihood is None:  # What is stored names a likelihood.
             object.__setattr__(self, "likelihood", usual(self.event))
         check_likelihood(self.likelihood or "", self.event)

@@ -383,7 +383,6 @@ def test_grey_data_are_refused_where_the_likelihood_is_not_theirs(event, remedy)
         {"likelihood": "discretized-logistic"},
         {"event": Unit(shape=(9,)), "likelihood": "discretized-logistic"},
         {"event": Categorical(shape=(9,), num_categories=3)},
-        {"event": Binary(shape=())},
         {"network": "image", "event": Binary(shape=(9,))},
         {"latent_dim": 0},
         {"hidden_dims": (0,)},
