@@ -66,6 +66,17 @@ def check_spaces(
             )
 
 
+def check_nulls(model: GenerativeModel) -> None:
+    """Raise ConfigError where a model drops conditions that cannot be "not given"."""
+    for name, space in model.conditions.items():
+        if model.takes_null and space.null is None:
+            raise ConfigError(
+                f"{type(model).__name__} drops its conditions in training; {name} is "
+                f"{space.describe()}, where nothing stands for one that is not given. Give "
+                "condition_dropout 0."
+            )
+
+
 def check_event(cls: type[GenerativeModel], info: DataInfo) -> None:
     """Raise DataError where a class cannot model data of that space."""
     space = info[cls.event_field]

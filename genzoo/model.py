@@ -51,7 +51,8 @@ class GenerativeModel(nn.Module, abc.ABC):
             each condition by its name.
 
     Raises:
-        ConfigError: The class does not model such a space, or is not given such a condition.
+        ConfigError: The class does not model such a space, is not given such a condition, or
+            drops one that cannot be left out.
     """
 
     Config: ClassVar[type[Config]]
@@ -67,6 +68,7 @@ class GenerativeModel(nn.Module, abc.ABC):
         super().__init__()
         self.config: Any = config
         fitting.check_spaces(type(self), self.event, self.conditions)
+        fitting.check_nulls(self)
 
     @property
     def event(self) -> Space:

@@ -33,7 +33,7 @@ class FieldNames(Bounds):
         """Raise ConfigError where there are too many, or a name has another form."""
         super().check(value, where)
         for name in value:
-            if not FIELD.fullmatch(name):
+            if not (isinstance(name, str) and FIELD.fullmatch(name)):
                 raise ConfigError(
                     f"{where} has the field {shown(name)}. A name has small letters, digits and "
                     "underscores, 32 at most, and begins with a letter."
@@ -85,13 +85,14 @@ class DataInfo:
     aligned: bool = False
 
     def __post_init__(self) -> None:
-        FieldNames().check(self.fields, "DataInfo.fields")
-        wrong = [name for name, space in self.fields.items() if not isinstance(space, Space)]
-        if "x" not in self.fields or wrong:
+        given = self.fields
+        fits = isinstance(given, Mapping) and all(isinstance(s, Space) for s in given.values())
+        if not fits or "x" not in given:
             raise ConfigError(
                 "DataInfo.fields maps the name of each field to its space, and has a field x; got "
-                f"{shown(dict(self.fields))}."
+                f"{shown(given)}."
             )
+        FieldNames().check(given, "DataInfo.fields")
 
     def __getitem__(self, name: str) -> Space:
         """Return the space of a field.

@@ -3,6 +3,7 @@
 import torch
 
 import families
+from genzoo import Binary
 from likelihoods import log_prob_of
 
 ROWS = families.rows(50, 4, seed=2, binary=True)
@@ -20,4 +21,4 @@ class Exact(families.Autoregressive):
 def model(cls=Exact):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return cls(families.ToyConfig(event_shape=(4,)))
+        return cls(cls.Config(event=Binary(shape=(4,))))

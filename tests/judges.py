@@ -4,7 +4,17 @@ import torch
 from torch import nn
 
 import families
-from genzoo import GenerativeModel, Sampler, seeds
+from genzoo import (
+    Binary,
+    Categorical,
+    GenerativeModel,
+    Label,
+    Real,
+    Sampler,
+    Unit,
+    seeds,
+)
+from genzoo.data import from_array
 from genzoo.evaluation import Case
 
 
@@ -15,23 +25,27 @@ class Redraw(Sampler):
         yield model.rows[self.pick(model, num, condition, generator)]
 
     def pick(self, model, num, condition, generator):
-        if condition is None:
+        if not condition:
             return torch.randint(len(model.rows), (num,), generator=generator)
-        fitting = [(model.label == wanted).nonzero()[:, 0] for wanted in condition.tolist()]
+        wanted = condition["label"].tolist()
+        fitting = [(model.label == label).nonzero()[:, 0] for label in wanted]
         return torch.stack([i[torch.randint(len(i), (), generator=generator)] for i in fitting])
 
 
 class Replay(GenerativeModel):
-    """Draws among given rows, with replacement."""
+    """Draws among given rows, with replacement; its event is what an array of them would be."""
 
     Config = families.ToyConfig
-    kind = frozenset({"binary", "unit", "real"})
-    condition_kind = "none"
+    event_spaces = (Binary, Categorical, Real, Unit)
 
-    def __init__(self, rows, label=None):
-        super().__init__(families.ToyConfig(event_shape=tuple(rows.shape[1:])))
+    def __init__(self, rows, label=None, event=None):
+        event = event or from_array(rows, "rows").info["x"]
+        super().__init__(self.Config(event=event, **self.given(label)))
         self.rows, self.label = rows, label
         self.nothing = nn.Parameter(torch.zeros(()))
+
+    def given(self, label):
+        return {}
 
     @classmethod
     def example(cls):
@@ -48,7 +62,12 @@ class Replay(GenerativeModel):
 class LabelledReplay(Replay):
     """Draws among the rows of the label that is asked for."""
 
-    condition_kind = "label"
+    Config = families.LabelledConfig
+    condition_spaces = (Label,)
+
+    def given(self, label):
+        num = 3 if label is None else int(label.max()) + 1
+        return {"conditions": {"label": Label(num_classes=num)}}
 
 
 def gaussian(num, mean, covariance, seed=0):

@@ -61,7 +61,7 @@ def test_figures_come_back_with_their_receipts(tmp_path):
 
 
 def test_the_hub_client_reads_the_index_that_it_is_meant_to(tmp_path):
-    write_figures(tmp_path, evaluation(), name="m", condition_kind="text")
+    write_figures(tmp_path, evaluation(), name="m", conditions=("text",))
     data = ModelCard.load(tmp_path / CARD_FILE).data
     assert (data.library_name, data.model_name) == ("genzoo", "m")
     assert data.pipeline_tag == "text-to-image"
@@ -126,7 +126,7 @@ def test_escaping_leaves_plain_words_alone():
 
 def test_versions_are_plain_text(tmp_path):
     """torch.__version__ is no str, and YAML would write it as a Python object."""
-    model = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=3)
+    model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=3)
     rows = torch.rand(20, 1, 8, 8).round()
     write_figures(tmp_path, genzoo.evaluate(model, rows, ["log-likelihood"]), name="m")
     assert "!!python" not in Path(tmp_path, CARD_FILE).read_text("utf-8")

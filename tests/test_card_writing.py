@@ -107,8 +107,9 @@ def test_its_snippet_runs_and_draws_what_it_says(folder, monkeypatch):
 
 
 def test_a_model_given_labels_has_a_snippet_and_a_picture_with_labels(tmp_path, monkeypatch):
-    shape = {"event_shape": (1, 4, 4), "latent_dim": 2, "hidden_dims": (4,)}
-    model = genzoo.create_model("vae", **shape, condition="label", num_classes=3)
+    given = {"event": genzoo.Binary(shape=(1, 4, 4)), "latent_dim": 2, "hidden_dims": (4,)}
+    label = {"label": genzoo.Label(num_classes=3)}
+    model = genzoo.create_model("vae", **given, conditions=label)
     folder = saved(tmp_path / "labelled", model)
     assert draw_samples(model, folder, num=6, seed=0)
     write_card(folder)
@@ -116,11 +117,12 @@ def test_a_model_given_labels_has_a_snippet_and_a_picture_with_labels(tmp_path, 
     (snippet,) = re.findall(r"```python\n(.*?)```", text_of(folder), re.DOTALL)
     assert "condition=[i % 3 for i in range(64)]" in snippet
     exec(compile(snippet, "card", "exec"), {})  # noqa: S102
-    assert "| given | a label |" in text_of(folder)
+    assert r"| given | label \(labels from 0 to 2\) |" in text_of(folder)
 
 
 def test_a_model_of_points_has_no_task_that_a_hub_would_show_images_for(tmp_path):
-    folder = saved(tmp_path / "flat", genzoo.create_model("vae", event_shape=(7,), latent_dim=2))
+    flat = genzoo.create_model("vae", event=genzoo.Binary(shape=(7,)), latent_dim=2)
+    folder = saved(tmp_path / "flat", flat)
     write_card(folder)
     assert ModelCard.load(folder / CARD_FILE).data.pipeline_tag is None
 

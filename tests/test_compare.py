@@ -8,7 +8,8 @@ import torch
 
 import families
 import genzoo
-from genzoo import CapabilityError, ConfigError, LogProb, Note
+from genzoo import Binary, CapabilityError, ConfigError, DataInfo, LogProb, Note, Unit
+from genzoo.data import ArrayDataset
 from genzoo.evaluation.paired import difference
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.rbm import RBM, RBMConfig
@@ -20,7 +21,7 @@ REPETITIONS = 200
 
 
 def machine(seed, size=6):
-    rbm = RBM(RBMConfig(event_shape=(size,), num_hidden=3)).double()
+    rbm = RBM(RBMConfig(event=Binary(shape=(size,)), num_hidden=3)).double()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in rbm.parameters():
@@ -52,7 +53,8 @@ def test_the_difference_is_that_of_the_means():
 
 
 def test_models_of_two_families_are_compared():
-    vae, x = VAE(VAEConfig(event_shape=(6,), hidden_dims=(8,), latent_dim=2)), states(6).float()
+    config = VAEConfig(event=Binary(shape=(6,)), hidden_dims=(8,), latent_dim=2)
+    vae, x = VAE(config), states(6).float()
     found = genzoo.compare({"vae": vae, "rbm": machine(0)}, x, seed=3, num_samples=50)
     again = genzoo.compare({"vae": vae, "rbm": machine(0)}, x, seed=3, num_samples=50)
     assert found.differences["vae", "rbm"].kind == "lower bound"
@@ -141,8 +143,8 @@ def test_intervals_and_notes_of_both_are_kept():
     assert found.notes[0].text == "one: 2.0 of 100 chains count."
 
 
-def toy(cls, size=3):
-    return cls(families.ToyConfig(event_shape=(size,)))
+def toy(cls, event=None):
+    return cls(families.ToyConfig(event=event or Binary(shape=(3,))))
 
 
 class Density(Exact):
@@ -153,9 +155,9 @@ class Density(Exact):
 
 
 class Greys(Exact):
-    """Takes greys too."""
+    """Takes greys."""
 
-    kind = frozenset({"binary", "unit"})
+    event_spaces = (Unit,)
 
 
 def test_what_cannot_be_compared_is_refused():
@@ -164,18 +166,22 @@ def test_what_cannot_be_compared_is_refused():
         CapabilityError, match="'a' is that of a density, log p of 'b' that of a m"
     ):
         genzoo.compare({"a": toy(Density), "b": toy(Exact)}, x)
+    space = Unit(shape=(3,), levels=2)
+    data = ArrayDataset(x, DataInfo(fields={"x": space}), "two levels")
+    greys = {"a": toy(Greys, space), "b": toy(Greys, Unit(shape=(3,)))}
     with pytest.raises(CapabilityError, match="their probabilities are of different events"):
-        genzoo.compare({"a": toy(Greys), "b": toy(Exact)}, x)
+        genzoo.compare(greys, data)
     for models in ([toy(Exact)] * 2, {"a": "vae-digits", "b": toy(Exact)}, {1: toy(Exact)}):
         with pytest.raises(ConfigError, match="takes models by name"):
             genzoo.compare(models, x)
     for num in (0, -1, 2.5, True, "5"):
-        vae = VAE(VAEConfig(event_shape=(6,), hidden_dims=(8,), latent_dim=2))
+        vae = VAE(VAEConfig(event=Binary(shape=(6,)), hidden_dims=(8,), latent_dim=2))
         with pytest.raises(ConfigError, match="num_samples must be a whole number of at least 1"):
             genzoo.compare({"a": vae, "b": machine(0)}, states(6), num_samples=num)
         with pytest.raises(ConfigError, match="num_samples must be a whole number of at least 1"):
             machine(0).log_prob(states(6), num_samples=num)
     with pytest.raises(ConfigError, match="two models or more, got 1"):
         genzoo.compare({"a": toy(Exact)}, x)
+    linear = toy(families.Linear, Unit(shape=(3,)))
     with pytest.raises(CapabilityError, match="'a' is a Linear, without log_prob"):
-        genzoo.compare({"a": toy(families.Linear), "b": toy(Exact)}, torch.rand(5, 3))
+        genzoo.compare({"a": linear, "b": toy(Exact)}, torch.rand(5, 3))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import families
-from genzoo import registry, seeds
+from genzoo import Label, registry, seeds
 from genzoo.data import as_dataset, from_array, load_dataset, subset
 from genzoo.errors import CapabilityError, ConfigError, DataError, UnknownNameError
 from genzoo.estimate import Estimate, mean_of
@@ -21,7 +21,8 @@ NAMES = ["independent-pixels", "log-likelihood"]
 
 
 class Labelled(Exact):
-    condition_kind = "label"
+    Config = families.LabelledConfig
+    condition_spaces = (Label,)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_metric_that_cannot_be_had_says_why():
 
 def test_a_baseline_without_a_training_mean_says_so():
     data = from_array(ROWS, "rows")
-    assert data.info.mean["x"] is None
+    assert "x" not in data.info.mean
     assert set(evaluate(model(), data).figures) == LIKELIHOODS - {"independent-pixels"}
     with pytest.raises(CapabilityError, match="the mean of the training data is not known"):
         evaluate(model(), data, ["independent-pixels"])
@@ -123,13 +124,13 @@ def test_a_baseline_without_a_training_mean_says_so():
 def test_a_conditional_likelihood_needs_data_with_conditions():
     found = evaluate(model(Labelled), ROWS)
     assert set(found.figures) == {"independent-pixels"}
-    with pytest.raises(CapabilityError, match="conditioned on a label; the data have none"):
+    with pytest.raises(CapabilityError, match="conditioned on label; the data have none"):
         evaluate(model(Labelled), ROWS, ["log-likelihood"])
     judged = model(Labelled)
     label = torch.arange(50) % 3
     data = from_array(ROWS, "rows", label=label)
     assert "log-likelihood" in evaluate(judged, data, max_examples=9).figures
-    assert torch.equal(judged.asked[2], label[subset(data, 9).rows])
+    assert torch.equal(judged.asked[2]["label"], label[subset(data, 9).rows])
 
 
 def test_near_names_are_offered_for_an_unknown_metric():
@@ -183,7 +184,9 @@ def test_metrics_that_need_a_package_are_left_out_with_the_line_that_installs_it
 
 
 def test_data_of_another_shape_are_refused_with_both_shapes():
-    with pytest.raises(DataError, match=r"examples of shape \(4,\); these have shape \(5,\)"):
+    with pytest.raises(
+        DataError, match=r"models 4: zeros and ones; .* they have shape \(5,\), not \(4,\)"
+    ):
         evaluate(model(), families.rows(6, 5, binary=True))
 
 
@@ -229,7 +232,7 @@ def test_a_model_is_judged_in_eval_mode_without_gradients_and_put_back():
     judged = model().train()
     evaluate(judged, ROWS)
     training, gradients, condition, generator = judged.asked
-    assert (training, gradients, condition) == (False, False, None)
+    assert (training, gradients, condition) == (False, False, {})
     assert isinstance(generator, torch.Generator)
     assert judged.training
     assert judged.logits.training

@@ -33,7 +33,7 @@ def gan(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gan")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        genzoo.create_model("gan", event_shape=(1, 8, 8)).save_pretrained(folder)
+        genzoo.create_model("gan", event=genzoo.Unit(shape=(1, 8, 8))).save_pretrained(folder)
     return folder
 
 
@@ -82,7 +82,7 @@ def test_what_is_named_leaves_nothing_out():
 
 def test_reasons_that_can_be_mended_have_lines_and_the_others_share_one(tmp_path, gan, capsys):
     digits = load_dataset("digits", "test", binarize="threshold", limit=60)
-    rbm = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=2)
+    rbm = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=2)
     found = evaluate(rbm, digits)
     lines = str(found).splitlines()
     (first,) = [i for i, line in enumerate(lines) if line.startswith("Left out: ")]
@@ -216,7 +216,7 @@ def test_modes_are_looked_for_given_every_label_though_the_rows_are_sorted():
     """A hundred of the 800 rows; the first hundred are of one mode."""
     ring = load_dataset("ring", num=800)
     order = ring.label.argsort(stable=True)
-    data = ArrayDataset(ring.x[order], ring.spec, "sorted ring", ring.label[order])
+    data = ArrayDataset(ring.x[order], ring.info, "sorted ring", ring.label[order])
     perfect = LabelledReplay(ring.x, ring.label)
     found = ModeCoverage(ModeConfig(num_samples=100)).compute(case(perfect, data))["modes"]
     assert (found.value, found.reference.value) == (8, 8)
@@ -236,7 +236,7 @@ def test_chains_are_given_every_label_though_the_rows_are_sorted():
     rows, label = torch.zeros(160, 1), torch.arange(160) // 20
     data = from_array(rows, "rows", label=label)
     ChainDiagnostics(ChainConfig(num_states=10)).compute(case(Walking(rows, label), data))
-    assert torch.bincount(seen[0]).tolist() == [2] * 8
+    assert torch.bincount(seen[0]["label"]).tolist() == [2] * 8
 
 
 def test_a_receipt_of_an_older_card_is_still_text():

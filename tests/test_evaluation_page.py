@@ -101,14 +101,15 @@ def figure_names():
     """The names of all figures that models of the zoo have on three datasets."""
     digits = genzoo.load_dataset("digits", "test", binarize="threshold", limit=200)
     ring = genzoo.load_dataset("ring", "test", num=200)
-    rbm = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=2)
-    labelled = {"event_shape": (1, 8, 8), "condition": "label", "num_classes": 10}
+    rbm = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=2)
+    label = {"label": genzoo.Label(num_classes=10)}
+    labelled = {"event": genzoo.Binary(shape=(1, 8, 8)), "conditions": label}
     vae = {"latent_dim": 2, "hidden_dims": (4,)}
     found = set()
     for model, data in (
         (rbm, digits),
         (genzoo.create_model("vae", **labelled, **vae), digits),
-        (genzoo.create_model("vae", event_shape=(2,), likelihood="gaussian", **vae), ring),
+        (genzoo.create_model("vae", event=genzoo.Real(shape=(2,)), **vae), ring),
     ):
         found |= set(evaluate(model, data).figures)
     return found | {"fid", "kid"}  # Inception is not to be had where the tests run.
@@ -196,7 +197,7 @@ def test_3_grey_cross_entropy_is_far_below_the_cost_of_grey_pictures_and_is_refu
     assert 3 * bce < honest < uniform
     assert total > 64
     assert bce + total > honest
-    assert "is for binary data; these are unit" in printed[_first(3)]
+    assert "zeros and ones; these data do not fit: they are the 17 levels" in printed[_first(3)]
 
 
 def test_4_the_bound_rises_with_k(printed):

@@ -12,7 +12,7 @@ import torch
 
 import families
 import genzoo
-from genzoo import Trainer, TrainerConfig, cli, create_model, registry
+from genzoo import Binary, Trainer, TrainerConfig, Unit, cli, create_model, registry
 from genzoo.cli import explore, gallery
 from genzoo.data import from_array, load_dataset
 from genzoo.errors import CheckpointError
@@ -21,6 +21,11 @@ from genzoo.training import loop
 
 LABEL = torch.arange(200) // 100
 ROWS = from_array(families.rows(200, 3), "rows", label=LABEL)
+
+
+def labels_of(x):
+    """The labels of rows, by what they hold: a model without conditions is given no others."""
+    return LABEL[torch.cdist(x, ROWS.x).argmin(1)]
 
 
 class Counting(families.Linear):
@@ -33,8 +38,8 @@ class Counting(families.Linear):
     def needs_data_init(self):
         return bool((self.labels < 0).all())
 
-    def init_from_data(self, batch, spec):
-        self.labels.copy_(batch["label"])
+    def init_from_data(self, batch, info):
+        self.labels.copy_(labels_of(batch["x"]))
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def counting(monkeypatch):
 
 def train(folder=None, *, seed=0, resume=False, **values):
     torch.manual_seed(0)
-    model = Counting(families.ToyConfig(event_shape=(3,)))
+    model = Counting(families.ToyConfig(event=Unit(shape=(3,))))
     given = {"steps": 4, "batch_size": 4, "progress": False, "seed": seed, **values}
     return Trainer(model, ROWS, config=TrainerConfig(**given), output_dir=folder).fit(
         resume=resume
@@ -70,18 +75,18 @@ def test_pictures_show_every_label_and_the_same_rows_each_time_and_after_a_resum
     monkeypatch.setattr(loop, "draw", lambda model, rows, seed, path: seen.append(rows))
     straight = train(tmp_path / "a", sample_every=1, checkpoint_every=2)
     assert len(seen) == 4
-    assert torch.bincount(seen[0]["label"]).tolist() == [32, 32]
+    assert torch.bincount(labels_of(seen[0]["x"])).tolist() == [32, 32]
     shutil.rmtree(tmp_path / "a" / "checkpoints" / "stage-000-step-000000004")
     resumed = train(tmp_path / "a", sample_every=1, checkpoint_every=2, resume=True)
     assert len(seen) == 6
-    assert all(torch.equal(rows["label"], seen[0]["label"]) for rows in seen)
+    assert all(torch.equal(rows["x"], seen[0]["x"]) for rows in seen)
     assert equal_states(straight.state_dict(), resumed.state_dict()) == []
 
 
 def test_a_limited_run_goes_on_bit_for_bit_and_never_on_other_rows(tmp_path):
     def run(limit_seed=0, *, resume=False):
         torch.manual_seed(0)
-        model = create_model("rbm", event_shape=(1, 8, 8), num_hidden=4)
+        model = create_model("rbm", event=Binary(shape=(1, 8, 8)), num_hidden=4)
         data = load_dataset("digits", binarize="static", limit=50, limit_seed=limit_seed)
         config = TrainerConfig(steps=4, batch_size=10, checkpoint_every=2, progress=False)
         return Trainer(model, data, config=config, output_dir=tmp_path).fit(resume=resume)
@@ -103,7 +108,9 @@ def sorted_images(tmp_path):
 def test_explored_examples_are_of_every_label_and_drawn_by_a_seed(
     tmp_path, sorted_images, monkeypatch
 ):
-    create_model("vae", event_shape=(1, 8, 8), latent_dim=2).save_pretrained(tmp_path / "vae")
+    create_model("vae", event=Binary(shape=(1, 8, 8)), latent_dim=2).save_pretrained(
+        tmp_path / "vae"
+    )
     seen, encode = [], explore._encode
     monkeypatch.setattr(explore, "_encode", lambda m, x, c: seen.append(x) or encode(m, x, c))
     for flags in ("interpolation", "interpolation --seed 1", "traversal", "traversal --seed 2"):
@@ -132,7 +139,7 @@ def test_a_gallery_shows_every_label(tmp_path, sorted_images, monkeypatch):
 def test_a_card_keeps_the_limits_seed_and_evaluation_of_a_run_leaves_both_out(tmp_path, capsys):
     """A run's own limit is of its training; a limit that is given stands in the receipt."""
     data = load_dataset("digits", binarize="static", limit=50, limit_seed=3)
-    model = create_model("rbm", event_shape=(1, 8, 8), num_hidden=4)
+    model = create_model("rbm", event=Binary(shape=(1, 8, 8)), num_hidden=4)
     config = TrainerConfig(steps=1, batch_size=10, progress=False)
     Trainer(model, data, config=config, output_dir=tmp_path / "run").fit()
     recipe = genzoo.Recipe.read(tmp_path / "run" / "recipe.toml")

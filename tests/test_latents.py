@@ -45,12 +45,12 @@ def test_a_manifold_is_spaced_equally_in_probability():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    genzoo.create_model("vae", event_shape=(1, 8, 8), latent_dim=3).save_pretrained("m")
-    labelled = {"condition": "label", "num_classes": 10}
-    genzoo.create_model("vae", event_shape=(1, 8, 8), latent_dim=3, **labelled).save_pretrained(
-        "labelled"
-    )
-    genzoo.create_model("toy-autoregressive", event_shape=(64,)).save_pretrained("no-codes")
+    config = {"event": genzoo.Binary(shape=(1, 8, 8)), "latent_dim": 3}
+    genzoo.create_model("vae", **config).save_pretrained("m")
+    label = {"label": genzoo.Label(num_classes=10)}
+    genzoo.create_model("vae", **config, conditions=label).save_pretrained("labelled")
+    toy = genzoo.create_model("toy-autoregressive", event=genzoo.Binary(shape=(64,)))
+    toy.save_pretrained("no-codes")
     return tmp_path
 
 

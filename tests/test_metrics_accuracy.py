@@ -8,7 +8,10 @@ from genzoo import CapabilityError, evaluate
 from genzoo.capabilities import of
 from genzoo.data.dataset import ArrayDataset
 from genzoo.data.domains import TwoDomains
-from genzoo.spec import DataSpec
+from genzoo.spaces import Label, Unit
+from genzoo.spec import DataInfo
+
+IMAGES = Unit(shape=(1, 4, 4))
 
 
 class Sorter(families.Cycle):
@@ -20,13 +23,13 @@ class Sorter(families.Cycle):
 
 
 def model():
-    return Sorter(families.ToyConfig(event_shape=(1, 4, 4)))
+    return Sorter(Sorter.example()[0])
 
 
 def rows(values, label):
-    spec = DataSpec(event_shape=(1, 4, 4), kind="unit", num_classes=2)
+    info = DataInfo(fields={"x": IMAGES, "label": Label(num_classes=2)})
     x = torch.tensor(values)[:, None, None, None].expand(-1, 1, 4, 4).contiguous()
-    return ArrayDataset(x, spec, "made", torch.tensor(label))
+    return ArrayDataset(x, info, "made", torch.tensor(label))
 
 
 def judged(data):
@@ -58,7 +61,7 @@ def test_a_second_domain_is_judged_where_its_rows_belong_to_those_of_the_first()
 def test_what_classifies_is_known_by_its_capability():
     assert "Classify" in of(Sorter)
     data = rows([0.9, 0.1], [1, 0])
-    plain = families.Cycle(families.ToyConfig(event_shape=(1, 4, 4)))
+    plain = families.Cycle(families.Cycle.example()[0])
     with pytest.raises(CapabilityError, match="the model does not classify"):
         evaluate(plain, TwoDomains(data, data), ["accuracy"])
     unlabelled = TwoDomains(*(torch_rows() for _ in range(2)))
@@ -67,5 +70,4 @@ def test_what_classifies_is_known_by_its_capability():
 
 
 def torch_rows():
-    spec = DataSpec(event_shape=(1, 4, 4), kind="unit")
-    return ArrayDataset(torch.rand(3, 1, 4, 4), spec, "made")
+    return ArrayDataset(torch.rand(3, 1, 4, 4), DataInfo(fields={"x": IMAGES}), "made")

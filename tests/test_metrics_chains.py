@@ -23,7 +23,7 @@ from genzoo.evaluation.mixing import (
 )
 from judges import Replay, case
 
-ROWS = torch.zeros(10, 1)
+ROWS = torch.full((10, 1), 0.5)
 FIGURES = ["autocorrelation-time", "effective-sample-size", "r-hat"]
 
 

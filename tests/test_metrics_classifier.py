@@ -25,7 +25,7 @@ def rows(name, split="test", binarize=None):
         data = load_dataset(SHIPPED[name].data, split, binarize=binarize, limit=5000)
     except DataError as error:
         pytest.skip(str(error))
-    return data.spec, data.head(5000)
+    return data.info, data.head(5000)
 
 
 def weights(name):
@@ -48,9 +48,9 @@ def test_test_images_get_their_labels_grey_and_binarised(name, binarize):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_classifier_is_one_of_its_datas_labels(name):
-    spec, batch = rows(name)
-    assert spec.event_shape == SHIPPED[name].event_shape
-    assert spec.class_names == SHIPPED[name].class_names
+    info, batch = rows(name)
+    assert info["x"].event_shape == SHIPPED[name].event_shape
+    assert info["label"].names == SHIPPED[name].class_names
     judge = load_classifier(name)
     log_p, features = judge(batch["x"][:50]), judge.features(batch["x"][:50])
     assert log_p.shape == (50, 10)

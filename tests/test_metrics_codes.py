@@ -6,7 +6,8 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from genzoo import seeds
+import families
+from genzoo import Label, seeds
 from genzoo.data import from_array
 from genzoo.errors import CapabilityError
 from genzoo.evaluation import evaluate
@@ -53,13 +54,14 @@ class Projected(Coded):
 
 
 class Conditional(Projected):
-    condition_kind = "label"
+    Config = families.LabelledConfig
+    condition_spaces = (Label,)
 
     def encode(self, x, *, condition=None):
-        return x - condition[:, None]
+        return x - condition["label"][:, None]
 
     def decode(self, z, *, condition=None):
-        return z + condition[:, None]
+        return z + condition["label"][:, None]
 
 
 # Probes.
@@ -129,7 +131,7 @@ def test_codes_of_any_shape_are_flattened_in_blocks():
     model.function = lambda rows: rows[:, :, None].expand(-1, -1, 2)
     figure = LatentProbes().compute(case(model, labelled(x)))["knn-accuracy"]
     assert figure.receipt["dimensions"] == 6
-    assert model.asked == ((300 % 256, 3), None)
+    assert model.asked == ((300 % 256, 3), {})
 
 
 def test_rows_and_conditions_are_on_the_models_device_and_codes_on_the_cpu():
@@ -140,7 +142,7 @@ def test_rows_and_conditions_are_on_the_models_device_and_codes_on_the_cpu():
         device, dtype = torch.device("meta"), torch.float64
 
         def encode(self, x, *, condition=None):
-            asked.append((x.device.type, x.dtype, condition.device.type, len(x)))
+            asked.append((x.device.type, x.dtype, condition["label"].device.type, len(x)))
             return torch.zeros(len(x), 2, 3)
 
     x = noise(300, 1)

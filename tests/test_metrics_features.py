@@ -18,14 +18,10 @@ from genzoo.evaluation.features import (
     load_extractor,
     unfit,
 )
-from genzoo.spec import DataSpec
+from genzoo.spaces import Binary, Categorical, Real, Unit
 from judges import Replay, case
 
 IMAGES = families.rows(12, 1, 8, 8, seed=3)
-
-
-def spec(*shape, kind="unit"):
-    return DataSpec(event_shape=shape, kind=kind, range=(0.0, 1.0))
 
 
 class Some(FeatureMetric):
@@ -39,39 +35,58 @@ class Some(FeatureMetric):
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind", "name"),
+    ("space", "name"),
     [
-        ((1, 8, 8), "unit", "digits-cnn"),
-        ((1, 8, 8), "binary", "digits-cnn"),
-        ((1, 8, 8), "real", "pixels"),
-        ((1, 28, 28), "binary", "fashion-cnn"),
-        ((1, 28, 28), "real", None),
-        ((2,), "real", "pixels"),
-        ((64,), "binary", "pixels"),
-        ((65,), "binary", None),
-        ((3, 28, 28), "unit", None),
+        (Unit(shape=(1, 8, 8)), "digits-cnn"),
+        (Binary(shape=(1, 8, 8)), "digits-cnn"),
+        (Real(shape=(1, 8, 8)), "pixels"),
+        (Binary(shape=(1, 28, 28)), "fashion-cnn"),
+        (Real(shape=(1, 28, 28)), None),
+        (Real(shape=(2,)), "pixels"),
+        (Binary(shape=(64,)), "pixels"),
+        (Binary(shape=(65,)), None),
+        (Unit(shape=(3, 28, 28)), None),
+        (Categorical(shape=(1, 8, 8), num_categories=17), "pixels"),
+        (Categorical(shape=(1, 28, 28), num_categories=256), None),
     ],
 )
-def test_the_default_is_the_shipped_classifier_else_pixels_where_they_are_few(shape, kind, name):
-    assert default_extractor(spec(*shape, kind=kind)) == name
-    assert (unfit(None, spec(*shape, kind=kind)) == "") == (name is not None)
+def test_the_default_is_the_shipped_classifier_else_pixels_where_they_are_few(space, name):
+    assert default_extractor(space) == name
+    assert (unfit(None, space) == "") == (name is not None)
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "kind", "reason"),
+    ("name", "space", "reason"),
     [
-        (None, (65,), "real", "no extractor comes with genzoo for real data of shape (65,): name"),
-        ("pixels", (65,), "real", ""),
-        ("digits-cnn", (1, 8, 8), "unit", ""),
-        ("digits-cnn", (1, 28, 28), "unit", "digits-cnn is for images (1, 8, 8) in [0, 1], not"),
-        ("digits-cnn", (1, 8, 8), "real", "not real data of shape (1, 8, 8)"),
-        ("some/model", (3, 28, 28), "unit", ""),
-        ("some/model", (4, 28, 28), "unit", "some/model is for images in [0, 1], not unit data"),
-        ("some/model", (2,), "unit", "some/model is for images"),
+        (
+            None,
+            Real(shape=(65,)),
+            "no extractor comes with genzoo for real data of shape (65,): name",
+        ),
+        ("pixels", Real(shape=(65,)), ""),
+        ("digits-cnn", Unit(shape=(1, 8, 8)), ""),
+        (
+            "digits-cnn",
+            Unit(shape=(1, 28, 28)),
+            "digits-cnn is for images (1, 8, 8) in [0, 1], not",
+        ),
+        ("digits-cnn", Real(shape=(1, 8, 8)), "not real data of shape (1, 8, 8)"),
+        (
+            "digits-cnn",
+            Categorical(shape=(1, 8, 8), num_categories=17),
+            "not categorical data of shape (1, 8, 8)",
+        ),
+        ("some/model", Unit(shape=(3, 28, 28)), ""),
+        (
+            "some/model",
+            Unit(shape=(4, 28, 28)),
+            "some/model is for images in [0, 1], not unit data",
+        ),
+        ("some/model", Unit(shape=(2,)), "some/model is for images"),
     ],
 )
-def test_an_extractor_that_does_not_fit_says_why(name, shape, kind, reason):
-    found = unfit(name, spec(*shape, kind=kind))
+def test_an_extractor_that_does_not_fit_says_why(name, space, reason):
+    found = unfit(name, space)
     assert found.startswith(reason) or reason in found
     assert bool(found) == bool(reason)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import families
-from genzoo import evaluate
+from genzoo import Binary, evaluate
 from genzoo.capabilities import ALL, SupportsHeldOutRows, SupportsLogProb
 from genzoo.data import as_dataset
 from genzoo.data.subsets import Subset
@@ -31,7 +31,7 @@ class Starting(Exact):
 def starting():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Starting(families.ToyConfig(event_shape=(8,)))
+        return Starting(families.ToyConfig(event=Binary(shape=(8,))))
 
 
 def numbers(x):

@@ -113,7 +113,7 @@ def test_samples_are_the_protocols_number_with_a_seed_of_their_own(ring):
 def test_a_conditional_model_is_given_the_conditions_of_the_rows(ring):
     batch = ring.head(4000)
     few = batch["label"] < 2
-    data = type(ring)(batch["x"][few], ring.spec, "two modes", batch["label"][few])
+    data = type(ring)(batch["x"][few], ring.info, "two modes", batch["label"][few])
     found = ModeCoverage().compute(case(LabelledReplay(batch["x"], batch["label"]), data))
     assert found["modes"].value == 2
 

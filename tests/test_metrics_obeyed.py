@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+import families
+from genzoo import Text
 from genzoo.captions import Grammar
 from genzoo.data import from_array, load_dataset
 from genzoo.data.grammars import DIGIT_CAPTIONS
@@ -21,13 +23,14 @@ class Dealt(Redraw):
     """Draws a row of which everything that the caption says is true."""
 
     def pick(self, model, num, condition, generator):
-        return torch.tensor([model.rows_for(text, generator) for text in condition])
+        return torch.tensor([model.rows_for(text, generator) for text in condition["text"]])
 
 
 class TextReplay(Replay):
     """Draws among the rows of which a caption holds, but of one thing that it gets wrong."""
 
-    condition_kind = "text"
+    Config = families.LabelledConfig
+    condition_spaces = (Text,)
 
     def __init__(self, dataset, num, wrong=None):
         batch = dataset.head(num)
@@ -37,6 +40,9 @@ class TextReplay(Replay):
             Grammar(dataset.info["text"].templates),
             wrong,
         )
+
+    def given(self, label):
+        return {"conditions": {"text": Text()}}
 
     def sampler(self):
         return Dealt()
@@ -150,11 +156,11 @@ def test_only_captions_that_can_be_read_are_judged(digits, shapes):
 
 
 def test_readers_go_by_their_names(digits, shapes):
-    assert load_reader(None, digits.spec)[0] == "digits-cnn"
-    assert load_reader(None, shapes.spec)[0] == SHAPES_READER
+    assert load_reader(None, digits.info)[0] == "digits-cnn"
+    assert load_reader(None, shapes.info)[0] == SHAPES_READER
     assert (digits.info["text"].templates, shapes.info["text"].templates) == (
         DIGIT_CAPTIONS,
         SHAPE_CAPTIONS,
     )
     with pytest.raises(UnknownNameError, match="shapes-templates"):
-        load_reader("shape-templates", digits.spec)
+        load_reader("shape-templates", digits.info)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import families
-from genzoo import CapabilityError, Named, evaluate, load_dataset, pair
+from genzoo import CapabilityError, Named, Unit, evaluate, load_dataset, pair
 from genzoo.data.domains import TwoDomains
 from genzoo.evaluation import classifier
 from genzoo.evaluation.translation import LabelKept
@@ -19,7 +19,8 @@ class Shifted(families.Cycle):
 
 
 def model(*shape):
-    return Shifted(families.ToyConfig(event_shape=shape))
+    images = Unit(shape=shape)
+    return Shifted(Shifted.Config(event=images, conditions={"y": images}))
 
 
 def aligned(x, y):
@@ -76,7 +77,7 @@ def test_labels_are_kept_by_the_identity_and_lost_by_another_row():
     x = digits.head(200)["x"]
     shuffled = x[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
     judge = classifier.load_classifier("digits-cnn")
-    for y in (x + 0.3, shuffled + 0.3):
+    for y in (0.7 * x + 0.3, 0.7 * shuffled + 0.3):
         both = pair(digits, y)
         data = TwoDomains(both.x, both.y, aligned=True)
         found = evaluate(model(1, 8, 8), data, [Named(name="label-kept")]).figures["label-kept"]

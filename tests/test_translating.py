@@ -7,7 +7,7 @@ from PIL import Image
 from torch import nn
 
 import families  # noqa: F401  Registers the toys.
-from genzoo import GenModel, Trainer, TrainerConfig, create_model, pair
+from genzoo import Binary, GenModel, Trainer, TrainerConfig, Unit, create_model, pair
 from genzoo.cli import main
 from genzoo.plotting import strips
 from genzoo.report import write_report
@@ -76,7 +76,8 @@ def run(tmp_path):
         np.savez(tmp_path / f"{domain}.npz", x=values.numpy())
     folder = tmp_path / "run"
     config = TrainerConfig(steps=4, batch_size=4, progress=False, sample_every=2)
-    model = create_model("toy-cycle", event_shape=(1, 4, 4))
+    space = Unit(shape=(1, 4, 4))
+    model = create_model("toy-cycle", event=space, conditions={"y": space})
     Trainer(model, pair(rows["x"], rows["y"]), config=config, output_dir=folder).fit()
     return tmp_path
 
@@ -151,7 +152,9 @@ def test_failures_are_looked_for_among_all_rows(run, capsys):
 
 
 def test_what_does_not_translate_is_refused_with_what_does(tmp_path, run, capsys):
-    create_model("rbm", event_shape=(1, 4, 4), num_hidden=2).save_pretrained(tmp_path / "rbm")
+    create_model("rbm", event=Binary(shape=(1, 4, 4)), num_hidden=2).save_pretrained(
+        tmp_path / "rbm"
+    )
     code, said = command(
         f"translate {tmp_path}/rbm --data {run}/x.npz --output {run}/s.png", capsys
     )

@@ -22,8 +22,8 @@ TEST = {"name_or_path": "digits", "split": "test", "binarize": "threshold"}
 @pytest.fixture(scope="module")
 def model():
     data = genzoo.load_dataset("digits", binarize="threshold")
-    machine = genzoo.create_model("rbm", event_shape=(1, 8, 8), num_hidden=5)
-    machine.init_from_data(data.head(100), data.spec)
+    machine = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=5)
+    machine.init_from_data(data.head(100), data.info)
     return machine
 
 
@@ -211,7 +211,7 @@ def test_settings_that_suit_the_author_are_replaced_by_the_defaults(model, test)
 
 def test_more_draws_than_the_default_are_kept():
     metric = genzoo.registry.load("metrics", "log-likelihood")
-    vae = genzoo.create_model("vae", event_shape=(4,))
+    vae = genzoo.create_model("vae", event=genzoo.Binary(shape=(4,)))
 
     def draws(given):
         return metric(metric.Config(num_samples=given)).no_weaker(vae).num_samples
@@ -449,7 +449,7 @@ def test_a_foreign_results_figures_are_not_ours(tmp_path):
     Path(tmp_path, "README.md").write_text(text, "utf-8")
     (found,) = read_figures(tmp_path)
     assert found.value is None
-    judged = verdict(genzoo.create_model("rbm", event_shape=(2,)), found)
+    judged = verdict(genzoo.create_model("rbm", event=genzoo.Binary(shape=(2,))), found)
     assert judged.judgement == "cannot be verified"
 
 

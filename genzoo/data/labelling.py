@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -45,6 +46,13 @@ class PartlyLabelled(Dataset):
         rows = torch.where(again, self.labelled[(index - num) % len(self.labelled)], index)
         found = self.dataset.batch(rows, generator)
         return {**found, "label": torch.where(again, found["label"], UNKNOWN)}
+
+    def select(self, fields: Collection[str]) -> Dataset:
+        """Return the same rows with some of their fields; what is not read is not made."""
+        found = copy.copy(self)
+        found.dataset = self.dataset.select({*fields, "label"})
+        found.info = self.info.only(tuple(found.dataset.info.fields))
+        return super(PartlyLabelled, found).select(fields)
 
     def labels(self) -> Tensor | None:
         """Return the label of every row: −1 for the first half."""

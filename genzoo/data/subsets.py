@@ -5,7 +5,8 @@ The first rows are no such part: in a folder that is sorted by class they are on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import torch
@@ -87,6 +88,13 @@ class Subset(Dataset):
     ) -> dict[str, Any]:
         """Return the rows at ``indices``."""
         return self.dataset.batch(self.rows[torch.as_tensor(indices)], generator)
+
+    def select(self, fields: Collection[str]) -> Dataset:
+        """Return the same rows with some of their fields; what is not read is not made."""
+        found = copy.copy(self)
+        found.dataset = self.dataset.select(fields)
+        found.info = self.info.only(tuple(found.dataset.info.fields))
+        return found
 
     def labels(self) -> Tensor | None:
         """Return the label of every row, where they are known."""

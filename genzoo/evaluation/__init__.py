@@ -16,6 +16,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import ConfigError, DataError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.choosing import choose, demand, nothing_left
+from genzoo.evaluation.conditions import with_conditions
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.receipts import receipt_of, signed
 from genzoo.evaluation.table import lines_of, lines_of_others
@@ -122,7 +123,7 @@ def open_case(
     seed = seeds.checked(seed)
     if len(data) == 0:
         raise DataError(f"{data.name} holds no rows to evaluate on. Choose another split or file.")
-    model.check_data(data.info)
+    model.check_data(with_conditions(model, data.info))
     judged = subset(data, max_examples, seed=seed)
     batch = judged.head(len(judged), seed=seed)
     generator = seeds.generator(seed, model.device)

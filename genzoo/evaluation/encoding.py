@@ -23,6 +23,10 @@ def codes_of(case: Case) -> Tensor:
 def blocks(case: Case) -> Iterator[tuple[Tensor, Any]]:
     """Yield rows (B, *event_shape), on the model's device, with their conditions."""
     for index in torch.split(torch.arange(len(case.batch["x"])), _BLOCK):
-        rows = rows_of(case.batch, index)
-        x = case.model.event.place(rows["x"], case.model.device, case.model.dtype)
-        yield x, case.model.conditions_of(rows)
+        rows, model = rows_of(case.batch, index), case.model
+        place = model.device, model.dtype
+        condition = {
+            name: model.conditions[name].place(values, *place)
+            for name, values in model.conditions_of(rows).items()
+        }
+        yield model.event.place(rows["x"], *place), condition

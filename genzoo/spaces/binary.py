@@ -32,7 +32,7 @@ class Binary(Shaped):
     @property
     def count(self) -> int | None:
         """2^D."""
-        return int(2**self.num_dims)
+        return self.count_of(2)
 
     def enumerate(self) -> Tensor:
         """Return every row, the first value the slowest."""

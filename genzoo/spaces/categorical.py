@@ -9,7 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.spaces.indices import NULL, Names, Number, check_names, rules_of, whole_numbers
+from genzoo.spaces.indices import (
+    NULL,
+    Names,
+    Number,
+    check_names,
+    index_of,
+    rules_of,
+    whole_numbers,
+)
 from genzoo.spaces.rules import Rule
 from genzoo.spaces.shaped import Shaped
 from genzoo.spaces.space import Space
@@ -49,7 +57,7 @@ class Categorical(Shaped):
     @property
     def count(self) -> int | None:
         """K^D."""
-        return int(self.num_categories**self.num_dims)
+        return self.count_of(self.num_categories)
 
     @property
     def null(self) -> Tensor:
@@ -58,7 +66,7 @@ class Categorical(Shaped):
 
     def cast(self, values: Any) -> Tensor:
         """Return whole numbers as int64."""
-        return whole_numbers(values, "A category")
+        return whole_numbers(values, "a category")
 
     def value_names(self) -> tuple[str, ...]:
         """Return ``names``."""
@@ -104,6 +112,18 @@ class Categorical(Shaped):
 
     def _name(self, index: int) -> str:
         return self.names[index] if 0 <= index < len(self.names) else "�"
+
+    def parse(self, text: str) -> Tensor:
+        """Return the row that a text writes: its letters, or names and indices with commas."""
+        parts = text.replace(",", " ").split()
+        letters = all(len(name) == 1 for name in self.names) and len(text) == self.num_dims
+        if self.names and letters and len(parts) != self.num_dims:
+            parts = list(text)
+        if len(parts) != self.num_dims or not self.names:
+            found: Tensor = super().parse(text)
+            return found
+        index = [index_of(part, self.names, self.num_categories) for part in parts]
+        return torch.tensor(index).reshape(self.shape)
 
     def rules(self, values: Tensor) -> list[Rule]:
         """Return what must hold: x is a whole number from 0 to K − 1."""

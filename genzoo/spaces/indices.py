@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ def check_names(names: Sequence[str], num: int, where: str) -> None:
             f"{where} must have one name for each of {num}, or none; got {len(names)} names."
         )
     if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        twice = next(name for name, times in Counter(names).items() if times > 1)
         raise ConfigError(f"{where} has the name {shown(twice)} twice. Give each its own.")
 
 
@@ -50,8 +51,11 @@ def whole_numbers(values: Any, title: str) -> Tensor:
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{shown(values)} cannot be read as {title}: {error}.") from error
     if found.is_complex() or found.is_floating_point():
-        raise DataError(f"{title} is a whole number; got values of {found.dtype}.")
-    return found.long()
+        raise DataError(f"{title.capitalize()} is a whole number; got values of {found.dtype}.")
+    whole = found.long()
+    if found.dtype == torch.uint64 and bool((whole < 0).any()):
+        raise DataError(f"{shown(values)} cannot be read as {title}: 2^63 and more is too large.")
+    return whole
 
 
 def index_of(text: str, names: Sequence[str], num: int) -> int:

@@ -88,7 +88,7 @@ class Label(Space):
             return self.parse(values)
         if isinstance(values, (list, tuple)) and any(isinstance(v, str) for v in values):
             return torch.stack([self.cast(value) for value in values])
-        return whole_numbers(values, "A label")
+        return whole_numbers(values, "a label")
 
     def value_names(self) -> tuple[str, ...]:
         """Return ``names``."""

@@ -1,4 +1,4 @@
-"""Whether every number of a tensor is allowed, in one pass and one host read."""
+"""What may hold of numbers, checked in one pass and one host read, and how errors say it."""
 
 from __future__ import annotations
 

@@ -85,13 +85,17 @@ class Shaped(Space, abc.ABC):
 
     def listed(self, values: Tensor) -> Tensor:
         """Return every row that has one of ``values`` (L,) at each place."""
-        count = len(values) ** self.num_dims if self.num_dims < MAX_COUNT else MAX_COUNT + 1
-        if count > MAX_COUNT:
+        count, num = self.count_of(len(values)), len(values)
+        if count is None:
             raise DataError(f"{self.describe()}: there are too many to list.")
-        if not self.num_dims:
-            return values.new_empty(1, *self.shape)
-        columns = torch.cartesian_prod(*[values] * self.num_dims)
-        return columns.reshape(count, *self.shape)
+        place = num ** torch.arange(self.num_dims - 1, -1, -1)
+        index = torch.arange(count)[:, None] // place % num
+        return values[index].reshape(count, *self.shape)
+
+    def count_of(self, values: int) -> int | None:
+        """Return L^D, how many rows have one of L values at each place; None above 2^20."""
+        few = self.num_dims * math.log2(values) <= math.log2(MAX_COUNT)
+        return int(values**self.num_dims) if few else None
 
     def shape_differs(self, other: Shaped) -> str | None:
         """Say that another space has rows of another shape; None where it has not."""

@@ -6,30 +6,21 @@ import abc
 import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genzoo import registry
-from genzoo.config import Bounds, Config, required_fields, shown
+from genzoo.config import Config, required_fields, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
 from genzoo.spaces.numbers import parsed
+from genzoo.spaces.stored import stored
 from genzoo.values import is_trusted
 
 MAX_COUNT = 2**20
 """The most values that `Space.enumerate` lists."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stored(Config):
-    """A space as a config file holds it."""
-
-    name: Annotated[str, Bounds(1, 64)]
-    """The registered name."""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """The fields that are given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +44,11 @@ class Space(Config, abc.ABC):
             UnknownNameError: No installed package registers a space of that name.
             ConfigError: It is not of this class, or its config is refused.
         """
-        if not isinstance(values, Mapping) or not {"name"} <= set(values):
-            raise ConfigError(
-                "A space is stored as {'name': …, 'config': {…}}, such as {'name': 'unit', "
-                f"'config': {{'shape': [1, 28, 28]}}}}; got {shown(values)}."
-            )
-        stored = _Stored.from_dict(values)
-        found = registry.load("spaces", stored.name)
+        given = stored(values)
+        found = registry.load("spaces", given.name)
         if not issubclass(found, cls):
-            raise ConfigError(f"The space {stored.name!r} is not a {cls.__name__}.")
-        return typing.cast("typing.Self", found.from_fields(stored.config))
+            raise ConfigError(f"The space {given.name!r} is not a {cls.__name__}.")
+        return typing.cast("typing.Self", found.from_fields(given.config))
 
     @classmethod
     def from_fields(cls, values: Mapping[str, Any]) -> typing.Self:
@@ -267,7 +253,7 @@ class Space(Config, abc.ABC):
 
     @property
     def count(self) -> int | None:
-        """How many values there are; None where there is no end of them."""
+        """How many values there are; None where there are more than 2^20, or no end of them."""
         return None
 
     def value_names(self) -> tuple[str, ...]:
@@ -338,7 +324,15 @@ class Space(Config, abc.ABC):
         return 0.0
 
     def with_null(self, values: Any, dropped: Tensor) -> Any:
-        """Return rows that are null where ``dropped``, (B,) bool, on the rows' device."""
+        """Return rows that are null where ``dropped``, (B,) bool, on the rows' device.
+
+        Raises:
+            DataError: The space has no row that stands for "not given".
+        """
+        if self.null is None:
+            raise DataError(
+                f"{self.describe()}: no row of these stands for one that is not given."
+            )
         null = torch.as_tensor(self.null, dtype=values.dtype, device=values.device)
         mask = dropped.reshape(-1, *[1] * (values.ndim - 1))
         return torch.where(mask, null, values)
@@ -377,8 +371,10 @@ class Space(Config, abc.ABC):
             ConditionError: The text is not understood; the message says what is.
         """
         numbers = parsed(text, math.prod(self.event_shape), self.describe())
-        row = torch.tensor(numbers, dtype=torch.float64).reshape(self.event_shape).to(self.dtype)
-        self.require(row[None], "A condition", noun="condition", error=ConditionError)
+        given = torch.tensor(numbers, dtype=torch.float64).reshape(self.event_shape)
+        row = given.to(self.dtype)
+        for values in (given, row):  # 1.5 becomes a whole number, 1e300 infinity.
+            self.require(values[None], "A condition", noun="condition", error=ConditionError)
         return row
 
     def describe(self) -> str:

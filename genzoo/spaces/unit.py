@@ -40,7 +40,7 @@ class Unit(Shaped):
     @property
     def count(self) -> int | None:
         """L^D, where there are levels."""
-        return None if self.levels is None else self.levels**self.num_dims
+        return None if self.levels is None else self.count_of(self.levels)
 
     def enumerate(self) -> Tensor:
         """Return every row, the first value the slowest."""
