@@ -40,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    model = genzoo.create_model("rbm", event_shape=(1, 28, 28), num_hidden=500)
+    model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 28, 28)), num_hidden=500)
     torch.nn.init.normal_(model.W, std=0.1)
     betas = published_betas()[:: given.every]
     betas[-1] = 1

@@ -104,7 +104,7 @@ def through_the_trainer(data: genzoo.Dataset, steps: int, threads: int) -> Run:
     def run() -> None:
         model = genzoo.create_model(
             "cyclegan",
-            event_shape=SHAPE,
+            event=genzoo.Unit(shape=SHAPE),
             width=WIDTH,
             num_blocks=BLOCKS,
             num_halvings=HALVINGS,

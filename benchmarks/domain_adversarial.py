@@ -59,7 +59,11 @@ def trained(
 ) -> tuple[Any, float]:
     """Return a classifier, and the CPU-seconds that it took."""
     torch.manual_seed(seed)
-    model = genzoo.create_model("classifier", image_shape=(1, SIZE, SIZE), num_classes=10)
+    model = genzoo.create_model(
+        "classifier",
+        event=genzoo.Label(num_classes=10),
+        conditions={"x": genzoo.Unit(shape=(1, SIZE, SIZE))},
+    )
     stage = genzoo.Stage(
         objective=genzoo.Named(name=objective),
         trainer={"steps": given.steps, "batch_size": 64, "schedule": "linear"},

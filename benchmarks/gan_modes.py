@@ -40,7 +40,9 @@ def train(data: genzoo.Dataset, game: str, given: argparse.Namespace, seed: int)
     """Return a trained model."""
     lr, critic_lr, steps = given.lr, given.critic_lr, given.steps
     torch.manual_seed(seed)
-    model = genzoo.create_model("gan", event_shape=(2,), latent_dim=2, hidden_dims=(128, 128, 128))
+    model = genzoo.create_model(
+        "gan", event=genzoo.Real(shape=(2,)), latent_dim=2, hidden_dims=(128, 128, 128)
+    )
     name, *rest = GAMES[game].items()
     objective = genzoo.Named(name=name[1], config={"lr": lr, "critic_lr": critic_lr, **dict(rest)})
     config = genzoo.TrainerConfig(
@@ -58,7 +60,7 @@ def train(data: genzoo.Dataset, game: str, given: argparse.Namespace, seed: int)
 
 def judged(model: Any, data: genzoo.Dataset, num: int = 2500) -> tuple[int, float]:
     """Return the number of modes found and the share of samples of high quality."""
-    counts = captured(model.sample(num, seed=1, batch_size=500), data.spec.mixture)
+    counts = captured(model.sample(num, seed=1, batch_size=500), data.info.mixture["x"])
     return int((counts > 0).sum()), counts.sum().item() / num
 
 

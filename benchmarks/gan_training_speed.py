@@ -30,23 +30,29 @@ from genzoo_gan.views import View
 
 Run = Callable[[], object]
 GAMES: dict[str, dict[str, Any]] = {
-    "plane": {"data": "grid", "batch": 256, "latent_dim": 2, "hidden_dims": (128, 128, 128)},
+    "plane": {
+        "data": "grid",
+        "batch": 256,
+        "event": genzoo.Real(shape=(2,)),
+        "latent_dim": 2,
+        "hidden_dims": (128, 128, 128),
+    },
     "images": {
         "data": "fashion-mnist",
         "batch": 64,
+        "event": genzoo.Unit(shape=(1, 28, 28)),
         "latent_dim": 64,
         "hidden_dims": (64, 32),
         "network": "convolutional",
-        "output": "sigmoid",
     },
 }
 
 
-def make(game: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+def make(game: Mapping[str, Any]) -> Any:
     """Return a new model."""
     torch.manual_seed(0)
     config = {k: v for k, v in game.items() if k not in ("data", "batch")}
-    return genzoo.create_model("gan", event_shape=shape, **config)
+    return genzoo.create_model("gan", **config)
 
 
 def through_the_trainer(data: genzoo.Dataset, game: Mapping[str, Any], steps: int) -> Run:
@@ -54,7 +60,7 @@ def through_the_trainer(data: genzoo.Dataset, game: Mapping[str, Any], steps: in
 
     def run() -> None:
         config = genzoo.TrainerConfig(steps=steps, batch_size=game["batch"], progress=False)
-        genzoo.Trainer(make(game, data.spec.event_shape), data, "non-saturating", config).fit()
+        genzoo.Trainer(make(game), data, "non-saturating", config).fit()
 
     return run
 
@@ -63,7 +69,7 @@ def by_hand(x: Tensor, game: Mapping[str, Any], steps: int, *, once: bool) -> Ru
     """Return a function that makes so many steps as one writes them; x as it lies in memory."""
 
     def run() -> None:
-        model = make(game, tuple(x.shape[1:]))
+        model = make(game)
         critic = make_critic(model, NonSaturating.Config())
         networks = {"d": critic, "g": model.generator}
         adam = {

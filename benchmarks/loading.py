@@ -63,7 +63,9 @@ def make(folder: Path, num_bytes: int) -> int:
 
     visible = 16_384
     model = genzoo.create_model(
-        "rbm", event_shape=(visible,), num_hidden=max(1, num_bytes // (4 * visible))
+        "rbm",
+        event=genzoo.Binary(shape=(visible,)),
+        num_hidden=max(1, num_bytes // (4 * visible)),
     )
     model.save_pretrained(folder)
     return (folder / WEIGHTS_FILE).stat().st_size

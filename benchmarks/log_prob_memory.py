@@ -29,7 +29,7 @@ def measure(num: int) -> tuple[float, float]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = genzoo.create_model(
-        "vae", event_shape=(784,), hidden_dims=(200, 200), latent_dim=50
+        "vae", event=genzoo.Binary(shape=(784,)), hidden_dims=(200, 200), latent_dim=50
     ).eval()
     x = torch.rand(num, 784).round()
     with torch.no_grad():

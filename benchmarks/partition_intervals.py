@@ -150,7 +150,7 @@ def judged(kind: str, seed: int) -> list[Judged]:
     """Return the three intervals of one machine."""
     draw = Draw(torch.Generator().manual_seed(seed))
     shape = draw.integer(10, 70 if kind == "modes" else 40), draw.integer(4, 10)
-    rbm = RBM(RBMConfig(event_shape=shape[:1], num_hidden=shape[1])).double()
+    rbm = RBM(RBMConfig(event=genzoo.Binary(shape=shape[:1]), num_hidden=shape[1])).double()
     KINDS[kind](rbm, draw)
     x = rows_of(rbm, ROWS + STARTS, draw.generator)
     if kind != "modes" or seed % 2:

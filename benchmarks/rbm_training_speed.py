@@ -37,7 +37,9 @@ def through_the_trainer(data: genzoo.Dataset, threads: int, *, centred: bool) ->
     """Return a function that makes one epoch of CD-1 as `genzoo train` does."""
 
     def run() -> None:
-        model = genzoo.create_model("rbm", event_shape=(1, 28, 28), num_hidden=HIDDEN)
+        model = genzoo.create_model(
+            "rbm", event=genzoo.Binary(shape=(1, 28, 28)), num_hidden=HIDDEN
+        )
         stage = genzoo.Stage(objective=genzoo.Named(name="cd", config={"centred": centred}))
         config = genzoo.TrainerConfig(
             steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False

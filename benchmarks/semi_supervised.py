@@ -27,12 +27,11 @@ from genzoo.data.labelling import PartlyLabelled
 
 LABELS, BATCH = 100, 100
 MODEL = {
-    "event_shape": (1, 28, 28),
+    "event": genzoo.Unit(shape=(1, 28, 28)),
     "num_classes": 10,
     "latent_dim": 100,
     "hidden_dims": (250, 250),
     "batch_norm": True,
-    "output": "sigmoid",
     "classifier_hidden_dims": (500, 250, 250),
     "noise": 0.5,
 }

@@ -69,7 +69,10 @@ def through_the_trainer(data: genzoo.Dataset, threads: int) -> Run:
 
     def run() -> None:
         model = genzoo.create_model(
-            "vae", event_shape=(1, 28, 28), latent_dim=LATENT, hidden_dims=(HIDDEN,)
+            "vae",
+            event=genzoo.Binary(shape=(1, 28, 28)),
+            latent_dim=LATENT,
+            hidden_dims=(HIDDEN,),
         )
         config = genzoo.TrainerConfig(
             steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False

@@ -190,7 +190,7 @@ CASES = {
     "sample run --num 0 --output x.png": "--num must be in [1, 1000000000], got 0",
     "sample run --num 1 --output x.png --seed -1": "--seed must be in [0, ",
     "sample run --num 1 --output x.png --label 3": "takes no condition, got '3'. Leave it out",
-    "sample run --num 1 --output x.png --label 3 --text a": "takes no condition, got '3'. Leave it out",
+    "sample run --num 1 --output x.png --label 3 --text a": "takes no condition, got '3'",
     "sample run --num 1 --output x.png --device gpu": "The device 'gpu' is not to be had",
     "evaluate run --max-examples 0": "--max_examples must be in [1, ",
     # data

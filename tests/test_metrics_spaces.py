@@ -62,9 +62,8 @@ def test_samples_of_categories_that_are_data_are_as_near_as_data(digits):
 def test_probes_read_categories_as_zeros_and_ones():
     """The label is whether the category is even, which no plane of its number tells."""
     x = torch.arange(300)[:, None] % 10
-    info = DataInfo(
-        fields={"x": Categorical(shape=(1,), num_categories=10), "label": Label(num_classes=2)}
-    )
+    space = Categorical(shape=(1,), num_categories=10)
+    info = DataInfo(fields={"x": space, "label": Label(num_classes=2)})
     data = ArrayDataset(x, info, "numbers", x[:, 0] % 2)
     model = Coded(x, event=space)
     model.function = lambda rows: rows.float()

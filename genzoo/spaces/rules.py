@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -56,15 +55,6 @@ def scale_hint(low: float, high: float) -> str:
         return ""
     scale = 255.0 if 127 < high < 255 else high
     return f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
-
-
-def renumbered(message: str, noun: str, rows: Sequence[int]) -> str:
-    """Return what `Space.check` says of some rows, with the numbers that they have among all.
-
-    >>> renumbered("row 1 holds 3.", "row", [0, 4])
-    'row 4 holds 3.'
-    """
-    return re.sub(rf"^{re.escape(noun)} (\d+)", lambda m: f"{noun} {rows[int(m[1])]}", message)
 
 
 def same(x: Tensor) -> Tensor:

@@ -16,7 +16,6 @@ from genzoo import registry
 from genzoo.config import Config, required_fields, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
 from genzoo.spaces.numbers import parsed
-from genzoo.spaces.rules import renumbered
 from genzoo.spaces.stored import stored
 from genzoo.values import is_trusted
 
@@ -287,14 +286,15 @@ class Space(Config, abc.ABC):
     ) -> None:
         """Raise ``error`` unless each row is in the space, or null; see `require`."""
         self._require_form(values, who, noun, error)
-        if not self._is_read(values):
-            return
-        rows = (~self.is_null(values)).nonzero().flatten().tolist()
-        try:
-            if rows:
-                self.check(self.take(values, rows), noun=noun)
-        except DataError as wrong:
-            raise error(f"{who} takes {self}; {renumbered(str(wrong), noun, rows)}") from wrong
+        if self.null is not None and self._is_read(values):
+            values = self._without_null(values)
+        self.require(values, who, noun=noun, error=error)
+
+    def _without_null(self, values: Any) -> Any:
+        """Return rows of which another stands for each that is null, so that numbers stay."""
+        null = self.is_null(values)
+        given, index = (~null).nonzero().flatten(), torch.arange(len(null), device=null.device)
+        return self.take(values, torch.where(null, given[0], index) if len(given) else given)
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:

@@ -15,11 +15,10 @@ from genzoo.building import build_empty
 from genzoo.capabilities import SupportsDataInit
 from genzoo.conditions import spread
 from genzoo.data.dataset import Dataset
-from genzoo.data.rows import from_array
 from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
-from genzoo.spaces import Label, Space, Text
+from genzoo.spaces import Label, Real, Space, Text, Unit
 from genzoo.spec import Batch, DataInfo
 from genzoo.stage import Stage
 from genzoo.training.parts import model_of
@@ -141,7 +140,8 @@ def _space_of(rows: Any) -> Space:
         return Text()
     if rows.ndim == 1 and not rows.is_floating_point():
         return Label(num_classes=max(1, int(rows.max()) + 1))
-    return from_array(rows, "example").info["x"]
+    unit = bool(((rows >= 0) & (rows <= 1)).all())
+    return (Unit if unit else Real)(shape=tuple(rows.shape[1:]))
 
 
 def cases() -> list[Case]:

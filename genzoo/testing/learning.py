@@ -138,7 +138,7 @@ def check_conditions_in_training(case: Case) -> None:
         for name, (space, nullable) in known.items():
             for value, rows in outside(space, case.batch()[name]):
                 looked += 1
-                taken = nullable and bool(space.is_null(rows).any())
+                taken = nullable and bool(space.is_null(rows)[-1])
                 _check_in_training(case, stage, {name: rows}, value, taken=taken)
     if not looked:
         raise NotApplicable("No field beside x is read that could hold a wrong number.")

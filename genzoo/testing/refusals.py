@@ -180,7 +180,7 @@ def outside(space: Space, rows: Any) -> Iterator[tuple[float, Any]]:
         wrong = rows.clone()
         wrong.reshape(len(wrong), -1)[-1, 0] = value
         try:
-            space.check(wrong)
+            space.check(wrong[-1:])
         except GenzooError:
             yield value, wrong
 
@@ -202,7 +202,7 @@ def _check_conditions(question: Question) -> None:
         said = f"{title} takes {len(rows) - 1} of the condition {name}, {len(rows)} rows"
         _demand_refused(said, ask, rows, few)
         for value, wrong in outside(space, condition[name]):
-            if not model.takes_null or not bool(space.is_null(wrong).any()):
+            if not model.takes_null or not bool(space.is_null(wrong)[-1]):
                 said = f"{title} takes {value:g} for the condition {name}, {space}"
                 _demand_refused(said, ask, rows, {**others, name: wrong})
 

@@ -31,7 +31,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Reading:
-    """The fields besides x that models and objectives read.
+    """The fields that models and objectives read besides an event x.
 
     Arguments:
         who: Who learns from them; messages begin with it.
@@ -96,8 +96,7 @@ class Reading:
         for name in self.fields:
             if name not in batch:
                 raise DataError(f"{self.who} learns from {name}; a batch has {', '.join(batch)}.")
-            if name != "x":
-                self._check(name, batch[name], len(batch["x"]))
+            self._check(name, batch[name], len(batch["x"]))
 
     def _check(self, name: str, values: Any, num: int) -> None:
         for read in self.fields[name]:
