@@ -23,7 +23,7 @@ class NegativeLogLikelihood(Objective):
 
     def optimizers(self) -> dict[str, OptimizerSpec]:
         """Return Adam."""
-        return {"model": OptimizerSpec(name="adam", lr=0.03)}
+        return {"model": OptimizerSpec(name="adam", lr=0.1)}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the one loss."""
