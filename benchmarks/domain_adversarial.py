@@ -61,7 +61,7 @@ def trained(
     torch.manual_seed(seed)
     model = genzoo.create_model("classifier", image_shape=(1, SIZE, SIZE), num_classes=10)
     stage = genzoo.Stage(
-        objective=genzoo.Named(name=objective),
+        objective=genzoo.Component(name=objective),
         trainer={"steps": given.steps, "batch_size": 64, "schedule": "linear"},
     )
     config = genzoo.TrainerConfig(seed=seed, threads=given.threads, progress=False)

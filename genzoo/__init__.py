@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from genzoo.component import Component
     from genzoo.config import Bounds, Config
     from genzoo.data import ArrayDataset, DataConfig, Dataset, DataSource, load_dataset, pair
     from genzoo.errors import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from genzoo.sampler import Sampler
     from genzoo.sampling import batch_size_for
     from genzoo.spec import Batch, DataSpec
-    from genzoo.stage import Named, Recipe, Stage
+    from genzoo.stage import Recipe, Stage
     from genzoo.storage import GenModel
     from genzoo.training import Trainer, TrainerConfig
     from genzoo.values import Values
@@ -45,6 +46,7 @@ _PUBLIC = {
     "Batch": "genzoo.spec",
     "Bounds": "genzoo.config",
     "CapabilityError": "genzoo.errors",
+    "Component": "genzoo.component",
     "ConditionError": "genzoo.errors",
     "Config": "genzoo.config",
     "ConfigError": "genzoo.errors",
@@ -65,7 +67,6 @@ _PUBLIC = {
     "Loss": "genzoo.objective",
     "Metric": "genzoo.evaluation",
     "ModelSpec": "genzoo.nested",
-    "Named": "genzoo.stage",
     "Note": "genzoo.estimate",
     "Objective": "genzoo.objective",
     "OptimizerSpec": "genzoo.objective",
@@ -95,6 +96,7 @@ __all__ = [
     "Batch",
     "Bounds",
     "CapabilityError",
+    "Component",
     "ConditionError",
     "Config",
     "ConfigError",
@@ -115,7 +117,6 @@ __all__ = [
     "Loss",
     "Metric",
     "ModelSpec",
-    "Named",
     "Note",
     "Objective",
     "OptimizerSpec",

@@ -10,6 +10,7 @@ import torch
 
 import genzoo
 from genzoo import cli
+from genzoo.component import Component
 from genzoo.data import ArrayDataset, from_array, load_dataset, pair
 from genzoo.data.domains import TwoDomains
 from genzoo.errors import CapabilityError
@@ -18,13 +19,12 @@ from genzoo.evaluation.chains import ChainConfig, ChainDiagnostics
 from genzoo.evaluation.modes import ModeConfig, ModeCoverage
 from genzoo.evaluation.receipts import in_words
 from genzoo.report.judgements import read_judgements
-from genzoo.stage import Named
 from judged import ROWS, model
 from judges import LabelledReplay, Replay, case
 from test_metrics_chains import Walk
 from test_metrics_translation import model as translator
 
-PIXELS = Named(name="frechet-feature-distance", config={"extractor": "pixels"})
+PIXELS = Component(name="frechet-feature-distance", config={"extractor": "pixels"})
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,14 @@ from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
 from genzoo.cli.fields import changed, extended, section, sections
 from genzoo.cli.texts import write
+from genzoo.component import Component
 from genzoo.config import differences
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import GenerativeModel
 from genzoo.objective import OptimizerSpec
 from genzoo.runs import make_trainer
-from genzoo.stage import Named, Recipe, Stage
+from genzoo.stage import Recipe, Stage
 from genzoo.training import TrainerConfig
 from genzoo.training.config import resolve
 from genzoo.training.parts import model_of
@@ -79,7 +80,7 @@ def _choose(name: str, data: Sequence[str | None], objective: str | None) -> Cho
     stages = model.default_stages()
     if objective is not None:
         own = [stage for stage in stages if stage.objective.name == objective]
-        stages = (own[0] if own else Stage(objective=Named(name=objective)),)
+        stages = (own[0] if own else Stage(objective=Component(name=objective)),)
     first = stages[0].objective
     learn = registry.load("objectives", first.name)
     optimizers = learn(
@@ -142,13 +143,13 @@ def _recipe(arguments: Any) -> Recipe:
         for name, default in chosen.sections.items()
     }
     first = chosen.stages[0]
-    objective = Named(
+    objective = Component(
         name=first.objective.name, config={**first.objective.config, **given["objective"]}
     )
     return Recipe(
-        model=Named(name=arguments.name, config=given["model"]),
-        data=Named(name=arguments.data_name, config=given["data"]),
-        data_y=None if second is None else Named(name=second, config=given["data_y"]),
+        model=Component(name=arguments.name, config=given["model"]),
+        data=Component(name=arguments.data_name, config=given["data"]),
+        data_y=None if second is None else Component(name=second, config=given["data_y"]),
         stages=(dataclasses.replace(first, objective=objective), *chosen.stages[1:]),
         trainer=TrainerConfig.from_dict(_with_optimizers(given["trainer"], chosen)),
     )

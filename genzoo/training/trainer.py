@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from genzoo import registry, seeds
+from genzoo.component import Component
 from genzoo.data import Dataset, as_dataset
 from genzoo.data.domains import named_parts
 from genzoo.errors import DataError, PluginError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
-from genzoo.stage import Named, Recipe, Stage
+from genzoo.stage import Recipe, Stage
 from genzoo.training import threads
 from genzoo.training.accelerating import accelerating, others_named, own_randomness
 from genzoo.training.config import TrainerConfig, resolve
@@ -116,7 +117,7 @@ class Trainer:
 
     def recipe(self) -> Recipe:
         """Return all that makes this run, as a file can hold it."""
-        model = Named(
+        model = Component(
             name=registry.name_of("models", type(self.model)), config=self.model.config.to_dict()
         )
         x, y = named_parts(self.data)
@@ -129,9 +130,9 @@ class Trainer:
         )
 
 
-def _named(data: Dataset) -> Named:
+def _named(data: Dataset) -> Component:
     name, values = data.origin or (data.name, {})
-    return Named(name=name, config=values)
+    return Component(name=name, config=values)
 
 
 def _check_conditions(model: GenerativeModel, data: Dataset) -> None:
@@ -155,10 +156,10 @@ def _stages(model: GenerativeModel, objective: Any) -> list[Stage]:
         return list(model.default_stages())
     if isinstance(objective, str):
         own = [s for s in model.default_stages() if s.objective.name == objective]
-        return own[:1] or [Stage(objective=Named(name=objective))]
+        return own[:1] or [Stage(objective=Component(name=objective))]
     if isinstance(objective, Objective):
         name = type(objective).__name__.lower()
         with contextlib.suppress(PluginError):
             name = registry.name_of("objectives", type(objective))
-        return [Stage(objective=Named(name=name, config=objective.config.to_dict()))]
+        return [Stage(objective=Component(name=name, config=objective.config.to_dict()))]
     return [objective] if isinstance(objective, Stage) else list(objective)

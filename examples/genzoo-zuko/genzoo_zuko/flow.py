@@ -13,12 +13,12 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     Config,
     ConfigError,
     DataSpec,
     GenerativeModel,
     LogProb,
-    Named,
     Sampler,
     Stage,
     by_blocks,
@@ -99,7 +99,7 @@ class Flow(GenerativeModel):
     def default_stages(cls) -> tuple[Stage, ...]:
         """Return maximum likelihood, by Adam."""
         training = {"steps": 5000, "batch_size": 256, "schedule": "cosine", "clip_norm": 5.0}
-        return (Stage(objective=Named(name="nll"), trainer=training),)
+        return (Stage(objective=Component(name="nll"), trainer=training),)
 
     def sampler(self) -> Sampler:
         """Return the way back through the flow."""

@@ -14,11 +14,11 @@ from torch.distributions import Bernoulli
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     Config,
     DataSpec,
     GenerativeModel,
     LogProb,
-    Named,
     Note,
     Sampler,
     Stage,
@@ -122,7 +122,7 @@ class RBM(GenerativeModel):
         """Return centred persistent contrastive divergence with a falling learning rate."""
         return (
             Stage(
-                objective=Named(name="pcd"),
+                objective=Component(name="pcd"),
                 trainer={"steps": 5000, "batch_size": 100, "schedule": "linear"},
             ),
         )

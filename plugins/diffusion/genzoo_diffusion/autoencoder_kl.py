@@ -12,13 +12,13 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     Config,
     ConfigError,
     DataError,
     DataSpec,
     GenerativeModel,
     Layout,
-    Named,
     Sampler,
     Stage,
     Values,
@@ -133,7 +133,7 @@ class AutoencoderKL(GenerativeModel):
         """Return reconstruction with a small KL term, by Adam, with averaged weights."""
         trainer = {"steps": 10_000, "batch_size": 32, "warmup_steps": 100, "schedule": "cosine"}
         averaged = {**trainer, "clip_norm": 1.0, "ema_decay": 0.995}
-        return (Stage(objective=Named(name="autoencoding"), trainer=averaged),)
+        return (Stage(objective=Component(name="autoencoding"), trainer=averaged),)
 
     @property
     def default_batch_size(self) -> int:

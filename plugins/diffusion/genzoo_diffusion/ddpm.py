@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, DataError, DataSpec, Layout, LogProb, Named, Stage, Values
+from genzoo import Batch, Bounds, Component, DataError, DataSpec, Layout, LogProb, Stage, Values
 from genzoo.log_prob import checked_draws
 from genzoo_diffusion.config import DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
@@ -109,7 +109,9 @@ class DDPM(Diffusion):
     def default_stages(cls) -> tuple[Stage, ...]:
         """Return denoising, by Adam, with averaged weights."""
         trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
-        return (Stage(objective=Named(name="denoising"), trainer={**trainer, "ema_decay": 0.999}),)
+        return (
+            Stage(objective=Component(name="denoising"), trainer={**trainer, "ema_decay": 0.999}),
+        )
 
     def layout(self) -> Layout:
         """Return the layout of diffusers: a `DDPMPipeline` of images, or the parts of one."""

@@ -13,12 +13,12 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     ConfigError,
     DataSpec,
     GenerativeModel,
     Layout,
     ModelSpec,
-    Named,
     Stage,
     Values,
 )
@@ -176,7 +176,7 @@ class LatentDDPM(Diffusion):
         )
         trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
         denoising = Stage(
-            objective=Named(name="denoising"),
+            objective=Component(name="denoising"),
             part=("network", "embedder"),
             trainer={**trainer, "ema_decay": 0.999},
         )

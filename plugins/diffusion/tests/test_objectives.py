@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gaussian import gaussian_model
-from genzoo import Named, Stage, Step, Trainer, TrainerConfig, load_dataset
+from genzoo import Component, Stage, Step, Trainer, TrainerConfig, load_dataset
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.objectives import VLB, Denoising, DenoisingConfig, VLBConfig
 from genzoo_diffusion.vlb import Bound
@@ -130,7 +130,7 @@ def test_learning_digits_lowers_the_bound(name):
         )
         found = DDPM(config)
     stage = Stage(
-        objective=Named(name=name, config={"lr": 2e-3}),
+        objective=Component(name=name, config={"lr": 2e-3}),
         trainer={"steps": 400, "batch_size": 100},
     )
     Trainer(found, data, stage, TrainerConfig(progress=False, threads=1)).fit()

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Named, Stage
+from genzoo import Batch, Component, Stage
 from genzoo_gan.latent import LatentModel
 from genzoo_gan.views import View
 
@@ -32,7 +32,7 @@ class AdversarialModel(LatentModel, abc.ABC):
         """Return the non-saturating game."""
         return (
             Stage(
-                objective=Named(name="non-saturating"),
+                objective=Component(name="non-saturating"),
                 trainer={"steps": 20_000, "batch_size": 64},
             ),
         )

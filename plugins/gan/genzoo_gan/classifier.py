@@ -13,11 +13,11 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     Config,
     DataError,
     DataSpec,
     GenerativeModel,
-    Named,
     Sampler,
     Stage,
     Values,
@@ -124,7 +124,7 @@ class Classifier(GenerativeModel):
         """Return learning from the labels of the first domain."""
         return (
             Stage(
-                objective=Named(name="cross-entropy"),
+                objective=Component(name="cross-entropy"),
                 trainer={"steps": 3000, "batch_size": 64, "schedule": "linear"},
             ),
         )

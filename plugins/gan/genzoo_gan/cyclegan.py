@@ -13,12 +13,12 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     Config,
     ConfigError,
     DataError,
     DataSpec,
     GenerativeModel,
-    Named,
     Sampler,
     Stage,
     Values,
@@ -137,7 +137,7 @@ class CycleGAN(GenerativeModel):
         """
         return (
             Stage(
-                objective=Named(name="cycle"),
+                objective=Component(name="cycle"),
                 trainer={"steps": 20_000, "batch_size": 1, "schedule": "constant-then-linear"},
             ),
         )

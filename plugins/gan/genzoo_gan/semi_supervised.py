@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, DataSpec, Named, Stage
+from genzoo import Batch, Bounds, Component, DataSpec, Stage
 from genzoo_gan.labels import demand_labels
 from genzoo_gan.latent import GeneratorConfig, LatentModel, Network, NumClasses, Widths
 from genzoo_gan.noise import noisy
@@ -103,7 +103,7 @@ class SemiSupervisedGAN(LatentModel):
         """Return feature matching."""
         return (
             Stage(
-                objective=Named(name="feature-matching"),
+                objective=Component(name="feature-matching"),
                 trainer={"steps": 20_000, "batch_size": 128},
             ),
         )

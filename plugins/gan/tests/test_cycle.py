@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from genzoo import (
+    Component,
     ConfigError,
-    Named,
     Stage,
     Step,
     Trainer,
@@ -173,7 +173,7 @@ def train(folder, *, resume=False):
     model = cyclegan()
     rows = batch(16)
     config = TrainerConfig(steps=6, batch_size=4, progress=False, checkpoint_every=2, keep=9)
-    stage = Stage(objective=Named(name="cycle", config={"critic_width": 2, "pool_size": 5}))
+    stage = Stage(objective=Component(name="cycle", config={"critic_width": 2, "pool_size": 5}))
     data = pair(rows["x"], rows["y"])
     Trainer(model, data, stage, config, output_dir=folder).fit(resume=resume)
     return model.state_dict()
@@ -201,7 +201,7 @@ def test_learning_the_negative_of_digits_without_pairs():
     model = cyclegan(width=8)
     config = TrainerConfig(steps=400, batch_size=16, progress=False, threads=1)
     stage = Stage(
-        objective=Named(name="cycle", config={"critic_width": 16, "lr": 1e-3}),
+        objective=Component(name="cycle", config={"critic_width": 16, "lr": 1e-3}),
         trainer={"schedule": "linear"},
     )
     Trainer(model, pair(x[:750], 1 - x[750:]), stage, config).fit()

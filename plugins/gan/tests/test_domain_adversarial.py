@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from genzoo import (
     CapabilityError,
+    Component,
     DataError,
-    Named,
     Stage,
     Step,
     Trainer,
@@ -189,7 +189,7 @@ def test_digits_are_learned_from_labels_through_the_trainer():
             torch.manual_seed(0)
             model = Classifier(Classifier.configure(both.spec, hidden_dims=(8, 8)))
         config = TrainerConfig(steps=300, batch_size=32, progress=False, threads=1)
-        Trainer(model, both, Stage(objective=Named(name=name)), config).fit()
+        Trainer(model, both, Stage(objective=Component(name=name)), config).fit()
         right = model.classify(test["x"]).argmax(1) == test["label"]
         assert right.double().mean() > 0.8, name
 

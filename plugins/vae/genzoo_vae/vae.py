@@ -13,13 +13,13 @@ from torch.distributions import Independent, Normal
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     Config,
     ConfigError,
     DataError,
     DataSpec,
     GenerativeModel,
     LogProb,
-    Named,
     Sampler,
     Stage,
     Values,
@@ -170,7 +170,7 @@ class VAE(GenerativeModel):
         """Return the evidence lower bound, by Adam."""
         return (
             Stage(
-                objective=Named(name="elbo"),
+                objective=Component(name="elbo"),
                 trainer={"steps": 10_000, "batch_size": 100, "schedule": "linear"},
             ),
         )

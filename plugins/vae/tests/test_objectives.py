@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from genzoo import (
+    Component,
     ConfigError,
-    Named,
     Stage,
     Step,
     Trainer,
@@ -171,7 +171,7 @@ def test_learning_digits_beats_independent_pixels(name, network):
         )
     steps = 600 if network == "flat" else 400
     config = TrainerConfig(steps=steps, batch_size=100, progress=False, threads=1)
-    stage = Stage(objective=Named(name=name), trainer={"optimizers": {"model": {"lr": 3e-3}}})
+    stage = Stage(objective=Component(name=name), trainer={"optimizers": {"model": {"lr": 3e-3}}})
     Trainer(model, data, stage, config).fit()
     x = load_dataset("digits", "test", binarize="threshold").head(297)["x"]
     found = mean_log_prob(model, x, generator=torch.Generator().manual_seed(0), num_samples=200)
