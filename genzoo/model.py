@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo import registry, sampling
+from genzoo.component import Component
 from genzoo.config import Config, field_types
 from genzoo.errors import DataError
 from genzoo.finite import check_weights
@@ -347,8 +348,7 @@ def create_model(name: str, **config: Any) -> GenerativeModel:
         UnknownNameError: No such model.
         ConfigError: No such field, or a value out of bounds.
     """
-    cls = registry.load("models", name)
-    model: GenerativeModel = cls(cls.Config.from_dict(config))
+    model: GenerativeModel = registry.make("models", Component(name=name, config=config))
     return model
 
 

@@ -10,14 +10,36 @@ import contextlib
 import functools
 import importlib
 import re
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from genzoo import installed
-from genzoo.errors import MissingDependencyError, NameConflictError, PluginError, UnknownNameError
+from genzoo.component import Component
+from genzoo.config import Config, Mark
+from genzoo.errors import (
+    ConfigError,
+    MissingDependencyError,
+    NameConflictError,
+    PluginError,
+    UnknownNameError,
+    suggest,
+)
 from genzoo.installed import NAME, Entry
 
-__all__ = ["GROUPS", "NAME", "Entry", "entries", "load", "names", "register"]
+__all__ = [
+    "GROUPS",
+    "NAME",
+    "Entry",
+    "Group",
+    "describe",
+    "entries",
+    "load",
+    "make",
+    "names",
+    "register",
+]
 
 T = TypeVar("T", bound=type)
 
@@ -61,12 +83,78 @@ def load(group: str, name: str) -> Any:
     claims = [entry for entry in entries(group) if entry.name == name]
     found = [entry for entry in claims if not entry.disabled] or claims[:1]
     if not found:
-        raise UnknownNameError(group.removesuffix("s"), name, names(group))
+        remedy = _elsewhere(group, name)
+        raise UnknownNameError(group.removesuffix("s"), name, names(group), remedy)
     if len(found) > 1:
         raise NameConflictError(f"{installed.conflict(found)}.")
     if (group, name) not in _loaded:
         _loaded[group, name] = import_entry(found[0])
     return _loaded[group, name]
+
+
+def make(group: str, component: Component, *args: Any) -> Any:
+    """Return an instance of the class that a component names.
+
+    Arguments:
+        group: The group that it is of.
+        component: The class's name, with the values of its config.
+        args: What its constructor takes before the config, such as an objective's model.
+
+    Raises:
+        ConfigError: Its config has no such field, or a value is out of bounds.
+        GenzooError: The name is unknown, or its plugin cannot be loaded, as for `load`.
+    """
+    cls = load(group, component.name)
+    return cls(*args, cls.Config.from_dict(component.config))
+
+
+def describe(instance: Any) -> Component:
+    """Return the name that an instance's class is registered under, with its config's values.
+
+    Raises:
+        PluginError: Its class is not registered.
+    """
+    name = name_of(_group_of(instance), type(instance))
+    return Component(name=name, config=instance.config.to_dict())
+
+
+def config_of(group: str, component: Component) -> Config:
+    """Return the config that a component comes to, checked by the class that it names.
+
+    Raises:
+        ConfigError: Its config has no such field, or a value is out of bounds.
+        GenzooError: The name is unknown, or its plugin cannot be loaded, as for `load`.
+    """
+    config: Config = load(group, component.name).Config.from_dict(component.config)
+    return config
+
+
+@dataclass(frozen=True)
+class Group(Mark):
+    """Says of a config's field that it holds a component of a group.
+
+    The name is checked against the installed distributions' metadata when the config is made; the
+    values are when the component is made. A text is short for a component without values.
+
+    >>> from typing import Annotated
+    >>> Annotated[Component, Group("samplers")]
+    typing.Annotated[genzoo.component.Component, Group(name='samplers')]
+    """
+
+    name: str
+
+    def read(self, value: Any) -> Any:
+        """Return a text as the component of that name."""
+        return {"name": value} if isinstance(value, str) else value
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise ConfigError where nothing in the group has the component's name."""
+        known = names(self.name)
+        if value.name is not None and value.name not in known:
+            raise ConfigError(
+                f"{where} must name one of the {self.name}, got {value.name!r}. "
+                f"{suggest(value.name, known)} {_elsewhere(self.name, value.name)}".rstrip()
+            )
 
 
 def register(group: str, name: str) -> Callable[[T], T]:
@@ -170,6 +258,24 @@ def import_entry(entry: Entry) -> Any:
         ) from error
     _check_kind(entry.group, entry.name, found)
     return found
+
+
+def _elsewhere(group: str, name: str) -> str:
+    """Return what to say of a name that other groups have; nothing where none has it."""
+    others = [other for other in GROUPS if other != group and name in names(other)]
+    return f"{name!r} is one of the {' and the '.join(others)}: name it there." if others else ""
+
+
+def _group_of(instance: object) -> str:
+    """Return the group that an instance's class can be of."""
+    for group, where in _BASES.items():
+        module, _, attribute = where.partition(":")
+        base = getattr(sys.modules.get(module), attribute, None)  # An instance has imported it.
+        if base is not None and isinstance(instance, base):
+            return group
+    raise PluginError(
+        f"{type(instance).__module__}.{type(instance).__qualname__} is of no registered kind."
+    )
 
 
 def _missing(entry: Entry, error: ModuleNotFoundError) -> str:

@@ -15,6 +15,7 @@ from genzoo.card.drawn import receipt
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.texts import write
+from genzoo.component import Component
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.plotting import picture, titled_rows, trajectories, write_picture
@@ -104,9 +105,9 @@ def sampler_of(arguments: Any) -> Sampler | None:
     """Return the sampler that --sampler names, with its flags; None where it names none."""
     if arguments.sampler_name is None:
         return None
-    cls = registry.load("samplers", arguments.sampler_name)
-    values = changed(arguments.sampler, section(cls.Config))
-    sampler: Sampler = cls(cls.Config.from_dict(values))
+    name = arguments.sampler_name
+    values = changed(arguments.sampler, section(registry.load("samplers", name).Config))
+    sampler: Sampler = registry.make("samplers", Component(name=name, config=values))
     return sampler
 
 

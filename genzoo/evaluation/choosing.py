@@ -95,8 +95,7 @@ def _everything(model: GenerativeModel, data: Dataset) -> Choice:
 
 def _made(metric: str | Component) -> tuple[str, Metric]:
     named = Component(name=metric) if isinstance(metric, str) else metric
-    cls = registry.load("metrics", named.name)
-    return named.name, cls(cls.Config.from_dict(named.config))
+    return named.name, registry.make("metrics", named)
 
 
 def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:

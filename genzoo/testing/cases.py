@@ -143,11 +143,9 @@ class Case:
 
     def objective(self, stage: Stage, model: GenerativeModel) -> Objective:
         """Return the objective of a stage for ``model``, or for one that it holds."""
-        cls = registry.load("objectives", stage.objective.name)
+        learning = model_of(stage, model)
         with seeded(SEED):
-            objective: Objective = cls(
-                model_of(stage, model), cls.Config.from_dict(stage.objective.config)
-            )
+            objective: Objective = registry.make("objectives", stage.objective, learning)
         return objective
 
     def condition(self, model: GenerativeModel, num: int) -> Any:

@@ -61,8 +61,7 @@ def _configs(case: Case) -> Iterator[Config]:
     yield config
     yield case.model().sampler().config
     for stage in case.stages():
-        cls = registry.load("objectives", stage.objective.name)
-        yield cls.Config.from_dict(stage.objective.config)
+        yield registry.config_of("objectives", stage.objective)
 
 
 def _demand_closed(config: Config) -> None:

@@ -107,22 +107,17 @@ class Trainer:
         if self._given is not None and model is self.model:
             return self._given
         seeds.seed_defaults(seeds.derive(self.config.seed, "objective", number), model.device)
-        cls = (
-            type(self._given) if self._given else registry.load("objectives", stage.objective.name)
-        )
-        objective: Objective = cls(
-            model_of(stage, model), cls.Config.from_dict(stage.objective.config)
-        )
+        learning = model_of(stage, model)
+        if self._given is not None:
+            return type(self._given)(learning, self._given.config)
+        objective: Objective = registry.make("objectives", stage.objective, learning)
         return objective
 
     def recipe(self) -> Recipe:
         """Return all that makes this run, as a file can hold it."""
-        model = Component(
-            name=registry.name_of("models", type(self.model)), config=self.model.config.to_dict()
-        )
         x, y = named_parts(self.data)
         return Recipe(
-            model=model,
+            model=registry.describe(self.model),
             data=_named(x),
             data_y=None if y is None else _named(y),
             stages=tuple(self.stages),
@@ -151,6 +146,13 @@ def _parts(model: GenerativeModel, stages: Sequence[Stage]) -> list[GenerativeMo
     return [model_of(stage, model) for stage in stages if stage.model is not None]
 
 
+def _described(objective: Objective) -> Component:
+    """Return an objective as a file can hold it, by its class's own name if it has no other."""
+    with contextlib.suppress(PluginError):
+        return registry.describe(objective)
+    return Component(name=type(objective).__name__.lower(), config=objective.config.to_dict())
+
+
 def _stages(model: GenerativeModel, objective: Any) -> list[Stage]:
     if objective is None:
         return list(model.default_stages())
@@ -158,8 +160,5 @@ def _stages(model: GenerativeModel, objective: Any) -> list[Stage]:
         own = [s for s in model.default_stages() if s.objective.name == objective]
         return own[:1] or [Stage(objective=Component(name=objective))]
     if isinstance(objective, Objective):
-        name = type(objective).__name__.lower()
-        with contextlib.suppress(PluginError):
-            name = registry.name_of("objectives", type(objective))
-        return [Stage(objective=Component(name=name, config=objective.config.to_dict()))]
+        return [Stage(objective=_described(objective))]
     return [objective] if isinstance(objective, Stage) else list(objective)
