@@ -200,4 +200,5 @@ class Objective(nn.Module, abc.ABC):
 
 def _own(model: GenerativeModel) -> str:
     """Return the names of the objectives that a model learns by where no other is given."""
-    return " and ".join(dict.fromkeys(stage.objective.name for stage in model.default_stages()))
+    stages = model.default_stages(model.config)
+    return " and ".join(dict.fromkeys(stage.objective.name for stage in stages))

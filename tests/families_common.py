@@ -1,5 +1,6 @@
 """What the toys of every family share."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -7,11 +8,14 @@ import torch
 
 from genzoo import (
     Bounds,
+    Component,
     Config,
     Stage,
+    register,
 )
 
 Shape = Annotated[tuple[Annotated[int, Bounds(1, 4096)], ...], Bounds(1, 4)]
+_NUMBERS = itertools.count()
 Width = Annotated[int, Bounds(1, 4096)]
 
 
@@ -22,6 +26,13 @@ class None_(Config):
 
 def stage(name, **config):
     return (Stage.from_dict({"objective": {"name": name, "config": config}}),)
+
+
+def drawn_by(sampler):
+    """Register a sampler for this session; return the `default_sampler` that names it."""
+    name = f"test-{sampler.__name__.lower()}-{next(_NUMBERS)}"
+    register("samplers", name)(sampler)
+    return classmethod(lambda cls, config: Component(name=name))
 
 
 def rows(*shape, seed=0, binary=False):

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from families_common import None_, ToyConfig, rows, stage
-from families_latent import Latent
 from genzoo import (
     Bounds,
+    Component,
     Config,
     GenerativeModel,
     Loss,
@@ -40,15 +40,16 @@ class GAN(GenerativeModel):
         return ToyConfig(event_shape=(4,)), {"x": rows(8, 4) + 2}
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-game")
 
     def decode(self, z, *, condition=None):
         self.checked_condition(condition, len(z))
         return self.generator(self.checked_codes(z, (2,)))
 
-    def sampler(self):
-        return Latent()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-latent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,15 +114,16 @@ class Cycle(GenerativeModel):
         return ToyConfig(event_shape=(1, 4, 4)), batch
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-cycle")
 
     def translate(self, x, *, to):
         x = self.checked_rows(x)
         return self.to_y(x) if to == "y" else self.to_x(x)
 
-    def sampler(self):
-        return Translated()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-translated")
 
 
 @register("samplers", "toy-translated")

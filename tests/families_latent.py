@@ -7,6 +7,7 @@ from torch.distributions import Normal, kl_divergence
 
 from families_common import LabelledConfig, None_, rows, stage
 from genzoo import (
+    Component,
     GenerativeModel,
     Loss,
     Objective,
@@ -35,7 +36,7 @@ class VAE(GenerativeModel):
         return LabelledConfig(event_shape=(4,)), batch
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-elbo")
 
     def posterior(self, x):
@@ -47,8 +48,9 @@ class VAE(GenerativeModel):
         one_hot = F.one_hot(label, self.config.num_classes).to(z)
         return self.decoder(torch.cat([z, one_hot], dim=1))
 
-    def sampler(self):
-        return Latent()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-latent")
 
 
 @register("samplers", "toy-latent")
@@ -95,15 +97,16 @@ class Diffusion(GenerativeModel):
         return LabelledConfig(event_shape=(4,)), batch
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-denoising")
 
     def epsilon(self, x_t, t, condition):
         one_hot = F.one_hot(condition, self.config.num_classes + 1).to(x_t)
         return self.net(torch.cat([x_t, self.alpha_bar[t][:, None], one_hot], dim=1))
 
-    def sampler(self):
-        return Denoise()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-denoise")
 
 
 class Guided:

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 import families
+from families_common import drawn_by
 from genzoo import GenerativeModel, Sampler, seeds
 from genzoo.evaluation import Case
 
@@ -38,11 +39,10 @@ class Replay(GenerativeModel):
         raise NotImplementedError
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         raise NotImplementedError
 
-    def sampler(self):
-        return Redraw()
+    default_sampler = drawn_by(Redraw)
 
 
 class LabelledReplay(Replay):

@@ -64,9 +64,10 @@ def same(a, b):
 
 
 def test_zeros_and_ones_in_a_file_need_no_more_flags(capsys, monkeypatch):
-    stages = registry.load("models", "rbm").default_stages()
+    rbm = registry.load("models", "rbm")
+    stages = rbm.default_stages(rbm.example()[0])
     short = dataclasses.replace(stages[0], trainer={**stages[0].trainer, "steps": 3})
-    monkeypatch.setattr(registry.load("models", "rbm"), "default_stages", lambda: (short,))
+    monkeypatch.setattr(rbm, "default_stages", lambda config: (short,))
     out = printed("train rbm --data bits.npz --output run", capsys)
     assert "genzoo sample run --num 64" in out
     assert genzoo.GenModel.from_pretrained("run").event_shape == (6,)
@@ -242,7 +243,8 @@ def test_every_field_has_a_flag_with_type_default_and_help(objective, capsys, mo
 
 def test_help_tells_the_values_that_hold_where_none_is_given(capsys, monkeypatch):
     entries = help_entries("train rbm --data bits.npz --help", capsys, monkeypatch)
-    prescribed = registry.load("models", "rbm").default_stages()[0].trainer
+    rbm = registry.load("models", "rbm")
+    prescribed = rbm.default_stages(rbm.example()[0])[0].trainer
     for name in ("steps", "batch_size", "schedule"):
         assert f"(default: {prescribed[name]})" in entries[f"--trainer.{name.replace('_', '-')}"]
     assert "as the data have it" in entries["--model.event-shape"]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import genzoo
+from families_common import drawn_by
 from genzoo import cli
 from genzoo.component import Component
 from genzoo.data import ArrayDataset, from_array, load_dataset, pair
@@ -223,14 +224,13 @@ def test_modes_are_looked_for_given_every_label_though_the_rows_are_sorted():
 
 
 def test_chains_are_given_every_label_though_the_rows_are_sorted():
-    class Walking(LabelledReplay):
-        def sampler(self):
-            return Noted()
-
     class Noted(Walk):
         def trajectory(self, model, num, *, condition=None, **given):
             seen.append(condition)
             return super().trajectory(model, num, **given)
+
+    class Walking(LabelledReplay):
+        default_sampler = drawn_by(Noted)
 
     seen = []
     rows, label = torch.zeros(160, 1), torch.arange(160) // 20

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from families_common import drawn_by
 from genzoo.captions import Grammar
 from genzoo.data import from_array, load_dataset
 from genzoo.data.grammars import DIGIT_CAPTIONS
@@ -34,8 +35,7 @@ class TextReplay(Replay):
         super().__init__(batch["x"])
         self.batch, self.grammar, self.wrong = batch, Grammar(dataset.spec.captions), wrong
 
-    def sampler(self):
-        return Dealt()
+    default_sampler = drawn_by(Dealt)
 
     def rows_for(self, text, generator):
         said = self.grammar.meaning(text)

@@ -11,7 +11,7 @@ from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
 from genzoo.plotting import as_images, picture, write_picture
 from genzoo.sampler import Sampler
-from genzoo.sampling import block_size
+from genzoo.sampling import block_size, own_sampler
 
 PICTURE_FILE = "samples.png"
 NUM_SAMPLES = 36
@@ -44,7 +44,7 @@ def draw_samples(
         return False
     size = block_size(model, num)
     x = model.sample(num, condition=labels, sampler=sampler, seed=seed, batch_size=size)
-    texts = receipt(num, seed, sampler or model.sampler(), batch_size=size)
+    texts = receipt(num, seed, sampler or own_sampler(model), batch_size=size)
     write_picture(picture(x.cpu()), folder / PICTURE_FILE, texts=texts)
     return True
 

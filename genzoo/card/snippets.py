@@ -11,6 +11,7 @@ from genzoo.card.samples import can_be_drawn, conditions
 from genzoo.config import differences
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
+from genzoo.sampling import own_sampler
 
 _NUM = 64
 _NUM_GIVEN = 16
@@ -46,7 +47,7 @@ def snippet_for(model: GenerativeModel, source: str, drawn: Drawn | None = None)
 
 def _sampler(model: GenerativeModel, sampler: Sampler | None) -> tuple[list[str], list[str]]:
     """Return what imports and what makes a sampler; nothing of the model's own, or of none."""
-    own = model.sampler()
+    own = own_sampler(model)
     if sampler is None or (type(sampler) is type(own) and sampler.config == own.config):
         return [], []
     cls, config = type(sampler), type(sampler.config)

@@ -20,7 +20,7 @@ from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.plotting import picture, titled_rows, trajectories, write_picture
 from genzoo.sampler import Sampler
-from genzoo.sampling import Request, draw, evaluating
+from genzoo.sampling import Request, draw, evaluating, own_sampler
 
 USUAL = Path("samples.png")
 ROWS = 8
@@ -40,7 +40,7 @@ def run(arguments: Any) -> None:
     )
     if model.condition_kind == "image":
         raise ConditionError(_of_images(model, arguments))
-    sampler = sampler_of(arguments) or model.sampler()
+    sampler = sampler_of(arguments) or own_sampler(model)
     way = Way(sampler.num_states(model), rows_shown(model))
     request = _request(arguments, sampler)
     x = draw(model, request, arguments.seed, way if arguments.trajectory else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,13 @@ class Chosen:
 
     Arguments:
         model: The model's class.
-        stages: The model's stages, or one of the objective that is named.
+        first: The first of the stages of its example.
         optimizers: The optimisers of the first stage, by player.
         sections: The sections of flags, holding their defaults.
     """
 
     model: type[GenerativeModel]
-    stages: tuple[Stage, ...]
+    first: Stage
     optimizers: Mapping[str, OptimizerSpec]
     sections: Mapping[str, Any]
 
@@ -57,8 +57,11 @@ def run(arguments: Any) -> None:
     """Train what the arguments, or a recipe, say."""
     if arguments.resume and arguments.overwrite:
         raise ConfigError("--resume goes on with the run, --overwrite replaces it. Give one.")
-    recipe = _recipe(arguments) if arguments.recipe is None else _read(arguments)
-    trainer = make_trainer(recipe, arguments.output, overwrite=arguments.overwrite)
+    if arguments.recipe is None:
+        recipe, change = _recipe(arguments)
+    else:
+        recipe, change = _read(arguments), None
+    trainer = make_trainer(recipe, arguments.output, overwrite=arguments.overwrite, change=change)
     _tell(trainer.fit(resume=arguments.resume), arguments.output)
 
 
@@ -77,27 +80,41 @@ def _tell(model: GenerativeModel, output: Path) -> None:
 def _choose(name: str, data: Sequence[str | None], objective: str | None) -> Chosen:
     """Return what follows from the model's name, the data of one or two domains, an objective."""
     model = registry.load("models", name)
-    stages = model.default_stages()
-    if objective is not None:
-        own = [stage for stage in stages if stage.objective.name == objective]
-        stages = (own[0] if own else Stage(objective=Component(name=objective)),)
-    first = stages[0].objective
-    learn = registry.load("objectives", first.name)
+    first = _stages(model.default_stages(model.example()[0]), objective, {})[0]
+    learn = registry.load("objectives", first.objective.name)
     optimizers = learn(
-        model_of(stages[0], model(model.example()[0])), _config(learn, first.config)
+        model_of(first, model(model.example()[0])), _config(learn, first.objective.config)
     ).optimizers()
     found = {
         "model": section(model.Config),
-        "objective": section(learn.Config, first.config),
+        "objective": section(learn.Config, first.objective.config),
         "trainer": section(
             TrainerConfig,
             replaced={"optimizers": sections("Optimizers", optimizers)},
-            shown=_prescribed(stages[0]),
+            shown=_prescribed(first),
         ),
     }
     given = zip(("data", "data_y"), data, strict=True)
     of_data = {key: section(find_source(one)[0].Config) for key, one in given if one is not None}
-    return Chosen(model, stages, optimizers, {**of_data, **found})
+    return Chosen(model, first, optimizers, {**of_data, **found})
+
+
+def _stages(
+    own: Sequence[Stage], objective: str | None, values: Mapping[str, Any]
+) -> Sequence[Stage]:
+    """Return a model's own stages, or the one of an objective, with values for the first one's.
+
+    Arguments:
+        own: The model's.
+        objective: The objective that is named, if any.
+        values: The fields of the objective's config that are given.
+    """
+    if objective is not None:
+        known = [stage for stage in own if stage.objective.name == objective]
+        own = known[:1] or [Stage(objective=Component(name=objective))]
+    first, *rest = own
+    learned = Component(name=first.objective.name, config={**first.objective.config, **values})
+    return [dataclasses.replace(first, objective=learned), *rest]
 
 
 def _prescribed(stage: Stage) -> dict[str, Any]:
@@ -124,8 +141,11 @@ def _read(arguments: TrainArguments) -> Recipe:
     return Recipe.read(str(arguments.recipe))
 
 
-def _recipe(arguments: Any) -> Recipe:
-    """Return the recipe that the arguments come to: what was given, and nothing else."""
+def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequence[Stage]]]:
+    """Return the recipe that the arguments come to, and what they make of the model's stages.
+
+    Which stages a model has depends on its config, and that on the data, which are not read yet.
+    """
     if arguments.name is None:
         raise ConfigError(
             "Which model? Give its name first (genzoo train NAME --data DATA --output DIR), or "
@@ -142,17 +162,13 @@ def _recipe(arguments: Any) -> Recipe:
         name: changed(getattr(arguments, name), default)
         for name, default in chosen.sections.items()
     }
-    first = chosen.stages[0]
-    objective = Component(
-        name=first.objective.name, config={**first.objective.config, **given["objective"]}
-    )
-    return Recipe(
+    recipe = Recipe(
         model=Component(name=arguments.name, config=given["model"]),
         data=Component(name=arguments.data_name, config=given["data"]),
         data_y=None if second is None else Component(name=second, config=given["data_y"]),
-        stages=(dataclasses.replace(first, objective=objective), *chosen.stages[1:]),
         trainer=TrainerConfig.from_dict(_with_optimizers(given["trainer"], chosen)),
     )
+    return recipe, lambda own: _stages(own, arguments.objective_name, given["objective"])
 
 
 def _with_optimizers(values: dict[str, Any], chosen: Chosen) -> dict[str, Any]:

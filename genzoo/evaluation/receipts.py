@@ -19,6 +19,7 @@ from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.streams import stream_of
 from genzoo.sampler import Sampler
+from genzoo.sampling import own_sampler
 
 METRIC = ("metric", "metric_config")
 """What says which metric made a figure, which its name tells a reader already."""
@@ -66,7 +67,7 @@ def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
 
 def receipt_of(case: Case) -> dict[str, Any]:
     """Return what the figures share: all that is needed to make them again."""
-    sampler = case.sampler or case.model.sampler()
+    sampler = case.sampler or own_sampler(case.model)
     x, y = named_parts(case.data)
     source, config = x.origin or ("", {})
     return {

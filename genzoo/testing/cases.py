@@ -134,7 +134,7 @@ class Case:
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the model's own stages, and one for every other objective that takes it."""
-        own = self.cls.default_stages()
+        own = self.cls.default_stages(self.cls.example()[0])
         known = {stage.objective.name for stage in own}
         others = [name for name in registry.names("objectives") if name not in known]
         model = self.model()

@@ -23,7 +23,8 @@ def check_registered(case: Case) -> None:
     demand(registry.name_of("models", case.cls) == case.name, "The class has another name.")
     known = bool(case.cls.kind) and case.cls.kind <= KINDS
     demand(known, f"kind is {case.cls.kind}, which must be some of {sorted(KINDS)}.")
-    demand(bool(case.cls.default_stages()), "default_stages() is empty.")
+    stages = case.cls.default_stages(case.cls.example()[0])
+    demand(bool(stages), "default_stages() is empty.")
 
 
 def check_config_closed(case: Case) -> None:
@@ -59,7 +60,7 @@ def _configs(case: Case) -> Iterator[Config]:
     """Yield the model's config, its sampler's, and its objectives'."""
     config, _ = case.cls.example()
     yield config
-    yield case.model().sampler().config
+    yield registry.config_of("samplers", case.cls.default_sampler(config))
     for stage in case.stages():
         yield registry.config_of("objectives", stage.objective)
 

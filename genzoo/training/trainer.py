@@ -155,9 +155,10 @@ def _described(objective: Objective) -> Component:
 
 def _stages(model: GenerativeModel, objective: Any) -> list[Stage]:
     if objective is None:
-        return list(model.default_stages())
+        return list(model.default_stages(model.config))
     if isinstance(objective, str):
-        own = [s for s in model.default_stages() if s.objective.name == objective]
+        prescribed = model.default_stages(model.config)
+        own = [stage for stage in prescribed if stage.objective.name == objective]
         return own[:1] or [Stage(objective=Component(name=objective))]
     if isinstance(objective, Objective):
         return [Stage(objective=_described(objective))]

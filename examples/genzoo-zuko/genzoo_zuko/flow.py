@@ -19,7 +19,6 @@ from genzoo import (
     DataSpec,
     GenerativeModel,
     LogProb,
-    Sampler,
     Stage,
     by_blocks,
 )
@@ -96,16 +95,15 @@ class Flow(GenerativeModel):
         return FlowConfig(event_shape=(2,), num_transforms=2, hidden_dims=(8,)), {"x": x}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: FlowConfig) -> tuple[Stage, ...]:
         """Return maximum likelihood, by Adam."""
         training = {"steps": 5000, "batch_size": 256, "schedule": "cosine", "clip_norm": 5.0}
         return (Stage(objective=Component(name="nll"), trainer=training),)
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: FlowConfig) -> Component:
         """Return the way back through the flow."""
-        from genzoo_zuko.sampler import Inverse
-
-        return Inverse()
+        return Component(name="flow")
 
     def log_prob(
         self,

@@ -20,7 +20,6 @@ from genzoo import (
     GenerativeModel,
     LogProb,
     Note,
-    Sampler,
     Stage,
     Values,
     batch_size_for,
@@ -118,7 +117,7 @@ class RBM(GenerativeModel):
         return RBMConfig(event_shape=(1, 2, 3), num_hidden=4), {"x": x}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: RBMConfig) -> tuple[Stage, ...]:
         """Return centred persistent contrastive divergence with a falling learning rate."""
         return (
             Stage(
@@ -132,11 +131,10 @@ class RBM(GenerativeModel):
         """How many chains run at once, by the larger layer."""
         return batch_size_for(max(self.W.shape))
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: RBMConfig) -> Component:
         """Return block Gibbs sampling."""
-        from genzoo_boltzmann.samplers import Gibbs
-
-        return Gibbs()
+        return Component(name="gibbs")
 
     def present(self, state: Tensor) -> Tensor:
         """Return visible units (B, V) as examples (B, *event_shape)."""

@@ -106,7 +106,7 @@ class DDPM(Diffusion):
         return config, {"x": x, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: DDPMConfig) -> tuple[Stage, ...]:
         """Return denoising, by Adam, with averaged weights."""
         trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
         return (

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genzoo import Batch, Component, Stage
-from genzoo_gan.latent import LatentModel
+from genzoo_gan.latent import GeneratorConfig, LatentModel
 from genzoo_gan.views import View
 
 
@@ -28,7 +28,7 @@ class AdversarialModel(LatentModel, abc.ABC):
     encodes: ClassVar[bool] = False
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: GeneratorConfig) -> tuple[Stage, ...]:
         """Return the non-saturating game."""
         return (
             Stage(

@@ -120,7 +120,7 @@ class Classifier(GenerativeModel):
         return config, {"x": x, "y": y, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: ClassifierConfig) -> tuple[Stage, ...]:
         """Return learning from the labels of the first domain."""
         return (
             Stage(
@@ -134,9 +134,10 @@ class Classifier(GenerativeModel):
         """How many images get a label at once, by the extractor's widest layer."""
         return batch_size_for(self.features.widest)
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: ClassifierConfig) -> Component:
         """Return draws of labels."""
-        return LabelDraw()
+        return Component(name="label-draw")
 
     def check_data(self, spec: DataSpec) -> None:
         """Raise DataError where the images or the labels are not the model's.

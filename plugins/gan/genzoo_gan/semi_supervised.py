@@ -99,7 +99,7 @@ class SemiSupervisedGAN(LatentModel):
         return config, {"x": x, "label": torch.where(torch.arange(12) % 2 == 0, label, -1)}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: SemiSupervisedGANConfig) -> tuple[Stage, ...]:
         """Return feature matching."""
         return (
             Stage(

@@ -20,7 +20,6 @@ from genzoo import (
     DataSpec,
     GenerativeModel,
     LogProb,
-    Sampler,
     Stage,
     Values,
     batch_size_for,
@@ -166,7 +165,7 @@ class VAE(GenerativeModel):
         return config, {"x": x, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: VAEConfig) -> tuple[Stage, ...]:
         """Return the evidence lower bound, by Adam."""
         return (
             Stage(
@@ -180,11 +179,10 @@ class VAE(GenerativeModel):
         """How many codes are decoded at once, by the decoder's widest layer."""
         return batch_size_for(self.decoder.widest)
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: VAEConfig) -> Component:
         """Return ancestral sampling."""
-        from genzoo_vae.samplers import Prior
-
-        return Prior()
+        return Component(name="prior")
 
     def check_data(self, spec: DataSpec) -> None:
         """Raise DataError where the data are not what the likelihood is a likelihood of."""
