@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from genzoo.log_prob import LogProb, by_blocks
     from genzoo.model import GenerativeModel, create_model, list_models
     from genzoo.nested import ModelSpec
-    from genzoo.objective import Loss, Objective, OptimizerSpec, Step
-    from genzoo.registry import register
+    from genzoo.objective import Loss, Objective, Step
+    from genzoo.registry import Group, register
     from genzoo.runs import train
     from genzoo.sampler import Sampler
     from genzoo.sampling import batch_size_for
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from genzoo.stage import Recipe, Stage
     from genzoo.storage import GenModel
     from genzoo.training import Trainer, TrainerConfig
+    from genzoo.training.lr_schedulers import LRScheduler
+    from genzoo.training.optimizers import Optimizer
     from genzoo.values import Values
 
 _PUBLIC = {
@@ -61,6 +63,8 @@ _PUBLIC = {
     "GenModel": "genzoo.storage",
     "GenerativeModel": "genzoo.model",
     "GenzooError": "genzoo.errors",
+    "Group": "genzoo.registry",
+    "LRScheduler": "genzoo.training.lr_schedulers",
     "Layout": "genzoo.layout",
     "LoadError": "genzoo.errors",
     "LogProb": "genzoo.log_prob",
@@ -69,7 +73,7 @@ _PUBLIC = {
     "ModelSpec": "genzoo.nested",
     "Note": "genzoo.estimate",
     "Objective": "genzoo.objective",
-    "OptimizerSpec": "genzoo.objective",
+    "Optimizer": "genzoo.training.optimizers",
     "Recipe": "genzoo.stage",
     "Reference": "genzoo.estimate",
     "Sampler": "genzoo.sampler",
@@ -111,6 +115,8 @@ __all__ = [
     "GenModel",
     "GenerativeModel",
     "GenzooError",
+    "Group",
+    "LRScheduler",
     "Layout",
     "LoadError",
     "LogProb",
@@ -119,7 +125,7 @@ __all__ = [
     "ModelSpec",
     "Note",
     "Objective",
-    "OptimizerSpec",
+    "Optimizer",
     "Recipe",
     "Reference",
     "Sampler",

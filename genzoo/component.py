@@ -23,3 +23,24 @@ class Component(Config):
     """The registered name; for data also a path or a repository."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The fields that are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentOverride(Config):
+    """What a user changes of a component: some of its values, or the component itself."""
+
+    name: Annotated[str | None, Bounds(1, 4096)] = None
+    """The registered name; None keeps the one that is prescribed."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """The fields that are given."""
+
+    def over(self, prescribed: Component | ComponentOverride) -> ComponentOverride:
+        """Return what is prescribed with these values put over its own.
+
+        Another component takes nothing from it: of another optimiser, say, the same learning
+        rate means something else.
+        """
+        if self.name in (None, prescribed.name):
+            values = {**prescribed.config, **self.config}
+            return ComponentOverride(name=prescribed.name, config=values)
+        return self

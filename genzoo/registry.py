@@ -43,7 +43,16 @@ __all__ = [
 
 T = TypeVar("T", bound=type)
 
-GROUPS = ("models", "objectives", "samplers", "datasets", "metrics", "formats")
+GROUPS = (
+    "models",
+    "objectives",
+    "samplers",
+    "optimizers",
+    "lr_schedulers",
+    "datasets",
+    "metrics",
+    "formats",
+)
 """What can be registered; the entry-point group of ``models`` is ``genzoo.models``."""
 
 
@@ -51,6 +60,8 @@ _BASES = {
     "models": "genzoo.model:GenerativeModel",
     "objectives": "genzoo.objective:Objective",
     "samplers": "genzoo.sampler:Sampler",
+    "optimizers": "genzoo.training.optimizers:Optimizer",
+    "lr_schedulers": "genzoo.training.lr_schedulers:LRScheduler",
     "datasets": "genzoo.data.dataset:DataSource",
     "metrics": "genzoo.evaluation.metric:Metric",
     "formats": "genzoo.formats:Format",

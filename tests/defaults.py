@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genzoo import registry
 
-KINDS = ("models", "objectives", "samplers", "metrics")
+KINDS = ("models", "objectives", "samplers", "optimizers", "lr_schedulers", "metrics")
 RECORD = Path(__file__).parents[1] / "docs" / "defaults.txt"
 
 

@@ -15,7 +15,6 @@ from genzoo import (
     GenerativeModel,
     Loss,
     Objective,
-    OptimizerSpec,
     Sampler,
     register,
 )
@@ -74,10 +73,11 @@ class Game(Objective):
             "critic": list(self.critic.parameters()),
         }
 
-    def optimizers(self):
+    @classmethod
+    def optimizers(cls, config):
         return {
-            "generator": OptimizerSpec(lr=1e-3, betas=(0.5, 0.9)),
-            "critic": OptimizerSpec(name="rmsprop", lr=1e-2),
+            "generator": Component(name="adam", config={"lr": 1e-3, "betas": (0.5, 0.9)}),
+            "critic": Component(name="rmsprop", config={"lr": 1e-2}),
         }
 
     def losses(self, batch, step):
@@ -143,6 +143,10 @@ class CycleLoss(Objective):
     def __init__(self, model, config=None):
         super().__init__(model, config)
         self.critic = nn.Conv2d(1, 1, 4)
+
+    @classmethod
+    def optimizers(cls, config):
+        return dict.fromkeys(("translators", "critics"), Component(name="adam"))
 
     def players(self):
         return {

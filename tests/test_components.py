@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import pytest
+import torch
 
 import families
 import genzoo
-from genzoo import Component, Config, ConfigError, registry
-from genzoo.errors import PluginError, UnknownNameError
+from genzoo import Component, Config, ConfigError, Optimizer, Trainer, TrainerConfig, registry
+from genzoo.errors import PluginError, TrainingError, UnknownNameError
 from genzoo.registry import Group
 
 GIBBS = Component(name="gibbs", config={"num_steps": 7})
@@ -98,3 +99,132 @@ def test_a_name_is_checked_without_importing_its_plugin(install):
     made = ChainConfig.from_dict({"sampler": {"name": "fake-one", "config": {"a": 1}}})
     with pytest.raises(ZeroDivisionError):
         registry.make("samplers", made.sampler)
+
+
+# Optimisers and schedules
+
+OURS = """\
+from dataclasses import dataclass
+from typing import Annotated
+import torch
+from genzoo import Bounds, Config, LRScheduler, Optimizer
+
+@dataclass(frozen=True, kw_only=True)
+class SignConfig(Config):
+    lr: Annotated[float, Bounds(0.0, 1.0)] = 0.25
+
+class SignSGD(torch.optim.SGD):
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad.sign_()
+        super().step(closure)
+
+class Sign(Optimizer):
+    Config = SignConfig
+    def build(self, parameters):
+        return SignSGD(parameters, lr=self.config.lr)
+
+@dataclass(frozen=True, kw_only=True)
+class HalvingConfig(Config):
+    every: Annotated[int, Bounds(1, 10**6)] = 1
+
+class Halving(LRScheduler):
+    Config = HalvingConfig
+    def factor(self, step, total, warmup):
+        return 0.5 ** (step // self.config.every)
+"""
+POINTS = """\
+[genzoo.optimizers]
+fake-sign = fake_opt:Sign
+
+[genzoo.lr_schedulers]
+fake-halving = fake_opt:Halving
+"""
+
+
+def trainer(folder=None, **values):
+    config = TrainerConfig.from_dict({"steps": 3, "progress": False, **values})
+    rows = families.rows(16, 3)
+    return Trainer(families.linear(), rows, "toy-least-squares", config, output_dir=folder)
+
+
+def test_a_strangers_optimiser_and_schedule_train(install):
+    """Three steps of 1/4, 1/8 and 1/16 by the sign of a gradient that keeps its own."""
+    install("fake-opt", POINTS, {"fake_opt": OURS})
+    found = trainer(optimizers={"model": "fake-sign"}, schedule="fake-halving")
+    before = found.model.net.bias.detach().clone()
+    after = found.fit().net.bias.detach()
+    torch.testing.assert_close((after - before).abs(), torch.full((3,), 0.4375))
+    assert found.recipe().trainer.schedule == Component(name="fake-halving")
+    slow = Component(name="fake-halving", config={"every": 2})
+    found = trainer(
+        optimizers={"model": {"name": "fake-sign", "config": {"lr": 0.125}}}, schedule=slow
+    )
+    before = found.model.net.bias.detach().clone()
+    after = found.fit().net.bias.detach()
+    torch.testing.assert_close((after - before).abs(), torch.full((3,), 0.3125))
+
+
+def test_an_optimiser_of_the_session_trains(forgetting):
+    class Double(Optimizer):
+        Config = registry.load("optimizers", "sgd").Config
+
+        def build(self, parameters):
+            return torch.optim.SGD(parameters, lr=2 * self.config.lr)
+
+    genzoo.register("optimizers", "fake-double")(Double)
+    double = {"name": "fake-double", "config": {"lr": 0.05}}
+    plain = {"name": "sgd", "config": {"lr": 0.1}}
+    a, b = (trainer(optimizers={"model": one}).fit() for one in (double, plain))
+    assert torch.equal(a.net.weight, b.net.weight)
+
+
+WRONG = {
+    "TrainerConfig.schedule must name one of the lr_schedulers, got 'adam'": {"schedule": "adam"},
+    "TrainerConfig.optimizers.model must name one of the optimizers": {
+        "optimizers": {"model": {"name": "linear"}}
+    },
+    "lr must be in": {"optimizers": {"model": {"config": {"lr": -1}}}},
+    "has no field 'momentum'": {"optimizers": {"model": {"config": {"momentum": 0.5}}}},
+    "constant_share must be in": {
+        "schedule": {"name": "constant-then-linear", "config": {"constant_share": 1.0}}
+    },
+    "no player 'critic'": {"optimizers": {"critic": {"config": {"lr": 1.0}}}},
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_is_wrong_is_said_before_anything_is_written(message, tmp_path):
+    folder = tmp_path / "run"
+    trainer(folder).fit()
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=message):
+        trainer(tmp_path / "new", **WRONG[message]).fit()
+    assert not (tmp_path / "new").exists()
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_an_objective_names_an_optimiser_for_each_player(monkeypatch):
+    adam = Component(name="adam")
+    for names in (["model", "critic"], ["critic"], []):
+        made = classmethod(lambda cls, config, names=names: dict.fromkeys(names, adam))
+        monkeypatch.setattr(families.LeastSquares, "optimizers", made)
+        with pytest.raises(TrainingError, match="has the players model, and optimisers for"):
+            trainer().fit()
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "rmsprop"])
+def test_weight_decay_acts_on_matrices_alone(name):
+    """With a gradient of zero, nothing but the decay moves a weight."""
+    rates = {"lr": 0.1, "weight_decay": 0.5}
+    optimizer = registry.make("optimizers", Component(name=name, config=rates))
+    matrix, bias = torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))
+    made = optimizer.build([matrix, bias])
+    matrix.grad, bias.grad = torch.zeros(2, 2), torch.zeros(2)
+    made.step()
+    assert torch.equal(bias, torch.ones(2))
+    assert (matrix < 1).all()
+    plain = registry.make("optimizers", Component(name=name, config={"weight_decay": 0.0}))
+    assert len(plain.build([matrix, bias]).param_groups) == 1
+    assert plain.build([matrix]).param_groups[0]["weight_decay"] == 0

@@ -33,7 +33,7 @@ def test_a_full_recipe_comes_back_equal(tmp_path):
         {"objective": {"name": "cd", "config": {"num_steps": 3}}, "trainer": {"steps": 7}},
         {"objective": {"name": "pcd"}, "part": "layers.1", "trainer": {"clip_norm": 0.5}},
     ]
-    trainer = {"steps": 9, "optimizers": {"model": {"lr": 1e-22, "betas": [0.5, 0.9]}}}
+    trainer = {"steps": 9, "optimizers": {"model": {"config": {"lr": 1e-22, "betas": [0.5, 0.9]}}}}
     config = {
         "event_shape": [1, 2, 3],
         "names": ["a", 'b"\\\n\t\x7f\u2028', "é"],

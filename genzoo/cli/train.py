@@ -11,19 +11,16 @@ from typing import Any
 from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
-from genzoo.cli.fields import changed, extended, section, sections
+from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.texts import write
+from genzoo.cli.trainer_flags import TrainerFlags, named_by, trainer_flags
 from genzoo.component import Component
-from genzoo.config import differences
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import GenerativeModel
-from genzoo.objective import OptimizerSpec
 from genzoo.runs import make_trainer
 from genzoo.stage import Recipe, Stage
 from genzoo.training import TrainerConfig
-from genzoo.training.config import resolve
-from genzoo.training.parts import model_of
 
 
 @dataclass(frozen=True)
@@ -33,13 +30,13 @@ class Chosen:
     Arguments:
         model: The model's class.
         first: The first of the stages of its example.
-        optimizers: The optimisers of the first stage, by player.
+        trainer: The trainer's flags.
         sections: The sections of flags, holding their defaults.
     """
 
     model: type[GenerativeModel]
     first: Stage
-    optimizers: Mapping[str, OptimizerSpec]
+    trainer: TrainerFlags
     sections: Mapping[str, Any]
 
 
@@ -49,7 +46,8 @@ def arguments_for(peeked: Peeked) -> type:
         return TrainArguments
     flags = peeked.flags
     data = [flags.get("data"), flags.get("data-y")]
-    chosen = _choose(peeked.positional, data, flags.get("objective"))
+    named = {key.removeprefix("trainer."): name for key, name in flags.items()}
+    chosen = _choose(peeked.positional, data, flags.get("objective"), named)
     return extended(TrainArguments, chosen.sections)
 
 
@@ -77,26 +75,30 @@ def _tell(model: GenerativeModel, output: Path) -> None:
     )
 
 
-def _choose(name: str, data: Sequence[str | None], objective: str | None) -> Chosen:
-    """Return what follows from the model's name, the data of one or two domains, an objective."""
+def _choose(
+    name: str, data: Sequence[str | None], objective: str | None, named: Mapping[str, str]
+) -> Chosen:
+    """Return what follows from the model's name, the data of one or two domains, an objective.
+
+    Arguments:
+        name: The model's name.
+        data: What names the data of each domain, or None.
+        objective: The objective that is named, if any.
+        named: What the trainer's flags name.
+    """
     model = registry.load("models", name)
     first = _stages(model.default_stages(model.example()[0]), objective, {})[0]
     learn = registry.load("objectives", first.objective.name)
-    optimizers = learn(
-        model_of(first, model(model.example()[0])), _config(learn, first.objective.config)
-    ).optimizers()
+    optimizers = learn.optimizers(registry.config_of("objectives", first.objective))
+    trainer = trainer_flags(first, optimizers, named)
     found = {
         "model": section(model.Config),
         "objective": section(learn.Config, first.objective.config),
-        "trainer": section(
-            TrainerConfig,
-            replaced={"optimizers": sections("Optimizers", optimizers)},
-            shown=_prescribed(first),
-        ),
+        "trainer": trainer.section,
     }
     given = zip(("data", "data_y"), data, strict=True)
     of_data = {key: section(find_source(one)[0].Config) for key, one in given if one is not None}
-    return Chosen(model, first, optimizers, {**of_data, **found})
+    return Chosen(model, first, trainer, {**of_data, **found})
 
 
 def _stages(
@@ -115,17 +117,6 @@ def _stages(
     first, *rest = own
     learned = Component(name=first.objective.name, config={**first.objective.config, **values})
     return [dataclasses.replace(first, objective=learned), *rest]
-
-
-def _prescribed(stage: Stage) -> dict[str, Any]:
-    """Return the training values that hold where the user gives none: the stage's."""
-    plain = TrainerConfig()
-    found = differences(resolve(plain, stage.trainer), plain)
-    return {name: value for name, value in found.items() if getattr(plain, name) is None}
-
-
-def _config(cls: Any, values: Mapping[str, Any]) -> Any:
-    return cls.Config.from_dict(values)
 
 
 def _read(arguments: TrainArguments) -> Recipe:
@@ -157,26 +148,17 @@ def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequenc
             "folder of images, or a repository user/name."
         )
     second = arguments.data_y_name
-    chosen = _choose(arguments.name, [arguments.data_name, second], arguments.objective_name)
+    data, named = [arguments.data_name, second], named_by(arguments.trainer)
+    chosen = _choose(arguments.name, data, arguments.objective_name, named)
     given = {
         name: changed(getattr(arguments, name), default)
         for name, default in chosen.sections.items()
+        if name != "trainer"
     }
     recipe = Recipe(
         model=Component(name=arguments.name, config=given["model"]),
         data=Component(name=arguments.data_name, config=given["data"]),
         data_y=None if second is None else Component(name=second, config=given["data_y"]),
-        trainer=TrainerConfig.from_dict(_with_optimizers(given["trainer"], chosen)),
+        trainer=TrainerConfig.from_dict(chosen.trainer.given(arguments.trainer)),
     )
     return recipe, lambda own: _stages(own, arguments.objective_name, given["objective"])
-
-
-def _with_optimizers(values: dict[str, Any], chosen: Chosen) -> dict[str, Any]:
-    """Return the trainer's values, of the optimisers only what is not the objective's own."""
-    if "optimizers" not in values:
-        return values
-    given = {
-        player: changed(getattr(values["optimizers"], player), spec)
-        for player, spec in chosen.optimizers.items()
-    }
-    return {**values, "optimizers": {player: v for player, v in given.items() if v}}

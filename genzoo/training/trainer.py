@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,9 @@ class Trainer:
         self.labels = Labels.of([model, *_parts(model, self.stages)], self.data)
         self.labels.check_all(self.data)
         _check_conditions(model, self.data)
-        self.configs = [resolve(self.config, stage.trainer) for stage in self.stages]
+        self.configs = [
+            resolve(self.config, stage.trainer, self._optimizers(stage)) for stage in self.stages
+        ]
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
 
     def fit(self, *, resume: bool = False) -> GenerativeModel:
@@ -112,6 +114,13 @@ class Trainer:
             return type(self._given)(learning, self._given.config)
         objective: Objective = registry.make("objectives", stage.objective, learning)
         return objective
+
+    def _optimizers(self, stage: Stage) -> Mapping[str, Component]:
+        """Return the optimisers that a stage's objective prescribes."""
+        if self._given is not None:
+            return self._given.optimizers(self._given.config)
+        cls: type[Objective] = registry.load("objectives", stage.objective.name)
+        return cls.optimizers(registry.config_of("objectives", stage.objective))
 
     def recipe(self) -> Recipe:
         """Return all that makes this run, as a file can hold it."""

@@ -99,7 +99,7 @@ def test_what_is_logged_has_no_gradient_and_the_rate_is_the_papers(cls):
     loss = loss_of(objective)
     assert loss.value.requires_grad
     assert not any(metric.requires_grad for metric in loss.metrics.values())
-    assert objective.optimizers()["model"].lr == 2e-4
+    assert objective.optimizers(objective.config)["model"].config["lr"] == 2e-4
 
 
 def test_the_best_denoiser_has_the_least_loss():

@@ -95,7 +95,7 @@ def test_by_default_the_cycle_weighs_ten_times_and_nothing_need_stay():
     assert set(found) == {"adversarial", "cycle_x", "cycle_y"}
     cycle = found["cycle_x"] + found["cycle_y"]
     torch.testing.assert_close(loss.value, found["adversarial"] + 10 * cycle)
-    assert {spec.lr for spec in made.optimizers().values()} == {2e-4}
+    assert {c.config["lr"] for c in made.optimizers(made.config).values()} == {2e-4}
     assert made.config.pool_size == 50
 
 
