@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from genzoo.model import GenerativeModel, create_model, list_models
     from genzoo.nested import ModelSpec
     from genzoo.objective import Loss, Objective, Step
-    from genzoo.registry import Group, register
+    from genzoo.registry import Group, register, register_group
     from genzoo.runs import train
     from genzoo.sampler import Sampler
     from genzoo.sampling import batch_size_for
@@ -92,6 +92,7 @@ _PUBLIC = {
     "mean_of": "genzoo.estimate",
     "pair": "genzoo.data",
     "register": "genzoo.registry",
+    "register_group": "genzoo.registry",
     "train": "genzoo.runs",
 }
 
@@ -144,6 +145,7 @@ __all__ = [
     "mean_of",
     "pair",
     "register",
+    "register_group",
     "train",
 ]
 

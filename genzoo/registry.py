@@ -10,7 +10,6 @@ import contextlib
 import functools
 import importlib
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,6 +25,14 @@ from genzoo.errors import (
     UnknownNameError,
     suggest,
 )
+from genzoo.groups import (
+    GROUPS,
+    base_of,
+    check_group,
+    group_of,
+    known_groups,
+    register_group,
+)
 from genzoo.installed import NAME, Entry
 
 __all__ = [
@@ -39,40 +46,18 @@ __all__ = [
     "make",
     "names",
     "register",
+    "register_group",
 ]
 
 T = TypeVar("T", bound=type)
 
-GROUPS = (
-    "models",
-    "objectives",
-    "samplers",
-    "optimizers",
-    "lr_schedulers",
-    "datasets",
-    "metrics",
-    "formats",
-)
-"""What can be registered; the entry-point group of ``models`` is ``genzoo.models``."""
-
-
-_BASES = {
-    "models": "genzoo.model:GenerativeModel",
-    "objectives": "genzoo.objective:Objective",
-    "samplers": "genzoo.sampler:Sampler",
-    "optimizers": "genzoo.training.optimizers:Optimizer",
-    "lr_schedulers": "genzoo.training.lr_schedulers:LRScheduler",
-    "datasets": "genzoo.data.dataset:DataSource",
-    "metrics": "genzoo.evaluation.metric:Metric",
-    "formats": "genzoo.formats:Format",
-}
 _local: dict[tuple[str, str], type] = {}
 _loaded: dict[tuple[str, str], type] = {}
 
 
 def names(group: str) -> list[str]:
     """Return the registered names of a group, sorted, importing nothing."""
-    _check_group(group)
+    check_group(group)
     local = {name for where, name in _local if where == group}
     return sorted(installed.names_of(group) | local)
 
@@ -88,7 +73,7 @@ def load(group: str, name: str) -> Any:
         MissingDependencyError: The plugin needs a package that is not installed.
         PluginError: What the entry point names is not there, or not what its group promises.
     """
-    _check_group(group)
+    check_group(group)
     if (group, name) in _local:
         return _local[group, name]
     claims = [entry for entry in entries(group) if entry.name == name]
@@ -113,10 +98,11 @@ def make(group: str, component: Component, *args: Any) -> Any:
 
     Raises:
         ConfigError: Its config has no such field, or a value is out of bounds.
-        GenzooError: The name is unknown, or its plugin cannot be loaded, as for `load`.
+        GenzooError: The name is unknown, or its plugin cannot be loaded, as for `load`; or the
+            class has no ``Config``.
     """
-    cls = load(group, component.name)
-    return cls(*args, cls.Config.from_dict(component.config))
+    config = config_of(group, component)
+    return load(group, component.name)(*args, config)
 
 
 def describe(instance: Any) -> Component:
@@ -125,7 +111,7 @@ def describe(instance: Any) -> Component:
     Raises:
         PluginError: Its class is not registered.
     """
-    name = name_of(_group_of(instance), type(instance))
+    name = name_of(group_of(instance), type(instance))
     return Component(name=name, config=instance.config.to_dict())
 
 
@@ -134,10 +120,16 @@ def config_of(group: str, component: Component) -> Config:
 
     Raises:
         ConfigError: Its config has no such field, or a value is out of bounds.
-        GenzooError: The name is unknown, or its plugin cannot be loaded, as for `load`.
+        GenzooError: The name is unknown, or its plugin cannot be loaded, as for `load`; or the
+            class has no ``Config``.
     """
-    config: Config = load(group, component.name).Config.from_dict(component.config)
-    return config
+    kind = getattr(load(group, component.name), "Config", None)
+    if not (isinstance(kind, type) and issubclass(kind, Config)):
+        raise PluginError(
+            f"{component.name!r} in {group} has no Config, so it cannot be made from values. Load "
+            "its class instead."
+        )
+    return kind.from_dict(component.config)
 
 
 @dataclass(frozen=True)
@@ -177,7 +169,7 @@ def register(group: str, name: str) -> Callable[[T], T]:
         NameConflictError: An installed distribution has that name.
         PluginError: The name is malformed, or the class is not of the group's kind.
     """
-    _check_group(group)
+    check_group(group)
 
     def decorate(cls: T) -> T:
         pattern = installed.pattern_of(group)
@@ -194,7 +186,7 @@ def register(group: str, name: str) -> Callable[[T], T]:
 
 def entries(group: str) -> list[Entry]:
     """Return every entry of a group with what is known to be wrong with it, importing nothing."""
-    _check_group(group)
+    check_group(group)
     local = [
         Entry(group, name, f"{cls.__module__}:{cls.__qualname__}")
         for (where, name), cls in _local.items()
@@ -218,7 +210,8 @@ def name_of(group: str, cls: type) -> str:
                 return entry.name
     raise PluginError(
         f"{cls.__module__}.{cls.__qualname__} is not registered. Give its package an entry point "
-        f"in the group genzoo.{group}, or decorate it with @genzoo.register({group!r}, name)."
+        f"in the group {installed.point_group(group)}, or decorate it with "
+        f"@genzoo.register({group!r}, name)."
     )
 
 
@@ -273,20 +266,8 @@ def import_entry(entry: Entry) -> Any:
 
 def _elsewhere(group: str, name: str) -> str:
     """Return what to say of a name that other groups have; nothing where none has it."""
-    others = [other for other in GROUPS if other != group and name in names(other)]
+    others = [other for other in known_groups() if other != group and name in names(other)]
     return f"{name!r} is one of the {' and the '.join(others)}: name it there." if others else ""
-
-
-def _group_of(instance: object) -> str:
-    """Return the group that an instance's class can be of."""
-    for group, where in _BASES.items():
-        module, _, attribute = where.partition(":")
-        base = getattr(sys.modules.get(module), attribute, None)  # An instance has imported it.
-        if base is not None and isinstance(instance, base):
-            return group
-    raise PluginError(
-        f"{type(instance).__module__}.{type(instance).__qualname__} is of no registered kind."
-    )
 
 
 def _missing(entry: Entry, error: ModuleNotFoundError) -> str:
@@ -297,15 +278,7 @@ def _missing(entry: Entry, error: ModuleNotFoundError) -> str:
     )
 
 
-def _check_group(group: str) -> None:
-    if group not in GROUPS:
-        raise UnknownNameError("group", group, GROUPS)
-
-
 def _check_kind(group: str, name: str, found: object) -> None:
-    if group not in _BASES:
-        return
-    module, _, attribute = _BASES[group].partition(":")
-    base = getattr(importlib.import_module(module), attribute)
+    base = base_of(group)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise PluginError(f"{name!r} in {group} must be a subclass of {base.__name__}: {found!r}.")
