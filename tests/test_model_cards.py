@@ -64,11 +64,15 @@ def test_a_folder_holds_what_a_repository_does_and_is_small(folder):
 def test_a_model_is_the_one_of_its_recipe(folder):
     model, recipe = GenModel.from_pretrained(folder), Recipe.read(folder / "recipe.toml")
     assert json.loads((folder / "config.json").read_text("utf-8"))["model"] == recipe.model.name
-    assert is_part(recipe.model.config, model.config.to_dict())
+    values = dict(recipe.model.config)
+    assert list(model.conditions) == values.pop("conditions", list(model.needs))
+    assert is_part(values, model.config.to_dict())
 
 
 def is_part(values, whole):
-    """Whether values, and those of tables in them, are the whole's too."""
+    """Whether values, and those of tables, are the whole's too; or names, those of a table."""
+    if isinstance(values, list) and isinstance(whole, dict):
+        return values == list(whole)
     if not isinstance(values, dict):
         return values == whole
     return all(name in whole and is_part(value, whole[name]) for name, value in values.items())

@@ -75,7 +75,8 @@ class LatentProbes(Metric):
         """Return both probes' accuracies, of codes and of raw values."""
         label = case.batch["label"]
         kept = torch.bincount(label)[label] >= self.config.folds
-        probed = {"": codes_of(case), "[pixels]": case.batch["x"].flatten(1)}
+        vectors = case.data.info["x"].vectors(case.batch["x"])
+        probed = {"": codes_of(case), **({} if vectors is None else {"[pixels]": vectors})}
         figures: dict[str, Estimate] = {}
         seed = seeds.derive(case.seed, "folds") % 2**32
         for suffix, values in probed.items():
