@@ -75,7 +75,7 @@ class Told(GenerativeModel):
 
     @classmethod
     def default_sampler(cls, config):
-        return Component(name="toy-places")
+        return Component(name="toy-told")
 
     def means(self, given, num):
         found = self.mean.expand(num, -1)
