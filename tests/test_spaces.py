@@ -245,6 +245,7 @@ def test_labels_are_numbers_or_names():
     assert space.cast("boot").tolist() == 1
     assert space.cast(["hat", 0, "shoe"]).tolist() == [2, 0, 0]
     assert space.cast(np.array([2, 1], np.uint8)).tolist() == [2, 1]
+    assert space.cast(np.array([2, 0], np.uint64)).tolist() == [2, 0]
     for wrong, message in (
         (1.0, "A label is a whole number; got values of torch.float32"),
         (2**70, "cannot be read as a label"),
@@ -338,7 +339,9 @@ def test_the_table_of_what_is_accepted():
         (SMALL[4], [[0, 3], [4, 0]], r"^row 1 holds 4\. Give class indices, counted from 0\.$"),
         (Label(num_classes=3), [0, 3, 9], r"^row 1 is 3\. .*or make the model with 4 classes\.$"),
         (Label(num_classes=3), [0.5], r"^row 0 is 0\.5\. Number the labels from 0\.$"),
-        (Label(num_classes=3), [2**30], r"^row 0 is 1073741824\. Number the labels from 0\.$"),
+        (Label(num_classes=1), [0, 1], r"^row 1 is 1\. .*or make the model with 2 classes\.$"),
+        (Label(num_classes=3), [2**20 - 1], r"make the model with 1048576 classes\.$"),
+        (Label(num_classes=3), [2**20], r"^row 0 is 1048576\. Number the labels from 0\.$"),
     ],
     ids=str,
 )
