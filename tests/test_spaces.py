@@ -94,7 +94,9 @@ def test_reals_are_drawn_from_students_t_whose_density_is_known():
 
 def test_reals_around_rows_have_their_mean_and_a_little_more_than_their_spread():
     space, given = Real(shape=(2,)), torch.tensor([[1.0, -9.0], [3.0, -9.0], [5.0, -9.0]])
-    rows, log_q = space.reference_around(given, 4000, seeds.generator(0))
+    rows, log_q = space.reference_around(given.requires_grad_(), 4000, seeds.generator(0))
+    assert not rows.requires_grad
+    assert not log_q.requires_grad
     scale = torch.tensor([2.4, 1.2e-3]).double()
     student = StudentT(torch.tensor(3.0).double(), torch.tensor([3.0, -9.0]).double(), scale)
     torch.testing.assert_close(log_q, student.log_prob(rows).sum(1), atol=1e-6, rtol=0)
