@@ -83,44 +83,42 @@ CODES = {
     "config": {"event": ZEROS_AND_ONES, "latent_dim": 64, "hidden_dims": (512,)},
 }
 KL = {"name": "autoencoder-kl", "config": {"event": GREY, "channels": (16, 16, 32)}}
-NEURAL = {"event_shape": IMAGE, "hidden_dims": (64, 32), "network": "convolutional"}
+NEURAL = {"event": GREY, "hidden_dims": (64, 32), "network": "convolutional"}
+DIGITS = genzoo.Binary(shape=DIGIT)
 QUESTIONS = {
-    "rbm 64 × 64": Question("rbm", {"event_shape": DIGIT, "num_hidden": 64}, GIBBS),
-    "rbm 784 × 500": Question("rbm", {"event_shape": IMAGE, "num_hidden": 500}, GIBBS),
+    "rbm 64 × 64": Question("rbm", {"event": DIGITS, "num_hidden": 64}, GIBBS),
+    "rbm 784 × 500": Question("rbm", {"event": ZEROS_AND_ONES, "num_hidden": 500}, GIBBS),
     "rbm 784 × 500, tempered": Question(
-        "rbm", {"event_shape": IMAGE, "num_hidden": 500}, TEMPERED
+        "rbm", {"event": ZEROS_AND_ONES, "num_hidden": 500}, TEMPERED
     ),
-    "vae 64-100-2": Question(
-        "vae", {"event_shape": DIGIT, "hidden_dims": (100,), "latent_dim": 2}
-    ),
-    "vae 784-400-20": Question("vae", {"event_shape": IMAGE}),
+    "vae 64-100-2": Question("vae", {"event": DIGITS, "hidden_dims": (100,), "latent_dim": 2}),
+    "vae 784-400-20": Question("vae", {"event": ZEROS_AND_ONES}),
     "vae 28 × 28, convolutions, grey levels": Question(
         "vae",
         {
-            "event_shape": IMAGE,
+            "event": genzoo.Unit(shape=IMAGE, levels=256),
             "network": "image",
             "hidden_dims": (32, 64),
-            "likelihood": "discretized-logistic",
-            "levels": 256,
         },
     ),
     "gan 2-128-128-128-2": Question(
-        "gan", {"event_shape": (2,), "latent_dim": 2, "hidden_dims": (128, 128, 128)}
+        "gan", {"event": genzoo.Real(shape=(2,)), "latent_dim": 2, "hidden_dims": (128, 128, 128)}
     ),
-    "gan 64-256-256-784": Question("gan", {"event_shape": IMAGE}),
+    "gan 64-256-256-784": Question("gan", {"event": GREY}),
     "gan 28 × 28, convolutions": Question("gan", {**NEURAL, "batch_norm": True}),
     "gan 32 × 32 × 3, residual": Question(
-        "gan", {**NEURAL, "event_shape": (3, 32, 32), "network": "residual"}
+        "gan", {**NEURAL, "event": COLOURED, "network": "residual"}
     ),
     "gan 64 × 64 × 3, convolutions": Question(
-        "gan", {**NEURAL, "event_shape": (3, 64, 64), "hidden_dims": (256, 128, 64, 32)}
+        "gan",
+        {**NEURAL, "event": genzoo.Unit(shape=(3, 64, 64)), "hidden_dims": (256, 128, 64, 32)},
     ),
     "bigan 28 × 28, convolutions": Question("bigan", NEURAL),
     "conditional-gan 28 × 28, convolutions": Question(
-        "conditional-gan", {**NEURAL, "num_classes": 10}, condition=lambda num: 3
+        "conditional-gan", {**NEURAL, "conditions": LABELS}, condition=lambda num: 3
     ),
     "semi-supervised-gan 64-256-256-784": Question(
-        "semi-supervised-gan", {"event_shape": IMAGE, "num_classes": 10}
+        "semi-supervised-gan", {"event": GREY, "num_classes": 10}
     ),
     "ddpm plane": Question("ddpm", {"event": genzoo.Real(shape=(2,))}, STEPS),
     "ddpm 64 values, 3 × 512": Question(
@@ -150,17 +148,17 @@ QUESTIONS = {
     "autoencoder-kl 28 × 28, 16-16-32": Question("autoencoder-kl", KL["config"]),
     "cyclegan 28 × 28, 16 wide": Question(
         "cyclegan",
-        {"event_shape": IMAGE, "width": 16, "num_blocks": 3},
+        {"event": GREY, "width": 16, "num_blocks": 3},
         condition=lambda num: images(num, *IMAGE),
     ),
     "cyclegan 32 × 32 × 3, 64 wide": Question(
         "cyclegan",
-        {"event_shape": (3, 32, 32)},
+        {"event": COLOURED},
         condition=lambda num: images(num, 3, 32, 32),
     ),
     "classifier 28 × 28": Question(
         "classifier",
-        {"image_shape": IMAGE, "num_classes": 10},
+        {"event": LABELS["label"], "conditions": {"x": GREY}},
         condition=lambda num: images(num, *IMAGE),
     ),
 }

@@ -60,7 +60,7 @@ def test_the_example_grows_from_an_empty_folder_and_each_step_runs(tmp_path):
     assert "torch.Size([4, 2])" in said[1]
     assert "kind='exact'" in said[2]
     assert "passed check_likelihood_kind" in said[3]
-    assert "5 passed" in run(TESTS, tmp_path)  # The suite is run by the step before.
+    assert "6 passed" in run(TESTS, tmp_path)  # The suite is run by the step before.
     project = tomllib.loads((tmp_path / "pyproject.toml").read_text("utf-8"))["project"]
     assert (tmp_path / project["readme"]).is_file()  # Without it, pip installs nothing.
     written = [*EXAMPLE.rglob("*.py"), EXAMPLE / "pyproject.toml"]
@@ -75,6 +75,7 @@ def test_the_example_uses_public_names_alone():
         found = {a or b for a, b in imports.findall(path.read_text("utf-8"))}
         assert {m for m in found if not m.startswith("genzoo_zuko")} <= {
             "genzoo",
+            "genzoo.conditions",
             "genzoo.testing",
         }
 

@@ -70,7 +70,9 @@ def test_a_model_is_the_one_of_its_recipe(folder):
 
 
 def is_part(values, whole):
-    """Whether values, and those of tables in them, are the whole's too."""
+    """Whether values, and those of tables, are the whole's too; or names, those of a table."""
+    if isinstance(values, list) and isinstance(whole, dict):
+        return values == list(whole)
     if not isinstance(values, dict):
         return values == whole
     return all(name in whole and is_part(value, whole[name]) for name, value in values.items())

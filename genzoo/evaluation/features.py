@@ -92,6 +92,8 @@ class FeatureMetric(Metric):
 
     def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
+        if model.event_field != "x":
+            return f"it compares x; {type(model).__name__} draws {model.event_field}"
         space = data.info["x"]
         if model.event_field != "x":
             return f"it compares rows of x; the model draws {model.event_field}"

@@ -29,7 +29,7 @@ def demand_image(space: Space, where: str) -> tuple[int, int, int]:
     """Return (C, H, W).
 
     Raises:
-        ConfigError: The rows are no images.
+        ConfigError: The rows are not images.
     """
     if len(space.event_shape) != 3:
         raise ConfigError(
