@@ -108,9 +108,8 @@ class Categorical(Shaped):
         """Return categories as grey, 0 black and K − 1 white; None where they have names."""
         if self.names:
             return None
-        grey = values.float() / max(1, self.num_categories - 1)
-        found: Tensor = grey if values.ndim > 1 else grey[:, None]
-        return found
+        grey: Tensor = values.float() / max(1, self.num_categories - 1)
+        return grey
 
     def lines(self, values: Any) -> list[str] | None:
         """Return each row as the names of its categories, where they have names."""

@@ -78,7 +78,7 @@ class Label(Space):
     def _remedy(self, value: float) -> str:
         if value == NULL:
             return "Leave out the rows without a label, or use a model that takes them."
-        fits = 0 <= value < _MOST and value % 1 == 0
+        fits = 0 < value < _MOST and value % 1 == 0
         more = f", or make the model with {int(value) + 1} classes" if fits else ""
         return f"Number the labels from 0{more}."
 
