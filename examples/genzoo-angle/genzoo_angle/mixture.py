@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     ConditionSpaces,
     Config,
     ConfigError,
     GenerativeModel,
     Label,
     LogProb,
-    Named,
-    Sampler,
     Space,
     Stage,
     by_blocks,
@@ -102,16 +101,15 @@ class VonMises(GenerativeModel):
         return VonMisesConfig(event=event, num_components=3, conditions=conditions), batch
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: VonMisesConfig) -> tuple[Stage, ...]:
         """Return maximum likelihood, by Adam."""
         training = {"steps": 2000, "batch_size": 256, "schedule": "cosine"}
-        return (Stage(objective=Named(name="von-mises-nll"), trainer=training),)
+        return (Stage(objective=Component(name="von-mises-nll"), trainer=training),)
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: VonMisesConfig) -> Component:
         """Return rejection sampling."""
-        from genzoo_angle.sampler import Rejection
-
-        return Rejection()
+        return Component(name="von-mises")
 
     def log_prob(
         self,

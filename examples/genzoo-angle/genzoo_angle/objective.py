@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from genzoo import Batch, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Component, Config, Loss, Objective, Step
 from genzoo.conditions import drop
 from genzoo_angle.mixture import VonMises
 
@@ -21,9 +21,10 @@ class NegativeLogLikelihood(Objective):
     Config = NegativeLogLikelihoodConfig
     requires = (VonMises,)
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: NegativeLogLikelihoodConfig) -> Mapping[str, Component]:
         """Return Adam."""
-        return {"model": OptimizerSpec(name="adam", lr=0.1)}
+        return {"model": Component(name="adam", config={"lr": 0.1})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the one loss."""
