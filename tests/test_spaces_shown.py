@@ -268,6 +268,7 @@ def test_what_data_are_divided_by_is_said():
         assert "Divide by 16? Give --data.scale 16" in cls.made_from(real, 0, 16)
         assert "Divide by 1.5? Give --data.scale 1.5" in cls.made_from(real, 0, 1.5)
         assert "Divide by 127? Give" in cls.made_from(real, 0, 127)
+        assert all("Divide by 255? Give" in cls.made_from(real, 0, high) for high in (128, 254))
         assert cls.made_from(real, -1, 1) == cls.made_from(real, 0, math.inf) == ""
     assert "--data.binarize threshold" in Binary.made_from(Unit(shape=(1,)), 0, 1)
     assert Unit.made_from(real, 0, 1) == Real.made_from(real, 0, 1) == ""
