@@ -94,6 +94,13 @@ def test_a_row_of_numbers_is_read_with_commas_or_spaces():
             space.parse(text)
 
 
+def test_at_most_65536_numbers_are_read():
+    most = ",".join(["0"] * 2**16)
+    assert Binary(shape=(2**16,)).parse(most).tolist() == [0.0] * 2**16
+    with pytest.raises(ConditionError, match="Give 65537 numbers"):
+        Binary(shape=(2**16 + 1,)).parse(f"{most},0")
+
+
 def test_a_row_of_an_alphabet_is_read_as_it_is_shown():
     rows = LETTERS.enumerate()
     assert torch.equal(torch.stack([LETTERS.parse(text) for text in LETTERS.lines(rows)]), rows)
