@@ -179,7 +179,7 @@ def test_what_hides_in_names_and_texts_is_made_visible():
         (LETTERS, torch.tensor([[0, 1, 2], [0, 0, 0]])),
         (Text(), ["a", "b"]),
         (Categorical(shape=(1, 4, 4), num_categories=5), torch.zeros(2, 1, 4, 4).long()),
-        (Real(shape=(2,)), torch.rand(2, 2)),
+        (Real(shape=(2,)), torch.tensor([[0.5, 1.0], [0.0, -2.0]])),
     ],
     ids=str,
 )

@@ -68,6 +68,15 @@ class Categorical(Shaped):
         """Return whole numbers as int64."""
         return whole_numbers(values, "a category")
 
+    def is_null(self, values: Any) -> Tensor:
+        """Return which rows are −1 throughout."""
+        found: Tensor = (values == NULL).reshape(len(values), self.num_dims).all(1)
+        return found
+
+    def with_null(self, values: Any, dropped: Tensor) -> Any:
+        """Return rows that are −1 where ``dropped``, without a copy from the host."""
+        return values.masked_fill(dropped.reshape(-1, *[1] * (values.ndim - 1)), NULL)
+
     def value_names(self) -> tuple[str, ...]:
         """Return ``names``."""
         return self.names

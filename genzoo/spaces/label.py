@@ -90,6 +90,15 @@ class Label(Space):
             return torch.stack([self.cast(value) for value in values])
         return whole_numbers(values, "a label")
 
+    def is_null(self, values: Any) -> Tensor:
+        """Return which rows are −1 throughout."""
+        found: Tensor = (values == NULL).reshape(len(values), 1).all(1)
+        return found
+
+    def with_null(self, values: Any, dropped: Tensor) -> Any:
+        """Return rows that are −1 where ``dropped``, without a copy from the host."""
+        return values.masked_fill(dropped.reshape(-1, *[1] * (values.ndim - 1)), NULL)
+
     def value_names(self) -> tuple[str, ...]:
         """Return ``names``."""
         return self.names
