@@ -10,6 +10,7 @@ from torch.distributions import StudentT
 
 from genzoo import ConditionError, DataError, registry, seeds
 from genzoo.spaces import Binary, Categorical, Label, Real, Text, Unit
+from genzoo.values import trusted
 from space_rows import check_rows, rows_of, same
 
 NAMES = ("shoe", "boot", "hat")
@@ -274,6 +275,10 @@ def test_what_is_not_of_a_space_is_not_cast():
 
 def test_texts_are_a_list_of_texts():
     TEXT.require(["a", "b"], "It")
+    with pytest.raises(DataError, match=r"It got 0 rows; at least 1 is needed\. A mean"):
+        TEXT.require([], "It", at_least=1)
+    with trusted():
+        TEXT.require([""], "It")
     for wrong in ("a", ["a", 1], torch.zeros(2), None):
         with pytest.raises(DataError, match="It takes rows as a list of texts; got"):
             TEXT.require(wrong, "It")
