@@ -52,7 +52,9 @@ def test_models_and_spaces_are_listed_apart():
 def test_a_space_that_is_not_installed_says_what_to_install():
     with pytest.raises(UnknownNameError, match=rf"Unknown space 'angle'\. .* {INSTALL}"):
         Space.from_dict(ANGLE)
-    with pytest.raises(UnknownNameError, match=r"'mood'.*No plugin that genzoo knows of") as caught:
+    with pytest.raises(
+        UnknownNameError, match=r"'mood'.*No plugin that genzoo knows of"
+    ) as caught:
         Space.from_dict({"name": "mood"})
     assert "pip install" not in str(caught.value)
     with pytest.raises(UnknownNameError, match=rf"Unknown space 'angle'\. .* {INSTALL}"):

@@ -101,6 +101,13 @@ def test_a_row_of_numbers_is_read_with_commas_or_spaces():
             space.parse(text)
 
 
+def test_at_most_65536_numbers_are_read():
+    most = ",".join(["0"] * 2**16)
+    assert Binary(shape=(2**16,)).parse(most).tolist() == [0.0] * 2**16
+    with pytest.raises(ConditionError, match="Give 65537 numbers"):
+        Binary(shape=(2**16 + 1,)).parse(f"{most},0")
+
+
 def test_a_row_of_an_alphabet_is_read_as_it_is_shown():
     rows = LETTERS.enumerate()
     assert torch.equal(torch.stack([LETTERS.parse(text) for text in LETTERS.lines(rows)]), rows)
@@ -283,6 +290,7 @@ def test_what_data_are_divided_by_is_said():
         assert "Divide by 16? Give --data.scale 16" in cls.made_from(real, 0, 16)
         assert "Divide by 1.5? Give --data.scale 1.5" in cls.made_from(real, 0, 1.5)
         assert "Divide by 127? Give" in cls.made_from(real, 0, 127)
+        assert all("Divide by 255? Give" in cls.made_from(real, 0, high) for high in (128, 254))
         assert cls.made_from(real, -1, 1) == cls.made_from(real, 0, math.inf) == ""
     assert "--data.binarize threshold" in Binary.made_from(Unit(shape=(1,)), 0, 1)
     assert Unit.made_from(real, 0, 1) == Real.made_from(real, 0, 1) == ""
