@@ -16,6 +16,7 @@ from genzoo.cli.fields import changed, extended, model_section, section
 from genzoo.cli.texts import write
 from genzoo.cli.trainer_flags import TrainerFlags, named_by, trainer_flags
 from genzoo.component import Component
+from genzoo.conditions import flag_of
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import GenerativeModel
