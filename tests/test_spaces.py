@@ -229,22 +229,28 @@ def test_rows_are_taken_repeated_padded_and_put_together(space):
     check_rows(space, rows_of(space))
 
 
-_PRECISE = {torch.float32: (torch.float64,)}
-"""A model in double precision is given what has it."""
-
-
 @named([*SMALL, *ENDLESS])
 def test_what_people_hold_is_cast_into_canonical_form(space):
     rows = rows_of(space)
     for held in (rows, rows.numpy(), rows.tolist()):
         found = space.cast(held)
-        assert found.dtype in (space.dtype, *_PRECISE.get(space.dtype, ()))
-        assert torch.equal(found.to(rows.dtype), rows)
+        assert found.is_floating_point() == space.dtype.is_floating_point
+        assert torch.equal(found.to(space.dtype), rows.to(space.dtype))
     one = space.cast(rows[0].tolist())
     assert space.is_one(one)
-    assert torch.equal(one, rows[0])
+    assert one.dtype == space.dtype
+    assert torch.equal(one, rows[0].to(space.dtype))
     placed = space.place(rows, torch.device("cpu"), torch.float64)
     assert placed.dtype == (torch.float64 if rows.is_floating_point() else torch.int64)
+
+
+def test_numbers_keep_their_digits_and_whole_ones_become_real():
+    third = torch.tensor([1 / 3], dtype=torch.float64)
+    for held in (third, third.numpy()):
+        assert torch.equal(Real(shape=(1,)).cast(held), third)
+    for whole in ([1], np.array([1]), torch.tensor([True])):
+        found = Unit(shape=(1,)).cast(whole)
+        assert (found.dtype, found.tolist()) == (torch.float32, [1.0])
 
 
 def test_labels_are_numbers_or_names():
