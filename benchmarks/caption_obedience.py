@@ -87,7 +87,7 @@ def main() -> None:
     torch.set_num_threads(1)
     recipe = genzoo.Recipe.read(given.run / "recipe.toml")
     trainer = make_trainer(recipe)
-    stages = recipe.stages or type(trainer.model).default_stages()
+    stages = recipe.stages or trainer.model.default_stages(trainer.model.config)
     sizes = [int(stage.trainer.get("batch_size", 64)) for stage in stages]
     spent = minutes(given.run / "metrics.jsonl", sizes)
     data = genzoo.load_dataset(recipe.data.name, split=given.split, **recipe.data.config)

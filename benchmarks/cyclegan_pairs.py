@@ -125,12 +125,12 @@ def supervised(recipe: genzoo.Recipe, rows: Mapping[str, Tensor], bijection: Bij
     """Return the error of G's network after a regression on the training pairs (x, T(x))."""
     trainer = make_trainer(recipe)
     model, config, data = trainer.model, trainer.configs[0], trainer.data.x
-    spec = trainer.make_objective(0, model).optimizers()["translators"]
-    optimizer = spec.build(list(model.G.parameters()))
+    adam = config.optimizers["translators"]
+    optimizer = registry.make("optimizers", adam).build(list(model.G.parameters()))
     total = config.steps
     for index, x in zip(range(total), minibatches(data, config.batch_size), strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = spec.lr * (1 - index / total)
+            group["lr"] = adam.config["lr"] * (1 - index / total)
         loss = error_of(model, x, bijection)
         optimizer.zero_grad()
         loss.backward()

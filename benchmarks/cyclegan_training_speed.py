@@ -114,7 +114,7 @@ def through_the_trainer(data: genzoo.Dataset, steps: int, threads: int) -> Run:
             steps=steps, batch_size=BATCH, threads=threads, progress=False
         )
         values = {"critic_width": CRITIC_WIDTH, "lr": 1e-3, "pool_size": POOL}
-        stage = genzoo.Stage(objective=genzoo.Named(name="cycle", config=values))
+        stage = genzoo.Stage(objective=genzoo.Component(name="cycle", config=values))
         genzoo.Trainer(model, data, stage, config).fit()
 
     return run

@@ -65,7 +65,7 @@ def trained(
         conditions={"x": genzoo.Unit(shape=(1, SIZE, SIZE))},
     )
     stage = genzoo.Stage(
-        objective=genzoo.Named(name=objective),
+        objective=genzoo.Component(name=objective),
         trainer={"steps": given.steps, "batch_size": 64, "schedule": "linear"},
     )
     config = genzoo.TrainerConfig(seed=seed, threads=given.threads, progress=False)

@@ -44,7 +44,9 @@ def train(data: genzoo.Dataset, game: str, given: argparse.Namespace, seed: int)
         "gan", event=genzoo.Real(shape=(2,)), latent_dim=2, hidden_dims=(128, 128, 128)
     )
     name, *rest = GAMES[game].items()
-    objective = genzoo.Named(name=name[1], config={"lr": lr, "critic_lr": critic_lr, **dict(rest)})
+    objective = genzoo.Component(
+        name=name[1], config={"lr": lr, "critic_lr": critic_lr, **dict(rest)}
+    )
     config = genzoo.TrainerConfig(
         steps=steps,
         batch_size=256,

@@ -33,7 +33,7 @@ def trained() -> genzoo.GenerativeModel:
     data = genzoo.load_dataset(str(prepare()))
     torch.manual_seed(0)
     model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 28, 28)), num_hidden=15)
-    stage = genzoo.Stage(objective=genzoo.Named(name="cd", config={"num_steps": 3}))
+    stage = genzoo.Stage(objective=genzoo.Component(name="cd", config={"num_steps": 3}))
     config = genzoo.TrainerConfig(
         steps=EPOCHS * ROWS // BATCH, batch_size=BATCH, threads=1, progress=False
     )

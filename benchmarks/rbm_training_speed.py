@@ -40,7 +40,7 @@ def through_the_trainer(data: genzoo.Dataset, threads: int, *, centred: bool) ->
         model = genzoo.create_model(
             "rbm", event=genzoo.Binary(shape=(1, 28, 28)), num_hidden=HIDDEN
         )
-        stage = genzoo.Stage(objective=genzoo.Named(name="cd", config={"centred": centred}))
+        stage = genzoo.Stage(objective=genzoo.Component(name="cd", config={"centred": centred}))
         config = genzoo.TrainerConfig(
             steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False
         )

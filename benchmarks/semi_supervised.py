@@ -60,7 +60,9 @@ def of_labels_alone(x: Tensor, label: Tensor, seed: int, steps: int) -> Any:
 def of_all_rows(data: genzoo.Dataset, seed: int, steps: int) -> Any:
     """Return a model that has learned by feature matching."""
     model = make(seed)
-    objective = genzoo.Named(name="feature-matching", config={"lr": 1e-3, "classifier_lr": 1e-3})
+    objective = genzoo.Component(
+        name="feature-matching", config={"lr": 1e-3, "classifier_lr": 1e-3}
+    )
     config = genzoo.TrainerConfig(
         steps=steps,
         batch_size=BATCH,

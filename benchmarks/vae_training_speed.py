@@ -77,7 +77,7 @@ def through_the_trainer(data: genzoo.Dataset, threads: int) -> Run:
         config = genzoo.TrainerConfig(
             steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False
         )
-        stage = genzoo.Stage(objective=genzoo.Named(name="elbo"))
+        stage = genzoo.Stage(objective=genzoo.Component(name="elbo"))
         genzoo.Trainer(model, data, stage, config).fit()
 
     return run

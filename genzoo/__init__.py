@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from genzoo.component import Component
     from genzoo.config import Bounds, Config
     from genzoo.data import ArrayDataset, DataConfig, Dataset, DataSource, load_dataset, pair
     from genzoo.errors import (
@@ -29,16 +30,18 @@ if TYPE_CHECKING:
     from genzoo.log_prob import LogProb, by_blocks
     from genzoo.model import GenerativeModel, create_model, list_models
     from genzoo.nested import ModelSpec
-    from genzoo.objective import Loss, Objective, OptimizerSpec, Step
-    from genzoo.registry import register
+    from genzoo.objective import Loss, Objective, Step
+    from genzoo.registry import Group, register, register_group
     from genzoo.runs import train
     from genzoo.sampler import Sampler
     from genzoo.sampling import batch_size_for
     from genzoo.spaces import Binary, Categorical, Label, Real, Space, Text, Unit
     from genzoo.spec import Batch, ConditionSpaces, DataInfo
-    from genzoo.stage import Named, Recipe, Stage
+    from genzoo.stage import Recipe, Stage
     from genzoo.storage import GenModel
     from genzoo.training import Trainer, TrainerConfig
+    from genzoo.training.lr_schedulers import LRScheduler
+    from genzoo.training.optimizers import Optimizer
 
 _PUBLIC = {
     "ArrayDataset": "genzoo.data",
@@ -47,6 +50,7 @@ _PUBLIC = {
     "Bounds": "genzoo.config",
     "CapabilityError": "genzoo.errors",
     "Categorical": "genzoo.spaces",
+    "Component": "genzoo.component",
     "ConditionError": "genzoo.errors",
     "ConditionSpaces": "genzoo.spec",
     "Config": "genzoo.config",
@@ -62,6 +66,8 @@ _PUBLIC = {
     "GenModel": "genzoo.storage",
     "GenerativeModel": "genzoo.model",
     "GenzooError": "genzoo.errors",
+    "Group": "genzoo.registry",
+    "LRScheduler": "genzoo.training.lr_schedulers",
     "Label": "genzoo.spaces",
     "Layout": "genzoo.layout",
     "LoadError": "genzoo.errors",
@@ -69,10 +75,9 @@ _PUBLIC = {
     "Loss": "genzoo.objective",
     "Metric": "genzoo.evaluation",
     "ModelSpec": "genzoo.nested",
-    "Named": "genzoo.stage",
     "Note": "genzoo.estimate",
     "Objective": "genzoo.objective",
-    "OptimizerSpec": "genzoo.objective",
+    "Optimizer": "genzoo.training.optimizers",
     "Real": "genzoo.spaces",
     "Recipe": "genzoo.stage",
     "Reference": "genzoo.estimate",
@@ -94,6 +99,7 @@ _PUBLIC = {
     "mean_of": "genzoo.estimate",
     "pair": "genzoo.data",
     "register": "genzoo.registry",
+    "register_group": "genzoo.registry",
     "train": "genzoo.runs",
 }
 
@@ -104,6 +110,7 @@ __all__ = [
     "Bounds",
     "CapabilityError",
     "Categorical",
+    "Component",
     "ConditionError",
     "ConditionSpaces",
     "Config",
@@ -119,6 +126,8 @@ __all__ = [
     "GenModel",
     "GenerativeModel",
     "GenzooError",
+    "Group",
+    "LRScheduler",
     "Label",
     "Layout",
     "LoadError",
@@ -126,10 +135,9 @@ __all__ = [
     "Loss",
     "Metric",
     "ModelSpec",
-    "Named",
     "Note",
     "Objective",
-    "OptimizerSpec",
+    "Optimizer",
     "Real",
     "Recipe",
     "Reference",
@@ -151,6 +159,7 @@ __all__ = [
     "mean_of",
     "pair",
     "register",
+    "register_group",
     "train",
 ]
 

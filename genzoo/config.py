@@ -7,6 +7,7 @@ that an unknown key, a wrong type or a size of 10¹² is an error before anythin
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
 import math
@@ -24,8 +25,25 @@ C = TypeVar("C", bound="Config")
 _LONG = 400
 
 
+class Mark(abc.ABC):
+    """What an annotation asks of a field's values beyond their type; abstract."""
+
+    def read(self, value: Any) -> Any:
+        """Return what a given value stands for, before its type is checked; by default itself."""
+        return value
+
+    @abc.abstractmethod
+    def check(self, value: Any, where: str) -> None:
+        """Raise ConfigError where ``value``, which is of the field's type, is not allowed.
+
+        Arguments:
+            value: The value, not None.
+            where: The field's name, for the error.
+        """
+
+
 @dataclasses.dataclass(frozen=True)
-class Bounds:
+class Bounds(Mark):
     """The closed interval of a number, or of a tuple's or text's length, as an annotation.
 
     >>> Annotated[int, Bounds(1, 65536)]
@@ -131,10 +149,11 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
     """Return ``value`` as ``kind``: lists become tuples, whole numbers floats, nothing else."""
     origin = get_origin(kind)
     if origin is Annotated:
-        inner, *marks = get_args(kind)
-        value = _coerce(inner, value, where)
+        inner, *others = get_args(kind)
+        marks = [mark for mark in others if isinstance(mark, Mark)]
+        value = _coerce(inner, functools.reduce(lambda v, mark: mark.read(v), marks, value), where)
         for mark in marks:
-            if isinstance(mark, Bounds) and value is not None:
+            if value is not None:
                 mark.check(value, where)
         return value
     if origin is Literal:

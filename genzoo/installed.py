@@ -24,6 +24,7 @@ FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _ENDS = (*importlib.machinery.all_suffixes(), "")
 """What a module's file, or a package's folder, is named with behind its own name."""
 OURS = "genzoo"
+_OUR_GROUPS = "genzoo."
 DISABLE = "GENZOO_DISABLE_PLUGINS"
 """The variable that names distributions whose plugins are left out, to find a fault; or "all"."""
 
@@ -36,7 +37,7 @@ class Entry:
     """One name that a distribution, or a notebook, has registered.
 
     Arguments:
-        group: One of ``GROUPS``.
+        group: One of genzoo's groups, or one that a package has opened.
         name: The registered name.
         target: ``module:attribute``.
         distribution: Who registered it; empty for a class of the running session.
@@ -97,32 +98,45 @@ class Package:
         return everybody_else or _normal(self.name) in named
 
 
+def point_group(group: str) -> str:
+    """Return the entry-point group of a group: of one that a package has opened, its own name.
+
+    >>> point_group("models"), point_group("my_package.estimators")
+    ('genzoo.models', 'my_package.estimators')
+    """
+    return group if "." in group else f"{_OUR_GROUPS}{group}"
+
+
 @functools.cache
-def packages() -> tuple[Package, ...]:
-    """Return the distributions that register something; of several of one name, the first."""
+def packages(wanted: str = _OUR_GROUPS) -> tuple[Package, ...]:
+    """Return the distributions that register something; of several of one name, the first.
+
+    Arguments:
+        wanted: The entry-point group that is looked at; one that ends in a dot stands for all that
+            begin with it.
+    """
     found: dict[str, Package] = {}
     for dist in metadata.distributions():
         # Malformed metadata are nobody's but that distribution's trouble: it registers nothing.
         with contextlib.suppress(ValueError, TypeError, OSError, KeyError):
-            for package in _read(dist):
+            for package in _read(dist, wanted):
                 found.setdefault(_normal(package.name), package)
     return tuple(found.values())
 
 
 def names_of(group: str) -> set[str]:
     """Return the names that installed and enabled distributions register in a group."""
-    group = f"genzoo.{group}"
-    on = [package for package in packages() if not package.disabled]
-    return {point.name for package in on for point in package.points if point.group == group}
+    on = [package for package in _packages_of(group) if not package.disabled]
+    wanted = point_group(group)
+    return {point.name for package in on for point in package.points if point.group == wanted}
 
 
 @functools.cache
 def entries_of(group: str) -> tuple[Entry, ...]:
     """Return what is registered in a group, with what is known to be wrong with each."""
-    pairs = [(point, package) for package in packages() for point in package.points]
-    found = [
-        _parse(point, package) for point, package in pairs if point.group == f"genzoo.{group}"
-    ]
+    pairs = [(point, package) for package in _packages_of(group) for point in package.points]
+    wanted = point_group(group)
+    found = [_parse(point, package) for point, package in pairs if point.group == wanted]
     unique = list({(entry.name, entry.distribution): entry for entry in reversed(found)}.values())
     owners = Counter(entry.name for entry in unique if not entry.disabled)
     return tuple(
@@ -141,7 +155,8 @@ def disabled_names() -> frozenset[str]:
 def unknown_disabled() -> list[str]:
     """Return what GENZOO_DISABLE_PLUGINS names that is not installed."""
     known = {_normal(package.name) for package in packages()}
-    return sorted(disabled_names() - known - {"all"})
+    unknown = disabled_names() - known - {"all"}
+    return sorted(name for name in unknown if not is_installed(name))
 
 
 def is_installed(distribution: str) -> bool:
@@ -170,12 +185,17 @@ def forget() -> None:
     entries_of.cache_clear()
 
 
-def _read(dist: metadata.Distribution) -> Iterator[Package]:
+def _packages_of(group: str) -> tuple[Package, ...]:
+    wanted = point_group(group)
+    return packages() if wanted.startswith(_OUR_GROUPS) else packages(wanted)
+
+
+def _read(dist: metadata.Distribution, wanted: str) -> Iterator[Package]:
     """Yield the distribution, where it registers something."""
     text = dist.read_text("entry_points.txt")
-    if not text or "genzoo." not in text:
+    if not text or wanted not in text:
         return
-    points = tuple(_points(text))
+    points = tuple(_points(text, wanted))
     head = _head(dist)
     name, version = head.get("name", [""])[0], head.get("version", [""])[0]
     if points and name and version:
@@ -183,8 +203,8 @@ def _read(dist: metadata.Distribution) -> Iterator[Package]:
         yield Package(name, version, requires, points, dist)
 
 
-def _points(text: str) -> Iterator[Point]:
-    """Yield the entry points in our groups.
+def _points(text: str, wanted: str) -> Iterator[Point]:
+    """Yield the entry points in the groups that are wanted.
 
     A parser of our own takes a tenth of the standard library's time.
 
@@ -195,11 +215,15 @@ def _points(text: str) -> Iterator[Point]:
     for line in map(str.strip, text.splitlines()):
         if line.startswith("[") and line.endswith("]"):
             group = line[1:-1].strip()
-        elif line and line[0] not in "#;" and group.startswith("genzoo."):
+        elif line and line[0] not in "#;" and _is_wanted(group, wanted):
             name, equals, value = line.partition("=")
             if not equals:
                 raise ValueError(f"not NAME = TARGET: {line!r}")
             yield Point(group, name.strip(), value.strip())
+
+
+def _is_wanted(group: str, wanted: str) -> bool:
+    return group == wanted or (wanted.endswith(".") and group.startswith(wanted))
 
 
 def _head(dist: metadata.Distribution) -> dict[str, list[str]]:
@@ -232,7 +256,7 @@ def _parse(point: Point, package: Package) -> Entry:
     target, extras = (parts["target"], parts["extras"]) if parts else (point.value, "")
     needed = tuple(extra.strip() for extra in (extras or "").split(",") if extra.strip())
     return Entry(
-        point.group.removeprefix("genzoo."),
+        point.group.removeprefix(_OUR_GROUPS),
         point.name,
         target,
         package.name,
@@ -245,7 +269,7 @@ def _parse(point: Point, package: Package) -> Entry:
 
 
 def _problem(point: Point, target: str, package: Package) -> str:
-    pattern = pattern_of(point.group.removeprefix("genzoo."))
+    pattern = pattern_of(point.group.removeprefix(_OUR_GROUPS))
     if package.disabled:
         return f"disabled by {DISABLE}: unset it to use {package.name}"
     if not pattern.fullmatch(point.name):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo import fitting, registry, sampling
+from genzoo.component import Component
 from genzoo.conditions import spread
 from genzoo.config import Config
 from genzoo.errors import CapabilityError
@@ -143,12 +144,13 @@ class GenerativeModel(nn.Module, abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
-        """Return the paper's way to train the model."""
+    def default_stages(cls, config: Any) -> tuple[Stage, ...]:
+        """Return the paper's way to train a model of that config."""
 
+    @classmethod
     @abc.abstractmethod
-    def sampler(self) -> Sampler:
-        """Return the sampler that is used when none is given."""
+    def default_sampler(cls, config: Any) -> Component:
+        """Return the sampler of a model of that config that is used when none is given."""
 
     def layout(self) -> Layout:
         """Return where the tensors are stored, and what stands beside them for others to read.
@@ -197,7 +199,8 @@ class GenerativeModel(nn.Module, abc.ABC):
             NotFiniteSampleError: A sample, or a state on the way to it, holds NaN or infinity.
             NotFiniteWeightsError: A parameter or a buffer does.
         """
-        request = sampling.Request(num, condition, sampler or self.sampler(), start, batch_size)
+        sampler = sampler or sampling.own_sampler(self)
+        request = sampling.Request(num, condition, sampler, start, batch_size)
         return sampling.draw(self, request, seed)
 
     @classmethod
@@ -359,8 +362,7 @@ def create_model(name: str, **config: Any) -> GenerativeModel:
         UnknownNameError: No such model.
         ConfigError: No such field, or a value out of bounds.
     """
-    cls = registry.load("models", name)
-    model: GenerativeModel = cls(cls.Config.from_dict(config))
+    model: GenerativeModel = registry.make("models", Component(name=name, config=config))
     return model
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from genzoo.config import Bounds, Config
-from genzoo.errors import CapabilityError, ConfigError
+from genzoo.component import Component
+from genzoo.config import Config
+from genzoo.errors import CapabilityError
 from genzoo.model import GenerativeModel
 from genzoo.spec import Batch
 
@@ -52,74 +53,6 @@ class Step:
     slot: int
     generator: torch.Generator
     logged: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerSpec(Config):
-    """An optimiser of torch.optim with the values that differ from its defaults.
-
-    Weight decay acts on matrices and higher tensors alone: biases and scales are not decayed.
-
-    Raises:
-        ConfigError: A value was given that the named optimiser does not have.
-    """
-
-    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adam"
-    """The optimiser."""
-    lr: Annotated[float, Bounds(0.0, 1e3)] = 1e-3
-    """The learning rate, before warm-up and schedule."""
-    momentum: Annotated[float | None, Bounds(0.0, 1.0)] = None
-    """The momentum of sgd and rmsprop."""
-    betas: tuple[Annotated[float, Bounds(0.0, 1.0)], Annotated[float, Bounds(0.0, 1.0)]] | None = (
-        None
-    )
-    """The decay rates of adam and adamw."""
-    eps: Annotated[float | None, Bounds(0.0, 1.0)] = None
-    """What is added to the denominator of adam, adamw and rmsprop."""
-    weight_decay: Annotated[float | None, Bounds(0.0, 1e3)] = None
-    """The weight decay."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in _FOREIGN[self.name]:
-            if getattr(self, name) is not None:
-                raise ConfigError(
-                    f"OptimizerSpec.{name} was given as {getattr(self, name)!r}, but "
-                    f"{self.name} has no such value. Leave it out."
-                )
-
-    def build(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``, in at most two groups."""
-        values = {k: getattr(self, k) for k in ("lr", "momentum", "betas", "eps")}
-        values = {name: value for name, value in values.items() if value is not None}
-        decay = self.weight_decay
-        make = _OPTIMIZERS[self.name]
-        if self.name in _FUSED:
-            values["fused"] = True
-        if decay is None:
-            return make(parameters, **values)
-        groups = [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        return make([group for group in groups if group["params"]], **values)
-
-
-_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "rmsprop": torch.optim.RMSprop,
-}
-# One kernel over all parameters: on a CPU a tenth of the time of torch's default, which goes
-# through them one operation at a time. sgd gains nothing.
-_FUSED = ("adam", "adamw")
-_FOREIGN = {
-    "sgd": ("betas", "eps"),
-    "adam": ("momentum",),
-    "adamw": ("momentum",),
-    "rmsprop": ("betas",),
-}
 
 
 AnyConfig = Config
@@ -172,9 +105,14 @@ class Objective(nn.Module, abc.ABC):
         """Return who learns: a partition of the trainable parameters; one player by default."""
         return {"model": [p for p in self.parameters() if p.requires_grad]}
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
-        """Return the paper's optimiser for each player; the user's values go over it."""
-        return {player: OptimizerSpec() for player in self.players()}
+    @classmethod
+    def optimizers(cls, config: Any) -> Mapping[str, Component]:
+        """Return the paper's optimiser for each player; the user's values go over it.
+
+        They are components of the group ``optimizers``. By default there is one player, who
+        learns by Adam.
+        """
+        return {"model": Component(name="adam")}
 
     def set_process_buffer(self, name: str, value: Tensor) -> None:
         """Keep a tensor that belongs to this process alone, such as chains or an image pool.
@@ -205,4 +143,5 @@ class Objective(nn.Module, abc.ABC):
 
 def _own(model: GenerativeModel) -> str:
     """Return the names of the objectives that a model learns by where no other is given."""
-    return " and ".join(dict.fromkeys(stage.objective.name for stage in model.default_stages()))
+    stages = model.default_stages(model.config)
+    return " and ".join(dict.fromkeys(stage.objective.name for stage in stages))

@@ -11,36 +11,53 @@ import functools
 import importlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from genzoo import installed
-from genzoo.errors import MissingDependencyError, NameConflictError, PluginError, UnknownNameError
+from genzoo.component import Component
+from genzoo.config import Config, Mark
+from genzoo.errors import (
+    ConfigError,
+    MissingDependencyError,
+    NameConflictError,
+    PluginError,
+    UnknownNameError,
+    suggest,
+)
+from genzoo.groups import (
+    GROUPS,
+    base_of,
+    check_group,
+    group_of,
+    known_groups,
+    register_group,
+)
 from genzoo.installed import NAME, Entry
 
-__all__ = ["GROUPS", "NAME", "Entry", "entries", "load", "names", "register"]
+__all__ = [
+    "GROUPS",
+    "NAME",
+    "Entry",
+    "Group",
+    "describe",
+    "entries",
+    "load",
+    "make",
+    "names",
+    "register",
+    "register_group",
+]
 
 T = TypeVar("T", bound=type)
 
-GROUPS = ("models", "objectives", "samplers", "spaces", "datasets", "metrics", "formats")
-"""What can be registered; the entry-point group of ``models`` is ``genzoo.models``."""
-
-
-_BASES = {
-    "models": "genzoo.model:GenerativeModel",
-    "objectives": "genzoo.objective:Objective",
-    "samplers": "genzoo.sampler:Sampler",
-    "spaces": "genzoo.spaces.space:Space",
-    "datasets": "genzoo.data.dataset:DataSource",
-    "metrics": "genzoo.evaluation.metric:Metric",
-    "formats": "genzoo.formats:Format",
-}
 _local: dict[tuple[str, str], type] = {}
 _loaded: dict[tuple[str, str], type] = {}
 
 
 def names(group: str) -> list[str]:
     """Return the registered names of a group, sorted, importing nothing."""
-    _check_group(group)
+    check_group(group)
     local = {name for where, name in _local if where == group}
     return sorted(installed.names_of(group) | local)
 
@@ -56,18 +73,91 @@ def load(group: str, name: str) -> Any:
         MissingDependencyError: The plugin needs a package that is not installed.
         PluginError: What the entry point names is not there, or not what its group promises.
     """
-    _check_group(group)
+    check_group(group)
     if (group, name) in _local:
         return _local[group, name]
     claims = [entry for entry in entries(group) if entry.name == name]
     found = [entry for entry in claims if not entry.disabled] or claims[:1]
     if not found:
-        raise UnknownNameError(group.removesuffix("s"), name, names(group))
+        remedy = _elsewhere(group, name)
+        raise UnknownNameError(group.removesuffix("s"), name, names(group), remedy)
     if len(found) > 1:
         raise NameConflictError(f"{installed.conflict(found)}.")
     if (group, name) not in _loaded:
         _loaded[group, name] = import_entry(found[0])
     return _loaded[group, name]
+
+
+def make(group: str, component: Component, *args: Any) -> Any:
+    """Return an instance of the class that a component names.
+
+    Arguments:
+        group: The group that it is of.
+        component: The class's name, with the values of its config.
+        args: What its constructor takes before the config, such as an objective's model.
+
+    Raises:
+        ConfigError: Its config has no such field, or a value is out of bounds.
+        GenzooError: The name is unknown, or its plugin cannot be loaded, as for `load`; or the
+            class has no ``Config``.
+    """
+    config = config_of(group, component)
+    return load(group, component.name)(*args, config)
+
+
+def describe(instance: Any) -> Component:
+    """Return the name that an instance's class is registered under, with its config's values.
+
+    Raises:
+        PluginError: Its class is not registered.
+    """
+    name = name_of(group_of(instance), type(instance))
+    return Component(name=name, config=instance.config.to_dict())
+
+
+def config_of(group: str, component: Component) -> Config:
+    """Return the config that a component comes to, checked by the class that it names.
+
+    Raises:
+        ConfigError: Its config has no such field, or a value is out of bounds.
+        GenzooError: The name is unknown, or its plugin cannot be loaded, as for `load`; or the
+            class has no ``Config``.
+    """
+    kind = getattr(load(group, component.name), "Config", None)
+    if not (isinstance(kind, type) and issubclass(kind, Config)):
+        raise PluginError(
+            f"{component.name!r} in {group} has no Config, so it cannot be made from values. Load "
+            "its class instead."
+        )
+    return kind.from_dict(component.config)
+
+
+@dataclass(frozen=True)
+class Group(Mark):
+    """Says of a config's field that it holds a component of a group.
+
+    The name is checked against the installed distributions' metadata when the config is made; the
+    values are when the component is made. A text is short for a component without values.
+
+    >>> from typing import Annotated
+    >>> Annotated[Component, Group("samplers")]
+    typing.Annotated[genzoo.component.Component, Group(name='samplers')]
+    """
+
+    name: str
+
+    def read(self, value: Any) -> Any:
+        """Return a text as the component of that name."""
+        return {"name": value} if isinstance(value, str) else value
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise ConfigError where nothing in the group has the component's name."""
+        known = names(self.name)
+        if value.name is not None and value.name not in known:
+            raise ConfigError(
+                f"{where} must name one of the {self.name}, got {value.name!r}. "
+                f"{suggest(value.name, known)} {_elsewhere(self.name, value.name)}".rstrip()
+            )
 
 
 def register(group: str, name: str) -> Callable[[T], T]:
@@ -79,7 +169,7 @@ def register(group: str, name: str) -> Callable[[T], T]:
         NameConflictError: An installed distribution has that name.
         PluginError: The name is malformed, or the class is not of the group's kind.
     """
-    _check_group(group)
+    check_group(group)
 
     def decorate(cls: T) -> T:
         pattern = installed.pattern_of(group)
@@ -96,7 +186,7 @@ def register(group: str, name: str) -> Callable[[T], T]:
 
 def entries(group: str) -> list[Entry]:
     """Return every entry of a group with what is known to be wrong with it, importing nothing."""
-    _check_group(group)
+    check_group(group)
     local = [
         Entry(group, name, f"{cls.__module__}:{cls.__qualname__}")
         for (where, name), cls in _local.items()
@@ -120,7 +210,8 @@ def name_of(group: str, cls: type) -> str:
                 return entry.name
     raise PluginError(
         f"{cls.__module__}.{cls.__qualname__} is not registered. Give its package an entry point "
-        f"in the group genzoo.{group}, or decorate it with @genzoo.register({group!r}, name)."
+        f"in the group {installed.point_group(group)}, or decorate it with "
+        f"@genzoo.register({group!r}, name)."
     )
 
 
@@ -173,6 +264,12 @@ def import_entry(entry: Entry) -> Any:
     return found
 
 
+def _elsewhere(group: str, name: str) -> str:
+    """Return what to say of a name that other groups have; nothing where none has it."""
+    others = [other for other in known_groups() if other != group and name in names(other)]
+    return f"{name!r} is one of the {' and the '.join(others)}: name it there." if others else ""
+
+
 def _missing(entry: Entry, error: ModuleNotFoundError) -> str:
     extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
     return (
@@ -181,15 +278,7 @@ def _missing(entry: Entry, error: ModuleNotFoundError) -> str:
     )
 
 
-def _check_group(group: str) -> None:
-    if group not in GROUPS:
-        raise UnknownNameError("group", group, GROUPS)
-
-
 def _check_kind(group: str, name: str, found: object) -> None:
-    if group not in _BASES:
-        return
-    module, _, attribute = _BASES[group].partition(":")
-    base = getattr(importlib.import_module(module), attribute)
+    base = base_of(group)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise PluginError(f"{name!r} in {group} must be a subclass of {base.__name__}: {found!r}.")

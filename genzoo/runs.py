@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 
 import torch
 
 from genzoo import registry, seeds
 from genzoo.data import Dataset, load_dataset, pair
 from genzoo.model import GenerativeModel
-from genzoo.stage import Recipe
+from genzoo.stage import Recipe, Stage
 from genzoo.training import Trainer
 
 
@@ -35,19 +36,31 @@ def train(
 
 
 def make_trainer(
-    recipe: Recipe, output_dir: str | os.PathLike[str] | None = None, *, overwrite: bool = False
+    recipe: Recipe,
+    output_dir: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    change: Callable[[Sequence[Stage]], Sequence[Stage]] | None = None,
 ) -> Trainer:
-    """Return the trainer of a recipe, its model initialised from the recipe's seed."""
+    """Return the trainer of a recipe, its model initialised from the recipe's seed.
+
+    Arguments:
+        recipe: What to train, on what, how.
+        output_dir: Where the run is written; None writes nothing.
+        overwrite: Whether a run that is there may be replaced.
+        change: What is made of the model's own stages, where the recipe has none.
+    """
     cls = registry.load("models", recipe.model.name)
     data = _load(recipe)
     config = cls.configure(data.info, **recipe.model.config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive(recipe.trainer.seed, "model"))
         model = cls(config)
+    stages = recipe.stages or cls.default_stages(config)
     return Trainer(
         model,
         data,
-        list(recipe.stages) or None,
+        stages if recipe.stages or change is None else change(stages),
         recipe.trainer,
         output_dir=output_dir,
         overwrite=overwrite,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import conditions, seeds
+from genzoo import conditions, registry, seeds
 from genzoo.config import is_whole, shown
 from genzoo.errors import ConfigError, DataError, NotFiniteSampleError
 from genzoo.finite import RunningTotal, check_weights, name_broken
@@ -76,6 +76,12 @@ def batch_size_for(num_values: int) -> int:
     """
     fitting = _VALUES // _positive("num_values", num_values)
     return min(_MOST, 1 << max(0, fitting.bit_length() - 1))
+
+
+def own_sampler(model: GenerativeModel) -> Sampler:
+    """Return the sampler by which a model is drawn from where none is given."""
+    sampler: Sampler = registry.make("samplers", model.default_sampler(model.config))
+    return sampler
 
 
 @torch.no_grad()

@@ -66,14 +66,14 @@ def _text(description: dict[str, Any]) -> str:
 
 def describe(model: GenerativeModel) -> dict[str, Any]:
     """Return what ``config.json`` says of a model, but for its layout."""
-    name = registry.name_of("models", type(model))
-    distribution, version = registry.distribution_of("models", name)
+    known = registry.describe(model)
+    distribution, version = registry.distribution_of("models", known.name)
     return {
         "genzoo": FORMAT,
-        "model": name,
+        "model": known.name,
         "plugin": {"distribution": distribution, "version": version},
         "dtype": str(model.dtype).removeprefix("torch."),
-        "config": model.config.to_dict(),
+        "config": dict(known.config),
     }
 
 

@@ -10,22 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from genzoo.component import Component
 from genzoo.config import Bounds, Config, shown
 from genzoo.errors import ConfigError
 from genzoo.parsing import MAX_TOML_BYTES, strict_toml
 from genzoo.training.config import TrainerConfig
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Named(Config):
-    """A registered class by its name, with the values of its config."""
-
-    name: Annotated[str, Bounds(1, 4096)]
-    """The registered name; for data also a path or a repository."""
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """The fields that are given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +27,7 @@ class Stage(Config):
     'cd'
     """
 
-    objective: Named
+    objective: Component
     """What is lowered."""
     trainer: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `TrainerConfig` that the paper prescribes; the user's own go over them."""
@@ -56,11 +47,11 @@ class Stage(Config):
 class Recipe(Config):
     """All that makes a run: the same recipe, versions and machine give the same model."""
 
-    model: Named
+    model: Component
     """The model, with the fields of its config that are given."""
-    data: Named
+    data: Component
     """The data, with the fields of their config."""
-    data_y: Named | None = None
+    data_y: Component | None = None
     """The data of the second domain, where one is named apart."""
     stages: tuple[Stage, ...] = ()
     """In order; where empty, the model's own."""

@@ -1,6 +1,7 @@
 """Means to register models that are broken on purpose, and the list of them."""
 
 import families
+from families_common import drawn_by
 from genzoo import Unit, registry
 from likelihoods import log_prob_of
 
@@ -29,12 +30,16 @@ def put_with_loss(
     """Register a model that learns by an objective of other losses, or of another config."""
     own = {"losses": losses, "Config": config or base.Config}
     registry.register("objectives", name)(type("Objective", (base,), own))
-    put(name, model, default_stages=classmethod(lambda cls: families.stage(name)), **methods)
+    put(
+        name,
+        model,
+        default_stages=classmethod(lambda cls, config: families.stage(name)),
+        **methods,
+    )
 
 
 def sampler(trajectory, base=families.Fixed):
-    made = type("Broken", (base,), {"trajectory": trajectory})
-    return lambda self: made()
+    return drawn_by(type("Broken", (base,), {"trajectory": trajectory}))
 
 
 def put_config(name, made, **methods):

@@ -9,6 +9,7 @@ from torch import nn
 import families
 import genzoo
 from breaking import ANY, broken, put, put_config, put_with_loss
+from families_common import drawn_by
 
 
 @broken("check_config_closed", "Open has numbers without Bounds: sizes, depth")
@@ -151,7 +152,7 @@ def sampler_config_that_accepts_anything(name):
             pass
 
     made = type("Sampler", (families.Fixed,), {"Config": Hot})
-    put(name, sampler=lambda self: made())
+    put(name, default_sampler=drawn_by(made))
 
 
 @broken("check_spaces", "It declares spaces that it cannot be configured for")

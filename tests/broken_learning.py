@@ -120,7 +120,7 @@ def baseline_of_the_rows_before(name):
 
     made = type("Objective", (families.LeastSquares,), {"__init__": init, "losses": losses})
     registry.register("objectives", name)(made)
-    put(name, default_stages=classmethod(lambda cls: families.stage(name)))
+    put(name, default_stages=classmethod(lambda cls, config: families.stage(name)))
 
 
 @broken("check_average_is_published", "averaged weights", also=("check_resume_is_exact",))
@@ -158,7 +158,7 @@ def global_seed(name):
         torch.manual_seed(0)
         yield model.net(torch.randn(num, 3, generator=generator, dtype=model.dtype))
 
-    put(name, sampler=sampler(trajectory))
+    put(name, default_sampler=sampler(trajectory))
 
 
 @broken("check_no_side_effects", "It prints 'loss 0")
@@ -204,7 +204,7 @@ def float32_whatever_the_model_is(name):
     def trajectory(self, model, num, *, start=None, condition=None, generator):
         yield model.net(torch.randn(num, 3, generator=generator))
 
-    put(name, sampler=sampler(trajectory))
+    put(name, default_sampler=sampler(trajectory))
 
 
 @broken("check_autocast", "RuntimeError")

@@ -223,4 +223,4 @@ def zeros_drawn_of_nan(name):
             x[:, i] = (u < model.conditionals(x).probs[:, i]).to(x)
         yield x
 
-    put(name, Exact, sampler=sampler(trajectory, families.Ancestral))
+    put(name, Exact, default_sampler=sampler(trajectory, families.Ancestral))

@@ -92,7 +92,7 @@ def sampler_of_the_global_generator(name):
     def trajectory(self, model, num, *, start=None, condition=None, generator):
         yield model.net(torch.randn(num, *model.event_shape, dtype=model.dtype))
 
-    put(name, sampler=sampler(trajectory))
+    put(name, default_sampler=sampler(trajectory))
 
 
 @broken("check_seed_and_blocks", "Another seed gives the same samples")
@@ -100,7 +100,7 @@ def sampler_that_ignores_its_seed(name):
     def trajectory(self, model, num, *, start=None, condition=None, generator):
         yield torch.zeros(num, *model.event_shape, dtype=model.dtype)
 
-    put(name, sampler=sampler(trajectory))
+    put(name, default_sampler=sampler(trajectory))
 
 
 @broken("check_samples", "Five samples have shape", also=ANY)
@@ -124,7 +124,7 @@ def batch_statistics_in_sampling(name):
         noise = torch.randn(num, 3, generator=generator, dtype=model.dtype)
         yield F.batch_norm(model.net(noise), None, None, training=True)
 
-    put(name, sampler=sampler(trajectory))
+    put(name, default_sampler=sampler(trajectory))
 
 
 @broken(
@@ -137,7 +137,7 @@ def batch_norm_that_learns_in_sampling(name):
         z = torch.randn(num, 2, generator=generator, dtype=model.dtype)
         yield model.train().decode(z)
 
-    put(name, families.GAN, sampler=sampler(trajectory))
+    put(name, families.GAN, default_sampler=sampler(trajectory))
 
 
 @broken("check_trajectory", "yields no state", also=ANY)
@@ -145,4 +145,4 @@ def sampler_without_states(name):
     def trajectory(self, model, num, *, start=None, condition=None, generator):
         yield from ()
 
-    put(name, sampler=sampler(trajectory))
+    put(name, default_sampler=sampler(trajectory))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import installs
-from genzoo import registry
+from genzoo import groups, registry
 
 # Looked through for doctests, what registers models would be imported a second time.
 collect_ignore = [
@@ -23,13 +23,15 @@ def one_thread():
 @pytest.fixture
 def forgetting():
     """Forget afterwards what a test has installed, registered or imported."""
-    modules, local = set(sys.modules), dict(registry._local)
+    modules, local, opened = set(sys.modules), dict(registry._local), dict(groups._opened)
     yield
     for name in set(sys.modules) - modules:
         if name.startswith("fake_"):
             del sys.modules[name]
     registry._local.clear()
     registry._local.update(local)
+    groups._opened.clear()
+    groups._opened.update(opened)
     registry.refresh()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genzoo import registry
 
-KINDS = ("models", "objectives", "samplers", "metrics")
+KINDS = ("models", "objectives", "samplers", "optimizers", "lr_schedulers", "metrics")
 RECORD = Path(__file__).parents[1] / "docs" / "defaults.txt"
 
 
@@ -24,7 +24,7 @@ def _kind(kind):
             cls = registry.load(kind, entry.name)
             yield f"{kind} {entry.name}"
             yield from (f"  {line}" for line in _fields(cls.Config))
-            for stage in cls.default_stages() if kind == "models" else ():
+            for stage in cls.default_stages(cls.example()[0]) if kind == "models" else ():
                 about = f" of {stage.model}" if stage.model else ""
                 values = {**stage.objective.config, **stage.trainer}
                 yield f"  stage{about}: {stage.objective.name} {_text(values)}"

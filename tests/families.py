@@ -18,6 +18,7 @@ from families_latent import VAE, Denoise, Denoising, Diffusion, Elbo, Guided, La
 from genzoo import (
     Binary,
     Bounds,
+    Component,
     Config,
     GenerativeModel,
     Loss,
@@ -84,15 +85,16 @@ class Autoregressive(GenerativeModel):
         return ToyConfig(event=Binary(shape=(4,))), {"x": rows(8, 4, binary=True)}
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-nll")
 
     def conditionals(self, x):
         logits = F.linear(x, self.logits.weight * self.mask, self.logits.bias)
         return Bernoulli(logits=logits, validate_args=False)
 
-    def sampler(self):
-        return Ancestral()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-ancestral")
 
 
 @register("samplers", "toy-ancestral")
@@ -137,15 +139,16 @@ class BeliefNet(GenerativeModel):
         return ToyConfig(event=Unit(shape=(4,))), {"x": rows(8, 4)}
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         made = [
             {"objective": {"name": "toy-layer", "config": {"depth": d}}, "part": f"layers.{d}"}
             for d in range(2)
         ]
         return tuple(Stage.from_dict(values) for values in made)
 
-    def sampler(self):
-        return Noise()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-noise")
 
 
 @register("samplers", "toy-noise")
@@ -197,11 +200,12 @@ class Linear(GenerativeModel):
         return ToyConfig(event=Unit(shape=(3,))), {"x": rows(8, 3)}
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-least-squares")
 
-    def sampler(self):
-        return Fixed()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-fixed")
 
 
 @register("samplers", "toy-fixed")

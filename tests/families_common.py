@@ -1,5 +1,6 @@
 """What the toys of every family share."""
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -7,13 +8,16 @@ import torch
 
 from genzoo import (
     Bounds,
+    Component,
     ConditionSpaces,
     Config,
     Label,
     Space,
     Stage,
+    register,
 )
 
+_NUMBERS = itertools.count()
 Width = Annotated[int, Bounds(1, 4096)]
 
 
@@ -24,6 +28,13 @@ class None_(Config):
 
 def stage(name, **config):
     return (Stage.from_dict({"objective": {"name": name, "config": config}}),)
+
+
+def drawn_by(sampler):
+    """Register a sampler for this session; return the `default_sampler` that names it."""
+    name = f"test-{sampler.__name__.lower()}-{next(_NUMBERS)}"
+    register("samplers", name)(sampler)
+    return classmethod(lambda cls, config: Component(name=name))
 
 
 def rows(*shape, seed=0, binary=False):

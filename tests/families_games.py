@@ -8,15 +8,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from families_common import None_, ToyConfig, rows, stage
-from families_latent import Latent
 from genzoo import (
     Bounds,
+    Component,
     ConditionSpaces,
     Config,
     GenerativeModel,
     Loss,
     Objective,
-    OptimizerSpec,
     Real,
     Sampler,
     Unit,
@@ -43,15 +42,16 @@ class GAN(GenerativeModel):
         return ToyConfig(event=Real(shape=(4,))), {"x": rows(8, 4) + 2}
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-game")
 
     def decode(self, z, *, condition=None):
         self.checked_condition(condition, len(z))
         return self.generator(self.checked_codes(z, (2,)))
 
-    def sampler(self):
-        return Latent()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-latent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +76,11 @@ class Game(Objective):
             "critic": list(self.critic.parameters()),
         }
 
-    def optimizers(self):
+    @classmethod
+    def optimizers(cls, config):
         return {
-            "generator": OptimizerSpec(lr=1e-3, betas=(0.5, 0.9)),
-            "critic": OptimizerSpec(name="rmsprop", lr=1e-2),
+            "generator": Component(name="adam", config={"lr": 1e-3, "betas": (0.5, 0.9)}),
+            "critic": Component(name="rmsprop", config={"lr": 1e-2}),
         }
 
     def losses(self, batch, step):
@@ -125,15 +126,16 @@ class Cycle(GenerativeModel):
         return PairConfig(event=images, conditions={"y": images}), batch
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-cycle")
 
     def translate(self, x, *, to):
         x = self.checked_rows(x)
         return self.to_y(x) if to == "y" else self.to_x(x)
 
-    def sampler(self):
-        return Translated()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-translated")
 
 
 @register("samplers", "toy-translated")
@@ -154,6 +156,10 @@ class CycleLoss(Objective):
     def __init__(self, model, config=None):
         super().__init__(model, config)
         self.critic = nn.Conv2d(1, 1, 4)
+
+    @classmethod
+    def optimizers(cls, config):
+        return dict.fromkeys(("translators", "critics"), Component(name="adam"))
 
     def players(self):
         return {

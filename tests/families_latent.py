@@ -11,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from families_common import LabelledConfig, None_, rows, stage
 from genzoo import (
     Bounds,
+    Component,
     GenerativeModel,
     Label,
     Loss,
@@ -44,7 +45,7 @@ class VAE(GenerativeModel):
         return LabelledConfig(event=Unit(shape=(4,))), batch
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-elbo")
 
     def posterior(self, x):
@@ -56,8 +57,9 @@ class VAE(GenerativeModel):
         one_hot = self.conditions["label"].vectors(given["label"]).to(z)
         return self.decoder(torch.cat([z, one_hot], dim=1))
 
-    def sampler(self):
-        return Latent()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-latent")
 
 
 @register("samplers", "toy-latent")
@@ -113,7 +115,7 @@ class Diffusion(GenerativeModel):
         return DroppingConfig(event=Real(shape=(4,))), batch
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-denoising")
 
     def epsilon(self, x_t, t, condition):
@@ -122,8 +124,9 @@ class Diffusion(GenerativeModel):
         one_hot = F.one_hot(known, self.num_classes + 1).to(x_t)
         return self.net(torch.cat([x_t, self.alpha_bar[t][:, None], one_hot], dim=1))
 
-    def sampler(self):
-        return Denoise()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-denoise")
 
 
 class Guided:

@@ -4,16 +4,8 @@ import torch
 from torch import nn
 
 import families
-from genzoo import (
-    Binary,
-    Categorical,
-    GenerativeModel,
-    Label,
-    Real,
-    Sampler,
-    Unit,
-    seeds,
-)
+from families_common import drawn_by
+from genzoo import Binary, Categorical, GenerativeModel, Label, Real, Sampler, Unit, seeds
 from genzoo.data import from_array
 from genzoo.evaluation import Case
 
@@ -52,11 +44,10 @@ class Replay(GenerativeModel):
         raise NotImplementedError
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         raise NotImplementedError
 
-    def sampler(self):
-        return Redraw()
+    default_sampler = drawn_by(Redraw)
 
 
 class LabelledReplay(Replay):

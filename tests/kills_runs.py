@@ -40,7 +40,7 @@ def chains(folder: Path | None, steps: int, every: int) -> genzoo.Trainer:
     torch.manual_seed(0)
     model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=6)
     config = genzoo.TrainerConfig(
-        optimizers={"model": {"momentum": 0.5}}, **_common(steps, every, 10)
+        optimizers={"model": {"config": {"momentum": 0.5}}}, **_common(steps, every, 10)
     )
     data = genzoo.load_dataset("digits", binarize="dynamic")
     return genzoo.Trainer(model, data, config=config, output_dir=folder)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 import families
+from families_common import drawn_by
 from genzoo import CapabilityError, Real
 from likelihoods import log_prob_of
 
@@ -86,8 +87,7 @@ class Gaussian(families.Linear):
     def present(self, state):
         return 0.5 + 0.3 * state
 
-    def sampler(self):
-        return Normal()
+    default_sampler = drawn_by(Normal)
 
     def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
         self.check_rows(x)

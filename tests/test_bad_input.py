@@ -20,6 +20,7 @@ from genzoo.cli.arguments import Peeked
 RANDOM = np.random.default_rng(0)
 BITS = (RANDOM.random((20, 6)) < 0.5).astype(np.uint8)
 TRAIN = "train rbm --data bits.npz --output new"
+ADAM = f"{TRAIN} --trainer.optimizers.model adam"
 MADE = (
     "train rbm --data bits.npz --output run --model.num-hidden 4 --trainer.steps 3 "
     "--trainer.batch-size 8 --trainer.threads 1"
@@ -59,7 +60,14 @@ def write_recipes():
         "misspelt": good.replace("[model.config]", "[model.config]\nnum_hiden = 3"),
         "section": good.replace("[trainer]", "[trianer]"),
         "typed": good.replace("num_hidden = 4", "num_hidden = 'four'"),
-        "player": good.replace("[trainer.optimizers]", "[trainer.optimizers.critic]\nlr = 1.0"),
+        "player": good.replace(
+            "[trainer.optimizers]", "[trainer.optimizers.critic.config]\nlr = 1.0"
+        ),
+        "optimiser": good.replace("[trainer.optimizers]", "[trainer.optimizers]\nmodel = 'sdg'"),
+        "rate": good.replace(
+            "[trainer.optimizers]", "[trainer.optimizers.model.config]\nlr = -1.0"
+        ),
+        "schedule": good.replace("[trainer]", "[trainer]\nschedule = 'adam'"),
         "part": good.replace('part = ""', 'part = "decoder"'),
         "model": good.replace('name = "rbm"', 'name = "rbn"'),
     }
@@ -178,7 +186,15 @@ CASES = {
     f"{TRAIN} --objective.num-steps 0": "num_steps must be in [1, 1000000], got 0",
     f"{TRAIN} --trainer.optimizers.model.lr -1": "lr must be in [0.0, 1000.0], got -1.0",
     f"{TRAIN} --trainer.optimizers.model.lr nan": "lr must be finite, got nan",
-    f"{TRAIN} --trainer.optimizers.model.betas 0.9": "takes two numbers, got '0.9'",
+    f"{ADAM} --trainer.optimizers.model.betas 0.9": "betas needs a value",
+    f"{ADAM} --trainer.optimizers.model.betas 0.9 x": "takes two numbers",
+    f"{TRAIN} --trainer.optimizers.model.betas 0.9 0.9": "no flag --trainer.optimizers",
+    f"{TRAIN} --trainer.optimizers.model adma": "Did you mean 'adam' or 'adamw'? Known: adam, ",
+    f"{TRAIN} --trainer.optimizers.model linear": "'linear' is one of the lr_schedulers",
+    f"{TRAIN} --trainer.schedule linear --trainer.schedule.constant-share 1": "no flag",
+    f"{TRAIN} --trainer.schedule constant-then-linear --trainer.schedule.constant-share 1": (
+        "constant_share must be in [0.0, 0.999], got 1.0"
+    ),
     f"{TRAIN} --trainer.schedule linaer": "Did you mean 'linear'? Known: constant, ",
     f"{TRAIN} --trainer.ema-decay 2": "ema_decay must be in [0.0, 1.0], got 2.0",
     f"{TRAIN} --trainer.threads 0": "threads must be in [1, 4096], got 0",
@@ -260,6 +276,9 @@ CASES = {
     "train --recipe section.toml --output new": "Did you mean 'trainer'?",
     "train --recipe typed.toml --output new": "num_hidden must be a whole number, got 'four'",
     "train --recipe player.toml --output new": "no player 'critic'. Known: model",
+    "train --recipe optimiser.toml --output new": "Did you mean 'sgd'?",
+    "train --recipe rate.toml --output new": "lr must be in [0.0, 1000.0], got -1.0",
+    "train --recipe schedule.toml --output new": "'adam' is one of the optimizers: name it there",
     "train --recipe part.toml --output new": "no part 'decoder'",
     "train --recipe model.toml --output new": "Did you mean 'rbm'?",
 }

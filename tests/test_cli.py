@@ -18,7 +18,6 @@ import genzoo
 from genzoo import registry
 from genzoo.cli import main, sample
 from genzoo.config import field_types
-from genzoo.objective import OptimizerSpec
 from genzoo.plotting import grid
 from genzoo.training import TrainerConfig
 from likelihoods import mean_log_prob
@@ -64,9 +63,10 @@ def same(a, b):
 
 
 def test_zeros_and_ones_in_a_file_need_no_more_flags(capsys, monkeypatch):
-    stages = registry.load("models", "rbm").default_stages()
+    rbm = registry.load("models", "rbm")
+    stages = rbm.default_stages(rbm.example()[0])
     short = dataclasses.replace(stages[0], trainer={**stages[0].trainer, "steps": 3})
-    monkeypatch.setattr(registry.load("models", "rbm"), "default_stages", lambda: (short,))
+    monkeypatch.setattr(rbm, "default_stages", lambda config: (short,))
     out = printed("train rbm --data bits.npz --output run", capsys)
     assert "genzoo sample run --num 64" in out
     assert genzoo.GenModel.from_pretrained("run").event_shape == (6,)
@@ -175,7 +175,7 @@ def test_a_recipe_holds_what_was_given_and_no_more():
     found = recipe("run")
     assert found["data"] == {"name": "bits.npz", "config": {"limit": 30}}
     assert found["stages"][0]["objective"] == {"name": "cd", "config": {"num_steps": 2}}
-    assert found["trainer"]["optimizers"] == {"model": {"momentum": 0.5}}
+    assert found["trainer"]["optimizers"] == {"model": {"config": {"momentum": 0.5}}}
     event = {"name": "binary", "config": {"shape": [6]}}
     assert found["model"]["config"] == {"event": event, "num_hidden": 4}
     assert "warmup_steps" not in found["trainer"]
@@ -185,7 +185,7 @@ def test_each_player_has_an_optimiser_of_its_own():
     np.savez("real.npz", x=np.random.default_rng(0).normal(size=(16, 4)))
     line = "train toy-gan --data real.npz --output run --trainer.steps 2 --trainer.batch-size 4"
     genzoo_(f"{line} --trainer.optimizers.critic.lr 0.25 --trainer.threads 1")
-    assert recipe("run")["trainer"]["optimizers"] == {"critic": {"lr": 0.25}}
+    assert recipe("run")["trainer"]["optimizers"] == {"critic": {"config": {"lr": 0.25}}}
     row = json.loads(Path("run", "metrics.jsonl").read_text("utf-8").splitlines()[-1])
     assert row["critic/lr"] == 0.25
     assert row["generator/lr"] != 0.25
@@ -232,7 +232,8 @@ def test_every_field_has_a_flag_with_type_default_and_help(objective, capsys, mo
         | flags_of("objective", registry.load("objectives", objective).Config)
         | flags_of("data", registry.load("datasets", "arrays").Config)
         | flags_of("trainer", TrainerConfig, "optimizers")
-        | flags_of("trainer.optimizers.model", OptimizerSpec)
+        | flags_of("trainer.optimizers.model", registry.load("optimizers", "sgd").Config)
+        | {"--trainer.optimizers.model"}
     )
     assert {name for name in entries if "." in name} == expected
     for name in expected:
@@ -243,7 +244,8 @@ def test_every_field_has_a_flag_with_type_default_and_help(objective, capsys, mo
 
 def test_help_tells_the_values_that_hold_where_none_is_given(capsys, monkeypatch):
     entries = help_entries("train rbm --data bits.npz --help", capsys, monkeypatch)
-    prescribed = registry.load("models", "rbm").default_stages()[0].trainer
+    rbm = registry.load("models", "rbm")
+    prescribed = rbm.default_stages(rbm.example()[0])[0].trainer
     for name in ("steps", "batch_size", "schedule"):
         assert f"(default: {prescribed[name]})" in entries[f"--trainer.{name.replace('_', '-')}"]
 
@@ -294,3 +296,29 @@ def test_list_check_shows_no_error_of_ours(capsys):
 def test_version_and_help_leave_with_zero(capsys):
     assert printed("--version", capsys) == f"genzoo {genzoo.__version__}\n"
     assert "quickstart" in printed("", capsys)
+
+
+def test_a_flag_chooses_an_optimiser_or_a_schedule_and_its_fields_are_flags():
+    line = f"train rbm --data bits.npz --output run {QUICK} --trainer.optimizers.model adam"
+    half = "--trainer.schedule constant-then-linear --trainer.schedule.constant-share 0.25"
+    genzoo_(f"{line} --trainer.optimizers.model.betas 0.5 0.9 {half}")
+    found = recipe("run")["trainer"]
+    adam = {"name": "adam", "config": {"betas": [0.5, 0.9]}}
+    assert found["optimizers"] == {"model": adam}
+    share = {"name": "constant-then-linear", "config": {"constant_share": 0.25}}
+    assert found["schedule"] == share
+    genzoo_("train --recipe run/recipe.toml --output again")
+    assert same("run", "again")
+
+
+def test_values_of_the_schedule_that_is_prescribed_need_no_name(monkeypatch):
+    rbm = registry.load("models", "rbm")
+    half = {"name": "constant-then-linear", "config": {"constant_share": 0.75}}
+    stages = (genzoo.Stage(objective={"name": "cd"}, trainer={"schedule": half}),)
+    monkeypatch.setattr(rbm, "default_stages", lambda config: stages)
+    genzoo_(f"train rbm --data bits.npz --output run {QUICK}")
+    assert "schedule" not in recipe("run")["trainer"]
+    genzoo_(
+        f"train rbm --data bits.npz --output other {QUICK} --trainer.schedule.constant-share 0.5"
+    )
+    assert recipe("other")["trainer"]["schedule"]["config"] == {"constant_share": 0.5}

@@ -10,9 +10,9 @@ from PIL import Image
 
 import families
 from genzoo import (
+    Component,
     ConfigError,
     DataError,
-    Named,
     Recipe,
     Trainer,
     TrainerConfig,
@@ -237,8 +237,8 @@ def test_the_command_line_names_two_domains(sources, tmp_path, capsys):
         main([*line.split(), "--trainer.steps", "2", "--trainer.batch-size", "4"])
     assert left.value.code == 0
     written = Recipe.read(tmp_path / "run" / "recipe.toml")
-    assert written.data == Named(name=x)
-    assert written.data_y == Named(name=y, config={"size": 4})
+    assert written.data == Component(name=x)
+    assert written.data_y == Component(name=y, config={"size": 4})
     with pytest.raises(SystemExit) as left:
         main(["evaluate", f"{tmp_path}/run", "--json", f"{tmp_path}/figures.json"])
     assert left.value.code == 0, capsys.readouterr().err

@@ -8,11 +8,11 @@ import torch
 
 import families
 from genzoo import Label, registry, seeds
+from genzoo.component import Component
 from genzoo.data import as_dataset, from_array, load_dataset, subset
 from genzoo.errors import CapabilityError, ConfigError, DataError, UnknownNameError
 from genzoo.estimate import Estimate, mean_of
 from genzoo.evaluation import Metric, evaluate
-from genzoo.stage import Named
 from judged import ROWS, Exact, model
 from judges import LabelledReplay, Replay, case
 
@@ -72,13 +72,13 @@ def test_a_metric_is_named_with_fields_of_its_config():
     judged = model()
     evaluate(judged, ROWS, ["log-likelihood"])
     assert judged.num_samples is None
-    named = Named(name="log-likelihood", config={"num_samples": 7})
+    named = Component(name="log-likelihood", config={"num_samples": 7})
     receipt = evaluate(judged, ROWS, [named]).figures["log-likelihood"].receipt
     assert judged.num_samples == 7
     assert receipt["metric"] == "log-likelihood"
     assert receipt["metric_config"] == {"num_samples": 7}
     with pytest.raises(ConfigError, match="LogLikelihoodConfig has no field 'num_sample'"):
-        evaluate(judged, ROWS, [Named(name="log-likelihood", config={"num_sample": 7})])
+        evaluate(judged, ROWS, [Component(name="log-likelihood", config={"num_sample": 7})])
 
 
 def test_a_metric_that_is_not_of_the_default_set_must_be_named(metric):

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 import genzoo
+from families_common import drawn_by
 from genzoo import cli
+from genzoo.component import Component
 from genzoo.data import ArrayDataset, from_array, load_dataset, pair
 from genzoo.data.domains import TwoDomains
 from genzoo.errors import CapabilityError
@@ -18,13 +20,12 @@ from genzoo.evaluation.chains import ChainConfig, ChainDiagnostics
 from genzoo.evaluation.modes import ModeConfig, ModeCoverage
 from genzoo.evaluation.receipts import in_words
 from genzoo.report.judgements import read_judgements
-from genzoo.stage import Named
 from judged import ROWS, model
 from judges import LabelledReplay, Replay, case
 from test_metrics_chains import Walk
 from test_metrics_translation import model as translator
 
-PIXELS = Named(name="frechet-feature-distance", config={"extractor": "pixels"})
+PIXELS = Component(name="frechet-feature-distance", config={"extractor": "pixels"})
 
 
 @pytest.fixture(scope="module")
@@ -223,14 +224,13 @@ def test_modes_are_looked_for_given_every_label_though_the_rows_are_sorted():
 
 
 def test_chains_are_given_every_label_though_the_rows_are_sorted():
-    class Walking(LabelledReplay):
-        def sampler(self):
-            return Noted()
-
     class Noted(Walk):
         def trajectory(self, model, num, *, condition=None, **given):
             seen.append(condition)
             return super().trajectory(model, num, **given)
+
+    class Walking(LabelledReplay):
+        default_sampler = drawn_by(Noted)
 
     seen = []
     rows, label = torch.zeros(160, 1), torch.arange(160) // 20

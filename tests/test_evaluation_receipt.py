@@ -84,6 +84,6 @@ def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_recei
 
 
 def test_a_metric_named_twice_is_refused():
-    twice = ["log-likelihood", genzoo.Named(name="log-likelihood", config={"num_samples": 3})]
+    twice = ["log-likelihood", genzoo.Component(name="log-likelihood", config={"num_samples": 3})]
     with pytest.raises(ConfigError, match="log-likelihood is named twice"):
         evaluate(model(), ROWS, twice)

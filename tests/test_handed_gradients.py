@@ -7,8 +7,9 @@ from accelerate import Accelerator
 import families
 import genzoo
 from fitting import difference, fit
+from genzoo.component import Component
 from genzoo.errors import TrainingError
-from genzoo.objective import Loss, Objective, OptimizerSpec
+from genzoo.objective import Loss, Objective
 from genzoo.training import accelerating
 
 
@@ -21,8 +22,10 @@ class Handing(Objective):
         super().__init__(model)
         self.share, self.foreign = share, foreign
 
-    def optimizers(self):
-        return {"model": OptimizerSpec(name="sgd", lr=0.1)}  # Which minds a gradient's length.
+    @classmethod
+    def optimizers(cls, config):
+        sgd = Component(name="sgd", config={"lr": 0.1})  # Which minds a gradient's length.
+        return {"model": sgd}
 
     def losses(self, batch, step):
         value = ((self.model.net(batch["x"]) - 1) ** 2).sum(1).mean()

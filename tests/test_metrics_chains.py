@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 import torch
 
-from genzoo import Bounds, Config, Sampler, seeds
+from genzoo import Bounds, Component, Config, Sampler, register, seeds
 from genzoo.data import from_array
 from genzoo.errors import CapabilityError
 from genzoo.evaluation import evaluate
@@ -21,6 +21,7 @@ from genzoo.evaluation.mixing import (
     r_hat_bound,
     split_r_hat,
 )
+from genzoo.sampling import own_sampler
 from judges import Replay, case
 
 ROWS = torch.full((10, 1), 0.5)
@@ -51,6 +52,7 @@ class WalkConfig(Config):
     """By how much the first tenth of the states is off."""
 
 
+@register("samplers", "test-walk")
 class Walk(Sampler):
     Config = WalkConfig
     is_chain = True
@@ -63,10 +65,7 @@ class Walk(Sampler):
 
 
 class Walking(Replay):
-    walk = Walk()
-
-    def sampler(self):
-        return self.walk
+    pass
 
 
 class Energetic(Walking):
@@ -74,9 +73,9 @@ class Energetic(Walking):
         return 3 * x.flatten(1).sum(1) + 7
 
 
-def walking(cls=Walking, **config):
+def walking(cls=Walking, **values):
     model = cls(ROWS)
-    model.walk = Walk(WalkConfig(**config))
+    model.default_sampler = lambda config: Component(name="test-walk", config=values)
     return model
 
 
@@ -285,7 +284,7 @@ def test_a_sampler_that_is_given_is_judged_where_it_is_a_chain():
     given = Walk(WalkConfig(length=100))
     found = ChainDiagnostics().compute(case(walking(), data(), sampler=given))
     assert found["r-hat"].receipt["states"] == 50
-    other = Replay(ROWS).sampler()
+    other = own_sampler(Replay(ROWS))
     found = ChainDiagnostics().compute(case(walking(), data(), sampler=other))
     assert found["r-hat"].receipt["chain"] == "Walk"
 

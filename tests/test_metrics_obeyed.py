@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import families
+from families_common import drawn_by
 from genzoo import Text
 from genzoo.captions import Grammar
 from genzoo.data import from_array, load_dataset
@@ -44,8 +45,7 @@ class TextReplay(Replay):
     def given(self, label):
         return {"conditions": {"text": Text()}}
 
-    def sampler(self):
-        return Dealt()
+    default_sampler = drawn_by(Dealt)
 
     def rows_for(self, text, generator):
         said = self.grammar.meaning(text)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import families
-from genzoo import CapabilityError, Named, Unit, evaluate, load_dataset, pair
+from genzoo import CapabilityError, Component, Unit, evaluate, load_dataset, pair
 from genzoo.data.domains import TwoDomains
 from genzoo.evaluation import classifier
 from genzoo.evaluation.translation import LabelKept
@@ -80,7 +80,9 @@ def test_labels_are_kept_by_the_identity_and_lost_by_another_row():
     for y in (0.7 * x + 0.3, 0.7 * shuffled + 0.3):
         both = pair(digits, y)
         data = TwoDomains(both.x, both.y, aligned=True)
-        found = evaluate(model(1, 8, 8), data, [Named(name="label-kept")]).figures["label-kept"]
+        found = evaluate(model(1, 8, 8), data, [Component(name="label-kept")]).figures[
+            "label-kept"
+        ]
         expected = judge.predict(y - 0.3) == judge.predict(x)
         assert found.value == pytest.approx(np.mean(expected.numpy()))
     assert found.value < 0.3

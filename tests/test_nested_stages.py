@@ -41,7 +41,7 @@ class Upon(families.Linear):
         self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         first = dataclasses.replace(stage("toy-least-squares")[0], model="inner")
         return first, Stage(objective={"name": "toy-upon"}, part=("net", "other"))
 
@@ -85,14 +85,14 @@ def moved(model):
 
 
 def test_a_stage_of_a_nested_model_trains_it_alone_and_leaves_the_outer_one_without_data():
-    first, _ = Upon.default_stages()
+    first, _ = Upon.default_stages(None)
     model = train(upon(), first)
     assert moved(model) == {"inner"}
     assert model.needs_data_init()
 
 
 def test_a_stage_of_several_parts_trains_them_and_nothing_else():
-    _, second = Upon.default_stages()
+    _, second = Upon.default_stages(None)
     assert moved(train(upon(), second)) == {"net", "other", "mean", "data_seen"}
     one = dataclasses.replace(second, part="net")
     assert moved(train(upon(), one)) == {"net", "mean", "data_seen"}
@@ -122,7 +122,7 @@ def test_a_run_goes_on_bit_for_bit_from_either_stage(last, tmp_path):
 
 
 def test_a_nested_model_that_is_not_there_or_is_none_is_refused():
-    first, _ = Upon.default_stages()
+    first, _ = Upon.default_stages(None)
     with pytest.raises(ConfigError, match=r"no part 'iner'\. Did you mean 'inner'"):
         train(upon(), dataclasses.replace(first, model="iner"))
     with pytest.raises(ConfigError, match=r"'net' is a Linear, .*one of: inner"):
@@ -132,7 +132,7 @@ def test_a_nested_model_that_is_not_there_or_is_none_is_refused():
 
 
 def test_a_part_is_one_of_the_nested_models_own():
-    first, _ = Upon.default_stages()
+    first, _ = Upon.default_stages(None)
     assert moved(train(upon(), dataclasses.replace(first, part="net"))) == {"inner"}
     with pytest.raises(ConfigError, match="no part 'other'"):
         train(upon(), dataclasses.replace(first, part="other"))

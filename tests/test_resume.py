@@ -47,7 +47,7 @@ def chains(folder, **values):
             "checkpoint_every": 4,
             "keep": 5,
             "log_every": 1,
-            "optimizers": {"model": {"momentum": 0.5}},
+            "optimizers": {"model": {"config": {"momentum": 0.5}}},
         }
         | values
     )

@@ -118,8 +118,8 @@ def test_the_snippet_of_a_card_draws_as_the_picture_was_drawn(folder, monkeypatc
 
 def test_a_sampler_that_is_not_the_models_own_is_made_in_the_snippet():
     model = create_model("rbm", event=Binary(shape=(4,)), num_hidden=2)
-    other = type(model.sampler())
-    drawn = Drawn(sampler=registry.name_of("samplers", other), sampler_config={"num_steps": 7})
+    other = registry.load("samplers", "gibbs")
+    drawn = Drawn(sampler="gibbs", sampler_config={"num_steps": 7})
     snippet = snippet_for(model, "m", drawn)
     assert f"sampler = {other.__name__}({other.Config.__name__}(num_steps=7))" in snippet
     assert "sampler=sampler" in snippet

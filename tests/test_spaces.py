@@ -94,7 +94,9 @@ def test_reals_are_drawn_from_students_t_whose_density_is_known():
 
 def test_reals_around_rows_have_their_mean_and_a_little_more_than_their_spread():
     space, given = Real(shape=(2,)), torch.tensor([[1.0, -9.0], [3.0, -9.0], [5.0, -9.0]])
-    rows, log_q = space.reference_around(given, 4000, seeds.generator(0))
+    rows, log_q = space.reference_around(given.requires_grad_(), 4000, seeds.generator(0))
+    assert not rows.requires_grad
+    assert not log_q.requires_grad
     scale = torch.tensor([2.4, 1.2e-3]).double()
     student = StudentT(torch.tensor(3.0).double(), torch.tensor([3.0, -9.0]).double(), scale)
     torch.testing.assert_close(log_q, student.log_prob(rows).sum(1), atol=1e-6, rtol=0)
@@ -245,6 +247,7 @@ def test_labels_are_numbers_or_names():
     assert space.cast("boot").tolist() == 1
     assert space.cast(["hat", 0, "shoe"]).tolist() == [2, 0, 0]
     assert space.cast(np.array([2, 1], np.uint8)).tolist() == [2, 1]
+    assert space.cast(np.array([2, 0], np.uint64)).tolist() == [2, 0]
     for wrong, message in (
         (1.0, "A label is a whole number; got values of torch.float32"),
         (2**70, "cannot be read as a label"),
@@ -338,7 +341,9 @@ def test_the_table_of_what_is_accepted():
         (SMALL[4], [[0, 3], [4, 0]], r"^row 1 holds 4\. Give class indices, counted from 0\.$"),
         (Label(num_classes=3), [0, 3, 9], r"^row 1 is 3\. .*or make the model with 4 classes\.$"),
         (Label(num_classes=3), [0.5], r"^row 0 is 0\.5\. Number the labels from 0\.$"),
-        (Label(num_classes=3), [2**30], r"^row 0 is 1073741824\. Number the labels from 0\.$"),
+        (Label(num_classes=1), [0, 1], r"^row 1 is 1\. .*or make the model with 2 classes\.$"),
+        (Label(num_classes=3), [2**20 - 1], r"make the model with 1048576 classes\.$"),
+        (Label(num_classes=3), [2**20], r"^row 0 is 1048576\. Number the labels from 0\.$"),
     ],
     ids=str,
 )

@@ -104,6 +104,8 @@ def test_a_row_of_an_alphabet_is_read_as_it_is_shown():
     for space, text in ((LETTERS, "abc"), (LETTERS, "ab"), (WORDS, "noyes"), (WORDS, "no 2")):
         with pytest.raises(ConditionError):
             space.parse(text)
+    with pytest.raises(ConditionError, match=r"'yn' was given for 2: whole numbers.*Give 2 num"):
+        WORDS.parse("yn")
 
 
 def test_a_text_is_a_text():
@@ -129,6 +131,8 @@ def test_categories_are_grey_levels_unless_they_have_names():
     found = space.images(torch.tensor([[[[0, 1], [2, 4]]]]))
     assert found.tolist() == [[[[0.0, 0.25], [0.5, 1.0]]]]
     assert (space.lines(torch.zeros(1, 1, 2, 2).long()), can_be_shown(space)) == (None, True)
+    two = Categorical(shape=(2,), num_categories=2)
+    assert two.images(torch.tensor([[0, 1]])).tolist() == [[0.0, 1.0]]
     one = Categorical(shape=(1,), num_categories=1)
     assert one.images(torch.tensor([[0], [0]])).tolist() == [[0.0], [0.0]]
     assert (LETTERS.images(LETTERS.enumerate()), is_image(LETTERS)) == (None, False)
@@ -168,7 +172,7 @@ def test_what_hides_in_names_and_texts_is_made_visible():
         (LETTERS, torch.tensor([[0, 1, 2], [0, 0, 0]])),
         (Text(), ["a", "b"]),
         (Categorical(shape=(1, 4, 4), num_categories=5), torch.zeros(2, 1, 4, 4).long()),
-        (Real(shape=(2,)), torch.rand(2, 2)),
+        (Real(shape=(2,)), torch.tensor([[0.5, 1.0], [0.0, -2.0]])),
     ],
     ids=str,
 )
@@ -235,6 +239,20 @@ def test_values_that_have_no_such_form_are_refused(space, name):
         space.into(name)
 
 
+def test_magnitudes_from_0_to_1_have_bounds():
+    assert Unit(shape=(1,)).bounds == Binary(shape=(1,)).bounds == (0.0, 1.0)
+    others = (Real(shape=(1,)), Categorical(shape=(1,), num_categories=2), PLAIN, Text())
+    assert [space.bounds for space in others] == [None] * 4
+
+
+def test_an_example_of_a_space_has_the_shape_that_is_asked_for():
+    for cls in (Binary, Unit, Real):
+        assert cls.example((2, 3)) == cls(shape=(2, 3))
+    assert Categorical.example((2,)) == Categorical(shape=(2,), num_categories=3)
+    assert Label.example((2,)) == Label(num_classes=3)
+    assert isinstance(Text.example((2,)), Text)
+
+
 def test_bits_of_a_density_are_those_of_the_steps():
     assert Unit(shape=(3,), levels=256).bits_of_density == 8
     assert Unit(shape=(3,), levels=17).bits_of_density == math.log2(17)
@@ -248,6 +266,8 @@ def test_what_data_are_divided_by_is_said():
         assert "Divide by 255? Give --data.scale 255" in cls.made_from(real, 0, 255)
         assert "Values reach 200. Divide by 255?" in cls.made_from(real, 0, 200)
         assert "Divide by 16? Give --data.scale 16" in cls.made_from(real, 0, 16)
+        assert "Divide by 1.5? Give --data.scale 1.5" in cls.made_from(real, 0, 1.5)
+        assert "Divide by 127? Give" in cls.made_from(real, 0, 127)
         assert cls.made_from(real, -1, 1) == cls.made_from(real, 0, math.inf) == ""
     assert "--data.binarize threshold" in Binary.made_from(Unit(shape=(1,)), 0, 1)
     assert Unit.made_from(real, 0, 1) == Real.made_from(real, 0, 1) == ""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import families
-from genzoo import ConfigError, ModelSpec, Named, Recipe, Stage, TrainerConfig, register
+from genzoo import Component, ConfigError, ModelSpec, Recipe, Stage, TrainerConfig, register
 from genzoo.nested import MAX_DEPTH
 
 GOOD = '[model]\nname = "rbm"\n[data]\nname = "digits"\n'
@@ -33,7 +33,7 @@ def test_a_full_recipe_comes_back_equal(tmp_path):
         {"objective": {"name": "cd", "config": {"num_steps": 3}}, "trainer": {"steps": 7}},
         {"objective": {"name": "pcd"}, "part": "layers.1", "trainer": {"clip_norm": 0.5}},
     ]
-    trainer = {"steps": 9, "optimizers": {"model": {"lr": 1e-22, "betas": [0.5, 0.9]}}}
+    trainer = {"steps": 9, "optimizers": {"model": {"config": {"lr": 1e-22, "betas": [0.5, 0.9]}}}}
     config = {
         "event_shape": [1, 2, 3],
         "names": ["a", 'b"\\\n\t\x7f\u2028', "é"],
@@ -45,7 +45,7 @@ def test_a_full_recipe_comes_back_equal(tmp_path):
     }
     made = recipe(config, stages=stages, trainer=trainer)
     assert there_and_back(made, tmp_path) == made
-    assert made.stages[0].objective == Named(name="cd", config={"num_steps": 3})
+    assert made.stages[0].objective == Component(name="cd", config={"num_steps": 3})
     assert made.trainer == TrainerConfig.from_dict(trainer)
 
 
@@ -120,7 +120,7 @@ def test_what_toml_has_no_form_for_is_refused(config, shown):
         (GOOD.encode() + b"[trainer]\nclip_norm = nan\n", "finite"),
         (GOOD.encode() + b"[[stages]]\npart = 'x'\n", "Stage needs a value for: objective"),
         (b"model = 3\ndata = 4", "Recipe.model"),
-        (b"[model]\nname = ''\n[data]\nname = 'x'\n", "Named.name"),
+        (b"[model]\nname = ''\n[data]\nname = 'x'\n", "Component.name"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_path(text, why, tmp_path):

@@ -14,6 +14,7 @@ import genzoo
 from families import None_, stage
 from genzoo import (
     Bounds,
+    Component,
     ConditionSpaces,
     Config,
     DataInfo,
@@ -69,11 +70,12 @@ class Told(GenerativeModel):
         return config, {"x": x, "label": torch.arange(8) % 3, "text": texts}
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return stage("toy-told")
 
-    def sampler(self):
-        return Draw()
+    @classmethod
+    def default_sampler(cls, config):
+        return Component(name="toy-told")
 
     def means(self, given, num):
         found = self.mean.expand(num, -1)
@@ -239,6 +241,6 @@ def test_names_that_the_data_do_not_have_or_the_model_does_not_take_are_refused(
     assert not (tmp_path / "told").exists()
     with pytest.raises(DataError, match=r"needs the field text of the data.*--data\.captions"):
         Told.configure(genzoo.load_dataset("digits").info, conditions=("text",))
+    two = DataInfo(fields={"x": Unit(shape=(1, 8, 8)), "y": Unit(shape=(1, 8, 8))})
     with pytest.raises(genzoo.ConfigError, match="takes label or text conditions; y is"):
-        fields = {"x": Unit(shape=(1, 8, 8)), "y": Unit(shape=(1, 8, 8))}
-        Told.configure(DataInfo(fields=fields), conditions=("y",))
+        Told.configure(two, conditions=("y",))

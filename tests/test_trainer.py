@@ -10,6 +10,7 @@ import torch
 import families
 import genzoo
 from fitting import DATA, difference, fit
+from genzoo.component import Component
 from genzoo.training.batches import Shares, Stream, batches
 from genzoo.training.config import resolve
 from genzoo.training.players import _factor
@@ -29,18 +30,24 @@ def by_hand(make_optimizer, steps=5, batch_size=8, seed=0, change=lambda model: 
     return model
 
 
+def halves(parameters):
+    """PyTorch's default decay, of the matrix alone."""
+    weight, bias = parameters
+    return [{"params": [weight]}, {"params": [bias], "weight_decay": 0.0}]
+
+
 @pytest.mark.parametrize(
     ("values", "make"),
     [
         ({}, lambda p: torch.optim.Adam(p, lr=1e-3, fused=True)),
         (
-            {"name": "sgd", "lr": 0.1, "momentum": 0.9},
+            {"name": "sgd", "config": {"lr": 0.1, "momentum": 0.9}},
             lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
         ),
-        ({"name": "rmsprop", "lr": 0.01}, lambda p: torch.optim.RMSprop(p, lr=0.01)),
+        ({"name": "rmsprop", "config": {"lr": 0.01}}, lambda p: torch.optim.RMSprop(p, lr=0.01)),
         (
-            {"name": "adamw", "betas": [0.5, 0.9]},
-            lambda p: torch.optim.AdamW(p, lr=1e-3, betas=(0.5, 0.9), fused=True),
+            {"name": "adamw", "config": {"betas": [0.5, 0.9]}},
+            lambda p: torch.optim.AdamW(halves(p), lr=1e-3, betas=(0.5, 0.9), fused=True),
         ),
     ],
 )
@@ -58,7 +65,7 @@ def test_clipping_is_by_the_players_norm():
     def clip(model):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
 
-    sgd = {"model": {"name": "sgd", "lr": 0.1}}
+    sgd = {"model": {"name": "sgd", "config": {"lr": 0.1}}}
     found = fit(optimizers=sgd, clip_norm=0.1)
     expected = by_hand(lambda p: torch.optim.SGD(p, lr=0.1), change=clip)
     assert difference(found, expected) < 1e-7
@@ -106,11 +113,13 @@ def test_average_of_half_precision_weights_is_kept_in_float32():
 
 
 def test_stage_values_give_way_to_the_users():
-    stage = {"steps": 7, "batch_size": 3, "optimizers": {"a": {"lr": 1.0, "momentum": 0.5}}}
-    user = genzoo.TrainerConfig(batch_size=9, optimizers={"a": {"lr": 2.0}})
-    found = resolve(user, stage)
-    assert (found.steps, found.batch_size, found.schedule) == (7, 9, "constant")
-    assert found.optimizers == {"a": {"lr": 2.0, "momentum": 0.5}}
+    momentum = {"a": {"config": {"lr": 1.0, "momentum": 0.5}}}
+    stage = {"steps": 7, "batch_size": 3, "optimizers": momentum}
+    user = genzoo.TrainerConfig(batch_size=9, optimizers={"a": {"config": {"lr": 2.0}}})
+    found = resolve(user, stage, {"a": Component(name="sgd")})
+    assert (found.steps, found.batch_size, found.schedule.name) == (7, 9, "constant")
+    sgd = {"name": "sgd", "config": {"lr": 2.0, "momentum": 0.5}}
+    assert found.optimizers["a"].to_dict() == sgd
 
 
 def test_every_example_comes_once_an_epoch_whatever_the_slots():
@@ -215,7 +224,7 @@ def test_stages_train_their_part_in_turn():
 def test_metrics_are_logged_as_json_lines(tmp_path):
     model = families.linear()
     config = genzoo.TrainerConfig(
-        steps=6, batch_size=8, log_every=2, optimizers={"model": {"lr": 0.05}}
+        steps=6, batch_size=8, log_every=2, optimizers={"model": {"config": {"lr": 0.05}}}
     )
     genzoo.Trainer(model, DATA, config=config, output_dir=tmp_path / "run").fit()
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]

@@ -120,7 +120,7 @@ def test_players_must_partition_the_parameters():
         with pytest.raises(TrainingError, match=message):
             fit(model, objective=Split(model, players))
     with pytest.raises(genzoo.ConfigError, match="no player 'modle'"):
-        fit(model, optimizers={"modle": {"lr": 1.0}})
+        fit(model, optimizers={"modle": {"config": {"lr": 1.0}}})
 
 
 class Uneven(Objective):
@@ -140,5 +140,5 @@ def test_micro_batches_must_make_the_same_moves():
 
 
 def test_a_value_that_the_optimiser_lacks_is_refused():
-    with pytest.raises(genzoo.ConfigError, match="sgd has no such value"):
-        fit(optimizers={"model": {"name": "sgd", "betas": [0.9, 0.9]}})
+    with pytest.raises(genzoo.ConfigError, match="SGDConfig has no field 'betas'"):
+        fit(optimizers={"model": {"name": "sgd", "config": {"betas": [0.9, 0.9]}}})

@@ -12,12 +12,13 @@ import families
 import genzoo
 from fitting import DATA, difference, fit
 from genzoo import seeds
+from genzoo.component import Component
 from genzoo.data import as_dataset
-from genzoo.objective import Loss, Objective, OptimizerSpec
+from genzoo.objective import Loss, Objective
 from genzoo.training import batches as reading
 from genzoo.training.batches import Shares
 from genzoo.training.config import resolve
-from genzoo.training.players import _factor, _override
+from genzoo.training.players import _factor
 
 
 def factors(indices, **values):
@@ -66,7 +67,7 @@ def test_a_training_without_warm_up_follows_its_schedule(schedule):
             yield from super().losses(batch, step)
 
     found = families.linear()
-    optimizers = {"model": {"name": "sgd", "lr": 0.1}}
+    optimizers = {"model": {"name": "sgd", "config": {"lr": 0.1}}}
     with pytest.raises(ThreeOfFour):
         fit(found, whole, Ended(found), schedule=schedule, steps=4, optimizers=optimizers)
     # Another order of rows and of summation, float32.
@@ -85,21 +86,37 @@ def test_a_batch_is_shared_by_micro_batches_times_processes():
 
 
 def test_a_users_values_go_over_the_papers_and_another_optimiser_starts_afresh():
-    paper = OptimizerSpec(lr=2e-4, betas=(0.5, 0.9), weight_decay=0.1)
-    assert _override(paper, {}) == paper
-    assert _override(paper, {"name": "adam", "lr": 0.1}) == OptimizerSpec(
-        lr=0.1, betas=(0.5, 0.9), weight_decay=0.1
-    )
-    assert _override(paper, {"name": "sgd"}) == OptimizerSpec(name="sgd", lr=2e-4)
-    assert _override(paper, {"name": "rmsprop", "lr": 0.1, "momentum": 0.9}) == OptimizerSpec(
-        name="rmsprop", lr=0.1, momentum=0.9
-    )
+    values = {"lr": 2e-4, "betas": (0.5, 0.9), "weight_decay": 0.1}
+    own = {"model": Component(name="adam", config=values)}
+
+    def resolved(user, stage=None):
+        prescribed = {} if stage is None else {"optimizers": {"model": stage}}
+        config = genzoo.TrainerConfig.from_dict({"optimizers": {"model": user}})
+        return resolve(config, prescribed, own).optimizers["model"].to_dict()
+
+    values["betas"] = [0.5, 0.9]
+    assert resolved({}) == {"name": "adam", "config": values}
+    same = {"name": "adam", "config": {**values, "lr": 0.1}}
+    assert resolved({"config": {"lr": 0.1}}) == resolved({**same, "config": {"lr": 0.1}}) == same
+    assert resolved({"name": "sgd"}) == resolved("sgd") == {"name": "sgd", "config": {}}
+    other = {"name": "rmsprop", "config": {"momentum": 0.9}}
+    assert resolved(other) == other
+    # A stage's go over the objective's, the user's over both.
+    halved = {"config": {"lr": 1e-4, "eps": 1e-6}}
+    assert resolved({"config": {"lr": 0.1}}, halved)["config"] == {**same["config"], "eps": 1e-6}
+    assert resolved({"name": "adam"}, halved)["config"]["eps"] == 1e-6
+    assert resolved({"config": {"momentum": 0.5}}, other)["config"] == {"momentum": 0.5}
+    assert resolved({"name": "adam"}, other) == {"name": "adam", "config": {}}
 
 
 class Halves(Objective):
     """Weights and biases are two players, of one loss that depends on both."""
 
     Config = families.None_
+
+    @classmethod
+    def optimizers(cls, config):
+        return dict.fromkeys(("weights", "biases"), Component(name="adam"))
 
     def players(self):
         return {"weights": [self.model.net.weight], "biases": [self.model.net.bias]}

@@ -74,7 +74,7 @@ def trained(steps=5, clip=0.0, **options):
     """Return a model that is trained by gradient descent, which minds a gradient's length."""
     model = families.linear()
     objective = Squares(model, **options)
-    rates = {"model": {"name": "sgd", "lr": 0.1}}
+    rates = {"model": {"name": "sgd", "config": {"lr": 0.1}}}
     fit(model, DATA, objective, steps=steps, optimizers=rates, clip_norm=clip)
     return model, objective
 

@@ -111,6 +111,7 @@ REMEDIES = [
         0.5,
         r"Binarise them: \(x > 0\.5\)\.float\(\), or load them with binarize=",
     ),
+    (Binary(shape=(1,)), 1.5, r"holds 1\.5\. Binarise them: \(x > 0\.5\)"),
     (Binary(shape=(1,)), 255.0, r"Divide by 255\? Then binarise them"),
     (Unit(shape=(1,)), 255.0, r"Divide by 255\?$"),
     (Unit(shape=(1,)), 1.5, "Divide by the greatest value, or clamp"),

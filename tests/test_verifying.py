@@ -10,11 +10,11 @@ import torch
 import genzoo
 from genzoo.card import figures_of, read_figures, write_figures
 from genzoo.cli import main
+from genzoo.component import Component
 from genzoo.estimate import Note
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.streams import same_stream
 from genzoo.evaluation.verifying import verify
-from genzoo.stage import Named
 
 TEST = {"name_or_path": "digits", "split": "test", "binarize": "threshold"}
 
@@ -143,7 +143,7 @@ def test_a_claim_over_three_default_errors_too_good_fails_whatever_the_settings(
         figures_of(evaluate(model, part, ["log-likelihood"]))[0],
         figures_of(
             evaluate(
-                model, part, [Named(name="log-likelihood", config={"num_samples": 1})], seed=1
+                model, part, [Component(name="log-likelihood", config={"num_samples": 1})], seed=1
             )
         )[0],
     ]
@@ -200,7 +200,7 @@ def test_a_deleted_fingerprint_does_not_free_the_other_claims(model, distance, f
 def test_settings_that_suit_the_author_are_replaced_by_the_defaults(model, test):
     """Balls that reach to every row make a perfect recall."""
     short = genzoo.registry.load("samplers", "gibbs")
-    wide = Named(name="precision-recall", config={"k": 147})
+    wide = Component(name="precision-recall", config={"k": 147})
     sampler = short(short.Config(num_steps=5))
     recall = figures_of(evaluate(model, test, [wide], sampler=sampler))[1]
     assert (recall.name, recall.value > 0.99) == ("recall", True)
@@ -300,7 +300,7 @@ def test_values_of_metric_and_sampler_are_given_again(model, test):
     made = evaluate(
         model,
         test,
-        [Named(name="log-likelihood", config={"num_samples": 200})],
+        [Component(name="log-likelihood", config={"num_samples": 200})],
         sampler=cls(cls.Config(num_steps=2)),
     )
     (found, _) = figures_of(made)
@@ -491,7 +491,7 @@ def test_weak_settings_that_are_flagged_do_not_free_a_claim(model, test, monkeyp
         return genzoo.LogProb(values=values, measure="mass", kind=kind, **weak)
 
     monkeypatch.setattr("genzoo_boltzmann.rbm.RBM.log_prob", log_prob)
-    metric = Named(name="log-likelihood", config={"num_samples": 1})
+    metric = Component(name="log-likelihood", config={"num_samples": 1})
     honest = figures_of(evaluate(model, test, [metric]))[0]
     claim = changed(honest, -13.0, stream=None)
     assert verdict(model, honest).judgement == "unreliable, as the card says"

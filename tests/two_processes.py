@@ -53,7 +53,7 @@ def train(model, micro_batches, folder, *, resume=False):
     )
     if "LEAVE_AT" in os.environ and os.environ["RANK"] == "1":
         leave_at(int(os.environ["LEAVE_AT"]))
-    stages = genzoo.Stage(objective=genzoo.Named(name=objective)) if objective else None
+    stages = genzoo.Stage(objective=genzoo.Component(name=objective)) if objective else None
     trainer = genzoo.Trainer(
         cls(config), Case(name, cls).data(), stages, settings, output_dir=folder
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from genzoo import registry
-from genzoo.errors import GenzooError, PluginError
-from genzoo.evaluation.receipts import flat
+from genzoo.component import Component
+from genzoo.errors import GenzooError
+from genzoo.evaluation.receipts import flat, how_drawn
 from genzoo.files import check_inside
 from genzoo.parsing import strict_json
 from genzoo.sampler import Sampler
@@ -89,8 +90,8 @@ class Drawn:
         if self.sampler is None or self.sampler not in registry.names("samplers"):
             return None
         try:
-            cls = registry.load("samplers", self.sampler)
-            sampler: Sampler = cls(cls.Config.from_dict(self.sampler_config))
+            drew = Component(name=self.sampler, config=self.sampler_config)
+            sampler: Sampler = registry.make("samplers", drew)
         except GenzooError:
             return None
         return sampler
@@ -136,16 +137,8 @@ def receipt(
         given: What the model was given, a row for each.
         batch_size: How many were drawn at once, where that is known.
     """
-    how = {"num": num, "seed": seed, "batch_size": batch_size, **_how(sampler)}
+    how = {"num": num, "seed": seed, "batch_size": batch_size, **how_drawn(sampler)}
     return {KEY: json.dumps({**how, "given": list(given)} if given else how)}
-
-
-def _how(sampler: Sampler) -> dict[str, Any]:
-    try:
-        name = registry.name_of("samplers", type(sampler))
-    except PluginError:
-        name = type(sampler).__name__
-    return {"sampler": name, "sampler_config": sampler.config.to_dict()}
 
 
 def _told(path: Path) -> Mapping[str, Any]:

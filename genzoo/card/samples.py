@@ -9,7 +9,7 @@ from genzoo.card.drawn import receipt
 from genzoo.model import GenerativeModel
 from genzoo.plotting import write_picture
 from genzoo.sampler import Sampler
-from genzoo.sampling import block_size
+from genzoo.sampling import block_size, own_sampler
 from genzoo.showing import can_be_shown, picture_of
 from genzoo.spaces.space import MAX_COUNT
 
@@ -43,7 +43,7 @@ def draw_samples(
         return False
     size = block_size(model, num)
     x = model.sample(num, condition=given, sampler=sampler, seed=seed, batch_size=size)
-    texts = receipt(num, seed, sampler or model.sampler(), batch_size=size)
+    texts = receipt(num, seed, sampler or own_sampler(model), batch_size=size)
     write_picture(picture_of(model.event, x.cpu()), folder / PICTURE_FILE, texts=texts)
     return True
 

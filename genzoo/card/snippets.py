@@ -12,6 +12,7 @@ from genzoo.config import differences
 from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
+from genzoo.sampling import own_sampler
 from genzoo.showing import can_be_shown
 from genzoo.spaces import Space
 
@@ -57,7 +58,7 @@ def snippet_for(model: GenerativeModel, source: str, drawn: Drawn | None = None)
 
 def _sampler(model: GenerativeModel, sampler: Sampler | None) -> tuple[list[str], list[str]]:
     """Return what imports and what makes a sampler; nothing of the model's own, or of none."""
-    own = model.sampler()
+    own = own_sampler(model)
     if sampler is None or (type(sampler) is type(own) and sampler.config == own.config):
         return [], []
     cls, config = type(sampler), type(sampler.config)

@@ -11,13 +11,14 @@ from typing import Any
 
 from genzoo import registry
 from genzoo.card.model import paragraph_of
+from genzoo.component import Component
 from genzoo.data import DataSource, find_source
 from genzoo.errors import ConfigError, GenzooError, LoadError, PluginError
 from genzoo.evaluation.receipts import flat
 from genzoo.files import check_inside, read_text
 from genzoo.hub.reference import is_repository
 from genzoo.parsing import strict_toml
-from genzoo.stage import Named, Recipe
+from genzoo.stage import Recipe
 
 RECIPE_FILE = "recipe.toml"
 MAX_RECIPE_BYTES = 2**18
@@ -79,7 +80,7 @@ def _data(text: str) -> list[Data]:
     return [_described(data) for data in (recipe.data, recipe.data_y) if data is not None]
 
 
-def _described(data: Named) -> Data:
+def _described(data: Component) -> Data:
     cls = _source(data.name)
     known = cls is not None and data.name in registry.names("datasets")
     return Data(

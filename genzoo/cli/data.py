@@ -9,11 +9,12 @@ from genzoo import registry
 from genzoo.cli.arguments import Peeked
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import recipe_of
+from genzoo.component import Component
 from genzoo.config import Config, field_types
 from genzoo.data import Dataset, find_source, load_dataset, pair
 from genzoo.errors import ConfigError
 from genzoo.hub import names_repository
-from genzoo.stage import Named, Recipe
+from genzoo.stage import Recipe
 
 
 def with_data_fields(arguments: type, peeked: Peeked) -> type:
@@ -43,19 +44,21 @@ def data_of(arguments: Any) -> Dataset:
     return pair(loaded["data"], loaded["data_y"]) if "data_y" in loaded else loaded["data"]
 
 
-def peeked_data(peeked: Peeked) -> dict[str, Named]:
+def peeked_data(peeked: Peeked) -> dict[str, Component]:
     """Return the data of each domain that flags name, or a run's own."""
     flags = peeked.flags
     names = {"data": flags.get("data"), "data_y": flags.get("data-y")}
     return _found(peeked.positional, flags.get("revision"), names)
 
 
-def sections_of(data: Mapping[str, Named]) -> dict[str, Config]:
+def sections_of(data: Mapping[str, Component]) -> dict[str, Config]:
     """Return the sections of flags of each domain's data."""
     return {key: section(find_source(d.name)[0].Config, d.config) for key, d in data.items()}
 
 
-def _found(source: str, revision: str | None, names: Mapping[str, str | None]) -> dict[str, Named]:
+def _found(
+    source: str, revision: str | None, names: Mapping[str, str | None]
+) -> dict[str, Component]:
     """Return the data of each domain: a run's own second domain goes with its own first alone."""
     own = _own(source, revision)
     found = {key: _chosen(name, own.get(key)) for key, name in names.items()}
@@ -64,16 +67,16 @@ def _found(source: str, revision: str | None, names: Mapping[str, str | None]) -
     return {key: data for key, data in found.items() if data is not None}
 
 
-def _chosen(name: str | None, own: Named | None) -> Named | None:
+def _chosen(name: str | None, own: Component | None) -> Component | None:
     """Return the data that are named; a run's own with all values of its training but a limit."""
     if own is not None and name in (None, own.name):
         limit = ("limit", "limit_seed")
         values = {key: value for key, value in own.config.items() if key not in limit}
-        return Named(name=own.name, config=values)
-    return None if name is None else Named(name=name)
+        return Component(name=own.name, config=values)
+    return None if name is None else Component(name=name)
 
 
-def _own(source: str, revision: str | None) -> dict[str, Named]:
+def _own(source: str, revision: str | None) -> dict[str, Component]:
     """Return the data of a run's own recipe.
 
     A repository's recipe may name what is registered here, but no file of this machine.
@@ -89,7 +92,7 @@ def _own(source: str, revision: str | None) -> dict[str, Named]:
     return given
 
 
-def _names_no_file(data: Named) -> bool:
+def _names_no_file(data: Component) -> bool:
     """Whether data are registered ones, and none of their values could be a file of this machine.
 
     A text could, unless it is one of the choices of its field.
@@ -125,5 +128,5 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _name(data: Named | None) -> str | None:
+def _name(data: Component | None) -> str | None:
     return None if data is None else data.name

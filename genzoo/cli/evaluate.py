@@ -15,12 +15,12 @@ from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import folder_of, own_folder
 from genzoo.cli.sample import sampler_of
 from genzoo.cli.texts import plain, write
+from genzoo.component import Component
 from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.verifying import verify
 from genzoo.files import atomic_file, write_text
 from genzoo.model import GenerativeModel
-from genzoo.stage import Named
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -100,12 +100,12 @@ def _verify(model: GenerativeModel, arguments: Any) -> None:
         raise VerificationError(f"The card does not hold: {'; '.join(wrong)}.")
 
 
-def _metrics(arguments: Any) -> list[Named]:
+def _metrics(arguments: Any) -> list[Component]:
     found = []
     for name in arguments.metrics:
         cls = registry.load("metrics", name)
         values = changed(getattr(arguments, _field(name)), section(cls.Config))
-        found.append(Named(name=name, config=values))
+        found.append(Component(name=name, config=values))
     return found
 
 

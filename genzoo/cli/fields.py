@@ -17,6 +17,7 @@ def section(
     defaults: Mapping[str, Any] | None = None,
     replaced: Mapping[str, Any] | None = None,
     shown: Mapping[str, Any] | None = None,
+    choices: Mapping[str, Any] | None = None,
     hidden: Sequence[str] = (),
     named: bool = False,
 ) -> Config:
@@ -31,6 +32,7 @@ def section(
         defaults: Values that go over the class's own.
         replaced: Fields that are sections of their own.
         shown: What a field comes to that is None by default, for its help.
+        choices: The types of flags that choose a class, by the field that holds its fields.
         hidden: Fields that are no flags.
         named: Whether there is a flag ``conditions`` that takes names of fields of the data.
     """
@@ -45,6 +47,8 @@ def section(
     for name, value in (shown or {}).items():
         hint = tyro.conf.arg(help_behavior_hint=f"(default: {value})")
         fields.append((name, Annotated[types[name], hint], _default(None)))
+    for name, kind in (choices or {}).items():
+        fields.append((f"{name}_name", kind, _default(None)))
     for name, value in (replaced or {}).items():
         fields.append((name, type(value), _default(value)))
     made = dataclasses.make_dataclass(
@@ -69,10 +73,11 @@ def model_section(model: type[GenerativeModel]) -> Config:
     return section(model.Config, hidden=spaces, named=bool(model.condition_spaces))
 
 
-def sections(name: str, values: Mapping[str, Any]) -> Any:
-    """Return a section that holds nothing but others."""
-    fields: list[Any] = [(key, type(value), _default(value)) for key, value in values.items()]
-    return dataclasses.make_dataclass(name, fields, kw_only=True, frozen=True)()
+def choice(flag: str, about: str, default: str) -> Any:
+    """Return the type of a flag that chooses a class by its name."""
+    hint = f"(default: {default})"
+    mark = tyro.conf.arg(name=flag, metavar="NAME", help=about, help_behavior_hint=hint)
+    return Annotated[str | None, mark]
 
 
 def extended(arguments: type, values: Mapping[str, Any]) -> type:

@@ -21,6 +21,7 @@ from genzoo.data import Dataset, draw_rows
 from genzoo.files import atomic_file
 from genzoo.model import GenerativeModel
 from genzoo.plotting import grid, new_figure, show, to_image
+from genzoo.sampling import own_sampler
 
 _SIDE = 6
 _PANELS = 4
@@ -47,7 +48,7 @@ def _rows(name: str, model: GenerativeModel, x: Tensor) -> Iterator[list[Panel]]
     """Yield the panels of a model, then its chains where its sampler runs any."""
     views = [(f"{name}: {title}", image) for title, image in _views(model, x)]
     yield (views if len(views) >= _PANELS else [("Test data", grid(x)), *views])[:_PANELS]
-    if model.sampler().is_chain:
+    if own_sampler(model).is_chain:
         yield [_chains(name, model)]
 
 
@@ -94,7 +95,7 @@ def _spread(filters: Tensor) -> Tensor:
 def _chains(name: str, model: GenerativeModel) -> Panel:
     """Return states of a few trajectories, chain by chain."""
     generator = seeds.generator(1, model.device)
-    states = list(model.sampler().trajectory(model, _CHAINS, generator=generator))
+    states = list(own_sampler(model).trajectory(model, _CHAINS, generator=generator))
     shown = sorted({round(len(states) ** (i / (_STATES - 1))) for i in range(_STATES)})
     kept = [model.present(states[i - 1]) for i in shown]
     picture = grid(torch.stack(kept, dim=1).flatten(0, 1), columns=len(shown))

@@ -30,7 +30,8 @@ class ListArguments:
     """
 
     what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = ()
-    """A group (models, objectives, samplers, datasets, metrics, formats), names, or both."""
+    """A group (models, objectives, samplers, optimizers, lr_schedulers, datasets, metrics,
+    formats), names, or both."""
     data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA")] = None
     """Models that can model this dataset, grey images perhaps as zeros and ones. Imports them."""
     can: Annotated[str | None, tyro.conf.arg(metavar="CAPABILITY")] = None

@@ -22,11 +22,13 @@ from genzoo.cli.arguments import Peeked, TrainArguments
 from genzoo.config import field_types
 from genzoo.data import DataConfig, find_source
 from genzoo.hub.reference import is_repository
-from genzoo.objective import OptimizerSpec
+from genzoo.installed import OURS
 from genzoo.training.config import TrainerConfig
 
 _NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision")
 _GROUPS = {"objective": "objectives", "sampler": "samplers"}
+_CHOICE = re.compile(r"trainer\.(schedule|optimizers\.[^.]+)")
+"""The trainer's flags that name classes."""
 _FLAG = re.compile(r"-[^\d.]")
 _MANY = 10**6
 
@@ -77,8 +79,7 @@ class _Flags:
         """Return the types of the fields of a section, as far as they are known yet."""
         named = self._peeked.flags.get(section)
         if section == "trainer":
-            nested = name.startswith("optimizers.")
-            return field_types(OptimizerSpec if nested else TrainerConfig)
+            return self._fields_of_trainer(name)
         if section in ("data", "data-y"):
             return field_types(find_source(named)[0].Config if named else DataConfig)
         if section in _GROUPS and named:
@@ -86,6 +87,20 @@ class _Flags:
         if section in self._peeked.metrics:
             return field_types(registry.load("metrics", section).Config)
         return {}
+
+    def _fields_of_trainer(self, name: str) -> Mapping[str, Any]:
+        """Return the types of the fields that stand beside ``schedule.FIELD``, and the like."""
+        part, dot, _ = name.rpartition(".")
+        if not dot:
+            return field_types(TrainerConfig)
+        if part == "optimizers":
+            return {name.rpartition(".")[2].replace("-", "_"): str}
+        group = "lr_schedulers" if part == "schedule" else "optimizers"
+        named = self._peeked.flags.get(f"trainer.{part}")
+        names = [e.name for e in registry.entries(group) if e.distribution == OURS and not named]
+        # Which class it is depends on the model, which is not known yet: any of ours.
+        found = [registry.load(group, one).Config for one in ([named] if named else names)]
+        return {key: kind for config in found for key, kind in field_types(config).items()}
 
 
 def _no_values(args: Sequence[str], flags: _Flags) -> tuple[list[str], list[str]]:
@@ -111,7 +126,8 @@ def _named(args: Sequence[str]) -> dict[str, str]:
     for argument, after in itertools.zip_longest(args, args[1:], fillvalue=""):
         flag, joined, value = argument.partition("=")
         name = _normal(flag).removeprefix("--")
-        if flag.startswith("--") and name in _NAMES and (joined or after):
+        is_choice = name in _NAMES or _CHOICE.fullmatch(name)
+        if flag.startswith("--") and is_choice and (joined or after):
             found[name] = value if joined else after
     return found
 

@@ -16,11 +16,12 @@ from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.texts import write
+from genzoo.component import Component
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.plotting import titled_rows, trajectories, write_picture
 from genzoo.sampler import Sampler
-from genzoo.sampling import Request, draw, evaluating
+from genzoo.sampling import Request, draw, evaluating, own_sampler
 from genzoo.showing import images_of, picture_of
 
 USUAL = Path("samples.png")
@@ -41,7 +42,7 @@ def run(arguments: Any) -> None:
     )
     if takes_images(model):
         raise ConditionError(_of_images(model, arguments))
-    sampler = sampler_of(arguments) or model.sampler()
+    sampler = sampler_of(arguments) or own_sampler(model)
     way = Way(sampler.num_states(model), rows_shown(model))
     given = given_by(arguments)
     conditions = rows_given(model, given, arguments.num)
@@ -109,9 +110,9 @@ def sampler_of(arguments: Any) -> Sampler | None:
     """Return the sampler that --sampler names, with its flags; None where it names none."""
     if arguments.sampler_name is None:
         return None
-    cls = registry.load("samplers", arguments.sampler_name)
-    values = changed(arguments.sampler, section(cls.Config))
-    sampler: Sampler = cls(cls.Config.from_dict(values))
+    name = arguments.sampler_name
+    values = changed(arguments.sampler, section(registry.load("samplers", name).Config))
+    sampler: Sampler = registry.make("samplers", Component(name=name, config=values))
     return sampler
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,17 @@ from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
 from genzoo.cli.conditions import takes_images
-from genzoo.cli.fields import changed, extended, model_section, section, sections
+from genzoo.cli.fields import changed, extended, model_section, section
 from genzoo.cli.texts import write
-from genzoo.config import differences
+from genzoo.cli.trainer_flags import TrainerFlags, named_by, trainer_flags
+from genzoo.component import Component
+from genzoo.conditions import flag_of
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import GenerativeModel
-from genzoo.objective import OptimizerSpec
 from genzoo.runs import make_trainer
-from genzoo.stage import Named, Recipe, Stage
+from genzoo.stage import Recipe, Stage
 from genzoo.training import TrainerConfig
-from genzoo.training.config import resolve
-from genzoo.training.parts import model_of
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,14 @@ class Chosen:
 
     Arguments:
         model: The model's class.
-        stages: The model's stages, or one of the objective that is named.
-        optimizers: The optimisers of the first stage, by player.
+        first: The first of the stages of its example.
+        trainer: The trainer's flags.
         sections: The sections of flags, holding their defaults.
     """
 
     model: type[GenerativeModel]
-    stages: tuple[Stage, ...]
-    optimizers: Mapping[str, OptimizerSpec]
+    first: Stage
+    trainer: TrainerFlags
     sections: Mapping[str, Any]
 
 
@@ -49,7 +48,8 @@ def arguments_for(peeked: Peeked) -> type:
         return TrainArguments
     flags = peeked.flags
     data = [flags.get("data"), flags.get("data-y")]
-    chosen = _choose(peeked.positional, data, flags.get("objective"))
+    named = {key.removeprefix("trainer."): name for key, name in flags.items()}
+    chosen = _choose(peeked.positional, data, flags.get("objective"), named)
     return extended(TrainArguments, chosen.sections)
 
 
@@ -57,13 +57,16 @@ def run(arguments: Any) -> None:
     """Train what the arguments, or a recipe, say."""
     if arguments.resume and arguments.overwrite:
         raise ConfigError("--resume goes on with the run, --overwrite replaces it. Give one.")
-    recipe = _recipe(arguments) if arguments.recipe is None else _read(arguments)
-    trainer = make_trainer(recipe, arguments.output, overwrite=arguments.overwrite)
+    if arguments.recipe is None:
+        recipe, change = _recipe(arguments)
+    else:
+        recipe, change = _read(arguments), None
+    trainer = make_trainer(recipe, arguments.output, overwrite=arguments.overwrite, change=change)
     _tell(trainer.fit(resume=arguments.resume), arguments.output)
 
 
 def _tell(model: GenerativeModel, output: Path) -> None:
-    look = f"  genzoo sample {output} --num 64 --output samples.png\n"
+    look = f"  genzoo sample {output} --num 64{_given(model)} --output samples.png\n"
     if takes_images(model):
         translates = isinstance(model, SupportsTranslate)
         look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
@@ -74,41 +77,55 @@ def _tell(model: GenerativeModel, output: Path) -> None:
     )
 
 
-def _choose(name: str, data: Sequence[str | None], objective: str | None) -> Chosen:
-    """Return what follows from the model's name, the data of one or two domains, an objective."""
+def _given(model: GenerativeModel) -> str:
+    """Return flags for the conditions that a model needs, with a value of each."""
+    needed = {} if model.takes_null else model.conditions
+    values = {name: "0" if space.count else "VALUE" for name, space in needed.items()}
+    return "".join(f" {flag_of(name)} {value}" for name, value in values.items())
+
+
+def _choose(
+    name: str, data: Sequence[str | None], objective: str | None, named: Mapping[str, str]
+) -> Chosen:
+    """Return what follows from the model's name, the data of one or two domains, an objective.
+
+    Arguments:
+        name: The model's name.
+        data: What names the data of each domain, or None.
+        objective: The objective that is named, if any.
+        named: What the trainer's flags name.
+    """
     model = registry.load("models", name)
-    stages = model.default_stages()
-    if objective is not None:
-        own = [stage for stage in stages if stage.objective.name == objective]
-        stages = (own[0] if own else Stage(objective=Named(name=objective)),)
-    first = stages[0].objective
-    learn = registry.load("objectives", first.name)
-    optimizers = learn(
-        model_of(stages[0], model(model.example()[0])), _config(learn, first.config)
-    ).optimizers()
+    first = _stages(model.default_stages(model.example()[0]), objective, {})[0]
+    learn = registry.load("objectives", first.objective.name)
+    optimizers = learn.optimizers(registry.config_of("objectives", first.objective))
+    trainer = trainer_flags(first, optimizers, named)
     found = {
         "model": model_section(model),
-        "objective": section(learn.Config, first.config),
-        "trainer": section(
-            TrainerConfig,
-            replaced={"optimizers": sections("Optimizers", optimizers)},
-            shown=_prescribed(stages[0]),
-        ),
+        "objective": section(learn.Config, first.objective.config),
+        "trainer": trainer.section,
     }
     given = zip(("data", "data_y"), data, strict=True)
     of_data = {key: section(find_source(one)[0].Config) for key, one in given if one is not None}
-    return Chosen(model, stages, optimizers, {**of_data, **found})
+    return Chosen(model, first, trainer, {**of_data, **found})
 
 
-def _prescribed(stage: Stage) -> dict[str, Any]:
-    """Return the training values that hold where the user gives none: the stage's."""
-    plain = TrainerConfig()
-    found = differences(resolve(plain, stage.trainer), plain)
-    return {name: value for name, value in found.items() if getattr(plain, name) is None}
+def _stages(
+    own: Sequence[Stage], objective: str | None, values: Mapping[str, Any]
+) -> Sequence[Stage]:
+    """Return a model's own stages, or the one of an objective, with values for the first one's.
 
-
-def _config(cls: Any, values: Mapping[str, Any]) -> Any:
-    return cls.Config.from_dict(values)
+    Arguments:
+        own: The model's.
+        objective: The objective that is named, if any.
+        values: The fields of the objective's config that are given.
+    """
+    if objective is not None:
+        known = [stage for stage in own if stage.objective.name == objective]
+        own = known[:1] or [Stage(objective=Component(name=objective))]
+    first, *rest = own
+    learned = Component(name=first.objective.name, config={**first.objective.config, **values})
+    return [dataclasses.replace(first, objective=learned), *rest]
 
 
 def _read(arguments: TrainArguments) -> Recipe:
@@ -124,8 +141,11 @@ def _read(arguments: TrainArguments) -> Recipe:
     return Recipe.read(str(arguments.recipe))
 
 
-def _recipe(arguments: Any) -> Recipe:
-    """Return the recipe that the arguments come to: what was given, and nothing else."""
+def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequence[Stage]]]:
+    """Return the recipe that the arguments come to, and what they make of the model's stages.
+
+    Which stages a model has depends on its config, and that on the data, which are not read yet.
+    """
     if arguments.name is None:
         raise ConfigError(
             "Which model? Give its name first (genzoo train NAME --data DATA --output DIR), or "
@@ -137,30 +157,17 @@ def _recipe(arguments: Any) -> Recipe:
             "folder of images, or a repository user/name."
         )
     second = arguments.data_y_name
-    chosen = _choose(arguments.name, [arguments.data_name, second], arguments.objective_name)
+    data, named = [arguments.data_name, second], named_by(arguments.trainer)
+    chosen = _choose(arguments.name, data, arguments.objective_name, named)
     given = {
         name: changed(getattr(arguments, name), default)
         for name, default in chosen.sections.items()
+        if name != "trainer"
     }
-    first = chosen.stages[0]
-    objective = Named(
-        name=first.objective.name, config={**first.objective.config, **given["objective"]}
+    recipe = Recipe(
+        model=Component(name=arguments.name, config=given["model"]),
+        data=Component(name=arguments.data_name, config=given["data"]),
+        data_y=None if second is None else Component(name=second, config=given["data_y"]),
+        trainer=TrainerConfig.from_dict(chosen.trainer.given(arguments.trainer)),
     )
-    return Recipe(
-        model=Named(name=arguments.name, config=given["model"]),
-        data=Named(name=arguments.data_name, config=given["data"]),
-        data_y=None if second is None else Named(name=second, config=given["data_y"]),
-        stages=(dataclasses.replace(first, objective=objective), *chosen.stages[1:]),
-        trainer=TrainerConfig.from_dict(_with_optimizers(given["trainer"], chosen)),
-    )
-
-
-def _with_optimizers(values: dict[str, Any], chosen: Chosen) -> dict[str, Any]:
-    """Return the trainer's values, of the optimisers only what is not the objective's own."""
-    if "optimizers" not in values:
-        return values
-    given = {
-        player: changed(getattr(values["optimizers"], player), spec)
-        for player, spec in chosen.optimizers.items()
-    }
-    return {**values, "optimizers": {player: v for player, v in given.items() if v}}
+    return recipe, lambda own: _stages(own, arguments.objective_name, given["objective"])

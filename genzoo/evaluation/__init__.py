@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from genzoo import seeds
+from genzoo.component import Component
 from genzoo.config import is_whole, shown
 from genzoo.data import as_dataset, subset
 from genzoo.data.dataset import Dataset
@@ -24,7 +25,6 @@ from genzoo.finite import weights_checked
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
-from genzoo.stage import Named
 
 __all__ = ["Case", "Evaluation", "Metric", "evaluate"]
 
@@ -65,7 +65,7 @@ class Evaluation:
 def evaluate(
     model: GenerativeModel,
     data: Dataset | Any,
-    metrics: Sequence[str | Named] | None = None,
+    metrics: Sequence[str | Component] | None = None,
     *,
     sampler: Sampler | None = None,
     seed: int = 0,

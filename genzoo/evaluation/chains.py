@@ -25,6 +25,7 @@ from genzoo.evaluation.mixing import (
 )
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
+from genzoo.sampling import own_sampler
 
 _LEAST = 8
 _LONG = 50
@@ -64,7 +65,7 @@ class ChainDiagnostics(Metric):
 
     def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
-        sampler = model.sampler()
+        sampler = own_sampler(model)
         if not sampler.is_chain:
             return f"the model's sampler, {type(sampler).__name__}, is not a Markov chain"
         return super().inapplicable(model, data)
@@ -142,7 +143,7 @@ def _apart(r_hat: float, bound: float) -> str:
 def _sampler(case: Case) -> Sampler:
     """Return the chain that is judged: the one given where it is a chain, else the model's."""
     given = case.sampler
-    return given if given is not None and given.is_chain else case.model.sampler()
+    return given if given is not None and given.is_chain else own_sampler(case.model)
 
 
 def _statistic(model: GenerativeModel, state: Tensor) -> Tensor:

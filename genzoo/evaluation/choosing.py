@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genzoo import registry
+from genzoo.component import Component
 from genzoo.data.dataset import Dataset
 from genzoo.errors import CapabilityError, ConfigError, MissingDependencyError
 from genzoo.evaluation.metric import Metric
 from genzoo.model import GenerativeModel
-from genzoo.stage import Named
 
 logger = logging.getLogger("genzoo")
 
@@ -31,7 +31,9 @@ class Choice:
     not_applicable: dict[str, str] = field(default_factory=dict)
 
 
-def choose(model: GenerativeModel, data: Dataset, names: Sequence[str | Named] | None) -> Choice:
+def choose(
+    model: GenerativeModel, data: Dataset, names: Sequence[str | Component] | None
+) -> Choice:
     """Return the metrics that are named or, where ``names`` is None, all that can be computed.
 
     Raises:
@@ -68,7 +70,7 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     return names
 
 
-def _named(model: GenerativeModel, data: Dataset, names: Sequence[str | Named]) -> Choice:
+def _named(model: GenerativeModel, data: Dataset, names: Sequence[str | Component]) -> Choice:
     made = list(map(_made, names))
     found = dict(made)
     if len(found) < len(made):
@@ -91,10 +93,9 @@ def _everything(model: GenerativeModel, data: Dataset) -> Choice:
     return choice
 
 
-def _made(metric: str | Named) -> tuple[str, Metric]:
-    named = Named(name=metric) if isinstance(metric, str) else metric
-    cls = registry.load("metrics", named.name)
-    return named.name, cls(cls.Config.from_dict(named.config))
+def _made(metric: str | Component) -> tuple[str, Metric]:
+    named = Component(name=metric) if isinstance(metric, str) else metric
+    return named.name, registry.make("metrics", named)
 
 
 def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:

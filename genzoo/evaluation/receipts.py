@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from genzoo import __version__, registry
+from genzoo.component import Component
 from genzoo.config import differences
 from genzoo.data.dataset import Dataset
 from genzoo.data.domains import TwoDomains, named_parts
@@ -18,6 +19,7 @@ from genzoo.estimate import Estimate
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.streams import stream_of
 from genzoo.sampler import Sampler
+from genzoo.sampling import own_sampler
 
 METRIC = ("metric", "metric_config")
 """What says which metric made a figure, which its name tells a reader already."""
@@ -65,7 +67,7 @@ def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
 
 def receipt_of(case: Case) -> dict[str, Any]:
     """Return what the figures share: all that is needed to make them again."""
-    sampler = case.sampler or case.model.sampler()
+    sampler = case.sampler or own_sampler(case.model)
     x, y = named_parts(case.data)
     source, config = x.origin or ("", {})
     return {
@@ -78,12 +80,20 @@ def receipt_of(case: Case) -> dict[str, Any]:
         **_part(case.data, case.judged),
         "seed": case.seed,
         "batch_size": case.batch_size,
-        "sampler": _sampler_name(sampler),
-        "sampler_config": sampler.config.to_dict(),
+        **how_drawn(sampler),
         "genzoo": __version__,
         "torch": str(torch.__version__),
         "stream": stream_of(case),
     }
+
+
+def how_drawn(sampler: Sampler) -> dict[str, Any]:
+    """Return a sampler's name and config; the class's own name where it is not registered."""
+    try:
+        found = registry.describe(sampler)
+    except PluginError:
+        found = Component(name=type(sampler).__name__, config=sampler.config.to_dict())
+    return {"sampler": found.name, "sampler_config": dict(found.config)}
 
 
 def _second(y: Dataset) -> dict[str, Any]:
@@ -109,10 +119,3 @@ def _of(told: dict[str, Any], suffix: str) -> str:
         return ""
     how = "random draw" if draw == "random" else f"random draw, {draw}"
     return f" of {num}{suffix and ' of y'} ({how})"
-
-
-def _sampler_name(sampler: Sampler) -> str:
-    try:
-        return registry.name_of("samplers", type(sampler))
-    except PluginError:
-        return type(sampler).__name__

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genzoo import registry
+from genzoo.component import Component
 from genzoo.config import differences
 from genzoo.data import Dataset, load_dataset, pair
 from genzoo.errors import DataError
@@ -69,8 +70,7 @@ class Settings:
     @property
     def metric(self) -> Metric:
         """The metric with the values of its config."""
-        cls = registry.load("metrics", self.values["metric"])
-        metric: Metric = cls(cls.Config.from_dict(self.values.get("metric_config", {})))
+        metric: Metric = registry.make("metrics", self._component("metric"))
         return metric
 
     def no_weaker(self, model: GenerativeModel) -> Settings:
@@ -123,9 +123,17 @@ class Settings:
     def _sampler(self) -> Sampler | None:
         if "sampler" not in self.values:
             return None
-        cls = registry.load("samplers", self.values["sampler"])
-        sampler: Sampler = cls(cls.Config.from_dict(self.values.get("sampler_config", {})))
+        sampler: Sampler = registry.make("samplers", self._component("sampler"))
         return sampler
+
+    def _component(self, key: str) -> Component:
+        """Return what stands under a key, with the config beside it.
+
+        Raises:
+            ConfigError: They are no text and no table.
+        """
+        values = {"name": self.values[key], "config": self.values.get(f"{key}_config", {})}
+        return Component.from_dict(values)
 
 
 _KEYS = (

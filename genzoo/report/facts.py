@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from genzoo import __version__
+from genzoo.component import Component
 from genzoo.config import abridged
 from genzoo.errors import GenzooError
 from genzoo.parsing import strict_json, strict_toml
 from genzoo.report.log import Log
 from genzoo.report.reading import Text, inside, read_text
-from genzoo.stage import Named, Recipe, Stage
+from genzoo.stage import Recipe, Stage
 from genzoo.storage import CONFIG_FILE, open_own, read_description
 from genzoo.training import checkpoint
 from genzoo.training.config import resolve
@@ -117,7 +118,7 @@ def _shortened_recipe(file: Text, recipe: Recipe | None) -> Text:
     """Return recipe.toml in the same way."""
     if recipe is None or recipe.model.config == abridged(recipe.model.config):
         return file
-    model = Named(name=recipe.model.name, config=abridged(recipe.model.config))
+    model = Component(name=recipe.model.name, config=abridged(recipe.model.config))
     return Text(file.name, dataclasses.replace(recipe, model=model).to_toml())
 
 

@@ -68,6 +68,15 @@ class Categorical(Shaped):
         """Return whole numbers as int64."""
         return whole_numbers(values, "a category")
 
+    def is_null(self, values: Any) -> Tensor:
+        """Return which rows are −1 throughout."""
+        found: Tensor = (values == NULL).reshape(len(values), self.num_dims).all(1)
+        return found
+
+    def with_null(self, values: Any, dropped: Tensor) -> Any:
+        """Return rows that are −1 where ``dropped``, without a copy from the host."""
+        return values.masked_fill(dropped.reshape(-1, *[1] * (values.ndim - 1)), NULL)
+
     def value_names(self) -> tuple[str, ...]:
         """Return ``names``."""
         return self.names
@@ -99,9 +108,8 @@ class Categorical(Shaped):
         """Return categories as grey, 0 black and K − 1 white; None where they have names."""
         if self.names:
             return None
-        grey = values.float() / max(1, self.num_categories - 1)
-        found: Tensor = grey if values.ndim > 1 else grey[:, None]
-        return found
+        grey: Tensor = values.float() / max(1, self.num_categories - 1)
+        return grey
 
     def lines(self, values: Any) -> list[str] | None:
         """Return each row as the names of its categories, where they have names."""

@@ -78,7 +78,7 @@ class Label(Space):
     def _remedy(self, value: float) -> str:
         if value == NULL:
             return "Leave out the rows without a label, or use a model that takes them."
-        fits = 0 <= value < _MOST and value % 1 == 0
+        fits = 0 < value < _MOST and value % 1 == 0
         more = f", or make the model with {int(value) + 1} classes" if fits else ""
         return f"Number the labels from 0{more}."
 
@@ -89,6 +89,15 @@ class Label(Space):
         if isinstance(values, (list, tuple)) and any(isinstance(v, str) for v in values):
             return torch.stack([self.cast(value) for value in values])
         return whole_numbers(values, "a label")
+
+    def is_null(self, values: Any) -> Tensor:
+        """Return which rows are −1 throughout."""
+        found: Tensor = (values == NULL).reshape(len(values), 1).all(1)
+        return found
+
+    def with_null(self, values: Any, dropped: Tensor) -> Any:
+        """Return rows that are −1 where ``dropped``, without a copy from the host."""
+        return values.masked_fill(dropped.reshape(-1, *[1] * (values.ndim - 1)), NULL)
 
     def value_names(self) -> tuple[str, ...]:
         """Return ``names``."""

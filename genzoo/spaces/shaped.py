@@ -81,7 +81,9 @@ class Shaped(Space, abc.ABC):
             raise DataError(text) from error
         if found.is_complex() or (found.is_floating_point() and not self.dtype.is_floating_point):
             raise DataError(f"{self.describe()} was asked for; got values of {found.dtype}.")
-        return found if found.dtype == self.dtype else found.to(self.dtype)
+        # float64 stays: the model that it is for decides on the precision.
+        kept = found.is_floating_point() and self.dtype.is_floating_point
+        return found if kept or found.dtype == self.dtype else found.to(self.dtype)
 
     def listed(self, values: Tensor) -> Tensor:
         """Return every row that has one of ``values`` (L,) at each place."""

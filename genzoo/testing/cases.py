@@ -95,7 +95,7 @@ class Case:
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the model's own stages, and one for every other objective that takes it."""
-        own = self.cls.default_stages()
+        own = self.cls.default_stages(self.cls.example()[0])
         known = {stage.objective.name for stage in own}
         others = [name for name in registry.names("objectives") if name not in known]
         model = self.model()
@@ -104,11 +104,9 @@ class Case:
 
     def objective(self, stage: Stage, model: GenerativeModel) -> Objective:
         """Return the objective of a stage for ``model``, or for one that it holds."""
-        cls = registry.load("objectives", stage.objective.name)
+        learning = model_of(stage, model)
         with seeded(SEED):
-            objective: Objective = cls(
-                model_of(stage, model), cls.Config.from_dict(stage.objective.config)
-            )
+            objective: Objective = registry.make("objectives", stage.objective, learning)
         return objective
 
     def condition(self, model: GenerativeModel, num: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from genzoo import seeds
 from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
-from genzoo.sampling import evaluating
+from genzoo.sampling import evaluating, own_sampler
 from genzoo.testing.cases import SEED, Case, demand, demand_equal
 from genzoo.values import trusted
 
@@ -39,7 +39,7 @@ def check_seed_and_blocks(case: Case) -> None:
         return model.sample(num, seed=seed, batch_size=4, condition=condition)
 
     demand(torch.equal(draw(5, 1), draw(5, 1)), "The same seed gives other samples.")
-    again, random = torch.equal(draw(5, 1), draw(5, 2)), model.sampler().is_random
+    again, random = torch.equal(draw(5, 1), draw(5, 2)), own_sampler(model).is_random
     demand(not (again and random), "Another seed gives the same samples.")
     demand(again or random, "The seed has a say, and the sampler says that it is not random.")
     many = draw(11, 1)
@@ -83,7 +83,7 @@ def check_sampling_leaves_model(case: Case) -> None:
 def check_trajectory(case: Case) -> None:
     """Every state is of ``num`` rows, the last one becomes the samples, and start is heard."""
     model = case.model()
-    sampler, condition = model.sampler(), case.condition(model, 3)
+    sampler, condition = own_sampler(model), case.condition(model, 3)
     with torch.no_grad(), evaluating(model), trusted():
         states = list(
             sampler.trajectory(model, 3, condition=condition, generator=seeds.generator(SEED))
@@ -102,7 +102,7 @@ def _block(case: Case, model: GenerativeModel, noise: _Noise) -> Tensor:
     condition = case.condition(model, _Noise.ROWS)
     with evaluating(model), trusted(), noise:
         generator = seeds.generator(SEED, model.device)
-        sampler = model.sampler()
+        sampler = own_sampler(model)
         state = sampler.last(model, _Noise.ROWS, condition=condition, generator=generator)
         return model.present(state)
 

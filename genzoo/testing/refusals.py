@@ -21,7 +21,7 @@ from genzoo.capabilities import (
 )
 from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
-from genzoo.sampling import evaluating
+from genzoo.sampling import evaluating, own_sampler
 from genzoo.spaces import Space
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand, seeded
 from genzoo.testing.questions import Question, all_questions, complete, known, questions
@@ -143,7 +143,7 @@ def _drawn(case: Case, model: GenerativeModel) -> Tensor:
     condition = case.condition(model, _NUM)
     with evaluating(model), trusted():
         generator = seeds.generator(SEED, model.device)
-        state = model.sampler().last(model, _NUM, condition=condition, generator=generator)
+        state = own_sampler(model).last(model, _NUM, condition=condition, generator=generator)
         return model.present(state)
 
 

@@ -29,7 +29,8 @@ def check_registered(case: Case) -> None:
         )
         demand(known, f"{name} is {found}; it must be a tuple of classes of genzoo.Space.")
     demand(bool(case.cls.event_spaces), "event_spaces is empty.")
-    demand(bool(case.cls.default_stages()), "default_stages() is empty.")
+    stages = case.cls.default_stages(case.cls.example()[0])
+    demand(bool(stages), "default_stages() is empty.")
 
 
 def check_config_closed(case: Case) -> None:
@@ -65,10 +66,9 @@ def _configs(case: Case) -> Iterator[Config]:
     """Yield the model's config, its sampler's, and its objectives'."""
     config, _ = case.cls.example()
     yield config
-    yield case.model().sampler().config
+    yield registry.config_of("samplers", case.cls.default_sampler(config))
     for stage in case.stages():
-        cls = registry.load("objectives", stage.objective.name)
-        yield cls.Config.from_dict(stage.objective.config)
+        yield registry.config_of("objectives", stage.objective)
 
 
 def _demand_closed(config: Config) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genzoo import seeds
-from genzoo.objective import Loss, Objective, OptimizerSpec, Step
+from genzoo import registry, seeds
+from genzoo.objective import Loss, Objective, Step
 from genzoo.stage import Stage
 from genzoo.testing.cases import SEED, Case, demand, seeded
 from genzoo.testing.playing import TOTAL, gradients_of, shared
@@ -27,9 +27,9 @@ def two_processes(case: Case, stage: Stage, *, steps: int) -> list[Objective]:
 
 
 def _optimizers(objective: Objective) -> dict[str, torch.optim.Optimizer]:
-    specs = objective.optimizers()
+    own = objective.optimizers(objective.config)
     players = objective.players().items()
-    return {name: specs.get(name, OptimizerSpec()).build(list(p)) for name, p in players}
+    return {name: registry.make("optimizers", own[name]).build(list(p)) for name, p in players}
 
 
 def _update(

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from genzoo.component import Component, ComponentOverride
 from genzoo.config import Bounds, Config, differences
+from genzoo.registry import Group
 
-Schedule = Literal["constant", "linear", "constant-then-linear", "cosine"]
 Precision = Literal["no", "fp16", "bf16"]
 
 
@@ -20,15 +21,16 @@ class TrainerConfig(Config):
     """Updates to make (default: the stage's, else 1000)."""
     batch_size: Annotated[int | None, Bounds(1, 10**7)] = None
     """Examples per update, over all processes (default: the stage's, else 64)."""
-    optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """For each player, the fields of its optimiser that differ from the objective's own."""
+    optimizers: Mapping[str, Annotated[ComponentOverride, Group("optimizers")]] = field(
+        default_factory=dict
+    )
+    """For each player, another optimiser, or the values that differ from the objective's own."""
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     """Where all randomness of training comes from."""
     warmup_steps: Annotated[int | None, Bounds(0, 10**9)] = None
     """Updates over which the learning rate rises from zero (default: the stage's, else 0)."""
-    schedule: Schedule | None = None
-    """The learning rate after warm-up: constant, or down to zero: linearly, linearly in the second
-    half of the updates alone, or as a cosine."""
+    schedule: Annotated[Component, Group("lr_schedulers")] | None = None
+    """How the learning rate goes on after warm-up (default: the stage's, else constant)."""
     clip_norm: Annotated[float | None, Bounds(0.0, 1e12)] = None
     """The greatest norm of a player's gradient; 0 for no limit."""
     gradient_accumulation: Annotated[int, Bounds(1, 10**6)] = 1
@@ -67,10 +69,25 @@ _FALLBACK: dict[str, Any] = {
 }
 
 
-def resolve(config: TrainerConfig, prescribed: Mapping[str, Any]) -> TrainerConfig:
-    """Return the values of one stage: the user's over the stage's over the defaults."""
+def resolve(
+    config: TrainerConfig,
+    prescribed: Mapping[str, Any],
+    own: Mapping[str, Component] | None = None,
+) -> TrainerConfig:
+    """Return the values of one stage: the user's over the stage's over the defaults.
+
+    Arguments:
+        config: The user's values.
+        prescribed: The stage's.
+        own: The optimisers of the stage's objective, over which the stage's and the user's go;
+            None where nothing is asked of optimisers.
+    """
     given = differences(config, TrainerConfig())
-    optimizers = {**dict(prescribed.get("optimizers", {}))}
-    for player, values in config.optimizers.items():
-        optimizers[player] = {**optimizers.get(player, {}), **values}
+    stage = TrainerConfig.from_dict(prescribed)
+    optimizers = {
+        name: ComponentOverride.from_dict(c.to_dict()) for name, c in (own or {}).items()
+    }
+    for values in (stage.optimizers, config.optimizers):
+        for player, change in values.items():
+            optimizers[player] = change.over(optimizers.get(player, ComponentOverride()))
     return TrainerConfig.from_dict({**_FALLBACK, **prescribed, **given, "optimizers": optimizers})

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from genzoo import registry
+from genzoo.component import Component, ComponentOverride
 from genzoo.errors import ConfigError, TrainingError, suggest
-from genzoo.objective import Objective, OptimizerSpec
+from genzoo.objective import Objective
 from genzoo.training.config import TrainerConfig
+from genzoo.training.lr_schedulers import LRScheduler
+from genzoo.training.optimizers import Optimizer
 
 
 class Player:
@@ -21,7 +24,7 @@ class Player:
     Arguments:
         name: The player's name.
         named_parameters: Its parameters by name.
-        spec: Its optimiser.
+        optimizer: Its optimiser.
         config: The stage's training values.
         accelerator: Which wraps the optimiser, for mixed precision's loss scale.
     """
@@ -30,14 +33,14 @@ class Player:
         self,
         name: str,
         named_parameters: dict[str, nn.Parameter],
-        spec: OptimizerSpec,
+        optimizer: Component,
         config: TrainerConfig,
         accelerator: Accelerator,
     ) -> None:
         self.name, self.names = name, list(named_parameters)
         self.parameters = list(named_parameters.values())
         self._own = frozenset(self.parameters)
-        self.base = spec.build(self.parameters)
+        self.base = _make_optimizer(optimizer).build(self.parameters)
         # Before the wrapper below, which keeps the step that it finds: the schedule counts it.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.base, _factor(config))
         # Accelerate's wrapper is for the loss scale; each of its steps searches the file system
@@ -126,18 +129,14 @@ def make_players(
         TrainingError: A trainable parameter has no player, or two.
     """
     names = {id(p): name for name, p in objective.named_parameters()}
-    players, specs = objective.players(), objective.optimizers()
+    players = objective.players()
     _check_partition(objective, players, names)
-    for player in config.optimizers:
-        if player not in players:
-            raise ConfigError(
-                f"trainer.optimizers: no player {player!r}. {suggest(player, players)}"
-            )
+    optimizers = _optimizers(objective, players, config)
     return {
         player: Player(
             player,
             {names[id(p)]: p for p in parameters},
-            _override(specs.get(player, OptimizerSpec()), config.optimizers.get(player, {})),
+            optimizers[player],
             config,
             accelerator,
         )
@@ -145,12 +144,27 @@ def make_players(
     }
 
 
-def _override(spec: OptimizerSpec, values: Any) -> OptimizerSpec:
-    """Put the user's values over the paper's; another optimiser starts from its own defaults."""
-    given = {k: v for k, v in spec.to_dict().items() if v is not None}
-    if values.get("name", spec.name) != spec.name:
-        given = {"lr": spec.lr}
-    return OptimizerSpec.from_dict({**given, **values})
+def _optimizers(
+    objective: Objective, players: Iterable[str], config: TrainerConfig
+) -> dict[str, Component]:
+    """Return each player's optimiser, the stage's and the user's values over the objective's."""
+    own = objective.optimizers(objective.config)
+    if own.keys() != set(players):
+        raise TrainingError(
+            f"{type(objective).__name__} has the players {', '.join(players)}, and optimisers for "
+            f"{', '.join(own)}. Let its optimizers() name one for each of its players()."
+        )
+    for player in config.optimizers:
+        if player not in own:
+            raise ConfigError(f"trainer.optimizers: no player {player!r}. {suggest(player, own)}")
+    given = {player: config.optimizers.get(player, ComponentOverride()) for player in own}
+    changed = {player: given[player].over(component) for player, component in own.items()}
+    return {player: Component.from_dict(c.to_dict()) for player, c in changed.items()}
+
+
+def _make_optimizer(component: Component) -> Optimizer:
+    optimizer: Optimizer = registry.make("optimizers", component)
+    return optimizer
 
 
 def _check_partition(
@@ -181,23 +195,10 @@ def _average(grads: list[Tensor], accelerator: Accelerator) -> None:
             grad.copy_(mean.view_as(grad))
 
 
-def _factor(config: TrainerConfig) -> Any:
-    """Return the learning rate's factor at each update: warm-up, then the schedule."""
+def _factor(config: TrainerConfig) -> Callable[[int], float]:
+    """Return the learning rate's factor at each update."""
     warmup, total = config.warmup_steps or 0, config.steps or 1
-    falling = _FALLING[config.schedule or "constant"]
-
-    def factor(index: int) -> float:
-        if index < warmup:
-            return (index + 1) / warmup
-        return falling(min(1.0, (index - warmup) / max(1, total - warmup)))
-
-    return factor
-
-
-_FALLING: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "linear": lambda done: 1 - done,
-    "constant-then-linear": lambda done: min(1.0, 2 * (1 - done)),
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-}
-"""The factor of the learning rate, by the share of the updates after warm-up that are made."""
+    named = config.schedule or Component(name="constant")
+    scheduler: LRScheduler = registry.make("lr_schedulers", named)
+    # A function, since PyTorch writes what an object holds into checkpoints.
+    return lambda step: scheduler.factor(step, total, warmup)

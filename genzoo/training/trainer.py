@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from genzoo import registry, seeds
+from genzoo.component import Component
 from genzoo.data import Dataset, as_dataset
 from genzoo.data.domains import named_parts
 from genzoo.errors import PluginError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
-from genzoo.stage import Named, Recipe, Stage
+from genzoo.stage import Recipe, Stage
 from genzoo.threads import limited
 from genzoo.training.accelerating import accelerating, others_named, own_randomness
 from genzoo.training.config import TrainerConfig, resolve
@@ -65,7 +66,9 @@ class Trainer:
         self.reading = self._reading()
         self.reading.check_all(self.data)
         self.rows = self.data.select(self.reading.fields)
-        self.configs = [resolve(self.config, stage.trainer) for stage in self.stages]
+        self.configs = [
+            resolve(self.config, stage.trainer, self._optimizers(stage)) for stage in self.stages
+        ]
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
 
     def _reading(self) -> Reading:
@@ -114,22 +117,24 @@ class Trainer:
         if self._given is not None and model is self.model:
             return self._given
         seeds.seed_defaults(seeds.derive(self.config.seed, "objective", number), model.device)
-        cls = (
-            type(self._given) if self._given else registry.load("objectives", stage.objective.name)
-        )
-        objective: Objective = cls(
-            model_of(stage, model), cls.Config.from_dict(stage.objective.config)
-        )
+        learning = model_of(stage, model)
+        if self._given is not None:
+            return type(self._given)(learning, self._given.config)
+        objective: Objective = registry.make("objectives", stage.objective, learning)
         return objective
+
+    def _optimizers(self, stage: Stage) -> Mapping[str, Component]:
+        """Return the optimisers that a stage's objective prescribes."""
+        if self._given is not None:
+            return self._given.optimizers(self._given.config)
+        cls: type[Objective] = registry.load("objectives", stage.objective.name)
+        return cls.optimizers(registry.config_of("objectives", stage.objective))
 
     def recipe(self) -> Recipe:
         """Return all that makes this run, as a file can hold it."""
-        model = Named(
-            name=registry.name_of("models", type(self.model)), config=self.model.config.to_dict()
-        )
         x, y = named_parts(self.data)
         return Recipe(
-            model=model,
+            model=registry.describe(self.model),
             data=_named(x),
             data_y=None if y is None else _named(y),
             stages=tuple(self.stages),
@@ -137,9 +142,9 @@ class Trainer:
         )
 
 
-def _named(data: Dataset) -> Named:
+def _named(data: Dataset) -> Component:
     name, values = data.origin or (data.name, {})
-    return Named(name=name, config=values)
+    return Component(name=name, config=values)
 
 
 def _parts(model: GenerativeModel, stages: Sequence[Stage]) -> list[GenerativeModel]:
@@ -147,15 +152,20 @@ def _parts(model: GenerativeModel, stages: Sequence[Stage]) -> list[GenerativeMo
     return [model_of(stage, model) for stage in stages if stage.model is not None]
 
 
+def _described(objective: Objective) -> Component:
+    """Return an objective as a file can hold it, by its class's own name if it has no other."""
+    with contextlib.suppress(PluginError):
+        return registry.describe(objective)
+    return Component(name=type(objective).__name__.lower(), config=objective.config.to_dict())
+
+
 def _stages(model: GenerativeModel, objective: Any) -> list[Stage]:
     if objective is None:
-        return list(model.default_stages())
+        return list(model.default_stages(model.config))
     if isinstance(objective, str):
-        own = [s for s in model.default_stages() if s.objective.name == objective]
-        return own[:1] or [Stage(objective=Named(name=objective))]
+        prescribed = model.default_stages(model.config)
+        own = [stage for stage in prescribed if stage.objective.name == objective]
+        return own[:1] or [Stage(objective=Component(name=objective))]
     if isinstance(objective, Objective):
-        name = type(objective).__name__.lower()
-        with contextlib.suppress(PluginError):
-            name = registry.name_of("objectives", type(objective))
-        return [Stage(objective=Named(name=name, config=objective.config.to_dict()))]
+        return [Stage(objective=_described(objective))]
     return [objective] if isinstance(objective, Stage) else list(objective)

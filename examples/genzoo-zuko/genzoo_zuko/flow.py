@@ -13,14 +13,13 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     Config,
     ConfigError,
     DataInfo,
     GenerativeModel,
     LogProb,
-    Named,
     Real,
-    Sampler,
     Space,
     Stage,
     Unit,
@@ -107,16 +106,15 @@ class Flow(GenerativeModel):
         return FlowConfig(event=Real(shape=(2,)), num_transforms=2, hidden_dims=(8,)), {"x": x}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: FlowConfig) -> tuple[Stage, ...]:
         """Return maximum likelihood, by Adam."""
         training = {"steps": 5000, "batch_size": 256, "schedule": "cosine", "clip_norm": 5.0}
-        return (Stage(objective=Named(name="nll"), trainer=training),)
+        return (Stage(objective=Component(name="nll"), trainer=training),)
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: FlowConfig) -> Component:
         """Return the way back through the flow."""
-        from genzoo_zuko.sampler import Inverse
-
-        return Inverse()
+        return Component(name="flow")
 
     def log_prob(
         self,

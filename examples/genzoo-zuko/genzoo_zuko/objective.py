@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 
-from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
 from genzoo_zuko.flow import Flow
 
 
@@ -26,9 +26,10 @@ class NegativeLogLikelihood(Objective):
     Config = NegativeLogLikelihoodConfig
     requires = (Flow,)
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: NegativeLogLikelihoodConfig) -> Mapping[str, Component]:
         """Return Adam."""
-        return {"model": OptimizerSpec(name="adam", lr=1e-3)}
+        return {"model": Component(name="adam", config={"lr": 1e-3})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the one loss."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
 from genzoo_boltzmann.draws import bernoulli
 from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
 from genzoo_boltzmann.gradient import Phase, contrast, phase
@@ -52,9 +52,10 @@ class ContrastiveDivergence(Objective):
     requires = (RBM,)
     model: RBM
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: LearningConfig) -> Mapping[str, Component]:
         """Return stochastic gradient descent with the config's values."""
-        return {"model": _sgd(self.config)}
+        return {"model": _sgd(config)}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the difference of free energies."""
@@ -94,9 +95,10 @@ class PersistentContrastiveDivergence(Objective):
     requires = (RBM,)
     model: RBM
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: LearningConfig) -> Mapping[str, Component]:
         """Return stochastic gradient descent with the config's values."""
-        return {"model": _sgd(self.config)}
+        return {"model": _sgd(config)}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the difference of free energies."""
@@ -119,13 +121,9 @@ class PersistentContrastiveDivergence(Objective):
         return v
 
 
-def _sgd(config: LearningConfig) -> OptimizerSpec:
-    return OptimizerSpec(
-        name="sgd",
-        lr=config.lr,
-        momentum=config.momentum or None,
-        weight_decay=config.weight_decay or None,
-    )
+def _sgd(config: LearningConfig) -> Component:
+    values = {"lr": config.lr, "momentum": config.momentum, "weight_decay": config.weight_decay}
+    return Component(name="sgd", config=values)
 
 
 def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig, step: Step) -> Loss:

@@ -15,13 +15,12 @@ from genzoo import (
     Batch,
     Binary,
     Bounds,
+    Component,
     Config,
     DataInfo,
     GenerativeModel,
     LogProb,
-    Named,
     Note,
-    Sampler,
     Space,
     Stage,
     batch_size_for,
@@ -119,11 +118,11 @@ class RBM(GenerativeModel):
         return RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=4), {"x": x}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: RBMConfig) -> tuple[Stage, ...]:
         """Return centred persistent contrastive divergence with a falling learning rate."""
         return (
             Stage(
-                objective=Named(name="pcd"),
+                objective=Component(name="pcd"),
                 trainer={"steps": 5000, "batch_size": 100, "schedule": "linear"},
             ),
         )
@@ -133,11 +132,10 @@ class RBM(GenerativeModel):
         """How many chains run at once, by the larger layer."""
         return batch_size_for(max(self.W.shape))
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: RBMConfig) -> Component:
         """Return block Gibbs sampling."""
-        from genzoo_boltzmann.samplers import Gibbs
-
-        return Gibbs()
+        return Component(name="gibbs")
 
     def present(self, state: Tensor) -> Tensor:
         """Return visible units (B, V) as examples (B, *event_shape)."""

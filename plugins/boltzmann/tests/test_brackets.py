@@ -101,7 +101,7 @@ def test_evaluation_starts_chains_at_rows_that_are_not_judged(few_temperatures):
     assert rbm.num_held_out() == 50
     assert rbm.num_held_out(7) == 3
     assert machine().num_held_out() == 0
-    metric = genzoo.Named(name="log-likelihood", config={"num_samples": 20})
+    metric = genzoo.Component(name="log-likelihood", config={"num_samples": 20})
     for num, judged in ((40, False), (50, True)):
         found = genzoo.evaluate(rbm, rows_of_mode(50), [metric], max_examples=num).figures
         assert "directions-disagree" in codes(found["log-likelihood"])

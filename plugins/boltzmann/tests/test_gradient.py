@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from genzoo import Step, Trainer, TrainerConfig
+from genzoo import Step, Trainer, TrainerConfig, registry
 from genzoo_boltzmann.gradient import contrast, phase
 from genzoo_boltzmann.objectives import (
     CDConfig,
@@ -179,9 +179,9 @@ def test_cd_k_makes_k_sweeps():
 def test_optimiser_is_the_papers():
     rbm = machine()
     objective = ContrastiveDivergence(rbm, CDConfig(lr=0.2, momentum=0.9, weight_decay=1e-4))
-    spec = objective.optimizers()["model"]
-    assert (spec.name, spec.lr, spec.momentum, spec.weight_decay) == ("sgd", 0.2, 0.9, 1e-4)
-    decays = {
-        len(g["params"]): g["weight_decay"] for g in spec.build([rbm.W, rbm.b, rbm.c]).param_groups
-    }
+    sgd = objective.optimizers(objective.config)["model"]
+    values = {"lr": 0.2, "momentum": 0.9, "weight_decay": 1e-4}
+    assert (sgd.name, sgd.config) == ("sgd", values)
+    made = registry.make("optimizers", sgd).build([rbm.W, rbm.b, rbm.c])
+    decays = {len(g["params"]): g["weight_decay"] for g in made.param_groups}
     assert decays == {1: 1e-4, 2: 0.0}  # W alone is decayed.

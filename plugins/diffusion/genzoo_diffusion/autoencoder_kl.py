@@ -13,14 +13,13 @@ from genzoo import (
     Batch,
     Binary,
     Bounds,
+    Component,
     Config,
     ConfigError,
     DataInfo,
     GenerativeModel,
     Layout,
-    Named,
     Real,
-    Sampler,
     Space,
     Stage,
     Unit,
@@ -30,6 +29,21 @@ from genzoo_diffusion.config import Channels
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_config import build
 from genzoo_diffusion.networks import check_image, norm_groups, widest
+
+AUTOENCODING = (
+    Stage(
+        objective=Component(name="autoencoding"),
+        trainer={
+            "steps": 10_000,
+            "batch_size": 32,
+            "warmup_steps": 100,
+            "schedule": "cosine",
+            "clip_norm": 1.0,
+            "ema_decay": 0.995,
+        },
+    ),
+)
+"""The stages of the autoencoder, which a model over its codes begins with too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,22 +147,19 @@ class AutoencoderKL(GenerativeModel):
         return config, {"x": torch.rand(12, 1, 4, 4, generator=generator)}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: AutoencoderKLConfig) -> tuple[Stage, ...]:
         """Return reconstruction with a small KL term, by Adam, with averaged weights."""
-        trainer = {"steps": 10_000, "batch_size": 32, "warmup_steps": 100, "schedule": "cosine"}
-        averaged = {**trainer, "clip_norm": 1.0, "ema_decay": 0.995}
-        return (Stage(objective=Named(name="autoencoding"), trainer=averaged),)
+        return AUTOENCODING
 
     @property
     def default_batch_size(self) -> int:
         """How many codes are decoded at once, by the decoder's widest level."""
         return batch_size_for(widest(self.vae.config.block_out_channels, self.event_shape))
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: AutoencoderKLConfig) -> Component:
         """Return codes from N(0, I), decoded."""
-        from genzoo_diffusion.normal_codes import NormalCodes
-
-        return NormalCodes()
+        return Component(name="normal-codes")
 
     def layout(self) -> Layout:
         """Return the layout of diffusers' `AutoencoderKL`, in the folder ``vae``."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 
-from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 
 
@@ -40,9 +40,10 @@ class Autoencoding(Objective):
     requires = (AutoencoderKL,)
     model: AutoencoderKL
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: AutoencodingConfig) -> Mapping[str, Component]:
         """Return Adam with the config's rate."""
-        return {"model": OptimizerSpec(lr=self.config.lr)}
+        return {"model": Component(name="adam", config={"lr": config.lr})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the mean over the examples, at one code of each."""

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from genzoo import (
     Batch,
+    Component,
     DataInfo,
     Label,
     Layout,
     LogProb,
-    Named,
     Real,
     Space,
     Stage,
@@ -113,10 +113,12 @@ class DDPM(Diffusion):
         return config, {"x": x, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: DDPMConfig) -> tuple[Stage, ...]:
         """Return denoising, by Adam, with averaged weights."""
         trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
-        return (Stage(objective=Named(name="denoising"), trainer={**trainer, "ema_decay": 0.999}),)
+        return (
+            Stage(objective=Component(name="denoising"), trainer={**trainer, "ema_decay": 0.999}),
+        )
 
     def layout(self) -> Layout:
         """Return the layout of diffusers: a `DDPMPipeline` of images, or the parts of one."""

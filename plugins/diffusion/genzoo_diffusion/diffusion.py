@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import GenerativeModel, Label, Sampler, Text, batch_size_for
+from genzoo import Component, GenerativeModel, Label, Text, batch_size_for
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.config import DiffusionConfig
 from genzoo_diffusion.construction import make_embedder, make_network
@@ -75,11 +75,10 @@ class Diffusion(GenerativeModel):
         unet: Any = self.network.unet
         return batch_size_for(widest(unet.config.block_out_channels, self.state_shape))
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: DiffusionConfig) -> Component:
         """Return ancestral sampling over all times."""
-        from genzoo_diffusion.samplers import DDPMSampler
-
-        return DDPMSampler()
+        return Component(name="ddpm")
 
     # Units
 

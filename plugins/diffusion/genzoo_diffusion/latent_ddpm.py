@@ -15,13 +15,13 @@ from genzoo import (
     Batch,
     Binary,
     Bounds,
+    Component,
     ConfigError,
     DataInfo,
     GenerativeModel,
     Label,
     Layout,
     ModelSpec,
-    Named,
     Real,
     Space,
     Stage,
@@ -29,7 +29,7 @@ from genzoo import (
 )
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.sampling import evaluating
-from genzoo_diffusion.autoencoder_kl import AutoencoderKL
+from genzoo_diffusion.autoencoder_kl import AUTOENCODING, AutoencoderKL
 from genzoo_diffusion.config import Channels, DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 
@@ -165,17 +165,15 @@ class LatentDDPM(Diffusion):
         return config, {**batch, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: LatentDDPMConfig) -> tuple[Stage, ...]:
         """Return those of the autoencoder `autoencoder-kl`, then denoising, by Adam.
 
         Another autoencoder needs stages of its own in place of the former.
         """
-        first = (
-            dataclasses.replace(s, model="autoencoder") for s in AutoencoderKL.default_stages()
-        )
+        first = (dataclasses.replace(stage, model="autoencoder") for stage in AUTOENCODING)
         trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
         denoising = Stage(
-            objective=Named(name="denoising"),
+            objective=Component(name="denoising"),
             part=("network", "embedder"),
             trainer={**trainer, "ema_decay": 0.999},
         )

@@ -5,10 +5,10 @@ import torch
 
 from genzoo import (
     Binary,
+    Component,
     ConfigError,
     DataError,
     DataInfo,
-    Named,
     Real,
     Stage,
     Step,
@@ -90,7 +90,7 @@ def test_learning_digits_brings_them_back():
     """Their own mean image leaves an error of 0.07 a pixel; 150 updates come below 0.03."""
     data = load_dataset("digits")
     found = model(channels=(8, 8), latent_channels=4).train()
-    stage = Stage(objective=Named(name="autoencoding", config={"lr": 3e-3}))
+    stage = Stage(objective=Component(name="autoencoding", config={"lr": 3e-3}))
     values = {"steps": 150, "batch_size": 32, "progress": False, "threads": 1}
     Trainer(found, data, stage, TrainerConfig(**values)).fit()
     x = load_dataset("digits", "test").head(100)["x"]

@@ -75,10 +75,11 @@ class Encoder(GenerativeModel):
         return AffineConfig(), {"x": X}
 
     @classmethod
-    def default_stages(cls):
+    def default_stages(cls, config):
         return ()
 
-    def sampler(self):
+    @classmethod
+    def default_sampler(cls, config):
         raise NotImplementedError
 
     def encode(self, x, *, condition=None):
@@ -254,7 +255,7 @@ def changed(model, **new):
 
 
 def test_each_stage_trains_its_part():
-    first, second = LatentDDPM.default_stages()
+    first, second = LatentDDPM.default_stages(LatentDDPM.example()[0])
     assert changed(fit(over_images(), first)) == {"autoencoder"}
     assert changed(fit(over_images(), second)) == {"network", "latent_scale", "data_seen"}
 
@@ -278,7 +279,10 @@ def test_a_trained_autoencoder_is_taken_and_left_as_it_is():
 
 
 def test_a_recipe_with_captions_makes_a_small_stable_diffusion(tmp_path):
-    stages = [dataclasses.replace(s, trainer={}).to_dict() for s in LatentDDPM.default_stages()]
+    stages = [
+        dataclasses.replace(s, trainer={}).to_dict()
+        for s in LatentDDPM.default_stages(LatentDDPM.example()[0])
+    ]
     text = {"width": 8, "num_layers": 1, "num_heads": 2}
     inner = {"channels": [4, 8], "latent_channels": 2}
     recipe = Recipe.from_dict(
@@ -375,6 +379,6 @@ def test_codes_that_cannot_be_halved_are_refused():
 
 
 def test_an_objective_of_another_autoencoder_says_what_it_is_for():
-    first, _ = LatentDDPM.default_stages()
+    first, _ = LatentDDPM.default_stages(LatentDDPM.example()[0])
     with pytest.raises(CapabilityError, match=r"a AutoencoderKL; Affine is not\. It learns by"):
         fit(over_toy(), Stage.from_dict({**first.to_dict(), "trainer": {}}), data=X)

@@ -16,9 +16,9 @@ from transformers import AutoTokenizer, CLIPTextModel
 
 from clip_pieces import LENGTH, MERGES, SIZES, TEXTS, pipeline, vocabulary
 from genzoo import (
+    Component,
     GenModel,
     Label,
-    Named,
     Real,
     Text,
     Trainer,
@@ -320,7 +320,7 @@ def test_a_pipeline_that_diffusers_pushed_is_ours_to_train_and_goes_back(hub, tm
     found, texts = GenModel.from_pretrained(REPOSITORY), ["the cat!", ""]
     close(sampled(found, texts, 7.5), drawn(ddim(pipe), texts, 7.5))
     data = load_dataset("shapes", num=120, side=16)
-    wanted = [Named(name="two-sample", config={"extractor": "pixels"})]
+    wanted = [Component(name="two-sample", config={"extractor": "pixels"})]
     steps = DDIM(DDIMConfig(num_steps=2))
     (figure,) = evaluate(found, data, wanted, sampler=steps).figures.values()
     assert 0 <= figure.value <= 1

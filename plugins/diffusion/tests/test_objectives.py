@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gaussian import gaussian_model
-from genzoo import Label, Named, Stage, Step, Text, Trainer, TrainerConfig, load_dataset
+from genzoo import Component, Label, Stage, Step, Text, Trainer, TrainerConfig, load_dataset
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.objectives import VLB, Denoising, DenoisingConfig, VLBConfig
 from genzoo_diffusion.vlb import Bound
@@ -140,7 +140,7 @@ def test_what_is_logged_has_no_gradient_and_the_rate_is_the_papers(cls):
     loss = loss_of(objective)
     assert loss.value.requires_grad
     assert not any(metric.requires_grad for metric in loss.metrics.values())
-    assert objective.optimizers()["model"].lr == 2e-4
+    assert objective.optimizers(objective.config)["model"].config["lr"] == 2e-4
 
 
 def test_the_best_denoiser_has_the_least_loss():
@@ -171,7 +171,7 @@ def test_learning_digits_lowers_the_bound(name):
         )
         found = DDPM(config)
     stage = Stage(
-        objective=Named(name=name, config={"lr": 2e-3}),
+        objective=Component(name=name, config={"lr": 2e-3}),
         trainer={"steps": 400, "batch_size": 100},
     )
     Trainer(found, data, stage, TrainerConfig(progress=False, threads=1)).fit()

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
 from clip_pieces import LENGTH, TEXTS, pipeline, scheduler, text_model, tokenizer, unet, vocabulary
-from genzoo import ConfigError, GenModel, Named, Trainer, create_model, evaluate, load_dataset
+from genzoo import Component, ConfigError, GenModel, Trainer, create_model, evaluate, load_dataset
 from genzoo.errors import ConfigFileError
 from genzoo.training import TrainerConfig
 from genzoo_diffusion import stable_diffusion
@@ -119,10 +119,10 @@ def test_it_is_evaluated_fine_tuned_and_saved_as_ours(folder, tmp_path):
     assert not found.needs_data_init()
     before = {name: value.clone() for name, value in found.state_dict().items()}
     data = load_dataset("shapes", num=120, side=16)
-    wanted = [Named(name="two-sample", config={"extractor": "pixels"})]
+    wanted = [Component(name="two-sample", config={"extractor": "pixels"})]
     (figure,) = evaluate(found, data, wanted, sampler=DDIM(LIKE_THEIRS)).figures.values()
     assert 0 <= figure.value <= 1
-    *_, denoising = LatentDDPM.default_stages()
+    *_, denoising = LatentDDPM.default_stages(LatentDDPM.example()[0])
     config = TrainerConfig(steps=2, batch_size=4, warmup_steps=0)
     trained = Trainer(found, data, denoising, config, output_dir=tmp_path / "run").fit()
     moved = {k.split(".")[0] for k, v in trained.state_dict().items() if not v.equal(before[k])}

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Named, Stage
-from genzoo_gan.latent import LatentModel
+from genzoo import Batch, Component, Stage
+from genzoo_gan.latent import GeneratorConfig, LatentModel
 from genzoo_gan.views import View
 
 
@@ -28,11 +28,11 @@ class AdversarialModel(LatentModel, abc.ABC):
     encodes: ClassVar[bool] = False
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: GeneratorConfig) -> tuple[Stage, ...]:
         """Return the non-saturating game."""
         return (
             Stage(
-                objective=Named(name="non-saturating"),
+                objective=Component(name="non-saturating"),
                 trainer={"steps": 20_000, "batch_size": 64},
             ),
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     ConditionSpaces,
     Config,
     ConfigError,
@@ -19,7 +20,6 @@ from genzoo import (
     DataInfo,
     GenerativeModel,
     Label,
-    Named,
     Sampler,
     Space,
     Stage,
@@ -138,11 +138,11 @@ class Classifier(GenerativeModel):
         return config, {"x": x, "y": y, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: ClassifierConfig) -> tuple[Stage, ...]:
         """Return learning from the labels of the first domain."""
         return (
             Stage(
-                objective=Named(name="cross-entropy"),
+                objective=Component(name="cross-entropy"),
                 trainer={"steps": 3000, "batch_size": 64, "schedule": "linear"},
             ),
         )
@@ -152,9 +152,10 @@ class Classifier(GenerativeModel):
         """How many images get a label at once, by the extractor's widest layer."""
         return batch_size_for(self.features.widest)
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: ClassifierConfig) -> Component:
         """Return draws of labels."""
-        return LabelDraw()
+        return Component(name="label-draw")
 
     def check_data(self, info: DataInfo) -> None:
         """Raise DataError where the images or the labels are not the model's.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, Config, ConfigError, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Bounds, Component, Config, ConfigError, Loss, Objective, Step
 from genzoo_gan.cyclegan import CycleGAN, signed
 from genzoo_gan.normalising import Normalization
 from genzoo_gan.patches import PatchCritic
@@ -84,9 +84,10 @@ class Cycle(Objective):
             "critics": [*self.D_X.parameters(), *self.D_Y.parameters()],
         }
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: CycleConfig) -> Mapping[str, Component]:
         """Return the paper's Adam for both."""
-        adam = OptimizerSpec(lr=self.config.lr, betas=(0.5, 0.999))
+        adam = Component(name="adam", config={"lr": config.lr, "betas": (0.5, 0.999)})
         return dict.fromkeys(("translators", "critics"), adam)
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:

@@ -13,13 +13,13 @@ from torch import Tensor
 from genzoo import (
     Batch,
     Bounds,
+    Component,
     ConditionSpaces,
     Config,
     ConfigError,
     DataError,
     DataInfo,
     GenerativeModel,
-    Named,
     Sampler,
     Space,
     Stage,
@@ -141,7 +141,7 @@ class CycleGAN(GenerativeModel):
         return config, {"x": x, "y": y}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: CycleGANConfig) -> tuple[Stage, ...]:
         """Return the game of both domains, with cycle consistency.
 
         As in the paper, the learning rate is constant in the first half and falls linearly to
@@ -149,7 +149,7 @@ class CycleGAN(GenerativeModel):
         """
         return (
             Stage(
-                objective=Named(name="cycle"),
+                objective=Component(name="cycle"),
                 trainer={"steps": 20_000, "batch_size": 1, "schedule": "constant-then-linear"},
             ),
         )
@@ -159,9 +159,10 @@ class CycleGAN(GenerativeModel):
         """How many images are translated at once, by a translator's first layer, the widest."""
         return batch_size_for(self.config.width * math.prod(self.event_shape[1:]))
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: CycleGANConfig) -> Component:
         """Return the translation of the condition."""
-        return Translation()
+        return Component(name="translation")
 
     def check_data(self, info: DataInfo) -> None:
         """Raise DataError where either domain is not the model's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Config, DataError, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Bounds, Component, Config, DataError, Loss, Objective, Step
 from genzoo_gan.classifier import Classifier
 from genzoo_gan.features import perceptron
 from genzoo_gan.reversal import reverse, rising
@@ -38,9 +38,10 @@ class CrossEntropy(Objective):
     reads = ("label",)
     model: Classifier
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: CrossEntropyConfig) -> Mapping[str, Component]:
         """Return Adam."""
-        return {"model": OptimizerSpec(lr=self.config.lr)}
+        return {"model": Component(name="adam", config={"lr": config.lr})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the one loss."""
@@ -89,9 +90,10 @@ class DomainAdversarial(Objective):
         super().__init__(model, config)
         self.critic = perceptron(model.features.num_features, self.config.critic_dims, 1)
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: CrossEntropyConfig) -> Mapping[str, Component]:
         """Return Adam."""
-        return {"model": OptimizerSpec(lr=self.config.lr)}
+        return {"model": Component(name="adam", config={"lr": config.lr})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the one loss.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, Config, DataError, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Bounds, Component, Config, DataError, Loss, Objective, Step
 from genzoo_gan.semi_supervised import SemiSupervisedGAN
 
 _Rate = Annotated[float, Bounds(0.0, 1e3)]
@@ -54,10 +54,14 @@ class FeatureMatching(Objective):
             "generator": list(self.model.generator.parameters()),
         }
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: FeatureMatchingConfig) -> Mapping[str, Component]:
         """Return Adam with the rates of the config."""
-        rates = {"classifier": self.config.classifier_lr, "generator": self.config.lr}
-        return {name: OptimizerSpec(lr=lr, betas=(0.5, 0.999)) for name, lr in rates.items()}
+        rates = {"classifier": config.classifier_lr, "generator": config.lr}
+        return {
+            player: Component(name="adam", config={"lr": lr, "betas": (0.5, 0.999)})
+            for player, lr in rates.items()
+        }
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the classifier's loss, then the generator's.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, Config, Loss, Objective, OptimizerSpec, Step
+from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import (
     ClippedCritic,
@@ -99,9 +99,10 @@ class Game(Objective, abc.ABC):
             "critic": list(self.critic.parameters()),
         }
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: Any) -> Mapping[str, Component]:
         """Return Adam with the rates of the config."""
-        return self._optimizers(OptimizerSpec(lr=self.config.lr, betas=(0.5, 0.999)))
+        return for_both(config, "adam", betas=(0.5, 0.999))
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the critic's loss n times, then the generator's."""
@@ -137,11 +138,14 @@ class Game(Objective, abc.ABC):
             value = value + self.encoder_value(score(real))
         return Loss(value, player="generator")
 
-    def _optimizers(self, spec: OptimizerSpec) -> dict[str, OptimizerSpec]:
-        """Return an optimiser for both, the critic's with its own rate where it has one."""
-        rate = spec.lr if self.config.critic_lr is None else self.config.critic_lr
-        critic = OptimizerSpec.from_dict({**spec.to_dict(), "lr": rate})
-        return {"generator": spec, "critic": critic}
+
+def for_both(config: GameConfig, name: str, **values: Any) -> Mapping[str, Component]:
+    """Return an optimiser for both players, the critic's with its own rate where it has one."""
+    critic_lr = config.lr if config.critic_lr is None else config.critic_lr
+    rates = {"generator": config.lr, "critic": critic_lr}
+    return {
+        player: Component(name=name, config={"lr": lr, **values}) for player, lr in rates.items()
+    }
 
 
 def _penalties(config: GameConfig) -> list[Penalty]:

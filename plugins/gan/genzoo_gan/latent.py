@@ -12,12 +12,12 @@ from torch import Tensor
 
 from genzoo import (
     Bounds,
+    Component,
     Config,
     ConfigError,
     DataInfo,
     GenerativeModel,
     Real,
-    Sampler,
     Space,
     Unit,
     batch_size_for,
@@ -99,11 +99,10 @@ class LatentModel(GenerativeModel, abc.ABC):
         """How many codes are decoded at once, by the generator's widest layer."""
         return batch_size_for(self.generator.widest)
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: GeneratorConfig) -> Component:
         """Return codes from the prior, decoded."""
-        from genzoo_gan.samplers import Latent
-
-        return Latent()
+        return Component(name="latent")
 
     def latent(self, num: int, generator: torch.Generator) -> Tensor:
         """Draw codes z ~ N(0, I), (num, latent_dim)."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import Bounds, OptimizerSpec
+from genzoo import Bounds, Component
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import ClippedCritic
-from genzoo_gan.game import Count, Game, GameConfig, Rate
+from genzoo_gan.game import Count, Game, GameConfig, Rate, for_both
 from genzoo_gan.judging import FutureCritic, PresentCritic
 from genzoo_gan.penalties import GradientPenalty
 
@@ -130,9 +131,10 @@ class Wasserstein(Game):
         self.critic = ClippedCritic(self.critic, self.config.clip)
         self.judge = PresentCritic(self.critic)
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: Any) -> Mapping[str, Component]:
         """Return RMSprop with the rates of the config."""
-        return self._optimizers(OptimizerSpec(name="rmsprop", lr=self.config.lr))
+        return for_both(config, "rmsprop")
 
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return −E s + E s̃."""
@@ -176,9 +178,10 @@ class WassersteinGP(Game):
         super().__init__(model, config)
         self.penalties.append(GradientPenalty(self.config.gp))
 
-    def optimizers(self) -> dict[str, OptimizerSpec]:
+    @classmethod
+    def optimizers(cls, config: Any) -> Mapping[str, Component]:
         """Return Adam with the rates of the config."""
-        return self._optimizers(OptimizerSpec(lr=self.config.lr, betas=(0.0, 0.9)))
+        return for_both(config, "adam", betas=(0.0, 0.9))
 
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return −E s + E s̃."""

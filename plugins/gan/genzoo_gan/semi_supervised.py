@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, DataError, DataInfo, Label, Named, Real, Stage
+from genzoo import (
+    Batch,
+    Bounds,
+    Component,
+    DataError,
+    DataInfo,
+    Label,
+    Real,
+    Stage,
+)
 from genzoo_gan.labels import demand_labels
 from genzoo_gan.latent import GeneratorConfig, LatentModel, Network, NumClasses, Widths
 from genzoo_gan.noise import noisy
@@ -102,11 +111,11 @@ class SemiSupervisedGAN(LatentModel):
         return config, {"x": x, "label": torch.where(torch.arange(12) % 2 == 0, label, -1)}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: SemiSupervisedGANConfig) -> tuple[Stage, ...]:
         """Return feature matching."""
         return (
             Stage(
-                objective=Named(name="feature-matching"),
+                objective=Component(name="feature-matching"),
                 trainer={"steps": 20_000, "batch_size": 128},
             ),
         )

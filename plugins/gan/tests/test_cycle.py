@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from genzoo import (
+    Component,
     ConfigError,
-    Named,
     Stage,
     Step,
     Trainer,
@@ -96,7 +96,7 @@ def test_by_default_the_cycle_weighs_ten_times_and_nothing_need_stay():
     assert set(found) == {"adversarial", "cycle_x", "cycle_y"}
     cycle = found["cycle_x"] + found["cycle_y"]
     torch.testing.assert_close(loss.value, found["adversarial"] + 10 * cycle)
-    assert {spec.lr for spec in made.optimizers().values()} == {2e-4}
+    assert {c.config["lr"] for c in made.optimizers(made.config).values()} == {2e-4}
     assert made.config.pool_size == 50
 
 
@@ -174,7 +174,7 @@ def train(folder, *, resume=False):
     model = cyclegan()
     rows = batch(16)
     config = TrainerConfig(steps=6, batch_size=4, progress=False, checkpoint_every=2, keep=9)
-    stage = Stage(objective=Named(name="cycle", config={"critic_width": 2, "pool_size": 5}))
+    stage = Stage(objective=Component(name="cycle", config={"critic_width": 2, "pool_size": 5}))
     data = pair(rows["x"], rows["y"])
     Trainer(model, data, stage, config, output_dir=folder).fit(resume=resume)
     return model.state_dict()
@@ -202,7 +202,7 @@ def test_learning_the_negative_of_digits_without_pairs():
     model = cyclegan(width=8)
     config = TrainerConfig(steps=400, batch_size=16, progress=False, threads=1)
     stage = Stage(
-        objective=Named(name="cycle", config={"critic_width": 16, "lr": 1e-3}),
+        objective=Component(name="cycle", config={"critic_width": 16, "lr": 1e-3}),
         trainer={"schedule": "linear"},
     )
     Trainer(model, pair(x[:750], 1 - x[750:]), stage, config).fit()

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from genzoo import (
     ArrayDataset,
     CapabilityError,
+    Component,
     ConfigError,
     DataError,
     DataInfo,
     Label,
-    Named,
     Real,
     Stage,
     Step,
@@ -201,7 +201,7 @@ def test_digits_are_learned_from_labels_through_the_trainer():
             torch.manual_seed(0)
             model = Classifier(Classifier.configure(both.info, hidden_dims=(8, 8)))
         config = TrainerConfig(steps=300, batch_size=32, progress=False, threads=1)
-        Trainer(model, both, Stage(objective=Named(name=name)), config).fit()
+        Trainer(model, both, Stage(objective=Component(name=name)), config).fit()
         right = model.classify(test["x"]).argmax(1) == test["label"]
         assert right.double().mean() > 0.8, name
 
@@ -275,7 +275,7 @@ def test_rows_without_a_label_are_taken_and_labels_that_there_are_not_are_refuse
     x, info = torch.rand(16, 1, 8, 8), classifier_info()
     label = torch.arange(16) % 4 - 1
     config = TrainerConfig(steps=2, batch_size=16, progress=False, threads=1)
-    stage = Stage(objective=Named(name=name))
+    stage = Stage(objective=Component(name=name))
     Trainer(classifier(), pair(ArrayDataset(x, info, "rows", label), 1 - x), stage, config).fit()
     label[5] = 3
     with pytest.raises(DataError, match=r"labels from 0 to 2; label 5 is 3\. Number the labels"):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from games import example, game, step
-from genzoo import DataError, Named, Stage, Trainer, TrainerConfig, create_model, load_dataset
+from genzoo import Component, DataError, Stage, Trainer, TrainerConfig, create_model, load_dataset
 from genzoo_gan.feature_matching import unlabelled
 
 
@@ -66,7 +66,7 @@ def test_a_few_labels_teach_digits():
         batch_norm=True,
     )
     stage = Stage(
-        objective=Named(name="feature-matching", config={"classifier_lr": 1e-3, "lr": 1e-3})
+        objective=Component(name="feature-matching", config={"classifier_lr": 1e-3, "lr": 1e-3})
     )
     Trainer(model, data, stage, TrainerConfig(steps=400, batch_size=64, progress=False)).fit()
     with torch.no_grad():

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from genzoo import Named, Stage, Trainer, TrainerConfig, registry
+from genzoo import Component, Stage, Trainer, TrainerConfig, registry
 from genzoo.testing import Case
 from genzoo.training import checkpoint
 
@@ -26,7 +26,7 @@ def train(folder, model, objective, config, *, resume=False):
     settings = TrainerConfig(
         steps=6, batch_size=8, progress=False, checkpoint_every=2, keep=9, ema_decay=0.5
     )
-    stage = Stage(objective=Named(name=objective, config=config))
+    stage = Stage(objective=Component(name=objective, config=config))
     Trainer(made, Case(model, cls).data(), stage, settings, output_dir=folder).fit(resume=resume)
     return made.state_dict()
 

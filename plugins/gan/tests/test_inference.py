@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from games import converge, game, made, quantiles
-from genzoo import Named, Real, Stage, Trainer, TrainerConfig, create_model
+from genzoo import Component, Real, Stage, Trainer, TrainerConfig, create_model
 from genzoo_gan.views import View
 
 
@@ -61,7 +61,7 @@ def test_a_game_ends_with_the_inverse():
 
     assert error() > 0.5
     config = {"lr": 5e-3, "r1": 0.1, "critic_hidden_dims": (32, 32)}
-    stage = Stage(objective=Named(name="non-saturating", config=config))
+    stage = Stage(objective=Component(name="non-saturating", config=config))
     settings = TrainerConfig(
         steps=1200, batch_size=128, progress=False, schedule="linear", ema_decay=0.99
     )

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genzoo import Named, Stage, Trainer, TrainerConfig, load_dataset, registry
+from genzoo import Component, Stage, Trainer, TrainerConfig, load_dataset, registry
 from genzoo.report import write_report
 
 PLAYERS = {
@@ -24,7 +24,7 @@ def test_a_run_shows_samples_and_scores(name, tmp_path):
     torch.manual_seed(0)
     model = cls(cls.configure(data.info, hidden_dims=(8,), latent_dim=2))
     settings = TrainerConfig(steps=4, batch_size=8, sample_every=2, log_every=1, progress=False)
-    stage = Stage(objective=Named(name=cls.default_stages()[0].objective.name))
+    stage = Stage(objective=Component(name=cls.default_stages(cls.example()[0])[0].objective.name))
     Trainer(model, data, stage, settings, output_dir=tmp_path / "run").fit()
     pictures = sorted((tmp_path / "run" / "samples").glob("*.png"))
     assert [path.stem[-1] for path in pictures] == ["2", "4"]

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from games import example, game, gan, rows, step
-from genzoo import Named, Real, Stage, Trainer, TrainerConfig, create_model
+from genzoo import Component, Real, Stage, Trainer, TrainerConfig, create_model
 from genzoo_gan.views import View
 
 
 def trained(name, **config):
     torch.manual_seed(0)
     model = create_model("gan", event=Real(shape=(3,)), latent_dim=2, hidden_dims=(6,))
-    stage = Stage(objective=Named(name=name, config=config))
+    stage = Stage(objective=Component(name=name, config=config))
     settings = TrainerConfig(steps=5, batch_size=4, progress=False)
     Trainer(model, rows(16, 3).float(), stage, settings).fit()
     return model.state_dict()

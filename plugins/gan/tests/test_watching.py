@@ -7,7 +7,7 @@ import torch
 
 from games import example, game, gan, rows, step
 from genzoo import (
-    Named,
+    Component,
     Real,
     Stage,
     Trainer,
@@ -166,7 +166,7 @@ def far(seed=0):
 
 
 def train(name, model, data, steps, **config):
-    stage = Stage(objective=Named(name=name, config=config))
+    stage = Stage(objective=Component(name=name, config=config))
     settings = TrainerConfig(steps=steps, batch_size=64, progress=False, threads=1)
     Trainer(model, data, stage, settings).fit()
 

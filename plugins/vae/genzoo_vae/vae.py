@@ -14,15 +14,14 @@ from genzoo import (
     Batch,
     Binary,
     Bounds,
+    Component,
     ConditionSpaces,
     Config,
     DataInfo,
     GenerativeModel,
     Label,
     LogProb,
-    Named,
     Real,
-    Sampler,
     Space,
     Stage,
     Unit,
@@ -155,11 +154,11 @@ class VAE(GenerativeModel):
         return config, {"x": x, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls) -> tuple[Stage, ...]:
+    def default_stages(cls, config: VAEConfig) -> tuple[Stage, ...]:
         """Return the evidence lower bound, by Adam."""
         return (
             Stage(
-                objective=Named(name="elbo"),
+                objective=Component(name="elbo"),
                 trainer={"steps": 10_000, "batch_size": 100, "schedule": "linear"},
             ),
         )
@@ -169,11 +168,10 @@ class VAE(GenerativeModel):
         """How many codes are decoded at once, by the decoder's widest layer."""
         return batch_size_for(self.decoder.widest)
 
-    def sampler(self) -> Sampler:
+    @classmethod
+    def default_sampler(cls, config: VAEConfig) -> Component:
         """Return ancestral sampling."""
-        from genzoo_vae.samplers import Prior
-
-        return Prior()
+        return Component(name="prior")
 
     # Conditionals
 

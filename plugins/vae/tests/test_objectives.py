@@ -8,8 +8,8 @@ import torch
 
 from genzoo import (
     Binary,
+    Component,
     ConfigError,
-    Named,
     Stage,
     Step,
     Trainer,
@@ -172,7 +172,8 @@ def test_learning_digits_beats_independent_pixels(name, network):
         )
     steps = 600 if network == "flat" else 400
     config = TrainerConfig(steps=steps, batch_size=100, progress=False, threads=1)
-    stage = Stage(objective=Named(name=name), trainer={"optimizers": {"model": {"lr": 3e-3}}})
+    optimizers = {"model": {"config": {"lr": 3e-3}}}
+    stage = Stage(objective=Component(name=name), trainer={"optimizers": optimizers})
     Trainer(model, data, stage, config).fit()
     x = load_dataset("digits", "test", binarize="threshold").head(297)["x"]
     found = mean_log_prob(model, x, generator=torch.Generator().manual_seed(0), num_samples=200)
@@ -185,7 +186,7 @@ def test_what_an_objective_is_by_default(cls, num_samples):
     """k = 5 is the smaller of the paper's two; the rate is Adam's own."""
     objective = cls(vae())
     assert objective.config.num_samples == num_samples
-    assert objective.optimizers()["model"].lr == 1e-3
+    assert objective.optimizers(objective.config)["model"].config["lr"] == 1e-3
     with pytest.raises(ConfigError, match="num_samples"):
         cls.Config(num_samples=0)
 

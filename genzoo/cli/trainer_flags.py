@@ -1,0 +1,115 @@
+"""The trainer's flags: its fields, and those of the schedule and of the optimisers.
+
+``--trainer.schedule NAME`` chooses a schedule, ``--trainer.schedule.FIELD`` one of its values;
+likewise ``--trainer.optimizers.PLAYER NAME`` and ``--trainer.optimizers.PLAYER.FIELD``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from genzoo import registry
+from genzoo.cli.fields import changed, choice, section
+from genzoo.component import Component, ComponentOverride
+from genzoo.config import Config, differences
+from genzoo.stage import Stage
+from genzoo.training.config import TrainerConfig, resolve
+
+_SCHEDULE = "How the learning rate goes on after warm-up (see genzoo list lr_schedulers)"
+_OPTIMIZER = "The optimiser of the player {} (see genzoo list optimizers)"
+_SPECIAL = ("schedule", "schedule_name", "optimizers")
+
+
+@dataclass(frozen=True)
+class TrainerFlags:
+    """The section of the trainer's flags, and how it is read.
+
+    Arguments:
+        schedule: The schedule that the section's fields are of.
+        players: Whose optimisers there are.
+        section: The section, holding the defaults.
+    """
+
+    schedule: Component
+    players: tuple[str, ...]
+    section: Any
+
+    def given(self, values: Any) -> dict[str, Any]:
+        """Return the fields of `TrainerConfig` that were given."""
+        found = changed(values, self.section)
+        found = {name: value for name, value in found.items() if name not in _SPECIAL}
+        schedule = _change(values, self.section, "schedule")
+        if schedule != ComponentOverride():
+            found["schedule"] = schedule.over(self.schedule).to_dict()
+        pairs = {p: _change(values.optimizers, self.section.optimizers, p) for p in self.players}
+        given = {player: c for player, c in pairs.items() if c != ComponentOverride()}
+        return {**found, "optimizers": given} if given else found
+
+
+def trainer_flags(
+    stage: Stage, optimizers: Mapping[str, Component], named: Mapping[str, str]
+) -> TrainerFlags:
+    """Return the flags of the trainer.
+
+    Arguments:
+        stage: The first stage, whose values hold where the user gives none.
+        optimizers: The optimisers of its objective.
+        named: What flags choose: under "schedule" a schedule, under "optimizers.PLAYER" an
+            optimiser.
+    """
+    plain = TrainerConfig()
+    values = resolve(plain, stage.trainer, optimizers)
+    own = values.schedule or Component(name="constant")
+    schedule = _chosen(own, named.get("schedule"))
+    shown = {name: v for name, v in differences(values, plain).items() if name not in _SPECIAL}
+    made = section(
+        TrainerConfig,
+        replaced={
+            "schedule": _fields("lr_schedulers", schedule),
+            "optimizers": _players(values.optimizers, named),
+        },
+        shown={name: value for name, value in shown.items() if getattr(plain, name) is None},
+        choices={"schedule": choice("schedule", _SCHEDULE, own.name)},
+    )
+    return TrainerFlags(schedule, tuple(values.optimizers), made)
+
+
+def named_by(values: Any) -> dict[str, str]:
+    """Return what the flags of a section choose, as `trainer_flags` takes it."""
+    found = {"schedule": values.schedule_name}
+    for field in dataclasses.fields(values.optimizers):
+        if field.name.endswith("_name"):
+            player = field.name.removesuffix("_name")
+            found[f"optimizers.{player}"] = getattr(values.optimizers, field.name)
+    return {key: name for key, name in found.items() if name is not None}
+
+
+def _players(own: Mapping[str, ComponentOverride], named: Mapping[str, str]) -> Any:
+    """Return the section of the optimisers: for each player a choice, and the fields."""
+    fields: list[Any] = []
+    for player, prescribed in own.items():
+        chosen = _fields("optimizers", _chosen(prescribed, named.get(f"optimizers.{player}")))
+        kind = choice(player, _OPTIMIZER.format(player), str(prescribed.name))
+        fields.append((f"{player}_name", kind, None))
+        fields.append((player, type(chosen), dataclasses.field(default=chosen)))
+    return dataclasses.make_dataclass("Optimizers", fields, kw_only=True, frozen=True)()
+
+
+def _chosen(own: Component | ComponentOverride, name: str | None) -> Component:
+    """Return what is prescribed, or what a flag names in its place, without values."""
+    return Component.from_dict(ComponentOverride(name=name).over(own).to_dict())
+
+
+def _fields(group: str, component: Component) -> Config:
+    """Return the section of a component's fields, holding its values."""
+    config = registry.config_of(group, component)
+    return section(type(config), {name: getattr(config, name) for name in component.config})
+
+
+def _change(values: Any, default: Any, name: str) -> ComponentOverride:
+    """Return what the flags under a name change of a component."""
+    fields = changed(getattr(values, name), getattr(default, name))
+    return ComponentOverride(name=getattr(values, f"{name}_name"), config=fields)

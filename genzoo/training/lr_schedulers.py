@@ -1,0 +1,123 @@
+"""Learning-rate schedules: the factor of the learning rate at each update."""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from genzoo.config import Bounds, Config
+
+AnyConfig = Config
+
+
+class LRScheduler(abc.ABC):
+    """The factor of the learning rate at each update, from warm-up to the last; abstract.
+
+    Class attributes:
+        Config: A frozen, keyword-only dataclass with bounds, whose fields all have defaults.
+
+    Arguments:
+        config: An instance of ``Config``.
+    """
+
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, config: AnyConfig | None = None) -> None:
+        self.config: Any = self.Config() if config is None else config
+
+    @abc.abstractmethod
+    def factor(self, step: int, total: int, warmup: int) -> float:
+        """Return what the learning rate is multiplied by.
+
+        Arguments:
+            step: The number of updates made before, from 0 to ``total``.
+            total: The updates of the stage.
+            warmup: The updates over which the learning rate is to rise from zero.
+        """
+
+
+class AfterWarmup(LRScheduler, abc.ABC):
+    """Rises linearly over the warm-up, then follows a curve over the other updates; abstract."""
+
+    def factor(self, step: int, total: int, warmup: int) -> float:
+        """Return (step + 1) / warmup, then the curve's value."""
+        if step < warmup:
+            return (step + 1) / warmup
+        return self.curve(min(1.0, (step - warmup) / max(1, total - warmup)))
+
+    @abc.abstractmethod
+    def curve(self, done: float) -> float:
+        """Return the factor once the share ``done`` of the updates after warm-up is made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantConfig(Config):
+    """A constant learning rate, which has nothing to choose."""
+
+
+class Constant(AfterWarmup):
+    """A constant learning rate after warm-up."""
+
+    Config = ConstantConfig
+
+    def curve(self, done: float) -> float:
+        """Return 1."""
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearConfig(Config):
+    """A learning rate that falls linearly, which has nothing to choose."""
+
+
+class Linear(AfterWarmup):
+    """Falls linearly to zero after warm-up."""
+
+    Config = LinearConfig
+
+    def curve(self, done: float) -> float:
+        """Return 1 − done."""
+        return 1 - done
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantThenLinearConfig(Config):
+    """A learning rate that is constant at first, then falls linearly."""
+
+    constant_share: Annotated[float, Bounds(0.0, 0.999)] = 0.5
+    """The share of the updates after warm-up in which it is constant."""
+
+
+class ConstantThenLinear(AfterWarmup):
+    """Constant after warm-up, then falls linearly to zero; by default in the second half.
+
+    | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park,
+    | Isola, Efros, 2017)
+    """
+
+    Config = ConstantThenLinearConfig
+
+    def curve(self, done: float) -> float:
+        """Return min(1, (1 − done) / (1 − constant_share))."""
+        share: float = self.config.constant_share
+        return min(1.0, (1 - done) / (1 - share))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosineConfig(Config):
+    """A learning rate that falls as a cosine, which has nothing to choose."""
+
+
+class Cosine(AfterWarmup):
+    """Falls to zero as half a period of a cosine after warm-up.
+
+    | SGDR: Stochastic Gradient Descent with Warm Restarts (Loshchilov, Hutter, 2017)
+    """
+
+    Config = CosineConfig
+
+    def curve(self, done: float) -> float:
+        """Return (1 + cos(π done)) / 2."""
+        return 0.5 * (1 + math.cos(math.pi * done))
