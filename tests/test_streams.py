@@ -1,5 +1,7 @@
 """The fingerprint of a random stream: of what it is, and what passes for the same."""
 
+import os
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from genzoo import seeds
 from genzoo.data import from_array
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.streams import (
+    MAX_THREADS,
     same_stream,
     stated_batch_size,
     stated_threads,
@@ -69,9 +72,10 @@ def test_a_block_size_is_a_whole_number_up_to_ten_thousand_of_samples():
     assert stated_batch_size("samples") is None
 
 
-def test_threads_are_a_whole_number_up_to_1024():
-    assert [stated_threads({"threads": num}) for num in (1, 1024)] == [1, 1024]
-    for num in (0, -1, 1025, 10**9, True, 1.0, "1", None):
+def test_threads_are_a_whole_number_up_to_16_or_to_the_processors():
+    assert max(16, os.cpu_count()) == MAX_THREADS
+    assert [stated_threads({"threads": num}) for num in (1, MAX_THREADS)] == [1, MAX_THREADS]
+    for num in (0, -1, MAX_THREADS + 1, 10**9, True, 1.0, "1", None):
         assert stated_threads({"threads": num}) is None
     assert stated_threads("1") is stated_threads({}) is None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +19,6 @@ from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.threads import limited
 
-logger = logging.getLogger("genzoo")
 _NEEDED = ("source", "split", "metric", "examples", "seed")
 _STRENGTH = ("limit", "limit_seed", "binarize_seed")
 _PATHS = ("/", "\\", "~", "..")
@@ -160,10 +157,6 @@ class Reproduction:
     def case(self, settings: Settings) -> Case:
         """Return the case of settings, opened once for all metrics."""
         if settings.question not in self._cases:
-            if (settings.threads or 1) > (os.cpu_count() or 1):
-                logger.info(
-                    "Computing with the card's %d threads; that is slow.", settings.threads
-                )
             self._cases[settings.question] = settings.open(self.model)
         return self._cases[settings.question]
 

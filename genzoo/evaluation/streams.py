@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,9 @@ from genzoo.evaluation.conditions import lacking_condition
 from genzoo.evaluation.metric import Case, rows_of
 
 NUM_SAMPLES = 8
-MAX_BATCH_SIZE, MAX_THREADS = 10_000, 1024
+MAX_BATCH_SIZE = 10_000
+MAX_THREADS = max(16, os.cpu_count() or 1)
+"""More threads than that are not started, whatever a card states."""
 _WITHIN = 1e-3
 _EQUAL = ("of", "batch_size", "device", "threads", "processor")
 
