@@ -1,7 +1,7 @@
-"""A deep belief net of two Boltzmann machines of the zoo: the first one's codes feed the second."""
+"""A deep belief net of two Boltzmann machines of the zoo: codes of the first feed the second."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 
@@ -12,10 +12,15 @@ from genzoo import (
     Component,
     Config,
     GenerativeModel,
+    Loss,
     ModelSpec,
+    Objective,
     Sampler,
     Space,
     Stage,
+    Trainer,
+    TrainerConfig,
+    create_model,
     register,
     registry,
 )
@@ -76,3 +81,41 @@ class Down(Sampler):
         states = gibbs.trajectory(model.second, num, condition={}, generator=generator)
         h = last_of(states, "gibbs")
         yield bernoulli(logits=model.first.visible_logits(h), generator=generator)
+
+
+FIRST, SECOND = Stack.default_stages(None)
+X = rows(32, 4, seed=1, binary=True)
+GREYS = rows(32, 4, seed=2)
+VALUES = {"steps": 4, "batch_size": 8, "checkpoint_every": 2, "keep": 9, "ema_decay": 0.5}
+
+
+def stack(seed=0):
+    torch.manual_seed(seed)
+    return create_model("toy-stack", event=Binary(shape=(4,)))
+
+
+def trained(model, stages=None, folder=None, *, data=X, resume=False, **values):
+    config = TrainerConfig(**{"threads": 1, "progress": False, **VALUES, **values})
+    return Trainer(model, data, stages, config, output_dir=folder).fit(resume=resume)
+
+
+class Seen(Objective):
+    """Keeps what it is shown; its loss is of the parameters alone."""
+
+    Config = None_
+    shown: ClassVar = []
+
+    def losses(self, batch, step):
+        Seen.shown.append((step.index, step.slot, batch["x"]))
+        yield Loss(sum(p.square().sum() for p in self.model.parameters()))
+
+
+register("objectives", "toy-seen")(Seen)
+
+
+def shown(model, inputs, learning="second", **values):
+    """Return what an objective is shown of the codes of a model, by update and slot."""
+    stage = Stage(objective=Component(name="toy-seen"), model=learning, inputs=inputs)
+    Seen.shown.clear()
+    trained(model, stage, **values)
+    return {(index, slot): x for index, slot, x in Seen.shown}
