@@ -26,7 +26,7 @@ _ROWS = 1024
 
 
 class Inputs:
-    """The models that a stage's data pass through, in order; none leaves the data as they are.
+    """The models that a stage's data pass through, in order; with none, the data stay as they are.
 
     Their weights are what the stages before left, averaged where those average. They are in eval
     mode, and no gradient passes.
@@ -147,10 +147,10 @@ def _codes(
 
 def _info_of(info: DataInfo, codes: Space) -> DataInfo:
     """Return what data are once their rows are codes; what was known of the rows is gone."""
-    known = {"range": dict(info.range), "mixture": dict(info.mixture)}
-    for facts in known.values():
-        facts.pop("x", None)
-    return replace(info.with_field("x", codes).with_mean(None), **known)
+    bounds = {name: ends for name, ends in info.range.items() if name != "x"}
+    mixtures = {name: mixture for name, mixture in info.mixture.items() if name != "x"}
+    found = info.with_field("x", codes).with_mean(None)
+    return replace(found, range=bounds, mixture=mixtures)
 
 
 def _check_fits(
