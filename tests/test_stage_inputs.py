@@ -29,6 +29,7 @@ from genzoo.data import from_array
 from genzoo.spaces import Space
 from genzoo.testing.cases import equal_states
 from genzoo.training.inputs import Inputs, check_inputs
+from genzoo.values import is_trusted
 from stacks import GREYS, SECOND, VALUES, Seen, X, shown, stack, trained
 
 # What is fed.
@@ -115,18 +116,20 @@ def test_an_input_is_in_eval_mode_without_gradients_and_is_not_changed():
 
 def test_a_stage_is_fed_by_the_averaged_weights_of_the_one_before():
     model = stack()
-    seen = []
+    seen, read = [], []
     forward = type(model.first).draw_codes
 
     class Watching(type(model.first)):
         def draw_codes(self, x, **options):
             seen.append(self.W.detach().clone())
+            read.append(not is_trusted())
             return forward(self, x, **options)
 
     model.first.__class__ = Watching
     trained(model)
     assert len(seen) == 1 + VALUES["steps"]  # The rows of the initialisation, and each update's.
     assert all(torch.equal(W, model.first.W) for W in seen)
+    assert read == [True] + [False] * VALUES["steps"]  # An update does not wait for the device.
     plain = stack()
     trained(plain, ema_decay=None)
     assert not torch.equal(model.first.W, plain.first.W)
@@ -252,5 +255,8 @@ def test_conditions_go_to_the_inputs_and_to_the_model():
     trained(model, stage, data=data)
     z = Inputs(stage, model).coded(batch, 0)["x"]
     assert torch.equal(z, model.vae.eval().encode(batch["x"], condition=batch["label"]))
+    many = {name: rows.repeat(*[200, 1][: rows.ndim]) for name, rows in batch.items()}
+    found = Inputs(stage, model).coded(many, 0)["x"]  # More than are encoded at once.
+    torch.testing.assert_close(found, z.repeat(200, 1), rtol=1e-5, atol=1e-6)
     with pytest.raises(DataError, match=r"VAE needs the field label of the data"):
         check_inputs(stage, model, DataInfo(fields={"x": Unit(shape=(4,))}))
