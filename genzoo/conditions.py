@@ -48,7 +48,7 @@ def spread(model: GenerativeModel, condition: Any, num: int) -> dict[str, Any]:
         elif not model.takes_null or space.null is None:
             raise ConditionError(
                 f"{who} needs a {name} for each sample. Give condition={_form(model, name)}, or "
-                f"{_flag(name)} in a shell."
+                f"{flag_of(name)} in a shell."
             )
         else:
             found[name] = nulls(space, num, model)
@@ -67,6 +67,11 @@ def all_null(model: GenerativeModel, num: int) -> dict[str, Any]:
     Raises:
         ConditionError: The model has not learned to do without its conditions.
     """
+    if not model.conditions:
+        raise ConditionError(
+            f"{type(model).__name__} takes no condition, so there is none to do without. Leave "
+            "the guidance out."
+        )
     if not model.takes_null:
         raise ConditionError(
             f"{type(model).__name__} has learned with its conditions alone, and cannot do without "
@@ -197,7 +202,8 @@ def _form(model: GenerativeModel, name: str) -> str:
     return "..." if len(model.conditions) == 1 else f"{{{name!r}: ...}}"
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """Return the flag of the command line that gives a condition."""
     return f"--{name}" if name in ("label", "text") else f"--condition.{name}"
 
 

@@ -256,6 +256,40 @@ def test_rows_that_come_with_captions_keep_them():
     assert caption(dataset, DIGIT_CAPTIONS) is dataset
 
 
+def unlabelled(label):
+    """Rows of three labels, some of which are not those that the data state."""
+    info = DataInfo(fields={"x": Unit(shape=(1,)), "label": Label(num_classes=3)})
+    return ArrayDataset(torch.rand(len(label), 1), info, "rows", torch.tensor(label))
+
+
+def test_of_a_row_without_a_label_nothing_is_told_and_the_others_captions_are_as_they_were():
+    templates = ("a {label=cat|dog|cow}", "the {label=cat|dog|cow}")
+    known = Captioned(unlabelled([2, 0, 1, 0]), templates)
+    some = Captioned(unlabelled([2, -1, 1, -1]), templates)
+    for seed in range(5):
+        texts, found = (d.batch(range(4), seeds.generator(seed))["text"] for d in (known, some))
+        assert found == [texts[0], "", texts[2], ""]
+        assert "" not in texts
+    assert some.info["text"].is_null(found).tolist() == [False, True, False, True]
+
+
+def test_of_several_things_that_are_told_one_that_is_not_known_leaves_the_caption_empty():
+    info = DataInfo(fields={"x": Unit(shape=(1,))})
+    columns = {"size": torch.tensor([0, -1, 1]), "colour": torch.tensor([1, 1, -1])}
+    rows = ArrayDataset(torch.rand(3, 1), info, "rows", columns=columns)
+    found = Captioned(rows, ("a {size=small|large} {colour=red|blue} one",)).head(3)["text"]
+    assert found == ["a small blue one", "", ""]
+
+
+@pytest.mark.parametrize("wrong", [3, 7, -2])
+def test_a_label_that_the_templates_have_no_words_for_is_named(wrong):
+    data = Captioned(unlabelled([0, wrong, 2]), ("a {label=cat|dog|cow}",))
+    said = f"has the label {wrong}; its templates have words for 0 to 2, and −1 stands for none"
+    with pytest.raises(DataError, match=said):
+        data.head(3)
+    assert data.batch([0, 2])["text"] == ["a cat", "a cow"]
+
+
 def test_rows_that_cannot_be_captioned_are_refused():
     x = torch.rand(4, 3)
     with pytest.raises(DataError, match="no names of labels, and no grammar"):

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from genzoo import seeds
 from genzoo.data import as_dataset, find_source, load_dataset
+from genzoo.data.dataset import rows_at_once
 from genzoo.data.synthetic import grid_modes, ring_modes
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 from genzoo.spaces import Binary, Label, Real, Unit
@@ -56,6 +58,18 @@ def test_a_batch_is_rows_in_the_order_asked_for():
         batch = dataset.batch(indices)
         assert torch.equal(batch["x"], whole["x"][[7, 2, 7]])
         assert torch.equal(batch["label"], whole["label"][[7, 2, 7]])
+
+
+def test_the_first_rows_are_drawn_by_the_seed_0():
+    data = load_dataset("digits", binarize="dynamic")
+    first = [data.batch(range(5), seeds.generator(seed))["x"] for seed in (0, 1)]
+    assert torch.equal(data.head(5)["x"], first[0])
+    assert torch.equal(data.head(5, seed=1)["x"], first[1])
+
+
+def test_wider_copies_are_of_at_most_8_million_values():
+    shapes = {(): 4096, (1, 8, 8): 4096, (2048,): 4096, (2**12,): 2048, (2**22,): 2, (2**24,): 1}
+    assert {shape: rows_at_once(shape) for shape in shapes} == shapes
 
 
 def test_a_batch_can_be_changed_without_changing_the_rows():

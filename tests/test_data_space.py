@@ -260,6 +260,7 @@ def test_labels_and_texts_of_a_second_domain_have_names_of_their_own():
     assert batch["y_label"].tolist() == [3, 1]
     assert (batch["text"], batch["y_text"]) == (["a 3", "a 1"], ["b 3", "b 1"])
     assert set(batch) == set(both.info.fields)
+    assert pair(load_dataset("digits", "test"), y).split == "test"
 
 
 @pytest.mark.parametrize(

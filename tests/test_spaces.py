@@ -10,6 +10,7 @@ from torch.distributions import StudentT
 
 from genzoo import ConditionError, DataError, registry, seeds
 from genzoo.spaces import Binary, Categorical, Label, Real, Text, Unit
+from genzoo.values import trusted
 from space_rows import check_rows, rows_of, same
 
 NAMES = ("shoe", "boot", "hat")
@@ -228,13 +229,17 @@ def test_rows_are_taken_repeated_padded_and_put_together(space):
     check_rows(space, rows_of(space))
 
 
+_PRECISE = {torch.float32: (torch.float64,)}
+"""A model in double precision is given what has it."""
+
+
 @named([*SMALL, *ENDLESS])
 def test_what_people_hold_is_cast_into_canonical_form(space):
     rows = rows_of(space)
     for held in (rows, rows.numpy(), rows.tolist()):
         found = space.cast(held)
-        assert found.dtype == space.dtype
-        assert torch.equal(found, rows)
+        assert found.dtype in (space.dtype, *_PRECISE.get(space.dtype, ()))
+        assert torch.equal(found.to(rows.dtype), rows)
     one = space.cast(rows[0].tolist())
     assert space.is_one(one)
     assert torch.equal(one, rows[0])
@@ -274,6 +279,10 @@ def test_what_is_not_of_a_space_is_not_cast():
 
 def test_texts_are_a_list_of_texts():
     TEXT.require(["a", "b"], "It")
+    with pytest.raises(DataError, match=r"It got 0 rows; at least 1 is needed\. A mean"):
+        TEXT.require([], "It", at_least=1)
+    with trusted():
+        TEXT.require([""], "It")
     for wrong in ("a", ["a", 1], torch.zeros(2), None):
         with pytest.raises(DataError, match="It takes rows as a list of texts; got"):
             TEXT.require(wrong, "It")

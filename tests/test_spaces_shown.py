@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from genzoo import ConditionError, DataError
-from genzoo.showing import can_be_shown, is_image, picture_of, save_picture
+from genzoo.showing import (
+    are_points,
+    are_their_images,
+    can_be_shown,
+    is_image,
+    picture_of,
+    save_picture,
+)
 from genzoo.spaces import Binary, Categorical, Label, Real, Text, Unit
 from genzoo.spaces.indices import index_of
 
@@ -94,6 +101,13 @@ def test_a_row_of_numbers_is_read_with_commas_or_spaces():
             space.parse(text)
 
 
+def test_at_most_65536_numbers_are_read():
+    most = ",".join(["0"] * 2**16)
+    assert Binary(shape=(2**16,)).parse(most).tolist() == [0.0] * 2**16
+    with pytest.raises(ConditionError, match="Give 65537 numbers"):
+        Binary(shape=(2**16 + 1,)).parse(f"{most},0")
+
+
 def test_a_row_of_an_alphabet_is_read_as_it_is_shown():
     rows = LETTERS.enumerate()
     assert torch.equal(torch.stack([LETTERS.parse(text) for text in LETTERS.lines(rows)]), rows)
@@ -172,7 +186,7 @@ def test_what_hides_in_names_and_texts_is_made_visible():
         (LETTERS, torch.tensor([[0, 1, 2], [0, 0, 0]])),
         (Text(), ["a", "b"]),
         (Categorical(shape=(1, 4, 4), num_categories=5), torch.zeros(2, 1, 4, 4).long()),
-        (Real(shape=(2,)), torch.rand(2, 2)),
+        (Real(shape=(2,)), torch.tensor([[0.5, 1.0], [0.0, -2.0]])),
     ],
     ids=str,
 )
@@ -181,6 +195,14 @@ def test_rows_of_every_space_have_a_picture(space, rows, tmp_path):
     assert min(image.size) > 1
     save_picture(space, rows, tmp_path / "rows.png")
     assert (tmp_path / "rows.png").stat().st_size > 0
+
+
+def test_numbers_are_their_own_images_and_points_have_two():
+    plain = [Binary(shape=(2,)), Unit(shape=(1, 4, 4)), Real(shape=(2,))]
+    others = [NAMED, LETTERS, WORDS, Text(), Categorical(shape=(2,), num_categories=3)]
+    assert all(map(are_their_images, plain))
+    assert not any(map(are_their_images, others))
+    assert [are_points(s) for s in (*plain, *others)] == [1, 0, 1, 0, 0, 0, 0, 1]
 
 
 # In words, and from one to another.
@@ -268,6 +290,7 @@ def test_what_data_are_divided_by_is_said():
         assert "Divide by 16? Give --data.scale 16" in cls.made_from(real, 0, 16)
         assert "Divide by 1.5? Give --data.scale 1.5" in cls.made_from(real, 0, 1.5)
         assert "Divide by 127? Give" in cls.made_from(real, 0, 127)
+        assert all("Divide by 255? Give" in cls.made_from(real, 0, high) for high in (128, 254))
         assert cls.made_from(real, -1, 1) == cls.made_from(real, 0, math.inf) == ""
     assert "--data.binarize threshold" in Binary.made_from(Unit(shape=(1,)), 0, 1)
     assert Unit.made_from(real, 0, 1) == Real.made_from(real, 0, 1) == ""

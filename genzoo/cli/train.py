@@ -16,6 +16,7 @@ from genzoo.cli.fields import changed, extended, model_section, section
 from genzoo.cli.texts import write
 from genzoo.cli.trainer_flags import TrainerFlags, named_by, trainer_flags
 from genzoo.component import Component
+from genzoo.conditions import flag_of
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import GenerativeModel
@@ -65,7 +66,7 @@ def run(arguments: Any) -> None:
 
 
 def _tell(model: GenerativeModel, output: Path) -> None:
-    look = f"  genzoo sample {output} --num 64 --output samples.png\n"
+    look = f"  genzoo sample {output} --num 64{_given(model)} --output samples.png\n"
     if takes_images(model):
         translates = isinstance(model, SupportsTranslate)
         look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
@@ -74,6 +75,13 @@ def _tell(model: GenerativeModel, output: Path) -> None:
         f"  genzoo evaluate {output}\n"
         f"  genzoo report {output}"
     )
+
+
+def _given(model: GenerativeModel) -> str:
+    """Return flags for the conditions that a model needs, with a value of each."""
+    needed = {} if model.takes_null else model.conditions
+    values = {name: "0" if space.count else "VALUE" for name, space in needed.items()}
+    return "".join(f" {flag_of(name)} {value}" for name, value in values.items())
 
 
 def _choose(

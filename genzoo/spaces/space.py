@@ -16,7 +16,7 @@ from genzoo import registry
 from genzoo.config import Config, required_fields, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
 from genzoo.spaces.numbers import parsed
-from genzoo.spaces.stored import stored
+from genzoo.spaces.stored import registered, stored
 from genzoo.values import is_trusted
 
 MAX_COUNT = 2**20
@@ -41,11 +41,12 @@ class Space(Config, abc.ABC):
         """Make a space from its stored form, ``{"name": …, "config": {…}}``.
 
         Raises:
-            UnknownNameError: No installed package registers a space of that name.
+            UnknownNameError: No installed package registers a space of that name; the message
+                says which one has it, where genzoo's own list knows.
             ConfigError: It is not of this class, or its config is refused.
         """
         given = stored(values)
-        found = registry.load("spaces", given.name)
+        found = registered(given.name)
         if not issubclass(found, cls):
             raise ConfigError(f"The space {given.name!r} is not a {cls.__name__}.")
         return typing.cast("typing.Self", found.from_fields(given.config))
