@@ -67,6 +67,11 @@ def all_null(model: GenerativeModel, num: int) -> dict[str, Any]:
     Raises:
         ConditionError: The model has not learned to do without its conditions.
     """
+    if not model.conditions:
+        raise ConditionError(
+            f"{type(model).__name__} takes no condition, so there is none to do without. Leave "
+            "the guidance out."
+        )
     if not model.takes_null:
         raise ConditionError(
             f"{type(model).__name__} has learned with its conditions alone, and cannot do without "

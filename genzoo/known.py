@@ -10,13 +10,17 @@ from typing import Any
 FILE = "known_plugins.toml"
 
 
-def advice_for(model: str) -> str:
-    """Return what to do about a model that no installed plugin has.
+def advice_for(name: str, group: str = "models") -> str:
+    """Return what to do about a model, or a space, that no installed plugin has.
 
     Nothing but our own list says what to install: never the repository that asks for it.
+
+    Arguments:
+        name: What is asked for.
+        group: "models" or "spaces".
     """
     for distribution, entry in _known().items():
-        if model in entry["models"]:
+        if name in entry.get(group, ()):
             return (
                 f"It is part of {distribution}: {entry['install']}. Installing a package runs its "
                 "code: do so if you trust its authors."

@@ -32,7 +32,12 @@ def save_picture(x: Tensor, path: str | Path) -> None:
 
 def picture(x: Tensor) -> Image.Image:
     """Return the picture of examples that `save_picture` writes."""
-    return points(x) if x.ndim == 2 and x.shape[1] == 2 else grid(x)
+    return points(x) if are_points(x) else grid(x)
+
+
+def are_points(x: Tensor) -> bool:
+    """Whether examples are points in the plane, (N, 2)."""
+    return x.ndim == 2 and x.shape[1] == 2
 
 
 def write_picture(
@@ -64,7 +69,7 @@ def trajectories(states: Sequence[Tensor]) -> Image.Image:
     Raises:
         DataError: The shape is neither that of images, nor of points, nor of rows.
     """
-    if states[0].ndim == 2 and states[0].shape[1] == 2:
+    if are_points(states[0]):
         return _planes(states)
     return grid(torch.stack(list(states), dim=1).flatten(0, 1), columns=len(states))
 
@@ -72,9 +77,13 @@ def trajectories(states: Sequence[Tensor]) -> Image.Image:
 def titled_rows(x: Tensor, titles: Sequence[str]) -> Image.Image:
     """Return images (N, C, H, W), or vectors, in as many equal rows as there are titles.
 
+    Of points (N, 2) each title has a plane of its own.
+
     Raises:
         DataError: The examples are no images.
     """
+    if are_points(x):
+        return _planes(x.chunk(len(titles)), titles)
     images = grid(x, columns=len(x) // len(titles))
     font = _font(round(_FONT_SHARE * images.height / len(titles)))
     left = 2 * _GAP + round(max(font.getlength(title) for title in titles))
@@ -139,13 +148,15 @@ def points(x: Tensor) -> Image.Image:
     return to_image(figure)
 
 
-def _planes(states: Sequence[Tensor]) -> Image.Image:
+def _planes(states: Sequence[Tensor], titles: Sequence[str] = ()) -> Image.Image:
     """Return points (N, 2) state by state, all on the scale of the widest."""
     figure = new_figure(2 * len(states), 2.2)
     panels = figure.subplots(1, len(states), squeeze=False, sharex=True, sharey=True)[0]
     for axes, x in zip(panels, states, strict=True):
         axes.scatter(*x.detach().float().cpu().numpy().T, s=3, alpha=0.5, linewidths=0)
         axes.set_aspect("equal")
+    for axes, title in zip(panels, titles, strict=False):
+        axes.set_title(title, fontsize=8, parse_math=False)
     return to_image(figure)
 
 

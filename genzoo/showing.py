@@ -59,16 +59,35 @@ def save_picture(space: Space, rows: Any, path: str | Path) -> None:
 
 def can_be_shown(space: Space) -> bool:
     """Whether there is a picture of rows of a space."""
-    if not space.event_shape:
-        return True
-    empty = torch.empty((1, *space.event_shape), dtype=space.dtype, device="meta")
-    images = space.images(empty)
+    images = _empty_images(space)
     return images is None or _are_images(images)
+
+
+def are_points(space: Space) -> bool:
+    """Whether rows of a space are shown as points in the plane."""
+    images = _empty_images(space)
+    return images is not None and plotting.are_points(images)
+
+
+def are_their_images(space: Space) -> bool:
+    """Whether rows of a space are images, points or vectors as they are.
+
+    Then `genzoo.plotting` draws them; others `save_picture` of this module.
+    """
+    return type(space).images is Space.images and space.dtype.is_floating_point
 
 
 def is_image(space: Space) -> bool:
     """Whether rows of a space are images (C, H, W)."""
     return len(space.event_shape) == 3 and not space.value_names() and can_be_shown(space)
+
+
+def _empty_images(space: Space) -> Tensor | None:
+    """Return the images of a row without values; None where rows are shown as text."""
+    if not space.event_shape:
+        return None
+    empty = torch.empty((1, *space.event_shape), dtype=space.dtype, device="meta")
+    return space.images(empty)
 
 
 def _are_images(x: Tensor) -> bool:

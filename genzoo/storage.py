@@ -342,7 +342,7 @@ def resolve_description(
         return cls, cls.Config.from_dict(description["config"])
     except (LoadError, MissingDependencyError):
         raise
-    except ConfigError as error:
+    except (ConfigError, UnknownNameError) as error:  # Of a space, or of a model in the model.
         raise ConfigFileError(f"{path}: {error}") from error
     except Exception as error:  # A plugin's own checks, of values that it did not think of.
         raise ConfigFileError(

@@ -113,7 +113,7 @@ def samples_that_are_not_finite(name):
     put(name, present=lambda self, state: state / 0)
 
 
-@broken("check_samples", "must be 0 or 1")
+@broken("check_samples", "Samples are not in the model's space")
 def binary_samples_that_are_grey(name):
     put(name, families.Autoregressive, present=lambda self, state: 0.5 * state)
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from escapes import ESCAPES
 from folders import CONFIG, WEIGHTS, change_config, write_header
-from genzoo import create_model
+from genzoo import Unit, create_model
 
 UNET, PREFIX = "unet/diffusion_pytorch_model.safetensors", "network.unet."
 CASES: dict[str, Callable[[Path], object]] = {}
@@ -21,7 +21,8 @@ CASES: dict[str, Callable[[Path], object]] = {}
 
 def save_sound(folder: Path) -> None:
     """Write a small model that loads."""
-    sizes = {"event_shape": (1, 4, 4), "channels": (8, 8), "num_train_timesteps": 20}
+    event = Unit(shape=(1, 4, 4))
+    sizes = {"event": event, "channels": (8, 8), "num_train_timesteps": 20}
     create_model("ddpm", schedule="cosine", **sizes).save_pretrained(folder)
 
 

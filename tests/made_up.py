@@ -33,7 +33,7 @@ _values = st.recursive(
     max_leaves=8,
 )
 _keys = st.sampled_from(["genzoo", "model", "plugin", "dtype", "config"])
-_fields = st.sampled_from(["event_shape", "num_hidden"])
+_fields = st.sampled_from(["event", "num_hidden"])
 _entries = st.fixed_dictionaries(
     {},
     optional={

@@ -34,7 +34,7 @@ def test_what_is_made_is_described_as_it_was_named():
 
 
 def test_an_objective_is_made_for_its_model():
-    model = genzoo.create_model("rbm", event_shape=(3,), num_hidden=2)
+    model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(3,)), num_hidden=2)
     objective = registry.make("objectives", Component(name="cd"), model)
     assert objective.model is model
     assert registry.describe(objective).name == "cd"

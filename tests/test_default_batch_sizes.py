@@ -2,34 +2,52 @@
 
 import pytest
 
-from genzoo import GenModel, create_model, list_models, registry
+from genzoo import Binary, GenModel, Label, Real, Unit, create_model, list_models, registry
 
 IMAGE = (1, 28, 28)
-VAE_CODES = {"name": "vae", "config": {"event_shape": IMAGE}}
-IMAGE_CODES = {"name": "autoencoder-kl", "config": {"event_shape": IMAGE}}
+UNIT = {"event": Unit(shape=IMAGE)}
+LABEL = {"conditions": {"label": Label(num_classes=10)}}
+VAE_CODES = {"name": "vae", "config": {"event": Binary(shape=IMAGE).to_dict()}}
+IMAGE_CODES = {"name": "autoencoder-kl", "config": {"event": Unit(shape=IMAGE).to_dict()}}
 BLOCKS = [
-    ("rbm", {"event_shape": IMAGE}, 1024),
-    ("rbm", {"event_shape": (16, 16, 16)}, 512),
-    ("vae", {"event_shape": IMAGE}, 1024),
-    ("vae", {"event_shape": (3, 32, 32)}, 512),
-    ("vae", {"event_shape": IMAGE, "network": "image", "hidden_dims": (32, 64)}, 64),
-    ("vae", {"event_shape": IMAGE, "network": "image", "hidden_dims": ()}, 1024),
-    ("gan", {"event_shape": (2,)}, 1024),
-    ("gan", {"event_shape": IMAGE, "network": "convolutional", "hidden_dims": (64, 32)}, 256),
-    ("gan", {"event_shape": (3, 32, 32), "network": "residual", "hidden_dims": (64, 32)}, 64),
-    ("gan", {"event_shape": (1, 8, 8), "network": "residual", "hidden_dims": ()}, 1024),
-    ("bigan", {"event_shape": IMAGE}, 1024),
-    ("conditional-gan", {"event_shape": IMAGE, "num_classes": 10}, 1024),
-    ("semi-supervised-gan", {"event_shape": IMAGE, "num_classes": 10}, 1024),
-    ("cyclegan", {"event_shape": IMAGE, "width": 16}, 128),
-    ("classifier", {"image_shape": IMAGE, "num_classes": 10}, 64),
-    ("classifier", {"image_shape": IMAGE, "num_classes": 10, "hidden_dims": ()}, 1024),
-    ("ddpm", {"event_shape": (2,)}, 1024),
-    ("ddpm", {"event_shape": IMAGE, "channels": (16, 32, 56)}, 128),
-    ("ddpm", {"event_shape": (3, 32, 32), "channels": (64, 128)}, 32),
+    ("rbm", {"event": Binary(shape=IMAGE)}, 1024),
+    ("rbm", {"event": Binary(shape=(16, 16, 16))}, 512),
+    ("vae", {"event": Binary(shape=IMAGE)}, 1024),
+    ("vae", {"event": Binary(shape=(3, 32, 32))}, 512),
+    ("vae", {"event": Binary(shape=IMAGE), "network": "image", "hidden_dims": (32, 64)}, 64),
+    ("vae", {"event": Binary(shape=IMAGE), "network": "image", "hidden_dims": ()}, 1024),
+    ("gan", {"event": Real(shape=(2,))}, 1024),
+    (
+        "gan",
+        {"event": Unit(shape=IMAGE), "network": "convolutional", "hidden_dims": (64, 32)},
+        256,
+    ),
+    (
+        "gan",
+        {"event": Unit(shape=(3, 32, 32)), "network": "residual", "hidden_dims": (64, 32)},
+        64,
+    ),
+    ("gan", {"event": Unit(shape=(1, 8, 8)), "network": "residual", "hidden_dims": ()}, 1024),
+    ("bigan", {"event": Unit(shape=IMAGE)}, 1024),
+    ("conditional-gan", {**UNIT, **LABEL}, 1024),
+    ("semi-supervised-gan", {"event": Unit(shape=IMAGE), "num_classes": 10}, 1024),
+    ("cyclegan", {**UNIT, "conditions": {"y": Unit(shape=IMAGE)}, "width": 16}, 128),
+    ("classifier", {"event": Label(num_classes=10), "conditions": {"x": Unit(shape=IMAGE)}}, 64),
+    (
+        "classifier",
+        {
+            "event": Label(num_classes=10),
+            "conditions": {"x": Unit(shape=IMAGE)},
+            "hidden_dims": (),
+        },
+        1024,
+    ),
+    ("ddpm", {"event": Real(shape=(2,))}, 1024),
+    ("ddpm", {"event": Unit(shape=IMAGE), "channels": (16, 32, 56)}, 128),
+    ("ddpm", {"event": Unit(shape=(3, 32, 32)), "channels": (64, 128)}, 32),
     ("latent-ddpm", {"autoencoder": VAE_CODES}, 1024),
     ("latent-ddpm", {"autoencoder": IMAGE_CODES}, 128),
-    ("autoencoder-kl", {"event_shape": IMAGE}, 128),
+    ("autoencoder-kl", {"event": Unit(shape=IMAGE)}, 128),
 ]
 
 
@@ -45,7 +63,7 @@ def test_the_table_has_every_model_of_ours():
 
 
 def test_a_model_that_is_loaded_draws_as_many_at_once(tmp_path):
-    model = create_model("ddpm", event_shape=(1, 8, 8), channels=(8, 16))
+    model = create_model("ddpm", event=Unit(shape=(1, 8, 8)), channels=(8, 16))
     model.save_pretrained(tmp_path)
     assert (
         GenModel.from_pretrained(tmp_path).default_batch_size == model.default_batch_size == 1024

@@ -31,6 +31,7 @@ MARKED = re.compile(
 )
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
 VERSION = re.compile(r"\b(genzoo|torch)(:?) \d[\w.+]*\w")
+PROCESSOR = re.compile(r"\b(processor:) \w.*")
 TRAPS = 9
 
 
@@ -48,7 +49,8 @@ def printed(tmp_path_factory):
 
 
 def lines(text):
-    return [VERSION.sub(r"\1\2 VERSION", line.rstrip()) for line in text.rstrip().splitlines()]
+    named = VERSION.sub(r"\1\2 VERSION", PROCESSOR.sub(r"\1 KIND", text))
+    return [line.rstrip() for line in named.rstrip().splitlines()]
 
 
 def near(written, made, within):

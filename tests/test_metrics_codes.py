@@ -177,6 +177,10 @@ def test_one_label_cannot_be_told_and_rare_ones_are_left_out():
     alone = LatentProbes().compute(case(Coded(x), labelled(x, torch.zeros(300).long())))
     assert math.isnan(alone["knn-accuracy"].value)
     assert alone["knn-accuracy"].notes[0].text.startswith("fewer than two labels")
+    two = (LABEL > 0).long()
+    told = LatentProbes().compute(case(Coded(x), labelled(two[:, None].float() + 0 * x, two)))
+    for name in NAMES[2:]:
+        assert (told[name].value, told[name].notes) == (1, ())
     for num, judged in ((3, 297), (4, 296), (5, 300)):  # Five folds want five rows.
         rare = LABEL.clone()
         rare[:num] = 7

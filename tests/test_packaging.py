@@ -98,10 +98,10 @@ def test_the_release_workflow_checks_first_and_pins_its_actions():
 
 def test_every_package_ships_its_types():
     packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    example = ROOT / "examples" / "genzoo-zuko" / "genzoo_zuko"
-    assert all(
-        (folder / "py.typed").is_file() for folder in (*map(ROOT.joinpath, packages), example)
-    )
+    examples = [path.parent for path in ROOT.glob("examples/*/genzoo_*/__init__.py")]
+    assert len(examples) == 2
+    folders = [*map(ROOT.joinpath, packages), *examples]
+    assert all((folder / "py.typed").is_file() for folder in folders)
     assert "@package@/py.typed" in making._FILES
 
 

@@ -152,6 +152,18 @@ def test_points_in_the_plane_are_scattered_at_one_scale(tmp_path):
     assert left[right] - left[up] == pytest.approx(3 * (top[right] - top[up]), abs=8)
 
 
+def test_points_of_each_title_have_a_plane_of_their_own():
+    """The first two points are left in the picture, the other two right, at one scale."""
+    x = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    values = np.asarray(plotting.titled_rows(x, ["a", "$b"])).astype(int)
+    assert values.shape[:2] == (220, 400)
+    blue = (values[..., 2] - values[..., 0]) > 60
+    left, right = (np.nonzero(part.any(0))[0] for part in np.split(blue, 2, axis=1))
+    assert left.max() < 100 < right.min()
+    untitled = np.asarray(plotting.trajectories([x[:2], x[2:]]))
+    assert (np.asarray(values)[:15] != untitled[:15]).any()
+
+
 def test_no_global_state_of_pyplot_is_made():
     before = "matplotlib.pyplot" in sys.modules
     image = plotting.to_image(plotting.new_figure(2, 1))

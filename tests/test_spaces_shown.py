@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from genzoo import ConditionError, DataError
-from genzoo.showing import can_be_shown, is_image, picture_of, save_picture
+from genzoo.showing import (
+    are_points,
+    are_their_images,
+    can_be_shown,
+    is_image,
+    picture_of,
+    save_picture,
+)
 from genzoo.spaces import Binary, Categorical, Label, Real, Text, Unit
 from genzoo.spaces.indices import index_of
 
@@ -188,6 +195,14 @@ def test_rows_of_every_space_have_a_picture(space, rows, tmp_path):
     assert min(image.size) > 1
     save_picture(space, rows, tmp_path / "rows.png")
     assert (tmp_path / "rows.png").stat().st_size > 0
+
+
+def test_numbers_are_their_own_images_and_points_have_two():
+    plain = [Binary(shape=(2,)), Unit(shape=(1, 4, 4)), Real(shape=(2,))]
+    others = [NAMED, LETTERS, WORDS, Text(), Categorical(shape=(2,), num_categories=3)]
+    assert all(map(are_their_images, plain))
+    assert not any(map(are_their_images, others))
+    assert [are_points(s) for s in (*plain, *others)] == [1, 0, 1, 0, 0, 0, 0, 1]
 
 
 # In words, and from one to another.

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 
 import families
 from broken_models import ANY, BROKEN, LEFT, SOUND
-from genzoo import capabilities, registry
+from genzoo import Label, Unit, capabilities, registry
 from genzoo.cli import main
-from genzoo.errors import ConfigError, UnknownNameError
+from genzoo.errors import ConfigError, DataError, UnknownNameError
 from genzoo.testing import (
     BY_CAPABILITY,
     CHECKS,
@@ -166,16 +166,23 @@ def test_the_command_speaks_json(capsys):
     assert {"check": "check_samples", "status": "passed", "message": ""} in rows
 
 
-class Wide(families.Linear):
-    """Of real values, or of those in [0, 1]; its example is of the former."""
+def test_the_spaces_of_an_examples_rows_are_those_of_its_config():
+    """What only an objective reads, or nothing does, has a space that its rows fit."""
+    info = Case("toy-cycle", families.Cycle).data().info
+    assert info.fields == {"x": Unit(shape=(1, 4, 4)), "y": Unit(shape=(1, 4, 4))}
+    info = Case("toy-vae", families.VAE).data().info
+    assert info["label"] == Label(num_classes=3)
 
-    @classmethod
-    def example(cls):
-        config, batch = families.Linear.example()
-        return config, {"x": 3 * batch["x"]}
 
+def test_rows_that_are_not_in_the_examples_space_are_told():
+    class Wide(families.Linear):
+        """Says that its rows are in [0, 1], which they are not."""
 
-def test_rows_beyond_the_unit_interval_are_of_real_values():
-    assert Case("wide", Wide).data_kind() == "real"
-    assert Case("linear", families.Linear).data_kind() == "unit"
-    assert Case("linear", families.Linear).widest_kind() == "real"
+        @classmethod
+        def example(cls):
+            config, batch = families.Linear.example()
+            return config, {"x": 3 * batch["x"]}
+
+    found = Case("wide", Wide).data()
+    with pytest.raises(DataError, match="Divide by"):
+        found.info["x"].require(found.batch(range(8))["x"], "It")

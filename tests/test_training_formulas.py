@@ -1,6 +1,9 @@
 """Learning rates and shares of a batch are their formulas, at the ends too."""
 
+import itertools
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +11,7 @@ import torch
 import families
 import genzoo
 from fitting import DATA, difference, fit
+from genzoo import seeds
 from genzoo.component import Component
 from genzoo.data import as_dataset
 from genzoo.objective import Loss, Objective
@@ -129,6 +133,54 @@ class Halves(Objective):
 def test_a_loss_gives_its_own_player_a_gradient_and_no_other():
     model = families.linear()
     fit(model, objective=Halves(model))
+
+
+class Drawing(Objective):
+    """A game of two moves that draws from the default generator, and in places twice."""
+
+    Config = families.None_
+
+    def __init__(self, model, config=None, more=()):
+        super().__init__(model, config)
+        self.more, self.drawn = more, {}
+
+    def losses(self, batch, step):
+        for move in range(2):
+            place = step.index, step.slot, move
+            self.drawn[place] = torch.rand(()).item()
+            torch.rand(3 if place in self.more else 0)
+            yield Loss((self.model.net(batch["x"]) ** 2).mean())
+
+
+def test_what_a_move_draws_from_the_default_generator_depends_on_its_place_alone():
+    """Of update, micro-batch and move; not on what was drawn before, so that a run resumes."""
+
+    def drawn(more=(), **config):
+        model = families.linear()
+        game = Drawing(model, more=more)
+        fit(model, objective=game, gradient_accumulation=2, steps=3, **config)
+        return game.drawn
+
+    stage = seeds.derive(7, 0)
+    expected = {
+        place: torch.rand((), generator=seeds.generator(seeds.derive(stage, *place))).item()
+        for place in itertools.product(range(3), range(2), range(2))
+    }
+    assert len({*expected.values()}) == 12
+    assert drawn(seed=7) == drawn(seed=7, more=[(0, 0, 0), (1, 1, 1)]) == expected
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_the_loss_that_is_logged_is_the_mean_over_micro_batches(parts, tmp_path):
+    rows, start = DATA[:8], families.linear()
+    losses = ((start.net(rows) - 1) ** 2).sum(1).detach()
+    assert losses.std() > 0.1  # So that no part's loss passes for the mean.
+    config = genzoo.TrainerConfig(
+        steps=1, batch_size=8, log_every=1, gradient_accumulation=parts, progress=False
+    )
+    genzoo.Trainer(start, rows, config=config, output_dir=tmp_path / "run").fit()
+    (line,) = Path(tmp_path, "run", "metrics.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line)["model/loss"] == pytest.approx(losses.mean().item(), rel=1e-6)
 
 
 def test_batches_are_read_in_this_process_where_nobody_asks_for_others(monkeypatch):

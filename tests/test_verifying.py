@@ -342,6 +342,8 @@ def test_streams_agree_within_a_thousandth_of_their_scale():
         "std": "0.5 0.3",
         "batch_size": 2,
         "device": "cpu",
+        "threads": 1,
+        "processor": "AVX2",
     }
     assert same_stream(found, found)
     assert same_stream({**found, "mean": "0.5009 0.1"}, found)

@@ -13,7 +13,7 @@ from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import own_sampler
-from genzoo.showing import can_be_shown
+from genzoo.showing import are_their_images, can_be_shown
 from genzoo.spaces import Space
 
 _NUM = 64
@@ -49,7 +49,7 @@ def snippet_for(model: GenerativeModel, source: str, drawn: Drawn | None = None)
     imports = ["import torch", *imports] if "torch." in arguments else imports
     draw = [load, *made, f"x = model.sample({arguments}{named}, seed=0)"]
     if can_be_shown(model.event):
-        plain = model.event.dtype.is_floating_point
+        plain = are_their_images(model.event)
         shown = 'save_picture(x, "picture.png")' if plain else _OF_SPACE[1]
         picture = _PICTURE if plain else _OF_SPACE[0]
         return "\n".join([_LOADER, picture, *imports, "", *draw, shown])

@@ -17,7 +17,7 @@ from genzoo.evaluation import evaluate
 from genzoo.files import check_no_link
 from genzoo.runs import make_trainer
 from genzoo.stage import Recipe
-from genzoo.training.threads import limited
+from genzoo.threads import limited
 
 _METRICS = ("independent-pixels", "log-likelihood")
 

@@ -22,7 +22,7 @@ from genzoo.files import atomic_file
 from genzoo.plotting import titled_rows, trajectories, write_picture
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, evaluating, own_sampler
-from genzoo.showing import images_of, picture_of
+from genzoo.showing import are_points, images_of, picture_of
 
 USUAL = Path("samples.png")
 ROWS = 8
@@ -86,7 +86,7 @@ class Way:
 
 def rows_shown(model: GenerativeModel) -> int:
     """Return of how many samples the way is shown: of few images, of many points in a plane."""
-    return 1000 if model.event_shape == (2,) else ROWS
+    return 1000 if are_points(model.event) else ROWS
 
 
 def evenly(num: int, most: int) -> list[int]:

@@ -14,9 +14,10 @@ from genzoo.errors import DataError
 from genzoo.evaluation import MAX_EXAMPLES, open_case, with_metric
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.receipts import receipt_of
-from genzoo.evaluation.streams import stated_batch_size, stream_of
+from genzoo.evaluation.streams import stated_batch_size, stated_threads, stream_of
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
+from genzoo.threads import limited
 
 _NEEDED = ("source", "split", "metric", "examples", "seed")
 _STRENGTH = ("limit", "limit_seed", "binarize_seed")
@@ -47,13 +48,21 @@ class Settings:
         for key in ("examples", "seed"):
             if type(receipt[key]) is not int:
                 raise DataError(f"its receipt's {key} is not a whole number: {receipt[key]!r}")
-        return cls({key: receipt[key] for key in _KEYS if receipt.get(key) not in (None, "")})
+        values = {key: receipt[key] for key in _KEYS if receipt.get(key) not in (None, "")}
+        threads = stated_threads(receipt.get("stream"))
+        return cls(values if threads is None else {**values, "threads": threads})
 
     @property
     def question(self) -> str:
         """A text that is equal for equal settings, whatever the metric."""
         kept = {key: v for key, v in self.values.items() if key not in ("metric", "metric_config")}
         return repr(sorted(kept.items()))
+
+    @property
+    def threads(self) -> int | None:
+        """The number of threads that the receipt states; None for this process's."""
+        found: int | None = self.values.get("threads")
+        return found
 
     @property
     def metric(self) -> Metric:
@@ -134,6 +143,8 @@ _KEYS = (
 class Reproduction:
     """The figures of one model, computed once for each question that cards ask.
 
+    All of a question is computed with the number of threads that its card states.
+
     Arguments:
         model: The model.
     """
@@ -158,16 +169,19 @@ class Reproduction:
         name = settings.values["metric"]
         key = settings.question, repr((name, settings.values.get("metric_config", {})))
         if key not in self._made:
-            self._made[key] = with_metric(self.case(settings), name, settings.metric)
+            with limited(settings.threads):
+                self._made[key] = with_metric(self.case(settings), name, settings.metric)
         return self._made[key]
 
     def receipt(self, settings: Settings) -> dict[str, Any]:
         """Return what the figures of settings share."""
-        return receipt_of(self.case(settings))
+        with limited(settings.threads):
+            return receipt_of(self.case(settings))
 
     def stream(self, settings: Settings, stated: Any) -> dict[str, Any]:
         """Return the fingerprint of the settings' samples, with the block size that is stated."""
-        return stream_of(self.case(settings), stated_batch_size(stated))
+        with limited(settings.threads):
+            return stream_of(self.case(settings), stated_batch_size(stated))
 
 
 def _registered(source: Any, split: Any, config: Any) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,10 @@ from genzoo.evaluation.metric import Case, rows_of
 
 NUM_SAMPLES = 8
 MAX_BATCH_SIZE = 10_000
+MAX_THREADS = max(16, os.cpu_count() or 1)
+"""More threads than that are not started, whatever a card states."""
 _WITHIN = 1e-3
+_EQUAL = ("of", "batch_size", "device", "threads", "processor")
 
 
 def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
@@ -23,8 +27,9 @@ def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
 
     Where no metric draws samples, which may take long, eight rows of standard normal noise from
     the case's seed take their place. The same seed draws other samples on another kind of device,
-    with another block size, or with a library that draws its random numbers in another order. The
-    fingerprint shows that.
+    with another block size, or with a library that draws its numbers in another order. A CPU
+    sums float32 in an order that depends on its kind and on the number of threads, and one coin of
+    a long chain that falls the other way changes all that follows. The fingerprint shows that.
 
     Arguments:
         case: What is judged. Samples that it has drawn already are used.
@@ -33,7 +38,8 @@ def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
 
     Returns:
         ``mean`` and ``std`` as texts of at most eight numbers, what they are ``of``, the block
-        size and the device; empty where the model needs a condition that the data lack.
+        size and the device; for a CPU the number of threads too, and the kind of processor, such
+        as "AVX2". Empty where the model needs a condition that the data lack.
     """
     if batch_size is not None and lacking_condition(case.model, case.batch):
         return {}
@@ -45,12 +51,12 @@ def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
         "mean": _text(rows.mean(1)),
         "std": _text(rows.std(1, correction=0)),
         "batch_size": drawn,
-        "device": case.model.device.type,
+        **_where(case.model.device),
     }
 
 
 def same_stream(stated: Any, found: Mapping[str, Any]) -> bool:
-    """Whether two fingerprints agree, each number within 1e-3 of the scale of all.
+    """Whether two fingerprints agree: all facts, and each number within 1e-3 of the scale of all.
 
     Arguments:
         stated: A fingerprint from anywhere, whatever it holds.
@@ -58,7 +64,7 @@ def same_stream(stated: Any, found: Mapping[str, Any]) -> bool:
     """
     if not isinstance(stated, Mapping) or not found:
         return False
-    if any(stated.get(key) != found[key] for key in ("of", "batch_size", "device")):
+    if any(_differ(stated.get(key), found.get(key)) for key in _EQUAL):
         return False
     theirs, ours = ([_numbers(f.get(key)) for key in ("mean", "std")] for f in (stated, found))
     if any(len(a) != len(b) or not a for a, b in zip(theirs, ours, strict=True)):
@@ -73,6 +79,25 @@ def stated_batch_size(stated: Any) -> int | None:
     samples = isinstance(stated, Mapping) and stated.get("of") == "samples"
     size = stated.get("batch_size") if samples else None
     return size if type(size) is int and 1 <= size <= MAX_BATCH_SIZE else None
+
+
+def stated_threads(stated: Any) -> int | None:
+    """Return the number of threads that a fingerprint from anywhere states, or None."""
+    num = stated.get("threads") if isinstance(stated, Mapping) else None
+    return num if type(num) is int and 1 <= num <= MAX_THREADS else None
+
+
+def _where(device: torch.device) -> dict[str, Any]:
+    """Return what decides how the numbers of a stream are added up."""
+    if device.type != "cpu":
+        return {"device": device.type}
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {"device": "cpu", "threads": torch.get_num_threads(), "processor": capability}
+
+
+def _differ(stated: Any, found: Any) -> bool:
+    """Whether two facts differ, in type too: True is not 1."""
+    return type(stated) is not type(found) or stated != found
 
 
 def _samples(case: Case, batch_size: int | None) -> tuple[int, Tensor]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from genzoo import known, registry
 from genzoo.config import Bounds, Config, shown
-from genzoo.errors import ConfigError
+from genzoo.errors import ConfigError, UnknownNameError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,3 +33,15 @@ def stored(values: Any) -> Stored:
             f"'config': {{'shape': [1, 28, 28]}}}}; got {shown(values)}."
         )
     return Stored.from_dict(values)
+
+
+def registered(name: str) -> Any:
+    """Return the class of space that is registered under a name.
+
+    Raises:
+        UnknownNameError: No installed package registers it; the message says what to install.
+    """
+    if all(entry.name != name for entry in registry.entries("spaces")):
+        advice = known.advice_for(name, "spaces")
+        raise UnknownNameError("space", name, registry.names("spaces"), advice)
+    return registry.load("spaces", name)

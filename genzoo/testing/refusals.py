@@ -28,7 +28,7 @@ from genzoo.testing.questions import Question, all_questions, complete, known, q
 from genzoo.values import trusted
 
 _NUM = 5
-_CANDIDATES = (math.nan, math.inf, -1.0, -0.5, 2.0, 0.5, 300.5, 2.0**22)
+_CANDIDATES = (math.nan, math.inf, 2.0, -0.5, 0.5, -1.0, 300.5, 2.0**22)
 """Numbers of which a space allows some; each that it does not must be refused by the model."""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
+from genzoo.threads import limited
 from genzoo.training.config import TrainerConfig
 
 logger = logging.getLogger("genzoo")
@@ -38,18 +38,6 @@ def choose(config: TrainerConfig, make_step: Callable[[], Callable[[], None]]) -
         fastest,
     )
     return fastest
-
-
-@contextlib.contextmanager
-def limited(num: int | None) -> Iterator[None]:
-    """Compute with ``num`` threads, and with as many as before afterwards."""
-    before = torch.get_num_threads()
-    if num is not None:
-        torch.set_num_threads(num)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _time(num: int, step: Callable[[], None]) -> float:

@@ -16,7 +16,7 @@ from genzoo.errors import PluginError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
-from genzoo.training import threads
+from genzoo.threads import limited
 from genzoo.training.accelerating import accelerating, others_named, own_randomness
 from genzoo.training.config import TrainerConfig, resolve
 from genzoo.training.folder import RunFolder
@@ -103,7 +103,7 @@ class Trainer:
             contextlib.closing(Run(self, accelerator, interrupts)) as run,
         ):
             run.open(resume)
-            with threads.limited(run.threads):
+            with limited(run.threads):
                 for number in range(run.stage, len(self.stages)):
                     run.play(number)
             return run.finish()

@@ -62,7 +62,7 @@ class RBM(GenerativeModel):
 
     Config = RBMConfig
     event_spaces = (Binary,)
-    default_num_samples = 100
+    default_num_samples = partition.NUM_CHAINS
     papers = (
         (
             "Paul Smolensky. Information Processing in Dynamical Systems: Foundations of Harmony "

@@ -8,6 +8,7 @@ import torch
 import genzoo
 from genzoo.capabilities import SupportsHeldOutRows
 from genzoo_boltzmann import annealing, partition
+from genzoo_boltzmann.rbm import RBM
 from likelihoods import mean_log_prob
 from machines import gated, machine, rows, rows_of_mode, two_modes
 
@@ -91,7 +92,7 @@ def test_a_likelihood_takes_as_many_chains_as_it_is_asked_for(monkeypatch):
     monkeypatch.setattr(partition, "best", noted)
     for num_samples in (None, 7):
         mean_log_prob(gated()[0], rows_of_mode(5), num_samples=num_samples)
-    assert asked == [100, 7]
+    assert asked == [RBM.default_num_samples, 7] == [100, 7]
 
 
 def test_evaluation_starts_chains_at_rows_that_are_not_judged(few_temperatures):

@@ -30,6 +30,7 @@ def test_exact_is_the_sum_over_all_joint_states(shape):
     found = rbm.log_partition_function("exact")
     assert found.estimate.value == pytest.approx(log_joint(rbm).flatten().logsumexp(0).item())
     assert found.estimate.kind == "exact"
+    assert found.estimate.num_samples == 2 ** min(shape)
     assert found.effective_sample_size == math.inf
 
 
@@ -87,6 +88,21 @@ def test_reverse_ais_is_unbiased_for_the_inverse(generator):
     w = (found.log_weights + z).exp()
     assert w.std() > 0.3
     assert abs(w.mean().item() - 1) < 4 * w.std().item() / math.sqrt(50_000)
+
+
+def test_burning_in_brings_wrong_starts_to_the_machine(generator):
+    """Chains that all begin at zeros are not draws of p; twenty sweeps later they are."""
+    rbm, zeros = machine(), torch.zeros(20_000, 6).double()
+    z = log_joint(rbm).flatten().logsumexp(0)
+    misses = []
+    for num_burn_in in (0, 20):
+        found = partition.reverse_ais(
+            rbm, generator=generator, start=zeros, num_burn_in=num_burn_in, betas=betas(5)
+        )
+        w = (found.log_weights + z).exp()
+        misses.append(abs(w.mean().item() - 1) / (w.std().item() / math.sqrt(len(w))))
+    assert misses[0] > 20
+    assert misses[1] < 4  # Standard errors.
 
 
 def test_both_directions_bracket_the_truth(generator):
@@ -205,6 +221,20 @@ def test_a_probability_above_one_is_said_to_be_one():
     assert both.notes == found.notes  # The likeliest row is looked at, not the mean.
     assert mean_log_prob(rbm, 0 * row, log_partition=log_z).notes == log_z.estimate.notes
     assert mean_log_prob(rbm, row).notes == ()
+
+
+def test_a_row_is_too_likely_from_three_errors_of_log_z_on():
+    """At log Z = 0 a row of log p = a is above 1 by a; the largest of the rows counts."""
+
+    def codes(*values, **changes):
+        given = {"kind": "stochastic estimate", "unit": "nats", "num_samples": 5, **changes}
+        estimate = genzoo.Estimate(value=0.0, std_error=0.125, **given)
+        log_z = partition.LogPartition(estimate, torch.zeros(5))
+        return [note.code for note in log_z.of_rows(torch.tensor(values)).notes]
+
+    assert codes(-1.0, 0.26) == codes(0.375) == []
+    assert codes(0.38) == codes(-1.0, 0.38) == codes(0.38, -1.0) == ["log-p-positive"]
+    assert codes(0.38, kind="exact") == []
 
 
 METHODS = {"ais": partition.ais, "reverse-ais": partition.reverse_ais}

@@ -7,7 +7,6 @@ import torch
 
 from games import GAMES, example, game, gan, rows, step
 from genzoo import ConfigError
-from genzoo_gan.game import GameConfig
 
 REAL, FAKE = torch.tensor([2.0, -1.0]).double(), torch.tensor([0.5, -3.0]).double()
 
@@ -92,12 +91,12 @@ def test_the_rates_and_the_moves_are_the_papers_by_default(name):
     ("field", "last"), [("lr", 1e3), ("critic_lr", 1e3), ("critic_steps", 1000), ("packing", 64)]
 )
 def test_a_number_up_to_its_bound_is_taken_and_one_beyond_is_refused(field, last):
-    assert getattr(GameConfig(**{field: last}), field) == last
     least = 1 if isinstance(last, int) else 0.0
-    assert getattr(GameConfig(**{field: least}), field) == least
+    for value in (least, last):
+        assert getattr(game("minimax", gan(), **{field: value}).config, field) == value
     for beyond in (last + 1, least - 1):
         with pytest.raises(ConfigError, match=field):
-            GameConfig(**{field: beyond})
+            game("minimax", gan(), **{field: beyond})
 
 
 SURE = {"least-squares": (1.0, 0.0, 0.5), "hinge": (1.0, -1.0, 0.0)}

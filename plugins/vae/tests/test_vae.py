@@ -56,6 +56,16 @@ def test_without_hidden_layers_both_maps_are_affine():
     torch.testing.assert_close(half, model.decode(z).mean(0, keepdim=True))
 
 
+def test_a_code_is_the_mean_of_the_posterior():
+    x, labels = bits(4, 1, 3, 3), torch.tensor([0, 1, 2, 0])
+    model = vae()
+    assert torch.equal(model.encode(x), model.posterior(x).mean)
+    model = labelled()
+    q = model.posterior(x, condition=labels)
+    assert torch.equal(model.encode(x, condition=labels), q.mean)
+    assert not torch.equal(q.mean, q.stddev.log() * 2)
+
+
 def test_every_parameter_learns():
     for network in ("flat", "image"):
         for event in (Binary(shape=(1, 3, 3)), REAL["event"], Unit(shape=(1, 3, 3), levels=3)):
