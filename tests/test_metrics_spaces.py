@@ -92,10 +92,9 @@ def test_a_model_of_labels_is_judged_by_its_labels_alone():
     found = evaluate(model, data, max_examples=200)
     assert set(found.figures) == {"accuracy"}
     assert (
-        found.not_applicable["frechet-feature-distance"]
-        == "it compares rows of x; the model draws label"
+        found.not_applicable["frechet-feature-distance"] == "it compares x; Classifier draws label"
     )
-    with pytest.raises(CapabilityError, match=r"two-sample .*the model draws label"):
+    with pytest.raises(CapabilityError, match=r"two-sample .*Classifier draws label"):
         evaluate(model, data, ["two-sample"])
 
 

@@ -194,6 +194,8 @@ def test_rows_that_are_not_given(space):
 def test_a_row_of_which_some_places_are_not_given_is_not_null():
     rows = torch.tensor([[-1, 2], [-1, -1], [0, 0]])
     assert SMALL[4].is_null(rows).tolist() == [False, True, False]
+    assert SMALL[4].is_null(rows[:0]).tolist() == []
+    assert SMALL[6].is_null(torch.tensor([], dtype=torch.long)).tolist() == []
 
 
 @pytest.mark.parametrize("space", [SMALL[0], SMALL[2], *ENDLESS], ids=str)
@@ -210,6 +212,16 @@ def test_a_check_of_rows_that_may_be_null_names_the_bad_row_among_all():
     space.nullable(torch.tensor([-1, -1]), "It")
     with pytest.raises(ConditionError, match=r"It takes labels from 0 to 2; label 3 is 7\. Numb"):
         space.nullable(torch.tensor([-1, 0, -1, 7, 8]), "It", noun="label", error=ConditionError)
+    with pytest.raises(DataError, match=r"; row 2 is 7\. Number"):
+        space.nullable(torch.tensor([-1, -1, 7]), "It")
+    words = Categorical(shape=(2,), num_categories=3)
+    with pytest.raises(DataError, match=r"; row 1 holds 5\. Give class indices"):
+        words.nullable(torch.tensor([[-1, -1], [0, 5]]), "It")
+    with pytest.raises(DataError, match=r"; row 0 holds -1\. Give class indices"):
+        words.nullable(torch.tensor([[-1, 0], [-1, -1]]), "It")
+    space.nullable(torch.tensor([], dtype=torch.long), "It")
+    with trusted():
+        space.nullable(torch.tensor([7]), "It")
     with pytest.raises(DataError, match=r"row 0 is -2\. Number the labels from 0\.$"):
         space.nullable(torch.tensor([-2, -1]), "It")
     with pytest.raises(DataError, match=r"row 1 is -1\. Leave out the rows without a label"):
@@ -229,22 +241,28 @@ def test_rows_are_taken_repeated_padded_and_put_together(space):
     check_rows(space, rows_of(space))
 
 
-_PRECISE = {torch.float32: (torch.float64,)}
-"""A model in double precision is given what has it."""
-
-
 @named([*SMALL, *ENDLESS])
 def test_what_people_hold_is_cast_into_canonical_form(space):
     rows = rows_of(space)
     for held in (rows, rows.numpy(), rows.tolist()):
         found = space.cast(held)
-        assert found.dtype in (space.dtype, *_PRECISE.get(space.dtype, ()))
-        assert torch.equal(found.to(rows.dtype), rows)
+        assert found.is_floating_point() == space.dtype.is_floating_point
+        assert torch.equal(found.to(space.dtype), rows.to(space.dtype))
     one = space.cast(rows[0].tolist())
     assert space.is_one(one)
-    assert torch.equal(one, rows[0])
+    assert one.dtype == space.dtype
+    assert torch.equal(one, rows[0].to(space.dtype))
     placed = space.place(rows, torch.device("cpu"), torch.float64)
     assert placed.dtype == (torch.float64 if rows.is_floating_point() else torch.int64)
+
+
+def test_numbers_keep_their_digits_and_whole_ones_become_real():
+    third = torch.tensor([1 / 3], dtype=torch.float64)
+    for held in (third, third.numpy()):
+        assert torch.equal(Real(shape=(1,)).cast(held), third)
+    for whole in ([1], np.array([1]), torch.tensor([True])):
+        found = Unit(shape=(1,)).cast(whole)
+        assert (found.dtype, found.tolist()) == (torch.float32, [1.0])
 
 
 def test_labels_are_numbers_or_names():

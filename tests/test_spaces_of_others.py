@@ -58,3 +58,41 @@ def test_six_methods_are_enough(monkeypatch):
     with pytest.raises(ConditionError, match="A condition takes dozens; condition 0 is no dozen"):
         space.parse("25")
     assert (space.describe(), space.relaxed(), space.lines(rows)) == ("dozens", space, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsure(Dozen):
+    """The same, where −12 stands for a row that is not given."""
+
+    @property
+    def null(self):
+        return torch.tensor(-12.0)
+
+
+def test_a_space_that_names_a_null_has_rows_that_are_not_given():
+    space, rows = Unsure(), torch.tensor([0.0, 12.0, 24.0])
+    dropped = torch.tensor([True, False, True])
+    found = space.with_null(rows, dropped)
+    assert found.tolist() == [-12.0, 12.0, -12.0]
+    assert torch.equal(space.is_null(found), dropped)
+    assert space.is_null(found[:0]).tolist() == []
+    space.nullable(found, "It")
+    with pytest.raises(DataError, match=r"It takes dozens; row 2 is no dozen\. Round it"):
+        space.nullable(torch.tensor([-12.0, 12.0, 5.0]), "It")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs(Unsure):
+    """Two of them in a row."""
+
+    @property
+    def event_shape(self):
+        return (2,)
+
+
+def test_a_row_of_several_places_is_null_where_all_of_them_are():
+    space = Pairs()
+    rows = torch.tensor([[-12.0, -12.0], [-12.0, 0.0], [12.0, 0.0]])
+    assert space.is_null(rows).tolist() == [True, False, False]
+    found = space.with_null(rows, torch.tensor([False, True, True]))
+    assert found.tolist() == [[-12.0, -12.0]] * 3

@@ -167,6 +167,8 @@ def test_trust_ends_where_an_error_does():
 
 def test_rows_that_need_a_gradient_are_read_and_keep_it():
     x = torch.rand(3, 2, requires_grad=True)
+    with pytest.raises(DataError, match=r"row 0 holds \S+\. Binarise them"):
+        Binary(shape=(2,)).require(x, "It")
     Unit(shape=(2,)).require(x, "It")
     assert x.requires_grad
     assert x.grad_fn is None

@@ -95,8 +95,6 @@ class FeatureMetric(Metric):
         if model.event_field != "x":
             return f"it compares x; {type(model).__name__} draws {model.event_field}"
         space = data.info["x"]
-        if model.event_field != "x":
-            return f"it compares rows of x; the model draws {model.event_field}"
         if space.vectors(data.head(1)["x"]) is None:
             return f"it compares vectors; there are none of {space}"
         return super().inapplicable(model, data)

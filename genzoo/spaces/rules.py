@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -55,6 +56,16 @@ def scale_hint(low: float, high: float) -> str:
         return ""
     scale = 255.0 if 127 < high < 255 else high
     return f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
+
+
+def renumbered(message: str, noun: str, rows: Sequence[int]) -> str:
+    """Return what `Space.require` says of some rows, with the numbers that they have among all.
+
+    >>> renumbered("It takes dozens; row 1 holds 3.", "row", [0, 4])
+    'It takes dozens; row 4 holds 3.'
+    """
+    number = re.compile(rf"; {re.escape(noun)} (\d+)")
+    return number.sub(lambda found: f"; {noun} {rows[int(found[1])]}", message, count=1)
 
 
 def same(x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from genzoo import registry
 from genzoo.config import Config, required_fields, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
 from genzoo.spaces.numbers import parsed
+from genzoo.spaces.rules import renumbered
 from genzoo.spaces.stored import registered, stored
 from genzoo.values import is_trusted
 
@@ -287,15 +288,13 @@ class Space(Config, abc.ABC):
     ) -> None:
         """Raise ``error`` unless each row is in the space, or null; see `require`."""
         self._require_form(values, who, noun, error)
-        if self.null is not None and self._is_read(values):
-            values = self._without_null(values)
-        self.require(values, who, noun=noun, error=error)
-
-    def _without_null(self, values: Any) -> Any:
-        """Return rows of which another stands for each that is null, so that numbers stay."""
-        null = self.is_null(values)
-        given, index = (~null).nonzero().flatten(), torch.arange(len(null), device=null.device)
-        return self.take(values, torch.where(null, given[0], index) if len(given) else given)
+        if not self._is_read(values):
+            return
+        rows = (~self.is_null(values)).nonzero().flatten()
+        try:
+            self.require(self.take(values, rows), who, noun=noun, error=error)
+        except GenzooError as wrong:  # The number of a row is that among all rows.
+            raise error(renumbered(str(wrong), noun, rows.tolist())) from wrong
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
