@@ -7,6 +7,7 @@ import families
 from genzoo import (
     CapabilityError,
     Categorical,
+    ConditionError,
     DataInfo,
     Label,
     Text,
@@ -18,7 +19,7 @@ from genzoo import (
 from genzoo.data import ArrayDataset, load_dataset
 from genzoo.evaluation.features import FeatureMetric, default_extractor
 from genzoo.evaluation.probes import LatentProbes
-from judges import Replay, case
+from judges import LabelledReplay, Replay, case
 from likelihoods import log_prob_of
 from test_metrics_codes import Coded
 
@@ -111,3 +112,14 @@ def test_levels_add_their_bits_to_a_density_and_categories_have_none():
         model.measure = measure
         figure = evaluate(model, data, ["log-likelihood"]).figures["bits-per-dimension"]
         assert figure.value == pytest.approx(bits)
+
+
+def test_rows_without_a_label_are_counted_where_a_model_needs_them():
+    rows = families.rows(200, 3)
+    info = DataInfo(fields={"x": Unit(shape=(3,)), "label": Label(num_classes=2)})
+    label = torch.arange(200) % 2
+    label[::4] = -1
+    data = ArrayDataset(rows, info, "rows", label)
+    model = LabelledReplay(rows, torch.arange(200) % 2)
+    with pytest.raises(ConditionError, match=r"needs a label for each row; \d+ of 100 have none"):
+        evaluate(model, data, ["frechet-feature-distance"])
