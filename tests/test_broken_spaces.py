@@ -17,8 +17,8 @@ FAULTS = {
         "abstract",
     ),
     "no-config": (
-        "import genzoo as g\nclass Mine(g.Unit):\n  def __post_init__(self): raise ValueError('mine')",
-        "mine",
+        "import genzoo as g\nclass Mine(g.Unit):\n  def __post_init__(self): 1 / 0",
+        "division by zero",
     ),
 }
 """What a package's module holds, and what is said of a model folder that names its space."""
