@@ -1,7 +1,7 @@
 """What a model can do beyond being sampled from, as protocols asked for with ``isinstance``.
 
-A capability is declared by having its methods; evaluation, the command line and the report are
-driven by these protocols and know no family.
+A capability is declared by having its methods and properties; evaluation, the command line and the
+report are driven by these protocols and know no family.
 
 Each method that takes rows refuses those that are not in the model's space, and a model whose
 weights are not finite: it begins with `GenerativeModel.check_rows` or ``checked_rows``, with
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from genzoo.log_prob import LogProb
+from genzoo.spaces import Space
 from genzoo.spec import Batch, DataInfo
 
 
@@ -111,10 +112,36 @@ class SupportsEnergy(Protocol):
 
 @runtime_checkable
 class SupportsEncode(Protocol):
-    """Data to codes."""
+    """Data to codes.
+
+    A stage whose `genzoo.Stage.inputs` name the model feeds its codes to another one.
+    """
+
+    @property
+    def codes(self) -> Space:
+        """The space of what `draw_codes` returns."""
+        ...
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
-        """Return a code of shape (B, ...) for each row of ``x`` (B, *event_shape)."""
+        """Return the mean or the mode of the codes of each row of ``x`` (B, *event_shape).
+
+        It has the shape of codes, (B, *codes.event_shape). A mean need not be one itself: of codes
+        of zeros and ones it is a probability.
+        """
+        ...
+
+    def draw_codes(
+        self, x: Tensor, *, condition: Any = None, generator: torch.Generator
+    ) -> Tensor:
+        """Draw a code, (B, *codes.event_shape), for each row of ``x`` (B, *event_shape).
+
+        Where a row has one code alone, it is that of `encode`, and the generator is not used.
+
+        Arguments:
+            x: The rows.
+            condition: One for each row, where the model takes any.
+            generator: Where the randomness comes from, on the model's device.
+        """
         ...
 
 
@@ -203,7 +230,21 @@ def names() -> list[str]:
 def of(model: object) -> list[str]:
     """Return the names of the capabilities that a model, or a model's class, has."""
     cls = model if isinstance(model, type) else type(model)
-    return [p.__name__.removeprefix("Supports") for p in ALL if issubclass(cls, p)]
+    return [p.__name__.removeprefix("Supports") for p in ALL if declares(cls, p)]
+
+
+def members(protocol: type) -> list[str]:
+    """Return the names of what a capability asks for: methods, and properties."""
+    found = (name for base in protocol.__mro__ for name in vars(base))
+    return list(dict.fromkeys(name for name in found if not name.startswith("_")))
+
+
+def declares(cls: type, protocol: type) -> bool:
+    """Whether a class has all that a capability asks for.
+
+    ``issubclass`` is refused by Python for a protocol with a property.
+    """
+    return all(getattr(cls, name, None) is not None for name in members(protocol))
 
 
 def title_of(capability: str) -> str:

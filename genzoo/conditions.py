@@ -18,6 +18,17 @@ from genzoo.values import is_trusted
 if TYPE_CHECKING:
     from genzoo.model import GenerativeModel
 
+__all__ = [
+    "NONE",
+    "Conditions",
+    "all_null",
+    "drop",
+    "dropped",
+    "nulls",
+    "rows_of",
+    "spread",
+]
+
 Conditions = Mapping[str, Any]
 """Rows by the name of a condition, each in the canonical form of its space."""
 NONE: Conditions = MappingProxyType({})

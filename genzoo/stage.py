@@ -33,7 +33,11 @@ class Stage(Config):
     """Fields of `TrainerConfig` that the paper prescribes; the user's own go over them."""
     model: Annotated[str | None, Bounds(1, 4096)] = None
     """The nested model that the objective is made for, by its dotted name; None for the whole. It
-    alone is trained, on the data as they are."""
+    alone is trained."""
+    inputs: Annotated[tuple[Annotated[str, Bounds(1, 4096)], ...], Bounds(0, 16)] = ()
+    """The nested models that the data pass through before, in order, by their dotted names: the
+    stage's data are draws of the last one's codes, or their means where those are real numbers.
+    Where empty, the data are as they are."""
     part: str | tuple[str, ...] = ""
     """The submodule of that model that is trained, or several, by their dotted names; all of it
     where empty."""

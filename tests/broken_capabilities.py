@@ -3,7 +3,8 @@
 import torch
 
 from breaking import ANY, broken, estimate, put
-from genzoo import CapabilityError
+from genzoo import Binary, CapabilityError, Real
+from genzoo.finite import check_weights
 from likelihoods import log_prob_of
 from sound_models import Bound, Exact, Gaussian, UpperBound, noisy_bound
 
@@ -57,7 +58,8 @@ def likelihood_that_seeds_everybody(name):
     put(name, Exact, log_prob=estimate(log_p, "exact"))
 
 
-PRINTED = ("check_decode", "check_encode_space", "check_decode_space")
+DRAWN = ("check_draw_codes", "check_draws_by_row")
+PRINTED = (*DRAWN, "check_decode", "check_encode_space", "check_decode_space")
 
 
 @broken("check_encode", "It prints 'codes of 8", also=PRINTED)
@@ -115,12 +117,12 @@ def half_a_capability(name):
     put(name, needs_data_init=lambda self: False)
 
 
-@broken("check_capabilities", "does not take that", also=("check_encode", "check_decode"))
+@broken("check_capabilities", "does not take that", also=("check_encode", *DRAWN, "check_decode"))
 def capability_with_other_arguments(name):
     put(name, Exact, encode=lambda self, x: x)
 
 
-@broken("check_encode", "NotImplementedError", also=("check_decode",))
+@broken("check_encode", "NotImplementedError", also=(*DRAWN, "check_decode"))
 def capability_that_is_only_declared(name):
     def encode(self, x, *, condition=None):
         raise NotImplementedError
@@ -135,6 +137,72 @@ def code_of_the_whole_batch(name):
         return z - z.mean(0)
 
     put(name, Exact, encode=encode)
+
+
+@broken(
+    "check_capabilities", "Of SupportsEncode it has encode alone; codes, draw_codes is missing"
+)
+def codes_without_a_space(name):
+    put(name, encode=lambda self, x, *, condition=None: x)
+
+
+@broken("check_encode", "codes is a tuple, and no Space", also=("check_draw_codes",))
+def space_of_codes_that_is_a_shape(name):
+    put(name, Exact, codes=property(lambda self: self.event_shape))
+
+
+@broken(
+    "check_encode", "encode of 8 rows has (8, 4); codes says (8, 5)", also=("check_draw_codes",)
+)
+def codes_of_another_shape_than_said(name):
+    put(name, Exact, codes=property(lambda self: Real(shape=(5,))))
+
+
+@broken(
+    "check_draw_codes", "draw_codes returns what is not in codes: The space of codes takes zeros"
+)
+def probabilities_for_draws(name):
+    def draw_codes(self, x, *, condition=None, generator):
+        return self.encode(x, condition=condition) / 4
+
+    put(name, Exact, codes=property(lambda self: Binary(shape=(4,))), draw_codes=draw_codes)
+
+
+@broken("check_draw_codes", "draw_codes of 8 rows has (8, 2); codes says (8, 4)")
+def draws_of_another_shape(name):
+    def draw_codes(self, x, *, condition=None, generator):
+        return Exact.draw_codes(self, x, condition=condition, generator=generator)[:, :2]
+
+    put(name, Exact, draw_codes=draw_codes)
+
+
+@broken("check_draw_codes", "the same generator draws other codes", also=ANY)
+def draws_by_the_common_generator(name):
+    def draw_codes(self, x, *, condition=None, generator):
+        z = self.encode(x, condition=condition)
+        return z + torch.randn(z.shape)
+
+    put(name, Exact, draw_codes=draw_codes)
+
+
+@broken("check_draws_by_row", "depends on other rows")
+def draws_of_the_whole_batch(name):
+    def draw_codes(self, x, *, condition=None, generator):
+        z = Exact.draw_codes(self, x, condition=condition, generator=generator)
+        return z - z.mean(0)
+
+    put(name, Exact, draw_codes=draw_codes)
+
+
+@broken("check_encode_space", "draw_codes takes -1 for zeros and ones")
+def draws_of_greys(name):
+    def draw_codes(self, x, *, condition=None, generator):
+        self.checked_condition(condition, len(x))
+        Real(shape=self.event_shape).require(x, "It")
+        check_weights(self)
+        return 2 * x.to(self.dtype)
+
+    put(name, Exact, draw_codes=draw_codes)
 
 
 @broken("check_decode", "not (8, 4)")

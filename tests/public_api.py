@@ -4,24 +4,38 @@ Usage: python tests/public_api.py > docs/public-api.txt
 """
 
 import dataclasses
+import functools
 import inspect
 import sys
 from pathlib import Path
 
-MODULES = ("genzoo", "genzoo.capabilities", "genzoo.testing")
+MODULES = (
+    "genzoo",
+    "genzoo.capabilities",
+    "genzoo.conditions",
+    "genzoo.evaluation",
+    "genzoo.spaces",
+    "genzoo.testing",
+)
 RECORD = Path(__file__).parents[1] / "docs" / "public-api.txt"
 
 
 def described():
-    """Return the lines of all modules."""
-    return [line for module in MODULES for line in _module(module)]
+    """Return the lines of all modules; a class that two of them have stands under the first."""
+    seen = set()
+    return [line for module in MODULES for line in _module(module, seen)]
 
 
-def _module(name):
+def _module(name, seen):
     module = __import__(name, fromlist=["*"])
     public = getattr(module, "__all__", None) or [n for n in vars(module) if n.startswith("Supp")]
     for one in sorted(public):
-        yield from _name(f"{name}.{one}", getattr(module, one))
+        value = getattr(module, one)
+        if inspect.isroutine(value) or inspect.isclass(value):
+            if value in seen:
+                continue
+            seen.add(value)
+        yield from _name(f"{name}.{one}", value)
 
 
 def _name(title, value):
@@ -36,15 +50,16 @@ def _name(title, value):
 
 def _members(cls):
     fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-    for field in fields:
+    for field in (field for field in fields if not field.name.startswith("_")):
         yield f"{field.name}: {_text(field.type)}{_default(field)}"
     for name, value in vars(cls).items():
         if name.startswith("_") and name != "__init__":
             continue
         inner = getattr(value, "__func__", value)
         kind = {classmethod: "classmethod ", staticmethod: "staticmethod "}.get(type(value), "")
-        if isinstance(value, property):
-            yield f"property {name}: {_text(inspect.signature(value.fget).return_annotation)}"
+        if isinstance(value, (property, functools.cached_property)):
+            get = value.fget if isinstance(value, property) else value.func
+            yield f"property {name}: {_text(inspect.signature(get).return_annotation)}"
         elif inspect.isfunction(inner) and not (fields and name == "__init__"):
             yield f"{kind}{name}{_signature(inner)}"
     for name, kind in vars(cls).get("__annotations__", {}).items():

@@ -27,9 +27,17 @@ class Exact(families.Autoregressive):
     def energy(self, x):
         return 3.0 - self.log_p(self.checked_rows(x))
 
+    @property
+    def codes(self):
+        return Real(shape=self.event_shape)
+
     def encode(self, x, *, condition=None):
         self.checked_condition(condition, len(x))
         return 2 * self.checked_rows(x)
+
+    def draw_codes(self, x, *, condition=None, generator):
+        mean = self.encode(x, condition=condition)
+        return mean + 0.1 * torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
 
     def decode(self, z, *, condition=None):
         self.checked_condition(condition, len(z))

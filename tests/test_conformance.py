@@ -10,6 +10,7 @@ from unittest import SkipTest
 import pytest
 
 import families  # noqa: F401  Registers the toys.
+import stacks  # noqa: F401  Registers one more.
 from genzoo import registry
 from genzoo.capabilities import SupportsLogProb
 from genzoo.testing import checks_for, manners

@@ -17,8 +17,12 @@ from test_scaffold import points
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "genzoo-zuko"
+ANGLE = ROOT / "examples" / "genzoo-angle"
+PUBLIC = ("capabilities", "conditions", "evaluation", "spaces", "testing")
 TESTS = "import sys, pytest; sys.exit(pytest.main(['-q', '-k', 'not conformance and not learns']))"
-BLOCK = re.compile(r"<!-- (file|try|run)(?:: (\S+))? -->\n```\w+\n(.*?)\n```", re.DOTALL)
+BLOCK = re.compile(
+    r"<!-- (file|try|run|part|angle)(?:: (\S+))? -->\n```\w+\n(.*?)\n```", re.DOTALL
+)
 
 
 def blocks(page):
@@ -26,12 +30,14 @@ def blocks(page):
     return BLOCK.findall((ROOT / "docs" / page).read_text("utf-8"))
 
 
-def run(code, folder):
-    """Run a page's Python in a folder where its package is installed."""
-    site = folder / "site"
+def run(code, folder, package=None):
+    """Run a page's Python in a folder where its package is installed: the folder, or another."""
+    site, package = folder / "site", package or folder
     if not site.exists():
-        installs.write(site, "genzoo-zuko", points(folder))
-    path = os.pathsep.join(map(str, (folder, site)))
+        name = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+        installs.write(site, name, points(package))
+    before = filter(None, [os.environ.get("PYTHONPATH")])
+    path = os.pathsep.join([str(package), str(site), *before])
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
@@ -50,6 +56,7 @@ def test_the_example_grows_from_an_empty_folder_and_each_step_runs(tmp_path):
     for what, name, text in blocks("writing-a-plugin.md"):
         if what == "try":
             said.append(run(text, tmp_path))
+        if what != "file":
             continue
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -69,15 +76,38 @@ def test_the_example_grows_from_an_empty_folder_and_each_step_runs(tmp_path):
         assert same == path.read_text("utf-8"), path
 
 
-def test_the_example_uses_public_names_alone():
+def test_what_is_shown_of_the_second_example_is_its_code():
+    parts = [(name, text) for what, name, text in blocks("writing-a-plugin.md") if what == "part"]
+    assert len({name for name, _ in parts}) == 7
+    for name, text in parts:
+        assert text in (ANGLE / name).read_text("utf-8"), (name, text)
+
+
+def test_the_snippets_on_the_second_example_run_each_by_itself(tmp_path):
+    texts = [text for what, _, text in blocks("writing-a-plugin.md") if what == "angle"]
+    readme = re.findall(
+        r"```python\n(.*?)```", (ANGLE / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    assert (len(texts), len(readme)) == (5, 1)
+    lines = [f"exec({text!r}, {{'__name__': '__main__'}})" for text in (*texts, *readme)]
+    said = run("\n".join(lines), tmp_path, ANGLE)
+    assert "2: angles in [-π, π) [1.57" in said
+    assert "VonMises takes angles in [-π, π); row 1 holds 7. Give x mod 2π" in said
+    assert "moon: 1: angles in [-π, π)" in said
+    assert "circular-error" in said
+    assert "VonMises needs a moon for each sample" in said
+    assert "{'label': tensor([-1, -1])}" in said
+    assert said.count("torch.Size([4, 1])") == 2
+
+
+@pytest.mark.parametrize("example", [EXAMPLE, ANGLE], ids=lambda path: path.name)
+def test_the_examples_use_public_names_alone(example):
     imports = re.compile(r"^\s*(?:from (genzoo\S*) import|import (genzoo\S*))", re.MULTILINE)
-    for path in EXAMPLE.rglob("*.py"):
+    own, public = example.name.replace("-", "_"), {"genzoo", *map("genzoo.{}".format, PUBLIC)}
+    for path in example.rglob("*.py"):
         found = {a or b for a, b in imports.findall(path.read_text("utf-8"))}
-        assert {m for m in found if not m.startswith("genzoo_zuko")} <= {
-            "genzoo",
-            "genzoo.conditions",
-            "genzoo.testing",
-        }
+        allowed = public | {"genzoo.cli"} if path.parent.name == "tests" else public
+        assert {name for name in found if not name.startswith(own)} <= allowed
 
 
 def test_a_model_is_published_without_any_code(hub, tmp_path, monkeypatch, capsys):

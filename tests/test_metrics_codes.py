@@ -34,6 +34,13 @@ class Coded(Replay):
 
     function = staticmethod(lambda x: x)
 
+    @property
+    def codes(self):
+        return self.event
+
+    def draw_codes(self, x, *, condition=None, generator):
+        return self.encode(x, condition=condition)
+
     def encode(self, x, *, condition=None):
         self.asked = x.shape, condition
         return self.function(x)

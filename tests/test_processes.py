@@ -65,7 +65,7 @@ def losses(folder):
 
 
 INSTALLED = [entry.name for entry in registry.entries("models") if entry.distribution]
-MODELS = ["toy-linear", "gan:wasserstein-gp", *INSTALLED]
+MODELS = ["toy-linear", "toy-stack", "gan:wasserstein-gp", *INSTALLED]
 
 
 @pytest.fixture(scope="module")

@@ -241,9 +241,6 @@ def test_rows_are_taken_repeated_padded_and_put_together(space):
     check_rows(space, rows_of(space))
 
 
-"""A model in double precision is given what has it."""
-
-
 @named([*SMALL, *ENDLESS])
 def test_what_people_hold_is_cast_into_canonical_form(space):
     rows = rows_of(space)

@@ -13,6 +13,7 @@ import torch
 
 import families  # noqa: F401  Registers the toys.
 import genzoo
+import stacks  # noqa: F401  Registers one more.
 from genzoo import registry
 from genzoo.testing import Case
 from genzoo.training.accelerating import leave_group

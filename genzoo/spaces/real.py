@@ -24,6 +24,11 @@ class Real(Shaped):
         """False."""
         return False
 
+    @property
+    def has_means(self) -> bool:
+        """True."""
+        return True
+
     def reference(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw each number from Student's t with 3 degrees of freedom, whose tails are heavy."""
         centre = torch.zeros(self.num_dims, dtype=torch.float64)

@@ -360,6 +360,14 @@ class Space(Config, abc.ABC):
         """Draw as `reference` does, if possible more often near ``rows``."""
         return self.reference(num, generator)
 
+    @property
+    def has_means(self) -> bool:
+        """Whether the mean of values can stand for draws of them, as that of real numbers can.
+
+        It cannot for zeros and ones, of which 0.5 is another kind of thing.
+        """
+        return False
+
     def relaxed(self) -> Space:
         """Return the space of a density over these values; itself where there is no other."""
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tempfile
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,14 +19,14 @@ from genzoo.testing.cases import SEED, Case, demand, seeded
 def check_capabilities(case: Case) -> None:
     """Each capability is declared whole, with its own arguments, and is not refused when asked."""
     for protocol in capabilities.ALL:
-        methods = [name for name in vars(protocol) if _is_method(protocol, name)]
-        had = [name for name in methods if callable(getattr(case.cls, name, None))]
+        asked = [name for name in vars(protocol) if not name.startswith("_")]
+        had = [name for name in asked if _has(case.cls, protocol, name)]
         if not had:
             continue
-        missing = sorted(set(methods) - set(had))
+        missing = ", ".join(sorted(set(asked) - set(had)))
         title = protocol.__name__
         demand(not missing, f"Of {title} it has {', '.join(had)} alone; {missing} is missing.")
-        for name in methods:
+        for name in filter(partial(_is_method, protocol), asked):
             _demand_arguments(protocol, case.cls, name)
 
 
@@ -98,7 +99,13 @@ def check_filters(case: Case) -> None:
 
 
 def _is_method(protocol: type, name: str) -> bool:
-    return not name.startswith("_") and inspect.isfunction(vars(protocol)[name])
+    return inspect.isfunction(vars(protocol)[name])
+
+
+def _has(cls: type, protocol: type, name: str) -> bool:
+    """Whether a class has what a capability asks for under a name, a method where it is one."""
+    found = getattr(cls, name, None)
+    return callable(found) if _is_method(protocol, name) else found is not None
 
 
 def _demand_arguments(protocol: type, cls: type, name: str) -> None:

@@ -9,20 +9,63 @@ from torch import Tensor
 
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.conditions import rows_of
+from genzoo.errors import DataError
 from genzoo.model import GenerativeModel
-from genzoo.testing.cases import SEED, Case, demand
+from genzoo.spaces import Space
+from genzoo.testing.cases import SEED, Case, CheckFailed, demand, seeded
 
 
 @torch.no_grad()
 def check_encode(case: Case) -> None:
-    """One finite code for each row, which depends on that row alone."""
+    """One finite code for each row, of the codes' shape, which depends on that row alone."""
     model: Any = case.model().eval()
     x, condition = case.event_rows(), case.condition(model, len(case.data()))
     z = model.encode(x, condition=condition)
-    demand(z.ndim > 1 and len(z) == len(x), f"{len(x)} rows have codes of {tuple(z.shape)}.")
+    _demand_shape(model, z, len(x), "encode")
     demand(bool(torch.isfinite(z).all()), "A code is not finite.")
     alone = model.encode(x[:1], condition=rows_of(condition, model.conditions, slice(1)))
     demand(torch.allclose(alone, z[:1], rtol=1e-4, atol=1e-5), "A code depends on other rows.")
+
+
+@torch.no_grad()
+def check_draw_codes(case: Case) -> None:
+    """A draw for each row is in the space of codes, and comes from the generator alone."""
+    model: Any = case.model().eval()
+    x = case.event_rows()
+    z = _drawn(case, model, x)
+    _demand_shape(model, z, len(x), "draw_codes")
+    try:
+        model.codes.require(z, "The space of codes", noun="code")
+    except DataError as error:
+        raise CheckFailed(f"draw_codes returns what is not in codes: {error}") from error
+    with seeded(SEED + 1):
+        again = _drawn(case, model, x)
+    demand(torch.equal(z, again), "draw_codes: the same generator draws other codes.")
+
+
+@torch.no_grad()
+def check_draws_by_row(case: Case) -> None:
+    """What is drawn for a row depends on that row alone, and on its own part of the noise."""
+    model: Any = case.model().eval()
+    x = case.event_rows()
+    a, b = (_drawn(case, model, rows)[:1] for rows in (x, x[:1].expand_as(x)))
+    same = torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+    demand(same, "What is drawn for a row depends on other rows.")
+
+
+def _drawn(case: Case, model: Any, x: Tensor) -> Tensor:
+    condition = case.condition(model, len(x))
+    found: Tensor = model.draw_codes(
+        x, condition=condition, generator=torch.Generator().manual_seed(SEED)
+    )
+    return found
+
+
+def _demand_shape(model: Any, z: Tensor, num: int, method: str) -> None:
+    space = model.codes
+    demand(isinstance(space, Space), f"codes is a {type(space).__name__}, and no Space.")
+    expected, shape = (num, *space.event_shape), tuple(z.shape)
+    demand(shape == expected, f"{method} of {num} rows has {shape}; codes says {expected}.")
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ def check_losses_move_their_player(case: Case) -> None:
         ):
             recorder = Recorder(objective, stage.objective.name, accelerator)
             for index in range(2):
-                recorder.run(shared(case, 1), index)
+                recorder.run(shared(case, stage, 1), index)
             silent = sorted(set(objective.players()) - recorder.moved)
         demand(not silent, f"{stage.objective.name}: the players {silent} never move.")
 
@@ -59,7 +59,7 @@ def check_loss_is_a_mean(case: Case) -> None:
         objective = case.objective(stage, model)
         step = Step(0, 10, 0, torch.Generator().manual_seed(SEED))
         with only_part(objective.model, stage.part), seeded(SEED), trusted():
-            for loss in objective.losses(case.batch(), step):
+            for loss in objective.losses(shared(case, stage, 1)[0], step):
                 named = f"{stage.objective.name} yields a {type(loss).__name__}"
                 demand(isinstance(loss, Loss), f"{named} instead of a Loss: yield Loss(value).")
                 _check_loss(loss, objective, f"{stage.objective.name}, player {loss.player!r}")

@@ -16,6 +16,7 @@ from genzoo.training import TrainerConfig
 from genzoo.training.accelerating import accelerating
 from genzoo.training.batches import to_device
 from genzoo.training.config import resolve
+from genzoo.training.inputs import Inputs
 from genzoo.training.parts import only_part
 from genzoo.training.players import make_players
 from genzoo.training.update import Updater
@@ -51,16 +52,21 @@ def updated(
         updater = Updater(objective, players, accelerator, list(range(slots)), SEED)
         for index in range(steps):
             with seeded(SEED):
-                updater.run(shared(case, slots, model.dtype), index, TOTAL)
+                updater.run(shared(case, stage, slots, model.dtype), index, TOTAL)
     return objective
 
 
-def shared(case: Case, slots: int, dtype: torch.dtype = torch.float32) -> list[dict[str, Any]]:
-    """Return the example's rows in equal micro-batches, of a type."""
+def shared(
+    case: Case, stage: Stage, slots: int, dtype: torch.dtype = torch.float32
+) -> list[dict[str, Any]]:
+    """Return the example's rows in equal micro-batches, of a type, as a stage sees them."""
     data = case.data()
     size = len(data) // slots
     parts = [data.batch(range(i * size, (i + 1) * size)) for i in range(slots)]
-    return [{key: _as(value, dtype) for key, value in part.items()} for part in parts]
+    typed = [{key: _as(value, dtype) for key, value in part.items()} for part in parts]
+    if not stage.inputs:
+        return typed
+    return Inputs(stage, case.model().to(dtype)).feed(typed, range(slots), SEED, 0)
 
 
 def _as(value: Any, dtype: torch.dtype) -> Any:

@@ -124,13 +124,22 @@ def _likelihood(model: Any, rows: Tensor, condition: Any) -> Any:
     return found.values
 
 
+def _codes(model: Any, rows: Tensor, condition: Any) -> Tensor:
+    generator = seeds.generator(SEED, model.device)
+    found: Tensor = model.draw_codes(rows, condition=condition, generator=generator)
+    return found
+
+
 _FIELDS = {"translate to x": "y", "translate to y": "x"}
 """The field whose rows a method takes, where that is not what the model models."""
 
 _ASKED: Mapping[type, Mapping[str, tuple[Ask, bool]]] = {
     SupportsLogProb: {"log_prob": (_likelihood, True)},
     SupportsEnergy: {"energy": (lambda model, x, _: model.energy(x), False)},
-    SupportsEncode: {"encode": (lambda model, x, c: model.encode(x, condition=c), True)},
+    SupportsEncode: {
+        "encode": (lambda model, x, c: model.encode(x, condition=c), True),
+        "draw_codes": (_codes, True),
+    },
     SupportsDecode: {"decode": (lambda model, z, c: model.decode(z, condition=c), True)},
     SupportsClassify: {"classify": (lambda model, x, _: model.classify(x), False)},
     SupportsTranslate: {

@@ -78,7 +78,12 @@ BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
         refusals.check_likelihood_space,
     ),
     SupportsEnergy: (likelihoods.check_energy, refusals.check_energy_space),
-    SupportsEncode: (codes.check_encode, refusals.check_encode_space),
+    SupportsEncode: (
+        codes.check_encode,
+        codes.check_draw_codes,
+        codes.check_draws_by_row,
+        refusals.check_encode_space,
+    ),
     SupportsDecode: (codes.check_decode, refusals.check_decode_space),
     SupportsClassify: (codes.check_classify, refusals.check_classify_space),
     SupportsTranslate: (abilities.check_translate, refusals.check_translate_space),
@@ -93,8 +98,8 @@ CHECKS: tuple[Check, ...] = (*MUST, *(c for own in BY_CAPABILITY.values() for c 
 
 
 def declared(cls: type[GenerativeModel]) -> list[type]:
-    """Return the capabilities that a model's class declares by having their methods."""
-    return [protocol for protocol in capabilities.ALL if issubclass(cls, protocol)]
+    """Return the capabilities that a model's class declares by having all that they ask for."""
+    return [protocol for protocol in capabilities.ALL if capabilities.declares(cls, protocol)]
 
 
 def capability_of(check: Check) -> type | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -22,7 +24,7 @@ def two_processes(case: Case, stage: Stage, *, steps: int) -> list[Objective]:
         optimizers = [_optimizers(objective) for objective in ranks]
         for index in range(steps):
             with seeded(SEED), trusted():
-                _update(case, ranks, optimizers, index)
+                _update(shared(case, stage, 2), ranks, optimizers, index)
     return ranks
 
 
@@ -33,7 +35,7 @@ def _optimizers(objective: Objective) -> dict[str, torch.optim.Optimizer]:
 
 
 def _update(
-    case: Case,
+    batches: list[dict[str, Any]],
     ranks: list[Objective],
     optimizers: list[dict[str, torch.optim.Optimizer]],
     index: int,
@@ -41,7 +43,7 @@ def _update(
     generators = [torch.Generator() for _ in ranks]
     games = [
         objective.losses(batch, Step(index, TOTAL, rank, generators[rank]))
-        for rank, (objective, batch) in enumerate(zip(ranks, shared(case, 2), strict=True))
+        for rank, (objective, batch) in enumerate(zip(ranks, batches, strict=True))
     ]
     for move in range(1000):
         moved: list[Loss] = []

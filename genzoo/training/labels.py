@@ -47,10 +47,12 @@ class Reading:
         models: Sequence[GenerativeModel],
         objectives: Sequence[type[Objective]],
         data: Dataset,
+        coded: Sequence[GenerativeModel] = (),
     ) -> Reading:
         """Return models' conditions and events, and what objectives read besides.
 
-        A row may be without an event that an objective reads by name.
+        A row may be without an event that an objective reads by name. What ``coded`` models take
+        for x are codes, and not the rows of the data.
 
         Raises:
             DataError: The data have no such field.
@@ -61,6 +63,8 @@ class Reading:
                 optional = any(event in objective.reads for objective in objectives)
                 found.setdefault(event, []).append(Read(model.event, optional))
             for name, space in model.conditions.items():
+                if name == "x" and model in coded:
+                    continue
                 found.setdefault(name, []).append(Read(space, model.takes_null))
         for objective in objectives:
             for name in objective.reads:

@@ -16,6 +16,7 @@ from genzoo.training.batches import Shares, batches
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
 from genzoo.training.identity import identity
+from genzoo.training.inputs import Inputs
 from genzoo.training.logs import Log
 from genzoo.training.parts import model_of
 from genzoo.training.pictures import ROWS_IN_PICTURE, draw
@@ -46,6 +47,7 @@ class StageLoop:
         self.total = config.steps or 1
         self.seed = seeds.derive(config.seed, number)
         self.shares = shares_of(config, run)
+        self.inputs = Inputs(run.trainer.stages[number], run.model)
         self.updater = Updater(
             state.objective, state.players, self.accelerator, self.shares.slots(), self.seed
         )
@@ -77,6 +79,7 @@ class StageLoop:
 
     def _update(self, micro: list[dict[str, Any]], index: int) -> list[Moved]:
         moved = [self.owner.moved(batch) for batch in micro]
+        moved = self.inputs.feed(moved, self.shares.slots(), self.seed, index)
         leaving = self.owner.interrupts.signum != 0
         try:
             logged = self.log.due(index + 1)
@@ -142,7 +145,10 @@ class StageLoop:
         check_no_link(folder.samples)
         path = folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png"
         model = model_of(self.owner.trainer.stages[self.number], model)
-        draw(model, self._pictured.head(ROWS_IN_PICTURE), self.config.seed, path)
+        rows = self._pictured.head(ROWS_IN_PICTURE)
+        if self.inputs.models:
+            rows = self.inputs.coded(self.owner.moved(rows), self.config.seed)
+        draw(model, rows, self.config.seed, path)
 
 
 def shares_of(config: TrainerConfig, run: Run) -> Shares:

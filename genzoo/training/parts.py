@@ -20,7 +20,7 @@ def model_of(stage: Stage, model: GenerativeModel) -> GenerativeModel:
     """
     if stage.model is None:
         return model
-    nested = _submodule(model, stage.model)
+    nested = submodule(model, stage.model)
     if not isinstance(nested, GenerativeModel):
         known = [name for name, m in model.named_modules() if isinstance(m, GenerativeModel)]
         raise ConfigError(
@@ -42,7 +42,7 @@ def only_part(model: nn.Module, part: str | Sequence[str]) -> Iterator[None]:
         yield
         return
     names = [part] if isinstance(part, str) else part
-    chosen = {id(p) for name in names for p in _submodule(model, name).parameters()}
+    chosen = {id(p) for name in names for p in submodule(model, name).parameters()}
     frozen = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
     for parameter in frozen:
         parameter.requires_grad_(False)
@@ -53,7 +53,12 @@ def only_part(model: nn.Module, part: str | Sequence[str]) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _submodule(model: nn.Module, part: str) -> nn.Module:
+def submodule(model: nn.Module, part: str) -> nn.Module:
+    """Return a part by its dotted name.
+
+    Raises:
+        ConfigError: The model has no such part.
+    """
     known = [name for name, _ in model.named_modules()]
     if part not in known:
         raise ConfigError(f"The model has no part {part!r}. {suggest(part, filter(None, known))}")

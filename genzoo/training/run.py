@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from accelerate import Accelerator
 
+from genzoo import seeds
 from genzoo.capabilities import SupportsDataInit
 from genzoo.data import draw_rows
 from genzoo.model import GenerativeModel
@@ -24,6 +25,7 @@ from genzoo.training.config import TrainerConfig
 from genzoo.training.ema import make_average
 from genzoo.training.folder import RunFolder
 from genzoo.training.identity import demand_same, identity
+from genzoo.training.inputs import Inputs
 from genzoo.training.interrupts import Interrupts
 from genzoo.training.logs import Log
 from genzoo.training.loop import StageLoop, shares_of
@@ -125,11 +127,13 @@ class Run:
         So a model that holds another one starts from what that one makes of the data once it is
         trained.
         """
-        model = model_of(self.trainer.stages[number], self.model)
+        stage = self.trainer.stages[number]
+        model = model_of(stage, self.model)
         if isinstance(model, SupportsDataInit) and model.needs_data_init():
             data, seed = self.trainer.rows, self.trainer.config.seed
-            batch = draw_rows(data, INIT_ROWS, seed=seed)
-            model.init_from_data(self.moved(batch), data.info)
+            batch = self.moved(draw_rows(data, INIT_ROWS, seed=seed))
+            seed = seeds.derive(seed, "first inputs", number)
+            model.init_from_data(*Inputs(stage, self.model).first(batch, data.info, seed))
         same_everywhere(self.model, self.accelerator)
 
     def _restore(self, state: StageState, number: int) -> tuple[int, int]:
@@ -191,12 +195,14 @@ class Run:
         objective = trainer.make_objective(0, model)
         _to(objective, self.accelerator.device, model.dtype).train()
         players = make_players(objective, config, self.accelerator)
-        shares = shares_of(config, self)
+        shares, inputs = shares_of(config, self), Inputs(trainer.stages[0], model)
         updater = Updater(objective, players, self.accelerator, shares.slots(), config.seed)
         feed = batches(trainer.rows, shares, seed=config.seed, first=0, last=10**6)
 
         def step() -> None:
-            updater.run([self.moved(batch) for batch in next(feed)], 0, config.steps or 1)
+            moved = [self.moved(batch) for batch in next(feed)]
+            moved = inputs.feed(moved, shares.slots(), config.seed, 0)
+            updater.run(moved, 0, config.steps or 1)
 
         return step
 

@@ -20,6 +20,7 @@ from genzoo.threads import limited
 from genzoo.training.accelerating import accelerating, others_named, own_randomness
 from genzoo.training.config import TrainerConfig, resolve
 from genzoo.training.folder import RunFolder
+from genzoo.training.inputs import Inputs, check_inputs
 from genzoo.training.interrupts import listening
 from genzoo.training.labels import Reading
 from genzoo.training.parts import model_of
@@ -45,6 +46,7 @@ class Trainer:
     Raises:
         DataError: The data do not fit the model, have none of its conditions, or labels that it
             does not know.
+        ConfigError: A stage's inputs do not encode, or do not fit.
         CapabilityError: The objective needs what the model lacks.
     """
 
@@ -63,6 +65,8 @@ class Trainer:
         model.check_data(self.data.info)
         self._given = objective if isinstance(objective, Objective) else None
         self.stages = _stages(model, objective)
+        for stage in self.stages:
+            check_inputs(stage, model, self.data.info)
         self.reading = self._reading()
         self.reading.check_all(self.data)
         self.rows = self.data.select(self.reading.fields)
@@ -76,8 +80,9 @@ class Trainer:
         given = [type(self._given)] if self._given is not None else []
         named = [] if given else [stage.objective.name for stage in self.stages]
         objectives = [*given, *(registry.load("objectives", name) for name in named)]
+        coded = [model_of(stage, self.model) for stage in self.stages if stage.inputs]
         models = [self.model, *_parts(self.model, self.stages)]
-        return Reading.of(models, objectives, self.data)
+        return Reading.of(models, objectives, self.data, coded)
 
     def fit(self, *, resume: bool = False) -> GenerativeModel:
         """Train, and return the model, with its averaged weights where there are any.
@@ -148,8 +153,9 @@ def _named(data: Dataset) -> Component:
 
 
 def _parts(model: GenerativeModel, stages: Sequence[Stage]) -> list[GenerativeModel]:
-    """Return the models within ``model`` that stages are about."""
-    return [model_of(stage, model) for stage in stages if stage.model is not None]
+    """Return the models within ``model`` that stages train, and that their data pass through."""
+    learning = [model_of(stage, model) for stage in stages if stage.model is not None]
+    return [*learning, *(found for stage in stages for found in Inputs(stage, model).models)]
 
 
 def _described(objective: Objective) -> Component:

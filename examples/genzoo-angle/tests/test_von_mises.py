@@ -6,10 +6,11 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import ConditionError, ConfigError, Label, register
+from genzoo import ConditionError, ConfigError, Label, Step, register
 from genzoo.testing import check_model, conformance
 from genzoo_angle.angle import Angle, points, wrap
 from genzoo_angle.mixture import VonMises, VonMisesConfig
+from genzoo_angle.objective import NegativeLogLikelihood
 from genzoo_angle.sampler import Rejection, RejectionConfig
 from genzoo_angle.von_mises import draw, log_density
 
@@ -217,6 +218,18 @@ def test_a_label_and_an_angle_are_taken_together_in_any_order():
         assert not torch.equal(log_prob(mixture, x, **given), log_prob(mixture, x, **other))
     with pytest.raises(ConditionError, match="needs a y"):
         mixture.sample(5, condition={"label": 0})
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_objective_leaves_out_that_share_of_the_labels(share):
+    """A label's part of the table has a gradient where it is given."""
+    mixture = model(conditions={"label": Label(num_classes=400)}, condition_dropout=share)
+    objective = NegativeLogLikelihood(mixture)
+    batch = {"x": ONE.reference(400, seeded())[0], "label": torch.arange(400)}
+    (loss,) = objective.losses(batch, Step(0, 1, 0, seeded(1)))
+    (gradient,) = torch.autograd.grad(loss.value, [mixture.shift.weight])
+    left_out = (gradient == 0).all(0).double().mean().item()
+    assert left_out == pytest.approx(share, abs=5 * math.sqrt(share * (1 - share) / 400))
 
 
 def test_guidance_of_one_component_is_the_density_to_a_power():

@@ -135,15 +135,26 @@ class Flow(GenerativeModel):
         """Return examples as rows (B, D), shifted and scaled."""
         return (x.to(self.device, self.dtype).flatten(1) - self.centre) / self.scale
 
+    @property
+    def codes(self) -> Space:
+        """Codes z, (D,)."""
+        return Real(shape=(self.event.num_dims,))
+
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return f(x), (B, D), which is normally distributed where the model fits."""
         self.checked_condition(condition, len(x))
         return self.flow().transform(self.scaled(self.checked_rows(x)))
 
+    def draw_codes(
+        self, x: Tensor, *, condition: Any = None, generator: torch.Generator
+    ) -> Tensor:
+        """Return f(x), (B, D): an example has one code, and there is no chance in it."""
+        return self.encode(x, condition=condition)
+
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return the example (B, *event_shape) of each code (B, D)."""
         self.checked_condition(condition, len(z))
-        z = self.checked_codes(z, self.centre.shape)
+        z = self.checked_codes(z, self.codes.event_shape)
         values = self.flow().transform.inv(z)
         return (self.centre + self.scale * values).reshape(len(z), *self.event_shape)
 

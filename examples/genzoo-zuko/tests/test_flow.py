@@ -30,6 +30,7 @@ def test_codes_come_back(transform):
     model = flow(transform=transform)
     x = torch.randn(50, 1, 3, dtype=torch.float64)
     torch.testing.assert_close(model.decode(model.encode(x)), x, rtol=1e-6, atol=1e-6)
+    assert torch.equal(model.draw_codes(x, generator=torch.Generator()), model.encode(x))
 
 
 def test_the_density_is_zukos_times_the_scale():

@@ -25,6 +25,7 @@ from genzoo import (
     Stage,
     batch_size_for,
 )
+from genzoo.draws import bernoulli
 from genzoo.errors import NotFiniteWeightsError
 from genzoo.log_prob import by_blocks, checked_draws
 from genzoo_boltzmann import partition
@@ -159,15 +160,28 @@ class RBM(GenerativeModel):
         """Return p(v | h), (B, *event_shape), for hidden units (B, H)."""
         return Bernoulli(logits=self.present(self.visible_logits(h)))
 
+    @property
+    def codes(self) -> Space:
+        """The hidden units, (H,)."""
+        return Binary(shape=(self.config.num_hidden,))
+
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return p(h_j = 1 | x), (B, H), of examples (B, *event_shape): what they turn on."""
         self.checked_condition(condition, len(x))
         return self.hidden_logits(self.checked_rows(x).flatten(1)).sigmoid()
 
+    def draw_codes(
+        self, x: Tensor, *, condition: Any = None, generator: torch.Generator
+    ) -> Tensor:
+        """Draw hidden units h ~ p(h | x), (B, H), of examples (B, *event_shape)."""
+        self.checked_condition(condition, len(x))
+        logits = self.hidden_logits(self.checked_rows(x).flatten(1))
+        return bernoulli(logits=logits, generator=generator)
+
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return p(v_i = 1 | h = z), (B, *event_shape), of hidden units (B, H)."""
         self.checked_condition(condition, len(z))
-        z = self.checked_codes(z, (self.config.num_hidden,))
+        z = self.checked_codes(z, self.codes.event_shape)
         return self.present(self.visible_logits(z)).sigmoid()
 
     def check_sums(self) -> None:

@@ -223,6 +223,14 @@ def test_weights_whose_sums_overflow_are_named(sampler, generator):
     assert math.isfinite(mean_log_prob(rbm, states(6)).value)
 
 
+def test_codes_are_draws_of_hidden_units(generator):
+    """Shares of 20,000 draws within five standard errors of p(h | v), which `encode` gives."""
+    rbm, x = machine(), states(6)[37:38]
+    h = rbm.draw_codes(x.expand(20_000, 6), generator=generator)
+    rbm.codes.require(h, "The machine")
+    torch.testing.assert_close(h.mean(0), rbm.encode(x)[0], rtol=0, atol=2.5 / 20_000**0.5)
+
+
 def test_no_rows_have_empty_results_and_no_mean(generator):
     rbm, x = RBM(RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=5)), torch.zeros(0, 1, 2, 3)
     known = torch.ones(2, 3, dtype=torch.bool)

@@ -196,11 +196,25 @@ class AutoencoderKL(GenerativeModel):
         x: Tensor = self.vae.decode(z, return_dict=False)[0]
         return x
 
+    @property
+    def codes(self) -> Space:
+        """Codes z, (L, h, w)."""
+        return Real(shape=self.latent_shape)
+
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of q(z | x), (B, L, h, w)."""
         self.checked_condition(condition, len(x))
         mean: Tensor = self.posterior(self.scaled(self.checked_rows(x))).mean
         return mean
+
+    def draw_codes(
+        self, x: Tensor, *, condition: Any = None, generator: torch.Generator
+    ) -> Tensor:
+        """Draw z ~ q(z | x), (B, L, h, w)."""
+        self.checked_condition(condition, len(x))
+        q = self.posterior(self.scaled(self.checked_rows(x)))
+        z: Tensor = q.sample(generator=generator)
+        return z
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return x̂(z), (B, C, H, W), in the units of x."""

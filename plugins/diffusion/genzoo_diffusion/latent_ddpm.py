@@ -122,7 +122,7 @@ class LatentDDPM(Diffusion):
     def __init__(self, config: LatentDDPMConfig) -> None:
         autoencoder = _checked(config.autoencoder.build())
         if config.latent_shape is None:
-            config = dataclasses.replace(config, latent_shape=_shape_of_codes(autoencoder))
+            config = dataclasses.replace(config, latent_shape=autoencoder.codes.event_shape)
         super().__init__(config, tuple(config.latent_shape or ()))
         self.autoencoder: Any = autoencoder
         known = config.known_scale
@@ -240,7 +240,7 @@ class LatentDDPM(Diffusion):
         self.data_seen.fill_(True)
 
 
-def _checked(model: GenerativeModel) -> GenerativeModel:
+def _checked(model: GenerativeModel) -> Any:
     """Raise ConfigError where a model is no autoencoder without a condition."""
     who = type(model).__name__
     lacking = [kind for kind in (SupportsEncode, SupportsDecode) if not isinstance(model, kind)]
@@ -256,13 +256,3 @@ def _checked(model: GenerativeModel) -> GenerativeModel:
             f"{' and a '.join(model.conditions)}. Condition the diffusion model in its place."
         )
     return model
-
-
-@torch.no_grad()
-def _shape_of_codes(autoencoder: Any) -> tuple[int, ...]:
-    """Return the shape of the code of one example, on whichever device the model is built."""
-    x = torch.zeros(
-        1, *autoencoder.event_shape, device=autoencoder.device, dtype=autoencoder.dtype
-    )
-    with evaluating(autoencoder):
-        return tuple(autoencoder.encode(x).shape[1:])

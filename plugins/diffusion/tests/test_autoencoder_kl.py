@@ -46,6 +46,19 @@ def test_a_code_is_the_posteriors_mean_of_images_seen_from_minus_one_to_one():
 
 
 @torch.no_grad()
+def test_codes_are_draws_from_the_posterior():
+    """20,000 draws: mean and deviation within five standard errors."""
+    found, num = model(), 20_000
+    z = found.draw_codes(
+        X[:1].expand(num, *X.shape[1:]), generator=torch.Generator().manual_seed(0)
+    )
+    found.codes.require(z, "The model")
+    q = found.posterior(found.scaled(X[:1]))
+    assert bool(((z.mean(0) - q.mean).abs() < 5 * q.std / num**0.5).all())
+    assert bool(((z.std(0) / q.std - 1).abs() < 5 / (2 * num) ** 0.5).all())
+
+
+@torch.no_grad()
 def test_what_is_decoded_is_in_the_units_of_the_data():
     unit, z = model(), 5 * torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     raw = unit.vae.decode(z).sample

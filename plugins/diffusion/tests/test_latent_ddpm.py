@@ -82,8 +82,15 @@ class Encoder(GenerativeModel):
     def default_sampler(cls, config):
         raise NotImplementedError
 
+    @property
+    def codes(self):
+        return Real(shape=self.event_shape)
+
     def encode(self, x, *, condition=None):
         return self.config.factor * x
+
+    def draw_codes(self, x, *, condition=None, generator):
+        return self.encode(x, condition=condition)
 
 
 class Affine(Encoder):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, Real
+from genzoo import Batch, Real, Space
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.latent import GeneratorConfig
 from genzoo_gan.trunks import TRUNKS
@@ -68,6 +68,11 @@ class BiGAN(AdversarialModel):
         )
         return config, {"x": torch.rand(12, 1, 3, 3, generator=generator)}
 
+    @property
+    def codes(self) -> Space:
+        """Codes z, (L,)."""
+        return Real(shape=(self.config.latent_dim,))
+
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the code of each row of ``x`` (B, *event_shape), or its mean, (B, L).
 
@@ -76,6 +81,18 @@ class BiGAN(AdversarialModel):
         """
         self.checked_condition(condition, len(x))
         found: Tensor = self.encoder.mean(self.checked_rows(x))
+        return found
+
+    def draw_codes(
+        self, x: Tensor, *, condition: Any = None, generator: torch.Generator
+    ) -> Tensor:
+        """Draw a code for each row of ``x`` (B, *event_shape), (B, L); E(x) has no chance in it.
+
+        Raises:
+            ConditionError: A condition was given.
+        """
+        self.checked_condition(condition, len(x))
+        found: Tensor = self.encoder.draw(self.checked_rows(x), generator)
         return found
 
     def fake(self, z: Tensor, batch: Batch) -> View:

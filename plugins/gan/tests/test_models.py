@@ -191,6 +191,7 @@ def test_a_gaussian_code_is_drawn_around_its_mean_and_through_its_draw_gradients
     model, batch = example("bigan", inference="gaussian")
     x = batch["x"][:1].expand(20_000, 1, 3, 3)
     z = model.encoder.draw(x, torch.Generator().manual_seed(0))
+    assert torch.equal(z, model.draw_codes(x, generator=torch.Generator().manual_seed(0)))
     mean, log_variance = model.encoder.outputs(x[:1]).chunk(2, dim=1)
     sigma = (0.5 * log_variance).exp()
     assert bool(((z.mean(0) - mean).abs() < 5 * sigma / 20_000**0.5).all())

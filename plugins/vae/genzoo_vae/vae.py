@@ -205,14 +205,28 @@ class VAE(GenerativeModel):
         zeros = torch.zeros(self.config.latent_dim, device=self.device, dtype=self.dtype)
         return independent(Normal(zeros, torch.ones_like(zeros)), 1)
 
+    @property
+    def codes(self) -> Space:
+        """Codes z, (L,)."""
+        return Real(shape=(self.config.latent_dim,))
+
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of q(z | x), (B, L)."""
         x = self.checked_rows(x)
         return self.moments(x, self.checked(condition, len(x)))[0]
 
+    def draw_codes(
+        self, x: Tensor, *, condition: Any = None, generator: torch.Generator
+    ) -> Tensor:
+        """Draw z ~ q(z | x), (B, L)."""
+        x = self.checked_rows(x)
+        mean, log_variance = self.moments(x, self.checked(condition, len(x)))
+        eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        return mean + (0.5 * log_variance).exp() * eps
+
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of p(x | z), (B, *event_shape)."""
-        z = self.checked_codes(z, (self.config.latent_dim,))
+        z = self.checked_codes(z, self.codes.event_shape)
         outputs = self.outputs(z, self.checked(condition, len(z)))
         mean: Tensor = self.observation(outputs).mean
         return mean

@@ -47,6 +47,17 @@ def test_sizes_halve_rounded_up():
     assert halved((1, 5, 9), 2) == [(5, 9), (3, 5), (2, 3)]
 
 
+def test_codes_are_draws_from_the_posterior():
+    """20,000 draws: mean and deviation within five standard errors."""
+    model, x = vae(**REAL), torch.randn(1, 1, 3, 3)
+    generator = torch.Generator().manual_seed(0)
+    z = model.draw_codes(x.expand(20_000, 1, 3, 3), generator=generator)
+    model.codes.require(z, "The model")
+    q = model.posterior(x).base_dist
+    assert bool(((z.mean(0) - q.mean).abs() < 5 * q.stddev / 20_000**0.5).all())
+    assert bool(((z.std(0) / q.stddev - 1).abs() < 5 / 40_000**0.5).all())
+
+
 def test_without_hidden_layers_both_maps_are_affine():
     model, x = vae(hidden_dims=(), **REAL), torch.randn(2, 1, 3, 3)
     middle = model.encode(x.mean(0, keepdim=True))
