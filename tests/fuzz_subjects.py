@@ -108,6 +108,17 @@ _OVER = {
     "latent_shape": [1, 8, 8],
 }
 FILLED: dict[str, list[dict[str, Any]]] = {
+    "vae": [
+        {
+            "event": {"name": "unit", "config": {"shape": [4], "levels": 17}},
+            "conditions": {
+                "label": {"name": "label", "config": {"num_classes": 2, "names": ["a", "b"]}},
+                "mood": {"name": "categorical", "config": {"shape": [2], "num_categories": 3}},
+            },
+            "hidden_dims": [8],
+            "latent_dim": 2,
+        }
+    ],
     "autoencoder-kl": [{**_LARGER, "autoencoder": autoencoder}],
     "ddpm": [
         {**_DIFFUSION, **_IMAGE, "unet": unet},

@@ -29,7 +29,8 @@ import hostile_foreign
 import hostile_layout
 import hostile_pipelines
 from folders import INDEX, WEIGHTS, saved
-from genzoo import GenModel, GenzooError
+from genzoo import GenModel, GenzooError, registry
+from genzoo.config import field_types
 from genzoo.hub.inspecting import look
 from watched import Watch
 
@@ -141,6 +142,9 @@ if __name__ == "__main__":
     hostile_foreign.save_sound(Path(sys.argv[1], "foreign"))
     hostile_layout.save_sound(Path(sys.argv[1], "placed"))
     hostile_pipelines.save_sound(Path(sys.argv[1], "piped"))
+    # Types of fields are evaluated when a class is used first: our own texts, no stranger's.
+    for name in registry.names("spaces"):
+        field_types(registry.load("spaces", name))
     kinds = (hostile_foreign.foreign, hostile_layout.placed, hostile_pipelines.piped)
     sound = [put(lambda f: None) for put in kinds]
     known = ("header: binary", "index: a list", "description: a model that nobody knows")

@@ -95,7 +95,8 @@ def test_every_mapping_of_every_registered_model_is_filled():
         if not registry.distribution_of("models", name)[0]:
             continue
         for path in set(mappings(registry.load("models", name).Config)):
-            configs = [fuzz_subjects._called(c) for c in fuzz_subjects.FILLED.get(name, [])]
+            filled = [fuzz_subjects._called(c) for c in fuzz_subjects.FILLED.get(name, [])]
+            configs = [fuzz_subjects._example(name), *filled]
             assert any(_at(config, path) for config in configs), (name, path)
             looked += 1
     assert looked >= 6

@@ -225,7 +225,7 @@ def test_it_is_judged_and_has_a_card_and_a_report(folder, capsys):
     run("card told --num 9")
     run("report told")
     text = (folder / "told" / "README.md").read_text()
-    assert "label (labels from 0 to 9); text (texts)" in text
+    assert r"label \(labels from 0 to 9\); text \(texts\)" in text
     run("inspect told")
     assert "label: labels from 0 to 9; text: texts" in capsys.readouterr().out
 

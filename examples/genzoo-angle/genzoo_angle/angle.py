@@ -104,8 +104,8 @@ class Angle(Space):
         """Return points on the unit circle of one angle, in the plane of two; else grey."""
         if self.num_dims == 1:
             return points(values)[:, 0].float()
-        plane = self.shape == (2,)
-        return values.float() if plane else (values.float() + math.pi) / (2 * math.pi)
+        rows: Tensor = values.float()
+        return rows if self.shape == (2,) else (rows + math.pi) / (2 * math.pi)
 
     def parse(self, text: str) -> Tensor:
         """Return the row that a text writes: radians, or degrees such as 90deg, with commas."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from genzoo import Batch, Component, Config, Loss, Objective, Step
 from genzoo.conditions import drop
@@ -28,7 +29,7 @@ class NegativeLogLikelihood(Objective):
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the one loss."""
-        model = self.model
+        model: Any = self.model
         given = model.conditions_of(batch)
         if share := model.config.condition_dropout:
             given = drop(given, model.conditions, step.generator, together=share)

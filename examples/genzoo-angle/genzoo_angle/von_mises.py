@@ -21,7 +21,8 @@ def log_density(eta: Tensor, point: Tensor) -> Tensor:
     """Return log p(x), (...), of points (cos x, sin x), (..., 2), given η (..., 2)."""
     kappa = concentration(eta)
     along = (eta * point).sum(-1) - kappa  # e^κ is taken out of I₀ too, and does not overflow.
-    return along - torch.special.i0e(kappa).log() - math.log(2 * math.pi)
+    normaliser: Tensor = torch.special.i0e(kappa).log() + math.log(2 * math.pi)
+    return along - normaliser
 
 
 def concentration(eta: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ def draw(eta: Tensor, generator: torch.Generator) -> Tensor:
         z = (math.pi * noise[..., 0]).cos()
         cosine = (kappa + scale * z) / (scale + kappa * z)
         c = scale - kappa * cosine
-        accepted = ~(noise[..., 1] > c * (1 - c).exp())  # NaN is accepted, and seen by `sample`.
+        accepted = ~(noise[..., 1] > c * (1 - c).exp())  # NaN ends its search, too.
         sign = torch.where(noise[..., 2] < 0.5, -1.0, 1.0)
         turn = sign * cosine.clamp(-1, 1).acos()
         found = torch.where(waiting & accepted, turn, found)
