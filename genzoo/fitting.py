@@ -28,7 +28,9 @@ def fitted(
     cls.check_event(info)
     names = tuple(cls.needs if conditions is None else conditions)
     known, spaces = field_types(cls.Config), _chosen(cls, info, names)
-    if names and "conditions" not in known and not hasattr(cls.Config, "conditions"):
+    # A config may derive its conditions: then they are a property, and not a field.
+    derived = getattr(cls.Config, "conditions", None) is not None
+    if names and "conditions" not in known and not derived:
         raise ConfigError(
             f"{cls.__name__} takes no condition, got {', '.join(names)}. Leave them out."
         )
@@ -54,7 +56,10 @@ def check_spaces(
     """Raise ConfigError where a class does not model a space, or is not given such a condition."""
     who = cls.__name__
     if not isinstance(event, cls.event_spaces):
-        raise ConfigError(f"{who} models {titles(cls.event_spaces)} data, not {event.describe()}.")
+        raise ConfigError(
+            f"{who} models {titles(cls.event_spaces)} data, not {event.describe()}. Give an event "
+            "of such a space, or choose another model (genzoo list models)."
+        )
     for name in cls.needs:
         if name not in conditions:
             raise ConfigError(f"{who} needs the condition {name}. Add it to {list(conditions)}.")

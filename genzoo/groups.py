@@ -51,7 +51,7 @@ def register_group(group: str, base: type) -> None:
             `genzoo.registry.make` and `genzoo.registry.describe` work for them.
 
     Raises:
-        PluginError: The name is malformed or begins with "genzoo.", or the base is no class.
+        PluginError: The name is malformed or begins with "genzoo.", or the base is not a class.
         NameConflictError: The group is open, with another base.
     """
     if not isinstance(group, str) or not _NAME.fullmatch(group):

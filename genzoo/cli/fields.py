@@ -33,7 +33,7 @@ def section(
         replaced: Fields that are sections of their own.
         shown: What a field comes to that is None by default, for its help.
         choices: The types of flags that choose a class, by the field that holds its fields.
-        hidden: Fields that are no flags.
+        hidden: Fields for which there is no flag.
         named: Whether there is a flag ``conditions`` that takes names of fields of the data.
     """
     types, given = field_types(config), dict(defaults or {})

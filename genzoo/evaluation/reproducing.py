@@ -124,10 +124,10 @@ class Settings:
         return sampler
 
     def _component(self, key: str) -> Component:
-        """Return what stands under a key, with the config beside it.
+        """Return the value of a key and its config, as one component.
 
         Raises:
-            ConfigError: They are no text and no table.
+            ConfigError: The value is not a text, or the config is not a table.
         """
         values = {"name": self.values[key], "config": self.values.get(f"{key}_config", {})}
         return Component.from_dict(values)

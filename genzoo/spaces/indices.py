@@ -44,7 +44,7 @@ def whole_numbers(values: Any, title: str) -> Tensor:
     """Return whole numbers as int64, of a floating type too where nothing is lost.
 
     Raises:
-        DataError: They are no whole numbers.
+        DataError: The values are not whole numbers.
     """
     try:
         found = torch.as_tensor(np.asarray(values) if isinstance(values, tuple) else values)

@@ -72,7 +72,7 @@ class Shaped(Space, abc.ABC):
         """Return numbers as a tensor of the space's type.
 
         Raises:
-            DataError: They are no numbers, or lose something as that type.
+            DataError: The values are not numbers, or that type cannot hold them.
         """
         try:
             found = torch.as_tensor(values)

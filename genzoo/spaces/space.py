@@ -369,7 +369,7 @@ class Space(Config, abc.ABC):
         return False
 
     def relaxed(self) -> Space:
-        """Return the space of a density over these values; itself where there is no other."""
+        """Return the space of a density over these values; the space itself by default."""
         return self
 
     def parse(self, text: str) -> Any:

@@ -122,7 +122,7 @@ class Text(Space):
         return ["" if drop else text for text, drop in zip(values, dropped.tolist(), strict=True)]
 
     def vectors(self, values: Any) -> Tensor | None:
-        """Return None: texts are no vectors."""
+        """Return None: a text has no vector."""
         return None
 
     def images(self, values: Any) -> Tensor | None:

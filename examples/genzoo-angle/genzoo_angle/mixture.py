@@ -153,7 +153,7 @@ def _num_inputs(space: Space) -> int:
 
 
 def _inputs(conditions: Conditions, spaces: Mapping[str, Space]) -> Tensor:
-    """Return the vectors of all conditions side by side, in the order of their names."""
+    """Return the vectors of all conditions, concatenated in the order of their names."""
     return torch.cat([_vector(spaces[name], conditions[name]) for name in sorted(spaces)], dim=1)
 
 

@@ -148,7 +148,7 @@ class Flow(GenerativeModel):
     def draw_codes(
         self, x: Tensor, *, condition: Any = None, generator: torch.Generator
     ) -> Tensor:
-        """Return f(x), (B, D): an example has one code, and there is no chance in it."""
+        """Return f(x), (B, D): the code of an example is deterministic."""
         return self.encode(x, condition=condition)
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:

@@ -78,7 +78,7 @@ class TextUNet(nn.Module):
 
 
 def attend(unet: Any, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
-    """Return what a `UNet2DConditionModel` predicts, told of a text and perhaps of a class.
+    """Return the prediction of a `UNet2DConditionModel`, given a text and perhaps a class.
 
     Raises:
         ConfigError: The signal has no text.
