@@ -15,7 +15,7 @@ import torch
 from timing import circumstances, in_turn, ratio, say
 
 import genzoo
-from genzoo_boltzmann.draws import bernoulli
+from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.partition import ais, published_betas
 
 CHAINS = 100

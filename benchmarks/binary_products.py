@@ -14,7 +14,7 @@ from unittest.mock import patch
 import torch
 from timing import circumstances, in_turn, ratio, say
 
-from genzoo_boltzmann import products
+from genzoo_boltzmann import sparse_binary
 
 SHARES = (0.05, 0.13, 0.2, 0.3)
 SHAPES = ((100, 64, 256), (100, 784, 100), (100, 784, 256), (100, 784, 500), (784, 200, 500))
@@ -29,7 +29,7 @@ def beside_the_product(shape: tuple[int, int, int], share: float, rounds: int) -
 
     def sums() -> None:
         for _ in range(repeats):
-            ones = products.few_ones(v, M)
+            ones = sparse_binary.few_ones(v, M)
             if ones is not None:
                 ones.matmul(M)
 
@@ -52,7 +52,7 @@ def main() -> None:
     say(circumstances(given.threads), "times as long as the product: median and range")
     say(f"  {'N × K times K × D':<22}" + "".join(f"{share:<22}" for share in SHARES))
     limits = {"_LARGEST_SHARE_ON": 1.0, "_FEWEST_COLUMNS": 0, "_FEWEST_VALUES": 0}
-    with patch.multiple(products, **limits):
+    with patch.multiple(sparse_binary, **limits):
         for shape in SHAPES:
             found = [beside_the_product(shape, share, given.rounds) for share in SHARES]
             name = "{} × {} times {}".format(*shape)

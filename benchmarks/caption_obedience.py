@@ -23,7 +23,7 @@ from timing import circumstances, say
 
 import genzoo
 from genzoo import registry
-from genzoo.runs import make_trainer
+from genzoo.recipes import make_trainer
 
 _POSITION = re.compile(r"stage-(\d+)-step-(\d+)")
 

@@ -27,7 +27,7 @@ import genzoo
 from genzoo import registry
 from genzoo.data.bijections import Bijection
 from genzoo.evaluation.classifier import load_classifier
-from genzoo.runs import make_trainer
+from genzoo.recipes import make_trainer
 from genzoo.translating import there_and_back
 
 Figures = dict[str, float]

@@ -81,8 +81,8 @@ def lay_out(cache: Path, num_bytes: int) -> int:
 
 def write_record(cache: Path) -> None:
     """Write down what the Hub states of the commit, and that no file has been checked yet."""
-    from genzoo.hub.checking import Record
-    from genzoo.hub.stating import Commit, Stated
+    from genzoo.hub.file_metadata import Commit, Stated
+    from genzoo.hub.integrity import Record
 
     storage = cache / f"models--{REPOSITORY.replace('/', '--')}"
     folder = storage / "snapshots" / SHA

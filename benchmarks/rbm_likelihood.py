@@ -26,7 +26,7 @@ from timing import circumstances, say
 
 import genzoo
 from genzoo.files import write_text
-from genzoo.runs import make_trainer
+from genzoo.recipes import make_trainer
 from genzoo_boltzmann.partition import ais, bracketed, reverse_halves
 
 CHAINS = 100

@@ -20,7 +20,7 @@ import torch
 from timing import circumstances, say
 
 import genzoo
-from genzoo.runs import train
+from genzoo.recipes import train
 
 
 def cut(recipe: genzoo.Recipe, steps: int) -> genzoo.Recipe:

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from genzoo.estimate import Estimate, Note, Reference, mean_of
     from genzoo.evaluation import Metric, evaluate
     from genzoo.evaluation.paired import compare
-    from genzoo.external import External, Frozen
-    from genzoo.layout import Layout
+    from genzoo.hub_component import External, Frozen
+    from genzoo.layouts.own import Layout
     from genzoo.log_prob import LogProb, by_blocks
     from genzoo.model import GenerativeModel, create_model, list_models
-    from genzoo.nested import ModelSpec
+    from genzoo.model_spec import ModelSpec
     from genzoo.objective import Loss, Objective, Step
+    from genzoo.recipes import train
     from genzoo.registry import Group, register, register_group
-    from genzoo.runs import train
     from genzoo.sampler import Sampler
     from genzoo.sampling import batch_size_for
     from genzoo.spaces import Binary, Categorical, Label, Real, Space, Text, Unit
@@ -61,20 +61,20 @@ _PUBLIC = {
     "DataSource": "genzoo.data",
     "Dataset": "genzoo.data",
     "Estimate": "genzoo.estimate",
-    "External": "genzoo.external",
-    "Frozen": "genzoo.external",
+    "External": "genzoo.hub_component",
+    "Frozen": "genzoo.hub_component",
     "GenModel": "genzoo.storage",
     "GenerativeModel": "genzoo.model",
     "GenzooError": "genzoo.errors",
     "Group": "genzoo.registry",
     "LRScheduler": "genzoo.training.lr_schedulers",
     "Label": "genzoo.spaces",
-    "Layout": "genzoo.layout",
+    "Layout": "genzoo.layouts.own",
     "LoadError": "genzoo.errors",
     "LogProb": "genzoo.log_prob",
     "Loss": "genzoo.objective",
     "Metric": "genzoo.evaluation",
-    "ModelSpec": "genzoo.nested",
+    "ModelSpec": "genzoo.model_spec",
     "Note": "genzoo.estimate",
     "Objective": "genzoo.objective",
     "Optimizer": "genzoo.training.optimizers",
@@ -100,7 +100,7 @@ _PUBLIC = {
     "pair": "genzoo.data",
     "register": "genzoo.registry",
     "register_group": "genzoo.registry",
-    "train": "genzoo.runs",
+    "train": "genzoo.recipes",
 }
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 
 class GenzooError(Exception):

@@ -30,7 +30,7 @@ _BASES = {
     "lr_schedulers": "genzoo.training.lr_schedulers:LRScheduler",
     "datasets": "genzoo.data.dataset:DataSource",
     "metrics": "genzoo.evaluation.metric:Metric",
-    "formats": "genzoo.formats:Format",
+    "formats": "genzoo.layouts.foreign:Format",
 }
 _NAME = re.compile(r"[A-Za-z]\w{0,63}(\.\w{1,64}){1,4}", re.ASCII)
 _opened: dict[str, type] = {}

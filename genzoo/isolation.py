@@ -205,7 +205,7 @@ def _models(cls: type[GenerativeModel], data: str) -> bool:
 
 def _accepts(cls: type[GenerativeModel], info: DataInfo) -> bool:
     """Whether a model accepts data that it is configured for; none of it is in memory."""
-    from genzoo.building import build_empty
+    from genzoo.meta_init import build_empty
 
     try:
         build_empty(cls, cls.configure(info), max_tensors=_MOST_TENSORS).check_data(info)

@@ -17,7 +17,7 @@ from genzoo.conditions import spread
 from genzoo.config import Config
 from genzoo.errors import CapabilityError
 from genzoo.finite import check_weights
-from genzoo.layout import Layout
+from genzoo.layouts.own import Layout
 from genzoo.sampler import Sampler
 from genzoo.spaces import Real, Space
 from genzoo.spec import Batch, DataInfo

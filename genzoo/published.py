@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import torch
 
-from genzoo.building import without_memory
 from genzoo.config import shown
 from genzoo.errors import ConfigFileError, LoadError
 from genzoo.foreign_fields import check_file, refusing
+from genzoo.meta_init import without_memory
 from genzoo.weights import WeightFiles, check_finite, read_header
 
 MAX_LAYERS = 128

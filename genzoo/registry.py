@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from genzoo import installed
+from genzoo import entry_points
 from genzoo.component import Component
 from genzoo.config import Config, Mark
+from genzoo.entry_points import NAME, Entry
 from genzoo.errors import (
     ConfigError,
     MissingDependencyError,
@@ -33,7 +34,6 @@ from genzoo.groups import (
     known_groups,
     register_group,
 )
-from genzoo.installed import NAME, Entry
 
 __all__ = [
     "GROUPS",
@@ -59,7 +59,7 @@ def names(group: str) -> list[str]:
     """Return the registered names of a group, sorted, importing nothing."""
     check_group(group)
     local = {name for where, name in _local if where == group}
-    return sorted(installed.names_of(group) | local)
+    return sorted(entry_points.names_of(group) | local)
 
 
 def load(group: str, name: str) -> Any:
@@ -82,7 +82,7 @@ def load(group: str, name: str) -> Any:
         remedy = _elsewhere(group, name)
         raise UnknownNameError(group.removesuffix("s"), name, names(group), remedy)
     if len(found) > 1:
-        raise NameConflictError(f"{installed.conflict(found)}.")
+        raise NameConflictError(f"{entry_points.conflict(found)}.")
     if (group, name) not in _loaded:
         _loaded[group, name] = import_entry(found[0])
     return _loaded[group, name]
@@ -172,7 +172,7 @@ def register(group: str, name: str) -> Callable[[T], T]:
     check_group(group)
 
     def decorate(cls: T) -> T:
-        pattern = installed.pattern_of(group)
+        pattern = entry_points.pattern_of(group)
         if not pattern.fullmatch(name):
             raise PluginError(f"{name!r} is no valid name: use {pattern.pattern}.")
         if any(entry.name == name and entry.distribution for entry in entries(group)):
@@ -192,7 +192,9 @@ def entries(group: str) -> list[Entry]:
         for (where, name), cls in _local.items()
         if where == group
     ]
-    return sorted([*installed.entries_of(group), *local], key=lambda e: (e.name, e.distribution))
+    return sorted(
+        [*entry_points.entries_of(group), *local], key=lambda e: (e.name, e.distribution)
+    )
 
 
 def name_of(group: str, cls: type) -> str:
@@ -210,7 +212,7 @@ def name_of(group: str, cls: type) -> str:
                 return entry.name
     raise PluginError(
         f"{cls.__module__}.{cls.__qualname__} is not registered. Give its package an entry point "
-        f"in the group {installed.point_group(group)}, or decorate it with "
+        f"in the group {entry_points.point_group(group)}, or decorate it with "
         f"@genzoo.register({group!r}, name)."
     )
 
@@ -226,7 +228,7 @@ def distribution_of(group: str, name: str) -> tuple[str, str]:
 def refresh() -> None:
     """Look at the installed distributions afresh, as after an installation while running."""
     importlib.invalidate_caches()
-    installed.forget()
+    entry_points.forget()
     _loaded.clear()
 
 

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from genzoo import registry
-from genzoo.building import tied_names
 from genzoo.files import atomic_folder_update, write_text
-from genzoo.layout import Places, places_in
+from genzoo.layouts.own import Places, places_in
+from genzoo.meta_init import tied_names
 from genzoo.model import GenerativeModel
 from genzoo.storage import (
     CONFIG_FILE,

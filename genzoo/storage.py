@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import known, registry
-from genzoo.building import build_empty, check_memory, materialize, tied_names
+from genzoo import plugin_hints, registry
 from genzoo.config import Config, shown
 from genzoo.errors import (
     ConfigError,
@@ -24,8 +23,9 @@ from genzoo.errors import (
 )
 from genzoo.files import check_inside, read_text
 from genzoo.foreign_fields import in_one_line
-from genzoo.formats import Foreign, check_path_inside, local_file, marker_in, read_foreign
-from genzoo.layout import Places, places_in
+from genzoo.layouts.foreign import Foreign, check_path_inside, local_file, marker_in, read_foreign
+from genzoo.layouts.own import Places, places_in
+from genzoo.meta_init import build_empty, check_memory, materialize, tied_names
 from genzoo.model import GenerativeModel
 from genzoo.parsing import strict_json
 from genzoo.weights import (
@@ -335,7 +335,7 @@ def resolve_description(
     """
     name, path = description["model"], folder / CONFIG_FILE
     if all(entry.name != name for entry in registry.entries("models")):
-        remedy = f"{path} asks for it. {known.advice_for(name)}"
+        remedy = f"{path} asks for it. {plugin_hints.advice_for(name)}"
         raise UnknownNameError("model", name, registry.names("models"), remedy)
     cls = registry.load("models", name)
     try:

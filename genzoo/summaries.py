@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from genzoo.installed import Entry
+from genzoo.entry_points import Entry
 
 _MOST_BYTES = 2**20
 _MOST_WORDS = 200

@@ -18,7 +18,7 @@ import torch
 import hostile_foreign
 import hostile_pipelines
 from genzoo import External, GenModel, create_model, registry
-from genzoo.evaluation.foreign import load_image_model
+from genzoo.evaluation.transformers_features import load_image_model
 
 EXTERNAL = {"repo": "ada/encoder", "commit": "0" * 40, "sha256": "0" * 64}
 ENCODERS = ("clip", "whole-clip", "t5", "bert")

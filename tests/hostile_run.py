@@ -31,7 +31,7 @@ import hostile_pipelines
 from folders import INDEX, WEIGHTS, saved
 from genzoo import GenModel, GenzooError, registry
 from genzoo.config import field_types
-from genzoo.hub.inspecting import look
+from genzoo.hub.inspect import look
 from watched import Watch
 
 KINDS = (hostile, hostile_foreign, hostile_layout, hostile_pipelines)

@@ -14,7 +14,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import genzoo
-from genzoo.cli import complaints, main
+from genzoo.cli import main, usage_errors
 from genzoo.cli.arguments import Peeked
 
 RANDOM = np.random.default_rng(0)
@@ -306,7 +306,7 @@ def test_frames_of_either_kind_are_taken_off(encoding):
     box = [f"{'+' if encoding == 'ascii' else '╭'}{line} Title {line * 9}"]
     box += [f"{side} {text} {side}" for text in ("Unrecognized options: --nmu, 3", line * 30)]
     box += [f"{side} {text} {side}" for text in ("Perhaps you meant:", "    --num INT", "help")]
-    said = complaints.complaint("\n".join(box), "sample", Peeked("run"))
+    said = usage_errors.complaint("\n".join(box), "sample", Peeked("run"))
     assert said == "There is no flag --nmu. Did you mean --num? See genzoo sample --help."
 
 

@@ -10,10 +10,10 @@ import pytest
 
 import families
 import installs
-from genzoo import Binary, create_model, evaluate, installed, registry
+from genzoo import Binary, create_model, entry_points, evaluate, registry
 from genzoo.cli import main
 from genzoo.errors import GenzooError, PluginError, UnknownNameError
-from genzoo.testing import Case, CheckFailed, check_model, manners
+from genzoo.testing import Case, CheckFailed, check_model, side_effects
 
 HERE = Path(__file__).parent
 MODEL = """
@@ -139,7 +139,7 @@ def imported(tmp_path_factory):
         (folder / f"{module_of(fault)}.py").write_text(MODEL + code)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
-        found, error = manners._imported(list(map(module_of, faults)))
+        found, error = side_effects._imported(list(map(module_of, faults)))
     assert error == ""
     return found
 
@@ -152,12 +152,12 @@ def module_of(fault):
 def test_a_package_without_manners_is_named_by_the_suite(fault, imported):
     module, (_, says) = module_of(fault), MANNERS[fault]
     with pytest.raises(CheckFailed, match=says):
-        manners._demand_quiet(module, imported[module])
+        side_effects._demand_quiet(module, imported[module])
     assert module not in sys.modules
 
 
 def test_a_package_with_manners_passes_beside_them(imported):
-    manners._demand_quiet("fake_none", imported["fake_none"])
+    side_effects._demand_quiet("fake_none", imported["fake_none"])
 
 
 def test_whatever_else_a_package_registers_is_looked_at_too(install):
@@ -171,7 +171,7 @@ def test_whatever_else_a_package_registers_is_looked_at_too(install):
     )
     cls = type("Mine", (families.Linear,), {"__module__": "fake_bad.fake_bad"})
     with pytest.raises(CheckFailed, match=r"fake_bad\.fake_loss prints 'hello"):
-        manners.check_import(Case("fake-bad", cls))
+        side_effects.check_import(Case("fake-bad", cls))
 
 
 def test_importing_genzoo_and_listing_import_none_of_them(install, tmp_path):
@@ -207,7 +207,7 @@ def test_another_plugins_broken_objective_or_metric_disturbs_no_suite_and_no_eva
 def test_plugins_can_be_left_out_to_find_a_fault(install, capsys, monkeypatch):
     install("fake-good", points("fake-good", "fake_good:Mine"), GOOD)
     install("fake_bad", points(name="vae"), {"fake_bad": MODEL})
-    monkeypatch.setenv(installed.DISABLE, "Fake.Bad")
+    monkeypatch.setenv(entry_points.DISABLE, "Fake.Bad")
     registry.refresh()
     assert registry.load("models", "vae").__module__ == "genzoo_vae.vae"
     assert "fake-good" in registry.names("models")
@@ -219,7 +219,7 @@ def test_plugins_can_be_left_out_to_find_a_fault(install, capsys, monkeypatch):
 
 def test_all_leaves_genzoo_alone(install, capsys, monkeypatch):
     install("fake-good", points("fake-good", "fake_good:Mine"), GOOD)
-    monkeypatch.setenv(installed.DISABLE, "all")
+    monkeypatch.setenv(entry_points.DISABLE, "all")
     registry.refresh()
     assert "rbm" in registry.names("models")
     assert "fake-good" not in registry.names("models")
@@ -228,7 +228,7 @@ def test_all_leaves_genzoo_alone(install, capsys, monkeypatch):
 
 
 def test_a_misspelt_name_of_a_plugin_to_leave_out_is_told(capsys, monkeypatch):
-    monkeypatch.setenv(installed.DISABLE, "fake-godo")
+    monkeypatch.setenv(entry_points.DISABLE, "fake-godo")
     assert "names what is not installed: fake-godo" in printed("list models", capsys)
 
 

@@ -13,7 +13,7 @@ import genzoo
 from folders import saved
 from genzoo.card import CARD_FILE, figures_of, read_figures, write_card, write_figures
 from genzoo.card.escaping import escaped
-from genzoo.card.head import MAX_CARD_BYTES
+from genzoo.card.front_matter import MAX_CARD_BYTES
 from genzoo.cli import main
 from genzoo.errors import LoadError
 from genzoo.estimate import Estimate

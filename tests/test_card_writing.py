@@ -22,12 +22,12 @@ from genzoo.card import (
     write_card,
     write_figures,
 )
-from genzoo.card.blocks import refreshed, split
-from genzoo.card.drawn import Drawn
 from genzoo.card.escaping import code, escaped, fenced
+from genzoo.card.managed_sections import refreshed, split
+from genzoo.card.sample_metadata import Drawn
 from genzoo.cli import main
 from genzoo.errors import LoadError
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 from watched import peak, reset_peak
 
 RECIPE = """

@@ -13,9 +13,9 @@ import families  # noqa: F401  Registers the toys.
 import stacks  # noqa: F401  Registers one more.
 from genzoo import registry
 from genzoo.capabilities import SupportsLogProb
-from genzoo.testing import checks_for, manners
+from genzoo.testing import checks_for, side_effects
+from genzoo.testing.checks import capability_of
 from genzoo.testing.suites import run_one
-from genzoo.testing.tiers import capability_of
 
 MODELS = {name: registry.load("models", name) for name in registry.names("models")}
 INSTALLED = [entry for entry in registry.entries("models") if entry.distribution]
@@ -24,7 +24,7 @@ OURS = {entry.name for entry in INSTALLED}
 
 def modules(entry):
     """Return what `check_import` imports for a model: all that its package registers."""
-    return frozenset(manners._modules(entry.target.partition(":")[0], entry))
+    return frozenset(side_effects._modules(entry.target.partition(":")[0], entry))
 
 
 IMPORTING = {modules(entry): entry.name for entry in INSTALLED}.values()
@@ -34,7 +34,7 @@ PAIRS = [
     (name, check)
     for name, cls in MODELS.items()
     for check in checks_for(cls)
-    if check is not manners.check_import or name not in OTHERS
+    if check is not side_effects.check_import or name not in OTHERS
 ]
 
 
@@ -68,7 +68,7 @@ def test_every_model_of_ours_is_among_them():
 
 
 def test_every_models_module_is_imported_alone_by_the_check_of_some_model():
-    checked = {name for name, check in PAIRS if check is manners.check_import}
+    checked = {name for name, check in PAIRS if check is side_effects.check_import}
     imported = [modules(entry) for entry in INSTALLED if entry.name in checked]
     for entry in INSTALLED:
         assert any(modules(entry) == found for found in imported), entry.name

@@ -20,7 +20,7 @@ from genzoo.cli import main
 from genzoo.data import ArrayDataset, DataConfig, keep_labels, subset
 from genzoo.data.captioned import Captioned
 from genzoo.data.domains import TwoDomains
-from genzoo.data.preparing import Rewritten, prepare
+from genzoo.data.transforms import Rewritten, prepare
 from genzoo.errors import UnknownNameError
 
 

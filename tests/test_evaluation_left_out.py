@@ -16,13 +16,13 @@ from genzoo.data import ArrayDataset, from_array, load_dataset, pair
 from genzoo.data.domains import TwoDomains
 from genzoo.errors import CapabilityError
 from genzoo.evaluation import Evaluation, evaluate
-from genzoo.evaluation.chains import ChainConfig, ChainDiagnostics
+from genzoo.evaluation.mcmc_diagnostics import ChainConfig, ChainDiagnostics
 from genzoo.evaluation.modes import ModeConfig, ModeCoverage
-from genzoo.evaluation.receipts import in_words
-from genzoo.report.judgements import read_judgements
+from genzoo.evaluation.provenance import in_words
+from genzoo.report.evaluations import read_judgements
 from judged import ROWS, model
 from judges import LabelledReplay, Replay, case
-from test_metrics_chains import Walk
+from test_metrics_mcmc_diagnostics import Walk
 from test_metrics_translation import model as translator
 
 PIXELS = Component(name="frechet-feature-distance", config={"extractor": "pixels"})

@@ -13,7 +13,7 @@ import torch
 import families
 import genzoo
 from genzoo import Binary, Trainer, TrainerConfig, Unit, cli, create_model, registry
-from genzoo.cli import explore, gallery
+from genzoo.cli import explore, quickstart_figure
 from genzoo.data import from_array, load_dataset
 from genzoo.errors import CheckpointError
 from genzoo.testing.cases import equal_states
@@ -129,10 +129,10 @@ def test_a_gallery_shows_every_label(tmp_path, sorted_images, monkeypatch):
 
     def rows(name, model, x):
         seen.append(x)
-        yield from [[("one", gallery.grid(x))]] * 2
+        yield from [[("one", quickstart_figure.grid(x))]] * 2
 
-    monkeypatch.setattr(gallery, "_rows", rows)
-    gallery.draw({"a": None}, load_dataset(str(sorted_images)), tmp_path / "x.png")
+    monkeypatch.setattr(quickstart_figure, "_rows", rows)
+    quickstart_figure.draw({"a": None}, load_dataset(str(sorted_images)), tmp_path / "x.png")
     assert seen[0][:, 0, 0, 0].sum() == 18
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 
 import genzoo
-from genzoo import Bounds, Component, Config, ConfigError, Group, installed, registry
+from genzoo import Bounds, Component, Config, ConfigError, Group, entry_points, registry
 from genzoo.errors import (
     MissingDependencyError,
     NameConflictError,
@@ -94,7 +94,7 @@ def test_names_come_from_metadata_and_a_class_is_imported_when_it_is_asked_for(o
 
 def test_genzoos_own_groups_do_not_see_it(owner):
     assert "mean" not in {name for group in registry.GROUPS for name in registry.names(group)}
-    assert "fake-mean" not in {package.name for package in installed.packages()}
+    assert "fake-mean" not in {package.name for package in entry_points.packages()}
 
 
 def test_a_class_of_the_session_is_registered_made_and_described(opened):
@@ -148,11 +148,11 @@ def test_a_class_of_another_kind_is_refused(opened, install):
 
 def test_a_distribution_that_is_left_out_registers_nothing(opened, install, monkeypatch):
     install("fakeone", f"[{GROUP}]\nmine = fake_f:X\n", {"fake_f": "class X: pass"})
-    monkeypatch.setenv(installed.DISABLE, "fakeone")
+    monkeypatch.setenv(entry_points.DISABLE, "fakeone")
     registry.refresh()
     assert registry.names(GROUP) == []
     assert "disabled by" in entry("mine").problem
-    assert installed.unknown_disabled() == []
+    assert entry_points.unknown_disabled() == []
 
 
 def test_a_class_without_a_config_is_loaded_but_not_made(opened):

@@ -17,8 +17,8 @@ from genzoo.errors import (
     HubOfflineError,
     HubSpaceError,
 )
-from genzoo.hub import asking
-from genzoo.hub.situations import translated
+from genzoo.hub import retry
+from genzoo.hub.errors import translated
 from hub_server import Fault
 from hubs import REPOSITORY, WEIGHTS, asked, put_machine, same
 
@@ -27,7 +27,7 @@ from hubs import REPOSITORY, WEIGHTS, asked, put_machine, same
 def waits(monkeypatch):
     """The seconds that were waited for, which none of them is."""
     found = []
-    monkeypatch.setattr(asking.time, "sleep", found.append)
+    monkeypatch.setattr(retry.time, "sleep", found.append)
     return found
 
 
@@ -94,7 +94,7 @@ def test_a_hub_that_stays_busy_is_a_network_error(hub, waits, tmp_path):
     put_machine(hub, tmp_path)
     hub.fault(Fault(status=500), method="GET", path="/api/models/", times=100)
     refused(HubNetworkError, r"out of order or too busy \(500, also when asked again\)")
-    assert waits == list(asking.DELAYS)
+    assert waits == list(retry.DELAYS)
 
 
 def test_a_connection_that_is_cut_is_gone_on_with(hub, waits, tmp_path):
@@ -163,7 +163,7 @@ def test_a_bug_is_no_trouble_with_the_hub():
     bug = TypeError("unsupported operand")
     assert translated(bug, "x") is bug
     with pytest.raises(TypeError):
-        asking.ask("x", lambda: 1 + "1")
+        retry.ask("x", lambda: 1 + "1")
 
 
 STRANGE = {
@@ -214,7 +214,7 @@ def test_a_time_that_is_no_number_is_none(time):
     response = types.SimpleNamespace(headers={"Retry-After": time}, status_code=429)
     error = HubError("busy")
     error.response = response
-    assert asking._named_delay(error) == 0
+    assert retry._named_delay(error) == 0
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/models/"), ("HEAD", "config")])
@@ -222,7 +222,7 @@ def test_a_hub_that_names_no_time_is_asked_again_after_our_own(method, path, hub
     put_machine(hub, tmp_path)
     hub.fault(Fault(status=429, headers={"Retry-After": "²"}), method=method, path=path, times=100)
     refused(HubError, r"too busy \(429|invalid literal.*Check HF_ENDPOINT")
-    assert waits in ([], list(asking.DELAYS))
+    assert waits in ([], list(retry.DELAYS))
 
 
 def test_offline_is_said_even_where_the_client_speaks_of_the_connection(hub, monkeypatch):

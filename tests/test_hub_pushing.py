@@ -14,7 +14,7 @@ from genzoo.errors import (
     LoadError,
     OutputExistsError,
 )
-from genzoo.hub import asking
+from genzoo.hub import retry
 from genzoo.hub.pulling import pull
 from genzoo.hub.pushing import push_folder
 from genzoo.hub.reference import Reference
@@ -27,7 +27,7 @@ OURS = {CONFIG, WEIGHTS, "README.md", "samples.png"}
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch):
-    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import installs
-from genzoo import installed, registry
+from genzoo import entry_points, registry
 from genzoo.cli import main
 from genzoo.errors import ConfigError
 from genzoo.isolation import look
@@ -65,11 +65,11 @@ def install(tmp_path, monkeypatch):
         lines = "".join(f"{name}-{i} = {name}_{i}:Mine\n" for i in range(len(texts)))
         modules = {f"{name}_{i}": text for i, text in enumerate(texts)}
         installs.write(tmp_path, name, f"[genzoo.models]\n{lines}", modules)
-        installed.forget()
+        entry_points.forget()
 
     monkeypatch.syspath_prepend(str(tmp_path))
     yield write
-    installed.forget()
+    entry_points.forget()
 
 
 def rows(*names, **options):
@@ -118,7 +118,7 @@ def test_the_command_prints_json_whatever_a_plugin_prints(install, capfd):
 
 def test_what_is_known_without_an_import_is_not_imported(install, tmp_path):
     installs.write(tmp_path, "fake-bad", points(target="fake_bad"), {"fake_bad": KINDS["exit"][0]})
-    installed.forget()
+    entry_points.forget()
     assert "not MODULE:CLASS" in rows("fake-bad")["fake-bad"]
 
 

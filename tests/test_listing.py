@@ -9,9 +9,9 @@ import pytest
 
 import genzoo
 import installs
-from genzoo import installed, registry
+from genzoo import entry_points, registry
 from genzoo.cli import main
-from genzoo.installed import Entry
+from genzoo.entry_points import Entry
 from genzoo.summaries import summary_of
 from test_broken_packages import GOOD
 
@@ -39,10 +39,10 @@ def install(tmp_path, monkeypatch):
 
     def put(name, points, modules):
         installs.write(tmp_path, name, points, modules)
-        installed.forget()
+        entry_points.forget()
 
     yield put
-    installed.forget()
+    entry_points.forget()
 
 
 def listed(capsys, *words):
@@ -59,7 +59,7 @@ def names(capsys, *words):
 @pytest.mark.parametrize("group", registry.GROUPS)
 def test_each_entry_of_ours_says_what_it_is_in_one_sentence(group):
     for entry in registry.entries(group):
-        if entry.distribution == installed.OURS:
+        if entry.distribution == entry_points.OURS:
             assert re.fullmatch(r".{12,100}[.”]", summary_of(entry)), entry.name
 
 

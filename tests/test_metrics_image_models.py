@@ -14,7 +14,7 @@ import fuzz_subjects
 import hostile_encoders
 from genzoo import LoadError
 from genzoo.errors import ConfigFileError
-from genzoo.evaluation import foreign
+from genzoo.evaluation import transformers_features
 from genzoo.evaluation.features import load_extractor
 from genzoo.evaluation.image_kinds import KINDS
 from hostile import Bomb
@@ -232,7 +232,7 @@ def test_transformers_is_given_no_folder_but_one_of_checked_values(folders, monk
             return real(c, at, *a, **k)
 
         monkeypatch.setattr(cls, "from_pretrained", classmethod(noting))
-    foreign.load_image_model(str(folders["vit"]), "cpu")
+    transformers_features.load_image_model(str(folders["vit"]), "cpu")
     weights, processor = given
     assert weights is None
     assert processor.keys() == {PREPARED}
@@ -241,4 +241,4 @@ def test_transformers_is_given_no_folder_but_one_of_checked_values(folders, monk
 
 def test_an_image_model_of_another_kind_is_named():
     with pytest.raises(ConfigFileError, match=r"of the kind 'beit'.*: clip_vision_model, convnex"):
-        foreign.kind_of({"model_type": "beit"}, "It")
+        transformers_features.kind_of({"model_type": "beit"}, "It")

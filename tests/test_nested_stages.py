@@ -25,7 +25,7 @@ from genzoo import (
     register,
 )
 from genzoo.testing.cases import equal_states
-from genzoo.training.parts import model_of
+from genzoo.training.stage_scope import model_of
 
 
 @register("models", "toy-upon-linear")

@@ -13,7 +13,7 @@ from folders import change_config, limited
 from genzoo import ConfigError, DataError
 from genzoo.errors import DiskFullError
 from genzoo.estimate import Estimate
-from genzoo.report import judgements, reading, write_report
+from genzoo.report import evaluations, reading, write_report
 from genzoo.stage import Recipe
 from reports import (
     check_harmless,
@@ -173,7 +173,7 @@ def test_evaluations_are_found_named_and_shown_once(run, tmp_path):
     (run / "seconds.json").write_text("{}")
     (tmp_path / "other.json").write_text(evaluation())
     named = [tmp_path / "other.json", run / "evaluation-b.json"]
-    found, notes = judgements.read_judgements(run, named)
+    found, notes = evaluations.read_judgements(run, named)
     assert [one.file for one in found] == ["other.json", "evaluation-b.json", "evaluation.json"]
     assert [note.split(" ")[0] for note in notes] == ["evaluation-c.json", "evaluation-d.json"]
 

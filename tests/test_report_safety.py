@@ -13,7 +13,7 @@ from PIL import Image
 
 from genzoo.report import write_report
 from genzoo.stage import Recipe
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 from reports import (
     Page,
     check_harmless,

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from genzoo import Binary, DataError, GenModel, Label, create_model, plotting, registry
-from genzoo.card.drawn import KEY, Drawn
+from genzoo.card.sample_metadata import KEY, Drawn
 from genzoo.card.snippets import snippet_for
 from genzoo.cli import main
 

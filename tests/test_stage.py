@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import families
 from genzoo import Component, ConfigError, ModelSpec, Recipe, Stage, TrainerConfig, register
-from genzoo.nested import MAX_DEPTH
+from genzoo.model_spec import MAX_DEPTH
 
 GOOD = '[model]\nname = "rbm"\n[data]\nname = "digits"\n'
 

@@ -22,10 +22,10 @@ from genzoo.testing import (
     ModelSuite,
     NotApplicable,
     check_model,
+    checks,
     conformance,
     run_checks,
     suites,
-    tiers,
 )
 
 
@@ -104,8 +104,8 @@ def test_a_capability_whose_checks_all_find_nothing_is_a_failure(monkeypatch):
     changed = {**BY_CAPABILITY}
     (filters,) = [p for p in changed if p.__name__ == "SupportsFilters"]
     changed[filters] = (idle,)
-    monkeypatch.setattr(tiers, "BY_CAPABILITY", changed)
-    monkeypatch.setattr(tiers, "CHECKS", (idle,))
+    monkeypatch.setattr(checks, "BY_CAPABILITY", changed)
+    monkeypatch.setattr(checks, "CHECKS", (idle,))
     assert "SupportsFilters is declared and never" in failing(name)["check_capabilities"]
     monkeypatch.setattr(suites, "BY_CAPABILITY", changed)
     with pytest.raises(CheckFailed, match="SupportsFilters is declared and never"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import installed, known, registry
+from genzoo import entry_points, plugin_hints, registry
 from genzoo.errors import PluginError, UnknownNameError
 from hubs import same
 from test_scaffold import points
@@ -62,7 +62,7 @@ def test_without_it_our_own_list_says_what_to_install(uninstalled):
 
 
 def test_where_our_list_says_nothing_the_repository_is_not_believed(uninstalled, monkeypatch):
-    monkeypatch.setattr(known, "_known", dict)
+    monkeypatch.setattr(plugin_hints, "_known", dict)
     with pytest.raises(UnknownNameError, match="No plugin that genzoo knows of has it") as caught:
         genzoo.GenModel.from_pretrained(REPOSITORY)
     assert "zuko" not in str(caught.value)
@@ -70,7 +70,7 @@ def test_where_our_list_says_nothing_the_repository_is_not_believed(uninstalled,
 
 
 def test_a_plugin_that_is_left_out_is_told_so(pushed, monkeypatch):
-    monkeypatch.setenv(installed.DISABLE, "genzoo-zuko")
+    monkeypatch.setenv(entry_points.DISABLE, "genzoo-zuko")
     registry.refresh()
     with pytest.raises(PluginError, match="disabled by GENZOO_DISABLE_PLUGINS"):
         genzoo.GenModel.from_pretrained(REPOSITORY)

@@ -11,10 +11,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from genzoo.card.drawn import Drawn
 from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.figures import Figure
 from genzoo.card.model import About, read_about
+from genzoo.card.sample_metadata import Drawn
 from genzoo.card.samples import PICTURE_FILE
 from genzoo.card.table import table
 from genzoo.card.training import Training, read_training

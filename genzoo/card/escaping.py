@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$@]|(?<=\bwww)\.|:(?=//))")
 _NO_CODE = re.compile(r"[`|\\]")

@@ -12,8 +12,8 @@ from typing import Any
 from markupsafe import Markup
 
 from genzoo import capabilities
-from genzoo.card.drawn import Drawn
 from genzoo.card.escaping import code
+from genzoo.card.sample_metadata import Drawn
 from genzoo.card.snippets import snippet_for
 from genzoo.config import abridged
 from genzoo.model import GenerativeModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from genzoo.card.drawn import receipt
+from genzoo.card.sample_metadata import receipt
 from genzoo.model import GenerativeModel
 from genzoo.plotting import write_picture
 from genzoo.sampler import Sampler

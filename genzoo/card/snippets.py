@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.drawn import Drawn
+from genzoo.card.sample_metadata import Drawn
 from genzoo.conditions import spread
 from genzoo.config import differences
 from genzoo.errors import GenzooError

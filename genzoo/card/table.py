@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from genzoo.card.escaping import escaped
 from genzoo.card.figures import NOT_FINITE, Figure
-from genzoo.evaluation.receipts import in_words, shown
+from genzoo.evaluation.provenance import in_words, shown
 
 _ELSEWHERE = ("data", "source", "split", "data_config")
 

@@ -14,7 +14,7 @@ from genzoo.card.model import paragraph_of
 from genzoo.component import Component
 from genzoo.data import DataSource, find_source
 from genzoo.errors import ConfigError, GenzooError, LoadError, PluginError
-from genzoo.evaluation.receipts import flat
+from genzoo.evaluation.provenance import flat
 from genzoo.files import check_inside, read_text
 from genzoo.hub.reference import is_repository
 from genzoo.parsing import strict_toml

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.card.blocks import refreshed, split
 from genzoo.card.contents import Contents, read_contents, render
 from genzoo.card.figures import Figure, figures_of, task_of
-from genzoo.card.head import (
+from genzoo.card.front_matter import (
     describe,
     licence_of,
     name_of,
@@ -21,10 +20,11 @@ from genzoo.card.head import (
     set_source,
     source_of,
 )
+from genzoo.card.managed_sections import refreshed, split
 from genzoo.card.model import About
 from genzoo.card.table import table
 from genzoo.evaluation import Evaluation
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard

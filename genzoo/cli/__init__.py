@@ -15,10 +15,10 @@ import tyro
 
 from genzoo import __version__
 from genzoo.cli import arguments
-from genzoo.cli.complaints import complaint
 from genzoo.cli.flags import rewritten
 from genzoo.cli.listing import ListArguments
 from genzoo.cli.texts import VisibleFormatter, plain, write
+from genzoo.cli.usage_errors import complaint
 from genzoo.errors import (
     ConfigError,
     GenzooError,

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from genzoo import capabilities, known, registry
+from genzoo import capabilities, plugin_hints, registry
 from genzoo.cli.arguments import InspectArguments
 from genzoo.cli.texts import plain, write
 from genzoo.config import abridged
-from genzoo.hub.inspecting import Inspected, look
+from genzoo.hub.inspect import Inspected, look
 from genzoo.storage import resolve_description
 
 
@@ -35,7 +35,7 @@ def _model(found: Inspected) -> dict[str, str]:
     if name not in registry.names("models"):
         return lines | {
             "plugin": f"not installed (the config says {stated!r})",
-            "remedy": known.advice_for(name),
+            "remedy": plugin_hints.advice_for(name),
         }
     distribution, version = registry.distribution_of("models", name)
     cls, made = resolve_description(description, found.folder)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from genzoo import installed, registry
+from genzoo import entry_points, registry
 from genzoo.cli.texts import plain, write, write_json
 from genzoo.errors import ConfigError, UnknownNameError
 from genzoo.isolation import SECONDS, Question, look
@@ -62,8 +62,8 @@ def run(arguments: ListArguments) -> None:
         write_json([{**asdict(entry), "summary": summary_of(entry)} for entry in rows])
         return
     _write([g for g in groups if not patterns or any(e.group == g for e in rows)], rows, arguments)
-    if unknown := installed.unknown_disabled():
-        write(f"{installed.DISABLE} names what is not installed: {plain(', '.join(unknown))}")
+    if unknown := entry_points.unknown_disabled():
+        write(f"{entry_points.DISABLE} names what is not installed: {plain(', '.join(unknown))}")
 
 
 def _chosen(arguments: ListArguments) -> tuple[list[str], Sequence[str]]:
@@ -125,7 +125,7 @@ def _origin(entry: registry.Entry) -> str:
 
 def _stranger(entry: registry.Entry) -> str:
     """Return whose entry it is, where it is not genzoo's own."""
-    return "" if entry.distribution == installed.OURS else f"[{_origin(entry)}] "
+    return "" if entry.distribution == entry_points.OURS else f"[{_origin(entry)}] "
 
 
 def _problem(entry: registry.Entry) -> str:

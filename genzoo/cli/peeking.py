@@ -21,8 +21,8 @@ from genzoo import registry
 from genzoo.cli.arguments import Peeked, TrainArguments
 from genzoo.config import field_types
 from genzoo.data import DataConfig, find_source
+from genzoo.entry_points import OURS
 from genzoo.hub.reference import is_repository
-from genzoo.installed import OURS
 from genzoo.training.config import TrainerConfig
 
 _NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from genzoo.cli.arguments import PublishArguments
 from genzoo.cli.texts import write
 from genzoo.errors import ConfigError, HubError
-from genzoo.hub.asking import ask
 from genzoo.hub.pushing import push_folder
+from genzoo.hub.retry import ask
 from genzoo.storage import read_description
 
 

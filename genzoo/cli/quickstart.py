@@ -9,13 +9,13 @@ from importlib import resources
 
 from genzoo import GenModel
 from genzoo.cli.arguments import QuickstartArguments
-from genzoo.cli.gallery import draw
+from genzoo.cli.quickstart_figure import draw
 from genzoo.cli.texts import write
 from genzoo.data import load_dataset
 from genzoo.estimate import Estimate
 from genzoo.evaluation import evaluate
 from genzoo.files import check_no_link
-from genzoo.runs import make_trainer
+from genzoo.recipes import make_trainer
 from genzoo.stage import Recipe
 from genzoo.threads import limited
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genzoo import GenerativeModel, GenModel, registry
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.drawn import drawn_given, receipt
+from genzoo.card.sample_metadata import drawn_given, receipt
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section

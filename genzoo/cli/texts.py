@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import Any
 
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 
 def plain(text: object) -> str:

@@ -20,7 +20,7 @@ from genzoo.conditions import flag_of
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import GenerativeModel
-from genzoo.runs import make_trainer
+from genzoo.recipes import make_trainer
 from genzoo.stage import Recipe, Stage
 from genzoo.training import TrainerConfig
 

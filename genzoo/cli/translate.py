@@ -10,7 +10,7 @@ import numpy as np
 
 from genzoo import GenModel
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.drawn import KEY
+from genzoo.card.sample_metadata import KEY
 from genzoo.cli.arguments import Peeked, TranslateArguments
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of

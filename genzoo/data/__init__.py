@@ -22,10 +22,10 @@ from genzoo.data.dataset import (
     DataSource,
 )
 from genzoo.data.domains import TwoDomains
+from genzoo.data.from_array import from_array
 from genzoo.data.labelling import keep_labels
-from genzoo.data.preparing import prepare
-from genzoo.data.rows import from_array
 from genzoo.data.subsets import draw_rows, subset
+from genzoo.data.transforms import prepare
 from genzoo.errors import ConfigError, DataError, UnknownNameError, suggest
 
 __all__ = [

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from genzoo.config import Bounds
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
-from genzoo.data.rows import from_array
+from genzoo.data.from_array import from_array
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size, size_of
 from genzoo.errors import DataError
 

@@ -19,7 +19,7 @@ from genzoo.estimate import Estimate
 from genzoo.evaluation.choosing import choose, demand, nothing_left
 from genzoo.evaluation.conditions import with_conditions
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.receipts import receipt_of, signed
+from genzoo.evaluation.provenance import receipt_of, signed
 from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.finite import weights_checked
 from genzoo.model import GenerativeModel

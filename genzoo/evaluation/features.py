@@ -153,7 +153,7 @@ def load_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
 
     Raises:
         UnknownNameError: There is none of that name.
-        LoadError: The model is refused; see `genzoo.evaluation.foreign`.
+        LoadError: The model is refused; see `genzoo.evaluation.transformers_features`.
         MissingDependencyError: transformers is needed, and is not installed.
     """
     if name == PIXELS:
@@ -162,7 +162,7 @@ def load_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
         net = classifier.load_classifier(name).to(device)
         return Extractor(name, classifier.sha256_of(name), net.features, device)
     if os.sep in name or "/" in name or Path(name).is_dir():
-        from genzoo.evaluation.foreign import load_image_model
+        from genzoo.evaluation.transformers_features import load_image_model
 
         function, sha256 = load_image_model(name, device)
         return Extractor(name, sha256, function, device)

@@ -17,7 +17,7 @@ from genzoo.errors import CapabilityError, ConfigError
 from genzoo.estimate import Estimate, EstimateKind, Note, mean_of
 from genzoo.evaluation import MAX_EXAMPLES, open_case
 from genzoo.evaluation.likelihood import log_prob
-from genzoo.evaluation.receipts import receipt_of
+from genzoo.evaluation.provenance import receipt_of
 from genzoo.finite import weights_checked
 from genzoo.log_prob import LogProb
 from genzoo.model import GenerativeModel

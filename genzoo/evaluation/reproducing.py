@@ -13,7 +13,7 @@ from genzoo.data import Dataset, load_dataset, pair
 from genzoo.errors import DataError
 from genzoo.evaluation import MAX_EXAMPLES, open_case, with_metric
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.receipts import receipt_of
+from genzoo.evaluation.provenance import receipt_of
 from genzoo.evaluation.streams import stated_batch_size, stated_threads, stream_of
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler

@@ -7,7 +7,7 @@ from typing import Any
 
 from genzoo.estimate import Estimate, Note
 from genzoo.evaluation.choosing import by_reason
-from genzoo.evaluation.receipts import METRIC, flat, in_words, shown
+from genzoo.evaluation.provenance import METRIC, flat, in_words, shown
 
 _SHOWN_OF_A_HASH = 12
 

@@ -29,7 +29,7 @@ from genzoo.evaluation.comparing import (
 from genzoo.evaluation.reproducing import Reproduction, Settings
 from genzoo.evaluation.streams import same_stream
 from genzoo.model import GenerativeModel
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 Judgement = Literal[
     "equal", "agrees", "unreliable, as the card says", "differs", "cannot be verified"

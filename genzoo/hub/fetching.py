@@ -20,11 +20,11 @@ from genzoo.errors import (
     LoadError,
 )
 from genzoo.files import atomic_file, write_text
-from genzoo.hub.asking import ask
-from genzoo.hub.checking import Record
+from genzoo.hub.errors import is_offline
+from genzoo.hub.file_metadata import Commit, Stated, ask_commit
+from genzoo.hub.integrity import Record
 from genzoo.hub.reference import Reference, is_commit
-from genzoo.hub.situations import is_offline
-from genzoo.hub.stating import Commit, Stated, ask_commit
+from genzoo.hub.retry import ask
 
 _NO_FOLDER = "There is no folder of that name on this machine either."
 

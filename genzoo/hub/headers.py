@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from genzoo.errors import HubError, WeightsError
-from genzoo.hub.asking import ask
 from genzoo.hub.fetching import Snapshot
+from genzoo.hub.retry import ask
 from genzoo.weights import MAX_HEADER_BYTES, Header, parse_header
 
 _FIRST = 2**16

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import ConfigFileError, WeightsError
-from genzoo.formats import marker_in, read_foreign
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.headers import remote_header
 from genzoo.hub.reference import Reference
-from genzoo.layout import places_in
+from genzoo.layouts.foreign import marker_in, read_foreign
+from genzoo.layouts.own import places_in
 from genzoo.storage import (
     CONFIG_FILE,
     INDEX_FILE,

@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 
 from genzoo.errors import LoadError, OutputExistsError
-from genzoo.external import MAX_FILE_BYTES
 from genzoo.files import atomic_folder_update
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.models import fetch_needed
 from genzoo.hub.reference import Reference
-from genzoo.layout import places_in
+from genzoo.hub_component import MAX_FILE_BYTES
+from genzoo.layouts.own import places_in
 from genzoo.storage import CONFIG_FILE, WEIGHT_FILES, read_description, written_places
 
 MAX_PICTURE, MAX_TEXT = 20_000_000, 4_000_000

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from genzoo import __version__
 from genzoo.card import NUM_SAMPLES, PICTURE_FILE, draw_samples, write_card
 from genzoo.errors import HubConflictError, HubError, HubMissingError, LoadError
-from genzoo.external import MAX_FILE_BYTES
 from genzoo.files import check_inside
-from genzoo.formats import check_path_inside, local_file
-from genzoo.hub.asking import ask
 from genzoo.hub.fetching import Snapshot
+from genzoo.hub.file_metadata import Commit, ask_commit
 from genzoo.hub.models import fetch_config
 from genzoo.hub.pulling import BESIDES, MODEL_FILES
 from genzoo.hub.reference import MAIN, Reference
-from genzoo.hub.stating import Commit, ask_commit
-from genzoo.layout import places_in
+from genzoo.hub.retry import ask
+from genzoo.hub_component import MAX_FILE_BYTES
+from genzoo.layouts.foreign import check_path_inside, local_file
+from genzoo.layouts.own import places_in
 from genzoo.saving import save_model
 from genzoo.storage import CONFIG_FILE, GenModel, read_description
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from genzoo.errors import DataError
 from genzoo.report.curves import Curve, draw, number
-from genzoo.report.facts import Facts, StageFacts, machine, read_facts
-from genzoo.report.judgements import Figure, Judgement, read_judgements
+from genzoo.report.evaluations import Figure, Judgement, read_judgements
 from genzoo.report.log import Log, read_log
 from genzoo.report.pictures import Timeline, read_timeline
 from genzoo.report.reading import changed_at
+from genzoo.report.run_summary import Facts, StageFacts, machine, read_facts
 from genzoo.storage import CONFIG_FILE
 from genzoo.training.logs import METRICS_FILE
 

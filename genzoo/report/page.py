@@ -9,7 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from genzoo.report.contents import Report
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 
 def render(report: Report) -> str:

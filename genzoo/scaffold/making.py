@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from genzoo import __version__, installed, registry
+from genzoo import __version__, entry_points, registry
 from genzoo.errors import ConfigError, NameConflictError, OutputExistsError
 from genzoo.files import disk_full_named, write_text
 
@@ -101,7 +101,7 @@ def _check_free(name: str, fields: Mapping[str, str]) -> None:
         raise NameConflictError(
             f"A module {fields['package']} is installed already. Choose another name."
         )
-    if installed.is_installed(fields["distribution"]):
+    if entry_points.is_installed(fields["distribution"]):
         raise NameConflictError(
             f"{fields['distribution']} is installed already. Choose another name."
         )

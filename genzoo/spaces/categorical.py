@@ -21,7 +21,7 @@ from genzoo.spaces.indices import (
 from genzoo.spaces.rules import Rule
 from genzoo.spaces.shaped import Shaped
 from genzoo.spaces.space import Space
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from genzoo.config import Bounds, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, suggest
 from genzoo.spaces.rules import Rule, fraction, same
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 NULL = -1
 """The index that stands for "not given"."""

@@ -21,7 +21,7 @@ from genzoo.spaces.indices import (
 )
 from genzoo.spaces.rules import first_bad, hold, shortest
 from genzoo.spaces.space import Space
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 _MOST = 2**20
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from genzoo import known, registry
+from genzoo import plugin_hints, registry
 from genzoo.config import Bounds, Config, shown
 from genzoo.errors import ConfigError, UnknownNameError
 
@@ -42,6 +42,6 @@ def registered(name: str) -> Any:
         UnknownNameError: No installed package registers it; the message says what to install.
     """
     if all(entry.name != name for entry in registry.entries("spaces")):
-        advice = known.advice_for(name, "spaces")
+        advice = plugin_hints.advice_for(name, "spaces")
         raise UnknownNameError("space", name, registry.names("spaces"), advice)
     return registry.load("spaces", name)

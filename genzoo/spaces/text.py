@@ -12,8 +12,8 @@ from torch import Tensor
 from genzoo.config import Bounds, shown
 from genzoo.errors import DataError
 from genzoo.spaces.space import Space
+from genzoo.text_safety import visible
 from genzoo.values import is_trusted
-from genzoo.visible import visible
 
 Templates = Annotated[tuple[Annotated[str, Bounds(1, 4096)], ...], Bounds(0, 100)]
 """The templates of a grammar; see `genzoo.captions`."""

@@ -21,9 +21,9 @@ and ``genzoo check rbm`` on the command line. pytest is needed for the second al
 from __future__ import annotations
 
 from genzoo.testing.cases import Case, CheckFailed, NotApplicable, cases
+from genzoo.testing.checks import BY_CAPABILITY, CHECKS, MUST, checks_for
 from genzoo.testing.running import Outcome, check_model, run_check, run_checks
 from genzoo.testing.suites import ModelSuite, conformance
-from genzoo.testing.tiers import BY_CAPABILITY, CHECKS, MUST, checks_for
 
 __all__ = [
     "BY_CAPABILITY",

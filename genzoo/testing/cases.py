@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from genzoo import registry, seeds
-from genzoo.building import build_empty
 from genzoo.capabilities import SupportsDataInit
 from genzoo.conditions import spread
 from genzoo.data.dataset import Dataset
 from genzoo.errors import GenzooError
+from genzoo.meta_init import build_empty
 from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
 from genzoo.spaces import Label, Real, Space, Text, Unit
 from genzoo.spec import Batch, DataInfo
 from genzoo.stage import Stage
-from genzoo.training.parts import model_of
+from genzoo.training.stage_scope import model_of
 
 SEED = 0
 

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 import genzoo
-from genzoo.testing.world import attributes, changed, foreign, patched, world
+from genzoo.testing.global_state import attributes, changed, foreign, patched, world
 
 
 def main(modules: list[str]) -> None:

@@ -27,12 +27,12 @@ from genzoo.testing.cases import (
     demand_equal,
     seeded,
 )
-from genzoo.testing.playing import Recorder, gradients_of, shared, updated
 from genzoo.testing.refusals import outside
-from genzoo.testing.two import two_processes
+from genzoo.testing.training_harness import Recorder, gradients_of, shared, updated
+from genzoo.testing.two_process_sim import two_processes
 from genzoo.training import Trainer, TrainerConfig
 from genzoo.training.accelerating import accelerating
-from genzoo.training.parts import only_part
+from genzoo.training.stage_scope import only_part
 from genzoo.values import trusted
 
 

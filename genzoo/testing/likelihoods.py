@@ -16,7 +16,7 @@ from genzoo.estimate import EstimateKind
 from genzoo.log_prob import LogProb, Measure
 from genzoo.model import GenerativeModel
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand
-from genzoo.testing.masses import (
+from genzoo.testing.total_probability import (
     DRAWS,
     DRAWS_OF_BOUNDS,
     MAX_STATES,

@@ -6,7 +6,7 @@ import torch
 
 from genzoo.testing.cases import SEED, Case, demand
 from genzoo.testing.learning import few_steps
-from genzoo.testing.playing import updated
+from genzoo.testing.training_harness import updated
 from genzoo.training import Trainer
 
 

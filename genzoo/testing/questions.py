@@ -23,7 +23,7 @@ from genzoo.conditions import rows_of
 from genzoo.model import GenerativeModel
 from genzoo.spaces import Real, Space
 from genzoo.testing.cases import SEED, Case
-from genzoo.testing.codes import codes_of
+from genzoo.testing.latent_checks import codes_of
 
 Ask = Callable[[Any, Tensor, Any], Any]
 """Asks a model about rows with their conditions."""

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from genzoo import registry
 from genzoo.errors import ConfigError, GenzooError, UnknownNameError
 from genzoo.testing.cases import Case, CheckFailed, NotApplicable
-from genzoo.testing.manners import minding_manners
-from genzoo.testing.tiers import CHECKS, Check, capability_of, checks_for, declared
+from genzoo.testing.checks import CHECKS, Check, capability_of, checks_for, declared
+from genzoo.testing.side_effects import minding_manners
 
 Status = Literal["passed", "failed", "excused", "not applicable"]
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from genzoo import registry
-from genzoo.building import build_empty
 from genzoo.config import Bounds, Config, field_types, shown
 from genzoo.errors import ConfigError, GenzooError
+from genzoo.meta_init import build_empty
 from genzoo.spaces import Space
 from genzoo.spec import DataInfo
+from genzoo.testing.bound_cases import edges
 from genzoo.testing.cases import Case, CheckFailed, demand
-from genzoo.testing.edges import edges
 
 _MAX_TENSORS = 10_000
 

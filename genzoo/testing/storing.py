@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from genzoo.building import build_empty
 from genzoo.card import CARD_FILE, write_card
 from genzoo.errors import LoadError
+from genzoo.meta_init import build_empty
 from genzoo.storage import GenModel, open_own
 from genzoo.testing.cases import SEED, Case, demand, demand_equal
-from genzoo.testing.playing import updated
+from genzoo.testing.training_harness import updated
 
 _MAX_TABLE = 2**16
 _ROUNDING = 1e-4

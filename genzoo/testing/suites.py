@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from unittest import SkipTest
 
 from genzoo.testing.cases import Case, CheckFailed
+from genzoo.testing.checks import BY_CAPABILITY, CHECKS, Check, capability_of, checks_for
 from genzoo.testing.running import (
     Outcome,
     case_of,
@@ -16,7 +17,6 @@ from genzoo.testing.running import (
     never_exercised,
     run_check,
 )
-from genzoo.testing.tiers import BY_CAPABILITY, CHECKS, Check, capability_of, checks_for
 
 Excuses = Mapping[str, str]
 

@@ -18,7 +18,7 @@ from genzoo.sampling import evaluating
 from genzoo.spaces import Space
 from genzoo.spec import DataInfo
 from genzoo.stage import Stage
-from genzoo.training.parts import model_of, only_part, submodule
+from genzoo.training.stage_scope import model_of, only_part, submodule
 from genzoo.values import trusted
 
 _ROWS = 1024

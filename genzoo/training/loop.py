@@ -15,11 +15,11 @@ from genzoo.files import check_no_link
 from genzoo.training.batches import Shares, batches
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
-from genzoo.training.identity import identity
 from genzoo.training.inputs import Inputs
 from genzoo.training.logs import Log
-from genzoo.training.parts import model_of
 from genzoo.training.pictures import ROWS_IN_PICTURE, draw
+from genzoo.training.resume_check import identity
+from genzoo.training.stage_scope import model_of
 from genzoo.training.state import StageState
 from genzoo.training.update import Moved, Updater
 

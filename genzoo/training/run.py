@@ -24,13 +24,13 @@ from genzoo.training.batches import batches, to_device
 from genzoo.training.config import TrainerConfig
 from genzoo.training.ema import make_average
 from genzoo.training.folder import RunFolder
-from genzoo.training.identity import demand_same, identity
 from genzoo.training.inputs import Inputs
-from genzoo.training.interrupts import Interrupts
 from genzoo.training.logs import Log
 from genzoo.training.loop import StageLoop, shares_of
-from genzoo.training.parts import model_of, only_part
 from genzoo.training.players import make_players
+from genzoo.training.resume_check import demand_same, identity
+from genzoo.training.signals import Interrupts
+from genzoo.training.stage_scope import model_of, only_part
 from genzoo.training.state import StageState
 from genzoo.training.update import Updater
 

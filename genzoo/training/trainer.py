@@ -21,10 +21,10 @@ from genzoo.training.accelerating import accelerating, others_named, own_randomn
 from genzoo.training.config import TrainerConfig, resolve
 from genzoo.training.folder import RunFolder
 from genzoo.training.inputs import Inputs, check_inputs
-from genzoo.training.interrupts import listening
 from genzoo.training.labels import Reading
-from genzoo.training.parts import model_of
 from genzoo.training.run import Run
+from genzoo.training.signals import listening
+from genzoo.training.stage_scope import model_of
 
 
 class Trainer:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from genzoo import ConfigError, Estimate, Note
-from genzoo_boltzmann.path import TemperedPath
+from genzoo_boltzmann.tempering import TemperedPath
 
 MIN_EFFECTIVE_SAMPLES = 10.0
 _POOL = 10

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo_boltzmann.draws import bernoulli
-from genzoo_boltzmann.products import binary_addmm, few_ones
+from genzoo_boltzmann.fast_bernoulli import bernoulli
+from genzoo_boltzmann.sparse_binary import binary_addmm, few_ones
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM

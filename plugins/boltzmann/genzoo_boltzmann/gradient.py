@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo_boltzmann.products import Ones, binary_addmm, few_ones
+from genzoo_boltzmann.sparse_binary import Ones, binary_addmm, few_ones
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM

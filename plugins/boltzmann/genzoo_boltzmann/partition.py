@@ -33,8 +33,8 @@ from genzoo_boltzmann.annealing import (
     schedule_of,
 )
 from genzoo_boltzmann.enumeration import log_sum
-from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.precision import full_precision
+from genzoo_boltzmann.tempering import TemperedPath
 
 if TYPE_CHECKING:
     from genzoo_boltzmann.rbm import RBM

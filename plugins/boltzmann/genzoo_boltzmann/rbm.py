@@ -360,7 +360,7 @@ class RBM(GenerativeModel):
             generator: Where the randomness comes from, on the model's device.
             num_steps: Sweeps.
         """
-        from genzoo_boltzmann.draws import bernoulli
+        from genzoo_boltzmann.fast_bernoulli import bernoulli
         from genzoo_boltzmann.gibbs import sweep
 
         x, known = self.checked_completion(x, known)

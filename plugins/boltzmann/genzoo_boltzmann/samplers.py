@@ -11,11 +11,11 @@ from torch import Tensor
 
 from genzoo import Bounds, Config, GenerativeModel, Sampler
 from genzoo.conditions import NONE, Conditions
-from genzoo_boltzmann.draws import bernoulli
+from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
-from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.rbm import RBM
+from genzoo_boltzmann.tempering import TemperedPath
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 
 from genzoo import Binary
 from genzoo_boltzmann import annealing, partition
-from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.rbm import RBM, RBMConfig
+from genzoo_boltzmann.tempering import TemperedPath
 from likelihoods import mean_log_prob
 from machines import machine, states
 

@@ -6,8 +6,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from genzoo import Step
 from genzoo_boltzmann import objectives, partition
-from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.samplers import Gibbs, TemperedGibbs
+from genzoo_boltzmann.tempering import TemperedPath
 from likelihoods import mean_log_prob
 from machines import machine, states
 

@@ -7,7 +7,7 @@ import torch
 
 import genzoo
 from genzoo_boltzmann import partition
-from genzoo_boltzmann.path import TemperedPath
+from genzoo_boltzmann.tempering import TemperedPath
 from likelihoods import mean_log_prob
 from machines import (
     expected_variation,

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from genzoo_boltzmann import samplers
-from genzoo_boltzmann.path import TemperedPath
 from genzoo_boltzmann.samplers import TemperedGibbs, TemperedGibbsConfig
+from genzoo_boltzmann.tempering import TemperedPath
 from machines import (
     expected_variation,
     frequencies,

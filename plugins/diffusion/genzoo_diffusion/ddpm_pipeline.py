@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genzoo.formats import Foreign
+from genzoo.layouts.foreign import Foreign
 from genzoo_diffusion.diffusers_schedulers import SCHEDULER, chain
 from genzoo_diffusion.pipelines import Pipeline, fields, image_shape, unit_space
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from genzoo.config import shown
 from genzoo.errors import ConfigFileError
-from genzoo.formats import Foreign, Format
+from genzoo.layouts.foreign import Foreign, Format
 from genzoo_diffusion.ddpm_pipeline import DDPM_PIPELINE
 from genzoo_diffusion.pipelines import MARKER, Pipeline
 from genzoo_diffusion.stable_diffusion import STABLE_DIFFUSION

@@ -8,7 +8,7 @@ from typing import Any
 
 from genzoo.config import shown
 from genzoo.errors import ConfigFileError
-from genzoo.formats import Foreign
+from genzoo.layouts.foreign import Foreign
 
 MARKER = "model_index.json"
 _ABSENT = (None, [None, None])

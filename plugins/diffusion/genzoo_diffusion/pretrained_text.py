@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from genzoo import Bounds, ConditionError, Config, External, Frozen
 from genzoo.errors import ConfigFileError
-from genzoo.external import WEIGHTS
 from genzoo.foreign_fields import read_object, refusing
+from genzoo.hub_component import WEIGHTS
 from genzoo.published import check_layers, make_published, weights_of
 from genzoo_diffusion.dependencies import transformers
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder

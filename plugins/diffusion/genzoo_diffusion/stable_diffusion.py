@@ -7,7 +7,7 @@ from typing import Any
 
 from genzoo.config import shown
 from genzoo.errors import ConfigFileError
-from genzoo.formats import Foreign
+from genzoo.layouts.foreign import Foreign
 from genzoo_diffusion.diffusers_schedulers import OF_NOISE, SCHEDULER, noise
 from genzoo_diffusion.diffusers_text import (
     TEXT_ENCODER,

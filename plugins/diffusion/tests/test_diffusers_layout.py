@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPTextModel
 
 from genzoo import GenModel, Label, Real, Text
-from genzoo.hub.inspecting import look
+from genzoo.hub.inspect import look
 from genzoo_diffusion.diffusers_layout import scheduler_of
 from models import FLAT, IMAGE, labelled, model
 

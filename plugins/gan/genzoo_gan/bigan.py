@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from genzoo import Batch, Real, Space
 from genzoo_gan.adversarial import AdversarialModel
+from genzoo_gan.backbones import TRUNKS
 from genzoo_gan.latent import GeneratorConfig
-from genzoo_gan.trunks import TRUNKS
 from genzoo_gan.views import View
 
 

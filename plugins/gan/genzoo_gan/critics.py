@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.utils import parametrizations
 
 from genzoo import DataError
-from genzoo_gan.trunks import SLOPE, TRUNKS
+from genzoo_gan.backbones import SLOPE, TRUNKS
 from genzoo_gan.views import View
 
 

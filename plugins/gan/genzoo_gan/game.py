@@ -19,10 +19,10 @@ from genzoo_gan.critics import (
     PackedCritic,
     spectrally_normalised,
 )
-from genzoo_gan.judging import Judge, PresentCritic
 from genzoo_gan.latent import Network, Widths
+from genzoo_gan.monitoring import Look, Watch
 from genzoo_gan.penalties import R1, Fading, Penalty
-from genzoo_gan.watching import Look, Watch
+from genzoo_gan.scoring import Judge, PresentCritic
 
 Rate = Annotated[float, Bounds(0.0, 1e3)]
 Count = Annotated[int, Bounds(1, 1000)]

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genzoo_gan.init import start_small
 from genzoo_gan.sizes import check_image, halved, kernel
-from genzoo_gan.starting import start_small
 
 
 class FlatGenerator(nn.Module):

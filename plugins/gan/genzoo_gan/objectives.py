@@ -13,8 +13,8 @@ from genzoo import Bounds, Component
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import ClippedCritic
 from genzoo_gan.game import Count, Game, GameConfig, Rate, for_both
-from genzoo_gan.judging import FutureCritic, PresentCritic
 from genzoo_gan.penalties import GradientPenalty
+from genzoo_gan.scoring import FutureCritic, PresentCritic
 
 
 class Minimax(Game):

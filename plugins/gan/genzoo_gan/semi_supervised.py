@@ -19,10 +19,10 @@ from genzoo import (
     Real,
     Stage,
 )
+from genzoo_gan.backbones import TRUNKS
 from genzoo_gan.labels import demand_labels
 from genzoo_gan.latent import GeneratorConfig, LatentModel, Network, NumClasses, Widths
 from genzoo_gan.noise import noisy
-from genzoo_gan.trunks import TRUNKS
 
 
 @dataclass(frozen=True, kw_only=True)

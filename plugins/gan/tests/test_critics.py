@@ -5,6 +5,7 @@ import torch
 
 from games import example, game, gan, made, rows, step
 from genzoo import ConfigError, Real
+from genzoo_gan.backbones import TRUNKS
 from genzoo_gan.critics import (
     ClippedCritic,
     Critic,
@@ -13,7 +14,6 @@ from genzoo_gan.critics import (
     spectrally_normalised,
 )
 from genzoo_gan.penalties import R1, Fading, GradientPenalty, slopes
-from genzoo_gan.trunks import TRUNKS
 from genzoo_gan.views import View, between
 
 

@@ -11,8 +11,8 @@ from genzoo import registry, seeds
 from genzoo.objective import Loss, Objective, Step
 from genzoo.stage import Stage
 from genzoo.testing.cases import SEED, Case, demand, seeded
-from genzoo.testing.playing import TOTAL, gradients_of, shared
-from genzoo.training.parts import only_part
+from genzoo.testing.training_harness import TOTAL, gradients_of, shared
+from genzoo.training.stage_scope import only_part
 from genzoo.values import trusted
 
 

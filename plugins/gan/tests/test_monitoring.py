@@ -15,7 +15,7 @@ from genzoo import (
     create_model,
     load_dataset,
 )
-from genzoo_gan.watching import Look, Watch, neighbourhood, variety
+from genzoo_gan.monitoring import Look, Watch, neighbourhood, variety
 
 RING = load_dataset("ring", num=2000).head(1024)
 

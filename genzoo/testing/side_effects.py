@@ -14,8 +14,8 @@ from typing import Any
 
 from genzoo import registry
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand
+from genzoo.testing.global_state import attributes, changed, patched, world
 from genzoo.testing.learning import few_steps
-from genzoo.testing.world import attributes, changed, patched, world
 from genzoo.training import Trainer
 
 _MAX_SECONDS = 300

@@ -16,10 +16,10 @@ from genzoo.errors import (
     UnknownNameError,
     WeightsError,
 )
-from genzoo.formats import Foreign, Format, check_path, marker_in
 from genzoo.hub import Reference
-from genzoo.hub.inspecting import look
+from genzoo.hub.inspect import look
 from genzoo.hub.pulling import pull
+from genzoo.layouts.foreign import Foreign, Format, check_path, marker_in
 from hubs import asked, same
 
 MARKER, REPOSITORY = "toy_index.json", "ada/foreign"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genzoo_boltzmann.draws import bernoulli
+from genzoo_boltzmann.fast_bernoulli import bernoulli
 
 SHAPES = [(20, 30), (200, 301)]  # Below and above what opens a stream; an odd number of values.
 TYPES = [torch.float32, torch.float64]

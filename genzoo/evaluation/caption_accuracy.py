@@ -14,8 +14,8 @@ from genzoo.captions import Grammar
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Reference, mean_of
+from genzoo.evaluation.attribute_recognizers import load_reader, unreadable
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.readers import load_reader, unreadable
 from genzoo.model import GenerativeModel
 from genzoo.spaces import Binary, Unit
 

@@ -9,9 +9,9 @@ import pytest
 from folders import machine
 from genzoo import GenModel
 from genzoo.errors import HubIntegrityError, HubOfflineError
-from genzoo.hub import asking, local_folder
-from genzoo.hub.checking import Record
-from genzoo.hub.stating import Stated
+from genzoo.hub import local_folder, retry
+from genzoo.hub.file_metadata import Stated
+from genzoo.hub.integrity import Record
 from hub_server import Fault
 from hubs import REPOSITORY, WEIGHTS, asked, put_machine, same
 
@@ -206,7 +206,7 @@ def test_offline_a_model_loads_without_a_request_and_a_missing_one_is_named(
 def test_a_hub_that_is_away_is_done_without_where_the_cache_has_the_branch(
     hub, cached, caplog, monkeypatch
 ):
-    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
     model, sha, _ = cached
     hub.fault(Fault(status=503), method="GET", path="/api/models/", times=100)
     with caplog.at_level(logging.WARNING):

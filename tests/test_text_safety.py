@@ -15,7 +15,7 @@ from genzoo import registry
 from genzoo.card import CARD_FILE
 from genzoo.cli import main
 from genzoo.cli.texts import VisibleFormatter
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 HIDDEN = (
     *("\x00", "\x07", "\x1b", "\r", "\x7f", "\x85", "\x9b"),  # control characters of both sets

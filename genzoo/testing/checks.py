@@ -18,15 +18,15 @@ from genzoo.capabilities import (
 )
 from genzoo.model import GenerativeModel
 from genzoo.testing import (
-    abilities,
-    codes,
+    capability_checks,
     drawing,
+    latent_checks,
     learning,
     likelihoods,
-    manners,
     numerics,
     refusals,
     schema,
+    side_effects,
     storing,
 )
 from genzoo.testing.cases import Case
@@ -34,14 +34,14 @@ from genzoo.testing.cases import Case
 Check = Callable[[Case], None]
 
 MUST: tuple[Check, ...] = (
-    manners.check_import,
-    manners.check_no_side_effects,  # Before others have made what it would see made.
+    side_effects.check_import,
+    side_effects.check_no_side_effects,  # Before others have made what it would see made.
     schema.check_registered,
     schema.check_config_closed,
     schema.check_config_bounds,
     schema.check_spaces,
-    abilities.check_capabilities,
-    abilities.check_condition,
+    capability_checks.check_capabilities,
+    capability_checks.check_condition,
     storing.check_builds_empty,
     storing.check_save_load,
     storing.check_strict_load,
@@ -79,17 +79,17 @@ BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
     ),
     SupportsEnergy: (likelihoods.check_energy, refusals.check_energy_space),
     SupportsEncode: (
-        codes.check_encode,
-        codes.check_draw_codes,
-        codes.check_draws_by_row,
+        latent_checks.check_encode,
+        latent_checks.check_draw_codes,
+        latent_checks.check_draws_by_row,
         refusals.check_encode_space,
     ),
-    SupportsDecode: (codes.check_decode, refusals.check_decode_space),
-    SupportsClassify: (codes.check_classify, refusals.check_classify_space),
-    SupportsTranslate: (abilities.check_translate, refusals.check_translate_space),
-    SupportsCompletion: (abilities.check_completion, refusals.check_completion_space),
-    SupportsDataInit: (abilities.check_data_init,),
-    SupportsFilters: (abilities.check_filters,),
+    SupportsDecode: (latent_checks.check_decode, refusals.check_decode_space),
+    SupportsClassify: (latent_checks.check_classify, refusals.check_classify_space),
+    SupportsTranslate: (capability_checks.check_translate, refusals.check_translate_space),
+    SupportsCompletion: (capability_checks.check_completion, refusals.check_completion_space),
+    SupportsDataInit: (capability_checks.check_data_init,),
+    SupportsFilters: (capability_checks.check_filters,),
 }
 """What a model must pass besides, for each capability that it declares."""
 

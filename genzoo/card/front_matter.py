@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.errors import ConfigError, LoadError
 from genzoo.files import atomic_file, check_inside, read_text, write_text
 from genzoo.parsing import check_yaml
-from genzoo.visible import visible
+from genzoo.text_safety import visible
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard

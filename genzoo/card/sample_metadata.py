@@ -13,7 +13,7 @@ from typing import IO, Any
 from genzoo import registry
 from genzoo.component import Component
 from genzoo.errors import GenzooError
-from genzoo.evaluation.receipts import flat, how_drawn
+from genzoo.evaluation.provenance import flat, how_drawn
 from genzoo.files import check_inside
 from genzoo.parsing import strict_json
 from genzoo.sampler import Sampler

@@ -17,8 +17,8 @@ from genzoo.training.accelerating import accelerating
 from genzoo.training.batches import to_device
 from genzoo.training.config import resolve
 from genzoo.training.inputs import Inputs
-from genzoo.training.parts import only_part
 from genzoo.training.players import make_players
+from genzoo.training.stage_scope import only_part
 from genzoo.training.update import Updater
 
 TOTAL = 10

@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import nn
 
 from genzoo.errors import ConfigError, HubError, HubMissingError, LoadError, WeightsError
-from genzoo.external import External, Frozen
+from genzoo.hub_component import External, Frozen
 
 REPOSITORY = "ada/encoder"
 FILES = {"model.safetensors": save({"w": torch.ones(3)}), "config.json": b"{}"}
@@ -84,7 +84,7 @@ def test_what_cannot_be_had_is_an_error(hub):
 
 
 def test_a_file_beside_the_weights_is_bounded(hub, monkeypatch):
-    monkeypatch.setattr("genzoo.external.MAX_FILE_BYTES", 1)
+    monkeypatch.setattr("genzoo.hub_component.MAX_FILE_BYTES", 1)
     commit = hub.put(REPOSITORY, FILES)
     with pytest.raises(LoadError, match="2 bytes; 1 are allowed"):
         external(commit=commit).folder(["config.json"])

@@ -18,7 +18,7 @@ from typing import Any
 
 from genzoo.errors import GenzooError
 from genzoo.files import atomic_file, read_text, write_text
-from genzoo.hub.stating import Commit, Stated
+from genzoo.hub.file_metadata import Commit, Stated
 from genzoo.parsing import strict_json
 
 _FOLDER = "genzoo"

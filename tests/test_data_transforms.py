@@ -7,7 +7,7 @@ import torch
 from genzoo import seeds
 from genzoo.data import ArrayDataset, DataConfig, load_dataset, load_split
 from genzoo.data.dataset import DataSource
-from genzoo.data.preparing import prepare
+from genzoo.data.transforms import prepare
 from genzoo.errors import ConfigError, DataError
 from genzoo.spaces import Binary, Text, Unit
 from genzoo.spec import DataInfo

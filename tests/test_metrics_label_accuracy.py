@@ -12,7 +12,7 @@ from genzoo.evaluation import evaluate, inception
 from genzoo.evaluation.classifier import load_classifier, sha256_of
 from genzoo.evaluation.features import Extractor
 from genzoo.evaluation.inception import InceptionDistance
-from genzoo.evaluation.judged import LabelAccuracy, LabelConfig
+from genzoo.evaluation.label_accuracy import LabelAccuracy, LabelConfig
 from judges import LabelledReplay, Replay, case
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from genzoo.errors import HubNetworkError
-from genzoo.hub.situations import BUSY, TRANSPORTS, is_offline, reason_of, status_of, translated
+from genzoo.hub.errors import BUSY, TRANSPORTS, is_offline, reason_of, status_of, translated
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from genzoo.data.grammars import DIGIT_CAPTIONS
 from genzoo.data.shapes import SHAPE_CAPTIONS
 from genzoo.errors import CapabilityError, UnknownNameError
 from genzoo.evaluation import evaluate
+from genzoo.evaluation.attribute_recognizers import SHAPES_READER, ShapesReader, load_reader
+from genzoo.evaluation.caption_accuracy import CaptionConfig, CaptionObeyed
 from genzoo.evaluation.classifier import load_classifier, sha256_of
-from genzoo.evaluation.obeyed import CaptionConfig, CaptionObeyed
-from genzoo.evaluation.readers import SHAPES_READER, ShapesReader, load_reader
 from judges import Redraw, Replay, case
 
 SLOTS = ("size", "colour", "shape", "place")

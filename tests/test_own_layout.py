@@ -12,7 +12,7 @@ from folders import CONFIG, WEIGHTS, change_config, contents
 from genzoo import Binary, GenModel, Layout, LoadError, create_model, saving
 from genzoo.errors import ConfigFileError, DiskFullError, HubMissingError, WeightsError
 from genzoo.hub import Reference
-from genzoo.hub.inspecting import look
+from genzoo.hub.inspect import look
 from genzoo.hub.pulling import pull
 from genzoo.hub.pushing import push_folder
 from genzoo.training.folder import RunFolder

@@ -12,10 +12,13 @@ from genzoo import Bounds, Component, Config, Sampler, register, seeds
 from genzoo.data import from_array
 from genzoo.errors import CapabilityError
 from genzoo.evaluation import evaluate
-from genzoo.evaluation.chains import ChainConfig, ChainDiagnostics, _notes, diagnosed
-from genzoo.evaluation.mixing import (
+from genzoo.evaluation.mcmc_diagnostics import (
+    ChainConfig,
+    ChainDiagnostics,
+    _notes,
     autocorrelation,
     autocorrelation_time,
+    diagnosed,
     f_quantile,
     jackknife_error,
     r_hat_bound,

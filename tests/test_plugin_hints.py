@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import genzoo
-from genzoo import Space, known
+from genzoo import Space, plugin_hints
 from genzoo.errors import ConfigFileError, UnknownNameError
 
 ROOT = Path(__file__).parents[1]
@@ -20,15 +20,15 @@ INSTALL = "It is part of genzoo-angle: pip install ./examples/genzoo-angle, in a
 @pytest.mark.parametrize("group", ["models", "spaces"])
 def test_our_own_are_all_on_the_list(group):
     ours = PROJECT["project"]["entry-points"][f"genzoo.{group}"]
-    assert set(known._known()["genzoo"][group]) == set(ours)
+    assert set(plugin_hints._known()["genzoo"][group]) == set(ours)
 
 
 def test_the_examples_are_on_the_list_with_all_that_they_have_and_where_they_are():
     assert len(EXAMPLES) == 2
-    assert set(known._known()) == {"genzoo", *(folder.name for folder in EXAMPLES)}
+    assert set(plugin_hints._known()) == {"genzoo", *(folder.name for folder in EXAMPLES)}
     for folder in EXAMPLES:
         project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
-        entry = known._known()[project["name"]]
+        entry = plugin_hints._known()[project["name"]]
         assert entry["install"] == f"pip install ./examples/{folder.name}, in a checkout of genzoo"
         for group in ("models", "spaces"):
             named = project["entry-points"].get(f"genzoo.{group}", {})
@@ -36,17 +36,17 @@ def test_the_examples_are_on_the_list_with_all_that_they_have_and_where_they_are
 
 
 def test_a_model_on_the_list_has_its_line_and_one_that_is_not_has_none():
-    assert "pip install --upgrade genzoo" in known.advice_for("rbm")
-    assert "pip install" not in known.advice_for("nowhere")
+    assert "pip install --upgrade genzoo" in plugin_hints.advice_for("rbm")
+    assert "pip install" not in plugin_hints.advice_for("nowhere")
     for name in ("rbm", "nowhere"):
-        assert "package runs its code" in known.advice_for(name)
+        assert "package runs its code" in plugin_hints.advice_for(name)
 
 
 def test_models_and_spaces_are_listed_apart():
-    assert "part of genzoo:" in known.advice_for("unit", "spaces")
-    assert "genzoo-angle" in known.advice_for("angle", "spaces")
-    assert "pip install" not in known.advice_for("angle")
-    assert "pip install" not in known.advice_for("von-mises", "spaces")
+    assert "part of genzoo:" in plugin_hints.advice_for("unit", "spaces")
+    assert "genzoo-angle" in plugin_hints.advice_for("angle", "spaces")
+    assert "pip install" not in plugin_hints.advice_for("angle")
+    assert "pip install" not in plugin_hints.advice_for("von-mises", "spaces")
 
 
 def test_a_space_that_is_not_installed_says_what_to_install():

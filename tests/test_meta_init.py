@@ -18,7 +18,7 @@ from folders import (
     saved,
     write_header,
 )
-from genzoo import GenModel, Unit, building, register, registry, weights
+from genzoo import GenModel, Unit, meta_init, register, registry, weights
 from genzoo.errors import ConfigFileError, UnknownNameError, WeightsError
 
 
@@ -62,7 +62,7 @@ def test_more_parameters_or_modules_than_the_weights_hold_are_refused_while_they
         assert "asks for more than 64 parameters" in refused(deep(tmp_path, 2, 4096))
         assert len(made) < 200
         assert "asks for more than 20000 modules" in refused(deep(tmp_path, 3, 4096))
-        assert len(made) < 10 * building.MAX_MODULES
+        assert len(made) < 10 * meta_init.MAX_MODULES
     finally:
         hook.remove()
 
@@ -105,7 +105,7 @@ def test_weights_larger_than_the_memory_are_refused_before_they_are_read(folder,
     write_header(folder / WEIGHTS, grown)
     os.truncate(folder / WEIGHTS, (folder / WEIGHTS).stat().st_size + end + 1)
     monkeypatch.setattr(weights, "safe_open", lambda *a, **k: pytest.fail("They were read."))
-    monkeypatch.setattr(building.psutil, "virtual_memory", lambda: type("", (), {"total": 2**20}))
+    monkeypatch.setattr(meta_init.psutil, "virtual_memory", lambda: type("", (), {"total": 2**20}))
     assert "this machine has 1,048,576" in refused(folder, ConfigFileError)
 
 
@@ -169,14 +169,14 @@ def test_buffers_that_are_filled_in_place_are_as_they_were(dtype, tmp_path):
 
 
 def test_what_is_built_may_have_as_much_as_the_caps_say_and_no_more(monkeypatch):
-    monkeypatch.setattr(building, "MAX_MODULES", 9)
+    monkeypatch.setattr(meta_init, "MAX_MODULES", 9)
 
     def make(num, module):
-        with building.without_memory(max_tensors=40):
+        with meta_init.without_memory(max_tensors=40):
             torch.nn.ModuleList(module() for _ in range(num))
 
     def parameters(num):
-        with building.without_memory(max_tensors=40):
+        with meta_init.without_memory(max_tensors=40):
             module = torch.nn.Module()
             for i in range(num):
                 setattr(module, f"p{i}", torch.nn.Parameter(torch.empty(1)))
@@ -191,22 +191,22 @@ def test_what_is_built_may_have_as_much_as_the_caps_say_and_no_more(monkeypatch)
 
 @pytest.mark.parametrize("stored", [0, 1000])
 def test_buffers_may_take_a_fixed_size_beyond_that_of_the_weights(stored, monkeypatch):
-    total = building.MAX_BUFFERS + 2 * stored
-    monkeypatch.setattr(building.psutil, "virtual_memory", lambda: type("", (), {"total": total}))
+    total = meta_init.MAX_BUFFERS + 2 * stored
+    monkeypatch.setattr(meta_init.psutil, "virtual_memory", lambda: type("", (), {"total": total}))
     with torch.device("meta"):
         model = torch.nn.Module()
-        most = torch.empty(building.MAX_BUFFERS + stored, dtype=torch.uint8)
+        most = torch.empty(meta_init.MAX_BUFFERS + stored, dtype=torch.uint8)
         model.register_buffer("mask", most, persistent=False)
-    building.check_memory(model, stored)
+    meta_init.check_memory(model, stored)
     model.mask = torch.empty(len(most) + 1, dtype=torch.uint8, device="meta")
     with pytest.raises(ConfigFileError, match="bytes beside its weights"):
-        building.check_memory(model, stored)
+        meta_init.check_memory(model, stored)
 
 
 def test_a_model_may_take_all_of_the_memory_and_no_more(monkeypatch):
-    monkeypatch.setattr(building.psutil, "virtual_memory", lambda: type("", (), {"total": 1000}))
+    monkeypatch.setattr(meta_init.psutil, "virtual_memory", lambda: type("", (), {"total": 1000}))
     model = torch.nn.Module()
     model.register_buffer("mask", torch.empty(100, dtype=torch.uint8), persistent=False)
-    building.check_memory(model, 900)
+    meta_init.check_memory(model, 900)
     with pytest.raises(ConfigFileError, match="needs 1,001 bytes; this machine has 1,000"):
-        building.check_memory(model, 901)
+        meta_init.check_memory(model, 901)

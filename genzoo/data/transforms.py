@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import known, registry, seeds
+from genzoo import plugin_hints, registry, seeds
 from genzoo.data.dataset import (
     ArrayDataset,
     Binarize,
@@ -54,7 +54,7 @@ def _written(dataset: Dataset, name: str | None) -> Dataset:
     if name is None:
         return dataset
     if name not in registry.names("spaces"):
-        advice = known.advice_for(name, "spaces")
+        advice = plugin_hints.advice_for(name, "spaces")
         raise UnknownNameError("space", name, registry.names("spaces"), advice)
     try:
         return Rewritten(dataset, *dataset.info["x"].into(name))

@@ -18,7 +18,7 @@ from genzoo.data.drawing import DRAWN
 from genzoo.data.shapes import COLOURS, JITTER, PLACES, SHAPE_CAPTIONS, SIZES, Scene
 from genzoo.errors import UnknownNameError
 from genzoo.evaluation import classifier
-from genzoo.evaluation.judged import unfit
+from genzoo.evaluation.label_accuracy import unfit
 from genzoo.spec import DataInfo
 
 SHAPES_READER = "shapes-templates"

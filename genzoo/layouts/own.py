@@ -13,7 +13,7 @@ from typing import Any
 
 from genzoo.config import shown
 from genzoo.errors import ConfigFileError
-from genzoo.formats import check_path
+from genzoo.layouts.foreign import check_path
 
 MAX_PLACES = 100
 """How many files of weights, and how many others, a layout may name."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from genzoo.config import shown
 from genzoo.errors import HubError, HubMissingError
-from genzoo.hub.asking import ask
 from genzoo.hub.reference import Reference, is_commit
+from genzoo.hub.retry import ask
 
 _PIECE = 2**20
 

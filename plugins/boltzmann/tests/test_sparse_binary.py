@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from genzoo_boltzmann import products
+from genzoo_boltzmann import sparse_binary
 from genzoo_boltzmann.gradient import contrast, phase
-from genzoo_boltzmann.products import Ones, binary_addmm, few_ones
+from genzoo_boltzmann.sparse_binary import Ones, binary_addmm, few_ones
 from machines import machine
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
@@ -31,13 +31,13 @@ def _by_sums(v, M):
 @pytest.fixture
 def sums(monkeypatch):
     """Return a list that grows by one where rows are added up instead of multiplied."""
-    made, summed = [], products.F.embedding_bag
+    made, summed = [], sparse_binary.F.embedding_bag
 
     def counted(*args, **options):
         made.append(1)
         return summed(*args, **options)
 
-    monkeypatch.setattr(products.F, "embedding_bag", counted)
+    monkeypatch.setattr(sparse_binary.F, "embedding_bag", counted)
     return made
 
 

@@ -1,0 +1,1 @@
+"""Layouts of model folders: our own, and those of other libraries."""
