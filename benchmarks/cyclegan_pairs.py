@@ -127,7 +127,7 @@ def supervised(recipe: genzoo.Recipe, rows: Mapping[str, Tensor], bijection: Bij
     model, config, data = trainer.model, trainer.configs[0], trainer.data.x
     adam = config.optimizers["translators"]
     optimizer = registry.make("optimizers", adam).build(list(model.G.parameters()))
-    total = config.steps
+    total = config.max_steps
     for index, x in zip(range(total), minibatches(data, config.batch_size), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = adam.config["lr"] * (1 - index / total)

@@ -111,7 +111,7 @@ def through_the_trainer(data: genzoo.Dataset, steps: int, threads: int) -> Run:
             normalization=HOW,
         )
         config = genzoo.TrainerConfig(
-            steps=steps, batch_size=BATCH, threads=threads, progress=False
+            max_steps=steps, batch_size=BATCH, threads=threads, progress=False
         )
         values = {"critic_width": CRITIC_WIDTH, "lr": 1e-3, "pool_size": POOL}
         stage = genzoo.Stage(objective=genzoo.Component(name="cycle", config=values))

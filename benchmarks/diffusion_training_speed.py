@@ -134,9 +134,9 @@ def main() -> None:
     rows = Rows(between)
     between.by_hand = ByHand(copy.deepcopy(model.network.unet), rows)
     config = genzoo.TrainerConfig(
-        steps=given.pairs + WARM_UP + 1,
+        max_steps=given.pairs + WARM_UP + 1,
         batch_size=BATCH,
-        clip_norm=CLIP,
+        max_grad_norm=CLIP,
         ema_decay=DECAY,
         threads=1,
         progress=False,

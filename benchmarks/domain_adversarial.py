@@ -66,7 +66,7 @@ def trained(
     )
     stage = genzoo.Stage(
         objective=genzoo.Component(name=objective),
-        trainer={"steps": given.steps, "batch_size": 64, "schedule": "linear"},
+        trainer={"max_steps": given.steps, "batch_size": 64, "lr_scheduler": "linear"},
     )
     config = genzoo.TrainerConfig(seed=seed, threads=given.threads, progress=False)
     began = time.process_time()

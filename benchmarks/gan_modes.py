@@ -48,9 +48,9 @@ def train(data: genzoo.Dataset, game: str, given: argparse.Namespace, seed: int)
         name=name[1], config={"lr": lr, "critic_lr": critic_lr, **dict(rest)}
     )
     config = genzoo.TrainerConfig(
-        steps=steps,
+        max_steps=steps,
         batch_size=256,
-        schedule="linear",
+        lr_scheduler="linear",
         ema_decay=0.999,
         threads=1,
         progress=False,

@@ -59,7 +59,7 @@ def through_the_trainer(data: genzoo.Dataset, game: Mapping[str, Any], steps: in
     """Return a function that makes so many steps as `genzoo train` does."""
 
     def run() -> None:
-        config = genzoo.TrainerConfig(steps=steps, batch_size=game["batch"], progress=False)
+        config = genzoo.TrainerConfig(max_steps=steps, batch_size=game["batch"], progress=False)
         genzoo.Trainer(make(game), data, "non-saturating", config).fit()
 
     return run

@@ -35,7 +35,7 @@ def trained() -> genzoo.GenerativeModel:
     model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 28, 28)), num_hidden=15)
     stage = genzoo.Stage(objective=genzoo.Component(name="cd", config={"num_steps": 3}))
     config = genzoo.TrainerConfig(
-        steps=EPOCHS * ROWS // BATCH, batch_size=BATCH, threads=1, progress=False
+        max_steps=EPOCHS * ROWS // BATCH, batch_size=BATCH, threads=1, progress=False
     )
     return genzoo.Trainer(model, data, stage, config).fit()
 

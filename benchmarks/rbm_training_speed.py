@@ -42,7 +42,7 @@ def through_the_trainer(data: genzoo.Dataset, threads: int, *, centred: bool) ->
         )
         stage = genzoo.Stage(objective=genzoo.Component(name="cd", config={"centred": centred}))
         config = genzoo.TrainerConfig(
-            steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False
+            max_steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False
         )
         genzoo.Trainer(model, data, stage, config).fit()
 

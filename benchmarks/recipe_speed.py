@@ -26,11 +26,11 @@ from genzoo.recipes import train
 def cut(recipe: genzoo.Recipe, steps: int) -> genzoo.Recipe:
     """Return a recipe of twice as many steps a stage, with a line of its log for each half."""
     stages = [
-        dataclasses.replace(stage, trainer={**stage.trainer, "steps": 2 * steps})
+        dataclasses.replace(stage, trainer={**stage.trainer, "max_steps": 2 * steps})
         for stage in recipe.stages
     ]
     trainer = dataclasses.replace(
-        recipe.trainer, log_every=steps, checkpoint_every=0, sample_every=0, progress=False
+        recipe.trainer, logging_steps=steps, save_steps=0, sample_steps=0, progress=False
     )
     return dataclasses.replace(recipe, stages=tuple(stages), trainer=trainer)
 
@@ -62,7 +62,10 @@ def main() -> None:
     say(circumstances(1))
     for path, rounds in found.items():
         for stage, times in enumerate(zip(*rounds, strict=True)):
-            middle, steps = statistics.median(times), recipes[path].stages[stage].trainer["steps"]
+            middle, steps = (
+                statistics.median(times),
+                recipes[path].stages[stage].trainer["max_steps"],
+            )
             say(
                 f"{path.stem}, stage {stage}: {middle:.3f} s a step ({min(times):.3f} to "
                 f"{max(times):.3f}); {steps} steps: {steps * middle / 60:.1f} min"

@@ -64,9 +64,9 @@ def of_all_rows(data: genzoo.Dataset, seed: int, steps: int) -> Any:
         name="feature-matching", config={"lr": 1e-3, "classifier_lr": 1e-3}
     )
     config = genzoo.TrainerConfig(
-        steps=steps,
+        max_steps=steps,
         batch_size=BATCH,
-        schedule="linear",
+        lr_scheduler="linear",
         ema_decay=0.999,
         threads=1,
         progress=False,

@@ -45,8 +45,8 @@ def trainers() -> dict[str, Callable[[], Any]]:
         torch.manual_seed(0)
         known = getattr(rows, "info", None) or rows.spec
         model = cls(cls.configure(known, **config))
-        values = {"steps": steps, "batch_size": 128, "threads": 1, "progress": False}
-        trainer = genzoo.TrainerConfig(**values, log_every=10**6)
+        values = {"max_steps": steps, "batch_size": 128, "threads": 1, "progress": False}
+        trainer = genzoo.TrainerConfig(**values, logging_steps=10**6)
         return lambda: genzoo.Trainer(model, rows, config=trainer).fit()
 
     labelled = (

@@ -75,7 +75,7 @@ def through_the_trainer(data: genzoo.Dataset, threads: int) -> Run:
             hidden_dims=(HIDDEN,),
         )
         config = genzoo.TrainerConfig(
-            steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False
+            max_steps=ROWS // BATCH, batch_size=BATCH, threads=threads, progress=False
         )
         stage = genzoo.Stage(objective=genzoo.Component(name="elbo"))
         genzoo.Trainer(model, data, stage, config).fit()

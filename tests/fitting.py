@@ -8,7 +8,7 @@ DATA = families.rows(32, 3, seed=5)
 
 def fit(model=None, data=DATA, objective=None, **config):
     model = model if model is not None else families.linear()
-    settings = {"steps": 5, "batch_size": 8, "progress": False} | config
+    settings = {"max_steps": 5, "batch_size": 8, "progress": False} | config
     genzoo.Trainer(model, data, objective, genzoo.TrainerConfig(**settings)).fit()
     return model
 

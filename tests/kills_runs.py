@@ -30,7 +30,7 @@ def game(folder: Path | None, steps: int, every: int) -> genzoo.Trainer:
     torch.manual_seed(0)
     model = genzoo.create_model("toy-gan", event=genzoo.Real(shape=(4,)))
     config = genzoo.TrainerConfig(
-        schedule="linear", warmup_steps=3, ema_decay=0.8, **_common(steps, every, 4)
+        lr_scheduler="linear", warmup_steps=3, ema_decay=0.8, **_common(steps, every, 4)
     )
     return genzoo.Trainer(model, families.GAN.example()[1]["x"], config=config, output_dir=folder)
 
@@ -48,10 +48,10 @@ def chains(folder: Path | None, steps: int, every: int) -> genzoo.Trainer:
 
 def _common(steps: int, every: int, batch_size: int) -> dict:
     return {
-        "steps": steps,
+        "max_steps": steps,
         "batch_size": batch_size,
-        "checkpoint_every": every,
-        "log_every": 1,
+        "save_steps": every,
+        "logging_steps": 1,
         "threads": 1,  # Another number would sum in another order.
         "progress": False,
     }

@@ -62,8 +62,8 @@ def train_run(home):
     bits = (np.random.default_rng(0).random((40, 6)) < 0.5).astype(np.uint8)
     np.savez(home / "bits.npz", train=bits, test=bits[:10])
     train = f"train rbm --data {home}/bits.npz --output {home}/run --model.num-hidden 4"
-    steps = "--trainer.steps 6 --trainer.batch-size 8 --trainer.log-every 2 --trainer.threads 1"
-    command(f"{train} {steps} --trainer.sample-every 3")
+    steps = "--trainer.max-steps 6 --trainer.batch-size 8 --trainer.threads 1"
+    command(f"{train} {steps} --trainer.logging-steps 2 --trainer.sample-steps 3")
     figures = "--metrics log-likelihood --json"
     command(f"evaluate {home}/run {figures} {home}/run/evaluation.json")
     return home / "run"
@@ -75,7 +75,7 @@ def unfinished(folder, *rows):
     values = {
         "model": {"name": "rbm"},
         "data": {"name": "digits"},
-        "stages": [{"objective": {"name": "pcd"}, "trainer": {"steps": 500}}],
+        "stages": [{"objective": {"name": "pcd"}, "trainer": {"max_steps": 500}}],
     }
     Path(folder, "recipe.toml").write_text(Recipe.from_dict(values).to_toml(), "utf-8")
     write_log(folder, *rows)

@@ -58,7 +58,7 @@ class Stack(GenerativeModel):
     @classmethod
     def default_stages(cls, config):
         pcd = Component(name="pcd", config={"num_chains": 4})
-        trainer = {"steps": 6, "batch_size": 4}
+        trainer = {"max_steps": 6, "batch_size": 4}
         return (
             Stage(objective=pcd, model="first", trainer=trainer),
             Stage(objective=pcd, model="second", inputs=("first",), trainer=trainer),
@@ -86,7 +86,13 @@ class Down(Sampler):
 FIRST, SECOND = Stack.default_stages(None)
 X = rows(32, 4, seed=1, binary=True)
 GREYS = rows(32, 4, seed=2)
-VALUES = {"steps": 4, "batch_size": 8, "checkpoint_every": 2, "keep": 9, "ema_decay": 0.5}
+VALUES = {
+    "max_steps": 4,
+    "batch_size": 8,
+    "save_steps": 2,
+    "save_total_limit": 9,
+    "ema_decay": 0.5,
+}
 
 
 def stack(seed=0):

@@ -22,9 +22,10 @@ BITS = (RANDOM.random((20, 6)) < 0.5).astype(np.uint8)
 TRAIN = "train rbm --data bits.npz --output new"
 ADAM = f"{TRAIN} --trainer.optimizers.model adam"
 MADE = (
-    "train rbm --data bits.npz --output run --model.num-hidden 4 --trainer.steps 3 "
+    "train rbm --data bits.npz --output run --model.num-hidden 4 --trainer.max-steps 3 "
     "--trainer.batch-size 8 --trainer.threads 1"
 )
+FALLING = "--trainer.lr-scheduler constant-then-linear"
 LONG = "a" * 300
 
 
@@ -67,7 +68,7 @@ def write_recipes():
         "rate": good.replace(
             "[trainer.optimizers]", "[trainer.optimizers.model.config]\nlr = -1.0"
         ),
-        "schedule": good.replace("[trainer]", "[trainer]\nschedule = 'adam'"),
+        "schedule": good.replace("[trainer]", "[trainer]\nlr_scheduler = 'adam'"),
         "part": good.replace('part = ""', 'part = "decoder"'),
         "model": good.replace('name = "rbm"', 'name = "rbn"'),
     }
@@ -161,7 +162,7 @@ CASES = {
     f"{TRAIN} --dta bits.npz": "Did you mean --data",
     f"{TRAIN} --trainer.optimizers.critic.lr 1": "--trainer.optimizers.model.lr",
     f"{TRAIN} --objective cd --objective.num-chains 3": "no flag --objective.num-chains",
-    f"{TRAIN} --trainer.steps 1 2": "'2' is one value too many",
+    f"{TRAIN} --trainer.max-steps 1 2": "'2' is one value too many",
     f"{TRAIN} --model.num-hidden": "--model.num-hidden needs a value",
     "sample run --num 1 --output x.png --sampler.num-steps 3": "Give --sampler NAME too",
     "sample run --num 1 --output x.npz --sampler gibbs --sampler.num-step 3": "mean --sampler.num",
@@ -173,7 +174,7 @@ CASES = {
     "train rbm --data bits.npz": "genzoo train needs --output",
     "train rbm --output new": "Which data? Give --data: arrays, bars-and-stripes, digits",
     "train --data bits.npz --output new": "Which model? Give its name first",
-    "train --data bits.npz --trainer.steps 3 --output new": "Give the model's name first",
+    "train --data bits.npz --trainer.max-steps 3 --output new": "Give the model's name first",
     "sample run": "genzoo sample needs --num",
     "inspect": "genzoo inspect needs MODEL",
     "evaluate": "genzoo evaluate needs MODEL",
@@ -191,16 +192,16 @@ CASES = {
     f"{TRAIN} --trainer.optimizers.model.betas 0.9 0.9": "no flag --trainer.optimizers",
     f"{TRAIN} --trainer.optimizers.model adma": "Did you mean 'adam' or 'adamw'? Known: adam, ",
     f"{TRAIN} --trainer.optimizers.model linear": "'linear' is one of the lr_schedulers",
-    f"{TRAIN} --trainer.schedule linear --trainer.schedule.constant-share 1": "no flag",
-    f"{TRAIN} --trainer.schedule constant-then-linear --trainer.schedule.constant-share 1": (
+    f"{TRAIN} --trainer.lr-scheduler linear --trainer.lr-scheduler.constant-share 1": "no flag",
+    f"{TRAIN} {FALLING} --trainer.lr-scheduler.constant-share 1": (
         "constant_share must be in [0.0, 0.999], got 1.0"
     ),
-    f"{TRAIN} --trainer.schedule linaer": "Did you mean 'linear'? Known: constant, ",
+    f"{TRAIN} --trainer.lr-scheduler linaer": "Did you mean 'linear'? Known: constant, ",
     f"{TRAIN} --trainer.ema-decay 2": "ema_decay must be in [0.0, 1.0], got 2.0",
     f"{TRAIN} --trainer.threads 0": "threads must be in [1, 4096], got 0",
     f"{TRAIN} --trainer.threads few": "takes a whole number or auto, got 'few'",
-    f"{TRAIN} --trainer.batch-size 7 --trainer.gradient-accumulation 2": "Use a multiple of 2",
-    f"{TRAIN} --trainer.log-with wandbb": "wandbb",
+    f"{TRAIN} --trainer.batch-size 7 --trainer.num-micro-batches 2": "Use a multiple of 2",
+    f"{TRAIN} --trainer.report-to wandbb": "wandbb",
     f"{TRAIN} --data.scale 0": "scale must be in [1e-30, 1e+30], got 0.0",
     f"{TRAIN} --data.binarize sharp": "Known: dynamic, static, threshold",
     "sample run --num 0 --output x.png": "--num must be in [1, 1000000000], got 0",
@@ -263,13 +264,13 @@ CASES = {
     f"{TRAIN} --resume": "'new' holds no run to resume. Leave --resume out",
     # what would replace a good run looks at everything first
     f"{MADE} --overwrite --objective.num-steps 0": "num_steps must be in",
-    f"{MADE} --overwrite --trainer.gradient-accumulation 3": "Use a multiple of 3",
+    f"{MADE} --overwrite --trainer.num-micro-batches 3": "Use a multiple of 3",
     f"{MADE} --overwrite --data grey.npz": "Give --data.binarize",
     # recipes
     "train --recipe missing.toml --output new": "no recipe 'missing.toml'. Check the path.",
     "train rbm --recipe run/recipe.toml --output new": "--recipe says what NAME would",
     "train --recipe run/recipe.toml --data bits.npz --output new": "--recipe says what --data",
-    "train --recipe run/recipe.toml --trainer.steps 3 --output new": "change the file instead",
+    "train --recipe run/recipe.toml --trainer.max-steps 3 --output new": "change the file instead",
     "train --recipe malformed.toml --output new": "'malformed.toml' cannot be read: ",
     "train --recipe incomplete.toml --output new": "Recipe needs a value for: data",
     "train --recipe misspelt.toml --output new": "Did you mean 'num_hidden'?",
@@ -351,10 +352,10 @@ def last_line(line, capsys):
 def test_a_full_disk_is_named_and_the_model_is_whole_or_not_there(
     num_bytes, where, tmp_path, capsys
 ):
-    line = f"train rbm --data bits.npz --output {tmp_path / 'run'} --trainer.steps 20"
+    line = f"train rbm --data bits.npz --output {tmp_path / 'run'} --trainer.max-steps 20"
     every = 1 if where == "metrics.jsonl" else 50
     with disk_of(num_bytes):
-        error = last_line(f"{line} --trainer.log-every {every} --trainer.threads 1", capsys)
+        error = last_line(f"{line} --trainer.logging-steps {every} --trainer.threads 1", capsys)
     assert error.startswith("error: No space left to write")
     assert where in error
     assert "Free some space" in error
@@ -373,7 +374,7 @@ def test_a_full_disk_leaves_an_earlier_output_as_it_was(name, tmp_path, capsys):
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint_to_go_on_from(tmp_path, capsys):
-    line = f"{MADE} --output {tmp_path / 'run'} --trainer.checkpoint-every 1"
+    line = f"{MADE} --output {tmp_path / 'run'} --trainer.save-steps 1"
     with pytest.raises(SystemExit):
         main(line.split())
     whole = genzoo.GenModel.from_pretrained(tmp_path / "run").state_dict()

@@ -119,9 +119,9 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run(
-            "train toy-places --data digits --data.space categorical --trainer.steps 300 "
+            "train toy-places --data digits --data.space categorical --trainer.max-steps 300 "
             "--trainer.batch-size 250 --trainer.optimizers.model.lr 0.1 --trainer.threads 1 "
-            "--trainer.sample-every 150 --output run"
+            "--trainer.sample-steps 150 --output run"
         )
     return folder
 
@@ -197,7 +197,7 @@ def test_rows_of_an_alphabet_are_shown_as_text(tmp_path, monkeypatch):
     assert LETTERS.lines(rows) == words
     data = ArrayDataset(rows, genzoo.DataInfo(fields={"x": LETTERS}), "words")
     model = Places(PlacesConfig(event=LETTERS))
-    config = genzoo.TrainerConfig(steps=3, batch_size=4, sample_every=3, progress=False)
+    config = genzoo.TrainerConfig(max_steps=3, batch_size=4, sample_steps=3, progress=False)
     genzoo.Trainer(model, data, config=config, output_dir="run").fit()
     again = GenModel.from_pretrained("run")
     assert again.event == LETTERS

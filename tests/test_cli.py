@@ -24,7 +24,7 @@ from likelihoods import mean_log_prob
 
 BITS = (np.random.default_rng(0).random((40, 6)) < 0.5).astype(np.uint8)
 BLANK = torch.zeros(1, 1, 1, 1)
-QUICK = "--trainer.steps 6 --trainer.batch-size 8 --trainer.threads 1 --model.num-hidden 4"
+QUICK = "--trainer.max-steps 6 --trainer.batch-size 8 --trainer.threads 1 --model.num-hidden 4"
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def same(a, b):
 def test_zeros_and_ones_in_a_file_need_no_more_flags(capsys, monkeypatch):
     rbm = registry.load("models", "rbm")
     stages = rbm.default_stages(rbm.example()[0])
-    short = dataclasses.replace(stages[0], trainer={**stages[0].trainer, "steps": 3})
+    short = dataclasses.replace(stages[0], trainer={**stages[0].trainer, "max_steps": 3})
     monkeypatch.setattr(rbm, "default_stages", lambda config: (short,))
     out = printed("train rbm --data bits.npz --output run", capsys)
     assert "genzoo sample run --num 64" in out
@@ -148,8 +148,8 @@ def test_data_of_the_training_are_judged_with_their_values(capsys):
 
 
 FLAGS = (
-    "--objective cd --objective.num-steps 2 --data.limit 30 --trainer.seed 7 --trainer.schedule "
-    "cosine --trainer.optimizers.model.momentum 0.5 --trainer.ema-decay 0.9"
+    "--objective cd --objective.num-steps 2 --data.limit 30 --trainer.seed 7 "
+    "--trainer.lr-scheduler cosine --trainer.optimizers.model.momentum 0.5 --trainer.ema-decay 0.9"
 )
 
 
@@ -183,7 +183,9 @@ def test_a_recipe_holds_what_was_given_and_no_more():
 
 def test_each_player_has_an_optimiser_of_its_own():
     np.savez("real.npz", x=np.random.default_rng(0).normal(size=(16, 4)))
-    line = "train toy-gan --data real.npz --output run --trainer.steps 2 --trainer.batch-size 4"
+    line = (
+        "train toy-gan --data real.npz --output run --trainer.max-steps 2 --trainer.batch-size 4"
+    )
     genzoo_(f"{line} --trainer.optimizers.critic.lr 0.25 --trainer.threads 1")
     assert recipe("run")["trainer"]["optimizers"] == {"critic": {"config": {"lr": 0.25}}}
     row = json.loads(Path("run", "metrics.jsonl").read_text("utf-8").splitlines()[-1])
@@ -192,7 +194,7 @@ def test_each_player_has_an_optimiser_of_its_own():
 
 
 def test_a_run_is_gone_on_with_and_replaced():
-    line = f"train rbm --data bits.npz --output run {QUICK} --trainer.checkpoint-every 3"
+    line = f"train rbm --data bits.npz --output run {QUICK} --trainer.save-steps 3"
     genzoo_(f"{line} --trainer.seed 1")
     first = weights("run")
     Path("run", "model.safetensors").unlink()
@@ -246,7 +248,7 @@ def test_help_tells_the_values_that_hold_where_none_is_given(capsys, monkeypatch
     entries = help_entries("train rbm --data bits.npz --help", capsys, monkeypatch)
     rbm = registry.load("models", "rbm")
     prescribed = rbm.default_stages(rbm.example()[0])[0].trainer
-    for name in ("steps", "batch_size", "schedule"):
+    for name in ("max_steps", "batch_size", "lr_scheduler"):
         assert f"(default: {prescribed[name]})" in entries[f"--trainer.{name.replace('_', '-')}"]
 
 
@@ -300,13 +302,13 @@ def test_version_and_help_leave_with_zero(capsys):
 
 def test_a_flag_chooses_an_optimiser_or_a_schedule_and_its_fields_are_flags():
     line = f"train rbm --data bits.npz --output run {QUICK} --trainer.optimizers.model adam"
-    half = "--trainer.schedule constant-then-linear --trainer.schedule.constant-share 0.25"
+    half = "--trainer.lr-scheduler constant-then-linear --trainer.lr-scheduler.constant-share 0.25"
     genzoo_(f"{line} --trainer.optimizers.model.betas 0.5 0.9 {half}")
     found = recipe("run")["trainer"]
     adam = {"name": "adam", "config": {"betas": [0.5, 0.9]}}
     assert found["optimizers"] == {"model": adam}
     share = {"name": "constant-then-linear", "config": {"constant_share": 0.25}}
-    assert found["schedule"] == share
+    assert found["lr_scheduler"] == share
     genzoo_("train --recipe run/recipe.toml --output again")
     assert same("run", "again")
 
@@ -314,11 +316,10 @@ def test_a_flag_chooses_an_optimiser_or_a_schedule_and_its_fields_are_flags():
 def test_values_of_the_schedule_that_is_prescribed_need_no_name(monkeypatch):
     rbm = registry.load("models", "rbm")
     half = {"name": "constant-then-linear", "config": {"constant_share": 0.75}}
-    stages = (genzoo.Stage(objective={"name": "cd"}, trainer={"schedule": half}),)
+    stages = (genzoo.Stage(objective={"name": "cd"}, trainer={"lr_scheduler": half}),)
     monkeypatch.setattr(rbm, "default_stages", lambda config: stages)
     genzoo_(f"train rbm --data bits.npz --output run {QUICK}")
-    assert "schedule" not in recipe("run")["trainer"]
-    genzoo_(
-        f"train rbm --data bits.npz --output other {QUICK} --trainer.schedule.constant-share 0.5"
-    )
-    assert recipe("other")["trainer"]["schedule"]["config"] == {"constant_share": 0.5}
+    assert "lr_scheduler" not in recipe("run")["trainer"]
+    half = "--trainer.lr-scheduler.constant-share 0.5"
+    genzoo_(f"train rbm --data bits.npz --output other {QUICK} {half}")
+    assert recipe("other")["trainer"]["lr_scheduler"]["config"] == {"constant_share": 0.5}

@@ -144,7 +144,7 @@ fake-halving = fake_opt:Halving
 
 
 def trainer(folder=None, **values):
-    config = TrainerConfig.from_dict({"steps": 3, "progress": False, **values})
+    config = TrainerConfig.from_dict({"max_steps": 3, "progress": False, **values})
     rows = families.rows(16, 3)
     return Trainer(families.linear(), rows, "toy-least-squares", config, output_dir=folder)
 
@@ -152,14 +152,14 @@ def trainer(folder=None, **values):
 def test_a_strangers_optimiser_and_schedule_train(install):
     """Three steps of 1/4, 1/8 and 1/16 by the sign of a gradient that keeps its own."""
     install("fake-opt", POINTS, {"fake_opt": OURS})
-    found = trainer(optimizers={"model": "fake-sign"}, schedule="fake-halving")
+    found = trainer(optimizers={"model": "fake-sign"}, lr_scheduler="fake-halving")
     before = found.model.net.bias.detach().clone()
     after = found.fit().net.bias.detach()
     torch.testing.assert_close((after - before).abs(), torch.full((3,), 0.4375))
-    assert found.recipe().trainer.schedule == Component(name="fake-halving")
+    assert found.recipe().trainer.lr_scheduler == Component(name="fake-halving")
     slow = Component(name="fake-halving", config={"every": 2})
     found = trainer(
-        optimizers={"model": {"name": "fake-sign", "config": {"lr": 0.125}}}, schedule=slow
+        optimizers={"model": {"name": "fake-sign", "config": {"lr": 0.125}}}, lr_scheduler=slow
     )
     before = found.model.net.bias.detach().clone()
     after = found.fit().net.bias.detach()
@@ -181,14 +181,16 @@ def test_an_optimiser_of_the_session_trains(forgetting):
 
 
 WRONG = {
-    "TrainerConfig.schedule must name one of the lr_schedulers, got 'adam'": {"schedule": "adam"},
+    "TrainerConfig.lr_scheduler must name one of the lr_schedulers, got 'adam'": {
+        "lr_scheduler": "adam"
+    },
     "TrainerConfig.optimizers.model must name one of the optimizers": {
         "optimizers": {"model": {"name": "linear"}}
     },
     "lr must be in": {"optimizers": {"model": {"config": {"lr": -1}}}},
     "has no field 'momentum'": {"optimizers": {"model": {"config": {"momentum": 0.5}}}},
     "constant_share must be in": {
-        "schedule": {"name": "constant-then-linear", "config": {"constant_share": 1.0}}
+        "lr_scheduler": {"name": "constant-then-linear", "config": {"constant_share": 1.0}}
     },
     "no player 'critic'": {"optimizers": {"critic": {"config": {"lr": 1.0}}}},
 }

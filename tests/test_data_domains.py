@@ -214,7 +214,7 @@ def recipe_of(x, y):
         "model": {"name": "toy-cycle"},
         "data": {"name": x},
         "data_y": {"name": y, "config": {"size": 4}},
-        "trainer": {"steps": 2, "batch_size": 4, "progress": False},
+        "trainer": {"max_steps": 2, "batch_size": 4, "progress": False},
     }
     return Recipe.from_dict(values)
 
@@ -234,7 +234,7 @@ def test_the_command_line_names_two_domains(sources, tmp_path, capsys):
     x, y = sources
     line = f"train toy-cycle --data {x} --data-y {y} --data-y.size 4 --output {tmp_path}/run"
     with pytest.raises(SystemExit) as left:
-        main([*line.split(), "--trainer.steps", "2", "--trainer.batch-size", "4"])
+        main([*line.split(), "--trainer.max-steps", "2", "--trainer.batch-size", "4"])
     assert left.value.code == 0
     written = Recipe.read(tmp_path / "run" / "recipe.toml")
     assert written.data == Component(name=x)
@@ -247,7 +247,9 @@ def test_the_command_line_names_two_domains(sources, tmp_path, capsys):
 
 def test_a_run_resumes_exactly_on_two_domains(sources, tmp_path):
     made = recipe_of(*sources)
-    trainer = TrainerConfig(steps=6, batch_size=4, progress=False, checkpoint_every=2, keep=3)
+    trainer = TrainerConfig(
+        max_steps=6, batch_size=4, progress=False, save_steps=2, save_total_limit=3
+    )
     made = Recipe.from_dict({**made.to_dict(), "trainer": trainer.to_dict()})
     straight = train(made, tmp_path / "straight").state_dict()
     train(made, tmp_path / "stopped")

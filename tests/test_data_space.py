@@ -142,7 +142,8 @@ def test_the_flag_is_the_field(tmp_path, capsys):
     assert left.value.code == 2
     said = capsys.readouterr().err
     assert "RBM models binary data; these are categorical." in " ".join(said.split())
-    line = f"train rbm --data digits --data.space binary --output {tmp_path}/run --trainer.steps 2"
+    train = f"train rbm --data digits --data.space binary --output {tmp_path}/run"
+    line = f"{train} --trainer.max-steps 2"
     with pytest.raises(SystemExit) as left:
         main(line.split())
     assert left.value.code == 0

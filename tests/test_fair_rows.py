@@ -55,7 +55,7 @@ def counting(monkeypatch):
 def train(folder=None, *, seed=0, resume=False, **values):
     torch.manual_seed(0)
     model = Counting(families.ToyConfig(event=Unit(shape=(3,))))
-    given = {"steps": 4, "batch_size": 4, "progress": False, "seed": seed, **values}
+    given = {"max_steps": 4, "batch_size": 4, "progress": False, "seed": seed, **values}
     return Trainer(model, ROWS, config=TrainerConfig(**given), output_dir=folder).fit(
         resume=resume
     )
@@ -73,11 +73,11 @@ def test_pictures_show_every_label_and_the_same_rows_each_time_and_after_a_resum
 ):
     seen = []
     monkeypatch.setattr(loop, "draw", lambda model, rows, seed, path: seen.append(rows))
-    straight = train(tmp_path / "a", sample_every=1, checkpoint_every=2)
+    straight = train(tmp_path / "a", sample_steps=1, save_steps=2)
     assert len(seen) == 4
     assert torch.bincount(labels_of(seen[0]["x"])).tolist() == [32, 32]
     shutil.rmtree(tmp_path / "a" / "checkpoints" / "stage-000-step-000000004")
-    resumed = train(tmp_path / "a", sample_every=1, checkpoint_every=2, resume=True)
+    resumed = train(tmp_path / "a", sample_steps=1, save_steps=2, resume=True)
     assert len(seen) == 6
     assert all(torch.equal(rows["x"], seen[0]["x"]) for rows in seen)
     assert equal_states(straight.state_dict(), resumed.state_dict()) == []
@@ -88,7 +88,7 @@ def test_a_limited_run_goes_on_bit_for_bit_and_never_on_other_rows(tmp_path):
         torch.manual_seed(0)
         model = create_model("rbm", event=Binary(shape=(1, 8, 8)), num_hidden=4)
         data = load_dataset("digits", binarize="static", limit=50, limit_seed=limit_seed)
-        config = TrainerConfig(steps=4, batch_size=10, checkpoint_every=2, progress=False)
+        config = TrainerConfig(max_steps=4, batch_size=10, save_steps=2, progress=False)
         return Trainer(model, data, config=config, output_dir=tmp_path).fit(resume=resume)
 
     straight = run()
@@ -140,7 +140,7 @@ def test_a_card_keeps_the_limits_seed_and_evaluation_of_a_run_leaves_both_out(tm
     """A run's own limit is of its training; a limit that is given stands in the receipt."""
     data = load_dataset("digits", binarize="static", limit=50, limit_seed=3)
     model = create_model("rbm", event=Binary(shape=(1, 8, 8)), num_hidden=4)
-    config = TrainerConfig(steps=1, batch_size=10, progress=False)
+    config = TrainerConfig(max_steps=1, batch_size=10, progress=False)
     Trainer(model, data, config=config, output_dir=tmp_path / "run").fit()
     recipe = genzoo.Recipe.read(tmp_path / "run" / "recipe.toml")
     assert recipe.data.config == {"binarize": "static", "limit": 50, "limit_seed": 3}

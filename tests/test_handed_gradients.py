@@ -47,7 +47,7 @@ def _trained(share, **config):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.25])
-@pytest.mark.parametrize("values", [{}, {"gradient_accumulation": 4}, {"clip_norm": 0.1}])
+@pytest.mark.parametrize("values", [{}, {"num_micro_batches": 4}, {"max_grad_norm": 0.1}])
 def test_trains_as_autograd_does(share, values):
     whole = _trained(0.0, **values)
     assert difference(_trained(share, **values), whole) < 1e-6
@@ -57,7 +57,7 @@ def test_trains_as_autograd_does(share, values):
 
 def test_the_loss_is_logged_and_looked_at(tmp_path):
     model = families.linear()
-    config = genzoo.TrainerConfig(steps=2, batch_size=8, log_every=1, progress=False)
+    config = genzoo.TrainerConfig(max_steps=2, batch_size=8, logging_steps=1, progress=False)
     rows = families.rows(32, 3, seed=5)
     genzoo.Trainer(model, rows, Handing(model, 1.0), config, output_dir=tmp_path / "run").fit()
     assert '"model/loss": ' in (tmp_path / "run" / "metrics.jsonl").read_text()

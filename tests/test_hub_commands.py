@@ -29,7 +29,7 @@ def digits(hub, home):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = genzoo.create_model("rbm", event=data.info["x"], num_hidden=8)
-    config = genzoo.TrainerConfig(steps=3, batch_size=50, threads=1)
+    config = genzoo.TrainerConfig(max_steps=3, batch_size=50, threads=1)
     genzoo.Trainer(model, data, config=config, output_dir="run").fit()
     put(hub, "run")
     return model

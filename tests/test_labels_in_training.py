@@ -12,7 +12,7 @@ from genzoo.data.dataset import ArrayDataset
 from genzoo.testing import Case
 from genzoo.training import run
 
-CONFIG = genzoo.TrainerConfig(steps=1, batch_size=8, threads=1, progress=False)
+CONFIG = genzoo.TrainerConfig(max_steps=1, batch_size=8, threads=1, progress=False)
 GOOD = torch.arange(8) % 3
 
 

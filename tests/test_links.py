@@ -26,7 +26,7 @@ PRECIOUS = b"what somebody needs"
 
 
 def fit(folder, *, steps, resume=False, overwrite=False, **config):
-    config = {"steps": steps, "batch_size": 8, "progress": False, "log_every": 1, **config}
+    config = {"max_steps": steps, "batch_size": 8, "progress": False, "logging_steps": 1, **config}
     trainer = genzoo.Trainer(
         families.linear(),
         DATA,
@@ -223,7 +223,7 @@ def test_a_run_does_not_write_through_a_link(name, elsewhere, tmp_path):
     (folder / name).symlink_to(elsewhere)
     kinds = (OutputExistsError, LoadError)
     with pytest.raises(kinds):
-        fit(folder, steps=2, sample_every=1, checkpoint_every=1)
+        fit(folder, steps=2, sample_steps=1, save_steps=1)
     assert [path.name for path in folder.iterdir()] == [name]
 
 

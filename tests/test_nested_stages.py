@@ -70,7 +70,7 @@ def upon():
 
 
 def train(model, stages=None, folder=None, *, resume=False, **values):
-    given = {"steps": 3, "batch_size": 4, "progress": False, "ema_decay": 0.5, **values}
+    given = {"max_steps": 3, "batch_size": 4, "progress": False, "ema_decay": 0.5, **values}
     trainer = Trainer(model, X, stages, TrainerConfig(**given), output_dir=folder)
     return trainer.fit(resume=resume)
 
@@ -107,14 +107,16 @@ def test_the_outer_model_is_given_data_once_the_inner_one_is_trained_and_average
 
 @pytest.mark.parametrize("last", ["stage-000-step-000000002", "stage-001-step-000000002"])
 def test_a_run_goes_on_bit_for_bit_from_either_stage(last, tmp_path):
-    straight = train(upon(), folder=tmp_path / "straight", checkpoint_every=2, steps=4, keep=9)
+    straight = train(
+        upon(), folder=tmp_path / "straight", save_steps=2, max_steps=4, save_total_limit=9
+    )
     shutil.copytree(tmp_path / "straight", tmp_path / "stopped")
     for path in (tmp_path / "stopped" / "checkpoints").iterdir():
         if path.name > last:
             shutil.rmtree(path)
     torch.manual_seed(1)
     other = create_model("toy-upon-linear", event=Unit(shape=(3,)))
-    values = {"checkpoint_every": 2, "steps": 4, "keep": 9}
+    values = {"save_steps": 2, "max_steps": 4, "save_total_limit": 9}
     resumed = train(other, folder=tmp_path / "stopped", resume=True, **values)
     assert not equal_states(straight.state_dict(), resumed.state_dict())
     published = GenModel.from_pretrained(tmp_path / "stopped")

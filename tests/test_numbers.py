@@ -42,14 +42,14 @@ def test_what_is_not_a_number_of_samples_is_named(num):
 
 
 def test_configs_take_numbers_of_numpy_and_store_pythons():
-    config = genzoo.TrainerConfig(seed=np.int64(3), clip_norm=np.float32(0.5))
-    assert (type(config.seed), type(config.clip_norm)) == (int, float)
-    assert config.to_dict() == genzoo.TrainerConfig(seed=3, clip_norm=0.5).to_dict()
+    config = genzoo.TrainerConfig(seed=np.int64(3), max_grad_norm=np.float32(0.5))
+    assert (type(config.seed), type(config.max_grad_norm)) == (int, float)
+    assert config.to_dict() == genzoo.TrainerConfig(seed=3, max_grad_norm=0.5).to_dict()
     for wrong in (np.float64(3.0), np.bool_(True), np.array([3])):
         with pytest.raises(ConfigError, match="must be a whole number"):
             genzoo.TrainerConfig(seed=wrong)
     with pytest.raises(ConfigError, match="must be finite"):
-        genzoo.TrainerConfig(clip_norm=np.float32("inf"))
+        genzoo.TrainerConfig(max_grad_norm=np.float32("inf"))
 
 
 INSTALLED = [entry.name for entry in registry.entries("models") if entry.distribution]
@@ -65,7 +65,7 @@ def example(request):
 
 def test_models_of_float64_train_and_draw_one_sample(example):
     case, model = example
-    config = genzoo.TrainerConfig(steps=2, batch_size=4, threads=1, ema_decay=0.5)
+    config = genzoo.TrainerConfig(max_steps=2, batch_size=4, threads=1, ema_decay=0.5)
     genzoo.Trainer(model, case.data(), config=config).fit()
     floating = [t for t in model.state_dict().values() if t.is_floating_point()]
     assert {t.dtype for t in floating} == {torch.float64}

@@ -93,7 +93,7 @@ def test_a_run_under_way_says_how_far_it_is_and_how_to_go_on():
     assert "step 100 of 500" in page.text
     assert ("progress", "value", "0.2") in page.attributes
     assert "train --recipe 'my run'/recipe.toml --output 'my run' --resume" in page.text
-    assert "sample_every = 100" in page.text
+    assert "sample_steps = 100" in page.text
     assert "no config.json yet" in page.text
 
 
@@ -103,10 +103,10 @@ def test_stages_and_players_have_curves_of_their_own():
         "model": {"name": "rbm"},
         "data": {"name": "digits"},
         "stages": [
-            {"objective": {"name": "first"}, "trainer": {"steps": 100}},
+            {"objective": {"name": "first"}, "trainer": {"max_steps": 100}},
             {"objective": {"name": "second"}, "part": "decoder"},
         ],
-        "trainer": {"steps": 300},
+        "trainer": {"max_steps": 300},
     }
     (folder / "recipe.toml").write_text(Recipe.from_dict(values).to_toml(), "utf-8")
     later = {"stage": 1, "step": 30, "critic/loss": 3.0, "generator/loss": 4.5, "speed": 1.0}

@@ -21,14 +21,14 @@ def game(folder, *, steps=12, **values):
         model = genzoo.create_model("toy-gan", event=genzoo.Real(shape=(4,)))
     config = genzoo.TrainerConfig(
         **{
-            "steps": steps,
+            "max_steps": steps,
             "batch_size": 4,
-            "schedule": "linear",
+            "lr_scheduler": "linear",
             "warmup_steps": 3,
             "ema_decay": 0.8,
-            "checkpoint_every": 4,
-            "keep": 5,
-            "log_every": 1,
+            "save_steps": 4,
+            "save_total_limit": 5,
+            "logging_steps": 1,
         }
         | values
     )
@@ -42,11 +42,11 @@ def chains(folder, **values):
         model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=6)
     config = genzoo.TrainerConfig(
         **{
-            "steps": 12,
+            "max_steps": 12,
             "batch_size": 10,
-            "checkpoint_every": 4,
-            "keep": 5,
-            "log_every": 1,
+            "save_steps": 4,
+            "save_total_limit": 5,
+            "logging_steps": 1,
             "optimizers": {"model": {"config": {"momentum": 0.5}}},
         }
         | values
@@ -97,7 +97,7 @@ def test_a_schedule_of_two_halves_goes_on_in_the_half_that_it_was_in(tmp_path):
     The critic makes two moves in an update; its learning rate follows the updates.
     """
     for step in (4, 8):
-        folder, values = tmp_path / str(step), {"schedule": "constant-then-linear"}
+        folder, values = tmp_path / str(step), {"lr_scheduler": "constant-then-linear"}
         game(folder, warmup_steps=0, **values).fit()
         forget_after(folder, step)
         game(folder, warmup_steps=0, **values).fit(resume=True)
@@ -159,7 +159,7 @@ def test_stages_resume_wherever_they_were_stopped(stage, step, tmp_path):
             for i, parameter in enumerate(model.parameters()):
                 parameter.copy_(families.rows(*parameter.shape, seed=i))
         config = genzoo.TrainerConfig(
-            steps=8, batch_size=4, checkpoint_every=4, keep=9, ema_decay=0.5
+            max_steps=8, batch_size=4, save_steps=4, save_total_limit=9, ema_decay=0.5
         )
         data = families.BeliefNet.example()[1]["x"]
         return genzoo.Trainer(model, data, config=config, output_dir=folder)
@@ -179,14 +179,14 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
 
 def test_another_run_is_not_gone_on_with(tmp_path):
     game(tmp_path).fit()
-    with pytest.raises(CheckpointError, match=r"trainer\[0\]\.steps was 12, is 20"):
+    with pytest.raises(CheckpointError, match=r"trainer\[0\]\.max_steps was 12, is 20"):
         game(tmp_path, steps=20).fit(resume=True)
 
 
 def test_what_does_not_touch_the_mathematics_may_change(tmp_path):
     first = game(tmp_path).fit().state_dict()
     forget_after(tmp_path, 4)
-    resumed = game(tmp_path, checkpoint_every=3, log_every=2, keep=2).fit(resume=True)
+    resumed = game(tmp_path, save_steps=3, logging_steps=2, save_total_limit=2).fit(resume=True)
     assert equal(first, resumed.state_dict())
 
 

@@ -24,7 +24,13 @@ def at_once(monkeypatch):
 
 
 def trainer(folder, **values):
-    given = {"steps": 8, "batch_size": 4, "checkpoint_every": 2, "keep": 9, "log_every": 1}
+    given = {
+        "max_steps": 8,
+        "batch_size": 4,
+        "save_steps": 2,
+        "save_total_limit": 9,
+        "logging_steps": 1,
+    }
     config = genzoo.TrainerConfig(**{**given, **values})
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -206,7 +212,7 @@ FAILING = [
 def test_what_the_system_refuses_is_said_in_a_sentence(name, when, error, tmp_path, monkeypatch):
     if when != "log":
         trainer(tmp_path).fit()
-    run = trainer(tmp_path, keep=2, steps=8)
+    run = trainer(tmp_path, save_total_limit=2, max_steps=8)
     if when == "overwrite":
         run = genzoo.Trainer(
             families.linear(size=4), families.rows(16, 4), output_dir=tmp_path, overwrite=True

@@ -54,7 +54,7 @@ def test_its_tests_pass_as_generated_and_it_trains(made):
     said = run("pytest", "-q", "-p", "no:cacheprovider", cwd=folder, env=environment)
     assert "passed" in said
     assert "failed" not in said
-    train = "train my-normal --data ring --output run --trainer.steps 20 --trainer.threads 1"
+    train = "train my-normal --data ring --output run --trainer.max-steps 20 --trainer.threads 1"
     run("genzoo", *train.split(), cwd=folder, env=environment)
     assert (folder / "run" / "model.safetensors").exists()
 

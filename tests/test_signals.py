@@ -36,7 +36,7 @@ class Interrupted(Objective):
 
 def trainer(folder, signum=None, at=None, steps=8):
     model = families.linear()
-    config = genzoo.TrainerConfig(steps=steps, batch_size=8, checkpoint_every=0, ema_decay=0.5)
+    config = genzoo.TrainerConfig(max_steps=steps, batch_size=8, save_steps=0, ema_decay=0.5)
     return genzoo.Trainer(model, DATA, Interrupted(model, signum, at), config, output_dir=folder)
 
 
@@ -68,7 +68,7 @@ def test_a_signal_at_any_other_moment_saves_too(moment, tmp_path, monkeypatch):
 
     monkeypatch.setattr(owner, moment, hit)
     model = families.linear()
-    config = genzoo.TrainerConfig(steps=8, batch_size=8, checkpoint_every=2, sample_every=2)
+    config = genzoo.TrainerConfig(max_steps=8, batch_size=8, save_steps=2, sample_steps=2)
     with pytest.raises(TrainingInterrupted):
         genzoo.Trainer(model, DATA, config=config, output_dir=tmp_path / "run").fit()
     assert checkpoint.load_newest(tmp_path / "run" / "checkpoints") is not None
@@ -107,9 +107,9 @@ def test_the_command_leaves_with_the_signals_code_and_one_line(signum, code, tmp
     command = [sys.executable, "-m", "genzoo", "train", "rbm", "--data", "digits"]
     command += ["--data.binarize", "threshold", "--output", str(tmp_path / "run")]
     command += [
-        "--trainer.steps",
+        "--trainer.max-steps",
         "100000000",
-        "--trainer.log-every",
+        "--trainer.logging-steps",
         "1",
         "--trainer.threads",
         "1",

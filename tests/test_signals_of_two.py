@@ -76,7 +76,7 @@ def test_both_leave_after_the_update_in_which_they_told_each_other(
 ):
     other = two(there)
     model = families.linear()
-    config = genzoo.TrainerConfig(steps=9, batch_size=8, checkpoint_every=every)
+    config = genzoo.TrainerConfig(max_steps=9, batch_size=8, save_steps=every)
     with pytest.raises(TrainingInterrupted, match=f"after step {SENT + 2}; it is saved") as caught:
         genzoo.Trainer(model, DATA, Signalled(model, here), config, output_dir=tmp_path).fit()
     assert caught.value.signum == signal.SIGTERM
@@ -91,7 +91,7 @@ def test_a_process_that_is_asked_to_leave_before_its_first_update_waits_for_the_
     """It alone would leave with nothing done, and the other would wait for it for ever."""
     other = two(99)
     model = families.linear()
-    config = genzoo.TrainerConfig(steps=9, batch_size=8)
+    config = genzoo.TrainerConfig(max_steps=9, batch_size=8)
     trainer = genzoo.Trainer(model, DATA, Signalled(model, 99), config, output_dir=tmp_path)
     objective = trainer.make_objective
 

@@ -30,10 +30,13 @@ def there_and_back(made, tmp_path):
 
 def test_a_full_recipe_comes_back_equal(tmp_path):
     stages = [
-        {"objective": {"name": "cd", "config": {"num_steps": 3}}, "trainer": {"steps": 7}},
-        {"objective": {"name": "pcd"}, "part": "layers.1", "trainer": {"clip_norm": 0.5}},
+        {"objective": {"name": "cd", "config": {"num_steps": 3}}, "trainer": {"max_steps": 7}},
+        {"objective": {"name": "pcd"}, "part": "layers.1", "trainer": {"max_grad_norm": 0.5}},
     ]
-    trainer = {"steps": 9, "optimizers": {"model": {"config": {"lr": 1e-22, "betas": [0.5, 0.9]}}}}
+    trainer = {
+        "max_steps": 9,
+        "optimizers": {"model": {"config": {"lr": 1e-22, "betas": [0.5, 0.9]}}},
+    }
     config = {
         "event_shape": [1, 2, 3],
         "names": ["a", 'b"\\\n\t\x7f\u2028', "é"],
@@ -114,10 +117,10 @@ def test_what_toml_has_no_form_for_is_refused(config, shown):
         (b"a = 1\na = 2", "Cannot overwrite"),
         (b"x = " + b"[" * 10**5, "deep within"),
         (GOOD.encode() + b"[modle]\n", "'modle'"),
-        (GOOD.encode() + b"[data.config]\nsplit = 1\n[trainer]\nstep = 3\n", "'steps'"),
-        (GOOD.encode() + b"[trainer]\nsteps = 0\n", "TrainerConfig.steps"),
+        (GOOD.encode() + b"[data.config]\nsplit = 1\n[trainer]\nstep = 3\n", "'max_steps'"),
+        (GOOD.encode() + b"[trainer]\nmax_steps = 0\n", "TrainerConfig.max_steps"),
         (GOOD.encode() + b"[trainer]\nsteps = [0x" + b"f" * 5000 + b"]\n", "bits"),
-        (GOOD.encode() + b"[trainer]\nclip_norm = nan\n", "finite"),
+        (GOOD.encode() + b"[trainer]\nmax_grad_norm = nan\n", "finite"),
         (GOOD.encode() + b"[[stages]]\npart = 'x'\n", "Stage needs a value for: objective"),
         (b"model = 3\ndata = 4", "Recipe.model"),
         (b"[model]\nname = ''\n[data]\nname = 'x'\n", "Component.name"),
@@ -142,7 +145,7 @@ def test_a_file_that_is_not_there_is_refused_with_its_path(tmp_path):
 def test_a_stage_checks_its_training_values_when_it_is_made():
     with pytest.raises(ConfigError, match="TrainerConfig has no field 'stpes'"):
         Stage(objective={"name": "cd"}, trainer={"stpes": 3})
-    assert Stage(objective={"name": "cd"}, trainer={"steps": 3}).trainer == {"steps": 3}
+    assert Stage(objective={"name": "cd"}, trainer={"max_steps": 3}).trainer == {"max_steps": 3}
 
 
 # Models inside models

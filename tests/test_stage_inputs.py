@@ -60,7 +60,7 @@ def test_what_is_shown_in_training_has_them_too():
     """8,000 rows in all: the mean over the data of p(h | v), within five standard errors."""
     model = stack()
     nn.init.normal_(model.first.W, std=2.0)
-    h = torch.cat(list(shown(model, ("first",), steps=250, batch_size=32).values()))
+    h = torch.cat(list(shown(model, ("first",), max_steps=250, batch_size=32).values()))
     p = model.first.hidden_given(X).probs.mean(0)
     torch.testing.assert_close(h.mean(0), p, rtol=0, atol=5 * 0.5 / 8000**0.5)
 
@@ -84,7 +84,7 @@ def upon_vae():
 
 def test_of_real_codes_the_mean_is_fed():
     model = upon_vae()
-    found = shown(model, ("vae",), "upon", batch_size=32, steps=2, data=GREYS)
+    found = shown(model, ("vae",), "upon", batch_size=32, max_steps=2, data=GREYS)
     expected = model.vae.encode(GREYS)
     for z in found.values():
         order = torch.cdist(z, expected).argmin(1)
@@ -127,9 +127,13 @@ def test_a_stage_is_fed_by_the_averaged_weights_of_the_one_before():
 
     model.first.__class__ = Watching
     trained(model)
-    assert len(seen) == 1 + VALUES["steps"]  # The rows of the initialisation, and each update's.
+    assert (
+        len(seen) == 1 + VALUES["max_steps"]
+    )  # The rows of the initialisation, and each update's.
     assert all(torch.equal(W, model.first.W) for W in seen)
-    assert read == [True] + [False] * VALUES["steps"]  # An update does not wait for the device.
+    assert (
+        read == [True] + [False] * VALUES["max_steps"]
+    )  # An update does not wait for the device.
     plain = stack()
     trained(plain, ema_decay=None)
     assert not torch.equal(model.first.W, plain.first.W)
@@ -168,7 +172,7 @@ def test_many_rows_are_coded_in_blocks():
 
 
 def test_pictures_are_drawn_of_the_model_of_the_stage(tmp_path):
-    trained(stack(), folder=tmp_path / "run", sample_every=2)
+    trained(stack(), folder=tmp_path / "run", sample_steps=2)
     names = sorted(path.name for path in (tmp_path / "run" / "samples").iterdir())
     assert names == [
         f"stage-00{stage}-step-00000000{step}.png" for stage in (0, 1) for step in (2, 4)
@@ -177,7 +181,7 @@ def test_pictures_are_drawn_of_the_model_of_the_stage(tmp_path):
 
 def test_the_trial_of_threads_has_codes_too(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    model = trained(stack(), SECOND, threads="auto", steps=2)
+    model = trained(stack(), SECOND, threads="auto", max_steps=2)
     assert not model.second.needs_data_init()
     assert model.first.needs_data_init()
 
@@ -217,9 +221,9 @@ def test_codes_can_be_the_condition_of_a_model_of_labels(tmp_path):
     model.probe = Probe(ProbeConfig())
     stage = Stage(objective=Component(name="toy-seen"), model="probe", inputs=("first",))
     Seen.shown.clear()
-    trained(model, stage, tmp_path / "run", data=data, sample_every=2)
+    trained(model, stage, tmp_path / "run", data=data, sample_steps=2)
     seen = [x if isinstance(x, torch.Tensor) else x[2] for x in Seen.shown]
-    assert len(seen) == VALUES["steps"] + 2
+    assert len(seen) == VALUES["max_steps"] + 2
     for h in seen:
         Binary(shape=(5,)).require(h, "The stage")
 

@@ -50,7 +50,7 @@ def test_slots_have_the_same_draws_in_one_process_and_in_two():
     assert one.keys() == two.keys() == {(0, 0), (0, 1), (1, 0), (1, 1)}
     assert all(torch.equal(one[key], two[key]) for key in one)
     assert not torch.equal(one[0, 0], one[0, 1])
-    trained_two = shown(model, ("first",), gradient_accumulation=2, steps=2)
+    trained_two = shown(model, ("first",), num_micro_batches=2, max_steps=2)
     assert trained_two.keys() == one.keys()
     assert all(x.shape == (4, 5) for x in trained_two.values())
 
@@ -102,11 +102,11 @@ def test_a_run_that_is_killed_in_the_second_stage_goes_on_bit_for_bit(tmp_path):
 
 
 def test_a_stage_of_other_inputs_is_another_run(tmp_path):
-    trained(stack(), folder=tmp_path / "run", steps=2)
+    trained(stack(), folder=tmp_path / "run", max_steps=2)
     model = stack()
     other = dataclasses.replace(SECOND, inputs=())
     with pytest.raises(CheckpointError, match=r"stages\[1\].inputs"):
-        trained(model, [FIRST, other], tmp_path / "run", steps=2, resume=True)
+        trained(model, [FIRST, other], tmp_path / "run", max_steps=2, resume=True)
 
 
 # What is refused, before anything is written.

@@ -141,7 +141,7 @@ def run(line, code=0):
 
 TRAIN = (
     "train toy-told --data digits --data.captions --model.conditions label text "
-    "--trainer.steps 60 --trainer.batch-size 64 --trainer.threads 1 --output told"
+    "--trainer.max-steps 60 --trainer.batch-size 64 --trainer.threads 1 --output told"
 )
 
 

@@ -31,7 +31,7 @@ def pushed(install, hub, monkeypatch):
         model = genzoo.create_model(
             "flow", event=data.info["x"], hidden_dims=(8,), transform="maf"
         )
-    config = genzoo.TrainerConfig(steps=3, batch_size=20, threads=1, progress=False)
+    config = genzoo.TrainerConfig(max_steps=3, batch_size=20, threads=1, progress=False)
     genzoo.Trainer(model, data, config=config).fit()
     model.push_to_hub(REPOSITORY, license="apache-2.0")
     yield model

@@ -16,7 +16,7 @@ from hubs import same
 from test_scaffold import points
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "genzoo-angle"
-TRAIN = "--trainer.steps 20 --trainer.threads 1 --trainer.sample-every 20 --data.num 500"
+TRAIN = "--trainer.max-steps 20 --trainer.threads 1 --trainer.sample-steps 20 --data.num 500"
 GIVEN = "--label north --condition.moon -90deg"
 INSTALL = "part of genzoo-angle: pip install ./examples/genzoo-angle, in a checkout of genzoo"
 

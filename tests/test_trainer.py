@@ -57,7 +57,7 @@ def test_equals_a_loop_written_by_hand(values, make):
 
 
 def test_micro_batches_make_the_whole_batch():
-    whole, parts = fit(steps=20), fit(steps=20, gradient_accumulation=4)
+    whole, parts = fit(max_steps=20), fit(max_steps=20, num_micro_batches=4)
     assert 0 < difference(whole, parts) < 1e-6  # Other order of summation, float32.
 
 
@@ -66,7 +66,7 @@ def test_clipping_is_by_the_players_norm():
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.1)
 
     sgd = {"model": {"name": "sgd", "config": {"lr": 0.1}}}
-    found = fit(optimizers=sgd, clip_norm=0.1)
+    found = fit(optimizers=sgd, max_grad_norm=0.1)
     expected = by_hand(lambda p: torch.optim.SGD(p, lr=0.1), change=clip)
     assert difference(found, expected) < 1e-7
     assert difference(found, fit(optimizers=sgd)) > 1e-3
@@ -74,15 +74,15 @@ def test_clipping_is_by_the_players_norm():
 
 def test_schedules_are_their_formulas():
     def factor(index, **values):
-        return _factor(resolve(genzoo.TrainerConfig(steps=110, **values), {}))(index)
+        return _factor(resolve(genzoo.TrainerConfig(max_steps=110, **values), {}))(index)
 
     assert [factor(i, warmup_steps=10) for i in (0, 4, 9, 10, 60)] == [0.1, 0.5, 1.0, 1.0, 1.0]
-    linear = [factor(i, warmup_steps=10, schedule="linear") for i in (10, 60, 110)]
+    linear = [factor(i, warmup_steps=10, lr_scheduler="linear") for i in (10, 60, 110)]
     assert linear == [1.0, 0.5, 0.0]
-    halves = {"warmup_steps": 10, "schedule": "constant-then-linear"}
+    halves = {"warmup_steps": 10, "lr_scheduler": "constant-then-linear"}
     found = [factor(i, **halves) for i in (4, 9, 10, 35, 59, 60, 61, 85, 109, 110, 500)]
     assert found == pytest.approx([0.5, 1, 1, 1, 1, 1, 0.98, 0.5, 0.02, 0, 0])
-    cosine = factor(35, warmup_steps=10, schedule="cosine")
+    cosine = factor(35, warmup_steps=10, lr_scheduler="cosine")
     assert cosine == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
 
 
@@ -90,9 +90,9 @@ def test_averaged_weights_are_what_is_left_in_the_model():
     """w̄ ← 0.9 w̄ + 0.1 w, started at the weights after the first update."""
     average = None
     for steps in range(1, 5):
-        weights = fit(steps=steps, schedule="constant").net.weight.detach()
+        weights = fit(max_steps=steps, lr_scheduler="constant").net.weight.detach()
         average = weights.clone() if average is None else 0.9 * average + 0.1 * weights
-    found = fit(steps=4, ema_decay=0.9)
+    found = fit(max_steps=4, ema_decay=0.9)
     torch.testing.assert_close(found.net.weight.detach(), average, atol=1e-7, rtol=0)
 
 
@@ -114,10 +114,10 @@ def test_average_of_half_precision_weights_is_kept_in_float32():
 
 def test_stage_values_give_way_to_the_users():
     momentum = {"a": {"config": {"lr": 1.0, "momentum": 0.5}}}
-    stage = {"steps": 7, "batch_size": 3, "optimizers": momentum}
+    stage = {"max_steps": 7, "batch_size": 3, "optimizers": momentum}
     user = genzoo.TrainerConfig(batch_size=9, optimizers={"a": {"config": {"lr": 2.0}}})
     found = resolve(user, stage, {"a": Component(name="sgd")})
-    assert (found.steps, found.batch_size, found.schedule.name) == (7, 9, "constant")
+    assert (found.max_steps, found.batch_size, found.lr_scheduler.name) == (7, 9, "constant")
     sgd = {"name": "sgd", "config": {"lr": 2.0, "momentum": 0.5}}
     assert found.optimizers["a"].to_dict() == sgd
 
@@ -143,7 +143,7 @@ def test_slots_of_processes_are_those_of_micro_batches():
 
 def test_batch_that_cannot_be_shared_equally_is_refused():
     with pytest.raises(genzoo.ConfigError, match="multiple of 3"):
-        fit(gradient_accumulation=3)
+        fit(num_micro_batches=3)
 
 
 def test_worker_processes_read_the_same_batches():
@@ -175,7 +175,7 @@ def test_default_generator_is_seeded_for_each_move_and_left_alone():
         info = genzoo.DataInfo(fields=fields)
         dataset = genzoo.ArrayDataset(data["x"], info, "rows", data["label"])
         before = torch.get_rng_state()
-        config = genzoo.TrainerConfig(steps=3, batch_size=4, seed=seed)
+        config = genzoo.TrainerConfig(max_steps=3, batch_size=4, seed=seed)
         genzoo.Trainer(model, dataset, config=config).fit()
         assert torch.equal(before, torch.get_rng_state())
         return model
@@ -224,7 +224,7 @@ def test_stages_train_their_part_in_turn():
 def test_metrics_are_logged_as_json_lines(tmp_path):
     model = families.linear()
     config = genzoo.TrainerConfig(
-        steps=6, batch_size=8, log_every=2, optimizers={"model": {"config": {"lr": 0.05}}}
+        max_steps=6, batch_size=8, logging_steps=2, optimizers={"model": {"config": {"lr": 0.05}}}
     )
     genzoo.Trainer(model, DATA, config=config, output_dir=tmp_path / "run").fit()
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
@@ -245,7 +245,7 @@ def test_sample_pictures_come_at_intervals_from_fixed_seeds(tmp_path):
     def pictures(name):
         torch.manual_seed(0)
         model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=4)
-        config = genzoo.TrainerConfig(steps=4, sample_every=2, batch_size=10)
+        config = genzoo.TrainerConfig(max_steps=4, sample_steps=2, batch_size=10)
         genzoo.Trainer(model, data, config=config, output_dir=tmp_path / name).fit()
         return {p.name: p.read_bytes() for p in (tmp_path / name / "samples").iterdir()}
 
@@ -260,7 +260,7 @@ def test_automatic_threads_are_tried_on_a_copy_and_recorded(tmp_path, caplog):
     torch.set_num_threads(2)
     try:
         model = families.linear()
-        config = genzoo.TrainerConfig(steps=5, batch_size=8, threads="auto")
+        config = genzoo.TrainerConfig(max_steps=5, batch_size=8, threads="auto")
         genzoo.Trainer(model, DATA, config=config, output_dir=tmp_path / "run").fit()
         assert torch.get_num_threads() == 2
     finally:

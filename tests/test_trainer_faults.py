@@ -41,7 +41,7 @@ class Broken(Objective):
 def test_what_is_not_finite_stops_before_the_update(how):
     model = families.linear()
     seen = copy.deepcopy(model)
-    fit(seen, objective=Broken(seen, how, at=99), steps=2)
+    fit(seen, objective=Broken(seen, how, at=99), max_steps=2)
     with pytest.raises(NotFiniteError) as caught:
         fit(model, objective=Broken(model, how))
     assert f"The {how} of the player 'model' is not finite at step 3" in str(caught.value)
@@ -52,7 +52,7 @@ def test_what_is_not_finite_stops_before_the_update(how):
 def test_last_good_checkpoint_is_named(tmp_path):
     model = families.linear()
     objective = Broken(model, "loss", at=4)
-    config = genzoo.TrainerConfig(steps=9, batch_size=8, checkpoint_every=2)
+    config = genzoo.TrainerConfig(max_steps=9, batch_size=8, save_steps=2)
     with pytest.raises(NotFiniteError, match=r"step 5 .*step-000000004"):
         genzoo.Trainer(model, DATA, objective, config, output_dir=tmp_path / "run").fit()
 
@@ -136,7 +136,7 @@ class Uneven(Objective):
 def test_micro_batches_must_make_the_same_moves():
     model = families.linear()
     with pytest.raises(TrainingError, match="1 of 2 micro-batches on move 0"):
-        fit(model, objective=Uneven(model), gradient_accumulation=2)
+        fit(model, objective=Uneven(model), num_micro_batches=2)
 
 
 def test_a_value_that_the_optimiser_lacks_is_refused():

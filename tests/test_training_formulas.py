@@ -28,19 +28,23 @@ def factors(indices, **values):
 
 def test_without_warm_up_a_schedule_falls_from_the_first_update_to_the_last():
     at = [0, 1, 5, 9, 10]
-    assert factors(at, steps=10) == [1.0] * 5
-    linear = factors(at, steps=10, schedule="linear")
+    assert factors(at, max_steps=10) == [1.0] * 5
+    linear = factors(at, max_steps=10, lr_scheduler="linear")
     assert linear == pytest.approx([1, 0.9, 0.5, 0.1, 0], abs=1e-12)
-    cosine = factors(at, steps=10, schedule="cosine")
+    cosine = factors(at, max_steps=10, lr_scheduler="cosine")
     assert cosine == pytest.approx([(1 + math.cos(math.pi * i / 10)) / 2 for i in at], abs=1e-12)
-    halves = factors(at, steps=10, schedule="constant-then-linear")
+    halves = factors(at, max_steps=10, lr_scheduler="constant-then-linear")
     assert halves == pytest.approx([1, 1, 1, 0.2, 0], abs=1e-12)
 
 
 def test_a_schedule_of_one_update_or_of_warm_up_alone_begins_at_its_top():
-    assert factors([0, 1], steps=1, schedule="linear") == [1.0, 0.0]
-    assert factors([0, 1, 2], steps=2, warmup_steps=2, schedule="linear") == [0.5, 1.0, 1.0]
-    assert factors([2, 3], steps=3, warmup_steps=2, schedule="linear") == [1.0, 0.0]
+    assert factors([0, 1], max_steps=1, lr_scheduler="linear") == [1.0, 0.0]
+    assert factors([0, 1, 2], max_steps=2, warmup_steps=2, lr_scheduler="linear") == [
+        0.5,
+        1.0,
+        1.0,
+    ]
+    assert factors([2, 3], max_steps=3, warmup_steps=2, lr_scheduler="linear") == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
@@ -69,7 +73,7 @@ def test_a_training_without_warm_up_follows_its_schedule(schedule):
     found = families.linear()
     optimizers = {"model": {"name": "sgd", "config": {"lr": 0.1}}}
     with pytest.raises(ThreeOfFour):
-        fit(found, whole, Ended(found), schedule=schedule, steps=4, optimizers=optimizers)
+        fit(found, whole, Ended(found), lr_scheduler=schedule, max_steps=4, optimizers=optimizers)
     # Another order of rows and of summation, float32.
     assert difference(found, expected) < 1e-6
 
@@ -158,7 +162,7 @@ def test_what_a_move_draws_from_the_default_generator_depends_on_its_place_alone
     def drawn(more=(), **config):
         model = families.linear()
         game = Drawing(model, more=more)
-        fit(model, objective=game, gradient_accumulation=2, steps=3, **config)
+        fit(model, objective=game, num_micro_batches=2, max_steps=3, **config)
         return game.drawn
 
     stage = seeds.derive(7, 0)
@@ -176,7 +180,7 @@ def test_the_loss_that_is_logged_is_the_mean_over_micro_batches(parts, tmp_path)
     losses = ((start.net(rows) - 1) ** 2).sum(1).detach()
     assert losses.std() > 0.1  # So that no part's loss passes for the mean.
     config = genzoo.TrainerConfig(
-        steps=1, batch_size=8, log_every=1, gradient_accumulation=parts, progress=False
+        max_steps=1, batch_size=8, logging_steps=1, num_micro_batches=parts, progress=False
     )
     genzoo.Trainer(start, rows, config=config, output_dir=tmp_path / "run").fit()
     (line,) = Path(tmp_path, "run", "metrics.jsonl").read_text("utf-8").splitlines()

@@ -75,7 +75,7 @@ def trained(steps=5, clip=0.0, **options):
     model = families.linear()
     objective = Squares(model, **options)
     rates = {"model": {"name": "sgd", "config": {"lr": 0.1}}}
-    fit(model, DATA, objective, steps=steps, optimizers=rates, clip_norm=clip)
+    fit(model, DATA, objective, max_steps=steps, optimizers=rates, max_grad_norm=clip)
     return model, objective
 
 
@@ -110,7 +110,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_scale_too(scaling):
 def test_the_scale_is_kept_in_checkpoints(scaling, tmp_path):
     def trainer(steps, **options):
         model = families.linear()
-        config = genzoo.TrainerConfig(steps=steps, batch_size=8, checkpoint_every=2)
+        config = genzoo.TrainerConfig(max_steps=steps, batch_size=8, save_steps=2)
         objective = Squares(model, **options)
         return objective, genzoo.Trainer(model, DATA, objective, config, output_dir=tmp_path)
 

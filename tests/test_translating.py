@@ -75,7 +75,7 @@ def run(tmp_path):
     for domain, values in rows.items():
         np.savez(tmp_path / f"{domain}.npz", x=values.numpy())
     folder = tmp_path / "run"
-    config = TrainerConfig(steps=4, batch_size=4, progress=False, sample_every=2)
+    config = TrainerConfig(max_steps=4, batch_size=4, progress=False, sample_steps=2)
     space = Unit(shape=(1, 4, 4))
     model = create_model("toy-cycle", event=space, conditions={"y": space})
     Trainer(model, pair(rows["x"], rows["y"]), config=config, output_dir=folder).fit()
@@ -170,6 +170,8 @@ def test_what_does_not_translate_is_refused_with_what_does(tmp_path, run, capsys
 
 def test_training_says_how_to_go_on_with_translations(run, capsys):
     both = f"--data {run}/x.npz --data-y {run}/y.npz"
-    code, said = command(f"train toy-cycle {both} --output {run}/again --trainer.steps 1", capsys)
+    code, said = command(
+        f"train toy-cycle {both} --output {run}/again --trainer.max-steps 1", capsys
+    )
     assert code == 0, said
     assert f"genzoo translate {run}/again --output strips.png" in said

@@ -294,7 +294,7 @@ def test_training_reads_nothing_for_the_checks(monkeypatch):
         sys.modules["genzoo.spaces.shaped"], "hold", lambda *_: read.append(1) or True
     )
     model = families.GAN(families.ToyConfig(event=Real(shape=(4,))))
-    config = genzoo.TrainerConfig(steps=2, batch_size=4, progress=False)
+    config = genzoo.TrainerConfig(max_steps=2, batch_size=4, progress=False)
     genzoo.Trainer(model, 3 * torch.rand(8, 4), config=config).fit()
     assert not read
     model.decode(torch.zeros(2, 2))

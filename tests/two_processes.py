@@ -43,14 +43,14 @@ def train(model, micro_batches, folder, *, resume=False):
     # Each process makes another model, as without a seed; the first one's is trained.
     torch.manual_seed(int(os.environ.get("RANK", "0")))
     settings = genzoo.TrainerConfig(
-        steps=6,
+        max_steps=6,
         batch_size=8,
-        gradient_accumulation=micro_batches,
-        checkpoint_every=2,
-        keep=9,
+        num_micro_batches=micro_batches,
+        save_steps=2,
+        save_total_limit=9,
         ema_decay=0.5,
-        clip_norm=1.0,
-        log_every=1,
+        max_grad_norm=1.0,
+        logging_steps=1,
     )
     if "LEAVE_AT" in os.environ and os.environ["RANK"] == "1":
         leave_at(int(os.environ["LEAVE_AT"]))

@@ -27,7 +27,7 @@ from genzoo.training.config import TrainerConfig
 
 _NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision")
 _GROUPS = {"objective": "objectives", "sampler": "samplers"}
-_CHOICE = re.compile(r"trainer\.(schedule|optimizers\.[^.]+)")
+_CHOICE = re.compile(r"trainer\.(lr-scheduler|optimizers\.[^.]+)")
 """The trainer's flags that name classes."""
 _FLAG = re.compile(r"-[^\d.]")
 _MANY = 10**6
@@ -89,13 +89,13 @@ class _Flags:
         return {}
 
     def _fields_of_trainer(self, name: str) -> Mapping[str, Any]:
-        """Return the types of the fields that stand beside ``schedule.FIELD``, and the like."""
+        """Return the types of the fields that stand beside ``lr-scheduler.FIELD`` or the like."""
         part, dot, _ = name.rpartition(".")
         if not dot:
             return field_types(TrainerConfig)
         if part == "optimizers":
             return {name.rpartition(".")[2].replace("-", "_"): str}
-        group = "lr_schedulers" if part == "schedule" else "optimizers"
+        group = "lr_schedulers" if part == "lr-scheduler" else "optimizers"
         named = self._peeked.flags.get(f"trainer.{part}")
         names = [e.name for e in registry.entries(group) if e.distribution == OURS and not named]
         # Which class it is depends on the model, which is not known yet: any of ours.

@@ -59,9 +59,9 @@ def read_recipes(*, fast: bool) -> dict[str, Recipe]:
 
 
 def _tenth(recipe: Recipe) -> Recipe:
-    stages = [stage.trainer.get("steps") for stage in recipe.stages]
-    steps = recipe.trainer.steps or next((given for given in stages if given), 1000)
-    trainer = dataclasses.replace(recipe.trainer, steps=max(1, steps // 10))
+    stages = [stage.trainer.get("max_steps") for stage in recipe.stages]
+    steps = recipe.trainer.max_steps or next((given for given in stages if given), 1000)
+    trainer = dataclasses.replace(recipe.trainer, max_steps=max(1, steps // 10))
     return dataclasses.replace(recipe, trainer=trainer)
 
 

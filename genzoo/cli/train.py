@@ -48,7 +48,8 @@ def arguments_for(peeked: Peeked) -> type:
         return TrainArguments
     flags = peeked.flags
     data = [flags.get("data"), flags.get("data-y")]
-    named = {key.removeprefix("trainer."): name for key, name in flags.items()}
+    # Flags have hyphens where the fields that they set have underscores.
+    named = {key.removeprefix("trainer.").replace("-", "_"): v for key, v in flags.items()}
     chosen = _choose(peeked.positional, data, flags.get("objective"), named)
     return extended(TrainArguments, chosen.sections)
 

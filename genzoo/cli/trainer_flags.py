@@ -1,7 +1,8 @@
 """The trainer's flags: its fields, and those of the schedule and of the optimisers.
 
-``--trainer.schedule NAME`` chooses a schedule, ``--trainer.schedule.FIELD`` one of its values;
-likewise ``--trainer.optimizers.PLAYER NAME`` and ``--trainer.optimizers.PLAYER.FIELD``.
+``--trainer.lr-scheduler NAME`` chooses a schedule and ``--trainer.lr-scheduler.FIELD`` sets one
+of its values; likewise ``--trainer.optimizers.PLAYER NAME`` and
+``--trainer.optimizers.PLAYER.FIELD``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from genzoo.training.config import TrainerConfig, resolve
 
 _SCHEDULE = "How the learning rate goes on after warm-up (see genzoo list lr_schedulers)"
 _OPTIMIZER = "The optimiser of the player {} (see genzoo list optimizers)"
-_SPECIAL = ("schedule", "schedule_name", "optimizers")
+_SPECIAL = ("lr_scheduler", "lr_scheduler_name", "optimizers")
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class TrainerFlags:
         """Return the fields of `TrainerConfig` that were given."""
         found = changed(values, self.section)
         found = {name: value for name, value in found.items() if name not in _SPECIAL}
-        schedule = _change(values, self.section, "schedule")
+        schedule = _change(values, self.section, "lr_scheduler")
         if schedule != ComponentOverride():
-            found["schedule"] = schedule.over(self.schedule).to_dict()
+            found["lr_scheduler"] = schedule.over(self.schedule).to_dict()
         pairs = {p: _change(values.optimizers, self.section.optimizers, p) for p in self.players}
         given = {player: c for player, c in pairs.items() if c != ComponentOverride()}
         return {**found, "optimizers": given} if given else found
@@ -57,29 +58,29 @@ def trainer_flags(
     Arguments:
         stage: The first stage, whose values hold where the user gives none.
         optimizers: The optimisers of its objective.
-        named: What flags choose: under "schedule" a schedule, under "optimizers.PLAYER" an
+        named: What flags choose: under "lr_scheduler" a schedule, under "optimizers.PLAYER" an
             optimiser.
     """
     plain = TrainerConfig()
     values = resolve(plain, stage.trainer, optimizers)
-    own = values.schedule or Component(name="constant")
-    schedule = _chosen(own, named.get("schedule"))
+    own = values.lr_scheduler or Component(name="constant")
+    schedule = _chosen(own, named.get("lr_scheduler"))
     shown = {name: v for name, v in differences(values, plain).items() if name not in _SPECIAL}
     made = section(
         TrainerConfig,
         replaced={
-            "schedule": _fields("lr_schedulers", schedule),
+            "lr_scheduler": _fields("lr_schedulers", schedule),
             "optimizers": _players(values.optimizers, named),
         },
         shown={name: value for name, value in shown.items() if getattr(plain, name) is None},
-        choices={"schedule": choice("schedule", _SCHEDULE, own.name)},
+        choices={"lr_scheduler": choice("lr-scheduler", _SCHEDULE, own.name)},
     )
     return TrainerFlags(schedule, tuple(values.optimizers), made)
 
 
 def named_by(values: Any) -> dict[str, str]:
     """Return what the flags of a section choose, as `trainer_flags` takes it."""
-    found = {"schedule": values.schedule_name}
+    found = {"lr_scheduler": values.lr_scheduler_name}
     for field in dataclasses.fields(values.optimizers):
         if field.name.endswith("_name"):
             player = field.name.removesuffix("_name")

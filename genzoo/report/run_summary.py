@@ -216,7 +216,7 @@ def _stages(
     for number in sorted({*range(len(stages)), *log.last}):
         known = number < len(stages)
         stage = stages[number] if known else None
-        total = resolve(recipe.trainer, stage.trainer).steps if recipe and stage else None
+        total = resolve(recipe.trainer, stage.trainer).max_steps if recipe and stage else None
         reached = max(log.last.get(number, 0), saved[1] if number == saved[0] else 0)
         if total is not None and (finished or number < begun):
             reached = total

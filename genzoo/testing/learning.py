@@ -184,7 +184,7 @@ def _train(
 ) -> GenerativeModel:
     """Train a new model; ``stop_after`` removes what was saved after that step."""
     model = case.model()
-    config = dataclasses.replace(few_steps(steps, 4), checkpoint_every=2, ema_decay=0.5)
+    config = dataclasses.replace(few_steps(steps, 4), save_steps=2, ema_decay=0.5)
     trainer = Trainer(model, case.data(), stage, config, output_dir=folder)
     trainer.fit(resume=resume)
     if stop_after:
@@ -196,4 +196,6 @@ def _train(
 
 def few_steps(steps: int, batch_size: int, **values: Any) -> TrainerConfig:
     """Return training values for a moment's training without a word."""
-    return TrainerConfig(steps=steps, batch_size=batch_size, progress=False, log_every=1, **values)
+    return TrainerConfig(
+        max_steps=steps, batch_size=batch_size, progress=False, logging_steps=1, **values
+    )

@@ -41,7 +41,7 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
         try:
             yield accelerator
         finally:
-            if config.log_with:
+            if config.report_to:
                 accelerator.end_training()
     finally:
         if ours:
@@ -117,7 +117,7 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
         # Its functions have the group for a default: imported later, as by the first optimiser,
         # they would keep the group and its threads until after Python's end.
         importlib.import_module("torch.distributed.nn.functional")
-    trackers: Any = list(config.log_with) or None
+    trackers: Any = list(config.report_to) or None
     try:
         accelerator = Accelerator(
             cpu=_launched() > 1 and not _has_accelerator(),

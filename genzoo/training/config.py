@@ -17,7 +17,7 @@ Precision = Literal["no", "fp16", "bf16"]
 class TrainerConfig(Config):
     """Training values; those left at None are the stage's, which the paper prescribes."""
 
-    steps: Annotated[int | None, Bounds(1, 10**9)] = None
+    max_steps: Annotated[int | None, Bounds(1, 10**9)] = None
     """Updates to make (default: the stage's, else 1000)."""
     batch_size: Annotated[int | None, Bounds(1, 10**7)] = None
     """Examples per update, over all processes (default: the stage's, else 64)."""
@@ -29,29 +29,29 @@ class TrainerConfig(Config):
     """Where all randomness of training comes from."""
     warmup_steps: Annotated[int | None, Bounds(0, 10**9)] = None
     """Updates over which the learning rate rises from zero (default: the stage's, else 0)."""
-    schedule: Annotated[Component, Group("lr_schedulers")] | None = None
+    lr_scheduler: Annotated[Component, Group("lr_schedulers")] | None = None
     """How the learning rate goes on after warm-up (default: the stage's, else constant)."""
-    clip_norm: Annotated[float | None, Bounds(0.0, 1e12)] = None
+    max_grad_norm: Annotated[float | None, Bounds(0.0, 1e12)] = None
     """The greatest norm of a player's gradient; 0 for no limit."""
-    gradient_accumulation: Annotated[int, Bounds(1, 10**6)] = 1
-    """Micro-batches that a process makes one update's part of the batch of."""
+    num_micro_batches: Annotated[int, Bounds(1, 10**6)] = 1
+    """Micro-batches per update and process."""
     mixed_precision: Precision = "no"
     """The type that autocast computes in."""
     ema_decay: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The decay of the averaged weights, which are what is published; 0 for none."""
-    checkpoint_every: Annotated[int, Bounds(0, 10**9)] = 1000
+    save_steps: Annotated[int, Bounds(0, 10**9)] = 1000
     """Updates between checkpoints; 0 for one at the end of each stage alone."""
-    keep: Annotated[int, Bounds(2, 10**6)] = 2
+    save_total_limit: Annotated[int, Bounds(2, 10**6)] = 2
     """Checkpoints that are kept."""
-    sample_every: Annotated[int, Bounds(0, 10**9)] = 0
+    sample_steps: Annotated[int, Bounds(0, 10**9)] = 0
     """Updates between sample pictures; 0 for none."""
-    log_every: Annotated[int, Bounds(1, 10**9)] = 50
+    logging_steps: Annotated[int, Bounds(1, 10**9)] = 50
     """Updates between lines of metrics.jsonl."""
-    log_with: tuple[str, ...] = ()
+    report_to: tuple[str, ...] = ()
     """Trackers of Accelerate, such as tensorboard or wandb."""
     threads: Annotated[int, Bounds(1, 4096)] | Literal["auto"] | None = None
     """CPU threads; auto times a few steps with one and with all, and keeps the faster."""
-    num_workers: Annotated[int, Bounds(0, 1024)] = 0
+    dataloader_num_workers: Annotated[int, Bounds(0, 1024)] = 0
     """Processes that read data ahead; 0 reads in the training process."""
     compile: bool = False
     """Compile each child network of the model with torch.compile."""
@@ -60,11 +60,11 @@ class TrainerConfig(Config):
 
 
 _FALLBACK: dict[str, Any] = {
-    "steps": 1000,
+    "max_steps": 1000,
     "batch_size": 64,
     "warmup_steps": 0,
-    "schedule": "constant",
-    "clip_norm": 0.0,
+    "lr_scheduler": "constant",
+    "max_grad_norm": 0.0,
     "ema_decay": 0.0,
 }
 

@@ -59,12 +59,12 @@ class Log:
         self._began, self._since = time.perf_counter(), first
         shown = self.main and config.progress and sys.stderr.isatty()
         self.bar = tqdm(
-            total=config.steps, initial=first, desc=title, unit="step", disable=not shown
+            total=config.max_steps, initial=first, desc=title, unit="step", disable=not shown
         )
 
     def due(self, step: int) -> bool:
         """Whether a line is written of update number ``step``."""
-        return step % self.config.log_every == 0 or step == self.config.steps
+        return step % self.config.logging_steps == 0 or step == self.config.max_steps
 
     def step(
         self, stage: int, step: int, moves: list[Moved], players: Mapping[str, Player]
@@ -75,16 +75,19 @@ class Log:
         self.bar.update()
         if not self.due(step):
             return
-        total = self.config.steps or 1
+        total = self.config.max_steps or 1
         self.last = self._row(stage, step, moves, players)
         self.bar.set_postfix_str(self._short(), refresh=False)
         if self.path is not None:
             with disk_full_named(self.path), open_end(self.path) as file:
                 file.write(json.dumps(self.last) + "\n")
-        if self.config.log_with:
+        if self.config.report_to:
             numbers = {k: v for k, v in self.last.items() if isinstance(v, float)}
             self.accelerator.log(numbers, step=step)
-        if self.bar.disable and step * 10 // total > (step - self.config.log_every) * 10 // total:
+        if (
+            self.bar.disable
+            and step * 10 // total > (step - self.config.logging_steps) * 10 // total
+        ):
             logger.info("%s step %d of %d: %s", self.title, step, total, self._short())
 
     def offset(self) -> int:

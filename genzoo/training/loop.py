@@ -44,7 +44,7 @@ class StageLoop:
         self.owner, self.number, self.state = run, number, state
         self.config, self.log = config, log
         self.accelerator = run.accelerator
-        self.total = config.steps or 1
+        self.total = config.max_steps or 1
         self.seed = seeds.derive(config.seed, number)
         self.shares = shares_of(config, run)
         self.inputs = Inputs(run.trainer.stages[number], run.model)
@@ -74,7 +74,7 @@ class StageLoop:
             seed=self.seed,
             first=first,
             last=self.total,
-            num_workers=self.config.num_workers,
+            num_workers=self.config.dataloader_num_workers,
         )
 
     def _update(self, micro: list[dict[str, Any]], index: int) -> list[Moved]:
@@ -89,17 +89,17 @@ class StageLoop:
             raise NotFiniteError(
                 f"{error} {f'The last good checkpoint is {good}. ' if good else ''}Lower the "
                 "learning rate (--trainer.optimizers.PLAYER.lr), clip gradients "
-                "(--trainer.clip-norm 1), or warm up (--trainer.warmup-steps)."
+                "(--trainer.max-grad-norm 1), or warm up (--trainer.warmup-steps)."
             ) from error
 
     def _after(self, step: int, moves: list[Moved]) -> None:
         """Do what is due once ``step`` updates are made."""
         self.log.step(self.number, step, moves, self.state.players)
-        every = self.config.checkpoint_every
+        every = self.config.save_steps
         saved = step == self.total or bool(every and step % every == 0)
         if saved:
             self._save(step)
-        if self.config.sample_every and step % self.config.sample_every == 0:
+        if self.config.sample_steps and step % self.config.sample_steps == 0:
             self._draw(step)
         if self.updater.left or self.accelerator.num_processes == 1:
             self._leave_if_asked(step, saved=saved)
@@ -155,7 +155,7 @@ def shares_of(config: TrainerConfig, run: Run) -> Shares:
     """Return how an update's batch is divided among this run's processes."""
     return Shares(
         config.batch_size or 1,
-        config.gradient_accumulation,
+        config.num_micro_batches,
         run.accelerator.num_processes,
         run.accelerator.process_index,
     )

@@ -51,7 +51,7 @@ class Player:
             if scaled
             else self.base
         )
-        self.clip_norm = config.clip_norm or math.inf
+        self.max_grad_norm = config.max_grad_norm or math.inf
         self.accelerator = accelerator
         self._checked = False
 
@@ -91,8 +91,8 @@ class Player:
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
         norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-        if math.isfinite(self.clip_norm):
-            nn.utils.clip_grads_with_norm_(self.parameters, self.clip_norm, norm)
+        if math.isfinite(self.max_grad_norm):
+            nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)
         return norm
 
     def step(self) -> None:
@@ -197,8 +197,8 @@ def _average(grads: list[Tensor], accelerator: Accelerator) -> None:
 
 def _factor(config: TrainerConfig) -> Callable[[int], float]:
     """Return the learning rate's factor at each update."""
-    warmup, total = config.warmup_steps or 0, config.steps or 1
-    named = config.schedule or Component(name="constant")
+    warmup, total = config.warmup_steps or 0, config.max_steps or 1
+    named = config.lr_scheduler or Component(name="constant")
     scheduler: LRScheduler = registry.make("lr_schedulers", named)
     # A function, since PyTorch writes what an object holds into checkpoints.
     return lambda step: scheduler.factor(step, total, warmup)

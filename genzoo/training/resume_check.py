@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 _FREE = frozenset(
     {
-        "checkpoint_every",
+        "save_steps",
         "compile",
-        "gradient_accumulation",  # Its product with the processes counts: see slots.
-        "keep",
-        "log_every",
-        "log_with",
-        "num_workers",
+        "num_micro_batches",  # Its product with the processes counts: see slots.
+        "save_total_limit",
+        "logging_steps",
+        "report_to",
+        "dataloader_num_workers",
         "progress",
-        "sample_every",
+        "sample_steps",
         "threads",
     }
 )
@@ -36,7 +36,7 @@ def identity(trainer: Trainer, num_processes: int) -> dict[str, Any]:
         "model": trainer.model.config.to_dict(),
         "data": {"name": trainer.data.name, "rows": len(trainer.data)},
         "stages": [stage.to_dict() for stage in trainer.stages],
-        "slots": [num_processes * c.gradient_accumulation for c in trainer.configs],
+        "slots": [num_processes * c.num_micro_batches for c in trainer.configs],
         "trainer": [
             {name: value for name, value in config.to_dict().items() if name not in _FREE}
             for config in trainer.configs

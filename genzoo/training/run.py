@@ -112,7 +112,7 @@ class Run:
     def keep(self, made: checkpoint.Checkpoint) -> None:
         """Write a checkpoint on the main process; on all, remember it as the last good one."""
         if self.folder is not None:
-            root, keep = self.folder.checkpoints, self.trainer.config.keep
+            root, keep = self.folder.checkpoints, self.trainer.config.save_total_limit
             on_main(self.accelerator, lambda: checkpoint.save(made, root, keep=keep))
             self.last_good = checkpoint.path_of(made.stage, made.step, root)
 
@@ -202,7 +202,7 @@ class Run:
         def step() -> None:
             moved = [self.moved(batch) for batch in next(feed)]
             moved = inputs.feed(moved, shares.slots(), config.seed, 0)
-            updater.run(moved, 0, config.steps or 1)
+            updater.run(moved, 0, config.max_steps or 1)
 
         return step
 

@@ -103,7 +103,7 @@ class VonMises(GenerativeModel):
     @classmethod
     def default_stages(cls, config: VonMisesConfig) -> tuple[Stage, ...]:
         """Return maximum likelihood, by Adam."""
-        training = {"steps": 2000, "batch_size": 256, "schedule": "cosine"}
+        training = {"max_steps": 2000, "batch_size": 256, "lr_scheduler": "cosine"}
         return (Stage(objective=Component(name="von-mises-nll"), trainer=training),)
 
     @classmethod

@@ -30,7 +30,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 GUIDED = "--sampler von-mises --sampler.guidance-scale 2"
 DROPPING = "--model.condition-dropout 0.1"
-TRAIN = "--model.conditions label moon --trainer.steps 300 --trainer.threads 1"
+TRAIN = "--model.conditions label moon --trainer.max-steps 300 --trainer.threads 1"
 
 
 def test_from_a_list_to_a_report(run, tmp_path):
@@ -39,7 +39,7 @@ def test_from_a_list_to_a_report(run, tmp_path):
     assert "von-mises" in run("list --for tides")
     assert "--model.num-components" in run("train von-mises --data tides --help")
 
-    run(f"train von-mises --data tides --output tide {TRAIN} --trainer.sample-every 300")
+    run(f"train von-mises --data tides --output tide {TRAIN} --trainer.sample-steps 300")
     stored = json.loads((tmp_path / "tide" / "config.json").read_text("utf-8"))["config"]
     assert stored["event"] == {"name": "angle", "config": {"shape": [1]}}
     assert list(stored["conditions"]) == ["label", "moon"]

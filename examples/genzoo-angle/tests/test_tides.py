@@ -47,7 +47,7 @@ def test_high_water_follows_the_moon_by_the_delay_of_the_port():
 def trained(tmp_path_factory):
     """A model of nothing, of labels, and of labels and the moon; 400 steps each."""
     data = genzoo.load_dataset("tides")
-    config = genzoo.TrainerConfig(steps=400, threads=1, progress=False)
+    config = genzoo.TrainerConfig(max_steps=400, threads=1, progress=False)
     found = {}
     for names in ((), ("label",), ("label", "moon")):
         torch.manual_seed(0)

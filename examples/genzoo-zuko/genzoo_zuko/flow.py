@@ -108,7 +108,12 @@ class Flow(GenerativeModel):
     @classmethod
     def default_stages(cls, config: FlowConfig) -> tuple[Stage, ...]:
         """Return maximum likelihood, by Adam."""
-        training = {"steps": 5000, "batch_size": 256, "schedule": "cosine", "clip_norm": 5.0}
+        training = {
+            "max_steps": 5000,
+            "batch_size": 256,
+            "lr_scheduler": "cosine",
+            "max_grad_norm": 5.0,
+        }
         return (Stage(objective=Component(name="nll"), trainer=training),)
 
     @classmethod

@@ -65,7 +65,7 @@ def test_a_density_of_grey_data_is_one_of_any_levels():
 
 def test_it_learns_a_ring_better_than_one_normal_distribution(tmp_path):
     data = genzoo.load_dataset("ring")
-    config = genzoo.TrainerConfig(steps=300, batch_size=256, threads=1, progress=False)
+    config = genzoo.TrainerConfig(max_steps=300, batch_size=256, threads=1, progress=False)
     torch.manual_seed(0)
     model = genzoo.create_model("flow", event=data.info["x"])
     genzoo.Trainer(model, data, config=config, output_dir=tmp_path / "run").fit()

@@ -124,7 +124,7 @@ class RBM(GenerativeModel):
         return (
             Stage(
                 objective=Component(name="pcd"),
-                trainer={"steps": 5000, "batch_size": 100, "schedule": "linear"},
+                trainer={"max_steps": 5000, "batch_size": 100, "lr_scheduler": "linear"},
             ),
         )
 

@@ -127,7 +127,7 @@ def test_a_frozen_parameter_is_left_alone():
     rbm = machine().float()
     before = {name: tensor.clone() for name, tensor in rbm.state_dict().items()}
     rbm.b.requires_grad_(requires_grad=False)
-    config = TrainerConfig(steps=3, batch_size=4, progress=False)
+    config = TrainerConfig(max_steps=3, batch_size=4, progress=False)
     Trainer(rbm, torch.rand(8, 6).round(), "cd", config).fit()
     assert torch.equal(rbm.b, before["b"])
     assert not torch.equal(rbm.W, before["W"])

@@ -23,7 +23,7 @@ def test_bars_and_stripes_are_learned(objective):
     stage = genzoo.Stage.from_dict(
         {"objective": {"name": objective, "config": {"num_steps": 5, "lr": 0.2}}}
     )
-    config = genzoo.TrainerConfig(steps=3000, batch_size=48, schedule="linear", threads=1)
+    config = genzoo.TrainerConfig(max_steps=3000, batch_size=48, lr_scheduler="linear", threads=1)
     genzoo.Trainer(rbm, data, stage, config).fit()
     x = data.head(100)["x"]
     kl = -2.599302 - mean_log_prob(rbm, x).value
@@ -34,7 +34,7 @@ def test_quickstart_beats_independent_pixels_by_far():
     data = genzoo.load_dataset("digits", binarize="threshold")
     test = genzoo.load_dataset("digits", "test", binarize="threshold")
     rbm = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=16)
-    config = genzoo.TrainerConfig(steps=1500, batch_size=50, threads=1)
+    config = genzoo.TrainerConfig(max_steps=1500, batch_size=50, threads=1)
     genzoo.Trainer(rbm, data, config=config).fit()
     figures = genzoo.evaluate(rbm, test).figures
     assert figures["log-likelihood"].kind == "exact"

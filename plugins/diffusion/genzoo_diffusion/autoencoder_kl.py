@@ -34,11 +34,11 @@ AUTOENCODING = (
     Stage(
         objective=Component(name="autoencoding"),
         trainer={
-            "steps": 10_000,
+            "max_steps": 10_000,
             "batch_size": 32,
             "warmup_steps": 100,
-            "schedule": "cosine",
-            "clip_norm": 1.0,
+            "lr_scheduler": "cosine",
+            "max_grad_norm": 1.0,
             "ema_decay": 0.995,
         },
     ),

@@ -115,7 +115,12 @@ class DDPM(Diffusion):
     @classmethod
     def default_stages(cls, config: DDPMConfig) -> tuple[Stage, ...]:
         """Return denoising, by Adam, with averaged weights."""
-        trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
+        trainer = {
+            "max_steps": 20_000,
+            "batch_size": 128,
+            "warmup_steps": 500,
+            "max_grad_norm": 1.0,
+        }
         return (
             Stage(objective=Component(name="denoising"), trainer={**trainer, "ema_decay": 0.999}),
         )

@@ -171,7 +171,12 @@ class LatentDDPM(Diffusion):
         Another autoencoder needs stages of its own in place of the former.
         """
         first = (dataclasses.replace(stage, model="autoencoder") for stage in AUTOENCODING)
-        trainer = {"steps": 20_000, "batch_size": 128, "warmup_steps": 500, "clip_norm": 1.0}
+        trainer = {
+            "max_steps": 20_000,
+            "batch_size": 128,
+            "warmup_steps": 500,
+            "max_grad_norm": 1.0,
+        }
         denoising = Stage(
             objective=Component(name="denoising"),
             part=("network", "embedder"),

@@ -104,7 +104,7 @@ def test_learning_digits_brings_them_back():
     data = load_dataset("digits")
     found = model(channels=(8, 8), latent_channels=4).train()
     stage = Stage(objective=Component(name="autoencoding", config={"lr": 3e-3}))
-    values = {"steps": 150, "batch_size": 32, "progress": False, "threads": 1}
+    values = {"max_steps": 150, "batch_size": 32, "progress": False, "threads": 1}
     Trainer(found, data, stage, TrainerConfig(**values)).fit()
     x = load_dataset("digits", "test").head(100)["x"]
     with torch.no_grad():

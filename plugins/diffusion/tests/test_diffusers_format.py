@@ -110,7 +110,7 @@ def test_it_is_evaluated_trained_on_and_saved_as_ours(tmp_path):
     (figure,) = evaluate(model, digits, ["two-sample"]).figures.values()
     assert 0 <= figure.value <= 1
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    config = TrainerConfig(steps=2, batch_size=8, warmup_steps=0)
+    config = TrainerConfig(max_steps=2, batch_size=8, warmup_steps=0)
     trained = Trainer(model, digits, None, config, output_dir=tmp_path / "run").fit()
     assert any(not torch.equal(v, before[k]) for k, v in trained.state_dict().items())
     again = GenModel.from_pretrained(tmp_path / "run")

@@ -252,7 +252,7 @@ def test_it_has_no_likelihood_and_no_bound():
 
 
 def fit(model, stages=None, data=None, **values):
-    given = {"steps": 2, "batch_size": 4, "progress": False, "threads": 1, **values}
+    given = {"max_steps": 2, "batch_size": 4, "progress": False, "threads": 1, **values}
     return Trainer(model, PICTURES if data is None else data, stages, TrainerConfig(**given)).fit()
 
 
@@ -305,7 +305,7 @@ def test_a_recipe_with_captions_makes_a_small_stable_diffusion(tmp_path):
             },
             "data": {"name": "digits", "config": {"captions": True, "limit": 64}},
             "stages": stages,
-            "trainer": {"steps": 2, "batch_size": 8, "seed": 1, "warmup_steps": 0},
+            "trainer": {"max_steps": 2, "batch_size": 8, "seed": 1, "warmup_steps": 0},
         }
     )
     assert Recipe.from_dict(recipe.to_dict()).stages == recipe.stages

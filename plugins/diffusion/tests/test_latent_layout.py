@@ -324,7 +324,7 @@ def test_a_pipeline_that_diffusers_pushed_is_ours_to_train_and_goes_back(hub, tm
     steps = DDIM(DDIMConfig(num_steps=2))
     (figure,) = evaluate(found, data, wanted, sampler=steps).figures.values()
     assert 0 <= figure.value <= 1
-    config = TrainerConfig(steps=1, batch_size=4, warmup_steps=0)
+    config = TrainerConfig(max_steps=1, batch_size=4, warmup_steps=0)
     trained = Trainer(found, data, "denoising", config).fit()
     trained.push_to_hub(REPOSITORY, samples=0)
     again = theirs(REPOSITORY)

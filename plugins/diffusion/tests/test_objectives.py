@@ -172,7 +172,7 @@ def test_learning_digits_lowers_the_bound(name):
         found = DDPM(config)
     stage = Stage(
         objective=Component(name=name, config={"lr": 2e-3}),
-        trainer={"steps": 400, "batch_size": 100},
+        trainer={"max_steps": 400, "batch_size": 100},
     )
     Trainer(found, data, stage, TrainerConfig(progress=False, threads=1)).fit()
     x = load_dataset("digits", "test").head(200)["x"]

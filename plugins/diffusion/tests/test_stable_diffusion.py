@@ -123,7 +123,7 @@ def test_it_is_evaluated_fine_tuned_and_saved_as_ours(folder, tmp_path):
     (figure,) = evaluate(found, data, wanted, sampler=DDIM(LIKE_THEIRS)).figures.values()
     assert 0 <= figure.value <= 1
     *_, denoising = LatentDDPM.default_stages(LatentDDPM.example()[0])
-    config = TrainerConfig(steps=2, batch_size=4, warmup_steps=0)
+    config = TrainerConfig(max_steps=2, batch_size=4, warmup_steps=0)
     trained = Trainer(found, data, denoising, config, output_dir=tmp_path / "run").fit()
     moved = {k.split(".")[0] for k, v in trained.state_dict().items() if not v.equal(before[k])}
     assert moved == {"network"}

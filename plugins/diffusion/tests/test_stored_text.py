@@ -52,7 +52,7 @@ def recipe(**values):
         {
             "model": {"name": "ddpm", "config": config},
             "data": {"name": "digits", "config": {"captions": True, "limit": 64}},
-            "trainer": {"steps": 3, "batch_size": 8, "warmup_steps": 0, "ema_decay": 0.5},
+            "trainer": {"max_steps": 3, "batch_size": 8, "warmup_steps": 0, "ema_decay": 0.5},
         }
     )
 
@@ -95,7 +95,7 @@ def test_what_is_frozen_drops_nothing_and_what_is_not_does():
 def test_it_is_stored_and_stays_as_it_is_where_it_is_frozen(tmp_path, frozen):
     recipe_ = recipe(frozen=frozen)
     with torch.random.fork_rng(devices=[]):
-        before = train(Recipe.from_dict(recipe_.to_dict() | {"trainer": {"steps": 1}}))
+        before = train(Recipe.from_dict(recipe_.to_dict() | {"trainer": {"max_steps": 1}}))
     trained = train(recipe_, tmp_path / "run")
     same = torch.equal(trained.state_dict()[NAME], before.state_dict()[NAME])
     assert same == frozen

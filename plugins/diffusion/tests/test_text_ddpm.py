@@ -49,7 +49,7 @@ def recipe(**config):
                 "config": {**SMALL, "conditions": ["text"], "text": TEXT, **config},
             },
             "data": {"name": "digits", "config": {"captions": True, "limit": 64}},
-            "trainer": {"steps": 3, "batch_size": 8, "seed": 1, "warmup_steps": 0},
+            "trainer": {"max_steps": 3, "batch_size": 8, "seed": 1, "warmup_steps": 0},
         }
     )
 
@@ -67,7 +67,7 @@ def test_words_are_those_of_the_datas_captions():
 
 
 def test_it_is_trained_with_its_encoder_stored_and_loaded(tmp_path):
-    before = train(Recipe.from_dict(recipe().to_dict() | {"trainer": {"steps": 1, "seed": 1}}))
+    before = train(Recipe.from_dict(recipe().to_dict() | {"trainer": {"max_steps": 1, "seed": 1}}))
     trained = train(recipe(), tmp_path / "run")
     name = "embedder.encoder.clip.embeddings.token_embedding.weight"
     assert not torch.equal(trained.state_dict()[name], before.state_dict()[name])
@@ -201,7 +201,7 @@ def test_flat_data_are_drawn_by_a_text(tmp_path):
         conditions={"text": Text()},
         text={"vocabulary": ["low", "high"], **TEXT},
     )
-    settings = TrainerConfig(steps=150, batch_size=64, warmup_steps=0, seed=0, progress=False)
+    settings = TrainerConfig(max_steps=150, batch_size=64, warmup_steps=0, seed=0, progress=False)
     Trainer(m, data, Denoising(m, DenoisingConfig(lr=5e-3)), settings).fit()
     drawn = m.sample(40, condition=["low", "high"] * 20, seed=0).flatten()
     assert (drawn[::2] < 0).all()

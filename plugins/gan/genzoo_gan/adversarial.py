@@ -33,7 +33,7 @@ class AdversarialModel(LatentModel, abc.ABC):
         return (
             Stage(
                 objective=Component(name="non-saturating"),
-                trainer={"steps": 20_000, "batch_size": 64},
+                trainer={"max_steps": 20_000, "batch_size": 64},
             ),
         )
 

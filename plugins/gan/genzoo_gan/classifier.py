@@ -143,7 +143,7 @@ class Classifier(GenerativeModel):
         return (
             Stage(
                 objective=Component(name="cross-entropy"),
-                trainer={"steps": 3000, "batch_size": 64, "schedule": "linear"},
+                trainer={"max_steps": 3000, "batch_size": 64, "lr_scheduler": "linear"},
             ),
         )
 

@@ -150,7 +150,11 @@ class CycleGAN(GenerativeModel):
         return (
             Stage(
                 objective=Component(name="cycle"),
-                trainer={"steps": 20_000, "batch_size": 1, "schedule": "constant-then-linear"},
+                trainer={
+                    "max_steps": 20_000,
+                    "batch_size": 1,
+                    "lr_scheduler": "constant-then-linear",
+                },
             ),
         )
 

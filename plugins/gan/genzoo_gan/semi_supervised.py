@@ -116,7 +116,7 @@ class SemiSupervisedGAN(LatentModel):
         return (
             Stage(
                 objective=Component(name="feature-matching"),
-                trainer={"steps": 20_000, "batch_size": 128},
+                trainer={"max_steps": 20_000, "batch_size": 128},
             ),
         )
 

@@ -173,7 +173,9 @@ def test_pools_go_by_domain_and_slot():
 def train(folder, *, resume=False):
     model = cyclegan()
     rows = batch(16)
-    config = TrainerConfig(steps=6, batch_size=4, progress=False, checkpoint_every=2, keep=9)
+    config = TrainerConfig(
+        max_steps=6, batch_size=4, progress=False, save_steps=2, save_total_limit=9
+    )
     stage = Stage(objective=Component(name="cycle", config={"critic_width": 2, "pool_size": 5}))
     data = pair(rows["x"], rows["y"])
     Trainer(model, data, stage, config, output_dir=folder).fit(resume=resume)
@@ -200,10 +202,10 @@ def test_learning_the_negative_of_digits_without_pairs():
     """Halves without an image in common; both directions beat the mean image and the identity."""
     x = load_dataset("digits").head(1500)["x"]
     model = cyclegan(width=8)
-    config = TrainerConfig(steps=400, batch_size=16, progress=False, threads=1)
+    config = TrainerConfig(max_steps=400, batch_size=16, progress=False, threads=1)
     stage = Stage(
         objective=Component(name="cycle", config={"critic_width": 16, "lr": 1e-3}),
-        trainer={"schedule": "linear"},
+        trainer={"lr_scheduler": "linear"},
     )
     Trainer(model, pair(x[:750], 1 - x[750:]), stage, config).fit()
     x = load_dataset("digits", "test").head(297)["x"]

@@ -197,7 +197,7 @@ def test_its_rate_is_constant_in_the_first_half_and_falls_in_the_second(tmp_path
     """In the paper it is 0.0002 for 100 epochs, and falls to zero in the next 100."""
     config, batch = CycleGAN.example()
     data = pair(batch["x"], batch["y"])
-    settings = TrainerConfig(steps=20, log_every=1, progress=False, threads=1)
+    settings = TrainerConfig(max_steps=20, logging_steps=1, progress=False, threads=1)
     Trainer(CycleGAN(config), data, config=settings, output_dir=tmp_path).fit()
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
     expected = [2e-4 * min(1, 2 - i / 10) for i in range(1, 21)]  # Of the next update.

@@ -200,16 +200,16 @@ def test_digits_are_learned_from_labels_through_the_trainer():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = Classifier(Classifier.configure(both.info, hidden_dims=(8, 8)))
-        config = TrainerConfig(steps=300, batch_size=32, progress=False, threads=1)
+        config = TrainerConfig(max_steps=300, batch_size=32, progress=False, threads=1)
         Trainer(model, both, Stage(objective=Component(name=name)), config).fit()
         right = model.classify(test["x"]).argmax(1) == test["label"]
         assert right.double().mean() > 0.8, name
 
 
 def test_one_domain_is_enough_for_labels_and_a_run_goes_on_without_pictures(tmp_path, capsys):
-    line = f"train classifier --data digits --output {tmp_path}/run --trainer.steps 2"
+    line = f"train classifier --data digits --output {tmp_path}/run --trainer.max-steps 2"
     with pytest.raises(SystemExit) as left:
-        main([*line.split(), "--trainer.sample-every", "1"])
+        main([*line.split(), "--trainer.sample-steps", "1"])
     said = capsys.readouterr().out
     assert left.value.code == 0
     assert "genzoo evaluate" in said
@@ -274,7 +274,7 @@ def test_a_classifier_is_given_images_and_nothing_else():
 def test_rows_without_a_label_are_taken_and_labels_that_there_are_not_are_refused(name):
     x, info = torch.rand(16, 1, 8, 8), classifier_info()
     label = torch.arange(16) % 4 - 1
-    config = TrainerConfig(steps=2, batch_size=16, progress=False, threads=1)
+    config = TrainerConfig(max_steps=2, batch_size=16, progress=False, threads=1)
     stage = Stage(objective=Component(name=name))
     Trainer(classifier(), pair(ArrayDataset(x, info, "rows", label), 1 - x), stage, config).fit()
     label[5] = 3

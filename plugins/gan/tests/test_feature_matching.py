@@ -68,7 +68,7 @@ def test_a_few_labels_teach_digits():
     stage = Stage(
         objective=Component(name="feature-matching", config={"classifier_lr": 1e-3, "lr": 1e-3})
     )
-    Trainer(model, data, stage, TrainerConfig(steps=400, batch_size=64, progress=False)).fit()
+    Trainer(model, data, stage, TrainerConfig(max_steps=400, batch_size=64, progress=False)).fit()
     with torch.no_grad():
         right = model.eval().classify(test["x"]).argmax(1) == test["label"]
     assert right.float().mean() > 0.7

@@ -24,7 +24,7 @@ def train(folder, model, objective, config, *, resume=False):
     torch.manual_seed(0)
     made = cls(cls.Config.from_dict({**made_config.to_dict(), "batch_norm": True}))
     settings = TrainerConfig(
-        steps=6, batch_size=8, progress=False, checkpoint_every=2, keep=9, ema_decay=0.5
+        max_steps=6, batch_size=8, progress=False, save_steps=2, save_total_limit=9, ema_decay=0.5
     )
     stage = Stage(objective=Component(name=objective, config=config))
     Trainer(made, Case(model, cls).data(), stage, settings, output_dir=folder).fit(resume=resume)

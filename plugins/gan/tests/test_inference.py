@@ -63,7 +63,7 @@ def test_a_game_ends_with_the_inverse():
     config = {"lr": 5e-3, "r1": 0.1, "critic_hidden_dims": (32, 32)}
     stage = Stage(objective=Component(name="non-saturating", config=config))
     settings = TrainerConfig(
-        steps=1200, batch_size=128, progress=False, schedule="linear", ema_decay=0.99
+        max_steps=1200, batch_size=128, progress=False, lr_scheduler="linear", ema_decay=0.99
     )
     Trainer(model, x, stage, settings).fit()
     assert error() < 0.15

@@ -167,7 +167,7 @@ def far(seed=0):
 
 def train(name, model, data, steps, **config):
     stage = Stage(objective=Component(name=name, config=config))
-    settings = TrainerConfig(steps=steps, batch_size=64, progress=False, threads=1)
+    settings = TrainerConfig(max_steps=steps, batch_size=64, progress=False, threads=1)
     Trainer(model, data, stage, settings).fit()
 
 

@@ -23,7 +23,9 @@ def test_a_run_shows_samples_and_scores(name, tmp_path):
     data = load_dataset("digits", labelled=50 if name == "semi-supervised-gan" else None)
     torch.manual_seed(0)
     model = cls(cls.configure(data.info, hidden_dims=(8,), latent_dim=2))
-    settings = TrainerConfig(steps=4, batch_size=8, sample_every=2, log_every=1, progress=False)
+    settings = TrainerConfig(
+        max_steps=4, batch_size=8, sample_steps=2, logging_steps=1, progress=False
+    )
     stage = Stage(objective=Component(name=cls.default_stages(cls.example()[0])[0].objective.name))
     Trainer(model, data, stage, settings, output_dir=tmp_path / "run").fit()
     pictures = sorted((tmp_path / "run" / "samples").glob("*.png"))

@@ -14,7 +14,7 @@ def trained(name, **config):
     torch.manual_seed(0)
     model = create_model("gan", event=Real(shape=(3,)), latent_dim=2, hidden_dims=(6,))
     stage = Stage(objective=Component(name=name, config=config))
-    settings = TrainerConfig(steps=5, batch_size=4, progress=False)
+    settings = TrainerConfig(max_steps=5, batch_size=4, progress=False)
     Trainer(model, rows(16, 3).float(), stage, settings).fit()
     return model.state_dict()
 

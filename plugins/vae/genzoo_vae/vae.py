@@ -159,7 +159,7 @@ class VAE(GenerativeModel):
         return (
             Stage(
                 objective=Component(name="elbo"),
-                trainer={"steps": 10_000, "batch_size": 100, "schedule": "linear"},
+                trainer={"max_steps": 10_000, "batch_size": 100, "lr_scheduler": "linear"},
             ),
         )
 

@@ -171,7 +171,7 @@ def test_learning_digits_beats_independent_pixels(name, network):
             "vae", event=data.info["x"], latent_dim=8, hidden_dims=hidden, network=network
         )
     steps = 600 if network == "flat" else 400
-    config = TrainerConfig(steps=steps, batch_size=100, progress=False, threads=1)
+    config = TrainerConfig(max_steps=steps, batch_size=100, progress=False, threads=1)
     optimizers = {"model": {"config": {"lr": 3e-3}}}
     stage = Stage(objective=Component(name=name), trainer={"optimizers": optimizers})
     Trainer(model, data, stage, config).fit()
