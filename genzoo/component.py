@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from genzoo.config import Bounds, Config
 
@@ -14,11 +14,13 @@ class Component(Config):
     """A registered class by its name, with the values of its config.
 
     `genzoo.registry.make` makes an instance of it, `genzoo.registry.describe` the other way round.
+    Where a config has a component, its name alone is short for one without values.
 
     >>> Component(name="cd", config={"num_steps": 3}).to_dict()
     {'name': 'cd', 'config': {'num_steps': 3}}
     """
 
+    _short: ClassVar[str] = "name"
     name: Annotated[str, Bounds(1, 4096)]
     """The registered name; for data also a path or a repository."""
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -29,6 +31,7 @@ class Component(Config):
 class ComponentOverride(Config):
     """What a user changes of a component: some of its values, or the component itself."""
 
+    _short: ClassVar[str] = "name"
     name: Annotated[str | None, Bounds(1, 4096)] = None
     """The registered name; None keeps the one that is prescribed."""
     config: Mapping[str, Any] = field(default_factory=dict)

@@ -28,10 +28,6 @@ _LONG = 400
 class Mark(abc.ABC):
     """What an annotation asks of a field's values beyond their type; abstract."""
 
-    def read(self, value: Any) -> Any:
-        """Return what a given value stands for, before its type is checked; by default itself."""
-        return value
-
     @abc.abstractmethod
     def check(self, value: Any, where: str) -> None:
         """Raise ConfigError where ``value``, which is of the field's type, is not allowed.
@@ -75,6 +71,8 @@ class Config:
 
     _title: ClassVar[str] = ""
     """What stands before a field's name in an error, where it is not the class's name."""
+    _short: ClassVar[str] = ""
+    """The field that a text given in place of the config sets; empty where none may be."""
 
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():
@@ -151,7 +149,7 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
     if origin is Annotated:
         inner, *others = get_args(kind)
         marks = [mark for mark in others if isinstance(mark, Mark)]
-        value = _coerce(inner, functools.reduce(lambda v, mark: mark.read(v), marks, value), where)
+        value = _coerce(inner, value, where)
         for mark in marks:
             if value is not None:
                 mark.check(value, where)
@@ -173,6 +171,8 @@ def _coerce_plain(kind: Any, value: Any, where: str) -> Any:
     if kind is int and is_whole(value):
         return int(value)
     if isinstance(kind, type) and issubclass(kind, Config):
+        if isinstance(value, str) and kind._short:
+            value = {kind._short: value}
         return kind.from_dict(value) if isinstance(value, Mapping) else _exact(kind, value, where)
     if kind is float:
         return _coerce_float(value, where)

@@ -137,7 +137,7 @@ class Group(Mark):
     """Says of a config's field that it holds a component of a group.
 
     The name is checked against the installed distributions' metadata when the config is made; the
-    values are when the component is made. A text is short for a component without values.
+    values are when the component is made.
 
     >>> from typing import Annotated
     >>> Annotated[Component, Group("samplers")]
@@ -145,10 +145,6 @@ class Group(Mark):
     """
 
     name: str
-
-    def read(self, value: Any) -> Any:
-        """Return a text as the component of that name."""
-        return {"name": value} if isinstance(value, str) else value
 
     def check(self, value: Any, where: str) -> None:
         """Raise ConfigError where nothing in the group has the component's name."""

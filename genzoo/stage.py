@@ -23,8 +23,8 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 class Stage(Config):
     """An objective with its training values and, where needed, the part of the model it trains.
 
-    >>> Stage(objective={"name": "cd", "config": {"num_steps": 3}}).objective.name
-    'cd'
+    >>> Stage(model="second", inputs=("first",), objective="pcd").objective
+    Component(name='pcd', config={})
     """
 
     objective: Component

@@ -26,7 +26,7 @@ from genzoo.cli import main
 from genzoo.data.bijections import Coloured, Negative, Rotated
 from genzoo.data.domains import TwoDomains
 from genzoo.spaces import Binary, Unit
-from genzoo.training.batches import Shares, batches
+from genzoo.training.batches import BatchPartition, batches
 
 BIJECTIONS = [Negative(), Rotated(), Coloured()]
 NAMES = ["negative", "rotated", "coloured"]
@@ -131,7 +131,7 @@ def stream(data, steps, batch_size=4, seed=0, processes=1):
     """Return the numbers of x and of y that training sees, over all processes."""
     found = [[], []]
     feeds = [
-        batches(data, Shares(batch_size, 1, processes, r), seed=seed, first=0, last=steps)
+        batches(data, BatchPartition(batch_size, 1, processes, r), seed=seed, first=0, last=steps)
         for r in range(processes)
     ]
     for ranks in zip(*feeds, strict=True):
@@ -171,7 +171,9 @@ def test_a_seed_decides_both_orders_and_processes_share_them():
 
 def test_x_comes_in_the_order_that_it_has_alone():
     both = stream(pair(numbered(9), numbered(5)), 4)[0]
-    alone = batches(pair(numbered(9), numbered(9)).x, Shares(4, 1, 1, 0), seed=0, first=0, last=4)
+    alone = batches(
+        pair(numbered(9), numbered(9)).x, BatchPartition(4, 1, 1, 0), seed=0, first=0, last=4
+    )
     assert both == [int(v) for (micro,) in alone for v in micro["x"][:, 0, 0, 0]]
 
 

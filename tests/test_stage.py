@@ -52,6 +52,23 @@ def test_a_full_recipe_comes_back_equal(tmp_path):
     assert made.trainer == TrainerConfig.from_dict(trainer)
 
 
+def test_a_name_is_short_for_a_component_without_values(tmp_path):
+    stage = Stage(model="second", inputs=("first",), objective="pcd")
+    assert stage.objective == Component(name="pcd")
+    assert stage == Stage.from_dict(stage.to_dict())
+    path = tmp_path / "recipe.toml"
+    path.write_text('model = "rbm"\ndata = "digits"\n[[stages]]\nobjective = "cd"\n', "utf-8")
+    made = Recipe.read(path)
+    assert made == recipe(stages=[{"objective": {"name": "cd"}}])
+    assert made == Recipe(model="rbm", data="digits", stages=[Stage(objective="cd")])
+    assert there_and_back(made, tmp_path) == made
+
+
+def test_a_short_component_may_name_what_is_not_installed():
+    made = Recipe(model="not-installed", data="none", stages=[Stage(objective="no-such")])
+    assert made.stages[0].objective.name == "no-such"
+
+
 def test_a_recipe_of_defaults_comes_back_equal_and_leaves_out_what_is_none(tmp_path):
     made = recipe()
     assert there_and_back(made, tmp_path) == made

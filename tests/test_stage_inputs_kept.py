@@ -25,7 +25,7 @@ from genzoo import (
 from genzoo.data import from_array
 from genzoo.errors import CheckpointError
 from genzoo.testing.cases import equal_states
-from genzoo.training.batches import Shares, batches
+from genzoo.training.batches import BatchPartition, batches
 from genzoo.training.inputs import Inputs
 from stacks import FIRST, SECOND, X, shown, stack, trained
 
@@ -37,7 +37,7 @@ def test_slots_have_the_same_draws_in_one_process_and_in_two():
     inputs = Inputs(SECOND, model)
 
     def fed(micro, processes, rank):
-        shares = Shares(8, micro, processes, rank)
+        shares = BatchPartition(8, micro, processes, rank)
         feed = batches(data, shares, seed=5, first=0, last=2)
         found = [inputs.feed(batch, shares.slots(), 5, i) for i, batch in enumerate(feed)]
         return {

@@ -11,7 +11,7 @@ import families
 import genzoo
 from fitting import DATA, difference, fit
 from genzoo.component import Component
-from genzoo.training.batches import Shares, Stream, batches
+from genzoo.training.batches import BatchPartition, Stream, batches
 from genzoo.training.config import resolve
 from genzoo.training.players import _factor
 
@@ -133,8 +133,8 @@ def test_every_example_comes_once_an_epoch_whatever_the_slots():
 
 def test_slots_of_processes_are_those_of_micro_batches():
     """Two processes with one micro-batch see what one process with two sees."""
-    one = Shares(8, micro_batches=2, num_processes=1, rank=0)
-    two = [Shares(8, micro_batches=1, num_processes=2, rank=rank) for rank in (0, 1)]
+    one = BatchPartition(8, micro_batches=2, num_processes=1, rank=0)
+    two = [BatchPartition(8, micro_batches=1, num_processes=2, rank=rank) for rank in (0, 1)]
     assert one.slots() == [0, 1]
     assert [shares.slots() for shares in two] == [[0], [1]]
     for slot in (0, 1):
@@ -148,7 +148,7 @@ def test_batch_that_cannot_be_shared_equally_is_refused():
 
 def test_worker_processes_read_the_same_batches():
     data = genzoo.load_dataset("digits", binarize="dynamic")
-    shares = Shares(16, 2, 1, 0)
+    shares = BatchPartition(16, 2, 1, 0)
     here, there = (
         [
             b["x"]

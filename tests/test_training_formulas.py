@@ -16,7 +16,7 @@ from genzoo.component import Component
 from genzoo.data import as_dataset
 from genzoo.objective import Loss, Objective
 from genzoo.training import batches as reading
-from genzoo.training.batches import Shares
+from genzoo.training.batches import BatchPartition
 from genzoo.training.config import resolve
 from genzoo.training.players import _factor
 
@@ -80,10 +80,10 @@ def test_a_training_without_warm_up_follows_its_schedule(schedule):
 
 def test_a_batch_is_shared_by_micro_batches_times_processes():
     with pytest.raises(genzoo.ConfigError, match=r"2 micro-batches × 2 .* multiple of 4"):
-        Shares(6, micro_batches=2, num_processes=2, rank=0)
+        BatchPartition(6, micro_batches=2, num_processes=2, rank=0)
     with pytest.raises(genzoo.ConfigError, match="multiple of 2"):
-        Shares(1, micro_batches=1, num_processes=2, rank=1)
-    both = [Shares(8, micro_batches=2, num_processes=2, rank=rank) for rank in (0, 1)]
+        BatchPartition(1, micro_batches=1, num_processes=2, rank=1)
+    both = [BatchPartition(8, micro_batches=2, num_processes=2, rank=rank) for rank in (0, 1)]
     assert [shares.slots() for shares in both] == [[0, 2], [1, 3]]
     rows = [list(shares.rows(1, slot)) for shares in both for slot in shares.slots()]
     assert rows == [[8, 9], [12, 13], [10, 11], [14, 15]]
@@ -190,5 +190,5 @@ def test_the_loss_that_is_logged_is_the_mean_over_micro_batches(parts, tmp_path)
 def test_batches_are_read_in_this_process_where_nobody_asks_for_others(monkeypatch):
     monkeypatch.setattr(reading, "DataLoader", lambda *args, **named: pytest.fail("A process."))
     data = as_dataset(DATA)
-    found = list(reading.batches(data, Shares(4, 2, 1, 0), seed=0, first=0, last=3))
+    found = list(reading.batches(data, BatchPartition(4, 2, 1, 0), seed=0, first=0, last=3))
     assert [[len(batch["x"]) for batch in update] for update in found] == [[2, 2]] * 3

@@ -19,7 +19,7 @@ from genzoo.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Shares:
+class BatchPartition:
     """How an update's batch is divided: into micro-batches × processes slots of equal size.
 
     Arguments:
@@ -92,7 +92,7 @@ class _Micro(TorchDataset[Any]):
 
     dataset: Dataset
     stream: Stream
-    shares: Shares
+    shares: BatchPartition
     seed: int
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
@@ -112,19 +112,25 @@ class _Both(TorchDataset[Any]):
         return {**self.x[key], **of_second(self.y[key])}
 
 
-def _micro(dataset: Dataset, shares: Shares, seed: int) -> _Micro | _Both:
+def _micro(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro | _Both:
     if isinstance(dataset, TwoDomains):
         second = seeds.derive("second domain", seed)
         return _Both(_stream(dataset.x, shares, seed), _stream(dataset.y, shares, second))
     return _stream(dataset, shares, seed)
 
 
-def _stream(dataset: Dataset, shares: Shares, seed: int) -> _Micro:
+def _stream(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro:
     return _Micro(dataset, Stream(len(dataset), seed), shares, seed)
 
 
 def batches(
-    dataset: Dataset, shares: Shares, *, seed: int, first: int, last: int, num_workers: int = 0
+    dataset: Dataset,
+    shares: BatchPartition,
+    *,
+    seed: int,
+    first: int,
+    last: int,
+    num_workers: int = 0,
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield this process's micro-batches of each update from ``first`` up to ``last``."""
     micro = _micro(dataset, shares, seed)

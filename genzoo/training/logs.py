@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from genzoo.files import disk_full_named, open_end
 from genzoo.training.config import TrainerConfig
 from genzoo.training.players import Player
-from genzoo.training.update import Moved
+from genzoo.training.update import SubstepResult
 
 logger = logging.getLogger("genzoo")
 METRICS_FILE = "metrics.jsonl"
@@ -67,7 +67,7 @@ class Log:
         return step % self.config.logging_steps == 0 or step == self.config.max_steps
 
     def step(
-        self, stage: int, step: int, moves: list[Moved], players: Mapping[str, Player]
+        self, stage: int, step: int, moves: list[SubstepResult], players: Mapping[str, Player]
     ) -> None:
         """Note that update number ``step`` is made; write a line where one is due."""
         if not self.main:
@@ -99,7 +99,7 @@ class Log:
         self.bar.close()
 
     def _row(
-        self, stage: int, step: int, moves: list[Moved], players: Mapping[str, Player]
+        self, stage: int, step: int, moves: list[SubstepResult], players: Mapping[str, Player]
     ) -> dict[str, Any]:
         now = time.perf_counter()
         made, spent = step - self._since, now - self._began

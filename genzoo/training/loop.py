@@ -12,7 +12,7 @@ from genzoo import __version__, seeds
 from genzoo.data import Dataset, subset
 from genzoo.errors import NotFiniteError, TrainingInterrupted
 from genzoo.files import check_no_link
-from genzoo.training.batches import Shares, batches
+from genzoo.training.batches import BatchPartition, batches
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
 from genzoo.training.inputs import Inputs
@@ -21,7 +21,7 @@ from genzoo.training.pictures import ROWS_IN_PICTURE, draw
 from genzoo.training.resume_check import identity
 from genzoo.training.stage_scope import model_of
 from genzoo.training.state import StageState
-from genzoo.training.update import Moved, Updater
+from genzoo.training.update import SubstepResult, Updater
 
 if TYPE_CHECKING:
     from genzoo.training.run import Run
@@ -77,7 +77,7 @@ class StageLoop:
             num_workers=self.config.dataloader_num_workers,
         )
 
-    def _update(self, micro: list[dict[str, Any]], index: int) -> list[Moved]:
+    def _update(self, micro: list[dict[str, Any]], index: int) -> list[SubstepResult]:
         moved = [self.owner.moved(batch) for batch in micro]
         moved = self.inputs.feed(moved, self.shares.slots(), self.seed, index)
         leaving = self.owner.interrupts.signum != 0
@@ -92,7 +92,7 @@ class StageLoop:
                 "(--trainer.max-grad-norm 1), or warm up (--trainer.warmup-steps)."
             ) from error
 
-    def _after(self, step: int, moves: list[Moved]) -> None:
+    def _after(self, step: int, moves: list[SubstepResult]) -> None:
         """Do what is due once ``step`` updates are made."""
         self.log.step(self.number, step, moves, self.state.players)
         every = self.config.save_steps
@@ -151,9 +151,9 @@ class StageLoop:
         draw(model, rows, self.config.seed, path)
 
 
-def shares_of(config: TrainerConfig, run: Run) -> Shares:
+def shares_of(config: TrainerConfig, run: Run) -> BatchPartition:
     """Return how an update's batch is divided among this run's processes."""
-    return Shares(
+    return BatchPartition(
         config.batch_size or 1,
         config.num_micro_batches,
         run.accelerator.num_processes,

@@ -20,7 +20,7 @@ from genzoo.values import trusted
 
 
 @dataclass(frozen=True)
-class Moved:
+class SubstepResult:
     """What a move came to.
 
     Arguments:
@@ -68,7 +68,7 @@ class Updater:
         *,
         leaving: bool = False,
         logged: bool = True,
-    ) -> list[Moved]:
+    ) -> list[SubstepResult]:
         """Make update ``index`` of ``total``; ``left`` then says whether any process is leaving.
 
         Raises:
@@ -85,7 +85,7 @@ class Updater:
             for slot, batch in zip(self.slots, batches, strict=True)
         }
         self._check_games(games)
-        moves: list[Moved] = []
+        moves: list[SubstepResult] = []
         with trusted():  # The data were checked when they were loaded; a look would wait for them.
             while losses := self._advance(games, index, len(moves)):
                 moves.append(self._move(losses, index, leaving))
@@ -165,7 +165,7 @@ class Updater:
             )
         return self.players[loss.player]
 
-    def _move(self, losses: list[Loss], index: int, leaving: bool) -> Moved:
+    def _move(self, losses: list[Loss], index: int, leaving: bool) -> SubstepResult:
         player = self.players[losses[0].player]
         norm = player.gather_gradients(1 / len(losses))
         values = [loss.value.detach().float().reshape(()) for loss in losses]
@@ -180,7 +180,7 @@ class Updater:
                 f"(loss {value}, gradient norm {grad_norm}); the player was not updated."
             )
         player.step()
-        return Moved(player.name, value, grad_norm, losses[-1].metrics)
+        return SubstepResult(player.name, value, grad_norm, losses[-1].metrics)
 
     def _agree(self, mean: Tensor, norm: Tensor, leaving: bool) -> list[float]:
         """Average over processes, in the one message and the one host read of a move."""
