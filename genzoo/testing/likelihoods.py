@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genzoo import seeds
 from genzoo.capabilities import SupportsLogProb
+from genzoo.conditions import spread
 from genzoo.errors import CapabilityError
 from genzoo.estimate import EstimateKind
 from genzoo.log_prob import LogProb, Measure
@@ -159,24 +160,22 @@ def check_energy(case: Case) -> None:
 
 def _total(case: Case, model: GenerativeModel, *, exact: bool) -> Total:
     condition, x = _row(_condition(case, model), 0), case.event_rows()
-
+    one = {name: values[0] for name, values in condition.items()}
     drawn = itertools.count()
 
-    def log_prob(row: Tensor, draws: int) -> list[float]:
-        one = row[None].to(x.dtype)
-        return [
-            _log_prob(
-                model, one, condition, seed=next(drawn), num_samples=_FEW_DRAWS
-            ).values.item()
+    def log_prob(rows: Tensor, draws: int) -> Tensor:
+        given = spread(model, one, len(rows))
+        found = [
+            _log_prob(model, rows.to(x.dtype), given, seed=next(drawn), num_samples=_FEW_DRAWS)
             for _ in range(1 if exact else draws)
         ]
+        return torch.stack([f.values.double() for f in found], 1)
 
     measure = _log_prob(model, x[:1], condition).measure
     space = model.event if measure == "mass" else model.event.relaxed()
     if space.count is not None and space.count <= MAX_STATES:
         return sum_over(space.enumerate(), log_prob)
     num = DRAWS if exact or space.is_discrete else DRAWS_OF_BOUNDS
-    one = {name: values[0] for name, values in condition.items()}
     samples = model.sample(200, seed=SEED, condition=one)
     generator = seeds.generator(SEED)
     return estimated(*space.reference_around(samples, num, generator), log_prob)
