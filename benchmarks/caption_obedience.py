@@ -1,9 +1,10 @@
 """How soon a model that is told of texts draws what they say.
 
-With its averaged weights and guidance each checkpoint draws a picture for each caption of the test
-split, and the reader of the data says whether it shows what the caption says. Minutes are those of
-the training steps, added up from the run's own log, so that pauses do not count; stages add up. Of
-real rows the reader finds what their captions say in the share that is given as "data".
+With its averaged weights and guidance each checkpoint draws a picture for each caption of the
+test split, and the recognizer of the data says whether it shows what the caption says. Minutes
+are those of the training steps, added up from the run's own log, so that pauses do not count;
+stages add up. Of real rows the recognizer finds what their captions say in the share that is
+given as "data".
 
 Usage: python benchmarks/caption_obedience.py RUN [--every 1] [--num 1000] [--guidance 2]
     [--sampler ddim] [--num-steps 50] [--split test]

@@ -42,7 +42,7 @@ def trained() -> genzoo.GenerativeModel:
 
 def told(name: str, found: LogPartition, exact: float) -> str:
     """Return a line on an estimate beside the exact value."""
-    low, high = found.estimate.bracket or (exact, exact)
+    low, high = found.estimate.interval or (exact, exact)
     return (
         f"    {name:<21} {found.estimate.value:.4f}, off by {found.estimate.value - exact:+.4f}, "
         f"between {low:.4f} and {high:.4f} ({'holds' if low <= exact <= high else 'misses'} it)"

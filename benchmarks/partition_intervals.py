@@ -142,7 +142,7 @@ class Judged:
     @property
     def holds(self) -> bool:
         """Whether the truth lies in it."""
-        low, high = self.found.bracket or (math.inf, -math.inf)
+        low, high = self.found.interval or (math.inf, -math.inf)
         return low <= self.truth <= high
 
 
@@ -184,7 +184,7 @@ def summary(name: str, cases: Sequence[Judged]) -> str:
 
 def missed(case: Judged) -> str:
     """Return a line on an interval that misses the truth and is not flagged."""
-    low, high = (end - case.truth for end in case.found.bracket or (math.nan, math.nan))
+    low, high = (end - case.truth for end in case.found.interval or (math.nan, math.nan))
     return f"    missed: {case.machine}: {low:+.3f} to {high:+.3f} nats from the truth"
 
 

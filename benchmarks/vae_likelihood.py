@@ -39,7 +39,7 @@ def main() -> None:
                 with torch.no_grad():
                     log_p = model.log_prob(x, generator=generator, num_samples=draws)
                 found = log_p.mean()
-                effective = found.receipt["median_effective_samples"]
+                effective = found.provenance["median_effective_samples"]
                 say(
                     f"  {folder:<24} K = {draws:<6} seed {seed}: {found.value:.2f} ± "
                     f"{found.std_error:.2f}, {effective} effective draws in the median, "

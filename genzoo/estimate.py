@@ -79,11 +79,11 @@ class Estimate:
             that it is that quantity; the bounds hold in expectation.
         unit: One of `Unit`.
         num_samples: How many examples, or draws of the estimator, stand behind it.
-        bracket: Two ends that the truth is thought to lie between, from estimators that err to
+        interval: Two ends that the truth is thought to lie between, from estimators that err to
             opposite sides; None where there is only one.
         notes: What a reader must know, those that call the figure unreliable first.
         reference: What the figure is read against; None where there is no such thing.
-        receipt: What this figure alone was made with, such as an extractor and its hash.
+        provenance: What this figure alone was made with, such as an extractor and its hash.
 
     Raises:
         ConfigError: A note is not a `Note`.
@@ -94,10 +94,10 @@ class Estimate:
     kind: EstimateKind
     unit: Unit
     num_samples: int
-    bracket: tuple[float, float] | None = None
+    interval: tuple[float, float] | None = None
     notes: tuple[Note, ...] = ()
     reference: Reference | None = None
-    receipt: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the notes: a text without a code cannot be compared."""
@@ -116,23 +116,23 @@ class Estimate:
         """Return a log-likelihood in nats as bits per dimension, −value / (D ln 2)."""
         scale = -1 / (num_dimensions * math.log(2))
         swap: dict[Any, Any] = {"lower bound": "upper bound", "upper bound": "lower bound"}
-        ends = self.bracket and (self.bracket[1] * scale, self.bracket[0] * scale)
+        ends = self.interval and (self.interval[1] * scale, self.interval[0] * scale)
         return replace(
             self,
             value=self.value * scale,
             std_error=-self.std_error * scale,
             kind=swap.get(self.kind, self.kind),
             unit="bits/dim",
-            bracket=ends,
+            interval=ends,
         )
 
     def __str__(self) -> str:
-        return " ".join([f"{self.brief()}.", *map(str, self.notes)])
+        return " ".join([f"{self.short()}.", *map(str, self.notes)])
 
-    def brief(self) -> str:
-        """Return the figure with error, unit, kind, bracket and reference, without notes."""
+    def short(self) -> str:
+        """Return the figure with error, unit, kind, interval and reference, without notes."""
         digits = _digits(self.std_error)
-        ends = [f"{end:.{digits}f}" for end in self.bracket or ()]
+        ends = [f"{end:.{digits}f}" for end in self.interval or ()]
         facts = [self.kind, *([f"between {ends[0]} and {ends[1]}"] if ends else [])]
         if self.reference is not None:
             facts.append(f"{self.reference.kind} {self.reference.value:.{digits}f}")

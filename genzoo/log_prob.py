@@ -34,7 +34,7 @@ class LogProb:
         interval: What may have to be added to all values together: the least and the greatest
             number, from estimators that err to opposite sides. None where there is only one.
         notes: What a reader must know.
-        receipt: What the values were made with, such as a number of draws.
+        provenance: What the values were made with, such as a number of draws.
 
     Raises:
         ConfigError: The values are not of one dimension, or the errors are not as many.
@@ -47,7 +47,7 @@ class LogProb:
     shared_error: float = 0.0
     interval: tuple[float, float] | None = None
     notes: tuple[Note, ...] = ()
-    receipt: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the shapes."""
@@ -74,7 +74,7 @@ class LogProb:
         found = mean_of(self.values.detach(), self.kind, shared_error=self.shared_error)
         ends = self.interval and (found.value + self.interval[0], found.value + self.interval[1])
         notes = self.notes if self.measure == "mass" else (*self.notes, _DENSITY)
-        return replace(found, bracket=ends, notes=notes, receipt=dict(self.receipt))
+        return replace(found, interval=ends, notes=notes, provenance=dict(self.provenance))
 
 
 def checked_draws(num_samples: Any, default: int) -> int:

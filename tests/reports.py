@@ -93,8 +93,8 @@ def row(step, **values):
 def evaluation(**fields):
     """Return what genzoo evaluate writes, with one figure."""
     figure = {"value": -17.6512, "std_error": 0.2734, "kind": "exact", "unit": "nats"}
-    figure |= {"num_samples": 297, "bracket": None, "notes": [], **fields}
-    return json.dumps({"figures": {"score": figure}, "receipt": {"data": "mine", "seed": 0}})
+    figure |= {"num_samples": 297, "interval": None, "notes": [], **fields}
+    return json.dumps({"figures": {"score": figure}, "provenance": {"data": "mine", "seed": 0}})
 
 
 def page_of(folder, *evaluations):

@@ -19,7 +19,7 @@ from genzoo.errors import LoadError
 from genzoo.estimate import Estimate
 from genzoo.evaluation import Evaluation
 
-RECEIPT = {
+PROVENANCE = {
     "data": "digits/test",
     "source": "digits",
     "split": "test",
@@ -36,17 +36,17 @@ NASTY = "`|<script>alert(1)</script> [x](javascript:y) $\\frac{\n# heading"
 def estimate(value=-17.25, **changes):
     given = {"std_error": 0.5, "kind": "exact", "unit": "nats", "num_samples": 297, **changes}
     own = {"metric": "log-likelihood", "metric_config": {"num_samples": 7}}
-    return Estimate(value=value, receipt=own, **given)
+    return Estimate(value=value, provenance=own, **given)
 
 
-def evaluation(value=-17.25, receipt=RECEIPT, name="log-likelihood", **changes):
-    return Evaluation({name: estimate(value, **changes)}, receipt)
+def evaluation(value=-17.25, provenance=PROVENANCE, name="log-likelihood", **changes):
+    return Evaluation({name: estimate(value, **changes)}, provenance)
 
 
-def test_figures_come_back_with_their_receipts(tmp_path):
+def test_figures_come_back_with_their_provenance(tmp_path):
     written = evaluation(
         notes=(genzoo.Note("a-code", "A note: with a colon."),),
-        bracket=(-18.0, -17.0),
+        interval=(-18.0, -17.0),
         reference=genzoo.Reference(0.5, "held-out data"),
     )
     write_figures(tmp_path, written, name="m")
@@ -55,9 +55,9 @@ def test_figures_come_back_with_their_receipts(tmp_path):
     assert found.facts["std_error"] == 0.5
     assert found.notes == [genzoo.Note("a-code", "A note: with a colon.")]
     assert found.facts["reference"] == {"value": 0.5, "kind": "held-out data"}
-    assert found.facts["bracket"] == [-18.0, -17.0]
-    assert {**RECEIPT, "metric": "log-likelihood"}.items() <= found.receipt.items()
-    assert found.receipt["metric_config"] == {"num_samples": 7}
+    assert found.facts["interval"] == [-18.0, -17.0]
+    assert {**PROVENANCE, "metric": "log-likelihood"}.items() <= found.provenance.items()
+    assert found.provenance["metric_config"] == {"num_samples": 7}
 
 
 def test_the_hub_client_reads_the_index_that_it_is_meant_to(tmp_path):
@@ -78,13 +78,13 @@ def test_a_figure_that_is_not_finite_has_no_value(tmp_path):
 
 
 def test_the_same_question_is_answered_once_and_others_stay(tmp_path):
-    static = {**RECEIPT, "data_config": {"binarize": "static"}}
+    static = {**PROVENANCE, "data_config": {"binarize": "static"}}
     write_figures(tmp_path, evaluation(-1.0), name="m")
     write_figures(tmp_path, evaluation(-2.0, static), name="m")
     write_figures(tmp_path, evaluation(0.5, name="recall"), name="m")
     write_figures(tmp_path, evaluation(-3.0), name="m")
     found = {
-        (f.name, f.receipt["data_config"]["binarize"]): f.value for f in read_figures(tmp_path)
+        (f.name, f.provenance["data_config"]["binarize"]): f.value for f in read_figures(tmp_path)
     }
     assert found == {
         ("log-likelihood", "threshold"): -3.0,
@@ -108,15 +108,15 @@ def test_what_a_person_wrote_stays(tmp_path):
 
 
 def test_text_is_shown_as_text(tmp_path):
-    nasty = {**RECEIPT, "data": NASTY, "source": NASTY, "sampler": NASTY}
-    write_figures(tmp_path, evaluation(receipt=nasty, name=NASTY), name=NASTY)
+    nasty = {**PROVENANCE, "data": NASTY, "source": NASTY, "sampler": NASTY}
+    write_figures(tmp_path, evaluation(provenance=nasty, name=NASTY), name=NASTY)
     text = ModelCard.load(tmp_path / CARD_FILE).text
     assert "<script>" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 3
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 6 for row in rows)
     assert "\n# heading" not in text
-    assert read_figures(tmp_path)[0].receipt["data"] == NASTY
+    assert read_figures(tmp_path)[0].provenance["data"] == NASTY
 
 
 def test_escaping_leaves_plain_words_alone():
@@ -130,7 +130,7 @@ def test_versions_are_plain_text(tmp_path):
     rows = torch.rand(20, 1, 8, 8).round()
     write_figures(tmp_path, genzoo.evaluate(model, rows, ["log-likelihood"]), name="m")
     assert "!!python" not in Path(tmp_path, CARD_FILE).read_text("utf-8")
-    assert read_figures(tmp_path)[0].receipt["torch"] == str(torch.__version__)
+    assert read_figures(tmp_path)[0].provenance["torch"] == str(torch.__version__)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ model-index:
 ---
 """
     Path(folder, CARD_FILE).write_text(head, "utf-8")
-    assert read_figures(folder)[0].receipt["data_config"] == {}
+    assert read_figures(folder)[0].provenance["data_config"] == {}
     write_card(folder)
     for command, code in (("inspect", 0), ("card --num 0", 0), ("evaluate --verify", 1)):
         with pytest.raises(SystemExit) as left:
@@ -175,10 +175,10 @@ def test_no_card_has_no_figures(tmp_path):
     assert read_figures(tmp_path) == []
 
 
-def test_figures_of_an_evaluation_carry_the_whole_receipt():
+def test_figures_of_an_evaluation_carry_the_whole_provenance():
     (found,) = figures_of(evaluation())
-    assert found.receipt == {
-        **RECEIPT,
+    assert found.provenance == {
+        **PROVENANCE,
         "metric": "log-likelihood",
         "metric_config": {"num_samples": 7},
     }

@@ -87,7 +87,7 @@ def test_round_trip_of_train_sample_evaluate_inspect(capsys):
     exact = mean_log_prob(model, torch.from_numpy(BITS[:10]).float()).value
     assert figures["figures"].keys() == {"log-likelihood", "bits-per-dimension"}
     assert figures["figures"]["log-likelihood"]["value"] == pytest.approx(exact, rel=1e-6)
-    assert figures["receipt"]["examples"] == 10
+    assert figures["provenance"]["examples"] == 10
     assert f"{exact:.2f}" in out
 
     out = printed("inspect run", capsys)

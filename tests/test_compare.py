@@ -49,7 +49,7 @@ def test_the_difference_is_that_of_the_means():
         assert estimate.value == pytest.approx(expected, rel=1e-12)
         assert (estimate.kind, estimate.unit, estimate.num_samples) == ("exact", "nats", 64)
     assert "a − c" in str(found)
-    assert found.receipt["examples"] == 64
+    assert found.provenance["examples"] == 64
 
 
 def test_models_of_two_families_are_compared():
@@ -138,7 +138,7 @@ def test_intervals_and_notes_of_both_are_kept():
     a = values(1, 3, interval=(-0.5, 0.1), notes=(note,), kind="stochastic estimate")
     b = values(0, 0, interval=(-0.2, 0.3), kind="stochastic estimate")
     found = difference("one", a, "two", b)
-    assert found.bracket == pytest.approx((2 - 0.5 - 0.3, 2 + 0.1 + 0.2))
+    assert found.interval == pytest.approx((2 - 0.5 - 0.3, 2 + 0.1 + 0.2))
     assert found.unreliable
     assert found.notes[0].text == "one: 2.0 of 100 chains count."
 

@@ -22,7 +22,7 @@ def test_a_mean_has_the_standard_error_of_its_examples():
     assert found.value == pytest.approx(-3)
     assert found.std_error == pytest.approx(math.sqrt((4 + 1 + 9) / 2 / 3))
     assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 3)
-    assert (found.bracket, found.notes) == (None, (Note("a-note", "A note."),))
+    assert (found.interval, found.notes) == (None, (Note("a-note", "A note."),))
 
 
 def test_a_shared_error_is_added_in_quadrature_and_does_not_shrink():
@@ -75,19 +75,19 @@ def test_the_sign_swaps_the_bounds(kind, swapped):
 
 
 def test_the_sign_swaps_the_ends_of_a_bracket():
-    found = figure(bracket=(-12.0, -9.0), notes=(Note("a-note", "A note."),)).per_dimension(2)
+    found = figure(interval=(-12.0, -9.0), notes=(Note("a-note", "A note."),)).per_dimension(2)
     unit = 2 * math.log(2)
-    assert found.bracket == pytest.approx((9 / unit, 12 / unit))
-    assert found.bracket[0] < found.value < found.bracket[1]
+    assert found.interval == pytest.approx((9 / unit, 12 / unit))
+    assert found.interval[0] < found.value < found.interval[1]
     assert found.notes == (Note("a-note", "A note."),)
-    assert figure().per_dimension(2).bracket is None
+    assert figure().per_dimension(2).interval is None
 
 
 def test_a_figure_in_words_says_all_of_it():
     assert str(figure()) == "-10.00 ± 0.50 nats (exact)."
     full = figure(
         kind="lower bound",
-        bracket=(-12.0, -9.5),
+        interval=(-12.0, -9.5),
         notes=(Note("x", "x.", unreliable=True), Note("more", "More.")),
     )
     assert str(full) == (
@@ -124,7 +124,7 @@ def test_one_unreliable_note_makes_a_figure_unreliable():
     ],
 )
 def test_a_figure_has_two_digits_of_its_error(error, shown):
-    assert figure(std_error=error).brief() == f"{shown} nats (exact)"
+    assert figure(std_error=error).short() == f"{shown} nats (exact)"
 
 
 def test_the_first_row_without_a_figure_is_named():

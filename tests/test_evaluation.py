@@ -73,10 +73,10 @@ def test_a_metric_is_named_with_fields_of_its_config():
     evaluate(judged, ROWS, ["log-likelihood"])
     assert judged.num_samples is None
     named = Component(name="log-likelihood", config={"num_samples": 7})
-    receipt = evaluate(judged, ROWS, [named]).figures["log-likelihood"].receipt
+    provenance = evaluate(judged, ROWS, [named]).figures["log-likelihood"].provenance
     assert judged.num_samples == 7
-    assert receipt["metric"] == "log-likelihood"
-    assert receipt["metric_config"] == {"num_samples": 7}
+    assert provenance["metric"] == "log-likelihood"
+    assert provenance["metric_config"] == {"num_samples": 7}
     with pytest.raises(ConfigError, match="LogLikelihoodConfig has no field 'num_sample'"):
         evaluate(judged, ROWS, [Component(name="log-likelihood", config={"num_sample": 7})])
 
@@ -84,7 +84,7 @@ def test_a_metric_is_named_with_fields_of_its_config():
 def test_a_metric_that_is_not_of_the_default_set_must_be_named(metric):
     @metric("special")
     class Special(Noisy):
-        default = False
+        is_default = False
 
     assert set(evaluate(model(), ROWS).figures) == LIKELIHOODS
     assert set(evaluate(model(), ROWS, ["special"]).figures) == {"noisy"}
@@ -93,7 +93,7 @@ def test_a_metric_that_is_not_of_the_default_set_must_be_named(metric):
 def test_a_metric_that_needs_more_rows_than_are_judged_is_left_out(metric):
     @metric("greedy")
     class Greedy(Noisy):
-        least = 20
+        min_examples = 20
 
     assert "noisy" in evaluate(model(), ROWS).figures
     assert "noisy" in evaluate(model(), ROWS, max_examples=20).figures
@@ -204,7 +204,7 @@ def test_at_most_so_many_rows_are_used_drawn_by_the_seed(seed):
     rows = ROWS[subset(from_array(ROWS, "rows"), 7, seed=seed).rows]
     expected = model().conditionals(rows).log_prob(rows).sum(1).mean().item()
     assert figure.value == pytest.approx(expected)
-    assert figure.num_samples == found.receipt["examples"] == 7
+    assert figure.num_samples == found.provenance["examples"] == 7
 
 
 def test_all_rows_are_used_in_their_own_order_where_they_are_few(metric):
@@ -216,10 +216,10 @@ def test_all_rows_are_used_in_their_own_order_where_they_are_few(metric):
             seen.append(case.batch["x"])
             return super().compute(case)
 
-    receipt = evaluate(model(), ROWS, ["rows"], max_examples=50).receipt
+    provenance = evaluate(model(), ROWS, ["rows"], max_examples=50).provenance
     assert torch.equal(seen[0], ROWS)
-    assert (receipt["examples"], receipt["examples_of"]) == (50, 50)
-    assert "draw" not in receipt
+    assert (provenance["examples"], provenance["examples_of"]) == (50, 50)
+    assert "draw" not in provenance
 
 
 @pytest.mark.parametrize("num", [0, -3])
@@ -346,7 +346,7 @@ def test_all_metrics_see_the_same_samples_whatever_else_is_judged(metric):
     assert not torch.equal(seen[0], seen[3])
 
 
-def test_the_receipt_says_how_many_samples_are_drawn_at_once(metric):
+def test_the_provenance_says_how_many_samples_are_drawn_at_once(metric):
     """The model's own block, made equal: 25 samples in blocks of at most 7 are four of 7."""
     seen = []
 
@@ -361,14 +361,14 @@ def test_the_receipt_says_how_many_samples_are_drawn_at_once(metric):
     metric("watching")(Watching)
     replay = Seven(ROWS)
     found = evaluate(replay, ROWS, ["watching"], seed=3)
-    assert found.receipt["batch_size"] == seen[0].batch_size == 7
+    assert found.provenance["batch_size"] == seen[0].batch_size == 7
     again = replay.sample(25, seed=seeds.derive(3, "samples"), batch_size=7)
     assert torch.equal(seen[0].samples, again)
-    assert evaluate(Replay(ROWS), ROWS, ["watching"]).receipt["batch_size"] == 25
-    assert evaluate(replay, ROWS, ["watching"], max_examples=1).receipt["batch_size"] == 1
+    assert evaluate(Replay(ROWS), ROWS, ["watching"]).provenance["batch_size"] == 25
+    assert evaluate(replay, ROWS, ["watching"], max_examples=1).provenance["batch_size"] == 1
 
 
-def test_a_sampler_that_is_given_draws_the_samples_and_stands_in_the_receipt(metric):
+def test_a_sampler_that_is_given_draws_the_samples_and_stands_in_the_provenance(metric):
     class Ones(families.Ancestral):
         def trajectory(self, model, num, **given):
             yield torch.ones(num, 4)
@@ -380,5 +380,5 @@ def test_a_sampler_that_is_given_draws_the_samples_and_stands_in_the_receipt(met
 
     found = evaluate(model(), ROWS, ["mean"], sampler=Ones())
     assert found.figures["mean"].value == 1
-    assert found.receipt["sampler"] == "Ones"
+    assert found.provenance["sampler"] == "Ones"
     assert evaluate(model(), ROWS, ["mean"]).figures["mean"].value < 1

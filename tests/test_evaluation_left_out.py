@@ -57,7 +57,7 @@ def test_too_few_rows_for_any_figure_are_an_error_that_says_what_each_metric_nee
     assert re.search(r"two-sample[^;]* \(at least 100 rows are needed; there are 20\); ", err)
     assert "latent-probes, reconstruction-error (the model does not encode)" in err
     assert "log-likelihood (the model does not give a log-likelihood)" in err
-    default = [n for n in genzoo.registry.names("metrics") if load(n).default]
+    default = [n for n in genzoo.registry.names("metrics") if load(n).is_default]
     assert all(name in err for name in default)
 
 
@@ -67,10 +67,11 @@ def load(name):
 
 def test_every_metric_is_computed_left_out_or_not_applicable():
     found = evaluate(model(), ROWS)
-    computed = {figure.receipt["metric"] for figure in found.figures.values()}
+    computed = {figure.provenance["metric"] for figure in found.figures.values()}
     parts = [computed, set(found.left_out), set(found.not_applicable)]
     assert sum(map(len, parts)) == len(set().union(*parts))
-    assert set().union(*parts) == {n for n in genzoo.registry.names("metrics") if load(n).default}
+    names = genzoo.registry.names("metrics")
+    assert set().union(*parts) == {name for name in names if load(name).is_default}
     assert found.left_out["two-sample"] == "at least 100 rows are needed; there are 50"
     assert found.not_applicable["accuracy"] == "the model does not classify"
     assert found.not_applicable["cycle-error"] == "the model does not translate"
@@ -166,7 +167,7 @@ def test_a_perfect_model_is_judged_alike_on_sorted_and_on_shuffled_rows(sorted_d
     assert max(figure.value for figure in fair) < 1
 
 
-def test_each_label_is_judged_in_proportion_and_the_receipt_says_so(sorted_digits, monkeypatch):
+def test_each_label_is_judged_in_proportion_and_the_provenance_says_so(sorted_digits, monkeypatch):
     seen = []
 
     def compute(self, case):
@@ -183,7 +184,7 @@ def test_each_label_is_judged_in_proportion_and_the_receipt_says_so(sorted_digit
         assert (torch.bincount(label) - 300 * whole / 1797).abs().max() < 1
     assert not torch.equal(*seen)
     found = evaluate(perfect, sorted_digits, [PIXELS], seed=4, max_examples=300)
-    part = {key: found.receipt[key] for key in ("examples", "examples_of", "draw", "seed")}
+    part = {key: found.provenance[key] for key in ("examples", "examples_of", "draw", "seed")}
     assert part == {
         "examples": 300,
         "examples_of": 1797,
@@ -195,22 +196,22 @@ def test_each_label_is_judged_in_proportion_and_the_receipt_says_so(sorted_digit
 
 def test_a_part_of_rows_without_labels_is_drawn_at_random():
     found = evaluate(model(), ROWS, ["log-likelihood"], max_examples=7)
-    assert found.receipt["draw"] == "random"
+    assert found.provenance["draw"] == "random"
     assert "examples 7 of 50 (random draw), seed 0" in str(found)
 
 
 def test_each_domain_says_how_many_rows_it_has():
     x, y = torch.rand(40, 1, 4, 4), torch.rand(90, 1, 4, 4)
     both = pair(x, from_array(y, "y", label=torch.arange(90) % 2))
-    receipt = evaluate(translator(1, 4, 4), both, ["cycle-error"], max_examples=40).receipt
-    assert receipt["examples"] == receipt["examples_of"] == 40
-    assert (receipt["examples_of_y"], receipt["draw_y"]) == (90, "stratified by label")
-    assert "examples 40 of 90 of y (random draw, stratified by label)" in in_words(receipt)
-    assert "draw" not in receipt
+    provenance = evaluate(translator(1, 4, 4), both, ["cycle-error"], max_examples=40).provenance
+    assert provenance["examples"] == provenance["examples_of"] == 40
+    assert (provenance["examples_of_y"], provenance["draw_y"]) == (90, "stratified by label")
+    assert "examples 40 of 90 of y (random draw, stratified by label)" in in_words(provenance)
+    assert "draw" not in provenance
     aligned = TwoDomains(from_array(x, "x"), from_array(y[:40], "y"), aligned=True)
-    receipt = evaluate(translator(1, 4, 4), aligned, ["cycle-error"], max_examples=9).receipt
-    assert (receipt["examples_of"], receipt["draw"]) == (40, "random")
-    assert "examples_of_y" not in receipt
+    provenance = evaluate(translator(1, 4, 4), aligned, ["cycle-error"], max_examples=9).provenance
+    assert (provenance["examples_of"], provenance["draw"]) == (40, "random")
+    assert "examples_of_y" not in provenance
 
 
 def test_modes_are_looked_for_given_every_label_though_the_rows_are_sorted():
@@ -239,6 +240,6 @@ def test_chains_are_given_every_label_though_the_rows_are_sorted():
     assert torch.bincount(seen[0]["label"]).tolist() == [2] * 8
 
 
-def test_a_receipt_of_an_older_card_is_still_text():
+def test_a_provenance_of_an_older_card_is_still_text():
     assert in_words({"examples": 7, "seed": 0}) == "examples 7, seed 0"
-    assert str(Evaluation({}, {"examples": 7})) == "Receipt: examples 7."
+    assert str(Evaluation({}, {"examples": 7})) == "Provenance: examples 7."

@@ -216,17 +216,17 @@ def test_5_a_threshold_is_easier_than_draws_and_draws_differ(printed):
     assert static != again
 
 
-def test_6_a_copied_figure_differs_and_one_without_a_receipt_cannot_be_verified(printed):
+def test_6_a_copied_figure_differs_and_one_without_a_provenance_cannot_be_verified(printed):
     equal, differs, lacking = printed[_first(6)].splitlines()
     assert equal.endswith(": equal")
     assert differs.endswith(": differs (value -17.65, recomputed -20.0756)")
-    assert lacking.endswith(": cannot be verified (its receipt lacks metric)")
+    assert lacking.endswith(": cannot be verified (its provenance lacks metric)")
 
 
 def test_6_the_honest_card_is_left(printed):
     figures = {figure.name: figure for figure in read_figures(Path("machine"))}
     assert figures["log-likelihood"].value != -17.65
-    assert figures["log-likelihood"].receipt["metric"] == "log-likelihood"
+    assert figures["log-likelihood"].provenance["metric"] == "log-likelihood"
 
 
 def test_7_a_wider_radius_is_a_better_figure_and_a_gaussian_finds_modes(printed):

@@ -1,4 +1,4 @@
-"""The receipt of an evaluation, and how figures are written."""
+"""The provenance of an evaluation, and how figures are written."""
 
 import json
 import math
@@ -14,10 +14,10 @@ from genzoo.evaluation import Evaluation, evaluate
 from judged import ROWS, model
 
 
-def test_the_receipt_says_what_stands_behind_the_figures():
+def test_the_provenance_says_what_stands_behind_the_figures():
     found = evaluate(model(), ROWS, seed=5)
     assert (
-        found.receipt.items()
+        found.provenance.items()
         >= {
             "data": "the array given",
             "examples": 50,
@@ -29,7 +29,7 @@ def test_the_receipt_says_what_stands_behind_the_figures():
         }.items()
     )
     data = from_array(ROWS, "rows.npz:test")
-    assert evaluate(model(), data).receipt["data"] == "rows.npz:test"
+    assert evaluate(model(), data).provenance["data"] == "rows.npz:test"
 
 
 def test_figures_are_json_and_what_is_not_finite_is_null():
@@ -39,7 +39,7 @@ def test_figures_are_json_and_what_is_not_finite_is_null():
         kind="lower bound",
         unit="nats",
         num_samples=1,
-        bracket=(-math.inf, -2.0),
+        interval=(-math.inf, -2.0),
         notes=(Note("one", "one example.", unreliable=True),),
     )
     values = Evaluation({"a": figure}, {"seed": 0}).to_dict()
@@ -51,13 +51,13 @@ def test_figures_are_json_and_what_is_not_finite_is_null():
                 "kind": "lower bound",
                 "unit": "nats",
                 "num_samples": 1,
-                "bracket": [None, -2.0],
+                "interval": [None, -2.0],
                 "notes": [{"code": "one", "text": "one example.", "unreliable": True}],
                 "reference": None,
-                "receipt": {},
+                "provenance": {},
             }
         },
-        "receipt": {"seed": 0},
+        "provenance": {"seed": 0},
         "left_out": {},
         "not_applicable": {},
     }
@@ -69,18 +69,18 @@ def test_an_evaluation_of_one_row_is_still_json():
     assert values["figures"]["log-likelihood"]["std_error"] is None
 
 
-def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_receipt():
+def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_provenance():
     text = str(evaluate(model(), ROWS, seed=5))
     lines = text.splitlines()
     assert len(lines) == 6
     assert lines[0].startswith("independent-pixels  -")
     assert lines[1].startswith("log-likelihood      -")
     assert lines[2].startswith("bits-per-dimension  ")
-    assert lines[3].startswith("Receipt: data the array given")
+    assert lines[3].startswith("Provenance: data the array given")
     assert "examples 50, seed 5, batch_size 25, sampler toy-ancestral" in lines[3]
     assert lines[4].startswith("Left out: ")
     assert lines[5].startswith("Not for this model and these data: ")
-    assert str(Evaluation({}, {"seed": 0})) == "Receipt: seed 0."
+    assert str(Evaluation({}, {"seed": 0})) == "Provenance: seed 0."
 
 
 def test_a_metric_named_twice_is_refused():

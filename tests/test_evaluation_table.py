@@ -1,4 +1,4 @@
-"""An evaluation in words: figures, notes once, receipts once."""
+"""An evaluation in words: figures, notes once, provenance once."""
 
 from genzoo.estimate import Estimate, Note
 from genzoo.evaluation import Evaluation
@@ -7,7 +7,7 @@ SHA = "4c468348878cb467f430"
 ONE, TWO = Note("one", "One."), Note("two", "Two.")
 
 
-def figure(*notes, **receipt):
+def figure(*notes, **provenance):
     return Estimate(
         value=1.0,
         std_error=0.5,
@@ -15,7 +15,7 @@ def figure(*notes, **receipt):
         unit="share",
         num_samples=3,
         notes=notes,
-        receipt={"metric": "m", "metric_config": {"k": 5}, **receipt},
+        provenance={"metric": "m", "metric_config": {"k": 5}, **provenance},
     )
 
 
@@ -27,7 +27,7 @@ def test_a_note_that_figures_share_stands_once():
         "c          1.00 ± 0.50 share (exact)",
         "[1] one: One.",
         "[2] two: Two.",
-        "Receipt: seed 0.",
+        "Provenance: seed 0.",
     ]
 
 
@@ -38,15 +38,15 @@ def test_what_is_unreliable_says_so_in_its_own_line():
     assert note == "[1] no: Unreliable: no."
 
 
-def test_figures_of_one_receipt_share_its_line_and_a_hash_is_cut():
+def test_figures_of_one_provenance_share_its_line_and_a_hash_is_cut():
     figures = {"a": figure(sha256=SHA), "b": figure(sha256=SHA), "c": figure(sha256=SHA, k=5)}
     text = str(Evaluation(figures, {"data": "d", "config": {"x": 1}, "none": None, "no": {}}))
     assert text.splitlines()[3:] == [
-        "Receipt: data d, config (x 1).",
+        "Provenance: data d, config (x 1).",
         "  a, b: sha256 4c468348878c….",
         "  c: sha256 4c468348878c…, k 5.",
     ]
-    assert Evaluation(figures, {}).to_dict()["figures"]["a"]["receipt"]["sha256"] == SHA
+    assert Evaluation(figures, {}).to_dict()["figures"]["a"]["provenance"]["sha256"] == SHA
 
 
 def test_the_other_directions_failure_marks_the_figure_too():

@@ -116,7 +116,7 @@ def test_explored_examples_are_of_every_label_and_drawn_by_a_seed(
     for flags in ("interpolation", "interpolation --seed 1", "traversal", "traversal --seed 2"):
         line = f"explore {tmp_path}/vae --data {sorted_images} --output {tmp_path}/x.png"
         with pytest.raises(SystemExit) as left:
-            cli.main(f"{line} --num 3 --what {flags}".split())
+            cli.main(f"{line} --num 3 --view {flags}".split())
         assert left.value.code == 0
     values = [x[:, 0, 0, 0].tolist() for x in seen]
     assert sum(values[0]) == sum(values[1]) == 10
@@ -137,7 +137,7 @@ def test_a_gallery_shows_every_label(tmp_path, sorted_images, monkeypatch):
 
 
 def test_a_card_keeps_the_limits_seed_and_evaluation_of_a_run_leaves_both_out(tmp_path, capsys):
-    """A run's own limit is of its training; a limit that is given stands in the receipt."""
+    """A run's own limit is of its training; a limit that is given stands in the provenance."""
     data = load_dataset("digits", binarize="static", limit=50, limit_seed=3)
     model = create_model("rbm", event=Binary(shape=(1, 8, 8)), num_hidden=4)
     config = TrainerConfig(max_steps=1, batch_size=10, progress=False)
@@ -156,5 +156,5 @@ def test_a_card_keeps_the_limits_seed_and_evaluation_of_a_run_leaves_both_out(tm
         with pytest.raises(SystemExit) as left:
             cli.main(f"{line} {flags}".split())
         assert left.value.code == 0
-        receipt = json.loads((tmp_path / "e.json").read_text())["receipt"]
-        assert (receipt["data_config"], receipt["examples"]) == (config, num)
+        provenance = json.loads((tmp_path / "e.json").read_text())["provenance"]
+        assert (provenance["data_config"], provenance["examples"]) == (config, num)

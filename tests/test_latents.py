@@ -69,7 +69,7 @@ DATA = "--data digits --data.binarize threshold"
 )
 @pytest.mark.parametrize("model", ["m", "labelled"])
 def test_pictures_have_as_many_images_as_asked_for(folder, what, size, model):
-    run(f"explore {model} --what {what} --output x.png {DATA}")
+    run(f"explore {model} --view {what} --output x.png {DATA}")
     width, height = Image.open("x.png").size
     small = width // (9 * size[0] + 1)
     assert (width, height) == (small * (9 * size[0] + 1), small * (9 * size[1] + 1))
@@ -84,8 +84,8 @@ def test_a_label_and_dimensions_are_used(folder):
 
 
 def test_a_traversal_has_a_row_for_each_value_of_the_code(folder):
-    run(f"explore m --what traversal --num 5 --rows 2 --output two.png {DATA}")
-    run(f"explore m --what traversal --num 5 --output all.png {DATA}")
+    run(f"explore m --view traversal --num 5 --rows 2 --output two.png {DATA}")
+    run(f"explore m --view traversal --num 5 --output all.png {DATA}")
     two, every = Image.open("two.png"), Image.open("all.png")
     assert two.height / two.width == pytest.approx(19 / 46, rel=0.01)
     assert every.height / every.width == pytest.approx(28 / 46, rel=0.01)

@@ -31,7 +31,7 @@ def test_the_mean_has_the_spread_of_rows_and_the_shared_error():
     found = log_p.mean()
     assert (found.value, found.num_samples, found.unit, found.kind) == (-4, 4, "nats", "exact")
     assert found.std_error == pytest.approx(math.hypot(math.sqrt(20 / 3 / 4), 2.0))
-    assert found.bracket == (-5.0, -3.5)
+    assert found.interval == (-5.0, -3.5)
     assert len(log_p) == 4
 
 

@@ -42,7 +42,7 @@ def test_accuracy_is_the_share_that_is_right_and_its_reference_the_most_frequent
     assert figure.value == pytest.approx(3 / 5)
     assert figure.reference.value == pytest.approx(3 / 5)
     assert figure.reference.kind == "majority class"
-    assert "majority class 0.60" in figure.brief()
+    assert "majority class 0.60" in figure.short()
     assert figure.std_error == pytest.approx((0.6 * 0.4 / 4) ** 0.5)
 
 

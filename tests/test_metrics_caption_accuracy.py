@@ -1,4 +1,4 @@
-"""Captions obeyed: readers of pictures, and the share of samples that show what was said."""
+"""Captions obeyed: recognizers of pictures, and the share of samples that show what was said."""
 
 import pytest
 import torch
@@ -12,7 +12,11 @@ from genzoo.data.grammars import DIGIT_CAPTIONS
 from genzoo.data.shapes import SHAPE_CAPTIONS
 from genzoo.errors import CapabilityError, UnknownNameError
 from genzoo.evaluation import evaluate
-from genzoo.evaluation.attribute_recognizers import SHAPES_READER, ShapesReader, load_reader
+from genzoo.evaluation.attribute_recognizers import (
+    SHAPES_RECOGNIZER,
+    ShapesRecognizer,
+    load_recognizer,
+)
 from genzoo.evaluation.caption_accuracy import CaptionConfig, CaptionObeyed
 from genzoo.evaluation.classifier import load_classifier, sha256_of
 from judges import Redraw, Replay, case
@@ -70,33 +74,33 @@ def share(batch, found):
     return torch.stack([found[name] == batch[name] for name in SLOTS]).all(0).double().mean()
 
 
-# The reader of shapes.
+# The recognizer of shapes.
 
 
 @pytest.mark.parametrize("side", [16, 28, 32, 64])
 def test_true_pictures_are_read_right(side):
     batch = load_dataset("shapes", num=500, side=side).head(500)
-    assert share(batch, ShapesReader(side).read(batch["x"])) >= 0.99
+    assert share(batch, ShapesRecognizer(side).recognize(batch["x"])) >= 0.99
 
 
 def test_pictures_a_little_off_are_read_right(shapes):
-    batch, reader = shapes.head(300), ShapesReader(32)
+    batch, recognizer = shapes.head(300), ShapesRecognizer(32)
     noise = 0.05 * torch.randn(300, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert share(batch, reader.read(batch["x"] + noise)) >= 0.98
-    assert share(batch, reader.read(0.8 * batch["x"])) >= 0.98
+    assert share(batch, recognizer.recognize(batch["x"] + noise)) >= 0.98
+    assert share(batch, recognizer.recognize(0.8 * batch["x"])) >= 0.98
 
 
 def test_what_is_no_such_picture_is_unclear():
-    batch, reader = load_dataset("shapes", num=300, held_out=0).head(300), ShapesReader(32)
+    batch, recognizer = load_dataset("shapes", num=300, held_out=0).head(300), ShapesRecognizer(32)
     noise = torch.rand(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     large = (batch["size"] == 1) & (batch["place"] == 0) & (batch["shape"] != 4)
     two = (batch["x"][large] + batch["x"][large].flip(2)).clamp(0, 1)
     for x in (noise, torch.zeros(2, 3, 32, 32), torch.ones(2, 3, 32, 32), two):
-        found = ShapesReader(32).read(x)
+        found = ShapesRecognizer(32).recognize(x)
         assert all((found[name] == -1).all() for name in SLOTS)
     half_hidden = batch["x"].clone()
     half_hidden[:, :, :, :16] = 0
-    assert share(batch, reader.read(half_hidden)) < 0.5
+    assert share(batch, recognizer.recognize(half_hidden)) < 0.5
 
 
 # The share.
@@ -113,7 +117,7 @@ def test_true_rows_obey_their_captions_and_others_by_chance(shapes):
     assert abs(told - chance) < 5 * (chance / 600) ** 0.5
     assert figures["caption-obeyed"].num_samples == 600
     assert figures["size-obeyed"].num_samples < 400
-    assert figures["caption-obeyed"].receipt["reader"] == SHAPES_READER
+    assert figures["caption-obeyed"].provenance["recognizer"] == SHAPES_RECOGNIZER
 
 
 @pytest.mark.parametrize("slot", SLOTS)
@@ -131,7 +135,7 @@ def test_digits_are_read_by_the_classifier_that_comes_with_genzoo(digits):
     right = load_classifier("digits-cnn").predict(held_out["x"]) == held_out["label"]
     assert figure.reference.value == pytest.approx(right.double().mean().item())
     assert figure.value >= 0.97
-    assert figure.receipt == {"reader": "digits-cnn", "sha256": sha256_of("digits-cnn")}
+    assert figure.provenance == {"recognizer": "digits-cnn", "sha256": sha256_of("digits-cnn")}
 
 
 def test_digits_of_another_caption_are_wrong(digits):
@@ -145,22 +149,29 @@ def test_only_captions_that_can_be_read_are_judged(digits, shapes):
     with pytest.raises(CapabilityError, match="the model is not conditioned on a text"):
         evaluate(Replay(x), from_array(x, "rows"), ["caption-obeyed"])
     model = TextReplay(digits, 100)
-    assert "the data have none" in metric.missing(model, load_dataset("digits"))
-    named = CaptionObeyed(CaptionConfig(reader=SHAPES_READER))
-    assert named.missing(model, digits) == "shapes-templates reads the dataset shapes alone"
-    wrong = CaptionObeyed(CaptionConfig(reader="fashion-cnn")).missing(model, digits)
+    assert "the data have none" in metric.unavailable_reason(model, load_dataset("digits"))
+    named = CaptionObeyed(CaptionConfig(recognizer=SHAPES_RECOGNIZER))
+    assert (
+        named.unavailable_reason(model, digits)
+        == "shapes-templates reads the dataset shapes alone"
+    )
+    wrong = CaptionObeyed(CaptionConfig(recognizer="fashion-cnn")).unavailable_reason(
+        model, digits
+    )
     assert wrong == "fashion-cnn is for images (1, 28, 28), not (1, 8, 8)"
-    unknown = CaptionObeyed(CaptionConfig(reader="no-such")).missing(model, digits)
+    unknown = CaptionObeyed(CaptionConfig(recognizer="no-such")).unavailable_reason(model, digits)
     assert "'no-such'" in unknown
-    assert metric.missing(model, digits) == metric.missing(model, shapes) == ""
+    assert (
+        metric.unavailable_reason(model, digits) == metric.unavailable_reason(model, shapes) == ""
+    )
 
 
 def test_readers_go_by_their_names(digits, shapes):
-    assert load_reader(None, digits.info)[0] == "digits-cnn"
-    assert load_reader(None, shapes.info)[0] == SHAPES_READER
+    assert load_recognizer(None, digits.info)[0] == "digits-cnn"
+    assert load_recognizer(None, shapes.info)[0] == SHAPES_RECOGNIZER
     assert (digits.info["text"].templates, shapes.info["text"].templates) == (
         DIGIT_CAPTIONS,
         SHAPE_CAPTIONS,
     )
     with pytest.raises(UnknownNameError, match="shapes-templates"):
-        load_reader("shape-templates", digits.info)
+        load_recognizer("shape-templates", digits.info)

@@ -129,7 +129,7 @@ def test_the_error_is_that_of_a_share_of_the_rows():
     expected = (figure.value * (1 - figure.value) / 299) ** 0.5
     assert figure.std_error == pytest.approx(expected, rel=1e-6)
     assert (figure.unit, figure.num_samples) == ("share", 300)
-    assert figure.receipt == {"dimensions": 3, "folds": 5}
+    assert figure.provenance == {"dimensions": 3, "folds": 5}
 
 
 def test_codes_of_any_shape_are_flattened_in_blocks():
@@ -137,7 +137,7 @@ def test_codes_of_any_shape_are_flattened_in_blocks():
     model = Coded(x)
     model.function = lambda rows: rows[:, :, None].expand(-1, -1, 2)
     figure = LatentProbes().compute(case(model, labelled(x)))["knn-accuracy"]
-    assert figure.receipt["dimensions"] == 6
+    assert figure.provenance["dimensions"] == 6
     assert model.asked == ((300 % 256, 3), {})
 
 
@@ -212,7 +212,7 @@ def test_a_regression_that_did_not_converge_says_so():
     ],
 )
 def test_what_probes_need_is_said(model, data, reason):
-    assert LatentProbes().missing(model(noise(9, 3)), data) == reason
+    assert LatentProbes().unavailable_reason(model(noise(9, 3)), data) == reason
 
 
 # Reconstructions.

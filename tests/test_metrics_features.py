@@ -94,13 +94,15 @@ def test_an_extractor_that_does_not_fit_says_why(name, space, reason):
 def test_a_metric_says_that_an_extractor_must_be_named():
     rows = families.rows(100, 65)
     data = from_array(rows, "wide rows")
-    assert "name one by its config's field extractor" in Some().missing(Replay(rows), data)
-    assert Some(FeatureConfig(extractor="pixels")).missing(Replay(rows), data) == ""
+    assert "name one by its config's field extractor" in Some().unavailable_reason(
+        Replay(rows), data
+    )
+    assert Some(FeatureConfig(extractor="pixels")).unavailable_reason(Replay(rows), data) == ""
 
 
 def test_a_metric_on_features_needs_a_hundred_rows():
     rows = families.rows(99, 4)
-    reason = Some().missing(Replay(rows), from_array(rows, "few rows"))
+    reason = Some().unavailable_reason(Replay(rows), from_array(rows, "few rows"))
     assert reason == "at least 100 rows are needed; there are 99"
 
 
@@ -133,14 +135,14 @@ def test_examples_go_through_in_blocks():
     assert sizes == [250, 250, 100]
 
 
-def test_features_are_extracted_once_for_all_metrics_with_a_receipt():
+def test_features_are_extracted_once_for_all_metrics_with_a_provenance():
     rows = families.rows(100, 4)
     judged = case(Replay(rows), from_array(rows, "rows"))
     first, again = Some().compared(judged), Some().compared(judged)
     assert first is again
     other = Some(FeatureConfig(extractor="pixels")).compared(judged)
     assert other is first
-    assert first.receipt == {
+    assert first.provenance == {
         "extractor": "pixels",
         "sha256": hashlib.sha256(b"").hexdigest(),
         "dimensions": 4,

@@ -19,7 +19,7 @@ from judges import Replay, case, covariance, gaussian
 SIZE = 5
 C1, C2 = covariance(SIZE, seed=1), 2 * covariance(SIZE, seed=2)
 M1, M2 = torch.zeros(SIZE).double(), torch.linspace(-1, 1, SIZE).double()
-RECEIPT = {"extractor": "given"}
+PROVENANCE = {"extractor": "given"}
 HELD_OUT = gaussian(20, M1, C1)
 
 
@@ -35,7 +35,7 @@ def compared(num, seed):
         gaussian(num, M2, C2, seed=3 * seed),
         gaussian(num, M1, C1, seed=3 * seed + 1),
         gaussian(num, M1, C1, seed=3 * seed + 2),
-        RECEIPT,
+        PROVENANCE,
     )
 
 
@@ -84,7 +84,7 @@ def test_the_error_is_the_spread_over_draws(equal):
                 gaussian(200, mean, covariance, 2 * i),
                 gaussian(200, M1, C1, 2 * i + 1),
                 HELD_OUT,
-                RECEIPT,
+                PROVENANCE,
             ),
             20,
             i,
@@ -132,15 +132,15 @@ def test_a_seed_gives_the_same_figure(digits):
     assert figure(0) != figure(1)
 
 
-def test_the_receipt_names_the_features():
+def test_the_provenance_names_the_features():
     rows = gaussian(120, M1, C1).float()
     judged = case(Replay(rows), from_array(rows, "rows"))
     (item,) = FrechetFeatureDistance(FrechetConfig(num_halvings=7)).compute(judged).items()
     name, figure = item
     assert name == "frechet-feature-distance[pixels]"
     assert (figure.kind, figure.unit, figure.num_samples) == ("stochastic estimate", "", 60)
-    assert figure.receipt["extractor"] == "pixels"
-    assert len(figure.receipt["sha256"]) == 64
-    assert (figure.receipt["dimensions"], figure.receipt["samples"]) == (SIZE, 60)
-    assert figure.receipt["halvings"] == 7
+    assert figure.provenance["extractor"] == "pixels"
+    assert len(figure.provenance["sha256"]) == 64
+    assert (figure.provenance["dimensions"], figure.provenance["samples"]) == (SIZE, 60)
+    assert figure.provenance["halvings"] == 7
     assert "equal numbers of samples" in figure.notes[0].text

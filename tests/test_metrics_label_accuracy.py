@@ -36,7 +36,7 @@ def test_samples_of_the_label_asked_for_are_as_right_as_the_classifier_on_data(d
     assert figure.reference.value == pytest.approx(right.double().mean().item())
     assert figure.value == pytest.approx(figure.reference.value, abs=0.03)
     assert (figure.unit, figure.num_samples) == ("share", 300)
-    assert figure.receipt == {"classifier": "digits-cnn", "sha256": sha256_of("digits-cnn")}
+    assert figure.provenance == {"classifier": "digits-cnn", "sha256": sha256_of("digits-cnn")}
     assert "the classifier's accuracy on rows of those labels" in figure.notes[0].text
 
 
@@ -51,13 +51,13 @@ def test_only_labels_that_the_classifier_knows_are_judged(digits):
     model = LabelledReplay(batch["x"], batch["label"])
     named = LabelAccuracy(LabelConfig(classifier="digits-cnn"))
     unnamed = from_array(batch["x"].numpy(), "an array", label=batch["label"])
-    assert LabelAccuracy().missing(model, digits) == ""
-    assert LabelAccuracy().missing(model, unnamed) == (
+    assert LabelAccuracy().unavailable_reason(model, digits) == ""
+    assert LabelAccuracy().unavailable_reason(model, unnamed) == (
         "the labels are not known to be those of digits-cnn, which learned digits"
     )
-    assert named.missing(model, unnamed) == ""
+    assert named.unavailable_reason(model, unnamed) == ""
     two = from_array(batch["x"].numpy(), "two labels", label=batch["label"] % 2)
-    assert "not known to be those of digits-cnn" in named.missing(model, two)
+    assert "not known to be those of digits-cnn" in named.unavailable_reason(model, two)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,9 @@ def test_only_labels_that_the_classifier_knows_are_judged(digits):
 def test_data_that_no_classifier_fits_are_not_judged(shape, name, reason):
     rows, label = families.rows(100, *shape), torch.arange(100) % 10
     data = from_array(rows, "rows", label=label)
-    found = LabelAccuracy(LabelConfig(classifier=name)).missing(LabelledReplay(rows, label), data)
+    found = LabelAccuracy(LabelConfig(classifier=name)).unavailable_reason(
+        LabelledReplay(rows, label), data
+    )
     assert found == reason
 
 
@@ -99,7 +101,7 @@ def test_inception_says_what_to_install(digits):
 
 def test_inception_is_for_images():
     rows = families.rows(100, 4)
-    reason = InceptionDistance().missing(Replay(rows), from_array(rows, "rows"))
+    reason = InceptionDistance().unavailable_reason(Replay(rows), from_array(rows, "rows"))
     assert reason == "it is for images of one or three channels, not data of shape (4,)"
 
 
@@ -110,7 +112,7 @@ def test_inceptions_distances_are_called_fid_and_kid(digits, monkeypatch):
     monkeypatch.setattr(inception, "_inception", stand_in)
     found = InceptionDistance().compute(case(Replay(digits.head(1500)["x"]), digits, 200))
     assert set(found) == {"fid", "kid"}
-    assert all(figure.receipt["extractor"] == "stand-in" for figure in found.values())
+    assert all(figure.provenance["extractor"] == "stand-in" for figure in found.values())
     assert found["fid"].value == pytest.approx(found["fid"].reference.value, rel=2)
 
 

@@ -240,7 +240,7 @@ def test_a_models_chains_are_judged_by_the_mean_of_x():
     assert r_hat.value == pytest.approx(1, abs=0.01)
     assert (time.unit, size.unit, r_hat.unit) == ("states", "states", "")
     assert time.num_samples == 16_000
-    assert time.receipt == {
+    assert time.provenance == {
         "chain": "Walk",
         "chains": 16,
         "states": 1000,
@@ -252,21 +252,21 @@ def test_a_models_chains_are_judged_by_the_mean_of_x():
 def test_the_energy_is_judged_where_there_is_one():
     judged = ChainDiagnostics().compute(case(walking(Energetic), data()))
     plain = ChainDiagnostics().compute(case(walking(), data()))
-    assert judged["r-hat"].receipt["statistic"] == "energy"
+    assert judged["r-hat"].provenance["statistic"] == "energy"
     # Neither figure changes with scale and origin.
     assert judged["r-hat"].value == pytest.approx(plain["r-hat"].value)
 
 
 def test_the_first_half_of_the_states_is_discarded():
     found = ChainDiagnostics().compute(case(walking(length=600, jump=50.0), data()))
-    assert found["r-hat"].receipt["states"] == 300
+    assert found["r-hat"].provenance["states"] == 300
     assert found["r-hat"].value < 1.02
 
 
 def test_chains_are_as_many_and_as_long_as_the_config_says():
     metric = ChainDiagnostics(ChainConfig(num_chains=4, num_states=100))
     figure = metric.compute(case(walking(), data()))["r-hat"]
-    assert (figure.receipt["chains"], figure.receipt["states"]) == (4, 100)
+    assert (figure.provenance["chains"], figure.provenance["states"]) == (4, 100)
 
 
 def test_short_chains_and_chains_apart_are_called_what_they_are():
@@ -286,10 +286,10 @@ def test_short_chains_and_chains_apart_are_called_what_they_are():
 def test_a_sampler_that_is_given_is_judged_where_it_is_a_chain():
     given = Walk(WalkConfig(length=100))
     found = ChainDiagnostics().compute(case(walking(), data(), sampler=given))
-    assert found["r-hat"].receipt["states"] == 50
+    assert found["r-hat"].provenance["states"] == 50
     other = own_sampler(Replay(ROWS))
     found = ChainDiagnostics().compute(case(walking(), data(), sampler=other))
-    assert found["r-hat"].receipt["chain"] == "Walk"
+    assert found["r-hat"].provenance["chain"] == "Walk"
 
 
 def test_a_seed_gives_the_same_figures():

@@ -113,31 +113,31 @@ def test_the_error_does_not_hang_on_one_partition_into_blocks():
 
 
 def test_a_block_is_a_tenth_of_the_rows_at_most_a_thousand_or_what_is_given(monkeypatch):
-    assert figure(200, 0).receipt == {
+    assert figure(200, 0).provenance == {
         "extractor": "given",
         "blocks": 10,
         "block size": 20,
         "partitions": 6,
     }
-    assert figure(200, 0, block_size=90).receipt["blocks"] == 2
+    assert figure(200, 0, block_size=90).provenance["blocks"] == 2
     assert figure(200, 0, block_size=90).num_samples == 180
     assert mmd._LARGEST == 1000
     monkeypatch.setattr(mmd, "_LARGEST", 30)
-    assert figure(360, 0).receipt["block size"] == 30
+    assert figure(360, 0).provenance["block size"] == 30
 
 
 def test_one_block_has_a_finite_error_too():
     """It was infinite, and an infinite error agrees with any claim."""
     one = figure(50, 0, block_size=99)
     assert 0 < one.std_error < math.inf
-    assert one.receipt == {"extractor": "given", "blocks": 1, "block size": 50, "halvings": 50}
+    assert one.provenance == {"extractor": "given", "blocks": 1, "block size": 50, "halvings": 50}
 
 
-def test_the_figure_has_the_extractors_name_and_its_receipt():
+def test_the_figure_has_the_extractors_name_and_its_provenance():
     rows = gaussian(120, M1, C1).float()
     judged = case(Replay(rows), from_array(rows, "rows"))
     (item,) = KernelFeatureDistance(KernelConfig(block_size=30)).compute(judged).items()
     assert item[0] == "kernel-feature-distance[pixels]"
-    assert item[1].receipt["block size"] == 30
-    assert item[1].receipt["extractor"] == "pixels"
+    assert item[1].provenance["block size"] == 30
+    assert item[1].provenance["extractor"] == "pixels"
     assert (item[1].kind, item[1].unit) == ("stochastic estimate", "")

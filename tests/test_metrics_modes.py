@@ -107,7 +107,7 @@ def test_samples_are_the_protocols_number_with_a_seed_of_their_own(ring):
     assert first.num_samples == 700
     again = ModeCoverage(ModeConfig(num_samples=700)).compute(judged)["high-quality-share"]
     assert first == again
-    assert first.receipt == {"batch_size": 64}  # Of 11 equal blocks of at most 64.
+    assert first.provenance == {"batch_size": 64}  # Of 11 equal blocks of at most 64.
 
 
 def test_a_conditional_model_is_given_the_conditions_of_the_rows(ring):

@@ -135,7 +135,7 @@ def test_distances_in_blocks_are_the_distances(monkeypatch):
     assert sum(size for _, size in blocks) == 37
 
 
-def test_the_figures_have_floors_errors_and_receipts():
+def test_the_figures_have_references_errors_and_provenance():
     rows = drawn(300, 3).float()
     judged = case(Replay(rows + 100), from_array(rows, "rows"))
     found = PrecisionRecall(NeighbourConfig(k=3)).compute(judged)
@@ -145,8 +145,8 @@ def test_the_figures_have_floors_errors_and_receipts():
         assert figure.reference.value > 0.8
         assert figure.unit == ("" if name == "density" else "share")
         assert figure.num_samples == 150
-        assert figure.receipt["k"] == 3
-        assert figure.receipt["extractor"] == "pixels"
+        assert figure.provenance["k"] == 3
+        assert figure.provenance["extractor"] == "pixels"
 
 
 def test_the_errors_are_those_of_independent_rows_times_what_shared_balls_add():
@@ -162,7 +162,10 @@ def test_the_errors_are_those_of_independent_rows_times_what_shared_balls_add():
         assert found[name].std_error == pytest.approx(independent * effect**0.5, rel=1e-6)
     assert 0 < found["coverage"].value < 1
     assert effects.values.max() > 1.5
-    assert (found["recall"].receipt["blocks"], found["recall"].receipt["partitions"]) == (2, 48)
+    assert (found["recall"].provenance["blocks"], found["recall"].provenance["partitions"]) == (
+        2,
+        48,
+    )
 
 
 def test_a_share_of_none_has_the_error_of_one_row():
@@ -183,4 +186,4 @@ def test_a_ball_reaches_to_the_last_neighbour_at_most():
     rows = drawn(24, 2).float()
     metric = PrecisionRecall(NeighbourConfig(k=100))
     found = metric.compute(case(Replay(rows), from_array(rows, "rows")))
-    assert {figure.receipt["k"] for figure in found.values()} == {11}
+    assert {figure.provenance["k"] for figure in found.values()} == {11}

@@ -98,7 +98,7 @@ def test_few_blocks_are_drawn_more_often(blocks, partitions):
 def test_there_are_as_few_blocks_as_the_number_of_rows_allows(num, blocks):
     rows = torch.zeros(num, 1)
     found = design_effects(lambda x, y: [x[:, 0].double()], rows, rows, seeds.generator(0))
-    assert found.receipt == {"blocks": blocks, "partitions": partitions_of(blocks)}
+    assert found.provenance == {"blocks": blocks, "partitions": partitions_of(blocks)}
 
 
 def test_the_design_effect_is_the_variance_over_that_of_independent_rows():

@@ -43,7 +43,7 @@ def test_categories_are_compared_as_zeros_and_ones(digits):
     found = Compared().compared(judged)
     expected = torch.nn.functional.one_hot(judged.reference["x"], 17).flatten(1)
     assert torch.equal(found.reference, expected.double())
-    assert found.receipt["dimensions"] == 64 * 17
+    assert found.provenance["dimensions"] == 64 * 17
     assert judged.samples.dtype == torch.int64
 
 
@@ -82,7 +82,10 @@ def test_texts_have_no_vectors_and_say_so():
 
     data = Told(torch.zeros(200, 1), DataInfo(fields={"x": Text()}), "texts")
     model = families.linear()
-    assert Compared().missing(model, data) == "it compares vectors; there are none of texts"
+    assert (
+        Compared().unavailable_reason(model, data)
+        == "it compares vectors; there are none of texts"
+    )
     assert default_extractor(Text()) == "pixels"
 
 

@@ -88,6 +88,6 @@ def test_labels_are_kept_by_the_identity_and_lost_by_another_row():
     assert found.value < 0.3
     assert (
         LabelKept()
-        .missing(model(1, 4, 4), aligned(grey(100), grey(100)))
+        .unavailable_reason(model(1, 4, 4), aligned(grey(100), grey(100)))
         .startswith("no classifier comes with genzoo")
     )

@@ -77,4 +77,4 @@ def test_the_figure_says_what_is_ideal_and_has_a_reference():
     assert (item[1].value, item[1].unit, item[1].num_samples) == (1, "share", 600)
     assert item[1].reference.value == pytest.approx(0.5, abs=4 * 0.5 / 600**0.5 * 2**0.5)
     assert "0.5 is the ideal" in item[1].notes[0].text
-    assert item[1].receipt["extractor"] == "pixels"
+    assert item[1].provenance["extractor"] == "pixels"

@@ -36,7 +36,7 @@ TRAIN, EVALUATE, EXPLORE, SAMPLE = (
         (EVALUATE, "--metrics log-likelihood --log-likelihood.num-samples 3 run"),
         (EVALUATE, "--sampler gibbs --sampler.num-steps 3 run"),
         (EXPLORE, "--dimensions 0 1 run"),
-        (EXPLORE, "--label 3 --rows 2 run --what traversal"),
+        (EXPLORE, "--label 3 --rows 2 run --view traversal"),
         (SAMPLE, "--label 3 --label 4 run"),
         (SAMPLE, "--text two --num 3 run"),
         (TRAIN, "rbm --data digits"),

@@ -134,10 +134,10 @@ def test_a_model_alone_is_told_of(run):
 def test_every_field_of_a_figure_is_shown():
     Path("figures.json").write_text(
         evaluation(
-            bracket=[-18, -17.123],
+            interval=[-18, -17.123],
             notes=[{"code": "few", "text": "three chains.", "unreliable": True}, "lone \ud800"],
             reference={"value": 0.5, "kind": "held-out data"},
-            receipt={"extractor": "lenet", "sha256": "c9c8"},
+            provenance={"extractor": "lenet", "sha256": "c9c8"},
             one_day={"a": [1, 2]},
         )
     )
@@ -277,6 +277,6 @@ def test_likelihoods_stand_first():
     Path("many.json").write_text(json.dumps({"figures": figures}))
     text = page_of(unfinished("run"), "many.json").text
     assert text.index("likelihood") < text.index("other 0")
-    assert "carries no receipt" in text
+    assert "carries no provenance" in text
     assert text.count("other 4") == 2
     assert text.count("other 5") == 1

@@ -60,7 +60,9 @@ def test_nothing_outside_the_folder_is_read(run, tmp_path):
     (tmp_path / "secret").mkdir()
     Image.new("L", (4, 4)).save(tmp_path / "secret" / "a.png")
     for name in ("README.md", "recipe.toml", "metrics.jsonl", "evaluation-1.json"):
-        (tmp_path / "secret" / name).write_text('{"figures": {}, "receipt": {"x": "concealed"}}')
+        (tmp_path / "secret" / name).write_text(
+            '{"figures": {}, "provenance": {"x": "concealed"}}'
+        )
         (run / name).unlink(missing_ok=True)
         (run / name).symlink_to(tmp_path / "secret" / name)
     shutil.rmtree(run / "samples")
@@ -107,13 +109,16 @@ def poisoned(run):
     write_log(run, {"stage": 0, "step": 1, **metrics, **players, **bare})
     (run / "README.md").write_text(joined("card"), "utf-8")
     figure = {"value": 1.0, "std_error": 0.1, "unit": joined("unit"), "kind": joined("kind")}
-    figure |= {"notes": bad("note"), "bracket": bad("bracket"), joined("field"): joined("value")}
+    figure |= {"notes": bad("note"), "interval": bad("interval"), joined("field"): joined("value")}
     figure |= {
-        "receipt": {joined("own key"): joined("own value")},
+        "provenance": {joined("own key"): joined("own value")},
         "reference": joined("reference"),
     }
-    receipt = {joined("receipt key"): joined("receipt"), "data": joined("receipt data")}
-    judged = {"figures": {joined("figure"): figure}, "receipt": receipt}
+    provenance = {
+        joined("provenance key"): joined("provenance"),
+        "data": joined("provenance data"),
+    }
+    judged = {"figures": {joined("figure"): figure}, "provenance": provenance}
     (run / "evaluation.json").write_text(json.dumps(judged))
     (manifest,) = run.glob("checkpoints/*/manifest.json")
     manifest.write_text(json.dumps({"versions": {joined("package"): joined("version")}}))

@@ -126,7 +126,7 @@ def test_what_cannot_be_drawn_has_no_fingerprint_and_is_no_stream():
 def test_one_more_number_of_threads_is_another_stream():
     data = genzoo.load_dataset("digits", "test", binarize="threshold", limit=20)
     model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=2)
-    stream = evaluate(model, data, ["independent-pixels"]).receipt["stream"]
+    stream = evaluate(model, data, ["independent-pixels"]).provenance["stream"]
     assert stream["threads"] == torch.get_num_threads()
     assert same_stream(stream, stream)
     assert not same_stream({**stream, "threads": stream["threads"] + 1}, stream)

@@ -108,13 +108,13 @@ def test_what_a_card_says_is_no_order_to_the_terminal(capsys):
     folder = saved("model")
     head = {"dataset": {"type": "digits", "name": PAYLOAD, "split": PAYLOAD, "config": PAYLOAD}}
     metric = {"type": PAYLOAD, "name": PAYLOAD, "value": 1.0}
-    receipt = {
+    provenance = {
         "metric": PAYLOAD,
         "examples": 1,
         "seed": 0,
         PAYLOAD: f"{PAYLOAD}\nThe model is sound.",
     }
-    metric["args"] = {"receipt": receipt, "notes": [PAYLOAD], "unit": PAYLOAD}
+    metric["args"] = {"provenance": provenance, "notes": [PAYLOAD], "unit": PAYLOAD}
     index = [{"name": "x", "results": [{"task": {"type": "t"}, **head, "metrics": [metric]}]}]
     data = {"license": PAYLOAD, "model_name": PAYLOAD, "model-index": index}
     text = "".join(

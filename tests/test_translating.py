@@ -141,7 +141,7 @@ def test_a_second_domain_is_translated_as_it_is_alone_and_a_seed_draws_examples(
 
 def test_failures_are_looked_for_among_all_rows(run, capsys):
     code, said = command(
-        f"translate {run}/run --data {run}/x.npz --what failures --num 3 --output {run}/f.npz",
+        f"translate {run}/run --data {run}/x.npz --view failures --num 3 --output {run}/f.npz",
         capsys,
     )
     assert code == 0, said

@@ -50,14 +50,14 @@ def distance(model, test):
     return figures_of(made)[0]
 
 
-def changed(figure, value=None, facts=None, **receipt):
-    """Return a figure with another value, other facts, or another receipt; None deletes one."""
+def changed(figure, value=None, facts=None, **provenance):
+    """Return a figure with another value, other facts, or another provenance; None deletes one."""
     facts = {**figure.facts, **(facts or {})}
     return dataclasses.replace(
         figure,
         value=figure.value if value is None else value,
         facts={key: fact for key, fact in facts.items() if fact is not None},
-        receipt={k: v for k, v in {**figure.receipt, **receipt}.items() if v is not None},
+        provenance={k: v for k, v in {**figure.provenance, **provenance}.items() if v is not None},
     )
 
 
@@ -87,7 +87,7 @@ def test_honest_figures_are_equal(model, figures, distance):
         (None, {"std_error": 0.0001}, "error 0.0001, recomputed"),
         (None, {"std_error": 1e9}, "error 1e+09, recomputed"),
         (None, {"std_error": None}, "error None, recomputed"),
-        (None, {"bracket": [-21.0, -20.0]}, "interval -21 to -20, recomputed none"),
+        (None, {"interval": [-21.0, -20.0]}, "interval -21 to -20, recomputed none"),
         (None, {"num_samples": 10_000}, "number of samples 10000, recomputed 297"),
         (None, {"notes": [{"code": "more", "text": "Peer reviewed."}]}, "notes more, recomputed"),
     ],
@@ -100,7 +100,7 @@ def test_a_claim_that_differs_in_one_fact_is_named(model, figure, value, facts, 
 
 
 @pytest.mark.parametrize(
-    ("receipt", "said"),
+    ("provenance", "said"),
     [
         ({"extractor": "inception"}, "extractor inception, recomputed digits-cnn"),
         ({"sha256": "0" * 64}, "sha256 000"),
@@ -108,8 +108,8 @@ def test_a_claim_that_differs_in_one_fact_is_named(model, figure, value, facts, 
         ({"data": "mnist/test"}, "data mnist/test, recomputed digits/test"),
     ],
 )
-def test_a_setting_that_was_not_used_is_named(model, distance, receipt, said):
-    found = verdict(model, changed(distance, **receipt))
+def test_a_setting_that_was_not_used_is_named(model, distance, provenance, said):
+    found = verdict(model, changed(distance, **provenance))
     assert found.judgement == "differs"
     assert said in str(found)
 
@@ -149,7 +149,7 @@ def test_a_claim_over_three_default_errors_too_good_fails_whatever_the_settings(
     ]
     good = figure.value + 3.5 * figure.facts["std_error"]
     for claim in weak:
-        claim = changed(claim, good, stream=None if delete else claim.receipt["stream"])
+        claim = changed(claim, good, stream=None if delete else claim.provenance["stream"])
         found = verdict(model, claim)
         assert found.judgement == "differs", str(found)
         assert found.default.num_samples == 297
@@ -177,7 +177,7 @@ def test_a_distance_with_a_wide_error_does_not_agree_with_everything(model, dist
 
 
 def test_another_random_stream_leaves_out_equality_alone(model, distance):
-    for stream in (None, {**distance.receipt["stream"], "device": "cuda"}, "?", {"mean": "1"}):
+    for stream in (None, {**distance.provenance["stream"], "device": "cuda"}, "?", {"mean": "1"}):
         error = distance.facts["std_error"]
         claim = changed(distance, distance.value + error, stream=stream)
         found = verdict(model, claim)
@@ -190,7 +190,12 @@ def test_another_random_stream_leaves_out_equality_alone(model, distance):
 
 @pytest.mark.parametrize(
     "facts",
-    [{"std_error": 0.0001}, {"std_error": None}, {"kind": "lower bound"}, {"bracket": [0.0, 1.0]}],
+    [
+        {"std_error": 0.0001},
+        {"std_error": None},
+        {"kind": "lower bound"},
+        {"interval": [0.0, 1.0]},
+    ],
 )
 def test_a_deleted_fingerprint_does_not_free_the_other_claims(model, distance, facts):
     found = verdict(model, changed(distance, facts=facts, stream=None))
@@ -206,7 +211,7 @@ def test_settings_that_suit_the_author_are_replaced_by_the_defaults(model, test)
     assert (recall.name, recall.value > 0.99) == ("recall", True)
     found = verdict(model, recall)
     assert found.judgement == "differs"
-    assert found.default.receipt["k"] == 5
+    assert found.default.provenance["k"] == 5
 
 
 def test_more_draws_than_the_default_are_kept():
@@ -214,7 +219,7 @@ def test_more_draws_than_the_default_are_kept():
     vae = genzoo.create_model("vae", event=genzoo.Binary(shape=(4,)))
 
     def draws(given):
-        return metric(metric.Config(num_samples=given)).no_weaker(vae).num_samples
+        return metric(metric.Config(num_samples=given)).verification_config(vae).num_samples
 
     assert vae.default_num_samples == 500
     assert [draws(given) for given in (None, 1, 499, 500, 5000)] == [None, None, None, 500, 5000]
@@ -259,10 +264,10 @@ def test_a_figure_without_a_finite_error_cannot_be_verified(model, test, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("receipt", "reason"),
+    ("provenance", "reason"),
     [
-        ({"metric": None}, "its receipt lacks metric"),
-        ({"source": ""}, "its receipt lacks source"),
+        ({"metric": None}, "its provenance lacks metric"),
+        ({"source": ""}, "its provenance lacks source"),
         ({"metric": "no-such"}, "Unknown metric"),
         ({"source": "no-such-data"}, "is not a registered dataset"),
         ({"source": "images"}, "is a way to read data"),
@@ -274,8 +279,8 @@ def test_a_figure_without_a_finite_error_cannot_be_verified(model, test, monkeyp
         ({"seed": 1.5}, "seed is not a whole number"),
     ],
 )
-def test_what_cannot_be_computed_again_says_why(model, figure, receipt, reason):
-    found = verdict(model, changed(figure, **receipt))
+def test_what_cannot_be_computed_again_says_why(model, figure, provenance, reason):
+    found = verdict(model, changed(figure, **provenance))
     assert (found.judgement, found.holds) == ("cannot be verified", False)
     assert reason in str(found)
 
@@ -304,9 +309,9 @@ def test_values_of_metric_and_sampler_are_given_again(model, test):
         sampler=cls(cls.Config(num_steps=2)),
     )
     (found, _) = figures_of(made)
-    assert found.receipt["metric_config"] == {"num_samples": 200}
-    assert found.receipt["sampler"] == "gibbs"
-    assert found.receipt["sampler_config"] == {"num_steps": 2}
+    assert found.provenance["metric_config"] == {"num_samples": 200}
+    assert found.provenance["sampler"] == "gibbs"
+    assert found.provenance["sampler_config"] == {"num_steps": 2}
     assert verdict(model, found).judgement == "equal"
 
 
@@ -316,7 +321,7 @@ def test_values_of_metric_and_sampler_are_given_again(model, test):
 def test_the_fingerprint_is_of_the_figures_own_samples(model, test):
     short = genzoo.registry.load("samplers", "gibbs")
     sampler = short(short.Config(num_steps=3))
-    drawn = evaluate(model, test, ["two-sample"], sampler=sampler).receipt["stream"]
+    drawn = evaluate(model, test, ["two-sample"], sampler=sampler).provenance["stream"]
     x = model.sample(
         148,
         sampler=sampler,
@@ -328,9 +333,9 @@ def test_the_fingerprint_is_of_the_figures_own_samples(model, test):
     assert means == pytest.approx(x[:8].flatten(1).mean(1).tolist(), rel=1e-5)
     assert stds == pytest.approx(x[:8].flatten(1).std(1, correction=0).tolist(), rel=1e-5)
     assert drawn["device"] == "cpu"
-    alone = evaluate(model, test, ["log-likelihood"], sampler=sampler).receipt["stream"]
+    alone = evaluate(model, test, ["log-likelihood"], sampler=sampler).provenance["stream"]
     assert (alone["of"], alone["batch_size"], len(alone["mean"].split())) == ("noise", 8, 8)
-    other = evaluate(model, test, ["log-likelihood"], seed=1).receipt["stream"]
+    other = evaluate(model, test, ["log-likelihood"], seed=1).provenance["stream"]
     assert same_stream(alone, alone)
     assert not same_stream(alone, other)
 
@@ -499,7 +504,7 @@ def test_weak_settings_that_are_flagged_do_not_free_a_claim(model, test, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("facts", "receipt", "said"),
+    ("facts", "provenance", "said"),
     [
         ({"num_samples": 50_000}, {}, "number of samples 50000"),
         ({"notes": None}, {}, "notes none, recomputed"),
@@ -514,10 +519,10 @@ def test_weak_settings_that_are_flagged_do_not_free_a_claim(model, test, monkeyp
 )
 @pytest.mark.parametrize("delete", [True, False])
 def test_what_no_stream_decides_is_compared_on_every_stream(
-    model, distance, facts, receipt, said, delete
+    model, distance, facts, provenance, said, delete
 ):
-    stream = None if delete else distance.receipt["stream"]
-    found = verdict(model, changed(distance, facts=facts, stream=stream, **receipt))
+    stream = None if delete else distance.provenance["stream"]
+    found = verdict(model, changed(distance, facts=facts, stream=stream, **provenance))
     assert found.judgement == "differs", str(found)
     assert said in str(found)
 
@@ -539,7 +544,7 @@ def test_two_figures_for_one_question_cannot_be_verified(model, figure):
 def test_the_words_of_a_note_are_compared(model, distance, text):
     (first, *rest) = distance.facts["notes"]
     notes = [{**first, "text": text.format(first["text"])}, *rest]
-    for stream in (None, distance.receipt["stream"]):
+    for stream in (None, distance.provenance["stream"]):
         found = verdict(model, changed(distance, facts={"notes": notes}, stream=stream))
         assert found.judgement == "differs"
         assert f"the text of note {first['code']} is another" in str(found)

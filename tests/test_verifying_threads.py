@@ -51,10 +51,10 @@ def made(model, test, threads):
 
 def stating(figure, value=None, **stream):
     """Return a figure with another fingerprint; None takes a fact away."""
-    told = {k: v for k, v in {**figure.receipt["stream"], **stream}.items() if v is not None}
-    receipt = {**figure.receipt, "stream": told}
+    told = {k: v for k, v in {**figure.provenance["stream"], **stream}.items() if v is not None}
+    provenance = {**figure.provenance, "stream": told}
     given = figure.value if value is None else value
-    return dataclasses.replace(figure, value=given, receipt=receipt)
+    return dataclasses.replace(figure, value=given, provenance=provenance)
 
 
 def verdict(model, figure):
@@ -69,7 +69,7 @@ def on(processor, monkeypatch):
 def test_the_fingerprint_states_threads_and_processor_of_a_cpu(model, test, monkeypatch):
     on("AVX2", monkeypatch)
     for threads in (1, 2):
-        stream = made(model, test, threads).receipt["stream"]
+        stream = made(model, test, threads).provenance["stream"]
         assert (stream["threads"], stream["processor"]) == (threads, "AVX2")
         assert stream["device"] == "cpu"
 
@@ -111,8 +111,8 @@ def test_figures_of_one_question_are_computed_with_each_ones_threads(model, test
 def test_what_is_computed_again_states_the_cards_threads(model, test):
     honest = made(model, test, 2)
     torch.set_num_threads(1)
-    receipt = Reproduction(model).receipt(Settings.of(honest.receipt))
-    assert receipt["stream"] == honest.receipt["stream"]
+    provenance = Reproduction(model).provenance(Settings.of(honest.provenance))
+    assert provenance["stream"] == honest.provenance["stream"]
     most = MAX_THREADS
     stated = [stated_threads({"threads": num}) for num in (0, 1, most, most + 1, 10**9)]
     assert stated == [None, 1, most, None, None]
@@ -195,7 +195,7 @@ def test_a_card_on_disk_is_equal_under_other_threads(model, test, tmp_path, caps
     model.save_pretrained(tmp_path / "m")
     with limited(1):
         write_figures(tmp_path / "m", evaluate(model, test, ["log-likelihood"]), name="m")
-    assert read_figures(tmp_path / "m")[0].receipt["stream"]["threads"] == 1
+    assert read_figures(tmp_path / "m")[0].provenance["stream"]["threads"] == 1
     torch.set_num_threads(2)
     with pytest.raises(SystemExit) as left:
         main(["evaluate", str(tmp_path / "m"), "--verify"])

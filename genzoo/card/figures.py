@@ -1,4 +1,4 @@
-"""Figures with their receipts, in the form that a model index has for them."""
+"""Figures with their provenance, in the form that a model index has for them."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Figure:
         name: What it is called.
         value: The figure; None where it was not finite, or is no number.
         facts: Its error, kind, unit and notes.
-        receipt: All that it was made with: data, rows, seed, sampler, metric, versions.
+        provenance: All that it was made with: data, rows, seed, sampler, metric, versions.
     """
 
     name: str
     value: float | None
     facts: Mapping[str, Any]
-    receipt: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
     @property
     def notes(self) -> list[Note]:
@@ -54,59 +54,62 @@ class Figure:
     def same_question(self, other: Figure) -> bool:
         """Whether two figures answer the same question: of one name, about the same data."""
         return self.name == other.name and all(
-            self.receipt.get(key) == other.receipt.get(key) for key in _OF_DATA
+            self.provenance.get(key) == other.provenance.get(key) for key in _OF_DATA
         )
 
     @property
     def question(self) -> str:
         """A text that is equal for figures of one name, data, sampler and metric's settings."""
         asked = ("sampler", "sampler_config", "metric_config", *_OF_DATA)
-        return repr((self.name, [self.receipt.get(key) for key in asked]))
+        return repr((self.name, [self.provenance.get(key) for key in asked]))
 
     def to_result(self, task: str) -> EvalResult:
         """Return it as an entry of a model index."""
         from huggingface_hub import EvalResult
 
-        receipt = plain(self.receipt)
-        rest = {key: value for key, value in receipt.items() if key not in _NOT_ARGUMENTS}
+        provenance = plain(self.provenance)
+        rest = {key: value for key, value in provenance.items() if key not in _NOT_ARGUMENTS}
         return EvalResult(
             task_type=task,
-            dataset_type=str(receipt.get("source", "")),
-            dataset_name=str(receipt.get("data", "")),
-            dataset_split=receipt.get("split"),
+            dataset_type=str(provenance.get("source", "")),
+            dataset_name=str(provenance.get("data", "")),
+            dataset_split=provenance.get("split"),
             # A Hub tells data apart by this text, and not by any argument beside it.
-            dataset_config=json.dumps(receipt.get("data_config", {}), sort_keys=True),
+            dataset_config=json.dumps(provenance.get("data_config", {}), sort_keys=True),
             metric_type=self.name,
             metric_name=self.name,
             metric_value=NOT_FINITE if self.value is None else plain(self.value),
-            metric_args={**plain(self.facts), "receipt": rest},
+            metric_args={**plain(self.facts), "provenance": rest},
         )
 
     @classmethod
     def from_result(cls, result: EvalResult) -> Figure:
-        """Read an entry of a model index; what is not there is left out of the receipt."""
+        """Read an entry of a model index; what is not there is left out of the provenance."""
         facts = dict(result.metric_args or {})
-        receipt = facts.pop("receipt", {})
-        receipt = dict(receipt) if isinstance(receipt, Mapping) else {}
-        receipt |= {"source": result.dataset_type, "data": result.dataset_name}
-        receipt |= {"split": result.dataset_split, "data_config": _config(result.dataset_config)}
+        provenance = facts.pop("provenance", {})
+        provenance = dict(provenance) if isinstance(provenance, Mapping) else {}
+        provenance |= {"source": result.dataset_type, "data": result.dataset_name}
+        provenance |= {
+            "split": result.dataset_split,
+            "data_config": _config(result.dataset_config),
+        }
         value = result.metric_value
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         name = str(result.metric_name or result.metric_type)
         facts.pop(METRIC_TYPE, None)
         if result.metric_type != name:
             facts[METRIC_TYPE] = str(result.metric_type)
-        return cls(name, float(value) if number else None, facts, receipt)
+        return cls(name, float(value) if number else None, facts, provenance)
 
 
 def figures_of(evaluation: Evaluation) -> list[Figure]:
-    """Return the figures of an evaluation, each with the whole of its receipt."""
+    """Return the figures of an evaluation, each with the whole of its provenance."""
     plain = evaluation.to_dict()
     found = []
     for name, facts in plain["figures"].items():
-        value, own = facts.pop("value"), facts.pop("receipt")
+        value, own = facts.pop("value"), facts.pop("provenance")
         given = {key: fact for key, fact in facts.items() if fact not in (None, [], "")}
-        found.append(Figure(name, value, given, {**plain["receipt"], **own}))
+        found.append(Figure(name, value, given, {**plain["provenance"], **own}))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a sample picture says of how it was drawn: a text in the PNG, read as a stranger's word."""
+"""What a sample picture says of how it was drawn: a text in the PNG, read as untrusted input."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _is_given(row: Any) -> bool:
     return type(row) in (str, int)
 
 
-def receipt(
+def sample_metadata(
     num: int,
     seed: int | None,
     sampler: Sampler,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from genzoo.card.sample_metadata import receipt
+from genzoo.card.sample_metadata import sample_metadata
 from genzoo.model import GenerativeModel
 from genzoo.plotting import write_picture
 from genzoo.sampler import Sampler
@@ -43,7 +43,7 @@ def draw_samples(
         return False
     size = block_size(model, num)
     x = model.sample(num, condition=given, sampler=sampler, seed=seed, batch_size=size)
-    texts = receipt(num, seed, sampler or own_sampler(model), batch_size=size)
+    texts = sample_metadata(num, seed, sampler or own_sampler(model), batch_size=size)
     write_picture(picture_of(model.event, x.cpu()), folder / PICTURE_FILE, texts=texts)
     return True
 

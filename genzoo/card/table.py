@@ -15,21 +15,21 @@ _ELSEWHERE = ("data", "source", "split", "data_config")
 
 
 def table(figures: Sequence[Figure]) -> Markup:
-    """Return a row for each figure, then each note and each receipt once.
+    """Return a row for each figure, then each note and each provenance once.
 
     What was typed by someone shows as text.
     """
-    receipts = list(dict.fromkeys(map(_receipt, figures)))
-    lines = ["| figure | value | kind | data | receipt |", "| --- | --- | --- | --- | --- |"]
+    provenances = list(dict.fromkeys(map(_provenance, figures)))
+    lines = ["| figure | value | kind | data | provenance |", "| --- | --- | --- | --- | --- |"]
     for figure in figures:
-        number = receipts.index(_receipt(figure)) + 1
-        data = figure.receipt.get("data", "")
+        number = provenances.index(_provenance(figure)) + 1
+        data = figure.provenance.get("data", "")
         cells = [figure.name, _value(figure), _kind(figure), data, number]
         lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
     notes = [f"- {escaped(note)} ({escaped(names)})" for note, names in _notes(figures).items()]
     lines += ["", *notes] if notes else []
-    lines += ["", "Receipts:", ""]
-    lines += [f"{number}. {escaped(text)}" for number, text in enumerate(receipts, 1)]
+    lines += ["", "Provenance:", ""]
+    lines += [f"{number}. {escaped(text)}" for number, text in enumerate(provenances, 1)]
     return Markup("\n".join(lines))
 
 
@@ -40,12 +40,12 @@ def _value(figure: Figure) -> str:
 
 
 def _kind(figure: Figure) -> str:
-    """Return a figure's kind, bracket and reference, and whether it is unreliable."""
+    """Return a figure's kind, interval and reference, and whether it is unreliable."""
     facts, found = figure.facts, []
     if any(note.unreliable for note in figure.notes):
         found.append("UNRELIABLE")
     found.append(str(facts.get("kind", "")))
-    ends = [_number(end) for end in _texts(facts.get("bracket"))]
+    ends = [_number(end) for end in _texts(facts.get("interval"))]
     found += [f"between {' and '.join(ends)}"] if ends else []
     if isinstance(reference := facts.get("reference"), Mapping):
         found.append(f"{reference.get('kind', '')} {_number(reference.get('value'))}".strip())
@@ -61,9 +61,9 @@ def _notes(figures: Sequence[Figure]) -> dict[str, str]:
     return {note: ", ".join(dict.fromkeys(of)) for note, of in names.items()}
 
 
-def _receipt(figure: Figure) -> str:
-    """Return a receipt as text, or that there is none."""
-    kept = {key: value for key, value in figure.receipt.items() if key not in _ELSEWHERE}
+def _provenance(figure: Figure) -> str:
+    """Return provenance as text, or that there is none."""
+    kept = {key: value for key, value in figure.provenance.items() if key not in _ELSEWHERE}
     return in_words(shown(kept)) or "none"
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _AROUND = re.compile(
     r"<!-- (?:figures, written by genzoo|end of figures) -->|## Figures|```(?:bash)?|"
-    r"Each can be made again from its receipt, and compared:|genzoo evaluate \S+ --verify"
+    r"Each can be made again from its provenance, and compared:|genzoo evaluate \S+ --verify"
 )
 
 

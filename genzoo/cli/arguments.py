@@ -92,11 +92,11 @@ class EvaluateArguments(Config):
     metrics: tuple[str, ...] = ()
     """Which (see genzoo list metrics); all that the model and the data allow by default."""
     json: Path | None = None
-    """Write the figures with their receipt to this file too."""
+    """Write the figures with their provenance to this file too."""
     card: bool = False
     """Write the figures into the folder's card, README.md, as a table and as its model index."""
     verify: bool = False
-    """Make the figures of the folder's card again from their receipts, and compare."""
+    """Make the figures of the folder's card again from their provenance, and compare."""
     seed: _Seed = 0
     """Where the randomness of samples, of estimators and of the choice of rows comes from."""
     max_examples: _Count = 10_000
@@ -117,7 +117,7 @@ class ExploreArguments(Config):
     """The model folder, or a repository of the Hub: user/name."""
     revision: str | None = None
     """The branch, tag or commit of a repository."""
-    what: Literal["manifold", "interpolation", "traversal"] = "manifold"
+    view: Literal["manifold", "interpolation", "traversal"] = "manifold"
     """A plane of codes; lines between examples' codes; one example's code value by value."""
     output: Path
     """FILE.png."""
@@ -159,7 +159,7 @@ class TranslateArguments(Config):
     """FILE.png for strips, FILE.npz for arrays named source, translated and back."""
     to: Literal["y", "x"] = "y"
     """The domain that is translated to; to x, the source is the data's second domain, if any."""
-    what: Literal["strips", "failures"] = "strips"
+    view: Literal["strips", "failures"] = "strips"
     """Some examples, or those that come back worst."""
     num: Annotated[int, Bounds(1, 10**6)] = 16
     """How many examples."""

@@ -44,7 +44,7 @@ def run(arguments: Any) -> None:
             "at. Draw samples from it: genzoo sample."
         )
     with evaluating(model):
-        view = _VIEWS[arguments.what](model, arguments)
+        view = _VIEWS[arguments.view](model, arguments)
         x = model.decode(view.codes, condition=view.condition)
     picture = grid(images_of(model.event, x), columns=view.columns)
     with atomic_file(arguments.output) as temporary:

@@ -67,7 +67,7 @@ def _card(found: Inspected) -> dict[str, str]:
 
 def _figure(figure: Any) -> str:
     value = "not finite" if figure.value is None else f"{figure.value:.6g}"
-    unit, data = figure.facts.get("unit", ""), figure.receipt.get("data", "")
+    unit, data = figure.facts.get("unit", ""), figure.provenance.get("data", "")
     return " ".join(f"{figure.name} {value} {unit} on {data}".split())[:200]
 
 

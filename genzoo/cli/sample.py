@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genzoo import GenerativeModel, GenModel, registry
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.sample_metadata import drawn_given, receipt
+from genzoo.card.sample_metadata import drawn_given, sample_metadata
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
@@ -147,8 +147,10 @@ def _write(
     many = len(titles) > 1 and model.event.images(x) is not None
     image = titled_rows(images_of(model.event, x), titles) if many else picture_of(model.event, x)
     size = request.block_size(model)
-    told = receipt(arguments.num, arguments.seed, request.sampler, drawn_given(given), size)
-    write_picture(image, output, texts=told)
+    texts = sample_metadata(
+        arguments.num, arguments.seed, request.sampler, drawn_given(given), size
+    )
+    write_picture(image, output, texts=texts)
 
 
 def _of_images(model: GenerativeModel, arguments: Any) -> str:

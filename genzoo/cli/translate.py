@@ -38,7 +38,7 @@ def run(arguments: Any) -> None:
         raise CapabilityError(
             f"{type(model).__name__} does not translate. Draw samples from it: genzoo sample."
         )
-    failures = arguments.what == "failures"
+    failures = arguments.view == "failures"
     num = arguments.max_examples if failures else arguments.num
     rows = draw_rows(data_of(arguments), num, seed=arguments.seed)
     source = rows["y"] if arguments.to == "x" and "y" in rows else rows["x"]
@@ -53,7 +53,7 @@ def _told(cycle: Cycle, arguments: Any) -> str:
     errors = cycle.errors()
     num = min(arguments.num, len(errors))
     what = f"{num} examples"
-    if arguments.what == "failures":
+    if arguments.view == "failures":
         what = f"The {num} of {len(errors)} examples that come back worst"
     return f"{what}, translated to {arguments.to} and back (cycle error {errors.mean():.4f})"
 

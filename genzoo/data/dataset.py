@@ -47,7 +47,7 @@ class Dataset(abc.ABC):
 
     Attributes:
         info: What the rows are, field by field.
-        name: What to call the dataset in a receipt.
+        name: What to call the dataset in the provenance of figures.
         origin: The name or path and the config values that `load_dataset` was given; None for
             rows that did not come from there.
         split: The name of the split, for rows that did.

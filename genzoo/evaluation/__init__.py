@@ -1,4 +1,4 @@
-"""Evaluation: what a model is worth, with a receipt. It knows capabilities, and no family."""
+"""Evaluation: figures of a model with their provenance. It knows capabilities, not families."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from genzoo.estimate import Estimate
 from genzoo.evaluation.choosing import choose, demand, nothing_left
 from genzoo.evaluation.conditions import with_conditions
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.provenance import receipt_of, signed
+from genzoo.evaluation.provenance import provenance_of, signed
 from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.finite import weights_checked
 from genzoo.model import GenerativeModel
@@ -33,18 +33,18 @@ MAX_EXAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of one evaluation, and the receipt that they share.
+    """The figures of one evaluation, and the provenance that they share.
 
     Arguments:
         figures: The figures by name.
-        receipt: The data, the number of examples, the seed and the versions behind them.
+        provenance: The data, the number of examples, the seed and the versions behind them.
         left_out: The metrics that fit the model and the data but were not computed, each with
             the reason: too few rows, a package that is not installed, a plugin that is broken.
         not_applicable: The metrics that do not fit the model or the data, each with the reason.
     """
 
     figures: Mapping[str, Estimate]
-    receipt: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     left_out: Mapping[str, str] = field(default_factory=dict)
     not_applicable: Mapping[str, str] = field(default_factory=dict)
 
@@ -52,13 +52,13 @@ class Evaluation:
         """Return all of it as plain values, for JSON; what is not finite is None."""
         return {
             "figures": {name: _plain(asdict(figure)) for name, figure in self.figures.items()},
-            "receipt": dict(self.receipt),
+            "provenance": dict(self.provenance),
             "left_out": dict(self.left_out),
             "not_applicable": dict(self.not_applicable),
         }
 
     def __str__(self) -> str:
-        lines = lines_of(self.figures, self.receipt)
+        lines = lines_of(self.figures, self.provenance)
         return "\n".join([*lines, *lines_of_others(self.left_out, self.not_applicable)])
 
 
@@ -104,7 +104,7 @@ def evaluate(
             choice.left_out[name] = "it gives no figure for these rows"
     if not figures:
         raise nothing_left(model, case.judged, choice)
-    return Evaluation(figures, receipt_of(case), choice.left_out, choice.not_applicable)
+    return Evaluation(figures, provenance_of(case), choice.left_out, choice.not_applicable)
 
 
 def open_case(
@@ -131,7 +131,7 @@ def open_case(
 
 
 def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
-    """Return the figures of one metric, signed with their own receipt.
+    """Return the figures of one metric, signed with their own provenance.
 
     Raises:
         CapabilityError: The model or the data do not support the metric.

@@ -36,11 +36,11 @@ class Accuracy(Metric):
 
     Config = AccuracyConfig
     requires = (SupportsClassify,)
-    conditioned = False
+    uses_conditions = False
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the share cannot be computed; empty where it can."""
-        lacking = super().missing(model, data)
+        lacking = super().unavailable_reason(model, data)
         return lacking or ("" if "label" in data.head(1) else f"{data.name} has no labels")
 
     def compute(self, case: Case) -> dict[str, Estimate]:

@@ -1,6 +1,6 @@
-"""Readers: what a picture shows, told by something that has learned no model's samples.
+"""Recognizers: what a picture shows, told by something that has learned no model's samples.
 
-A reader answers in the words of a grammar's slots (`genzoo.captions`): for each slot the value
+A recognizer answers in the words of a grammar's slots (`genzoo.captions`): for each slot the value
 that the picture shows, or −1 where it shows none clearly.
 """
 
@@ -21,7 +21,7 @@ from genzoo.evaluation import classifier
 from genzoo.evaluation.label_accuracy import unfit
 from genzoo.spec import DataInfo
 
-SHAPES_READER = "shapes-templates"
+SHAPES_RECOGNIZER = "shapes-templates"
 UNCLEAR = -1
 MOST_UNEXPLAINED = 0.25
 """A picture that differs by more than this share of the nearest template shows nothing clearly."""
@@ -30,18 +30,18 @@ _BLOCK = 100
 _MAX_SIDE = 32
 
 
-class Reader(Protocol):
+class Recognizer(Protocol):
     """Tells what pictures show."""
 
     sha256: str
-    """What says which reader it is: a hash of its weights or templates."""
+    """What says which recognizer it is: a hash of its weights or templates."""
 
-    def read(self, x: Tensor) -> Mapping[str, Tensor]:
+    def recognize(self, x: Tensor) -> Mapping[str, Tensor]:
         """Return for each slot the values (N,) int64 of pictures (N, C, H, W) in [0, 1]."""
         ...
 
 
-class ClassifierReader:
+class ClassifierRecognizer:
     """The label that a classifier which comes with genzoo gives.
 
     Arguments:
@@ -52,12 +52,12 @@ class ClassifierReader:
         self.classifier = classifier.load_classifier(name)
         self.sha256 = classifier.sha256_of(name)
 
-    def read(self, x: Tensor) -> dict[str, Tensor]:
+    def recognize(self, x: Tensor) -> dict[str, Tensor]:
         """Return the likeliest label of each picture."""
         return {"label": self.classifier.predict(x)}
 
 
-class ShapesReader:
+class ShapesRecognizer:
     """Colour, shape, size and place of the nearest picture, by least squares.
 
     With a template t (how far each pixel is covered) and a colour c, the picture c t is as far
@@ -77,7 +77,7 @@ class ShapesReader:
         self.paint = torch.tensor(list(COLOURS.values()))
         self.sha256 = hashlib.sha256(self.templates.mul(255).byte().numpy().tobytes()).hexdigest()
 
-    def read(self, x: Tensor) -> dict[str, Tensor]:
+    def recognize(self, x: Tensor) -> dict[str, Tensor]:
         """Return what the nearest picture shows, −1 throughout where it is not near."""
         blocks = [self._nearest(block) for block in torch.split(x.float().clamp(0, 1), _BLOCK)]
         colour, template = (torch.cat(parts) for parts in zip(*blocks, strict=True))
@@ -100,31 +100,31 @@ class ShapesReader:
         return index // len(self.templates), template.where(clear, UNCLEAR)
 
 
-def unreadable(name: str | None, info: DataInfo) -> str:
-    """Say why no reader, or not the one that is named, can read the data; empty where one can."""
+def unrecognizable(name: str | None, info: DataInfo) -> str:
+    """Say why no recognizer, or not the one that is named, fits the data; empty where one does."""
     captions = _captions(info)
     if not captions:
         return "the data's captions come from no grammar (give --data.captions)"
-    if name == SHAPES_READER or (name is None and captions <= set(SHAPE_CAPTIONS)):
+    if name == SHAPES_RECOGNIZER or (name is None and captions <= set(SHAPE_CAPTIONS)):
         fits = captions <= set(SHAPE_CAPTIONS) and info["x"].event_shape[0] == 3
-        return "" if fits else f"{SHAPES_READER} reads the dataset shapes alone"
+        return "" if fits else f"{SHAPES_RECOGNIZER} reads the dataset shapes alone"
     return unfit(name, info)
 
 
-def load_reader(name: str | None, info: DataInfo) -> tuple[str, Reader]:
-    """Return the reader that is named, or the one for the data, with its name.
+def load_recognizer(name: str | None, info: DataInfo) -> tuple[str, Recognizer]:
+    """Return the recognizer that is named, or the one for the data, with its name.
 
     Raises:
         UnknownNameError: There is none of that name.
     """
     fitting, captions = classifier.fitting(info["x"].event_shape), _captions(info)
     shapes = bool(captions) and captions <= set(SHAPE_CAPTIONS)
-    chosen = name or (SHAPES_READER if shapes else str(fitting))
-    if chosen == SHAPES_READER:
-        return chosen, ShapesReader(info["x"].event_shape[1])
+    chosen = name or (SHAPES_RECOGNIZER if shapes else str(fitting))
+    if chosen == SHAPES_RECOGNIZER:
+        return chosen, ShapesRecognizer(info["x"].event_shape[1])
     if chosen not in classifier.SHIPPED:
-        raise UnknownNameError("reader", chosen, [SHAPES_READER, *classifier.SHIPPED])
-    return chosen, ClassifierReader(chosen)
+        raise UnknownNameError("recognizer", chosen, [SHAPES_RECOGNIZER, *classifier.SHIPPED])
+    return chosen, ClassifierRecognizer(chosen)
 
 
 def _captions(info: DataInfo) -> set[str]:

@@ -33,11 +33,11 @@ class IndependentPixels(Metric):
 
     Config = BaselineConfig
     spaces = (Binary,)
-    conditioned = False
+    uses_conditions = False
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
-        lacking = super().missing(model, data)
+        lacking = super().unavailable_reason(model, data)
         unknown = "the mean of the training data is not known"
         return lacking or ("" if "x" in data.info.mean else unknown)
 

@@ -14,24 +14,24 @@ from genzoo.captions import Grammar
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Reference, mean_of
-from genzoo.evaluation.attribute_recognizers import load_reader, unreadable
+from genzoo.evaluation.attribute_recognizers import load_recognizer, unrecognizable
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import GenerativeModel
 from genzoo.spaces import Binary, Unit
 
-_NOTE = "Held-out data show how often the reader finds in rows what their own captions say"
+_NOTE = "Held-out data show how often the recognizer finds in rows what their own captions say"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionConfig(Config):
     """The share of captions that are obeyed."""
 
-    reader: Annotated[str | None, Bounds(1, 64)] = None
+    recognizer: Annotated[str | None, Bounds(1, 64)] = None
     """shapes-templates or a shipped classifier; by default the one for the data."""
 
 
 class CaptionObeyed(Metric):
-    """The share of samples in which a reader finds all that their captions say.
+    """The share of samples in which a recognizer finds all that their captions say.
 
     A caption of a grammar says exactly which values it gives; what it leaves open is not judged.
     Where captions say more than one thing, the share of each is given too, among the captions
@@ -40,36 +40,38 @@ class CaptionObeyed(Metric):
 
     Config = CaptionConfig
     spaces = (Unit, Binary)
-    least = 100
-    measures = ("reader",)
+    min_examples = 100
+    defining_fields = ("recognizer",)
 
-    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
         if "text" not in model.conditions:
             return "the model is not conditioned on a text"
-        return super().inapplicable(model, data)
+        return super().inapplicable_reason(model, data)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
-        return super().missing(model, data) or unreadable(self.config.reader, data.info)
+        return super().unavailable_reason(model, data) or unrecognizable(
+            self.config.recognizer, data.info
+        )
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the share of captions obeyed, and that of each thing they say."""
         info = case.data.info
         grammar = Grammar(info["text"].templates_of_texts())
-        name, reader = load_reader(self.config.reader, info)
+        name, recognizer = load_recognizer(self.config.recognizer, info)
         said = [grammar.meaning(text) or {} for text in case.held_out["text"]]
-        shown, real = reader.read(case.samples), reader.read(case.held_out["x"])
+        shown, real = recognizer.recognize(case.samples), recognizer.recognize(case.held_out["x"])
         order = torch.randperm(len(said), generator=seeds.generator(case.seed))
         chance = _right([said[i] for i in order.tolist()], real).double().mean().item()
         note = Note(
-            "reader-limit", f"{_NOTE}; given other rows' captions, in {chance:.3f} of them."
+            "recognizer-limit", f"{_NOTE}; given other rows' captions, in {chance:.3f} of them."
         )
-        receipt = {"reader": name, "sha256": reader.sha256}
+        provenance = {"recognizer": name, "sha256": recognizer.sha256}
         figures = {"caption-obeyed": _share(_right(said, shown), _right(said, real), note)}
         if len(grammar.slots) > 1:
             figures |= {f"{slot}-obeyed": _of(slot, said, shown, real) for slot in grammar.slots}
-        return {key: replace(figure, receipt=receipt) for key, figure in figures.items()}
+        return {key: replace(figure, provenance=provenance) for key, figure in figures.items()}
 
 
 def _right(said: Sequence[Mapping[str, int]], shown: Mapping[str, Tensor]) -> Tensor:

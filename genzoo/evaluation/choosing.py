@@ -46,7 +46,7 @@ def choose(
 
 def demand(model: GenerativeModel, data: Dataset, metrics: Mapping[str, Metric]) -> None:
     """Raise CapabilityError where a metric cannot be computed for a model on data."""
-    reasons = {name: metric.missing(model, data) for name, metric in metrics.items()}
+    reasons = {name: metric.unavailable_reason(model, data) for name, metric in metrics.items()}
     if wrong := {name: reason for name, reason in reasons.items() if reason}:
         raise CapabilityError(f"{type(model).__name__} does not support {_listed(wrong)}.")
 
@@ -83,10 +83,10 @@ def _named(model: GenerativeModel, data: Dataset, names: Sequence[str | Componen
 def _everything(model: GenerativeModel, data: Dataset) -> Choice:
     choice = Choice()
     for name, metric in _loadable(choice.left_out).items():
-        reason = metric.missing(model, data)
+        reason = metric.unavailable_reason(model, data)
         if not reason:
             choice.metrics[name] = metric
-        elif unfit := metric.inapplicable(model, data):
+        elif unfit := metric.inapplicable_reason(model, data):
             choice.not_applicable[name] = unfit
         else:
             choice.left_out[name] = reason
@@ -108,7 +108,7 @@ def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:
     for name in registry.names("metrics"):
         try:
             cls = registry.load("metrics", name)
-            found |= {name: cls()} if cls.default else {}
+            found |= {name: cls()} if cls.is_default else {}
         except MissingDependencyError as error:
             left_out[name] = str(error).removeprefix(f"{name!r} ")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything

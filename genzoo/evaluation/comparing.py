@@ -17,7 +17,7 @@ _NEAR = 0.01
 """How far numbers in a note may be off, which are rounded for reading."""
 _NUMBER = re.compile(r"[-+−]?(?:\d[\d,]*\.?\d*(?:e[-+]?\d+)?|inf|nan)")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,40}")
-# What a receipt says about the software and the random stream, which are compared apart.
+# What provenance says about the software and the random stream, which are compared apart.
 _NOT_SETTINGS = ("genzoo", "torch", "stream")
 
 
@@ -34,7 +34,7 @@ def differences(stated: Figure, made: Figure) -> list[str]:
         *_ends(stated, made, ROUNDING * scale),
         _reference(stated.facts.get("reference"), made.facts.get("reference"), ROUNDING * scale),
         *settled(stated, made),
-        *_settings(stated.receipt, made.receipt, every=True),
+        *_settings(stated.provenance, made.provenance, every=True),
         _texts(stated, made, numbers=True),
     ]
     return [text for text in dict.fromkeys(found) if text]
@@ -53,8 +53,8 @@ def settled(stated: Figure, made: Figure) -> list[str]:
         _notes(_codes(stated), _codes(made)),
         _texts(stated, made, numbers=False),
         _reference(stated.facts.get("reference"), made.facts.get("reference"), math.inf),
-        *_settings(stated.receipt, made.receipt, every=False),
-        *_software(stated.receipt),
+        *_settings(stated.provenance, made.provenance, every=False),
+        *_software(stated.provenance),
         _type(stated),
     ]
     return [text for text in found if text]
@@ -128,7 +128,7 @@ def _number(name: str, stated: Any, made: Any, scale: float) -> str:
 
 
 def _ends(stated: Figure, made: Figure, allowed: float) -> list[str]:
-    theirs, ours = stated.facts.get("bracket"), made.facts.get("bracket")
+    theirs, ours = stated.facts.get("interval"), made.facts.get("interval")
     theirs, ours = list(theirs or ()), list(ours or ())
     equal = len(theirs) == len(ours) and all(
         (not _is_number(a) and not _is_number(b))
@@ -162,7 +162,7 @@ def _kind_of(reference: Any) -> str:
 def _words(stated: Figure, made: Figure) -> list[str]:
     """Return where the kind, the unit or the name of the data differ."""
     pairs = [(key, stated.facts.get(key) or "", made.facts.get(key) or "") for key in _TEXTS]
-    pairs.append(("data", stated.receipt.get("data", ""), made.receipt.get("data", "")))
+    pairs.append(("data", stated.provenance.get("data", ""), made.provenance.get("data", "")))
     return [
         f"{key} {a or 'none'}, recomputed {b or 'none'}" for key, a, b in pairs if str(a) != str(b)
     ]
@@ -199,9 +199,9 @@ def _near(stated: str, made: str) -> bool:
     return all(a == b or math.isclose(a, b, rel_tol=_NEAR, abs_tol=_NEAR) for a, b in read)
 
 
-def _software(receipt: Mapping[str, Any]) -> list[str]:
+def _software(provenance: Mapping[str, Any]) -> list[str]:
     """Return which version is none: it would be printed among the settings."""
-    found = {key: receipt.get(key) for key in ("genzoo", "torch") if receipt.get(key)}
+    found = {key: provenance.get(key) for key in ("genzoo", "torch") if provenance.get(key)}
     return [
         f"{key} {value!r} is not a version"
         for key, value in found.items()
@@ -217,7 +217,7 @@ def _type(stated: Figure) -> str:
 
 def _settings(stated: Mapping[str, Any], made: Mapping[str, Any], *, every: bool) -> list[str]:
     """Return which settings differ; without ``every`` numbers that draws decide are left out."""
-    theirs, ours = (_given(plain(receipt)) for receipt in (stated, made))
+    theirs, ours = (_given(plain(provenance)) for provenance in (stated, made))
     drawn = {key for key, value in ours.items() if isinstance(value, float) and not every}
     return [
         f"{key} {theirs.get(key, 'none')}, recomputed {ours.get(key, 'none')}"
@@ -226,10 +226,10 @@ def _settings(stated: Mapping[str, Any], made: Mapping[str, Any], *, every: bool
     ]
 
 
-def _given(receipt: Mapping[str, Any]) -> dict[str, Any]:
+def _given(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
-        for key, value in receipt.items()
+        for key, value in provenance.items()
         if key not in (*_NOT_SETTINGS, "data") and value not in (None, "", {})
     }
 

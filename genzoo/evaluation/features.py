@@ -66,13 +66,13 @@ class Compared:
         samples: Of the model's samples.
         reference: Of the data that they are compared with.
         held_out: Of data in the samples' place.
-        receipt: What they were made with.
+        provenance: What they were made with.
     """
 
     samples: Tensor
     reference: Tensor
     held_out: Tensor
-    receipt: dict[str, Any]
+    provenance: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,21 +87,23 @@ class FeatureMetric(Metric):
     """A metric that compares features of samples with features of data; abstract."""
 
     Config = FeatureConfig
-    least = 100
-    measures = ("extractor",)
+    min_examples = 100
+    defining_fields = ("extractor",)
 
-    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
         if model.event_field != "x":
             return f"it compares x; {type(model).__name__} draws {model.event_field}"
         space = data.info["x"]
         if space.vectors(data.head(1)["x"]) is None:
             return f"it compares vectors; there are none of {space}"
-        return super().inapplicable(model, data)
+        return super().inapplicable_reason(model, data)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
-        return super().missing(model, data) or unfit(self.config.extractor, data.info["x"])
+        return super().unavailable_reason(model, data) or unfit(
+            self.config.extractor, data.info["x"]
+        )
 
     def compared(self, case: Case) -> Compared:
         """Return the features, extracted once for all metrics that ask for the same ones."""
@@ -174,13 +176,13 @@ def compared_by(case: Case, extract: Extractor) -> Compared:
     """Return the features that an extractor gives of a case's samples and rows."""
     samples, reference = extract(case.samples), extract(case.reference["x"])
     num, dimensions = samples.shape
-    receipt = {
+    provenance = {
         "extractor": extract.name,
         "sha256": extract.sha256,
         "dimensions": dimensions,
         "samples": num,
     }
-    return Compared(samples, reference, extract(case.held_out["x"]), receipt)
+    return Compared(samples, reference, extract(case.held_out["x"]), provenance)
 
 
 def _compared(case: Case, name: str) -> Compared:

@@ -47,7 +47,7 @@ class FrechetFeatureDistance(FeatureMetric):
         """Return the distance of the samples."""
         compared = self.compared(case)
         figure = frechet(compared, self.config.num_halvings, case.generator.initial_seed())
-        return {f"frechet-feature-distance[{compared.receipt['extractor']}]": figure}
+        return {f"frechet-feature-distance[{compared.provenance['extractor']}]": figure}
 
 
 def frechet(compared: Compared, num_halvings: int, seed: int) -> Estimate:
@@ -62,7 +62,7 @@ def frechet(compared: Compared, num_halvings: int, seed: int) -> Estimate:
         num_samples=len(y),
         notes=(NOTE,),
         reference=Reference(frechet_distance(x, compared.held_out), "held-out data"),
-        receipt={**compared.receipt, "halvings": num_halvings},
+        provenance={**compared.provenance, "halvings": num_halvings},
     )
 
 

@@ -44,17 +44,17 @@ class InceptionDistance(Metric):
 
     Config = InceptionConfig
     spaces = (Unit, Binary)
-    least = 100
-    default = False
+    min_examples = 100
+    is_default = False
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures cannot be had; empty where they can."""
         shape = data.info["x"].event_shape
         if len(shape) != 3 or shape[0] not in (1, 3):
             return f"it is for images of one or three channels, not data of shape {shape}"
         if importlib.util.find_spec("torch_fidelity") is None:
             return "torch-fidelity is not installed. Try: pip install 'genzoo[inception]'"
-        return super().missing(model, data)
+        return super().unavailable_reason(model, data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both distances of the samples."""

@@ -39,18 +39,18 @@ class LabelAccuracy(Metric):
 
     Config = LabelConfig
     spaces = (Unit, Binary)
-    least = 100
-    measures = ("classifier",)
+    min_examples = 100
+    defining_fields = ("classifier",)
 
-    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
         if "label" not in model.conditions:
             return "the model is not conditioned on a label"
-        return super().inapplicable(model, data)
+        return super().inapplicable_reason(model, data)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
-        return super().missing(model, data) or unfit(self.config.classifier, data.info)
+        return super().unavailable_reason(model, data) or unfit(self.config.classifier, data.info)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the share."""
@@ -59,9 +59,9 @@ class LabelAccuracy(Metric):
         right = judge.predict(case.samples) == case.held_out["label"]
         held_out = judge.predict(case.held_out["x"]) == case.held_out["label"]
         figure = mean_of(right.double(), "stochastic estimate", unit="share", notes=(_NOTE,))
-        receipt = {"classifier": name, "sha256": classifier.sha256_of(str(name))}
+        provenance = {"classifier": name, "sha256": classifier.sha256_of(str(name))}
         reference = Reference(held_out.double().mean().item(), "held-out data")
-        return {"label-accuracy": replace(figure, reference=reference, receipt=receipt)}
+        return {"label-accuracy": replace(figure, reference=reference, provenance=provenance)}
 
 
 def unfit(name: str | None, info: DataInfo) -> str:

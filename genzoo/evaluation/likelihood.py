@@ -38,7 +38,7 @@ class LogLikelihood(Metric):
     Config = LogLikelihoodConfig
     requires = (SupportsLogProb,)
 
-    def no_weaker(self, model: GenerativeModel) -> LogLikelihoodConfig:
+    def verification_config(self, model: GenerativeModel) -> LogLikelihoodConfig:
         """Return a config with at least as many draws as the model makes by default."""
         given, usual = self.config.num_samples, model.default_num_samples
         stronger = given is not None and usual is not None and given >= usual
@@ -82,9 +82,9 @@ def _of_levels(bits: Estimate, log_p: LogProb, case: Case) -> Estimate:
         return bits
     levels = round(2**added)
     text = f"log₂ {levels} = {added:g} is added, since the data have {levels} levels in [0, 1]."
-    ends = bits.bracket and (bits.bracket[0] + added, bits.bracket[1] + added)
+    ends = bits.interval and (bits.interval[0] + added, bits.interval[1] + added)
     notes = (*bits.notes, Note("levels-added", text))
-    return replace(bits, value=bits.value + added, bracket=ends, notes=notes)
+    return replace(bits, value=bits.value + added, interval=ends, notes=notes)
 
 
 def _start(case: Case, num_samples: int | None) -> dict[str, Any]:

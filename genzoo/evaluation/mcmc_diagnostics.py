@@ -56,14 +56,14 @@ class ChainDiagnostics(Metric):
     """
 
     Config = ChainConfig
-    effort = ("num_chains", "num_states")
+    effort_fields = ("num_chains", "num_states")
 
-    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
         sampler = own_sampler(model)
         if not sampler.is_chain:
             return f"the model's sampler, {type(sampler).__name__}, is not a Markov chain"
-        return super().inapplicable(model, data)
+        return super().inapplicable_reason(model, data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the three figures."""
@@ -90,7 +90,7 @@ class ChainDiagnostics(Metric):
         return 2 * int(self.config.num_states)
 
 
-def diagnosed(series: Tensor, receipt: dict[str, Any]) -> dict[str, Estimate]:
+def diagnosed(series: Tensor, provenance: dict[str, Any]) -> dict[str, Estimate]:
     """Return the figures of one number for each state of each chain, (T, C) float64."""
     length, num = series.shape
     notes = _notes(series)
@@ -108,7 +108,7 @@ def diagnosed(series: Tensor, receipt: dict[str, Any]) -> dict[str, Estimate]:
             unit=unit,
             num_samples=length * num,
             notes=notes,
-            receipt=receipt,
+            provenance=provenance,
         )
         for name, (figure, unit) in figures.items()
     }

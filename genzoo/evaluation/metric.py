@@ -145,12 +145,12 @@ class Metric(abc.ABC):
         Config: The metric's own frozen dataclass.
         requires: The capabilities that a model must have for it.
         spaces: The classes of `Space` whose data it makes sense for; None for all.
-        least: The fewest rows that it can be computed from.
-        conditioned: Whether it gives the model the conditions of the rows, which the data must
+        min_examples: The fewest rows that it can be computed from.
+        uses_conditions: Whether it gives the model the conditions of the rows, which the data must
             have then.
-        default: Whether it is judged where no metrics are named.
-        measures: The fields of its config that say what is measured, such as an extractor.
-        effort: The fields of its config of which more is better, such as a number of draws.
+        is_default: Whether it is judged where no metrics are named.
+        defining_fields: The fields of its config that say what is measured, such as an extractor.
+        effort_fields: The fields of its config of which more is better, such as a number of draws.
 
     Arguments:
         config: The metric's values.
@@ -159,16 +159,16 @@ class Metric(abc.ABC):
     Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
     spaces: ClassVar[tuple[type[Space], ...] | None] = None
-    least: ClassVar[int] = 1
-    conditioned: ClassVar[bool] = True
-    default: ClassVar[bool] = True
-    measures: ClassVar[tuple[str, ...]] = ()
-    effort: ClassVar[tuple[str, ...]] = ()
+    min_examples: ClassVar[int] = 1
+    uses_conditions: ClassVar[bool] = True
+    is_default: ClassVar[bool] = True
+    defining_fields: ClassVar[tuple[str, ...]] = ()
+    effort_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config
 
-    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the metric makes no sense for a model or for data; empty where it does."""
         if reason := lacking(model, self.requires):
             return reason
@@ -177,24 +177,25 @@ class Metric(abc.ABC):
             return f"it is for {titles(self.spaces)} data, not {titles([type(space)])}"
         return ""
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the metric cannot be computed for a model on data; empty where it can."""
-        if reason := self.inapplicable(model, data):
+        if reason := self.inapplicable_reason(model, data):
             return reason
-        if len(data) < self.least:
-            return f"at least {self.least} rows are needed; there are {len(data)}"
-        return lacking_condition(model, data.head(1)) if self.conditioned else ""
+        if len(data) < self.min_examples:
+            return f"at least {self.min_examples} rows are needed; there are {len(data)}"
+        return lacking_condition(model, data.head(1)) if self.uses_conditions else ""
 
-    def no_weaker(self, model: GenerativeModel) -> AnyConfig:
+    def verification_config(self, model: GenerativeModel) -> AnyConfig:
         """Return the config with which a figure of this one is checked: no weaker than default.
 
         Fields that say what is measured stay, those of effort are raised to their defaults, and
         all others take their defaults.
         """
         default = self.Config()
-        kept = {name: getattr(self.config, name) for name in self.measures}
+        kept = {name: getattr(self.config, name) for name in self.defining_fields}
         raised = {
-            name: max(getattr(self.config, name), getattr(default, name)) for name in self.effort
+            name: max(getattr(self.config, name), getattr(default, name))
+            for name in self.effort_fields
         }
         return replace(default, **kept, **raised)
 

@@ -49,7 +49,7 @@ class KernelFeatureDistance(FeatureMetric):
         compared = self.compared(case)
         seed = case.generator.initial_seed()
         figure = kernel_distance(compared, self.config.block_size, seed)
-        return {f"kernel-feature-distance[{compared.receipt['extractor']}]": figure}
+        return {f"kernel-feature-distance[{compared.provenance['extractor']}]": figure}
 
 
 def kernel_distance(compared: Compared, block_size: int | None = None, seed: int = 0) -> Estimate:
@@ -68,7 +68,7 @@ def kernel_distance(compared: Compared, block_size: int | None = None, seed: int
         num_samples=blocks * size,
         notes=(_NEGATIVE,) if values.mean() < 0 else (),
         reference=Reference(held_out.mean().item(), "held-out data"),
-        receipt={**compared.receipt, "blocks": blocks, "block size": size, **made},
+        provenance={**compared.provenance, "blocks": blocks, "block size": size, **made},
     )
 
 

@@ -49,17 +49,17 @@ class ModeCoverage(Metric):
 
     Config = ModeConfig
 
-    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
         if "x" not in data.info.mixture:
             return "the data are not of a known mixture"
-        return super().inapplicable(model, data)
+        return super().inapplicable_reason(model, data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the number of modes and the share of high quality."""
         mixture, num = _mixture(case), self.config.num_samples
         counts = captured(_samples(case, num), mixture)
-        receipt = {"batch_size": block_size(case.model, num)}
+        provenance = {"batch_size": block_size(case.model, num)}
         share = mean_with_error(_flags(counts, num), 1.0, "share")
         num_data = min(num, len(case.batch["x"]))
         real = captured(case.rows(num_data)["x"], mixture)
@@ -71,12 +71,12 @@ class ModeCoverage(Metric):
             num_samples=num,
             notes=(_note(counts),),
             reference=Reference(float((real > 0).sum()), "held-out data"),
-            receipt=receipt,
+            provenance=provenance,
         )
         reference = Reference(real.sum().item() / num_data, "held-out data")
         return {
             "modes": modes,
-            "high-quality-share": replace(share, reference=reference, receipt=receipt),
+            "high-quality-share": replace(share, reference=reference, provenance=provenance),
         }
 
 

@@ -70,9 +70,9 @@ class PrecisionRecall(FeatureMetric):
         held_out = count(compared.reference, compared.held_out, k)
         generator = seeds.generator(case.generator.initial_seed())
         effects = design_effects(_values(k), compared.reference, compared.samples, generator)
-        receipt = {**compared.receipt, "k": k, **effects.receipt}
+        provenance = {**compared.provenance, "k": k, **effects.provenance}
         return {
-            name: _figure(name, effect, counts, held_out, receipt)
+            name: _figure(name, effect, counts, held_out, provenance)
             for name, effect in zip(NAMES, effects.values.tolist(), strict=True)
         }
 
@@ -114,10 +114,10 @@ def _values(k: int) -> Callable[[Tensor, Tensor], list[Tensor]]:
 
 
 def _figure(
-    name: str, effect: float, counts: Counts, held_out: Counts, receipt: Mapping[str, Any]
+    name: str, effect: float, counts: Counts, held_out: Counts, provenance: Mapping[str, Any]
 ) -> Estimate:
     """Return the mean of one of the four; density is no share, as it may exceed 1."""
     unit: Unit = "" if name == "density" else "share"
     figure = mean_with_error(getattr(counts, name), effect, unit)
     reference = Reference(getattr(held_out, name).mean().item(), "held-out data")
-    return replace(figure, reference=reference, receipt=receipt)
+    return replace(figure, reference=reference, provenance=provenance)

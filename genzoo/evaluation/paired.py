@@ -17,7 +17,7 @@ from genzoo.errors import CapabilityError, ConfigError
 from genzoo.estimate import Estimate, EstimateKind, Note, mean_of
 from genzoo.evaluation import MAX_EXAMPLES, open_case
 from genzoo.evaluation.likelihood import log_prob
-from genzoo.evaluation.provenance import receipt_of
+from genzoo.evaluation.provenance import provenance_of
 from genzoo.finite import weights_checked
 from genzoo.log_prob import LogProb
 from genzoo.model import GenerativeModel
@@ -36,12 +36,12 @@ class Comparison:
         figures: The mean log-likelihood of each model, in nats.
         differences: For each pair, the first one's mean less the second one's, in nats. Its error
             is that of the paired differences: rows that are hard for both models do not count.
-        receipt: The data, the number of examples, the seed and the versions behind them.
+        provenance: The data, the number of examples, the seed and the versions behind them.
     """
 
     figures: Mapping[str, Estimate]
     differences: Mapping[tuple[str, str], Estimate]
-    receipt: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
     def __str__(self) -> str:
         rows = [*self.figures.items()]
@@ -79,21 +79,21 @@ def compare(
     _check_models(models)
     dataset = as_dataset(data)
     found: dict[str, LogProb] = {}
-    receipt: Mapping[str, Any] = {}
+    provenance: Mapping[str, Any] = {}
     for name, model in models.items():
         case = open_case(model, dataset, seed=seed, max_examples=max_examples)
         with evaluating(model), weights_checked(model):
             # Of draws of their own: the errors of two normalisers are added as independent ones.
             case.generator.manual_seed(seeds.derive(case.seed, name))
             found[name] = log_prob(case, num_samples)
-        receipt = receipt or receipt_of(case)
+        provenance = provenance or provenance_of(case)
     pairs = list(itertools.combinations(models, 2))
     for a, b in pairs:
         _demand_same((a, models[a], found[a]), (b, models[b], found[b]))
     return Comparison(
         figures={name: log_p.mean() for name, log_p in found.items()},
         differences={(a, b): difference(a, found[a], b, found[b]) for a, b in pairs},
-        receipt=receipt,
+        provenance=provenance,
     )
 
 
@@ -121,7 +121,7 @@ def difference(name_a: str, a: LogProb, name_b: str, b: LogProb) -> Estimate:
     found = mean_of(a.values - b.values, kind, shared_error=error)
     own = [(name_a, note) for note in a.notes] + [(name_b, note) for note in b.notes]
     named = tuple(replace(note, text=f"{name}: {note.text}") for name, note in own)
-    return replace(found, bracket=_ends(found.value, a, b), notes=(*notes, *named))
+    return replace(found, interval=_ends(found.value, a, b), notes=(*notes, *named))
 
 
 def _kind_of(a: EstimateKind, b: EstimateKind) -> tuple[EstimateKind, tuple[Note, ...]]:

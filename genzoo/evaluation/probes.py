@@ -63,12 +63,12 @@ class LatentProbes(Metric):
 
     Config = ProbeConfig
     requires = (SupportsEncode,)
-    least = 100
-    effort = ("max_steps",)
+    min_examples = 100
+    effort_fields = ("max_steps",)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures cannot be computed; empty where they can."""
-        lacking = super().missing(model, data)
+        lacking = super().unavailable_reason(model, data)
         return lacking or ("" if "label" in data.head(1) else "the data have no labels")
 
     def compute(self, case: Case) -> dict[str, Estimate]:
@@ -96,7 +96,7 @@ class LatentProbes(Metric):
 
     def _accuracy(self, probe: Any, values: Tensor, label: Tensor, seed: int) -> Estimate:
         """Return the share of labels that are right, each predicted by the other folds."""
-        receipt = {"dimensions": values.shape[1], "folds": self.config.folds}
+        provenance = {"dimensions": values.shape[1], "folds": self.config.folds}
         if int(label.bincount().count_nonzero()) < 2:
             return Estimate(
                 value=math.nan,
@@ -105,7 +105,7 @@ class LatentProbes(Metric):
                 unit="share",
                 num_samples=len(label),
                 notes=(_ONE_LABEL,),
-                receipt=receipt,
+                provenance=provenance,
             )
         folds = StratifiedKFold(self.config.folds, shuffle=True, random_state=seed)
         x, y = values.float().numpy(), label.numpy()
@@ -117,4 +117,4 @@ class LatentProbes(Metric):
         notes = (_UNFINISHED,) if late else ()
         found = torch.from_numpy(right).double()
         figure = mean_of(found, "stochastic estimate", unit="share", notes=notes)
-        return replace(figure, receipt=receipt)
+        return replace(figure, provenance=provenance)

@@ -1,4 +1,4 @@
-"""Receipts: what a figure was made with, so that it can be made again."""
+"""Provenance: what a figure was made with, so that it can be made again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from genzoo.sampler import Sampler
 from genzoo.sampling import own_sampler
 
 METRIC = ("metric", "metric_config")
-"""What says which metric made a figure, which its name tells a reader already."""
+"""The keys that say which metric made a figure, which the figure's name already tells."""
 
 
 def flat(values: Mapping[str, Any]) -> str:
@@ -34,24 +34,24 @@ def flat(values: Mapping[str, Any]) -> str:
     )
 
 
-def shown(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a receipt as it is shown to a reader: without the numbers of the stream."""
-    stream = receipt.get("stream")
+def shown(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return provenance as it is shown to a reader: without the numbers of the stream."""
+    stream = provenance.get("stream")
     if not isinstance(stream, Mapping):
-        return dict(receipt)
+        return dict(provenance)
     kept = {"device": stream["device"]} if "device" in stream else {}
-    return {**receipt, "stream": kept}
+    return {**provenance, "stream": kept}
 
 
-def in_words(receipt: Mapping[str, Any]) -> str:
-    """Return a receipt as text, with the number of examples and how they were drawn in one.
+def in_words(provenance: Mapping[str, Any]) -> str:
+    """Return provenance as text, with the number of examples and how they were drawn in one.
 
     >>> in_words({"examples": 300, "examples_of": 1797, "draw": "stratified by label", "seed": 0})
     'examples 300 of 1797 (random draw, stratified by label), seed 0'
     >>> in_words({"examples": 297, "examples_of": 297, "seed": 0})
     'examples 297, seed 0'
     """
-    told = dict(receipt)
+    told = dict(provenance)
     if "examples" in told:
         parts = [_of(told, ""), _of(told, "_y")]
         told["examples"] = f"{told['examples']}{' and'.join(filter(None, parts))}"
@@ -59,13 +59,13 @@ def in_words(receipt: Mapping[str, Any]) -> str:
 
 
 def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
-    """Return a figure whose receipt says which metric made it, with which values."""
+    """Return a figure whose provenance says which metric made it, with which values."""
     config = differences(metric.config, metric.Config())
-    own = {"metric": name, "metric_config": config, **figure.receipt}
-    return replace(figure, receipt=own)
+    own = {"metric": name, "metric_config": config, **figure.provenance}
+    return replace(figure, provenance=own)
 
 
-def receipt_of(case: Case) -> dict[str, Any]:
+def provenance_of(case: Case) -> dict[str, Any]:
     """Return what the figures share: all that is needed to make them again."""
     sampler = case.sampler or own_sampler(case.model)
     x, y = named_parts(case.data)

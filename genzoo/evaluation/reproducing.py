@@ -1,4 +1,4 @@
-"""Figures computed again from their receipts, with the settings of a card or stronger ones."""
+"""Figures computed again from their provenance, with the settings of a card or stronger ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genzoo.data import Dataset, load_dataset, pair
 from genzoo.errors import DataError
 from genzoo.evaluation import MAX_EXAMPLES, open_case, with_metric
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.provenance import receipt_of
+from genzoo.evaluation.provenance import provenance_of
 from genzoo.evaluation.streams import stated_batch_size, stated_threads, stream_of
 from genzoo.model import GenerativeModel
 from genzoo.sampler import Sampler
@@ -26,30 +26,32 @@ _PATHS = ("/", "\\", "~", "..")
 
 @dataclass(frozen=True)
 class Settings:
-    """All with which a figure is computed, read from a receipt as a stranger's word.
+    """All with which a figure is computed, read from its provenance as untrusted input.
 
     Arguments:
-        values: The receipt's values, by the keys that say how a figure is computed.
+        values: The provenance's values, by the keys that say how a figure is computed.
     """
 
     values: Mapping[str, Any]
 
     @classmethod
-    def of(cls, receipt: Mapping[str, Any]) -> Settings:
-        """Read a receipt.
+    def of(cls, provenance: Mapping[str, Any]) -> Settings:
+        """Read its provenance.
 
         Raises:
             DataError: It lacks what is needed to compute the figure again, or holds a value of
                 the wrong type.
         """
-        lacking = [key for key in _NEEDED if receipt.get(key) in (None, "")]
+        lacking = [key for key in _NEEDED if provenance.get(key) in (None, "")]
         if lacking:
-            raise DataError(f"its receipt lacks {', '.join(lacking)}")
+            raise DataError(f"its provenance lacks {', '.join(lacking)}")
         for key in ("examples", "seed"):
-            if type(receipt[key]) is not int:
-                raise DataError(f"its receipt's {key} is not a whole number: {receipt[key]!r}")
-        values = {key: receipt[key] for key in _KEYS if receipt.get(key) not in (None, "")}
-        threads = stated_threads(receipt.get("stream"))
+            if type(provenance[key]) is not int:
+                raise DataError(
+                    f"its provenance's {key} is not a whole number: {provenance[key]!r}"
+                )
+        values = {key: provenance[key] for key in _KEYS if provenance.get(key) not in (None, "")}
+        threads = stated_threads(provenance.get("stream"))
         return cls(values if threads is None else {**values, "threads": threads})
 
     @property
@@ -60,7 +62,7 @@ class Settings:
 
     @property
     def threads(self) -> int | None:
-        """The number of threads that the receipt states; None for this process's."""
+        """The number of threads that the provenance states; None for this process's."""
         found: int | None = self.values.get("threads")
         return found
 
@@ -70,7 +72,7 @@ class Settings:
         metric: Metric = registry.make("metrics", self._component("metric"))
         return metric
 
-    def no_weaker(self, model: GenerativeModel) -> Settings:
+    def for_verification(self, model: GenerativeModel) -> Settings:
         """Return settings that a card's author has not chosen to be weak.
 
         No fewer rows, chains and draws than the defaults, all rows of the data, the default seed,
@@ -78,7 +80,7 @@ class Settings:
         measured.
         """
         metric, values = self.metric, dict(self.values)
-        values["metric_config"] = differences(metric.no_weaker(model), metric.Config())
+        values["metric_config"] = differences(metric.verification_config(model), metric.Config())
         values |= {"examples": max(values["examples"], MAX_EXAMPLES), "seed": 0}
         for key in ("data_config", "data_y_config"):
             if key in values:
@@ -173,10 +175,10 @@ class Reproduction:
                 self._made[key] = with_metric(self.case(settings), name, settings.metric)
         return self._made[key]
 
-    def receipt(self, settings: Settings) -> dict[str, Any]:
+    def provenance(self, settings: Settings) -> dict[str, Any]:
         """Return what the figures of settings share."""
         with limited(settings.threads):
-            return receipt_of(self.case(settings))
+            return provenance_of(self.case(settings))
 
     def stream(self, settings: Settings, stated: Any) -> dict[str, Any]:
         """Return the fingerprint of the settings' samples, with the block size that is stated."""
@@ -192,7 +194,7 @@ def _registered(source: Any, split: Any, config: Any) -> Dataset:
         UnknownNameError: There is no such dataset.
     """
     if not isinstance(source, str) or not isinstance(config, Mapping):
-        raise DataError("its receipt does not name a dataset with a table of values")
+        raise DataError("its provenance does not name a dataset with a table of values")
     if source not in registry.names("datasets"):
         raise DataError(
             f"{source!r} is not a registered dataset; a card's figures are computed again on "

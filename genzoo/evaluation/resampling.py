@@ -37,7 +37,7 @@ class DesignEffects:
     partitions: int
 
     @property
-    def receipt(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """What the errors were made with."""
         return {"blocks": self.blocks, "partitions": self.partitions}
 

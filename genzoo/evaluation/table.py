@@ -1,4 +1,4 @@
-"""Figures as lines of text: the figures, their notes, their receipts."""
+"""Figures as lines of text: the figures, their notes, their provenance."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from genzoo.evaluation.provenance import METRIC, flat, in_words, shown
 _SHOWN_OF_A_HASH = 12
 
 
-def lines_of(figures: Mapping[str, Estimate], receipt: Mapping[str, Any]) -> list[str]:
-    """Return a line for each figure, each note once, and the receipts.
+def lines_of(figures: Mapping[str, Estimate], provenance: Mapping[str, Any]) -> list[str]:
+    """Return a line for each figure, each note once, and the provenance.
 
-    Figures of one receipt of their own share its line; of a hash only the beginning is shown.
+    Figures of one provenance of their own share its line; of a hash only the beginning is shown.
     """
     width = max(map(len, figures), default=0)
     notes = list(dict.fromkeys(note for figure in figures.values() for note in figure.notes))
     lines = [
-        " ".join([f"{name:<{width}}  {figure.brief()}", *_marks(figure, notes)])
+        " ".join([f"{name:<{width}}  {figure.short()}", *_marks(figure, notes)])
         for name, figure in figures.items()
     ]
     lines += [f"[{number}] {note.code}: {note}" for number, note in enumerate(notes, 1)]
-    lines.append(f"Receipt: {in_words(shown(receipt))}.")
-    return [" ".join(line.splitlines()) for line in [*lines, *_own_receipts(figures)]]
+    lines.append(f"Provenance: {in_words(shown(provenance))}.")
+    return [" ".join(line.splitlines()) for line in [*lines, *_own_provenance(figures)]]
 
 
 def lines_of_others(left_out: Mapping[str, str], not_applicable: Mapping[str, str]) -> list[str]:
@@ -48,10 +48,10 @@ def _marks(figure: Estimate, notes: list[Note]) -> list[str]:
     return [*(["UNRELIABLE"] if figure.unreliable else []), *numbers]
 
 
-def _own_receipts(figures: Mapping[str, Estimate]) -> list[str]:
+def _own_provenance(figures: Mapping[str, Estimate]) -> list[str]:
     names: dict[str, list[str]] = {}
     for name, figure in figures.items():
-        own = {key: _cut(key, v) for key, v in figure.receipt.items() if key not in METRIC}
+        own = {key: _cut(key, v) for key, v in figure.provenance.items() if key not in METRIC}
         if own:
             names.setdefault(flat(own), []).append(name)
     return [f"  {', '.join(shared)}: {text}." for text, shared in names.items()]

@@ -55,9 +55,9 @@ class TranslationError(Metric):
     Config = TranslationConfig
     requires = (SupportsTranslate,)
 
-    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
-        return super().inapplicable(model, data) or _unaligned(data)
+        return super().inapplicable_reason(model, data) or _unaligned(data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both errors, exact for each row."""
@@ -81,15 +81,15 @@ class LabelKept(Metric):
     Config = TranslationConfig
     requires = (SupportsTranslate,)
     spaces = (Unit,)
-    least = 100
+    min_examples = 100
 
-    def inapplicable(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the share makes no sense; empty where it does."""
-        return super().inapplicable(model, data) or _unaligned(data)
+        return super().inapplicable_reason(model, data) or _unaligned(data)
 
-    def missing(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the share cannot be computed; empty where it can."""
-        return super().missing(model, data) or _unjudged(data)
+        return super().unavailable_reason(model, data) or _unjudged(data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the share."""
@@ -97,8 +97,8 @@ class LabelKept(Metric):
         judge = classifier.load_classifier(name)
         kept = judge.predict(cycle_of(case, "y").translated) == judge.predict(case.batch["x"])
         figure = mean_of(kept.double(), "stochastic estimate", unit="share")
-        receipt = {"classifier": name, "sha256": classifier.sha256_of(name)}
-        return {"label-kept": replace(figure, receipt=receipt)}
+        provenance = {"classifier": name, "sha256": classifier.sha256_of(name)}
+        return {"label-kept": replace(figure, provenance=provenance)}
 
 
 def cycle_of(case: Case, domain: str) -> Cycle:

@@ -44,8 +44,8 @@ class TwoSample(FeatureMetric):
         figure = mean_with_error(told_apart(x, y), effects.values.item(), "share")
         held_out = told_apart(x, compared.held_out).mean().item()
         reference = Reference(held_out, "held-out data")
-        receipt = {**compared.receipt, **effects.receipt}
-        found = replace(figure, notes=(_NOTE,), reference=reference, receipt=receipt)
+        provenance = {**compared.provenance, **effects.provenance}
+        found = replace(figure, notes=(_NOTE,), reference=reference, provenance=provenance)
         return {"two-sample": found}
 
 

@@ -70,7 +70,7 @@ class Verdict:
 
     def __str__(self) -> str:
         value = "not finite" if self.figure.value is None else f"{self.figure.value:.6g}"
-        data = self.figure.receipt.get("data", "")
+        data = self.figure.provenance.get("data", "")
         parts = [f"{self.figure.name} on {data}: card {value}"]
         if self.now is not None:
             parts.append(f"recomputed {_shown(self.now)}")
@@ -81,7 +81,7 @@ class Verdict:
 
 
 def verify(model: GenerativeModel, figures: Sequence[Figure]) -> list[Verdict]:
-    """Compute figures again from their receipts, and compare.
+    """Compute figures again from their provenance, and compare.
 
     Only registered data are loaded, never a path. The error that counts is the one computed here
     with settings no weaker than the defaults, not the one that a card claims.
@@ -105,9 +105,9 @@ def _twice(figure: Figure) -> Verdict:
 
 def _verdict(figure: Figure, reproduction: Reproduction) -> Verdict:
     try:
-        stated = Settings.of(figure.receipt)
+        stated = Settings.of(figure.provenance)
         now = _figure(figure, stated, reproduction)
-        strong = stated.no_weaker(reproduction.model)
+        strong = stated.for_verification(reproduction.model)
         if not stated.is_weaker_than(strong, len(reproduction.case(stated).data)):
             return _judged(figure, now, now, same=_is_same(figure, stated, reproduction))
         logger.info("%s: computed again with the defaults as well.", visible(figure.name))
@@ -130,12 +130,12 @@ def _figure(figure: Figure, settings: Settings, reproduction: Reproduction) -> _
     if figure.name not in found:
         raise ValueError(f"the metric gives {', '.join(found)}, and not {figure.name}")
     made: Estimate = found[figure.name]
-    evaluation = Evaluation({figure.name: made}, reproduction.receipt(settings))
+    evaluation = Evaluation({figure.name: made}, reproduction.provenance(settings))
     return _Made(made, figures_of(evaluation)[0])
 
 
 def _is_same(figure: Figure, settings: Settings, reproduction: Reproduction) -> bool:
-    stated = figure.receipt.get("stream")
+    stated = figure.provenance.get("stream")
     return same_stream(stated, reproduction.stream(settings, stated))
 
 

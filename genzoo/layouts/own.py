@@ -1,7 +1,7 @@
 """Layouts of our own: a model's files put where another library, too, looks for them.
 
 ``config.json`` says which they are, so that loading, pushing and pulling know what belongs to the
-model. What it says is checked as a stranger's word.
+model. What it says is checked as untrusted input.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ from genzoo.report.reading import Text, inside, read_text
 
 MAX_FILES = 20
 _SLACK = 60.0
-_TOLD = {"value", "std_error", "kind", "unit", "notes", "receipt", "reference"}
+_TOLD = {"value", "std_error", "kind", "unit", "notes", "provenance", "reference"}
 _WORDS = {
     "num_samples": "samples",
-    "bracket": "between",
+    "interval": "between",
 }
 
 
@@ -35,7 +35,7 @@ class Figure:
         reliable: Whether no note calls it unreliable.
         notes: What a reader must know.
         facts: Everything else that the file says of it.
-        receipt: What it alone was made with.
+        provenance: What it alone was made with.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Figure:
     reliable: bool
     notes: tuple[str, ...]
     facts: Mapping[str, str]
-    receipt: Mapping[str, str]
+    provenance: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Judgement:
     Arguments:
         file: The name of its file.
         figures: Its figures.
-        receipt: What they share.
+        provenance: What they share.
         note: What a reader must know of the file.
         left_out: Why metrics that fit were not computed.
         not_applicable: Why others do not fit the model or the data.
@@ -63,7 +63,7 @@ class Judgement:
 
     file: str
     figures: tuple[Figure, ...]
-    receipt: Mapping[str, str]
+    provenance: Mapping[str, str]
     note: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     not_applicable: Mapping[str, str] = field(default_factory=dict)
@@ -119,7 +119,7 @@ def _judgement(file: Text, note: str = "") -> Judgement:
     return Judgement(
         file.name,
         figures,
-        _texts(found.get("receipt")),
+        _texts(found.get("provenance")),
         note,
         _texts(found.get("left_out"), "left out"),
         _texts(found.get("not_applicable"), "not applicable"),
@@ -142,7 +142,7 @@ def _figure(name: str, fields: Any) -> Figure:
         notes=tuple(map(_note, notes)),
         facts={_WORDS.get(k, k): _fact(v, error) for k, v in rest.items()}
         | _reference(fields.get("reference"), error),
-        receipt=_texts(fields.get("receipt")),
+        provenance=_texts(fields.get("provenance")),
     )
 
 
@@ -199,7 +199,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e100
 
 
-def _texts(values: Any, name: str = "receipt") -> dict[str, str]:
+def _texts(values: Any, name: str = "provenance") -> dict[str, str]:
     if not values:
         return {}
     if not isinstance(values, dict):

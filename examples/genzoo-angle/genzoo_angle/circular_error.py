@@ -26,7 +26,7 @@ class CircularError(Metric):
 
     Config = CircularErrorConfig
     spaces = (Angle,)
-    least = 2
+    min_examples = 2
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the error, an estimate from the samples drawn."""

@@ -155,7 +155,7 @@ def estimate_of(log_weights: Tensor, divergence: float, *, sign: int) -> Estimat
         kind="stochastic estimate",
         unit="nats",
         num_samples=num,
-        bracket=(ends[0], ends[1]),
+        interval=(ends[0], ends[1]),
         notes=_notes(log_weights, divergence),
     )
 

@@ -44,7 +44,7 @@ NUM_CHAINS = 100
 _DISAGREEMENT = Note(
     "directions-disagree",
     "log Z by reverse AIS is above that by AIS, and the intervals of ±3 standard errors do not "
-    "meet: some chains miss a mode that others are in. The truth is thought to be in the bracket.",
+    "meet: some chains miss a mode that others are in. The truth is probably in the interval.",
     unreliable=True,
 )
 _DIFFERENCE = Note(
@@ -59,7 +59,7 @@ class LogPartition:
     """An estimate of log Z, in nats.
 
     Arguments:
-        estimate: The value with its error, kind, bracket and notes.
+        estimate: The value with its error, kind, interval and notes.
         log_weights: The chains' log importance weights of Z, float64; empty where exact.
     """
 
@@ -77,7 +77,7 @@ class LogPartition:
         The interval is turned round: a log Z that is too high makes log p(x) too low.
         """
         log_z = self.estimate
-        ends = log_z.bracket
+        ends = log_z.interval
         values = negative_energy - log_z.value
         return LogProb(
             values=values,
@@ -158,12 +158,12 @@ def num_rows(model: RBM, num_chains: int) -> int:
 def bracketed(
     forward: LogPartition, backward: LogPartition, from_rows: LogPartition | None = None
 ) -> LogPartition:
-    """Return the forward estimate with a bracket from all of them, each with its 3σ.
+    """Return the forward estimate with an interval from all of them, each with its 3σ.
 
     If reverse chains find a larger log Z and their interval shares no value with that of the
     forward ones, some miss a mode that others are in, and the figure is called unreliable. A
     smaller one does not speak against the forward estimate: by Markov's inequality this is more
-    than t nats too high with a probability of at most e^−t. The bracket reaches over both.
+    than t nats too high with a probability of at most e^−t. The interval reaches over both.
 
     Arguments:
         forward: By AIS.
@@ -173,7 +173,7 @@ def bracketed(
     named = {"reverse": ("reverse AIS", backward), "rows": ("reverse AIS from rows", from_rows)}
     found = {code: (name, log_z) for code, (name, log_z) in named.items() if log_z is not None}
     estimates = {"AIS": forward.estimate} | {n: log_z.estimate for n, log_z in found.values()}
-    lows, highs = zip(*(e.bracket or (e.value, e.value) for e in estimates.values()), strict=True)
+    lows, highs = zip(*(e.interval or (e.value, e.value) for e in estimates.values()), strict=True)
     values = ", ".join(f"by {name} {estimate.value:.2f}" for name, estimate in estimates.items())
     notes = [*forward.estimate.notes]
     for code, (name, log_z) in found.items():
@@ -187,7 +187,7 @@ def bracketed(
         notes.append(_DIFFERENCE)
     notes.append(Note("both-ways", f"log Z {values}."))
     joined = dataclasses.replace(
-        forward.estimate, bracket=(min(lows), max(highs)), notes=tuple(notes)
+        forward.estimate, interval=(min(lows), max(highs)), notes=tuple(notes)
     )
     return LogPartition(joined, forward.log_weights)
 

@@ -89,7 +89,7 @@ class RBM(GenerativeModel):
         ),
         (
             "With more than 22 units in both layers log Z is an estimate: read the likelihood "
-            "with its bracket, and leave one that is called unreliable alone."
+            "with its interval, and leave one that is called unreliable alone."
         ),
         (
             "Its chains mix slowly. Samples after few sweeps show too much of some kinds of data "

@@ -56,7 +56,7 @@ def test_twelve_temperatures_to_a_machine_of_large_biases(generator):
     torch.nn.init.normal_(rbm.W, std=0.1, generator=generator)
     truth = 24 * 175 + F.softplus(rbm.W.detach().double().sum(1)).sum().item()
     found = partition.ais(rbm, generator=generator, betas=betas(12))
-    low, high = found.estimate.bracket
+    low, high = found.estimate.interval
     assert low < truth < high
     assert high - low < 0.5
     assert not found.estimate.unreliable
@@ -76,7 +76,7 @@ def test_weights_are_the_same_under_autocast():
                 num_chains=10,
                 num_burn_in=3,
             )
-        values.append((found.estimate.value, found.estimate.bracket))
+        values.append((found.estimate.value, found.estimate.interval))
     assert values[0] == values[1]
 
 
@@ -107,7 +107,7 @@ def test_chains_that_agree_because_none_of_them_moves_in_time_are_flagged(genera
     assert found.estimate.unreliable
     fine = partition.ais(rbm, generator=generator, betas=betas(2000))
     assert fine.estimate.notes == ()
-    assert fine.estimate.bracket[0] < truth < fine.estimate.bracket[1]
+    assert fine.estimate.interval[0] < truth < fine.estimate.interval[1]
 
 
 def test_divergence_is_that_of_the_distributions(generator):
@@ -185,7 +185,7 @@ def test_one_chain_says_nothing_of_its_error():
     found = annealing.estimate_of(torch.tensor([2.0]).double(), 0.0, sign=1)
     assert found.value == 2
     assert found.std_error == math.inf
-    assert found.bracket == (-math.inf, math.inf)
+    assert found.interval == (-math.inf, math.inf)
 
 
 @pytest.mark.parametrize(("num", "limit"), [(12, 1.0), (27, 1.0), (1000, math.log(100))])

@@ -37,7 +37,7 @@ def test_a_mode_that_only_the_rows_know_is_in_the_interval(few_temperatures, hel
     generator = torch.Generator().manual_seed(0)
     found = mean_log_prob(rbm, x, generator=generator, num_samples=60, **start)
     assert found.value == pytest.approx(truth + 5.02, abs=0.1)  # What was said to be the figure.
-    low, high = found.bracket
+    low, high = found.interval
     assert low < truth < high
     assert found.unreliable
     assert found.notes[0].code in ("directions-disagree", "log-p-positive")
@@ -50,7 +50,7 @@ def test_without_rows_the_mode_is_not_seen(few_temperatures, generator):
     rbm, log_z = gated()
     found = partition.best(rbm, generator=generator, num_chains=60, num_burn_in=50).estimate
     assert not found.unreliable
-    assert found.bracket[1] < log_z - 4
+    assert found.interval[1] < log_z - 4
 
 
 def test_halves_are_estimates_of_their_own(generator):
@@ -124,7 +124,7 @@ def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
             kind="stochastic estimate",
             unit="nats",
             num_samples=5,
-            bracket=(low, high),
+            interval=(low, high),
         )
         return partition.LogPartition(estimate, torch.zeros(5))
 
@@ -135,7 +135,7 @@ def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
     found = partition.bracketed(forward, backward, above).estimate
     assert codes(found) == ["directions-disagree", "both-ways"]
     assert found.unreliable
-    assert found.bracket == (0.7, math.inf)
+    assert found.interval == (0.7, math.inf)
     assert found.notes[1].text == (
         "log Z by AIS 1.00, by reverse AIS 1.50, by reverse AIS from rows 1.90."
     )
@@ -143,7 +143,7 @@ def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
     found = partition.bracketed(forward, backward, below).estimate
     assert codes(found) == ["starts-differ", "both-ways"]
     assert not found.unreliable
-    assert found.bracket == (0.3, 1.8)
+    assert found.interval == (0.3, 1.8)
 
 
 def test_what_is_wrong_with_the_reverse_chains_is_said_of_them():
@@ -170,10 +170,10 @@ def test_rows_in_other_shares_than_the_machines_are_said_and_do_not_condemn_ais(
     forward = partition.ais(rbm, **path)
     halves = partition.reverse_halves(rbm, torch.ones(1, 6), num_burn_in=20, **path)
     found = partition.bracketed(forward, *halves).estimate
-    assert halves[1].estimate.bracket[1] < truth - 0.1
+    assert halves[1].estimate.interval[1] < truth - 0.1
     assert codes(found) == ["starts-differ", "both-ways"]
     assert found.value == pytest.approx(truth, abs=0.2)
-    assert found.bracket[0] < truth < found.bracket[1]
+    assert found.interval[0] < truth < found.interval[1]
 
 
 def test_the_interval_holds_the_truth_in_repetition(monkeypatch):
@@ -188,7 +188,7 @@ def test_the_interval_holds_the_truth_in_repetition(monkeypatch):
         found, truth = interval_of_a_random_machine(seed)
         flagged += found.unreliable
         if not found.unreliable:
-            held.append(found.bracket[0] <= truth <= found.bracket[1])
+            held.append(found.interval[0] <= truth <= found.interval[1])
     assert flagged <= 3
     assert sum(held) >= len(held) - 1
 

@@ -113,7 +113,7 @@ def test_both_directions_bracket_the_truth(generator):
     both = partition.bracketed(forward, backward)
     assert abs(forward.estimate.value - truth) < 0.1
     assert abs(backward.estimate.value - truth) < 0.1
-    low, high = both.estimate.bracket
+    low, high = both.estimate.interval
     assert low < truth < high
     assert high - low < 0.5
 
@@ -189,7 +189,7 @@ def test_likelihood_turns_the_bracket_round():
             kind="stochastic estimate",
             unit="nats",
             num_samples=5,
-            bracket=(9.0, 12.0),
+            interval=(9.0, 12.0),
             notes=(genzoo.Note("so", "so.", unreliable=True),),
         ),
         torch.zeros(5),
@@ -197,7 +197,7 @@ def test_likelihood_turns_the_bracket_round():
     estimate = mean_log_prob(rbm, states(6), log_partition=log_z)
     energy = -rbm.free_energy(states(6)).mean().item()
     assert estimate.value == pytest.approx(energy - 10)
-    assert estimate.bracket == pytest.approx((energy - 12, energy - 9))
+    assert estimate.interval == pytest.approx((energy - 12, energy - 9))
     assert estimate.notes == (genzoo.Note("so", "so.", unreliable=True),)
     assert estimate.kind == "stochastic estimate"
 

@@ -38,16 +38,16 @@ def estimate(
         return log_w.logsumexp(0) - math.log(num_samples)
 
     values = by_blocks(bounds, len(x), size)
-    receipt: dict[str, float] = {"importance_samples": num_samples}
+    provenance: dict[str, float] = {"importance_samples": num_samples}
     if len(x):
-        receipt["median_effective_samples"] = round(effective.median().item(), 1)
+        provenance["median_effective_samples"] = round(effective.median().item(), 1)
     return LogProb(
         values=values.to(model.dtype) if torch.is_grad_enabled() else values,
         kind="lower bound",
         measure="mass" if model.observation.discrete else "density",
         std_errors=errors,
         notes=(_note(num_samples),),
-        receipt=receipt,
+        provenance=provenance,
     )
 
 

@@ -44,7 +44,7 @@ def test_log_likelihood_is_the_exact_one_whatever_its_number_of_draws(ppca, gene
     for num in (1, 3, 5000):
         found = mean_log_prob(ppca.vae(), x[:50], generator=generator, num_samples=num)
         assert found.value == pytest.approx(ppca.log_prob(x[:50]).mean().item(), abs=1e-6)
-        assert found.receipt["importance_samples"] == num
+        assert found.provenance["importance_samples"] == num
 
 
 def test_learning_the_bound_finds_the_maximum_likelihood_solution(train):

@@ -125,8 +125,8 @@ def test_a_likelihood_says_what_it_is():
     found = mean_log_prob(vae(), bits(30, 1, 3, 3), num_samples=7)
     assert (found.kind, found.unit, found.num_samples) == ("lower bound", "nats", 30)
     assert "K = 7 draws" in found.notes[0].text
-    assert found.receipt["importance_samples"] == 7
-    assert 1 <= found.receipt["median_effective_samples"] <= 7
+    assert found.provenance["importance_samples"] == 7
+    assert 1 <= found.provenance["median_effective_samples"] <= 7
     density = mean_log_prob(vae(**REAL), bits(3, 1, 3, 3), num_samples=7)
     assert "A density" in density.notes[1].text
 
@@ -160,7 +160,7 @@ def test_the_bound_and_its_effective_draws_are_those_of_the_weights(generator):
     w = terms(model, x, eps).log_weights.exp()
     assert found.value == pytest.approx(w.mean(0).log().mean().item())
     effective = (w.sum(0) ** 2 / w.square().sum(0)).median().item()
-    assert found.receipt["median_effective_samples"] == round(effective, 1)
+    assert found.provenance["median_effective_samples"] == round(effective, 1)
     assert 1.1 < effective < 5.9
 
 
