@@ -87,7 +87,7 @@ def test_a_model_without_labels_is_not_judged_by_them(digits):
 
 
 def test_inception_is_not_judged_unless_it_is_named():
-    assert not InceptionDistance.default
+    assert not InceptionDistance.is_default
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch_fidelity"), reason="it is installed")
