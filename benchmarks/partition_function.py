@@ -20,9 +20,9 @@ import genzoo
 from genzoo_boltzmann.partition import (
     LogPartition,
     ais,
-    bracketed,
     published_betas,
     reverse_halves,
+    with_interval,
 )
 
 EPOCHS, BATCH, ROWS = 5, 100, 50_000
@@ -75,7 +75,7 @@ def main() -> None:
         }
         forward = ais(model, **options)
         backward, from_rows = reverse_halves(model, rows, **options)
-        both = bracketed(forward, backward, from_rows)
+        both = with_interval(forward, backward, from_rows)
         say(f"  seed {seed}")
         say(told("AIS", forward, exact), told("reverse AIS", backward, exact))
         say(told("reverse AIS from rows", from_rows, exact), told("all", both, exact))

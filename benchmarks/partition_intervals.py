@@ -161,8 +161,8 @@ def judged(kind: str, seed: int) -> list[Judged]:
     backward, from_rows = partition.reverse_halves(
         rbm, x[:STARTS], generator=draw.generator, betas=betas, num_burn_in=BURN_IN
     )
-    both = partition.bracketed(forward, backward)
-    found = (forward, both, partition.bracketed(forward, backward, from_rows))
+    both = partition.with_interval(forward, backward)
+    found = (forward, both, partition.with_interval(forward, backward, from_rows))
     name = f"{kind} {seed}, {shape[0]} × {shape[1]} units, {num} temperatures"
     truth = partition.exact(rbm).estimate.value
     return [Judged(name, log_z.estimate, truth) for log_z in found]

@@ -27,7 +27,7 @@ from timing import circumstances, say
 import genzoo
 from genzoo.files import write_text
 from genzoo.recipes import make_trainer
-from genzoo_boltzmann.partition import ais, bracketed, reverse_halves
+from genzoo_boltzmann.partition import ais, reverse_halves, with_interval
 
 CHAINS = 100
 
@@ -54,7 +54,7 @@ def judged(
     forward = ais(model, **options)
     halves = reverse_halves(model, rows["valid"], num_burn_in=burn_in, **options)
     backward, from_rows = halves
-    log_z = bracketed(forward, *halves).estimate
+    log_z = with_interval(forward, *halves).estimate
     energy = {
         name: model.log_prob(x, log_partition=forward).mean().value for name, x in rows.items()
     }

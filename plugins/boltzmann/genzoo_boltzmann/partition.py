@@ -124,7 +124,7 @@ def best(
     betas: Tensor | None = None,
     num_burn_in: int = 5000,
 ) -> LogPartition:
-    """Return log Z exactly where that can be done, else by AIS, bracketed by the reverse.
+    """Return log Z exactly if possible, else by AIS, with an interval from reverse AIS.
 
     Arguments:
         model: The machine.
@@ -147,7 +147,7 @@ def best(
         betas=betas,
         num_burn_in=num_burn_in,
     )
-    return bracketed(forward, *backward)
+    return with_interval(forward, *backward)
 
 
 def num_rows(model: RBM, num_chains: int) -> int:
@@ -155,7 +155,7 @@ def num_rows(model: RBM, num_chains: int) -> int:
     return 0 if min(model.W.shape) <= MAX_ENUMERATED else num_chains // 2
 
 
-def bracketed(
+def with_interval(
     forward: LogPartition, backward: LogPartition, from_rows: LogPartition | None = None
 ) -> LogPartition:
     """Return the forward estimate with an interval from all of them, each with its 3σ.
@@ -365,11 +365,11 @@ __all__ = [
     "LogPartition",
     "ais",
     "best",
-    "bracketed",
     "effective_sample_size",
     "estimate",
     "exact",
     "published_betas",
     "reverse_ais",
     "reverse_halves",
+    "with_interval",
 ]

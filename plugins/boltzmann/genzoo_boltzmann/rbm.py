@@ -281,10 +281,10 @@ class RBM(GenerativeModel):
 
         A row whose probability comes out above 1 shows that log Z is too low; a note says so.
 
-        log Z is exact where the smaller layer can be enumerated. Elsewhere it is estimated by
-        annealed importance sampling, whose error makes the likelihood look too good, and
-        bracketed by the reverse estimate, whose error makes it look too bad. Half of the reverse
-        chains begin at rows of data, so that a mode of the data which annealing misses is seen.
+        log Z is exact if the smaller layer can be enumerated. Otherwise annealed importance
+        sampling estimates it, and a reverse run gives the other end of the interval: the error of
+        the first makes the likelihood look too good, that of the second too bad. Half of the
+        reverse chains begin at rows of data, so that a mode that annealing misses is seen.
 
         Arguments:
             x: Zeros and ones.

@@ -110,7 +110,7 @@ def test_both_directions_bracket_the_truth(generator):
     truth = rbm.log_partition_function("exact").estimate.value
     forward = partition.ais(rbm, generator=generator, betas=betas(500))
     backward = partition.reverse_ais(rbm, generator=generator, betas=betas(500), num_burn_in=300)
-    both = partition.bracketed(forward, backward)
+    both = partition.with_interval(forward, backward)
     assert abs(forward.estimate.value - truth) < 0.1
     assert abs(backward.estimate.value - truth) < 0.1
     low, high = both.estimate.interval

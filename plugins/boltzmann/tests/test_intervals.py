@@ -130,17 +130,17 @@ def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
 
     forward, backward = log_z(1.0, 0.7, 1.3), log_z(1.5, 1.2, 1.8)
     near, above, below = log_z(1.25, 0.9, 1.5), log_z(1.9, 1.4, math.inf), log_z(0.5, 0.3, 0.6)
-    assert codes(partition.bracketed(forward, backward, near).estimate) == ["both-ways"]
-    assert codes(partition.bracketed(forward, backward).estimate) == ["both-ways"]
-    found = partition.bracketed(forward, backward, above).estimate
+    assert codes(partition.with_interval(forward, backward, near).estimate) == ["both-ways"]
+    assert codes(partition.with_interval(forward, backward).estimate) == ["both-ways"]
+    found = partition.with_interval(forward, backward, above).estimate
     assert codes(found) == ["directions-disagree", "both-ways"]
     assert found.unreliable
     assert found.interval == (0.7, math.inf)
     assert found.notes[1].text == (
         "log Z by AIS 1.00, by reverse AIS 1.50, by reverse AIS from rows 1.90."
     )
-    assert codes(partition.bracketed(forward, above).estimate) == codes(found)
-    found = partition.bracketed(forward, backward, below).estimate
+    assert codes(partition.with_interval(forward, above).estimate) == codes(found)
+    found = partition.with_interval(forward, backward, below).estimate
     assert codes(found) == ["starts-differ", "both-ways"]
     assert not found.unreliable
     assert found.interval == (0.3, 1.8)
@@ -151,7 +151,7 @@ def test_what_is_wrong_with_the_reverse_chains_is_said_of_them():
         estimate = annealing.estimate_of(torch.zeros(100).double(), divergence, sign=1)
         return partition.LogPartition(estimate, torch.zeros(100))
 
-    found = partition.bracketed(*(log_z(d) for d in (0.0, 50.0, 60.0))).estimate
+    found = partition.with_interval(*(log_z(d) for d in (0.0, 50.0, 60.0))).estimate
     assert codes(found) == ["reverse-schedule-coarse", "rows-schedule-coarse", "both-ways"]
     assert found.notes[0].text.startswith("By reverse AIS, the schedule is too coarse: ")
     assert "diverge by 60.0 nats" in found.notes[1].text
@@ -169,7 +169,7 @@ def test_rows_in_other_shares_than_the_machines_are_said_and_do_not_condemn_ais(
     path = {"generator": generator, "betas": betas(300), "num_chains": 1000}
     forward = partition.ais(rbm, **path)
     halves = partition.reverse_halves(rbm, torch.ones(1, 6), num_burn_in=20, **path)
-    found = partition.bracketed(forward, *halves).estimate
+    found = partition.with_interval(forward, *halves).estimate
     assert halves[1].estimate.interval[1] < truth - 0.1
     assert codes(found) == ["starts-differ", "both-ways"]
     assert found.value == pytest.approx(truth, abs=0.2)
@@ -204,5 +204,5 @@ def interval_of_a_random_machine(seed):
     path = {"generator": generator, "betas": betas([11, 41, 151][seed % 3])}
     forward = partition.ais(rbm, **path)
     halves = partition.reverse_halves(rbm, x[:50], num_burn_in=50, **path)
-    found = partition.bracketed(forward, *halves).estimate
+    found = partition.with_interval(forward, *halves).estimate
     return found, partition.exact(rbm).estimate.value
