@@ -6,8 +6,8 @@ are those of the training steps, added up from the run's own log, so that pauses
 stages add up. Of real rows the recognizer finds what their captions say in the share that is
 given as "data".
 
-Usage: python benchmarks/caption_obedience.py RUN [--every 1] [--num 1000] [--guidance 2]
-    [--sampler ddim] [--num-steps 50] [--split test]
+Usage: python benchmarks/caption_obedience.py RUN [--every 1] [--num 1000] [--guidance-scale 2]
+    [--sampler ddim] [--num-inference-steps 50] [--split test]
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 def obeyed(model: genzoo.GenerativeModel, data: genzoo.Dataset, given: argparse.Namespace) -> str:
     """Return the share of captions that are obeyed, its error, and that of real rows."""
-    values = {"num_steps": given.num_steps, "guidance": given.guidance}
+    values = {
+        "num_inference_steps": given.num_inference_steps,
+        "guidance_scale": given.guidance_scale,
+    }
     cls = registry.load("samplers", given.sampler)
     found = genzoo.evaluate(
         model,
@@ -79,9 +82,9 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--num", type=int, default=1000)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--guidance-scale", type=float, default=2.0)
     parser.add_argument("--sampler", default="ddim")
-    parser.add_argument("--num-steps", type=int, default=50)
+    parser.add_argument("--num-inference-steps", type=int, default=50)
     parser.add_argument("--split", default="test")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

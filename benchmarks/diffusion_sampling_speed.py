@@ -71,7 +71,9 @@ def main() -> None:
     torch.set_num_threads(1)
     model = make_model()
     pipeline = make_pipeline(model.network.unet)
-    sampler = DDIM(DDIMConfig(num_steps=given.steps, guidance=GUIDANCE, clip=False))
+    sampler = DDIM(
+        DDIMConfig(num_inference_steps=given.steps, guidance_scale=GUIDANCE, clip_sample=False)
+    )
     noise = torch.randn(given.num, *SHAPE, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         told = model.signal(TEXT, given.num).tokens
@@ -93,7 +95,7 @@ def main() -> None:
             output_type="latent",
             return_dict=False,
         )[0]
-        return model.present(drawn)
+        return model.to_data(drawn)
 
     seconds = in_turn({"genzoo": ours, "diffusers": theirs}, given.rounds, time.process_time)
     apart = (ours() - theirs()).abs().max().item()

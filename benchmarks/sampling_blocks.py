@@ -72,8 +72,8 @@ def images(num: int, *shape: int) -> torch.Tensor:
 
 GIBBS = ("gibbs", {"num_steps": 10})
 TEMPERED = ("tempered-gibbs", {"num_steps": 1})
-STEPS = ("ddim", {"num_steps": 1})
-GUIDED = ("ddim", {"num_steps": 1, "guidance": 2.0})
+STEPS = ("ddim", {"num_inference_steps": 1})
+GUIDED = ("ddim", {"num_inference_steps": 1, "guidance_scale": 2.0})
 IMAGE, DIGIT = (1, 28, 28), (1, 8, 8)
 ZEROS_AND_ONES = {"name": "binary", "config": {"shape": IMAGE}}
 GREY, COLOURED = genzoo.Unit(shape=IMAGE).to_dict(), genzoo.Unit(shape=(3, 32, 32))

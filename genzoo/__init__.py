@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from genzoo.estimate import Estimate, Note, Reference, mean_of
     from genzoo.evaluation import Metric, evaluate
     from genzoo.evaluation.paired import compare
-    from genzoo.hub_component import External, Frozen
+    from genzoo.hub_component import FrozenModule, HubComponent
     from genzoo.layouts.own import Layout
     from genzoo.log_prob import LogProb, by_blocks
     from genzoo.model import GenerativeModel, create_model, list_models
@@ -61,8 +61,8 @@ _PUBLIC = {
     "DataSource": "genzoo.data",
     "Dataset": "genzoo.data",
     "Estimate": "genzoo.estimate",
-    "External": "genzoo.hub_component",
-    "Frozen": "genzoo.hub_component",
+    "HubComponent": "genzoo.hub_component",
+    "FrozenModule": "genzoo.hub_component",
     "GenModel": "genzoo.storage",
     "GenerativeModel": "genzoo.model",
     "GenzooError": "genzoo.errors",
@@ -121,12 +121,12 @@ __all__ = [
     "DataSource",
     "Dataset",
     "Estimate",
-    "External",
-    "Frozen",
+    "FrozenModule",
     "GenModel",
     "GenerativeModel",
     "GenzooError",
     "Group",
+    "HubComponent",
     "LRScheduler",
     "Label",
     "Layout",

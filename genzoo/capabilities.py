@@ -5,7 +5,7 @@ report are driven by these protocols and know no family.
 
 Each method that takes rows refuses those that are not in the model's space, and a model whose
 weights are not finite: it begins with `GenerativeModel.check_rows` or ``checked_rows``, with
-``checked_codes`` or ``checked_completion``, and where it takes a condition with
+``checked_codes`` or ``checked_inpainting``, and where it takes a condition with
 ``checked_condition``. They raise:
 
 - DataError: the rows have another shape or type, or hold a value that the model does not model;
@@ -173,16 +173,24 @@ class SupportsClassify(Protocol):
 
 
 @runtime_checkable
-class SupportsCompletion(Protocol):
-    """x, where only a part of it is given."""
+class SupportsInpainting(Protocol):
+    """Fills in a part of x, given the rest."""
 
-    def complete(
-        self, x: Tensor, known: Tensor, *, generator: torch.Generator, num_steps: int = 1000
+    def inpaint(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        *,
+        generator: torch.Generator,
+        num_inference_steps: int = 1000,
     ) -> Tensor:
-        """Return ``x`` (B, *event_shape) where ``known``, and a draw given it elsewhere.
+        """Return ``x`` (B, *event_shape) with a draw given the rest where ``mask`` is true.
 
-        What is not known may hold anything, NaN too. ``known`` is of ``torch.bool``, and of a
-        shape that broadcasts to that of ``x``.
+        Arguments:
+            x: Rows. Where the mask is true they may hold anything, NaN too.
+            mask: Where to fill in: of ``torch.bool``, of a shape that broadcasts to that of ``x``.
+            generator: Where the randomness comes from, on the model's device.
+            num_inference_steps: How many steps are made: of a Markov chain, or back in time.
         """
         ...
 
@@ -216,7 +224,7 @@ ALL: tuple[type, ...] = (
     SupportsDecode,
     SupportsTranslate,
     SupportsClassify,
-    SupportsCompletion,
+    SupportsInpainting,
     SupportsDataInit,
     SupportsFilters,
 )
@@ -263,7 +271,7 @@ _DOES: dict[type, str] = {
     SupportsDecode: "decode",
     SupportsTranslate: "translate",
     SupportsClassify: "classify",
-    SupportsCompletion: "complete what is given in part",
+    SupportsInpainting: "inpaint",
     SupportsDataInit: "start from data",
     SupportsFilters: "show filters",
 }

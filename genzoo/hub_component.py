@@ -27,7 +27,7 @@ _CHUNK = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class External(Config):
+class HubComponent(Config):
     """A component of another repository: a field of a model's config.
 
     Raises:
@@ -47,16 +47,18 @@ class External(Config):
         super().__post_init__()
         if not Reference(self.repo, self.commit).is_pinned:
             raise ConfigError(
-                f"External: {self.commit!r} is no full commit. A branch may become another one: "
-                f"External.pinned({self.repo!r}) finds the commit that it is now."
+                f"HubComponent: {self.commit!r} is not a full commit. A branch may move: "
+                f"HubComponent.pinned({self.repo!r}) finds the commit that it is now."
             )
         if not _SHA256.fullmatch(self.sha256):
-            raise ConfigError(f"External: {self.sha256!r} is no SHA-256 of 64 hexadecimal digits.")
+            raise ConfigError(
+                f"HubComponent: {self.sha256!r} is not a SHA-256 of 64 hexadecimal digits."
+            )
 
     @classmethod
     def pinned(
         cls, repo: str, *, revision: str | None = None, token: str | bool | None = None
-    ) -> External:
+    ) -> HubComponent:
         """Return what a repository's branch or tag is now, by one request.
 
         Raises:
@@ -104,7 +106,7 @@ class External(Config):
         return snapshot.folder
 
 
-class Frozen(nn.Module):
+class FrozenModule(nn.Module):
     """Holds a module that is used and neither stored, trained, averaged nor put in training mode.
 
     It is outside ``parameters()``, ``buffers()`` and ``state_dict()``, shared by copies, made when
@@ -130,9 +132,9 @@ class Frozen(nn.Module):
                 self._held.append(self._make().float().eval().requires_grad_(False))
         return self._held[0].to(device)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Frozen:
+    def __deepcopy__(self, memo: dict[int, Any]) -> FrozenModule:
         """Return a copy that holds the same module."""
-        copy = Frozen(self._make)
+        copy = FrozenModule(self._make)
         copy._held = self._held
         return copy
 

@@ -21,7 +21,7 @@ from genzoo.layouts.own import Layout
 from genzoo.sampler import Sampler
 from genzoo.spaces import Real, Space
 from genzoo.spec import Batch, DataInfo
-from genzoo.values import known_mask
+from genzoo.values import inpainting_mask
 
 if TYPE_CHECKING:
     from genzoo.stage import Stage
@@ -159,7 +159,7 @@ class GenerativeModel(nn.Module, abc.ABC):
         """
         return Layout()
 
-    def present(self, state: Tensor) -> Tensor:
+    def to_data(self, state: Tensor) -> Tensor:
         """Return a sampler's state (B, ...) in the units of x (B, *event_shape)."""
         return state
 
@@ -287,19 +287,19 @@ class GenerativeModel(nn.Module, abc.ABC):
         """
         return spread(self, condition, num)
 
-    def checked_completion(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows and the mask of what is known of them, of one shape, after a check of both.
+    def checked_inpainting(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows and the mask of what to fill in, of one shape, after a check of both.
 
-        Where it is not known, ``x`` may hold anything, and comes back as 0.
+        Where the mask is true, ``x`` may hold anything, and comes back as 0.
 
         Raises:
-            DataError: A known value is not allowed, or the mask is not of ``bool`` or does not
-                broadcast to the rows.
+            DataError: A value that is kept is not allowed, or the mask is not of ``bool`` or does
+                not broadcast to the rows.
             NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
         """
-        known = known_mask(known, x, type(self).__name__)
-        x = self.checked_rows(torch.where(known, x, torch.zeros_like(x)))
-        return x, known.to(self.device)
+        mask = inpainting_mask(mask, x, type(self).__name__)
+        x = self.checked_rows(torch.where(mask, torch.zeros_like(x), x))
+        return x, mask.to(self.device)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write config and weights to ``folder``: a model folder that `GenModel` loads.

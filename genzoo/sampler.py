@@ -29,9 +29,9 @@ class Sampler(abc.ABC):
 
     Class attributes:
         requires: The classes and capabilities that a model must have to be drawn from.
-        is_chain: Whether the states are those of Markov chains that leave the model's
-            distribution as it is: then they can be judged as chains.
-        is_random: Whether the seed has a say; a translation, say, is a function of its source.
+        is_markov_chain: Whether the states are those of Markov chains that leave the model's
+            distribution as it is: then metrics of chains apply.
+        is_stochastic: Whether samples depend on the seed. Those of a translation do not.
 
     Arguments:
         config: The sampler's own frozen dataclass.
@@ -39,8 +39,8 @@ class Sampler(abc.ABC):
 
     Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
-    is_chain: ClassVar[bool] = False
-    is_random: ClassVar[bool] = True
+    is_markov_chain: ClassVar[bool] = False
+    is_stochastic: ClassVar[bool] = True
 
     def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config
@@ -85,7 +85,7 @@ class Sampler(abc.ABC):
                 )
         return model
 
-    def last(
+    def sample_state(
         self,
         model: GenerativeModel,
         num: int,

@@ -166,7 +166,7 @@ def _block(
             model, size, start=start, condition=condition, generator=generator
         )
         state = last_of((look(come(k, s)) for s in states), type(sampler).__name__)
-        return look(model.present(state))
+        return look(model.to_data(state))
 
     seen = RunningTotal()
     x = run(seen)

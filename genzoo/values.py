@@ -1,4 +1,4 @@
-"""Whether values are read, and masks of values that are known."""
+"""Whether values are read, and masks of values that are to be filled in."""
 
 from __future__ import annotations
 
@@ -44,22 +44,21 @@ def is_trusted() -> bool:
     return _trusting.get()
 
 
-def known_mask(known: Any, x: Any, who: str) -> Tensor:
-    """Return a mask of known values in the shape of the rows ``x``, and on their device.
+def inpainting_mask(mask: Any, x: Any, who: str) -> Tensor:
+    """Return a mask of values to fill in, in the shape of the rows ``x`` and on their device.
 
     Raises:
         DataError: It is not of ``bool``, or of no shape that broadcasts to that of ``x``.
     """
-    if not isinstance(known, Tensor) or known.dtype != torch.bool or not isinstance(x, Tensor):
-        got = " and ".join(str(getattr(t, "dtype", type(t).__name__)) for t in (x, known))
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or not isinstance(x, Tensor):
+        got = " and ".join(str(getattr(t, "dtype", type(t).__name__)) for t in (x, mask))
         raise DataError(
-            f"{who} completes rows where a mask of torch.bool is false; got {got}. Give "
-            "known.bool()."
+            f"{who} fills in rows where a mask of torch.bool is true; got {got}. Give mask.bool()."
         )
     try:
-        return known.to(x.device).expand_as(x)
+        return mask.to(x.device).expand_as(x)
     except RuntimeError as error:
         raise DataError(
-            f"The mask of known values has shape {tuple(known.shape)}, which does not broadcast "
-            f"to that of the rows, {tuple(x.shape)}. Give one value for each value of a row."
+            f"The mask of values to fill in has shape {tuple(mask.shape)}, which does not "
+            f"broadcast to that of the rows, {tuple(x.shape)}. Give one for each value of a row."
         ) from error

@@ -223,13 +223,21 @@ def filters_of_another_shape(name):
     put(name, Exact, filters=lambda self: torch.zeros(3, 5))
 
 
-@broken("check_completion", "changes what is known")
-def completion_that_changes_what_is_known(name):
-    def complete(self, x, known, *, generator, num_steps=1000):
-        x, known = self.checked_completion(x, known)
+@broken("check_inpainting", "changes what is given")
+def inpainting_that_changes_what_is_given(name):
+    def inpaint(self, x, mask, *, generator, num_inference_steps=1000):
+        x, _ = self.checked_inpainting(x, mask)
         return 1 - x
 
-    put(name, Exact, complete=complete)
+    put(name, Exact, inpaint=inpaint)
+
+
+@broken("check_inpainting", "changes what is given")
+def inpainting_where_the_mask_is_false(name):
+    def inpaint(self, x, mask, *, generator, num_inference_steps=1000):
+        return Exact.inpaint(self, x, ~mask, generator=generator)
+
+    put(name, Exact, inpaint=inpaint)
 
 
 @broken("check_data_init", "asks for data again", also=ANY)

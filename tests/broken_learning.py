@@ -172,13 +172,13 @@ def print_in_training(name):
 
 @broken("check_no_side_effects", "running threads")
 def thread_that_is_left(name):
-    def present(self, state):
+    def to_data(self, state):
         LEFT.clear()
         threading.Thread(target=LEFT.wait, name=f"left-{len(THREADS)}", daemon=True).start()
         THREADS.append(name)
         return state
 
-    put(name, present=present)
+    put(name, to_data=to_data)
 
 
 LEFT = threading.Event()

@@ -125,22 +125,22 @@ def translation_of_one_domain_that_is_not_looked_at(name):
     put(name, families.Cycle, translate=translate)
 
 
-@broken("check_completion_space", "complete takes 2 for zeros and ones")
-def completion_of_greys(name):
-    def complete(self, x, known, *, generator, num_steps=1000):
-        x, known = Exact.checked_completion(self, torch.where(x == 2, 1.0, x), known)
-        return torch.where(known, x, torch.rand(x.shape, generator=generator).round())
+@broken("check_inpainting_space", "inpaint takes 2 for zeros and ones")
+def inpainting_of_greys(name):
+    def inpaint(self, x, mask, *, generator, num_inference_steps=1000):
+        x, mask = Exact.checked_inpainting(self, torch.where(x == 2, 1.0, x), mask)
+        return torch.where(mask, torch.rand(x.shape, generator=generator).round(), x)
 
-    put(name, Exact, complete=complete)
+    put(name, Exact, inpaint=inpaint)
 
 
-@broken("check_completion_space", "NaN where nothing is known stays NaN")
-def completion_that_keeps_what_is_unknown(name):
-    def complete(self, x, known, *, generator, num_steps=1000):
-        checked, known = Exact.checked_completion(self, x, known)
-        return torch.where(known, checked, x)
+@broken("check_inpainting_space", "NaN where the mask is true stays NaN")
+def inpainting_that_fills_nothing_in(name):
+    def inpaint(self, x, mask, *, generator, num_inference_steps=1000):
+        checked, mask = Exact.checked_inpainting(self, x, mask)
+        return torch.where(mask, x, checked)
 
-    put(name, Exact, complete=complete)
+    put(name, Exact, inpaint=inpaint)
 
 
 # No rows

@@ -76,7 +76,7 @@ def state_that_only_the_instance_has(name):
         families.Linear.__init__(self, config)
         self.offset = float(next(serial))
 
-    put(name, __init__=init, present=lambda self, state: state + self.offset)
+    put(name, __init__=init, to_data=lambda self, state: state + self.offset)
 
 
 @broken("check_card", "limits must be a tuple of texts")
@@ -105,17 +105,17 @@ def sampler_that_ignores_its_seed(name):
 
 @broken("check_samples", "Five samples have shape", also=ANY)
 def samples_of_another_shape(name):
-    put(name, present=lambda self, state: state.flatten())
+    put(name, to_data=lambda self, state: state.flatten())
 
 
 @broken("check_samples", "not finite", also=ANY)
 def samples_that_are_not_finite(name):
-    put(name, present=lambda self, state: state / 0)
+    put(name, to_data=lambda self, state: state / 0)
 
 
 @broken("check_samples", "Samples are not in the model's space")
 def binary_samples_that_are_grey(name):
-    put(name, families.Autoregressive, present=lambda self, state: 0.5 * state)
+    put(name, families.Autoregressive, to_data=lambda self, state: 0.5 * state)
 
 
 @broken("check_samples_are_independent", "BatchNorm")

@@ -17,10 +17,10 @@ import torch
 
 import hostile_foreign
 import hostile_pipelines
-from genzoo import External, GenModel, create_model, registry
+from genzoo import GenModel, HubComponent, create_model, registry
 from genzoo.evaluation.transformers_features import load_image_model
 
-EXTERNAL = {"repo": "ada/encoder", "commit": "0" * 40, "sha256": "0" * 64}
+COMPONENT = {"repo": "ada/encoder", "commit": "0" * 40, "sha256": "0" * 64}
 ENCODERS = ("clip", "whole-clip", "t5", "bert")
 IMAGES = ("vit", "deit", "dinov2", "clip_vision_model", "convnext", "convnextv2", "resnet")
 _SMALL = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
@@ -94,7 +94,7 @@ def stored_text() -> dict[str, Any]:
 
 
 _TEXT = {"vocabulary": ["a", "boot"], "max_length": 8, "width": 8, "num_layers": 1, "num_heads": 2}
-_FROZEN = {"external": EXTERNAL, "kind": "t5", "width": 8, "max_length": 12}
+_FROZEN = {"component": COMPONENT, "kind": "t5", "width": 8, "max_length": 12}
 _DIFFUSION = {"channels": [8], "num_train_timesteps": 10, "schedule": "cosine"}
 _OF_TEXT = {**_DIFFUSION, "conditions": {"text": {"name": "text"}}}
 _IMAGE = {"event": {"name": "unit", "config": {"shape": [1, 8, 8], "levels": 256}}}
@@ -233,7 +233,7 @@ def load_encoder(kind: str, folder: Path) -> torch.Tensor:
     """Return the states of two texts by a folder's encoder."""
     from genzoo_diffusion.pretrained_text import PretrainedTextConfig, load_folder
 
-    given = {"external": External(**EXTERNAL), "kind": kind.removeprefix("whole-")}
+    given = {"component": HubComponent(**COMPONENT), "kind": kind.removeprefix("whole-")}
     encode = load_folder(folder, PretrainedTextConfig(**given, width=8, max_length=12))
     cpu = torch.device("cpu")
     return torch.stack([encode(text, cpu)[0] for text in ("a boot ab", "")])

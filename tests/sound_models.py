@@ -46,10 +46,10 @@ class Exact(families.Autoregressive):
     def filters(self):
         return self.logits.weight
 
-    def complete(self, x, known, *, generator, num_steps=1000):
-        x, known = self.checked_completion(x, known)
+    def inpaint(self, x, mask, *, generator, num_inference_steps=1000):
+        x, mask = self.checked_inpainting(x, mask)
         drawn = torch.rand(x.shape, generator=generator).round()
-        return torch.where(known, x, drawn)
+        return torch.where(mask, drawn, x)
 
 
 def noisy_bound(model, x, generator, num_samples):
@@ -92,7 +92,7 @@ class Gaussian(families.Linear):
     def example(cls):
         return cls.Config(event=Real(shape=(3,))), {"x": families.rows(8, 3)}
 
-    def present(self, state):
+    def to_data(self, state):
         return 0.5 + 0.3 * state
 
     default_sampler = drawn_by(Normal)

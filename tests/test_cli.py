@@ -130,7 +130,7 @@ def test_the_way_to_the_samples_is_drawn_row_by_row(num, steps, shown, monkeypat
     every = list(gibbs(gibbs.Config(num_steps=steps)).trajectory(model, num, generator=generator))
     assert len(drawn[0]) == len(shown)
     for state, i in zip(drawn[0], shown, strict=True):
-        assert torch.equal(state, model.present(every[i][:8]))
+        assert torch.equal(state, model.to_data(every[i][:8]))
     assert np.array_equal(drawn[0][-1], np.load("x.npz")["x"][:8])
     assert Image.open("way.png").format == "PNG"
 

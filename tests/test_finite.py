@@ -175,7 +175,7 @@ def test_a_state_that_the_units_of_x_hide_is_named():
     model = families.linear()
     model.net.bias.data.fill_(3e38)
     model.net.weight.data.fill_(3e38)
-    model.present = lambda state: torch.nan_to_num(state).clamp(0, 1)
+    model.to_data = lambda state: torch.nan_to_num(state).clamp(0, 1)
     with pytest.raises(NotFiniteSampleError, match="was net"):
         model.sample(2, seed=0)
 

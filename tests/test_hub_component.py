@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import nn
 
 from genzoo.errors import ConfigError, HubError, HubMissingError, LoadError, WeightsError
-from genzoo.hub_component import External, Frozen
+from genzoo.hub_component import FrozenModule, HubComponent
 
 REPOSITORY = "ada/encoder"
 FILES = {"model.safetensors": save({"w": torch.ones(3)}), "config.json": b"{}"}
@@ -17,8 +17,8 @@ SHA256 = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
 COMMIT = "0123456789" * 4
 
 
-def external(**values):
-    return External(**{"repo": REPOSITORY, "commit": COMMIT, "sha256": SHA256, **values})
+def component(**values):
+    return HubComponent(**{"repo": REPOSITORY, "commit": COMMIT, "sha256": SHA256, **values})
 
 
 # What is named.
@@ -38,22 +38,22 @@ def external(**values):
 )
 def test_only_what_is_named_whole_is_taken(values, why):
     with pytest.raises(ConfigError, match=why):
-        external(**values)
+        component(**values)
 
 
 def test_a_branch_is_pinned_to_what_it_is_now(hub):
     commit = hub.put(REPOSITORY, FILES)
-    pinned = External.pinned(REPOSITORY)
-    assert pinned == external(commit=commit)
+    pinned = HubComponent.pinned(REPOSITORY)
+    assert pinned == component(commit=commit)
     hub.put(REPOSITORY, FILES | {"model.safetensors": save({"w": torch.zeros(3)})})
-    assert External.pinned(REPOSITORY) != pinned
-    assert External.pinned(REPOSITORY, revision=commit) == pinned
+    assert HubComponent.pinned(REPOSITORY) != pinned
+    assert HubComponent.pinned(REPOSITORY, revision=commit) == pinned
 
 
 def test_what_has_no_safetensors_is_not_pinned(hub):
     hub.put(REPOSITORY, {"pytorch_model.bin": b"x", "config.json": b"{}"})
     with pytest.raises(WeightsError, match=r"holds no model\.safetensors"):
-        External.pinned(REPOSITORY)
+        HubComponent.pinned(REPOSITORY)
 
 
 # What is fetched.
@@ -62,32 +62,32 @@ def test_what_has_no_safetensors_is_not_pinned(hub):
 def test_files_are_those_of_the_commit_and_fetched_once(hub):
     commit = hub.put(REPOSITORY, FILES)
     hub.put(REPOSITORY, dict.fromkeys(FILES, b"other"))
-    folder = external(commit=commit).folder(["config.json"])
+    folder = component(commit=commit).folder(["config.json"])
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
     asked = len(hub.requests)
-    assert external(commit=commit).folder(["config.json"]) == folder
+    assert component(commit=commit).folder(["config.json"]) == folder
     assert len(hub.requests) == asked
 
 
 def test_other_weights_than_the_configs_are_refused(hub):
     commit = hub.put(REPOSITORY, FILES)
     with pytest.raises(WeightsError, match=f"has the hash {SHA256}, not {'0' * 64}"):
-        external(commit=commit, sha256="0" * 64).folder([])
+        component(commit=commit, sha256="0" * 64).folder([])
 
 
 def test_what_cannot_be_had_is_an_error(hub):
     commit = hub.put(REPOSITORY, FILES)
     with pytest.raises(HubMissingError, match=r"holds no tokenizer\.json"):
-        external(commit=commit).folder(["tokenizer.json"])
+        component(commit=commit).folder(["tokenizer.json"])
     with pytest.raises(HubError):
-        external().folder([])
+        component().folder([])
 
 
 def test_a_file_beside_the_weights_is_bounded(hub, monkeypatch):
     monkeypatch.setattr("genzoo.hub_component.MAX_FILE_BYTES", 1)
     commit = hub.put(REPOSITORY, FILES)
     with pytest.raises(LoadError, match="2 bytes; 1 are allowed"):
-        external(commit=commit).folder(["config.json"])
+        component(commit=commit).folder(["config.json"])
 
 
 # What is held.
@@ -98,7 +98,7 @@ class Outer(nn.Module):
         super().__init__()
         self.own = nn.Linear(2, 2)
         self.made = 0
-        self.frozen = Frozen(self.make)
+        self.frozen = FrozenModule(self.make)
 
     def make(self):
         self.made += 1

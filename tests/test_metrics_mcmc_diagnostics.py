@@ -58,7 +58,7 @@ class WalkConfig(Config):
 @register("samplers", "test-walk")
 class Walk(Sampler):
     Config = WalkConfig
-    is_chain = True
+    is_markov_chain = True
 
     def trajectory(self, model, num, *, start=None, condition=None, generator):
         states = steps(self.config.rho, num, generator)

@@ -195,7 +195,7 @@ def test_the_last_state_of_a_trajectory_is_the_sample():
 
 def test_samples_are_presented_in_the_units_of_x():
     model = families.linear()
-    model.present = lambda state: 10 * state
+    model.to_data = lambda state: 10 * state
     assert torch.equal(model.sample(4, seed=1), 10 * MODEL.sample(4, seed=1))
 
 

@@ -211,7 +211,7 @@ class Probe(families.Linear):
         GenerativeModel.__init__(self, config)
         self.net = nn.Linear(5, 3)
 
-    def present(self, state):
+    def to_data(self, state):
         return state.argmax(1)
 
 

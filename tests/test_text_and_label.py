@@ -93,7 +93,7 @@ class Told(GenerativeModel):
 class DrawConfig(Config):
     """How samples are drawn."""
 
-    guidance: Annotated[float, Bounds(0.0, 100.0)] = 1.0
+    guidance_scale: Annotated[float, Bounds(0.0, 100.0)] = 1.0
 
 
 @register("samplers", "toy-told")
@@ -104,9 +104,9 @@ class Draw(Sampler):
     def trajectory(self, model, num, *, start=None, condition, generator):
         model = self.checked(model)
         mean = model.means(condition, num)
-        if self.config.guidance != 1:
+        if self.config.guidance_scale != 1:
             nothing = model.means(all_null(model, num), num)
-            mean = nothing + self.config.guidance * (mean - nothing)
+            mean = nothing + self.config.guidance_scale * (mean - nothing)
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
         yield mean + 0.01 * noise
 
@@ -187,7 +187,7 @@ def test_guidance_leads_away_from_all_null(folder):
     given = {"label": 3, "text": "a photo of 3"}
 
     def drawn(guidance, condition=given):
-        sampler = Draw(DrawConfig(guidance=guidance))
+        sampler = Draw(DrawConfig(guidance_scale=guidance))
         return model.sample(4, seed=0, condition=condition, sampler=sampler)
 
     nothing = drawn(1.0, {})
@@ -200,7 +200,7 @@ def test_without_dropping_nothing_may_be_left_out_and_guidance_is_refused():
     strict = Told(ToldConfig(**{**vars(config), "condition_dropout": 0.0}))
     with pytest.raises(ConditionError, match=r"needs a text for each sample\. .*--text"):
         strict.sample(2, condition={"label": 1})
-    guided = Draw(DrawConfig(guidance=2.0))
+    guided = Draw(DrawConfig(guidance_scale=2.0))
     with pytest.raises(ConditionError, match="cannot do without them"):
         strict.sample(2, condition={"label": 1, "text": "a"}, sampler=guided)
 

@@ -13,7 +13,7 @@ import families
 import genzoo
 from genzoo.errors import ConditionError, ConfigError, DataError
 from genzoo.spaces import Binary, Categorical, Real, Unit
-from genzoo.values import known_mask, trusted
+from genzoo.values import inpainting_mask, trusted
 from sound_models import Exact
 
 BIG = 3e5
@@ -219,23 +219,23 @@ def test_codes_are_finite_and_of_their_shape():
         model.checked_codes(torch.tensor([[0.0], [math.inf]]), (1,))
 
 
-def test_what_is_not_known_may_be_anything_and_comes_back_as_zero():
+def test_what_is_filled_in_may_be_anything_and_comes_back_as_zero():
     exact = Exact(families.ToyConfig(event=Binary(shape=(4,))))
     x = torch.tensor([[1.0, math.nan, 0.0, 0.5]])
-    known = torch.tensor([True, False, True, False])
-    checked, mask = exact.checked_completion(x, known)
+    mask = torch.tensor([False, True, False, True])
+    checked, of_rows = exact.checked_inpainting(x, mask)
     assert checked.tolist() == [[1, 0, 0, 0]]
-    assert mask.tolist() == [known.tolist()]
+    assert of_rows.tolist() == [mask.tolist()]
     with pytest.raises(DataError, match=r"row 0 holds 0\.5"):
-        exact.checked_completion(x, torch.tensor([True, False, True, True]))
+        exact.checked_inpainting(x, torch.tensor([False, True, False, False]))
 
 
 def test_a_mask_is_of_bool_and_fits_the_rows():
     x = torch.zeros(2, 4)
-    with pytest.raises(DataError, match=r"got torch\.float32 and torch\.int64. Give known\.bool"):
-        known_mask(torch.zeros(4, dtype=torch.long), x, "It")
+    with pytest.raises(DataError, match=r"got torch\.float32 and torch\.int64. Give mask\.bool"):
+        inpainting_mask(torch.zeros(4, dtype=torch.long), x, "It")
     with pytest.raises(DataError, match=r"shape \(3,\), which does not broadcast"):
-        known_mask(torch.zeros(3, dtype=torch.bool), x, "It")
+        inpainting_mask(torch.zeros(3, dtype=torch.bool), x, "It")
 
 
 # Conditions

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from genzoo import latents, seeds
 from genzoo.capabilities import (
-    SupportsCompletion,
     SupportsDecode,
     SupportsEncode,
     SupportsFilters,
+    SupportsInpainting,
 )
 from genzoo.data import Dataset, draw_rows
 from genzoo.files import atomic_file
@@ -48,7 +48,7 @@ def _rows(name: str, model: GenerativeModel, x: Tensor) -> Iterator[list[Panel]]
     """Yield the panels of a model, then its chains where its sampler runs any."""
     views = [(f"{name}: {title}", image) for title, image in _views(model, x)]
     yield (views if len(views) >= _PANELS else [("Test data", grid(x)), *views])[:_PANELS]
-    if own_sampler(model).is_chain:
+    if own_sampler(model).is_markov_chain:
         yield [_chains(name, model)]
 
 
@@ -57,8 +57,8 @@ def _views(model: GenerativeModel, x: Tensor) -> Iterator[Panel]:
     codes = isinstance(model, SupportsEncode) and isinstance(model, SupportsDecode)
     if codes:
         yield "test data, encoded and decoded", grid(_decoded_again(model, x))
-    if isinstance(model, SupportsCompletion):
-        yield "upper halves given, lower halves completed", grid(_completed(model, x))
+    if isinstance(model, SupportsInpainting):
+        yield "upper halves given, lower halves filled in", grid(_inpainted(model, x))
     if isinstance(model, SupportsFilters):
         yield "filters", grid(_spread(model.filters()[: _SIDE**2]))
     if codes:
@@ -80,10 +80,10 @@ def _decoded_again(model: Any, x: Tensor) -> Tensor:
     return decoded
 
 
-def _completed(model: SupportsCompletion, x: Tensor) -> Tensor:
-    known = torch.zeros(x.shape[1:], dtype=torch.bool)
-    known[..., : x.shape[-2] // 2, :] = True
-    return model.complete(x, known, generator=seeds.generator(2))
+def _inpainted(model: SupportsInpainting, x: Tensor) -> Tensor:
+    mask = torch.zeros(x.shape[1:], dtype=torch.bool)
+    mask[..., x.shape[-2] // 2 :, :] = True
+    return model.inpaint(x, mask, generator=seeds.generator(2))
 
 
 def _spread(filters: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ def _chains(name: str, model: GenerativeModel) -> Panel:
     generator = seeds.generator(1, model.device)
     states = list(own_sampler(model).trajectory(model, _CHAINS, generator=generator))
     shown = sorted({round(len(states) ** (i / (_STATES - 1))) for i in range(_STATES)})
-    kept = [model.present(states[i - 1]) for i in shown]
+    kept = [model.to_data(states[i - 1]) for i in shown]
     picture = grid(torch.stack(kept, dim=1).flatten(0, 1), columns=len(shown))
     return f"{name}: {_CHAINS} chains, states {', '.join(map(str, shown))}", picture
 

@@ -81,7 +81,7 @@ class Way:
         """Return the states of the first of ``num`` samples in the units of x, on the CPU."""
         with evaluating(model):
             shown = [self.kept[i] for i in evenly(len(self.kept), COLUMNS)]
-            return [model.present(state[:num]).cpu() for state in shown]
+            return [model.to_data(state[:num]).cpu() for state in shown]
 
 
 def rows_shown(model: GenerativeModel) -> int:

@@ -61,7 +61,7 @@ class ChainDiagnostics(Metric):
     def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
         sampler = own_sampler(model)
-        if not sampler.is_chain:
+        if not sampler.is_markov_chain:
             return f"the model's sampler, {type(sampler).__name__}, is not a Markov chain"
         return super().inapplicable_reason(model, data)
 
@@ -138,12 +138,12 @@ def _apart(r_hat: float, bound: float) -> str:
 def _sampler(case: Case) -> Sampler:
     """Return the chain that is judged: the one given where it is a chain, else the model's."""
     given = case.sampler
-    return given if given is not None and given.is_chain else own_sampler(case.model)
+    return given if given is not None and given.is_markov_chain else own_sampler(case.model)
 
 
 def _statistic(model: GenerativeModel, state: Tensor) -> Tensor:
     """Return one number for each chain's state, (C,) float64 on the CPU."""
-    x = model.present(state)
+    x = model.to_data(state)
     found = model.energy(x) if isinstance(model, SupportsEnergy) else x.flatten(1).mean(1)
     return found.double().cpu()
 

@@ -58,18 +58,19 @@ def check_translate(case: Case) -> None:
 
 
 @torch.no_grad()
-def check_completion(case: Case) -> None:
-    """What is known stays, what is not is drawn from the generator."""
+def check_inpainting(case: Case) -> None:
+    """Where the mask is true values are drawn from the generator; the rest stays."""
     model: Any = case.model().eval()
     x = case.event_rows()
-    known = torch.zeros_like(x, dtype=torch.bool)
-    known.flatten(1)[:, ::2] = True
+    mask = torch.ones_like(x, dtype=torch.bool)
+    mask.flatten(1)[:, ::2] = False
     a, again = (
-        model.complete(x, known, generator=seeds.generator(SEED), num_steps=5) for _ in range(2)
+        model.inpaint(x, mask, generator=seeds.generator(SEED), num_inference_steps=5)
+        for _ in range(2)
     )
-    demand(a.shape == x.shape, f"Completed, {tuple(x.shape)} becomes {tuple(a.shape)}.")
-    demand(torch.equal(a[known], x[known].to(a.dtype)), "Completion changes what is known.")
-    demand(torch.equal(a, again), "The same generator completes to other values.")
+    demand(a.shape == x.shape, f"Inpainted, {tuple(x.shape)} becomes {tuple(a.shape)}.")
+    demand(torch.equal(a[~mask], x[~mask].to(a.dtype)), "inpaint changes what is given.")
+    demand(torch.equal(a, again), "The same generator fills in other values.")
 
 
 def check_data_init(case: Case) -> None:

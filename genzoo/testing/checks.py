@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from genzoo import capabilities
 from genzoo.capabilities import (
     SupportsClassify,
-    SupportsCompletion,
     SupportsDataInit,
     SupportsDecode,
     SupportsEncode,
     SupportsEnergy,
     SupportsFilters,
+    SupportsInpainting,
     SupportsLogProb,
     SupportsTranslate,
 )
@@ -87,7 +87,7 @@ BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
     SupportsDecode: (latent_checks.check_decode, refusals.check_decode_space),
     SupportsClassify: (latent_checks.check_classify, refusals.check_classify_space),
     SupportsTranslate: (capability_checks.check_translate, refusals.check_translate_space),
-    SupportsCompletion: (capability_checks.check_completion, refusals.check_completion_space),
+    SupportsInpainting: (capability_checks.check_inpainting, refusals.check_inpainting_space),
     SupportsDataInit: (capability_checks.check_data_init,),
     SupportsFilters: (capability_checks.check_filters,),
 }

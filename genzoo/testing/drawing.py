@@ -39,7 +39,7 @@ def check_seed_and_blocks(case: Case) -> None:
         return model.sample(num, seed=seed, batch_size=4, condition=condition)
 
     demand(torch.equal(draw(5, 1), draw(5, 1)), "The same seed gives other samples.")
-    again, random = torch.equal(draw(5, 1), draw(5, 2)), own_sampler(model).is_random
+    again, random = torch.equal(draw(5, 1), draw(5, 2)), own_sampler(model).is_stochastic
     demand(not (again and random), "Another seed gives the same samples.")
     demand(again or random, "The seed has a say, and the sampler says that it is not random.")
     many = draw(11, 1)
@@ -91,9 +91,9 @@ def check_trajectory(case: Case) -> None:
         demand(bool(states), "The sampler yields no state.")
         wrong = [tuple(state.shape) for state in states if len(state) != 3]
         demand(not wrong, f"Of three trajectories, a state has the shape {wrong[:1]}.")
-        shown = model.present(states[-1])
+        shown = model.to_data(states[-1])
     drawn = model.sample(3, seed=SEED, condition=condition, sampler=sampler)
-    demand(torch.equal(shown, drawn), "sample() is not present() of the trajectory's last state.")
+    demand(torch.equal(shown, drawn), "sample() is not to_data() of the trajectory's last state.")
 
 
 @torch.no_grad()
@@ -103,8 +103,8 @@ def _block(case: Case, model: GenerativeModel, noise: _Noise) -> Tensor:
     with evaluating(model), trusted(), noise:
         generator = seeds.generator(SEED, model.device)
         sampler = own_sampler(model)
-        state = sampler.last(model, _Noise.ROWS, condition=condition, generator=generator)
-        return model.present(state)
+        state = sampler.sample_state(model, _Noise.ROWS, condition=condition, generator=generator)
+        return model.to_data(state)
 
 
 class _Noise(TorchFunctionMode):

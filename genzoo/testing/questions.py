@@ -12,10 +12,10 @@ from torch import Tensor
 from genzoo import capabilities, seeds
 from genzoo.capabilities import (
     SupportsClassify,
-    SupportsCompletion,
     SupportsDecode,
     SupportsEncode,
     SupportsEnergy,
+    SupportsInpainting,
     SupportsLogProb,
     SupportsTranslate,
 )
@@ -103,17 +103,17 @@ def all_questions(case: Case, model: GenerativeModel) -> Iterator[Question]:
         yield from questions(case, model, capability)
 
 
-def known(x: Tensor) -> Tensor:
-    """Return a mask of every other value of a row, the first of them true."""
-    mask = torch.zeros(x.shape[1:], dtype=torch.bool)
-    mask.view(-1)[::2] = True
+def every_other(x: Tensor) -> Tensor:
+    """Return a mask of every other value of a row, the first of them false."""
+    mask = torch.ones(x.shape[1:], dtype=torch.bool)
+    mask.view(-1)[::2] = False
     return mask
 
 
-def complete(model: Any, x: Tensor, _: Any = None) -> Tensor:
-    """Complete rows of which every other value is known."""
+def inpaint(model: Any, x: Tensor, _: Any = None) -> Tensor:
+    """Fill in every other value of rows."""
     generator = seeds.generator(SEED, model.device)
-    found: Tensor = model.complete(x, known(x), generator=generator, num_steps=3)
+    found: Tensor = model.inpaint(x, every_other(x), generator=generator, num_inference_steps=3)
     return found
 
 
@@ -146,6 +146,6 @@ _ASKED: Mapping[type, Mapping[str, tuple[Ask, bool]]] = {
         "translate to y": (lambda model, x, _: model.translate(x, to="y"), False),
         "translate to x": (lambda model, y, _: model.translate(y, to="x"), False),
     },
-    SupportsCompletion: {"complete": (complete, False)},
+    SupportsInpainting: {"inpaint": (inpaint, False)},
 }
 """For each capability what can be asked, and whether that has an argument ``condition``."""

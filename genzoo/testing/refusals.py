@@ -12,10 +12,10 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.capabilities import (
     SupportsClassify,
-    SupportsCompletion,
     SupportsDecode,
     SupportsEncode,
     SupportsEnergy,
+    SupportsInpainting,
     SupportsLogProb,
     SupportsTranslate,
 )
@@ -24,7 +24,7 @@ from genzoo.model import GenerativeModel
 from genzoo.sampling import evaluating, own_sampler
 from genzoo.spaces import Space
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand, seeded
-from genzoo.testing.questions import Question, all_questions, complete, known, questions
+from genzoo.testing.questions import Question, all_questions, every_other, inpaint, questions
 from genzoo.values import trusted
 
 _NUM = 5
@@ -62,16 +62,16 @@ def check_translate_space(case: Case) -> None:
     _check_space(case, SupportsTranslate)
 
 
-def check_completion_space(case: Case) -> None:
-    """A known value must be in the model's space; what is not known may be anything."""
-    _check_space(case, SupportsCompletion)
+def check_inpainting_space(case: Case) -> None:
+    """A value that is kept must be in the model's space; one that is filled in may be anything."""
+    _check_space(case, SupportsInpainting)
     x = case.event_rows()
     if not x.is_floating_point():
         return
-    unknown = torch.where(known(x), x, torch.full_like(x, math.nan))
+    unknown = torch.where(every_other(x), torch.full_like(x, math.nan), x)
     with torch.no_grad():
-        found = complete(case.model().eval(), unknown)
-    demand(bool(torch.isfinite(found).all()), "complete: NaN where nothing is known stays NaN.")
+        found = inpaint(case.model().eval(), unknown)
+    demand(bool(torch.isfinite(found).all()), "inpaint: NaN where the mask is true stays NaN.")
 
 
 @torch.no_grad()
@@ -143,8 +143,10 @@ def _drawn(case: Case, model: GenerativeModel) -> Tensor:
     condition = case.condition(model, _NUM)
     with evaluating(model), trusted():
         generator = seeds.generator(SEED, model.device)
-        state = own_sampler(model).last(model, _NUM, condition=condition, generator=generator)
-        return model.present(state)
+        state = own_sampler(model).sample_state(
+            model, _NUM, condition=condition, generator=generator
+        )
+        return model.to_data(state)
 
 
 @torch.no_grad()

@@ -138,7 +138,7 @@ class RBM(GenerativeModel):
         """Return block Gibbs sampling."""
         return Component(name="gibbs")
 
-    def present(self, state: Tensor) -> Tensor:
+    def to_data(self, state: Tensor) -> Tensor:
         """Return visible units (B, V) as examples (B, *event_shape)."""
         return state.reshape(-1, *self.event_shape)
 
@@ -158,7 +158,7 @@ class RBM(GenerativeModel):
 
     def visible_given(self, h: Tensor) -> Bernoulli:
         """Return p(v | h), (B, *event_shape), for hidden units (B, H)."""
-        return Bernoulli(logits=self.present(self.visible_logits(h)))
+        return Bernoulli(logits=self.to_data(self.visible_logits(h)))
 
     @property
     def codes(self) -> Space:
@@ -182,7 +182,7 @@ class RBM(GenerativeModel):
         """Return p(v_i = 1 | h = z), (B, *event_shape), of hidden units (B, H)."""
         self.checked_condition(condition, len(z))
         z = self.checked_codes(z, self.codes.event_shape)
-        return self.present(self.visible_logits(z)).sigmoid()
+        return self.to_data(self.visible_logits(z)).sigmoid()
 
     def check_sums(self) -> None:
         """Raise where sums of the weights could overflow, so that a unit's field would be NaN.
@@ -333,7 +333,7 @@ class RBM(GenerativeModel):
         notes = (*log_z.estimate.notes, Note("starts-judged", text))
         return replace(log_z, estimate=replace(log_z.estimate, notes=notes))
 
-    # Data and completion
+    # Data and inpainting
 
     def needs_data_init(self) -> bool:
         """Whether no data have been seen yet."""
@@ -349,28 +349,33 @@ class RBM(GenerativeModel):
         self.data_seen.fill_(True)
 
     @torch.no_grad()
-    def complete(
-        self, x: Tensor, known: Tensor, *, generator: torch.Generator, num_steps: int = 1000
+    def inpaint(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        *,
+        generator: torch.Generator,
+        num_inference_steps: int = 1000,
     ) -> Tensor:
-        """Return ``x`` where ``known``, and elsewhere a draw given it, by clamped Gibbs sweeps.
+        """Return ``x`` with a draw given the rest where ``mask`` is true, by clamped Gibbs sweeps.
 
         Arguments:
-            x: Examples (B, *event_shape); what is not known may hold anything.
-            known: Which values are given, a mask that broadcasts to ``x``.
+            x: Examples (B, *event_shape); where the mask is true they may hold anything.
+            mask: Where to fill in, bool, of a shape that broadcasts to that of ``x``.
             generator: Where the randomness comes from, on the model's device.
-            num_steps: Sweeps.
+            num_inference_steps: Sweeps.
         """
         from genzoo_boltzmann.fast_bernoulli import bernoulli
         from genzoo_boltzmann.gibbs import sweep
 
-        x, known = self.checked_completion(x, known)
+        x, mask = self.checked_inpainting(x, mask)
         self.check_sums()
-        given, clamped = known.flatten(1), x.flatten(1)
-        v = torch.where(given, clamped, bernoulli(self.base_rates.expand_as(clamped), generator))
-        for _ in range(num_steps):
-            v = torch.where(given, clamped, sweep(self, v, generator))
-        return self.present(v)
+        free, clamped = mask.flatten(1), x.flatten(1)
+        v = torch.where(free, bernoulli(self.base_rates.expand_as(clamped), generator), clamped)
+        for _ in range(num_inference_steps):
+            v = torch.where(free, sweep(self, v, generator), clamped)
+        return self.to_data(v)
 
     def filters(self) -> Tensor:
         """Return the weights of each hidden unit, (H, *event_shape)."""
-        return self.present(self.W.detach().T)
+        return self.to_data(self.W.detach().T)

@@ -35,7 +35,7 @@ class Gibbs(Sampler):
 
     Config = GibbsConfig
     requires = (RBM,)
-    is_chain = True
+    is_markov_chain = True
 
     def num_states(self, model: GenerativeModel) -> int:
         """Return the number of sweeps."""
@@ -81,7 +81,7 @@ class TemperedGibbs(Sampler):
 
     Config = TemperedGibbsConfig
     requires = (RBM,)
-    is_chain = True
+    is_markov_chain = True
 
     def num_states(self, model: GenerativeModel) -> int:
         """Return the number of sweeps."""

@@ -7,7 +7,7 @@ import torch
 
 import genzoo
 from genzoo import Binary, DataInfo, Unit
-from genzoo.capabilities import SupportsCompletion, SupportsDataInit, SupportsLogProb
+from genzoo.capabilities import SupportsDataInit, SupportsInpainting, SupportsLogProb
 from genzoo.errors import NotFiniteWeightsError
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 from genzoo_boltzmann.samplers import Gibbs, TemperedGibbs
@@ -125,20 +125,31 @@ def test_data_init_sets_base_rates_and_their_log_odds():
 
 def test_capabilities_are_seen():
     rbm = machine()
-    for capability in (SupportsLogProb, SupportsCompletion, SupportsDataInit):
+    for capability in (SupportsLogProb, SupportsInpainting, SupportsDataInit):
         assert isinstance(rbm, capability)
 
 
-def test_completion_keeps_what_is_known_and_draws_the_rest_from_the_conditional(generator):
+def test_inpainting_keeps_what_is_given_and_draws_the_rest_from_the_conditional(generator):
     rbm = machine(scale=0.7)
-    known = torch.tensor([True, True, True, False, False, False])
+    mask = torch.tensor([False, False, False, True, True, True])
     given = torch.tensor([1.0, 0, 1, 0, 0, 0], dtype=torch.float64)
-    v = rbm.complete(given.expand(20_000, -1), known, generator=generator, num_steps=100)
+    v = rbm.inpaint(given.expand(20_000, -1), mask, generator=generator, num_inference_steps=100)
     assert torch.equal(v[:, :3], given[:3].expand(20_000, -1))
     fits = (states(6)[:, :3] == given[:3]).all(1)
     p = probabilities(rbm) * fits
     # 20,000 exact draws of 8 states stay below 0.012 on average; 0.03 leaves room for the chain.
     assert total_variation(frequencies(v), p / p.sum()) < 0.03
+
+
+def test_the_mask_is_true_where_values_are_filled_in():
+    """The draws are those that a mask of what is given, its opposite, gave before."""
+    given = torch.tensor([True, False, True, False, False, True])
+    generator = torch.Generator().manual_seed(3)
+    v = machine(scale=0.7).inpaint(
+        states(6)[5:13], ~given, generator=generator, num_inference_steps=5
+    )
+    rows = ["111000", "001010", "101010", "000000", "110010", "000100", "110010", "001010"]
+    assert v.tolist() == [[int(unit) for unit in row] for row in rows]
 
 
 def test_filters_are_weights_in_the_shape_of_the_data():
@@ -165,18 +176,18 @@ def test_values_that_are_neither_zero_nor_one_are_refused_by_all_that_takes_rows
 ):
     rbm, x = machine(), torch.zeros(4, 6, dtype=torch.float64)
     x[2, 5] = value
-    known = torch.ones(6, dtype=torch.bool)
+    mask = torch.zeros(6, dtype=torch.bool)
     for ask in (
         lambda: mean_log_prob(rbm, x),
         lambda: rbm.energy(x),
         lambda: rbm.free_energy(x),
         lambda: rbm.encode(x),
-        lambda: rbm.complete(x, known, generator=generator, num_steps=1),
+        lambda: rbm.inpaint(x, mask, generator=generator, num_inference_steps=1),
     ):
         with pytest.raises(genzoo.DataError, match=rf"^RBM takes zeros and ones; {said}"):
             ask()
-    known[5] = False
-    found = rbm.complete(x, known, generator=generator, num_steps=1)
+    mask[5] = True
+    found = rbm.inpaint(x, mask, generator=generator, num_inference_steps=1)
     assert set(found.unique().tolist()) <= {0.0, 1.0}
 
 
@@ -206,12 +217,12 @@ def test_weights_whose_sums_overflow_are_named(sampler, generator):
     rbm = machine().float()
     short = sampler(sampler.Config(num_steps=3))
     rbm.W.data.fill_(1e38).view(-1)[::2] *= -1
-    known = torch.ones(6, dtype=torch.bool)
+    mask = torch.zeros(6, dtype=torch.bool)
     for ask in (
         lambda: rbm.sample(4, seed=0, sampler=short),
         lambda: mean_log_prob(rbm, states(6)),
         lambda: rbm.log_partition_function("exact"),
-        lambda: rbm.complete(states(6), known, generator=generator, num_steps=1),
+        lambda: rbm.inpaint(states(6), mask, generator=generator, num_inference_steps=1),
         lambda: list(short.trajectory(rbm, 2, generator=generator)),
     ):
         with pytest.raises(
@@ -233,11 +244,11 @@ def test_codes_are_draws_of_hidden_units(generator):
 
 def test_no_rows_have_empty_results_and_no_mean(generator):
     rbm, x = RBM(RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=5)), torch.zeros(0, 1, 2, 3)
-    known = torch.ones(2, 3, dtype=torch.bool)
+    mask = torch.zeros(2, 3, dtype=torch.bool)
     assert rbm.energy(x).shape == (0,)
     assert rbm.encode(x).shape == (0, 5)
     assert rbm.decode(torch.zeros(0, 5)).shape == (0, 1, 2, 3)
-    assert rbm.complete(x, known, generator=generator, num_steps=1).shape == (0, 1, 2, 3)
+    assert rbm.inpaint(x, mask, generator=generator, num_inference_steps=1).shape == (0, 1, 2, 3)
     assert rbm.log_prob(x).values.shape == (0,)
     with pytest.raises(genzoo.DataError, match="mean over no rows"):
         mean_log_prob(rbm, x)
@@ -251,11 +262,11 @@ def test_a_condition_is_refused(method):
         getattr(rbm, method)(rows, condition=torch.zeros(len(rows), dtype=torch.long))
 
 
-def test_a_completion_is_drawn_by_a_thousand_sweeps():
+def test_what_is_inpainted_is_drawn_by_a_thousand_sweeps():
     rbm, x = machine(), states(6)[:4]
-    known = torch.tensor([True, False, False, False, False, False])
+    mask = torch.tensor([False, True, True, True, True, True])
     drawn = [
-        rbm.complete(x, known, generator=torch.Generator().manual_seed(0), **options)
-        for options in ({}, {"num_steps": 1000})
+        rbm.inpaint(x, mask, generator=torch.Generator().manual_seed(0), **options)
+        for options in ({}, {"num_inference_steps": 1000})
     ]
     assert torch.equal(*drawn)

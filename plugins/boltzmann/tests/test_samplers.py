@@ -59,7 +59,7 @@ def test_trajectory_has_a_state_a_sweep_and_ends_in_the_sample(generator):
     rbm, sampler = machine(), Gibbs(GibbsConfig(num_steps=7))
     states = list(sampler.trajectory(rbm, 3, generator=generator))
     assert [tuple(v.shape) for v in states] == [(3, 6)] * 7
-    again = sampler.last(rbm, 3, generator=torch.Generator().manual_seed(0))
+    again = sampler.sample_state(rbm, 3, generator=torch.Generator().manual_seed(0))
     assert torch.equal(states[-1], again)
 
 
@@ -68,7 +68,7 @@ def test_other_models_are_refused():
         pass
 
     with pytest.raises(genzoo.CapabilityError, match="needs a model that is a RBM; Other is not"):
-        Gibbs().last(Other(), 1, generator=torch.Generator())
+        Gibbs().sample_state(Other(), 1, generator=torch.Generator())
 
 
 def test_exchanges_under_autocast_are_those_of_full_precision(monkeypatch):

@@ -137,7 +137,7 @@ class DDPM(Diffusion):
         """Return data (B, *event_shape) as the states that the chain ends in."""
         return 2 * x - 1 if self.is_bounded else x
 
-    def present(self, state: Tensor) -> Tensor:
+    def to_data(self, state: Tensor) -> Tensor:
         """Return a state in the units of x, in [0, 1] where the data are."""
         return ((state + 1) / 2).clamp(0, 1) if self.is_bounded else state
 
@@ -173,20 +173,21 @@ class DDPM(Diffusion):
         num = min(checked_draws(num_samples, self.default_num_samples), most)
         return estimate(self, x, self.signal(condition, len(x)), generator, num)
 
-    def complete(
+    def inpaint(
         self,
         x: Tensor,
-        known: Tensor,
+        mask: Tensor,
         *,
         generator: torch.Generator,
-        num_steps: int = 250,
+        num_inference_steps: int = 250,
         condition: Any = None,
     ) -> Tensor:
-        """Return ``x`` (B, *event_shape) where ``known``, and a draw given it elsewhere.
+        """Return ``x`` (B, *event_shape) with a draw given the rest where ``mask`` is true.
 
         After each step back what is known is put back, noised to the state's time, and the rest
-        makes Langevin steps, four on average; see `completion.Corrected`. The network runs
-        5 min(num_steps, T) times: 1,250 times by default, where a sample of T = 1000 takes 1,000.
+        makes Langevin steps, four on average; see `inpainting.Corrected`. The network runs
+        5 min(num_inference_steps, T) times: 1,250 times by default, where a sample of T = 1000
+        takes 1,000.
 
         The draw is approximate, and the nearer the more steps there are. With the exact denoiser
         of N(0, [[1, .9], [.9, 1]]) and x_1 = 1.5, on the linear schedule of T = 1000:
@@ -217,22 +218,22 @@ class DDPM(Diffusion):
         | (Lugmayr et al., 2022)
 
         Arguments:
-            x: Examples, of which the known part alone is looked at; the rest may be NaN.
-            known: Where it is known, bool, of a shape that broadcasts to that of ``x``.
+            x: Examples; where the mask is true they may hold anything, NaN too.
+            mask: Where to fill in, bool, of a shape that broadcasts to that of ``x``.
             generator: Where the noise comes from, on the model's device.
-            num_steps: Steps back, at most T of which are made.
+            num_inference_steps: Steps back, at most T of which are made.
             condition: What each row is conditioned on, by name, or one for all; None leaves it
                 open, where the model has learned to do without.
 
         Raises:
             ConditionError: A condition is missing, superfluous or out of range.
-            ConfigError: num_steps is less than 1.
-            DataError: What is known is not finite or out of the data's range.
+            ConfigError: num_inference_steps is less than 1.
+            DataError: A value that is kept is not finite or out of the data's range.
             NotFiniteSampleError: The network's predictions are not finite.
         """
-        from genzoo_diffusion.completion import complete
+        from genzoo_diffusion.inpainting import inpaint
 
-        x, known = self.checked_completion(x, known)
+        x, mask = self.checked_inpainting(x, mask)
         if len(x) == 0:
             return x
-        return complete(self, x, known, generator, num_steps, condition)
+        return inpaint(self, x, mask, generator, num_inference_steps, condition)

@@ -87,7 +87,7 @@ class Diffusion(GenerativeModel):
         """Return data (B, *event_shape) as the states (B, *state_shape) that the chain ends in."""
 
     @abc.abstractmethod
-    def present(self, state: Tensor) -> Tensor:
+    def to_data(self, state: Tensor) -> Tensor:
         """Return states (B, *state_shape) in the units of x, (B, *event_shape)."""
 
     # Conditionals

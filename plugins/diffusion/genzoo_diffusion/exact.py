@@ -58,10 +58,10 @@ def check_exact(model: Any, config: Any) -> DDPM:
             "states none. Leave it out."
         )
     allowed: dict[str, tuple[Any, ...]] = {
-        "num_steps": (None, len(model.schedule)),
+        "num_inference_steps": (None, len(model.schedule)),
         "variance_type": (None, model.config.variance_type),
-        "clip": (True,),
-        "guidance": (1.0,),
+        "clip_sample": (True,),
+        "guidance_scale": (1.0,),
         "strength": (None,),
     }
     wrong = [name for name, values in allowed.items() if getattr(config, name) not in values]

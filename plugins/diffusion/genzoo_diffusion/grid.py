@@ -33,8 +33,8 @@ def times(spacing: Spacing, T: int, num_steps: int, offset: int = 0) -> list[int
         )
     if offset and (spacing != "leading" or (S - 1) * (T // S) + offset >= T):
         raise ConfigError(
-            f"An offset of {offset} is for spacing 'leading', with as much room before T = {T}. "
-            "Leave it out, or take spacing 'leading' and fewer steps."
+            f"A steps_offset of {offset} is for timestep_spacing 'leading', with as much room "
+            f"before T = {T}. Leave it out, or take 'leading' and fewer steps."
         )
     if spacing == "trailing":  # In whole numbers: diffusers' sum of floats can end at −1.
         return [round(T * i / S) - 1 for i in range(S, 0, -1)]
@@ -42,8 +42,8 @@ def times(spacing: Spacing, T: int, num_steps: int, offset: int = 0) -> list[int
         return [i * (T // S) + offset for i in reversed(range(S))]
     if S == 1:
         raise ConfigError(
-            "One step cannot be at both ends of the chain, as spacing 'linspace' asks. Take "
-            "spacing 'trailing'."
+            "One step cannot be at both ends of the chain, as timestep_spacing 'linspace' asks. "
+            "Take 'trailing'."
         )
     return [round((T - 1) * i / (S - 1)) for i in reversed(range(S))]
 
@@ -58,6 +58,6 @@ def from_strength(grid: list[int], strength: float, T: int) -> list[int]:
     if not kept:
         raise ConfigError(
             f"A strength of {strength:g} leaves none of the {len(grid)} steps. Raise strength "
-            "or num_steps."
+            "or num_inference_steps."
         )
     return kept

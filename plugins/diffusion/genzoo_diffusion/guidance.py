@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -80,8 +81,8 @@ def make_denoiser(
     """
     if scale != 1 and not model.conditions:
         raise ConditionError(
-            f"Guidance of {scale:g} needs a model with a condition; this one has none. Leave "
-            "guidance at 1."
+            f"A guidance_scale of {scale:g} needs a model with a condition; this one has none. "
+            "Leave guidance_scale at 1."
         )
     signal = model.signal(condition, num)
     if scale == 1:
@@ -91,37 +92,53 @@ def make_denoiser(
 
 
 def negative_signal(
-    model: Diffusion, negative: int | str | None, num: int, scale: float
+    model: Diffusion,
+    prompt: str | None,
+    condition: Mapping[str, int | str] | None,
+    num: int,
+    scale: float,
 ) -> Signal | None:
-    """Return the signal of what guidance leads away from; None for no condition.
+    """Return the signal of what guidance leads away from; None if neither is given.
 
     Arguments:
         model: The model.
-        negative: The model's condition: a text, or the name or the number of a class.
+        prompt: The value of the model's one condition that is a text.
+        condition: Values of conditions, by name.
         num: How many states are denoised at once.
         scale: The scale of guidance.
 
     Raises:
-        ConditionError: The model has no condition or several, or does not understand this one.
-        ConfigError: Nothing guides, and so nothing leads away.
+        ConditionError: The model does not take such a condition, or does not understand it.
+        ConfigError: Both are given, or the scale is 1, which leads away from nothing.
     """
-    if negative is None:
+    if prompt is None and condition is None:
         return None
-    if len(model.conditions) != 1:
-        raise ConditionError(
-            f"A negative of {negative!r} needs a model with a condition, and one alone; this one "
-            f"has {' and '.join(model.conditions) or 'none'}. Leave negative out."
+    if prompt is not None and condition is not None:
+        raise ConfigError(
+            f"negative_prompt {prompt!r} and negative_condition {dict(condition)!r} are both "
+            "given. Put the text into negative_condition."
         )
+    name = "negative_condition" if prompt is None else "negative_prompt"
     if scale == 1:
         raise ConfigError(
-            f"A negative of {negative!r} has no say at a guidance of 1. Give another guidance, "
-            "such as 2, or leave negative out."
+            f"{name} has no effect at a guidance_scale of 1. Give another scale, such as 2, or "
+            f"leave {name} out."
         )
-    (space,) = model.conditions.values()
-    # The command line makes a number of a text of digits.
-    given = str(negative) if isinstance(space, Text) else negative
-    with untrusted():  # A sampler runs where conditions are trusted; nobody has looked at this.
+    given = condition if prompt is None else {_text_of(model, prompt): prompt}
+    with untrusted():  # A sampler runs where conditions are trusted; this one is not checked yet.
         return model.signal(given, num)
+
+
+def _text_of(model: Diffusion, prompt: str) -> str:
+    """Return the name of the model's condition that is a text."""
+    names = [name for name, space in model.conditions.items() if isinstance(space, Text)]
+    if len(names) != 1:
+        raise ConditionError(
+            f"negative_prompt {prompt!r} needs a model with one condition that is a text; this "
+            f"one has {' and '.join(names) or 'none'}. Give negative_condition, by the names of "
+            "conditions, or leave it out."
+        )
+    return names[0]
 
 
 def unconditional(model: Diffusion, num: int, scale: float) -> Signal:
@@ -132,9 +149,9 @@ def unconditional(model: Diffusion, num: int, scale: float) -> Signal:
     """
     if not model.takes_null:
         raise ConditionError(
-            f"Guidance of {scale:g} leads away from no condition, and this model has learned with "
-            "its conditions alone. Leave guidance at 1, or train it with condition_dropout above "
-            "0, such as 0.1."
+            f"A guidance_scale of {scale:g} leads away from no condition, and this model has "
+            "learned with its conditions alone. Leave guidance_scale at 1, or train the model "
+            "with condition_dropout above 0, such as 0.1."
         )
     return model.embedder.null(num, model.device)
 

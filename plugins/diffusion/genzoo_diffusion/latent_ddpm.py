@@ -211,7 +211,7 @@ class LatentDDPM(Diffusion):
             )
         return self.latent_scale * z
 
-    def present(self, state: Tensor) -> Tensor:
+    def to_data(self, state: Tensor) -> Tensor:
         """Return states (B, *state_shape), over s, decoded: (B, *event_shape)."""
         x: Tensor = self.autoencoder.decode(state / self.latent_scale)
         return x

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import Bounds, ConditionError, Config, External, Frozen
+from genzoo import Bounds, ConditionError, Config, FrozenModule, HubComponent
 from genzoo.errors import ConfigFileError
 from genzoo.foreign_fields import read_object, refusing
 from genzoo.hub_component import WEIGHTS
@@ -31,7 +31,7 @@ _FEW_TOKENS, _BYTES_A_TOKEN = 2**16, 512
 class PretrainedTextConfig(Config):
     """A frozen text encoder of another repository."""
 
-    external: External
+    component: HubComponent
     """Where it is."""
     kind: Kind
     """Which of transformers' classes it is of."""
@@ -48,10 +48,10 @@ class PretrainedTextConfig(Config):
             HubError: It cannot be had.
             LoadError: It is of no kind that is known.
         """
-        external = External.pinned(repo, revision=revision)
-        described = _described(external.folder(_FILES), _named(external))
+        component = HubComponent.pinned(repo, revision=revision)
+        described = _described(component.folder(_FILES), _named(component))
         found = {"kind": described.kind, "width": described.width}
-        return cls.from_dict({"external": external, **found, **values})
+        return cls.from_dict({"component": component, **found, **values})
 
 
 class PretrainedTextEncoder(TextEncoder):
@@ -72,7 +72,7 @@ class PretrainedTextEncoder(TextEncoder):
     def __init__(self, config: PretrainedTextConfig) -> None:
         super().__init__()
         self.config = config
-        self.frozen = Frozen(lambda: load(config))
+        self.frozen = FrozenModule(lambda: load(config))
 
     @property
     def width(self) -> int:
@@ -129,7 +129,7 @@ def load(config: PretrainedTextConfig) -> nn.Module:
         HubError: It cannot be had.
         LoadError: It is another one than the config says, or is refused.
     """
-    return load_folder(config.external.folder(_FILES), config)
+    return load_folder(config.component.folder(_FILES), config)
 
 
 def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
@@ -141,7 +141,7 @@ def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
     Raises:
         LoadError: It is another one than the config says, or is refused.
     """
-    what = _named(config.external)
+    what = _named(config.component)
     described = _described(folder, what)
     _check_same(described, config)
     files = weights_of(folder, [WEIGHTS])
@@ -167,8 +167,8 @@ def _weighted(described: Described, files: Any, what: str) -> nn.Module:
     return found
 
 
-def _named(external: External) -> str:
-    return f"The text encoder {external.repo}"
+def _named(component: HubComponent) -> str:
+    return f"The text encoder {component.repo}"
 
 
 def _described(folder: Path, what: str) -> Described:
@@ -203,7 +203,7 @@ def _check_same(described: Described, config: PretrainedTextConfig) -> None:
     Raises:
         ConfigFileError: It is.
     """
-    where = config.external.repo
+    where = config.component.repo
     if described.kind != config.kind:
         raise ConfigFileError(f"{where} is a {described.kind} encoder, not {config.kind}.")
     if described.width != config.width:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -32,17 +32,18 @@ _Steps = Annotated[int, Bounds(1, 10**5)]
 class DenoiseConfig(Config):
     """How steps back in time are made."""
 
-    spacing: Spacing = "trailing"
+    timestep_spacing: Spacing = "trailing"
     """Which times are visited, as in diffusers."""
-    guidance: Annotated[float, Bounds(-1e3, 1e3)] = 1.0
+    guidance_scale: Annotated[float, Bounds(-1e3, 1e3)] = 1.0
     """s of ε_∅ + s (ε_c − ε_∅); at 1 nothing guides, and the network runs half as often."""
-    negative: Annotated[int, Bounds(0, 2**20)] | str | None = None
-    """A text, or the number or name of a class, whose ε stands in the place of ε_∅: what guidance
-    leads away from."""
+    negative_prompt: str | None = None
+    """The text whose ε takes the place of ε_∅, so that guidance leads away from it."""
+    negative_condition: Mapping[str, int | str] | None = None
+    """The same for any conditions, by name: a class's number or name, or a text."""
     strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The share of T to which given examples are noised, and from which they are denoised; None
     takes what is given for states at the first time."""
-    offset: Annotated[int, Bounds(0, 10**5)] = 0
+    steps_offset: Annotated[int, Bounds(0, 10**5)] = 0
     """What is added to every time of the spacing 'leading'; 1 in Stable Diffusion."""
 
 
@@ -50,7 +51,7 @@ class DenoiseConfig(Config):
 class StepsConfig(DenoiseConfig):
     """Some steps back in time."""
 
-    num_steps: _Steps = 50
+    num_inference_steps: _Steps = 50
     """Steps, of which the model has at most T."""
 
 
@@ -79,9 +80,9 @@ class Denoise(Sampler, abc.ABC):
         """Return what changes a state after each step; nothing by default."""
         return None
 
-    def num_steps(self, model: Diffusion) -> int:
+    def num_inference_steps(self, model: Diffusion) -> int:
         """Return how many steps the whole chain is made in: T where the config has no number."""
-        return self.config.num_steps or len(model.schedule)
+        return self.config.num_inference_steps or len(model.schedule)
 
     def num_states(self, model: GenerativeModel) -> int:
         """Return the number of steps."""
@@ -89,10 +90,10 @@ class Denoise(Sampler, abc.ABC):
 
     def grid(self, model: Diffusion) -> list[int]:
         """Return the times that are visited, falling."""
-        T = len(model.schedule)
-        grid = times(self.config.spacing, T, self.num_steps(model), self.config.offset)
-        strength = self.config.strength
-        return grid if strength is None else from_strength(grid, strength, T)
+        T, config = len(model.schedule), self.config
+        steps = self.num_inference_steps(model)
+        grid = times(config.timestep_spacing, T, steps, config.steps_offset)
+        return grid if config.strength is None else from_strength(grid, config.strength, T)
 
     def trajectory(
         self,
@@ -109,17 +110,18 @@ class Denoise(Sampler, abc.ABC):
         without noise, such as `Diffusion.state` makes of data.
 
         Raises:
-            CapabilityError: The model is no diffusion model, or its parameterisation is not the
+            CapabilityError: The model is not a diffusion model, or its parameterisation is not the
                 scheduler's.
             ConditionError: A condition is missing, superfluous or out of range, or guidance
                 needs one that is null, which the model has not learned.
-            ConfigError: There are more steps than times, or a negative without guidance.
+            ConfigError: There are more steps than times, or something negative without guidance.
         """
         diffusion: Diffusion = self.checked(model)
         self._check_prediction(diffusion)
-        grid, guidance = self.grid(diffusion), self.config.guidance
-        away = negative_signal(diffusion, self.config.negative, num, guidance)
-        denoiser = make_denoiser(diffusion, condition, num, guidance, away)
+        grid, scale = self.grid(diffusion), self.config.guidance_scale
+        prompt, negative = self.config.negative_prompt, self.config.negative_condition
+        away = negative_signal(diffusion, prompt, negative, num, scale)
+        denoiser = make_denoiser(diffusion, condition, num, scale, away)
         x = self._start(diffusion, num, start, grid[0], generator)
         clamp = self.clamp(diffusion, generator)
         yield from self.solver(diffusion, grid).run(denoiser, x, generator, clamp)
@@ -155,11 +157,11 @@ class Denoise(Sampler, abc.ABC):
 class DDPMConfig(DenoiseConfig):
     """Ancestral sampling."""
 
-    num_steps: _Steps | None = None
+    num_inference_steps: _Steps | None = None
     """Steps; all T times by default, of which alone the likelihood is."""
     variance_type: Literal["fixed_small", "fixed_large"] | None = None
     """The variance of a step: that of q(x_{t−1} | x_t, x_0), or β_t; the model's by default."""
-    clip: bool = True
+    clip_sample: bool = True
     """Whether predictions of states that are bounded, as data in [0, 1], are kept there."""
     exact: bool = False
     """Whether the last step is a draw, grey levels included, so that samples have the law whose
@@ -199,9 +201,9 @@ class DDIMConfig(StepsConfig):
 
     eta: Annotated[float, Bounds(0.0, 1.0)] = 0.0
     """η: the share of an ancestral step's noise; 0 draws noise for the start alone."""
-    clip: bool = True
+    clip_sample: bool = True
     """Whether predictions of states that are bounded, as data in [0, 1], are kept there."""
-    to_data: bool = True
+    set_alpha_to_one: bool = True
     """Whether the last step ends at the data, or as in Stable Diffusion at the noise of t = 0."""
 
 
@@ -219,7 +221,7 @@ class DDIM(Denoise):
         # ε̂ is that of the clipped x̂_0: else guided samples, whose x̂_0 is clipped much, drift.
         step = {"eta": self.config.eta, "use_clipped_model_output": clip}
         solver = Respaced("DDIMScheduler", model, grid, {"clip_sample": clip}, step)
-        if not self.config.to_data:
+        if not self.config.set_alpha_to_one:
             solver.scheduler.final_alpha_cumprod = precisely(model.schedule.alpha_bar[0], model)
         return solver
 
@@ -228,9 +230,9 @@ class DDIM(Denoise):
 class DPMSolverConfig(StepsConfig):
     """DPM-Solver++."""
 
-    num_steps: _Steps = 20
+    num_inference_steps: _Steps = 20
     """Steps, of which the model has at most T."""
-    order: Annotated[int, Bounds(1, 3)] = 2
+    solver_order: Annotated[int, Bounds(1, 3)] = 2
     """The order of the solver; 3 is unstable under guidance."""
 
 
@@ -271,7 +273,7 @@ class DPMSolver(Denoise):
 
     def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' DPMSolverMultistepScheduler."""
-        options = {"solver_order": self.config.order}
+        options = {"solver_order": self.config.solver_order}
         return Timed("DPMSolverMultistepScheduler", model, grid, options)
 
 
@@ -291,7 +293,7 @@ class Euler(Denoise):
 class HeunConfig(StepsConfig):
     """Heun's method."""
 
-    num_steps: _Steps = 25
+    num_inference_steps: _Steps = 25
     """Steps, of which the model has at most T; each but the last runs the network twice."""
 
 
@@ -312,7 +314,7 @@ class Heun(Denoise):
 
 def clips(sampler: Denoise, model: Diffusion) -> bool:
     """Whether predicted data are kept in [−1, 1]."""
-    return bool(sampler.config.clip) and model.is_bounded
+    return bool(sampler.config.clip_sample) and model.is_bounded
 
 
 def standard_normal(model: Diffusion, num: int, generator: torch.Generator) -> Tensor:

@@ -54,12 +54,12 @@ class Affine:
         return self.A**2 + self.n.square().sum().item()
 
 
-def run_affinely(sampler, model, num_steps, monkeypatch):
+def run_affinely(sampler, model, num_inference_steps, monkeypatch):
     """Draw S + 2 samples at once: of x_T = 0, of x_T = 1, and of each noise alone.
 
     All of the sampler is run but diffusers' draws, in whose place stand unit vectors.
     """
-    num, calls = num_steps + 2, []
+    num, calls = num_inference_steps + 2, []
 
     def unit(shape, **kwargs):
         calls.append(len(calls))
@@ -72,7 +72,7 @@ def run_affinely(sampler, model, num_steps, monkeypatch):
     start = torch.zeros(num, 1, dtype=torch.float64)
     start[1] = 1
     with torch.no_grad():
-        x = sampler.last(model, num, start=start, generator=torch.Generator())
+        x = sampler.sample_state(model, num, start=start, generator=torch.Generator())
     B = x[0].item()
     return Affine(A=x[1].item() - B, B=B, n=x[2:, 0] - B)
 

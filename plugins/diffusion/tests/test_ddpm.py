@@ -69,10 +69,10 @@ def test_data_in_the_unit_interval_are_seen_around_zero():
     x = torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0))
     found = model(IMAGE)
     torch.testing.assert_close(found.state(x), 2 * x - 1)
-    torch.testing.assert_close(found.present(found.state(x)), x)
-    assert found.present(torch.tensor([-3.0, 3.0])).tolist() == [0, 1]
+    torch.testing.assert_close(found.to_data(found.state(x)), x)
+    assert found.to_data(torch.tensor([-3.0, 3.0])).tolist() == [0, 1]
     raw = model(FLAT)
-    torch.testing.assert_close(raw.present(raw.state(3 * x)), 3 * x)
+    torch.testing.assert_close(raw.to_data(raw.state(3 * x)), 3 * x)
 
 
 def test_states_have_the_moments_of_the_schedule():
@@ -121,9 +121,9 @@ def test_a_row_without_a_label_is_one_whose_label_is_dropped(shape):
     told = found.embedder({"label": one}, device, {"label": dropped})
     assert torch.equal(told.labels, found.signal(one.where(~dropped, -1), 4).labels)
     assert told.labels.tolist() == [3, 1, 3, 0]
-    sampler = DDIM(DDIMConfig(num_steps=3, guidance=0.0))
+    sampler = DDIM(DDIMConfig(num_inference_steps=3, guidance_scale=0.0))
     drawn = found.sample(4, condition=2, seed=0, sampler=sampler)
-    plain = DDIM(DDIMConfig(num_steps=3))
+    plain = DDIM(DDIMConfig(num_inference_steps=3))
     assert torch.equal(found.sample(4, seed=0, sampler=plain), drawn)
 
 
@@ -248,7 +248,7 @@ def test_what_is_stored_names_what_was_left_open(tmp_path):
 
 
 def test_what_it_can_do():
-    assert set(of(DDPM)) == {"LogProb", "Completion"}
+    assert set(of(DDPM)) == {"LogProb", "Inpainting"}
     assert DDPMConfig(event=Real(shape=(4,))).prediction_type == "epsilon"
 
 
@@ -281,21 +281,23 @@ def test_values_that_are_none_of_the_models_are_refused(shape, config, value, sa
     found = model({**shape, **config})
     x = torch.zeros(2, *found.event_shape)
     x[1].view(-1)[0] = value
-    known = torch.ones(found.event_shape, dtype=torch.bool)
+    mask = torch.zeros(found.event_shape, dtype=torch.bool)
     generator = torch.Generator()
     for ask in (
         lambda: mean_log_prob(found, x, num_samples=2),
-        lambda: found.complete(x, known, generator=generator, num_steps=2),
+        lambda: found.inpaint(x, mask, generator=generator, num_inference_steps=2),
     ):
         with pytest.raises(DataError, match=said):
             ask()
 
 
 @pytest.mark.parametrize("shape", [FLAT, IMAGE])
-def test_no_rows_are_completed_to_none_and_have_no_likelihood(shape):
+def test_no_rows_are_inpainted_to_none_and_have_no_likelihood(shape):
     found = model(shape)
-    x, known = torch.zeros(0, *found.event_shape), torch.ones(found.event_shape, dtype=torch.bool)
-    assert found.complete(x, known, generator=torch.Generator(), num_steps=2).shape == x.shape
+    x, mask = torch.zeros(0, *found.event_shape), torch.zeros(found.event_shape, dtype=torch.bool)
+    assert (
+        found.inpaint(x, mask, generator=torch.Generator(), num_inference_steps=2).shape == x.shape
+    )
     with pytest.raises(DataError, match="mean over no rows"):
         mean_log_prob(found, x)
 
@@ -319,4 +321,4 @@ def test_what_is_not_finite_is_named_by_every_sampler():
         for name in names:
             cls = registry.load("samplers", name)
             with pytest.raises(error):
-                found.sample(2, seed=0, sampler=cls(cls.Config(num_steps=3)))
+                found.sample(2, seed=0, sampler=cls(cls.Config(num_inference_steps=3)))

@@ -128,10 +128,10 @@ def test_images_with_labels_come_at_their_levels():
 @pytest.mark.parametrize(
     ("config", "name"),
     [
-        ({"num_steps": 10}, "num_steps = 10"),
+        ({"num_inference_steps": 10}, "num_inference_steps = 10"),
         ({"variance_type": "fixed_large"}, "variance_type = fixed_large"),
-        ({"clip": False}, "clip = False"),
-        ({"guidance": 2.0}, "guidance = 2.0"),
+        ({"clip": False}, "clip_sample = False"),
+        ({"guidance_scale": 2.0}, "guidance_scale = 2.0"),
         ({"strength": 0.5}, "strength = 0.5"),
     ],
 )
@@ -140,7 +140,7 @@ def test_what_makes_another_chain_is_refused(config, name):
     found = labelled()
     with pytest.raises(ConfigError, match=name):
         found.sample(2, condition=0, start=torch.zeros(2, 3), sampler=sampler)
-    same = {"num_steps": 20, "variance_type": "fixed_small"}
+    same = {"num_inference_steps": 20, "variance_type": "fixed_small"}
     every = DDPMSampler(SamplerConfig(exact=True, **same))
     given = found.sample(2, condition=0, seed=0, sampler=every)
     assert torch.equal(given, found.sample(2, condition=0, seed=0, sampler=EXACT))

@@ -16,7 +16,7 @@ from tokenizers.normalizers import Precompiled
 
 import fuzz_subjects
 import hostile_encoders
-from genzoo import External, GenzooError, LoadError
+from genzoo import GenzooError, HubComponent, LoadError
 from genzoo.errors import ConfigFileError, MissingDependencyError
 from genzoo.foreign_fields import Allowed, ForeignFields, check_file, read_object, refusing
 from genzoo.hub.fetching import Snapshot
@@ -51,10 +51,10 @@ def states(hub, kind, folder, texts=TEXTS):
     with Snapshot(Reference(REPOSITORY, commit)) as snapshot:
         for name in files:  # As a cache is that another library has used too.
             snapshot.file(name)
-    external = External(
+    component = HubComponent(
         repo=REPOSITORY, commit=commit, sha256=hashlib.sha256(files[WEIGHTS]).hexdigest()
     )
-    given = {"external": external, "kind": kind.removeprefix("whole-"), "max_length": 12}
+    given = {"component": component, "kind": kind.removeprefix("whole-"), "max_length": 12}
     return PretrainedTextEncoder(PretrainedTextConfig(**given, width=8))(texts, CPU).sequence
 
 

@@ -140,7 +140,7 @@ def test_over_codes_that_are_the_data_it_is_the_ddpm(kind):
     model = over_toy(prediction_type=kind)
     other = twin(model, prediction_type=kind)
     assert torch.equal(model.sample(4, seed=1), other.sample(4, seed=1))
-    sampler = DDIM(DDIMConfig(num_steps=5))
+    sampler = DDIM(DDIMConfig(num_inference_steps=5))
     assert torch.equal(
         model.sample(4, sampler=sampler, seed=1), other.sample(4, sampler=sampler, seed=1)
     )
@@ -195,9 +195,9 @@ def test_states_are_presented_as_the_autoencoder_gives_them_back():
     codes = model.autoencoder.eval().encode(PICTURES)
     torch.testing.assert_close(model.state(PICTURES), 3 * codes)
     expected = model.autoencoder.decode(codes)
-    torch.testing.assert_close(model.present(model.state(PICTURES)), expected)
+    torch.testing.assert_close(model.to_data(model.state(PICTURES)), expected)
     exact = over_toy(factor=4.0)
-    torch.testing.assert_close(exact.present(exact.state(X)), X)
+    torch.testing.assert_close(exact.to_data(exact.state(X)), X)
 
 
 def test_encoding_takes_no_gradient_no_dropout_and_leaves_the_mode_as_it_was():
@@ -215,7 +215,7 @@ def test_codes_are_not_kept_in_bounds():
     model = over_toy()
     model.network.forward = lambda x_t, t, signal: torch.full_like(x_t, -9.0)
     for clip in (True, False):
-        sampler = DDPMSampler(DDPMConfig(clip=clip, num_steps=2))
+        sampler = DDPMSampler(DDPMConfig(clip_sample=clip, num_inference_steps=2))
         assert model.sample(2, seed=0, sampler=sampler).abs().max() > 2
 
 
@@ -318,7 +318,7 @@ def test_a_recipe_with_captions_makes_a_small_stable_diffusion(tmp_path):
         (None, ("network", "embedder")),
     ]
     loaded = GenModel.from_pretrained(tmp_path / "run")
-    sampler = DDIM(DDIMConfig(num_steps=3, guidance=2.0))
+    sampler = DDIM(DDIMConfig(num_inference_steps=3, guidance_scale=2.0))
     text = load_dataset("digits", captions=True).head(2)["text"]
     x = loaded.sample(2, condition=text, sampler=sampler, seed=0)
     assert torch.equal(x, trained.sample(2, condition=text, sampler=sampler, seed=0))

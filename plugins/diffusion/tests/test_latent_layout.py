@@ -81,7 +81,7 @@ def drawn(pipe, texts, guidance=1.0, seed=3, steps=STEPS, **arguments):
 
 
 def sampled(model, texts, guidance=1.0, seed=3, **config):
-    sampler = DDIM(DDIMConfig(num_steps=STEPS, guidance=guidance, **config))
+    sampler = DDIM(DDIMConfig(num_inference_steps=STEPS, guidance_scale=guidance, **config))
     return model.sample(len(texts), condition=texts, seed=seed, sampler=sampler)
 
 
@@ -135,7 +135,7 @@ def test_a_pipeline_of_diffusers_draws_the_same_from_the_same_seed(saved, guidan
 def test_a_negative_text_is_the_pipelines_negative_prompt(saved):
     made, texts, folder = saved
     away = texts[0].split()[-1]
-    ours = sampled(made, texts, 2.0, negative=away)
+    ours = sampled(made, texts, 2.0, negative_prompt=away)
     close(drawn(theirs(folder), texts, 2.0, negative_prompt=[away] * 2), ours)
     assert not torch.allclose(ours, sampled(made, texts, 2.0), atol=1e-3)
 
@@ -211,8 +211,8 @@ def test_texts_and_labels_have_the_parts_alone(tmp_path):
 
 
 def test_a_frozen_encoder_is_its_own_repositorys(tmp_path):
-    external = {"repo": "ada/bert", "commit": "0" * 40, "sha256": "0" * 64}
-    frozen = {"external": external, "kind": "bert", "width": 8}
+    component = {"repo": "ada/bert", "commit": "0" * 40, "sha256": "0" * 64}
+    frozen = {"component": component, "kind": "bert", "width": 8}
     made = latent(**OF_TEXT, frozen_text=frozen)
     made.save_pretrained(tmp_path)
     assert files(tmp_path) == PARTS | {"config.json", "model.safetensors"}
@@ -321,7 +321,7 @@ def test_a_pipeline_that_diffusers_pushed_is_ours_to_train_and_goes_back(hub, tm
     close(sampled(found, texts, 7.5), drawn(ddim(pipe), texts, 7.5))
     data = load_dataset("shapes", num=120, side=16)
     wanted = [Component(name="two-sample", config={"extractor": "pixels"})]
-    steps = DDIM(DDIMConfig(num_steps=2))
+    steps = DDIM(DDIMConfig(num_inference_steps=2))
     (figure,) = evaluate(found, data, wanted, sampler=steps).figures.values()
     assert 0 <= figure.value <= 1
     config = TrainerConfig(max_steps=1, batch_size=4, warmup_steps=0)

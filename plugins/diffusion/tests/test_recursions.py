@@ -36,11 +36,13 @@ SINGLE = 1e-5
 
 def ddpm(num_steps, large, spacing="linspace"):
     kind = "fixed_large" if large else "fixed_small"
-    return DDPMSampler(DDPMConfig(num_steps=num_steps, spacing=spacing, variance_type=kind))
+    return DDPMSampler(
+        DDPMConfig(num_inference_steps=num_steps, timestep_spacing=spacing, variance_type=kind)
+    )
 
 
 def ddim(num_steps, eta, spacing="linspace"):
-    return DDIM(DDIMConfig(num_steps=num_steps, eta=eta, spacing=spacing))
+    return DDIM(DDIMConfig(num_inference_steps=num_steps, eta=eta, timestep_spacing=spacing))
 
 
 @pytest.mark.parametrize(("large", "variance"), [(True, 0.250752), (False, 0.246125)])
@@ -75,7 +77,8 @@ def test_ddim_has_the_moments_of_the_reference(num_steps, eta, mean, variance, m
 
 
 @pytest.mark.parametrize(
-    ("num_steps", "variance"), [(10, 0.663551), (20, 0.824823), (50, 0.928106), (100, 0.963686)]
+    ("num_steps", "variance"),
+    [(10, 0.663551), (20, 0.824823), (50, 0.928106), (100, 0.963686)],
 )
 def test_ddim_of_standard_normal_data_turns_the_state(num_steps, variance, monkeypatch):
     """The variance is Π cos²(Δθ), θ = arccos √ᾱ."""
@@ -195,7 +198,7 @@ def test_solvers_of_the_flow_follow_their_recursions(name, num_steps, kind, spac
     model = gaussian_model(mean=-0.5, variance=0.5, prediction_type=kind)
     grid = times(spacing, 1000, num_steps)
     sigmas, x_0, epsilon = flow(model, grid, -0.5, 0.5)
-    given = {"num_steps": num_steps, "spacing": spacing}
+    given = {"num_inference_steps": num_steps, "timestep_spacing": spacing}
     sampler = {
         "euler": lambda: Euler(StepsConfig(**given)),
         "heun": lambda: Heun(HeunConfig(**given)),
@@ -217,7 +220,7 @@ def test_heun_is_of_higher_order_than_euler(monkeypatch):
     model, errors = gaussian_model(mean=0.0, variance=1.0), {}
     for name, cls, config in (("euler", Euler, StepsConfig), ("heun", Heun, HeunConfig)):
         for num in (20, 200):
-            sampler = cls(config(num_steps=num))
+            sampler = cls(config(num_inference_steps=num))
             found = run_affinely(sampler, model, num, monkeypatch)
             errors[name, num] = abs(found.A - 1)
     assert errors["heun", 200] < errors["euler", 200] / 5
@@ -242,7 +245,7 @@ def test_the_pipelines_own_times_give_the_pipelines_own_states(name):
         x = scheduler.step(output, t, x, generator=generator).prev_sample
     sampler = ddim(50, 0.0, "leading") if name == "DDIMScheduler" else ddpm(50, False, "leading")
     generator = torch.Generator().manual_seed(1)
-    found = sampler.last(model, 4, start=start, generator=generator)
+    found = sampler.sample_state(model, 4, start=start, generator=generator)
     torch.testing.assert_close(found, x, rtol=0, atol=1e-5)
 
 
@@ -250,7 +253,9 @@ def deviations(spacing, model, variance, monkeypatch):
     """Standard deviations of 10, 20 and 50 steps of DPM-Solver++ over the data's, and means."""
     found = []
     for num_steps in (10, 20, 50):
-        sampler = DPMSolver(DPMSolverConfig(num_steps=num_steps, spacing=spacing))
+        sampler = DPMSolver(
+            DPMSolverConfig(num_inference_steps=num_steps, timestep_spacing=spacing)
+        )
         found.append(run_affinely(sampler, model, num_steps, monkeypatch))
     return [(f.variance / variance) ** 0.5 for f in found], [f.mean for f in found]
 

@@ -1,4 +1,4 @@
-"""Samplers: guidance, variation, completion, refusals, and the promises about seeds."""
+"""Samplers: guidance, variation, inpainting, refusals, and the promises about seeds."""
 
 import itertools
 
@@ -43,7 +43,7 @@ EVERY = pytest.mark.parametrize("name", SAMPLERS)
 
 def sampler(name, **config):
     cls, of = SAMPLERS[name]
-    return cls(of(**{"num_steps": 5, **config}))
+    return cls(of(**{"num_inference_steps": 5, **config}))
 
 
 # Guidance
@@ -103,7 +103,7 @@ def test_guided_noise_of_gaussian_classes_is_that_of_their_closed_forms():
 
 def test_nothing_guides_unless_it_is_asked_for():
     assert isinstance(make_denoiser(labelled(), 1, 3), Conditioned)
-    assert all(of().guidance == 1 for _, of in SAMPLERS.values())
+    assert all(of().guidance_scale == 1 for _, of in SAMPLERS.values())
 
 
 def test_guidance_of_one_is_the_conditional_model_and_costs_nothing():
@@ -112,25 +112,26 @@ def test_guidance_of_one_is_the_conditional_model_and_costs_nothing():
     assert isinstance(make_denoiser(found, 1, 3, 0.0), Conditioned)
     assert isinstance(make_denoiser(found, 1, 3, 2.0), Guided)
     sizes, plain = counted(found), sampler("ddim")
-    one = found.sample(3, condition=1, seed=0, sampler=sampler("ddim", guidance=1.0))
+    one = found.sample(3, condition=1, seed=0, sampler=sampler("ddim", guidance_scale=1.0))
     assert sizes == [3] * 5
     assert torch.equal(one, found.sample(3, condition=1, seed=0, sampler=plain))
     sizes.clear()
-    found.sample(3, condition=1, seed=0, sampler=sampler("ddim", guidance=3.0))
+    found.sample(3, condition=1, seed=0, sampler=sampler("ddim", guidance_scale=3.0))
     assert sizes == [6] * 5
 
 
 def test_guidance_of_zero_is_the_model_without_a_label():
     found = labelled()
     draws = [
-        found.sample(3, condition=c, seed=0, sampler=sampler("ddim", guidance=0.0)) for c in (0, 2)
+        found.sample(3, condition=c, seed=0, sampler=sampler("ddim", guidance_scale=0.0))
+        for c in (0, 2)
     ]
     assert torch.equal(*draws)
 
 
 def test_guidance_needs_a_condition():
-    with pytest.raises(ConditionError, match="Leave guidance at 1"):
-        model().sample(2, sampler=sampler("ddim", guidance=2.0))
+    with pytest.raises(ConditionError, match="Leave guidance_scale at 1"):
+        model().sample(2, sampler=sampler("ddim", guidance_scale=2.0))
 
 
 @pytest.mark.parametrize("scale", [0.0, 2.0])
@@ -138,14 +139,14 @@ def test_guidance_leads_away_from_what_the_model_has_learned(scale):
     """Without null conditions nothing leads away but another condition."""
     sure = labelled(condition_dropout=0.0)
     with pytest.raises(ConditionError, match=r"learned with its conditions alone\. Leave guidanc"):
-        sure.sample(2, condition=0, sampler=sampler("ddim", guidance=scale))
-    away = sampler("ddim", guidance=scale, negative=1)
+        sure.sample(2, condition=0, sampler=sampler("ddim", guidance_scale=scale))
+    away = sampler("ddim", guidance_scale=scale, negative_condition={"label": 1})
     other = labelled().sample(2, condition=0, seed=0, sampler=away)
     assert torch.equal(sure.sample(2, condition=0, seed=0, sampler=away), other)
     assert sure.sample(2, condition=0, seed=0).shape == other.shape
 
 
-NULL = r"A negative of 'a bag'"
+BY_LABEL = {"negative_condition": {"label": 1}}
 
 
 def told_of_both():
@@ -157,17 +158,18 @@ def told_of_both():
 def test_a_negative_stands_in_the_place_of_the_null_condition():
     """ε_neg + s (ε_c − ε_neg), to the bit, and no other part of the model is run."""
     found, x, s = labelled(), states(3, labelled()), 2.5
-    away = negative_signal(found, 2, 3, s)
+    away = negative_signal(found, None, {"label": 2}, 3, s)
     t = torch.full((6,), 7)
     both = found.predict(torch.cat([x, x]), t, found.signal(2, 3).beside(found.signal(0, 3)))
     negative, told = both.chunk(2)
     assert torch.equal(make_denoiser(found, 0, 3, s, away)(x, 7), negative + s * (told - negative))
     torch.testing.assert_close(negative, found.predict(x, t[:3], found.signal(2, 3)))
     sizes = counted(found)
-    drawn = [
-        found.sample(3, condition=0, seed=0, sampler=sampler("ddim", guidance=s, negative=n))
-        for n in (None, 1, 2)
+    ways = [
+        sampler("ddim", guidance_scale=s, negative_condition=n)
+        for n in (None, {"label": 1}, {"label": 2})
     ]
+    drawn = [found.sample(3, condition=0, seed=0, sampler=way) for way in ways]
     assert sizes == [6] * 15
     assert not any(torch.equal(a, b) for a, b in itertools.combinations(drawn, 2))
 
@@ -176,26 +178,37 @@ def test_a_negative_stands_in_the_place_of_the_null_condition():
 def test_a_guidance_of_zero_is_the_model_given_the_negative(negative):
     names = {"label": Label(num_classes=3, names=("bag", "hat", "shoe"))}
     found = model(conditions=names)
-    zero = sampler("ddim", guidance=0.0, negative=negative)
+    zero = sampler("ddim", guidance_scale=0.0, negative_condition={"label": negative})
     given = found.sample(3, condition=0, seed=0, sampler=zero)
     assert torch.equal(given, found.sample(3, condition=2, seed=0, sampler=sampler("ddim")))
 
 
 @pytest.mark.parametrize(
-    ("make", "negative", "guidance", "error", "message"),
+    ("make", "given", "scale", "error", "message"),
     [
-        (model, "a bag", 2.0, ConditionError, f"{NULL} needs a model with a condition"),
-        (labelled, 1, 1.0, ConfigError, "A negative of 1 has no say at a guidance of 1"),
-        (labelled, 3, 2.0, ConditionError, "from 0 to 2"),
-        (labelled, "a bag", 2.0, ConditionError, "'a bag'"),
-        (told_of_both, 1, 2.0, ConditionError, "one alone; this one has label and text"),
+        (model, {"negative_prompt": "a bag"}, 2.0, ConditionError, "needs a model with one cond"),
+        (labelled, {"negative_prompt": "a bag"}, 2.0, ConditionError, "this one has none"),
+        (labelled, BY_LABEL, 1.0, ConfigError, "negative_condition has no effect at a guidance"),
+        (labelled, {"negative_condition": {"label": 3}}, 2.0, ConditionError, "from 0 to 2"),
+        (labelled, {"negative_condition": {"label": "bag"}}, 2.0, ConditionError, "'bag'"),
+        (labelled, {"negative_condition": {"text": "bag"}}, 2.0, ConditionError, "'text'"),
+        (told_of_both, {"negative_prompt": "bag", **BY_LABEL}, 2.0, ConfigError, "both given"),
     ],
 )
-def test_a_negative_that_leads_nowhere_is_refused(make, negative, guidance, error, message):
+def test_a_negative_that_leads_nowhere_is_refused(make, given, scale, error, message):
     condition = {"label": 0} if make is labelled else None
-    given = sampler("ddim", negative=negative, guidance=guidance)
+    away = sampler("ddim", guidance_scale=scale, **given)
     with pytest.raises(error, match=message):
-        make().sample(2, condition=condition, sampler=given)
+        make().sample(2, condition=condition, sampler=away)
+
+
+def test_a_negative_of_two_conditions_leaves_out_what_it_does_not_name():
+    found = told_of_both()
+    text, label = negative_signal(found, "bag", None, 2, 2.0), {"label": 1}
+    assert torch.equal(text.tokens, found.signal({"text": "bag"}, 2).tokens)
+    both = negative_signal(found, None, {"text": "bag", **label}, 2, 2.0)
+    assert torch.equal(both.labels, found.signal(label, 2).labels)
+    assert not torch.equal(both.labels, text.labels)
 
 
 # Steps
@@ -204,7 +217,7 @@ def test_a_negative_that_leads_nowhere_is_refused(make, negative, guidance, erro
 @EVERY
 def test_how_many_states_there_are_is_known_beforehand(name):
     found = model()
-    for given in (sampler(name), sampler(name, num_steps=8, strength=0.5)):
+    for given in (sampler(name), sampler(name, num_inference_steps=8, strength=0.5)):
         start = states(2, found) if given.config.strength else None
         generator = torch.Generator().manual_seed(0)
         come = list(given.trajectory(found, 2, start=start, generator=generator))
@@ -229,22 +242,24 @@ def test_states_on_the_way_have_the_variance_of_their_time(name):
     found = gaussian_model(0.0, 1.0)
     kwargs = {"variance_type": "fixed_large"} if name == "ddpm" else {}
     generator = torch.Generator().manual_seed(0)
-    every = sampler(name, num_steps=200, **kwargs).trajectory(found, 20_000, generator=generator)
+    every = sampler(name, num_inference_steps=200, **kwargs).trajectory(
+        found, 20_000, generator=generator
+    )
     for x in list(every)[::40]:
         assert abs(x.var().item() - 1) < 5 * (2 / 20_000) ** 0.5 + 0.03
 
 
 @EVERY
 def test_no_steps_make_no_sample(name):
-    with pytest.raises(ConfigError, match="num_steps"):
-        sampler(name, num_steps=0)
+    with pytest.raises(ConfigError, match="num_inference_steps"):
+        sampler(name, num_inference_steps=0)
 
 
-@pytest.mark.parametrize("to_data", [True, False])
-def test_the_last_step_of_ddim_ends_at_the_data_or_at_the_first_times_noise(to_data):
+@pytest.mark.parametrize("at_data", [True, False])
+def test_the_last_step_of_ddim_ends_at_the_data_or_at_the_first_times_noise(at_data):
     """x = √ᾱ x̂_0 + √(1 − ᾱ) ε̂, where ᾱ is 1, or that of t = 0."""
     found = model().double()
-    ddim = sampler("ddim", to_data=to_data)
+    ddim = sampler("ddim", set_alpha_to_one=at_data)
     *_, before, last = ddim.trajectory(found, 4, generator=torch.Generator().manual_seed(0))
     t = ddim.grid(found)[-1]
     assert t > 0
@@ -252,7 +267,7 @@ def test_the_last_step_of_ddim_ends_at_the_data_or_at_the_first_times_noise(to_d
         epsilon = found.predict(before, torch.full((4,), t), found.signal(None, 4))
     alpha_bar = found.schedule.alpha_bar
     x_0 = (before - (1 - alpha_bar[t]).sqrt() * epsilon) / alpha_bar[t].sqrt()
-    end = torch.tensor(1.0).double() if to_data else alpha_bar[0]
+    end = torch.tensor(1.0).double() if at_data else alpha_bar[0]
     torch.testing.assert_close(last, end.sqrt() * x_0 + (1 - end).sqrt() * epsilon)
 
 
@@ -299,11 +314,11 @@ def test_predictions_of_data_are_clipped_where_data_have_a_range():
     with torch.no_grad():
         found.network.unet.conv_out.weight.mul_(50)
     for name in ("ddpm", "ddim"):
-        clipped = sampler(name, num_steps=1)
-        free = sampler(name, num_steps=1, clip=False)
+        clipped = sampler(name, num_inference_steps=1)
+        free = sampler(name, num_inference_steps=1, clip_sample=False)
         generator = torch.Generator().manual_seed(0)
-        assert clipped.last(found, 2, generator=generator).abs().max() <= 1
-        assert free.last(found, 2, generator=generator).abs().max() > 1
+        assert clipped.sample_state(found, 2, generator=generator).abs().max() <= 1
+        assert free.sample_state(found, 2, generator=generator).abs().max() > 1
 
 
 def test_ddim_takes_the_noise_that_is_left_of_a_clipped_prediction():
@@ -311,7 +326,7 @@ def test_ddim_takes_the_noise_that_is_left_of_a_clipped_prediction():
     found = model(IMAGE)
     with torch.no_grad():
         found.network.unet.conv_out.weight.mul_(50)
-    ddim = sampler("ddim", num_steps=2)
+    ddim = sampler("ddim", num_inference_steps=2)
     t, previous = ddim.grid(found)
     start = torch.randn(2, *found.state_shape, generator=torch.Generator().manual_seed(1))
     generator = torch.Generator().manual_seed(0)
@@ -324,7 +339,7 @@ def test_ddim_takes_the_noise_that_is_left_of_a_clipped_prediction():
     torch.testing.assert_close(x, b.sqrt() * x_0 + (1 - b).sqrt() * left, atol=1e-4, rtol=1e-4)
 
 
-# Variation and completion
+# Variation and inpainting
 
 
 @EVERY
@@ -333,7 +348,7 @@ def test_a_variation_is_nearer_to_its_example_the_less_it_is_noised(name):
     found, start = gaussian_model(), torch.full((2000, 1), 3.0).double()
     distance = []
     for strength in (0.1, 0.3, 0.9):
-        vary = sampler(name, num_steps=100, strength=strength)
+        vary = sampler(name, num_inference_steps=100, strength=strength)
         x = found.sample(2000, start=start, seed=0, sampler=vary, batch_size=2000)
         distance.append((x - start).abs().mean().item())
     assert distance == sorted(distance)
@@ -344,7 +359,7 @@ def test_a_variation_is_nearer_to_its_example_the_less_it_is_noised(name):
 def test_a_variation_starts_at_its_own_time():
     found = model()
     sizes = counted(found)
-    vary = sampler("ddim", num_steps=10, strength=0.5)
+    vary = sampler("ddim", num_inference_steps=10, strength=0.5)
     found.sample(2, start=states(2, found), seed=0, sampler=vary)
     assert len(sizes) == 5
     with pytest.raises(ConfigError, match="nothing to vary"):
@@ -355,18 +370,18 @@ def test_without_a_strength_what_is_given_is_the_first_state():
     found = model()
     generator = torch.Generator().manual_seed(5)
     noise = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
-    one = sampler("ddim").last(found, 2, start=noise, generator=generator)
+    one = sampler("ddim").sample_state(found, 2, start=noise, generator=generator)
     assert torch.equal(one, found.sample(2, seed=0, sampler=sampler("ddim")))
     assert not torch.equal(one, found.sample(2, start=2 * noise, seed=0, sampler=sampler("ddim")))
 
 
-def test_what_is_known_stays_and_the_rest_is_drawn(generator):
+def test_what_is_given_stays_and_the_rest_is_drawn(generator):
     found = labelled(IMAGE)
     x = torch.rand(3, 1, 4, 4, generator=generator)
-    known = torch.zeros(1, 4, 4, dtype=torch.bool)
-    known[:, :2] = True
+    mask = torch.zeros(1, 4, 4, dtype=torch.bool)
+    mask[:, 2:] = True
     for condition in (None, torch.arange(3)):
-        done = found.complete(x, known, generator=generator, condition=condition)
+        done = found.inpaint(x, mask, generator=generator, condition=condition)
         assert torch.equal(done[:, :, :2], x[:, :, :2])
         assert not torch.equal(done[:, :, 2:], x[:, :, 2:])
         assert (done >= 0).all()
@@ -374,7 +389,7 @@ def test_what_is_known_stays_and_the_rest_is_drawn(generator):
     assert found.training
 
 
-def test_a_completion_follows_what_is_known(generator):
+def test_what_is_filled_in_follows_what_is_given(generator):
     """Two equal dimensions: x_2 = x_1. Each step back sees the known one, so the other follows."""
 
     class Equal(torch.nn.Module):
@@ -394,7 +409,7 @@ def test_a_completion_follows_what_is_known(generator):
     unused, found.network = found.network, Equal(found.schedule)
     found.unused = unused
     x = torch.randn(200, 2, generator=generator, dtype=torch.float64)
-    done = found.complete(x, torch.tensor([True, False]), generator=generator)
+    done = found.inpaint(x, torch.tensor([False, True]), generator=generator)
     assert (done[:, 1] - x[:, 0]).abs().mean() < 0.05
 
 
@@ -404,7 +419,7 @@ def test_a_completion_follows_what_is_known(generator):
 @EVERY
 def test_more_steps_than_times_are_refused(name):
     with pytest.raises(ConfigError, match="21 steps are more than the 20 times"):
-        model().sample(2, sampler=sampler(name, num_steps=21))
+        model().sample(2, sampler=sampler(name, num_inference_steps=21))
 
 
 def test_a_scheduler_that_does_not_fit_the_parameterisation_is_refused():

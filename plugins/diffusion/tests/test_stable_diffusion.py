@@ -83,19 +83,29 @@ def test_latents_are_the_pipelines_from_the_same_seed(tmp_path, guidance, predic
         output_type="latent",
     ).images
     config = DDIMConfig(
-        num_steps=10, spacing="leading", offset=1, to_data=False, guidance=guidance
+        num_inference_steps=10,
+        timestep_spacing="leading",
+        steps_offset=1,
+        set_alpha_to_one=False,
+        guidance_scale=guidance,
     )
     texts, found = ["the cat!", ""], model(tmp_path)
     ours = found.sample(2, condition=texts, seed=3, sampler=DDIM(config))
     scale = drawn.abs().max()
     torch.testing.assert_close(ours / scale, drawn / scale, atol=1e-5, rtol=0)
-    for other in ({"to_data": True}, {"offset": 0}):
+    for other in ({"set_alpha_to_one": True}, {"steps_offset": 0}):
         off = DDIM(DDIMConfig.from_dict(config.to_dict() | other))
         off = found.sample(2, condition=texts, seed=3, sampler=off)
         assert not torch.allclose(off / scale, drawn / scale, atol=1e-4)
 
 
-LIKE_THEIRS = DDIMConfig(num_steps=10, spacing="leading", offset=1, to_data=False, guidance=7.5)
+LIKE_THEIRS = DDIMConfig(
+    num_inference_steps=10,
+    timestep_spacing="leading",
+    steps_offset=1,
+    set_alpha_to_one=False,
+    guidance_scale=7.5,
+)
 
 
 def test_pictures_are_the_pipelines_from_the_same_seed(tmp_path):

@@ -153,7 +153,7 @@ def test_people_are_shown_the_beginning_of_its_merges(tmp_path, capsys):
 
 def test_two_encoders_are_one_too_many(hub):
     frozen = {
-        "external": {"repo": "ada/bert", "commit": "0" * 40, "sha256": "0" * 64},
+        "component": {"repo": "ada/bert", "commit": "0" * 40, "sha256": "0" * 64},
         "kind": "bert",
         "width": 8,
     }

@@ -24,7 +24,7 @@ TOLD = (
     "check_resume_is_exact",
     "check_autocast",
     "check_likelihood",
-    "check_completion",
+    "check_inpainting",
 )
 TEXTS = ("one", "two", "a two")
 

@@ -119,7 +119,7 @@ def test_a_negative_text_is_led_away_from():
     """ε_neg + s (ε_c − ε_neg) in each step: of one step, from the samplers' own states."""
     m = model()
     x_t = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    away = negative_signal(m, "four", 2, 3.0)
+    away = negative_signal(m, "four", None, 2, 3.0)
     t = torch.full((4,), 7)
     both = m.predict(torch.cat([x_t, x_t]), t, m.signal("four", 2).beside(m.signal("three", 2)))
     negative, told = both.chunk(2)
@@ -129,18 +129,23 @@ def test_a_negative_text_is_led_away_from():
         n: m.sample(2, condition="three", seed=0, sampler=DDIM(guided_by(n)))
         for n in (None, "", "four")
     }
+    by_name = DDIMConfig(
+        num_inference_steps=4, guidance_scale=3.0, negative_condition={"text": "four"}
+    )
+    named = m.sample(2, condition="three", seed=0, sampler=DDIM(by_name))
+    assert torch.equal(drawn["four"], named)
     assert torch.equal(drawn[None], drawn[""])
     assert not torch.equal(drawn[None], drawn["four"])
 
 
 def test_a_negative_text_of_no_known_word_is_refused():
-    for negative in ("una zapatilla", 7):
+    for negative in ("una zapatilla", "7"):
         with pytest.raises(ConditionError, match="no word that this model knows"):
             model().sample(2, condition="three", sampler=DDIM(guided_by(negative)))
 
 
 def guided_by(negative):
-    return DDIMConfig(num_steps=4, guidance=3.0, negative=negative)
+    return DDIMConfig(num_inference_steps=4, guidance_scale=3.0, negative_prompt=negative)
 
 
 def test_guidance_goes_from_the_empty_text():
@@ -151,9 +156,9 @@ def test_guidance_goes_from_the_empty_text():
     torch.testing.assert_close(m.predict(x_t, t, unconditional(m, 2, 3.0)), nothing)
     guided = make_denoiser(m, "three", 2, 3.0)(x_t, 7)
     torch.testing.assert_close(guided, nothing + 3 * (told - nothing), atol=1e-5, rtol=1e-5)
-    sampler = DDIM(DDIM.Config(num_steps=2, guidance=2.0))
+    sampler = DDIM(DDIM.Config(num_inference_steps=2, guidance_scale=2.0))
     assert m.sample(2, condition="three", sampler=sampler, seed=0).shape == (2, 1, 8, 8)
-    assert StepsConfig().guidance == 1
+    assert StepsConfig().guidance_scale == 1
 
 
 @pytest.mark.parametrize("config", [{}, {"event": Real(shape=(4,))}], ids=["image", "flat"])

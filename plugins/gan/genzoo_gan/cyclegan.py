@@ -220,7 +220,7 @@ class Translation(Sampler):
 
     Config = TranslationConfig
     requires = (CycleGAN,)
-    is_random = False
+    is_stochastic = False
 
     def trajectory(
         self,

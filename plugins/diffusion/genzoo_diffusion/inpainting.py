@@ -1,4 +1,4 @@
-"""x, where only a part of it is given."""
+"""Inpainting: a part of x is filled in, given the rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genzoo import ConfigError, DataError
+from genzoo import ConfigError
 from genzoo.errors import NotFiniteSampleError
 from genzoo.sampling import evaluating
 from genzoo_diffusion.grid import times
@@ -31,34 +31,34 @@ LEAST_SNR = 0.1
 
 
 @torch.no_grad()
-def complete(
+def inpaint(
     model: DDPM,
     x: Tensor,
-    known: Tensor,
+    mask: Tensor,
     generator: torch.Generator,
-    num_steps: int,
+    num_inference_steps: int,
     condition: Any,
 ) -> Tensor:
-    """Return ``x`` where ``known``, and a draw given it elsewhere; see `DDPM.complete`."""
-    if num_steps < 1:
-        raise ConfigError(f"num_steps must be at least 1, got {num_steps}.")
+    """Return ``x`` with a draw where ``mask`` is true; see `DDPM.inpaint`.
+
+    Rows and mask are those of `DDPM.checked_inpainting`.
+    """
+    if num_inference_steps < 1:
+        raise ConfigError(f"num_inference_steps must be at least 1, got {num_inference_steps}.")
     num, T = len(x), len(model.schedule)
-    x = x.to(model.device, model.dtype)
-    known = known.to(model.device).expand_as(x)
-    _check(model, x[known])
     signal = model.signal(condition, num)
-    denoiser, grid = Conditioned(model, signal), times("trailing", T, min(num_steps, T))
-    corrected = Corrected(model, denoiser, model.state(x), known, generator, grid)
+    denoiser, grid = Conditioned(model, signal), times("trailing", T, min(num_inference_steps, T))
+    corrected = Corrected(model, denoiser, model.state(x), ~mask, generator, grid)
     with evaluating(model):
         start = corrected(standard_normal(model, num, generator), grid[0])
         states = DDPMSampler().solver(model, grid).run(denoiser, start, generator, corrected)
-        found = model.present(deque(states, maxlen=1)[0])
-    if not bool(torch.isfinite(found[~known]).all()):
+        found = model.to_data(deque(states, maxlen=1)[0])
+    if not bool(torch.isfinite(found[mask]).all()):
         raise NotFiniteSampleError(
-            "A completion is not finite. The weights may be damaged, or training may have "
+            "What is filled in is not finite. The weights may be damaged, or training may have "
             "diverged."
         )
-    return torch.where(known, x, found)
+    return torch.where(mask, found, x)
 
 
 class Corrected:
@@ -139,14 +139,3 @@ def corrections(schedule: NoiseSchedule, grid: Sequence[int]) -> dict[int, int]:
     made = (CORRECTIONS * len(grid) * share).round().long()
     each = made.diff(prepend=made[:1])
     return dict(zip(grid, each.tolist(), strict=True))
-
-
-def _check(model: DDPM, values: Tensor) -> None:
-    """Raise DataError where what is known cannot be data."""
-    if not bool(torch.isfinite(values).all()):
-        raise DataError("What is known holds NaN or infinity. Mark such values as unknown.")
-    if model.is_bounded and not bool(((values >= 0) & (values <= 1)).all()):
-        raise DataError(
-            f"This model is of values in [0, 1]; what is known goes from {values.min():g} to "
-            f"{values.max():g}. Scale it."
-        )

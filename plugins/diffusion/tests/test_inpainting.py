@@ -1,4 +1,4 @@
-"""Completion: draws from the conditional, against Gaussian data in closed form."""
+"""Inpainting: draws from the conditional, against Gaussian data in closed form."""
 
 import pytest
 import torch
@@ -6,10 +6,10 @@ from torch import nn
 
 from genzoo import ConditionError, ConfigError, DataError, Label, Real
 from genzoo.errors import NotFiniteWeightsError
-from genzoo_diffusion import completion
-from genzoo_diffusion.completion import CORRECTIONS, LEAST_SNR, corrections
+from genzoo_diffusion import inpainting
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.grid import times
+from genzoo_diffusion.inpainting import CORRECTIONS, LEAST_SNR, corrections
 from genzoo_diffusion.schedule import make_schedule
 from models import FLAT, IMAGE, labelled, model, states
 
@@ -47,26 +47,26 @@ def joint(mean, covariance, **config):
 PAIR = [[1.0, 0.9], [0.9, 1.0]]
 
 
-def completed(found, value, num, generator, **given):
+def filled_in(found, value, num, generator, **given):
     """Draws of x_2 given x_1; what is not known is NaN."""
     x = torch.tensor([[value, float("nan")]], dtype=torch.float64).repeat(num, 1)
-    done = found.complete(x, torch.tensor([True, False]), generator=generator, **given)
+    done = found.inpaint(x, torch.tensor([False, True]), generator=generator, **given)
     assert (done[:, 0] == value).all()
     return done[:, 1]
 
 
-def test_a_completion_is_a_draw_from_the_conditional(generator, monkeypatch):
+def test_what_is_filled_in_is_a_draw_from_the_conditional(generator, monkeypatch):
     """N(1.35, .19). The stated bias is .010 and .002, the standard errors are .0044 and .0027.
 
     Putting what is known back after each step, and no more, gives .94 and .31.
     """
     found = joint([0.0, 0.0], PAIR)
-    drawn = completed(found, 1.5, 10_000, generator)
+    drawn = filled_in(found, 1.5, 10_000, generator)
     assert drawn.mean().item() == pytest.approx(1.35, abs=0.03)
     assert drawn.var().item() == pytest.approx(0.19, abs=0.015)
     assert found.network.calls == 5 * 250
-    monkeypatch.setattr(completion, "CORRECTIONS", 0)
-    plain = completed(found, 1.5, 2000, generator)
+    monkeypatch.setattr(inpainting, "CORRECTIONS", 0)
+    plain = filled_in(found, 1.5, 2000, generator)
     assert plain.mean().item() < 1
     assert plain.var().item() > 0.28
 
@@ -76,7 +76,7 @@ def test_a_completion_is_a_draw_from_the_conditional(generator, monkeypatch):
 def test_a_hundred_steps_come_nearly_as_near(schedule, variance, generator):
     """The exact recursion gives 1.327 and .193 to .198; 4,000 rows, errors of .007 and .004."""
     found = joint([0.0, 0.0], PAIR, schedule=schedule, variance_type=variance)
-    drawn = completed(found, 1.5, 4000, generator, num_steps=100)
+    drawn = filled_in(found, 1.5, 4000, generator, num_inference_steps=100)
     assert found.network.calls == 500
     assert drawn.mean().item() == pytest.approx(1.327, abs=0.028)
     assert drawn.var().item() == pytest.approx(0.196, abs=0.019)
@@ -96,7 +96,7 @@ def test_half_of_sixteen_dimensions_is_drawn_given_the_other_half(generator):
     B = torch.linalg.solve(S[known][:, known], S[known][:, ~known]).T
     mean, covariance = B @ x[0, known], S[~known][:, ~known] - B @ S[known][:, ~known]
     found = joint(torch.zeros(16), S)
-    done = found.complete(x.repeat(2000, 1), known, generator=generator, num_steps=50)
+    done = found.inpaint(x.repeat(2000, 1), ~known, generator=generator, num_inference_steps=50)
     drawn = done[:, ~known]
     assert torch.equal(done[:, known], x[:, known].repeat(2000, 1))
     assert ((drawn.mean(0) - mean).abs() / covariance.diagonal().sqrt()).max() < 0.25
@@ -104,7 +104,7 @@ def test_half_of_sixteen_dimensions_is_drawn_given_the_other_half(generator):
     assert distance / torch.linalg.matrix_norm(covariance) < 0.12
 
 
-def test_a_completion_is_given_its_condition_too(generator):
+def test_inpainting_is_given_its_condition_too(generator):
     """Classes N(±(1, 0), Σ) and, without a label, N((0, 0), Σ): mean m_2 + .9 (1.5 − m_1).
 
     At 100 steps the bias is 1.7 % of what is known moves it by; errors of .01 at 2,000 rows.
@@ -112,8 +112,8 @@ def test_a_completion_is_given_its_condition_too(generator):
     means = [[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]
     found = joint(means, PAIR, conditions={"label": Label(num_classes=2)})
     for condition, mean in ((0, 0.45), (1, 2.25), (torch.arange(2000) % 2, None), (None, 1.35)):
-        given = {"num_steps": 100, "condition": condition}
-        drawn = completed(found, 1.5, 2000, generator, **given)
+        given = {"num_inference_steps": 100, "condition": condition}
+        drawn = filled_in(found, 1.5, 2000, generator, **given)
         halves = [drawn] if mean is not None else [drawn[::2], drawn[1::2]]
         for half, expected in zip(
             halves, [mean] if mean is not None else [0.45, 2.25], strict=True
@@ -122,11 +122,11 @@ def test_a_completion_is_given_its_condition_too(generator):
 
 
 @pytest.mark.parametrize("name", ["linear", "cosine", "zero-terminal-snr", "scaled-linear"])
-@pytest.mark.parametrize("num_steps", [1, 2, 5, 250, 1000])
-def test_langevin_steps_are_spread_evenly_over_log_snr(name, num_steps):
+@pytest.mark.parametrize("num_inference_steps", [1, 2, 5, 250, 1000])
+def test_langevin_steps_are_spread_evenly_over_log_snr(name, num_inference_steps):
     schedule = make_schedule(name, 1000, 1e-4, 0.02)
-    grid = times("trailing", 1000, num_steps)
-    number, total = corrections(schedule, grid), CORRECTIONS * num_steps
+    grid = times("trailing", 1000, num_inference_steps)
+    number, total = corrections(schedule, grid), CORRECTIONS * num_inference_steps
     assert min(number.values()) >= 0
     if schedule.snr[grid[-1]] <= LEAST_SNR:  # One or two steps come to no such time.
         assert set(number.values()) == {0}
@@ -147,8 +147,10 @@ def test_what_is_known_comes_back_to_the_bit_and_the_rest_is_finite(kind, shape,
         found = model(shape, prediction_type=kind, **config)
         x = states(3, found).sigmoid()
         known = torch.rand(x.shape, generator=generator) < 0.5
-        for num_steps in (1, 7):
-            done = found.complete(x, known, generator=generator, num_steps=num_steps)
+        for num_inference_steps in (1, 7):
+            done = found.inpaint(
+                x, ~known, generator=generator, num_inference_steps=num_inference_steps
+            )
             assert torch.equal(done[known], x[known])
             assert torch.isfinite(done).all()
             assert shape is FLAT or ((done >= 0) & (done <= 1)).all()
@@ -159,25 +161,40 @@ def test_what_is_not_known_is_not_looked_at():
     draws = []
     for value in (0.0, 1e30, float("nan"), float("inf")):
         x = torch.tensor([[0.5, value, -0.5]])
-        draws.append(found.complete(x, known, generator=torch.Generator().manual_seed(0)))
+        draws.append(found.inpaint(x, ~known, generator=torch.Generator().manual_seed(0)))
     assert all(torch.equal(draws[0], other) for other in draws[1:])
 
 
-def test_what_cannot_be_completed_is_refused(generator):
+def test_what_cannot_be_inpainted_is_refused(generator):
     known = torch.zeros(1, 4, 4, dtype=torch.bool)
     known[:, :2] = True
     found, x = model(IMAGE), torch.full((2, 1, 4, 4), 0.5)
-    with pytest.raises(ConfigError, match="num_steps must be at least 1, got 0"):
-        found.complete(x, known, generator=generator, num_steps=0)
+    with pytest.raises(ConfigError, match="num_inference_steps must be at least 1, got 0"):
+        found.inpaint(x, ~known, generator=generator, num_inference_steps=0)
     with pytest.raises(DataError, match=r"row 0 holds 1\.5"):
-        found.complete(x + 1, known, generator=generator)
+        found.inpaint(x + 1, known, generator=generator)
     with pytest.raises(DataError, match="row 0 holds nan"):
-        found.complete(x * float("nan"), known, generator=generator)
+        found.inpaint(x * float("nan"), known, generator=generator)
     with pytest.raises(ConditionError, match="from 0 to 2"):
-        labelled(IMAGE).complete(x, known, generator=generator, condition=7)
+        labelled(IMAGE).inpaint(x, ~known, generator=generator, condition=7)
     with pytest.raises(ConditionError, match="needs a label"):
-        labelled(IMAGE, condition_dropout=0.0).complete(x, known, generator=generator)
+        labelled(IMAGE, condition_dropout=0.0).inpaint(x, ~known, generator=generator)
     with torch.no_grad():
         next(found.network.parameters()).fill_(float("nan"))
     with pytest.raises(NotFiniteWeightsError, match="not finite"):
-        found.complete(x, known, generator=generator)
+        found.inpaint(x, ~known, generator=generator)
+
+
+def test_the_mask_is_true_where_values_are_filled_in():
+    """The draws are those that a mask of what is given, its opposite, gave before."""
+    found = labelled(FLAT).double()
+    with torch.no_grad():
+        for i, p in enumerate(found.parameters()):
+            values = torch.linspace(-0.2, 0.1, p.numel(), dtype=torch.float64)
+            p.copy_(values.roll(i).view(p.shape))
+    x = torch.tensor([[-1.0, -0.6, -0.2], [0.2, 0.6, 1.0]], dtype=torch.float64)
+    given = torch.tensor([[True, False, True], [False, False, True]])
+    how = {"num_inference_steps": 5, "condition": torch.tensor([0, 2])}
+    done = found.inpaint(x, ~given, generator=torch.Generator().manual_seed(3), **how)
+    filled_in = torch.tensor([[-1, 28.1678285, -0.2], [-108.4786816, 2.7555728, 1]])
+    torch.testing.assert_close(done, filled_in.double(), rtol=1e-7, atol=1e-7)
