@@ -29,11 +29,11 @@ def component(**values):
     [
         ({"repo": "../up"}, "is no repository"),
         ({"repo": "/etc/passwd"}, "is no repository"),
-        ({"commit": "main"}, "is no full commit"),
-        ({"commit": COMMIT[:7]}, "is no full commit"),
+        ({"commit": "main"}, "is not a full commit"),
+        ({"commit": COMMIT[:7]}, "is not a full commit"),
         ({"commit": "../" * 14}, "is no revision"),
-        ({"sha256": SHA256[:-1]}, "is no SHA-256"),
-        ({"sha256": ""}, "is no SHA-256"),
+        ({"sha256": SHA256[:-1]}, "is not a SHA-256"),
+        ({"sha256": ""}, "is not a SHA-256"),
     ],
 )
 def test_only_what_is_named_whole_is_taken(values, why):

@@ -130,7 +130,7 @@ def test_images_with_labels_come_at_their_levels():
     [
         ({"num_inference_steps": 10}, "num_inference_steps = 10"),
         ({"variance_type": "fixed_large"}, "variance_type = fixed_large"),
-        ({"clip": False}, "clip_sample = False"),
+        ({"clip_sample": False}, "clip_sample = False"),
         ({"guidance_scale": 2.0}, "guidance_scale = 2.0"),
         ({"strength": 0.5}, "strength = 0.5"),
     ],

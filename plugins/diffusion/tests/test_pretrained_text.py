@@ -202,5 +202,5 @@ def test_missing_weights_are_refused(hub, folders):
 
 def test_an_unpinned_encoder_is_refused():
     values = {"repo": REPOSITORY, "commit": "main", "sha256": "0" * 64}
-    with pytest.raises(ConfigError, match="is no full commit"):
+    with pytest.raises(ConfigError, match="is not a full commit"):
         PretrainedTextConfig(component=values, kind="clip", width=8)
