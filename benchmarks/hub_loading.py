@@ -30,7 +30,7 @@ import hashlib, sys, time
 import torch
 from safetensors import safe_open
 from genzoo import GenModel
-import genzoo.hub.models
+import genzoo.hub.source
 import genzoo_boltzmann.rbm
 torch.set_num_threads(1)
 how, cache, repository, sha = sys.argv[1:]

@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from genzoo import GenModel
-from genzoo.storage import WEIGHTS_FILE
+from genzoo.model_files import WEIGHTS
 import genzoo_boltzmann.rbm
 torch.set_num_threads(1)
 how, folder = sys.argv[1:]
@@ -35,7 +35,7 @@ def peak():
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 def read():
-    with safe_open(f"{folder}/{WEIGHTS_FILE}", framework="pt") as file:
+    with safe_open(f"{folder}/{WEIGHTS.name}", framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     for tensor in tensors.values():
         if tensor.is_floating_point():
@@ -59,7 +59,7 @@ def measure(how: str, folder: Path) -> dict[str, float]:
 def make(folder: Path, num_bytes: int) -> int:
     """Write a model of about so many bytes, and return the size of its weights."""
     import genzoo
-    from genzoo.storage import WEIGHTS_FILE
+    from genzoo.model_files import WEIGHTS
 
     visible = 16_384
     model = genzoo.create_model(
@@ -68,7 +68,7 @@ def make(folder: Path, num_bytes: int) -> int:
         num_hidden=max(1, num_bytes // (4 * visible)),
     )
     model.save_pretrained(folder)
-    return (folder / WEIGHTS_FILE).stat().st_size
+    return (folder / WEIGHTS.name).stat().st_size
 
 
 def main() -> None:

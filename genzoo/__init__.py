@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from genzoo.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from genzoo.component import Component
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genzoo.model import GenerativeModel, create_model, list_models
     from genzoo.model_spec import ModelSpec
     from genzoo.objective import Loss, Objective, Step
+    from genzoo.pretrained import GenModel
     from genzoo.recipes import train
     from genzoo.registry import Group, register, register_group
     from genzoo.sampler import Sampler
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from genzoo.spaces import Binary, Categorical, Label, Real, Space, Text, Unit
     from genzoo.spec import Batch, ConditionSpaces, DataInfo
     from genzoo.stage import Recipe, Stage
-    from genzoo.storage import GenModel
     from genzoo.training import Trainer, TrainerConfig
     from genzoo.training.lr_schedulers import LRScheduler
     from genzoo.training.optimizers import Optimizer
@@ -63,7 +63,7 @@ _PUBLIC = {
     "Estimate": "genzoo.estimate",
     "HubComponent": "genzoo.hub_component",
     "FrozenModule": "genzoo.hub_component",
-    "GenModel": "genzoo.storage",
+    "GenModel": "genzoo.pretrained",
     "GenerativeModel": "genzoo.model",
     "GenzooError": "genzoo.errors",
     "Group": "genzoo.registry",

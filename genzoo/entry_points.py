@@ -15,8 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from genzoo import __version__
 from genzoo.parsing import strict_json
+from genzoo.version import __version__
 
 NAME = re.compile(r"[a-z][a-z0-9_+-]{0,63}")
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")

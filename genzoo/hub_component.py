@@ -18,10 +18,10 @@ from torch import nn
 
 from genzoo.config import Config
 from genzoo.errors import ConfigError, WeightsError
+from genzoo.model_files import MAX_LAYOUT_BYTES
+from genzoo.model_files import WEIGHTS as WEIGHTS_FILE
 
-WEIGHTS = "model.safetensors"
-MAX_FILE_BYTES = 2**25
-"""What a file beside the weights may have: one of a quarter of a million words has 2^24."""
+WEIGHTS = WEIGHTS_FILE.name
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 2**20
 
@@ -96,7 +96,7 @@ class HubComponent(Config):
 
         with Snapshot(Reference(self.repo, self.commit)) as snapshot:
             for name in files:
-                snapshot.file(name, most=MAX_FILE_BYTES)
+                snapshot.file(name, most=MAX_LAYOUT_BYTES)
             found = _digest(snapshot.file(WEIGHTS))
         if found != self.sha256:
             raise WeightsError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psutil
@@ -100,7 +100,7 @@ def materialize(
     cls: type[GenerativeModel],
     config: Config,
     state: dict[str, Tensor],
-    tied: dict[str, str],
+    tied: Mapping[str, str],
 ) -> None:
     """Assign ``state`` to a model on the meta device, and rebuild what is not stored."""
     full = {**state, **{name: state[canonical] for name, canonical in tied.items()}}

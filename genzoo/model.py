@@ -341,7 +341,7 @@ class GenerativeModel(nn.Module, abc.ABC):
             HubConflictError: Somebody else has pushed meanwhile; nothing was overwritten.
             HubError: It cannot be pushed; the subclass and the message say why.
         """
-        from genzoo.hub.pushing import push_model
+        from genzoo.pretrained.pushing import push_model
 
         return push_model(
             self,

@@ -12,19 +12,12 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from genzoo import registry
+from genzoo.description import check_description, describe, written_places
 from genzoo.files import atomic_folder_update, write_text
 from genzoo.layouts.own import Places, places_in
 from genzoo.meta_init import tied_names
 from genzoo.model import GenerativeModel
-from genzoo.storage import (
-    CONFIG_FILE,
-    FORMAT,
-    INDEX_FILE,
-    WEIGHT_FILES,
-    check_description,
-    written_places,
-)
+from genzoo.model_files import CONFIG, INDEX, SHARDS, WEIGHTS, pattern_of
 
 MAX_SHARD_SIZE = "5GB"
 
@@ -41,40 +34,27 @@ def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
         LoadError: A folder of its layout is a link out of the folder.
     """
     folder, layout = Path(folder), model.layout()
-    description = check_description({**describe(model), **layout.to_dict()}, folder / CONFIG_FILE)
+    description = check_description({**describe(model), **layout.to_dict()}, folder / CONFIG.name)
     places, tied = places_in(description), tied_names(model)
     state = {k: v for k, v in model.state_dict().items() if k not in tied}
     with atomic_folder_update(
         folder,
-        last=CONFIG_FILE,
-        stale=WEIGHT_FILES,
+        last=CONFIG.name,
+        stale=pattern_of((WEIGHTS, SHARDS, INDEX)),
         markers=places.markers,
         old=written_places(folder).paths,
     ) as temporary:
         for name in places.paths:
             (temporary / name).parent.mkdir(exist_ok=True)
         _save_placed(state, places, temporary)
-        for name, text in {**layout.files, CONFIG_FILE: _text(description)}.items():
+        for name, text in {**layout.files, CONFIG.name: _text(description)}.items():
             write_text(temporary / name, text)
         for path in temporary.rglob("*.safetensors"):  # Which safetensors lets nobody else read.
-            shutil.copymode(temporary / CONFIG_FILE, path)
+            shutil.copymode(temporary / CONFIG.name, path)
 
 
 def _text(description: dict[str, Any]) -> str:
     return json.dumps(description, indent=2) + "\n"
-
-
-def describe(model: GenerativeModel) -> dict[str, Any]:
-    """Return what ``config.json`` says of a model, but for its layout."""
-    known = registry.describe(model)
-    distribution, version = registry.distribution_of("models", known.name)
-    return {
-        "genzoo": FORMAT,
-        "model": known.name,
-        "plugin": {"distribution": distribution, "version": version},
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "config": dict(known.config),
-    }
 
 
 def _save_placed(state: dict[str, Tensor], places: Places, folder: Path) -> None:
@@ -98,7 +78,7 @@ def _save_weights(state: dict[str, Tensor], folder: Path) -> None:
         save_file({k: state[k] for k in keys}, folder / name, metadata={"format": "pt"})
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
-        write_text(folder / INDEX_FILE, json.dumps(index, indent=2) + "\n")
+        write_text(folder / INDEX.name, json.dumps(index, indent=2) + "\n")
 
 
 def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,355 +1,384 @@
-"""Model folders read: config, weights in safetensors, card. A folder is data, never code."""
+"""Models loaded: open, check, fill. What is loaded is data, never code.
+
+``open_model(source)`` reads what a model is, once; ``.check()`` builds it once on the meta device
+and holds the headers of its weights against it; ``.fill()`` reads the weights. The files come from
+a `ModelSource`: a folder here, or a commit of a Hub.
+"""
 
 from __future__ import annotations
 
+import abc
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genzoo import plugin_hints, registry
+from genzoo import registry
 from genzoo.config import Config, shown
-from genzoo.errors import (
-    ConfigError,
-    ConfigFileError,
-    LoadError,
-    MissingDependencyError,
-    UnknownNameError,
-    WeightsError,
+from genzoo.description import (
+    DTYPES,
+    FORMAT,
+    check_description,
+    read_description,
+    resolve_description,
 )
-from genzoo.files import check_inside, read_text
-from genzoo.foreign_fields import in_one_line
+from genzoo.errors import WeightsError
 from genzoo.layouts.foreign import Foreign, check_path_inside, local_file, marker_in, read_foreign
 from genzoo.layouts.own import Places, places_in
 from genzoo.meta_init import build_empty, check_memory, materialize, tied_names
 from genzoo.model import GenerativeModel
-from genzoo.parsing import strict_json
+from genzoo.model_files import CONFIG, INDEX, WEIGHTS
 from genzoo.weights import (
     Header,
     WeightFiles,
     check_finite,
     missing_weights,
-    plain_weights,
     read_header,
+    read_index,
 )
 
-FORMAT = 1
-CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE = (
-    "config.json",
-    "model.safetensors",
-    "model.safetensors.index.json",
-)
-MAX_CONFIG_BYTES = 2**20
-_KEYS = {"genzoo", "model", "plugin", "dtype", "config"}
-_OPTIONAL = {"layout"}
-_PLUGIN = {"distribution", "version"}
-_DTYPES = ("float16", "bfloat16", "float32", "float64")
-WEIGHT_FILES = r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?"
 
+class ModelSource(abc.ABC):
+    """The files of one model, wherever they are; abstract.
 
-class GenModel:
-    """The loader: name or folder → registry → class → config → weights."""
+    Arguments:
+        folder: Where they are, or will be once they are fetched.
+        title: What to call it in an error.
+        commit: The commit that they are of; empty of a folder of this machine.
+    """
 
-    @staticmethod
-    def from_pretrained(
-        source: str | os.PathLike[str],
-        *,
-        revision: str | None = None,
-        subfolder: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        verify: bool = False,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype | None = None,
-    ) -> GenerativeModel:
-        """Load a model, in eval mode, from a folder or from a repository of the Hub.
+    def __init__(self, folder: Path, title: str, commit: str = "") -> None:
+        self.folder, self.title, self.commit = folder, title, commit
 
-        Nothing of it is imported, unpickled or run: its config names a registered model, and its
-        weights are safetensors. A repository's files all come from one commit and are held
-        against the checksums that the Hub states.
+    @abc.abstractmethod
+    def __contains__(self, name: object) -> bool:
+        """Whether there is something of that name, of whatever kind."""
 
-        Arguments:
-            source: A folder, or a repository ``user/name`` where there is no such folder.
-            revision: The repository's branch, tag or commit; "main" by default. A full commit
-                that is in the cache is loaded without a request.
-            subfolder: The folder in it that holds the model.
-            token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``,
-                False none.
-            cache_dir: Where fetched files are kept; None takes huggingface_hub's cache.
-            verify: Whether fetched files are read in full even where they are known to be
-                unchanged since they were.
-            device: Where the model goes.
-            dtype: The type its floating-point weights are turned into; as stored by default.
+    @abc.abstractmethod
+    def names(self, folder: str) -> Iterable[str]:
+        """Return the names of the files in a folder of the model's; "" is the model's own."""
+
+    @abc.abstractmethod
+    def description(self) -> dict[str, Any]:
+        """Return what ``config.json`` says.
 
         Raises:
-            LoadError: It is refused; the subclass and the message say why.
-            HubError: It cannot be had from the Hub; the subclass and the message say why.
-            UnknownNameError: No installed plugin registers the model.
-            ConfigError: There is no such device here, or the source is malformed.
+            ConfigFileError: It is missing or malformed.
         """
-        from genzoo.hub import local_folder
 
-        device = check_device(device)
-        folder = local_folder(
-            source,
-            revision=revision,
-            subfolder=subfolder,
-            token=token,
-            cache_dir=cache_dir,
-            verify=verify,
-        )
-        description, files = open_folder(folder)
-        described = build_described(description, folder, files)
-        state = files.read()
-        check_finite(state, folder)
-        model = described.filled(state)
-        model.to(device=device, dtype=dtype)
-        return model.eval()
+    @abc.abstractmethod
+    def file(self, name: str, most: int) -> Path:
+        """Return the path of a file of at most so many bytes, fetched if need be.
+
+        Raises:
+            LoadError: There is no such file, or it is not one of the model's own.
+            HubError: It cannot be had.
+        """
+
+    @abc.abstractmethod
+    def has_file(self, name: str) -> bool:
+        """Whether there is a file of that name, which leads nowhere else.
+
+        Raises:
+            LoadError: It is a link out of the folder.
+        """
+
+    @abc.abstractmethod
+    def header(self, name: str) -> Header:
+        """Return the header of a file of weights.
+
+        Raises:
+            WeightsError: It is malformed.
+            HubError: It cannot be had.
+        """
+
+    @abc.abstractmethod
+    def fetch(self, names: Iterable[str]) -> None:
+        """Bring files of weights here.
+
+        Raises:
+            HubError: One cannot be had.
+        """
+
+    @abc.abstractmethod
+    def is_here(self, names: Iterable[str]) -> bool:
+        """Whether files of weights are on this machine."""
+
+
+class FolderSource(ModelSource):
+    """A folder of this machine.
+
+    Arguments:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        super().__init__(Path(folder), str(folder))
+        self._file = local_file(self.folder)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether something has that name: a link that leads nowhere is refused, not passed by."""
+        return os.path.lexists(self.folder / str(name))
+
+    def names(self, folder: str) -> Iterable[str]:
+        """Return the names of what is in a folder of the model's."""
+        return [path.name for path in (self.folder / folder).glob("*")]
+
+    def description(self) -> dict[str, Any]:
+        """Return what ``config.json`` says."""
+        return read_description(self.folder)
+
+    def file(self, name: str, most: int) -> Path:
+        """Return the path of a file; who reads it bounds what is read."""
+        return self._file(name, most)
+
+    def has_file(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return check_path_inside(name, self.folder).is_file()
+
+    def header(self, name: str) -> Header:
+        """Return the header of a file of weights."""
+        return read_header(self.folder / name)
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """Do nothing: all files are here."""
+
+    def is_here(self, names: Iterable[str]) -> bool:
+        """Return True."""
+        return True
+
+
+class OpenModel(abc.ABC):
+    """A model of which no more than its configs has been read; abstract.
+
+    Arguments:
+        source: Its files.
+        places: Where its weights are, but for those in the plain layout.
+    """
+
+    def __init__(self, source: ModelSource, places: Places) -> None:
+        self.source, self.places = source, places
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> dict[str, Any]:
+        """What ``config.json`` says, or would say."""
+
+    @abc.abstractmethod
+    def _plain_names(self) -> list[str]:
+        """Return the files of weights in the plain layout."""
+
+    @cached_property
+    def weight_names(self) -> list[str]:
+        """The files of weights.
+
+        Raises:
+            WeightsError: One is not there, or the index is malformed.
+        """
+        names = [*self._plain_names(), *self.places.weights]
+        require_weights(self.source, names)
+        return names
+
+    @cached_property
+    def weights(self) -> WeightFiles:
+        """The weights, with their headers read.
+
+        Raises:
+            WeightsError: A header is malformed; a tensor stands in two files, or in one of the
+                plain layout though its name begins as those of another file.
+        """
+        folder, prefixes = self.source.folder, self.places.weights
+        headers = ((folder / name, self.source.header(name)) for name in self.weight_names)
+        own = {folder / name: prefix for name, prefix in prefixes.items()}
+        files = WeightFiles(folder, headers, own)
+        for name, (path, _, _) in files.headers.items():
+            if path not in own and name.startswith(tuple(prefixes.values())):
+                raise WeightsError(
+                    f"{path}: the tensor {shown(name)} must stand in another file, by the layout "
+                    f"in {CONFIG.name}. Fetch or save the model again."
+                )
+        return files
+
+    @cached_property
+    def resolved(self) -> tuple[type[GenerativeModel], Config]:
+        """The registered class and the checked config.
+
+        Raises:
+            UnknownNameError: No installed plugin registers the model.
+            ConfigFileError: The config does not fit the class.
+        """
+        return resolve_description(self.description, self.source.folder)
+
+    def check(self) -> CheckedModel:
+        """Build the model without memory, and hold the headers of its weights against it.
+
+        Raises:
+            LoadError: The config or the weights are refused, or do not fit each other.
+            UnknownNameError: No installed plugin registers the model.
+        """
+        (cls, config), files = self.resolved, self.weights
+        model = build_empty(cls, config, max_tensors=len(files.headers))
+        dtype = getattr(torch, self.description["dtype"])
+        if model.dtype != dtype:
+            model.to(dtype)
+        tied = tied_names(model)
+        expected = {k: v for k, v in model.state_dict().items() if k not in tied}
+        files.check(expected)
+        check_memory(model, files.num_bytes())
+        return CheckedModel(self, model, expected, tied)
+
+    def fetch(self) -> None:
+        """Bring the weights here; what is not here is checked against the config beforehand.
+
+        Raises:
+            LoadError, UnknownNameError: As `check`.
+            HubError: They cannot be had.
+        """
+        if self.resolved and not self.source.is_here(self.weight_names):
+            self.check()
+        self.source.fetch(self.weight_names)
+
+
+class OwnModel(OpenModel):
+    """A model in our own layout: ``config.json`` says what it is.
+
+    Arguments:
+        source: Its files.
+    """
+
+    def __init__(self, source: ModelSource) -> None:
+        self._description = source.description()
+        super().__init__(source, places_in(self._description))
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What ``config.json`` says."""
+        return self._description
+
+    def _plain_names(self) -> list[str]:
+        there = any(name in self.source for name in (WEIGHTS.name, INDEX.name))
+        return plain_weights(self.source) if there or not self.places.weights else []
+
+
+class ForeignModel(OpenModel):
+    """A model in another library's layout, which a registered format translates.
+
+    Arguments:
+        source: Its files.
+        marker: The file by which the layout is known.
+    """
+
+    def __init__(self, source: ModelSource, marker: str) -> None:
+        self._marker = marker
+        self._foreign: Foreign = read_foreign(marker, source.file, source.__contains__)
+        super().__init__(source, Places(weights=self._foreign.weights))
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What ``config.json`` would say.
+
+        Raises:
+            WeightsError: The weights are of several types, or of none that a model can have.
+        """
+        distribution, version = registry.distribution_of("formats", self._marker)
+        found = {
+            "genzoo": FORMAT,
+            "model": self._foreign.model,
+            "plugin": {"distribution": distribution, "version": version},
+            "dtype": _dtype_of(self.weights),
+            "config": dict(self._foreign.config),
+        }
+        return check_description(found, self.source.folder / self._marker)
+
+    def _plain_names(self) -> list[str]:
+        return []
 
 
 @dataclass(frozen=True)
-class Described:
-    """A model on the meta device, built from its config, whose weights' headers fit it."""
+class CheckedModel:
+    """A model on the meta device, whose weights' headers fit it.
 
+    Arguments:
+        opened: What it was made of.
+        model: The model.
+        expected: The tensors that are stored, by name, without memory.
+        tied: Names of parameters that are another one, with that one's name.
+    """
+
+    opened: OpenModel
     model: GenerativeModel
-    config: Config
-    tied: dict[str, str]
+    expected: Mapping[str, Tensor]
+    tied: Mapping[str, str]
 
-    def filled(self, state: dict[str, Tensor]) -> GenerativeModel:
-        """Return the model with its weights."""
-        materialize(self.model, type(self.model), self.config, state, self.tied)
+    def fill(self) -> GenerativeModel:
+        """Return the model with its weights, fetched where they are not here.
+
+        Headers that a Hub was asked for are read again from the fetched files: nothing else says
+        that it sent the same twice.
+
+        Raises:
+            LoadError: A file cannot be read, holds what is not finite, or is another one.
+            HubError: One cannot be had.
+        """
+        opened, source = self.opened, self.opened.source
+        if not source.is_here(opened.weight_names):
+            del opened.weights
+        source.fetch(opened.weight_names)
+        opened.weights.check(self.expected)
+        state = opened.weights.read()
+        check_finite(state, source.folder)
+        cls, config = opened.resolved
+        materialize(self.model, cls, config, state, self.tied)
         return self.model
 
 
-def open_folder(folder: Path) -> tuple[dict[str, Any], WeightFiles]:
-    """Return what a folder says its model is, and its weights with their headers read.
-
-    The layout is our own or, where there is no ``config.json``, that of a registered format.
+def open_model(source: ModelSource) -> OpenModel:
+    """Return a model whose configs are read: in our layout, or in that of a registered format.
 
     Raises:
-        LoadError: The config or a header is missing, malformed, or of a kind that is not
-            supported.
+        LoadError: A config is missing, malformed, or of a kind that is not supported.
+        HubError: One cannot be had.
     """
-    known = (CONFIG_FILE, *registry.names("formats"))
-    marker = marker_in([name for name in known if os.path.lexists(folder / name)], CONFIG_FILE)
-    if marker is None:
-        return open_own(folder)
-    foreign = read_foreign(marker, local_file(folder), lambda name: os.path.lexists(folder / name))
-    files = _local_weights(folder, [], foreign.weights)
-    return describe_foreign(foreign, files, marker), files
+    marker = marker_in(source, CONFIG.name)
+    return OwnModel(source) if marker is None else ForeignModel(source, marker)
 
 
-def open_own(folder: Path) -> tuple[dict[str, Any], WeightFiles]:
-    """Return the same of a folder in our own layout.
+def plain_weights(source: ModelSource) -> list[str]:
+    """Return the names of the weight files in the plain layout: one, or those of an index.
 
     Raises:
-        LoadError: As `open_folder`.
+        WeightsError: The index is malformed.
+        LoadError: It is a link out of the folder.
     """
-    description = read_description(folder)
-    weights = places_in(description).weights
-    plain = any(os.path.lexists(folder / name) for name in (WEIGHTS_FILE, INDEX_FILE))
-    rest = plain_weights(folder, WEIGHTS_FILE, INDEX_FILE) if plain or not weights else []
-    return description, _local_weights(folder, rest, weights)
+    if INDEX.name not in source:
+        return [WEIGHTS.name]
+    return read_index(source.file(INDEX.name, INDEX.max_bytes))
 
 
-def _local_weights(folder: Path, rest: Sequence[str], prefixes: Mapping[str, str]) -> WeightFiles:
-    for name in prefixes:
-        if not check_path_inside(name, folder).is_file():
-            there = [path.name for path in (folder / name).parent.glob("*")]
-            raise WeightsError(missing_weights(folder, name, there))
-    return placed_weights(folder, rest, prefixes, lambda name: read_header(folder / name))
+def require_weights(source: ModelSource, names: Iterable[str]) -> None:
+    """Raise WeightsError where a weight file is not there."""
+    for name in names:
+        if not source.has_file(name):
+            beside = source.names(name.rpartition("/")[0])
+            raise WeightsError(missing_weights(source.title, name, beside))
 
 
-def placed_weights(
-    folder: Path,
-    rest: Sequence[str],
-    prefixes: Mapping[str, str],
-    header: Callable[[str], Header],
-) -> WeightFiles:
-    """Return the weights of a folder.
-
-    Arguments:
-        folder: Where they are, or will be.
-        rest: Files whose tensors have the model's names.
-        prefixes: The other files, with what stands before their tensors' names in the model.
-        header: Reads the header of a file.
+def _dtype_of(files: WeightFiles) -> str:
+    """Return the one type of a model's weights.
 
     Raises:
-        WeightsError: A tensor stands in two files, or in one of ``rest`` though its name begins
-            as those of another file.
-    """
-    names = [*rest, *prefixes]
-    own = {folder / name: prefix for name, prefix in prefixes.items()}
-    files = WeightFiles(folder, ((folder / name, header(name)) for name in names), own)
-    for name, (path, _, _) in files.headers.items():
-        if path not in own and name.startswith(tuple(prefixes.values())):
-            raise WeightsError(
-                f"{path}: the tensor {shown(name)} must stand in another file, by the layout in "
-                f"{CONFIG_FILE}. Fetch or save the model again."
-            )
-    return files
-
-
-def describe_foreign(foreign: Foreign, files: WeightFiles, marker: str) -> dict[str, Any]:
-    """Return what ``config.json`` would say of a foreign folder's model.
-
-    Raises:
-        WeightsError: The weights are of several types, or of none that a model can have.
+        WeightsError: They are of several types, or of none that a model can have.
     """
     types = {dtype for _, dtype, _ in files.headers.values() if dtype.is_floating_point}
     dtypes = sorted(str(dtype).removeprefix("torch.") for dtype in types)
-    if len(dtypes) != 1 or dtypes[0] not in _DTYPES:
+    if len(dtypes) != 1 or dtypes[0] not in DTYPES:
         raise WeightsError(
             f"The weights in {str(files.folder)!r} are of the types {', '.join(dtypes) or 'none'};"
-            f" one of {', '.join(_DTYPES)} is needed. Save them again."
+            f" one of {', '.join(DTYPES)} is needed. Save them again."
         )
-    distribution, version = registry.distribution_of("formats", marker)
-    found = {
-        "genzoo": FORMAT,
-        "model": foreign.model,
-        "plugin": {"distribution": distribution, "version": version},
-        "dtype": dtypes[0],
-        "config": dict(foreign.config),
-    }
-    return check_description(found, files.folder / marker)
-
-
-def build_described(description: dict[str, Any], folder: Path, files: WeightFiles) -> Described:
-    """Build a folder's model without memory, and hold the headers of its weights against it.
-
-    Raises:
-        LoadError: The config or the weights are refused, or do not fit each other.
-        UnknownNameError: No installed plugin registers the model.
-    """
-    cls, config = resolve_description(description, folder)
-    model = build_empty(cls, config, max_tensors=len(files.headers))
-    _as_stored(model, description["dtype"])
-    tied = tied_names(model)
-    files.check({k: v for k, v in model.state_dict().items() if k not in tied})
-    check_memory(model, files.num_bytes())
-    return Described(model, config, tied)
-
-
-def check_device(device: torch.device | str) -> torch.device:
-    """Return the device, having tried it.
-
-    Raises:
-        ConfigError: It is not one, or this machine or this build of torch has none.
-    """
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, NotImplementedError, AssertionError) as error:
-        first = str(error).partition("\n")[0].partition(". ")[0]
-        raise ConfigError(
-            f"The device {str(device)!r} is not to be had: {first}. Use cpu, or install a build "
-            "of torch for it."
-        ) from error
-
-
-def written_places(folder: Path) -> Places:
-    """Return what the layout of a folder's model names; nothing where there is no sound config."""
-    try:
-        return places_in(read_description(folder))
-    except LoadError:
-        return Places()
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """Read and check ``config.json``, strictly: no duplicate keys, no NaN, nothing unknown.
-
-    Raises:
-        ConfigFileError: It is missing or malformed.
-    """
-    path = folder / CONFIG_FILE
-    if not folder.is_dir():
-        raise ConfigFileError(f"There is no model folder {str(folder)!r}. Check the path.")
-    check_inside(path, folder)
-    try:
-        found = strict_json(read_text(path, MAX_CONFIG_BYTES))
-    except FileNotFoundError as error:
-        raise ConfigFileError(
-            f"{str(folder)!r} holds no {CONFIG_FILE}, so it is no model folder. A training run "
-            "has one once it has ended; before that, go on with it by --resume."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ConfigFileError(f"{path} cannot be read: {error}") from error
-    return check_description(found, path)
-
-
-def check_description(found: Any, path: Path) -> dict[str, Any]:
-    """Return what ``config.json`` holds, having looked at it.
-
-    Raises:
-        ConfigFileError: It is malformed.
-    """
-    if not isinstance(found, dict):
-        raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
-    unknown, missing = sorted(found.keys() - _KEYS - _OPTIONAL), sorted(_KEYS - found.keys())
-    if unknown or missing:
-        raise ConfigFileError(
-            f"{path} must hold {', '.join(sorted(_KEYS))}; unknown: {shown(unknown)}, missing: "
-            f"{missing}."
-        )
-    if type(found["genzoo"]) is not int or found["genzoo"] != FORMAT:
-        raise ConfigFileError(
-            f"{path} has format {shown(found['genzoo'])}; this version of genzoo reads {FORMAT}. "
-            "A newer one may read it: pip install --upgrade genzoo"
-        )
-    if not (isinstance(found["model"], str) and registry.NAME.fullmatch(found["model"])):
-        raise ConfigFileError(f"{path}: {shown(found['model'])} is no name of a model.")
-    if found["dtype"] not in _DTYPES:
-        raise ConfigFileError(
-            f"{path}: dtype is {shown(found['dtype'])}; {', '.join(_DTYPES)} exist."
-        )
-    if not isinstance(found["config"], dict):
-        raise ConfigFileError(f"{path}: config must be an object, got {shown(found['config'])}.")
-    plugin = found["plugin"]
-    if not (isinstance(plugin, dict) and plugin.keys() == _PLUGIN and _are_texts(plugin.values())):
-        raise ConfigFileError(
-            f"{path}: plugin must hold the texts {', '.join(sorted(_PLUGIN))}, got "
-            f"{shown(plugin)}."
-        )
-    try:
-        places_in(found)
-    except ConfigFileError as error:
-        raise ConfigFileError(f"{path}: {error}") from error
-    return found
-
-
-def _are_texts(values: Iterable[Any]) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-def resolve_description(
-    description: dict[str, Any], folder: Path
-) -> tuple[type[GenerativeModel], Config]:
-    """Return the registered class and the checked config that a description names.
-
-    Raises:
-        UnknownNameError: No installed plugin registers the model.
-        ConfigFileError: The config does not fit the class.
-    """
-    name, path = description["model"], folder / CONFIG_FILE
-    if all(entry.name != name for entry in registry.entries("models")):
-        remedy = f"{path} asks for it. {plugin_hints.advice_for(name)}"
-        raise UnknownNameError("model", name, registry.names("models"), remedy)
-    cls = registry.load("models", name)
-    try:
-        return cls, cls.Config.from_dict(description["config"])
-    except (LoadError, MissingDependencyError):
-        raise
-    except (ConfigError, UnknownNameError) as error:  # Of a space, or of a model in the model.
-        raise ConfigFileError(f"{path}: {error}") from error
-    except Exception as error:  # A plugin's own checks, of values that it did not think of.
-        raise ConfigFileError(
-            f"{path}: {cls.Config.__name__} cannot be made: {in_one_line(error)}."
-        ) from error
-
-
-def _as_stored(model: GenerativeModel, dtype: str) -> None:
-    if model.dtype != getattr(torch, dtype):
-        model.to(getattr(torch, dtype))
+    return dtypes[0]

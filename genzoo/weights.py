@@ -15,12 +15,13 @@ from torch import Tensor
 
 from genzoo.config import shown
 from genzoo.errors import WeightsError
-from genzoo.files import check_inside, read_text
+from genzoo.files import read_text
+from genzoo.model_files import INDEX
 from genzoo.parsing import strict_json
 
 # JSON takes some thirty times its size in memory while it is read: what is read is bounded so that
 # a hostile file takes tens of megabytes, and the models of this zoo, with room, fit.
-MAX_HEADER_BYTES = MAX_INDEX_BYTES = 2**20
+MAX_HEADER_BYTES = 2**20
 MAX_TENSORS = 10_000
 MAX_FILES = 1_000
 DTYPES = {
@@ -83,7 +84,7 @@ class WeightFiles:
         """Return how much memory the tensors take."""
         return sum(math.prod(shape) * dtype.itemsize for _, dtype, shape in self.headers.values())
 
-    def check(self, expected: dict[str, Tensor]) -> None:
+    def check(self, expected: Mapping[str, Tensor]) -> None:
         """Compare names, shapes and types with those of the model that the config describes.
 
         Raises:
@@ -141,32 +142,6 @@ def missing_weights(where: object, single: str, present: Iterable[str]) -> str:
         f"{str(where)!r} holds no {single}.{refused} Only safetensors are loaded: fetch or save "
         "the model again."
     )
-
-
-def plain_weights(folder: Path, single: str, index: str) -> list[str]:
-    """Return the names of a folder's weight files in the plain layout.
-
-    Arguments:
-        folder: Where they are.
-        single: The file's name where there is one.
-        index: The name of the index where there are several.
-
-    Raises:
-        WeightsError: A file is missing, or the index is malformed.
-        LoadError: A file is a link out of the folder.
-    """
-    names = [single]
-    check_inside(folder / index, folder)
-    if (folder / index).exists() and not (folder / index).is_file():
-        raise WeightsError(f"{folder / index} is no file, so it is not read. Save it again.")
-    if (folder / index).exists():
-        names = read_index(folder / index)
-    for name in names:
-        check_inside(folder / name, folder)
-        if not (folder / name).is_file():
-            present = [path.name for path in folder.iterdir()]
-            raise WeightsError(missing_weights(folder, name, present))
-    return names
 
 
 def read_header(path: Path) -> Header:
@@ -237,7 +212,7 @@ def read_index(path: Path) -> list[str]:
         WeightsError: The index is malformed or names a file elsewhere.
     """
     try:
-        names = set(strict_json(read_text(path, MAX_INDEX_BYTES))["weight_map"].values())
+        names = set(strict_json(read_text(path, INDEX.max_bytes))["weight_map"].values())
         if len(names) > MAX_FILES:
             raise ValueError(f"it names {len(names)} files; {MAX_FILES} are allowed")
         for name in names:

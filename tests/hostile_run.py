@@ -31,7 +31,7 @@ import hostile_pipelines
 from folders import INDEX, WEIGHTS, saved
 from genzoo import GenModel, GenzooError, registry
 from genzoo.config import field_types
-from genzoo.hub.inspect import look
+from genzoo.pretrained.inspecting import inspect
 from watched import Watch
 
 KINDS = (hostile, hostile_foreign, hostile_layout, hostile_pipelines)
@@ -92,7 +92,7 @@ def hand_made() -> dict:
     for name, change in hostile_cards.IGNORED.items():
         folder = fresh("case", change)
         found[f"ignored, {name}"] = outcome(folder)
-        found[f"read, {name}"] = outcome(folder, lambda f: look(str(f)))
+        found[f"read, {name}"] = outcome(folder, lambda f: inspect(str(f)))
     return found
 
 
@@ -150,9 +150,9 @@ if __name__ == "__main__":
     known = ("header: binary", "index: a list", "description: a model that nobody knows")
     for change in (lambda f: None, *sound, *(CASES[name] for name in known)):
         outcome(fresh("warm", change))
-        outcome(fresh("warm", change), lambda f: look(str(f)))
+        outcome(fresh("warm", change), lambda f: inspect(str(f)))
     for name in ("script", "an open quote"):
-        outcome(fresh("warm", hostile_cards.IGNORED[f"card: {name}"]), lambda f: look(str(f)))
+        outcome(fresh("warm", hostile_cards.IGNORED[f"card: {name}"]), lambda f: inspect(str(f)))
     result = {"hand-made": hand_made(), "made-up": made_up(int(sys.argv[2]))}
     result["encoders"] = encoders()
     result["asked by transformers"] = asked_by_transformers()

@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 
 from folders import machine, saved
+from genzoo.hub.source import source_of
+from genzoo.storage import open_model
 
 REPOSITORY = "ada/tiny"
 WEIGHTS = "model.safetensors"
@@ -25,6 +27,13 @@ def put_machine(hub, tmp_path, repository=REPOSITORY, model=None, **options):
     model = model or machine()
     folder = saved(tmp_path / f"pushed-{len(hub.requests)}-{repository.replace('/', '-')}", model)
     return model, put(hub, folder, repository, **options)
+
+
+def fetched(revision=None):
+    """Fetch the model that it holds; return its folder in the cache."""
+    with source_of(REPOSITORY, revision=revision) as files:
+        open_model(files).fetch()
+        return files.folder
 
 
 def same(first, second):

@@ -11,13 +11,13 @@ from huggingface_hub import ModelCard
 
 import genzoo
 from folders import saved
-from genzoo.card import CARD_FILE, figures_of, read_figures, write_card, write_figures
+from genzoo.card import figures_of, read_figures, write_card, write_figures
 from genzoo.card.escaping import escaped
-from genzoo.card.front_matter import MAX_CARD_BYTES
 from genzoo.cli import main
 from genzoo.errors import LoadError
 from genzoo.estimate import Estimate
 from genzoo.evaluation import Evaluation
+from genzoo.model_files import CARD
 
 PROVENANCE = {
     "data": "digits/test",
@@ -62,7 +62,7 @@ def test_figures_come_back_with_their_provenance(tmp_path):
 
 def test_the_hub_client_reads_the_index_that_it_is_meant_to(tmp_path):
     write_figures(tmp_path, evaluation(), name="m", conditions=("text",))
-    data = ModelCard.load(tmp_path / CARD_FILE).data
+    data = ModelCard.load(tmp_path / CARD.name).data
     assert (data.library_name, data.model_name) == ("genzoo", "m")
     assert data.pipeline_tag == "text-to-image"
     (result,) = data.eval_results
@@ -74,7 +74,7 @@ def test_the_hub_client_reads_the_index_that_it_is_meant_to(tmp_path):
 def test_a_figure_that_is_not_finite_has_no_value(tmp_path):
     write_figures(tmp_path, evaluation(float("nan")), name="m")
     assert read_figures(tmp_path)[0].value is None
-    assert "not finite" in Path(tmp_path, CARD_FILE).read_text("utf-8")
+    assert "not finite" in Path(tmp_path, CARD.name).read_text("utf-8")
 
 
 def test_the_same_question_is_answered_once_and_others_stay(tmp_path):
@@ -91,16 +91,16 @@ def test_the_same_question_is_answered_once_and_others_stay(tmp_path):
         ("log-likelihood", "static"): -2.0,
         ("recall", "threshold"): 0.5,
     }
-    text = Path(tmp_path, CARD_FILE).read_text("utf-8")
+    text = Path(tmp_path, CARD.name).read_text("utf-8")
     assert text.count("## Figures") == 1
 
 
 def test_what_a_person_wrote_stays(tmp_path):
     own = "---\nlicense: mit\nlanguage: de\n---\n\n# Mine\n\nMy own words.\n"
-    Path(tmp_path, CARD_FILE).write_text(own, "utf-8")
+    Path(tmp_path, CARD.name).write_text(own, "utf-8")
     write_figures(tmp_path, evaluation(-1.0), name="m")
     write_figures(tmp_path, evaluation(-2.0), name="m")
-    card = ModelCard.load(tmp_path / CARD_FILE)
+    card = ModelCard.load(tmp_path / CARD.name)
     assert (card.data.license, card.data.language) == ("mit", "de")
     assert card.text.index("My own words.") < card.text.index("## Figures")
     assert "-2" in card.text
@@ -110,7 +110,7 @@ def test_what_a_person_wrote_stays(tmp_path):
 def test_text_is_shown_as_text(tmp_path):
     nasty = {**PROVENANCE, "data": NASTY, "source": NASTY, "sampler": NASTY}
     write_figures(tmp_path, evaluation(provenance=nasty, name=NASTY), name=NASTY)
-    text = ModelCard.load(tmp_path / CARD_FILE).text
+    text = ModelCard.load(tmp_path / CARD.name).text
     assert "<script>" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 3
@@ -129,7 +129,7 @@ def test_versions_are_plain_text(tmp_path):
     model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=3)
     rows = torch.rand(20, 1, 8, 8).round()
     write_figures(tmp_path, genzoo.evaluate(model, rows, ["log-likelihood"]), name="m")
-    assert "!!python" not in Path(tmp_path, CARD_FILE).read_text("utf-8")
+    assert "!!python" not in Path(tmp_path, CARD.name).read_text("utf-8")
     assert read_figures(tmp_path)[0].provenance["torch"] == str(torch.__version__)
 
 
@@ -137,7 +137,7 @@ def test_versions_are_plain_text(tmp_path):
     "text", ["---\nmodel-index: [\n---\n", "---\na: !!python/object/new:os.system [ls]\n---\n"]
 )
 def test_a_card_that_cannot_be_read_is_refused(tmp_path, text):
-    Path(tmp_path, CARD_FILE).write_text(text, "utf-8")
+    Path(tmp_path, CARD.name).write_text(text, "utf-8")
     with pytest.raises(LoadError, match="cannot be read as a card"):
         read_figures(tmp_path)
 
@@ -155,7 +155,7 @@ model-index:
     metrics: [{{type: m, name: m, value: 1}}]
 ---
 """
-    Path(folder, CARD_FILE).write_text(head, "utf-8")
+    Path(folder, CARD.name).write_text(head, "utf-8")
     assert read_figures(folder)[0].provenance["data_config"] == {}
     write_card(folder)
     for command, code in (("inspect", 0), ("card --num 0", 0), ("evaluate --verify", 1)):
@@ -166,7 +166,7 @@ model-index:
 
 
 def test_a_card_of_megabytes_is_refused(tmp_path):
-    Path(tmp_path, CARD_FILE).write_bytes(b"x" * (MAX_CARD_BYTES + 1))
+    Path(tmp_path, CARD.name).write_bytes(b"x" * (CARD.max_bytes + 1))
     with pytest.raises(LoadError, match="too many for a card"):
         read_figures(tmp_path)
 

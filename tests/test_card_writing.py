@@ -14,8 +14,6 @@ import genzoo
 from folders import machine, saved
 from genzoo import ConfigError
 from genzoo.card import (
-    CARD_FILE,
-    PICTURE_FILE,
     draw_samples,
     read_figures,
     read_licence,
@@ -27,6 +25,7 @@ from genzoo.card.managed_sections import refreshed, split
 from genzoo.card.sample_metadata import Drawn
 from genzoo.cli import main
 from genzoo.errors import LoadError
+from genzoo.model_files import CARD, SAMPLES
 from genzoo.text_safety import visible
 from watched import peak, reset_peak
 
@@ -61,7 +60,7 @@ def folder(tmp_path):
 
 
 def text_of(folder):
-    return (folder / CARD_FILE).read_text("utf-8")
+    return (folder / CARD.name).read_text("utf-8")
 
 
 def run(command, capsys, code=0):
@@ -79,11 +78,11 @@ def test_a_card_has_all_its_parts(folder):
     (folder / "recipe.toml").write_text(RECIPE)
     draw_samples(machine(), folder, num=9, seed=3)
     write_card(folder, name="tiny", source="ada/tiny", license="MIT")
-    text, data = text_of(folder), ModelCard.load(folder / CARD_FILE).data
+    text, data = text_of(folder), ModelCard.load(folder / CARD.name).data
     assert "# tiny" in text
     assert "A restricted Boltzmann machine of binary units" in text
     assert "| parameters | 34 |" in text
-    assert f"![Samples of tiny]({PICTURE_FILE})" in text
+    assert f"![Samples of tiny]({SAMPLES.name})" in text
     assert "9 samples, drawn with sampler gibbs" in text
     assert "seed 3" in text
     assert 'GenModel.from_pretrained("ada/tiny")' in text
@@ -124,18 +123,18 @@ def test_a_model_of_points_has_no_task_that_a_hub_would_show_images_for(tmp_path
     flat = genzoo.create_model("vae", event=genzoo.Binary(shape=(7,)), latent_dim=2)
     folder = saved(tmp_path / "flat", flat)
     write_card(folder)
-    assert ModelCard.load(folder / CARD_FILE).data.pipeline_tag is None
+    assert ModelCard.load(folder / CARD.name).data.pipeline_tag is None
 
 
 def test_the_picture_says_itself_how_it_was_drawn(folder):
     assert draw_samples(machine(), folder, num=4, seed=1)
-    with Image.open(folder / PICTURE_FILE) as image:
+    with Image.open(folder / SAMPLES.name) as image:
         assert '"seed": 1' in image.info["genzoo"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_a_broken_picture_is_shown_by_no_card(folder, content):
-    (folder / PICTURE_FILE).write_bytes(content)
+    (folder / SAMPLES.name).write_bytes(content)
     write_card(folder)
     assert "![" not in text_of(folder)
 
@@ -147,13 +146,13 @@ def chunk(kind, data):
 def test_packed_texts_of_a_picture_are_not_unpacked(folder, monkeypatch):
     """Of each, a kilobyte makes a megabyte; how the picture was drawn stands there as it is."""
     draw_samples(machine(), folder, num=4, seed=1)
-    drawn = Drawn.read(folder / PICTURE_FILE)
-    data = (folder / PICTURE_FILE).read_bytes()
+    drawn = Drawn.read(folder / SAMPLES.name)
+    data = (folder / SAMPLES.name).read_bytes()
     packed = zlib.compress(b"a" * 1_000_000)
     bomb = chunk(b"zTXt", b"k\0\0" + packed) + chunk(b"iTXt", b"k\0\1\0\0\0" + packed)
-    (folder / PICTURE_FILE).write_bytes(data[:33] + bomb * 30 + data[33:])
+    (folder / SAMPLES.name).write_bytes(data[:33] + bomb * 30 + data[33:])
     before = reset_peak()
-    assert Drawn.read(folder / PICTURE_FILE) == drawn
+    assert Drawn.read(folder / SAMPLES.name) == drawn
     assert drawn.seed == 1
     assert peak() - before < 5 * 2**20
 
@@ -161,9 +160,9 @@ def test_packed_texts_of_a_picture_are_not_unpacked(folder, monkeypatch):
 @pytest.mark.parametrize("end", [8, 20, 33, 60])
 def test_a_picture_that_ends_before_its_pixels_is_none(folder, end):
     draw_samples(machine(), folder, num=4, seed=1)
-    data = (folder / PICTURE_FILE).read_bytes()
-    (folder / PICTURE_FILE).write_bytes(data[:end])
-    assert Drawn.read(folder / PICTURE_FILE) is None
+    data = (folder / SAMPLES.name).read_bytes()
+    (folder / SAMPLES.name).write_bytes(data[:end])
+    assert Drawn.read(folder / SAMPLES.name) is None
 
 
 # Text is text
@@ -174,7 +173,7 @@ def test_what_was_typed_shows_as_text(text, folder):
     (folder / "recipe.toml").write_text(f"# {visible(' '.join(text.split()))}\n{RECIPE}")
     write_card(folder, name=text)
     write_card(folder, source=text)
-    body = ModelCard.load(folder / CARD_FILE).text
+    body = ModelCard.load(folder / CARD.name).text
     outside = re.sub(r"(`{3,})\w*\n.*?\n\1", "", body, flags=re.DOTALL)
     assert "<script" not in outside
     assert "](https:" not in outside
@@ -184,7 +183,7 @@ def test_what_was_typed_shows_as_text(text, folder):
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u202a-\u202e]", body)
     names = [piece.block for piece in split(body) if piece.block]
     assert names == BLOCKS
-    assert ModelCard.load(folder / CARD_FILE).data.license is None
+    assert ModelCard.load(folder / CARD.name).data.license is None
     write_card(folder)
     assert [piece.block for piece in split(text_of(folder)) if piece.block] == names
 
@@ -205,7 +204,7 @@ def test_what_stands_between_the_blocks_stays_and_a_block_taken_away_stays_away(
     text = text_of(folder)
     (papers,) = [piece.text for piece in split(text) if piece.block == "papers"]
     mine = text.replace(papers, "My own words.") + "\nAnd more.\n"
-    (folder / CARD_FILE).write_text(mine, "utf-8")
+    (folder / CARD.name).write_text(mine, "utf-8")
     write_card(folder, name="other", license="apache-2.0")
     text = text_of(folder)
     assert "My own words." in text
@@ -221,7 +220,7 @@ def test_figures_stay_when_the_rest_is_written_again(folder):
     before = [(figure.name, figure.value, dict(figure.facts)) for figure in read_figures(folder)]
     write_card(folder, name="renamed", license="mit")
     assert [(f.name, f.value, dict(f.facts)) for f in read_figures(folder)] == before
-    assert ModelCard.load(folder / CARD_FILE).data.model_name == "renamed"
+    assert ModelCard.load(folder / CARD.name).data.model_name == "renamed"
 
 
 def test_a_card_written_twice_is_the_same(folder):
@@ -243,7 +242,7 @@ def test_blocks_without_their_counterpart_are_text():
 def test_what_is_no_licences_name_is_refused(licence, folder):
     with pytest.raises(ConfigError, match="no short name of a licence"):
         write_card(folder, license=licence)
-    assert not (folder / CARD_FILE).exists()
+    assert not (folder / CARD.name).exists()
 
 
 def test_a_card_of_no_model_is_refused(folder):
@@ -256,11 +255,11 @@ def test_the_command_draws_and_writes(folder, capsys):
     said = run(
         f"card {folder} --license mit --num 9 --sampler gibbs --sampler.num-steps 7", capsys
     )
-    assert str(folder / CARD_FILE) in said
+    assert str(folder / CARD.name) in said
     assert "num\\_steps 7" in text_of(folder)
-    before = (folder / PICTURE_FILE).read_bytes()
+    before = (folder / SAMPLES.name).read_bytes()
     run(f"card {folder} --num 0 --name other", capsys)
-    assert (folder / PICTURE_FILE).read_bytes() == before
+    assert (folder / SAMPLES.name).read_bytes() == before
     assert "9 samples" in text_of(folder)
 
 

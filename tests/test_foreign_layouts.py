@@ -17,9 +17,9 @@ from genzoo.errors import (
     WeightsError,
 )
 from genzoo.hub import Reference
-from genzoo.hub.inspect import look
-from genzoo.hub.pulling import pull
 from genzoo.layouts.foreign import Foreign, Format, check_path, marker_in
+from genzoo.pretrained.inspecting import inspect
+from genzoo.pretrained.pulling import pull
 from hubs import asked, same
 
 MARKER, REPOSITORY = "toy_index.json", "ada/foreign"
@@ -74,7 +74,7 @@ def test_a_foreign_repository_loads_bit_equal_and_from_the_cache(hub, tmp_path):
 
 def test_a_foreign_repository_is_inspected_without_its_weights(hub, tmp_path):
     commit = put(hub, put_down(tmp_path))
-    for found in (look(REPOSITORY), look(str(tmp_path))):
+    for found in (inspect(REPOSITORY), inspect(str(tmp_path))):
         assert found.description["model"] == "rbm"
         assert found.description["config"]["num_hidden"] == 4
         assert found.weights.headers["W"][2] == (6, 4)

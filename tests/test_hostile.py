@@ -22,8 +22,8 @@ import hostile_pipelines
 from escapes import ESCAPES
 from folders import CONFIG, INDEX, saved
 from genzoo import GenModel, GenzooError
-from genzoo.hub.pulling import pull
 from genzoo.hub.reference import Reference
+from genzoo.pretrained.pulling import pull
 from hubs import contents
 
 KINDS = (hostile, hostile_foreign, hostile_layout, hostile_pipelines)

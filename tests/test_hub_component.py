@@ -84,7 +84,7 @@ def test_what_cannot_be_had_is_an_error(hub):
 
 
 def test_a_file_beside_the_weights_is_bounded(hub, monkeypatch):
-    monkeypatch.setattr("genzoo.hub_component.MAX_FILE_BYTES", 1)
+    monkeypatch.setattr("genzoo.hub_component.MAX_LAYOUT_BYTES", 1)
     commit = hub.put(REPOSITORY, FILES)
     with pytest.raises(LoadError, match="2 bytes; 1 are allowed"):
         component(commit=commit).folder(["config.json"])

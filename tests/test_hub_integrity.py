@@ -9,11 +9,11 @@ import pytest
 from folders import machine
 from genzoo import GenModel
 from genzoo.errors import HubIntegrityError, HubOfflineError
-from genzoo.hub import local_folder, retry
+from genzoo.hub import retry
 from genzoo.hub.file_metadata import Stated
 from genzoo.hub.integrity import Record
 from hub_server import Fault
-from hubs import REPOSITORY, WEIGHTS, asked, put_machine, same
+from hubs import REPOSITORY, WEIGHTS, asked, fetched, put_machine, same
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def cached(hub, tmp_path):
     model, sha = put_machine(hub, tmp_path)
     GenModel.from_pretrained(REPOSITORY)
     hub.requests.clear()
-    return model, sha, local_folder(REPOSITORY, revision=sha)
+    return model, sha, fetched(sha)
 
 
 def damage(path, position=-1, bit=0):
@@ -148,7 +148,7 @@ def test_a_cache_that_the_client_alone_has_filled_is_checked_offline_by_its_name
     folder = snapshot_download(REPOSITORY)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert same(GenModel.from_pretrained(REPOSITORY), model)
-    damage(local_folder(REPOSITORY) / WEIGHTS)
+    damage(fetched() / WEIGHTS)
     with pytest.raises(HubIntegrityError, match="is damaged"):
         GenModel.from_pretrained(REPOSITORY)
     assert sha in folder

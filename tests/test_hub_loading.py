@@ -15,9 +15,9 @@ from genzoo.errors import (
     UnknownNameError,
     WeightsError,
 )
-from genzoo.hub import Reference, local_folder
+from genzoo.hub import Reference
 from genzoo.hub.fetching import Snapshot
-from hubs import REPOSITORY, WEIGHTS, asked, contents, put, put_machine, same
+from hubs import REPOSITORY, WEIGHTS, asked, contents, fetched, put, put_machine, same
 
 
 def test_a_repository_loads_bit_equal(hub, tmp_path):
@@ -187,7 +187,7 @@ def test_the_last_byte_of_the_disk_may_be_taken(hub, tmp_path, monkeypatch):
 def test_other_files_of_the_repository_are_not_fetched(hub, tmp_path):
     put_machine(hub, tmp_path)
     hub.put(REPOSITORY, {"samples.png": b"png", "code.py": b"import os", "big.bin": bytes(20_000)})
-    folder = local_folder(REPOSITORY)
+    folder = fetched()
     assert {path.name for path in folder.iterdir()} == {"config.json", WEIGHTS}
 
 
@@ -201,7 +201,7 @@ def test_a_damaged_shard_beside_a_missing_one_is_fetched_again(hub, tmp_path):
     folder = saved(tmp_path / "model")
     split(folder)
     put(hub, folder)
-    cache = local_folder(REPOSITORY)
+    cache = fetched()
     first, second = sorted(cache.glob("model-*.safetensors"))
     second.unlink()
     first.resolve().write_bytes(b"damaged")

@@ -15,9 +15,9 @@ from genzoo.errors import (
     OutputExistsError,
 )
 from genzoo.hub import retry
-from genzoo.hub.pulling import pull
-from genzoo.hub.pushing import push_folder
 from genzoo.hub.reference import Reference
+from genzoo.pretrained.pulling import pull
+from genzoo.pretrained.pushing import push
 from hub_server import Fault
 from hubs import REPOSITORY, WEIGHTS, asked, same
 
@@ -44,16 +44,16 @@ def test_a_model_is_pushed_and_loaded_back_bit_equal(hub):
 
 
 def test_a_push_is_one_commit(hub, folder):
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     before = len(hub.commits(REPOSITORY))
-    push_folder(saved(folder, machine(seed=1)), REPOSITORY, message="better weights")
+    push(saved(folder, machine(seed=1)), REPOSITORY, message="better weights")
     found = hub.commits(REPOSITORY)
     assert len(found) == before + 1
     assert found[0].title == "better weights"
 
 
 def test_the_card_says_where_the_model_is_and_what_its_licence_is(hub, folder):
-    push_folder(folder, REPOSITORY, license="mit")
+    push(folder, REPOSITORY, license="mit")
     card = hub.files(REPOSITORY)["README.md"].decode()
     assert f'GenModel.from_pretrained("{REPOSITORY}")' in card
     assert "license: mit" in card
@@ -66,7 +66,7 @@ def test_nothing_but_the_model_is_pushed(hub, folder):
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "step.safetensors").write_text("secret")
     (folder / "recipe.toml").write_text("")
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     assert set(hub.files(REPOSITORY)) - {".gitattributes"} == {*OURS, "recipe.toml"}
 
 
@@ -76,24 +76,24 @@ def test_what_a_link_leads_to_outside_is_not_published(name, hub, folder, tmp_pa
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(tmp_path / "token")
     with pytest.raises(LoadError, match="a link out of its folder"):
-        push_folder(folder, REPOSITORY)
+        push(folder, REPOSITORY)
     assert not asked(hub, path="/api/")
 
 
 def test_files_that_are_no_longer_the_models_go_and_other_peoples_stay(hub, folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("genzoo.saving.MAX_SHARD_SIZE", 100)
-        push_folder(saved(folder, machine()), REPOSITORY)
+        push(saved(folder, machine()), REPOSITORY)
     assert "model.safetensors.index.json" in hub.files(REPOSITORY)
     hub.put(REPOSITORY, {"paper.pdf": b"pdf", "pytorch_model.bin": b"theirs"})
-    push_folder(saved(folder, machine(seed=1)), REPOSITORY, samples=0)
+    push(saved(folder, machine(seed=1)), REPOSITORY, samples=0)
     there = set(hub.files(REPOSITORY)) - {".gitattributes"}
     assert there == {*OURS, "paper.pdf", "pytorch_model.bin"}
     assert same(GenModel.from_pretrained(REPOSITORY), machine(seed=1))
 
 
 def test_two_who_push_at_once_do_not_overwrite_each_other(hub, folder):
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
 
     def other(request):
         if request.method == "POST" and "/preupload/" in request.path:
@@ -102,21 +102,21 @@ def test_two_who_push_at_once_do_not_overwrite_each_other(hub, folder):
 
     hub.on_request = other
     with pytest.raises(HubConflictError, match="somebody else has pushed"):
-        push_folder(saved(folder, machine(seed=1)), REPOSITORY)
+        push(saved(folder, machine(seed=1)), REPOSITORY)
     assert hub.files(REPOSITORY)[WEIGHTS] == b"the other one's"
 
 
 @pytest.mark.parametrize("path", ["/api/repos/create", "/commit/", "/preupload/"])
 def test_a_busy_hub_is_asked_again(path, hub, folder):
     hub.fault(Fault(status=503), method="POST", path=path, times=2)
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     assert same(GenModel.from_pretrained(REPOSITORY), machine())
 
 
 def test_a_commit_that_arrived_though_its_answer_did_not_is_no_conflict(hub, folder):
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     hub.fault(Fault(status=503, after=True), method="POST", path="/commit/", times=1)
-    address = push_folder(saved(folder, machine(seed=1)), REPOSITORY)
+    address = push(saved(folder, machine(seed=1)), REPOSITORY)
     assert hub.head(REPOSITORY) in address
 
 
@@ -125,7 +125,7 @@ def test_a_commit_that_arrived_though_its_answer_did_not_is_no_conflict(hub, fol
 def test_a_hub_that_answers_a_push_with_something_else_is_told_in_words(path, body, hub, folder):
     hub.fault(Fault(status=200, body=body), method="POST", path=path, times=100)
     with pytest.raises(HubError, match=f"(repository|push to) {REPOSITORY}") as caught:
-        push_folder(folder, REPOSITORY, samples=0)
+        push(folder, REPOSITORY, samples=0)
     assert type(caught.value) is HubError
     assert "\n" not in str(caught.value)
 
@@ -133,7 +133,7 @@ def test_a_hub_that_answers_a_push_with_something_else_is_told_in_words(path, bo
 @pytest.mark.parametrize("answer", [Fault(status=200, body=b"{}", after=True), REDIRECT])
 def test_a_commit_that_arrived_though_its_answer_is_none_is_found(answer, hub, folder):
     hub.fault(answer, method="POST", path="/commit/", times=1)
-    address = push_folder(folder, REPOSITORY)
+    address = push(folder, REPOSITORY)
     assert hub.head(REPOSITORY) in address
     assert len(hub.commits(REPOSITORY)) == 2
 
@@ -146,29 +146,29 @@ def test_a_hub_that_does_not_say_who_one_is_is_told(hub, folder, capsys):
 
 
 def test_a_hub_that_stays_busy_leaves_what_was_there(hub, folder):
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     head = hub.head(REPOSITORY)
     hub.fault(Fault(status=503), method="POST", path="/commit/", times=100)
     with pytest.raises(HubNetworkError):
-        push_folder(saved(folder, machine(seed=1)), REPOSITORY)
+        push(saved(folder, machine(seed=1)), REPOSITORY)
     assert hub.head(REPOSITORY) == head
 
 
 def test_another_users_name_is_refused(hub, folder):
     with pytest.raises(HubAccessError, match="rights"):
-        push_folder(folder, "bob/tiny")
+        push(folder, "bob/tiny")
 
 
 def test_a_branch_is_made_and_main_is_left_alone(hub, folder):
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     main = hub.head(REPOSITORY)
-    push_folder(saved(folder, machine(seed=1)), REPOSITORY, revision="better")
+    push(saved(folder, machine(seed=1)), REPOSITORY, revision="better")
     assert hub.head(REPOSITORY) == main
     assert same(GenModel.from_pretrained(REPOSITORY, revision="better"), machine(seed=1))
 
 
 def test_a_private_repository_stays_so(hub, folder):
-    push_folder(folder, REPOSITORY, private=True)
+    push(folder, REPOSITORY, private=True)
     assert same(GenModel.from_pretrained(REPOSITORY), machine())
     with pytest.raises(HubMissingError, match="private"):
         GenModel.from_pretrained(REPOSITORY, token="hf_bob")
@@ -177,7 +177,7 @@ def test_a_private_repository_stays_so(hub, folder):
 def test_a_folder_that_is_no_sound_model_is_not_pushed(hub, folder):
     (folder / WEIGHTS).write_bytes(b"damaged")
     with pytest.raises(LoadError):
-        push_folder(folder, REPOSITORY)
+        push(folder, REPOSITORY)
     assert not asked(hub, path="/api/")
 
 
@@ -186,7 +186,7 @@ def test_a_hub_without_xet_is_named_with_what_to_do(hub, folder, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
     (folder / "samples.png").write_bytes(bytes(range(256)) * 100)
     with pytest.raises(HubNetworkError, match="HF_HUB_DISABLE_XET=1"):
-        push_folder(folder, REPOSITORY)
+        push(folder, REPOSITORY)
 
 
 # Pulling
@@ -194,7 +194,7 @@ def test_a_hub_without_xet_is_named_with_what_to_do(hub, folder, monkeypatch):
 
 def test_a_model_is_pulled_with_all_that_lies_beside_it(hub, folder, tmp_path):
     (folder / "recipe.toml").write_text("[model]\n")
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     hub.put(REPOSITORY, {"code.py": b"import os", "deep/config.json": b"{}"})
     pulled = pull(Reference(REPOSITORY), tmp_path / "pulled")
     assert {p.name for p in pulled.iterdir()} == {*OURS, "recipe.toml"}
@@ -203,7 +203,7 @@ def test_a_model_is_pulled_with_all_that_lies_beside_it(hub, folder, tmp_path):
 
 
 def test_a_folder_that_holds_something_is_not_pulled_over(hub, folder, tmp_path):
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(OutputExistsError, match="--overwrite"):
@@ -213,7 +213,7 @@ def test_a_folder_that_holds_something_is_not_pulled_over(hub, folder, tmp_path)
 
 
 def test_what_was_pulled_pushes_back_as_it_was(hub, folder, tmp_path):
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     head = hub.head(REPOSITORY)
-    push_folder(pull(Reference(REPOSITORY), tmp_path / "pulled"), REPOSITORY)
+    push(pull(Reference(REPOSITORY), tmp_path / "pulled"), REPOSITORY)
     assert hub.head(REPOSITORY) == head

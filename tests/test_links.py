@@ -16,8 +16,8 @@ from genzoo import files
 from genzoo.cli import main
 from genzoo.errors import GenzooError, LoadError, OutputExistsError
 from genzoo.files import atomic_file, open_end, write_text
-from genzoo.hub.pulling import pull
 from genzoo.hub.reference import Reference
+from genzoo.pretrained.pulling import pull
 from genzoo.training import checkpoint
 from hubs import REPOSITORY, put_machine
 from test_checkpoint import make

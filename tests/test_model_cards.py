@@ -9,10 +9,10 @@ import pytest
 from huggingface_hub import ModelCard
 
 from genzoo import GenModel
-from genzoo.card import CARD_FILE, PICTURE_FILE, read_figures, write_card
+from genzoo.card import read_figures, write_card
 from genzoo.cli import main
 from genzoo.evaluation.verifying import verify
-from genzoo.hub.pulling import BESIDES, MODEL_FILES
+from genzoo.model_files import CARD, SAMPLES, is_pushed
 from genzoo.stage import Recipe
 
 HOME = Path(__file__).parents[1] / "model_cards"
@@ -51,10 +51,10 @@ def test_a_folder_holds_what_a_repository_does_and_is_small(folder):
     names = set(files_of(folder))
     layout = json.loads((folder / "config.json").read_text("utf-8")).get("layout", {})
     weights = list(layout.get("weights", {})) or ["model.safetensors"]
-    beside = {CARD_FILE, PICTURE_FILE, "recipe.toml", "config.json", "evaluation.json"}
+    beside = {CARD.name, SAMPLES.name, "recipe.toml", "config.json", "evaluation.json"}
     assert names == beside | set(weights) | set(layout.get("files", []))
     plain = names - set(weights) - set(layout.get("files", []))
-    assert all(MODEL_FILES.fullmatch(name) or BESIDES.fullmatch(name) for name in plain)
+    assert all(map(is_pushed, plain))
     sizes = {"rbm": 2, "vae": 2, "ddpm": 4}
     megabytes = sizes.get(folder.name.partition("-")[0], 3)
     assert sum((folder / name).stat().st_size for name in weights) <= megabytes * 1e6
@@ -88,7 +88,7 @@ def test_the_figures_of_a_card_are_those_of_its_evaluation(folder):
 
 @each
 def test_the_hub_client_reads_the_same_figures(folder):
-    results = ModelCard.load(folder / CARD_FILE).data.eval_results
+    results = ModelCard.load(folder / CARD.name).data.eval_results
     assert {r.metric_type: r.metric_value for r in results} == {
         name: value for name, (value, _) in recorded(folder).items()
     }
@@ -98,14 +98,14 @@ def test_the_hub_client_reads_the_same_figures(folder):
 def test_a_card_is_what_the_template_makes_of_its_folder(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / folder.name)
     write_card(copy)
-    assert (copy / CARD_FILE).read_text("utf-8") == (folder / CARD_FILE).read_text("utf-8")
+    assert (copy / CARD.name).read_text("utf-8") == (folder / CARD.name).read_text("utf-8")
 
 
 @pytest.mark.parametrize("folder", slow(FOLDERS, "ddpm-fashion-mnist-text"))
 def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
     (tmp_path / HOME.name).symlink_to(HOME)
     monkeypatch.chdir(tmp_path)
-    text = (folder / CARD_FILE).read_text("utf-8")
+    text = (folder / CARD.name).read_text("utf-8")
     (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert f'from_pretrained("model_cards/{folder.name}")' in snippet
     exec(compile(snippet, folder.name, "exec"), {})  # noqa: S102 - it is what a card tells to run

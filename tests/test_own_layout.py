@@ -12,9 +12,9 @@ from folders import CONFIG, WEIGHTS, change_config, contents
 from genzoo import Binary, GenModel, Layout, LoadError, create_model, saving
 from genzoo.errors import ConfigFileError, DiskFullError, HubMissingError, WeightsError
 from genzoo.hub import Reference
-from genzoo.hub.inspect import look
-from genzoo.hub.pulling import pull
-from genzoo.hub.pushing import push_folder
+from genzoo.pretrained.inspecting import inspect
+from genzoo.pretrained.pulling import pull
+from genzoo.pretrained.pushing import push
 from genzoo.training.folder import RunFolder
 from hubs import REPOSITORY, asked, same
 
@@ -209,9 +209,9 @@ def test_a_folder_without_the_file_of_some_tensors_is_refused(tmp_path):
 
 def test_it_is_pushed_loaded_inspected_and_pulled_whole(hub, tmp_path):
     folder = saved(tmp_path / "model")
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     assert set(hub.files(REPOSITORY)) >= OURS
-    found = look(REPOSITORY), look(str(folder))
+    found = inspect(REPOSITORY), inspect(str(folder))
     sizes = {one.weights.num_bytes() for one in found}
     assert sizes == {sum(t.nbytes for t in coder().state_dict().values())}
     assert not [r for r in asked(hub, method="GET", path=ENCODER) if "range" not in r.headers]
@@ -226,10 +226,10 @@ def test_it_is_pushed_loaded_inspected_and_pulled_whole(hub, tmp_path):
 
 
 def test_a_push_removes_in_its_commit_what_an_earlier_layout_had(hub, tmp_path):
-    push_folder(saved(tmp_path), REPOSITORY)
+    push(saved(tmp_path), REPOSITORY)
     hub.put(REPOSITORY, {**hub.files(REPOSITORY), "encoder/theirs.txt": b"x"})
     before = len(hub.commits(REPOSITORY))
-    push_folder(saved(tmp_path, layout=Layout()), REPOSITORY)
+    push(saved(tmp_path, layout=Layout()), REPOSITORY)
     assert len(hub.commits(REPOSITORY)) == before + 1
     assert not set(hub.files(REPOSITORY)) & {ENCODER, ITS_CONFIG, MARKER}
     assert "encoder/theirs.txt" in hub.files(REPOSITORY)
@@ -237,7 +237,7 @@ def test_a_push_removes_in_its_commit_what_an_earlier_layout_had(hub, tmp_path):
 
 
 def test_a_pull_over_another_layout_removes_its_files(hub, tmp_path):
-    push_folder(saved(tmp_path / "plain", layout=Layout()), REPOSITORY)
+    push(saved(tmp_path / "plain", layout=Layout()), REPOSITORY)
     folder = saved(tmp_path / "model", seed=1)
     pull(Reference(REPOSITORY), folder, overwrite=True)
     assert contents(folder) == contents(tmp_path / "plain")
@@ -245,7 +245,7 @@ def test_a_pull_over_another_layout_removes_its_files(hub, tmp_path):
 
 def test_what_lacks_a_file_of_its_layout_is_neither_pushed_nor_pulled(hub, tmp_path):
     folder = saved(tmp_path / "model")
-    push_folder(folder, REPOSITORY)
+    push(folder, REPOSITORY)
     files = hub.files(REPOSITORY)
     del files[ITS_CONFIG]
     hub.put("ada/other", files)
@@ -253,7 +253,7 @@ def test_what_lacks_a_file_of_its_layout_is_neither_pushed_nor_pulled(hub, tmp_p
         pull(Reference("ada/other"), tmp_path / "pulled")
     (folder / ITS_CONFIG).unlink()
     with pytest.raises(ConfigFileError, match=r"holds no encoder/config\.json"):
-        push_folder(folder, REPOSITORY)
+        push(folder, REPOSITORY)
 
 
 def test_a_file_of_a_layout_that_is_too_large_is_not_fetched(hub, tmp_path):

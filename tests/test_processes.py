@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 import two_processes
 from genzoo import registry
 from genzoo.errors import CheckpointError, TrainingError
-from genzoo.storage import open_folder
+from genzoo.storage import FolderSource, open_model
 from genzoo.training import accelerating, checkpoint
 
 HERE = Path(__file__).parent
@@ -68,6 +68,11 @@ INSTALLED = [entry.name for entry in registry.entries("models") if entry.distrib
 MODELS = ["toy-linear", "toy-stack", "gan:wasserstein-gp", *INSTALLED]
 
 
+def weights_in(folder):
+    """Return the tensors of a model folder."""
+    return open_model(FolderSource(folder)).weights.read()
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with every model of two processes, in "two", and of one, in "one"."""
@@ -80,7 +85,7 @@ def trained(tmp_path_factory):
 @pytest.mark.parametrize("model", MODELS)
 def test_two_processes_equal_two_micro_batches(model, trained):
     """Up to the order of summation: 1e-6 relative in float32. Chains and pools go by slot."""
-    two, one = (open_folder(trained / name / model)[1].read() for name in ("two", "one"))
+    two, one = (weights_in(trained / name / model) for name in ("two", "one"))
     assert two.keys() == one.keys()
     for name in one:
         torch.testing.assert_close(two[name], one[name], rtol=1e-6, atol=1e-7)
@@ -108,7 +113,7 @@ def test_two_processes_are_resumed_as_one_with_two_micro_batches(model, trained,
         two_processes.train(model, 1, folder, resume=True)
     two_processes.train(model, 2, folder, resume=True)
     assert num_processes(folder) == 1
-    straight, resumed = (open_folder(f)[1].read() for f in (trained / "two" / model, folder))
+    straight, resumed = (weights_in(f) for f in (trained / "two" / model, folder))
     for name in straight:
         torch.testing.assert_close(resumed[name], straight[name], rtol=1e-6, atol=1e-7)
 
@@ -123,7 +128,7 @@ def test_each_processes_chains_are_saved_and_come_back_to_it(trained, tmp_path):
         shutil.rmtree(path)
     launch(TORCHRUN, 1, tmp_path / "one", "rbm", "resume")
     straight, resumed = (
-        open_folder(f)[1].read() for f in (trained / "one" / "rbm", tmp_path / "one" / "rbm")
+        weights_in(f) for f in (trained / "one" / "rbm", tmp_path / "one" / "rbm")
     )
     for name in straight:
         torch.testing.assert_close(resumed[name], straight[name], rtol=1e-6, atol=1e-7)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -231,7 +232,8 @@ def test_a_malformed_index_is_refused(text, folder):
 def test_an_index_that_is_too_large_is_refused(folder, monkeypatch):
     split(folder)
     GenModel.from_pretrained(folder)
-    monkeypatch.setattr(weights, "MAX_INDEX_BYTES", (folder / INDEX).stat().st_size - 1)
+    most = (folder / INDEX).stat().st_size - 1
+    monkeypatch.setattr(weights, "INDEX", replace(weights.INDEX, max_bytes=most))
     assert "is larger than" in refused(folder, WeightsError)
 
 

@@ -132,7 +132,7 @@ def test_a_model_of_another_type_loads_in_it_or_in_the_type_asked_for(dtype, tmp
 
 @pytest.mark.parametrize("device", ["cuda:99", "nonsense", "mps:7", "xla"])
 def test_a_device_that_is_not_there_is_refused_before_anything_is_read(device, tmp_path):
-    with pytest.raises(ConfigError, match=f"The device '{device}' is not to be had: .*Use cpu"):
+    with pytest.raises(ConfigError, match=f"Device '{device}' is not available: .*Use cpu"):
         GenModel.from_pretrained(tmp_path / "none", device=device)
 
 

@@ -12,9 +12,9 @@ import pytest
 import genzoo
 from folders import saved
 from genzoo import registry
-from genzoo.card import CARD_FILE
 from genzoo.cli import main
 from genzoo.cli.texts import VisibleFormatter
+from genzoo.model_files import CARD
 from genzoo.text_safety import visible
 
 HIDDEN = (
@@ -120,13 +120,13 @@ def test_what_a_card_says_is_no_order_to_the_terminal(capsys):
     text = "".join(
         c if c.isascii() else f"\\U{ord(c):08x}" for c in json.dumps(data, ensure_ascii=False)
     )
-    (folder / CARD_FILE).write_text(f"---\n{text}\n---\n{PAYLOAD}\n", "utf-8")
+    (folder / CARD.name).write_text(f"---\n{text}\n---\n{PAYLOAD}\n", "utf-8")
     assert SHOWN in said("inspect model", capsys)
     out = said("evaluate model --verify", capsys, code=1)
     assert SHOWN in out
     assert "\nThe model is sound" not in out
     said("card model --num 0", capsys)
-    assert (folder / CARD_FILE).read_text("utf-8").count(
+    assert (folder / CARD.name).read_text("utf-8").count(
         PAYLOAD
     ) == 1  # What a person wrote stays.
 

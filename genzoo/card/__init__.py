@@ -1,8 +1,7 @@
 """Cards: the README.md of a model folder, whose figures a Hub reads as its model index."""
 
 from genzoo.card.figures import Figure, figures_of
-from genzoo.card.front_matter import CARD_FILE
-from genzoo.card.samples import NUM_SAMPLES, PICTURE_FILE, draw_samples
+from genzoo.card.samples import NUM_SAMPLES, draw_samples
 from genzoo.card.writing import (
     has_figures_block,
     read_figures,
@@ -13,9 +12,7 @@ from genzoo.card.writing import (
 )
 
 __all__ = [
-    "CARD_FILE",
     "NUM_SAMPLES",
-    "PICTURE_FILE",
     "Figure",
     "draw_samples",
     "figures_of",

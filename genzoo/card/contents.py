@@ -15,10 +15,9 @@ from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.figures import Figure
 from genzoo.card.model import About, read_about
 from genzoo.card.sample_metadata import Drawn
-from genzoo.card.samples import PICTURE_FILE
 from genzoo.card.table import table
 from genzoo.card.training import Training, read_training
-from genzoo.storage import CONFIG_FILE
+from genzoo.model_files import CONFIG, SAMPLES
 
 TEMPLATE = "card.md.jinja"
 
@@ -54,8 +53,8 @@ def read_contents(
     Raises:
         LoadError: Its config or weights are refused.
     """
-    there = (folder / CONFIG_FILE).exists()
-    drawn = Drawn.read(folder / PICTURE_FILE)
+    there = (folder / CONFIG.name).exists()
+    drawn = Drawn.read(folder / SAMPLES.name)
     return Contents(
         name=name,
         source=source,
@@ -78,7 +77,7 @@ def render(contents: Contents) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"code": code, "fenced": fenced, "quoted": _quoted, "table": table}
-    return environment.from_string(text).render(card=contents, picture=PICTURE_FILE)
+    return environment.from_string(text).render(card=contents, picture=SAMPLES.name)
 
 
 def _quoted(text: Any) -> str:

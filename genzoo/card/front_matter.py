@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ConfigError, LoadError
-from genzoo.files import atomic_file, check_inside, read_text, write_text
+from genzoo.files import atomic_file, check_inside, write_text
+from genzoo.model_files import CARD
 from genzoo.parsing import check_yaml
 from genzoo.text_safety import visible
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
 
-CARD_FILE = "README.md"
-MAX_CARD_BYTES = 1_000_000
 LIBRARY = "genzoo"
 _TAGS = (LIBRARY, "generative-model")
 _LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
@@ -33,14 +32,14 @@ def read_card(folder: Path) -> ModelCard | None:
     from huggingface_hub import ModelCard
     from yaml import YAMLError
 
-    path = folder / CARD_FILE
+    path = folder / CARD.name
     check_inside(path, folder)
     if not path.is_file():
         return None
-    if path.stat().st_size > MAX_CARD_BYTES:
-        raise LoadError(f"{path} has over {MAX_CARD_BYTES:,} bytes, too many for a card.")
+    if path.stat().st_size > CARD.max_bytes:
+        raise LoadError(f"{path} has over {CARD.max_bytes:,} bytes, too many for a card.")
     try:
-        text = read_text(path, MAX_CARD_BYTES)
+        text = CARD.read_text(folder)
         check_yaml(_head(text))
         card = ModelCard(text)
     except (*_UNREADABLE, YAMLError) as error:
@@ -87,7 +86,7 @@ def save_card(folder: Path, card: ModelCard) -> None:
     Raises:
         DiskFullError: There is no space left; the card is as it was.
     """
-    with atomic_file(folder / CARD_FILE) as temporary:
+    with atomic_file(folder / CARD.name) as temporary:
         write_text(temporary, str(card))
 
 

@@ -18,7 +18,7 @@ from genzoo.card.snippets import snippet_for
 from genzoo.config import abridged
 from genzoo.model import GenerativeModel
 from genzoo.showing import is_image
-from genzoo.storage import build_described, open_own
+from genzoo.storage import FolderSource, OwnModel
 from genzoo.weights import WeightFiles
 
 
@@ -59,12 +59,12 @@ def read_about(folder: Path, source: str, drawn: Drawn | None = None) -> About:
         LoadError: Config and weights are no sound model.
         UnknownNameError: No installed plugin registers the model.
     """
-    description, files = open_own(folder)
-    model = build_described(description, folder, files).model
+    opened = OwnModel(FolderSource(folder))
+    description, model = opened.description, opened.check().model
     return About(
         name=description["model"],
         summary=summary_of(type(model)),
-        rows=_rows(model, description, files),
+        rows=_rows(model, description, opened.weights),
         snippet=snippet_for(model, source, drawn),
         conditions=tuple(model.conditions),
         is_image=is_image(model.event),

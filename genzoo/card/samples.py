@@ -7,13 +7,13 @@ from typing import Any
 
 from genzoo.card.sample_metadata import sample_metadata
 from genzoo.model import GenerativeModel
+from genzoo.model_files import SAMPLES
 from genzoo.plotting import write_picture
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size, own_sampler
 from genzoo.showing import can_be_shown, picture_of
 from genzoo.spaces.space import MAX_COUNT
 
-PICTURE_FILE = "samples.png"
 NUM_SAMPLES = 36
 
 
@@ -44,7 +44,7 @@ def draw_samples(
     size = block_size(model, num)
     x = model.sample(num, condition=given, sampler=sampler, seed=seed, batch_size=size)
     texts = sample_metadata(num, seed, sampler or own_sampler(model), batch_size=size)
-    write_picture(picture_of(model.event, x.cpu()), folder / PICTURE_FILE, texts=texts)
+    write_picture(picture_of(model.event, x.cpu()), folder / SAMPLES.name, texts=texts)
     return True
 
 

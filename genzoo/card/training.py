@@ -15,13 +15,12 @@ from genzoo.component import Component
 from genzoo.data import DataSource, find_source
 from genzoo.errors import ConfigError, GenzooError, LoadError, PluginError
 from genzoo.evaluation.provenance import flat
-from genzoo.files import check_inside, read_text
 from genzoo.hub.reference import is_repository
+from genzoo.model_files import RECIPE
 from genzoo.parsing import strict_toml
 from genzoo.stage import Recipe
 
-RECIPE_FILE = "recipe.toml"
-MAX_RECIPE_BYTES = 2**18
+_MOST_SHOWN = 2**18
 _BINARISED = {
     "threshold": "cut at one half into zeros and ones",
     "static": "made zeros and ones by one draw of each value",
@@ -63,13 +62,12 @@ class Training:
 
 def read_training(folder: Path) -> Training | None:
     """Return what a folder's recipe says; None where there is none that can be shown."""
-    path = folder / RECIPE_FILE
     try:
-        check_inside(path, folder)
-        text = read_text(path, MAX_RECIPE_BYTES)
+        text = RECIPE.read_text(folder)
+        shown = text if len(text) <= _MOST_SHOWN else ""
     except (OSError, ValueError, LoadError):
         return None
-    return Training(text, _data(text)) if text.strip() else None
+    return Training(shown, _data(shown)) if shown.strip() else None
 
 
 def _data(text: str) -> list[Data]:

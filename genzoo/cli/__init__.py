@@ -13,7 +13,6 @@ from typing import Any
 
 import tyro
 
-from genzoo import __version__
 from genzoo.cli import arguments
 from genzoo.cli.flags import rewritten
 from genzoo.cli.listing import ListArguments
@@ -26,6 +25,7 @@ from genzoo.errors import (
     UnknownNameError,
     VerificationError,
 )
+from genzoo.version import __version__
 
 DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
 

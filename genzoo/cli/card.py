@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from genzoo import GenModel
-from genzoo.card import CARD_FILE, PICTURE_FILE, draw_samples, write_card
+from genzoo.card import draw_samples, write_card
 from genzoo.cli.arguments import CardArguments, Peeked
 from genzoo.cli.folders import own_folder
 from genzoo.cli.sample import sampler_of, with_sampler_fields
 from genzoo.cli.texts import write
+from genzoo.model_files import CARD, SAMPLES
+from genzoo.pretrained import GenModel
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -29,7 +30,7 @@ def run(arguments: Any) -> None:
             seed=arguments.seed,
             sampler=sampler_of(arguments),
         )
-        if not (drawn or (folder / PICTURE_FILE).exists()):
-            write(f"There is no {PICTURE_FILE}: this model draws no images unasked.")
+        if not (drawn or (folder / SAMPLES.name).exists()):
+            write(f"There is no {SAMPLES.name}: this model draws no images unasked.")
     write_card(folder, name=arguments.name, source=arguments.source, license=arguments.license)
-    write(f"The card is {folder / CARD_FILE}.")
+    write(f"The card is {folder / CARD.name}.")

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from genzoo import GenModel, registry
+from genzoo import registry
 from genzoo.card import has_figures_block, read_figures, shows_its_figures, write_figures
 from genzoo.cli.arguments import EvaluateArguments, Peeked
 from genzoo.cli.data import data_of, peeked_data, sections_of
@@ -21,6 +21,8 @@ from genzoo.evaluation import evaluate
 from genzoo.evaluation.verifying import verify
 from genzoo.files import atomic_file, write_text
 from genzoo.model import GenerativeModel
+from genzoo.model_files import CARD
+from genzoo.pretrained import GenModel
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -59,7 +61,7 @@ def run(arguments: Any) -> None:
         folder = Path(arguments.folder)
         name, conditions = folder.resolve().name, tuple(model.conditions)
         write_figures(folder, result, name=name, conditions=conditions)
-        write(f"The figures are in {folder / 'README.md'}.")
+        write(f"The figures are in {folder / CARD.name}.")
 
 
 _FAILED = {"differs": "differ", "cannot be verified": "cannot be verified"}

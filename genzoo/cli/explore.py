@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import GenModel, latents
+from genzoo import latents
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.cli.arguments import ExploreArguments, Peeked
 from genzoo.cli.conditions import given_by, rows_given
@@ -21,6 +21,7 @@ from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.files import atomic_file
 from genzoo.plotting import grid
+from genzoo.pretrained import GenModel
 from genzoo.sampling import evaluating
 from genzoo.showing import images_of
 

@@ -6,13 +6,10 @@ import functools
 from pathlib import Path
 
 from genzoo.errors import ConfigError
-from genzoo.hub import local_folder, names_repository
 from genzoo.hub.fetching import Snapshot
-from genzoo.hub.pulling import fetch_all
-from genzoo.hub.reference import MAIN, Reference
-from genzoo.parsing import MAX_TOML_BYTES
-
-_RECIPE = "recipe.toml"
+from genzoo.hub.reference import MAIN, Reference, local_folder, names_repository
+from genzoo.model_files import RECIPE
+from genzoo.pretrained.pulling import fetch_all
 
 
 @functools.cache
@@ -23,18 +20,18 @@ def folder_of(source: str, revision: str | None) -> Path:
     """
     if names_repository(source):
         with snapshot_of(source, revision) as snapshot:
-            return fetch_all(snapshot)
+            return fetch_all(snapshot).source.folder
     return local_folder(source, revision=revision)
 
 
 def recipe_of(source: str, revision: str | None) -> Path | None:
     """Return the recipe of a model, of a repository fetched by itself; None where it has none."""
     if not names_repository(source):
-        path = local_folder(source, revision=revision) / _RECIPE
+        path = local_folder(source, revision=revision) / RECIPE.name
         return path if path.is_file() else None
     with snapshot_of(source, revision) as snapshot:
-        there = _RECIPE in snapshot.files
-        return snapshot.file(_RECIPE, most=MAX_TOML_BYTES) if there else None
+        there = RECIPE.name in snapshot.files
+        return snapshot.file(RECIPE.name, most=RECIPE.max_bytes) if there else None
 
 
 @functools.cache

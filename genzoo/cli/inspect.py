@@ -11,13 +11,12 @@ from genzoo import capabilities, plugin_hints, registry
 from genzoo.cli.arguments import InspectArguments
 from genzoo.cli.texts import plain, write
 from genzoo.config import abridged
-from genzoo.hub.inspect import Inspected, look
-from genzoo.storage import resolve_description
+from genzoo.pretrained.inspecting import Inspected, inspect
 
 
 def run(arguments: InspectArguments) -> None:
     """Print what a model is, without reading a weight, and without fetching one."""
-    found = look(arguments.folder, arguments.revision)
+    found = inspect(arguments.folder, arguments.revision)
     lines = {**_model(found), **_weights(found), **_card(found)}
     if found.commit:
         lines["commit"] = found.commit
@@ -38,7 +37,7 @@ def _model(found: Inspected) -> dict[str, str]:
             "remedy": plugin_hints.advice_for(name),
         }
     distribution, version = registry.distribution_of("models", name)
-    cls, made = resolve_description(description, found.folder)
+    cls, made = found.opened.resolved
     config: Any = made
     given = {name: space.describe() for name, space in getattr(config, "conditions", {}).items()}
     told = {"given": "; ".join(f"{name}: {words}" for name, words in given.items())}

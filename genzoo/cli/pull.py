@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from genzoo.cli.arguments import PullArguments
 from genzoo.cli.texts import write
-from genzoo.hub.pulling import pull
 from genzoo.hub.reference import MAIN, Reference
+from genzoo.pretrained.pulling import pull
 
 
 def run(arguments: PullArguments) -> None:

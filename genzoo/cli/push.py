@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from genzoo.cli.arguments import PushArguments
 from genzoo.cli.texts import write
-from genzoo.hub.pushing import push_folder
+from genzoo.pretrained.pushing import push
 
 
 def run(arguments: PushArguments) -> None:
     """Push a model folder, and say where it is."""
-    address = push_folder(
+    address = push(
         arguments.folder,
         arguments.repository,
         private=arguments.private or None,

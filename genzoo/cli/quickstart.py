@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 
-from genzoo import GenModel
 from genzoo.cli.arguments import QuickstartArguments
 from genzoo.cli.quickstart_figure import draw
 from genzoo.cli.texts import write
@@ -15,6 +14,7 @@ from genzoo.data import load_dataset
 from genzoo.estimate import Estimate
 from genzoo.evaluation import evaluate
 from genzoo.files import check_no_link
+from genzoo.pretrained import GenModel
 from genzoo.recipes import make_trainer
 from genzoo.stage import Recipe
 from genzoo.threads import limited

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo import GenerativeModel, GenModel, registry
+from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.card.sample_metadata import drawn_given, sample_metadata
 from genzoo.cli.arguments import Peeked, SampleArguments
@@ -19,7 +19,9 @@ from genzoo.cli.texts import write
 from genzoo.component import Component
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
+from genzoo.model import GenerativeModel
 from genzoo.plotting import titled_rows, trajectories, write_picture
+from genzoo.pretrained import GenModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, evaluating, own_sampler
 from genzoo.showing import are_points, images_of, picture_of

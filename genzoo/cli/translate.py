@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from genzoo import GenModel
 from genzoo.capabilities import SupportsTranslate
 from genzoo.card.sample_metadata import KEY
 from genzoo.cli.arguments import Peeked, TranslateArguments
@@ -19,6 +18,7 @@ from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.files import atomic_file
 from genzoo.plotting import strips, write_picture
+from genzoo.pretrained import GenModel
 from genzoo.translating import Cycle, there_and_back
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from genzoo import __version__, registry
+from genzoo import registry
 from genzoo.component import Component
 from genzoo.config import differences
 from genzoo.data.dataset import Dataset
@@ -20,6 +20,7 @@ from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.streams import stream_of
 from genzoo.sampler import Sampler
 from genzoo.sampling import own_sampler
+from genzoo.version import __version__
 
 METRIC = ("metric", "metric_config")
 """The keys that say which metric made a figure, which the figure's name already tells."""

@@ -14,13 +14,12 @@ from genzoo.errors import ConfigError, LoadError, MissingDependencyError
 from genzoo.evaluation.image_kinds import ImageKind, kind_of
 from genzoo.evaluation.image_processors import PREPARED, make_processor
 from genzoo.foreign_fields import MAX_BYTES, read_object, refusing
+from genzoo.model_files import CONFIG, INDEX, WEIGHTS
 from genzoo.published import make_published, weights_of
-from genzoo.weights import WeightFiles, plain_weights, read_index
+from genzoo.storage import FolderSource, plain_weights, require_weights
+from genzoo.weights import WeightFiles, read_index
 
-_CONFIG = "config.json"
-_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _CHUNK = 2**20
-_MAX_CONFIG_BYTES = 2**20
 
 
 def load_image_model(
@@ -46,10 +45,10 @@ def load_image_model(
     _check_installed(name)
     what = f"The extractor {name!r}"
     folder = _folder(name)
-    said, prepared = (_read(folder, file, what) for file in (_CONFIG, PREPARED))
+    said, prepared = (_read(folder, file, what) for file in (CONFIG.name, PREPARED))
     files = _weights(folder, what)
     where = f"{what} cannot be loaded: "
-    kind = kind_of(said, f"{where}{_CONFIG}")
+    kind = kind_of(said, f"{where}{CONFIG.name}")
     with refusing(what):
         net, pools = _built(kind, said, files, what)
         processor = make_processor(prepared, kind.processor, f"{where}{PREPARED}")
@@ -88,11 +87,11 @@ def _folder(name: str) -> Path:
             f"The extractor {name!r} is no folder, and is not one on the Hub: {error}"
         ) from error
     with Snapshot(reference) as snapshot:
-        for file in (_CONFIG, PREPARED):
+        for file in (CONFIG.name, PREPARED):
             snapshot.file(file, most=MAX_BYTES)
-        weights = [_WEIGHTS]
-        if _WEIGHTS not in snapshot.files and _INDEX in snapshot.files:
-            weights = read_index(snapshot.file(_INDEX, most=MAX_BYTES))
+        weights = [WEIGHTS.name]
+        if WEIGHTS.name not in snapshot.files and INDEX.name in snapshot.files:
+            weights = read_index(snapshot.file(INDEX.name, most=INDEX.max_bytes))
         for file in weights:
             snapshot.file(file)
     return snapshot.folder
@@ -121,11 +120,14 @@ def _weights(folder: Path, what: str) -> WeightFiles:
     Raises:
         LoadError: There are none, or a header is malformed.
     """
-    if not any((folder / name).exists() for name in (_WEIGHTS, _INDEX)):
+    if not any((folder / name).exists() for name in (WEIGHTS.name, INDEX.name)):
         raise LoadError(f"{what} has no safetensors; nothing else is loaded.")
-    if (folder / _INDEX).exists() and not (folder / _WEIGHTS).exists():
-        return weights_of(folder, plain_weights(folder, _WEIGHTS, _INDEX))
-    return weights_of(folder, [_WEIGHTS])
+    if (folder / INDEX.name).exists() and not (folder / WEIGHTS.name).exists():
+        source = FolderSource(folder)
+        names = plain_weights(source)
+        require_weights(source, names)
+        return weights_of(folder, names)
+    return weights_of(folder, [WEIGHTS.name])
 
 
 def _built(
@@ -134,7 +136,7 @@ def _built(
     """Return the network, and whether its pooling has been learned."""
     import transformers
 
-    fields = kind.allowed.passed(said, f"{what} cannot be loaded: {_CONFIG}")
+    fields = kind.allowed.passed(said, f"{what} cannot be loaded: {CONFIG.name}")
     cls, config = getattr(transformers, kind.model), getattr(transformers, kind.config)
     return make_published(cls, lambda: config(**fields), files, what, optional="pooler.")
 

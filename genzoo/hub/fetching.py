@@ -56,6 +56,7 @@ class Snapshot:
         verify: bool = False,
     ) -> None:
         self.reference, self.token, self.verify = reference, token, verify
+        self._read_in_full: set[str] = set()
         self.cache = _cache(cache_dir)
         self._storage = self.cache / _folder_name(reference.repository)
         self._record = self._resolved()
@@ -122,7 +123,11 @@ class Snapshot:
 
     def _holds(self, name: str, path: Path, stated: Stated) -> bool:
         inside = self.reference.inside(name)
-        return self._record.holds(inside, path, stated, in_full=self.verify)
+        in_full = self.verify and name not in self._read_in_full
+        held = self._record.holds(inside, path, stated, in_full=in_full)
+        if held:
+            self._read_in_full.add(name)
+        return held
 
     def _fetched_again(self, name: str, path: Path, stated: Stated) -> Path:
         if is_offline():

@@ -79,6 +79,24 @@ def names_repository(source: str | os.PathLike[str]) -> bool:
     return isinstance(source, str) and is_repository(source) and not Path(source).exists()
 
 
+def local_folder(
+    source: str | os.PathLike[str], revision: str | None = None, subfolder: str | None = None
+) -> Path:
+    """Return the folder of this machine that ``source`` names, or a folder in it.
+
+    Raises:
+        ConfigError: A folder of this machine is given a revision, or ``subfolder`` is malformed.
+    """
+    if revision is not None:
+        raise ConfigError(
+            f"{str(source)!r} is a folder of this machine, or no repository (user/name): only "
+            f"those have a revision such as {revision!r}."
+        )
+    # Checked as a repository's is, though here it only says which folder is meant.
+    inside = Reference("any/any", subfolder=subfolder or "").subfolder
+    return Path(source, *filter(None, inside.split("/")))
+
+
 def is_commit(text: object) -> bool:
     """Whether a text is a full commit."""
     return isinstance(text, str) and bool(_COMMIT.fullmatch(text))

@@ -14,10 +14,10 @@ from typing import Any
 from genzoo.config import shown
 from genzoo.errors import ConfigFileError
 from genzoo.layouts.foreign import check_path
+from genzoo.model_files import file_of
 
 MAX_PLACES = 100
 """How many files of weights, and how many others, a layout may name."""
-OWN_NAMES = r"(config|evaluation|environment)\.json|metrics\.jsonl|model(-.*)?\.safetensors.*"
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+\.)+")
 _MOST_PREFIX = 200
 _KEYS = {"weights", "files"}
@@ -109,7 +109,7 @@ def _check_paths(weights: Iterable[str], files: list[Any]) -> None:
 
 
 def _check_kind(path: str, fits: bool, kind: str) -> None:
-    if not fits or re.fullmatch(OWN_NAMES, path):
+    if not fits or file_of(path) is not None:
         raise ConfigFileError(f"layout names {path!r}, where a file of its own must be {kind}.")
 
 

@@ -10,16 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from genzoo.errors import DataError
+from genzoo.model_files import CONFIG, METRICS, RECIPE
 from genzoo.report.curves import Curve, draw, number
 from genzoo.report.evaluations import Figure, Judgement, read_judgements
 from genzoo.report.log import Log, read_log
 from genzoo.report.pictures import Timeline, read_timeline
 from genzoo.report.reading import changed_at
 from genzoo.report.run_summary import Facts, StageFacts, machine, read_facts
-from genzoo.storage import CONFIG_FILE
-from genzoo.training.logs import METRICS_FILE
 
-_RUN = ("recipe.toml", METRICS_FILE, CONFIG_FILE)
+_RUN = (RECIPE.name, METRICS.name, CONFIG.name)
 _HEADLINE = 6
 _LIKELIHOODS = ("nats", "bits/dim")
 
@@ -108,7 +107,7 @@ def read_report(folder: Path, evaluations: Sequence[Path]) -> Report:
         losses=_losses(log),
         curves=_curves(log, facts),
         log_notes=log.notes,
-        logged=changed_at(folder / METRICS_FILE) if log.last else "",
+        logged=changed_at(folder / METRICS.name) if log.last else "",
         timeline=read_timeline(folder),
         judgements=judgements,
         judgement_notes=judgement_notes,

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from genzoo.errors import LoadError
+from genzoo.model_files import METRICS
 from genzoo.report.reading import inside
-from genzoo.training.logs import METRICS_FILE
 
-MAX_BYTES = 2**28
-MAX_ROW_BYTES = 2**20
+MAX_BYTES, MAX_ROW_BYTES = METRICS.max_bytes, 2**20
 MAX_SERIES = 100
 _MAX_NAME = 200
 _MAX_STEP = 10**15
@@ -88,12 +87,12 @@ def read_log(folder: Path) -> Log:
     """Read the log of a run; an empty one where there is none."""
     log = Log()
     try:
-        path = inside(folder, METRICS_FILE)
+        path = inside(folder, METRICS.name)
         if path.is_file():
             with path.open("rb") as file:
                 _read(file, path.stat().st_size, log)
     except (OSError, LoadError) as error:
-        log.notes.append(f"{METRICS_FILE} is not shown: {error}")
+        log.notes.append(f"{METRICS.name} is not shown: {error}")
     return log
 
 
@@ -108,14 +107,14 @@ def _read(file: IO[bytes], size: int, log: Log) -> None:
         else:
             cut = True
     if refused:
-        log.notes.append(f"{refused:,} lines of {METRICS_FILE} are no rows, and were left out.")
+        log.notes.append(f"{refused:,} lines of {METRICS.name} are no rows, and were left out.")
     if cut:
-        log.notes.append(f"The last line of {METRICS_FILE} is not whole yet, and was left out.")
+        log.notes.append(f"The last line of {METRICS.name} is not whole yet, and was left out.")
     if crowded:
         log.notes.append(f"Metrics beyond the first {MAX_SERIES} were left out.")
     if size > MAX_BYTES:
         log.notes.append(
-            f"Only the first {MAX_BYTES / 1e6:,.0f} MB of {size / 1e6:,.0f} MB of {METRICS_FILE} "
+            f"Only the first {MAX_BYTES / 1e6:,.0f} MB of {size / 1e6:,.0f} MB of {METRICS.name} "
             "are drawn."
         )
 

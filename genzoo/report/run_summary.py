@@ -13,18 +13,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from genzoo import __version__
 from genzoo.component import Component
 from genzoo.config import abridged
+from genzoo.description import read_description
 from genzoo.errors import GenzooError
+from genzoo.model_files import CARD, CHECKPOINTS, CONFIG, ENVIRONMENT, RECIPE
 from genzoo.parsing import strict_json, strict_toml
 from genzoo.report.log import Log
 from genzoo.report.reading import Text, inside, read_text
 from genzoo.stage import Recipe, Stage
-from genzoo.storage import CONFIG_FILE, open_own, read_description
+from genzoo.storage import FolderSource, OwnModel
 from genzoo.training import checkpoint
 from genzoo.training.config import resolve
-from genzoo.training.environment import ENVIRONMENT_FILE
+from genzoo.version import __version__
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,14 @@ class Facts:
 
 def read_facts(folder: Path, log: Log) -> Facts:
     """Read what the folder says of the run."""
-    texts = [read_text(folder, name) for name in ("recipe.toml", CONFIG_FILE, "README.md")]
+    texts = [read_text(folder, name) for name in (RECIPE.name, CONFIG.name, CARD.name)]
     notes = [file.note for file in texts if file.note]
     recipe = _recipe(texts[0], notes)
     described = _described(folder, texts[1], notes)
     weights = _weights(folder, texts[1], notes)
     saved, position, wrote = _saved(folder, notes)
     plugin = described.get("plugin", {})
-    versions = {f"plugin of {CONFIG_FILE}": " ".join(map(str, plugin.values())), saved: wrote}
+    versions = {f"plugin of {CONFIG.name}": " ".join(map(str, plugin.values())), saved: wrote}
     versions = {**_environment(folder, notes), **versions}
     return Facts(
         model=described.get("model") or (recipe.model.name if recipe else ""),
@@ -136,13 +137,13 @@ def machine() -> dict[str, str]:
 
 def _environment(folder: Path, notes: list[str]) -> dict[str, str]:
     """Return what environment.json says of the machine that the run was made on."""
-    file = read_text(folder, ENVIRONMENT_FILE)
+    file = read_text(folder, ENVIRONMENT.name)
     if file.text is None:
         return {}
     try:
         return {str(key): str(value) for key, value in strict_json(file.text).items()}
     except (ValueError, AttributeError):
-        notes.append(f"{ENVIRONMENT_FILE} is damaged, and not shown.")
+        notes.append(f"{ENVIRONMENT.name} is damaged, and not shown.")
         return {}
 
 
@@ -153,7 +154,7 @@ def _recipe(file: Text, notes: list[str]) -> Recipe | None:
     try:
         return Recipe.from_dict(strict_toml(file.text))
     except (GenzooError, ValueError) as error:
-        notes.append(f"recipe.toml is shown, but no recipe of this version: {error}")
+        notes.append(f"{RECIPE.name} is shown, but no recipe of this version: {error}")
         return None
 
 
@@ -164,7 +165,7 @@ def _described(folder: Path, file: Text, notes: list[str]) -> dict[str, Any]:
     try:
         return read_description(folder)
     except GenzooError as error:
-        notes.append(f"{CONFIG_FILE} is shown, but would not be loaded: {error}")
+        notes.append(f"{CONFIG.name} is shown, but would not be loaded: {error}")
         return {}
 
 
@@ -173,7 +174,7 @@ def _weights(folder: Path, config: Text, notes: list[str]) -> dict[str, str]:
     if config.text is None:
         return {}
     try:
-        _, files = open_own(folder)
+        files = OwnModel(FolderSource(folder)).weights
     except (GenzooError, OSError) as error:
         notes.append(str(error))
         return {}
@@ -188,7 +189,7 @@ def _weights(folder: Path, config: Text, notes: list[str]) -> dict[str, str]:
 def _saved(folder: Path, notes: list[str]) -> tuple[str, tuple[int, int], str]:
     """Return the newest checkpoint's name, its stage and step, and what wrote it."""
     try:
-        found = checkpoint.list_checkpoints(inside(folder, "checkpoints"))
+        found = checkpoint.list_checkpoints(inside(folder, CHECKPOINTS.name))
     except (OSError, GenzooError) as error:
         notes.append(f"checkpoints are not looked at: {error}")
         return "", (0, 0), ""
@@ -196,7 +197,7 @@ def _saved(folder: Path, notes: list[str]) -> tuple[str, tuple[int, int], str]:
         return "", (0, 0), ""
     name = found[-1].name
     _, stage, _, step = name.split("-")
-    manifest = read_text(folder, "checkpoints", name, "manifest.json")
+    manifest = read_text(folder, CHECKPOINTS.name, name, "manifest.json")
     try:
         versions = strict_json(manifest.text or "")["versions"]
         wrote = ", ".join(f"{package} {version}" for package, version in versions.items())

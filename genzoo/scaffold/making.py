@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from genzoo import __version__, entry_points, registry
+from genzoo import entry_points, registry
 from genzoo.errors import ConfigError, NameConflictError, OutputExistsError
 from genzoo.files import disk_full_named, write_text
+from genzoo.version import __version__
 
 LICENCES = ("apache-2.0", "bsd-3-clause", "mit")
 _SPDX = {"apache-2.0": "Apache-2.0", "bsd-3-clause": "BSD-3-Clause", "mit": "MIT"}

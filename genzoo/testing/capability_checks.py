@@ -12,7 +12,7 @@ import torch
 from genzoo import capabilities, seeds
 from genzoo.capabilities import SupportsDataInit
 from genzoo.errors import GenzooError
-from genzoo.storage import GenModel
+from genzoo.pretrained import GenModel
 from genzoo.testing.cases import SEED, Case, demand, seeded
 
 

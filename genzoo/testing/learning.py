@@ -16,7 +16,7 @@ from genzoo.errors import GenzooError
 from genzoo.model import GenerativeModel
 from genzoo.objective import Loss, Objective, Step
 from genzoo.stage import Stage
-from genzoo.storage import open_own
+from genzoo.storage import FolderSource, OwnModel
 from genzoo.testing.cases import (
     SEED,
     Case,
@@ -169,7 +169,7 @@ def check_average_is_published(case: Case) -> None:
     stage = case.cls.default_stages(case.cls.example()[0])[0]
     with tempfile.TemporaryDirectory() as folder:
         model = _train(case, stage, Path(folder, "run"), steps=3)
-        published = open_own(Path(folder, "run"))[1].read()
+        published = OwnModel(FolderSource(Path(folder, "run"))).weights.read()
         newest = max(Path(folder, "run", "checkpoints").iterdir())
         average = load_file(newest / "average.safetensors")
     averaged = {n.removeprefix("module."): t for n, t in average.items() if n != "n_averaged"}

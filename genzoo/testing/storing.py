@@ -12,10 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from genzoo.card import CARD_FILE, write_card
+from genzoo.card import write_card
 from genzoo.errors import LoadError
 from genzoo.meta_init import build_empty
-from genzoo.storage import GenModel, open_own
+from genzoo.model_files import CARD
+from genzoo.pretrained import GenModel
+from genzoo.storage import FolderSource, OwnModel
 from genzoo.testing.cases import SEED, Case, demand, demand_equal
 from genzoo.testing.training_harness import updated
 
@@ -71,7 +73,7 @@ def check_strict_load(case: Case) -> None:
     def refused(change: Callable[[dict[str, Tensor]], None]) -> bool:
         with tempfile.TemporaryDirectory() as folder:
             case.model().save_pretrained(folder)
-            _, files = open_own(Path(folder))
+            files = OwnModel(FolderSource(folder)).weights
             path = files.headers[first][0]
             prefix = files.prefixes.get(path, "")
             state = {prefix + name: tensor.clone() for name, tensor in load_file(path).items()}
@@ -133,7 +135,7 @@ def check_card(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         case.model().save_pretrained(folder)
         write_card(Path(folder), name="example", source="somebody/example")
-        card = Path(folder, CARD_FILE).read_text("utf-8")
+        card = Path(folder, CARD.name).read_text("utf-8")
     for text in (case.name, "somebody/example", *case.cls.papers, *case.cls.limits):
         demand(_words(text) in _words(card), f"The card does not say {text!r}.")
 

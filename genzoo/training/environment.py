@@ -9,9 +9,8 @@ from importlib import metadata
 import torch
 from accelerate import Accelerator
 
-from genzoo import __version__
+from genzoo.version import __version__
 
-ENVIRONMENT_FILE = "environment.json"
 _PACKAGES = ("torch", "accelerate", "safetensors", "numpy")
 
 

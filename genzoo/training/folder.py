@@ -12,24 +12,36 @@ from pathlib import Path
 
 import filelock
 
+from genzoo.description import written_places
 from genzoo.errors import CheckpointError, OutputExistsError, RunningError
 from genzoo.files import atomic_file, check_no_link, disk_full_named, remove, write_text
+from genzoo.model_files import (
+    CHECKPOINTS,
+    CONFIG,
+    ENVIRONMENT,
+    INDEX,
+    LEFTOVERS,
+    LOCK,
+    METRICS,
+    PROGRESS,
+    RECIPE,
+    SHARDS,
+    TRACKERS,
+    WEIGHTS,
+    file_of,
+)
 from genzoo.stage import Recipe
-from genzoo.storage import written_places
 from genzoo.training import checkpoint
-from genzoo.training.environment import ENVIRONMENT_FILE
 
 logger = logging.getLogger("genzoo")
 
-LOCK_FILE = ".lock"
 # Workers of a run that was killed hold its lock until they see that it is gone, within five
 # seconds.
 LOCK_SECONDS = 6.0
-_FILES = ("recipe.toml", "metrics.jsonl", "config.json", "README.md")
-_ABOUT = ("environment.json", "report.html", "evaluation*.json", "model*.safetensors*")
-_WEIGHTS = "model*.safetensors*"
-_INTO = ("checkpoints", "samples", "genzoo", "metrics.jsonl")
-"""What is written into rather than replaced; trackers of Accelerate's write into "genzoo"."""
+_RUN = (RECIPE, METRICS, CONFIG, CHECKPOINTS, WEIGHTS, SHARDS, INDEX, LEFTOVERS)
+"""What a folder has that holds a run or a model."""
+_INTO = (CHECKPOINTS, PROGRESS, TRACKERS, METRICS)
+"""What is written into rather than replaced."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +59,16 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         """Where the checkpoints are."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS.name
 
     @property
     def samples(self) -> Path:
         """Where the pictures are."""
-        return self.path / "samples"
+        return self.path / PROGRESS.name
 
     def log_size(self) -> int:
         """Return the length of metrics.jsonl."""
-        path = self.path / "metrics.jsonl"
+        path = self.path / METRICS.name
         return path.stat().st_size if path.exists() else 0
 
     @contextlib.contextmanager
@@ -71,10 +83,10 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise OutputExistsError(f"{str(self.path)!r} is a file. Choose a folder.")
-        lock = filelock.FileLock(self.path / LOCK_FILE)
+        lock = filelock.FileLock(self.path / LOCK.name)
         with disk_full_named(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        check_no_link(self.path / LOCK_FILE)
+        check_no_link(self.path / LOCK.name)
         try:
             lock.acquire(timeout=LOCK_SECONDS)
         except filelock.Timeout as error:  # It is an OSError too.
@@ -120,7 +132,7 @@ class RunFolder:
 
     def demand_run(self) -> None:
         """Raise CheckpointError where the folder holds no run to resume."""
-        if not (self.path / "recipe.toml").exists():
+        if not (self.path / RECIPE.name).exists():
             raise CheckpointError(
                 f"{str(self.path)!r} holds no run to resume. Leave --resume out to start one."
             )
@@ -148,33 +160,36 @@ class RunFolder:
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write recipe.toml."""
-        with atomic_file(self.path / "recipe.toml") as temporary:
+        with atomic_file(self.path / RECIPE.name) as temporary:
             write_text(temporary, recipe.to_toml())
 
     def write_environment(self, environment: Mapping[str, str]) -> None:
         """Write environment.json; going on elsewhere replaces it."""
-        with atomic_file(self.path / ENVIRONMENT_FILE) as temporary:
+        with atomic_file(self.path / ENVIRONMENT.name) as temporary:
             write_text(temporary, json.dumps(environment, indent=2) + "\n")
 
     def _occupied(self) -> bool:
-        names = [*_FILES[:3], "checkpoints"]
-        there = any(os.path.lexists(self.path / name) for name in names)
-        return there or any(self.path.glob(_WEIGHTS))
+        return any(file.matches(name) for name in self._names() for file in _RUN)
+
+    def _names(self) -> list[str]:
+        """Return the names of what is in the folder, links that lead nowhere among them."""
+        return os.listdir(self.path) if self.path.is_dir() else []
 
     def _check_links(self) -> None:
-        for name in _INTO:
-            check_no_link(self.path / name)
+        for file in _INTO:
+            check_no_link(self.path / file.name)
 
     def _clear(self) -> None:
         """Remove another run: links themselves, and not what they lead to."""
         with disk_full_named(self.path):
-            links = [name for name in _INTO if (self.path / name).is_symlink()]
-            for name in ("checkpoints", "samples", *links):
-                remove(self.path / name)
+            for file in _INTO:
+                if file.cleared or (self.path / file.name).is_symlink():
+                    remove(self.path / file.name)
             for name in written_places(self.path).paths:
                 if "/" in name:
                     check_no_link((self.path / name).parent)
                 (self.path / name).unlink(missing_ok=True)
-            about = [path for pattern in _ABOUT for path in self.path.glob(pattern)]
-            for path in [*(self.path / name for name in _FILES), *about]:
-                path.unlink(missing_ok=True)
+            for name in self._names():
+                row = file_of(name)
+                if row is not None and row.cleared:
+                    (self.path / name).unlink(missing_ok=True)

@@ -16,12 +16,12 @@ from accelerate import Accelerator
 from tqdm.auto import tqdm
 
 from genzoo.files import disk_full_named, open_end
+from genzoo.model_files import METRICS
 from genzoo.training.config import TrainerConfig
 from genzoo.training.players import Player
 from genzoo.training.update import SubstepResult
 
 logger = logging.getLogger("genzoo")
-METRICS_FILE = "metrics.jsonl"
 
 
 class Log:
@@ -48,7 +48,7 @@ class Log:
     ) -> None:
         self.config, self.accelerator, self.title = config, accelerator, title
         self.main = accelerator.is_main_process
-        self.path = folder / METRICS_FILE if folder is not None and self.main else None
+        self.path = folder / METRICS.name if folder is not None and self.main else None
         if self.path is not None:
             with disk_full_named(self.path), open_end(self.path) as file:
                 size = os.fstat(file.fileno()).st_size

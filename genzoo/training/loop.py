@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genzoo import __version__, seeds
+from genzoo import seeds
 from genzoo.data import Dataset, subset
 from genzoo.errors import NotFiniteError, TrainingInterrupted
 from genzoo.files import check_no_link
@@ -22,6 +22,7 @@ from genzoo.training.resume_check import identity
 from genzoo.training.stage_scope import model_of
 from genzoo.training.state import StageState
 from genzoo.training.update import SubstepResult, Updater
+from genzoo.version import __version__
 
 if TYPE_CHECKING:
     from genzoo.training.run import Run

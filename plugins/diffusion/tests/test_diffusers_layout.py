@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPTextModel
 
 from genzoo import GenModel, Label, Real, Text
-from genzoo.hub.inspect import look
+from genzoo.pretrained.inspecting import inspect
 from genzoo_diffusion.diffusers_layout import scheduler_of
 from models import FLAT, IMAGE, labelled, model
 
@@ -225,7 +225,7 @@ def test_what_is_pushed_loads_in_diffusers_by_its_name(hub):
     torch.testing.assert_close(drawn(pipe, 3, 5), ours.sample(3, seed=5), atol=1e-4, rtol=0)
     assert equal(UNet2DModel.from_pretrained(REPOSITORY, subfolder="unet"), ours.network.unet)
     assert equal(GenModel.from_pretrained(REPOSITORY), ours)
-    assert look(REPOSITORY).weights.num_bytes() == sum(
+    assert inspect(REPOSITORY).weights.num_bytes() == sum(
         tensor.nbytes for tensor in ours.state_dict().values()
     )
 

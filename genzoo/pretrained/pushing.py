@@ -10,21 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo import __version__
-from genzoo.card import NUM_SAMPLES, PICTURE_FILE, draw_samples, write_card
+from genzoo.card import NUM_SAMPLES, draw_samples, write_card
 from genzoo.errors import HubConflictError, HubError, HubMissingError, LoadError
 from genzoo.files import check_inside
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.file_metadata import Commit, ask_commit
-from genzoo.hub.models import fetch_config
-from genzoo.hub.pulling import BESIDES, MODEL_FILES
 from genzoo.hub.reference import MAIN, Reference
 from genzoo.hub.retry import ask
-from genzoo.hub_component import MAX_FILE_BYTES
-from genzoo.layouts.foreign import check_path_inside, local_file
-from genzoo.layouts.own import places_in
+from genzoo.hub.source import SnapshotSource
+from genzoo.layouts.foreign import check_path_inside
+from genzoo.layouts.own import Places
+from genzoo.model_files import CONFIG, MAX_LAYOUT_BYTES, SAMPLES, is_pushed
 from genzoo.saving import save_model
-from genzoo.storage import CONFIG_FILE, GenModel, read_description
+from genzoo.storage import FolderSource, OwnModel, open_model
+from genzoo.version import __version__
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -33,13 +32,13 @@ if TYPE_CHECKING:
 
 
 def push_model(model: GenerativeModel, repository: str, **options: Any) -> str:
-    """Save a model and push it; the options are those of `push_folder`."""
+    """Save a model and push it; the options are those of `push`."""
     with tempfile.TemporaryDirectory(prefix="genzoo-") as temporary:
         save_model(model, temporary)
-        return push_folder(temporary, repository, **options)
+        return push(temporary, repository, **options)
 
 
-def push_folder(
+def push(
     folder: str | os.PathLike[str],
     repository: str,
     *,
@@ -78,42 +77,36 @@ def push_folder(
     from huggingface_hub import HfApi
 
     folder, reference = Path(folder), Reference(repository, revision or MAIN)
-    model = GenModel.from_pretrained(folder)
-    _belonging(folder)
+    opened = OwnModel(FolderSource(folder))
+    model = opened.check().fill().eval()
+    _belonging(folder, opened.places)
     api = HfApi(token=token)
     ask(
         f"the repository {repository}",
         lambda: api.create_repo(repository, private=private, exist_ok=True),
     )
     parent = _parent(api, reference, token)
-    if samples and not (folder / PICTURE_FILE).exists():
+    if samples and not (folder / SAMPLES.name).exists():
         draw_samples(model, folder, num=samples)
     write_card(folder, name=repository.partition("/")[2], source=repository, license=license)
-    return _committed(api, reference, parent, _belonging(folder), message or _message(folder))
+    message = message or f"{opened.description['model']}, by genzoo {__version__}"
+    return _committed(api, reference, parent, _belonging(folder, opened.places), message)
 
 
-def _belonging(folder: Path) -> dict[str, Path]:
+def _belonging(folder: Path, places: Places) -> dict[str, Path]:
     """Return the files of a folder that belong to its model, by name.
 
     Raises:
         LoadError: One is a link out of the folder, by which something else would be published; or
             a file of its layout is missing, or too large to be pulled.
     """
-    found = [path for path in folder.iterdir() if _belongs(path.name)]
+    found = [path for path in folder.iterdir() if is_pushed(path.name)]
     for path in found:
         check_inside(path, folder)
     files = {path.name: path for path in found if path.is_file()}
-    places, other = places_in(read_description(folder)), local_file(folder)
     files |= {name: check_path_inside(name, folder) for name in places.weights}
-    return files | {name: other(name, MAX_FILE_BYTES) for name in places.files}
-
-
-def _belongs(name: str) -> bool:
-    return bool(MODEL_FILES.fullmatch(name) or BESIDES.fullmatch(name))
-
-
-def _message(folder: Path) -> str:
-    return f"{read_description(folder)['model']}, by genzoo {__version__}"
+    source = FolderSource(folder)
+    return files | {name: source.file(name, MAX_LAYOUT_BYTES) for name in places.files}
 
 
 def _parent(api: HfApi, reference: Reference, token: str | bool | None) -> Commit | None:
@@ -173,13 +166,13 @@ def _stored(reference: Reference, parent: Commit | None, token: str | bool | Non
     """Return the names of a commit's files that belong to the model that it holds."""
     there = parent.files if parent else {}
     places: Sequence[str] = ()
-    others = [name for name in there if not (_belongs(name) or name.startswith("."))]
-    if parent and CONFIG_FILE in there and others:
+    others = [name for name in there if not (is_pushed(name) or name.startswith("."))]
+    if parent and CONFIG.name in there and others:
         at = replace(reference, revision=parent.sha)
         # A config that is refused tells of no layout: what is not known to be ours stays.
         with contextlib.suppress(LoadError), Snapshot(at, token=token) as snapshot:
-            places = places_in(fetch_config(snapshot)).paths
-    return [name for name in there if _belongs(name) or name in places]
+            places = open_model(SnapshotSource(snapshot)).places.paths
+    return [name for name in there if is_pushed(name) or name in places]
 
 
 def _are_there(files: dict[str, Path], stale: list[str], commit: Commit) -> bool:

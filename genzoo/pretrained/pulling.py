@@ -7,21 +7,14 @@ import re
 import shutil
 from pathlib import Path
 
+from genzoo.description import written_places
 from genzoo.errors import LoadError, OutputExistsError
 from genzoo.files import atomic_folder_update
 from genzoo.hub.fetching import Snapshot
-from genzoo.hub.models import fetch_needed
 from genzoo.hub.reference import Reference
-from genzoo.hub_component import MAX_FILE_BYTES
-from genzoo.layouts.own import places_in
-from genzoo.storage import CONFIG_FILE, WEIGHT_FILES, read_description, written_places
-
-MAX_PICTURE, MAX_TEXT = 20_000_000, 4_000_000
-"""How many bytes a picture, and what is read as text, may have."""
-BESIDES = re.compile(r"README\.md|recipe\.toml|evaluation\.json|[A-Za-z0-9_][A-Za-z0-9_-]*\.png")
-"""The names of what a model's folder holds beside its config and weights, and a repository too."""
-MODEL_FILES = re.compile(rf"{re.escape(CONFIG_FILE)}|{WEIGHT_FILES}")
-"""The names of what a model is loaded from."""
+from genzoo.hub.source import SnapshotSource
+from genzoo.model_files import CONFIG, LOADED, MAX_LAYOUT_BYTES, TABLE, file_of, pattern_of
+from genzoo.storage import OpenModel, open_model
 
 
 def pull(
@@ -53,18 +46,19 @@ def pull(
             f"{str(folder)!r} holds something already. Choose another folder, or replace what is "
             "there by --overwrite."
         )
-    home = fetch_whole(reference, token=token, cache_dir=cache_dir)
-    if not (home / CONFIG_FILE).exists():
+    with Snapshot(reference, token=token, cache_dir=cache_dir) as snapshot:
+        opened = fetch_all(snapshot)
+    if CONFIG.name not in opened.source:
         raise LoadError(
             f"{reference} has another library's layout, which is not copied. Load it and save it "
             f"as ours: GenModel.from_pretrained({reference.repository!r}).save_pretrained(...)."
         )
-    stale = f"{MODEL_FILES.pattern}|{BESIDES.pattern}"
-    places = places_in(read_description(home))
-    names = [path.name for path in home.iterdir() if re.fullmatch(stale, path.name)]
+    home, places = opened.source.folder, opened.places
+    pushed = pattern_of(file for file in TABLE if file.pushed)
+    names = [path.name for path in home.iterdir() if re.fullmatch(pushed, path.name)]
     old = written_places(folder).paths
     with atomic_folder_update(
-        folder, last=CONFIG_FILE, stale=stale, markers=places.markers, old=old
+        folder, last=CONFIG.name, stale=pushed, markers=places.markers, old=old
     ) as temporary:
         for name in (*names, *places.paths):
             (temporary / name).parent.mkdir(exist_ok=True)
@@ -72,31 +66,20 @@ def pull(
     return folder
 
 
-def fetch_whole(
-    reference: Reference,
-    *,
-    token: str | bool | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-) -> Path:
-    """Bring a model into the cache with all that lies beside its weights; return its folder.
+def fetch_all(snapshot: Snapshot) -> OpenModel:
+    """Bring a model into the cache with all that a repository holds of it.
 
     Raises:
-        HubError: It cannot be had.
+        HubError: The Hub does not give it.
         LoadError: What is there is refused.
+        UnknownNameError: No installed plugin registers the model.
     """
-    with Snapshot(reference, token=token, cache_dir=cache_dir) as snapshot:
-        return fetch_all(snapshot)
-
-
-def fetch_all(snapshot: Snapshot) -> Path:
-    """Fetch a model with all that lies beside its weights; return its folder.
-
-    Raises:
-        HubError, LoadError: As `fetch_whole`.
-    """
-    fetch_needed(snapshot)
-    for name in filter(BESIDES.fullmatch, snapshot.files):
-        snapshot.file(name, most=MAX_PICTURE if name.endswith(".png") else MAX_TEXT)
-    for name in written_places(snapshot.folder).files:
-        snapshot.file(name, most=MAX_FILE_BYTES)
-    return snapshot.folder
+    opened = open_model(SnapshotSource(snapshot))
+    opened.fetch()
+    for name in snapshot.files:
+        file = file_of(name)
+        if file is not None and file.pushed and file not in LOADED:
+            snapshot.file(name, most=file.max_bytes)
+    for name in opened.places.files:
+        snapshot.file(name, most=MAX_LAYOUT_BYTES)
+    return opened

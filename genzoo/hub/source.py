@@ -1,0 +1,111 @@
+"""A model's files in one commit of a Hub: each fetched when it is needed, and checked first."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from genzoo.description import read_description
+from genzoo.errors import ConfigFileError
+from genzoo.hub.fetching import Snapshot
+from genzoo.hub.headers import remote_header
+from genzoo.hub.reference import MAIN, Reference, local_folder, names_repository
+from genzoo.model_files import CONFIG
+from genzoo.storage import FolderSource, ModelSource
+from genzoo.weights import Header, read_header
+
+
+class SnapshotSource(ModelSource):
+    """The files of one commit. What is in the cache is checked before it is read.
+
+    Arguments:
+        snapshot: The commit.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(snapshot.folder, str(snapshot.reference), snapshot.sha)
+        self._snapshot = snapshot
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the repository has such a file."""
+        return name in self._snapshot.files
+
+    def names(self, folder: str) -> Iterable[str]:
+        """Return the names of all files of the repository."""
+        return self._snapshot.files
+
+    def description(self) -> dict[str, Any]:
+        """Return what ``config.json`` says, fetched by itself."""
+        if CONFIG.name not in self:
+            raise ConfigFileError(
+                f"{self.title} holds no {CONFIG.name}, so it is no model of genzoo. It holds "
+                f"{_some(list(self._snapshot.files))}."
+            )
+        self._snapshot.file(CONFIG.name, most=CONFIG.max_bytes)
+        return read_description(self.folder)
+
+    def file(self, name: str, most: int) -> Path:
+        """Return the path of a file, fetched unless the cache has it."""
+        return self._snapshot.file(name, most=most)
+
+    def has_file(self, name: str) -> bool:
+        """Whether the repository has such a file."""
+        return name in self
+
+    def header(self, name: str) -> Header:
+        """Return the header of a file of weights: of the cache's file, or asked for by itself."""
+        if self._snapshot.is_cached(name):
+            return read_header(self._snapshot.file(name))
+        return remote_header(self._snapshot, name)
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """Fetch files of weights, all of which the disk must have room for."""
+        wanted = list(names)
+        if not self.is_here(wanted):
+            self._snapshot.check_space(wanted)
+        for name in wanted:
+            self._snapshot.file(name)
+
+    def is_here(self, names: Iterable[str]) -> bool:
+        """Whether the cache has files of weights, be they sound or not."""
+        return all(map(self._snapshot.is_cached, names))
+
+
+@contextlib.contextmanager
+def source_of(
+    source: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    subfolder: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    verify: bool = False,
+) -> Iterator[ModelSource]:
+    """Give the files of a model: of a folder, or of a repository where there is no such folder.
+
+    Arguments:
+        source: A folder, or a repository ``user/name``.
+        revision: The repository's branch, tag or commit; "main" by default.
+        subfolder: The folder in it that holds the model.
+        token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``.
+        cache_dir: The cache; None takes huggingface_hub's.
+        verify: Whether files are read in full even where they are known to be unchanged.
+
+    Raises:
+        HubError: It cannot be had; the subclass and the message say why, and what to do.
+        ConfigError: A name is malformed, or a folder of this machine is given a revision.
+    """
+    if not names_repository(source):
+        yield FolderSource(local_folder(source, revision, subfolder))
+        return
+    reference = Reference(str(source), revision or MAIN, subfolder or "")
+    with Snapshot(reference, token=token, cache_dir=cache_dir, verify=verify) as snapshot:
+        yield SnapshotSource(snapshot)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{', '.join(names[:5])}{more}" if names else "nothing"

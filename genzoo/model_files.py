@@ -1,0 +1,115 @@
+"""The files of a model folder, in one table: what names or handles one of them looks here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genzoo.files import check_inside, read_text
+from genzoo.parsing import strict_json, strict_toml
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file of a model folder, or several of one form.
+
+    Arguments:
+        name: Its name; of several, what to call them.
+        pushed: Whether it is part of what a repository holds: it is pushed and pulled.
+        cleared: Whether it goes away when a new run replaces the one in the folder.
+        max_bytes: How large it may be to be fetched or read; 0 of what is read piece by piece,
+            each piece bounded by its reader.
+        reader: Makes a value of its text; None of what is not read as one text.
+        pattern: A regular expression for the names of several.
+    """
+
+    name: str
+    pushed: bool
+    cleared: bool
+    max_bytes: int = 0
+    reader: Callable[[str], Any] | None = None
+    pattern: str = ""
+
+    def matches(self, name: str) -> bool:
+        """Whether a file of that name is one of these."""
+        return re.fullmatch(self.pattern or re.escape(self.name), name) is not None
+
+    def read_text(self, folder: Path) -> str:
+        """Return the file of a folder as a text.
+
+        Raises:
+            LoadError: It is a link that leads out of the folder.
+            OSError: It cannot be read.
+            ValueError: It is not a plain file, is too large, or is not UTF-8.
+        """
+        check_inside(folder / self.name, folder)
+        return read_text(folder / self.name, self.max_bytes)
+
+    def read(self, folder: Path) -> Any:
+        """Return what the file of a folder holds, made of its text by ``reader``.
+
+        Raises:
+            LoadError, OSError, ValueError: As `read_text`; or the text is malformed.
+        """
+        return (self.reader or str)(self.read_text(folder))
+
+
+_MIB = 2**20
+_LETTER = "[A-Za-z0-9_]"
+
+# What is pushed.                 pushed cleared  max_bytes   reader
+CONFIG = ModelFile("config.json", True, True, _MIB, strict_json)
+WEIGHTS = ModelFile("model.safetensors", True, True)
+SHARDS = ModelFile("shards", True, True, pattern=r"model-\d+-of-\d+\.safetensors")
+INDEX = ModelFile("model.safetensors.index.json", True, True, _MIB, strict_json)
+CARD = ModelFile("README.md", True, True, 1_000_000, str)
+RECIPE = ModelFile("recipe.toml", True, True, _MIB, strict_toml)
+EVALUATION = ModelFile("evaluation.json", True, True, 4_000_000, strict_json)
+SAMPLES = ModelFile("samples.png", True, False, 20_000_000)
+PICTURES = ModelFile(
+    "pictures", True, False, 20_000_000, pattern=r"[A-Za-z0-9_][A-Za-z0-9_-]*\.png"
+)
+# What stays here.
+EVALUATIONS = ModelFile("evaluations", False, True, _MIB, strict_json, r"evaluation.*\.json")
+ENVIRONMENT = ModelFile("environment.json", False, True, _MIB, strict_json)
+METRICS = ModelFile("metrics.jsonl", False, True, 2**28)
+REPORT = ModelFile("report.html", False, True)
+CHECKPOINTS = ModelFile("checkpoints", False, True)
+PROGRESS = ModelFile("samples", False, True)
+TRACKERS = ModelFile("genzoo", False, False)
+LOCK = ModelFile(".lock", False, False)
+# Weights of a name that this version does not give.
+LEFTOVERS = ModelFile("other weights", False, True, pattern=r"model.*\.safetensors.*")
+
+TABLE = (
+    *(CONFIG, WEIGHTS, SHARDS, INDEX, CARD, RECIPE, EVALUATION, SAMPLES, PICTURES),
+    *(EVALUATIONS, ENVIRONMENT, METRICS, REPORT, CHECKPOINTS, PROGRESS, TRACKERS, LOCK, LEFTOVERS),
+)
+"""All of them. Of two that match a name, the first counts."""
+LOADED = (CONFIG, WEIGHTS, SHARDS, INDEX)
+"""What a model is loaded from, where its layout names no more."""
+MAX_LAYOUT_BYTES = 2**25
+"""How large a file may be that ``config.json`` names beside the weights, for another library."""
+
+
+def file_of(name: str) -> ModelFile | None:
+    """Return the row of the table for a file's name; None where a model folder has no such file.
+
+    >>> file_of("model-00001-of-00002.safetensors") is SHARDS, file_of("notes.txt")
+    (True, None)
+    """
+    return next((file for file in TABLE if file.matches(name)), None)
+
+
+def is_pushed(name: str) -> bool:
+    """Whether a file of that name is part of what a repository holds."""
+    file = file_of(name)
+    return file is not None and file.pushed
+
+
+def pattern_of(files: Iterable[ModelFile]) -> str:
+    """Return a regular expression for the names of files."""
+    return "|".join(file.pattern or re.escape(file.name) for file in files)

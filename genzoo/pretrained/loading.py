@@ -1,0 +1,83 @@
+"""GenModel: models loaded from folders and repositories."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from genzoo.errors import ConfigError
+from genzoo.hub.source import source_of
+from genzoo.model import GenerativeModel
+from genzoo.storage import open_model
+
+
+class GenModel:
+    """The loader: name or repository → registry → class → config → weights."""
+
+    @staticmethod
+    def from_pretrained(
+        source: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        subfolder: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        verify: bool = False,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> GenerativeModel:
+        """Load a model, in eval mode, from a folder or from a repository of the Hub.
+
+        Nothing of it is imported, unpickled or run: its config names a registered model, and its
+        weights are safetensors. A repository's files all come from one commit and are held
+        against the checksums that the Hub states. Config and headers are checked before a weight
+        is fetched or read.
+
+        Arguments:
+            source: A folder, or a repository ``user/name`` where there is no such folder.
+            revision: The repository's branch, tag or commit; "main" by default. A full commit
+                that is in the cache is loaded without a request.
+            subfolder: The folder in it that holds the model.
+            token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``,
+                False none.
+            cache_dir: Where fetched files are kept; None takes huggingface_hub's cache.
+            verify: Whether fetched files are read in full even where they are known to be
+                unchanged since they were.
+            device: Where the model goes.
+            dtype: The type its floating-point weights are turned into; as stored by default.
+
+        Raises:
+            LoadError: It is refused; the subclass and the message say why.
+            HubError: The Hub does not give it; the subclass and the message say why.
+            UnknownNameError: No installed plugin registers the model.
+            ConfigError: There is no such device here, or the source is malformed.
+        """
+        device = check_device(device)
+        with source_of(
+            source,
+            revision=revision,
+            subfolder=subfolder,
+            token=token,
+            cache_dir=cache_dir,
+            verify=verify,
+        ) as files:
+            model = open_model(files).check().fill()
+        model.to(device=device, dtype=dtype)
+        return model.eval()
+
+
+def check_device(device: torch.device | str) -> torch.device:
+    """Return the device, having tried it.
+
+    Raises:
+        ConfigError: It is not one, or this machine or this build of torch has none.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        first = str(error).partition("\n")[0].partition(". ")[0]
+        raise ConfigError(
+            f"Device {str(device)!r} is not available: {first}. Use cpu, or install a build "
+            "of torch for it."
+        ) from error
