@@ -55,7 +55,7 @@ def test_a_second_run_is_refused_before_it_writes(tmp_path, resume):
     (tmp_path / "run").mkdir()
     if resume:
         trainer(tmp_path / "run").fit()
-    (tmp_path / "run" / run_folder.LOCK_FILE).touch()
+    (tmp_path / "run" / run_folder.LOCK.name).touch()
     before = listing(tmp_path / "run")
     with (
         RunFolder(tmp_path / "run").locked(),
