@@ -14,8 +14,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import genzoo
-from genzoo.cli import main, usage_errors
-from genzoo.cli.arguments import Peeked
+from genzoo.cli import main
 
 RANDOM = np.random.default_rng(0)
 BITS = (RANDOM.random((20, 6)) < 0.5).astype(np.uint8)
@@ -167,7 +166,7 @@ CASES = {
     "sample run --num 1 --output x.png --sampler.num-steps 3": "Give --sampler NAME too",
     "sample run --num 1 --output x.npz --sampler gibbs --sampler.num-step 3": "mean --sampler.num",
     "evaluate folder --data.limit 3": "Give --data DATA too",
-    "evaluate run --data.limt 3": "Did you mean --data.limit?",
+    "evaluate run --data.limt 3": "Did you mean --data.limit",
     "inspect run --jsn": "no flag --jsn",
     "quickstart --fsat": "Did you mean --fast?",
     # what is missing
@@ -187,8 +186,8 @@ CASES = {
     f"{TRAIN} --objective.num-steps 0": "num_steps must be in [1, 1000000], got 0",
     f"{TRAIN} --trainer.optimizers.model.lr -1": "lr must be in [0.0, 1000.0], got -1.0",
     f"{TRAIN} --trainer.optimizers.model.lr nan": "lr must be finite, got nan",
-    f"{ADAM} --trainer.optimizers.model.betas 0.9": "betas needs a value",
-    f"{ADAM} --trainer.optimizers.model.betas 0.9 x": "takes two numbers",
+    f"{ADAM} --trainer.optimizers.model.betas 0.9": "betas needs 2 values",
+    f"{ADAM} --trainer.optimizers.model.betas 0.9 x": "takes 2 numbers",
     f"{TRAIN} --trainer.optimizers.model.betas 0.9 0.9": "no flag --trainer.optimizers",
     f"{TRAIN} --trainer.optimizers.model adma": "Did you mean 'adam' or 'adamw'? Known: adam, ",
     f"{TRAIN} --trainer.optimizers.model linear": "'linear' is one of the lr_schedulers",
@@ -292,23 +291,6 @@ def test_it_ends_in_one_line_and_nothing_has_changed(line, needle, home, capsys)
     assert needle in error
     assert len(error) < 700 + 2 * line.count(LONG) * len(LONG)
     assert contents(home) == before
-
-
-@pytest.mark.parametrize("flag", ["--trainer.threads few", "--trainer.optimizers.model.lr x"])
-@pytest.mark.parametrize("columns", ["20", "40", "300"])
-def test_the_width_of_the_terminal_does_not_matter(columns, flag, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", columns)
-    assert "--trainer." in complaint(f"{TRAIN} {flag}", capsys)
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
-def test_frames_of_either_kind_are_taken_off(encoding):
-    side, line = ("|", "-") if encoding == "ascii" else ("│", "─")
-    box = [f"{'+' if encoding == 'ascii' else '╭'}{line} Title {line * 9}"]
-    box += [f"{side} {text} {side}" for text in ("Unrecognized options: --nmu, 3", line * 30)]
-    box += [f"{side} {text} {side}" for text in ("Perhaps you meant:", "    --num INT", "help")]
-    said = usage_errors.complaint("\n".join(box), "sample", Peeked("run"))
-    assert said == "There is no flag --nmu. Did you mean --num? See genzoo sample --help."
 
 
 def test_checkpoints_that_are_all_broken_are_named(home, capsys):

@@ -17,9 +17,7 @@ import families  # noqa: F401 - registers the toy families
 import genzoo
 from genzoo import registry
 from genzoo.cli import main, sample
-from genzoo.config import field_types
 from genzoo.plotting import grid
-from genzoo.training import TrainerConfig
 from likelihoods import mean_log_prob
 
 BITS = (np.random.default_rng(0).random((40, 6)) < 0.5).astype(np.uint8)
@@ -202,73 +200,6 @@ def test_a_run_is_gone_on_with_and_replaced():
     assert all(torch.equal(first[name], t) for name, t in weights("run").items())
     genzoo_(f"{line} --trainer.seed 2 --overwrite")
     assert not torch.equal(first["W"], weights("run")["W"])
-
-
-def help_entries(line, capsys, monkeypatch):
-    """Return each flag of a help text with what stands beside it."""
-    monkeypatch.setenv("COLUMNS", "80")
-    lines = [text.strip("│ ") for text in printed(line, capsys).splitlines()]
-    entries = {}
-    for text in lines:
-        if not text.strip("-─"):
-            continue
-        if text.startswith(("-", "╭", "+")):
-            name, _, rest = text.partition(" ")
-            entries[name.rstrip(",")] = rest
-        elif entries:
-            entries[list(entries)[-1]] += f" {text}"
-    return {name: rest for name, rest in entries.items() if name.startswith("--")}
-
-
-def flags_of(prefix, config, *without):
-    names = field_types(config).keys() - set(without)
-    return {f"--{prefix}.{name.replace('_', '-')}" for name in names}
-
-
-@pytest.mark.parametrize("objective", ["cd", "pcd"])
-def test_every_field_has_a_flag_with_type_default_and_help(objective, capsys, monkeypatch):
-    line = f"train rbm --data bits.npz --objective {objective} --help"
-    entries = help_entries(line, capsys, monkeypatch)
-    expected = (
-        flags_of("model", registry.load("models", "rbm").Config, "event")
-        | flags_of("objective", registry.load("objectives", objective).Config)
-        | flags_of("data", registry.load("datasets", "arrays").Config)
-        | flags_of("trainer", TrainerConfig, "optimizers")
-        | flags_of("trainer.optimizers.model", registry.load("optimizers", "sgd").Config)
-        | {"--trainer.optimizers.model"}
-    )
-    assert {name for name in entries if "." in name} == expected
-    for name in expected:
-        kind, _, rest = entries[name].partition(" ")
-        assert re.match(r"[A-Z{\[]|--", kind), name
-        assert re.search(r"[A-Za-z]{3}.*\(default: ", rest), name
-
-
-def test_help_tells_the_values_that_hold_where_none_is_given(capsys, monkeypatch):
-    entries = help_entries("train rbm --data bits.npz --help", capsys, monkeypatch)
-    rbm = registry.load("models", "rbm")
-    prescribed = rbm.default_stages(rbm.example()[0])[0].trainer
-    for name in ("max_steps", "batch_size", "lr_scheduler"):
-        assert f"(default: {prescribed[name]})" in entries[f"--trainer.{name.replace('_', '-')}"]
-
-
-def test_the_spaces_of_a_model_follow_from_the_data_and_conditions_are_named(capsys, monkeypatch):
-    entries = help_entries("train vae --data digits --help", capsys, monkeypatch)
-    assert "--model.event" not in entries
-    assert "fields of the data that it is conditioned on" in entries["--model.conditions"]
-    assert "--model.conditions" not in help_entries(
-        "train rbm --data digits --help", capsys, monkeypatch
-    )
-
-
-@pytest.mark.parametrize(
-    "command", ["list", "train", "sample", "evaluate", "inspect", "report", "quickstart"]
-)
-def test_every_command_has_help_for_every_flag(command, capsys, monkeypatch):
-    entries = help_entries(f"{command} --help", capsys, monkeypatch)
-    for name, rest in entries.items():
-        assert re.search(r"[a-z]{3,} [a-z]", rest), name
-    assert command in printed("--help", capsys)
 
 
 def test_list_names_everything_in_its_group(capsys):

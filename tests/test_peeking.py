@@ -1,12 +1,9 @@
 """What a command's arguments name is found whatever flags stand before it."""
 
-import dataclasses
-
 import pytest
 
 from genzoo.cli import arguments
-from genzoo.cli.peeking import _count, _flag_of, peek
-from genzoo.config import field_types
+from genzoo.cli.peeking import peek
 
 TRAIN, EVALUATE, EXPLORE, SAMPLE = (
     arguments.TrainArguments,
@@ -73,20 +70,3 @@ def test_the_flags_that_name_classes_are_found_in_every_spelling():
     wanted = {"data": "digits", "data-y": "fashion", "sampler": "gibbs", "revision": "v2"}
     assert found.flags == wanted
     assert found.metrics == ("fid", "knn")
-
-
-@pytest.mark.parametrize(
-    "command", [getattr(arguments, name) for name in dir(arguments) if name.endswith("Arguments")]
-)
-def test_switches_are_just_the_fields_that_are_true_or_false(command):
-    hints = {f.name: f.type for f in dataclasses.fields(command)}
-    if issubclass(command, arguments.Config):
-        kinds = field_types(command)
-        zero = {name for name, kind in kinds.items() if _count(kind) == 0}
-        assert zero == {name for name, kind in hints.items() if kind == "bool"}
-
-
-def test_a_flag_is_called_as_its_field_says():
-    kinds = field_types(EVALUATE)
-    assert _flag_of("data_y_name", kinds["data_y_name"]) == "data-y"
-    assert _flag_of("max_examples", kinds["max_examples"]) == "max-examples"

@@ -17,7 +17,7 @@ from genzoo.cli import arguments
 from genzoo.cli.flags import rewritten
 from genzoo.cli.listing import ListArguments
 from genzoo.cli.texts import VisibleFormatter, plain, write
-from genzoo.cli.usage_errors import complaint
+from genzoo.cli.usage_errors import usage_error
 from genzoo.errors import (
     ConfigError,
     GenzooError,
@@ -29,7 +29,7 @@ from genzoo.version import __version__
 
 DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
 
-_PLAIN: dict[str, Any] = {
+COMMANDS: dict[str, Any] = {
     "list": ListArguments,
     "train": arguments.TrainArguments,
     "sample": arguments.SampleArguments,
@@ -46,7 +46,7 @@ _PLAIN: dict[str, Any] = {
     "new-plugin": arguments.NewPluginArguments,
     "quickstart": arguments.QuickstartArguments,
 }
-_MODULES = {name: name for name in _PLAIN} | {"list": "listing", "new-plugin": "new_plugin"}
+_MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
 _RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
 
 
@@ -87,10 +87,10 @@ def _run(args: list[str]) -> int:
         return 0
     if name in ("--help", "-h"):
         tyro.extras.subcommand_cli_from_dict(
-            _PLAIN, prog="genzoo", description=DESCRIPTION, args=["--help"]
+            COMMANDS, prog="genzoo", description=DESCRIPTION, args=["--help"]
         )
-    if name not in _PLAIN:
-        raise UnknownNameError("command", name, _PLAIN, "See genzoo --help.")
+    if name not in COMMANDS:
+        raise UnknownNameError("command", name, COMMANDS, "See genzoo --help.")
     parsed = _parse(name, rewritten(args[1:]))
     importlib.import_module(f"genzoo.cli.{_MODULES[name]}").run(parsed)
     return 0
@@ -98,19 +98,17 @@ def _run(args: list[str]) -> int:
 
 def _parse(name: str, args: list[str]) -> Any:
     """Return a command's arguments, or say in one line what is wrong with them."""
-    said, peeked = io.StringIO(), _peeked(name, args)
+    peeked, said = _peeked(name, args), io.StringIO()
+    found = resolved(name, peeked)
+    # A config's field that is another config or nothing is a recipe's, not a subcommand.
+    config = (tyro.conf.AvoidSubcommands,)
     try:
         with contextlib.redirect_stderr(said):
-            # A config's field that is another config or nothing is a recipe's, not a subcommand.
-            return tyro.cli(
-                _resolved(name, peeked),
-                prog=f"genzoo {name}",
-                args=args,
-                config=(tyro.conf.AvoidSubcommands,),
-            )
+            return tyro.cli(found, prog=f"genzoo {name}", args=args, config=config)
     except SystemExit as left:
         if left.code:
-            raise ConfigError(complaint(said.getvalue(), name, peeked)) from left
+            error = usage_error(args, found, name, peeked)
+            raise ConfigError(error or said.getvalue()) from left
         raise
 
 
@@ -120,14 +118,14 @@ def _peeked(name: str, args: list[str]) -> arguments.Peeked:
         return arguments.Peeked()
     from genzoo.cli.peeking import peek
 
-    return peek(args, _PLAIN[name])
+    return peek(args, COMMANDS[name])
 
 
-def _resolved(name: str, peeked: arguments.Peeked) -> Any:
+def resolved(name: str, peeked: arguments.Peeked) -> Any:
     """Return the arguments of a command with the fields of the classes that it names."""
     if peeked.positional:
         return importlib.import_module(f"genzoo.cli.{_MODULES[name]}").arguments_for(peeked)
-    return _PLAIN[name]
+    return COMMANDS[name]
 
 
 def _say(text: str) -> None:

@@ -16,6 +16,63 @@ _Samples = Annotated[int, Bounds(0, 10_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Arguments(Config):
+    """The checked arguments of a command; abstract."""
+
+    _title = "--"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromModel(Arguments):
+    """The arguments of a command that takes a model; abstract."""
+
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """The model folder, or a repository of the Hub: user/name."""
+    revision: str | None = None
+    """The branch, tag or commit of a repository."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnData(Arguments):
+    """The arguments of a command that looks at data; abstract."""
+
+    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
+    """The data; those that the model was trained on by default, with the same values."""
+    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
+    """Likewise the data of the second domain, for a model of two."""
+    split: str | None = None
+    """The split; "test" by default, or the only one there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDevice(Arguments):
+    """The arguments of a command that computes; abstract."""
+
+    device: str = "cpu"
+    """Where to compute, such as cuda."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithConditions(Arguments):
+    """The arguments of a command that gives a model its conditions; abstract."""
+
+    condition: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """NAME=VALUE, or --condition.NAME VALUE: what the model is given for a condition."""
+    label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Short for --condition.label: an index, or the name of a class."""
+    text: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Short for --condition.text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithSampler(Arguments):
+    """The arguments of a command that draws samples; abstract."""
+
+    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
+    """How samples are drawn (see genzoo list samplers); the model's own way by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainArguments:
     """Train a model: genzoo train NAME --data DATA --output DIR, or --recipe FILE.toml."""
 
@@ -38,15 +95,13 @@ class TrainArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleArguments(Config):
-    """Draw samples from a trained model into a picture or an array."""
+class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
+    """Draw samples from a trained model into a picture or an array.
 
-    _title = "--"
+    A condition that is given several times: each value gets as many samples, and a picture a row
+    for each.
+    """
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """The model folder, or a repository of the Hub: user/name."""
-    revision: str | None = None
-    """The branch, tag or commit of a repository."""
     num: _Count
     """How many samples."""
     output: Path | None = None
@@ -60,35 +115,12 @@ class SampleArguments(Config):
     batch_size: _Count | None = None
     """Samples per block; the last block is padded to it, so that one sample costs a block. By
     default equal blocks of at most the model's default_batch_size: one sample is drawn alone."""
-    condition: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """NAME=VALUE, or --condition.NAME VALUE: what the model is given for a condition. Given
-    several times, each value gets as many samples, and a picture a row for each."""
-    label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Short for --condition.label: an index, or the name of a class."""
-    text: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Short for --condition.text."""
-    device: str = "cpu"
-    """Where to compute, such as cuda."""
-    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
-    """How to draw (see genzoo list samplers); the model's own way by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateArguments(Config):
+class EvaluateArguments(WithSampler, OnDevice, OnData, FromModel):
     """Judge a trained model on data."""
 
-    _title = "--"
-
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """The model folder, or a repository of the Hub: user/name."""
-    revision: str | None = None
-    """The branch, tag or commit of a repository."""
-    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
-    """The data; those that the model was trained on by default, with the same values."""
-    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
-    """Likewise the data of the second domain, for a model of two."""
-    split: str | None = None
-    """The split; "test" by default, or the only one there is."""
     metrics: tuple[str, ...] = ()
     """Which (see genzoo list metrics); all that the model and the data allow by default."""
     json: Path | None = None
@@ -101,22 +133,12 @@ class EvaluateArguments(Config):
     """Where the randomness of samples, of estimators and of the choice of rows comes from."""
     max_examples: _Count = 10_000
     """At most so many rows are used; of more, that many are drawn, in proportion to the labels."""
-    device: str = "cpu"
-    """Where to compute, such as cuda."""
-    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
-    """How samples are drawn (see genzoo list samplers); the model's own way by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExploreArguments(Config):
+class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
     """Look at the codes of a model that encodes and decodes: what it has learned, as a picture."""
 
-    _title = "--"
-
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """The model folder, or a repository of the Hub: user/name."""
-    revision: str | None = None
-    """The branch, tag or commit of a repository."""
     view: Literal["manifold", "interpolation", "traversal"] = "manifold"
     """A plane of codes; lines between examples' codes; one example's code value by value."""
     output: Path
@@ -127,34 +149,14 @@ class ExploreArguments(Config):
     """Lines of an interpolation or a traversal."""
     dimensions: tuple[int, int] = (0, 1)
     """The two dimensions of the plane."""
-    condition: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """NAME=VALUE, or --condition.NAME VALUE: what the plane of codes is given for a condition."""
-    label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Short for --condition.label: an index, or the name of a class."""
-    text: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Short for --condition.text."""
     seed: _Seed = 0
     """Which examples are drawn from the data."""
-    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
-    """The data; those that the model was trained on by default, with the same values."""
-    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
-    """Likewise the data of the second domain, for a model of two."""
-    split: str | None = None
-    """The split; "test" by default, or the only one there is."""
-    device: str = "cpu"
-    """Where to compute, such as cuda."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateArguments(Config):
+class TranslateArguments(OnDevice, OnData, FromModel):
     """Translate data of one domain to the other, and back: source, translation, return."""
 
-    _title = "--"
-
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """The model folder, or a repository of the Hub: user/name."""
-    revision: str | None = None
-    """The branch, tag or commit of a repository."""
     output: Path
     """FILE.png for strips, FILE.npz for arrays named source, translated and back."""
     to: Literal["y", "x"] = "y"
@@ -167,31 +169,16 @@ class TranslateArguments(Config):
     """At most so many rows are searched for failures."""
     seed: _Seed = 0
     """Which examples, or rows to search, are drawn from the data."""
-    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
-    """The data; those that the model was trained on by default, with the same values."""
-    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
-    """Likewise the data of the second domain, for a model of two."""
-    split: str | None = None
-    """The split; "test" by default, or the only one there is."""
-    device: str = "cpu"
-    """Where to compute, such as cuda."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectArguments:
+class InspectArguments(FromModel):
     """Say what a model is, from its config, its card and its weights' headers alone."""
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """The model folder, or a repository of the Hub: user/name."""
-    revision: str | None = None
-    """The branch, tag or commit of a repository."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class CardArguments(Config):
+class CardArguments(WithSampler, OnDevice):
     """Write a model folder's card, README.md, and its picture of samples, samples.png."""
-
-    _title = "--"
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
@@ -205,17 +192,11 @@ class CardArguments(Config):
     """How many samples the picture has; 0 leaves the picture as it is."""
     seed: _Seed = 0
     """Where their randomness comes from."""
-    device: str = "cpu"
-    """Where to compute, such as cuda."""
-    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
-    """How to draw (see genzoo list samplers); the model's own way by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PushArguments(Config):
+class PushArguments(Arguments):
     """Push a model folder to a repository of the Hub, in one commit."""
-
-    _title = "--"
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import itertools
 import re
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
-
-import tyro
+from typing import Any
 
 from genzoo import registry
 from genzoo.cli.arguments import Peeked, TrainArguments
+from genzoo.cli.flag_table import count, flags_of, is_flag, normal
 from genzoo.config import field_types
 from genzoo.data import DataConfig, find_source
 from genzoo.entry_points import OURS
@@ -29,8 +26,6 @@ _NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision")
 _GROUPS = {"objective": "objectives", "sampler": "samplers"}
 _CHOICE = re.compile(r"trainer\.(lr-scheduler|optimizers\.[^.]+)")
 """The trainer's flags that name classes."""
-_FLAG = re.compile(r"-[^\d.]")
-_MANY = 10**6
 
 
 def peek(args: Sequence[str], arguments: type) -> Peeked:
@@ -56,8 +51,8 @@ class _Flags:
     """
 
     def __init__(self, arguments: type, peeked: Peeked) -> None:
-        hints = typing.get_type_hints(arguments, include_extras=True)
-        self._plain = {_flag_of(name, kind): _count(kind) for name, kind in hints.items()}
+        plain = [flag for flag in flags_of(arguments) if not flag.positional]
+        self._plain = {flag.name.removeprefix("--"): flag.num_values for flag in plain}
         self._plain |= {"help": 0}
         self._peeked = peeked
 
@@ -73,7 +68,7 @@ class _Flags:
         fields = self._fields_of(section, name)
         name = name.rpartition(".")[2].replace("-", "_")
         kind = fields.get(name, fields.get(name.removeprefix("no_")))
-        return None if kind is None else _count(kind)
+        return None if kind is None else count(kind)
 
     def _fields_of(self, section: str, name: str) -> Mapping[str, Any]:
         """Return the types of the fields of a section, as far as they are known yet."""
@@ -110,9 +105,9 @@ def _no_values(args: Sequence[str], flags: _Flags) -> tuple[list[str], list[str]
     left, unknown = 0, False
     for argument in args:
         flag, joined, _ = argument.partition("=")
-        if _FLAG.match(argument):
-            count = 0 if joined else flags.count(_normal(flag))
-            left, unknown = count or 0, count is None
+        if is_flag(argument):
+            num = 0 if joined else flags.count(normal(flag))
+            left, unknown = num or 0, num is None
         elif left:
             left -= 1
         else:
@@ -125,7 +120,7 @@ def _named(args: Sequence[str]) -> dict[str, str]:
     found = {}
     for argument, after in itertools.zip_longest(args, args[1:], fillvalue=""):
         flag, joined, value = argument.partition("=")
-        name = _normal(flag).removeprefix("--")
+        name = normal(flag).removeprefix("--")
         is_choice = name in _NAMES or _CHOICE.fullmatch(name)
         if flag.startswith("--") and is_choice and (joined or after):
             found[name] = value if joined else after
@@ -138,36 +133,6 @@ def _values_of(flag: str, args: Sequence[str]) -> tuple[str, ...]:
         return ()
     rest = args[args.index(flag) + 1 :]
     return tuple(itertools.takewhile(lambda argument: not argument.startswith("-"), rest))
-
-
-def _flag_of(name: str, kind: Any) -> str:
-    """Return what a field's flag is called: its own name, or one that it is given."""
-    marks = get_args(kind)[1:] if get_origin(kind) is Annotated else ()
-    given = [mark.name for mark in marks if getattr(mark, "name", None)]
-    return _normal(given[0] if given else name)
-
-
-def _count(kind: Any) -> int:
-    """Return how many values a flag of that type takes.
-
-    >>> _count(bool), _count(int | None), _count(tuple[int, int])
-    (0, 1, 2)
-    """
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return 1 if tyro.conf.UseAppendAction in inner[1:] else _count(inner[0])
-    if origin in (Union, types.UnionType):
-        counts = {max(1, _count(one)) for one in inner}
-        return counts.pop() if len(counts) == 1 else _MANY
-    if origin is tuple:
-        return _MANY if inner[-1] is Ellipsis else sum(map(_count, inner))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return _MANY
-    return 0 if kind is bool else 1
-
-
-def _normal(flag: str) -> str:
-    return flag.replace("_", "-")
 
 
 def _is_model(name: str) -> bool:
