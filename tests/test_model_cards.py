@@ -47,6 +47,14 @@ def test_the_models_of_the_zoo_are_here():
 
 
 @each
+def test_a_card_is_what_the_code_writes_today(folder, tmp_path):
+    """A renamed field shows here, whether the config, the picture or the figures hold it."""
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    write_card(copy)
+    assert (copy / CARD.name).read_text("utf-8") == (folder / CARD.name).read_text("utf-8")
+
+
+@each
 def test_a_folder_holds_what_a_repository_does_and_is_small(folder):
     names = set(files_of(folder))
     layout = json.loads((folder / "config.json").read_text("utf-8")).get("layout", {})
