@@ -19,7 +19,7 @@ from genzoo.evaluation import Evaluation, evaluate
 from genzoo.evaluation.mcmc_diagnostics import ChainConfig, ChainDiagnostics
 from genzoo.evaluation.modes import ModeConfig, ModeCoverage
 from genzoo.evaluation.provenance import in_words
-from genzoo.report.evaluations import read_judgements
+from genzoo.report.evaluations import read_evaluations
 from judged import ROWS, model
 from judges import LabelledReplay, Replay, case
 from test_metrics_mcmc_diagnostics import Walk
@@ -121,14 +121,14 @@ def test_a_report_shows_what_was_left_out(tmp_path, gan, capsys):
     shown = page.partition("<h3>Left out</h3>")[2]
     assert "<dt>odd</dt><dd>it needs &lt;b&gt;</dd>" in shown
     assert "<dt>accuracy</dt><dd>the model does not classify</dd>" in shown
-    ((judgement,), _) = read_judgements(tmp_path, ())
-    assert judgement.left_out == found["left_out"]
-    assert judgement.not_applicable == found["not_applicable"]
+    ((stored,), _) = read_evaluations(tmp_path, ())
+    assert stored.left_out == found["left_out"]
+    assert stored.not_applicable == found["not_applicable"]
     found |= {"left_out": ["odd"], "not_applicable": {"a": ["<b>"]}}
     (tmp_path / "evaluation.json").write_text(json.dumps(found))
-    ((judgement,), _) = read_judgements(tmp_path, ())
-    assert judgement.left_out == {"left out": '["odd"]'}
-    assert judgement.not_applicable == {"a": '["<b>"]'}
+    ((stored,), _) = read_evaluations(tmp_path, ())
+    assert stored.left_out == {"left out": '["odd"]'}
+    assert stored.not_applicable == {"a": '["<b>"]'}
 
 
 # A part of the rows.

@@ -27,7 +27,7 @@ def test_independent_pixels_sum_to_one_over_all_states():
     assert total.item() == pytest.approx(0, abs=1e-12)
 
 
-def test_a_pixel_that_was_never_on_costs_the_floor():
+def test_a_pixel_that_was_never_on_costs_the_least_probability():
     found = independent_log_likelihood(torch.tensor([[1.0], [0.0]]), torch.zeros(1), 1e-3)
     assert found.tolist() == pytest.approx([math.log(1e-3), math.log(1 - 1e-3)])
 

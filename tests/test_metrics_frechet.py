@@ -96,7 +96,7 @@ def test_the_error_is_the_spread_over_draws(equal):
     assert 0.85 < claimed / spread < 1.2
 
 
-def test_the_floor_falls_as_one_over_the_number_of_rows():
+def test_the_reference_falls_as_one_over_the_number_of_rows():
     """The bias is 1/N; four times the rows, a quarter of it, within the noise of 20 draws."""
     few, many = (
         torch.tensor(
@@ -113,13 +113,13 @@ def digits():
     return load_dataset("digits")
 
 
-def test_data_again_are_at_the_floor_and_other_data_are_not(digits):
+def test_data_again_are_at_the_reference_and_other_data_are_not(digits):
     rows = digits.head(1500)["x"]
     near = evaluate(Replay(rows), digits, ["frechet-feature-distance"]).figures
     far = evaluate(Replay(1 - rows), digits, ["frechet-feature-distance"]).figures
     (name,) = near
     assert name == "frechet-feature-distance[digits-cnn]"
-    # Samples drawn with replacement have a half more of the noise that the floor has.
+    # Samples drawn with replacement have a half more of the noise that the reference has.
     assert near[name].value < 2 * near[name].reference.value < 0.2 * far[name].value
 
 

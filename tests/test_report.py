@@ -173,7 +173,7 @@ def test_evaluations_are_found_named_and_shown_once(run, tmp_path):
     (run / "seconds.json").write_text("{}")
     (tmp_path / "other.json").write_text(evaluation())
     named = [tmp_path / "other.json", run / "evaluation-b.json"]
-    found, notes = evaluations.read_judgements(run, named)
+    found, notes = evaluations.read_evaluations(run, named)
     assert [one.file for one in found] == ["other.json", "evaluation-b.json", "evaluation.json"]
     assert [note.split(" ")[0] for note in notes] == ["evaluation-c.json", "evaluation-d.json"]
 

@@ -48,8 +48,8 @@ class Figure:
     @property
     def notes(self) -> list[Note]:
         """Its notes, read as text from anywhere; one that has no proper code is "uncoded"."""
-        found = self.facts.get("notes")
-        return [_note(note) for note in found] if isinstance(found, (list, tuple)) else []
+        notes = self.facts.get("notes")
+        return [_note(note) for note in notes] if isinstance(notes, (list, tuple)) else []
 
     def same_question(self, other: Figure) -> bool:
         """Whether two figures answer the same question: of one name, about the same data."""
@@ -105,12 +105,12 @@ class Figure:
 def figures_of(evaluation: Evaluation) -> list[Figure]:
     """Return the figures of an evaluation, each with the whole of its provenance."""
     plain = evaluation.to_dict()
-    found = []
+    figures = []
     for name, facts in plain["figures"].items():
         value, own = facts.pop("value"), facts.pop("provenance")
         given = {key: fact for key, fact in facts.items() if fact not in (None, [], "")}
-        found.append(Figure(name, value, given, {**plain["provenance"], **own}))
-    return found
+        figures.append(Figure(name, value, given, {**plain["provenance"], **own}))
+    return figures
 
 
 def task_of(conditions: Sequence[str]) -> str:
@@ -163,7 +163,7 @@ def _note(stored: Any) -> Note:
 
 def _config(text: Any) -> dict[str, Any]:
     try:
-        found = strict_json(text or "{}")
+        config = strict_json(text or "{}")
     except (TypeError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return config if isinstance(config, dict) else {}

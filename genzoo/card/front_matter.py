@@ -43,8 +43,8 @@ def read_card(folder: Path) -> ModelCard | None:
         check_yaml(_head(text))
         card = ModelCard(text)
     except (*_UNREADABLE, YAMLError) as error:
-        what = " ".join(str(error).split())[:_MAX_SHOWN]
-        raise LoadError(f"{path} cannot be read as a card: {what}. Mend its head.") from error
+        reason = " ".join(str(error).split())[:_MAX_SHOWN]
+        raise LoadError(f"{path} cannot be read as a card: {reason}. Mend its head.") from error
     _check_index(card, path)
     return card
 
@@ -69,8 +69,8 @@ def _head(text: str) -> str:
     """Return what the client will read as YAML; empty where there is no head."""
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-    found = re.search(REGEX_YAML_BLOCK, text)
-    return found[2] if found else ""
+    match = re.search(REGEX_YAML_BLOCK, text)
+    return match[2] if match else ""
 
 
 def new_card() -> ModelCard:
@@ -114,8 +114,8 @@ def describe(
 def licence_of(card: ModelCard | None) -> str:
     """Return the licence that a card states, in one line; empty where it states none."""
     data: Any = card and card.data
-    found = getattr(data, "license", None)
-    return visible(" ".join(found.split()))[:_MAX_SHOWN] if isinstance(found, str) else ""
+    licence = getattr(data, "license", None)
+    return visible(" ".join(licence.split()))[:_MAX_SHOWN] if isinstance(licence, str) else ""
 
 
 def set_licence(card: ModelCard, licence: str) -> None:
@@ -137,8 +137,8 @@ def source_of(card: ModelCard) -> str:
     """Return where the card says that its model is loaded from; empty where it does not say."""
     data: Any = card.data
     own = data.get(LIBRARY)
-    found = own.get("source") if isinstance(own, dict) else None
-    return found if isinstance(found, str) and len(found) <= _MAX_SHOWN else ""
+    source = own.get("source") if isinstance(own, dict) else None
+    return source if isinstance(source, str) and len(source) <= _MAX_SHOWN else ""
 
 
 def set_source(card: ModelCard, source: str) -> None:

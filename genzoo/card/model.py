@@ -92,8 +92,8 @@ def _rows(
 ) -> dict[str, Any]:
     plugin = description["plugin"]
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    told = {"event", "conditions"}
-    shown = {k: v for k, v in description["config"].items() if k not in told}
+    elsewhere = {"event", "conditions"}
+    shown = {k: v for k, v in description["config"].items() if k not in elsewhere}
     given = {name: space.describe() for name, space in model.conditions.items()}
     rows = {
         "model": Markup(f"{code(description['model'])} of {code(_named(plugin))}"),

@@ -56,17 +56,17 @@ class Drawn:
             return None
 
     @classmethod
-    def _of(cls, told: Mapping[str, Any]) -> Drawn:
+    def _of(cls, stored: Mapping[str, Any]) -> Drawn:
         """Return what is of the kind that it should be; the rest was not said."""
-        given, config = told.get("given"), told.get("sampler_config")
+        given, config = stored.get("given"), stored.get("sampler_config")
         rows = given if isinstance(given, list) else []
         return cls(
-            caption=_if(str, told.get("caption")),
-            num=_if(int, told.get("num")),
-            seed=_if(int, told.get("seed")),
-            batch_size=_if(int, told.get("batch_size")),
+            caption=_if(str, stored.get("caption")),
+            num=_if(int, stored.get("num")),
+            seed=_if(int, stored.get("seed")),
+            batch_size=_if(int, stored.get("batch_size")),
             given=tuple(row for row in rows if _is_given(row)),
-            sampler=_if(str, told.get("sampler")),
+            sampler=_if(str, stored.get("sampler")),
             sampler_config=config if isinstance(config, dict) else {},
         )
 
@@ -80,10 +80,10 @@ class Drawn:
             "seed": self.seed,
             "batch_size": self.batch_size,
         }
-        told = flat({key: value for key, value in how.items() if value not in (None, {})})
+        settings = flat({key: value for key, value in how.items() if value not in (None, {})})
         num = "Samples" if self.num is None else f"{self.num} samples"
         rows = ", each row given what stands beside it" if len(self.given) > 1 else ""
-        return f"{num}{rows}, drawn with {told}." if told else f"{num}{rows}."
+        return f"{num}{rows}, drawn with {settings}." if settings else f"{num}{rows}."
 
     def known_sampler(self) -> Sampler | None:
         """Return what drew; None where it is not installed, or takes no such config."""
@@ -148,9 +148,9 @@ def _told(path: Path) -> Mapping[str, Any]:
         ValueError: It is no PNG.
     """
     with path.open("rb") as file:
-        told = next((text for key, text in _texts(file) if key == KEY), "{}")
-    found = strict_json(told)
-    return found if isinstance(found, dict) else {}
+        text = next((text for key, text in _texts(file) if key == KEY), "{}")
+    stored = strict_json(text)
+    return stored if isinstance(stored, dict) else {}
 
 
 def _texts(file: IO[bytes]) -> Iterator[tuple[str, str]]:

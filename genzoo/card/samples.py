@@ -54,11 +54,11 @@ def conditions(model: GenerativeModel, num: int) -> dict[str, Any] | None:
     Of a condition of finitely many values, such as a label, one value comes after the other;
     another one is left out, where the model can do without it.
     """
-    found = {}
+    conditions = {}
     for name, space in model.conditions.items():
         if space.count is not None and space.count <= MAX_COUNT:
             index = [i % space.count for i in range(num)]
-            found[name] = space.take(space.enumerate(), index)
+            conditions[name] = space.take(space.enumerate(), index)
         elif not model.takes_null or space.null is None:
             return None
-    return found
+    return conditions

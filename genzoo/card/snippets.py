@@ -88,10 +88,10 @@ def _num_and_condition(model: GenerativeModel, drawn: Drawn) -> str:
     given = next((row for row in drawn.given if _fits(model, row)), None)
     if given is not None:
         return f"{_NUM_GIVEN}, condition={_literal(given)}"
-    told = {name: _example(name, space) for name, space in model.conditions.items()}
-    if len(told) == 1:
-        return f"{_NUM}, condition={next(iter(told.values()))}"
-    return f"{_NUM}, condition={{{', '.join(f'{k!r}: {v}' for k, v in told.items())}}}"
+    values = {name: _example(name, space) for name, space in model.conditions.items()}
+    if len(values) == 1:
+        return f"{_NUM}, condition={next(iter(values.values()))}"
+    return f"{_NUM}, condition={{{', '.join(f'{k!r}: {v}' for k, v in values.items())}}}"
 
 
 def _fits(model: GenerativeModel, row: Any) -> bool:

@@ -41,15 +41,15 @@ def _value(figure: Figure) -> str:
 
 def _kind(figure: Figure) -> str:
     """Return a figure's kind, interval and reference, and whether it is unreliable."""
-    facts, found = figure.facts, []
+    facts, parts = figure.facts, []
     if any(note.unreliable for note in figure.notes):
-        found.append("UNRELIABLE")
-    found.append(str(facts.get("kind", "")))
+        parts.append("UNRELIABLE")
+    parts.append(str(facts.get("kind", "")))
     ends = [_number(end) for end in _texts(facts.get("interval"))]
-    found += [f"between {' and '.join(ends)}"] if ends else []
+    parts += [f"between {' and '.join(ends)}"] if ends else []
     if isinstance(reference := facts.get("reference"), Mapping):
-        found.append(f"{reference.get('kind', '')} {_number(reference.get('value'))}".strip())
-    return ", ".join(text for text in found if text)
+        parts.append(f"{reference.get('kind', '')} {_number(reference.get('value'))}".strip())
+    return ", ".join(text for text in parts if text)
 
 
 def _notes(figures: Sequence[Figure]) -> dict[str, str]:

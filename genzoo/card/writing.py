@@ -63,14 +63,14 @@ def write_card(
         DiskFullError: There is no space left; the card is as it was.
     """
     folder = Path(folder)
-    found = read_card(folder)
-    card = found or new_card()
+    existing = read_card(folder)
+    card = existing or new_card()
     if license is not None:
         set_licence(card, license)
     if source is not None:
         set_source(card, source)
     name = name or name_of(card) or folder.resolve().name
-    _write(folder, card, name, task=None, is_new=found is None)
+    _write(folder, card, name, task=None, is_new=existing is None)
 
 
 def write_figures(
@@ -92,14 +92,14 @@ def write_figures(
         DiskFullError: There is no space left; the card is as it was.
     """
     folder = Path(folder)
-    found = read_card(folder)
-    card = found or new_card()
+    existing = read_card(folder)
+    card = existing or new_card()
     data: Any = card.data
     new, task = figures_of(evaluation), task_of(conditions)
     old = [(Figure.from_result(result), result) for result in data.eval_results or []]
     kept = [result for figure, result in old if not any(map(figure.same_question, new))]
     data.eval_results = [*kept, *(figure.to_result(task) for figure in new)]
-    _write(folder, card, name_of(card) or name, task=task, is_new=found is None)
+    _write(folder, card, name_of(card) or name, task=task, is_new=existing is None)
 
 
 def read_figures(folder: Path) -> list[Figure]:

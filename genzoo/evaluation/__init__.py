@@ -98,9 +98,9 @@ def evaluate(
     choice = choose(model, case.judged, metrics)
     figures: dict[str, Estimate] = {}
     for name, metric in choice.metrics.items():
-        found = _computed(case, name, metric)
-        figures |= found
-        if not found:
+        metric_figures = _computed(case, name, metric)
+        figures |= metric_figures
+        if not metric_figures:
             choice.left_out[name] = "it gives no figure for these rows"
     if not figures:
         raise nothing_left(model, case.judged, choice)
@@ -143,8 +143,8 @@ def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
 def _computed(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
     with evaluating(case.model), torch.no_grad(), weights_checked(case.model):
         case.generator.manual_seed(seeds.derive(case.seed, name))
-        found = metric.compute(case)
-    return {key: signed(figure, name, metric) for key, figure in found.items()}
+        figures = metric.compute(case)
+    return {key: signed(figure, name, metric) for key, figure in figures.items()}
 
 
 def _plain(value: Any) -> Any:

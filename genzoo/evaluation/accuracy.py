@@ -47,10 +47,10 @@ class Accuracy(Metric):
         """Return the share, over the rows that have a label."""
         label = case.batch["label"]
         known = label >= 0
-        found = {"accuracy": _share(case.model, case.batch["x"][known], label[known])}
+        figures = {"accuracy": _share(case.model, case.batch["x"][known], label[known])}
         if case.data.info.aligned:
-            found["accuracy-y"] = _share(case.model, case.batch["y"][known], label[known])
-        return found
+            figures["accuracy-y"] = _share(case.model, case.batch["y"][known], label[known])
+        return figures
 
 
 def _share(model: Any, x: Tensor, label: Tensor) -> Estimate:

@@ -82,10 +82,10 @@ class ShapesRecognizer:
         blocks = [self._nearest(block) for block in torch.split(x.float().clamp(0, 1), _BLOCK)]
         colour, template = (torch.cat(parts) for parts in zip(*blocks, strict=True))
         clear = template != UNCLEAR
-        found = {"colour": colour}
+        attributes = {"colour": colour}
         for name in ("shape", "size", "place"):
-            found[name] = getattr(self.scene, name)[template]
-        return {name: value.where(clear, UNCLEAR) for name, value in found.items()}
+            attributes[name] = getattr(self.scene, name)[template]
+        return {name: value.where(clear, UNCLEAR) for name, value in attributes.items()}
 
     def _nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return colour and template (B,) of the nearest pictures; −1 for those not near."""

@@ -21,7 +21,7 @@ from genzoo.spaces import Binary
 class BaselineConfig(Config):
     """The independent-pixel model."""
 
-    floor: Annotated[float, Bounds(1e-12, 0.5)] = 1e-3
+    eps: Annotated[float, Bounds(1e-12, 0.5)] = 1e-3
     """The least probability of a pixel's either value."""
 
 
@@ -43,13 +43,13 @@ class IndependentPixels(Metric):
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the baseline's exact figure."""
-        values = independent_log_likelihood(case.batch["x"], _mean(case), self.config.floor)
+        values = independent_log_likelihood(case.batch["x"], _mean(case), self.config.eps)
         return {"independent-pixels": mean_of(values, "exact")}
 
 
-def independent_log_likelihood(x: Tensor, mean: Tensor, floor: float) -> Tensor:
+def independent_log_likelihood(x: Tensor, mean: Tensor, eps: float) -> Tensor:
     """Return log p of each row of ``x`` (N, *event_shape) under independent coins, (N,)."""
-    mu = mean.double().clamp(floor, 1 - floor)
+    mu = mean.double().clamp(eps, 1 - eps)
     rows = x.double().flatten(1)
     return rows @ torch.logit(mu).flatten() + torch.log1p(-mu).sum()
 

@@ -54,8 +54,8 @@ def demand(model: GenerativeModel, data: Dataset, metrics: Mapping[str, Metric])
 def nothing_left(model: GenerativeModel, data: Dataset, choice: Choice) -> CapabilityError:
     """Return the error for a model of which no figure at all was computed: what each one needs."""
     needs = _listed(choice.left_out | choice.not_applicable)
-    what = f"{type(model).__name__} on {data.name}"
-    return CapabilityError(f"No figure can be computed for {what}: {needs}.")
+    subject = f"{type(model).__name__} on {data.name}"
+    return CapabilityError(f"No figure can be computed for {subject}: {needs}.")
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
@@ -71,13 +71,13 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _named(model: GenerativeModel, data: Dataset, names: Sequence[str | Component]) -> Choice:
-    made = list(map(_made, names))
-    found = dict(made)
-    if len(found) < len(made):
-        twice = next(name for name in found if [key for key, _ in made].count(name) > 1)
+    pairs = list(map(_made, names))
+    metrics = dict(pairs)
+    if len(metrics) < len(pairs):
+        twice = next(name for name in metrics if [key for key, _ in pairs].count(name) > 1)
         raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
-    demand(model, data, found)
-    return Choice(found)
+    demand(model, data, metrics)
+    return Choice(metrics)
 
 
 def _everything(model: GenerativeModel, data: Dataset) -> Choice:
@@ -104,17 +104,17 @@ def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:
     Arguments:
         left_out: Where the reason for each of the others is put.
     """
-    found: dict[str, Metric] = {}
+    metrics: dict[str, Metric] = {}
     for name in registry.names("metrics"):
         try:
             cls = registry.load("metrics", name)
-            found |= {name: cls()} if cls.is_default else {}
+            metrics |= {name: cls()} if cls.is_default else {}
         except MissingDependencyError as error:
             left_out[name] = str(error).removeprefix(f"{name!r} ")
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             left_out[name] = f"it cannot be loaded ({type(error).__name__}: {error})"
             logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
-    return found
+    return metrics
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

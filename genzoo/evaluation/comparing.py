@@ -28,7 +28,7 @@ def differences(stated: Figure, made: Figure) -> list[str]:
     settings are compared.
     """
     scale = _scale(made)
-    found = [
+    texts = [
         _number("value", stated.value, made.value, scale),
         _number("error", stated.facts.get("std_error"), made.facts.get("std_error"), scale),
         *_ends(stated, made, ROUNDING * scale),
@@ -37,7 +37,7 @@ def differences(stated: Figure, made: Figure) -> list[str]:
         *_settings(stated.provenance, made.provenance, every=True),
         _texts(stated, made, numbers=True),
     ]
-    return [text for text in dict.fromkeys(found) if text]
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def settled(stated: Figure, made: Figure) -> list[str]:
@@ -47,7 +47,7 @@ def settled(stated: Figure, made: Figure) -> list[str]:
     the software, and all settings but numbers that come from draws.
     """
     size = ("num_samples", "number of samples")
-    found = [
+    texts = [
         *_words(stated, made),
         _number(size[1], stated.facts.get(size[0]), made.facts.get(size[0]), 0.0),
         _notes(_codes(stated), _codes(made)),
@@ -57,7 +57,7 @@ def settled(stated: Figure, made: Figure) -> list[str]:
         *_software(stated.provenance),
         _type(stated),
     ]
-    return [text for text in found if text]
+    return [text for text in texts if text]
 
 
 def contradictions(stated: Figure, made: Figure, default: Figure) -> list[str]:
@@ -77,14 +77,14 @@ def contradictions(stated: Figure, made: Figure, default: Figure) -> list[str]:
         _is_number(error)
         and not _UNDERSTATED * (1 - ROUNDING) <= claimed / max(error, 1e-300) <= _OVERSTATED
     )
-    found = [
+    texts = [
         *too_far(stated, default),
         *([f"error {_shown(claimed)}, recomputed {_shown(error)}"] if other and error else []),
         *_ends(stated, default, _allowed(default)),
         _reference(stated.facts.get("reference"), made.facts.get("reference"), _allowed(default)),
         *settled(stated, made),
     ]
-    return [text for text in dict.fromkeys(found) if text]
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def too_far(stated: Figure, default: Figure) -> list[str]:
@@ -94,8 +94,8 @@ def too_far(stated: Figure, default: Figure) -> list[str]:
     if abs(stated.value - default.value) <= _allowed(default):
         return []
     error = _shown(default.facts.get("std_error"))
-    found = f"{default.value:.6g} ± {error}, computed with the defaults"
-    return [f"{stated.value:.6g} is more than three standard errors from {found}"]
+    recomputed = f"{default.value:.6g} ± {error}, computed with the defaults"
+    return [f"{stated.value:.6g} is more than three standard errors from {recomputed}"]
 
 
 def unreliable_codes(figure: Figure) -> set[str]:
@@ -155,8 +155,8 @@ def _kind_of(reference: Any) -> str:
     """Return what a reference is, whatever stands there."""
     if not reference:
         return "none"
-    found = reference.get("kind") if isinstance(reference, Mapping) else None
-    return str(found or "without a kind")
+    kind = reference.get("kind") if isinstance(reference, Mapping) else None
+    return str(kind or "without a kind")
 
 
 def _words(stated: Figure, made: Figure) -> list[str]:
@@ -201,10 +201,10 @@ def _near(stated: str, made: str) -> bool:
 
 def _software(provenance: Mapping[str, Any]) -> list[str]:
     """Return which version is none: it would be printed among the settings."""
-    found = {key: provenance.get(key) for key in ("genzoo", "torch") if provenance.get(key)}
+    versions = {key: provenance.get(key) for key in ("genzoo", "torch") if provenance.get(key)}
     return [
         f"{key} {value!r} is not a version"
-        for key, value in found.items()
+        for key, value in versions.items()
         if not (isinstance(value, str) and _VERSION.fullmatch(value))
     ]
 

@@ -25,5 +25,5 @@ def with_conditions(model: GenerativeModel, info: DataInfo) -> DataInfo:
 
     Some metrics do without it; each of the others says what it lacks. Both domains must be there.
     """
-    told = {name: space for name, space in model.conditions.items() if name not in _DOMAINS}
-    return replace(info, fields={**info.fields, **told, **info.fields})
+    conditions = {name: space for name, space in model.conditions.items() if name not in _DOMAINS}
+    return replace(info, fields={**info.fields, **conditions, **info.fields})

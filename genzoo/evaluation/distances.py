@@ -31,12 +31,12 @@ def own_radii(x: Tensor, k: int) -> Tensor:
 
     A row is no neighbour of itself.
     """
-    found = []
+    radii = []
     for first, squared in squared_distances(x, x):
         rows = torch.arange(len(squared), device=x.device)
         squared[rows, rows + first] = torch.inf
-        found.append(squared.topk(k, dim=1, largest=False).values[:, -1])
-    return torch.cat(found)
+        radii.append(squared.topk(k, dim=1, largest=False).values[:, -1])
+    return torch.cat(radii)
 
 
 def nearest(x: Tensor, y: Tensor) -> Tensor:

@@ -157,13 +157,13 @@ KINDS: Mapping[str, ImageKind] = {
 """The kinds that are run, by what a config.json calls itself."""
 
 
-def kind_of(found: Mapping[str, Any], where: str) -> ImageKind:
+def kind_of(fields: Mapping[str, Any], where: str) -> ImageKind:
     """Return the kind that a config.json says it is of.
 
     Raises:
         ConfigFileError: It is of none that is run.
     """
-    name = found.get("model_type")
+    name = fields.get("model_type")
     if not isinstance(name, str) or name not in KINDS:
         raise ConfigFileError(
             f"{where} is of the kind {shown(name)}. Image models of these kinds are run: "

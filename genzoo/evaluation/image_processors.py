@@ -68,14 +68,14 @@ _ALLOWED = Allowed(
 """Images come in [0, 1] already, so that rescaling is left out."""
 
 
-def make_processor(found: Mapping[str, Any], default: str, where: str) -> Any:
+def make_processor(fields: Mapping[str, Any], default: str, where: str) -> Any:
     """Return what prepares images.
 
     transformers chooses among its classes by what else is installed, and does so for a folder: it
     is given one that holds nothing but what was looked at.
 
     Arguments:
-        found: What preprocessor_config.json holds.
+        fields: What preprocessor_config.json holds.
         default: Whose processor it is where the file does not say, such as "ViT".
         where: What to call it in an error.
 
@@ -85,17 +85,19 @@ def make_processor(found: Mapping[str, Any], default: str, where: str) -> Any:
     """
     from transformers import AutoImageProcessor
 
-    passed = _given(_ALLOWED.passed(found, where))
+    passed = _given(_ALLOWED.passed(fields, where))
     with tempfile.TemporaryDirectory() as folder:
-        said = passed | {"image_processor_type": f"{_family(found, default, where)}ImageProcessor"}
+        said = passed | {
+            "image_processor_type": f"{_family(fields, default, where)}ImageProcessor"
+        }
         Path(folder, PREPARED).write_text(json.dumps(said), "utf-8")
         return AutoImageProcessor.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
 
 
-def _family(found: Mapping[str, Any], default: str, where: str) -> str:
-    name = next((found[key] for key in _TYPES if found.get(key) is not None), None)
+def _family(fields: Mapping[str, Any], default: str, where: str) -> str:
+    name = next((fields[key] for key in _TYPES if fields.get(key) is not None), None)
     if name is None:
         return default
     match = _NAME.fullmatch(name) if isinstance(name, str) else None

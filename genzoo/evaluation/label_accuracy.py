@@ -67,17 +67,17 @@ class LabelAccuracy(Metric):
 def unfit(name: str | None, info: DataInfo) -> str:
     """Say why no classifier, or not the one that is named, can judge the data's labels."""
     shape = info["x"].event_shape
-    found = name or classifier.fitting(shape)
-    if found is None:
+    chosen = name or classifier.fitting(shape)
+    if chosen is None:
         return f"no classifier comes with genzoo for data of shape {shape}"
-    if found not in classifier.SHIPPED:
-        return f"there is no classifier {found!r}: {', '.join(classifier.SHIPPED)}"
-    made = classifier.SHIPPED[found]
+    if chosen not in classifier.SHIPPED:
+        return f"there is no classifier {chosen!r}: {', '.join(classifier.SHIPPED)}"
+    made = classifier.SHIPPED[chosen]
     if shape != made.event_shape:
-        return f"{found} is for images {made.event_shape}, not {shape}"
+        return f"{chosen} is for images {made.event_shape}, not {shape}"
     if "label" not in info:
         return "the data have no labels"
     named = name is not None and info["label"].count == len(made.class_names)
     if info["label"].value_names() == made.class_names or named:
         return ""
-    return f"the labels are not known to be those of {found}, which learned {made.data}"
+    return f"the labels are not known to be those of {chosen}, which learned {made.data}"

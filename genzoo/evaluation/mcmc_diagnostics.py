@@ -82,8 +82,10 @@ class ChainDiagnostics(Metric):
         num = self.config.num_chains
         condition = spread(case.model, case.model.conditions_of(case.rows(num)), num)
         states = sampler.trajectory(case.model, num, condition=condition, generator=case.generator)
-        found = [_statistic(case.model, state) for state in islice(states, self._num_states())]
-        series = torch.stack(found)
+        statistics = [
+            _statistic(case.model, state) for state in islice(states, self._num_states())
+        ]
+        series = torch.stack(statistics)
         return series[len(series) // 2 :]
 
     def _num_states(self) -> int:
@@ -144,8 +146,8 @@ def _sampler(case: Case) -> Sampler:
 def _statistic(model: GenerativeModel, state: Tensor) -> Tensor:
     """Return one number for each chain's state, (C,) float64 on the CPU."""
     x = model.to_data(state)
-    found = model.energy(x) if isinstance(model, SupportsEnergy) else x.flatten(1).mean(1)
-    return found.double().cpu()
+    statistic = model.energy(x) if isinstance(model, SupportsEnergy) else x.flatten(1).mean(1)
+    return statistic.double().cpu()
 
 
 def autocorrelation_time(series: Tensor) -> float:
@@ -259,16 +261,16 @@ def _variance_of_mean(series: Tensor) -> tuple[Tensor, int]:
     σ_m² = Σ_|t|≤m (1 − |t| / T) γ_t / T that leaves Σ_|t|≤m γ̂_t = σ_m² (T − m)(T − m − 1) / T.
     """
     length = len(series)
-    found = _autocovariance(series).mean(1)
-    shrunk = 1 - torch.arange(length, dtype=found.dtype) / length
-    of_mean, lags = torch.zeros((), dtype=found.dtype), 1
+    covariance = _autocovariance(series).mean(1)
+    shrunk = 1 - torch.arange(length, dtype=covariance.dtype) / length
+    of_mean, lags = torch.zeros((), dtype=covariance.dtype), 1
     # γ̂_t falls to −σ_m², and is negative too soon: the second time the lags end where γ_t does.
     for _ in range(2):
-        lags = max(2 * len(_positive_pairs(found + of_mean * shrunk)) - 1, 1)
+        lags = max(2 * len(_positive_pairs(covariance + of_mean * shrunk)) - 1, 1)
         left = (length - lags) * (length - lags - 1) / length
         if not left:  # The chains are shorter than their memory.
             return torch.full_like(of_mean, math.inf), lags
-        of_mean = (2 * found[: lags + 1].sum() - found[0]).clamp_min(0) / left
+        of_mean = (2 * covariance[: lags + 1].sum() - covariance[0]).clamp_min(0) / left
     return of_mean, lags
 
 

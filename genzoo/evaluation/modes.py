@@ -132,8 +132,8 @@ def error_of_number(counts: Tensor, num: int) -> float:
 
 def _note(counts: Tensor) -> Note:
     """Return the note that says of how many modes, and what the error rests on."""
-    found = counts[counts > 0]
-    rarest = f"; the rarest that is found has {int(found.min())} samples" if len(found) else ""
+    present = counts[counts > 0]
+    rarest = f"; the rarest that is found has {int(present.min())} samples" if len(present) else ""
     return Note("modes-in-all", f"Of {len(counts)}{rarest}.")
 
 

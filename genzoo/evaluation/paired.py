@@ -45,9 +45,9 @@ class Comparison:
 
     def __str__(self) -> str:
         rows = [*self.figures.items()]
-        rows += [(f"{a} − {b}", found) for (a, b), found in self.differences.items()]
+        rows += [(f"{a} − {b}", figure) for (a, b), figure in self.differences.items()]
         width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {found}" for name, found in rows)
+        return "\n".join(f"{name:<{width}}  {figure}" for name, figure in rows)
 
 
 def compare(
@@ -78,21 +78,21 @@ def compare(
     """
     _check_models(models)
     dataset = as_dataset(data)
-    found: dict[str, LogProb] = {}
+    log_probs: dict[str, LogProb] = {}
     provenance: Mapping[str, Any] = {}
     for name, model in models.items():
         case = open_case(model, dataset, seed=seed, max_examples=max_examples)
         with evaluating(model), weights_checked(model):
             # Of draws of their own: the errors of two normalisers are added as independent ones.
             case.generator.manual_seed(seeds.derive(case.seed, name))
-            found[name] = log_prob(case, num_samples)
+            log_probs[name] = log_prob(case, num_samples)
         provenance = provenance or provenance_of(case)
     pairs = list(itertools.combinations(models, 2))
     for a, b in pairs:
-        _demand_same((a, models[a], found[a]), (b, models[b], found[b]))
+        _demand_same((a, models[a], log_probs[a]), (b, models[b], log_probs[b]))
     return Comparison(
-        figures={name: log_p.mean() for name, log_p in found.items()},
-        differences={(a, b): difference(a, found[a], b, found[b]) for a, b in pairs},
+        figures={name: log_p.mean() for name, log_p in log_probs.items()},
+        differences={(a, b): difference(a, log_probs[a], b, log_probs[b]) for a, b in pairs},
         provenance=provenance,
     )
 
@@ -118,10 +118,10 @@ def difference(name_a: str, a: LogProb, name_b: str, b: LogProb) -> Estimate:
     """Return the mean of log p_a(x) − log p_b(x) over rows, with the error of paired values."""
     kind, notes = _kind_of(a.kind, b.kind)
     error = math.hypot(a.shared_error, b.shared_error)
-    found = mean_of(a.values - b.values, kind, shared_error=error)
+    mean = mean_of(a.values - b.values, kind, shared_error=error)
     own = [(name_a, note) for note in a.notes] + [(name_b, note) for note in b.notes]
     named = tuple(replace(note, text=f"{name}: {note.text}") for name, note in own)
-    return replace(found, interval=_ends(found.value, a, b), notes=(*notes, *named))
+    return replace(mean, interval=_ends(mean.value, a, b), notes=(*notes, *named))
 
 
 def _kind_of(a: EstimateKind, b: EstimateKind) -> tuple[EstimateKind, tuple[Note, ...]]:

@@ -81,8 +81,8 @@ class LatentProbes(Metric):
         seed = seeds.derive(case.seed, "folds") % 2**32
         for suffix, values in probed.items():
             for name, probe in self._probes(int(kept.sum())).items():
-                found = self._accuracy(probe, values[kept], label[kept], seed)
-                figures[f"{name}{suffix}"] = found
+                figure = self._accuracy(probe, values[kept], label[kept], seed)
+                figures[f"{name}{suffix}"] = figure
         return figures
 
     def _probes(self, num: int) -> dict[str, Any]:
@@ -115,6 +115,6 @@ class LatentProbes(Metric):
             right = np.asarray(cross_val_predict(probe, x, y, cv=folds)) == y
         late = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
         notes = (_UNFINISHED,) if late else ()
-        found = torch.from_numpy(right).double()
-        figure = mean_of(found, "stochastic estimate", unit="share", notes=notes)
+        correct = torch.from_numpy(right).double()
+        figure = mean_of(correct, "stochastic estimate", unit="share", notes=notes)
         return replace(figure, provenance=provenance)

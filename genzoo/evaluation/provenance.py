@@ -52,11 +52,11 @@ def in_words(provenance: Mapping[str, Any]) -> str:
     >>> in_words({"examples": 297, "examples_of": 297, "seed": 0})
     'examples 297, seed 0'
     """
-    told = dict(provenance)
-    if "examples" in told:
-        parts = [_of(told, ""), _of(told, "_y")]
-        told["examples"] = f"{told['examples']}{' and'.join(filter(None, parts))}"
-    return flat(told)
+    facts = dict(provenance)
+    if "examples" in facts:
+        parts = [_of(facts, ""), _of(facts, "_y")]
+        facts["examples"] = f"{facts['examples']}{' and'.join(filter(None, parts))}"
+    return flat(facts)
 
 
 def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
@@ -91,10 +91,10 @@ def provenance_of(case: Case) -> dict[str, Any]:
 def how_drawn(sampler: Sampler) -> dict[str, Any]:
     """Return a sampler's name and config; the class's own name where it is not registered."""
     try:
-        found = registry.describe(sampler)
+        component = registry.describe(sampler)
     except PluginError:
-        found = Component(name=type(sampler).__name__, config=sampler.config.to_dict())
-    return {"sampler": found.name, "sampler_config": dict(found.config)}
+        component = Component(name=type(sampler).__name__, config=sampler.config.to_dict())
+    return {"sampler": component.name, "sampler_config": dict(component.config)}
 
 
 def _second(y: Dataset) -> dict[str, Any]:
@@ -113,9 +113,9 @@ def _part(data: Dataset, judged: Dataset) -> dict[str, Any]:
     return {"examples_of": len(data), **draw}
 
 
-def _of(told: dict[str, Any], suffix: str) -> str:
+def _of(facts: dict[str, Any], suffix: str) -> str:
     """Take out of how many rows a domain's were drawn, and return it as text."""
-    num, draw = told.pop(f"examples_of{suffix}", None), told.pop(f"draw{suffix}", None)
+    num, draw = facts.pop(f"examples_of{suffix}", None), facts.pop(f"draw{suffix}", None)
     if not draw:
         return ""
     how = "random draw" if draw == "random" else f"random draw, {draw}"

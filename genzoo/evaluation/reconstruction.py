@@ -32,8 +32,8 @@ class ReconstructionError(Metric):
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the error, exact for each row."""
-        found = [_errors(case.model, x, condition) for x, condition in blocks(case)]
-        figure = mean_of(torch.cat(found), "exact", unit="")
+        errors = [_errors(case.model, x, condition) for x, condition in blocks(case)]
+        figure = mean_of(torch.cat(errors), "exact", unit="")
         rows = case.batch["x"].double()
         baseline = (rows - rows.mean(0)).square().mean().item()
         return {"reconstruction-error": replace(figure, reference=Reference(baseline, "mean row"))}

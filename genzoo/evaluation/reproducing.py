@@ -63,8 +63,8 @@ class Settings:
     @property
     def threads(self) -> int | None:
         """The number of threads that the provenance states; None for this process's."""
-        found: int | None = self.values.get("threads")
-        return found
+        threads: int | None = self.values.get("threads")
+        return threads
 
     @property
     def metric(self) -> Metric:

@@ -68,8 +68,8 @@ def halving_error(
         num: How many times both sets are halved; 2 at least.
         generator: Draws the halves; on the CPU.
     """
-    found = [[distance(*half) for half in blocks_of(x, y, 2, generator)] for _ in range(num)]
-    first, second = torch.tensor(found, dtype=torch.float64).T
+    distances = [[distance(*half) for half in blocks_of(x, y, 2, generator)] for _ in range(num)]
+    first, second = torch.tensor(distances, dtype=torch.float64).T
     moved = ((first - second) / 2).square().mean().item()
     bent = ((first + second) / 2).var().item()
     return math.sqrt(max(moved - bent, moved / 2))

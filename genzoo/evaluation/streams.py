@@ -55,18 +55,18 @@ def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
     }
 
 
-def same_stream(stated: Any, found: Mapping[str, Any]) -> bool:
+def same_stream(stated: Any, actual: Mapping[str, Any]) -> bool:
     """Whether two fingerprints agree: all facts, and each number within 1e-3 of the scale of all.
 
     Arguments:
         stated: A fingerprint from anywhere, whatever it holds.
-        found: One that was made here.
+        actual: One that was made here.
     """
-    if not isinstance(stated, Mapping) or not found:
+    if not isinstance(stated, Mapping) or not actual:
         return False
-    if any(_differ(stated.get(key), found.get(key)) for key in _EQUAL):
+    if any(_differ(stated.get(key), actual.get(key)) for key in _EQUAL):
         return False
-    theirs, ours = ([_numbers(f.get(key)) for key in ("mean", "std")] for f in (stated, found))
+    theirs, ours = ([_numbers(f.get(key)) for key in ("mean", "std")] for f in (stated, actual))
     if any(len(a) != len(b) or not a for a, b in zip(theirs, ours, strict=True)):
         return False
     scale = max(abs(m) + s for m, s in zip(*ours, strict=True))
@@ -95,9 +95,9 @@ def _where(device: torch.device) -> dict[str, Any]:
     return {"device": "cpu", "threads": torch.get_num_threads(), "processor": capability}
 
 
-def _differ(stated: Any, found: Any) -> bool:
+def _differ(stated: Any, actual: Any) -> bool:
     """Whether two facts differ, in type too: True is not 1."""
-    return type(stated) is not type(found) or stated != found
+    return type(stated) is not type(actual) or stated != actual
 
 
 def _samples(case: Case, batch_size: int | None) -> tuple[int, Tensor]:
@@ -130,7 +130,7 @@ def _text(values: Tensor) -> str:
 def _numbers(text: Any) -> list[float]:
     """Return the numbers of a text; none where it holds anything else."""
     try:
-        found = [float(word) for word in str(text).split()[: NUM_SAMPLES + 1]]
+        numbers = [float(word) for word in str(text).split()[: NUM_SAMPLES + 1]]
     except ValueError:
         return []
-    return found if all(map(math.isfinite, found)) else []
+    return numbers if all(map(math.isfinite, numbers)) else []

@@ -43,20 +43,20 @@ def load_image_model(
         MissingDependencyError: transformers is not installed.
     """
     _check_installed(name)
-    what = f"The extractor {name!r}"
+    title = f"The extractor {name!r}"
     folder = _folder(name)
-    said, prepared = (_read(folder, file, what) for file in (CONFIG.name, PREPARED))
-    files = _weights(folder, what)
-    where = f"{what} cannot be loaded: "
+    said, prepared = (_read(folder, file, title) for file in (CONFIG.name, PREPARED))
+    files = _weights(folder, title)
+    where = f"{title} cannot be loaded: "
     kind = kind_of(said, f"{where}{CONFIG.name}")
-    with refusing(what):
-        net, pools = _built(kind, said, files, what)
+    with refusing(title):
+        net, pools = _built(kind, said, files, title)
         processor = make_processor(prepared, kind.processor, f"{where}{PREPARED}")
     net = net.to(device).requires_grad_(False)
 
     def features(x: Tensor) -> Tensor:
         images = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-        with refusing(what):  # Of the sizes that two files state, one may not fit the other.
+        with refusing(title):  # Of the sizes that two files state, one may not fit the other.
             given = processor(images=images.cpu(), return_tensors="pt", do_rescale=False)
             return _pooled(net(pixel_values=given["pixel_values"].to(device)), pools)
 
@@ -97,31 +97,31 @@ def _folder(name: str) -> Path:
     return snapshot.folder
 
 
-def _read(folder: Path, file: str, what: str) -> Mapping[str, Any]:
+def _read(folder: Path, file: str, title: str) -> Mapping[str, Any]:
     """Return what one of the configs holds.
 
     Raises:
         LoadError: It cannot be read, or names code of its own.
     """
     if not (folder / file).exists():
-        raise LoadError(f"{what} has no {file} to read.")
+        raise LoadError(f"{title} has no {file} to read.")
     values = read_object(folder / file)
     if "auto_map" in values:
         raise LoadError(
-            f"{what} is refused: its {file} names code of its own (auto_map), and genzoo runs "
+            f"{title} is refused: its {file} names code of its own (auto_map), and genzoo runs "
             "none. Choose a model that transformers has a class for."
         )
     return values
 
 
-def _weights(folder: Path, what: str) -> WeightFiles:
+def _weights(folder: Path, title: str) -> WeightFiles:
     """Return the weights of a folder: model.safetensors, or those that its index names.
 
     Raises:
         LoadError: There are none, or a header is malformed.
     """
     if not any((folder / name).exists() for name in (WEIGHTS.name, INDEX.name)):
-        raise LoadError(f"{what} has no safetensors; nothing else is loaded.")
+        raise LoadError(f"{title} has no safetensors; nothing else is loaded.")
     if (folder / INDEX.name).exists() and not (folder / WEIGHTS.name).exists():
         source = FolderSource(folder)
         names = plain_weights(source)
@@ -131,21 +131,21 @@ def _weights(folder: Path, what: str) -> WeightFiles:
 
 
 def _built(
-    kind: ImageKind, said: Mapping[str, Any], files: WeightFiles, what: str
+    kind: ImageKind, said: Mapping[str, Any], files: WeightFiles, title: str
 ) -> tuple[Any, bool]:
     """Return the network, and whether its pooling has been learned."""
     import transformers
 
-    fields = kind.allowed.passed(said, f"{what} cannot be loaded: {CONFIG.name}")
+    fields = kind.allowed.passed(said, f"{title} cannot be loaded: {CONFIG.name}")
     cls, config = getattr(transformers, kind.model), getattr(transformers, kind.config)
-    return make_published(cls, lambda: config(**fields), files, what, optional="pooler.")
+    return make_published(cls, lambda: config(**fields), files, title, optional="pooler.")
 
 
 def _pooled(output: Any, pools: bool) -> Tensor:
     """Return the pooled output (B, D); the mean over positions where the model has none."""
     pooled = getattr(output, "pooler_output", None) if pools else None
-    found: Tensor = output.last_hidden_state.mean(1) if pooled is None else pooled
-    return found.flatten(1)
+    features: Tensor = output.last_hidden_state.mean(1) if pooled is None else pooled
+    return features.flatten(1)
 
 
 def _sha256(files: WeightFiles) -> str:

@@ -61,14 +61,14 @@ class TranslationError(Metric):
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both errors, exact for each row."""
-        found = {}
+        figures = {}
         for source, target in (("x", "y"), ("y", "x")):
             cycle, truth = cycle_of(case, source), case.batch[target]
             errors = (cycle.translated - truth).abs().flatten(1).mean(1)
             figure = mean_of(errors, "exact", unit="")
             notes = (Note("without-knowledge", _controls(cycle.source, truth)),)
-            found[f"translation-error-{target}"] = replace(figure, notes=notes)
-        return found
+            figures[f"translation-error-{target}"] = replace(figure, notes=notes)
+        return figures
 
 
 class LabelKept(Metric):

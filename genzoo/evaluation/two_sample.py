@@ -45,8 +45,8 @@ class TwoSample(FeatureMetric):
         held_out = told_apart(x, compared.held_out).mean().item()
         reference = Reference(held_out, "held-out data")
         provenance = {**compared.provenance, **effects.provenance}
-        found = replace(figure, notes=(_NOTE,), reference=reference, provenance=provenance)
-        return {"two-sample": found}
+        share = replace(figure, notes=(_NOTE,), reference=reference, provenance=provenance)
+        return {"two-sample": share}
 
 
 def told_apart(x: Tensor, y: Tensor) -> Tensor:

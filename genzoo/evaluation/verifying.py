@@ -126,10 +126,10 @@ class _Made:
 
 
 def _figure(figure: Figure, settings: Settings, reproduction: Reproduction) -> _Made:
-    found = reproduction.figures(settings)
-    if figure.name not in found:
-        raise ValueError(f"the metric gives {', '.join(found)}, and not {figure.name}")
-    made: Estimate = found[figure.name]
+    figures = reproduction.figures(settings)
+    if figure.name not in figures:
+        raise ValueError(f"the metric gives {', '.join(figures)}, and not {figure.name}")
+    made: Estimate = figures[figure.name]
     evaluation = Evaluation({figure.name: made}, reproduction.provenance(settings))
     return _Made(made, figures_of(evaluation)[0])
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from genzoo.errors import DataError
 from genzoo.model_files import CONFIG, METRICS, RECIPE
 from genzoo.report.curves import Curve, draw, number
-from genzoo.report.evaluations import Figure, Judgement, read_judgements
+from genzoo.report.evaluations import Figure, StoredEvaluation, read_evaluations
 from genzoo.report.log import Log, read_log
 from genzoo.report.pictures import Timeline, read_timeline
 from genzoo.report.reading import changed_at
@@ -49,8 +49,8 @@ class Report:
         log_notes: What was left out of them.
         logged: When metrics.jsonl was last written.
         timeline: The samples.
-        judgements: The evaluations.
-        judgement_notes: What was left out of them.
+        evaluations: The evaluations.
+        evaluation_notes: What was left out of them.
         machine: What made the report.
         written: When.
     """
@@ -63,15 +63,15 @@ class Report:
     log_notes: Sequence[str]
     logged: str
     timeline: Timeline
-    judgements: Sequence[Judgement]
-    judgement_notes: Sequence[str]
+    evaluations: Sequence[StoredEvaluation]
+    evaluation_notes: Sequence[str]
     machine: Mapping[str, str]
     written: str
 
     @property
-    def headline(self) -> list[tuple[Figure, Judgement]]:
+    def headline(self) -> list[tuple[Figure, StoredEvaluation]]:
         """The figures that stand first: likelihoods before what has no common unit."""
-        pairs = [(figure, one) for one in self.judgements for figure in one.figures]
+        pairs = [(figure, one) for one in self.evaluations for figure in one.figures]
         return sorted(pairs, key=lambda pair: pair[0].unit not in _LIKELIHOODS)[:_HEADLINE]
 
     @property
@@ -90,8 +90,8 @@ class Report:
         return min(1.0, sum(stage.reached for stage in stages) / total)
 
 
-def read_report(folder: Path, evaluations: Sequence[Path]) -> Report:
-    """Gather what a folder holds.
+def read_report(folder: Path, named: Sequence[Path]) -> Report:
+    """Gather what a folder holds, with the evaluations that are named in files of their own.
 
     Raises:
         DataError: There is no run in it, or an evaluation that is named cannot be read.
@@ -99,7 +99,7 @@ def read_report(folder: Path, evaluations: Sequence[Path]) -> Report:
     _check(folder)
     log = read_log(folder)
     facts = read_facts(folder, log)
-    judgements, judgement_notes = read_judgements(folder, evaluations)
+    evaluations, evaluation_notes = read_evaluations(folder, named)
     return Report(
         folder=shlex.quote(os.fspath(folder)),
         name=folder.resolve().name,
@@ -109,8 +109,8 @@ def read_report(folder: Path, evaluations: Sequence[Path]) -> Report:
         log_notes=log.notes,
         logged=changed_at(folder / METRICS.name) if log.last else "",
         timeline=read_timeline(folder),
-        judgements=judgements,
-        judgement_notes=judgement_notes,
+        evaluations=evaluations,
+        evaluation_notes=evaluation_notes,
         machine=machine(),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
@@ -129,7 +129,7 @@ def _check(folder: Path) -> None:
 
 
 def _curves(log: Log, facts: Facts) -> list[StageCurves]:
-    found = []
+    stages = []
     for stage in facts.stages:
         series = [one for (number, _), one in log.series.items() if number == stage.number]
         series.sort(key=lambda one: not one.player)
@@ -139,8 +139,8 @@ def _curves(log: Log, facts: Facts) -> list[StageCurves]:
             group = (one.player or "run") if several else ""
             curves.setdefault(group, []).append(draw(one))
         if curves:
-            found.append(StageCurves(stage, curves))
-    return found
+            stages.append(StageCurves(stage, curves))
+    return stages
 
 
 def _losses(log: Log) -> dict[str, tuple[str, str]]:

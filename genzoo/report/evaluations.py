@@ -49,7 +49,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class StoredEvaluation:
     """One evaluation.
 
     Arguments:
@@ -69,31 +69,31 @@ class Judgement:
     not_applicable: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_judgements(
+def read_evaluations(
     folder: Path, named: Sequence[Path]
-) -> tuple[tuple[Judgement, ...], tuple[str, ...]]:
+) -> tuple[tuple[StoredEvaluation, ...], tuple[str, ...]]:
     """Return the evaluations that are named and those in the folder, and what was left out.
 
     Raises:
         DataError: One that is named cannot be read.
     """
-    judgements = [_named(path) for path in named]
+    evaluations = [_named(path) for path in named]
     seen, notes = set(map(os.path.realpath, named)), []
     paths = sorted(folder.glob("evaluation*.json"))
-    found = [path.name for path in paths if os.path.realpath(path) not in seen]
-    if len(found) > MAX_FILES:
-        notes.append(f"Only {MAX_FILES} of {len(found):,} files evaluation*.json are shown.")
-    for name in found[:MAX_FILES]:
+    names = [path.name for path in paths if os.path.realpath(path) not in seen]
+    if len(names) > MAX_FILES:
+        notes.append(f"Only {MAX_FILES} of {len(names):,} files evaluation*.json are shown.")
+    for name in names[:MAX_FILES]:
         try:
-            judgements.append(_judgement(read_text(folder, name), _stale(folder, name)))
+            evaluations.append(_evaluation(read_text(folder, name), _stale(folder, name)))
         except DataError as error:
             notes.append(f"{name} was left out: {error}")
-    return tuple(judgements), tuple(notes)
+    return tuple(evaluations), tuple(notes)
 
 
-def _named(path: Path) -> Judgement:
+def _named(path: Path) -> StoredEvaluation:
     try:
-        return _judgement(read_text(path.parent, path.name))
+        return _evaluation(read_text(path.parent, path.name))
     except DataError as error:
         raise DataError(
             f"--evaluation {str(path)!r} cannot be shown: {error}. Give a file that genzoo "
@@ -101,7 +101,7 @@ def _named(path: Path) -> Judgement:
         ) from error
 
 
-def _judgement(file: Text, note: str = "") -> Judgement:
+def _evaluation(file: Text, note: str = "") -> StoredEvaluation:
     """Return what a file says.
 
     Raises:
@@ -110,19 +110,19 @@ def _judgement(file: Text, note: str = "") -> Judgement:
     if file.text is None or file.note:
         raise DataError(file.note or "there is no such file")
     try:
-        found = strict_json(file.text)
+        stored = strict_json(file.text)
     except ValueError as error:
         raise DataError(f"it is no JSON ({error})") from error
-    if not (isinstance(found, dict) and isinstance(found.get("figures"), dict)):
+    if not (isinstance(stored, dict) and isinstance(stored.get("figures"), dict)):
         raise DataError("it holds no figures of genzoo evaluate")
-    figures = tuple(_figure(name, fields) for name, fields in found["figures"].items())
-    return Judgement(
+    figures = tuple(_figure(name, fields) for name, fields in stored["figures"].items())
+    return StoredEvaluation(
         file.name,
         figures,
-        _texts(found.get("provenance")),
+        _texts(stored.get("provenance")),
         note,
-        _texts(found.get("left_out"), "left out"),
-        _texts(found.get("not_applicable"), "not applicable"),
+        _texts(stored.get("left_out"), "left out"),
+        _texts(stored.get("not_applicable"), "not applicable"),
     )
 
 

@@ -31,7 +31,7 @@ class Picture:
         name: The file's name.
         stage: The stage it was drawn in; None where the name does not say.
         step: The step.
-        what: What the name says beside them, such as "failures"; empty for samples.
+        subject: What the name says beside them, such as "failures"; empty for samples.
         source: The picture itself, as a ``data:`` URL.
         size: Its width and height in pixels.
     """
@@ -39,7 +39,7 @@ class Picture:
     name: str
     stage: int | None
     step: int | None
-    what: str
+    subject: str
     source: str
     size: tuple[int, int]
 
@@ -81,8 +81,8 @@ def thin(names: list[str]) -> list[str]:
 
 
 def _order(name: str) -> tuple[bool, int, int, str]:
-    stage, step, what = _position(name)
-    return stage is None, stage or 0, step or 0, what or name * (stage is None)
+    stage, step, subject = _position(name)
+    return stage is None, stage or 0, step or 0, subject or name * (stage is None)
 
 
 def _position(name: str) -> tuple[int | None, int | None, str]:

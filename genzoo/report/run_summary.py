@@ -189,13 +189,13 @@ def _weights(folder: Path, config: Text, notes: list[str]) -> dict[str, str]:
 def _saved(folder: Path, notes: list[str]) -> tuple[str, tuple[int, int], str]:
     """Return the newest checkpoint's name, its stage and step, and what wrote it."""
     try:
-        found = checkpoint.list_checkpoints(inside(folder, CHECKPOINTS.name))
+        checkpoints = checkpoint.list_checkpoints(inside(folder, CHECKPOINTS.name))
     except (OSError, GenzooError) as error:
         notes.append(f"checkpoints are not looked at: {error}")
         return "", (0, 0), ""
-    if not found:
+    if not checkpoints:
         return "", (0, 0), ""
-    name = found[-1].name
+    name = checkpoints[-1].name
     _, stage, _, step = name.split("-")
     manifest = read_text(folder, CHECKPOINTS.name, name, "manifest.json")
     try:
@@ -213,7 +213,7 @@ def _stages(
     """Return every stage that the recipe or the log knows of."""
     stages = recipe.stages if recipe else ()
     begun = max([saved[0], *log.last])
-    found = []
+    facts = []
     for number in sorted({*range(len(stages)), *log.last}):
         known = number < len(stages)
         stage = stages[number] if known else None
@@ -222,8 +222,8 @@ def _stages(
         if total is not None and (finished or number < begun):
             reached = total
         name, part = (stage.objective.name, _part(stage)) if stage else ("", "")
-        found.append(StageFacts(number, name, part, total, reached))
-    return tuple(found)
+        facts.append(StageFacts(number, name, part, total, reached))
+    return tuple(facts)
 
 
 def _part(stage: Stage) -> str:
