@@ -124,7 +124,7 @@ def kept(after: Tensor, before: Tensor) -> float:
 def supervised(recipe: genzoo.Recipe, rows: Mapping[str, Tensor], bijection: Bijection) -> Figures:
     """Return the error of G's network after a regression on the training pairs (x, T(x))."""
     trainer = make_trainer(recipe)
-    model, config, data = trainer.model, trainer.configs[0], trainer.data.x
+    model, config, data = trainer.model, trainer.plan.configs[0], trainer.plan.data.x
     adam = config.optimizers["translators"]
     optimizer = registry.make("optimizers", adam).build(list(model.G.parameters()))
     total = config.max_steps

@@ -19,7 +19,7 @@ from torch import Tensor
 import families
 import genzoo
 from genzoo import GenModel, GenzooError, cli, saving
-from genzoo.training import checkpoint, trainer
+from genzoo.training import checkpoint, session
 
 STEPS = 100
 Make = Callable[..., genzoo.Trainer]
@@ -212,7 +212,7 @@ def _fitted(make: Make, folder: Path, ready: Callable[[], None]) -> int:
 @contextlib.contextmanager
 def _telling(ready: Callable[[], None]) -> Iterator[None]:
     """Call ``ready`` as soon as `Trainer.fit` listens to signals."""
-    original = trainer.listening
+    original = session.listening
 
     @contextlib.contextmanager
     def listening() -> Iterator[object]:
@@ -220,11 +220,11 @@ def _telling(ready: Callable[[], None]) -> Iterator[None]:
             ready()
             yield interrupts
 
-    trainer.listening = listening
+    session.listening = listening
     try:
         yield
     finally:
-        trainer.listening = original
+        session.listening = original
 
 
 # What must be left.

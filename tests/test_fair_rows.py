@@ -17,7 +17,7 @@ from genzoo.cli import explore, quickstart_figure
 from genzoo.data import from_array, load_dataset
 from genzoo.errors import CheckpointError
 from genzoo.testing.cases import equal_states
-from genzoo.training import loop
+from genzoo.training import pictures
 
 LABEL = torch.arange(200) // 100
 ROWS = from_array(families.rows(200, 3), "rows", label=LABEL)
@@ -45,7 +45,7 @@ class Counting(families.Linear):
 @pytest.fixture
 def counting(monkeypatch):
     """Registers the model for a test alone, and lets it start from 40 rows."""
-    monkeypatch.setattr("genzoo.training.run.INIT_ROWS", 40)
+    monkeypatch.setattr("genzoo.training.initialization.INIT_ROWS", 40)
     before = dict(registry._local)
     yield registry.register("models", "toy-counting")(Counting)
     registry._local.clear()
@@ -72,7 +72,7 @@ def test_pictures_show_every_label_and_the_same_rows_each_time_and_after_a_resum
     tmp_path, counting, monkeypatch
 ):
     seen = []
-    monkeypatch.setattr(loop, "draw", lambda model, rows, seed, path: seen.append(rows))
+    monkeypatch.setattr(pictures, "draw", lambda model, rows, seed, path: seen.append(rows))
     straight = train(tmp_path / "a", sample_steps=1, save_steps=2)
     assert len(seen) == 4
     assert torch.bincount(labels_of(seen[0]["x"])).tolist() == [32, 32]

@@ -10,7 +10,7 @@ from genzoo.data import from_array, keep_labels, pair
 from genzoo.data.captioned import Captioned
 from genzoo.data.dataset import ArrayDataset
 from genzoo.testing import Case
-from genzoo.training import run
+from genzoo.training import plan
 
 CONFIG = genzoo.TrainerConfig(max_steps=1, batch_size=8, threads=1, progress=False)
 GOOD = torch.arange(8) % 3
@@ -54,7 +54,7 @@ def test_known_labels_are_refused_before_anything_is_trained(value):
 @pytest.mark.parametrize("value", VALUES)
 def test_others_are_refused_while_they_are_read_and_before_they_leave_the_host(value, monkeypatch):
     moved = []
-    monkeypatch.setattr(run, "to_device", lambda batch, *given: moved.append(batch))
+    monkeypatch.setattr(plan, "to_device", lambda batch, *given: moved.append(batch))
     trainer = genzoo.Trainer(toy_vae(), labelled(replaced(value), Unread), config=CONFIG)
     with pytest.raises(DataError, match=rf"VAE takes labels from 0 to 2; label \d is {value}"):
         trainer.fit()
@@ -85,7 +85,7 @@ def test_what_nobody_reads_is_not_loaded():
     with pytest.raises(DataError, match="has the label 3; its templates have words for 0 to 2"):
         data.batch(range(8))
     trainer = genzoo.Trainer(families.linear(), data, config=CONFIG)
-    assert list(trainer.rows.batch([0])) == ["x"]
+    assert list(trainer.plan.rows.batch([0])) == ["x"]
     trainer.fit()
 
 

@@ -1,5 +1,6 @@
 """A run's folder: one run at a time, and files that others have damaged, removed or replaced."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -80,7 +81,7 @@ def test_a_folder_is_free_after_a_run_that_ended_or_failed(tmp_path):
     trainer(tmp_path / "a").fit()
     trainer(tmp_path / "a").fit(resume=True)
     broken = trainer(tmp_path / "b")
-    broken.data = None
+    broken.plan = dataclasses.replace(broken.plan, data=None)
     with pytest.raises(AttributeError):
         broken.fit()
     with RunFolder(tmp_path / "b").locked():

@@ -13,7 +13,8 @@ import families
 import genzoo
 from genzoo.errors import TrainingInterrupted
 from genzoo.objective import Loss, Objective
-from genzoo.training import checkpoint, loop, run
+from genzoo.training import checkpoint, initialization, loop, start
+from genzoo.training.pictures import Pictures
 
 DATA = families.rows(32, 3, seed=5)
 
@@ -55,10 +56,19 @@ def test_a_signal_in_a_step_saves_after_it_and_goes_on_identically(signum, at, t
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("moment", ["save", "_draw", "make_players", "batches", "same_everywhere"])
-def test_a_signal_at_any_other_moment_saves_too(moment, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("owner", "moment"),
+    [
+        (checkpoint, "save"),
+        (Pictures, "draw"),
+        (start, "make_players"),
+        (loop, "make_players"),
+        (loop, "batches"),
+        (initialization, "same_everywhere"),
+    ],
+)
+def test_a_signal_at_any_other_moment_saves_too(owner, moment, tmp_path, monkeypatch):
     """While saving, drawing pictures, before the first step, reading data."""
-    owner = {"save": checkpoint, "_draw": loop.StageLoop, "batches": loop}.get(moment, run)
     original = getattr(owner, moment)
 
     def hit(*arguments, **options):

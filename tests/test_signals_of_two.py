@@ -10,7 +10,7 @@ import families
 import genzoo
 from genzoo.errors import TrainingInterrupted
 from genzoo.objective import Loss, Objective
-from genzoo.training import accelerating, checkpoint
+from genzoo.training import accelerating, checkpoint, loop
 
 DATA = families.rows(32, 3, seed=5)
 SENT = 3
@@ -86,20 +86,20 @@ def test_both_leave_after_the_update_in_which_they_told_each_other(
 
 
 def test_a_process_that_is_asked_to_leave_before_its_first_update_waits_for_the_other(
-    two, tmp_path
+    two, tmp_path, monkeypatch
 ):
     """It alone would leave with nothing done, and the other would wait for it for ever."""
     other = two(99)
     model = families.linear()
     config = genzoo.TrainerConfig(max_steps=9, batch_size=8)
     trainer = genzoo.Trainer(model, DATA, Signalled(model, 99), config, output_dir=tmp_path)
-    objective = trainer.make_objective
+    original = loop.make_players
 
     def hit(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
-        return objective(*arguments)
+        return original(*arguments)
 
-    trainer.make_objective = hit
+    monkeypatch.setattr(loop, "make_players", hit)
     with pytest.raises(TrainingInterrupted, match="after step 1; it is saved"):
         trainer.fit()
     assert other.told == [1.0]

@@ -17,7 +17,7 @@ import stacks  # noqa: F401  Registers one more.
 from genzoo import registry
 from genzoo.testing import Case
 from genzoo.training.accelerating import leave_group
-from genzoo.training.update import Updater
+from genzoo.training.loop import Updater
 
 
 def main():

@@ -18,8 +18,7 @@ from tqdm.auto import tqdm
 from genzoo.files import disk_full_named, open_end
 from genzoo.model_files import METRICS
 from genzoo.training.config import TrainerConfig
-from genzoo.training.players import Player
-from genzoo.training.update import SubstepResult
+from genzoo.training.players import Player, SubstepResult
 
 logger = logging.getLogger("genzoo")
 
@@ -67,7 +66,7 @@ class Log:
         return step % self.config.logging_steps == 0 or step == self.config.max_steps
 
     def step(
-        self, stage: int, step: int, moves: list[SubstepResult], players: Mapping[str, Player]
+        self, stage: int, step: int, results: list[SubstepResult], players: Mapping[str, Player]
     ) -> None:
         """Note that update number ``step`` is made; write a line where one is due."""
         if not self.main:
@@ -76,7 +75,7 @@ class Log:
         if not self.due(step):
             return
         total = self.config.max_steps or 1
-        self.last = self._row(stage, step, moves, players)
+        self.last = self._row(stage, step, results, players)
         self.bar.set_postfix_str(self._short(), refresh=False)
         if self.path is not None:
             with disk_full_named(self.path), open_end(self.path) as file:
@@ -99,19 +98,19 @@ class Log:
         self.bar.close()
 
     def _row(
-        self, stage: int, step: int, moves: list[SubstepResult], players: Mapping[str, Player]
+        self, stage: int, step: int, results: list[SubstepResult], players: Mapping[str, Player]
     ) -> dict[str, Any]:
         now = time.perf_counter()
         made, spent = step - self._since, now - self._began
         self._began, self._since = now, step
         row: dict[str, Any] = {"stage": stage, "step": step}
-        for move in moves:
-            row[f"{move.player}/loss"] = move.loss
-            row[f"{move.player}/grad_norm"] = move.grad_norm
-            row[f"{move.player}/lr"] = players[move.player].lr
-            for name, value in move.metrics.items():
+        for result in results:
+            row[f"{result.player}/loss"] = result.loss
+            row[f"{result.player}/grad_norm"] = result.grad_norm
+            row[f"{result.player}/lr"] = players[result.player].lr
+            for name, value in result.metrics.items():
                 number = float(value)
-                row[f"{move.player}/{name}"] = number if math.isfinite(number) else None
+                row[f"{result.player}/{name}"] = number if math.isfinite(number) else None
         row["examples_per_second"] = made * (self.config.batch_size or 1) / max(spent, 1e-9)
         return row
 

@@ -1,56 +1,131 @@
-"""The loop of one stage: take a batch, update, log, save, draw; leave when asked to."""
+"""The loop. It knows no family of models: an objective yields losses, and players learn from them.
+
+`train` goes through the stages, `StageLoop` through the updates of a stage, and `Updater` through
+the moves of an update: take the gradient of the next loss with respect to one player's parameters,
+clip it, step that player's optimiser, ask for the next loss.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from accelerate import Accelerator
+from torch import Tensor
 
 from genzoo import seeds
-from genzoo.data import Dataset, subset
-from genzoo.errors import NotFiniteError, TrainingInterrupted
-from genzoo.files import check_no_link
-from genzoo.training.batches import BatchPartition, batches
+from genzoo.errors import NotFiniteError, TrainingError, TrainingInterrupted
+from genzoo.model import GenerativeModel
+from genzoo.objective import Loss, Objective, Step
+from genzoo.threads import limited
+from genzoo.training.batches import batches
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
+from genzoo.training.ema import make_average
+from genzoo.training.initialization import init_from_data, ready_objective
 from genzoo.training.inputs import Inputs
 from genzoo.training.logs import Log
-from genzoo.training.pictures import ROWS_IN_PICTURE, draw
+from genzoo.training.pictures import Pictures
+from genzoo.training.plan import Plan
+from genzoo.training.players import Player, SubstepResult, make_players, player_of
 from genzoo.training.resume_check import identity
-from genzoo.training.stage_scope import model_of
+from genzoo.training.session import Session
 from genzoo.training.state import StageState
-from genzoo.training.update import SubstepResult, Updater
+from genzoo.values import trusted
 from genzoo.version import __version__
 
-if TYPE_CHECKING:
-    from genzoo.training.run import Run
+
+@dataclass
+class Start:
+    """What the first stage begins with.
+
+    Arguments:
+        stage: Its number.
+        objective: Its objective, ready to train.
+        checkpoint: What is resumed from; None starts anew.
+    """
+
+    stage: int
+    objective: Objective
+    checkpoint: Checkpoint | None = None
+
+
+def train(plan: Plan, session: Session, start: Start) -> GenerativeModel:
+    """Train the stages that are left, and return the model, which is written into the folder."""
+    first, last = start.stage, len(plan.stages)
+    with limited(session.threads):
+        _train_stage(plan, session, start)
+        for number in range(first + 1, last):
+            # Not before: a model that holds another starts from what that one has learned.
+            init_from_data(plan, session, number)
+            with plan.only_part(number):
+                next_start = Start(number, ready_objective(plan, session, number))
+            _train_stage(plan, session, next_start)
+    plan.model.eval()
+    session.publish(plan.model)
+    return plan.model
+
+
+def _train_stage(plan: Plan, session: Session, start: Start) -> None:
+    """Train one stage, and leave the averaged weights in the model where there are any."""
+    number, objective = start.stage, start.objective
+    config, folder = plan.configs[number], session.folder
+    with plan.only_part(number):
+        players = make_players(objective, config, session.accelerator)
+        average = make_average(plan.model, config.ema_decay)
+        state = StageState(plan.model, objective, players, average, session.accelerator)
+        first, offset = 0, folder.log_size() if folder and number else 0
+        if start.checkpoint is not None:
+            state.load(start.checkpoint.tensors, start.checkpoint.values)
+            first, offset = start.checkpoint.step, start.checkpoint.values["metrics_offset"]
+            start.checkpoint = None  # Its tensors take as much memory as the run's own.
+        _compile(objective, config)
+        title, path = plan.stages[number].objective.name, folder.path if folder else None
+        log = Log(config, title, path, session.accelerator, first=first, offset=offset)
+        with contextlib.closing(log):
+            StageLoop(plan, session, number, state, log).run(first)
+        if average is not None:
+            average.apply_to(plan.model)
+
+
+def _compile(objective: Objective, config: TrainerConfig) -> None:
+    """Compile each child network in place."""
+    if config.compile:
+        # In place, so that the names in a checkpoint stay the same; and never `losses`, a
+        # generator with draws and decisions that a compiled graph would freeze.
+        for name, child in [*objective.model.named_children(), *objective.named_children()]:
+            if name != "model":
+                child.compile()
 
 
 class StageLoop:
     """Makes the updates of one stage.
 
     Arguments:
-        run: The run that the stage belongs to.
+        plan: What is trained.
+        session: Where it is trained.
         number: The stage's number.
-        state: What the next step depends on.
-        config: The stage's training values.
+        state: What the next update depends on.
         log: Where it is told what happens.
     """
 
     def __init__(
-        self, run: Run, number: int, state: StageState, config: TrainerConfig, log: Log
+        self, plan: Plan, session: Session, number: int, state: StageState, log: Log
     ) -> None:
-        self.owner, self.number, self.state = run, number, state
-        self.config, self.log = config, log
-        self.accelerator = run.accelerator
-        self.total = config.max_steps or 1
-        self.seed = seeds.derive(config.seed, number)
-        self.shares = shares_of(config, run)
-        self.inputs = Inputs(run.trainer.stages[number], run.model)
+        self.plan, self.session, self.number = plan, session, number
+        self.state, self.log, self.config = state, log, plan.configs[number]
+        self.total = self.config.max_steps or 1
+        self.seed = seeds.derive(self.config.seed, number)
+        self.partition = session.partition(self.config)
+        self.slots = self.partition.slots()
+        self.inputs = Inputs(plan.stages[number], plan.model)
+        self.pictures = Pictures(plan, session, number, self.inputs)
         self.updater = Updater(
-            state.objective, state.players, self.accelerator, self.shares.slots(), self.seed
+            state.objective, state.players, session.accelerator, self.slots, self.seed
         )
 
     def run(self, first: int) -> None:
@@ -60,103 +135,232 @@ class StageLoop:
             NotFiniteError: A loss or gradient is not finite; the update was not made.
             TrainingInterrupted: A signal came; what was done is saved.
         """
-        if self.accelerator.num_processes == 1:
+        alone = self.session.accelerator.num_processes == 1
+        if alone:
             self._leave_if_asked(first, saved=False)
-        for index, micro in zip(range(first, self.total), self._feed(first), strict=True):
-            moves = self._update(micro, index)
-            if self.state.average is not None:
-                self.state.average.update(self.owner.model)
-            self._after(index + 1, moves)
-
-    def _feed(self, first: int) -> Iterator[list[dict[str, Any]]]:
-        return batches(
-            self.owner.trainer.rows,
-            self.shares,
+        feed = batches(
+            self.plan.rows,
+            self.partition,
             seed=self.seed,
             first=first,
             last=self.total,
             num_workers=self.config.dataloader_num_workers,
         )
+        for index, micro_batches in zip(range(first, self.total), feed, strict=True):
+            results = self._update(micro_batches, index)
+            if self.state.average is not None:
+                self.state.average.update(self.plan.model)
+            step = index + 1
+            self.log.step(self.number, step, results, self.state.players)
+            # Checkpoints and pictures are made here alone, between two updates: a game that is
+            # half played has state in its generators, which no file can hold.
+            saved = step == self.total or _is_due(self.config.save_steps, step)
+            if saved:
+                self._save(step)
+            if _is_due(self.config.sample_steps, step):
+                self.pictures.draw(self.state.shown_model(), step)
+            # Several processes leave after the same update, or those that stay would wait for
+            # ever: a signal counts once all were told of it, in the message of a move.
+            if alone or self.updater.left:
+                self._leave_if_asked(step, saved=saved)
 
-    def _update(self, micro: list[dict[str, Any]], index: int) -> list[SubstepResult]:
-        moved = [self.owner.moved(batch) for batch in micro]
-        moved = self.inputs.feed(moved, self.shares.slots(), self.seed, index)
-        leaving = self.owner.interrupts.signum != 0
+    def _update(self, micro_batches: list[dict[str, Any]], index: int) -> list[SubstepResult]:
+        on_device = [self.plan.to_device(batch, self.session.device) for batch in micro_batches]
+        on_device = self.inputs.feed(on_device, self.slots, self.seed, index)
+        leaving = self.session.interrupts.signum != 0
         try:
             logged = self.log.due(index + 1)
-            return self.updater.run(moved, index, self.total, leaving=leaving, logged=logged)
+            return self.updater.run(on_device, index, self.total, leaving=leaving, logged=logged)
         except NotFiniteError as error:
-            good = self.owner.last_good
+            good = self.session.last_good
             raise NotFiniteError(
                 f"{error} {f'The last good checkpoint is {good}. ' if good else ''}Lower the "
                 "learning rate (--trainer.optimizers.PLAYER.lr), clip gradients "
                 "(--trainer.max-grad-norm 1), or warm up (--trainer.warmup-steps)."
             ) from error
 
-    def _after(self, step: int, moves: list[SubstepResult]) -> None:
-        """Do what is due once ``step`` updates are made."""
-        self.log.step(self.number, step, moves, self.state.players)
-        every = self.config.save_steps
-        saved = step == self.total or bool(every and step % every == 0)
-        if saved:
-            self._save(step)
-        if self.config.sample_steps and step % self.config.sample_steps == 0:
-            self._draw(step)
-        if self.updater.left or self.accelerator.num_processes == 1:
-            self._leave_if_asked(step, saved=saved)
+    def _save(self, step: int) -> None:
+        """Write a checkpoint; every process gives its part."""
+        if self.session.folder is None:
+            return
+        # The position in the data is the number of the step, and all randomness is seeded by it:
+        # no random state is saved.
+        values = {
+            **self.state.values(),
+            "metrics_offset": self.log.offset(),
+            "threads": self.session.threads,
+            "identity": identity(self.plan, self.session.accelerator.num_processes),
+        }
+        versions = {"genzoo": __version__, "torch": torch.__version__}
+        made = Checkpoint(self.number, step, self.state.tensors(), values, versions)
+        self.session.save(made, self.plan.config.save_total_limit)
 
     def _leave_if_asked(self, step: int, *, saved: bool) -> None:
-        """Save and leave where a signal has come, after the same step on every process."""
-        signum = self.owner.interrupts.signum
+        """Save and leave where a signal has come."""
+        signum = self.session.interrupts.signum
         if not (signum or self.updater.left):
             return
         if not saved:
             self._save(step)
-        good = self.owner.last_good
-        where = f"; it is saved in {good}. Go on with --resume" if self.owner.folder else ""
+        good = self.session.last_good
+        where = f"; it is saved in {good}. Go on with --resume" if self.session.folder else ""
         raise TrainingInterrupted(
             f"Training was stopped by a signal after step {step}{where}.", signum or 15
         )
 
-    def _save(self, step: int) -> None:
-        """Write a checkpoint; every process gives its part."""
-        if self.owner.folder is None:
-            return
-        values = {
-            **self.state.values(),
-            "metrics_offset": self.log.offset(),
-            "threads": self.owner.threads,
-            "identity": identity(self.owner.trainer, self.accelerator.num_processes),
+
+class Updater:
+    """Makes updates: every micro-batch's game advances one move, and one player steps, in turn.
+
+    Arguments:
+        objective: Which yields the losses.
+        players: Who is updated.
+        accelerator: Which computes gradients and talks to the other processes.
+        slots: This process's slots.
+        seed: Where the randomness of every move comes from.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        players: Mapping[str, Player],
+        accelerator: Accelerator,
+        slots: list[int],
+        seed: int,
+    ) -> None:
+        self.objective, self.players, self.accelerator = objective, players, accelerator
+        self.slots, self.seed = slots, seed
+        self.generators = {slot: torch.Generator(accelerator.device) for slot in slots}
+        self.left = False
+
+    def run(
+        self,
+        batches: list[dict[str, Any]],
+        index: int,
+        total: int,
+        *,
+        leaving: bool = False,
+        logged: bool = True,
+    ) -> list[SubstepResult]:
+        """Make update ``index`` of ``total``; ``left`` then says whether any process is leaving.
+
+        Raises:
+            NotFiniteError: A loss or gradient is not finite; that player was not updated.
+            TrainingError: The micro-batches disagree about whose move it is, or the objective
+                yields something other than a `Loss`.
+        """
+        # One game for each micro-batch, and all advance in lockstep. Were the micro-batches
+        # played one after the other, the second would see players that the first has moved, and
+        # four micro-batches would not equal one batch, nor one process four.
+        games = {
+            slot: self.objective.losses(
+                batch, Step(index, total, slot, self.generators[slot], logged)
+            )
+            for slot, batch in zip(self.slots, batches, strict=True)
         }
-        versions = {"genzoo": __version__, "torch": torch.__version__}
-        self.owner.keep(Checkpoint(self.number, step, self.state.tensors(), values, versions))
+        self._check_games(games)
+        results: list[SubstepResult] = []
+        with trusted():  # The data were checked when they were loaded; a look would wait for them.
+            while losses := self._advance(games, index, len(results)):
+                results.append(self._move(losses, index, leaving))
+        for player in self.players.values():
+            player.next_update()
+        return results
 
-    @cached_property
-    def _pictured(self) -> Dataset:
-        """The rows of every picture: drawn once, since labels of many rows take time to sort."""
-        return subset(self.owner.trainer.data, ROWS_IN_PICTURE, seed=self.config.seed)
+    def _advance(self, games: Mapping[int, Iterator[Loss]], index: int, move: int) -> list[Loss]:
+        """Ask every game for its next loss, and add up that player's gradients."""
+        losses: list[Loss] = []
+        for slot, game in games.items():
+            # Every move has its own seed, in the step's generator and in the default one, which
+            # dropout and torch.distributions draw from. So a move draws the same numbers after a
+            # resumption, on any process, and whatever was drawn before it.
+            seed = seeds.derive(self.seed, index, slot, move)
+            self.generators[slot].manual_seed(seed)
+            seeds.seed_defaults(seed, self.accelerator.device)
+            # Autocast is entered anew for each move. A context that a game holds open across a
+            # yield would also hold over the backward pass, and over the other games.
+            with self._autocast():
+                loss = next(game, None)
+            if loss is None:
+                continue
+            player = player_of(loss, losses, self.players, self.objective)
+            if not losses:
+                player.zero_grad()
+            # At once, while the game waits: its next loss is computed after the player has
+            # stepped. A graph that is shared across a yield would be of old parameters.
+            self._backward(loss, player)
+            losses.append(loss)
+        if losses and len(losses) != len(games):
+            raise TrainingError(
+                f"{type(self.objective).__name__} yielded a loss for {len(losses)} of "
+                f"{len(games)} micro-batches on move {move}; all must make the same moves."
+            )
+        return losses
 
-    def _draw(self, step: int) -> None:
-        """Write a picture, of fixed seeds and of the same rows each time."""
-        folder = self.owner.folder
-        if folder is None or not self.accelerator.is_main_process:
-            return
-        average = self.state.average
-        model = average.model if average is not None else self.owner.model
-        check_no_link(folder.samples)
-        path = folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png"
-        model = model_of(self.owner.trainer.stages[self.number], model)
-        rows = self._pictured.head(ROWS_IN_PICTURE)
-        if self.inputs.models:
-            rows = self.inputs.coded(self.owner.moved(rows), self.config.seed)
-        draw(model, rows, self.config.seed, path)
+    def _backward(self, loss: Loss, player: Player) -> None:
+        """Add the loss's gradient to that player's parameters and to no other's."""
+        scaler = self.accelerator.scaler
+        # A gradient that is known without autograd is handed over, and not passed through a
+        # scalar with a backward of its own: that took a twentieth of an RBM's update.
+        if loss.gradients:
+            scaled = loss.gradients
+            if scaler is not None:
+                scaled = {p: scaler.scale(gradient) for p, gradient in scaled.items()}
+            player.add_gradients(scaled)
+            if not loss.value.requires_grad:
+                return
+        alone = len(self.players) == 1  # All that is trained is its own: the cheaper call does.
+        inputs = None if alone else player.parameters
+        if scaler is None:  # Accelerate's is for the loss scale: see _autocast.
+            torch.autograd.backward(loss.value, inputs=inputs)
+        else:
+            self.accelerator.backward(loss.value, inputs=inputs)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[None]:
+        """Return Accelerate's autocast, whose set-up is felt in a small step, where it is on."""
+        on = self.accelerator.mixed_precision != "no"
+        return self.accelerator.autocast() if on else contextlib.nullcontext()
+
+    def _move(self, losses: list[Loss], index: int, leaving: bool) -> SubstepResult:
+        """Step the player whose move it is."""
+        player = self.players[losses[0].player]
+        norm = player.gather_gradients(1 / len(losses))
+        values = [loss.value.detach().float().reshape(()) for loss in losses]
+        mean = values[0] if len(values) == 1 else torch.stack(values).mean()
+        value, grad_norm, left = self._agree(mean, norm, leaving)
+        self.left = self.left or left > 0
+        # With a loss scale an infinite gradient is how an overflow shows: the scaler skips it.
+        scaled = self.accelerator.scaler is not None
+        if not math.isfinite(value) or not (scaled or math.isfinite(grad_norm)):
+            what = "loss" if not math.isfinite(value) else "gradient"
+            raise NotFiniteError(
+                f"The {what} of the player {player.name!r} is not finite at step {index + 1} "
+                f"(loss {value}, gradient norm {grad_norm}); the player was not updated."
+            )
+        player.step()
+        return SubstepResult(player.name, value, grad_norm, losses[-1].metrics)
+
+    def _agree(self, mean: Tensor, norm: Tensor, leaving: bool) -> list[float]:
+        """Average over processes what all must decide on alike."""
+        # One read by the host for each move, since each one waits for the device; and one message,
+        # in which the wish to leave travels too, so that all processes leave at the same step.
+        if self.accelerator.num_processes == 1:
+            return [*torch.stack([mean, norm.float()]).tolist(), float(leaving)]
+        values = torch.stack([mean, norm.float(), mean.new_tensor(float(leaving))])
+        values = self.accelerator.reduce(values, reduction="mean")
+        found: list[float] = values.tolist()
+        return found
+
+    def _check_games(self, games: Mapping[int, Iterator[Loss]]) -> None:
+        """Raise where `losses` returns what it should yield."""
+        for game in games.values():
+            if not isinstance(game, Iterator):
+                raise TrainingError(
+                    f"{type(self.objective).__name__}.losses returned a {type(game).__name__} "
+                    "instead of yielding a Loss. Write: yield genzoo.Loss(value)."
+                )
 
 
-def shares_of(config: TrainerConfig, run: Run) -> BatchPartition:
-    """Return how an update's batch is divided among this run's processes."""
-    return BatchPartition(
-        config.batch_size or 1,
-        config.num_micro_batches,
-        run.accelerator.num_processes,
-        run.accelerator.process_index,
-    )
+def _is_due(every: int, step: int) -> bool:
+    """Whether what is done once in ``every`` steps is due; never where that is 0."""
+    return bool(every) and step % every == 0

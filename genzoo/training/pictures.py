@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,57 @@ import torch
 from PIL import Image
 
 from genzoo.capabilities import SupportsTranslate
+from genzoo.data import Dataset, subset
 from genzoo.evaluation.conditions import lacking_condition
+from genzoo.files import check_no_link
 from genzoo.model import GenerativeModel
 from genzoo.plotting import strips, write_picture
 from genzoo.showing import can_be_shown, picture_of
+from genzoo.training.inputs import Inputs
+from genzoo.training.plan import Plan
+from genzoo.training.session import Session
+from genzoo.training.stage_scope import model_of
 from genzoo.translating import Cycle, there_and_back
 
 ROWS_IN_PICTURE = 64
 _STRIPS = 16
+
+
+class Pictures:
+    """The pictures of a stage, of fixed seeds and of the same rows each time.
+
+    Arguments:
+        plan: What is trained.
+        session: Whose folder they are written into.
+        number: The stage's number.
+        inputs: What the stage's data pass through.
+    """
+
+    def __init__(self, plan: Plan, session: Session, number: int, inputs: Inputs) -> None:
+        self.plan, self.session, self.number, self.inputs = plan, session, number, inputs
+        self.seed = plan.configs[number].seed
+
+    @cached_property
+    def _rows(self) -> Dataset:
+        """The rows: drawn once, since labels of many rows take time to sort."""
+        return subset(self.plan.data, ROWS_IN_PICTURE, seed=self.seed)
+
+    def draw(self, model: GenerativeModel, step: int) -> None:
+        """Write the picture of ``step`` on the main process.
+
+        Arguments:
+            model: The whole model, of which the stage may train a part.
+            step: The updates made.
+        """
+        folder = self.session.folder
+        if folder is None or not self.session.accelerator.is_main_process:
+            return
+        check_no_link(folder.samples)
+        path = folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png"
+        rows = self._rows.head(ROWS_IN_PICTURE)
+        if self.inputs.models:
+            rows = self.inputs.coded(self.plan.to_device(rows, self.session.device), self.seed)
+        draw(model_of(self.plan.stages[self.number], model), rows, self.seed, path)
 
 
 def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from accelerate import Accelerator
@@ -12,10 +13,27 @@ from torch import Tensor, nn
 from genzoo import registry
 from genzoo.component import Component, ComponentOverride
 from genzoo.errors import ConfigError, TrainingError, suggest
-from genzoo.objective import Objective
+from genzoo.objective import Loss, Objective
 from genzoo.training.config import TrainerConfig
 from genzoo.training.lr_schedulers import LRScheduler
 from genzoo.training.optimizers import Optimizer
+
+
+@dataclass(frozen=True)
+class SubstepResult:
+    """What a move of a player came to.
+
+    Arguments:
+        player: Who moved.
+        loss: The mean loss over micro-batches and processes.
+        grad_norm: The norm of the player's gradient before clipping.
+        metrics: What the last micro-batch's loss carried with it, still on the device.
+    """
+
+    player: str
+    loss: float
+    grad_norm: float
+    metrics: Mapping[str, Tensor]
 
 
 class Player:
@@ -142,6 +160,38 @@ def make_players(
         )
         for player, parameters in players.items()
     }
+
+
+def player_of(
+    loss: Loss, others: Sequence[Loss], players: Mapping[str, Player], objective: Objective
+) -> Player:
+    """Return the player whose loss it is.
+
+    Arguments:
+        loss: What a game yielded.
+        others: What the other micro-batches' games yielded on this move.
+        players: The players by name.
+        objective: Which yielded it, for the message.
+
+    Raises:
+        TrainingError: It is not a `Loss`, its player is unknown, or the micro-batches disagree.
+    """
+    title = type(objective).__name__
+    if not isinstance(loss, Loss):
+        raise TrainingError(
+            f"{title} yielded a {type(loss).__name__} instead of a Loss. Write: yield "
+            "genzoo.Loss(value)."
+        )
+    if loss.player not in players:
+        raise TrainingError(
+            f"{title} yielded a loss for the player {loss.player!r}. "
+            f"{suggest(loss.player, players)}"
+        )
+    if others and others[0].player != loss.player:
+        raise TrainingError(
+            f"The micro-batches disagree: a move of {others[0].player!r} and of {loss.player!r}."
+        )
+    return players[loss.player]
 
 
 def _optimizers(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genzoo.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from genzoo.training.trainer import Trainer
+from genzoo.training.plan import Plan
 
 _FREE = frozenset(
     {
@@ -26,20 +24,20 @@ _FREE = frozenset(
 )
 
 
-def identity(trainer: Trainer, num_processes: int) -> dict[str, Any]:
+def identity(plan: Plan, num_processes: int) -> dict[str, Any]:
     """Return the values that decide what a run computes.
 
     Two processes compute what one with two micro-batches computes, so the number of slots counts,
     which is their product.
     """
     return {
-        "model": trainer.model.config.to_dict(),
-        "data": {"name": trainer.data.name, "rows": len(trainer.data)},
-        "stages": [stage.to_dict() for stage in trainer.stages],
-        "slots": [num_processes * c.num_micro_batches for c in trainer.configs],
+        "model": plan.model.config.to_dict(),
+        "data": {"name": plan.data.name, "rows": len(plan.data)},
+        "stages": [stage.to_dict() for stage in plan.stages],
+        "slots": [num_processes * c.num_micro_batches for c in plan.configs],
         "trainer": [
             {name: value for name, value in config.to_dict().items() if name not in _FREE}
-            for config in trainer.configs
+            for config in plan.configs
         ],
     }
 

@@ -36,6 +36,10 @@ class StageState:
     average: Average | None
     accelerator: Accelerator
 
+    def shown_model(self) -> GenerativeModel:
+        """Return the model that is evaluated and published: with averaged weights, if any."""
+        return self.model if self.average is None else self.average.model
+
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return the tensors of every file of a checkpoint; every process must call it."""
         found = {

@@ -1,0 +1,42 @@
+"""How a stage begins: its model shown the data, its objective built."""
+
+from __future__ import annotations
+
+import torch
+
+from genzoo import seeds
+from genzoo.capabilities import SupportsDataInit
+from genzoo.data import draw_rows
+from genzoo.objective import Objective
+from genzoo.training.accelerating import same_everywhere
+from genzoo.training.inputs import Inputs
+from genzoo.training.plan import Plan
+from genzoo.training.session import Session
+
+INIT_ROWS = 4096
+
+
+def init_from_data(plan: Plan, session: Session, number: int) -> None:
+    """Show the data to the model that a stage is about, where it asks for them.
+
+    So a model that holds another one starts from what that one makes of the data once it is
+    trained.
+    """
+    model = plan.learning(number)
+    if isinstance(model, SupportsDataInit) and model.needs_data_init():
+        seed = plan.config.seed
+        batch = plan.to_device(draw_rows(plan.rows, INIT_ROWS, seed=seed), session.device)
+        inputs = Inputs(plan.stages[number], plan.model)
+        seed = seeds.derive(seed, "first inputs", number)
+        model.init_from_data(*inputs.first(batch, plan.rows.info, seed))
+    same_everywhere(plan.model, session.accelerator)
+
+
+def ready_objective(plan: Plan, session: Session, number: int) -> Objective:
+    """Return a stage's objective, ready to train: on the device, the same on every process."""
+    objective, dtype = plan.make_objective(number), plan.model.dtype
+    # Its own networks compute in the model's type, if that is another one.
+    objective.to(session.device) if dtype == torch.float32 else objective.to(session.device, dtype)
+    objective.train()
+    same_everywhere(objective, session.accelerator)
+    return objective

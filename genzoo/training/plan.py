@@ -1,0 +1,169 @@
+"""The plan: what is trained, on what, how. It is checked once, and training does not change it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genzoo import registry, seeds
+from genzoo.component import Component
+from genzoo.data import Dataset
+from genzoo.data.domains import named_parts
+from genzoo.errors import PluginError
+from genzoo.model import GenerativeModel
+from genzoo.objective import Objective
+from genzoo.stage import Recipe, Stage
+from genzoo.training.batches import to_device
+from genzoo.training.config import TrainerConfig, resolve
+from genzoo.training.inputs import Inputs, check_inputs
+from genzoo.training.labels import Reading
+from genzoo.training.stage_scope import model_of, only_part
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a run trains; `make_plan` makes one.
+
+    Arguments:
+        model: What learns, in place.
+        data: The data as they were given.
+        rows: The data with the fields that the model and the objectives read, and no others.
+        reading: These fields, and what their rows may be.
+        stages: The stages, in order.
+        config: What the user decides.
+        configs: The training values of each stage.
+        given: An objective that was handed over, and is not built from its name.
+    """
+
+    model: GenerativeModel
+    data: Dataset
+    rows: Dataset
+    reading: Reading
+    stages: tuple[Stage, ...]
+    config: TrainerConfig
+    configs: tuple[TrainerConfig, ...]
+    given: Objective | None = None
+
+    def learning(self, number: int) -> GenerativeModel:
+        """Return what a stage's objective is made for: the model, or one that it holds."""
+        return model_of(self.stages[number], self.model)
+
+    def only_part(self, number: int) -> contextlib.AbstractContextManager[None]:
+        """Let only what a stage trains be trained."""
+        return only_part(self.learning(number), self.stages[number].part)
+
+    def make_objective(self, number: int) -> Objective:
+        """Return the objective of a stage, its own parameters seeded."""
+        if self.given is not None:
+            return self.given
+        seed = seeds.derive(self.config.seed, "objective", number)
+        seeds.seed_defaults(seed, self.model.device)
+        component = self.stages[number].objective
+        objective: Objective = registry.make("objectives", component, self.learning(number))
+        return objective
+
+    def to_device(self, batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+        """Return a batch on the device, its conditions checked on the host before.
+
+        Raises:
+            DataError: A condition is lacking, or not in its space.
+        """
+        self.reading.check(batch)
+        return to_device(batch, device, self.model.dtype)
+
+    def recipe(self) -> Recipe:
+        """Return all that makes this run, as a file can hold it."""
+        x, y = named_parts(self.data)
+        return Recipe(
+            model=registry.describe(self.model),
+            data=_named(x),
+            data_y=None if y is None else _named(y),
+            stages=self.stages,
+            trainer=self.config,
+        )
+
+
+def make_plan(
+    model: GenerativeModel,
+    data: Dataset,
+    objective: str | Objective | Stage | Sequence[Stage] | None,
+    config: TrainerConfig,
+) -> Plan:
+    """Return the plan of a run, after checking that its parts fit.
+
+    Raises:
+        DataError: The data do not fit the model, have none of its conditions, or labels that it
+            does not know.
+        ConfigError: A stage's inputs do not encode, or do not fit.
+    """
+    given = objective if isinstance(objective, Objective) else None
+    model.check_data(data.info)
+    stages = tuple(_stages(model, objective))
+    for stage in stages:
+        # Not when the stage begins: the stages before it may train for hours.
+        check_inputs(stage, model, data.info)
+    reading = _reading(model, data, stages, given)
+    reading.check_all(data)
+    return Plan(
+        model=model,
+        data=data,
+        rows=data.select(reading.fields),
+        reading=reading,
+        stages=stages,
+        config=config,
+        configs=tuple(resolve(config, s.trainer, _optimizers(s, given)) for s in stages),
+        given=given,
+    )
+
+
+def _stages(model: GenerativeModel, objective: Any) -> Sequence[Stage]:
+    if objective is None:
+        return model.default_stages(model.config)
+    if isinstance(objective, str):
+        prescribed = model.default_stages(model.config)
+        own = [stage for stage in prescribed if stage.objective.name == objective]
+        return own[:1] or [Stage(objective=Component(name=objective))]
+    if isinstance(objective, Objective):
+        return [Stage(objective=_described(objective))]
+    return [objective] if isinstance(objective, Stage) else list(objective)
+
+
+def _reading(
+    model: GenerativeModel, data: Dataset, stages: Sequence[Stage], given: Objective | None
+) -> Reading:
+    """Return the fields of the data that the model and its objectives read."""
+    names = [] if given is not None else [stage.objective.name for stage in stages]
+    objectives = [type(given)] if given is not None else []
+    objectives += [registry.load("objectives", name) for name in names]
+    coded = [model_of(stage, model) for stage in stages if stage.inputs]
+    return Reading.of([model, *_parts(model, stages)], objectives, data, coded)
+
+
+def _parts(model: GenerativeModel, stages: Sequence[Stage]) -> list[GenerativeModel]:
+    """Return the models within ``model`` that stages train, and that their data pass through."""
+    learning = [model_of(stage, model) for stage in stages if stage.model is not None]
+    return [*learning, *(part for stage in stages for part in Inputs(stage, model).models)]
+
+
+def _optimizers(stage: Stage, given: Objective | None) -> Mapping[str, Component]:
+    """Return the optimisers that a stage's objective prescribes."""
+    if given is not None:
+        return given.optimizers(given.config)
+    cls: type[Objective] = registry.load("objectives", stage.objective.name)
+    return cls.optimizers(registry.config_of("objectives", stage.objective))
+
+
+def _described(objective: Objective) -> Component:
+    """Return an objective as a file can hold it, by its class's own name if it has no other."""
+    with contextlib.suppress(PluginError):
+        return registry.describe(objective)
+    return Component(name=type(objective).__name__.lower(), config=objective.config.to_dict())
+
+
+def _named(data: Dataset) -> Component:
+    name, values = data.origin or (data.name, {})
+    return Component(name=name, config=values)

@@ -1,0 +1,135 @@
+"""The session: what a run has open while it trains."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from genzoo.model import GenerativeModel
+from genzoo.training import checkpoint, environment
+from genzoo.training.accelerating import accelerating, on_main, others_named, own_randomness
+from genzoo.training.batches import BatchPartition
+from genzoo.training.checkpoint import Checkpoint
+from genzoo.training.config import TrainerConfig
+from genzoo.training.folder import RunFolder
+from genzoo.training.plan import Plan
+from genzoo.training.signals import Interrupts, listening
+
+
+@dataclass
+class Session:
+    """The processes and devices of a run, its signals, and its folder; `open_session` opens one.
+
+    Arguments:
+        accelerator: Which computes gradients and talks to the other processes.
+        interrupts: Whether a signal has asked the run to leave.
+        folder: Where the run writes; None writes nothing.
+        held: What is held until the session ends, such as the folder's lock.
+        threads: The CPU threads that are trained with; None leaves them as they are.
+        last_good: The newest checkpoint that is whole.
+    """
+
+    accelerator: Accelerator
+    interrupts: Interrupts
+    folder: RunFolder | None
+    held: contextlib.ExitStack
+    threads: int | None = None
+    last_good: Path | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """The device that this process computes on."""
+        device: torch.device = self.accelerator.device
+        return device
+
+    def partition(self, config: TrainerConfig) -> BatchPartition:
+        """Return how an update's batch is divided among the processes.
+
+        Raises:
+            ConfigError: It cannot be divided equally.
+        """
+        return BatchPartition(
+            config.batch_size or 1,
+            config.num_micro_batches,
+            self.accelerator.num_processes,
+            self.accelerator.process_index,
+        )
+
+    def claim(self) -> None:
+        """Lock the folder for a new run, and remove the run that it replaces."""
+        if self.folder is not None:
+            folder = self.folder
+            on_main(self.accelerator, lambda: self._own(folder, resume=False))
+
+    def newest(self) -> Checkpoint | None:
+        """Lock the folder of the run that is resumed, and return its newest good checkpoint.
+
+        None where there is no folder, or the run was stopped before its first checkpoint.
+        """
+        if self.folder is None:
+            return None
+        folder = self.folder
+        on_main(self.accelerator, lambda: self._own(folder, resume=True))
+        found = folder.newest()
+        if found is None:
+            return None
+        self.last_good, newest = found
+        return newest
+
+    def save(self, made: Checkpoint, limit: int) -> None:
+        """Write a checkpoint on the main process; on all, remember it as the last good one."""
+        if self.folder is not None:
+            root = self.folder.checkpoints
+            on_main(self.accelerator, lambda: checkpoint.save(made, root, keep=limit))
+            self.last_good = checkpoint.path_of(made.stage, made.step, root)
+
+    def publish(self, model: GenerativeModel) -> None:
+        """Write the model into the folder."""
+        if self.folder is not None:
+            path = self.folder.path
+            on_main(self.accelerator, lambda: model.save_pretrained(path))
+
+    def write_recipe(self, plan: Plan) -> None:
+        """Write recipe.toml, with the number of threads that was chosen."""
+        if self.folder is not None and self.accelerator.is_main_process:
+            recipe = plan.recipe()
+            chosen = dataclasses.replace(recipe.trainer, threads=self.threads)
+            self.folder.write_recipe(dataclasses.replace(recipe, trainer=chosen))
+
+    def write_environment(self) -> None:
+        """Write environment.json."""
+        if self.folder is not None and self.accelerator.is_main_process:
+            self.folder.write_environment(environment.describe(self.accelerator, self.threads))
+
+    def _own(self, folder: RunFolder, *, resume: bool) -> None:
+        """Lock the folder until the session ends, and look at what it holds."""
+        look = folder.demand_run if resume else folder.demand_free
+        look()  # A folder that is refused is left as it is, without a lock file.
+        # Two runs in one folder would write into each other's checkpoints, so only the one that
+        # holds the lock may train there. The system frees the lock of a run that is killed.
+        self.held.enter_context(folder.locked())
+        if not resume:
+            folder.claim()
+
+
+@contextlib.contextmanager
+def open_session(config: TrainerConfig, folder: RunFolder | None) -> Iterator[Session]:
+    """Open a session, and put back what it changes in this process: signals, seeds, Accelerate.
+
+    Raises:
+        TrainingError: Another process of the run has ended, or Accelerate's set-up is refused.
+    """
+    with (
+        listening() as interrupts,
+        accelerating(config, folder.path if folder else None) as accelerator,
+        own_randomness(accelerator.device),
+        others_named(accelerator),
+        contextlib.ExitStack() as held,
+    ):
+        yield Session(accelerator, interrupts, folder, held)

@@ -1,0 +1,96 @@
+"""Before the first update: checks, initialisation from data, the number of threads."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import logging
+from collections.abc import Callable
+
+from genzoo.objective import Objective
+from genzoo.training import threads
+from genzoo.training.batches import batches
+from genzoo.training.checkpoint import Checkpoint
+from genzoo.training.initialization import init_from_data, ready_objective
+from genzoo.training.inputs import Inputs
+from genzoo.training.loop import Start, Updater
+from genzoo.training.plan import Plan
+from genzoo.training.players import make_players
+from genzoo.training.resume_check import demand_same, identity
+from genzoo.training.session import Session
+
+logger = logging.getLogger("genzoo")
+
+
+def start(plan: Plan, session: Session, *, resume: bool) -> Start:
+    """Prepare the model, and look for what is wrong, before anything is written or replaced.
+
+    Raises:
+        GenzooError: Whatever `Trainer.fit` says of values, the folder and the checkpoints.
+    """
+    plan.model.to(session.device)
+    for config in plan.configs:
+        session.partition(config)
+    checkpoint = _resumed(plan, session) if resume else None
+    if checkpoint is None:
+        init_from_data(plan, session, 0)
+    number = 0 if checkpoint is None else checkpoint.stage
+    objective = _check_stages(plan, session, number)
+    if not resume:
+        session.claim()
+    if checkpoint is None:
+        make_step = functools.partial(_make_trial, plan, session, objective)
+        session.threads = threads.choose(plan.configs[0], make_step)
+        session.write_recipe(plan)
+    else:
+        session.threads = checkpoint.values["threads"]
+    session.write_environment()
+    if session.accelerator.scaler is not None:
+        session.accelerator.free_memory()  # It keeps the optimisers that were prepared for it.
+    return Start(number, objective, checkpoint)
+
+
+def _resumed(plan: Plan, session: Session) -> Checkpoint | None:
+    """Return the checkpoint that is resumed from, after checking that the run is the same one."""
+    checkpoint = session.newest()
+    if checkpoint is not None:
+        now = identity(plan, session.accelerator.num_processes)
+        demand_same(checkpoint.values["identity"], now)
+        logger.info("Going on from %s.", session.last_good)
+    return checkpoint
+
+
+def _check_stages(plan: Plan, session: Session, first: int) -> Objective:
+    """Raise what is wrong with any stage's objective and players; return the first one's."""
+    found: list[Objective] = []
+    for number, config in enumerate(plan.configs):
+        with plan.only_part(number):
+            # The first stage trains what is built here. The others build theirs when they begin,
+            # because an objective may look at the model, which is not trained yet.
+            objective = (
+                ready_objective(plan, session, number)
+                if number == first
+                else plan.make_objective(number)
+            )
+            make_players(objective, config, session.accelerator)
+        if number == first:
+            found.append(objective)
+    return found[0]
+
+
+def _make_trial(plan: Plan, session: Session, objective: Objective) -> Callable[[], None]:
+    """Return a function that trains a copy of the first stage for one step."""
+    config = plan.configs[0]
+    with plan.only_part(0):
+        model, objective = copy.deepcopy((plan.model, objective))
+        players = make_players(objective, config, session.accelerator)
+    partition, inputs = session.partition(config), Inputs(plan.stages[0], model)
+    slots = partition.slots()
+    updater = Updater(objective, players, session.accelerator, slots, config.seed)
+    feed = batches(plan.rows, partition, seed=config.seed, first=0, last=10**6)
+
+    def step() -> None:
+        on_device = [plan.to_device(batch, session.device) for batch in next(feed)]
+        updater.run(inputs.feed(on_device, slots, config.seed, 0), 0, config.max_steps or 1)
+
+    return step
