@@ -1,19 +1,18 @@
-"""What a model can do beyond being sampled from, as protocols asked for with ``isinstance``.
+"""What a model can do besides sampling, as protocols for ``isinstance``.
 
-A capability is declared by having its methods and properties; evaluation, the command line and the
-report are driven by these protocols and know no family.
+A model declares a capability by having its methods and properties. Evaluation, the command line
+and the report use these protocols and know no family.
 
-Each method that takes rows refuses those that are not in the model's space, and a model whose
-weights are not finite: it begins with `GenerativeModel.check_rows` or ``checked_rows``, with
-``checked_codes`` or ``checked_inpainting``, and where it takes a condition with
-``checked_condition``. They raise:
+Each method that takes rows refuses rows that are not in the model's space and weights that are not
+finite. It begins with `GenerativeModel.check_rows` or ``checked_rows``, with ``checked_codes`` or
+``checked_inpainting``, and, if it takes a condition, with ``checked_condition``. They raise:
 
-- DataError: the rows have another shape or type, or hold a value that the model does not model;
-  the message names the first such row, the value and the remedy.
-- ConditionError: a condition is missing, superfluous or unknown, or there are not as many as rows.
-- NotFiniteWeightsError: a parameter or a buffer holds NaN or infinity; the message names it.
+- DataError: the rows have the wrong shape or type, or contain a value outside of the space; the
+  message names the first bad row, the value and the remedy.
+- ConditionError: a condition is missing, superfluous or unknown, or has the wrong number of rows.
+- NotFiniteWeightsError: a parameter or a buffer contains NaN or infinity; the message names it.
 
-Of no rows, ``(0, *event_shape)``, a method returns an empty result of the shape that more rows
+For no rows, ``(0, *event_shape)``, a method returns an empty result of the shape that more rows
 would have.
 """
 
@@ -33,7 +32,7 @@ from genzoo.spec import Batch, DataInfo
 
 @runtime_checkable
 class SupportsLogProb(Protocol):
-    """log p(x), exactly or by an estimate that says what it is."""
+    """log p(x), exact or estimated, with its kind."""
 
     def log_prob(
         self,
@@ -52,31 +51,31 @@ class SupportsLogProb(Protocol):
 
         Arguments:
             x: The rows.
-            condition: One for each row, where the model takes any.
-            generator: Where an estimate's randomness comes from, on the model's device.
-            num_samples: How many draws an estimate makes, such as importance samples of each row
-                or annealed chains; None takes the model's own number. Where the values are exact
-                it is not used.
+            condition: A condition for each row, if the model takes one.
+            generator: The generator of an estimate, on the model's device.
+            num_samples: The number of draws of an estimate, such as importance samples per row or
+                annealed chains; None means the model's default. Exact values do not use it.
 
         Raises:
             DataError: A row is not in the model's space.
-            CapabilityError: Gradients are enabled, and those of the estimate are of no use; the
-                message names the objective to train by.
+            CapabilityError: Gradients are enabled, but the estimate has no useful gradient; the
+                message names the objective for training.
         """
         ...
 
 
 @runtime_checkable
 class SupportsHeldOutRows(SupportsLogProb, Protocol):
-    """A log-likelihood whose estimate begins at rows of data, best at rows that are not judged.
+    """A log-likelihood whose estimate starts at rows of data, preferably at rows that are not
+    evaluated.
 
-    An evaluation looks for it where it asks for a log-likelihood, and gives ``start`` where the
-    data have as many rows that are not judged. It is a way to ask for that capability, and so not
-    one of `ALL`.
+    An evaluation of the log-likelihood passes ``start`` if the data have enough rows that are not
+    evaluated. It is a variant of `SupportsLogProb`, so it is not one of `ALL`.
     """
 
     def num_held_out(self, num_samples: int | None = None) -> int:
-        """Return how many rows the estimate begins at with so many draws; 0 where none."""
+        """Return the number of rows that the estimate starts at with this number of draws, or
+        0."""
         ...
 
     def log_prob(
@@ -92,11 +91,11 @@ class SupportsHeldOutRows(SupportsLogProb, Protocol):
 
         Arguments:
             x: The rows.
-            condition: One for each row, where the model takes any.
-            generator: Where an estimate's randomness comes from, on the model's device.
-            num_samples: How many draws an estimate makes; None takes the model's own number.
-            start: Rows that are not in ``x``, (K, *event_shape). Where None, the model takes rows
-                of ``x``, and the notes say so.
+            condition: A condition for each row, if the model takes one.
+            generator: The generator of an estimate, on the model's device.
+            num_samples: The number of draws of an estimate; None means the model's default.
+            start: Rows that are not in ``x``, (K, *event_shape). If None, the model takes rows of
+                ``x``, and the notes say so.
         """
         ...
 
@@ -114,7 +113,7 @@ class SupportsEnergy(Protocol):
 class SupportsEncode(Protocol):
     """Data to codes.
 
-    A stage whose `genzoo.Stage.inputs` name the model feeds its codes to another one.
+    A stage whose ``inputs`` name the model feeds its codes to another one.
     """
 
     @property
@@ -125,8 +124,8 @@ class SupportsEncode(Protocol):
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean or the mode of the codes of each row of ``x`` (B, *event_shape).
 
-        It has the shape of codes, (B, *codes.event_shape). A mean need not be one itself: of codes
-        of zeros and ones it is a probability.
+        The result has the shape of codes, (B, *codes.event_shape). A mean need not be a code
+        itself: for binary codes it is a probability.
         """
         ...
 
@@ -135,12 +134,12 @@ class SupportsEncode(Protocol):
     ) -> Tensor:
         """Draw a code, (B, *codes.event_shape), for each row of ``x`` (B, *event_shape).
 
-        Where a row has one code alone, it is that of `encode`, and the generator is not used.
+        If a row has only one code, it is that of `encode`, and the generator is not used.
 
         Arguments:
             x: The rows.
-            condition: One for each row, where the model takes any.
-            generator: Where the randomness comes from, on the model's device.
+            condition: A condition for each row, if the model takes one.
+            generator: The generator, on the model's device.
         """
         ...
 
@@ -159,7 +158,7 @@ class SupportsTranslate(Protocol):
     """Data of one domain to data of another."""
 
     def translate(self, x: Tensor, *, to: str) -> Tensor:
-        """Return ``x`` (B, *event_shape) as the domain ``to`` would have it."""
+        """Return ``x`` (B, *event_shape) translated to the domain ``to``."""
         ...
 
 
@@ -189,7 +188,7 @@ class SupportsInpainting(Protocol):
         Arguments:
             x: Rows. Where the mask is true they may hold anything, NaN too.
             mask: Where to fill in: of ``torch.bool``, of a shape that broadcasts to that of ``x``.
-            generator: Where the randomness comes from, on the model's device.
+            generator: The generator, on the model's device.
             num_inference_steps: How many steps are made: of a Markov chain, or back in time.
         """
         ...
@@ -197,23 +196,23 @@ class SupportsInpainting(Protocol):
 
 @runtime_checkable
 class SupportsDataInit(Protocol):
-    """Starts from statistics of the data, which it keeps as persistent buffers."""
+    """Initialisation from statistics of the data, which the model keeps in persistent buffers."""
 
     def needs_data_init(self) -> bool:
-        """Whether no data have been seen yet; False once initialised, also after loading."""
+        """Whether the statistics are still missing; False once initialised, also after loading."""
         ...
 
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Set the statistics from one large batch and from ``info.mean`` where it is known."""
+        """Set the statistics from one large batch, and from ``info.mean`` if it is known."""
         ...
 
 
 @runtime_checkable
 class SupportsFilters(Protocol):
-    """Has weights that can be looked at in the units of x."""
+    """Weights that can be shown in the units of x."""
 
     def filters(self) -> Tensor:
-        """Return them, of shape (num_filters, *event_shape)."""
+        """Return the filters, of shape (num_filters, *event_shape)."""
         ...
 
 
@@ -242,21 +241,21 @@ def of(model: object) -> list[str]:
 
 
 def members(protocol: type) -> list[str]:
-    """Return the names of what a capability asks for: methods, and properties."""
+    """Return the names of a capability's methods and properties."""
     found = (name for base in protocol.__mro__ for name in vars(base))
     return list(dict.fromkeys(name for name in found if not name.startswith("_")))
 
 
 def declares(cls: type, protocol: type) -> bool:
-    """Whether a class has all that a capability asks for.
+    """Whether a class has all methods and properties of a capability.
 
-    ``issubclass`` is refused by Python for a protocol with a property.
+    Python refuses ``issubclass`` for a protocol with a property.
     """
     return all(getattr(cls, name, None) is not None for name in members(protocol))
 
 
 def title_of(capability: str) -> str:
-    """Return a capability's name as it is written on the command line.
+    """Return a capability's name on the command line.
 
     >>> title_of("LogProb")
     'log-prob'
@@ -278,7 +277,7 @@ _DOES: dict[type, str] = {
 
 
 def lacking(model: object, needed: Sequence[type]) -> str:
-    """Say which of the needed capabilities a model lacks; empty where it has them all.
+    """Describe the needed capabilities that a model lacks; empty if it has all of them.
 
     >>> lacking(object(), [SupportsEncode, SupportsDecode])
     'the model does not encode or decode'

@@ -13,8 +13,8 @@ from genzoo.config import Bounds, Config
 class Component(Config):
     """A registered class by its name, with the values of its config.
 
-    `genzoo.registry.make` makes an instance of it, `genzoo.registry.describe` the other way round.
-    Where a config has a component, its name alone is short for one without values.
+    `genzoo.registry.make` makes an instance of it, `genzoo.registry.describe` returns the
+    component of an instance. In a config, a name is short for a component without values.
 
     >>> Component(name="cd", config={"num_steps": 3}).to_dict()
     {'name': 'cd', 'config': {'num_steps': 3}}
@@ -24,24 +24,24 @@ class Component(Config):
     name: Annotated[str, Bounds(1, 4096)]
     """The registered name; for data also a path or a repository."""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The fields that are given."""
+    """The fields of its config that are set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentOverride(Config):
-    """What a user changes of a component: some of its values, or the component itself."""
+    """A user's change of a component: some of its values, or another component."""
 
     _short: ClassVar[str] = "name"
     name: Annotated[str | None, Bounds(1, 4096)] = None
-    """The registered name; None keeps the one that is prescribed."""
+    """The registered name; None keeps the prescribed one."""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The fields that are given."""
+    """The fields of its config that are set."""
 
     def over(self, prescribed: Component | ComponentOverride) -> ComponentOverride:
-        """Return what is prescribed with these values put over its own.
+        """Return the prescribed component with these values over its own.
 
-        Another component takes nothing from it: of another optimiser, say, the same learning
-        rate means something else.
+        Another component takes nothing from it: to another optimiser, for example, the same
+        learning rate means something else.
         """
         if self.name in (None, prescribed.name):
             values = {**prescribed.config, **self.config}

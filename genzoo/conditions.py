@@ -1,4 +1,4 @@
-"""The conditions that a model is given: by name, one for each row, checked or left out."""
+"""Conditions by name, one for each row, checked or left out."""
 
 from __future__ import annotations
 
@@ -32,24 +32,23 @@ __all__ = [
 Conditions = Mapping[str, Any]
 """Rows by the name of a condition, each in the canonical form of its space."""
 NONE: Conditions = MappingProxyType({})
-"""What a model without conditions is given."""
+"""The conditions of an unconditional model."""
 
 
 def spread(model: GenerativeModel, condition: Any, num: int) -> dict[str, Any]:
-    """Return ``num`` rows of each condition of a model, on its device, after a check of them.
+    """Check the conditions of a model and return ``num`` rows of each, on its device.
 
-    One row of a condition serves all. A condition that is left out is null, where the model has
-    learned to do without.
+    A single row of a condition is repeated. A condition that is left out is null if the model
+    learned to do without it.
 
     Arguments:
         model: The model.
-        condition: A mapping by name; for a model of one condition also that condition itself;
-            None for nothing.
-        num: How many rows.
+        condition: A mapping by name; for a model with one condition also its value; or None.
+        num: The number of rows.
 
     Raises:
-        ConditionError: One is missing, superfluous, unknown or not in its space, or there are not
-            ``num`` rows of it.
+        ConditionError: A condition is missing, superfluous, unknown or not in its space, or does
+            not have ``num`` rows.
     """
     given, who = _by_name(model, condition), type(model).__name__
     found = {}
@@ -67,25 +66,25 @@ def spread(model: GenerativeModel, condition: Any, num: int) -> dict[str, Any]:
 
 
 def nulls(space: Space, num: int, model: GenerativeModel) -> Any:
-    """Return ``num`` rows that stand for "not given", on the model's device."""
+    """Return ``num`` rows that mean "not given", on the model's device."""
     null = space.null
     return space.place(space.repeat(null, num), model.device, model.dtype)
 
 
 def all_null(model: GenerativeModel, num: int) -> dict[str, Any]:
-    """Return ``num`` rows of each condition, none of which is given.
+    """Return ``num`` null rows of each condition.
 
     Raises:
-        ConditionError: The model has not learned to do without its conditions.
+        ConditionError: The model did not learn to do without its conditions.
     """
     if not model.conditions:
         raise ConditionError(
-            f"{type(model).__name__} takes no condition, so there is none to do without. Leave "
+            f"{type(model).__name__} is unconditional, so it cannot be guided. Leave "
             "the guidance out."
         )
     if not model.takes_null:
         raise ConditionError(
-            f"{type(model).__name__} has learned with its conditions alone, and cannot do without "
+            f"{type(model).__name__} was trained with its conditions only, and cannot do without "
             "them. Train it with condition_dropout above 0, such as 0.1."
         )
     return {name: nulls(space, num, model) for name, space in model.conditions.items()}
@@ -99,16 +98,16 @@ def drop(
     together: float,
     each: float = 0.0,
 ) -> dict[str, Any]:
-    """Return conditions some of which are null: what guidance without a classifier learns from.
+    """Replace some conditions by null, for classifier-free guidance.
 
     | Classifier-Free Diffusion Guidance (Ho, Salimans, 2022)
 
     Arguments:
         conditions: Rows by name.
         spaces: The space of each.
-        generator: Where the choice comes from, on the rows' device.
+        generator: The generator of the choice, on the rows' device.
         together: The probability that all conditions of a row are dropped.
-        each: The probability of each condition that it is dropped, independent of the others.
+        each: The probability that a condition is dropped, independently of the others.
     """
     num = len(next(iter(conditions.values()), ()))
     chosen = dropped(conditions, num, generator, together=together, each=each)
@@ -126,16 +125,16 @@ def dropped(
     together: float,
     each: float = 0.0,
 ) -> dict[str, Tensor]:
-    """Return which of ``num`` rows of each condition `drop` drops, (num,) bool, by name.
+    """Return which of ``num`` rows `drop` drops, a mask (num,) for each condition by name.
 
-    It is empty where none is dropped.
+    It is empty if none is dropped.
 
     Arguments:
-        names: Those of the conditions.
-        num: How many rows.
-        generator: Where the choice comes from, on whose device it is returned.
+        names: The names of the conditions.
+        num: The number of rows.
+        generator: The generator of the choice; the masks are on its device.
         together: The probability that all conditions of a row are dropped.
-        each: The probability of each condition that it is dropped, independent of the others.
+        each: The probability that a condition is dropped, independently of the others.
     """
     if not names or not (together or each):
         return {}
@@ -147,7 +146,7 @@ def dropped(
 
 
 def rows_of(conditions: Conditions, spaces: Mapping[str, Space], index: Any) -> dict[str, Any]:
-    """Return some rows of each condition, by their numbers or a slice."""
+    """Return some rows of each condition, by their indices or a slice."""
     if isinstance(index, slice):
         return {name: values[index] for name, values in conditions.items()}
     return {name: spaces[name].take(values, index) for name, values in conditions.items()}
@@ -158,7 +157,7 @@ def _chosen(num: int, share: float, generator: torch.Generator) -> Tensor:
 
 
 def _by_name(model: GenerativeModel, condition: Any) -> Mapping[str, Any]:
-    """Return what is given by name; None among it is left out."""
+    """Return the given conditions by name, without those that are None."""
     names, who = list(model.conditions), type(model).__name__
     if condition is None:
         return {}
@@ -197,7 +196,7 @@ def _rows(model: GenerativeModel, name: str, space: Space, given: Any, num: int)
 
 
 def _refuse_nulls(space: Space, rows: Any, who: str, name: str) -> None:
-    """Raise ConditionError where rows are null, of a model that has not learned from such."""
+    """Raise ConditionError if rows are null but the model did not learn from such rows."""
     if space.null is None or is_trusted():
         return
     missing = space.is_null(rows)
@@ -214,7 +213,7 @@ def _form(model: GenerativeModel, name: str) -> str:
 
 
 def flag_of(name: str) -> str:
-    """Return the flag of the command line that gives a condition."""
+    """Return the command-line flag of a condition."""
     return f"--{name}" if name in ("label", "text") else f"--condition.{name}"
 
 

@@ -1,4 +1,4 @@
-"""GenerativeModel: a distribution over x, perhaps given a condition."""
+"""GenerativeModel: a distribution over x, possibly given conditions."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ AnyConfig = Config
 
 
 class GenerativeModel(nn.Module, abc.ABC):
-    """What gets trained, judged and published; abstract.
+    """Abstract base class of models: what is trained, evaluated and published.
 
-    A model owns its parameters, its config and the conditional computations. How x is drawn is
-    a `Sampler`'s business, how it learns an `Objective`'s.
+    A model owns its parameters, its config and the conditional computations. A `Sampler` draws x
+    from it, an `Objective` trains it.
 
     Class attributes:
         Config: A frozen, keyword-only dataclass with bounds; the only constructor argument.
         event_spaces: The classes of `Space` whose data it can model.
-        condition_spaces: Those of the conditions that it can be given; none by default.
+        condition_spaces: The classes of `Space` that its conditions can have; none by default.
         event_field: The field of the data that it models, ``"x"`` by default.
-        needs: The conditions that it cannot do without, by the names of fields of the data.
-        papers: What it comes from, each as "Authors. Title. Venue, year."; for its card.
-        limits: What it cannot do, or what its figures do not say, in sentences; for its card.
-        default_num_samples: The draws that ``log_prob`` makes where ``num_samples`` is None;
-            None where it makes no draws, or where the number is not stated.
+        needs: The conditions that it cannot do without, as names of fields of the data.
+        papers: The sources for its card, each as "Authors. Title. Venue, year.".
+        limits: Sentences for its card that say what it cannot do, or what its figures do not show.
+        default_num_samples: The number of draws of ``log_prob`` if ``num_samples`` is None; None
+            if it makes no draws or does not state the number.
 
     Arguments:
         config: An instance of ``Config``. It has a field or a property ``event``, the space of
-            what is modelled; where the model is conditioned, ``conditions`` too, the space of
-            each condition by its name.
+            what is modelled, and for a conditional model ``conditions``, the space of each
+            condition by its name.
 
     Raises:
-        ConfigError: The class does not model such a space, is not given such a condition, or
-            drops one that cannot be left out.
+        ConfigError: The class does not support this space or condition, or drops a condition that
+            cannot be left out.
     """
 
     Config: ClassVar[type[Config]]
@@ -79,7 +79,7 @@ class GenerativeModel(nn.Module, abc.ABC):
 
     @property
     def conditions(self) -> Mapping[str, Space]:
-        """The space of each condition, by its name; empty where the model takes none."""
+        """The space of each condition by its name; empty if the model is unconditional."""
         found: Mapping[str, Space] = getattr(self.config, "conditions", {})
         return found
 
@@ -90,20 +90,20 @@ class GenerativeModel(nn.Module, abc.ABC):
 
     @property
     def takes_null(self) -> bool:
-        """Whether it has learned to do without its conditions, and they may be left out.
+        """Whether conditions may be left out, because the model learned to do without them.
 
-        By default where the config drops conditions in training: ``condition_dropout`` drops all
-        conditions of a row together, ``condition_dropout_each`` each of them on its own.
+        True by default if the config drops conditions in training: ``condition_dropout`` drops all
+        conditions of a row together, ``condition_dropout_each`` each one independently.
         """
         shares = ("condition_dropout", "condition_dropout_each")
         return any(getattr(self.config, name, 0.0) > 0 for name in shares)
 
     @property
     def default_batch_size(self) -> int:
-        """How many samples `sample` draws at once at most, where it is given no ``batch_size``.
+        """The maximum number of samples that `sample` draws at once if ``batch_size`` is None.
 
-        A subclass may override it by the size that makes the most samples a second. It is a part
-        of what a seed means: a model that is published keeps it.
+        A subclass may override it with the size that gives the most samples per second. Samples of
+        a seed depend on it, so a published model must not change it.
         """
         return 64
 
@@ -123,39 +123,39 @@ class GenerativeModel(nn.Module, abc.ABC):
     ) -> AnyConfig:
         """Return a config that fits the data.
 
-        The default fills the fields ``event`` and ``conditions``, where the config has them.
+        The default fills the fields ``event`` and ``conditions``, if the config has them.
 
         Arguments:
-            info: What the data are.
-            conditions: The fields of the data that the model is conditioned on; None for those
-                that it needs, which are none for most models.
-            overrides: Fields of the config that are given by the user.
+            info: A description of the data.
+            conditions: The fields of the data that the model is conditioned on; None means
+                ``needs``, which is empty for most models.
+            overrides: Fields of the config that the user sets.
 
         Raises:
-            DataError: The data have no such field, or are not of a space that is modelled.
-            ConfigError: The model takes no such condition, or a field is refused.
+            DataError: The data have no such field, or the model does not support its space.
+            ConfigError: The model does not support such a condition, or a field is refused.
         """
         return cls.Config.from_dict({**fitting.fitted(cls, info, conditions), **overrides})
 
     @classmethod
     @abc.abstractmethod
     def example(cls) -> tuple[AnyConfig, Batch]:
-        """Return a tiny config and a batch for it, with which the conformance suite works."""
+        """Return a tiny config and a batch that fits it, for the conformance suite."""
 
     @classmethod
     @abc.abstractmethod
     def default_stages(cls, config: Any) -> tuple[Stage, ...]:
-        """Return the paper's way to train a model of that config."""
+        """Return the paper's way to train a model with this config."""
 
     @classmethod
     @abc.abstractmethod
     def default_sampler(cls, config: Any) -> Component:
-        """Return the sampler of a model of that config that is used when none is given."""
+        """Return the default sampler of a model with this config."""
 
     def layout(self) -> Layout:
-        """Return where the tensors are stored, and what stands beside them for others to read.
+        """Return the files that store the tensors, and files for other libraries next to them.
 
-        The default is the plain one: all tensors in ``model.safetensors``.
+        By default all tensors are in ``model.safetensors``.
         """
         return Layout()
 
@@ -175,29 +175,28 @@ class GenerativeModel(nn.Module, abc.ABC):
     ) -> Tensor:
         """Draw ``num`` samples, of shape (num, *event_shape), without gradients, in eval mode.
 
-        Samples are drawn in blocks of one size, ``batch_size``. For one size, a seed gives the
-        same samples whatever ``num``, on the same device; for another size it gives others. So
-        ``sample(3, seed=0)`` is not ``sample(100, seed=0)[:3]``, as their blocks are of 3 and of
-        up to `default_batch_size`; with ``batch_size=50`` in both calls it is.
+        Samples are drawn in blocks of ``batch_size``. For one block size, a seed gives the same
+        samples for every ``num`` on the same device; another block size gives other samples. So
+        ``sample(3, seed=0)`` is not ``sample(100, seed=0)[:3]``, because the blocks have 3 and up
+        to `default_batch_size` samples; with ``batch_size=50`` in both calls it is.
 
         Arguments:
             num: How many.
-            condition: What the model is conditioned on, by name, such as ``{"label": 3}``: a row
-                for each sample, or one for all. A model of one condition takes it without its
-                name.
-            sampler: How; the model's own by default.
-            start: ``num`` states to start from, in the model's space.
-            seed: Where the randomness comes from; None takes a fresh one. The same seed means
-                the same samples for the same ``batch_size``.
-            batch_size: Samples per block; the last block is padded to it, so that one sample
-                costs a block. None makes equal blocks of at most `default_batch_size`, which
-                depend on ``num``: one sample is drawn alone.
+            condition: The values of the conditions by name, such as ``{"label": 3}``: a row for
+                each sample, or one for all. If the model has one condition, its value is enough.
+            sampler: The sampler; the model's default sampler if None.
+            start: ``num`` initial states, in the model's space.
+            seed: The seed; None uses a fresh one. The same seed gives the same samples for the
+                same ``batch_size``.
+            batch_size: Samples per block. The last block is padded, so one sample costs a whole
+                block. None makes equal blocks of at most `default_batch_size`, which depend on
+                ``num``: one sample is drawn alone.
 
         Raises:
-            ConditionError: The condition is missing, superfluous or not understood.
-            DataError: A state to start from is not finite, or there are not ``num`` of them.
-            NotFiniteSampleError: A sample, or a state on the way to it, holds NaN or infinity.
-            NotFiniteWeightsError: A parameter or a buffer does.
+            ConditionError: The condition is missing, superfluous or invalid.
+            DataError: An initial state is not finite, or there are not ``num`` of them.
+            NotFiniteSampleError: A sample or a state of its trajectory contains NaN or infinity.
+            NotFiniteWeightsError: A parameter or a buffer contains NaN or infinity.
         """
         sampler = sampler or sampling.own_sampler(self)
         request = sampling.Request(num, condition, sampler, start, batch_size)
@@ -205,14 +204,14 @@ class GenerativeModel(nn.Module, abc.ABC):
 
     @classmethod
     def check_event(cls, info: DataInfo) -> None:
-        """Raise DataError where the class cannot model data of that space."""
+        """Raise DataError if the class cannot model data of this space."""
         fitting.check_event(cls, info)
 
     def check_data(self, info: DataInfo) -> None:
-        """Raise DataError unless the model can learn from such data, or be judged by them.
+        """Raise DataError unless the data can be used to train or evaluate the model.
 
-        Its event and each of its conditions must be a field of the data, of a space that its own
-        accepts.
+        Its event and each of its conditions must be a field of the data whose space the model's
+        space accepts.
         """
         fitting.check_data(self, info)
 
@@ -230,72 +229,72 @@ class GenerativeModel(nn.Module, abc.ABC):
                 )
         return {name: batch[name] for name in self.conditions}
 
-    # What is asked of the model
+    # Checks of arguments
 
     def check_rows(self, x: Tensor, *, space: Space | None = None, at_least: int = 0) -> None:
-        """Check rows that the model is asked about, and its own weights.
+        """Check rows that a method receives, and the model's weights.
 
-        It is the first line of each method of a capability that takes rows. The values are read
-        once; within `genzoo.values.trusted`, as in training, only shape and type are checked.
+        Each method of a capability that takes rows begins with this call. The values are read
+        once. Inside `genzoo.values.trusted`, as in training, only shape and type are checked.
 
         Arguments:
-            x: Rows (N, *event_shape), on any device and of any real type.
-            space: What they may be; `event` by default.
-            at_least: How many rows there must be: 1 where a mean over them is returned.
+            x: Rows (N, *event_shape), on any device, of any real dtype.
+            space: Their space; `event` by default.
+            at_least: The minimum number of rows: 1 for a method that returns a mean over rows.
 
         Raises:
-            DataError: The shape or the type is another, a value is not allowed, or rows are
-                lacking; the message names the first such row.
-            NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
+            DataError: The shape or the type is wrong, a value is not in the space, or there are
+                too few rows. The message names the first bad row.
+            NotFiniteWeightsError: A parameter or a buffer contains NaN or infinity.
         """
         (space or self.event).require(x, type(self).__name__, at_least=at_least)
         check_weights(self)
 
     def checked_rows(self, x: Tensor, *, space: Space | None = None) -> Tensor:
-        """Return rows on the model's device and of its type, after `check_rows`."""
+        """Check rows and return them on the model's device in its dtype."""
         self.check_rows(x, space=space)
         found: Tensor = (space or self.event).place(x, self.device, self.dtype)
         return found
 
     def checked_codes(self, z: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Return codes on the model's device and of its type, after a check of them.
+        """Check codes and return them on the model's device in its dtype.
 
         Arguments:
             z: Codes (N, *shape).
             shape: The shape of one code.
 
         Raises:
-            DataError: The shape or the type is another, or a code is not finite.
-            NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
+            DataError: The shape or the type is wrong, or a code is not finite.
+            NotFiniteWeightsError: A parameter or a buffer contains NaN or infinity.
         """
         Real(shape=tuple(shape)).require(z, f"{type(self).__name__}.decode", noun="code")
         check_weights(self)
         return z.to(self.device, self.dtype)
 
     def checked_condition(self, condition: Any, num: int) -> dict[str, Any]:
-        """Return ``num`` rows of each condition by name, on the model's device, after a check.
+        """Check conditions and return ``num`` rows of each by name, on the model's device.
 
         Arguments:
-            condition: What a public call is given: a mapping by name, or the one condition of a
-                model that has one; of each a row for every sample, or one for all. None, and a
-                name that is left out, stand for "not given", where the model ``takes_null``.
+            condition: The argument of a public call: a mapping by name, or the value itself if the
+                model has one condition; a row for every sample, or one for all. None, and a name
+                that is left out, mean "not given", if the model ``takes_null``.
             num: How many.
 
         Raises:
-            ConditionError: One is missing, superfluous, unknown, not as many as asked for, or not
-                in its space.
+            ConditionError: A condition is missing, superfluous, unknown, not in its space, or has
+                the wrong number of rows.
         """
         return spread(self, condition, num)
 
     def checked_inpainting(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows and the mask of what to fill in, of one shape, after a check of both.
+        """Check rows and the mask of what to fill in, and return both with one shape.
 
-        Where the mask is true, ``x`` may hold anything, and comes back as 0.
+        Where the mask is true, ``x`` may hold any value, and 0 is returned.
 
         Raises:
-            DataError: A value that is kept is not allowed, or the mask is not of ``bool`` or does
-                not broadcast to the rows.
-            NotFiniteWeightsError: A parameter or a buffer holds NaN or infinity.
+            DataError: A value that is kept is not in the space, or the mask does not have dtype
+                ``bool`` or does not broadcast to the rows.
+            NotFiniteWeightsError: A parameter or a buffer contains NaN or infinity.
         """
         mask = inpainting_mask(mask, x, type(self).__name__)
         x = self.checked_rows(torch.where(mask, torch.zeros_like(x), x))
@@ -305,7 +304,7 @@ class GenerativeModel(nn.Module, abc.ABC):
         """Write config and weights to ``folder``: a model folder that `GenModel` loads.
 
         Raises:
-            DiskFullError: There is no space left; what was there before is untouched.
+            DiskFullError: No space is left; the previous content is unchanged.
         """
         from genzoo.saving import save_model
 
@@ -322,24 +321,23 @@ class GenerativeModel(nn.Module, abc.ABC):
         samples: int = 36,
         token: str | bool | None = None,
     ) -> str:
-        """Push config, weights and a card with a picture of samples to a Hub, in one commit.
+        """Push config, weights and a card with a picture of samples to a Hub in one commit.
 
         Arguments:
-            repository: ``user/name``; made where it does not exist.
-            private: Whether a repository that is made is private; None takes the account's
-                default.
-            revision: The branch, made where it does not exist; "main" by default.
+            repository: ``user/name``; created if it does not exist.
+            private: Whether a new repository is private; None means the account's default.
+            revision: The branch, created if it does not exist; "main" by default.
             license: The licence for the card's head, such as "mit".
-            message: The commit's.
-            samples: How many samples the picture has; 0 for no picture.
-            token: The token to push with; None takes the one of HF_TOKEN or of ``hf auth login``.
+            message: The message of the commit.
+            samples: The number of samples in the picture; 0 for no picture.
+            token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
 
         Returns:
-            The commit's address.
+            The URL of the commit.
 
         Raises:
-            HubConflictError: Somebody else has pushed meanwhile; nothing was overwritten.
-            HubError: It cannot be pushed; the subclass and the message say why.
+            HubConflictError: Somebody else pushed in the meantime; nothing was overwritten.
+            HubError: The push failed; the subclass and the message say why.
         """
         from genzoo.pretrained.pushing import push_model
 
@@ -356,20 +354,20 @@ class GenerativeModel(nn.Module, abc.ABC):
 
 
 def create_model(name: str, **config: Any) -> GenerativeModel:
-    """Make a new model by its registered name, with the fields of its config.
+    """Create a model by its registered name from the fields of its config.
 
     Raises:
-        UnknownNameError: No such model.
-        ConfigError: No such field, or a value out of bounds.
+        UnknownNameError: No model has this name.
+        ConfigError: A field is unknown, or a value is out of bounds.
     """
     model: GenerativeModel = registry.make("models", Component(name=name, config=config))
     return model
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Return the names of registered models, importing none.
+    """Return the names of registered models without importing any.
 
     Arguments:
-        pattern: What a name matches, with * for any letters, such as "*gan*".
+        pattern: A pattern that names must match, such as "*gan*".
     """
     return fnmatch.filter(registry.names("models"), pattern)

@@ -19,14 +19,14 @@ from genzoo.spec import Batch
 
 @dataclass(frozen=True)
 class Loss:
-    """What one player is to lower.
+    """The loss that one player minimises.
 
     Arguments:
         value: A scalar, the mean over the examples of the batch.
-        player: Whose loss it is.
-        metrics: What to log beside it, detached scalars.
-        gradients: What is known of the value's gradient without autograd, by parameter, detached.
-            It is added to what autograd finds in the value, and handed over: it may be changed.
+        player: The player that minimises it.
+        metrics: Detached scalars to log with it.
+        gradients: Detached gradients by parameter that are known without autograd. They are added
+            to what autograd finds in the value. The Trainer may change these tensors in place.
     """
 
     value: Tensor
@@ -37,14 +37,14 @@ class Loss:
 
 @dataclass(frozen=True)
 class Step:
-    """Where training stands.
+    """The position of an update in training.
 
     Arguments:
         index: The number of updates made before this one.
         total: The number of updates of the stage; annealing follows ``index / total``.
-        slot: Micro-batch × processes + rank: which part of the update's batch this is.
+        slot: Micro-batch × processes + rank: the part of the update's batch.
         generator: Seeded by the Trainer from (seed, index, slot, move) before each move.
-        logged: Whether the metrics of this step's losses are written; elsewhere they need not be
+        logged: Whether the metrics of this step's losses are written; if not, they need not be
             computed.
     """
 
@@ -61,11 +61,11 @@ AnyConfig = Config
 class Objective(nn.Module, abc.ABC):
     """A sequence of losses, each for one player.
 
-    An objective owns all that exists only while training: critics, chains, pools, baselines.
-    Its parameters and persistent buffers are saved in checkpoints and never published.
+    An objective owns what exists during training only: critics, chains, pools, baselines. Its
+    parameters and persistent buffers are saved in checkpoints and never published.
 
     Class attributes:
-        requires: The classes and capabilities that a model must have to learn by it.
+        requires: The classes and capabilities that a model must have.
         reads: The fields of the data that it reads besides the model's, such as ``("label",)``.
 
     Arguments:
@@ -86,7 +86,7 @@ class Objective(nn.Module, abc.ABC):
             if not isinstance(model, needed):
                 raise CapabilityError(
                     f"The objective {type(self).__name__} needs a model that is a "
-                    f"{needed.__name__}; {type(model).__name__} is not. It learns "
+                    f"{needed.__name__}; {type(model).__name__} is not. It is trained "
                     f"by {_own(model)}."
                 )
         self.model = model
@@ -95,30 +95,29 @@ class Objective(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
-        """Yield one loss a move; the Trainer updates that player before it asks for the next.
+        """Yield one loss per move; the Trainer updates its player before it asks for the next.
 
-        Compute each loss after the preceding yield; share only detached tensors across yields;
-        hold no context manager open across one.
+        Compute each loss after the preceding yield. Share only detached tensors across yields. Do
+        not hold a context manager open across a yield.
         """
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        """Return who learns: a partition of the trainable parameters; one player by default."""
+        """Return the players: a partition of the trainable parameters; one player by default."""
         return {"model": [p for p in self.parameters() if p.requires_grad]}
 
     @classmethod
     def optimizers(cls, config: Any) -> Mapping[str, Component]:
-        """Return the paper's optimiser for each player; the user's values go over it.
+        """Return the paper's optimiser for each player; the user's values override it.
 
-        They are components of the group ``optimizers``. By default there is one player, who
-        learns by Adam.
+        They are components of the group ``optimizers``. The default is one player with Adam.
         """
         return {"model": Component(name="adam")}
 
     def set_process_buffer(self, name: str, value: Tensor) -> None:
-        """Keep a tensor that belongs to this process alone, such as chains or an image pool.
+        """Keep a tensor that belongs to this process, such as chains or an image pool.
 
-        It is saved for each process, never averaged over them, and comes back under the same
-        name, so put the slot into the name of what is kept for each slot.
+        It is saved for each process, never averaged, and restored under the same name. Put the
+        slot into the name of a tensor that is kept for each slot.
         """
         self._process_buffers.add(name)
         if name in self._buffers:
@@ -127,21 +126,21 @@ class Objective(nn.Module, abc.ABC):
             self.register_buffer(name, value, persistent=False)
 
     def process_state(self) -> dict[str, Tensor]:
-        """Return what this process alone keeps."""
+        """Return the tensors that belong to this process."""
         return {name: self.get_buffer(name) for name in sorted(self._process_buffers)}
 
     def own_state(self) -> dict[str, Tensor]:
-        """Return the objective's own state, without the model's and without the process's."""
+        """Return the objective's own state, without that of the model and of the process."""
         state = self.state_dict()
         return {name: t for name, t in state.items() if not name.startswith("model.")}
 
     def load_own_state(self, state: Mapping[str, Tensor]) -> None:
-        """Put back what ``own_state`` gave, strictly."""
+        """Load what ``own_state`` returned, strictly."""
         model = {f"model.{name}": t for name, t in self.model.state_dict().items()}
         self.load_state_dict({**model, **state}, strict=True)
 
 
 def _own(model: GenerativeModel) -> str:
-    """Return the names of the objectives that a model learns by where no other is given."""
+    """Return the names of a model's default objectives."""
     stages = model.default_stages(model.config)
     return " and ".join(dict.fromkeys(stage.objective.name for stage in stages))

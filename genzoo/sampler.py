@@ -1,4 +1,4 @@
-"""Sampler: how x is drawn from a model."""
+"""Sampler: how to draw x from a model."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ AnyConfig = Config
 class Sampler(abc.ABC):
     """A sequence of states in a model's space, the last of which is the sample.
 
-    A sampler owns nothing that lasts: what it must remember from state to state lives in local
+    A sampler has no state of its own: what it needs from one state to the next is kept in local
     variables of ``trajectory``.
 
     Class attributes:
-        requires: The classes and capabilities that a model must have to be drawn from.
-        is_markov_chain: Whether the states are those of Markov chains that leave the model's
-            distribution as it is: then metrics of chains apply.
-        is_stochastic: Whether samples depend on the seed. Those of a translation do not.
+        requires: The classes and capabilities that a model must have.
+        is_markov_chain: Whether the states form Markov chains whose stationary distribution is the
+            model's. Metrics of chains then apply.
+        is_stochastic: Whether samples depend on the seed; those of a translation do not.
 
     Arguments:
         config: The sampler's own frozen dataclass.
@@ -59,22 +59,22 @@ class Sampler(abc.ABC):
 
         Arguments:
             model: What to draw from.
-            num: How many chains, paths or draws there are.
-            start: States to start from instead of the sampler's own.
+            num: The number of chains, paths or draws.
+            start: Initial states; the sampler draws its own if None.
             condition: ``num`` rows of each condition of the model, by its name, in canonical
                 form on the model's device; see `GenerativeModel.checked_condition`.
-            generator: The one source of randomness, on the model's device.
+            generator: The only source of randomness, on the model's device.
         """
 
     def num_states(self, model: GenerativeModel) -> int | None:
-        """Return how many states a trajectory has, where that is known beforehand; else None."""
+        """Return the number of states of a trajectory, or None if it is not known beforehand."""
         return None
 
     def checked(self, model: GenerativeModel) -> Any:
-        """Return the model, having looked whether it is what the sampler ``requires``.
+        """Return the model if it has what the sampler ``requires``.
 
         Raises:
-            CapabilityError: It is not.
+            CapabilityError: The model lacks it.
         """
         for needed in self.requires:
             if not isinstance(model, needed):

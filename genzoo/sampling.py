@@ -1,4 +1,4 @@
-"""Samples in blocks of one size, for which a seed gives the same samples whatever their number."""
+"""Samples in blocks of one size, so that a seed gives the same samples for every number."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _VALUES = 2**21
 _MOST = 1024
 Watch = Callable[[int, Tensor], None]
-"""Is shown each state of a block's trajectory as it comes, and the block's number."""
+"""Receives each state of a block's trajectory, and the block's number."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be drawn; see `GenerativeModel.sample`."""
+    """A request for samples; see `GenerativeModel.sample`."""
 
     num: int
     condition: Any
@@ -40,19 +40,19 @@ class Request:
     batch_size: int | None
 
     def block_size(self, model: GenerativeModel) -> int:
-        """Return how many samples are drawn at once."""
+        """Return the number of samples per block."""
         return self.batch_size or block_size(model, self.num)
 
     def num_blocks(self, model: GenerativeModel) -> int:
-        """Return in how many blocks they are drawn."""
+        """Return the number of blocks."""
         return -(-self.num // self.block_size(model))
 
 
 def block_size(model: GenerativeModel, num: int) -> int:
-    """Return how many of ``num`` samples of a model are drawn at once, where nobody says it.
+    """Return the default block size for ``num`` samples of a model.
 
     Blocks are equal, and as few as the model's ``default_batch_size`` allows. So a single sample
-    is drawn alone, and of k blocks fewer than k rows are drawn for nothing.
+    is drawn alone, and k blocks waste fewer than k rows.
 
     Raises:
         ConfigError: ``num``, or the model's ``default_batch_size``, is not a whole number of at
@@ -64,11 +64,11 @@ def block_size(model: GenerativeModel, num: int) -> int:
 
 
 def batch_size_for(num_values: int) -> int:
-    """Return a `default_batch_size` for networks whose widest layer has so many values a sample.
+    """Return a `default_batch_size` for networks by the values of their widest layer per sample.
 
-    It is the power of two at which that layer holds about 2²¹ values, and at most 1024: fewer
-    rows leave the time to what is done once for each layer, more leave the processor's cache. So
-    a block takes about as much memory whatever the size of the images. Measured on a CPU, by
+    It is the power of two at which that layer holds about 2²¹ values, and at most 1024. With fewer
+    rows, the overhead of each layer dominates; with more, values no longer fit the processor's
+    cache. So a block takes about the same memory for every size of images. Measured on a CPU with
     ``benchmarks/sampling_blocks.py``.
 
     >>> batch_size_for(500), batch_size_for(16 * 28 * 28), batch_size_for(128 * 512 * 512)
@@ -79,7 +79,7 @@ def batch_size_for(num_values: int) -> int:
 
 
 def own_sampler(model: GenerativeModel) -> Sampler:
-    """Return the sampler by which a model is drawn from where none is given."""
+    """Return the model's default sampler."""
     sampler: Sampler = registry.make("samplers", model.default_sampler(model.config))
     return sampler
 
@@ -88,13 +88,13 @@ def own_sampler(model: GenerativeModel) -> Sampler:
 def draw(
     model: GenerativeModel, request: Request, seed: int | None, watch: Watch | None = None
 ) -> Tensor:
-    """Draw what is requested; block k is seeded from (seed, k), block 0 by ``seed`` itself.
+    """Draw samples; block k is seeded from (seed, k), block 0 with ``seed`` itself.
 
-    The last block is padded to the size of the others: another number of rows would change its
-    noise, and the order in which a kernel sums. So the samples are a function of the seed and of
-    the block size, and ``num`` says only how many of them are returned.
+    The last block is padded to the size of the others, because another number of rows would change
+    its noise and the order in which a kernel sums. So the samples are a function of the seed and
+    the block size, and ``num`` only says how many of them are returned.
 
-    On a terminal, what takes more than a second shows how many states have come.
+    On a terminal, sampling that takes more than a second shows a progress bar of the states.
     """
     num = _positive("num", request.num)
     if request.batch_size is not None:
@@ -122,9 +122,9 @@ def draw(
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a module into eval mode, and each of its parts back as it was."""
+    """Put a module into eval mode, and restore the mode of each of its parts afterwards."""
     modes = [(module, module.training) for module in model.modules()]
-    if any(mode for _, mode in modes):  # Each module that is set takes time, of each block.
+    if any(mode for _, mode in modes):  # Setting modules takes time in every block.
         model.eval()
     try:
         yield
@@ -155,7 +155,7 @@ def _block(
 ) -> Tensor:
     sampler, size = request.sampler, request.block_size(model)
     block_seed = seed if k == 0 else seeds.derive(seed, k)
-    # The last row stands for those beyond it: another number of rows would be other samples.
+    # The last row is repeated, because another number of rows would give other samples.
     index = torch.arange(k * size, (k + 1) * size).clamp_(max=request.num - 1)
     condition = conditions.rows_of(condition, model.conditions, index)
     start = None if start is None else start[index.to(start.device)]
@@ -176,13 +176,13 @@ def _block(
 
 
 def _blame(model: GenerativeModel, run: Any) -> None:
-    """Run once more, looking at all that there is, and say which module goes wrong first.
+    """Run once more with all checks, and name the first module that goes wrong.
 
-    Nothing is raised where all is finite: a sum of large values need not be.
+    Nothing is raised if everything is finite: the sum of large finite values can overflow.
 
     Raises:
         NotFiniteSampleError: A state or the sample is not finite.
-        NotFiniteWeightsError: A parameter or a buffer is not.
+        NotFiniteWeightsError: A parameter or a buffer is not finite.
     """
     name_broken(model)
     culprits: list[str] = []
@@ -210,7 +210,7 @@ def _blame(model: GenerativeModel, run: Any) -> None:
         return
     culprit = culprits[0] if culprits else f"{type(model).__name__} itself, or its sampler"
     raise NotFiniteSampleError(
-        f"A sample, or a state on the way to it, is not finite, though the weights are. The first "
+        f"A sample or a state of its trajectory is not finite, but the weights are. The first "
         f"to give NaN or infinity was {culprit}. The weights may be damaged, so that values "
         "overflow, or training may have diverged."
     )

@@ -1,4 +1,4 @@
-"""Stages and recipes: what is trained, on what, how, as values that a file can hold."""
+"""Stages and recipes: what is trained, on which data and how, as values that a file can hold."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Stage(Config):
     """
 
     objective: Component
-    """What is lowered."""
+    """What is minimised."""
     trainer: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `TrainerConfig` that the paper prescribes; the user's own go over them."""
+    """Fields of `TrainerConfig` that the paper prescribes; the user's values override them."""
     model: Annotated[str | None, Bounds(1, 4096)] = None
-    """The nested model that the objective is made for, by its dotted name; None for the whole. It
-    alone is trained."""
+    """The nested model that the objective is for, by its dotted name; None means the whole model.
+    Only this model is trained."""
     inputs: Annotated[tuple[Annotated[str, Bounds(1, 4096)], ...], Bounds(0, 16)] = ()
-    """The nested models that the data pass through before, in order, by their dotted names: the
-    stage's data are draws of the last one's codes, or their means where those are real numbers.
-    Where empty, the data are as they are."""
+    """The nested models that the data pass through first, in order, by their dotted names. The
+    stage's data are draws of the last one's codes, or their means if the codes are real numbers.
+    If empty, the data are unchanged."""
     part: str | tuple[str, ...] = ""
-    """The submodule of that model that is trained, or several, by their dotted names; all of it
-    where empty."""
+    """The submodule of that model that is trained, or several, by their dotted names; if empty,
+    the whole model."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,25 +49,25 @@ class Stage(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Config):
-    """All that makes a run: the same recipe, versions and machine give the same model."""
+    """The definition of a run: the same recipe, versions and machine give the same model."""
 
     model: Component
-    """The model, with the fields of its config that are given."""
+    """The model, with the fields of its config that are set."""
     data: Component
     """The data, with the fields of their config."""
     data_y: Component | None = None
-    """The data of the second domain, where one is named apart."""
+    """The data of the second domain, if there is one."""
     stages: tuple[Stage, ...] = ()
-    """In order; where empty, the model's own."""
+    """The stages in order; if empty, the model's default stages."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    """What holds for every stage."""
+    """Training values for every stage."""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Recipe:
         """Read a recipe from a TOML file.
 
         Raises:
-            ConfigError: The file cannot be read, is no TOML, or holds what a recipe does not.
+            ConfigError: The file cannot be read, is not TOML, or is not a recipe.
         """
         try:
             with Path(path).open("rb") as file:
@@ -84,10 +84,10 @@ class Recipe(Config):
             raise ConfigError(f"The recipe {os.fspath(path)!r}: {error}") from error
 
     def to_toml(self) -> str:
-        """Return the recipe as the text of a TOML file that `read` reads back equal.
+        """Return the recipe as TOML; `read` returns an equal recipe.
 
         Raises:
-            ConfigError: It holds a value that TOML has no form for.
+            ConfigError: It contains a value that TOML cannot express.
         """
         return "\n".join(_table(self.to_dict(), ())).strip() + "\n"
 
@@ -140,7 +140,8 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a basic string: what JSON writes, but for the one control character it leaves."""
+    """Return a basic string: as JSON writes it, with the one control character that it leaves
+    escaped."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -162,7 +162,7 @@ class Lost(Sampler):
 
 @pytest.mark.parametrize("state", [math.nan, math.inf])
 def test_a_state_that_is_not_finite_is_named_though_the_sample_is(state):
-    with pytest.raises(NotFiniteSampleError, match="or a state on the way to it, is not finite"):
+    with pytest.raises(NotFiniteSampleError, match="or a state of its trajectory is not finite"):
         families.linear().sample(2, sampler=Lost(state))
 
 

@@ -1,4 +1,4 @@
-"""The README's Python is run, in order, in a folder where the quickstart's model is."""
+"""The README's Python runs in an empty folder and prints the figures that the README shows."""
 
 import re
 import runpy
@@ -10,24 +10,32 @@ import genzoo
 from genzoo.cli import main
 
 README = Path(__file__).parents[1] / "README.md"
-MARKED = re.compile(r"<!-- tested -->\n```python\n(.*?)```", re.DOTALL)
-SNIPPETS = MARKED.findall(README.read_text("utf-8"))
+TEXT = README.read_text("utf-8")
+MARKED = re.compile(r"<!-- tested -->\n```python\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+NUMBER = re.compile(r"-?\d+\.\d+")
 
 
-def test_every_marked_snippet_is_found():
-    assert len(SNIPPETS) == 2
+def test_the_readme_is_one_page():
+    assert len(TEXT.splitlines()) <= 90
+    ((code, _),) = MARKED.findall(TEXT)
+    assert len(code.splitlines()) <= 15
 
 
-def test_snippets_run(tmp_path, monkeypatch, capsys):
+def test_the_snippet_runs_and_prints_what_the_readme_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=4)
-    model.save_pretrained("quickstart/rbm")
-    for snippet in SNIPPETS:
-        Path("snippet.py").write_text(snippet, "utf-8")
-        runpy.run_path("snippet.py")
+    ((code, written),) = MARKED.findall(TEXT)
+    Path("snippet.py").write_text(code, "utf-8")
+    runpy.run_path("snippet.py")
+    shown, printed = written.splitlines(), capsys.readouterr().out.splitlines()
     assert Path("samples.png").exists()
-    assert "log-likelihood" in capsys.readouterr().out
     assert genzoo.GenModel.from_pretrained("runs/digits").config.num_hidden == 64
+    assert shown == [line.split(" [")[0] for line in shown]  # The README leaves out notes.
+    for old in shown:
+        (new,) = [line for line in printed if line.startswith(old.split()[0])]
+        assert NUMBER.sub("#", new).startswith(NUMBER.sub("#", old))
+        assert float(NUMBER.search(new)[0]) == pytest.approx(
+            float(NUMBER.search(old)[0]), rel=0.02
+        )
 
 
 @pytest.mark.full

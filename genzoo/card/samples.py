@@ -32,7 +32,7 @@ def draw_samples(
         folder: The model folder.
         num: How many.
         seed: Where the randomness comes from.
-        sampler: How; the model's own by default.
+        sampler: The sampler; the model's default sampler if None.
 
     Returns:
         Whether there is a picture: there is none of what is no image, nor of a model that must

@@ -60,17 +60,17 @@ def push(
 
     Arguments:
         folder: The model folder; it is loaded first, so that what is pushed can be loaded.
-        repository: ``user/name``; made where it does not exist.
-        private: Whether a repository that is made is private; None takes the account's default.
-        revision: The branch, made where it does not exist; "main" by default.
+        repository: ``user/name``; created if it does not exist.
+        private: Whether a new repository is private; None means the account's default.
+        revision: The branch, created if it does not exist; "main" by default.
         license: The licence for the card's head, such as "mit"; None keeps what it states.
-        message: The commit's.
+        message: The message of the commit.
         samples: How many samples the picture has that is drawn where there is none; 0 for none.
-        token: The token to push with; None takes the one of HF_TOKEN or of ``hf auth login``.
+        token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
 
     Raises:
         HubConflictError: Somebody else has pushed meanwhile.
-        HubError: It cannot be pushed; the subclass and the message say why.
+        HubError: The push failed; the subclass and the message say why.
         LoadError: The folder is no sound model.
         ConfigError: A name is malformed.
     """

@@ -128,7 +128,7 @@ class Space(Config, abc.ABC):
         """Draw from a distribution that gives every value of the space a known probability.
 
         Arguments:
-            num: How many rows.
+            num: The number of rows.
             generator: Where the randomness comes from, on the CPU.
 
         Returns:

@@ -18,7 +18,7 @@ class Stored(Config):
     name: Annotated[str, Bounds(1, 64)]
     """The registered name."""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The fields that are given."""
+    """The fields of its config that are set."""
 
 
 def stored(values: Any) -> Stored:

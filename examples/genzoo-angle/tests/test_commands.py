@@ -96,7 +96,7 @@ def test_a_picture_shows_the_circle():
         ),
         (
             f"sample tide --num 1 --label 0 --condition.moon 0 --output x.png {GUIDED}",
-            "has learned with its conditions alone, and cannot do without them",
+            "was trained with its conditions only, and cannot do without them",
         ),
         ("evaluate tide --data ring", "VonMises models angle data; these are real"),
         ("train von-mises --data ring --output no", "If they are angles, wrap them"),

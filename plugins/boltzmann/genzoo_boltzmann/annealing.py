@@ -59,7 +59,7 @@ def anneal(
         path: The distributions.
         v: States at the first temperature, (num_chains, V).
         schedule: Temperatures β in [0, 1], rising or falling.
-        generator: Where the randomness comes from, on the model's device.
+        generator: The generator, on the model's device.
     """
     log_w = torch.zeros(len(v), dtype=torch.float64, device=v.device)
     moved = log_w.new_zeros(())

@@ -130,7 +130,7 @@ def best(
         model: The machine.
         start: Rows of data, (N, V) or (N, *event_shape), at which half of the reverse chains
             begin; None for none.
-        generator: Where the randomness comes from, on the model's device.
+        generator: The generator, on the model's device.
         num_chains: Chains in each direction.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
         num_burn_in: Gibbs sweeps before the reverse annealing.
@@ -248,7 +248,7 @@ def ais(
 
     Arguments:
         model: The machine.
-        generator: Where the randomness comes from, on the model's device.
+        generator: The generator, on the model's device.
         num_chains: Chains.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
         base: What the path starts from.
@@ -276,7 +276,7 @@ def reverse_ais(
 
     Arguments:
         model: The machine.
-        generator: Where the randomness comes from, on the model's device.
+        generator: The generator, on the model's device.
         num_chains: Chains, where no start is given.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
         start: States (num_chains, V) to begin burning in from, such as data; by default
@@ -313,7 +313,7 @@ def reverse_halves(
         model: The machine.
         rows: States (N, V) or (N, *event_shape), drawn from without replacement, and again where
             they are too few; None for none, which leaves one estimate.
-        generator: Where the randomness comes from, on the model's device.
+        generator: The generator, on the model's device.
         num_chains: Chains of both halves.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
         num_burn_in: Gibbs sweeps before annealing.

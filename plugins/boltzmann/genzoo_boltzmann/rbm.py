@@ -362,7 +362,7 @@ class RBM(GenerativeModel):
         Arguments:
             x: Examples (B, *event_shape); where the mask is true they may hold anything.
             mask: Where to fill in, bool, of a shape that broadcasts to that of ``x``.
-            generator: Where the randomness comes from, on the model's device.
+            generator: The generator, on the model's device.
             num_inference_steps: Sweeps.
         """
         from genzoo_boltzmann.fast_bernoulli import bernoulli

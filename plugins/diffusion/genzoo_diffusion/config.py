@@ -136,7 +136,7 @@ def with_captions(
     """Return a config's values with the words of the data's captions, where it needs any.
 
     Arguments:
-        info: What the data are.
+        info: A description of the data.
         conditions: The fields of the data that the model is conditioned on.
         values: Fields of the config that are given.
     """

@@ -117,7 +117,7 @@ class Diffusion(GenerativeModel):
 
         Arguments:
             condition: What the rows are conditioned on, as `checked_condition` takes it.
-            num: How many rows.
+            num: The number of rows.
 
         Raises:
             ConditionError: A condition is missing, superfluous, or not understood.
