@@ -21,6 +21,7 @@ class Component(Config):
     """
 
     _short: ClassVar[str] = "name"
+
     name: Annotated[str, Bounds(1, 4096)]
     """The registered name; for data also a path or a repository."""
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class ComponentOverride(Config):
     """A user's change of a component: some of its values, or another component."""
 
     _short: ClassVar[str] = "name"
+
     name: Annotated[str | None, Bounds(1, 4096)] = None
     """The registered name; None keeps the prescribed one."""
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -40,9 +42,9 @@ class ComponentOverride(Config):
     def over(self, prescribed: Component | ComponentOverride) -> ComponentOverride:
         """Return the prescribed component with these values over its own.
 
-        Another component takes nothing from it: to another optimiser, for example, the same
-        learning rate means something else.
+        Another component takes nothing from it.
         """
+        # The same learning rate means something else to another optimiser.
         if self.name in (None, prescribed.name):
             values = {**prescribed.config, **self.config}
             return ComponentOverride(name=prescribed.name, config=values)

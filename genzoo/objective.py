@@ -123,6 +123,7 @@ class Objective(nn.Module, abc.ABC):
         if name in self._buffers:
             self._buffers[name] = value
         else:
+            # Not persistent: a checkpoint saves it for each process, not with the objective.
             self.register_buffer(name, value, persistent=False)
 
     def process_state(self) -> dict[str, Tensor]:

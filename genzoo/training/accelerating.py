@@ -20,6 +20,8 @@ from genzoo.errors import ConfigError, GenzooError, TrainingError
 from genzoo.files import check_no_link
 from genzoo.training.config import TrainerConfig
 
+# FSDP replaces a player's parameters with shards, which `losses` and the check of gradients would
+# not see: training would go wrong without a word.
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 T = TypeVar("T")
 
@@ -44,6 +46,8 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
             if config.report_to:
                 accelerator.end_training()
     finally:
+        # Accelerate keeps its set-up in shared state: a second Trainer in this process would get
+        # the precision and the trackers of the first.
         if ours:
             AcceleratorState._reset_state(reset_partial_state=True)
             GradientState._reset_state()
@@ -58,6 +62,8 @@ def leave_group() -> None:
 @contextlib.contextmanager
 def own_randomness(device: torch.device) -> Iterator[None]:
     """Put the default generators back as they were at the end."""
+    # Every move seeds them, for dropout and torch.distributions; what the caller draws after
+    # training must not depend on it.
     devices = [device] if device.type not in ("cpu", "mps") else []
     kind = device.type if device.type not in ("cpu", "mps") else "cuda"
     with torch.random.fork_rng(devices=devices, device_type=kind):
@@ -76,6 +82,8 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
         except GenzooError as raised:
             error = raised
     if accelerator.num_processes > 1:
+        # An error that only the main process raised would leave the others waiting for it in
+        # their next message, until a time-out.
         (error,) = broadcast_object_list([error])
     if error is not None:
         raise error

@@ -39,6 +39,7 @@ class BatchPartition:
 
     def __post_init__(self) -> None:
         slots = self.micro_batches * self.num_processes
+        # Equal sizes, so that the mean of the micro-batches' means is the mean of the batch.
         if self.batch_size % slots:
             raise ConfigError(
                 f"batch_size {self.batch_size} cannot be divided into {self.micro_batches} "
@@ -51,6 +52,7 @@ class BatchPartition:
 
     def rows(self, update: int, slot: int) -> range:
         """Return the positions in the endless stream that a slot of an update takes."""
+        # By the number of the update alone: a resumed run needs no saved position in the data.
         size = self.batch_size // (self.micro_batches * self.num_processes)
         first = update * self.batch_size + slot * size
         return range(first, first + size)
@@ -97,6 +99,7 @@ class _Micro(TorchDataset[Any]):
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         update, slot = key
+        # By slot, so that a row's crop or caption does not depend on the process that reads it.
         generator = seeds.generator(seeds.derive("data", self.seed, update, slot))
         return self.dataset.batch(self.stream.indices(self.shares.rows(update, slot)), generator)
 

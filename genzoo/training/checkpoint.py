@@ -36,7 +36,7 @@ class Checkpoint:
         stage: The stage's number.
         step: Updates made in it.
         tensors: For each file, its tensors by name.
-        values: Everything that is no tensor.
+        values: Everything that is not a tensor.
         versions: What wrote it.
     """
 
@@ -198,7 +198,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 def _position(path: Path) -> tuple[int, int]:
     match = _NAME.fullmatch(path.name)
     if match is None:
-        raise CheckpointError(f"{path.name!r} is no checkpoint's name.")
+        raise CheckpointError(f"{path.name!r} is not the name of a checkpoint.")
     return int(match[1]), int(match[2])
 
 

@@ -82,6 +82,8 @@ def resolve(
         own: The optimisers of the stage's objective, over which the stage's and the user's go;
             None where nothing is asked of optimisers.
     """
+    # A value that a paper prescribes is None unless the user gives it, so that the user's own
+    # choice can be told from a default, and goes over the stage's value.
     given = differences(config, TrainerConfig())
     stage = TrainerConfig.from_dict(prescribed)
     optimizers = {

@@ -24,8 +24,10 @@ class Average:
         def average(ema: Any, current: Any, num: Any) -> None:
             lerp(ema, [c.to(e.dtype) for e, c in zip(ema, current, strict=True)], num)
 
+        # Buffers are copied, not averaged: the mean of two counters or masks is neither.
         self.module = AveragedModel(model, multi_avg_fn=average)
         for parameter in self.module.module.parameters():
+            # In bfloat16 a step of 1 − decay is lost to rounding, and the average stands still.
             if parameter.is_floating_point() and parameter.dtype.itemsize < 4:
                 parameter.data = parameter.data.float()
         self.module.requires_grad_(False)

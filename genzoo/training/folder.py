@@ -153,10 +153,10 @@ class RunFolder:
                 raise CheckpointError(f"No checkpoint of {self.path} is good: {broken}.")
             logger.info("No checkpoint had been written; starting at step 0.")
             return None
-        path, kept, passed = found
+        path, newest, passed = found
         for name in passed:
             logger.info("Passed over the checkpoint %s.", name)
-        return path, kept
+        return path, newest
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write recipe.toml."""

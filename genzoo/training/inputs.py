@@ -56,6 +56,8 @@ class Inputs:
             seed: The stage's seed.
             index: The update's number.
         """
+        # A function of the batch on the device, not a dataset around the data: worker processes
+        # would encode on the CPU, and a cache of codes would show the same draws for ever.
         with trusted():  # The data were checked when they were loaded.
             return [
                 self.coded(batch, seeds.derive(seed, "inputs", index, slot))
@@ -84,6 +86,7 @@ class Inputs:
             return batch, info
         coded = self.coded(batch, seed)
         x: Tensor = coded["x"]
+        # Of these rows, since codes are drawn anew each time and have no mean of the whole data.
         mean = x.double().mean(0).float().cpu() if x.is_floating_point() else None
         return coded, _info_of(info, self.models[-1].codes).with_mean(mean)
 
@@ -134,6 +137,7 @@ def _codes(
 ) -> Tensor:
     """Return draws of codes, or their means where those can stand for draws."""
     parts: list[Tensor] = []
+    # In eval mode: dropout and batch statistics would make a row's codes depend on its batch.
     with evaluating(model):
         for first in range(0, len(x), _ROWS):
             rows = slice(first, first + _ROWS)
@@ -186,6 +190,7 @@ def _one_of(names: Sequence[str]) -> str:
 def _check_not_trained(
     stage: Stage, inputs: Sequence[nn.Module], learning: GenerativeModel
 ) -> None:
+    # Its codes would change while they are learned, and one loss would train two models.
     with only_part(learning, stage.part):
         trained = {id(p) for p in learning.parameters() if p.requires_grad}
     for name, encoder in zip(stage.inputs, inputs, strict=True):

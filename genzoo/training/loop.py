@@ -95,8 +95,8 @@ def _train_stage(plan: Plan, session: Session, start: Start) -> None:
 def _compile(objective: Objective, config: TrainerConfig) -> None:
     """Compile each child network in place."""
     if config.compile:
-        # In place, so that the names in a checkpoint stay the same; and never `losses`, a
-        # generator with draws and decisions that a compiled graph would freeze.
+        # In place, so that the names in a checkpoint stay the same. Never `losses`: a generator
+        # that draws and branches is not one graph.
         for name, child in [*objective.model.named_children(), *objective.named_children()]:
             if name != "model":
                 child.compile()

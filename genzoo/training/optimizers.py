@@ -41,14 +41,13 @@ class Optimizer(abc.ABC):
 def decayed(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[Any]:
     """Return parameters for PyTorch, of which only matrices and higher tensors are decayed.
 
-    Biases and scales are not: a penalty on them buys nothing, and moves what normalises.
-
     Arguments:
         parameters: The parameters.
         weight_decay: The decay; 0 makes no groups.
     """
     if not weight_decay:
         return list(parameters)
+    # Not biases and scales: a penalty on them gains nothing, and moves what normalises.
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},

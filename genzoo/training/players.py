@@ -104,6 +104,7 @@ class Player:
         grads = [p.grad for p in self.parameters if p.grad is not None]
         if scale != 1:
             torch._foreach_mul_(grads, scale)
+        # Before clipping: the norm is of the whole batch's gradient, as with one process.
         if self.accelerator.num_processes > 1:
             _average(grads, self.accelerator)
         if self.accelerator.scaler is not None:
@@ -118,7 +119,8 @@ class Player:
         self.optimizer.step()
 
     def next_update(self) -> None:
-        """Set the learning rate of the next update, however many moves the player made in one."""
+        """Set the learning rate of the next update."""
+        # Once an update, not once a move: a critic of five moves would decay five times as fast.
         self.schedule.step()
 
     @property
@@ -127,6 +129,8 @@ class Player:
         return float(self.schedule.get_last_lr()[0])
 
     def _check_gradients(self) -> None:
+        # Frozen parameters, re-entrant checkpointing and sharding give no gradient and no error:
+        # the parameter would stay as it was made, and the loss would still fall.
         missing = [n for n, p in zip(self.names, self.parameters, strict=True) if p.grad is None]
         if missing:
             raise TrainingError(

@@ -34,6 +34,8 @@ def identity(plan: Plan, num_processes: int) -> dict[str, Any]:
         "model": plan.model.config.to_dict(),
         "data": {"name": plan.data.name, "rows": len(plan.data)},
         "stages": [stage.to_dict() for stage in plan.stages],
+        # Seeds and process buffers go by slot, so their number must stay; how many of them one
+        # process has may change.
         "slots": [num_processes * c.num_micro_batches for c in plan.configs],
         "trainer": [
             {name: value for name, value in config.to_dict().items() if name not in _FREE}

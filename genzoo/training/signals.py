@@ -17,6 +17,8 @@ class Interrupts:
 
     def note(self, signum: int, frame: FrameType | None = None) -> None:
         """Remember the signal; the loop looks after each step. A second Ctrl-C stops at once."""
+        # Noted, not raised: an exception here could come while a checkpoint is written or a player
+        # is half stepped. What is saved is always between two steps.
         if self.signum and signum == signal.SIGINT:
             raise KeyboardInterrupt
         self.signum = signum

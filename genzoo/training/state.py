@@ -26,8 +26,8 @@ class StageState:
     """The parts of a stage that is under way.
 
     All randomness is seeded by (seed, index, slot, move), and the position in the data is the
-    step's number, so neither needs to be kept. The model is all of it, also where the objective is
-    for one that it holds.
+    step's number, so neither needs to be saved. The model is the whole one, also where the
+    objective is for one that it holds.
     """
 
     model: GenerativeModel
@@ -43,6 +43,7 @@ class StageState:
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Return the tensors of every file of a checkpoint; every process must call it."""
         found = {
+            # All of it, also where a stage trains a part: the stages before it trained the rest.
             "model": dict(self.model.state_dict()),
             "objective": self.objective.own_state(),
         }
@@ -55,7 +56,7 @@ class StageState:
         return {name: tensors for name, tensors in found.items() if tensors}
 
     def values(self) -> dict[str, Any]:
-        """Return what is no tensor."""
+        """Return everything that is not a tensor."""
         scaler = self.accelerator.scaler
         return {
             "num_processes": self.accelerator.num_processes,
@@ -77,12 +78,14 @@ class StageState:
         if self.average is not None:
             self.average.load(dict(tensors["average"]))
         for name, player in self.players.items():
-            kept = tensors.get(f"optimizer-{name}", {})
-            player.base.load_state_dict(unflatten(values["optimizers"][name], kept))
+            saved = tensors.get(f"optimizer-{name}", {})
+            player.base.load_state_dict(unflatten(values["optimizers"][name], saved))
             player.schedule.load_state_dict(unflatten(values["schedules"][name], {}))
         if self.accelerator.scaler is not None and values["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(unflatten(values["scaler"], {}))
 
+    # Chains and pools are saved for each process, and never averaged: the mean of two chains'
+    # states is no state.
     def _process_states(self) -> list[dict[str, Tensor]]:
         own = {name: t.detach().cpu() for name, t in self.objective.process_state().items()}
         if self.accelerator.num_processes == 1:
@@ -97,26 +100,27 @@ class StageState:
             return
         now, then = self.accelerator.num_processes, values["num_processes"]
         rank = self.accelerator.process_index
-        kept = [tensors.get(f"process-{other}", {}) for other in range(then)]
-        own = kept[rank] if now == then else self._by_slot(kept)
+        saved = [tensors.get(f"process-{other}", {}) for other in range(then)]
+        own = saved[rank] if now == then else self._by_slot(saved)
         for name, tensor in own.items():
             self.objective.set_process_buffer(name, tensor.to(self.accelerator.device))
 
-    def _by_slot(self, kept: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    def _by_slot(self, saved: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Return the buffers of this process's slots, which another process may have had.
 
         Raises:
             CheckpointError: A buffer is not named by its slot, such as ``chains_3``.
         """
-        now, then = self.accelerator.num_processes, len(kept)
+        now, then = self.accelerator.num_processes, len(saved)
         found: dict[str, Tensor] = {}
-        for name, tensor in ((n, t) for buffers in kept for n, t in buffers.items()):
+        for name, tensor in ((n, t) for buffers in saved for n, t in buffers.items()):
             slot = _SLOT.search(name)
             if slot is None:
                 raise CheckpointError(
                     f"The run had {then} processes, each with its own {name}; it cannot be "
                     f"resumed with {now}. Start it with {then} processes."
                 )
+            # Slot = micro-batch × processes + rank, so this is the process that computes it now.
             if int(slot[1]) % now == self.accelerator.process_index:
                 found[name] = tensor
         return found
