@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from genzoo.hub_component import FrozenModule, HubComponent
     from genzoo.layouts.own import Layout
     from genzoo.log_prob import LogProb, by_blocks
-    from genzoo.model import GenerativeModel, create_model, list_models
+    from genzoo.model import Model
     from genzoo.model_spec import ModelSpec
     from genzoo.objective import Loss, Objective, Step
-    from genzoo.pretrained import GenModel
+    from genzoo.pretrained import GenerativeModel, GenModel, create_model, list_models
     from genzoo.recipes import train
     from genzoo.registry import Group, register, register_group
     from genzoo.sampler import Sampler
@@ -64,7 +64,7 @@ _PUBLIC = {
     "HubComponent": "genzoo.hub_component",
     "FrozenModule": "genzoo.hub_component",
     "GenModel": "genzoo.pretrained",
-    "GenerativeModel": "genzoo.model",
+    "GenerativeModel": "genzoo.pretrained",
     "GenzooError": "genzoo.errors",
     "Group": "genzoo.registry",
     "LRScheduler": "genzoo.training.lr_schedulers",
@@ -74,6 +74,7 @@ _PUBLIC = {
     "LogProb": "genzoo.log_prob",
     "Loss": "genzoo.objective",
     "Metric": "genzoo.evaluation",
+    "Model": "genzoo.model",
     "ModelSpec": "genzoo.model_spec",
     "Note": "genzoo.estimate",
     "Objective": "genzoo.objective",
@@ -92,9 +93,9 @@ _PUBLIC = {
     "batch_size_for": "genzoo.sampling",
     "by_blocks": "genzoo.log_prob",
     "compare": "genzoo.evaluation.paired",
-    "create_model": "genzoo.model",
+    "create_model": "genzoo.pretrained",
     "evaluate": "genzoo.evaluation",
-    "list_models": "genzoo.model",
+    "list_models": "genzoo.pretrained",
     "load_dataset": "genzoo.data",
     "mean_of": "genzoo.estimate",
     "pair": "genzoo.data",
@@ -134,6 +135,7 @@ __all__ = [
     "LogProb",
     "Loss",
     "Metric",
+    "Model",
     "ModelSpec",
     "Note",
     "Objective",

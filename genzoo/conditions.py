@@ -16,7 +16,7 @@ from genzoo.spaces import Space
 from genzoo.values import is_trusted
 
 if TYPE_CHECKING:
-    from genzoo.model import GenerativeModel
+    from genzoo.model import Model
 
 __all__ = [
     "NONE",
@@ -35,7 +35,7 @@ NONE: Conditions = MappingProxyType({})
 """The conditions of an unconditional model."""
 
 
-def spread(model: GenerativeModel, condition: Any, num: int) -> dict[str, Any]:
+def spread(model: Model, condition: Any, num: int) -> dict[str, Any]:
     """Check the conditions of a model and return ``num`` rows of each, on its device.
 
     A single row of a condition is repeated. A condition that is left out is null if the model
@@ -65,13 +65,13 @@ def spread(model: GenerativeModel, condition: Any, num: int) -> dict[str, Any]:
     return found
 
 
-def nulls(space: Space, num: int, model: GenerativeModel) -> Any:
+def nulls(space: Space, num: int, model: Model) -> Any:
     """Return ``num`` rows that mean "not given", on the model's device."""
     null = space.null
     return space.place(space.repeat(null, num), model.device, model.dtype)
 
 
-def all_null(model: GenerativeModel, num: int) -> dict[str, Any]:
+def all_null(model: Model, num: int) -> dict[str, Any]:
     """Return ``num`` null rows of each condition.
 
     Raises:
@@ -156,7 +156,7 @@ def _chosen(num: int, share: float, generator: torch.Generator) -> Tensor:
     return torch.rand(num, generator=generator, device=generator.device) < share
 
 
-def _by_name(model: GenerativeModel, condition: Any) -> Mapping[str, Any]:
+def _by_name(model: Model, condition: Any) -> Mapping[str, Any]:
     """Return the given conditions by name, without those that are None."""
     names, who = list(model.conditions), type(model).__name__
     if condition is None:
@@ -178,7 +178,7 @@ def _by_name(model: GenerativeModel, condition: Any) -> Mapping[str, Any]:
     return {name: value for name, value in condition.items() if value is not None}
 
 
-def _rows(model: GenerativeModel, name: str, space: Space, given: Any, num: int) -> Any:
+def _rows(model: Model, name: str, space: Space, given: Any, num: int) -> Any:
     who = type(model).__name__
     try:
         values = space.cast(given)
@@ -208,7 +208,7 @@ def _refuse_nulls(space: Space, rows: Any, who: str, name: str) -> None:
         )
 
 
-def _form(model: GenerativeModel, name: str) -> str:
+def _form(model: Model, name: str) -> str:
     return "..." if len(model.conditions) == 1 else f"{{{name!r}: ...}}"
 
 

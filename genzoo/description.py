@@ -17,7 +17,7 @@ from genzoo.errors import (
 )
 from genzoo.foreign_fields import in_one_line
 from genzoo.layouts.own import Places, places_in
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.model_files import CONFIG
 
 FORMAT = 1
@@ -90,7 +90,7 @@ def check_description(found: Any, path: Path) -> dict[str, Any]:
 
 def resolve_description(
     description: Mapping[str, Any], folder: Path
-) -> tuple[type[GenerativeModel], Config]:
+) -> tuple[type[Model], Config]:
     """Return the registered class and the checked config that a description names.
 
     Raises:
@@ -114,7 +114,7 @@ def resolve_description(
         ) from error
 
 
-def describe(model: GenerativeModel) -> dict[str, Any]:
+def describe(model: Model) -> dict[str, Any]:
     """Return what ``config.json`` says of a model, but for its layout."""
     known = registry.describe(model)
     distribution, version = registry.distribution_of("models", known.name)

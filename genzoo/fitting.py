@@ -13,12 +13,10 @@ from genzoo.spaces import Space
 from genzoo.spec import DataInfo
 
 if TYPE_CHECKING:
-    from genzoo.model import GenerativeModel
+    from genzoo.model import Model
 
 
-def fitted(
-    cls: type[GenerativeModel], info: DataInfo, conditions: Sequence[str] | None
-) -> dict[str, Any]:
+def fitted(cls: type[Model], info: DataInfo, conditions: Sequence[str] | None) -> dict[str, Any]:
     """Return the fields of a model's config that follow from the data.
 
     Raises:
@@ -39,7 +37,7 @@ def fitted(
     return {name: value for name, value in found.items() if name in known}
 
 
-def _chosen(cls: type[GenerativeModel], info: DataInfo, names: Sequence[str]) -> dict[str, Space]:
+def _chosen(cls: type[Model], info: DataInfo, names: Sequence[str]) -> dict[str, Space]:
     for name in (*names, *cls.needs):
         if name not in info:
             raise DataError(_no_field(cls.__name__, name, info))
@@ -50,9 +48,7 @@ def _chosen(cls: type[GenerativeModel], info: DataInfo, names: Sequence[str]) ->
     return {name: info[name] for name in names}
 
 
-def check_spaces(
-    cls: type[GenerativeModel], event: Space, conditions: Mapping[str, Space]
-) -> None:
+def check_spaces(cls: type[Model], event: Space, conditions: Mapping[str, Space]) -> None:
     """Raise ConfigError where a class does not model a space, or is not given such a condition."""
     who = cls.__name__
     if not isinstance(event, cls.event_spaces):
@@ -71,7 +67,7 @@ def check_spaces(
             )
 
 
-def check_nulls(model: GenerativeModel) -> None:
+def check_nulls(model: Model) -> None:
     """Raise ConfigError where a model drops conditions that cannot be "not given"."""
     for name, space in model.conditions.items():
         if model.takes_null and space.null is None:
@@ -82,7 +78,7 @@ def check_nulls(model: GenerativeModel) -> None:
             )
 
 
-def check_event(cls: type[GenerativeModel], info: DataInfo) -> None:
+def check_event(cls: type[Model], info: DataInfo) -> None:
     """Raise DataError where a class cannot model data of that space."""
     space = info[cls.event_field]
     if isinstance(space, cls.event_spaces):
@@ -97,7 +93,7 @@ def check_event(cls: type[GenerativeModel], info: DataInfo) -> None:
     )
 
 
-def check_data(model: GenerativeModel, info: DataInfo) -> None:
+def check_data(model: Model, info: DataInfo) -> None:
     """Raise DataError unless a model can learn from such data, or be judged by them."""
     who = type(model).__name__
     model.check_event(info)

@@ -22,7 +22,7 @@ GROUPS = (
 """genzoo's own; the entry-point group of ``models`` is ``genzoo.models``."""
 
 _BASES = {
-    "models": "genzoo.model:GenerativeModel",
+    "models": "genzoo.pretrained.generative_model:GenerativeModel",
     "objectives": "genzoo.objective:Objective",
     "samplers": "genzoo.sampler:Sampler",
     "spaces": "genzoo.spaces.space:Space",

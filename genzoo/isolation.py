@@ -24,7 +24,7 @@ from genzoo.errors import ConfigError, ConfigFileError, DataError, GenzooError
 from genzoo.registry import Entry
 
 if TYPE_CHECKING:
-    from genzoo.model import GenerativeModel
+    from genzoo.model import Model
     from genzoo.spec import DataInfo
 
 SECONDS = 60.0
@@ -188,7 +188,7 @@ def _answer(entry: Entry, question: Question) -> dict[str, Any]:
     return {"problem": problem, "fits": fits}
 
 
-def _fits(cls: type[GenerativeModel], question: Question) -> bool:
+def _fits(cls: type[Model], question: Question) -> bool:
     """Whether a model can do what is asked for, and model the data that are named."""
     if question.can is not None:
         from genzoo import capabilities
@@ -198,12 +198,12 @@ def _fits(cls: type[GenerativeModel], question: Question) -> bool:
     return question.data is None or _models(cls, question.data)
 
 
-def _models(cls: type[GenerativeModel], data: str) -> bool:
+def _models(cls: type[Model], data: str) -> bool:
     """Whether a model accepts a dataset, perhaps once it is binarised."""
     return any(_accepts(cls, info) for info in _infos_of(data))
 
 
-def _accepts(cls: type[GenerativeModel], info: DataInfo) -> bool:
+def _accepts(cls: type[Model], info: DataInfo) -> bool:
     """Whether a model accepts data that it is configured for; none of it is in memory."""
     from genzoo.meta_init import build_empty
 

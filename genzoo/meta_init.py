@@ -16,16 +16,14 @@ from torch.overrides import TorchFunctionMode
 from genzoo.config import Config
 from genzoo.errors import ConfigFileError, LoadError, MissingDependencyError
 from genzoo.foreign_fields import in_one_line
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 
 MAX_MODULES = 20_000
 MAX_BUFFERS = 2**25
 """Bytes of masks, schedules and the like that a model may have beyond the size of its weights."""
 
 
-def build_empty(
-    cls: type[GenerativeModel], config: Config, *, max_tensors: int
-) -> GenerativeModel:
+def build_empty(cls: type[Model], config: Config, *, max_tensors: int) -> Model:
     """Build a model on the meta device, giving up as soon as it has more parameters than allowed.
 
     What its parts draw on the CPU all the same is drawn from nobody's generator.
@@ -38,7 +36,7 @@ def build_empty(
         return _made(cls, config)
 
 
-def _made(cls: type[GenerativeModel], config: Config) -> GenerativeModel:
+def _made(cls: type[Model], config: Config) -> Model:
     """Return a new model, whatever its constructor, or a library's layer in it, raises.
 
     Raises:
@@ -70,7 +68,7 @@ def without_memory(max_tensors: int) -> Iterator[None]:
         yield
 
 
-def check_memory(model: GenerativeModel, num_bytes: int) -> None:
+def check_memory(model: Model, num_bytes: int) -> None:
     """Refuse a model that asks for more memory than there is, or much more than its weights.
 
     Arguments:
@@ -96,8 +94,8 @@ def check_memory(model: GenerativeModel, num_bytes: int) -> None:
 
 
 def materialize(
-    model: GenerativeModel,
-    cls: type[GenerativeModel],
+    model: Model,
+    cls: type[Model],
     config: Config,
     state: dict[str, Tensor],
     tied: Mapping[str, str],
@@ -123,7 +121,7 @@ def tied_names(model: nn.Module) -> dict[str, str]:
     return tied
 
 
-def _rebuild_buffers(model: GenerativeModel, cls: type[GenerativeModel], config: Config) -> None:
+def _rebuild_buffers(model: Model, cls: type[Model], config: Config) -> None:
     """Take the buffers that are not stored (masks, schedules) from a model built for real.
 
     Its parameters are left as the allocator gives them, so that little of their memory is ever

@@ -1,17 +1,15 @@
-"""GenerativeModel: a distribution over x, possibly given conditions."""
+"""Model: a distribution over x, possibly given conditions; the core is written against it."""
 
 from __future__ import annotations
 
 import abc
-import fnmatch
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from genzoo import fitting, registry, sampling
+from genzoo import fitting, sampling
 from genzoo.component import Component
 from genzoo.conditions import spread
 from genzoo.config import Config
@@ -29,8 +27,11 @@ if TYPE_CHECKING:
 AnyConfig = Config
 
 
-class GenerativeModel(nn.Module, abc.ABC):
-    """Abstract base class of models: what is trained, evaluated and published.
+class Model(nn.Module, abc.ABC):
+    """Abstract interface of models: what is trained, evaluated and drawn from.
+
+    Families derive from its subclass `GenerativeModel`, which can also be saved and pushed. This
+    class lies below storage and the Hub, so that these are written against it.
 
     A model owns its parameters, its config and the conditional computations. A `Sampler` draws x
     from it, an `Objective` trains it.
@@ -299,75 +300,3 @@ class GenerativeModel(nn.Module, abc.ABC):
         mask = inpainting_mask(mask, x, type(self).__name__)
         x = self.checked_rows(torch.where(mask, torch.zeros_like(x), x))
         return x, mask.to(self.device)
-
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write config and weights to ``folder``: a model folder that `GenModel` loads.
-
-        Raises:
-            DiskFullError: No space is left; the previous content is unchanged.
-        """
-        from genzoo.saving import save_model
-
-        save_model(self, folder)
-
-    def push_to_hub(
-        self,
-        repository: str,
-        *,
-        private: bool | None = None,
-        revision: str | None = None,
-        license: str | None = None,
-        message: str | None = None,
-        samples: int = 36,
-        token: str | bool | None = None,
-    ) -> str:
-        """Push config, weights and a card with a picture of samples to a Hub in one commit.
-
-        Arguments:
-            repository: ``user/name``; created if it does not exist.
-            private: Whether a new repository is private; None means the account's default.
-            revision: The branch, created if it does not exist; "main" by default.
-            license: The licence for the card's head, such as "mit".
-            message: The message of the commit.
-            samples: The number of samples in the picture; 0 for no picture.
-            token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
-
-        Returns:
-            The URL of the commit.
-
-        Raises:
-            HubConflictError: Somebody else pushed in the meantime; nothing was overwritten.
-            HubError: The push failed; the subclass and the message say why.
-        """
-        from genzoo.pretrained.pushing import push_model
-
-        return push_model(
-            self,
-            repository,
-            private=private,
-            revision=revision,
-            license=license,
-            message=message,
-            samples=samples,
-            token=token,
-        )
-
-
-def create_model(name: str, **config: Any) -> GenerativeModel:
-    """Create a model by its registered name from the fields of its config.
-
-    Raises:
-        UnknownNameError: No model has this name.
-        ConfigError: A field is unknown, or a value is out of bounds.
-    """
-    model: GenerativeModel = registry.make("models", Component(name=name, config=config))
-    return model
-
-
-def list_models(pattern: str = "*") -> list[str]:
-    """Return the names of registered models without importing any.
-
-    Arguments:
-        pattern: A pattern that names must match, such as "*gan*".
-    """
-    return fnmatch.filter(registry.names("models"), pattern)

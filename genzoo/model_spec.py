@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from genzoo import registry
+from genzoo.component import Component
 from genzoo.config import Bounds, Config
 from genzoo.errors import ConfigError, suggest
-from genzoo.model import GenerativeModel, create_model
+from genzoo.model import Model
 from genzoo.spaces import Space
 from genzoo.spec import DataInfo
 
@@ -64,14 +65,15 @@ class ModelSpec(Config):
         cls = registry.load("models", self.name)
         return ModelSpec(name=self.name, config=cls.configure(info, **self.config).to_dict())
 
-    def build(self) -> GenerativeModel:
+    def build(self) -> Model:
         """Return a new model.
 
         Raises:
             ConfigError: Its config is refused, or models are nested more than two deep.
         """
         with _deeper(self.name):
-            return create_model(self.name, **self.config)
+            model: Model = registry.make("models", Component(name=self.name, config=self.config))
+            return model
 
 
 @contextlib.contextmanager

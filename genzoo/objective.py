@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genzoo.component import Component
 from genzoo.config import Config
 from genzoo.errors import CapabilityError
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.spec import Batch
 
 
@@ -80,7 +80,7 @@ class Objective(nn.Module, abc.ABC):
     requires: ClassVar[tuple[type, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, model: GenerativeModel, config: AnyConfig | None = None) -> None:
+    def __init__(self, model: Model, config: AnyConfig | None = None) -> None:
         super().__init__()
         for needed in self.requires:
             if not isinstance(model, needed):
@@ -141,7 +141,7 @@ class Objective(nn.Module, abc.ABC):
         self.load_state_dict({**model, **state}, strict=True)
 
 
-def _own(model: GenerativeModel) -> str:
+def _own(model: Model) -> str:
     """Return the names of a model's default objectives."""
     stages = model.default_stages(model.config)
     return " and ".join(dict.fromkeys(stage.objective.name for stage in stages))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from genzoo import registry, seeds
 from genzoo.data import Dataset, load_dataset, pair
-from genzoo.model import GenerativeModel
 from genzoo.stage import Recipe, Stage
 from genzoo.training import Trainer
+
+if TYPE_CHECKING:
+    from genzoo.pretrained import GenerativeModel
 
 
 def train(
@@ -32,7 +35,8 @@ def train(
     Raises:
         GenzooError: Whatever is wrong with the recipe, the data or the run.
     """
-    return make_trainer(recipe, output_dir, overwrite=overwrite).fit(resume=resume)
+    model = make_trainer(recipe, output_dir, overwrite=overwrite).fit(resume=resume)
+    return cast("GenerativeModel", model)  # The registry holds no other class.
 
 
 def make_trainer(

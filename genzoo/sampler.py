@@ -15,7 +15,7 @@ from genzoo.config import Config
 from genzoo.errors import CapabilityError
 
 if TYPE_CHECKING:
-    from genzoo.model import GenerativeModel
+    from genzoo.model import Model
 
 
 AnyConfig = Config
@@ -48,7 +48,7 @@ class Sampler(abc.ABC):
     @abc.abstractmethod
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,
@@ -66,11 +66,11 @@ class Sampler(abc.ABC):
             generator: The only source of randomness, on the model's device.
         """
 
-    def num_states(self, model: GenerativeModel) -> int | None:
+    def num_states(self, model: Model) -> int | None:
         """Return the number of states of a trajectory, or None if it is not known beforehand."""
         return None
 
-    def checked(self, model: GenerativeModel) -> Any:
+    def checked(self, model: Model) -> Any:
         """Return the model if it has what the sampler ``requires``.
 
         Raises:
@@ -87,7 +87,7 @@ class Sampler(abc.ABC):
 
     def sample_state(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

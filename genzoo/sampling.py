@@ -20,7 +20,7 @@ from genzoo.spaces import Real
 from genzoo.values import trusted
 
 if TYPE_CHECKING:
-    from genzoo.model import GenerativeModel
+    from genzoo.model import Model
     from genzoo.sampler import Sampler
 
 _VALUES = 2**21
@@ -39,16 +39,16 @@ class Request:
     start: Tensor | None
     batch_size: int | None
 
-    def block_size(self, model: GenerativeModel) -> int:
+    def block_size(self, model: Model) -> int:
         """Return the number of samples per block."""
         return self.batch_size or block_size(model, self.num)
 
-    def num_blocks(self, model: GenerativeModel) -> int:
+    def num_blocks(self, model: Model) -> int:
         """Return the number of blocks."""
         return -(-self.num // self.block_size(model))
 
 
-def block_size(model: GenerativeModel, num: int) -> int:
+def block_size(model: Model, num: int) -> int:
     """Return the default block size for ``num`` samples of a model.
 
     Blocks are equal, and as few as the model's ``default_batch_size`` allows. So a single sample
@@ -78,16 +78,14 @@ def batch_size_for(num_values: int) -> int:
     return min(_MOST, 1 << max(0, fitting.bit_length() - 1))
 
 
-def own_sampler(model: GenerativeModel) -> Sampler:
+def own_sampler(model: Model) -> Sampler:
     """Return the model's default sampler."""
     sampler: Sampler = registry.make("samplers", model.default_sampler(model.config))
     return sampler
 
 
 @torch.no_grad()
-def draw(
-    model: GenerativeModel, request: Request, seed: int | None, watch: Watch | None = None
-) -> Tensor:
+def draw(model: Model, request: Request, seed: int | None, watch: Watch | None = None) -> Tensor:
     """Draw samples; block k is seeded from (seed, k), block 0 with ``seed`` itself.
 
     The last block is padded to the size of the others, because another number of rows would change
@@ -134,7 +132,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
                 module.training = mode
 
 
-def _check_start(model: GenerativeModel, start: Tensor | None, num: int) -> Tensor | None:
+def _check_start(model: Model, start: Tensor | None, num: int) -> Tensor | None:
     if start is not None and len(start) != num:
         raise DataError(f"{num} samples need {num} states to start from, got {len(start)}.")
     if start is not None:
@@ -145,7 +143,7 @@ def _check_start(model: GenerativeModel, start: Tensor | None, num: int) -> Tens
 
 
 def _block(
-    model: GenerativeModel,
+    model: Model,
     request: Request,
     condition: conditions.Conditions,
     start: Tensor | None,
@@ -175,7 +173,7 @@ def _block(
     return x
 
 
-def _blame(model: GenerativeModel, run: Any) -> None:
+def _blame(model: Model, run: Any) -> None:
     """Run once more with all checks, and name the first module that goes wrong.
 
     Nothing is raised if everything is finite: the sum of large finite values can overflow.

@@ -16,13 +16,13 @@ from genzoo.description import check_description, describe, written_places
 from genzoo.files import atomic_folder_update, write_text
 from genzoo.layouts.own import Places, places_in
 from genzoo.meta_init import tied_names
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.model_files import CONFIG, INDEX, SHARDS, WEIGHTS, pattern_of
 
 MAX_SHARD_SIZE = "5GB"
 
 
-def save_model(model: GenerativeModel, folder: str | os.PathLike[str]) -> None:
+def save_model(model: Model, folder: str | os.PathLike[str]) -> None:
     """Write ``config.json``, the weights and what else its layout has; nothing half-written.
 
     Files of the layout that the folder had before, and that the model has not, go away.

@@ -31,7 +31,7 @@ from genzoo.errors import WeightsError
 from genzoo.layouts.foreign import Foreign, check_path_inside, local_file, marker_in, read_foreign
 from genzoo.layouts.own import Places, places_in
 from genzoo.meta_init import build_empty, check_memory, materialize, tied_names
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.model_files import CONFIG, INDEX, WEIGHTS
 from genzoo.weights import (
     Header,
@@ -205,7 +205,7 @@ class OpenModel(abc.ABC):
         return files
 
     @cached_property
-    def resolved(self) -> tuple[type[GenerativeModel], Config]:
+    def resolved(self) -> tuple[type[Model], Config]:
         """The registered class and the checked config.
 
         Raises:
@@ -311,11 +311,11 @@ class CheckedModel:
     """
 
     opened: OpenModel
-    model: GenerativeModel
+    model: Model
     expected: Mapping[str, Tensor]
     tied: Mapping[str, str]
 
-    def fill(self) -> GenerativeModel:
+    def fill(self) -> Model:
         """Return the model with its weights, fetched where they are not here.
 
         Headers that a Hub was asked for are read again from the fetched files: nothing else says

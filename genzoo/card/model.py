@@ -16,7 +16,7 @@ from genzoo.card.escaping import code
 from genzoo.card.sample_metadata import Drawn
 from genzoo.card.snippets import snippet_for
 from genzoo.config import abridged
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.showing import is_image
 from genzoo.storage import FolderSource, OwnModel
 from genzoo.weights import WeightFiles
@@ -73,7 +73,7 @@ def read_about(folder: Path, source: str, drawn: Drawn | None = None) -> About:
     )
 
 
-def summary_of(cls: type[GenerativeModel]) -> str:
+def summary_of(cls: type[Model]) -> str:
     """Return the first paragraph of a class's docstring, or else of its config's."""
     if text := paragraph_of(cls):
         return text
@@ -87,9 +87,7 @@ def paragraph_of(cls: type) -> str:
     return " ".join(inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _rows(
-    model: GenerativeModel, description: Mapping[str, Any], files: WeightFiles
-) -> dict[str, Any]:
+def _rows(model: Model, description: Mapping[str, Any], files: WeightFiles) -> dict[str, Any]:
     plugin = description["plugin"]
     parameters = sum(parameter.numel() for parameter in model.parameters())
     elsewhere = {"event", "conditions"}

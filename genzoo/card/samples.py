@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.card.sample_metadata import sample_metadata
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.model_files import SAMPLES
 from genzoo.plotting import write_picture
 from genzoo.sampler import Sampler
@@ -18,7 +18,7 @@ NUM_SAMPLES = 36
 
 
 def draw_samples(
-    model: GenerativeModel,
+    model: Model,
     folder: Path,
     *,
     num: int = NUM_SAMPLES,
@@ -48,7 +48,7 @@ def draw_samples(
     return True
 
 
-def conditions(model: GenerativeModel, num: int) -> dict[str, Any] | None:
+def conditions(model: Model, num: int) -> dict[str, Any] | None:
     """Return conditions to draw a picture with, by name; None where nothing says which.
 
     Of a condition of finitely many values, such as a label, one value comes after the other;

@@ -10,7 +10,7 @@ from genzoo.card.sample_metadata import Drawn
 from genzoo.conditions import spread
 from genzoo.config import differences
 from genzoo.errors import GenzooError
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.sampling import own_sampler
 from genzoo.showing import are_their_images, can_be_shown
@@ -31,7 +31,7 @@ _TRANSLATION = (
 )
 
 
-def snippet_for(model: GenerativeModel, source: str, drawn: Drawn | None = None) -> str:
+def snippet_for(model: Model, source: str, drawn: Drawn | None = None) -> str:
     """Return Python that loads a model from ``source`` and makes a picture, or an array.
 
     Arguments:
@@ -56,7 +56,7 @@ def snippet_for(model: GenerativeModel, source: str, drawn: Drawn | None = None)
     return "\n".join([_LOADER, *imports, "", *draw, "print(x.shape)"])
 
 
-def _sampler(model: GenerativeModel, sampler: Sampler | None) -> tuple[list[str], list[str]]:
+def _sampler(model: Model, sampler: Sampler | None) -> tuple[list[str], list[str]]:
     """Return what imports and what makes a sampler; nothing of the model's own, or of none."""
     own = own_sampler(model)
     if sampler is None or (type(sampler) is type(own) and sampler.config == own.config):
@@ -81,7 +81,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def _num_and_condition(model: GenerativeModel, drawn: Drawn) -> str:
+def _num_and_condition(model: Model, drawn: Drawn) -> str:
     """Return the arguments that say how many samples are drawn, given what."""
     if not model.conditions:
         return str(_NUM)
@@ -94,7 +94,7 @@ def _num_and_condition(model: GenerativeModel, drawn: Drawn) -> str:
     return f"{_NUM}, condition={{{', '.join(f'{k!r}: {v}' for k, v in values.items())}}}"
 
 
-def _fits(model: GenerativeModel, row: Any) -> bool:
+def _fits(model: Model, row: Any) -> bool:
     """Whether a model is given such a row, of one condition or of several by name."""
     try:
         spread(model, row, 1)

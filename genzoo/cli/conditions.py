@@ -8,11 +8,11 @@ from typing import Any
 
 from genzoo.conditions import spread
 from genzoo.errors import ConditionError
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.showing import is_image
 
 
-def takes_images(model: GenerativeModel) -> bool:
+def takes_images(model: Model) -> bool:
     """Whether a condition is an image, which the command line cannot name."""
     return any(is_image(space) for space in model.conditions.values())
 
@@ -37,9 +37,7 @@ def given_by(arguments: Any) -> dict[str, tuple[str, ...]]:
     return {name: tuple(values) for name, values in found.items()}
 
 
-def rows_given(
-    model: GenerativeModel, given: Mapping[str, Sequence[str]], num: int
-) -> dict[str, Any]:
+def rows_given(model: Model, given: Mapping[str, Sequence[str]], num: int) -> dict[str, Any]:
     """Return ``num`` rows of each condition: of k texts each gets num / k samples, in order.
 
     Raises:
@@ -77,6 +75,6 @@ def titles_of(given: Mapping[str, Sequence[str]]) -> list[str]:
     return [", ".join(row) for row in itertools.islice(zip(*several, strict=True), num)]
 
 
-def _unknown(model: GenerativeModel, name: str) -> str:
+def _unknown(model: Model, name: str) -> str:
     known = ", ".join(model.conditions) or "none"
     return f"{type(model).__name__} has no condition {name!r}. It has: {known}."

@@ -20,7 +20,7 @@ from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.verifying import verify
 from genzoo.files import atomic_file, write_text
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.model_files import CARD
 from genzoo.pretrained import GenModel
 
@@ -67,7 +67,7 @@ def run(arguments: Any) -> None:
 _FAILED = {"differs": "differ", "cannot be verified": "cannot be verified"}
 
 
-def _verify(model: GenerativeModel, arguments: Any) -> None:
+def _verify(model: Model, arguments: Any) -> None:
     """Compute the card's figures again, and say of each whether it holds.
 
     Raises:

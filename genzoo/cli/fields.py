@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from genzoo.config import Config, field_types, required_fields
-from genzoo.model import GenerativeModel
+from genzoo.pretrained import GenerativeModel
 
 
 def section(

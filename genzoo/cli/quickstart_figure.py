@@ -19,8 +19,9 @@ from genzoo.capabilities import (
 )
 from genzoo.data import Dataset, draw_rows
 from genzoo.files import atomic_file
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.plotting import grid, new_figure, show, to_image
+from genzoo.pretrained import GenerativeModel
 from genzoo.sampling import own_sampler
 
 _SIDE = 6
@@ -44,7 +45,7 @@ def draw(models: Mapping[str, GenerativeModel], test: Dataset, path: Path) -> No
         to_image(figure).save(temporary, format="PNG")
 
 
-def _rows(name: str, model: GenerativeModel, x: Tensor) -> Iterator[list[Panel]]:
+def _rows(name: str, model: Model, x: Tensor) -> Iterator[list[Panel]]:
     """Yield the panels of a model, then its chains where its sampler runs any."""
     views = [(f"{name}: {title}", image) for title, image in _views(model, x)]
     yield (views if len(views) >= _PANELS else [("Test data", grid(x)), *views])[:_PANELS]
@@ -52,7 +53,7 @@ def _rows(name: str, model: GenerativeModel, x: Tensor) -> Iterator[list[Panel]]
         yield [_chains(name, model)]
 
 
-def _views(model: GenerativeModel, x: Tensor) -> Iterator[Panel]:
+def _views(model: Model, x: Tensor) -> Iterator[Panel]:
     yield "samples", grid(model.sample(_SIDE**2, seed=0))
     codes = isinstance(model, SupportsEncode) and isinstance(model, SupportsDecode)
     if codes:
@@ -92,7 +93,7 @@ def _spread(filters: Tensor) -> Tensor:
     return 0.5 + 0.5 * filters / peak.view(-1, *[1] * (filters.ndim - 1))
 
 
-def _chains(name: str, model: GenerativeModel) -> Panel:
+def _chains(name: str, model: Model) -> Panel:
     """Return states of a few trajectories, chain by chain."""
     generator = seeds.generator(1, model.device)
     states = list(own_sampler(model).trajectory(model, _CHAINS, generator=generator))

@@ -19,7 +19,7 @@ from genzoo.cli.texts import write
 from genzoo.component import Component
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.plotting import titled_rows, trajectories, write_picture
 from genzoo.pretrained import GenModel
 from genzoo.sampler import Sampler
@@ -79,14 +79,14 @@ class Way:
         self.come += 1
 
     @torch.no_grad()
-    def states(self, model: GenerativeModel, num: int) -> list[Tensor]:
+    def states(self, model: Model, num: int) -> list[Tensor]:
         """Return the states of the first of ``num`` samples in the units of x, on the CPU."""
         with evaluating(model):
             shown = [self.kept[i] for i in evenly(len(self.kept), COLUMNS)]
             return [model.to_data(state[:num]).cpu() for state in shown]
 
 
-def rows_shown(model: GenerativeModel) -> int:
+def rows_shown(model: Model) -> int:
     """Return of how many samples the way is shown: of few images, of many points in a plane."""
     return 1000 if are_points(model.event) else ROWS
 
@@ -137,9 +137,7 @@ def _output(arguments: Any) -> Path:
     return output
 
 
-def _write(
-    model: GenerativeModel, x: Tensor, output: Path, arguments: Any, request: Request
-) -> None:
+def _write(model: Model, x: Tensor, output: Path, arguments: Any, request: Request) -> None:
     if output.suffix != ".png":
         with atomic_file(output) as temporary:
             np.savez_compressed(temporary, x=x.float().numpy() if x.is_floating_point() else x)
@@ -155,7 +153,7 @@ def _write(
     write_picture(image, output, texts=texts)
 
 
-def _of_images(model: GenerativeModel, arguments: Any) -> str:
+def _of_images(model: Model, arguments: Any) -> str:
     """Say what to do with a model that is given an image for each sample."""
     who = type(model).__name__
     if isinstance(model, SupportsTranslate):

@@ -19,7 +19,8 @@ from genzoo.component import Component
 from genzoo.conditions import flag_of
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
+from genzoo.pretrained import GenerativeModel
 from genzoo.recipes import make_trainer
 from genzoo.stage import Recipe, Stage
 from genzoo.training import TrainerConfig
@@ -66,7 +67,7 @@ def run(arguments: Any) -> None:
     _tell(trainer.fit(resume=arguments.resume), arguments.output)
 
 
-def _tell(model: GenerativeModel, output: Path) -> None:
+def _tell(model: Model, output: Path) -> None:
     look = f"  genzoo sample {output} --num 64{_given(model)} --output samples.png\n"
     if takes_images(model):
         translates = isinstance(model, SupportsTranslate)
@@ -78,7 +79,7 @@ def _tell(model: GenerativeModel, output: Path) -> None:
     )
 
 
-def _given(model: GenerativeModel) -> str:
+def _given(model: Model) -> str:
     """Return flags for the conditions that a model needs, with a value of each."""
     needed = {} if model.takes_null else model.conditions
     values = {name: "0" if space.count else "VALUE" for name, space in needed.items()}

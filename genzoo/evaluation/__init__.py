@@ -22,7 +22,7 @@ from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.provenance import provenance_of, signed
 from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.finite import weights_checked
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
 
@@ -63,7 +63,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: GenerativeModel,
+    model: Model,
     data: Dataset | Any,
     metrics: Sequence[str | Component] | None = None,
     *,
@@ -108,7 +108,7 @@ def evaluate(
 
 
 def open_case(
-    model: GenerativeModel,
+    model: Model,
     data: Dataset,
     *,
     sampler: Sampler | None = None,

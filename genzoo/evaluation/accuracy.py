@@ -15,7 +15,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import NotFiniteFigureError
 from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 
 _BLOCK = 256
 _UNLABELLED = Note("no-labels", "none of the rows that are judged has a label.", unreliable=True)
@@ -38,7 +38,7 @@ class Accuracy(Metric):
     requires = (SupportsClassify,)
     uses_conditions = False
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the share cannot be computed; empty where it can."""
         lacking = super().unavailable_reason(model, data)
         return lacking or ("" if "label" in data.head(1) else f"{data.name} has no labels")

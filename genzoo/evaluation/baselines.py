@@ -13,7 +13,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
 from genzoo.estimate import Estimate, mean_of
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.spaces import Binary
 
 
@@ -35,7 +35,7 @@ class IndependentPixels(Metric):
     spaces = (Binary,)
     uses_conditions = False
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
         lacking = super().unavailable_reason(model, data)
         unknown = "the mean of the training data is not known"

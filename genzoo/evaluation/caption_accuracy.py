@@ -16,7 +16,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation.attribute_recognizers import load_recognizer, unrecognizable
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.spaces import Binary, Unit
 
 _NOTE = "Held-out data show how often the recognizer finds in rows what their own captions say"
@@ -43,13 +43,13 @@ class CaptionObeyed(Metric):
     min_examples = 100
     defining_fields = ("recognizer",)
 
-    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
         if "text" not in model.conditions:
             return "the model is not conditioned on a text"
         return super().inapplicable_reason(model, data)
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
         return super().unavailable_reason(model, data) or unrecognizable(
             self.config.recognizer, data.info

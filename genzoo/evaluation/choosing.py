@@ -11,7 +11,7 @@ from genzoo.component import Component
 from genzoo.data.dataset import Dataset
 from genzoo.errors import CapabilityError, ConfigError, MissingDependencyError
 from genzoo.evaluation.metric import Metric
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 
 logger = logging.getLogger("genzoo")
 
@@ -31,9 +31,7 @@ class Choice:
     not_applicable: dict[str, str] = field(default_factory=dict)
 
 
-def choose(
-    model: GenerativeModel, data: Dataset, names: Sequence[str | Component] | None
-) -> Choice:
+def choose(model: Model, data: Dataset, names: Sequence[str | Component] | None) -> Choice:
     """Return the metrics that are named or, where ``names`` is None, all that can be computed.
 
     Raises:
@@ -44,14 +42,14 @@ def choose(
     return _everything(model, data) if names is None else _named(model, data, names)
 
 
-def demand(model: GenerativeModel, data: Dataset, metrics: Mapping[str, Metric]) -> None:
+def demand(model: Model, data: Dataset, metrics: Mapping[str, Metric]) -> None:
     """Raise CapabilityError where a metric cannot be computed for a model on data."""
     reasons = {name: metric.unavailable_reason(model, data) for name, metric in metrics.items()}
     if wrong := {name: reason for name, reason in reasons.items() if reason}:
         raise CapabilityError(f"{type(model).__name__} does not support {_listed(wrong)}.")
 
 
-def nothing_left(model: GenerativeModel, data: Dataset, choice: Choice) -> CapabilityError:
+def nothing_left(model: Model, data: Dataset, choice: Choice) -> CapabilityError:
     """Return the error for a model of which no figure at all was computed: what each one needs."""
     needs = _listed(choice.left_out | choice.not_applicable)
     subject = f"{type(model).__name__} on {data.name}"
@@ -70,7 +68,7 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     return names
 
 
-def _named(model: GenerativeModel, data: Dataset, names: Sequence[str | Component]) -> Choice:
+def _named(model: Model, data: Dataset, names: Sequence[str | Component]) -> Choice:
     pairs = list(map(_made, names))
     metrics = dict(pairs)
     if len(metrics) < len(pairs):
@@ -80,7 +78,7 @@ def _named(model: GenerativeModel, data: Dataset, names: Sequence[str | Componen
     return Choice(metrics)
 
 
-def _everything(model: GenerativeModel, data: Dataset) -> Choice:
+def _everything(model: Model, data: Dataset) -> Choice:
     choice = Choice()
     for name, metric in _loadable(choice.left_out).items():
         reason = metric.unavailable_reason(model, data)

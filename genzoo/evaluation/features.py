@@ -19,7 +19,7 @@ from genzoo.errors import UnknownNameError
 from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.fitting import titles
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.spaces import Space
 
 PIXELS = "pixels"
@@ -90,7 +90,7 @@ class FeatureMetric(Metric):
     min_examples = 100
     defining_fields = ("extractor",)
 
-    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
         if model.event_field != "x":
             return f"it compares x; {type(model).__name__} draws {model.event_field}"
@@ -99,7 +99,7 @@ class FeatureMetric(Metric):
             return f"it compares vectors; there are none of {space}"
         return super().inapplicable_reason(model, data)
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
         return super().unavailable_reason(model, data) or unfit(
             self.config.extractor, data.info["x"]

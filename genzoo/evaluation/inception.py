@@ -17,7 +17,7 @@ from genzoo.evaluation.features import Extractor, compared_by
 from genzoo.evaluation.frechet import frechet
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.mmd import kernel_distance
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.spaces import Binary, Unit
 
 NAME = "inception-v3-compat"
@@ -47,7 +47,7 @@ class InceptionDistance(Metric):
     min_examples = 100
     is_default = False
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figures cannot be had; empty where they can."""
         shape = data.info["x"].event_shape
         if len(shape) != 3 or shape[0] not in (1, 3):

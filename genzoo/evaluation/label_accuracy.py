@@ -10,7 +10,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Reference, mean_of
 from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.spaces import Binary, Unit
 from genzoo.spec import DataInfo
 
@@ -42,13 +42,13 @@ class LabelAccuracy(Metric):
     min_examples = 100
     defining_fields = ("classifier",)
 
-    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure makes no sense; empty where it does."""
         if "label" not in model.conditions:
             return "the model is not conditioned on a label"
         return super().inapplicable_reason(model, data)
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""
         return super().unavailable_reason(model, data) or unfit(self.config.classifier, data.info)
 

@@ -13,7 +13,7 @@ from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate, Note
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.log_prob import LogProb
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class LogLikelihood(Metric):
     Config = LogLikelihoodConfig
     requires = (SupportsLogProb,)
 
-    def verification_config(self, model: GenerativeModel) -> LogLikelihoodConfig:
+    def verification_config(self, model: Model) -> LogLikelihoodConfig:
         """Return a config with at least as many draws as the model makes by default."""
         given, usual = self.config.num_samples, model.default_num_samples
         stronger = given is not None and usual is not None and given >= usual

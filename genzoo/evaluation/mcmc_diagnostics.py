@@ -18,7 +18,7 @@ from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Unit
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.sampling import own_sampler
 
@@ -58,7 +58,7 @@ class ChainDiagnostics(Metric):
     Config = ChainConfig
     effort_fields = ("num_chains", "num_states")
 
-    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
         sampler = own_sampler(model)
         if not sampler.is_markov_chain:
@@ -143,7 +143,7 @@ def _sampler(case: Case) -> Sampler:
     return given if given is not None and given.is_markov_chain else own_sampler(case.model)
 
 
-def _statistic(model: GenerativeModel, state: Tensor) -> Tensor:
+def _statistic(model: Model, state: Tensor) -> Tensor:
     """Return one number for each chain's state, (C,) float64 on the CPU."""
     x = model.to_data(state)
     statistic = model.energy(x) if isinstance(model, SupportsEnergy) else x.flatten(1).mean(1)

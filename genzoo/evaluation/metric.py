@@ -19,7 +19,7 @@ from genzoo.data.subsets import Subset, stratified
 from genzoo.estimate import Estimate
 from genzoo.evaluation.conditions import lacking_condition
 from genzoo.fitting import titles
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size
 from genzoo.spaces import Space
@@ -42,7 +42,7 @@ class Case:
         part: The rows of ``data`` that ``batch`` holds; all of them where None.
     """
 
-    model: GenerativeModel
+    model: Model
     data: Dataset
     batch: Mapping[str, Any]
     generator: torch.Generator
@@ -168,7 +168,7 @@ class Metric(abc.ABC):
     def __init__(self, config: AnyConfig | None = None) -> None:
         self.config: Any = self.Config() if config is None else config
 
-    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the metric makes no sense for a model or for data; empty where it does."""
         if reason := lacking(model, self.requires):
             return reason
@@ -177,7 +177,7 @@ class Metric(abc.ABC):
             return f"it is for {titles(self.spaces)} data, not {titles([type(space)])}"
         return ""
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the metric cannot be computed for a model on data; empty where it can."""
         if reason := self.inapplicable_reason(model, data):
             return reason
@@ -185,7 +185,7 @@ class Metric(abc.ABC):
             return f"at least {self.min_examples} rows are needed; there are {len(data)}"
         return lacking_condition(model, data.head(1)) if self.uses_conditions else ""
 
-    def verification_config(self, model: GenerativeModel) -> AnyConfig:
+    def verification_config(self, model: Model) -> AnyConfig:
         """Return the config with which a figure of this one is checked: no weaker than default.
 
         Fields that say what is measured stay, those of effort are raised to their defaults, and

@@ -16,7 +16,7 @@ from genzoo.errors import DataError
 from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.resampling import mean_with_error
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.sampling import block_size
 from genzoo.spec import Mixture
 
@@ -49,7 +49,7 @@ class ModeCoverage(Metric):
 
     Config = ModeConfig
 
-    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
         if "x" not in data.info.mixture:
             return "the data are not of a known mixture"

@@ -20,7 +20,7 @@ from genzoo.evaluation.likelihood import log_prob
 from genzoo.evaluation.provenance import provenance_of
 from genzoo.finite import weights_checked
 from genzoo.log_prob import LogProb
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.sampling import evaluating
 
 _SIDE: Mapping[EstimateKind, int] = {"exact": 0, "lower bound": -1, "upper bound": 1}
@@ -51,7 +51,7 @@ class Comparison:
 
 
 def compare(
-    models: Mapping[str, GenerativeModel],
+    models: Mapping[str, Model],
     data: Dataset | Any,
     *,
     num_samples: int | None = None,
@@ -100,8 +100,7 @@ def compare(
 def _check_models(models: Any) -> None:
     """Raise where there are not two models, by names that can be shown, with likelihoods."""
     if not isinstance(models, Mapping) or not all(
-        isinstance(name, str) and isinstance(model, GenerativeModel)
-        for name, model in models.items()
+        isinstance(name, str) and isinstance(model, Model) for name, model in models.items()
     ):
         raise ConfigError(
             f"A comparison takes models by name, such as {{'a': model_a, 'b': model_b}}, got "
@@ -150,9 +149,7 @@ def _ends(value: float, a: LogProb, b: LogProb) -> tuple[float, float] | None:
     return value + low_a - high_b, value + high_a - low_b
 
 
-def _demand_same(
-    first: tuple[str, GenerativeModel, LogProb], second: tuple[str, GenerativeModel, LogProb]
-) -> None:
+def _demand_same(first: tuple[str, Model, LogProb], second: tuple[str, Model, LogProb]) -> None:
     """Raise where two values are logarithms of different things."""
     (a, model_a, log_p_a), (b, model_b, log_p_b) = first, second
     if log_p_a.measure != log_p_b.measure:

@@ -25,7 +25,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, mean_of
 from genzoo.evaluation.encoding import codes_of
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 
 _ONE_LABEL = Note(
     "one-label", "fewer than two labels have rows enough for every fold.", unreliable=True
@@ -66,7 +66,7 @@ class LatentProbes(Metric):
     min_examples = 100
     effort_fields = ("max_steps",)
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figures cannot be computed; empty where they can."""
         lacking = super().unavailable_reason(model, data)
         return lacking or ("" if "label" in data.head(1) else "the data have no labels")

@@ -15,7 +15,7 @@ from genzoo.evaluation import MAX_EXAMPLES, open_case, with_metric
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.provenance import provenance_of
 from genzoo.evaluation.streams import stated_batch_size, stated_threads, stream_of
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.threads import limited
 
@@ -72,7 +72,7 @@ class Settings:
         metric: Metric = registry.make("metrics", self._component("metric"))
         return metric
 
-    def for_verification(self, model: GenerativeModel) -> Settings:
+    def for_verification(self, model: Model) -> Settings:
         """Return settings that a card's author has not chosen to be weak.
 
         No fewer rows, chains and draws than the defaults, all rows of the data, the default seed,
@@ -96,7 +96,7 @@ class Settings:
         default: dict[str, Any] = {"metric_config": {}, "data_config": {}, "data_y_config": {}}
         return {**default, **ours} != {**default, **theirs}
 
-    def open(self, model: GenerativeModel) -> Case:
+    def open(self, model: Model) -> Case:
         """Return the case that the figure is computed on.
 
         Raises:
@@ -151,7 +151,7 @@ class Reproduction:
         model: The model.
     """
 
-    def __init__(self, model: GenerativeModel) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
         self._cases: dict[str, Case] = {}
         self._made: dict[tuple[str, str], dict[str, Any]] = {}

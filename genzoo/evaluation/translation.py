@@ -14,7 +14,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, mean_of
 from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.spaces import Unit
 from genzoo.translating import Cycle, there_and_back
 
@@ -55,7 +55,7 @@ class TranslationError(Metric):
     Config = TranslationConfig
     requires = (SupportsTranslate,)
 
-    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
         return super().inapplicable_reason(model, data) or _unaligned(data)
 
@@ -83,11 +83,11 @@ class LabelKept(Metric):
     spaces = (Unit,)
     min_examples = 100
 
-    def inapplicable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the share makes no sense; empty where it does."""
         return super().inapplicable_reason(model, data) or _unaligned(data)
 
-    def unavailable_reason(self, model: GenerativeModel, data: Dataset) -> str:
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the share cannot be computed; empty where it can."""
         return super().unavailable_reason(model, data) or _unjudged(data)
 

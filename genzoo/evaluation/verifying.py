@@ -28,7 +28,7 @@ from genzoo.evaluation.comparing import (
 )
 from genzoo.evaluation.reproducing import Reproduction, Settings
 from genzoo.evaluation.streams import same_stream
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.text_safety import visible
 
 Judgement = Literal[
@@ -80,7 +80,7 @@ class Verdict:
         return visible(f"{', '.join(parts)}: {self.judgement}{reasons}")
 
 
-def verify(model: GenerativeModel, figures: Sequence[Figure]) -> list[Verdict]:
+def verify(model: Model, figures: Sequence[Figure]) -> list[Verdict]:
     """Compute figures again from their provenance, and compare.
 
     Only registered data are loaded, never a path. The error that counts is the one computed here

@@ -1,5 +1,6 @@
-"""Models kept and shared: loaded, inspected, pulled, pushed, published."""
+"""Models kept and shared: saved, loaded, inspected, pulled, pushed, published."""
 
-from genzoo.pretrained.loading import GenModel
+from genzoo.pretrained.generative_model import GenerativeModel
+from genzoo.pretrained.loading import GenModel, create_model, list_models
 
-__all__ = ["GenModel"]
+__all__ = ["GenModel", "GenerativeModel", "create_model", "list_models"]

@@ -1,15 +1,21 @@
-"""GenModel: models loaded from folders and repositories."""
+"""Models by name: made anew, or loaded from folders and repositories."""
 
 from __future__ import annotations
 
+import fnmatch
 import os
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from genzoo import registry
+from genzoo.component import Component
 from genzoo.errors import ConfigError
 from genzoo.hub.source import source_of
-from genzoo.model import GenerativeModel
 from genzoo.storage import open_model
+
+if TYPE_CHECKING:
+    from genzoo.pretrained.generative_model import GenerativeModel
 
 
 class GenModel:
@@ -64,7 +70,7 @@ class GenModel:
         ) as files:
             model = open_model(files).check().fill()
         model.to(device=device, dtype=dtype)
-        return model.eval()
+        return cast("GenerativeModel", model.eval())  # The registry holds no other class.
 
 
 def check_device(device: torch.device | str) -> torch.device:
@@ -81,3 +87,23 @@ def check_device(device: torch.device | str) -> torch.device:
             f"Device {str(device)!r} is not available: {first}. Use cpu, or install a build "
             "of torch for it."
         ) from error
+
+
+def create_model(name: str, **config: Any) -> GenerativeModel:
+    """Create a model by its registered name from the fields of its config.
+
+    Raises:
+        UnknownNameError: No model has this name.
+        ConfigError: A field is unknown, or a value is out of bounds.
+    """
+    model: GenerativeModel = registry.make("models", Component(name=name, config=config))
+    return model
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of registered models without importing any.
+
+    Arguments:
+        pattern: A pattern that names must match, such as "*gan*".
+    """
+    return fnmatch.filter(registry.names("models"), pattern)

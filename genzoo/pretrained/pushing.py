@@ -28,7 +28,7 @@ from genzoo.version import __version__
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-    from genzoo.model import GenerativeModel
+    from genzoo.pretrained import GenerativeModel
 
 
 def push_model(model: GenerativeModel, repository: str, **options: Any) -> str:

@@ -16,8 +16,8 @@ from genzoo.conditions import spread
 from genzoo.data.dataset import Dataset
 from genzoo.errors import GenzooError
 from genzoo.meta_init import build_empty
-from genzoo.model import GenerativeModel
 from genzoo.objective import Objective
+from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Label, Real, Space, Text, Unit
 from genzoo.spec import Batch, DataInfo
 from genzoo.stage import Stage

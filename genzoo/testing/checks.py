@@ -16,7 +16,7 @@ from genzoo.capabilities import (
     SupportsLogProb,
     SupportsTranslate,
 )
-from genzoo.model import GenerativeModel
+from genzoo.pretrained import GenerativeModel
 from genzoo.testing import (
     capability_checks,
     drawing,

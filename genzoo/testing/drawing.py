@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from genzoo import seeds
 from genzoo.errors import DataError
-from genzoo.model import GenerativeModel
+from genzoo.pretrained import GenerativeModel
 from genzoo.sampling import evaluating, own_sampler
 from genzoo.testing.cases import SEED, Case, demand, demand_equal
 from genzoo.values import trusted

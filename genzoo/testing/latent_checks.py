@@ -10,7 +10,7 @@ from torch import Tensor
 from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.conditions import rows_of
 from genzoo.errors import DataError
-from genzoo.model import GenerativeModel
+from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Space
 from genzoo.testing.cases import SEED, Case, CheckFailed, demand, seeded
 

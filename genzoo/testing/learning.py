@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from genzoo import registry
 from genzoo.errors import GenzooError
-from genzoo.model import GenerativeModel
 from genzoo.objective import Loss, Objective, Step
+from genzoo.pretrained import GenerativeModel
 from genzoo.stage import Stage
 from genzoo.storage import FolderSource, OwnModel
 from genzoo.testing.cases import (

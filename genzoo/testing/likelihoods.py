@@ -15,7 +15,7 @@ from genzoo.conditions import spread
 from genzoo.errors import CapabilityError
 from genzoo.estimate import EstimateKind
 from genzoo.log_prob import LogProb, Measure
-from genzoo.model import GenerativeModel
+from genzoo.pretrained import GenerativeModel
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand
 from genzoo.testing.total_probability import (
     DRAWS,

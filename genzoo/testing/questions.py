@@ -20,7 +20,7 @@ from genzoo.capabilities import (
     SupportsTranslate,
 )
 from genzoo.conditions import rows_of
-from genzoo.model import GenerativeModel
+from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Real, Space
 from genzoo.testing.cases import SEED, Case
 from genzoo.testing.latent_checks import codes_of

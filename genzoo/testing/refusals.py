@@ -20,7 +20,7 @@ from genzoo.capabilities import (
     SupportsTranslate,
 )
 from genzoo.errors import GenzooError
-from genzoo.model import GenerativeModel
+from genzoo.pretrained import GenerativeModel
 from genzoo.sampling import evaluating, own_sampler
 from genzoo.spaces import Space
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand, seeded

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 
 
 class Average:
@@ -18,7 +18,7 @@ class Average:
         decay: How much of the average each update keeps.
     """
 
-    def __init__(self, model: GenerativeModel, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         lerp: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
         def average(ema: Any, current: Any, num: Any) -> None:
@@ -32,11 +32,11 @@ class Average:
                 parameter.data = parameter.data.float()
         self.module.requires_grad_(False)
 
-    def update(self, model: GenerativeModel) -> None:
+    def update(self, model: Model) -> None:
         """Take the model's weights into the average."""
         self.module.update_parameters(model)
 
-    def apply_to(self, model: GenerativeModel) -> None:
+    def apply_to(self, model: Model) -> None:
         """Give the model the averaged weights."""
         model.load_state_dict(self.module.module.state_dict())
 
@@ -54,6 +54,6 @@ class Average:
         self.module.load_state_dict(state, strict=True)
 
 
-def make_average(model: GenerativeModel, decay: float | None) -> Average | None:
+def make_average(model: Model, decay: float | None) -> Average | None:
     """Return the average, or None where ``decay`` asks for none."""
     return Average(model, decay) if decay else None

@@ -13,7 +13,7 @@ from genzoo import seeds
 from genzoo.capabilities import SupportsEncode
 from genzoo.conditions import rows_of
 from genzoo.errors import ConfigError
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.sampling import evaluating
 from genzoo.spaces import Space
 from genzoo.spec import DataInfo
@@ -39,7 +39,7 @@ class Inputs:
         ConfigError: A name is not that of a part, or the part does not encode.
     """
 
-    def __init__(self, stage: Stage, model: GenerativeModel) -> None:
+    def __init__(self, stage: Stage, model: Model) -> None:
         self.models = [_encoder(model, name) for name in stage.inputs]
 
     def feed(
@@ -91,7 +91,7 @@ class Inputs:
         return coded, _info_of(info, self.models[-1].codes).with_mean(mean)
 
 
-def check_inputs(stage: Stage, model: GenerativeModel, info: DataInfo) -> None:
+def check_inputs(stage: Stage, model: Model, info: DataInfo) -> None:
     """Check that a stage's data can pass through its inputs, and fit its model then.
 
     Raises:
@@ -117,7 +117,7 @@ def check_inputs(stage: Stage, model: GenerativeModel, info: DataInfo) -> None:
     _check_not_trained(stage, inputs, learning)
 
 
-def _encoder(model: GenerativeModel, name: str) -> Any:
+def _encoder(model: Model, name: str) -> Any:
     found = submodule(model, name)
     if _encodes(found):
         return found
@@ -129,7 +129,7 @@ def _encoder(model: GenerativeModel, name: str) -> Any:
 
 
 def _encodes(module: nn.Module) -> bool:
-    return isinstance(module, GenerativeModel) and isinstance(module, SupportsEncode)
+    return isinstance(module, Model) and isinstance(module, SupportsEncode)
 
 
 def _codes(
@@ -157,9 +157,7 @@ def _info_of(info: DataInfo, codes: Space) -> DataInfo:
     return replace(found, range=bounds, mixture=mixtures)
 
 
-def _check_fits(
-    title: str, model: GenerativeModel, info: DataInfo, whose: str, remedy: str
-) -> None:
+def _check_fits(title: str, model: Model, info: DataInfo, whose: str, remedy: str) -> None:
     """Raise unless data fit a model: its event, and its conditions."""
     reason = model.event.accepts(info["x"]) if model.event_field == "x" else None
     if reason:
@@ -171,12 +169,12 @@ def _check_fits(
     model.check_data(info.only(tuple(name for name in info.fields if name in wanted)))
 
 
-def _models_of(model: GenerativeModel, codes: Space) -> str:
+def _models_of(model: Model, codes: Space) -> str:
     """Return a remedy that names the parts that model such codes."""
     fits = [
         name
         for name, part in model.named_modules()
-        if name and isinstance(part, GenerativeModel) and part.event.accepts(codes) is None
+        if name and isinstance(part, Model) and part.event.accepts(codes) is None
     ]
     return f"Give for the stage's model {_one_of(fits)}"
 
@@ -187,9 +185,7 @@ def _one_of(names: Sequence[str]) -> str:
     )
 
 
-def _check_not_trained(
-    stage: Stage, inputs: Sequence[nn.Module], learning: GenerativeModel
-) -> None:
+def _check_not_trained(stage: Stage, inputs: Sequence[nn.Module], learning: Model) -> None:
     # Its codes would change while they are learned, and one loss would train two models.
     with only_part(learning, stage.part):
         trained = {id(p) for p in learning.parameters() if p.requires_grad}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genzoo.data import Dataset, TwoDomains
 from genzoo.errors import DataError
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.objective import Objective
 from genzoo.spaces import Space
 
@@ -44,10 +44,10 @@ class Reading:
     @classmethod
     def of(
         cls,
-        models: Sequence[GenerativeModel],
+        models: Sequence[Model],
         objectives: Sequence[type[Objective]],
         data: Dataset,
-        coded: Sequence[GenerativeModel] = (),
+        coded: Sequence[Model] = (),
     ) -> Reading:
         """Return models' conditions and events, and what objectives read besides.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from genzoo import seeds
 from genzoo.errors import NotFiniteError, TrainingError, TrainingInterrupted
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.objective import Loss, Objective, Step
 from genzoo.threads import limited
 from genzoo.training.batches import batches
@@ -54,7 +54,7 @@ class Start:
     checkpoint: Checkpoint | None = None
 
 
-def train(plan: Plan, session: Session, start: Start) -> GenerativeModel:
+def train(plan: Plan, session: Session, start: Start) -> Model:
     """Train the stages that are left, and return the model, which is written into the folder."""
     first, last = start.stage, len(plan.stages)
     with limited(session.threads):

@@ -14,7 +14,7 @@ from genzoo.capabilities import SupportsTranslate
 from genzoo.data import Dataset, subset
 from genzoo.evaluation.conditions import lacking_condition
 from genzoo.files import check_no_link
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.plotting import strips, write_picture
 from genzoo.showing import can_be_shown, picture_of
 from genzoo.training.inputs import Inputs
@@ -46,7 +46,7 @@ class Pictures:
         """The rows: drawn once, since labels of many rows take time to sort."""
         return subset(self.plan.data, ROWS_IN_PICTURE, seed=self.seed)
 
-    def draw(self, model: GenerativeModel, step: int) -> None:
+    def draw(self, model: Model, step: int) -> None:
         """Write the picture of ``step`` on the main process.
 
         Arguments:
@@ -64,7 +64,7 @@ class Pictures:
         draw(model_of(self.plan.stages[self.number], model), rows, self.seed, path)
 
 
-def draw(model: GenerativeModel, rows: Mapping[str, Any], seed: int, path: Path) -> None:
+def draw(model: Model, rows: Mapping[str, Any], seed: int, path: Path) -> None:
     """Write a picture of samples given the rows' conditions, or of their translations.
 
     Of translations there are two pictures: of some rows, and of those that come back worst,

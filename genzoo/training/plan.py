@@ -14,7 +14,7 @@ from genzoo.component import Component
 from genzoo.data import Dataset
 from genzoo.data.domains import named_parts
 from genzoo.errors import PluginError
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
 from genzoo.training.batches import to_device
@@ -39,7 +39,7 @@ class Plan:
         given: An objective that was handed over, and is not built from its name.
     """
 
-    model: GenerativeModel
+    model: Model
     data: Dataset
     rows: Dataset
     reading: Reading
@@ -48,7 +48,7 @@ class Plan:
     configs: tuple[TrainerConfig, ...]
     given: Objective | None = None
 
-    def learning(self, number: int) -> GenerativeModel:
+    def learning(self, number: int) -> Model:
         """Return what a stage's objective is made for: the model, or one that it holds."""
         return model_of(self.stages[number], self.model)
 
@@ -88,7 +88,7 @@ class Plan:
 
 
 def make_plan(
-    model: GenerativeModel,
+    model: Model,
     data: Dataset,
     objective: str | Objective | Stage | Sequence[Stage] | None,
     config: TrainerConfig,
@@ -120,7 +120,7 @@ def make_plan(
     )
 
 
-def _stages(model: GenerativeModel, objective: Any) -> Sequence[Stage]:
+def _stages(model: Model, objective: Any) -> Sequence[Stage]:
     if objective is None:
         return model.default_stages(model.config)
     if isinstance(objective, str):
@@ -133,7 +133,7 @@ def _stages(model: GenerativeModel, objective: Any) -> Sequence[Stage]:
 
 
 def _reading(
-    model: GenerativeModel, data: Dataset, stages: Sequence[Stage], given: Objective | None
+    model: Model, data: Dataset, stages: Sequence[Stage], given: Objective | None
 ) -> Reading:
     """Return the fields of the data that the model and its objectives read."""
     names = [] if given is not None else [stage.objective.name for stage in stages]
@@ -143,7 +143,7 @@ def _reading(
     return Reading.of([model, *_parts(model, stages)], objectives, data, coded)
 
 
-def _parts(model: GenerativeModel, stages: Sequence[Stage]) -> list[GenerativeModel]:
+def _parts(model: Model, stages: Sequence[Stage]) -> list[Model]:
     """Return the models within ``model`` that stages train, and that their data pass through."""
     learning = [model_of(stage, model) for stage in stages if stage.model is not None]
     return [*learning, *(part for stage in stages for part in Inputs(stage, model).models)]

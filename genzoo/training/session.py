@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
+from genzoo.saving import save_model
 from genzoo.training import checkpoint, environment
 from genzoo.training.accelerating import accelerating, on_main, others_named, own_randomness
 from genzoo.training.batches import BatchPartition
@@ -89,11 +90,11 @@ class Session:
             on_main(self.accelerator, lambda: checkpoint.save(made, root, keep=limit))
             self.last_good = checkpoint.path_of(made.stage, made.step, root)
 
-    def publish(self, model: GenerativeModel) -> None:
+    def publish(self, model: Model) -> None:
         """Write the model into the folder."""
         if self.folder is not None:
             path = self.folder.path
-            on_main(self.accelerator, lambda: model.save_pretrained(path))
+            on_main(self.accelerator, lambda: save_model(model, path))
 
     def write_recipe(self, plan: Plan) -> None:
         """Write recipe.toml, with the number of threads that was chosen."""

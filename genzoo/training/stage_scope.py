@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 
 from genzoo.errors import ConfigError, suggest
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.stage import Stage
 
 
-def model_of(stage: Stage, model: GenerativeModel) -> GenerativeModel:
+def model_of(stage: Stage, model: Model) -> Model:
     """Return what a stage's objective is made for: the model, or one that it holds.
 
     Raises:
@@ -21,8 +21,8 @@ def model_of(stage: Stage, model: GenerativeModel) -> GenerativeModel:
     if stage.model is None:
         return model
     nested = submodule(model, stage.model)
-    if not isinstance(nested, GenerativeModel):
-        known = [name for name, m in model.named_modules() if isinstance(m, GenerativeModel)]
+    if not isinstance(nested, Model):
+        known = [name for name, m in model.named_modules() if isinstance(m, Model)]
         raise ConfigError(
             f"The part {stage.model!r} is a {type(nested).__name__}, which no objective is for. "
             f"Name it as the stage's part, or give for its model one of: "

@@ -13,7 +13,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from genzoo.errors import CheckpointError
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.objective import Objective
 from genzoo.training.ema import Average
 from genzoo.training.players import Player
@@ -30,13 +30,13 @@ class StageState:
     objective is for one that it holds.
     """
 
-    model: GenerativeModel
+    model: Model
     objective: Objective
     players: Mapping[str, Player]
     average: Average | None
     accelerator: Accelerator
 
-    def shown_model(self) -> GenerativeModel:
+    def shown_model(self) -> Model:
         """Return the model that is evaluated and published: with averaged weights, if any."""
         return self.model if self.average is None else self.average.model
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.data import Dataset, as_dataset
-from genzoo.model import GenerativeModel
+from genzoo.model import Model
 from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
 from genzoo.training.config import TrainerConfig
@@ -43,7 +43,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: GenerativeModel,
+        model: Model,
         data: Dataset | Any,
         objective: str | Objective | Stage | Sequence[Stage] | None = None,
         config: TrainerConfig | None = None,
@@ -55,11 +55,11 @@ class Trainer:
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
 
     @property
-    def model(self) -> GenerativeModel:
+    def model(self) -> Model:
         """What learns."""
         return self.plan.model
 
-    def fit(self, *, resume: bool = False) -> GenerativeModel:
+    def fit(self, *, resume: bool = False) -> Model:
         """Train, and return the model, with its averaged weights where there are any.
 
         Arguments:

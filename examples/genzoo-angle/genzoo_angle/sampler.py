@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, CapabilityError, Config, GenerativeModel, Sampler
+from genzoo import Bounds, CapabilityError, Config, Model, Sampler
 from genzoo.conditions import NONE, Conditions, all_null
 from genzoo_angle.mixture import VonMises
 from genzoo_angle.von_mises import draw
@@ -38,7 +38,7 @@ class Rejection(Sampler):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

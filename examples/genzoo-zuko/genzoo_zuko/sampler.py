@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, Model, Sampler
 from genzoo.conditions import NONE, Conditions
 from genzoo_zuko.flow import Flow
 
@@ -30,7 +30,7 @@ class Inverse(Sampler):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, Model, Sampler
 from genzoo.conditions import NONE, Conditions
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
@@ -37,13 +37,13 @@ class Gibbs(Sampler):
     requires = (RBM,)
     is_markov_chain = True
 
-    def num_states(self, model: GenerativeModel) -> int:
+    def num_states(self, model: Model) -> int:
         """Return the number of sweeps."""
         return int(self.config.num_steps)
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,
@@ -83,13 +83,13 @@ class TemperedGibbs(Sampler):
     requires = (RBM,)
     is_markov_chain = True
 
-    def num_states(self, model: GenerativeModel) -> int:
+    def num_states(self, model: Model) -> int:
         """Return the number of sweeps."""
         return int(self.config.num_steps)
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

@@ -18,9 +18,9 @@ from genzoo import (
     Component,
     ConfigError,
     DataInfo,
-    GenerativeModel,
     Label,
     Layout,
+    Model,
     ModelSpec,
     Real,
     Space,
@@ -245,7 +245,7 @@ class LatentDDPM(Diffusion):
         self.data_seen.fill_(True)
 
 
-def _checked(model: GenerativeModel) -> Any:
+def _checked(model: Model) -> Any:
     """Raise ConfigError where a model is no autoencoder without a condition."""
     who = type(model).__name__
     lacking = [kind for kind in (SupportsEncode, SupportsDecode) if not isinstance(model, kind)]

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, Model, Sampler
 from genzoo.conditions import NONE, Conditions
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 
@@ -37,7 +37,7 @@ class NormalCodes(Sampler):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

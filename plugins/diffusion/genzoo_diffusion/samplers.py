@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, CapabilityError, Config, ConfigError, GenerativeModel, Sampler
+from genzoo import Bounds, CapabilityError, Config, ConfigError, Model, Sampler
 from genzoo.conditions import NONE, Conditions
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.exact import LastStep, check_exact
@@ -84,7 +84,7 @@ class Denoise(Sampler, abc.ABC):
         """Return how many steps the whole chain is made in: T where the config has no number."""
         return self.config.num_inference_steps or len(model.schedule)
 
-    def num_states(self, model: GenerativeModel) -> int:
+    def num_states(self, model: Model) -> int:
         """Return the number of steps."""
         return len(self.grid(self.checked(model)))
 
@@ -97,7 +97,7 @@ class Denoise(Sampler, abc.ABC):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

@@ -20,6 +20,7 @@ from genzoo import (
     DataInfo,
     GenerativeModel,
     Label,
+    Model,
     Sampler,
     Space,
     Stage,
@@ -207,7 +208,7 @@ class LabelDraw(Sampler):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

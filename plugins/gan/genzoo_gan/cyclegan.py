@@ -20,6 +20,7 @@ from genzoo import (
     DataError,
     DataInfo,
     GenerativeModel,
+    Model,
     Sampler,
     Space,
     Stage,
@@ -224,7 +225,7 @@ class Translation(Sampler):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

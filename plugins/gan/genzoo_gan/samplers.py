@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, Model, Sampler
 from genzoo.conditions import NONE, Conditions
 from genzoo_gan.latent import LatentModel
 
@@ -41,7 +41,7 @@ class Latent(Sampler):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,
@@ -81,7 +81,7 @@ class LatentInterpolation(Sampler):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,

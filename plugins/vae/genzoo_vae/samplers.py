@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, GenerativeModel, Sampler
+from genzoo import Bounds, Config, Model, Sampler
 from genzoo.conditions import NONE, Conditions
 from genzoo_vae.vae import VAE
 
@@ -35,7 +35,7 @@ class Prior(Sampler):
 
     def trajectory(
         self,
-        model: GenerativeModel,
+        model: Model,
         num: int,
         *,
         start: Tensor | None = None,
