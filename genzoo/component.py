@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from genzoo.config import Bounds, Config
+
+AnyConfig = Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +52,19 @@ class ComponentOverride(Config):
             values = {**prescribed.config, **self.config}
             return ComponentOverride(name=prescribed.name, config=values)
         return self
+
+
+class Configured(abc.ABC):
+    """What is made of the values of a config alone, such as a sampler; abstract.
+
+    Class attributes:
+        Config: A frozen, keyword-only dataclass with bounds, whose fields all have defaults.
+
+    Arguments:
+        config: An instance of ``Config``; its defaults if it is left out.
+    """
+
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, config: AnyConfig | None = None) -> None:
+        self.config: Any = self.Config() if config is None else config

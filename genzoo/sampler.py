@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from genzoo.component import Configured
 from genzoo.conditions import NONE, Conditions
-from genzoo.config import Config
 from genzoo.errors import CapabilityError
 
 if TYPE_CHECKING:
     from genzoo.model import Model
 
 
-AnyConfig = Config
-
-
-class Sampler(abc.ABC):
+class Sampler(Configured):
     """A sequence of states in a model's space, the last of which is the sample.
 
     A sampler has no state of its own: what it needs from one state to the next is kept in local
@@ -34,16 +31,12 @@ class Sampler(abc.ABC):
         is_stochastic: Whether samples depend on the seed; those of a translation do not.
 
     Arguments:
-        config: The sampler's own frozen dataclass.
+        config: An instance of the sampler's ``Config``.
     """
 
-    Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
     is_markov_chain: ClassVar[bool] = False
     is_stochastic: ClassVar[bool] = True
-
-    def __init__(self, config: AnyConfig | None = None) -> None:
-        self.config: Any = self.Config() if config is None else config
 
     @abc.abstractmethod
     def trajectory(
@@ -101,6 +94,54 @@ class Sampler(abc.ABC):
         """
         states = self.trajectory(model, num, start=start, condition=condition, generator=generator)
         return last_of(states, type(self).__name__)
+
+
+class OneDraw(Sampler):
+    """A sampler whose trajectory has one state, the sample; abstract."""
+
+    def num_states(self, model: Model) -> int:
+        """Return 1."""
+        return 1
+
+    def trajectory(
+        self,
+        model: Model,
+        num: int,
+        *,
+        start: Tensor | None = None,
+        condition: Conditions = NONE,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
+        """Yield the sample, (num, ...)."""
+        known = self.checked(model)
+        codes = self.codes(known, num, generator) if start is None else start
+        yield self.decode(known, codes, condition, generator)
+
+    def codes(self, model: Any, num: int, generator: torch.Generator) -> Tensor:
+        """Draw what the sample is made from, where no ``start`` is given; by default nothing.
+
+        Arguments:
+            model: What to draw from, checked.
+            num: How many draws there are.
+            generator: The one source of randomness, on the model's device.
+
+        Returns:
+            Codes with shape (num, ...).
+        """
+        return torch.empty(num, 0, device=model.device)
+
+    @abc.abstractmethod
+    def decode(
+        self, model: Any, z: Tensor, condition: Conditions, generator: torch.Generator
+    ) -> Tensor:
+        """Return the sample with shape (num, ...).
+
+        Arguments:
+            model: What to draw from, checked.
+            z: Codes with shape (num, ...).
+            condition: ``num`` rows of each condition, by its name.
+            generator: The one source of randomness, on the model's device.
+        """
 
 
 def last_of(states: Iterable[Tensor], who: str) -> Tensor:

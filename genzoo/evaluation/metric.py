@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genzoo import seeds
 from genzoo.capabilities import lacking
-from genzoo.config import Config
+from genzoo.component import AnyConfig, Configured
 from genzoo.data.dataset import Dataset
 from genzoo.data.subsets import Subset, stratified
 from genzoo.estimate import Estimate
@@ -24,7 +24,6 @@ from genzoo.sampler import Sampler
 from genzoo.sampling import block_size
 from genzoo.spaces import Space
 
-AnyConfig = Config
 T = TypeVar("T")
 
 
@@ -138,11 +137,10 @@ def rows_of(batch: Mapping[str, Any], index: Tensor) -> dict[str, Any]:
     }
 
 
-class Metric(abc.ABC):
+class Metric(Configured):
     """A figure, or several, that say how good a model is; abstract.
 
     Class attributes:
-        Config: The metric's own frozen dataclass.
         requires: The capabilities that a model must have for it.
         spaces: The classes of `Space` whose data it makes sense for; None for all.
         min_examples: The fewest rows that it can be computed from.
@@ -153,10 +151,9 @@ class Metric(abc.ABC):
         effort_fields: The fields of its config of which more is better, such as a number of draws.
 
     Arguments:
-        config: The metric's values.
+        config: An instance of the metric's ``Config``.
     """
 
-    Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
     spaces: ClassVar[tuple[type[Space], ...] | None] = None
     min_examples: ClassVar[int] = 1
@@ -164,9 +161,6 @@ class Metric(abc.ABC):
     is_default: ClassVar[bool] = True
     defining_fields: ClassVar[tuple[str, ...]] = ()
     effort_fields: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, config: AnyConfig | None = None) -> None:
-        self.config: Any = self.Config() if config is None else config
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the metric makes no sense for a model or for data; empty where it does."""

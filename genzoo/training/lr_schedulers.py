@@ -5,27 +5,14 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
+from genzoo.component import Configured
 from genzoo.config import Bounds, Config
 
-AnyConfig = Config
 
-
-class LRScheduler(abc.ABC):
-    """The factor of the learning rate at each update, from warm-up to the last; abstract.
-
-    Class attributes:
-        Config: A frozen, keyword-only dataclass with bounds, whose fields all have defaults.
-
-    Arguments:
-        config: An instance of ``Config``.
-    """
-
-    Config: ClassVar[type[Config]]
-
-    def __init__(self, config: AnyConfig | None = None) -> None:
-        self.config: Any = self.Config() if config is None else config
+class LRScheduler(Configured):
+    """The factor of the learning rate at each update, from warm-up to the last; abstract."""
 
     @abc.abstractmethod
     def factor(self, step: int, total: int, warmup: int) -> float:

@@ -5,33 +5,22 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import torch
 from torch import nn
 
+from genzoo.component import Configured
 from genzoo.config import Bounds, Config
 
 Share = Annotated[float, Bounds(0.0, 1.0)]
-AnyConfig = Config
 
 
-class Optimizer(abc.ABC):
+class Optimizer(Configured):
     """Makes an optimiser of PyTorch for the parameters of one player; abstract.
 
     An objective names one for each of its players, the user another one or other values.
-
-    Class attributes:
-        Config: A frozen, keyword-only dataclass with bounds, whose fields all have defaults.
-
-    Arguments:
-        config: An instance of ``Config``.
     """
-
-    Config: ClassVar[type[Config]]
-
-    def __init__(self, config: AnyConfig | None = None) -> None:
-        self.config: Any = self.Config() if config is None else config
 
     @abc.abstractmethod
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:

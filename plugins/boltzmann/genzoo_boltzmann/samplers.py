@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -18,22 +19,9 @@ from genzoo_boltzmann.rbm import RBM
 from genzoo_boltzmann.tempering import TemperedPath
 
 
-@dataclass(frozen=True, kw_only=True)
-class GibbsConfig(Config):
-    """Block Gibbs sampling."""
+class Chains(Sampler):
+    """Markov chains over the visible units of a machine, one state a sweep; abstract."""
 
-    num_steps: Annotated[int, Bounds(1, 10**8)] = 1000
-    """Sweeps; each draws all hidden units, then all visible ones."""
-
-
-class Gibbs(Sampler):
-    """Block Gibbs sampling from the base rates, or from the states given.
-
-    A trajectory has one state of visible units (num, V) a sweep. The chains are independent of
-    each other; how far the last state is from the model depends on how well they mix.
-    """
-
-    Config = GibbsConfig
     requires = (RBM,)
     is_markov_chain = True
 
@@ -53,9 +41,40 @@ class Gibbs(Sampler):
         """Yield the visible units after each sweep, (num, V)."""
         rbm: RBM = self.checked(model)
         rbm.check_sums()
-        v = start_from_base_rates(rbm, num, generator) if start is None else _units(rbm, start)
+        v = None if start is None else start.flatten(1).to(rbm.device, rbm.dtype)
+        yield from self.sweeps(rbm, num, v, generator)
+
+    @abc.abstractmethod
+    def sweeps(
+        self, model: RBM, num: int, start: Tensor | None, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Yield the visible units after each sweep, (num, V), from a start (num, V) if given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GibbsConfig(Config):
+    """Block Gibbs sampling."""
+
+    num_steps: Annotated[int, Bounds(1, 10**8)] = 1000
+    """Sweeps; each draws all hidden units, then all visible ones."""
+
+
+class Gibbs(Chains):
+    """Block Gibbs sampling from the base rates, or from the states given.
+
+    A trajectory has one state of visible units (num, V) a sweep. The chains are independent of
+    each other; how far the last state is from the model depends on how well they mix.
+    """
+
+    Config = GibbsConfig
+
+    def sweeps(
+        self, model: RBM, num: int, start: Tensor | None, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Yield the visible units after each sweep, (num, V)."""
+        v = start_from_base_rates(model, num, generator) if start is None else start
         for _ in range(self.config.num_steps):
-            v = _sweep(rbm, v, generator)
+            v = _sweep(model, v, generator)
             yield v
 
 
@@ -69,7 +88,7 @@ class TemperedGibbsConfig(Config):
     """Replicas of each chain, at β equally spaced from 0 (the base rates) to 1 (the model)."""
 
 
-class TemperedGibbs(Sampler):
+class TemperedGibbs(Chains):
     """Parallel tempering: replicas at many temperatures that exchange their states.
 
     After each sweep neighbours i, i + 1 exchange v with probability
@@ -80,31 +99,17 @@ class TemperedGibbs(Sampler):
     """
 
     Config = TemperedGibbsConfig
-    requires = (RBM,)
-    is_markov_chain = True
 
-    def num_states(self, model: Model) -> int:
-        """Return the number of sweeps."""
-        return int(self.config.num_steps)
-
-    def trajectory(
-        self,
-        model: Model,
-        num: int,
-        *,
-        start: Tensor | None = None,
-        condition: Conditions = NONE,
-        generator: torch.Generator,
+    def sweeps(
+        self, model: RBM, num: int, start: Tensor | None, generator: torch.Generator
     ) -> Iterator[Tensor]:
         """Yield the visible units of the replicas at β = 1 after each sweep, (num, V)."""
-        rbm: RBM = self.checked(model)
-        rbm.check_sums()
-        path, levels = TemperedPath(rbm), self.config.num_temperatures
+        path, levels = TemperedPath(model), self.config.num_temperatures
         beta = torch.linspace(0, 1, levels, device=model.device, dtype=model.dtype)
         betas = beta.repeat_interleave(num)
         v = path.start(levels * num, generator)
         if start is not None:
-            v = _units(rbm, start).repeat(levels, 1)
+            v = start.repeat(levels, 1)
         for step in range(self.config.num_steps):
             v = _tempered_sweep(path, v, betas, generator)
             with full_precision(v.device):
@@ -150,7 +155,3 @@ def _exchange(
     v = v.clone()
     v[low], v[high] = torch.where(swap, upper, lower), torch.where(swap, lower, upper)
     return v.reshape(levels * num, -1)
-
-
-def _units(model: RBM, start: Tensor) -> Tensor:
-    return start.flatten(1).to(model.device, model.dtype)

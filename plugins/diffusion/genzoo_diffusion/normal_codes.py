@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, Model, Sampler
-from genzoo.conditions import NONE, Conditions
+from genzoo import Bounds, Config
+from genzoo.conditions import Conditions
+from genzoo.sampler import OneDraw
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 
 
@@ -22,10 +22,8 @@ class NormalCodesConfig(Config):
     """The codes' standard deviation."""
 
 
-class NormalCodes(Sampler):
+class NormalCodes(OneDraw):
     """One draw: z ~ N(0, τ² I), decoded.
-
-    A trajectory has one state, x.
 
     It is what the KL term draws codes to, and rough where its weight is small.
 
@@ -35,20 +33,15 @@ class NormalCodes(Sampler):
     Config = NormalCodesConfig
     requires = (AutoencoderKL,)
 
-    def trajectory(
-        self,
-        model: Model,
-        num: int,
-        *,
-        start: Tensor | None = None,
-        condition: Conditions = NONE,
-        generator: torch.Generator,
-    ) -> Iterator[Tensor]:
-        """Yield x, (num, C, H, W); ``start`` holds codes (num, L, h, w), where given."""
-        autoencoder: AutoencoderKL = self.checked(model)
-        z = start
-        if z is None:
-            shape, device = (num, *autoencoder.latent_shape), autoencoder.device
-            noise = torch.randn(shape, generator=generator, device=device, dtype=model.dtype)
-            z = self.config.temperature * noise
-        yield autoencoder.decode(z)
+    def codes(self, model: AutoencoderKL, num: int, generator: torch.Generator) -> Tensor:
+        """Draw codes (num, L, h, w) from N(0, τ² I)."""
+        shape, device = (num, *model.latent_shape), model.device
+        noise = torch.randn(shape, generator=generator, device=device, dtype=model.dtype)
+        z: Tensor = self.config.temperature * noise
+        return z
+
+    def decode(
+        self, model: AutoencoderKL, z: Tensor, condition: Conditions, generator: torch.Generator
+    ) -> Tensor:
+        """Return x, (num, C, H, W), for codes (num, L, h, w)."""
+        return model.decode(z)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -20,15 +20,14 @@ from genzoo import (
     DataInfo,
     GenerativeModel,
     Label,
-    Model,
-    Sampler,
     Space,
     Stage,
     Unit,
     batch_size_for,
 )
-from genzoo.conditions import NONE, Conditions
+from genzoo.conditions import Conditions
 from genzoo.errors import NotFiniteSampleError
+from genzoo.sampler import OneDraw
 from genzoo_gan.features import PooledFeatures, perceptron
 from genzoo_gan.labels import demand_labels, num_labels
 from genzoo_gan.spaces import demand_image, without_levels
@@ -197,33 +196,24 @@ class LabelDrawConfig(Config):
     """A label for each image."""
 
 
-class LabelDraw(Sampler):
-    """A label drawn from p(label | x), where x is the condition.
-
-    A trajectory has one state.
-    """
+class LabelDraw(OneDraw):
+    """A label drawn from p(label | x), where x is the condition."""
 
     Config = LabelDrawConfig
     requires = (Classifier,)
 
-    def trajectory(
-        self,
-        model: Model,
-        num: int,
-        *,
-        start: Tensor | None = None,
-        condition: Conditions = NONE,
-        generator: torch.Generator,
-    ) -> Iterator[Tensor]:
-        """Yield labels (num,) of int64, for conditions x (num, C, H, W).
+    def decode(
+        self, model: Classifier, z: Tensor, condition: Conditions, generator: torch.Generator
+    ) -> Tensor:
+        """Return labels (num,) of int64, for conditions x (num, C, H, W).
 
         Raises:
             NotFiniteSampleError: A probability is not finite.
         """
-        p: Tensor = self.checked(model).classify(condition["x"])
+        p: Tensor = model.classify(condition["x"])
         if not bool(torch.isfinite(p).all()):
             raise NotFiniteSampleError(
                 "A label's probability is not finite: values overflow in the classifier. Training "
                 "may have diverged."
             )
-        yield torch.multinomial(p, 1, generator=generator).squeeze(1)
+        return torch.multinomial(p, 1, generator=generator).squeeze(1)

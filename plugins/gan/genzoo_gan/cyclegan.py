@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -20,14 +20,13 @@ from genzoo import (
     DataError,
     DataInfo,
     GenerativeModel,
-    Model,
-    Sampler,
     Space,
     Stage,
     Unit,
     batch_size_for,
 )
-from genzoo.conditions import NONE, Conditions
+from genzoo.conditions import Conditions
+from genzoo.sampler import OneDraw
 from genzoo_gan.normalising import Normalization
 from genzoo_gan.spaces import demand_image, without_levels
 from genzoo_gan.translators import ResNetTranslator
@@ -213,27 +212,18 @@ class TranslationConfig(Config):
     """The condition, translated."""
 
 
-class Translation(Sampler):
-    """Translation of the condition y: x = F(y), without randomness.
-
-    A trajectory has one state.
-    """
+class Translation(OneDraw):
+    """Translation of the condition y: x = F(y), without randomness."""
 
     Config = TranslationConfig
     requires = (CycleGAN,)
     is_stochastic = False
 
-    def trajectory(
-        self,
-        model: Model,
-        num: int,
-        *,
-        start: Tensor | None = None,
-        condition: Conditions = NONE,
-        generator: torch.Generator,
-    ) -> Iterator[Tensor]:
-        """Yield x, (num, *event_shape), for conditions y (num, C, H, W)."""
-        yield self.checked(model).translate(condition["y"], to="x")
+    def decode(
+        self, model: CycleGAN, z: Tensor, condition: Conditions, generator: torch.Generator
+    ) -> Tensor:
+        """Return x, (num, *event_shape), for conditions y (num, C, H, W)."""
+        return model.translate(condition["y"], to="x")
 
 
 def signed(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genzoo import Bounds, Config, Model, Sampler
 from genzoo.conditions import NONE, Conditions
+from genzoo.sampler import OneDraw
 from genzoo_gan.latent import LatentModel
 
 _FINITE = 38.0
@@ -27,10 +28,8 @@ class LatentConfig(Config):
     and less varied examples; none by default."""
 
 
-class Latent(Sampler):
+class Latent(OneDraw):
     """One draw: z ~ N(0, I), perhaps truncated at ±c, then x = G(z).
-
-    A trajectory has one state, x.
 
     | Large Scale GAN Training for High Fidelity Natural Image Synthesis
     | (Brock, Donahue, Simonyan, 2019), section 3.1
@@ -39,23 +38,16 @@ class Latent(Sampler):
     Config = LatentConfig
     requires = (LatentModel,)
 
-    def trajectory(
-        self,
-        model: Model,
-        num: int,
-        *,
-        start: Tensor | None = None,
-        condition: Conditions = NONE,
-        generator: torch.Generator,
-    ) -> Iterator[Tensor]:
-        """Yield x, (num, *event_shape); ``start`` holds codes (num, latent_dim), where given."""
-        known: LatentModel = self.checked(model)
-        z = start
-        if z is None:
-            z = known.latent(num, generator)
-            if self.config.truncation is not None:
-                z = truncated(z, self.config.truncation)
-        yield known.decode(z, condition=condition)
+    def codes(self, model: LatentModel, num: int, generator: torch.Generator) -> Tensor:
+        """Draw codes (num, latent_dim)."""
+        z = model.latent(num, generator)
+        return z if self.config.truncation is None else truncated(z, self.config.truncation)
+
+    def decode(
+        self, model: LatentModel, z: Tensor, condition: Conditions, generator: torch.Generator
+    ) -> Tensor:
+        """Return x, (num, *event_shape), for codes (num, latent_dim)."""
+        return model.decode(z, condition=condition)
 
 
 @dataclass(frozen=True, kw_only=True)

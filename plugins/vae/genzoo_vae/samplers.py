@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, Model, Sampler
-from genzoo.conditions import NONE, Conditions
+from genzoo import Bounds, Config
+from genzoo.conditions import Conditions
+from genzoo.sampler import OneDraw
 from genzoo_vae.vae import VAE
 
 
@@ -24,33 +24,23 @@ class PriorConfig(Config):
     """What codes are multiplied by; less than 1 draws nearer to the most likely ones."""
 
 
-class Prior(Sampler):
-    """Ancestral sampling: z ~ N(0, I), then x ~ p(x | z).
-
-    A trajectory has one state, x.
-    """
+class Prior(OneDraw):
+    """Ancestral sampling: z ~ N(0, I), then x ~ p(x | z)."""
 
     Config = PriorConfig
     requires = (VAE,)
 
-    def trajectory(
-        self,
-        model: Model,
-        num: int,
-        *,
-        start: Tensor | None = None,
-        condition: Conditions = NONE,
-        generator: torch.Generator,
-    ) -> Iterator[Tensor]:
-        """Yield x, (num, *event_shape); ``start`` holds codes (num, latent_dim), where given."""
-        vae: VAE = self.checked(model)
-        z = start
-        if z is None:
-            shape = (num, vae.config.latent_dim)
-            z = torch.randn(shape, generator=generator, device=vae.device, dtype=vae.dtype)
-        z = self.config.temperature * z.to(vae.device, vae.dtype)
+    def codes(self, model: VAE, num: int, generator: torch.Generator) -> Tensor:
+        """Draw codes (num, latent_dim) from N(0, I)."""
+        shape = (num, model.config.latent_dim)
+        return torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)
+
+    def decode(
+        self, model: VAE, z: Tensor, condition: Conditions, generator: torch.Generator
+    ) -> Tensor:
+        """Return x, (num, *event_shape), for codes (num, latent_dim) before the temperature."""
+        z = self.config.temperature * z.to(model.device, model.dtype)
         if self.config.output == "mean":
-            yield vae.decode(z, condition=condition)
-            return
-        y = vae.checked(condition, num)
-        yield vae.observation.draw(vae.outputs(z, y), generator)
+            return model.decode(z, condition=condition)
+        y = model.checked(condition, len(z))
+        return model.observation.draw(model.outputs(z, y), generator)
