@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from genzoo.captions import Grammar
-from genzoo.data.dataset import Dataset
+from genzoo.data.dataset import Dataset, TransformedDataset
 from genzoo.errors import DataError
 from genzoo.spaces import Text
 
 
-class Captioned(Dataset):
+class Captioned(TransformedDataset):
     """Rows with a caption each, under "text".
 
     Arguments:
@@ -28,22 +28,18 @@ class Captioned(Dataset):
     """
 
     def __init__(self, dataset: Dataset, templates: Sequence[str]) -> None:
-        self.dataset, self.grammar = dataset, Grammar(templates)
+        super().__init__(dataset)
+        self.grammar = Grammar(templates)
         _check(dataset, self.grammar)
         self.info = dataset.info.with_field("text", Text(templates=tuple(templates)))
         self.name = f"{dataset.name} (captions)"
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.dataset)
-
-    def batch(
-        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    def transform(
+        self, batch: dict[str, Any], generator: torch.Generator | None
     ) -> dict[str, Any]:
-        """Return the rows at ``indices``, each with a caption drawn for this once."""
-        found = self.dataset.batch(indices, generator)
+        """Return rows, each with a caption drawn for this once."""
         slots = self.grammar.slots
-        columns = [found[slot] for slot in slots]
+        columns = [batch[slot] for slot in slots]
         self._check(columns)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         values = [dict(zip(slots, row, strict=True)) for row in rows]
@@ -51,7 +47,7 @@ class Captioned(Dataset):
         told = [{slot: max(0, value) for slot, value in row.items()} for row in values]
         texts = self.grammar.draw(told, generator)
         # What is not known of a row cannot be told: its caption is not given.
-        return {**found, "text": [t if k else "" for t, k in zip(texts, known, strict=True)]}
+        return {**batch, "text": [t if k else "" for t, k in zip(texts, known, strict=True)]}
 
     def _check(self, columns: Sequence[Tensor]) -> None:
         """Raise DataError where a row has a value that the templates have no words for."""
@@ -66,14 +62,6 @@ class Captioned(Dataset):
     def select(self, fields: Collection[str]) -> Dataset:
         """Return the rows with some of their fields; without captions none are drawn."""
         return super().select(fields) if "text" in fields else self.dataset.select(fields)
-
-    def labels(self) -> Tensor | None:
-        """Return the label of every row, where they are known."""
-        return self.dataset.labels()
-
-    def mean(self) -> Tensor | None:
-        """Return the mean row."""
-        return self.dataset.mean()
 
 
 def caption(dataset: Dataset, templates: Sequence[str]) -> Dataset:

@@ -108,18 +108,15 @@ class Dataset(abc.ABC):
         return self.batch(range(min(num, len(self))), seeds.generator(seed))
 
 
-class Selected(Dataset):
-    """Some of the fields of a dataset.
+class TransformedDataset(Dataset):
+    """The rows of another dataset, changed as they are read; abstract.
 
     Arguments:
-        dataset: The rows.
-        fields: The names of the fields that are kept.
+        dataset: The other dataset.
     """
 
-    def __init__(self, dataset: Dataset, fields: tuple[str, ...]) -> None:
-        self.dataset, self.fields = dataset, fields
-        self.info, self.name = dataset.info.only(fields), dataset.name
-        self.origin, self.split = dataset.origin, dataset.split
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -128,17 +125,48 @@ class Selected(Dataset):
     def batch(
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
     ) -> dict[str, Any]:
-        """Return the fields that are kept of the rows at ``indices``."""
-        found = self.dataset.batch(indices, generator)
-        return {name: found[name] for name in self.fields}
+        """Return the rows at ``indices``, changed."""
+        return self.transform(self.dataset.batch(indices, generator), generator)
+
+    @abc.abstractmethod
+    def transform(
+        self, batch: dict[str, Any], generator: torch.Generator | None
+    ) -> dict[str, Any]:
+        """Return what rows of the other dataset become.
+
+        Arguments:
+            batch: The rows.
+            generator: Where drawn data take their randomness from.
+        """
 
     def labels(self) -> Tensor | None:
-        """Return the label of every row, where it is known: parts of rows are drawn by it."""
+        """Return the label of every row, where they are known."""
         return self.dataset.labels()
 
     def mean(self) -> Tensor | None:
-        """Return the mean row."""
+        """Return the mean row, which by default the change leaves as it is."""
         return self.dataset.mean()
+
+
+class Selected(TransformedDataset):
+    """Some of the fields of a dataset.
+
+    Arguments:
+        dataset: The rows.
+        fields: The names of the fields that are kept.
+    """
+
+    def __init__(self, dataset: Dataset, fields: tuple[str, ...]) -> None:
+        super().__init__(dataset)
+        self.fields = fields
+        self.info, self.name = dataset.info.only(fields), dataset.name
+        self.origin, self.split = dataset.origin, dataset.split
+
+    def transform(
+        self, batch: dict[str, Any], generator: torch.Generator | None
+    ) -> dict[str, Any]:
+        """Return the fields that are kept."""
+        return {name: batch[name] for name in self.fields}
 
 
 class ArrayDataset(Dataset):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from genzoo.data.dataset import (
     Binarize,
     DataConfig,
     Dataset,
+    TransformedDataset,
     mean_of_rows,
 )
 from genzoo.data.domains import TwoDomains
@@ -62,7 +63,7 @@ def _written(dataset: Dataset, name: str | None) -> Dataset:
         raise DataError(f"{dataset.name}: {error} Leave --data.space out.") from error
 
 
-class Rewritten(Dataset):
+class Rewritten(TransformedDataset):
     """Rows written in another space, such as grey levels as categories.
 
     Arguments:
@@ -72,26 +73,18 @@ class Rewritten(Dataset):
     """
 
     def __init__(self, dataset: Dataset, space: Space, rewrite: Callable[[Any], Any]) -> None:
-        self.dataset, self.rewrite = dataset, rewrite
+        super().__init__(dataset)
+        self.rewrite = rewrite
         title = registry.name_of("spaces", type(space))
         self.name = f"{dataset.name} (as {title})"
         info = dataset.info.with_field("x", space).with_mean(None)
         self.info = dataclasses.replace(info, range={})
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.dataset)
-
-    def batch(
-        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    def transform(
+        self, batch: dict[str, Any], generator: torch.Generator | None
     ) -> dict[str, Any]:
-        """Return the rows at ``indices`` in the other space."""
-        found = self.dataset.batch(indices, generator)
-        return {**found, "x": self.rewrite(found["x"])}
-
-    def labels(self) -> Tensor | None:
-        """Return the label of every row, where they are known."""
-        return self.dataset.labels()
+        """Return rows in the other space."""
+        return {**batch, "x": self.rewrite(batch["x"])}
 
     def mean(self) -> Tensor | None:
         """Return the mean row; of categories None."""
@@ -114,7 +107,7 @@ def _binarized(dataset: Dataset, config: DataConfig) -> Dataset:
     return Binarized(dataset, config.binarize)
 
 
-class Binarized(Dataset):
+class Binarized(TransformedDataset):
     """Grey rows as zeros and ones, drawn afresh or cut at one half at each presentation.
 
     Arguments:
@@ -123,25 +116,17 @@ class Binarized(Dataset):
     """
 
     def __init__(self, dataset: Dataset, how: Binarize) -> None:
-        self.dataset, self.how = dataset, how
+        super().__init__(dataset)
+        self.how = how
         self.name = f"{dataset.name} ({how} binarisation)"
         self.info = _binary(dataset)
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.dataset)
-
-    def batch(
-        self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    def transform(
+        self, batch: dict[str, Any], generator: torch.Generator | None
     ) -> dict[str, Any]:
-        """Return the rows at ``indices`` as zeros and ones."""
-        found = self.dataset.batch(indices, generator)
-        cut = torch.rand(found["x"].shape, generator=generator) if self.how == "dynamic" else 0.5
-        return {**found, "x": (found["x"] > cut).float()}
-
-    def labels(self) -> Tensor | None:
-        """Return the label of every row, where they are known."""
-        return self.dataset.labels()
+        """Return rows as zeros and ones."""
+        cut = torch.rand(batch["x"].shape, generator=generator) if self.how == "dynamic" else 0.5
+        return {**batch, "x": (batch["x"] > cut).float()}
 
     def mean(self) -> Tensor | None:
         """Return the mean row; of rows drawn afresh, their expectation."""

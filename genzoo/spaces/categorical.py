@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genzoo.spaces.indices import (
     NULL,
+    Indices,
     Names,
     Number,
     check_names,
@@ -25,7 +26,7 @@ from genzoo.text_safety import visible
 
 
 @dataclass(frozen=True, kw_only=True)
-class Categorical(Shaped):
+class Categorical(Indices, Shaped):
     """One of K categories at each place, (B, *shape) of int64.
 
     With ``names``, an alphabet, a row is shown as text.
@@ -45,16 +46,6 @@ class Categorical(Shaped):
         check_names(self.names, self.num_categories, "Categorical.names")
 
     @property
-    def dtype(self) -> torch.dtype:
-        """int64."""
-        return torch.int64
-
-    @property
-    def is_discrete(self) -> bool:
-        """True."""
-        return True
-
-    @property
     def count(self) -> int | None:
         """K^D."""
         return self.count_of(self.num_categories)
@@ -67,15 +58,6 @@ class Categorical(Shaped):
     def cast(self, values: Any) -> Tensor:
         """Return whole numbers as int64."""
         return whole_numbers(values, "a category")
-
-    def is_null(self, values: Any) -> Tensor:
-        """Return which rows are −1 throughout."""
-        found: Tensor = (values == NULL).reshape(len(values), self.num_dims).all(1)
-        return found
-
-    def with_null(self, values: Any, dropped: Tensor) -> Any:
-        """Return rows that are −1 where ``dropped``, without a copy from the host."""
-        return values.masked_fill(dropped.reshape(-1, *[1] * (values.ndim - 1)), NULL)
 
     def value_names(self) -> tuple[str, ...]:
         """Return ``names``."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from genzoo.config import Bounds, shown
 from genzoo.errors import ConditionError, ConfigError, DataError, suggest
 from genzoo.spaces.rules import Rule, fraction, same
+from genzoo.spaces.space import Space
 from genzoo.text_safety import visible
 
 NULL = -1
@@ -21,6 +22,29 @@ Number = Annotated[int, Bounds(1, 2**20)]
 """How many classes or categories there are."""
 Names = Annotated[tuple[Annotated[str, Bounds(1, 256)], ...], Bounds(0, 10_000)]
 """One name for each, or none at all."""
+
+
+class Indices(Space):
+    """Whole numbers of int64 from 0, and −1 where one is not given; abstract."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """int64."""
+        return torch.int64
+
+    @property
+    def is_discrete(self) -> bool:
+        """True."""
+        return True
+
+    def is_null(self, values: Any) -> Tensor:
+        """Return which rows are −1 throughout."""
+        found: Tensor = (values == NULL).reshape(len(values), self.num_dims).all(1)
+        return found
+
+    def with_null(self, values: Any, dropped: Tensor) -> Any:
+        """Return rows that are −1 where ``dropped``, without a copy from the host."""
+        return values.masked_fill(dropped.reshape(-1, *[1] * (values.ndim - 1)), NULL)
 
 
 def check_names(names: Sequence[str], num: int, where: str) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from genzoo.errors import DataError
 from genzoo.spaces.indices import (
     NULL,
+    Indices,
     Names,
     Number,
     check_names,
@@ -27,7 +28,7 @@ _MOST = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Label(Space):
+class Label(Indices):
     """One of C classes for each row, (B,) of int64; −1 where it is not given.
 
     >>> Label(num_classes=2, names=("shoe", "boot")).parse("boot")
@@ -44,19 +45,9 @@ class Label(Space):
         check_names(self.names, self.num_classes, "Label.names")
 
     @property
-    def dtype(self) -> torch.dtype:
-        """int64."""
-        return torch.int64
-
-    @property
     def num_dims(self) -> int:
         """1."""
         return 1
-
-    @property
-    def is_discrete(self) -> bool:
-        """True."""
-        return True
 
     @property
     def count(self) -> int | None:
@@ -89,15 +80,6 @@ class Label(Space):
         if isinstance(values, (list, tuple)) and any(isinstance(v, str) for v in values):
             return torch.stack([self.cast(value) for value in values])
         return whole_numbers(values, "a label")
-
-    def is_null(self, values: Any) -> Tensor:
-        """Return which rows are −1 throughout."""
-        found: Tensor = (values == NULL).reshape(len(values), 1).all(1)
-        return found
-
-    def with_null(self, values: Any, dropped: Tensor) -> Any:
-        """Return rows that are −1 where ``dropped``, without a copy from the host."""
-        return values.masked_fill(dropped.reshape(-1, *[1] * (values.ndim - 1)), NULL)
 
     def value_names(self) -> tuple[str, ...]:
         """Return ``names``."""

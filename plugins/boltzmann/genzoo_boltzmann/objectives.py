@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -34,21 +35,9 @@ class LearningConfig(Config):
     """The weight of Σ_j (mean activation_j − target)²; 0 for none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CDConfig(LearningConfig):
-    """Contrastive divergence."""
+class Divergence(Objective):
+    """Lowers F(data) − F(chain), a difference of free energies; abstract."""
 
-    num_steps: Annotated[int, Bounds(1, 10**6)] = 1
-    """Gibbs sweeps from the data to the chain's state: the k of CD-k."""
-
-
-class ContrastiveDivergence(Objective):
-    """Contrastive divergence (CD-k): lowers F(data) − F(chain), with chains from the data.
-
-    | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
-    """
-
-    Config = CDConfig
     requires = (RBM,)
     model: RBM
 
@@ -59,11 +48,33 @@ class ContrastiveDivergence(Objective):
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the difference of free energies."""
-        data, chain = self._phases(batch["x"].flatten(1), step)
+        with torch.no_grad():
+            data, chain = self.phases(batch["x"].flatten(1), step)
         yield _loss(self.model, data, chain, self.config, step)
 
-    @torch.no_grad()
-    def _phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
+    @abc.abstractmethod
+    def phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
+        """Return the phase of the data v, (B, V), and that of the chains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CDConfig(LearningConfig):
+    """Contrastive divergence."""
+
+    num_steps: Annotated[int, Bounds(1, 10**6)] = 1
+    """Gibbs sweeps from the data to the chain's state: the k of CD-k."""
+
+
+class ContrastiveDivergence(Divergence):
+    """Contrastive divergence (CD-k): lowers F(data) − F(chain), with chains from the data.
+
+    | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
+    """
+
+    Config = CDConfig
+
+    def phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
+        """Return the phase of the data, and that of k sweeps after them."""
         data = chain = phase(self.model, v)
         for _ in range(self.config.num_steps):
             h = bernoulli(chain.p, step.generator)
@@ -82,7 +93,7 @@ class PCDConfig(LearningConfig):
     """Chains of each micro-batch; as many as it has examples by default."""
 
 
-class PersistentContrastiveDivergence(Objective):
+class PersistentContrastiveDivergence(Divergence):
     """Persistent contrastive divergence (PCD-k): chains continue from update to update.
 
     The chains start from the base rates and belong to the process: one set for each slot.
@@ -92,21 +103,10 @@ class PersistentContrastiveDivergence(Objective):
     """
 
     Config = PCDConfig
-    requires = (RBM,)
-    model: RBM
 
-    @classmethod
-    def optimizers(cls, config: LearningConfig) -> Mapping[str, Component]:
-        """Return stochastic gradient descent with the config's values."""
-        return {"model": _sgd(config)}
-
-    def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
-        """Yield the difference of free energies."""
-        v = batch["x"].flatten(1)
-        with torch.no_grad():
-            data = phase(self.model, v)
-            chain = phase(self.model, self._advance(len(v), step))
-        yield _loss(self.model, data, chain, self.config, step)
+    def phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
+        """Return the phase of the data, and that of the chains k sweeps on."""
+        return phase(self.model, v), phase(self.model, self._advance(len(v), step))
 
     def _advance(self, batch_size: int, step: Step) -> Tensor:
         """Sweep the slot's chains, and keep them."""

@@ -11,7 +11,7 @@ from genzoo import Text
 from genzoo_diffusion.conditioning import Embedder, named, num_classes_of
 from genzoo_diffusion.diffusers_unet import TextUNet, UNet
 from genzoo_diffusion.fitted_text import FittedTextEncoder
-from genzoo_diffusion.networks import FlatNetwork, ImageNetwork
+from genzoo_diffusion.networks import FlatNetwork, ImageNetwork, UNetShape
 from genzoo_diffusion.pretrained_text import PretrainedTextEncoder
 from genzoo_diffusion.stored_text import StoredTextEncoder
 from genzoo_diffusion.text_encoders import TextEncoder
@@ -39,18 +39,17 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
     classes = None if labels is None else labels + 1
     width = _text_width(config) if named(config.conditions, Text) else None
     if config.network == "image":
-        image = (
+        if config.unet:
+            return UNet(config.unet) if width is None else TextUNet(config.unet, width)
+        shape = UNetShape(
             state_shape,
             config.channels,
             config.layers_per_block,
             config.attention_levels,
             config.dropout,
+            classes,
         )
-        if config.unet:
-            return UNet(config.unet) if width is None else TextUNet(config.unet, width)
-        if width is None:
-            return ImageNetwork(*image, classes)
-        return TextImageNetwork(*image, classes, width)
+        return ImageNetwork(shape) if width is None else TextImageNetwork(shape, width)
     return FlatNetwork(
         state_shape,
         config.hidden_dim,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,17 +18,15 @@ _HEAD = 8
 _FOURIER_SCALE = 16.0
 
 
-class ImageNetwork(nn.Module):
-    """diffusers' `UNet2DModel`: residual blocks of convolutions at halved and halved sizes.
-
-    | U-Net: Convolutional Networks for Biomedical Image Segmentation
-    | (Ronneberger, Fischer, Brox, 2015)
+@dataclass(frozen=True)
+class UNetShape:
+    """The shape of a U-Net of diffusers.
 
     Arguments:
         event_shape: (C, H, W); H and W can be halved for every level but one.
         channels: The channels at each level, from the finest.
         layers_per_block: Residual blocks at each level.
-        attention_levels: How many of the coarsest levels attend to themselves.
+        attention_levels: How many of the coarsest levels attend: to themselves, or to a text.
         dropout: The share of units that are dropped while learning.
         num_classes: Rows of the table of class embeddings, the null class included; None for none.
 
@@ -35,31 +34,59 @@ class ImageNetwork(nn.Module):
         ConfigError: The examples are no images, or cannot be halved so often.
     """
 
-    def __init__(
-        self,
-        event_shape: Sequence[int],
-        channels: Sequence[int],
-        layers_per_block: int,
-        attention_levels: int,
-        dropout: float,
-        num_classes: int | None,
-    ) -> None:
+    event_shape: Sequence[int]
+    channels: Sequence[int]
+    layers_per_block: int
+    attention_levels: int
+    dropout: float
+    num_classes: int | None
+
+    def __post_init__(self) -> None:
+        check_image(self.event_shape, len(self.channels))
+
+    @property
+    def head_dim(self) -> int:
+        """The size of an attention head, which divides each level's channels."""
+        return math.gcd(_HEAD, *self.channels)
+
+    def fields(self, attending: str) -> dict[str, Any]:
+        """Return what the classes of diffusers are given.
+
+        Arguments:
+            attending: What the names of blocks that attend begin with.
+        """
+        num = len(self.channels)
+        kinds = [attending if i >= num - self.attention_levels else "" for i in range(num)]
+        return {
+            "sample_size": tuple(self.event_shape[1:]),
+            "in_channels": self.event_shape[0],
+            "out_channels": self.event_shape[0],
+            "block_out_channels": tuple(self.channels),
+            "down_block_types": tuple(f"{kind}DownBlock2D" for kind in kinds),
+            "up_block_types": tuple(f"{kind}UpBlock2D" for kind in kinds[::-1]),
+            "norm_num_groups": norm_groups(self.event_shape, self.channels),
+            "layers_per_block": self.layers_per_block,
+            "dropout": self.dropout,
+            "num_class_embeds": self.num_classes,
+        }
+
+
+class ImageNetwork(nn.Module):
+    """diffusers' `UNet2DModel`: residual blocks of convolutions at halved and halved sizes.
+
+    | U-Net: Convolutional Networks for Biomedical Image Segmentation
+    | (Ronneberger, Fischer, Brox, 2015)
+
+    Arguments:
+        shape: Its shape; its attention is to itself.
+    """
+
+    def __init__(self, shape: UNetShape) -> None:
         super().__init__()
-        check_image(event_shape, len(channels))
-        attends = [i >= len(channels) - attention_levels for i in range(len(channels))]
         self.unet = diffusers().UNet2DModel(
-            sample_size=tuple(event_shape[1:]),
-            in_channels=event_shape[0],
-            out_channels=event_shape[0],
-            block_out_channels=tuple(channels),
-            down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in attends),
-            up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in attends[::-1]),
-            add_attention=attention_levels > 0,
-            attention_head_dim=math.gcd(_HEAD, *channels),
-            norm_num_groups=norm_groups(event_shape, channels),
-            layers_per_block=layers_per_block,
-            dropout=dropout,
-            num_class_embeds=num_classes,
+            **shape.fields("Attn"),
+            add_attention=shape.attention_levels > 0,
+            attention_head_dim=shape.head_dim,
         )
 
     def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:

@@ -6,14 +6,15 @@ from diffusers import UNet2DConditionModel
 
 from genzoo import ConfigError
 from genzoo_diffusion.conditioning import Signal
-from genzoo_diffusion.networks import FlatNetwork, mean_state
+from genzoo_diffusion.networks import FlatNetwork, UNetShape, mean_state
 from genzoo_diffusion.text_networks import TextImageNetwork
 
 
 def network(shape=(3, 8, 8), channels=(8, 16), levels=1, layers=1, width=6, seed=0):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return TextImageNetwork(shape, channels, layers, levels, 0.0, None, width).eval()
+        shape = UNetShape(shape, channels, layers, levels, 0.0, None)
+        return TextImageNetwork(shape, width).eval()
 
 
 def flat(shape=(3, 8, 8), width=6, seed=0):

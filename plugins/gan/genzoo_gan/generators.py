@@ -49,7 +49,33 @@ class FlatGenerator(nn.Module):
         return out.view(-1, *self.output_shape)
 
 
-class ConvolutionalGenerator(nn.Module):
+class GrowingGenerator(nn.Module):
+    """One affine layer to a small image, which is doubled again and again; abstract.
+
+    Arguments:
+        num_inputs: The size of a code, with its condition beside it.
+        widths: The channels at each size.
+        sizes: The heights and widths of the images, from the smallest.
+
+    Attributes:
+        widest: The most values that a layer has for one code.
+    """
+
+    def __init__(
+        self, num_inputs: int, widths: Sequence[int], sizes: Sequence[tuple[int, int]]
+    ) -> None:
+        super().__init__()
+        self.widest = max(c * math.prod(s) for c, s in zip(widths, sizes, strict=True))
+        self.start = (widths[0], *sizes[0])
+        self.input = nn.Linear(num_inputs, math.prod(self.start))
+
+    def small(self, z: Tensor) -> Tensor:
+        """Return the small image (B, widths[0], *sizes[0]) for codes (B, num_inputs)."""
+        h: Tensor = self.input(z).view(-1, *self.start)
+        return h
+
+
+class ConvolutionalGenerator(GrowingGenerator):
     """One affine layer to a small image, and transposed convolutions that each double it.
 
     Kernels are 4 × 4 with stride 2, and 3 along a side of odd size, so that any size can be made.
@@ -78,16 +104,11 @@ class ConvolutionalGenerator(nn.Module):
         output_shape: Sequence[int],
         batch_norm: bool,
     ) -> None:
-        super().__init__()
         channels, height, width = check_image(output_shape, "convolutional")
-        *sizes, smallest = halved(height, width, len(hidden_dims))
-        widths = [*hidden_dims, channels]
-        pixels = [math.prod(size) for size in [smallest, *reversed(sizes)]]
-        self.widest = max(c * p for c, p in zip(widths, pixels, strict=True))
-        self.start = (widths[0], *smallest)
-        self.input = nn.Linear(num_inputs, math.prod(self.start))
+        widths, sizes = [*hidden_dims, channels], halved(height, width, len(hidden_dims))[::-1]
+        super().__init__(num_inputs, widths, sizes)
         layers: list[nn.Module] = []
-        for (before, after), size in zip(itertools.pairwise(widths), reversed(sizes), strict=True):
+        for (before, after), size in zip(itertools.pairwise(widths), sizes[1:], strict=True):
             layers += _activated(before, batch_norm)
             layers.append(nn.ConvTranspose2d(before, after, kernel(size), stride=2, padding=1))
         self.layers = nn.Sequential(*layers)
@@ -95,11 +116,11 @@ class ConvolutionalGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Return (B, C, H, W) for codes (B, num_inputs)."""
-        out: Tensor = self.layers(self.input(z).view(-1, *self.start))
+        out: Tensor = self.layers(self.small(z))
         return out
 
 
-class ResidualGenerator(nn.Module):
+class ResidualGenerator(GrowingGenerator):
     """One affine layer to a small image, and residual blocks that each double it.
 
     | Improved Training of Wasserstein GANs
@@ -125,15 +146,11 @@ class ResidualGenerator(nn.Module):
         output_shape: Sequence[int],
         batch_norm: bool,
     ) -> None:
-        super().__init__()
         channels, height, width = check_image(output_shape, "residual")
-        *sizes, smallest = halved(height, width, len(hidden_dims))
+        sizes = halved(height, width, len(hidden_dims))[::-1]
         widths = [[*hidden_dims, channels][0], *hidden_dims]
-        pixels = [math.prod(size) for size in [smallest, *reversed(sizes)]]
-        self.widest = max(c * p for c, p in zip(widths, pixels, strict=True))
-        self.start = (widths[0], *smallest)
-        self.input = nn.Linear(num_inputs, math.prod(self.start))
-        pairs = zip(itertools.pairwise(widths), reversed(sizes), strict=True)
+        super().__init__(num_inputs, widths, sizes)
+        pairs = zip(itertools.pairwise(widths), sizes[1:], strict=True)
         self.blocks = nn.Sequential(
             *(_DoublingBlock(before, after, size, batch_norm) for (before, after), size in pairs)
         )
@@ -142,7 +159,7 @@ class ResidualGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Return (B, C, H, W) for codes (B, num_inputs)."""
-        out: Tensor = self.output(self.blocks(self.input(z).view(-1, *self.start)))
+        out: Tensor = self.output(self.blocks(self.small(z)))
         return out
 
 

@@ -17,18 +17,16 @@ from genzoo_gan.penalties import GradientPenalty
 from genzoo_gan.scoring import FutureCritic, PresentCritic
 
 
-class Minimax(Game):
-    """The minimax game: min_G max_D E log D(x) + E log(1 − D(G(z))), with D(x) = σ(s).
-
-    The best critic is p / (p + q), where the value is −log 4 + 2 JSD(p ‖ q). Where the critic is
-    sure, log(1 − D) is flat and the generator stands still.
-
-    | Generative Adversarial Networks (Goodfellow et al., 2014)
-    """
+class LogisticGame(Game):
+    """A game whose critic classifies by logistic regression; abstract."""
 
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return −E log σ(s) − E log(1 − σ(s̃))."""
         return _surprise_of_real(real) + _surprise_of_fake(fake)
+
+
+class MinimaxGame(LogisticGame):
+    """A game in which the generator lowers what the critic raises; abstract."""
 
     def generator_value(self, fake: Tensor) -> Tensor:
         """Return E log(1 − σ(s̃))."""
@@ -39,17 +37,45 @@ class Minimax(Game):
         return -_surprise_of_real(real)
 
 
-class NonSaturating(Game):
+class LinearGame(Game):
+    """A game whose generator raises its score; abstract."""
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """Return −E s̃."""
+        return -fake.mean()
+
+    def encoder_value(self, real: Tensor) -> Tensor:
+        """Return E s."""
+        return real.mean()
+
+
+class WassersteinGame(LinearGame):
+    """A game for the difference of mean scores, E s − E s̃; abstract."""
+
+    settled = None
+
+    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return −E s + E s̃."""
+        return fake.mean() - real.mean()
+
+
+class Minimax(MinimaxGame):
+    """The minimax game: min_G max_D E log D(x) + E log(1 − D(G(z))), with D(x) = σ(s).
+
+    The best critic is p / (p + q), where the value is −log 4 + 2 JSD(p ‖ q). Where the critic is
+    sure, log(1 − D) is flat and the generator stands still.
+
+    | Generative Adversarial Networks (Goodfellow et al., 2014)
+    """
+
+
+class NonSaturating(LogisticGame):
     """The minimax game's critic, and a generator that raises E log D(G(z)).
 
     Its gradient is strong where the critic is sure.
 
     | Generative Adversarial Networks (Goodfellow et al., 2014), section 3
     """
-
-    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return −E log σ(s) − E log(1 − σ(s̃))."""
-        return _surprise_of_real(real) + _surprise_of_fake(fake)
 
     def generator_value(self, fake: Tensor) -> Tensor:
         """Return −E log σ(s̃)."""
@@ -81,7 +107,7 @@ class LeastSquares(Game):
         return 0.5 * real.square().mean()
 
 
-class Hinge(Game):
+class Hinge(LinearGame):
     """Hinge losses: the critic asks for a margin of 1 around 0; the generator raises its score.
 
     | Geometric GAN (Lim, Ye, 2017)
@@ -92,14 +118,6 @@ class Hinge(Game):
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return E max(0, 1 − s) + E max(0, 1 + s̃)."""
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
-
-    def generator_value(self, fake: Tensor) -> Tensor:
-        """Return −E s̃."""
-        return -fake.mean()
-
-    def encoder_value(self, real: Tensor) -> Tensor:
-        """Return E s."""
-        return real.mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +132,7 @@ class WassersteinConfig(GameConfig):
     """c: the critic's parameters stay in [−c, c]."""
 
 
-class Wasserstein(Game):
+class Wasserstein(WassersteinGame):
     """The Wasserstein game, E s − E s̃, with the critic's parameters clipped to [−c, c].
 
     Over all critics of slope 1 its greatest value is the distance W₁; a clipped critic reaches a
@@ -124,7 +142,6 @@ class Wasserstein(Game):
     """
 
     Config = WassersteinConfig
-    settled = None
 
     def __init__(self, model: AdversarialModel, config: WassersteinConfig | None = None) -> None:
         super().__init__(model, config)
@@ -135,18 +152,6 @@ class Wasserstein(Game):
     def optimizers(cls, config: Any) -> Mapping[str, Component]:
         """Return RMSprop with the rates of the config."""
         return for_both(config, "rmsprop")
-
-    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return −E s + E s̃."""
-        return fake.mean() - real.mean()
-
-    def generator_value(self, fake: Tensor) -> Tensor:
-        """Return −E s̃."""
-        return -fake.mean()
-
-    def encoder_value(self, real: Tensor) -> Tensor:
-        """Return E s."""
-        return real.mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +166,7 @@ class WassersteinGPConfig(GameConfig):
     """λ: the weight of the penalty for slopes other than 1, between data and fakes."""
 
 
-class WassersteinGP(Game):
+class WassersteinGP(WassersteinGame):
     """The Wasserstein game with a gradient penalty λ E(‖∇D(x̂)‖ − 1)² in place of clipping.
 
     The penalised critic is steeper than 1: between points at distance μ its best slope is
@@ -172,7 +177,6 @@ class WassersteinGP(Game):
     """
 
     Config = WassersteinGPConfig
-    settled = None
 
     def __init__(self, model: AdversarialModel, config: WassersteinGPConfig | None = None) -> None:
         super().__init__(model, config)
@@ -182,18 +186,6 @@ class WassersteinGP(Game):
     def optimizers(cls, config: Any) -> Mapping[str, Component]:
         """Return Adam with the rates of the config."""
         return for_both(config, "adam", betas=(0.0, 0.9))
-
-    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return −E s + E s̃."""
-        return fake.mean() - real.mean()
-
-    def generator_value(self, fake: Tensor) -> Tensor:
-        """Return −E s̃."""
-        return -fake.mean()
-
-    def encoder_value(self, real: Tensor) -> Tensor:
-        """Return E s."""
-        return real.mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +198,7 @@ class UnrolledConfig(GameConfig):
     """η: the rate of those steps, which are plain ones."""
 
 
-class Unrolled(Game):
+class Unrolled(MinimaxGame):
     """The minimax game whose generator is judged by the critic K gradient steps ahead.
 
     Both terms of the value depend on the fakes then, through the critic's steps, and both are
@@ -221,18 +213,6 @@ class Unrolled(Game):
         super().__init__(model, config)
         steps, rate = self.config.unrolled_steps, self.config.unrolled_lr
         self.judge = FutureCritic(self.critic, self.critic_value, steps, rate)
-
-    def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return −E log σ(s) − E log(1 − σ(s̃))."""
-        return _surprise_of_real(real) + _surprise_of_fake(fake)
-
-    def generator_value(self, fake: Tensor) -> Tensor:
-        """Return E log(1 − σ(s̃))."""
-        return -_surprise_of_fake(fake)
-
-    def encoder_value(self, real: Tensor) -> Tensor:
-        """Return E log σ(s)."""
-        return -_surprise_of_real(real)
 
 
 def _surprise_of_real(scores: Tensor) -> Tensor:
