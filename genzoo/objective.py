@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.component import Component
-from genzoo.config import Config
+from genzoo.config import Config, field_types
 from genzoo.errors import CapabilityError
 from genzoo.model import Model
 from genzoo.spec import Batch
@@ -109,9 +109,11 @@ class Objective(nn.Module, abc.ABC):
     def optimizers(cls, config: Any) -> Mapping[str, Component]:
         """Return the paper's optimiser for each player; the user's values override it.
 
-        They are components of the group ``optimizers``. The default is one player with Adam.
+        They are components of the group ``optimizers``. The default is one player with Adam, at
+        the learning rate ``lr`` of the config where it has one.
         """
-        return {"model": Component(name="adam")}
+        rate = {"lr": config.lr} if "lr" in field_types(type(config)) else {}
+        return {"model": Component(name="adam", config=rate)}
 
     def set_process_buffer(self, name: str, value: Tensor) -> None:
         """Keep a tensor that belongs to this process, such as chains or an image pool.

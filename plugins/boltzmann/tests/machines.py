@@ -5,6 +5,7 @@ import math
 import torch
 
 from genzoo import Binary
+from genzoo_boltzmann.gradient import contrast, phase
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 
 
@@ -25,6 +26,16 @@ def machine(num_visible=6, num_hidden=4, scale=1.0, seed=0):
         rbm.base_rates.copy_(0.1 + 0.8 * rates)
         rbm.data_seen.fill_(True)
     return rbm
+
+
+def check_gradient(rbm, data, chain, **tolerance):
+    """Hold the plain gradient of a machine's contrast against autograd's."""
+    found = contrast(rbm, phase(rbm, data), phase(rbm, chain), centred=False)
+    loss = rbm.free_energy(data).mean() - rbm.free_energy(chain).mean()
+    expected = torch.autograd.grad(loss, [rbm.W, rbm.b, rbm.c])
+    torch.testing.assert_close(found.value, loss, **tolerance)
+    for given, wanted in zip((found.d_W, found.d_b, found.d_c), expected, strict=True):
+        torch.testing.assert_close(given, wanted, **tolerance)
 
 
 def two_modes(depth=5.0):

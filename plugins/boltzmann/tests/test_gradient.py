@@ -14,7 +14,7 @@ from genzoo_boltzmann.objectives import (
     PCDConfig,
     PersistentContrastiveDivergence,
 )
-from machines import machine, probabilities, states
+from machines import check_gradient, machine, probabilities, states
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 
@@ -33,12 +33,7 @@ def _step(slot=0, seed=0):
 def test_plain_gradient_is_autograds():
     rbm = machine()
     data, chain = _phases(rbm)
-    found = contrast(rbm, phase(rbm, data), phase(rbm, chain), centred=False)
-    loss = rbm.free_energy(data).mean() - rbm.free_energy(chain).mean()
-    expected = torch.autograd.grad(loss, [rbm.W, rbm.b, rbm.c])
-    torch.testing.assert_close(found.value, loss, **TIGHT)
-    for given, wanted in zip((found.d_W, found.d_b, found.d_c), expected, strict=True):
-        torch.testing.assert_close(given, wanted, **TIGHT)
+    check_gradient(rbm, data, chain, **TIGHT)
 
 
 def test_centred_gradient_is_that_of_the_centred_machine_turned_back():

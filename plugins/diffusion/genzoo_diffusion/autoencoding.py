@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 
-from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
+from genzoo import Batch, Bounds, Config, Loss, Objective, Step
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 
 
@@ -39,11 +39,6 @@ class Autoencoding(Objective):
     Config = AutoencodingConfig
     requires = (AutoencoderKL,)
     model: AutoencoderKL
-
-    @classmethod
-    def optimizers(cls, config: AutoencodingConfig) -> Mapping[str, Component]:
-        """Return Adam with the config's rate."""
-        return {"model": Component(name="adam", config={"lr": config.lr})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the mean over the examples, at one code of each."""

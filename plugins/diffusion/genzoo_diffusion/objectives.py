@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
+from genzoo import Batch, Bounds, Config, Loss, Objective, Step
 from genzoo.conditions import dropped
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM
@@ -48,11 +48,6 @@ class _AtRandomTimes(Objective, abc.ABC):
 
     requires: ClassVar[tuple[type, ...]] = (Diffusion,)
     model: Diffusion
-
-    @classmethod
-    def optimizers(cls, config: Any) -> Mapping[str, Component]:
-        """Return Adam with the config's rate."""
-        return {"model": Component(name="adam", config={"lr": config.lr})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the mean over the examples."""

@@ -11,6 +11,7 @@ from transformers import AutoTokenizer, CLIPTextModel
 from genzoo import GenModel, Label, Real, Text
 from genzoo.pretrained.inspecting import inspect
 from genzoo_diffusion.diffusers_layout import scheduler_of
+from layouts import equal, files
 from models import FLAT, IMAGE, labelled, model
 
 REPOSITORY = "ada/ours"
@@ -58,16 +59,6 @@ def drawn(pipe, num, seed, steps=STEPS):
     # Older versions of this pipeline have no "pt".
     found = pipe(num, generator, num_inference_steps=steps, output_type="np").images
     return torch.from_numpy(found).permute(0, 3, 1, 2)
-
-
-def files(folder):
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder).as_posix() for path in paths}
-
-
-def equal(first, second):
-    first, second = first.state_dict(), second.state_dict()
-    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
 # A pipeline.

@@ -29,6 +29,7 @@ from genzoo import (
 )
 from genzoo.training import TrainerConfig
 from genzoo_diffusion.samplers import DDIM, DDIMConfig
+from layouts import equal, files
 
 REPOSITORY = "ada/clothes"
 STEPS = 10
@@ -83,16 +84,6 @@ def drawn(pipe, texts, guidance=1.0, seed=3, steps=STEPS, **arguments):
 def sampled(model, texts, guidance=1.0, seed=3, **config):
     sampler = DDIM(DDIMConfig(num_inference_steps=STEPS, guidance_scale=guidance, **config))
     return model.sample(len(texts), condition=texts, seed=seed, sampler=sampler)
-
-
-def files(folder):
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(folder).as_posix() for path in paths}
-
-
-def equal(first, second):
-    first, second = first.state_dict(), second.state_dict()
-    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
 def close(found, expected):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Component, Config, DataError, Loss, Objective, Step
+from genzoo import Batch, Bounds, Config, DataError, Loss, Objective, Step
 from genzoo_gan.classifier import Classifier
 from genzoo_gan.features import perceptron
 from genzoo_gan.reversal import reverse, rising
@@ -37,11 +37,6 @@ class CrossEntropy(Objective):
     requires = (Classifier,)
     reads = ("label",)
     model: Classifier
-
-    @classmethod
-    def optimizers(cls, config: CrossEntropyConfig) -> Mapping[str, Component]:
-        """Return Adam."""
-        return {"model": Component(name="adam", config={"lr": config.lr})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the one loss."""
@@ -89,11 +84,6 @@ class DomainAdversarial(Objective):
     def __init__(self, model: Classifier, config: DomainAdversarialConfig | None = None) -> None:
         super().__init__(model, config)
         self.critic = perceptron(model.features.num_features, self.config.critic_dims, 1)
-
-    @classmethod
-    def optimizers(cls, config: CrossEntropyConfig) -> Mapping[str, Component]:
-        """Return Adam."""
-        return {"model": Component(name="adam", config={"lr": config.lr})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the one loss.

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from genzoo_gan.init import start_small
 from genzoo_gan.sizes import check_image, halved, kernel
 
+Sizes = Sequence[int]
+
 
 class FlatGenerator(nn.Module):
     """Fully connected layers.
@@ -27,11 +29,7 @@ class FlatGenerator(nn.Module):
     """
 
     def __init__(
-        self,
-        num_inputs: int,
-        hidden_dims: Sequence[int],
-        output_shape: Sequence[int],
-        batch_norm: bool,
+        self, num_inputs: int, hidden_dims: Sizes, output_shape: Sizes, batch_norm: bool
     ) -> None:
         super().__init__()
         self.output_shape = tuple(output_shape)
@@ -98,11 +96,7 @@ class ConvolutionalGenerator(GrowingGenerator):
     """
 
     def __init__(
-        self,
-        num_inputs: int,
-        hidden_dims: Sequence[int],
-        output_shape: Sequence[int],
-        batch_norm: bool,
+        self, num_inputs: int, hidden_dims: Sizes, output_shape: Sizes, batch_norm: bool
     ) -> None:
         channels, height, width = check_image(output_shape, "convolutional")
         widths, sizes = [*hidden_dims, channels], halved(height, width, len(hidden_dims))[::-1]
@@ -140,11 +134,7 @@ class ResidualGenerator(GrowingGenerator):
     """
 
     def __init__(
-        self,
-        num_inputs: int,
-        hidden_dims: Sequence[int],
-        output_shape: Sequence[int],
-        batch_norm: bool,
+        self, num_inputs: int, hidden_dims: Sizes, output_shape: Sizes, batch_norm: bool
     ) -> None:
         channels, height, width = check_image(output_shape, "residual")
         sizes = halved(height, width, len(hidden_dims))[::-1]

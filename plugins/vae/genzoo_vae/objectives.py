@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
+from genzoo import Batch, Bounds, Config, Loss, Objective, Step
 from genzoo_vae.bounds import Terms, terms
 from genzoo_vae.collapse import active_units, is_due, warn_if_collapsed
 from genzoo_vae.vae import VAE
@@ -40,11 +40,6 @@ class _Bound(Objective, abc.ABC):
 
     requires = (VAE,)
     model: VAE
-
-    @classmethod
-    def optimizers(cls, config: Any) -> Mapping[str, Component]:
-        """Return Adam with the config's rate."""
-        return {"model": Component(name="adam", config={"lr": config.lr})}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the negative bound."""
