@@ -10,7 +10,7 @@ import families
 import genzoo
 from fitting import DATA
 from genzoo import Stage, TrainerConfig, register
-from genzoo.errors import ConfigError
+from genzoo.errors import ConfigError, OutputExistsError
 from genzoo.objective import Loss, Objective
 
 FOLDER = Path(genzoo.__file__).parent / "training"
@@ -99,6 +99,17 @@ def test_an_objective_sees_the_model_that_was_initialised_from_data(events):
     model.__class__ = Started
     fit(model, "toy-looking")
     assert events[0] == 7
+
+
+def test_an_occupied_folder_is_refused_before_the_model_is_initialised(events, tmp_path):
+    fit(families.linear(), "toy-counted", tmp_path)
+    events.clear()
+    model = families.linear()
+    model.__class__ = Started
+    with pytest.raises(OutputExistsError):
+        fit(model, "toy-counted", tmp_path)
+    assert model.needs_data_init()
+    assert events == []
 
 
 def test_the_trial_of_threads_trains_the_stages_part_alone(two_threads):

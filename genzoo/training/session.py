@@ -62,6 +62,11 @@ class Session:
             self.accelerator.process_index,
         )
 
+    def demand_free(self) -> None:
+        """Raise where the folder holds what may not be replaced."""
+        if self.folder is not None:
+            on_main(self.accelerator, self.folder.demand_free)
+
     def claim(self) -> None:
         """Lock the folder for a new run, and remove the run that it replaces."""
         if self.folder is not None:

@@ -31,6 +31,8 @@ def start(plan: Plan, session: Session, *, resume: bool) -> Start:
     plan.model.to(session.device)
     for config in plan.configs:
         session.partition(config)
+    if not resume:
+        session.demand_free()  # Before the model is initialised: a refusal changes nothing.
     checkpoint = _resumed(plan, session) if resume else None
     if checkpoint is None:
         init_from_data(plan, session, 0)
