@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.machinery
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from genzoo.entry_points import Entry
 
 _MOST_BYTES = 2**20
 _MOST_WORDS = 200
+_HEAD = rb'(?m)^class %s\b[^"\']*?:[ \t]*\n[ \t]+r?"""(?s:.)*?"""'
+"""A class that begins with a docstring, as nearly all do."""
 
 
 def summary_of(entry: Entry) -> str:
@@ -27,7 +31,7 @@ def summary_of(entry: Entry) -> str:
         path = _file_of(module)
         if path is None or path.stat().st_size > _MOST_BYTES:
             return ""
-        return _first_line(ast.parse(path.read_bytes()), name)
+        return _first_line(_tree(path.read_bytes(), name), name)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
 
@@ -42,6 +46,18 @@ def _file_of(module: str) -> Path | None:
         places = list(spec.submodule_search_locations)
         spec = importlib.machinery.PathFinder.find_spec(f"{spec.name}.{part}", places)
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _tree(source: bytes, name: str) -> ast.Module:
+    """Return the syntax tree of a module, or as much of it as has the docstring of a class.
+
+    To parse all of each module would take most of the time of a list.
+    """
+    head = re.search(_HEAD % re.escape(name).encode(), source)
+    with contextlib.suppress(SyntaxError, ValueError):
+        if head is not None:
+            return ast.parse(head[0])
+    return ast.parse(source)
 
 
 def _first_line(tree: ast.Module, name: str) -> str:

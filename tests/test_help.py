@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from genzoo import registry
-from genzoo.cli import COMMANDS, arguments, main, resolved
+from genzoo.cli import arguments, main
 from genzoo.cli.arguments import Peeked
+from genzoo.cli.commands import COMMANDS, resolved
 from genzoo.cli.flag_table import flags_of
 from genzoo.config import field_types
 from genzoo.training import TrainerConfig

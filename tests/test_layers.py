@@ -174,4 +174,4 @@ def test_a_circle_is_named_without_what_leads_to_it():
 
 
 def test_the_commands_that_are_imported_by_their_names_count():
-    assert "genzoo.cli.train" in EDGES["genzoo.cli"]
+    assert "genzoo.cli.train" in EDGES["genzoo.cli.commands"]

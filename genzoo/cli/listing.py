@@ -6,9 +6,6 @@ import difflib
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated
-
-import tyro
 
 from genzoo import entry_points, registry
 from genzoo.cli.texts import plain, write, write_json
@@ -18,35 +15,19 @@ from genzoo.summaries import summary_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListArguments:
-    """List what is installed, and what each entry is; nothing of it is imported.
+class Listing:
+    """What to list; `genzoo.cli.arguments.ListArguments` documents the fields."""
 
-    genzoo list models, genzoo list "*gan*", genzoo list samplers "d*": a group, and names in which
-    * stands for any letters. --check, --for and --can import the plugins, each distribution in a
-    process of its own.
-
-    GENZOO_DISABLE_PLUGINS=NAME,... leaves out the distributions of those names, to find out which
-    one a fault comes from; GENZOO_DISABLE_PLUGINS=all leaves out all but genzoo itself.
-    """
-
-    what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = ()
-    """A group (models, objectives, samplers, optimizers, lr_schedulers, datasets, metrics,
-    formats), names, or both."""
-    data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA")] = None
-    """Models that can model this dataset, grey images perhaps as zeros and ones. Imports them."""
-    can: Annotated[str | None, tyro.conf.arg(metavar="CAPABILITY")] = None
-    """Models with this capability, such as log-prob or encode. Imports them."""
+    what: tuple[str, ...] = ()
+    data: str | None = None
+    can: str | None = None
     json: bool = False
-    """Print JSON instead of a table."""
     check: bool = False
-    """Import every entry, and show each error."""
-    seconds: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = SECONDS
-    """How long the import of an entry may take."""
+    seconds: float = SECONDS
     origin: bool = False
-    """Show the distribution and the folder that each entry comes from."""
 
 
-def run(arguments: ListArguments) -> None:
+def run(arguments: Listing) -> None:
     """Print the entries of one group, or of all."""
     groups, patterns = _chosen(arguments)
     rows = [e for group in groups for e in registry.entries(group) if _matches(e.name, patterns)]
@@ -66,7 +47,7 @@ def run(arguments: ListArguments) -> None:
         write(f"{entry_points.DISABLE} names what is not installed: {plain(', '.join(unknown))}")
 
 
-def _chosen(arguments: ListArguments) -> tuple[list[str], Sequence[str]]:
+def _chosen(arguments: Listing) -> tuple[list[str], Sequence[str]]:
     """Return the groups and the patterns of names that are asked for."""
     groups = [word for word in arguments.what if word in registry.GROUPS]
     patterns = [word for word in arguments.what if word not in registry.GROUPS]
@@ -86,7 +67,7 @@ def _unknown(groups: Sequence[str], patterns: Sequence[str]) -> UnknownNameError
     return UnknownNameError("entry", ", ".join(patterns), names)
 
 
-def _question(arguments: ListArguments) -> Question | None:
+def _question(arguments: Listing) -> Question | None:
     """Return what models are asked, if anything; what is asked for must exist."""
     if arguments.can is not None:
         from genzoo import capabilities
@@ -106,7 +87,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _write(groups: list[str], rows: list[registry.Entry], arguments: ListArguments) -> None:
+def _write(groups: list[str], rows: list[registry.Entry], arguments: Listing) -> None:
     """Write a table: whatever a distribution says of itself is a stranger's word."""
     name = max((len(plain(entry.name)) for entry in rows), default=0)
     origin = max((len(_origin(entry)) for entry in rows), default=0) if arguments.origin else 0

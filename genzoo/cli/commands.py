@@ -1,0 +1,90 @@
+"""The commands: their arguments, parsed with the flags of the classes that they name."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import tyro
+
+from genzoo.cli import arguments
+from genzoo.cli.flags import rewritten
+from genzoo.cli.usage_errors import usage_error
+from genzoo.errors import ConfigError, UnknownNameError
+
+DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
+
+COMMANDS: dict[str, Any] = {
+    "list": arguments.ListArguments,
+    "train": arguments.TrainArguments,
+    "sample": arguments.SampleArguments,
+    "evaluate": arguments.EvaluateArguments,
+    "explore": arguments.ExploreArguments,
+    "translate": arguments.TranslateArguments,
+    "inspect": arguments.InspectArguments,
+    "check": arguments.CheckArguments,
+    "card": arguments.CardArguments,
+    "push": arguments.PushArguments,
+    "pull": arguments.PullArguments,
+    "publish": arguments.PublishArguments,
+    "report": arguments.ReportArguments,
+    "new-plugin": arguments.NewPluginArguments,
+    "quickstart": arguments.QuickstartArguments,
+}
+_MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
+_RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
+
+
+def show_help() -> None:
+    """Print what commands there are, and exit."""
+    tyro.extras.subcommand_cli_from_dict(
+        COMMANDS, prog="genzoo", description=DESCRIPTION, args=["--help"]
+    )
+
+
+def run(name: str, args: Sequence[str]) -> None:
+    """Parse the arguments of a command, and run it.
+
+    Raises:
+        UnknownNameError: There is no such command.
+        GenzooError: The arguments are refused, or the command fails.
+    """
+    if name not in COMMANDS:
+        raise UnknownNameError("command", name, COMMANDS, "See genzoo --help.")
+    parsed = _parse(name, rewritten(args))
+    importlib.import_module(f"genzoo.cli.{_MODULES[name]}").run(parsed)
+
+
+def _parse(name: str, args: list[str]) -> Any:
+    """Return a command's arguments, or say in one line what is wrong with them."""
+    peeked, said = _peeked(name, args), io.StringIO()
+    found = resolved(name, peeked)
+    # A config's field that is another config or nothing is a recipe's, not a subcommand.
+    config = (tyro.conf.AvoidSubcommands,)
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(found, prog=f"genzoo {name}", args=args, config=config)
+    except SystemExit as left:
+        if left.code:
+            error = usage_error(args, found, name, peeked)
+            raise ConfigError(error or said.getvalue()) from left
+        raise
+
+
+def _peeked(name: str, args: list[str]) -> arguments.Peeked:
+    """Return what a command's arguments name; nothing where no flag follows from that."""
+    if name not in _RESOLVED:
+        return arguments.Peeked()
+    from genzoo.cli.peeking import peek
+
+    return peek(args, COMMANDS[name])
+
+
+def resolved(name: str, peeked: arguments.Peeked) -> Any:
+    """Return the arguments of a command with the fields of the classes that it names."""
+    if peeked.positional:
+        return importlib.import_module(f"genzoo.cli.{_MODULES[name]}").arguments_for(peeked)
+    return COMMANDS[name]
