@@ -82,7 +82,11 @@ def exact_by_chance(name):
     put(name, Exact, log_prob=estimate(noisy_bound, "exact"))
 
 
-@broken("check_likelihood_by_row", "of each alone", also=("check_energy",))
+@broken(
+    "check_likelihood_by_row",
+    "of each alone",
+    also=("check_energy", "check_likelihood_kind"),
+)
 def likelihood_that_depends_on_other_rows(name):
     function = lambda m, x, g, k: m.log_p(x) * len(x)  # noqa: E731
     put(name, Exact, log_prob=estimate(function, "exact"))
