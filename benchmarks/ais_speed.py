@@ -15,13 +15,14 @@ import torch
 from timing import circumstances, in_turn, ratio, say
 
 import genzoo
+import genzoo.plugin
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.partition import ais, published_betas
 
 CHAINS = 100
 
 
-def bare(model: genzoo.GenerativeModel, steps: int) -> None:
+def bare(model: genzoo.plugin.GenerativeModel, steps: int) -> None:
     """Make the products and draws of as many sweeps, and nothing else."""
     W, b, c = (p.detach() for p in model.parameters())
     generator = torch.Generator().manual_seed(0)

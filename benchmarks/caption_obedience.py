@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from timing import circumstances, say
 
 import genzoo
+import genzoo.plugin
 from genzoo import registry
 from genzoo.recipes import make_trainer
 
@@ -57,7 +58,9 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix("module."): tensor for name, tensor in found.items()}
 
 
-def obeyed(model: genzoo.GenerativeModel, data: genzoo.Dataset, given: argparse.Namespace) -> str:
+def obeyed(
+    model: genzoo.plugin.GenerativeModel, data: genzoo.plugin.Dataset, given: argparse.Namespace
+) -> str:
     """Return the share of captions that are obeyed, its error, and that of real rows."""
     values = {
         "num_inference_steps": given.num_inference_steps,

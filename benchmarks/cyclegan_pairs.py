@@ -24,6 +24,7 @@ from timing import circumstances, say
 from torch import Tensor
 
 import genzoo
+import genzoo.plugin
 from genzoo import registry
 from genzoo.data.bijections import Bijection
 from genzoo.evaluation.classifier import load_classifier
@@ -144,7 +145,7 @@ def error_of(model: Any, x: Tensor, bijection: Bijection) -> Tensor:
     return difference.abs().mean()
 
 
-def minibatches(data: genzoo.Dataset, size: int) -> Iterator[Tensor]:
+def minibatches(data: genzoo.plugin.Dataset, size: int) -> Iterator[Tensor]:
     """Yield batches of one permutation of the rows after another, without end."""
     generator = torch.Generator().manual_seed(0)
     while True:

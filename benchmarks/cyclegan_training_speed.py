@@ -22,6 +22,7 @@ from timing import circumstances, in_turn, ratio, say
 from torch import Tensor, nn
 
 import genzoo
+import genzoo.plugin
 from genzoo_gan.patches import PatchCritic
 from genzoo_gan.translators import ResNetTranslator
 
@@ -98,7 +99,7 @@ def by_hand(x: Tensor, y: Tensor, steps: int, *, fused: bool) -> Run:
     return run
 
 
-def through_the_trainer(data: genzoo.Dataset, steps: int, threads: int) -> Run:
+def through_the_trainer(data: genzoo.plugin.Dataset, steps: int, threads: int) -> Run:
     """Return a function that makes as many steps as `genzoo train` does."""
 
     def run() -> None:

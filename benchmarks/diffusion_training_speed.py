@@ -30,6 +30,7 @@ from timing import circumstances, ratio, say
 from torch import Tensor, nn
 
 import genzoo
+import genzoo.plugin
 
 ROWS, BATCH, CLASSES, DECAY, CLIP, DROPPED = 2_048, 64, 10, 0.999, 1.0, 0.1
 SHAPE, CHANNELS = (3, 32, 32), (32, 64, 96)
@@ -37,7 +38,7 @@ LABELS = genzoo.Label(num_classes=CLASSES)
 WARM_UP = 2
 
 
-class Rows(genzoo.Dataset):
+class Rows(genzoo.plugin.Dataset):
     """Random images in memory that let somebody else work before each batch.
 
     Arguments:

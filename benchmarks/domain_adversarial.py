@@ -21,6 +21,7 @@ from timing import circumstances, say
 from torch import Tensor
 
 import genzoo
+import genzoo.plugin
 
 SHIFTS: dict[str, Callable[[Tensor], Tensor]] = {
     "negative": lambda x: 1 - x,
@@ -55,7 +56,7 @@ def main() -> None:
 
 
 def trained(
-    data: genzoo.Dataset, objective: str, seed: int, given: argparse.Namespace
+    data: genzoo.plugin.Dataset, objective: str, seed: int, given: argparse.Namespace
 ) -> tuple[Any, float]:
     """Return a classifier, and the CPU-seconds that it took."""
     torch.manual_seed(seed)

@@ -19,6 +19,7 @@ import torch
 from timing import circumstances, say
 
 import genzoo
+import genzoo.plugin
 from genzoo.evaluation.modes import captured
 
 GAMES: dict[str, dict[str, Any]] = {
@@ -36,7 +37,7 @@ GAMES: dict[str, dict[str, Any]] = {
 }
 
 
-def train(data: genzoo.Dataset, game: str, given: argparse.Namespace, seed: int) -> Any:
+def train(data: genzoo.plugin.Dataset, game: str, given: argparse.Namespace, seed: int) -> Any:
     """Return a trained model."""
     lr, critic_lr, steps = given.lr, given.critic_lr, given.steps
     torch.manual_seed(seed)
@@ -60,7 +61,7 @@ def train(data: genzoo.Dataset, game: str, given: argparse.Namespace, seed: int)
     return model
 
 
-def judged(model: Any, data: genzoo.Dataset, num: int = 2500) -> tuple[int, float]:
+def judged(model: Any, data: genzoo.plugin.Dataset, num: int = 2500) -> tuple[int, float]:
     """Return the number of modes found and the share of samples of high quality."""
     counts = captured(model.sample(num, seed=1, batch_size=500), data.info.mixture["x"])
     return int((counts > 0).sum()), counts.sum().item() / num

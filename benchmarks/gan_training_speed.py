@@ -24,6 +24,7 @@ from timing import circumstances, in_turn, ratio, say
 from torch import Tensor, nn
 
 import genzoo
+import genzoo.plugin
 from genzoo_gan.game import make_critic
 from genzoo_gan.objectives import NonSaturating
 from genzoo_gan.views import View
@@ -55,7 +56,7 @@ def make(game: Mapping[str, Any]) -> Any:
     return genzoo.create_model("gan", **config)
 
 
-def through_the_trainer(data: genzoo.Dataset, game: Mapping[str, Any], steps: int) -> Run:
+def through_the_trainer(data: genzoo.plugin.Dataset, game: Mapping[str, Any], steps: int) -> Run:
     """Return a function that makes so many steps as `genzoo train` does."""
 
     def run() -> None:

@@ -17,6 +17,7 @@ from binarized_mnist import prepare
 from timing import circumstances, say
 
 import genzoo
+import genzoo.plugin
 from genzoo_boltzmann.partition import (
     LogPartition,
     ais,
@@ -28,7 +29,7 @@ from genzoo_boltzmann.partition import (
 EPOCHS, BATCH, ROWS = 5, 100, 50_000
 
 
-def trained() -> genzoo.GenerativeModel:
+def trained() -> genzoo.plugin.GenerativeModel:
     """Return the machine."""
     data = genzoo.load_dataset(str(prepare()))
     torch.manual_seed(0)

@@ -27,6 +27,7 @@ from timing import circumstances, say
 from torch import Tensor
 
 import genzoo
+import genzoo.plugin
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 
@@ -131,7 +132,7 @@ class Judged:
     """
 
     machine: str
-    found: genzoo.Estimate
+    found: genzoo.plugin.Estimate
     truth: float
 
     @property

@@ -25,6 +25,7 @@ from binarized_mnist import prepare
 from timing import circumstances, say
 
 import genzoo
+import genzoo.plugin
 from genzoo.files import write_text
 from genzoo.recipes import make_trainer
 from genzoo_boltzmann.partition import ais, reverse_halves, with_interval
@@ -32,7 +33,7 @@ from genzoo_boltzmann.partition import ais, reverse_halves, with_interval
 CHAINS = 100
 
 
-def trained(recipe: genzoo.Recipe, folder: Path) -> genzoo.GenerativeModel:
+def trained(recipe: genzoo.Recipe, folder: Path) -> genzoo.plugin.GenerativeModel:
     """Return the recipe's model, from the folder where its training has ended."""
     if (folder / "config.json").exists():
         return genzoo.GenModel.from_pretrained(folder)
@@ -47,7 +48,7 @@ def trained(recipe: genzoo.Recipe, folder: Path) -> genzoo.GenerativeModel:
 
 @torch.no_grad()
 def judged(
-    model: genzoo.GenerativeModel, rows: dict[str, torch.Tensor], seed: int, burn_in: int
+    model: genzoo.plugin.GenerativeModel, rows: dict[str, torch.Tensor], seed: int, burn_in: int
 ) -> dict[str, Any]:
     """Return the figures of one seed."""
     options = {"generator": torch.Generator().manual_seed(seed), "num_chains": CHAINS}

@@ -28,12 +28,13 @@ from threadpoolctl import threadpool_limits
 from timing import circumstances, in_turn, ratio, say
 
 import genzoo
+import genzoo.plugin
 
 ROWS, BATCH, HIDDEN = 50_000, 100, 500
 Run = Callable[[], object]
 
 
-def through_the_trainer(data: genzoo.Dataset, threads: int, *, centred: bool) -> Run:
+def through_the_trainer(data: genzoo.plugin.Dataset, threads: int, *, centred: bool) -> Run:
     """Return a function that makes one epoch of CD-1 as `genzoo train` does."""
 
     def run() -> None:

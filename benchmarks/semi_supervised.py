@@ -23,6 +23,7 @@ from timing import circumstances, say
 from torch import Tensor
 
 import genzoo
+import genzoo.plugin
 from genzoo.data.labelling import PartlyLabelled
 
 LABELS, BATCH = 100, 100
@@ -57,7 +58,7 @@ def of_labels_alone(x: Tensor, label: Tensor, seed: int, steps: int) -> Any:
     return model
 
 
-def of_all_rows(data: genzoo.Dataset, seed: int, steps: int) -> Any:
+def of_all_rows(data: genzoo.plugin.Dataset, seed: int, steps: int) -> Any:
     """Return a model that has learned by feature matching."""
     model = make(seed)
     objective = genzoo.Component(

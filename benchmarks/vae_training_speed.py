@@ -24,6 +24,7 @@ from timing import circumstances, in_turn, ratio, say
 from torch import Tensor, nn
 
 import genzoo
+import genzoo.plugin
 
 ROWS, BATCH, HIDDEN, LATENT = 50_000, 128, 400, 20
 Run = Callable[[], object]
@@ -64,7 +65,7 @@ def by_hand(x: Tensor, *, fused: bool) -> Run:
     return run
 
 
-def through_the_trainer(data: genzoo.Dataset, threads: int) -> Run:
+def through_the_trainer(data: genzoo.plugin.Dataset, threads: int) -> Run:
     """Return a function that makes one epoch as `genzoo train` does."""
 
     def run() -> None:

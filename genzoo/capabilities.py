@@ -47,7 +47,7 @@ class SupportsLogProb(Protocol):
         Under ``torch.no_grad()``, as in an evaluation, ``x`` may be larger than the device's
         memory: it is worked through in blocks, and the values are float64 on the CPU. With
         gradients enabled all rows are one block, and the values keep their graph, on the model's
-        device and of its type; see `genzoo.log_prob.by_blocks`. A normaliser is estimated once.
+        device and of its type; see `genzoo.plugin.by_blocks`. A normaliser is estimated once.
 
         Arguments:
             x: The rows.

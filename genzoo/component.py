@@ -16,7 +16,7 @@ AnyConfig = Config
 class Component(Config):
     """A registered class by its name, with the values of its config.
 
-    `genzoo.registry.make` makes an instance of it, `genzoo.registry.describe` returns the
+    `genzoo.plugin.make` makes an instance of it, `genzoo.plugin.describe` returns the
     component of an instance. In a config, a name is short for a component without values.
 
     >>> Component(name="cd", config={"num_steps": 3}).to_dict()

@@ -19,19 +19,18 @@ if TYPE_CHECKING:
     from genzoo.model import Model
 
 __all__ = [
-    "NONE",
+    "NO_CONDITIONS",
     "Conditions",
-    "all_null",
-    "drop",
-    "dropped",
-    "nulls",
-    "rows_of",
+    "condition_rows",
+    "drop_conditions",
+    "dropped_rows",
+    "null_conditions",
     "spread",
 ]
 
 Conditions = Mapping[str, Any]
 """Rows by the name of a condition, each in the canonical form of its space."""
-NONE: Conditions = MappingProxyType({})
+NO_CONDITIONS: Conditions = MappingProxyType({})
 """The conditions of an unconditional model."""
 
 
@@ -61,17 +60,17 @@ def spread(model: Model, condition: Any, num: int) -> dict[str, Any]:
                 f"{flag_of(name)} in a shell."
             )
         else:
-            found[name] = nulls(space, num, model)
+            found[name] = _nulls(space, num, model)
     return found
 
 
-def nulls(space: Space, num: int, model: Model) -> Any:
+def _nulls(space: Space, num: int, model: Model) -> Any:
     """Return ``num`` rows that mean "not given", on the model's device."""
     null = space.null
     return space.place(space.repeat(null, num), model.device, model.dtype)
 
 
-def all_null(model: Model, num: int) -> dict[str, Any]:
+def null_conditions(model: Model, num: int) -> dict[str, Any]:
     """Return ``num`` null rows of each condition.
 
     Raises:
@@ -87,10 +86,10 @@ def all_null(model: Model, num: int) -> dict[str, Any]:
             f"{type(model).__name__} was trained with its conditions only, and cannot do without "
             "them. Train it with condition_dropout above 0, such as 0.1."
         )
-    return {name: nulls(space, num, model) for name, space in model.conditions.items()}
+    return {name: _nulls(space, num, model) for name, space in model.conditions.items()}
 
 
-def drop(
+def drop_conditions(
     conditions: Conditions,
     spaces: Mapping[str, Space],
     generator: torch.Generator,
@@ -110,14 +109,14 @@ def drop(
         each: The probability that a condition is dropped, independently of the others.
     """
     num = len(next(iter(conditions.values()), ()))
-    chosen = dropped(conditions, num, generator, together=together, each=each)
+    chosen = dropped_rows(conditions, num, generator, together=together, each=each)
     return {
         name: spaces[name].with_null(values, chosen[name]) if name in chosen else values
         for name, values in conditions.items()
     }
 
 
-def dropped(
+def dropped_rows(
     names: Collection[str],
     num: int,
     generator: torch.Generator,
@@ -125,7 +124,7 @@ def dropped(
     together: float,
     each: float = 0.0,
 ) -> dict[str, Tensor]:
-    """Return which of ``num`` rows `drop` drops, a mask (num,) for each condition by name.
+    """Return which rows `drop_conditions` drops, a mask (num,) for each condition by name.
 
     It is empty if none is dropped.
 
@@ -145,7 +144,9 @@ def dropped(
     }
 
 
-def rows_of(conditions: Conditions, spaces: Mapping[str, Space], index: Any) -> dict[str, Any]:
+def condition_rows(
+    conditions: Conditions, spaces: Mapping[str, Space], index: Any
+) -> dict[str, Any]:
     """Return some rows of each condition, by their indices or a slice."""
     if isinstance(index, slice):
         return {name: values[index] for name, values in conditions.items()}

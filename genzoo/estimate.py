@@ -104,7 +104,7 @@ class Estimate:
         wrong = [note for note in self.notes if not isinstance(note, Note)]
         if wrong:
             raise ConfigError(
-                f"A note is a genzoo.Note, with a code and a text; got {wrong[0]!r}."
+                f"A note is a genzoo.plugin.Note, with a code and a text; got {wrong[0]!r}."
             )
 
     @property

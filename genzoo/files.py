@@ -15,12 +15,10 @@ from typing import IO
 
 from safetensors import SafetensorError
 
-from genzoo import parsing
 from genzoo.errors import DiskFullError, GenzooError, LoadError
 
 _XET_HASH = re.compile(r"[0-9a-f]{64}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-strict_json = parsing.strict_json  # Where plugins look for it.
 
 
 def read_text(path: Path, most: int) -> str:

@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 from genzoo.config import Config, field_types, shown
 from genzoo.errors import ConfigError, ConfigFileError, GenzooError, LoadError, suggest
-from genzoo.files import check_inside, strict_json
+from genzoo.files import check_inside
+from genzoo.parsing import strict_json
 
 MAX_BYTES = 2**20
 """How large a JSON file that a library's config stands in may be."""
@@ -29,7 +30,7 @@ class ForeignFields(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Allowed:
+class AllowedFields:
     """What may stand in a config of another library.
 
     Arguments:
@@ -77,56 +78,98 @@ class Allowed:
 
 
 def check_file(path: Path, folder: Path) -> None:
-    """Refuse what is no file, such as a pipe to wait for, and a link out of its folder.
+    """Refuse what is not a file, such as a pipe to wait for, and a link out of its folder.
 
     Raises:
         LoadError: It is.
     """
     check_inside(path, folder)
     if not path.is_file():
-        raise ConfigFileError(f"{path} is no file, so it is not read. Fetch or save it again.")
+        raise ConfigFileError(f"{path} is not a file, so it is not read. Fetch or save it again.")
 
 
-def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
-    """Return the object that a JSON file of a folder holds, strictly.
+def read_file(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Return what a file of a folder holds.
 
     Raises:
-        LoadError: It is missing, malformed, larger than ``most`` bytes, a link, or no object.
+        LoadError: It is missing, larger than ``most`` bytes, not a file, or a link out of its
+            folder.
     """
     check_file(path, path.parent)
     try:
-        if path.stat().st_size > most:
-            raise ValueError(f"it is larger than {most:,} bytes")
-        found = strict_json(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        if path.stat().st_size <= most:
+            return path.read_bytes()
+    except OSError as error:
         raise ConfigFileError(f"{path} cannot be read: {error}.") from error
+    raise ConfigFileError(f"{path} cannot be read: it is larger than {most:,} bytes.")
+
+
+def parse_object(raw: bytes, where: str) -> dict[str, Any]:
+    """Return the object that JSON holds, strictly: no key twice, no NaN, at most 30 levels.
+
+    Arguments:
+        raw: JSON in UTF-8, whose size the caller bounds.
+        where: What to call it in an error.
+
+    Raises:
+        ConfigFileError: It is malformed, or not an object.
+    """
+    try:
+        found = strict_json(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigFileError(f"{where} cannot be read: {error}.") from error
     if not isinstance(found, dict):
-        raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
+        raise ConfigFileError(f"{where} must hold an object, got a {type(found).__name__}.")
     return found
 
 
+def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
+    """Return the object that a JSON file of a folder holds; see `read_file`, `parse_object`.
+
+    Raises:
+        LoadError: It is missing, malformed, larger than ``most`` bytes, a link, or not an object.
+    """
+    return parse_object(read_file(path, most), str(path))
+
+
 @contextlib.contextmanager
-def refusing(what: str) -> Iterator[None]:
+def foreign_errors(kind: type[GenzooError], failed: str, remedy: str = "") -> Iterator[None]:
+    """Turn whatever another library raises into an error of ours, in one line.
+
+    A library says nowhere what it raises for a stranger's values. Our own errors pass.
+
+    Arguments:
+        kind: The class of the error.
+        failed: What failed, the beginning of its message.
+        remedy: What to do, a sentence.
+    """
+    try:
+        yield
+    except GenzooError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and not _is_panic(error):
+            raise
+        more = f". {remedy}" if remedy else ""
+        raise kind(f"{failed}: {in_one_line(error)}{more}") from error
+
+
+@contextlib.contextmanager
+def loading(what: str) -> Iterator[None]:
     """Turn whatever another library raises into a refusal, to load ``what``.
 
     Raises:
         LoadError: Something was raised that is not one of our own errors of loading.
     """
+    failed = f"{what} cannot be loaded"
     try:
-        yield
-    except GenzooError as error:
-        if isinstance(error, ConfigError):
-            raise LoadError(f"{what} cannot be loaded: {error}") from error
-        raise
-    except Exception as error:  # The library says nowhere what it raises for a stranger's values.
-        raise LoadError(f"{what} cannot be loaded: {in_one_line(error)}") from error
-    except BaseException as error:
-        if not is_panic(error):
-            raise
-        raise LoadError(f"{what} cannot be loaded: {in_one_line(error)}") from error
+        with foreign_errors(LoadError, failed):
+            yield
+    except ConfigError as error:
+        raise LoadError(f"{failed}: {error}") from error
 
 
-def is_panic(error: BaseException) -> bool:
+def _is_panic(error: BaseException) -> bool:
     """Whether an error is what a library in Rust raises when it gives up.
 
     pyo3 derives its PanicException from BaseException, and gives no name to import it by.

@@ -30,7 +30,7 @@ _BASES = {
     "lr_schedulers": "genzoo.training.lr_schedulers:LRScheduler",
     "datasets": "genzoo.data.dataset:DataSource",
     "metrics": "genzoo.evaluation.metric:Metric",
-    "formats": "genzoo.layouts.foreign:Format",
+    "formats": "genzoo.layouts.foreign:ForeignFormat",
 }
 _NAME = re.compile(r"[A-Za-z]\w{0,63}(\.\w{1,64}){1,4}", re.ASCII)
 _opened: dict[str, type] = {}
@@ -48,7 +48,7 @@ def register_group(group: str, base: type) -> None:
         group: The package's name, a dot, and what its classes are, in the plural.
         base: What every class of the group is a subclass of. If its classes have a ``Config``
             that is the last argument of the constructor and kept as ``config``,
-            `genzoo.registry.make` and `genzoo.registry.describe` work for them.
+            `genzoo.plugin.make` and `genzoo.plugin.describe` work for them.
 
     Raises:
         PluginError: The name is malformed or begins with "genzoo.", or the base is not a class.

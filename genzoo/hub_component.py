@@ -18,8 +18,7 @@ from torch import nn
 
 from genzoo.config import Config
 from genzoo.errors import ConfigError, WeightsError
-from genzoo.model_files import MAX_LAYOUT_BYTES
-from genzoo.model_files import WEIGHTS as WEIGHTS_FILE
+from genzoo.model_files import MAX_LAYOUT_BYTES, WEIGHTS as WEIGHTS_FILE
 
 WEIGHTS = WEIGHTS_FILE.name
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo.config import is_whole, shown
 from genzoo.errors import ConfigError
 from genzoo.estimate import Estimate, EstimateKind, Note, mean_of
 
@@ -75,22 +74,6 @@ class LogProb:
         ends = self.interval and (found.value + self.interval[0], found.value + self.interval[1])
         notes = self.notes if self.measure == "mass" else (*self.notes, _DENSITY)
         return replace(found, interval=ends, notes=notes, provenance=dict(self.provenance))
-
-
-def checked_draws(num_samples: Any, default: int) -> int:
-    """Return how many draws an estimate makes; the default where None.
-
-    Raises:
-        ConfigError: It is not a whole number of at least 1.
-    """
-    if num_samples is None:
-        return default
-    if not is_whole(num_samples) or num_samples < 1:
-        raise ConfigError(
-            f"num_samples must be a whole number of at least 1, got {shown(num_samples)}. Leave "
-            f"it out for the model's own number, {default}."
-        )
-    return int(num_samples)
 
 
 def by_blocks(log_prob: Callable[[slice], Tensor], num: int, size: int) -> Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from genzoo import fitting, sampling
 from genzoo.component import Component
 from genzoo.conditions import spread
-from genzoo.config import Config
-from genzoo.errors import CapabilityError
+from genzoo.config import Config, is_whole, shown
+from genzoo.errors import CapabilityError, ConfigError
 from genzoo.finite import check_weights
 from genzoo.layouts.own import Layout
 from genzoo.sampler import Sampler
@@ -286,6 +286,20 @@ class Model(nn.Module, abc.ABC):
                 the wrong number of rows.
         """
         return spread(self, condition, num)
+
+    def checked_num_samples(self, num_samples: int | None) -> int:
+        """Return how many draws an estimate makes: `default_num_samples` if None is given.
+
+        Raises:
+            ConfigError: It is not a whole number of at least 1.
+        """
+        given: Any = self.default_num_samples if num_samples is None else num_samples
+        if not is_whole(given) or given < 1:
+            raise ConfigError(
+                f"num_samples must be a whole number of at least 1, got {shown(given)}. Leave it "
+                f"out for the model's own number, {self.default_num_samples}."
+            )
+        return int(given)
 
     def checked_inpainting(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Check rows and the mask of what to fill in, and return both with one shape.

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 
-from genzoo.config import shown
+from genzoo.config import Bounds, shown
 from genzoo.errors import ConfigFileError, LoadError
-from genzoo.foreign_fields import check_file, refusing
+from genzoo.foreign_fields import AllowedFields, ForeignFields, check_file, loading
 from genzoo.meta_init import without_memory
+from genzoo.model_files import WEIGHTS
 from genzoo.weights import WeightFiles, check_finite, read_header
 
-MAX_LAYERS = 128
+NumLayers = Annotated[int, Bounds(1, 128)]
 """How many layers a model may have: each takes a millisecond to be looked at."""
 Activation = Literal[
     "gelu",
@@ -48,9 +49,9 @@ sep_token_id suppress_tokens task_specific_params temperature tf_legacy_loss
 tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype torchscript
 transformers_version typical_p use_bfloat16 use_cache
 """
-NOTES = frozenset(_WORDS.split())
+_IGNORED = frozenset(_WORDS.split())
 """What any config of transformers may say, and what no state of an encoder depends on."""
-PLAIN: dict[str, tuple[Any, ...]] = {
+_INERT: Mapping[str, tuple[Any, ...]] = {
     "add_cross_attention": (False,),
     "is_decoder": (False,),
     "pruned_heads": ({}, None),
@@ -58,12 +59,28 @@ PLAIN: dict[str, tuple[Any, ...]] = {
 """What any may say too, and the values at which the model is the one that its class makes."""
 
 
-def make_published(
+def transformers_fields(
+    fields: type[ForeignFields], *ignored: str, **inert: tuple[Any, ...]
+) -> AllowedFields:
+    """Return what may stand in a config of transformers: ``fields``, and what any of them has.
+
+    Arguments:
+        fields: The schema, with bounds, of what is passed on.
+        ignored: Further names that no state of the model depends on.
+        inert: Further names, each with the values at which they change nothing.
+    """
+    return AllowedFields(
+        fields=fields, inert={**_INERT, **inert}, ignored=_IGNORED | frozenset(ignored)
+    )
+
+
+def make_transformers_model(
     cls: Any,
     config: Callable[[], Any],
     files: WeightFiles,
     what: str,
     *,
+    num_layers: int = 0,
     optional: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Any, bool]:
@@ -74,6 +91,8 @@ def make_published(
         config: Makes an object of its config's class.
         files: Its weights; further tensors in them are left alone.
         what: What to call it in an error.
+        num_layers: How many layers its config asks for, where that is known: more than there are
+            tensors are refused, because each takes a millisecond to be looked at.
         optional: What the names of weights begin with that may be missing, and are random then.
         options: What the class takes beside the config.
 
@@ -81,8 +100,9 @@ def make_published(
         LoadError: The config asks for more than the weights hold, a weight is missing, not finite
             or of another shape, or the library refuses it.
     """
+    _check_layers(num_layers, files, what)
     given = dict(options or {})
-    with _quiet(), refusing(what):
+    with _quiet(), loading(what):
         found = config()
         with without_memory(len(files.headers)):
             _check_room(cls(found, **given), files, what, optional)
@@ -106,12 +126,7 @@ def make_published(
     return model.eval(), not missing
 
 
-def check_layers(layers: int, files: WeightFiles, what: str) -> None:
-    """Refuse more layers than there are tensors.
-
-    Raises:
-        ConfigFileError: There are more.
-    """
+def _check_layers(layers: int, files: WeightFiles, what: str) -> None:
     if layers > len(files.headers):
         raise ConfigFileError(
             f"{what} cannot be loaded: its config asks for {layers} layers; its weights hold "
@@ -119,11 +134,11 @@ def check_layers(layers: int, files: WeightFiles, what: str) -> None:
         )
 
 
-def weights_of(folder: Path, names: list[str]) -> WeightFiles:
-    """Return files of weights with their headers read.
+def weights_of(folder: Path, names: Sequence[str] = (WEIGHTS.name,)) -> WeightFiles:
+    """Return files of weights with their headers read; ``model.safetensors`` by default.
 
     Raises:
-        LoadError: One is no file of the folder, a header is malformed, or two hold one tensor.
+        LoadError: One is not a file of the folder, a header is malformed, or two hold one tensor.
     """
     for name in names:
         check_file(folder / name, folder)

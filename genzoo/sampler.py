@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genzoo.component import Configured
-from genzoo.conditions import NONE, Conditions
+from genzoo.conditions import NO_CONDITIONS, Conditions
 from genzoo.errors import CapabilityError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Sampler(Configured):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Conditions = NONE,
+        condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield states, each of shape (num, ...), from first to last.
@@ -84,7 +84,7 @@ class Sampler(Configured):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Conditions = NONE,
+        condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Tensor:
         """Return the last state of a trajectory.
@@ -109,7 +109,7 @@ class OneDraw(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Conditions = NONE,
+        condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the sample, (num, ...)."""

@@ -155,7 +155,7 @@ def _block(
     block_seed = seed if k == 0 else seeds.derive(seed, k)
     # The last row is repeated, because another number of rows would give other samples.
     index = torch.arange(k * size, (k + 1) * size).clamp_(max=request.num - 1)
-    condition = conditions.rows_of(condition, model.conditions, index)
+    condition = conditions.condition_rows(condition, model.conditions, index)
     start = None if start is None else start[index.to(start.device)]
 
     def run(look: Callable[[Tensor], Tensor]) -> Tensor:

@@ -40,6 +40,11 @@ def fresh() -> int:
     return secrets.randbits(63)
 
 
+def fresh_generator(device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a new generator on ``device``, seeded by the operating system."""
+    return generator(fresh(), device)
+
+
 def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a new generator on ``device``, seeded."""
     return torch.Generator(device=device).manual_seed(seed)

@@ -28,7 +28,13 @@ from genzoo.description import (
     resolve_description,
 )
 from genzoo.errors import WeightsError
-from genzoo.layouts.foreign import Foreign, check_path_inside, local_file, marker_in, read_foreign
+from genzoo.layouts.foreign import (
+    TranslatedModel,
+    check_path_inside,
+    local_file,
+    marker_in,
+    read_foreign,
+)
 from genzoo.layouts.own import Places, places_in
 from genzoo.meta_init import build_empty, check_memory, materialize, tied_names
 from genzoo.model import Model
@@ -275,7 +281,7 @@ class ForeignModel(OpenModel):
 
     def __init__(self, source: ModelSource, marker: str) -> None:
         self._marker = marker
-        self._foreign: Foreign = read_foreign(marker, source.file, source.__contains__)
+        self._foreign: TranslatedModel = read_foreign(marker, source.file, source.__contains__)
         super().__init__(source, Places(weights=self._foreign.weights))
 
     @cached_property

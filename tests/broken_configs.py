@@ -8,6 +8,7 @@ from torch import nn
 
 import families
 import genzoo
+import genzoo.plugin
 from breaking import ANY, broken, put, put_config, put_with_loss
 from families_common import drawn_by
 
@@ -15,8 +16,8 @@ from families_common import drawn_by
 @broken("check_config_closed", "Open has numbers without Bounds: sizes, depth")
 def config_without_bounds(name):
     @dataclass(frozen=True, kw_only=True)
-    class Open(genzoo.Config):
-        event: genzoo.Space
+    class Open(genzoo.plugin.Config):
+        event: genzoo.plugin.Space
         sizes: tuple[int, ...] = ()
         depth: int = 3
 
@@ -34,7 +35,7 @@ def config_that_accepts_anything(name):
 
         def __post_init__(self):
             if isinstance(self.event, dict):
-                object.__setattr__(self, "event", genzoo.Space.from_dict(self.event))
+                object.__setattr__(self, "event", genzoo.plugin.Space.from_dict(self.event))
 
     put_config(name, Anything)
 
@@ -59,7 +60,7 @@ def lower_bound_that_does_not_build(name):
     class Low(families.ToyConfig):
         """May be zero, it says."""
 
-        width: Annotated[int, genzoo.Bounds(0, 10)] = 5
+        width: Annotated[int, genzoo.plugin.Bounds(0, 10)] = 5
 
     def init(self, config):
         families.Linear.__init__(self, config)
@@ -74,7 +75,7 @@ def lower_bound_that_divides_by_nothing(name):
     class Low(families.ToyConfig):
         """May be zero, it says."""
 
-        width: Annotated[int, genzoo.Bounds(0, 10)] = 5
+        width: Annotated[int, genzoo.plugin.Bounds(0, 10)] = 5
 
     def init(self, config):
         families.Linear.__init__(self, config)
@@ -89,7 +90,7 @@ def upper_bound_that_its_config_cannot_bear(name):
     class High(families.ToyConfig):
         """Computes with what it is given."""
 
-        rate: Annotated[float, genzoo.Bounds(0.0, 1e9)] = 1.0
+        rate: Annotated[float, genzoo.plugin.Bounds(0.0, 1e9)] = 1.0
 
         def __post_init__(self):
             super().__post_init__()
@@ -101,10 +102,10 @@ def upper_bound_that_its_config_cannot_bear(name):
 @broken("check_config_bounds", "The field 'inner' takes")
 def config_within_a_config_that_accepts_anything(name):
     @dataclass(frozen=True, kw_only=True)
-    class Inner(genzoo.Config):
+    class Inner(genzoo.plugin.Config):
         """Checks nothing."""
 
-        depth: Annotated[int, genzoo.Bounds(1, 4)] = 2
+        depth: Annotated[int, genzoo.plugin.Bounds(1, 4)] = 2
 
         def __post_init__(self):
             pass
@@ -124,7 +125,7 @@ def list_of_any_length(name):
     class Long(families.ToyConfig):
         """As many layers as it is given."""
 
-        widths: tuple[Annotated[int, genzoo.Bounds(1, 8)], ...] = (2,)
+        widths: tuple[Annotated[int, genzoo.plugin.Bounds(1, 8)], ...] = (2,)
 
     put_config(name, Long)
 
@@ -132,7 +133,7 @@ def list_of_any_length(name):
 @broken("check_config_closed", "Rate has numbers without Bounds: steps")
 def objective_config_without_bounds(name):
     @dataclass(frozen=True, kw_only=True)
-    class Rate(genzoo.Config):
+    class Rate(genzoo.plugin.Config):
         """Any number of steps."""
 
         steps: int = 1
@@ -143,10 +144,10 @@ def objective_config_without_bounds(name):
 @broken("check_config_bounds", "The field 'temperature' takes")
 def sampler_config_that_accepts_anything(name):
     @dataclass(frozen=True, kw_only=True)
-    class Hot(genzoo.Config):
+    class Hot(genzoo.plugin.Config):
         """Checks nothing."""
 
-        temperature: Annotated[float, genzoo.Bounds(0.0, 2.0)] = 1.0
+        temperature: Annotated[float, genzoo.plugin.Bounds(0.0, 2.0)] = 1.0
 
         def __post_init__(self):
             pass
@@ -175,7 +176,7 @@ def condition_that_it_refuses(name):
     class Given(families.ToyConfig):
         """A toy that may be given something."""
 
-        conditions: genzoo.ConditionSpaces = field(default_factory=dict)
+        conditions: genzoo.plugin.ConditionSpaces = field(default_factory=dict)
 
     spaces = (genzoo.Label, genzoo.Text)
     put_config(name, Given, __init__=init, condition_spaces=spaces)
@@ -192,7 +193,7 @@ def condition_that_the_example_lacks(name):
     class Moody(families.ToyConfig):
         """A toy that is given a mood."""
 
-        conditions: genzoo.ConditionSpaces = field(
+        conditions: genzoo.plugin.ConditionSpaces = field(
             default_factory=lambda: {"mood": genzoo.Label(num_classes=2)}
         )
 

@@ -8,6 +8,7 @@ from torch import nn
 
 import families
 import genzoo
+import genzoo.plugin
 from breaking import ANY, broken, put, put_with_loss, sampler
 from genzoo import registry
 
@@ -50,7 +51,7 @@ def loss_that_is_a_tensor(name):
 @broken("check_loss_is_a_mean", "has shape (8,)", also=ANY)
 def loss_for_each_row(name):
     def losses(self, batch, step):
-        yield genzoo.Loss(self.model.net(batch["x"]).sum(1))
+        yield genzoo.plugin.Loss(self.model.net(batch["x"]).sum(1))
 
     put_with_loss(name, losses)
 
@@ -59,7 +60,7 @@ def loss_for_each_row(name):
 def metric_with_a_gradient(name):
     def losses(self, batch, step):
         value = self.model.net(batch["x"]).square().mean()
-        yield genzoo.Loss(value, metrics={"size": value})
+        yield genzoo.plugin.Loss(value, metrics={"size": value})
 
     put_with_loss(name, losses)
 
@@ -69,7 +70,9 @@ def handed_gradient_with_a_graph(name):
     def losses(self, batch, step):
         weight, bias = self.model.net.parameters()
         value = self.model.net(batch["x"]).square().mean()
-        yield genzoo.Loss(value.detach(), gradients={weight: 2 * weight, bias: 0.1 + 0 * bias})
+        yield genzoo.plugin.Loss(
+            value.detach(), gradients={weight: 2 * weight, bias: 0.1 + 0 * bias}
+        )
 
     put_with_loss(name, losses)
 
@@ -79,7 +82,7 @@ def handed_gradient_of_half_the_parameters(name):
     def losses(self, batch, step):
         weight, _ = self.model.net.parameters()
         value = self.model.net(batch["x"]).square().mean().detach()
-        yield genzoo.Loss(value, gradients={weight: 2 * weight.detach()})
+        yield genzoo.plugin.Loss(value, gradients={weight: 2 * weight.detach()})
 
     put_with_loss(name, losses)
 
@@ -93,7 +96,7 @@ def chains_that_are_not_saved(name):
     def losses(self, batch, step):
         chains = getattr(self, "chains", torch.zeros_like(batch["x"]))
         self.chains = 0.5 * chains + batch["x"]
-        yield genzoo.Loss((self.model.net(self.chains) - 1).square().mean())
+        yield genzoo.plugin.Loss((self.model.net(self.chains) - 1).square().mean())
 
     put_with_loss(name, losses)
 
@@ -102,7 +105,7 @@ def chains_that_are_not_saved(name):
 def counter_that_is_not_saved(name):
     def losses(self, batch, step):
         self.count = getattr(self, "count", 0) + 1
-        yield genzoo.Loss(self.count * (self.model.net(batch["x"]) - 1).square().mean())
+        yield genzoo.plugin.Loss(self.count * (self.model.net(batch["x"]) - 1).square().mean())
 
     put_with_loss(name, losses)
 
@@ -116,7 +119,7 @@ def baseline_of_the_rows_before(name):
     def losses(self, batch, step):
         target = 1 + self.baseline
         self.baseline = 0.5 * self.baseline + batch["x"].mean()
-        yield genzoo.Loss((self.model.net(batch["x"]) - target).square().mean())
+        yield genzoo.plugin.Loss((self.model.net(batch["x"]) - target).square().mean())
 
     made = type("Objective", (families.LeastSquares,), {"__init__": init, "losses": losses})
     registry.register("objectives", name)(made)
@@ -165,7 +168,7 @@ def global_seed(name):
 def print_in_training(name):
     def losses(self, batch, step):
         print("loss", step.index)
-        yield genzoo.Loss((self.model.net(batch["x"]) - 1).square().mean())
+        yield genzoo.plugin.Loss((self.model.net(batch["x"]) - 1).square().mean())
 
     put_with_loss(name, losses)
 
@@ -211,6 +214,6 @@ def float32_whatever_the_model_is(name):
 def loss_that_cannot_be_had_in_bfloat16(name):
     def losses(self, batch, step):
         mixed = self.model.net(batch["x"]).lerp(batch["x"], 0.5)
-        yield genzoo.Loss((mixed - 1).square().mean())
+        yield genzoo.plugin.Loss((mixed - 1).square().mean())
 
     put_with_loss(name, losses)

@@ -9,6 +9,7 @@ from torch import nn
 
 import families
 import genzoo
+import genzoo.plugin
 from breaking import ANY, broken, put, put_with_loss, sampler
 
 # Storage
@@ -63,7 +64,9 @@ def trained_buffer_that_is_not_saved(name):
 
     def losses(self, batch, step):
         self.model.seen += 1
-        yield genzoo.Loss(self.model.seen.item() * self.model.net(batch["x"]).square().mean())
+        yield genzoo.plugin.Loss(
+            self.model.seen.item() * self.model.net(batch["x"]).square().mean()
+        )
 
     put_with_loss(name, losses, __init__=init)
 

@@ -15,22 +15,9 @@ from torch.distributions import Bernoulli
 from families_common import LabelledConfig, None_, ToyConfig, Width, rows, stage
 from families_games import GAN, Cycle, CycleLoss, Game, GameConfig, Translated
 from families_latent import VAE, Denoise, Denoising, Diffusion, Elbo, Guided, Latent
-from genzoo import (
-    Binary,
-    Bounds,
-    Component,
-    Config,
-    GenerativeModel,
-    Loss,
-    Objective,
-    Real,
-    Sampler,
-    Stage,
-    Unit,
-    create_model,
-    register,
-)
+from genzoo import Binary, Component, Real, Stage, Unit, create_model, register
 from genzoo.draws import bernoulli
+from genzoo.plugin import Bounds, Config, GenerativeModel, Loss, Objective, Sampler
 
 __all__ = [
     "GAN",

@@ -6,16 +6,8 @@ from typing import Annotated
 
 import torch
 
-from genzoo import (
-    Bounds,
-    Component,
-    ConditionSpaces,
-    Config,
-    Label,
-    Space,
-    Stage,
-    register,
-)
+from genzoo import Component, Label, Stage, register
+from genzoo.plugin import Bounds, ConditionSpaces, Config, Space
 
 _NUMBERS = itertools.count()
 Width = Annotated[int, Bounds(1, 4096)]

@@ -8,18 +8,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from families_common import None_, ToyConfig, rows, stage
-from genzoo import (
+from genzoo import Component, Real, Unit, register
+from genzoo.plugin import (
     Bounds,
-    Component,
     ConditionSpaces,
     Config,
     GenerativeModel,
     Loss,
     Objective,
-    Real,
     Sampler,
-    Unit,
-    register,
 )
 
 # GAN: two players, the critic owned by the objective, BatchNorm in the generator.

@@ -9,19 +9,9 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from families_common import LabelledConfig, None_, rows, stage
-from genzoo import (
-    Bounds,
-    Component,
-    GenerativeModel,
-    Label,
-    Loss,
-    Objective,
-    Real,
-    Sampler,
-    Unit,
-    register,
-)
-from genzoo.conditions import all_null, drop
+from genzoo import Component, Label, Real, Unit, register
+from genzoo.conditions import drop_conditions, null_conditions
+from genzoo.plugin import Bounds, GenerativeModel, Loss, Objective, Sampler
 
 # VAE, on labels: randomness from torch.distributions, annealing by the clock.
 
@@ -136,7 +126,7 @@ class Guided:
         self.model, self.scale = model, scale
 
     def epsilon(self, x_t, t, condition):
-        nothing = self.model.epsilon(x_t, t, all_null(self.model, len(x_t)))
+        nothing = self.model.epsilon(x_t, t, null_conditions(self.model, len(x_t)))
         return nothing + self.scale * (self.model.epsilon(x_t, t, condition) - nothing)
 
 
@@ -167,7 +157,9 @@ class Denoising(Objective):
         t = torch.randint(10, (len(x),), generator=step.generator)
         noise = torch.randn_like(x, generator=step.generator)
         share = model.config.condition_dropout
-        given = drop(model.conditions_of(batch), model.conditions, step.generator, together=share)
+        given = drop_conditions(
+            model.conditions_of(batch), model.conditions, step.generator, together=share
+        )
         a = model.alpha_bar[t][:, None]
         found = model.epsilon(a.sqrt() * x + (1 - a).sqrt() * noise, t, given)
         yield Loss(((found - noise) ** 2).sum(1).mean())

@@ -17,8 +17,9 @@ import torch
 
 import hostile_foreign
 import hostile_pipelines
-from genzoo import GenModel, HubComponent, create_model, registry
+from genzoo import GenModel, create_model, registry
 from genzoo.evaluation.transformers_features import load_image_model
+from genzoo.plugin import HubComponent
 
 COMPONENT = {"repo": "ada/encoder", "commit": "0" * 40, "sha256": "0" * 64}
 ENCODERS = ("clip", "whole-clip", "t5", "bert")

@@ -5,9 +5,10 @@ from torch import nn
 
 import families
 from families_common import drawn_by
-from genzoo import Binary, Categorical, GenerativeModel, Label, Real, Sampler, Unit, seeds
+from genzoo import Binary, Categorical, Label, Real, Unit, seeds
 from genzoo.data import from_array
 from genzoo.evaluation import Case
+from genzoo.plugin import GenerativeModel, Sampler
 
 
 class Redraw(Sampler):

@@ -2,7 +2,7 @@
 
 import torch
 
-from genzoo import LogProb, by_blocks
+from genzoo.plugin import LogProb, by_blocks
 
 
 def log_prob_of(values, kind, measure="mass"):

@@ -8,15 +8,7 @@ import torch
 from families_common import None_, Width, rows
 from genzoo import (
     Binary,
-    Bounds,
     Component,
-    Config,
-    GenerativeModel,
-    Loss,
-    ModelSpec,
-    Objective,
-    Sampler,
-    Space,
     Stage,
     Trainer,
     TrainerConfig,
@@ -25,6 +17,16 @@ from genzoo import (
     registry,
 )
 from genzoo.draws import bernoulli
+from genzoo.plugin import (
+    Bounds,
+    Config,
+    GenerativeModel,
+    Loss,
+    ModelSpec,
+    Objective,
+    Sampler,
+    Space,
+)
 from genzoo.sampler import last_of
 
 

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from folders import CONFIG, change_config, saved
-from genzoo import GenModel, Space, Unit, registry
+from genzoo import GenModel, Unit, registry
 from genzoo.errors import GenzooError
+from genzoo.plugin import Space
 
 FAULTS = {
     "lost-class": ("Yours = 1", "is not there: reinstall it"),

@@ -10,6 +10,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 import genzoo
+import genzoo.plugin
 from folders import saved
 from genzoo.card import figures_of, read_figures, write_card, write_figures
 from genzoo.card.escaping import escaped
@@ -45,15 +46,15 @@ def evaluation(value=-17.25, provenance=PROVENANCE, name="log-likelihood", **cha
 
 def test_figures_come_back_with_their_provenance(tmp_path):
     written = evaluation(
-        notes=(genzoo.Note("a-code", "A note: with a colon."),),
+        notes=(genzoo.plugin.Note("a-code", "A note: with a colon."),),
         interval=(-18.0, -17.0),
-        reference=genzoo.Reference(0.5, "held-out data"),
+        reference=genzoo.plugin.Reference(0.5, "held-out data"),
     )
     write_figures(tmp_path, written, name="m")
     (found,) = read_figures(tmp_path)
     assert (found.name, found.value) == ("log-likelihood", -17.25)
     assert found.facts["std_error"] == 0.5
-    assert found.notes == [genzoo.Note("a-code", "A note: with a colon.")]
+    assert found.notes == [genzoo.plugin.Note("a-code", "A note: with a colon.")]
     assert found.facts["reference"] == {"value": 0.5, "kind": "held-out data"}
     assert found.facts["interval"] == [-18.0, -17.0]
     assert {**PROVENANCE, "metric": "log-likelihood"}.items() <= found.provenance.items()

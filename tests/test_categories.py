@@ -12,23 +12,20 @@ from torch import nn
 
 import genzoo
 from families import None_, stage
-from genzoo import (
-    Categorical,
-    Component,
+from genzoo import Categorical, Component, GenModel, register
+from genzoo.cli import main
+from genzoo.data import ArrayDataset
+from genzoo.errors import DataError
+from genzoo.plugin import (
     Config,
     GenerativeModel,
-    GenModel,
     LogProb,
     Loss,
     Objective,
     Sampler,
     Space,
     by_blocks,
-    register,
 )
-from genzoo.cli import main
-from genzoo.data import ArrayDataset
-from genzoo.errors import DataError
 from genzoo.showing import picture_of
 from genzoo.testing import run_checks
 

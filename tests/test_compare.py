@@ -8,9 +8,10 @@ import torch
 
 import families
 import genzoo
-from genzoo import Binary, CapabilityError, ConfigError, DataInfo, LogProb, Note, Unit
+from genzoo import Binary, CapabilityError, ConfigError, DataInfo, Unit
 from genzoo.data import ArrayDataset
 from genzoo.evaluation.paired import difference
+from genzoo.plugin import LogProb, Note
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 from genzoo_vae.vae import VAE, VAEConfig

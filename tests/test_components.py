@@ -8,8 +8,9 @@ import torch
 
 import families
 import genzoo
-from genzoo import Component, Config, ConfigError, Optimizer, Trainer, TrainerConfig, registry
+from genzoo import Component, ConfigError, Trainer, TrainerConfig, registry
 from genzoo.errors import PluginError, TrainingError, UnknownNameError
+from genzoo.plugin import Config, Optimizer
 from genzoo.registry import Group
 
 GIBBS = Component(name="gibbs", config={"num_steps": 7})

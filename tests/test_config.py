@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from genzoo import Bounds, Config, ConfigError
+from genzoo import ConfigError
 from genzoo.config import abridged, differences, field_types, required_fields, shown
+from genzoo.plugin import Bounds, Config
 
 HUGE = 10**5000
 

@@ -18,7 +18,6 @@ from test_scaffold import points
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "genzoo-zuko"
 ANGLE = ROOT / "examples" / "genzoo-angle"
-PUBLIC = ("capabilities", "conditions", "evaluation", "spaces", "testing")
 TESTS = "import sys, pytest; sys.exit(pytest.main(['-q', '-k', 'not conformance and not learns']))"
 BLOCK = re.compile(
     r"<!-- (file|try|run|part|angle)(?:: (\S+))? -->\n```\w+\n(.*?)\n```", re.DOTALL
@@ -98,16 +97,6 @@ def test_the_snippets_on_the_second_example_run_each_by_itself(tmp_path):
     assert "VonMises needs a moon for each sample" in said
     assert "{'label': tensor([-1, -1])}" in said
     assert said.count("torch.Size([4, 1])") == 2
-
-
-@pytest.mark.parametrize("example", [EXAMPLE, ANGLE], ids=lambda path: path.name)
-def test_the_examples_use_public_names_alone(example):
-    imports = re.compile(r"^\s*(?:from (genzoo\S*) import|import (genzoo\S*))", re.MULTILINE)
-    own, public = example.name.replace("-", "_"), {"genzoo", *map("genzoo.{}".format, PUBLIC)}
-    for path in example.rglob("*.py"):
-        found = {a or b for a, b in imports.findall(path.read_text("utf-8"))}
-        allowed = public | {"genzoo.cli"} if path.parent.name == "tests" else public
-        assert {name for name in found if not name.startswith(own)} <= allowed
 
 
 def test_a_model_is_published_without_any_code(hub, tmp_path, monkeypatch, capsys):

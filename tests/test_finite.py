@@ -8,6 +8,7 @@ from torch import nn
 
 import families
 import genzoo
+import genzoo.plugin
 from genzoo.draws import bernoulli
 from genzoo.errors import (
     DataError,
@@ -201,7 +202,7 @@ def test_a_mean_over_nothing_or_of_nan_is_no_figure():
     assert mean_of(torch.tensor([0.0, -math.inf]), "exact").value == -math.inf
 
 
-class Nothing(genzoo.Dataset):
+class Nothing(genzoo.plugin.Dataset):
     """A dataset without rows."""
 
     info = genzoo.DataInfo(fields={"x": genzoo.Unit(shape=(3,))})

@@ -17,7 +17,7 @@ from genzoo.errors import (
     WeightsError,
 )
 from genzoo.hub import Reference
-from genzoo.layouts.foreign import Foreign, Format, check_path, marker_in
+from genzoo.layouts.foreign import ForeignFormat, TranslatedModel, check_path, marker_in
 from genzoo.pretrained.inspecting import inspect
 from genzoo.pretrained.pulling import pull
 from hubs import asked, same
@@ -28,7 +28,7 @@ SPACE = {"name": "binary", "config": {"shape": [1, 2, 3]}}
 
 
 @register("formats", MARKER)
-class Toy(Format):
+class Toy(ForeignFormat):
     """Machines whose config lies in parts/sizes.json, and whose weights lie beside it."""
 
     def configs(self, marker):
@@ -41,7 +41,7 @@ class Toy(Format):
         config = {**found["parts/sizes.json"], "event": SPACE}
         model = marker.get("model", "rbm")
         weights = dict.fromkeys(marker.get("weights", ["parts/w.safetensors"]), "")
-        return Foreign(model=model, config=config, weights=weights)
+        return TranslatedModel(model=model, config=config, weights=weights)
 
 
 def put_down(folder, weights_of=None, **marker):
@@ -104,7 +104,7 @@ def test_names_of_tensors_are_told_from_their_files(tmp_path):
         def translate(self, found):
             weights = {"parts/w.safetensors": "", "parts/rates.safetensors": "base_"}
             config = {"event": SPACE, "num_hidden": 4}
-            return Foreign(model="rbm", config=config, weights=weights)
+            return TranslatedModel(model="rbm", config=config, weights=weights)
 
     folder, state = put_down(tmp_path), machine().state_dict()
     rates = {"rates": state.pop("base_rates")}
@@ -138,7 +138,7 @@ class Told(Toy):
         assert "parts/other.txt" not in found
         num = len(found["parts/hidden.txt"])
         config = {"event": SPACE, "num_hidden": num}
-        return Foreign(model="rbm", config=config, weights={"parts/w.safetensors": ""})
+        return TranslatedModel(model="rbm", config=config, weights={"parts/w.safetensors": ""})
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_a_repository_without_a_needed_config_is_refused(hub, tmp_path):
 def test_a_format_is_registered_under_a_files_name():
     with pytest.raises(PluginError, match="is no valid name"):
         register("formats", "../up.json")(Toy)
-    with pytest.raises(PluginError, match="must be a subclass of Format"):
+    with pytest.raises(PluginError, match="must be a subclass of ForeignFormat"):
         register("formats", "other.json")(int)
 
 

@@ -8,13 +8,14 @@ from typing import Annotated
 import pytest
 
 import genzoo
-from genzoo import Bounds, Component, Config, ConfigError, Group, entry_points, registry
+from genzoo import Component, ConfigError, entry_points, registry
 from genzoo.errors import (
     MissingDependencyError,
     NameConflictError,
     PluginError,
     UnknownNameError,
 )
+from genzoo.plugin import Bounds, Config, Group
 
 GROUP = "fake_owner.estimators"
 MEAN = """\

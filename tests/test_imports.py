@@ -1,12 +1,15 @@
 """Importing genzoo, listing and asking for help cost no torch, and importing changes nothing."""
 
+import ast
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import genzoo
+import genzoo.plugin
 
 LIBRARIES = {"torch", "numpy", "accelerate", "matplotlib", "safetensors", "huggingface_hub"}
 
@@ -40,7 +43,8 @@ def test_the_counting_sees_what_is_imported():
     [
         "import genzoo",
         "import genzoo; dir(genzoo); genzoo.__version__",
-        "import genzoo; genzoo.register, genzoo.Config, genzoo.ConfigError",
+        "import genzoo; genzoo.register, genzoo.ConfigError",
+        "from genzoo.plugin import Bounds, Config, register",
         "from genzoo import registry; registry.names('models')",
     ],
 )
@@ -64,14 +68,23 @@ def test_listing_shows_what_it_did_not_import():
     assert "rbm " in run(command("list"))
 
 
-def test_every_public_name_is_there_and_an_unknown_one_is_not():
-    assert set(genzoo.__all__) == set(genzoo._PUBLIC) <= set(dir(genzoo))
-    for name in genzoo.__all__:
-        assert getattr(genzoo, name) is getattr(
-            importlib.import_module(genzoo._PUBLIC[name]), name
-        )
+@pytest.mark.parametrize("module", [genzoo, genzoo.plugin], ids=lambda module: module.__name__)
+def test_every_public_name_is_there_and_an_unknown_one_is_not(module):
+    assert set(module.__all__) <= set(dir(module))
+    assert all(getattr(module, name) is not None for name in module.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
-        genzoo.no_such_name  # noqa: B018
+        module.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize("module", [genzoo, genzoo.plugin], ids=lambda module: module.__name__)
+def test_type_checkers_see_the_same_names_from_the_same_modules(module):
+    """What stands under TYPE_CHECKING, which nothing runs, against the names that are loaded."""
+    tree = ast.parse(Path(module.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.asname: node.module for node in block.body for alias in node.names}
+    assert sorted(seen) == module.__all__
+    for name, home in seen.items():
+        assert getattr(module, name) is getattr(importlib.import_module(home), name)
 
 
 STATE = """

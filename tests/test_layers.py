@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FACADES = {"genzoo", "genzoo.plugin"}
 LAYERS = """
-version text_safety errors parsing files model_files progress threads
+version lazy text_safety errors parsing files model_files progress threads
 config component entry_points groups registry plugin_hints foreign_fields
 values finite seeds estimate log_prob plotting draws latents captions spaces spec conditions
 layouts training.config training.optimizers training.lr_schedulers stage

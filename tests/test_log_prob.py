@@ -6,19 +6,9 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import (
-    Binary,
-    CapabilityError,
-    ConfigError,
-    DataError,
-    DataInfo,
-    LogProb,
-    Note,
-    Real,
-    Unit,
-    by_blocks,
-)
+from genzoo import Binary, CapabilityError, ConfigError, DataError, DataInfo, Real, Unit
 from genzoo.errors import NotFiniteFigureError
+from genzoo.plugin import LogProb, Note, by_blocks
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 from genzoo_vae.importance import effective_samples, standard_error
 from genzoo_vae.vae import VAE, VAEConfig

@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 import torch
 
-from genzoo import Bounds, Component, Config, Sampler, register, seeds
+from genzoo import Component, register, seeds
 from genzoo.data import from_array
 from genzoo.errors import CapabilityError
 from genzoo.evaluation import evaluate
@@ -24,6 +24,7 @@ from genzoo.evaluation.mcmc_diagnostics import (
     r_hat_bound,
     split_r_hat,
 )
+from genzoo.plugin import Bounds, Config, Sampler
 from genzoo.sampling import own_sampler
 from judges import Replay, case
 

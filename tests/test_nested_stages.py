@@ -13,9 +13,6 @@ from genzoo import (
     ConfigError,
     DataInfo,
     GenModel,
-    Loss,
-    ModelSpec,
-    Objective,
     Real,
     Stage,
     Trainer,
@@ -24,6 +21,7 @@ from genzoo import (
     create_model,
     register,
 )
+from genzoo.plugin import Loss, ModelSpec, Objective
 from genzoo.testing.cases import equal_states
 from genzoo.training.stage_scope import model_of
 

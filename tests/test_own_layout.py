@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from folders import CONFIG, WEIGHTS, change_config, contents
-from genzoo import Binary, GenModel, Layout, LoadError, create_model, saving
+from genzoo import Binary, GenModel, LoadError, create_model, saving
 from genzoo.errors import ConfigFileError, DiskFullError, HubMissingError, WeightsError
 from genzoo.hub import Reference
+from genzoo.plugin import Layout
 from genzoo.pretrained.inspecting import inspect
 from genzoo.pretrained.pulling import pull
 from genzoo.pretrained.pushing import push

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import genzoo
+import genzoo.plugin
 from genzoo.scaffold import making
 
 ROOT = Path(__file__).parents[1]
@@ -26,10 +27,10 @@ from torch import Tensor
 
 
 def draw(folder: Path) -> Tensor:
-    model: genzoo.GenerativeModel = genzoo.GenModel.from_pretrained(folder)
+    model: genzoo.plugin.GenerativeModel = genzoo.GenModel.from_pretrained(folder)
     data = genzoo.load_dataset("digits", "test", binarize="threshold")
     result = genzoo.evaluate(model, data, max_examples=10)
-    figure: genzoo.Estimate = result.figures["log-likelihood"]
+    figure: genzoo.plugin.Estimate = result.figures["log-likelihood"]
     print(figure.value + 1.0, [note.code for note in figure.notes])
     return model.sample(3, seed=0)
 

@@ -5,8 +5,7 @@ import tomllib
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from genzoo import parsing
 from genzoo.parsing import MAX_DEPTH, check_yaml, strict_json, strict_toml

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import genzoo
-from genzoo import Space, plugin_hints
+from genzoo import plugin_hints
 from genzoo.errors import ConfigFileError, UnknownNameError
+from genzoo.plugin import Space
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

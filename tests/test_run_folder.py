@@ -14,8 +14,7 @@ import torch
 import families
 import genzoo
 from genzoo.errors import CheckpointError, GenzooError, RunningError
-from genzoo.training import checkpoint
-from genzoo.training import folder as run_folder
+from genzoo.training import checkpoint, folder as run_folder
 from genzoo.training.folder import RunFolder
 
 

@@ -13,6 +13,7 @@ import torch
 
 import families
 import genzoo
+import genzoo.plugin
 from genzoo import progress, sampling, seeds
 from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
 from genzoo.sampler import Sampler
@@ -45,7 +46,7 @@ class Told(Sampler):
 class TextConfig(families.ToyConfig):
     """A toy that is given a text."""
 
-    conditions: genzoo.ConditionSpaces = dataclasses.field(
+    conditions: genzoo.plugin.ConditionSpaces = dataclasses.field(
         default_factory=lambda: {"text": genzoo.Text()}
     )
 
@@ -54,10 +55,10 @@ class TextConfig(families.ToyConfig):
 class BothConfig(families.ToyConfig):
     """A toy that is given a label and a text."""
 
-    conditions: genzoo.ConditionSpaces = dataclasses.field(
+    conditions: genzoo.plugin.ConditionSpaces = dataclasses.field(
         default_factory=lambda: {"label": genzoo.Label(num_classes=3), "text": genzoo.Text()}
     )
-    condition_dropout: Annotated[float, genzoo.Bounds(0.0, 1.0)] = 0.0
+    condition_dropout: Annotated[float, genzoo.plugin.Bounds(0.0, 1.0)] = 0.0
 
 
 class Described(families.Linear):
@@ -180,12 +181,12 @@ def test_a_default_batch_size_that_is_none_is_refused(size):
 def test_a_batch_size_is_the_power_of_two_at_which_the_widest_layer_has_two_million_values():
     """Above, by twice as much at most; and never more than 1024 rows, nor less than one."""
     values = [1, 500, 2**11, 2**11 + 1, 16 * 28 * 28, 64 * 32 * 32, 2**21, 10**9]
-    sizes = [genzoo.batch_size_for(num) for num in values]
+    sizes = [genzoo.plugin.batch_size_for(num) for num in values]
     assert sizes == [1024, 1024, 1024, 512, 128, 32, 1, 1]
     fitting = zip(values[2:7], sizes[2:7], strict=True)
     assert all(2**20 < num * size <= 2**21 for num, size in fitting)
     with pytest.raises(ConfigError, match="num_values must be a whole number of at least 1"):
-        genzoo.batch_size_for(0)
+        genzoo.plugin.batch_size_for(0)
 
 
 def test_the_last_state_of_a_trajectory_is_the_sample():

@@ -9,9 +9,15 @@ from genzoo import seeds
 from genzoo.captions import Grammar
 from genzoo.data import load_dataset, load_split
 from genzoo.data.drawing import DRAWN, draw
-from genzoo.data.shapes import COLOURS, PLACES, SHAPES, SIZES, pairs
-from genzoo.data.shapes import Shapes as Source
-from genzoo.data.shapes import ShapesConfig as Config
+from genzoo.data.shapes import (
+    COLOURS,
+    PLACES,
+    SHAPES,
+    SIZES,
+    Shapes as Source,
+    ShapesConfig as Config,
+    pairs,
+)
 from genzoo.spaces import Label, Text, Unit
 
 AREAS = {

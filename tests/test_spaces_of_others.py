@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from genzoo import ConditionError, DataError, Space, registry
+from genzoo import ConditionError, DataError, registry
+from genzoo.plugin import Space
 from space_rows import check_rows, rows_of
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import families
-from genzoo import ConditionSpaces, Config, ConfigError, DataError, DataInfo, Space
+from genzoo import ConfigError, DataError, DataInfo
 from genzoo.captions import Grammar
 from genzoo.errors import PluginError, UnknownNameError
+from genzoo.plugin import ConditionSpaces, Config, Space
 from genzoo.spaces import Binary, Categorical, Label, Real, Text, Unit
 
 LETTERS = tuple("abc")

@@ -7,12 +7,12 @@ import tomllib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import families
-from genzoo import Component, ConfigError, ModelSpec, Recipe, Stage, TrainerConfig, register
+from genzoo import Component, ConfigError, Recipe, Stage, TrainerConfig, register
 from genzoo.model_spec import MAX_DEPTH
+from genzoo.plugin import ModelSpec
 
 GOOD = '[model]\nname = "rbm"\n[data]\nname = "digits"\n'
 

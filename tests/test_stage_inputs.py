@@ -12,13 +12,9 @@ from families_common import drawn_by
 from genzoo import (
     Binary,
     Component,
-    ConditionSpaces,
-    Config,
     DataError,
     DataInfo,
-    GenerativeModel,
     Label,
-    ModelSpec,
     Real,
     Stage,
     Unit,
@@ -26,6 +22,7 @@ from genzoo import (
     register,
 )
 from genzoo.data import from_array
+from genzoo.plugin import ConditionSpaces, Config, GenerativeModel, ModelSpec
 from genzoo.spaces import Space
 from genzoo.testing.cases import equal_states
 from genzoo.training.inputs import Inputs, check_inputs

@@ -12,26 +12,20 @@ from torch import nn
 
 import genzoo
 from families import None_, stage
-from genzoo import (
+from genzoo import Component, DataInfo, GenModel, Label, Text, Unit, register
+from genzoo.cli import main
+from genzoo.conditions import drop_conditions, null_conditions
+from genzoo.errors import ConditionError, DataError
+from genzoo.plugin import (
     Bounds,
-    Component,
     ConditionSpaces,
     Config,
-    DataInfo,
     GenerativeModel,
-    GenModel,
-    Label,
     Loss,
     Objective,
     Sampler,
     Space,
-    Text,
-    Unit,
-    register,
 )
-from genzoo.cli import main
-from genzoo.conditions import all_null, drop
-from genzoo.errors import ConditionError, DataError
 from genzoo.testing import run_checks
 
 
@@ -105,7 +99,7 @@ class Draw(Sampler):
         model = self.checked(model)
         mean = model.means(condition, num)
         if self.config.guidance_scale != 1:
-            nothing = model.means(all_null(model, num), num)
+            nothing = model.means(null_conditions(model, num), num)
             mean = nothing + self.config.guidance_scale * (mean - nothing)
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
         yield mean + 0.01 * noise
@@ -118,7 +112,7 @@ class ToldLoss(Objective):
 
     def losses(self, batch, step):
         model, config = self.model, self.model.config
-        given = drop(
+        given = drop_conditions(
             model.conditions_of(batch),
             model.conditions,
             step.generator,

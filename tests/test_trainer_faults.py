@@ -9,6 +9,7 @@ import torch
 
 import families
 import genzoo
+import genzoo.plugin
 from fitting import DATA, difference, fit
 from genzoo.errors import NotFiniteError, TrainingError
 from genzoo.objective import Loss, Objective
@@ -59,7 +60,7 @@ def test_last_good_checkpoint_is_named(tmp_path):
 
 def test_a_tensor_in_place_of_a_loss_is_named():
     model = families.linear()
-    says = "Broken yielded a Tensor instead of a Loss. Write: yield genzoo.Loss(value)."
+    says = "Broken yielded a Tensor instead of a Loss. Write: yield genzoo.plugin.Loss(value)."
     with pytest.raises(TrainingError, match=re.escape(says)):
         fit(model, objective=Broken(model, "tensor"))
 

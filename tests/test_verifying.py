@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import genzoo
+import genzoo.plugin
 from genzoo.card import figures_of, read_figures, write_figures
 from genzoo.cli import main
 from genzoo.component import Component
@@ -232,7 +233,7 @@ def flagged(monkeypatch, value=-20.0, **changes):
         note = Note("ess-low", "1.0 of 100 chains count.", unreliable=True)
         given = {"kind": "stochastic estimate", "shared_error": 0.2, "notes": (note,)}
         values = torch.full((len(x),), value, dtype=torch.float64)
-        return genzoo.LogProb(values=values, measure="mass", **{**given, **changes})
+        return genzoo.plugin.LogProb(values=values, measure="mass", **{**given, **changes})
 
     monkeypatch.setattr("genzoo_boltzmann.rbm.RBM.log_prob", log_prob)
 
@@ -493,7 +494,7 @@ def test_weak_settings_that_are_flagged_do_not_free_a_claim(model, test, monkeyp
         weak = {"notes": (note,), "shared_error": math.inf} if num_samples == 1 else {}
         values = torch.full((len(x),), -20.0, dtype=torch.float64)
         kind = "stochastic estimate"
-        return genzoo.LogProb(values=values, measure="mass", kind=kind, **weak)
+        return genzoo.plugin.LogProb(values=values, measure="mass", kind=kind, **weak)
 
     monkeypatch.setattr("genzoo_boltzmann.rbm.RBM.log_prob", log_prob)
     metric = Component(name="log-likelihood", config={"num_samples": 1})

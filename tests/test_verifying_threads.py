@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import genzoo
+import genzoo.plugin
 from genzoo.card import figures_of, read_figures, write_figures
 from genzoo.cli import main
 from genzoo.evaluation import evaluate
@@ -37,7 +38,7 @@ def model(monkeypatch):
 
     def log_prob(self, x, **_):
         values = torch.full((len(x),), -20 - 0.01 * torch.get_num_threads()).double()
-        return genzoo.LogProb(values=values, **FACTS)
+        return genzoo.plugin.LogProb(values=values, **FACTS)
 
     monkeypatch.setattr("genzoo_boltzmann.rbm.RBM.log_prob", log_prob)
     return genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=2)

@@ -16,7 +16,7 @@ from genzoo.cli.conditions import given_by, rows_given
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import folder_of
 from genzoo.cli.texts import write
-from genzoo.conditions import rows_of, spread
+from genzoo.conditions import condition_rows, spread
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.files import atomic_file
@@ -70,7 +70,7 @@ def _interpolation(model: Any, arguments: Any) -> _View:
     num, pairs = arguments.num, len(z) // 2
     codes = latents.interpolation(z[:pairs], z[pairs : 2 * pairs], num).flatten(0, 1)
     index = torch.arange(pairs).repeat_interleave(num)
-    given = rows_of(spread(model, condition, len(z)), model.conditions, index)
+    given = condition_rows(spread(model, condition, len(z)), model.conditions, index)
     return _View(codes, given, num, f"Each row leads from one of {pairs} examples to another")
 
 

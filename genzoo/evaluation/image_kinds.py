@@ -8,19 +8,18 @@ from typing import Annotated, Any, Literal
 
 from genzoo.config import Bounds, shown
 from genzoo.errors import ConfigError, ConfigFileError
-from genzoo.foreign_fields import Allowed, ForeignFields
-from genzoo.published import MAX_LAYERS, NOTES, PLAIN, Activation
+from genzoo.foreign_fields import AllowedFields, ForeignFields
+from genzoo.published import Activation, NumLayers, transformers_fields
 
 MAX_SIDE, MAX_PATCHES = 1024, 4096
 """The largest side of an image, and the most patches, each of which attends to all of them."""
 _Width = Annotated[int, Bounds(1, 2**16)]
-_Layers = Annotated[int, Bounds(1, MAX_LAYERS)]
 _Heads = Annotated[int, Bounds(1, 2**10)]
 _Side = Annotated[int, Bounds(1, MAX_SIDE)]
 _Channels = Literal[3]
 _Small = Annotated[float, Bounds(0.0, 1.0)]
 _Stages = Annotated[tuple[_Width, ...], Bounds(1, 16)]
-_Depths = Annotated[tuple[_Layers, ...], Bounds(1, 16)]
+_Depths = Annotated[tuple[NumLayers, ...], Bounds(1, 16)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +27,7 @@ class PatchFields(ForeignFields):
     """Fields of a transformer over patches; abstract."""
 
     hidden_size: _Width = 768
-    num_hidden_layers: _Layers = 12
+    num_hidden_layers: NumLayers = 12
     num_attention_heads: _Heads = 12
     hidden_act: Activation = "gelu"
     image_size: _Side = 224
@@ -116,17 +115,17 @@ class ImageKind:
     model: str
     config: str
     processor: str
-    allowed: Allowed
+    allowed: AllowedFields
 
 
-_DROPPED = {"attention_dropout", "attention_probs_dropout_prob", "drop_path_rate", "dropout"}
-_BACKBONE = {"apply_layernorm", "out_features", "out_indices", "reshape_hidden_states"}
-_MORE = NOTES | _DROPPED | _BACKBONE | {"hidden_dropout_prob", "stage_names", "encoder_stride"}
-_INITIAL = {"layer_scale_init_value", "layerscale_value"}
+_DROPPED = ("attention_dropout", "attention_probs_dropout_prob", "drop_path_rate", "dropout")
+_BACKBONE = ("apply_layernorm", "out_features", "out_indices", "reshape_hidden_states")
+_MORE = (*_DROPPED, *_BACKBONE, "hidden_dropout_prob", "stage_names", "encoder_stride")
+_INITIAL = ("layer_scale_init_value", "layerscale_value")
 
 
-def _allowed(fields: type[ForeignFields], *more: str, **inert: tuple[Any, ...]) -> Allowed:
-    return Allowed(fields=fields, inert={**PLAIN, **inert}, ignored=_MORE | _INITIAL | {*more})
+def _allowed(fields: type[ForeignFields], *more: str, **inert: tuple[Any, ...]) -> AllowedFields:
+    return transformers_fields(fields, *_MORE, *_INITIAL, *more, **inert)
 
 
 def _vit(model: str, config: str) -> ImageKind:

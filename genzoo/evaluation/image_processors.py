@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from genzoo.config import Bounds, shown
 from genzoo.errors import ConfigFileError
 from genzoo.evaluation.image_kinds import MAX_SIDE
-from genzoo.foreign_fields import Allowed, ForeignFields
+from genzoo.foreign_fields import AllowedFields, ForeignFields
 
 PREPARED = "preprocessor_config.json"
 _NAME = re.compile(r"(ViT|DeiT|Bit|CLIP|ConvNext)(ImageProcessor(?:Fast|Pil)?|FeatureExtractor)")
@@ -49,7 +49,7 @@ class ProcessorFields(ForeignFields):
 
 
 _TYPES = ("image_processor_type", "feature_extractor_type")
-_ALLOWED = Allowed(
+_ALLOWED = AllowedFields(
     fields=ProcessorFields,
     inert={
         "data_format": ("channels_first", None),

@@ -13,9 +13,9 @@ from torch import Tensor
 from genzoo.errors import ConfigError, LoadError, MissingDependencyError
 from genzoo.evaluation.image_kinds import ImageKind, kind_of
 from genzoo.evaluation.image_processors import PREPARED, make_processor
-from genzoo.foreign_fields import MAX_BYTES, read_object, refusing
+from genzoo.foreign_fields import MAX_BYTES, loading, read_object
 from genzoo.model_files import CONFIG, INDEX, WEIGHTS
-from genzoo.published import make_published, weights_of
+from genzoo.published import make_transformers_model, weights_of
 from genzoo.storage import FolderSource, plain_weights, require_weights
 from genzoo.weights import WeightFiles, read_index
 
@@ -49,14 +49,14 @@ def load_image_model(
     files = _weights(folder, title)
     where = f"{title} cannot be loaded: "
     kind = kind_of(said, f"{where}{CONFIG.name}")
-    with refusing(title):
+    with loading(title):
         net, pools = _built(kind, said, files, title)
         processor = make_processor(prepared, kind.processor, f"{where}{PREPARED}")
     net = net.to(device).requires_grad_(False)
 
     def features(x: Tensor) -> Tensor:
         images = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-        with refusing(title):  # Of the sizes that two files state, one may not fit the other.
+        with loading(title):  # Of the sizes that two files state, one may not fit the other.
             given = processor(images=images.cpu(), return_tensors="pt", do_rescale=False)
             return _pooled(net(pixel_values=given["pixel_values"].to(device)), pools)
 
@@ -127,7 +127,7 @@ def _weights(folder: Path, title: str) -> WeightFiles:
         names = plain_weights(source)
         require_weights(source, names)
         return weights_of(folder, names)
-    return weights_of(folder, [WEIGHTS.name])
+    return weights_of(folder)
 
 
 def _built(
@@ -138,7 +138,7 @@ def _built(
 
     fields = kind.allowed.passed(said, f"{title} cannot be loaded: {CONFIG.name}")
     cls, config = getattr(transformers, kind.model), getattr(transformers, kind.config)
-    return make_published(cls, lambda: config(**fields), files, title, optional="pooler.")
+    return make_transformers_model(cls, lambda: config(**fields), files, title, optional="pooler.")
 
 
 def _pooled(output: Any, pools: bool) -> Tensor:

@@ -17,7 +17,7 @@ from typing import Any
 from genzoo import registry
 from genzoo.errors import ConfigFileError
 from genzoo.files import check_inside, read_text
-from genzoo.foreign_fields import refusing
+from genzoo.foreign_fields import loading
 from genzoo.parsing import strict_json
 
 MAX_BYTES, MAX_TEXT_BYTES = 2**20, 2**22
@@ -27,7 +27,7 @@ _INSIDE = re.compile(rf"(?:{_PART}/)?{_PART}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foreign:
+class TranslatedModel:
     """What a foreign repository holds, in the zoo's terms.
 
     Arguments:
@@ -42,7 +42,7 @@ class Foreign:
     weights: Mapping[str, str]
 
 
-class Format(abc.ABC):
+class ForeignFormat(abc.ABC):
     """A layout of another library; abstract."""
 
     @abc.abstractmethod
@@ -68,7 +68,7 @@ class Format(abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def translate(self, found: Mapping[str, Any]) -> Foreign:
+    def translate(self, found: Mapping[str, Any]) -> TranslatedModel:
         """Return what the repository holds.
 
         Arguments:
@@ -94,7 +94,7 @@ def marker_in(files: Container[str], own: str) -> str | None:
 
 def read_foreign(
     marker: str, file: Callable[[str, int], Path], there: Callable[[str], bool]
-) -> Foreign:
+) -> TranslatedModel:
     """Read what a foreign repository holds.
 
     Arguments:
@@ -106,10 +106,10 @@ def read_foreign(
     Raises:
         LoadError: A file is missing or malformed, or of a kind that is not supported.
     """
-    layout: Format = registry.load("formats", marker)()
+    layout: ForeignFormat = registry.load("formats", marker)()
     head = _read_json(file(marker, MAX_BYTES))
     found: dict[str, Any] = {marker: head}
-    with refusing(f"The layout of {marker}"):  # A plugin's word on values that a stranger chose.
+    with loading(f"The layout of {marker}"):  # A plugin's word on values that a stranger chose.
         for name in layout.configs(head):
             found[name] = _read_json(file(check_path(name), MAX_BYTES))
         for name in filter(there, map(check_path, layout.texts(head))):

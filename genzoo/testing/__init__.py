@@ -20,8 +20,10 @@ and ``genzoo check rbm`` on the command line. pytest is needed for the second al
 
 from __future__ import annotations
 
-from genzoo.testing.cases import Case, CheckFailed, NotApplicable, cases
+from genzoo.capabilities import of as capabilities_of
+from genzoo.testing.cases import Case, CheckFailed, NotApplicable, cases, equal_states
 from genzoo.testing.checks import BY_CAPABILITY, CHECKS, MUST, checks_for
+from genzoo.testing.commands import run_command
 from genzoo.testing.running import Outcome, check_model, run_check, run_checks
 from genzoo.testing.suites import ModelSuite, conformance
 
@@ -34,10 +36,13 @@ __all__ = [
     "ModelSuite",
     "NotApplicable",
     "Outcome",
+    "capabilities_of",
     "cases",
     "check_model",
     "checks_for",
     "conformance",
+    "equal_states",
     "run_check",
     "run_checks",
+    "run_command",
 ]

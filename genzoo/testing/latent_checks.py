@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genzoo.capabilities import SupportsDecode, SupportsEncode
-from genzoo.conditions import rows_of
+from genzoo.conditions import condition_rows
 from genzoo.errors import DataError
 from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Space
@@ -23,7 +23,7 @@ def check_encode(case: Case) -> None:
     z = model.encode(x, condition=condition)
     _demand_shape(model, z, len(x), "encode")
     demand(bool(torch.isfinite(z).all()), "A code is not finite.")
-    alone = model.encode(x[:1], condition=rows_of(condition, model.conditions, slice(1)))
+    alone = model.encode(x[:1], condition=condition_rows(condition, model.conditions, slice(1)))
     demand(torch.allclose(alone, z[:1], rtol=1e-4, atol=1e-5), "A code depends on other rows.")
 
 
@@ -74,12 +74,12 @@ def check_decode(case: Case) -> None:
     model: Any = case.model().eval()
     condition = case.condition(model, len(case.data()))
     z = codes_of(case, model, condition)
-    condition = rows_of(condition, model.conditions, slice(len(z)))
+    condition = condition_rows(condition, model.conditions, slice(len(z)))
     x = model.decode(z, condition=condition)
     expected = (len(z), *model.event_shape)
     demand(tuple(x.shape) == expected, f"Decoded codes have {tuple(x.shape)}, not {expected}.")
     demand(bool(torch.isfinite(x).all()), "What is decoded is not finite.")
-    alone = model.decode(z[:1], condition=rows_of(condition, model.conditions, slice(1)))
+    alone = model.decode(z[:1], condition=condition_rows(condition, model.conditions, slice(1)))
     same = torch.allclose(alone, x[:1], rtol=1e-4, atol=1e-5)
     demand(same, "What a code is decoded to depends on other codes.")
 

@@ -52,7 +52,7 @@ def _check_values(found: LogProb, num: int) -> None:
     demand(len(v) == num, f"Of {num} rows it gives {len(v)} values.")
     form = f"values of {v.dtype} on {v.device}{' with a graph' if v.requires_grad else ''}"
     plain = v.dtype == torch.float64 and v.device.type == "cpu" and not v.requires_grad
-    demand(plain, f"Without gradients log_prob gives {form}; see genzoo.by_blocks.")
+    demand(plain, f"Without gradients log_prob gives {form}; see genzoo.plugin.by_blocks.")
     demand(bool(torch.isfinite(v).all()), f"Its values are {v.tolist()}.")
     demand(found.shared_error >= 0, f"Its shared error is {found.shared_error}.")
     errors = v if found.std_errors is None else found.std_errors

@@ -19,7 +19,7 @@ from genzoo.capabilities import (
     SupportsLogProb,
     SupportsTranslate,
 )
-from genzoo.conditions import rows_of
+from genzoo.conditions import condition_rows
 from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Real, Space
 from genzoo.testing.cases import SEED, Case
@@ -57,7 +57,7 @@ class Question:
 
     def first(self, num: int) -> dict[str, Any]:
         """Return the conditions of the first rows."""
-        return rows_of(self.condition, self.model.conditions, slice(num))
+        return condition_rows(self.condition, self.model.conditions, slice(num))
 
     def given(self, rows: Tensor, condition: Any) -> Any:
         """Call the method with other rows and conditions."""
@@ -86,7 +86,7 @@ def _questions(case: Case, model: GenerativeModel, capability: type) -> Iterator
         given = condition if conditioned else {}
         if capability is SupportsDecode:
             z = codes_of(case, model, condition)
-            cut = rows_of(given, model.conditions, slice(len(z)))
+            cut = condition_rows(given, model.conditions, slice(len(z)))
             space: Space = Real(shape=tuple(z.shape[1:]))
             yield Question(title, model, ask, conditioned, z, space, cut)
         else:

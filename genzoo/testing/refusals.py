@@ -133,7 +133,7 @@ def check_broken_states(case: Case) -> None:
     demand(
         error is not None or not bool(torch.isfinite(found).all()),
         "With NaN in every parameter the sampler draws finite samples: NaN is lost in a "
-        "comparison or a clamp. Draw zeros and ones by genzoo.draws.bernoulli, or raise "
+        "comparison or a clamp. Draw zeros and ones by genzoo.plugin.bernoulli, or raise "
         "NotFiniteSampleError.",
     )
 

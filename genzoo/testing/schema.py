@@ -27,7 +27,7 @@ def check_registered(case: Case) -> None:
         known = isinstance(found, tuple) and all(
             isinstance(space, type) and issubclass(space, Space) for space in found
         )
-        demand(known, f"{name} is {found}; it must be a tuple of classes of genzoo.Space.")
+        demand(known, f"{name} is {found}; it must be a tuple of classes of genzoo.plugin.Space.")
     demand(bool(case.cls.event_spaces), "event_spaces is empty.")
     stages = case.cls.default_stages(case.cls.example()[0])
     demand(bool(stages), "default_stages() is empty.")
@@ -39,7 +39,7 @@ def check_config_closed(case: Case) -> None:
     demand(isinstance(config, case.cls.Config), f"The example's config is a {type(config)}.")
     for config in _configs(case):
         title = type(config).__name__
-        demand(isinstance(config, Config), f"{title} must subclass genzoo.Config.")
+        demand(isinstance(config, Config), f"{title} must subclass genzoo.plugin.Config.")
         frozen = type(config).__dataclass_params__.frozen  # type: ignore[attr-defined]
         demand(frozen, f"{title} must be frozen.")
         again = type(config).from_dict(config.to_dict())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genzoo import seeds
 from genzoo.capabilities import SupportsEncode
-from genzoo.conditions import rows_of
+from genzoo.conditions import condition_rows
 from genzoo.errors import ConfigError
 from genzoo.model import Model
 from genzoo.sampling import evaluating
@@ -141,7 +141,7 @@ def _codes(
     with evaluating(model):
         for first in range(0, len(x), _ROWS):
             rows = slice(first, first + _ROWS)
-            given = rows_of(condition, model.conditions, rows)
+            given = condition_rows(condition, model.conditions, rows)
             if model.codes.has_means:
                 parts.append(model.encode(x[rows], condition=given))
             else:

@@ -357,7 +357,7 @@ class Updater:
             if not isinstance(game, Iterator):
                 raise TrainingError(
                     f"{type(self.objective).__name__}.losses returned a {type(game).__name__} "
-                    "instead of yielding a Loss. Write: yield genzoo.Loss(value)."
+                    "instead of yielding a Loss. Write: yield Loss(value)."
                 )
 
 

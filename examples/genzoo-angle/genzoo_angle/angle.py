@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, ConditionError, ConfigError, DataError, Space
+from genzoo.plugin import Bounds, ConditionError, ConfigError, DataError, Space
 
 MAX_VALUES = 2**20
 _END = torch.tensor(math.pi).item()

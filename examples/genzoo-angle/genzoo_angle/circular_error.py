@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from genzoo import Config, Estimate, Metric, Reference, mean_of
-from genzoo.evaluation import Case
+from genzoo.plugin import Case, Config, Estimate, Metric, Reference, mean_of
 from genzoo_angle.angle import Angle
 
 

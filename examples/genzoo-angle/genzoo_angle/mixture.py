@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Bounds,
     Component,
+    Conditions,
     ConditionSpaces,
     Config,
     ConfigError,
@@ -23,8 +24,8 @@ from genzoo import (
     Space,
     Stage,
     by_blocks,
+    condition_rows,
 )
-from genzoo.conditions import Conditions, rows_of
 from genzoo_angle.angle import Angle, points
 from genzoo_angle.von_mises import log_density
 
@@ -125,7 +126,8 @@ class VonMises(GenerativeModel):
 
         def of(rows: slice) -> Tensor:
             placed = self.event.place(x[rows], self.device, self.dtype)
-            eta, logits = self.parameters_for(rows_of(given, self.conditions, rows), len(placed))
+            part = condition_rows(given, self.conditions, rows)
+            eta, logits = self.parameters_for(part, len(placed))
             found = log_density(eta, points(placed)[:, None]).sum(-1)
             return (logits.log_softmax(-1) + found).logsumexp(-1)
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genzoo import Batch, Component, Config, Loss, Objective, Step
-from genzoo.conditions import drop
+from genzoo.plugin import Batch, Component, Config, Loss, Objective, Step, drop_conditions
 from genzoo_angle.mixture import VonMises
 
 
@@ -32,5 +31,5 @@ class NegativeLogLikelihood(Objective):
         model: Any = self.model
         given = model.conditions_of(batch)
         if share := model.config.condition_dropout:
-            given = drop(given, model.conditions, step.generator, together=share)
+            given = drop_conditions(given, model.conditions, step.generator, together=share)
         yield Loss(-model.log_prob(batch["x"], condition=given).values.mean())

@@ -9,8 +9,16 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, CapabilityError, Config, Model, Sampler
-from genzoo.conditions import NONE, Conditions, all_null
+from genzoo.plugin import (
+    NO_CONDITIONS,
+    Bounds,
+    CapabilityError,
+    Conditions,
+    Config,
+    Model,
+    Sampler,
+    null_conditions,
+)
 from genzoo_angle.mixture import VonMises
 from genzoo_angle.von_mises import draw
 
@@ -42,7 +50,7 @@ class Rejection(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Conditions = NONE,
+        condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape).
@@ -59,7 +67,7 @@ class Rejection(Sampler):
             )
         eta, logits = mixture.parameters_for(condition, num)
         if (scale := self.config.guidance_scale) != 1:
-            null = mixture.parameters_for(all_null(mixture, num), num)
+            null = mixture.parameters_for(null_conditions(mixture, num), num)
             eta, logits = torch.lerp(null[0], eta, scale), torch.lerp(null[1], logits, scale)
         uniform = torch.rand(logits.shape, generator=generator, device=logits.device)
         gumbel = -(-uniform.log()).log()

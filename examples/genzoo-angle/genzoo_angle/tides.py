@@ -8,7 +8,7 @@ from typing import Annotated
 
 import torch
 
-from genzoo import ArrayDataset, Bounds, DataConfig, DataInfo, Dataset, DataSource, Label
+from genzoo.plugin import ArrayDataset, Bounds, DataConfig, DataInfo, Dataset, DataSource, Label
 from genzoo_angle.angle import Angle, wrap
 from genzoo_angle.von_mises import draw
 

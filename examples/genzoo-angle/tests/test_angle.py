@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import ConditionError, ConfigError, DataError, Space
+from genzoo import ConditionError, ConfigError, DataError
+from genzoo.plugin import Space
 from genzoo_angle.angle import Angle, points, wrap
 
 ONE, TWO = Angle(shape=(1,)), Angle(shape=(2,))

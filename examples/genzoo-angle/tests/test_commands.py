@@ -8,8 +8,9 @@ import pytest
 import torch
 
 import genzoo
-from genzoo.cli import main
+from genzoo.testing import run_command
 from genzoo_angle.angle import Angle
+from genzoo_angle.mixture import VonMises
 from genzoo_angle.tides import DELAYS
 
 
@@ -20,7 +21,7 @@ def run(tmp_path, monkeypatch, capsys):
 
     def do(command, code=0):
         with pytest.raises(SystemExit) as left:
-            main(command.split())
+            run_command(command.split())
         said = capsys.readouterr()
         assert (left.value.code or 0) == code, said.err
         return said.err if code else said.out
@@ -114,9 +115,9 @@ def test_a_picture_shows_the_circle():
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(run, command, said):
-    model = genzoo.registry.load("models", "von-mises")
     info = genzoo.load_dataset("tides", num=10).info
-    model(model.configure(info, ("label", "moon"))).save_pretrained("tide")
+    config = VonMises.configure(info, ("label", "moon"))
+    genzoo.create_model("von-mises", **config.to_dict()).save_pretrained("tide")
     found = " ".join(run(command, code=2).split())
     assert "Traceback" not in found
     assert found.startswith("error: ")

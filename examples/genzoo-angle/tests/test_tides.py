@@ -91,7 +91,7 @@ def test_the_circular_error_is_that_of_two_independent_draws(trained):
 
 def test_other_models_refuse_angles_and_this_one_refuses_other_data():
     tides, ring = genzoo.load_dataset("tides", num=10), genzoo.load_dataset("ring", num=10)
-    rbm = genzoo.registry.load("models", "rbm")
+    rbm = type(genzoo.create_model("rbm", event=genzoo.Binary(shape=(2,))))
     with pytest.raises(genzoo.DataError, match="RBM models binary data; these are angle, in"):
         rbm.configure(tides.info)
     with pytest.raises(genzoo.DataError, match=r"models angle data; these are real.*wrap"):

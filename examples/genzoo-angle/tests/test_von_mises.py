@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import ConditionError, ConfigError, Label, Step, register
+from genzoo import ConditionError, ConfigError, Label, register
+from genzoo.plugin import Step
 from genzoo.testing import check_model, conformance
 from genzoo_angle.angle import Angle, points, wrap
 from genzoo_angle.mixture import VonMises, VonMisesConfig

@@ -10,7 +10,7 @@ import torch
 import zuko
 from torch import Tensor
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Bounds,
     Component,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import torch
 
-from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Component, Config, Loss, Objective, Step
 from genzoo_zuko.flow import Flow
 
 

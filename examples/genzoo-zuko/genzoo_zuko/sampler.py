@@ -9,8 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, Model, Sampler
-from genzoo.conditions import NONE, Conditions
+from genzoo.plugin import NO_CONDITIONS, Bounds, Conditions, Config, Model, Sampler
 from genzoo_zuko.flow import Flow
 
 
@@ -34,7 +33,7 @@ class Inverse(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Conditions = NONE,
+        condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape)."""

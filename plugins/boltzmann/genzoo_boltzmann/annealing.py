@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genzoo import ConfigError, Estimate, Note
+from genzoo.plugin import ConfigError, Estimate, Note
 from genzoo_boltzmann.tempering import TemperedPath
 
 MIN_EFFECTIVE_SAMPLES = 10.0

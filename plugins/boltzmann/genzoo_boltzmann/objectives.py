@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Component, Config, Loss, Objective, Step
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
 from genzoo_boltzmann.gradient import Phase, contrast, phase

@@ -20,9 +20,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo import CapabilityError, ConfigError, Estimate, LogProb, Note
-from genzoo.errors import suggest
-from genzoo.seeds import fresh
+from genzoo.plugin import (
+    CapabilityError,
+    ConfigError,
+    Estimate,
+    LogProb,
+    Note,
+    fresh_generator,
+    suggest,
+)
 from genzoo_boltzmann.annealing import (
     Annealed,
     anneal,
@@ -112,7 +118,7 @@ def estimate(
             f"No such method: {method!r}. {suggest(method, ['exact', 'ais', 'reverse-ais'])}"
         )
     run = ais if method == "ais" else reverse_ais
-    return run(model, generator=generator or _generator(model), **options)
+    return run(model, generator=generator or fresh_generator(model.device), **options)
 
 
 def best(
@@ -137,7 +143,7 @@ def best(
     """
     if min(model.W.shape) <= MAX_ENUMERATED:
         return exact(model)
-    generator = generator or _generator(model)
+    generator = generator or fresh_generator(model.device)
     forward = ais(model, generator=generator, num_chains=num_chains, betas=betas)
     backward = reverse_halves(
         model,
@@ -355,10 +361,6 @@ def _drawn(rows: Tensor, num: int, generator: torch.Generator) -> Tensor:
     order = torch.randperm(len(rows), generator=generator, device=generator.device)
     again = torch.arange(num, device=order.device) % len(rows)
     return rows[order[again].to(rows.device)]
-
-
-def _generator(model: RBM) -> torch.Generator:
-    return torch.Generator(model.device).manual_seed(fresh())
 
 
 __all__ = [

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Binary,
     Bounds,
@@ -21,13 +21,13 @@ from genzoo import (
     GenerativeModel,
     LogProb,
     Note,
+    NotFiniteWeightsError,
     Space,
     Stage,
     batch_size_for,
+    bernoulli,
+    by_blocks,
 )
-from genzoo.draws import bernoulli
-from genzoo.errors import NotFiniteWeightsError
-from genzoo.log_prob import by_blocks, checked_draws
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.precision import full_precision
 
@@ -264,7 +264,7 @@ class RBM(GenerativeModel):
 
     def num_held_out(self, num_samples: int | None = None) -> int:
         """Return how many rows `log_prob` takes as ``start``; 0 where log Z is exact."""
-        num_chains = checked_draws(num_samples, partition.NUM_CHAINS)
+        num_chains = self.checked_num_samples(num_samples)
         return partition.num_rows(self, num_chains)
 
     def log_prob(
@@ -301,7 +301,7 @@ class RBM(GenerativeModel):
         self.check_rows(x)
         self.check_sums()
         self.checked_condition(condition, len(x))
-        checked_draws(num_samples, partition.NUM_CHAINS)
+        self.checked_num_samples(num_samples)
         if torch.is_grad_enabled():
             return self._differentiable(x)
         log_z = log_partition or self._log_partition(x, start, generator, num_samples)
@@ -324,7 +324,7 @@ class RBM(GenerativeModel):
         generator: torch.Generator | None,
         num_samples: int | None,
     ) -> partition.LogPartition:
-        num_chains = checked_draws(num_samples, partition.NUM_CHAINS)
+        num_chains = self.checked_num_samples(num_samples)
         rows = start if start is not None else x if len(x) else None
         log_z = partition.best(self, start=rows, generator=generator, num_chains=num_chains)
         if start is not None or self.num_held_out(num_samples) == 0:

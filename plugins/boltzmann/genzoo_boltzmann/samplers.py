@@ -10,8 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, Model, Sampler
-from genzoo.conditions import NONE, Conditions
+from genzoo.plugin import NO_CONDITIONS, Bounds, Conditions, Config, Model, Sampler
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
 from genzoo_boltzmann.precision import full_precision
@@ -35,7 +34,7 @@ class Chains(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Conditions = NONE,
+        condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the visible units after each sweep, (num, V)."""

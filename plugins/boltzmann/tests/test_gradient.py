@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from genzoo import Step, Trainer, TrainerConfig, registry
+from genzoo import Trainer, TrainerConfig, registry
+from genzoo.plugin import Step
 from genzoo_boltzmann.gradient import contrast, phase
 from genzoo_boltzmann.objectives import (
     CDConfig,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from genzoo import Step
+from genzoo.plugin import Step
 from genzoo_boltzmann import objectives, partition
 from genzoo_boltzmann.samplers import Gibbs, TemperedGibbs
 from genzoo_boltzmann.tempering import TemperedPath

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import genzoo
-from genzoo.capabilities import SupportsHeldOutRows
+import genzoo.plugin
+from genzoo.plugin import SupportsHeldOutRows
 from genzoo_boltzmann import annealing, partition
 from genzoo_boltzmann.rbm import RBM
 from likelihoods import mean_log_prob
@@ -118,7 +119,7 @@ def test_rows_are_drawn_evenly(generator):
 
 def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
     def log_z(value, low, high):
-        estimate = genzoo.Estimate(
+        estimate = genzoo.plugin.Estimate(
             value=value,
             std_error=0.1,
             kind="stochastic estimate",

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import genzoo
+import genzoo.plugin
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.tempering import TemperedPath
 from likelihoods import mean_log_prob
@@ -183,14 +184,14 @@ def test_a_step_leaves_its_temperature_as_it_is(generator):
 def test_likelihood_turns_the_bracket_round():
     rbm = machine()
     log_z = partition.LogPartition(
-        genzoo.Estimate(
+        genzoo.plugin.Estimate(
             value=10.0,
             std_error=0.0,
             kind="stochastic estimate",
             unit="nats",
             num_samples=5,
             interval=(9.0, 12.0),
-            notes=(genzoo.Note("so", "so.", unreliable=True),),
+            notes=(genzoo.plugin.Note("so", "so.", unreliable=True),),
         ),
         torch.zeros(5),
     )
@@ -198,7 +199,7 @@ def test_likelihood_turns_the_bracket_round():
     energy = -rbm.free_energy(states(6)).mean().item()
     assert estimate.value == pytest.approx(energy - 10)
     assert estimate.interval == pytest.approx((energy - 12, energy - 9))
-    assert estimate.notes == (genzoo.Note("so", "so.", unreliable=True),)
+    assert estimate.notes == (genzoo.plugin.Note("so", "so.", unreliable=True),)
     assert estimate.kind == "stochastic estimate"
 
 
@@ -228,7 +229,7 @@ def test_a_row_is_too_likely_from_three_errors_of_log_z_on():
 
     def codes(*values, **changes):
         given = {"kind": "stochastic estimate", "unit": "nats", "num_samples": 5, **changes}
-        estimate = genzoo.Estimate(value=0.0, std_error=0.125, **given)
+        estimate = genzoo.plugin.Estimate(value=0.0, std_error=0.125, **given)
         log_z = partition.LogPartition(estimate, torch.zeros(5))
         return [note.code for note in log_z.of_rows(torch.tensor(values)).notes]
 

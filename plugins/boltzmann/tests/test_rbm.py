@@ -7,8 +7,12 @@ import torch
 
 import genzoo
 from genzoo import Binary, DataInfo, Unit
-from genzoo.capabilities import SupportsDataInit, SupportsInpainting, SupportsLogProb
-from genzoo.errors import NotFiniteWeightsError
+from genzoo.plugin import (
+    NotFiniteWeightsError,
+    SupportsDataInit,
+    SupportsInpainting,
+    SupportsLogProb,
+)
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 from genzoo_boltzmann.samplers import Gibbs, TemperedGibbs
 from likelihoods import mean_log_prob

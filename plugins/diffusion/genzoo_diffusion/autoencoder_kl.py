@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Binary,
     Bounds,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import torch
 
-from genzoo import Batch, Bounds, Config, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Config, Loss, Objective, Step
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 
 

@@ -6,10 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from genzoo import Bounds, Config, ConfigError
-from genzoo.config import shown
+from genzoo.plugin import Bounds, Config, ConfigError, foreign_errors, shown
 from genzoo_diffusion.dependencies import transformers
-from genzoo_diffusion.diffusers_config import making
 
 _END_OF_WORD = "</w>"
 _PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
@@ -106,7 +104,8 @@ def make_tokenizer(config: BytePairsConfig) -> Any:
     def special(token: str) -> Any:
         return AddedToken(token, normalized=token in config.lowered, special=True)
 
-    with making("The byte pairs make no tokenizer", "Look at merges and vocabulary."):
+    failed = "The byte pairs make no tokenizer"
+    with foreign_errors(ConfigError, failed, "Look at merges and vocabulary."):
         return transformers().CLIPTokenizer(
             vocab={token: i for i, token in enumerate(config.tokens())},
             merges=config.pairs(),

@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
+from genzoo.plugin import ConfigFileError, shown
 from genzoo_diffusion.token_files import WHOLE
 
 _WHERE = f"{WHOLE}: precompiled_charsmap"

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
+from genzoo.plugin import ConfigFileError, shown
 from genzoo_diffusion.byte_pairs import implied
 
 _SPECIAL = {

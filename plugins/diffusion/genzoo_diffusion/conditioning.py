@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import Label, Space, Text
-from genzoo.conditions import NONE, Conditions
+from genzoo.plugin import Conditions, Label, Space, Text
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 
 
@@ -73,7 +72,10 @@ class Embedder(nn.Module):
         self.encoder: Any = encoder
 
     def forward(
-        self, conditions: Conditions, device: torch.device, dropped: Mapping[str, Tensor] = NONE
+        self,
+        conditions: Conditions,
+        device: torch.device,
+        dropped: Mapping[str, Tensor] | None = None,
     ) -> Signal:
         """Return the signal of B rows of each condition.
 
@@ -85,7 +87,7 @@ class Embedder(nn.Module):
         Raises:
             ConditionError: A text is too long, or says nothing that the encoder knows.
         """
-        told = Signal()
+        told, dropped = Signal(), dropped or {}
         if self.text is not None:
             told = self._told(conditions[self.text], device, dropped.get(self.text))
         if self.label is None:

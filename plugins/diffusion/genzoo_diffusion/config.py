@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from genzoo import Bounds, ConditionSpaces, Config, ConfigError, DataInfo, Label, Text
+from genzoo.plugin import Bounds, ConditionSpaces, Config, ConfigError, DataInfo, Label, Text
 from genzoo_diffusion.conditioning import named
 from genzoo_diffusion.fitted_text import FittedTextConfig
 from genzoo_diffusion.pretrained_text import PretrainedTextConfig

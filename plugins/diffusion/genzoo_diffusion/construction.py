@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from genzoo import Text
+from genzoo.plugin import Text
 from genzoo_diffusion.conditioning import Embedder, named, num_classes_of
 from genzoo_diffusion.diffusers_unet import TextUNet, UNet
 from genzoo_diffusion.fitted_text import FittedTextEncoder

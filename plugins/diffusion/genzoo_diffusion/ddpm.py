@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Component,
     DataInfo,
@@ -21,7 +21,6 @@ from genzoo import (
     Stage,
     Unit,
 )
-from genzoo.log_prob import checked_draws
 from genzoo_diffusion.config import DiffusionConfig, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 
@@ -170,7 +169,7 @@ class DDPM(Diffusion):
 
         self.check_rows(x)
         most = len(self.schedule) - 1
-        num = min(checked_draws(num_samples, self.default_num_samples), most)
+        num = min(self.checked_num_samples(num_samples), most)
         return estimate(self, x, self.signal(condition, len(x)), generator, num)
 
     def inpaint(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genzoo.layouts.foreign import Foreign
+from genzoo.plugin import TranslatedModel
 from genzoo_diffusion.diffusers_schedulers import SCHEDULER, chain
 from genzoo_diffusion.pipelines import Pipeline, fields, image_shape, unit_space
 
@@ -13,7 +13,7 @@ UNET = "unet/config.json"
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 
 
-def translate(found: Mapping[str, Any]) -> Foreign:
+def translate(found: Mapping[str, Any]) -> TranslatedModel:
     """Return the pipeline's U-Net and its chain as a model.
 
     Raises:
@@ -26,7 +26,7 @@ def translate(found: Mapping[str, Any]) -> Foreign:
         "unet": unet,
         **chain(found[SCHEDULER]),
     }
-    return Foreign(model="ddpm", config=config, weights={WEIGHTS: "network.unet."})
+    return TranslatedModel(model="ddpm", config=config, weights={WEIGHTS: "network.unet."})
 
 
 DDPM_PIPELINE = Pipeline(

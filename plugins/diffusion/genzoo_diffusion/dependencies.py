@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from genzoo.errors import MissingDependencyError
+from genzoo.plugin import MissingDependencyError
 
 
 def diffusers(submodule: str = "") -> Any:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genzoo import ConfigError, GenzooError
-from genzoo.config import shown
-from genzoo.errors import suggest
-from genzoo.foreign_fields import in_one_line, is_panic
+from genzoo.plugin import ConfigError, foreign_errors, shown, suggest
 
 _MOST = 2**16
 """No number, and no list, in such a config is larger."""
@@ -26,33 +22,9 @@ def build(cls: Any, config: Mapping[str, Any]) -> Any:
     """
     check_fields(cls.__name__, config, list(inspect.signature(cls.__init__).parameters)[1:])
     lists = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in config.items()}
-    with making(f"{cls.__name__} cannot be built", "Give its lists an entry for each level."):
+    failed, remedy = f"{cls.__name__} cannot be built", "Give its lists an entry for each level."
+    with foreign_errors(ConfigError, failed, remedy):
         return cls(**lists)
-
-
-@contextlib.contextmanager
-def making(failed: str, remedy: str) -> Iterator[None]:
-    """Turn whatever a library raises while it makes something of a config into a refusal.
-
-    Its classes look at few of the values that they are given, and trip over the others.
-
-    Arguments:
-        failed: What is said to have happened.
-        remedy: What to do.
-
-    Raises:
-        ConfigError: Something was raised that is not one of our own errors.
-    """
-    try:
-        yield
-    except GenzooError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{failed}: {in_one_line(error)}. {remedy}") from error
-    except BaseException as error:
-        if not is_panic(error):
-            raise
-        raise ConfigError(f"{failed}: {in_one_line(error)}. {remedy}") from error
 
 
 def check_fields(owner: str, config: Mapping[str, Any], known: Sequence[str]) -> None:

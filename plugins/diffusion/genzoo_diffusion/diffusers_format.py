@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
-from genzoo.layouts.foreign import Foreign, Format
+from genzoo.plugin import ConfigFileError, ForeignFormat, TranslatedModel, shown
 from genzoo_diffusion.ddpm_pipeline import DDPM_PIPELINE
 from genzoo_diffusion.pipelines import MARKER, Pipeline
 from genzoo_diffusion.stable_diffusion import STABLE_DIFFUSION
@@ -19,7 +17,7 @@ PIPELINES: Mapping[str, Pipeline] = {
 """The kinds that are read, by the names of diffusers' classes."""
 
 
-class DiffusersFormat(Format):
+class DiffusersFormat(ForeignFormat):
     """A pipeline as diffusers saves it, of one of `PIPELINES`."""
 
     def configs(self, marker: Mapping[str, Any]) -> Sequence[str]:
@@ -32,7 +30,7 @@ class DiffusersFormat(Format):
         """Return the files of its tokenizer, where it has one."""
         return _kind(marker).texts
 
-    def translate(self, found: Mapping[str, Any]) -> Foreign:
+    def translate(self, found: Mapping[str, Any]) -> TranslatedModel:
         """Return the pipeline as a model."""
         return _kind(found[MARKER]).translate(found)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genzoo import Layout
+from genzoo.plugin import Layout
 from genzoo_diffusion.ddpm_pipeline import UNET, WEIGHTS
 from genzoo_diffusion.dependencies import diffusers, transformers
 from genzoo_diffusion.diffusers_schedulers import SCHEDULER

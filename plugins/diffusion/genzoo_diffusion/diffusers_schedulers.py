@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
+from genzoo.plugin import ConfigFileError, shown
 
 SCHEDULER = "scheduler/scheduler_config.json"
 OF_NOISE = (

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
+from genzoo.plugin import ConfigFileError, shown
 from genzoo_diffusion.clip_tokens import Pieces, by_id, fields_of, pieces_in
 from genzoo_diffusion.text_tokenizers import SETTINGS_OF
 from genzoo_diffusion.token_files import Room

@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from genzoo import ConfigError
-from genzoo.config import shown
+from genzoo.plugin import ConfigError, shown
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_config import build

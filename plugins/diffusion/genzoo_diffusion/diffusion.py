@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import Component, GenerativeModel, Label, Text, batch_size_for
+from genzoo.plugin import Component, GenerativeModel, Label, Text, batch_size_for
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.config import DiffusionConfig
 from genzoo_diffusion.construction import make_embedder, make_network

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import CapabilityError, ConfigError
+from genzoo.plugin import CapabilityError, ConfigError
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.vlb import step_variance
 

@@ -10,10 +10,16 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, ConditionError, Config, ConfigError
-from genzoo.captions import Grammar, words_of
+from genzoo.plugin import (
+    Bounds,
+    ConditionError,
+    Config,
+    ConfigError,
+    Grammar,
+    foreign_errors,
+    words_of,
+)
 from genzoo_diffusion.dependencies import transformers
-from genzoo_diffusion.diffusers_config import making
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 
 PAD, START, END = "<pad>", "<start>", "<end>"
@@ -90,7 +96,8 @@ class FittedTextEncoder(TextEncoder):
     def __init__(self, config: FittedTextConfig) -> None:
         super().__init__()
         self.config, self.max_length = config, config.max_length or _LENGTH
-        with making("FittedTextConfig makes no encoder", "Look at its sizes and words."):
+        failed = "FittedTextConfig makes no encoder"
+        with foreign_errors(ConfigError, failed, "Look at its sizes and words."):
             self.clip = _make_clip(config, self.max_length)
             self.tokenizer = make_tokenizer(config)
 

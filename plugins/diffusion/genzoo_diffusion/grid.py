@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from genzoo import ConfigError
+from genzoo.plugin import ConfigError
 
 Spacing = Literal["trailing", "linspace", "leading"]
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genzoo import ConditionError, ConfigError, Text
-from genzoo.values import untrusted
+from genzoo.plugin import ConditionError, ConfigError, untrusted
 from genzoo_diffusion.conditioning import Signal
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def negative_signal(
 
     Arguments:
         model: The model.
-        prompt: The value of the model's one condition that is a text.
+        prompt: The value of the model's condition that is a text.
         condition: Values of conditions, by name.
         num: How many states are denoised at once.
         scale: The scale of guidance.
@@ -124,21 +123,21 @@ def negative_signal(
             f"{name} has no effect at a guidance_scale of 1. Give another scale, such as 2, or "
             f"leave {name} out."
         )
-    given = condition if prompt is None else {_text_of(model, prompt): prompt}
+    given = condition if prompt is None else {_text_condition(model, prompt): prompt}
     with untrusted():  # A sampler runs where conditions are trusted; this one is not checked yet.
         return model.signal(given, num)
 
 
-def _text_of(model: Diffusion, prompt: str) -> str:
+def _text_condition(model: Diffusion, prompt: str) -> str:
     """Return the name of the model's condition that is a text."""
-    names = [name for name, space in model.conditions.items() if isinstance(space, Text)]
-    if len(names) != 1:
+    name = model.embedder.text
+    if name is None:
         raise ConditionError(
-            f"negative_prompt {prompt!r} needs a model with one condition that is a text; this "
-            f"one has {' and '.join(names) or 'none'}. Give negative_condition, by the names of "
-            "conditions, or leave it out."
+            f"negative_prompt {prompt!r} needs a model that is conditioned on a text; this one is "
+            f"conditioned on {' and '.join(model.conditions) or 'nothing'}. Give "
+            "negative_condition, or leave it out."
         )
-    return names[0]
+    return name
 
 
 def unconditional(model: Diffusion, num: int, scale: float) -> Signal:

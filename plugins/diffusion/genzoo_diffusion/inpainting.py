@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genzoo import ConfigError
-from genzoo.errors import NotFiniteSampleError
-from genzoo.sampling import evaluating
+from genzoo.plugin import ConfigError, NotFiniteSampleError, evaluating
 from genzoo_diffusion.grid import times
 from genzoo_diffusion.guidance import Conditioned, Denoiser
 from genzoo_diffusion.samplers import DDPMSampler, standard_normal

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Binary,
     Bounds,
@@ -25,10 +25,11 @@ from genzoo import (
     Real,
     Space,
     Stage,
+    SupportsDecode,
+    SupportsEncode,
     Unit,
+    evaluating,
 )
-from genzoo.capabilities import SupportsDecode, SupportsEncode
-from genzoo.sampling import evaluating
 from genzoo_diffusion.autoencoder_kl import AUTOENCODING, AutoencoderKL
 from genzoo_diffusion.config import Channels, DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion

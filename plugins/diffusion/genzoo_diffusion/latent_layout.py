@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genzoo import Label, Layout
+from genzoo.plugin import Label, Layout
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 from genzoo_diffusion.conditioning import named
 from genzoo_diffusion.dependencies import diffusers

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import ConfigError
+from genzoo.plugin import ConfigError
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.dependencies import diffusers
 

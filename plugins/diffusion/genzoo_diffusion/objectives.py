@@ -11,8 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Config, Loss, Objective, Step
-from genzoo.conditions import dropped
+from genzoo.plugin import Batch, Bounds, Config, Loss, Objective, Step, dropped_rows
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.diffusion import Diffusion
@@ -66,7 +65,7 @@ class _AtRandomTimes(Objective, abc.ABC):
         """Return what the network is told, with some conditions left out."""
         conditions, config = self.model.conditions_of(batch), self.model.config
         shares = {"together": config.condition_dropout, "each": config.condition_dropout_each}
-        left_out = dropped(conditions, len(batch["x"]), generator, **shares)
+        left_out = dropped_rows(conditions, len(batch["x"]), generator, **shares)
         signal: Signal = self.model.embedder(conditions, self.model.device, left_out)
         return signal
 

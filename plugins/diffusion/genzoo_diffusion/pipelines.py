@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
-from genzoo.layouts.foreign import Foreign
+from genzoo.plugin import ConfigFileError, TranslatedModel, shown
 
 MARKER = "model_index.json"
 _ABSENT = (None, [None, None])
@@ -30,7 +28,7 @@ class Pipeline:
     parts: Mapping[str, tuple[str, tuple[str, ...]]]
     configs: tuple[str, ...]
     texts: tuple[str, ...] = ()
-    translate: Callable[[Mapping[str, Any]], Foreign]
+    translate: Callable[[Mapping[str, Any]], TranslatedModel]
     refused: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
 

@@ -11,11 +11,18 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import Bounds, ConditionError, Config, FrozenModule, HubComponent
-from genzoo.errors import ConfigFileError
-from genzoo.foreign_fields import read_object, refusing
-from genzoo.hub_component import WEIGHTS
-from genzoo.published import check_layers, make_published, weights_of
+from genzoo.plugin import (
+    Bounds,
+    ConditionError,
+    Config,
+    ConfigFileError,
+    FrozenModule,
+    HubComponent,
+    loading,
+    make_transformers_model,
+    read_object,
+    weights_of,
+)
 from genzoo_diffusion.dependencies import transformers
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 from genzoo_diffusion.text_kinds import CLASSES, Described, Kind, describe
@@ -107,7 +114,7 @@ class _OneByOne(nn.Module):
 
     @torch.no_grad()
     def _encode(self, text: str, device: torch.device) -> tuple[Tensor, Tensor]:
-        with refusing(self.what):  # A tokenizer's tables are first used when a text is encoded.
+        with loading(self.what):  # A tokenizer's tables are first used when a text is encoded.
             tokens = self.tokenizer(
                 [text], padding="max_length", max_length=self.max_length, return_tensors="pt"
             )
@@ -117,7 +124,7 @@ class _OneByOne(nn.Module):
                 f"The text {text!r} has {ids.shape[1]} tokens; this model's encoder reads at most "
                 f"{self.max_length}. Shorten it."
             )
-        with refusing(self.what):
+        with loading(self.what):
             out = self.model(input_ids=ids, attention_mask=mask)
         return out.last_hidden_state[0], mask[0].bool()
 
@@ -144,10 +151,9 @@ def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
     what = _named(config.component)
     described = _described(folder, what)
     _check_same(described, config)
-    files = weights_of(folder, [WEIGHTS])
-    check_layers(described.layers, files, what)
+    files = weights_of(folder)
     _check_tokens(described.tokens, files.num_bytes(), what)
-    with refusing(what):
+    with loading(what):
         model = _weighted(described, files, what)
         tokens = Files.read(folder, described.tokens)
         tokenizer = make_tokenizer(described.kind, tokens, config.max_length)
@@ -160,9 +166,14 @@ def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
 def _weighted(described: Described, files: Any, what: str) -> nn.Module:
     """Return the model with its weights, none of which may be missing."""
     classes = CLASSES[described.kind]
-    cls = getattr(transformers(), classes.model)
-    options = dict(classes.options)
-    model, _ = make_published(cls, described.config, files, what, options=options)
+    model, _ = make_transformers_model(
+        getattr(transformers(), classes.model),
+        described.config,
+        files,
+        what,
+        num_layers=described.layers,
+        options=dict(classes.options),
+    )
     found: nn.Module = model
     return found
 

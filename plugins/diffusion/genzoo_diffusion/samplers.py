@@ -10,8 +10,16 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, CapabilityError, Config, ConfigError, Model, Sampler
-from genzoo.conditions import NONE, Conditions
+from genzoo.plugin import (
+    NO_CONDITIONS,
+    Bounds,
+    CapabilityError,
+    Conditions,
+    Config,
+    ConfigError,
+    Model,
+    Sampler,
+)
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.exact import LastStep, check_exact
 from genzoo_diffusion.grid import Spacing, from_strength, times
@@ -101,7 +109,7 @@ class Denoise(Sampler, abc.ABC):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Conditions = NONE,
+        condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the state after each step, (num, *state_shape).

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genzoo import ConfigError
+from genzoo.plugin import ConfigError
 
 Name = Literal["linear", "cosine", "zero-terminal-snr", "scaled-linear"]
 MAX_TERMINAL = 0.01

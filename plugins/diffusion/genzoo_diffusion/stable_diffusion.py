@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
-from genzoo.layouts.foreign import Foreign
+from genzoo.plugin import ConfigFileError, TranslatedModel, shown
 from genzoo_diffusion.diffusers_schedulers import OF_NOISE, SCHEDULER, noise
 from genzoo_diffusion.diffusers_text import (
     TEXT_ENCODER,
@@ -79,7 +77,7 @@ def autoencoder(found: Mapping[str, Any]) -> dict[str, Any]:
     return {"event": unit_space([vae.get("in_channels"), *larger]), "autoencoder": vae}
 
 
-def translate(found: Mapping[str, Any]) -> Foreign:
+def translate(found: Mapping[str, Any]) -> TranslatedModel:
     """Return the pipeline as a model of images given texts.
 
     Raises:
@@ -93,7 +91,7 @@ def translate(found: Mapping[str, Any]) -> Foreign:
     }
     if config["known_scale"] is None:
         raise ConfigFileError(f"{VAE}: scaling_factor is not said. Save the pipeline again.")
-    return Foreign(model="latent-ddpm", config=config, weights=WEIGHTS)
+    return TranslatedModel(model="latent-ddpm", config=config, weights=WEIGHTS)
 
 
 STABLE_DIFFUSION = Pipeline(

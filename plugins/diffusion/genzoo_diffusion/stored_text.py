@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import ConditionError, Config, ConfigError
-from genzoo.config import shown
+from genzoo.plugin import ConditionError, Config, ConfigError, foreign_errors, shown
 from genzoo_diffusion.byte_pairs import BytePairsConfig, make_tokenizer
 from genzoo_diffusion.dependencies import transformers
-from genzoo_diffusion.diffusers_config import check_fields, making
+from genzoo_diffusion.diffusers_config import check_fields
 from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 
 _NEEDED = ("hidden_size", "vocab_size", "max_position_embeddings")
@@ -131,5 +130,6 @@ def make_clip(fields: Mapping[str, Any]) -> Any:
     """
     library = transformers()
     check_fields("CLIPTextConfig", fields, list(inspect.get_annotations(library.CLIPTextConfig)))
-    with making("StoredTextConfig.clip makes no CLIPTextModel", "Look at its sizes."):
+    failed = "StoredTextConfig.clip makes no CLIPTextModel"
+    with foreign_errors(ConfigError, failed, "Look at its sizes."):
         return library.CLIPTextModel(library.CLIPTextConfig(**fields))

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from genzoo import Bounds
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
-from genzoo.foreign_fields import Allowed, ForeignFields
-from genzoo.published import MAX_LAYERS, NOTES, PLAIN, Activation
+from genzoo.plugin import (
+    Activation,
+    AllowedFields,
+    Bounds,
+    ConfigFileError,
+    ForeignFields,
+    NumLayers,
+    shown,
+    transformers_fields,
+)
 from genzoo_diffusion.dependencies import transformers
 
 Kind = Literal["clip", "t5", "bert"]
@@ -18,10 +23,14 @@ MAX_TOKENS = 2**19
 """The largest vocabulary; that of LaBSE has 501,153 tokens."""
 _Tokens = Annotated[int, Bounds(1, MAX_TOKENS)]
 _Width = Annotated[int, Bounds(1, 2**16)]
-_Layers = Annotated[int, Bounds(1, MAX_LAYERS)]
 _Heads = Annotated[int, Bounds(1, 2**10)]
 _Places = Annotated[int, Bounds(1, 2**16)]
 _Small = Annotated[float, Bounds(0.0, 1.0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoFields(ForeignFields):
+    """No field: nothing is passed on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +40,7 @@ class ClipFields(ForeignFields):
     vocab_size: _Tokens = 49408
     hidden_size: _Width = 512
     intermediate_size: _Width = 2048
-    num_hidden_layers: _Layers = 12
+    num_hidden_layers: NumLayers = 12
     num_attention_heads: _Heads = 8
     max_position_embeddings: _Places = 77
     hidden_act: Activation = "quick_gelu"
@@ -46,7 +55,7 @@ class T5Fields(ForeignFields):
     d_model: _Width = 512
     d_kv: _Width = 64
     d_ff: _Width = 2048
-    num_layers: _Layers = 6
+    num_layers: NumLayers = 6
     num_heads: _Heads = 8
     relative_attention_num_buckets: Annotated[int, Bounds(4, 2**10)] = 32
     relative_attention_max_distance: Annotated[int, Bounds(4, 2**16)] = 128
@@ -60,7 +69,7 @@ class BertFields(ForeignFields):
 
     vocab_size: _Tokens = 30522
     hidden_size: _Width = 768
-    num_hidden_layers: _Layers = 12
+    num_hidden_layers: NumLayers = 12
     num_attention_heads: _Heads = 12
     intermediate_size: _Width = 3072
     hidden_act: Activation = "gelu"
@@ -86,7 +95,7 @@ class Classes:
     model: str
     config: str
     model_types: tuple[str, ...]
-    allowed: Allowed
+    allowed: AllowedFields
     attends_to_padding: bool = False
     options: tuple[tuple[str, Any], ...] = ()
 
@@ -96,55 +105,45 @@ CLASSES: Mapping[str, Classes] = {
         "CLIPTextModel",
         "CLIPTextConfig",
         ("clip", "clip_text_model"),
-        Allowed(
-            fields=ClipFields,
-            inert=PLAIN,
-            ignored=NOTES | {"attention_dropout", "dropout", "projection_dim"},
-        ),
+        transformers_fields(ClipFields, "attention_dropout", "dropout", "projection_dim"),
         attends_to_padding=True,
     ),
     "t5": Classes(
         "T5EncoderModel",
         "T5Config",
         ("t5",),
-        Allowed(
-            fields=T5Fields,
-            inert=PLAIN,
-            ignored=NOTES
-            | {
-                "classifier_dropout",
-                "dropout_rate",
-                "n_positions",
-                "num_decoder_layers",
-                "scale_decoder_outputs",
-            },
+        transformers_fields(
+            T5Fields,
+            "classifier_dropout",
+            "dropout_rate",
+            "n_positions",
+            "num_decoder_layers",
+            "scale_decoder_outputs",
         ),
     ),
     "bert": Classes(
         "BertModel",
         "BertConfig",
         ("bert",),
-        Allowed(
-            fields=BertFields,
-            inert=PLAIN | {"position_embedding_type": ("absolute",)},
-            ignored=NOTES
-            | {
-                "attention_probs_dropout_prob",
-                "classifier_dropout",
-                "directionality",
-                "hidden_dropout_prob",
-                "pooler_fc_size",
-                "pooler_num_attention_heads",
-                "pooler_num_fc_layers",
-                "pooler_size_per_head",
-                "pooler_type",
-            },
+        transformers_fields(
+            BertFields,
+            "attention_probs_dropout_prob",
+            "classifier_dropout",
+            "directionality",
+            "hidden_dropout_prob",
+            "pooler_fc_size",
+            "pooler_num_attention_heads",
+            "pooler_num_fc_layers",
+            "pooler_size_per_head",
+            "pooler_type",
+            position_embedding_type=("absolute",),
         ),
         options=(("add_pooling_layer", False),),
     ),
 }
-_TOWERS = frozenset({"text_config", "text_config_dict", "vision_config", "vision_config_dict"})
-_WHOLE_CLIP = _TOWERS | {"logit_scale_init_value", "projection_dim"}
+_TOWERS = ("text_config", "text_config_dict", "vision_config", "vision_config_dict")
+_BOTH_TOWERS = transformers_fields(NoFields, *_TOWERS, "logit_scale_init_value", "projection_dim")
+"""What the config of a CLIP says beside its towers."""
 _GATED = {"gated-gelu": "gelu_new"}
 
 
@@ -225,9 +224,7 @@ def _of_whole_clip(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     for part in (text, again, *vision):
         if not isinstance(part, Mapping):
             raise ConfigFileError(f"{where}: the config of a tower is {shown(part)}, no object.")
-    unknown = found.keys() - NOTES - _WHOLE_CLIP
-    if unknown:
-        raise ConfigFileError(f"{where}: the fields {shown(sorted(unknown))} are not read.")
+    _BOTH_TOWERS.passed(found, where)
     return {**text, **again}
 
 

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from genzoo import Bounds
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
-from genzoo.foreign_fields import Allowed, ForeignFields, read_object
+from genzoo.plugin import AllowedFields, Bounds, ConfigFileError, ForeignFields, read_object, shown
 from genzoo_diffusion import byte_pairs
 from genzoo_diffusion.charsmaps import charsmap
 from genzoo_diffusion.clip_tokens import fields_of, pieces_in
 from genzoo_diffusion.dependencies import transformers
-from genzoo_diffusion.text_kinds import Kind
+from genzoo_diffusion.text_kinds import Kind, NoFields
 from genzoo_diffusion.token_files import (
     SETTINGS,
     WHOLE,
@@ -48,11 +45,6 @@ _IGNORED = frozenset(_WORDS.split())
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipSettings(ForeignFields):
-    """What CLIP's tokenizer is told: nothing, beside its tokens."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class T5Settings(ForeignFields):
     """What T5's tokenizer is told, beside its tokens."""
 
@@ -68,12 +60,12 @@ class BertSettings(ForeignFields):
     tokenize_chinese_chars: bool = True
 
 
-SETTINGS_OF: Mapping[str, Allowed] = {
-    "clip": Allowed(
-        fields=ClipSettings, inert=_INERT | {"do_lower_case": (True,)}, ignored=_IGNORED
+SETTINGS_OF: Mapping[str, AllowedFields] = {
+    "clip": AllowedFields(
+        fields=NoFields, inert=_INERT | {"do_lower_case": (True,)}, ignored=_IGNORED
     ),
-    "t5": Allowed(fields=T5Settings, inert=_INERT, ignored=_IGNORED),
-    "bert": Allowed(fields=BertSettings, inert=_INERT, ignored=_IGNORED),
+    "t5": AllowedFields(fields=T5Settings, inert=_INERT, ignored=_IGNORED),
+    "bert": AllowedFields(fields=BertSettings, inert=_INERT, ignored=_IGNORED),
 }
 _NAMED = {
     "t5": {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"},

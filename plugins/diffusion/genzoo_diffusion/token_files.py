@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genzoo.config import shown
-from genzoo.errors import ConfigFileError
-from genzoo.files import strict_json
-from genzoo.foreign_fields import check_file
+from genzoo.plugin import ConfigFileError, parse_object, read_file, shown
 
 WHOLE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 _TOKEN = {
@@ -59,13 +56,7 @@ class Room:
                 f"{lists:,} lists and {commas:,} commas; {self.size:,}, {self.lists:,} and "
                 f"{self.commas:,} are allowed."
             )
-        try:
-            found = strict_json(raw.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ConfigFileError(f"{where} cannot be read: {error}") from error
-        if not isinstance(found, dict):
-            raise ConfigFileError(f"{where} must hold an object, got a {type(found).__name__}.")
-        return found
+        return parse_object(raw, where)
 
     def read(self, path: Path) -> dict[str, Any]:
         """Return the object that a file of a folder holds.
@@ -73,11 +64,7 @@ class Room:
         Raises:
             LoadError: It is missing, a link, too large, or malformed.
         """
-        check_file(path, path.parent)
-        size = path.stat().st_size
-        if size > self.size:
-            raise ConfigFileError(f"{path} has {size:,} bytes; {self.size:,} are allowed.")
-        return self.parsed(path.read_bytes(), path.name)
+        return self.parsed(read_file(path, self.size), path.name)
 
 
 @dataclass(frozen=True, kw_only=True)

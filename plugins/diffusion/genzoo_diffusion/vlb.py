@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo import LogProb, Note, by_blocks
-from genzoo.sampling import evaluating
-from genzoo.seeds import fresh
+from genzoo.plugin import LogProb, Note, by_blocks, evaluating, fresh_generator
 from genzoo_diffusion.conditioning import Signal
 
 if TYPE_CHECKING:
@@ -110,7 +108,7 @@ def estimate(
 ) -> LogProb:
     """Return the bound of each example (N, *event_shape); see `DDPM.log_prob`."""
     if generator is None:
-        generator = torch.Generator(model.device).manual_seed(fresh())
+        generator = fresh_generator(model.device)
 
     def bounds(rows: slice) -> Tensor:
         x_0 = model.state(x[rows].to(model.device, model.dtype))

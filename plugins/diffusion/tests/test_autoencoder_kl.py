@@ -11,13 +11,13 @@ from genzoo import (
     DataInfo,
     Real,
     Stage,
-    Step,
     Trainer,
     TrainerConfig,
     Unit,
     create_model,
     load_dataset,
 )
+from genzoo.plugin import Step
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 from genzoo_diffusion.autoencoding import Autoencoding, AutoencodingConfig
 

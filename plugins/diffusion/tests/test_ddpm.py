@@ -17,9 +17,8 @@ from genzoo import (
     load_dataset,
     registry,
 )
-from genzoo.capabilities import of
-from genzoo.errors import NotFiniteSampleError, NotFiniteWeightsError
-from genzoo.values import trusted
+from genzoo.plugin import NotFiniteSampleError, NotFiniteWeightsError, trusted
+from genzoo.testing import capabilities_of
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.latent_ddpm import LatentDDPM
@@ -248,7 +247,7 @@ def test_what_is_stored_names_what_was_left_open(tmp_path):
 
 
 def test_what_it_can_do():
-    assert set(of(DDPM)) == {"LogProb", "Inpainting"}
+    assert set(capabilities_of(DDPM)) == {"LogProb", "Inpainting"}
     assert DDPMConfig(event=Real(shape=(4,))).prediction_type == "epsilon"
 
 

@@ -6,9 +6,18 @@ import pytest
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
 
-from genzoo import ConfigError, GenModel, Real, Trainer, create_model, evaluate, load_dataset
-from genzoo.errors import ConfigFileError, LoadError, WeightsError
-from genzoo.training import TrainerConfig
+from genzoo import (
+    ConfigError,
+    GenModel,
+    LoadError,
+    Real,
+    Trainer,
+    TrainerConfig,
+    create_model,
+    evaluate,
+    load_dataset,
+)
+from genzoo.plugin import ConfigFileError, WeightsError
 
 REPOSITORY = "ada/pipeline"
 STEPS = 20

@@ -10,8 +10,7 @@ from gaussian import gaussian_model
 from genzoo import CapabilityError, ConfigError, Unit
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.latent_ddpm import LatentDDPM
-from genzoo_diffusion.samplers import DDPMConfig as SamplerConfig
-from genzoo_diffusion.samplers import DDPMSampler
+from genzoo_diffusion.samplers import DDPMConfig as SamplerConfig, DDPMSampler
 from genzoo_diffusion.vlb import Bound, step_variance
 from likelihoods import mean_log_prob
 from models import IMAGE, labelled

@@ -7,7 +7,7 @@ import torch
 
 import fuzz_subjects
 from genzoo import ConfigError, GenModel, LoadError, create_model
-from genzoo_diffusion.diffusers_config import making
+from genzoo.plugin import foreign_errors
 from genzoo_diffusion.fitted_text import FittedTextConfig, FittedTextEncoder
 
 CONFIGS = {
@@ -119,13 +119,13 @@ class PanicException(BaseException):
 @pytest.mark.parametrize("error", [AttributeError, NameError, MemoryError, PanicException])
 def test_whatever_is_raised_while_something_is_made_is_a_config_error(error):
     refused = pytest.raises(ConfigError, match=r"It is not made: no\. Look again\.")
-    with refused, making("It is not made", "Look again."):
+    with refused, foreign_errors(ConfigError, "It is not made", "Look again."):
         raise error("no")
 
 
 def test_an_interrupt_is_none():
     for error in (KeyboardInterrupt, SystemExit):
-        with pytest.raises(error), making("It is not made", "Look again."):
+        with pytest.raises(error), foreign_errors(ConfigError, "It is not made", "Look again."):
             raise error
 
 

@@ -16,11 +16,17 @@ from tokenizers.normalizers import Precompiled
 
 import fuzz_subjects
 import hostile_encoders
-from genzoo import GenzooError, HubComponent, LoadError
-from genzoo.errors import ConfigFileError, MissingDependencyError
-from genzoo.foreign_fields import Allowed, ForeignFields, check_file, read_object, refusing
-from genzoo.hub.fetching import Snapshot
-from genzoo.hub.reference import Reference
+from genzoo import GenzooError, LoadError
+from genzoo.plugin import (
+    AllowedFields,
+    ConfigFileError,
+    ForeignFields,
+    HubComponent,
+    MissingDependencyError,
+    loading,
+    read_file,
+    read_object,
+)
 from genzoo_diffusion import pretrained_text
 from genzoo_diffusion.charsmaps import charsmap
 from genzoo_diffusion.pretrained_text import PretrainedTextConfig, PretrainedTextEncoder
@@ -48,12 +54,10 @@ def states(hub, kind, folder, texts=TEXTS):
     """Return the states of texts by an encoder that the Hub has, all files of it in the cache."""
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     commit = hub.put(REPOSITORY, files)
-    with Snapshot(Reference(REPOSITORY, commit)) as snapshot:
-        for name in files:  # As a cache is that another library has used too.
-            snapshot.file(name)
     component = HubComponent(
         repo=REPOSITORY, commit=commit, sha256=hashlib.sha256(files[WEIGHTS]).hexdigest()
     )
+    component.folder(list(files))  # As a cache is that another library has used too.
     given = {"component": component, "kind": kind.removeprefix("whole-"), "max_length": 12}
     return PretrainedTextEncoder(PretrainedTextConfig(**given, width=8))(texts, CPU).sequence
 
@@ -126,13 +130,13 @@ def test_weights_are_those_of_the_checksum_and_no_others(hub, folders, tmp_path)
 
 def test_the_attention_is_the_one_that_is_set_here(hub, folders, monkeypatch):
     seen = []
-    make = pretrained_text.make_published
+    make = pretrained_text.make_transformers_model
 
     def noting(*args, **kwargs):
         seen.append(make(*args, **kwargs))
         return seen[-1]
 
-    monkeypatch.setattr(pretrained_text, "make_published", noting)
+    monkeypatch.setattr(pretrained_text, "make_transformers_model", noting)
     for kind in ("clip", "t5", "bert"):
         states(hub, kind, folders[kind])
     # Older versions have T5 in plain products alone.
@@ -237,7 +241,7 @@ def test_the_library_gives_up_on_such_a_map_by_what_is_no_exception():
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - it is the type that is shown
         bad.normalize_str("Boot")
     assert not isinstance(caught.value, Exception)
-    with pytest.raises(LoadError, match="It cannot be loaded"), refusing("It"):
+    with pytest.raises(LoadError, match="It cannot be loaded"), loading("It"):
         bad.normalize_str("Boot")
 
 
@@ -257,7 +261,7 @@ class Fields(ForeignFields):
 
 
 def test_what_is_allowed_is_named_and_bounded(tmp_path):
-    allowed = Allowed(fields=Fields, inert={"a": (False, {})}, ignored=frozenset({"b"}))
+    allowed = AllowedFields(fields=Fields, inert={"a": (False, {})}, ignored=frozenset({"b"}))
     assert allowed.passed({"a": False, "b": [1]}, "It") == {}
     assert allowed.passed({"a": {}}, "It") == {}
     for wrong in ({"a": 0}, {"a": None}, {"a": []}, {"c": 1}, {"": 1}):
@@ -267,19 +271,19 @@ def test_what_is_allowed_is_named_and_bounded(tmp_path):
 
 @pytest.mark.parametrize("error", [AttributeError, NameError, RecursionError, MemoryError])
 def test_whatever_a_library_raises_is_a_refusal(error):
-    with pytest.raises(LoadError, match="It cannot be loaded: no way"), refusing("It"):
+    with pytest.raises(LoadError, match="It cannot be loaded: no way"), loading("It"):
         raise error("no\nway")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_an_interrupt_is_not(error):
-    with pytest.raises(error), refusing("It"):
+    with pytest.raises(error), loading("It"):
         raise error
 
 
 @pytest.mark.parametrize("error", [ConfigFileError, MissingDependencyError])
 def test_our_own_errors_pass(error):
-    with pytest.raises(GenzooError) as caught, refusing("It"):
+    with pytest.raises(GenzooError) as caught, loading("It"):
         raise error("as it is")
     assert str(caught.value) == "as it is"
 
@@ -293,8 +297,8 @@ def test_only_a_file_of_the_folder_is_read(tmp_path):
     (tmp_path / "in" / "b.json").symlink_to(tmp_path / "a.json")
     with pytest.raises(LoadError, match="is a link out of its folder"):
         read_object(tmp_path / "in" / "b.json")
-    with pytest.raises(ConfigFileError, match="is no file"):
-        check_file(tmp_path / "in", tmp_path)
+    with pytest.raises(ConfigFileError, match="is not a file"):
+        read_file(tmp_path / "in")
 
 
 # What published encoders say is taken.

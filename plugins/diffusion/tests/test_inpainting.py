@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from genzoo import ConditionError, ConfigError, DataError, Label, Real
-from genzoo.errors import NotFiniteWeightsError
+from genzoo.plugin import NotFiniteWeightsError
 from genzoo_diffusion import inpainting
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.grid import times

@@ -8,19 +8,14 @@ import torch
 from torch import nn
 
 from genzoo import (
-    ConditionSpaces,
-    Config,
+    CapabilityError,
     ConfigError,
     DataInfo,
-    GenerativeModel,
     GenModel,
     Label,
-    ModelSpec,
     Real,
     Recipe,
-    Space,
     Stage,
-    Step,
     Text,
     Trainer,
     TrainerConfig,
@@ -30,9 +25,8 @@ from genzoo import (
     register,
     train,
 )
-from genzoo.capabilities import of
-from genzoo.errors import CapabilityError
-from genzoo.testing.cases import equal_states
+from genzoo.plugin import ConditionSpaces, Config, GenerativeModel, ModelSpec, Space, Step
+from genzoo.testing import capabilities_of, equal_states
 from genzoo_diffusion.latent_ddpm import LatentDDPM, LatentDDPMConfig
 from genzoo_diffusion.objectives import VLB, Denoising
 from genzoo_diffusion.samplers import DDIM, DDIMConfig, DDPMConfig, DDPMSampler
@@ -243,7 +237,7 @@ def test_a_stored_one_is_loaded_as_it_was(tmp_path):
 
 
 def test_it_has_no_likelihood_and_no_bound():
-    assert of(LatentDDPM) == ["DataInit"]
+    assert capabilities_of(LatentDDPM) == ["DataInit"]
     with pytest.raises(CapabilityError, match="needs a model that is a DDPM; LatentDDPM is not"):
         VLB(over_toy())
 

@@ -22,12 +22,12 @@ from genzoo import (
     Real,
     Text,
     Trainer,
+    TrainerConfig,
     Unit,
     create_model,
     evaluate,
     load_dataset,
 )
-from genzoo.training import TrainerConfig
 from genzoo_diffusion.samplers import DDIM, DDIMConfig
 from layouts import equal, files
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from gaussian import gaussian_model
-from genzoo import Component, Label, Stage, Step, Text, Trainer, TrainerConfig, load_dataset
+from genzoo import Component, Label, Stage, Text, Trainer, TrainerConfig, load_dataset
+from genzoo.plugin import Step
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.objectives import VLB, Denoising, DenoisingConfig, VLBConfig
 from genzoo_diffusion.vlb import Bound

@@ -10,7 +10,7 @@ import transformers
 from safetensors.torch import load, save
 
 from genzoo import ConditionError, ConfigError, LoadError, Text
-from genzoo.errors import ConfigFileError
+from genzoo.plugin import ConfigFileError
 from genzoo_diffusion.conditioning import Embedder
 from genzoo_diffusion.pretrained_text import PretrainedTextConfig, PretrainedTextEncoder
 

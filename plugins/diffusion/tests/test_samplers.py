@@ -186,8 +186,14 @@ def test_a_guidance_of_zero_is_the_model_given_the_negative(negative):
 @pytest.mark.parametrize(
     ("make", "given", "scale", "error", "message"),
     [
-        (model, {"negative_prompt": "a bag"}, 2.0, ConditionError, "needs a model with one cond"),
-        (labelled, {"negative_prompt": "a bag"}, 2.0, ConditionError, "this one has none"),
+        (model, {"negative_prompt": "a bag"}, 2.0, ConditionError, "is conditioned on nothing"),
+        (
+            labelled,
+            {"negative_prompt": "a bag"},
+            2.0,
+            ConditionError,
+            "conditioned on label",
+        ),
         (labelled, BY_LABEL, 1.0, ConfigError, "negative_condition has no effect at a guidance"),
         (labelled, {"negative_condition": {"label": 3}}, 2.0, ConditionError, "from 0 to 2"),
         (labelled, {"negative_condition": {"label": "bag"}}, 2.0, ConditionError, "'bag'"),

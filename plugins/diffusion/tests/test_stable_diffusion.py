@@ -11,9 +11,17 @@ from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
 from clip_pieces import LENGTH, TEXTS, pipeline, scheduler, text_model, tokenizer, unet, vocabulary
-from genzoo import Component, ConfigError, GenModel, Trainer, create_model, evaluate, load_dataset
-from genzoo.errors import ConfigFileError
-from genzoo.training import TrainerConfig
+from genzoo import (
+    Component,
+    ConfigError,
+    GenModel,
+    Trainer,
+    TrainerConfig,
+    create_model,
+    evaluate,
+    load_dataset,
+)
+from genzoo.plugin import ConfigFileError
 from genzoo_diffusion import stable_diffusion
 from genzoo_diffusion.byte_pairs import BytePairsConfig, make_tokenizer
 from genzoo_diffusion.conditioning import Signal

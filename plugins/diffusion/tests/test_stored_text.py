@@ -17,7 +17,7 @@ from genzoo import (
     create_model,
     train,
 )
-from genzoo.cli import main
+from genzoo.testing import run_command
 from genzoo_diffusion.conditioning import Embedder
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.stored_text import StoredTextConfig, StoredTextEncoder
@@ -145,7 +145,7 @@ def test_people_are_shown_the_beginning_of_its_merges(tmp_path, capsys):
     create_model("ddpm", **IMAGES, stored_text=encoder_).save_pretrained(tmp_path)
     for command in (["inspect"], ["card", "--num", "0"]):
         with pytest.raises(SystemExit, match="0"):
-            main([*command, str(tmp_path)])
+            run_command([*command, str(tmp_path)])
     for text in (capsys.readouterr().out, (tmp_path / "README.md").read_text()):
         assert "of 511 characters" in text
         assert "h p" not in text

@@ -5,6 +5,7 @@ import torch
 import transformers
 
 from genzoo import (
+    ArrayDataset,
     ConditionError,
     ConfigError,
     DataError,
@@ -18,11 +19,11 @@ from genzoo import (
     TrainerConfig,
     Unit,
     create_model,
+    load_dataset,
     train,
 )
-from genzoo.captions import Grammar
-from genzoo.data import ArrayDataset, load_dataset
 from genzoo.data.grammars import DIGIT_CAPTIONS
+from genzoo.plugin import Grammar
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.fitted_text import FittedTextConfig
 from genzoo_diffusion.guidance import make_denoiser, negative_signal, unconditional

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Component, Stage
+from genzoo.plugin import Batch, Component, Stage
 from genzoo_gan.latent import GeneratorConfig, LatentModel
 from genzoo_gan.views import View
 

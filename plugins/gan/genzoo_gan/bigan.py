@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, Real, Space
+from genzoo.plugin import Batch, Real, Space
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.backbones import TRUNKS
 from genzoo_gan.latent import GeneratorConfig

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Bounds,
     Component,
+    Conditions,
     ConditionSpaces,
     Config,
     ConfigError,
@@ -20,14 +21,13 @@ from genzoo import (
     DataInfo,
     GenerativeModel,
     Label,
+    NotFiniteSampleError,
+    OneDraw,
     Space,
     Stage,
     Unit,
     batch_size_for,
 )
-from genzoo.conditions import Conditions
-from genzoo.errors import NotFiniteSampleError
-from genzoo.sampler import OneDraw
 from genzoo_gan.features import PooledFeatures, perceptron
 from genzoo_gan.labels import demand_labels, num_labels
 from genzoo_gan.spaces import demand_image, without_levels

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from genzoo import Batch, ConditionSpaces, Label, Real
+from genzoo.plugin import Batch, ConditionSpaces, Label, Real
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.labels import one_hot
 from genzoo_gan.latent import GeneratorConfig

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils import parametrizations
 
-from genzoo import DataError
+from genzoo.plugin import DataError
 from genzoo_gan.backbones import SLOPE, TRUNKS
 from genzoo_gan.views import View
 

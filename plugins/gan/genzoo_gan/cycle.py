@@ -8,7 +8,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, Component, Config, ConfigError, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Component, Config, ConfigError, Loss, Objective, Step
 from genzoo_gan.cyclegan import CycleGAN, signed
 from genzoo_gan.normalising import Normalization
 from genzoo_gan.patches import PatchCritic

@@ -10,23 +10,23 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Bounds,
     Component,
+    Conditions,
     ConditionSpaces,
     Config,
     ConfigError,
     DataError,
     DataInfo,
     GenerativeModel,
+    OneDraw,
     Space,
     Stage,
     Unit,
     batch_size_for,
 )
-from genzoo.conditions import Conditions
-from genzoo.sampler import OneDraw
 from genzoo_gan.normalising import Normalization
 from genzoo_gan.spaces import demand_image, without_levels
 from genzoo_gan.translators import ResNetTranslator

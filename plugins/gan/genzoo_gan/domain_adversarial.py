@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Config, DataError, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Config, DataError, Loss, Objective, Step
 from genzoo_gan.classifier import Classifier
 from genzoo_gan.features import perceptron
 from genzoo_gan.reversal import reverse, rising

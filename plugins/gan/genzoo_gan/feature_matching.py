@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, Component, Config, DataError, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Component, Config, DataError, Loss, Objective, Step
 from genzoo_gan.semi_supervised import SemiSupervisedGAN
 
 _Rate = Annotated[float, Bounds(0.0, 1e3)]

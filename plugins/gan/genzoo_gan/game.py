@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from genzoo import Batch, Bounds, Component, Config, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Component, Config, Loss, Objective, Step
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import (
     ClippedCritic,

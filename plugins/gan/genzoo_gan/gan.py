@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Real
+from genzoo.plugin import Batch, Real
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.latent import GeneratorConfig
 from genzoo_gan.views import View

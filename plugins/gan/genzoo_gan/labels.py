@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import DataError, DataInfo, Label, Space
-from genzoo.conditions import Conditions
+from genzoo.plugin import Conditions, DataError, DataInfo, Label, Space
 
 
 def demand_labels(who: str, info: DataInfo) -> Label:

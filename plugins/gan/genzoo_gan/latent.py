@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo import (
+from genzoo.plugin import (
     Bounds,
     Component,
     Config,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genzoo import Step
+from genzoo.plugin import Step
 
 logger = logging.getLogger("genzoo")
 MIN_STEPS = 500

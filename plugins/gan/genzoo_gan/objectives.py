@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo import Bounds, Component
+from genzoo.plugin import Bounds, Component
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import ClippedCritic
 from genzoo_gan.game import Count, Game, GameConfig, Rate, for_both

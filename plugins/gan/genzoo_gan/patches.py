@@ -6,7 +6,7 @@ import itertools
 
 from torch import Tensor, nn
 
-from genzoo import ConfigError
+from genzoo.plugin import ConfigError
 from genzoo_gan.normalising import NORMALIZATIONS
 from genzoo_gan.translators import start_small
 

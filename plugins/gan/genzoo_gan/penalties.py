@@ -7,7 +7,7 @@ import abc
 import torch
 from torch import Tensor
 
-from genzoo import Step
+from genzoo.plugin import Step
 from genzoo_gan.critics import Critic
 from genzoo_gan.views import View, between
 

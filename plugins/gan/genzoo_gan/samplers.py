@@ -10,9 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config, Model, Sampler
-from genzoo.conditions import NONE, Conditions
-from genzoo.sampler import OneDraw
+from genzoo.plugin import NO_CONDITIONS, Bounds, Conditions, Config, Model, OneDraw, Sampler
 from genzoo_gan.latent import LatentModel
 
 _FINITE = 38.0
@@ -77,7 +75,7 @@ class LatentInterpolation(Sampler):
         num: int,
         *,
         start: Tensor | None = None,
-        condition: Conditions = NONE,
+        condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape); ``start`` holds the first codes, where given."""

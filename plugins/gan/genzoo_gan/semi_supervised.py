@@ -9,16 +9,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from genzoo import (
-    Batch,
-    Bounds,
-    Component,
-    DataError,
-    DataInfo,
-    Label,
-    Real,
-    Stage,
-)
+from genzoo.plugin import Batch, Bounds, Component, DataError, DataInfo, Label, Real, Stage
 from genzoo_gan.backbones import TRUNKS
 from genzoo_gan.labels import demand_labels
 from genzoo_gan.latent import GeneratorConfig, LatentModel, Network, NumClasses, Widths

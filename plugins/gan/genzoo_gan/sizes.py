@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genzoo import ConfigError
+from genzoo.plugin import ConfigError
 
 
 def check_image(shape: Sequence[int], network: str) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from genzoo import ConfigError, Space
+from genzoo.plugin import ConfigError, Space
 
 
 def without_levels(config: Any, given: Mapping[str, Any]) -> Any:

@@ -2,7 +2,8 @@
 
 import torch
 
-from genzoo import Real, Step, create_model, registry
+from genzoo import Real, create_model, registry
+from genzoo.plugin import Step
 
 GAMES = ["hinge", "least-squares", "minimax", "non-saturating", "unrolled"]
 GAMES += ["wasserstein", "wasserstein-gp"]

@@ -10,7 +10,6 @@ from genzoo import (
     Component,
     ConfigError,
     Stage,
-    Step,
     Trainer,
     TrainerConfig,
     Unit,
@@ -18,6 +17,7 @@ from genzoo import (
     load_dataset,
     pair,
 )
+from genzoo.plugin import Step
 from genzoo.training import checkpoint
 from genzoo_gan.cycle import Cycle, CycleConfig
 from genzoo_gan.pool import exchange

@@ -18,7 +18,7 @@ from genzoo import (
     load_dataset,
     pair,
 )
-from genzoo.capabilities import of
+from genzoo.testing import capabilities_of
 from genzoo_gan.cycle import Cycle, CycleConfig
 from genzoo_gan.cyclegan import CycleGAN, signed, unsigned
 from genzoo_gan.normalising import NORMALIZATIONS
@@ -206,7 +206,7 @@ def test_its_rate_is_constant_in_the_first_half_and_falls_in_the_second(tmp_path
 
 
 def test_what_it_can_do():
-    assert of(CycleGAN) == ["Translate"]
+    assert capabilities_of(CycleGAN) == ["Translate"]
 
 
 # Refusals

@@ -16,7 +16,6 @@ from genzoo import (
     Label,
     Real,
     Stage,
-    Step,
     Trainer,
     TrainerConfig,
     Unit,
@@ -24,7 +23,8 @@ from genzoo import (
     load_dataset,
     pair,
 )
-from genzoo.cli import main
+from genzoo.plugin import Step
+from genzoo.testing import run_command
 from genzoo_gan.classifier import Classifier, LabelDraw
 from genzoo_gan.domain_adversarial import CrossEntropy, DomainAdversarial, DomainAdversarialConfig
 from genzoo_gan.features import PooledFeatures
@@ -209,13 +209,13 @@ def test_digits_are_learned_from_labels_through_the_trainer():
 def test_one_domain_is_enough_for_labels_and_a_run_goes_on_without_pictures(tmp_path, capsys):
     line = f"train classifier --data digits --output {tmp_path}/run --trainer.max-steps 2"
     with pytest.raises(SystemExit) as left:
-        main([*line.split(), "--trainer.sample-steps", "1"])
+        run_command([*line.split(), "--trainer.sample-steps", "1"])
     said = capsys.readouterr().out
     assert left.value.code == 0
     assert "genzoo evaluate" in said
     assert "genzoo sample" not in said
     with pytest.raises(SystemExit):
-        main(f"sample {tmp_path}/run --num 3 --output {tmp_path}/a.png".split())
+        run_command(f"sample {tmp_path}/run --num 3 --output {tmp_path}/a.png".split())
     said = capsys.readouterr().err
     assert "In Python: model.sample(len(x), condition=x)" in said
 

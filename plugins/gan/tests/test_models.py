@@ -8,6 +8,7 @@ import torch
 
 from games import example, game, made, rows, step
 from genzoo import (
+    ArrayDataset,
     ConditionError,
     ConfigError,
     DataError,
@@ -21,9 +22,8 @@ from genzoo import (
     evaluate,
     load_dataset,
 )
-from genzoo.capabilities import of
-from genzoo.data import from_array
-from genzoo.errors import NotFiniteFigureError, NotFiniteSampleError
+from genzoo.plugin import NotFiniteFigureError, NotFiniteSampleError
+from genzoo.testing import capabilities_of
 from genzoo_gan.bigan import BiGAN
 from genzoo_gan.conditional import ConditionalGAN
 from genzoo_gan.gan import GAN
@@ -79,9 +79,9 @@ def test_a_sigmoid_is_refused_where_data_are_not_in_the_unit_interval():
 
 
 def test_what_they_can_do():
-    assert of(GAN) == of(ConditionalGAN) == ["Decode"]
-    assert of(SemiSupervisedGAN) == ["Decode", "Classify"]
-    assert of(BiGAN) == ["Encode", "Decode"]
+    assert capabilities_of(GAN) == capabilities_of(ConditionalGAN) == ["Decode"]
+    assert capabilities_of(SemiSupervisedGAN) == ["Decode", "Classify"]
+    assert capabilities_of(BiGAN) == ["Encode", "Decode"]
 
 
 @pytest.mark.parametrize("cls", ALL)
@@ -269,12 +269,14 @@ def test_a_classifier_takes_images_and_draws_no_label_of_nan():
         model.classify(bright)
     with pytest.raises(ConditionError, match="x 0 holds"):
         model.sample(12, condition=bright)
+    info = DataInfo(fields={"x": model.conditions["x"], "label": model.event})
+    rows = ArrayDataset(batch["x"], info, "rows", batch["label"])
     for p in model.label.parameters():
         p.data.fill_(1e308)
     with pytest.raises(NotFiniteSampleError, match="A label's probability is not finite"):
         model.sample(12, condition=batch["x"])
     with pytest.raises(NotFiniteFigureError, match="A label's probability is NaN"):
-        evaluate(model, from_array(batch["x"], "rows", label=batch["label"]), ["accuracy"])
+        evaluate(model, rows, ["accuracy"])
 
 
 def test_both_domains_of_a_translator_are_checked_by_their_own_shape():

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from genzoo import Component, Stage, Trainer, TrainerConfig, load_dataset, registry
-from genzoo.report import write_report
+from genzoo.testing import run_command
 
 PLAYERS = {
     "gan": "critic",
@@ -37,7 +37,8 @@ def test_a_run_shows_samples_and_scores(name, tmp_path):
     for score in ("score_real", "score_fake"):
         values = [row[f"{PLAYERS[name]}/{score}"] for row in rows]
         assert len(set(values)) == 4
-    write_report(tmp_path / "run", tmp_path / "report.html")
+    with pytest.raises(SystemExit):
+        run_command(["report", str(tmp_path / "run"), "--output", str(tmp_path / "report.html")])
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "score_real" in page
     assert "score_fake" in page

@@ -7,7 +7,7 @@ import logging
 import torch
 from torch import Tensor
 
-from genzoo import Step
+from genzoo.plugin import Step
 
 logger = logging.getLogger("genzoo")
 THRESHOLD = 0.01

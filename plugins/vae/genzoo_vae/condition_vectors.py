@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from genzoo import Binary, Categorical, Label, Real, Space, Unit
-from genzoo.conditions import Conditions
+from genzoo.plugin import Binary, Categorical, Conditions, Label, Real, Space, Unit
 
 SPACES: tuple[type[Space], ...] = (Binary, Categorical, Label, Real, Unit)
 """The spaces whose values are vectors."""

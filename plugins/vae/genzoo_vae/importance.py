@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo import LogProb, Note, by_blocks
-from genzoo.seeds import fresh
+from genzoo.plugin import LogProb, Note, by_blocks, fresh_generator
 from genzoo_vae.bounds import terms
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def estimate(
 ) -> LogProb:
     """Return log (1/K) Σ_k w_k of each example (N, *event_shape), with its notes."""
     if generator is None:
-        generator = torch.Generator(model.device).manual_seed(fresh())
+        generator = fresh_generator(model.device)
     size = max(1, _CODES.get(model.device.type, _CODES_ELSEWHERE) // num_samples)
     # Set up beforehand: small results kept between large ones would fragment the heap.
     effective, errors = torch.empty(2, len(x), dtype=torch.float64)

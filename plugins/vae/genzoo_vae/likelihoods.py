@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal, constraints
 
-from genzoo import Binary, ConfigError, Real, Space, Unit
-from genzoo.draws import bernoulli
+from genzoo.plugin import Binary, ConfigError, Real, Space, Unit, bernoulli
 
 _MIN_LOG_SCALE = -7.0
 _MIN_PROBABILITY = 1e-12

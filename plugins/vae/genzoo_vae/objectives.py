@@ -11,7 +11,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import Batch, Bounds, Config, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Config, Loss, Objective, Step
 from genzoo_vae.bounds import Terms, terms
 from genzoo_vae.collapse import active_units, is_due, warn_if_collapsed
 from genzoo_vae.vae import VAE

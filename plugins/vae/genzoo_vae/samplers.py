@@ -8,9 +8,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from genzoo import Bounds, Config
-from genzoo.conditions import Conditions
-from genzoo.sampler import OneDraw
+from genzoo.plugin import Bounds, Conditions, Config, OneDraw
 from genzoo_vae.vae import VAE
 
 

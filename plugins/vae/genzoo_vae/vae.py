@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from genzoo import (
+from genzoo.plugin import (
     Batch,
     Binary,
     Bounds,
     Component,
+    Conditions,
     ConditionSpaces,
     Config,
     DataInfo,
@@ -27,8 +28,6 @@ from genzoo import (
     Unit,
     batch_size_for,
 )
-from genzoo.conditions import Conditions
-from genzoo.log_prob import checked_draws
 from genzoo_vae.condition_vectors import SPACES, num_values, vectors_of
 from genzoo_vae.likelihoods import check_likelihood, independent, make_likelihood, usual
 from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEncoder
@@ -260,7 +259,7 @@ class VAE(GenerativeModel):
         from genzoo_vae.importance import estimate
 
         self.check_rows(x)
-        num_samples = checked_draws(num_samples, self.default_num_samples)
+        num_samples = self.checked_num_samples(num_samples)
         return estimate(self, x, self.checked(condition, len(x)), generator, num_samples)
 
     # Conditions and data

@@ -11,12 +11,12 @@ from genzoo import (
     Component,
     ConfigError,
     Stage,
-    Step,
     Trainer,
     TrainerConfig,
     create_model,
     load_dataset,
 )
+from genzoo.plugin import Step
 from genzoo_vae.bounds import terms
 from genzoo_vae.collapse import active_units
 from genzoo_vae.objectives import ELBO, IWAE, ELBOConfig, IWAEConfig

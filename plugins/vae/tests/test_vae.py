@@ -15,7 +15,7 @@ from genzoo import (
     Real,
     Unit,
 )
-from genzoo.errors import NotFiniteFigureError, NotFiniteSampleError, NotFiniteWeightsError
+from genzoo.plugin import NotFiniteFigureError, NotFiniteSampleError, NotFiniteWeightsError
 from genzoo_vae.bounds import terms
 from genzoo_vae.networks import halved
 from genzoo_vae.samplers import Prior, PriorConfig

@@ -17,8 +17,7 @@ from genzoo import (
     evaluate,
     load_dataset,
 )
-from genzoo.capabilities import of
-from genzoo.cli import main
+from genzoo.testing import capabilities_of, run_command
 from genzoo_vae.vae import VAE, VAEConfig
 from likelihoods import mean_log_prob
 from small_vaes import REAL, vae
@@ -93,7 +92,7 @@ def test_the_decoder_starts_from_the_datas_mean(binarize):
 
 
 def test_what_it_can_do():
-    assert set(of(VAE)) == {"LogProb", "Encode", "Decode", "DataInit"}
+    assert set(capabilities_of(VAE)) == {"LogProb", "Encode", "Decode", "DataInit"}
     assert VAEConfig(event=Binary(shape=(4,))).likelihood == "bernoulli"
     assert logging.getLogger("genzoo")
 
@@ -123,6 +122,6 @@ def test_a_likelihood_that_was_asked_for_is_not_exchanged_for_one_that_fits(tmp_
     """The flag's value is the one that is taken where no data have a say."""
     line = f"train vae --data digits --model.likelihood bernoulli --output {tmp_path}/run"
     with pytest.raises(SystemExit) as left:
-        main(line.split())
+        run_command(line.split())
     assert left.value.code == 2
     assert "Binarise them" in capsys.readouterr().err

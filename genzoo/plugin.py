@@ -1,0 +1,172 @@
+"""The names for authors of plugins: all that a plugin needs of genzoo, ours included.
+
+A name is loaded when it is used, so importing this module imports no torch. Tests of a plugin also
+use `genzoo` and `genzoo.testing`. docs/writing-a-plugin.md is the guide.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genzoo import lazy
+
+if TYPE_CHECKING:  # What type checkers see of the table below.
+    from genzoo.capabilities import (
+        SupportsClassify as SupportsClassify,
+        SupportsDataInit as SupportsDataInit,
+        SupportsDecode as SupportsDecode,
+        SupportsEncode as SupportsEncode,
+        SupportsEnergy as SupportsEnergy,
+        SupportsFilters as SupportsFilters,
+        SupportsHeldOutRows as SupportsHeldOutRows,
+        SupportsInpainting as SupportsInpainting,
+        SupportsLogProb as SupportsLogProb,
+        SupportsTranslate as SupportsTranslate,
+    )
+    from genzoo.captions import Grammar as Grammar, words_of as words_of
+    from genzoo.component import Component as Component
+    from genzoo.conditions import (
+        NO_CONDITIONS as NO_CONDITIONS,
+        Conditions as Conditions,
+        condition_rows as condition_rows,
+        drop_conditions as drop_conditions,
+        dropped_rows as dropped_rows,
+        null_conditions as null_conditions,
+    )
+    from genzoo.config import Bounds as Bounds, Config as Config, shown as shown
+    from genzoo.data import (
+        ArrayDataset as ArrayDataset,
+        DataConfig as DataConfig,
+        Dataset as Dataset,
+        DataSource as DataSource,
+        draw_rows as draw_rows,
+        subset as subset,
+    )
+    from genzoo.draws import bernoulli as bernoulli
+    from genzoo.errors import (
+        CapabilityError as CapabilityError,
+        ConditionError as ConditionError,
+        ConfigError as ConfigError,
+        ConfigFileError as ConfigFileError,
+        DataError as DataError,
+        GenzooError as GenzooError,
+        LoadError as LoadError,
+        MissingDependencyError as MissingDependencyError,
+        NotFiniteFigureError as NotFiniteFigureError,
+        NotFiniteSampleError as NotFiniteSampleError,
+        NotFiniteWeightsError as NotFiniteWeightsError,
+        WeightsError as WeightsError,
+        suggest as suggest,
+    )
+    from genzoo.estimate import (
+        Estimate as Estimate,
+        Note as Note,
+        Reference as Reference,
+        mean_of as mean_of,
+    )
+    from genzoo.evaluation import Case as Case, Metric as Metric
+    from genzoo.foreign_fields import (
+        AllowedFields as AllowedFields,
+        ForeignFields as ForeignFields,
+        foreign_errors as foreign_errors,
+        loading as loading,
+        parse_object as parse_object,
+        read_file as read_file,
+        read_object as read_object,
+    )
+    from genzoo.hub_component import FrozenModule as FrozenModule, HubComponent as HubComponent
+    from genzoo.layouts.foreign import (
+        ForeignFormat as ForeignFormat,
+        TranslatedModel as TranslatedModel,
+    )
+    from genzoo.layouts.own import Layout as Layout
+    from genzoo.log_prob import LogProb as LogProb, by_blocks as by_blocks
+    from genzoo.model import Model as Model
+    from genzoo.model_spec import ModelSpec as ModelSpec
+    from genzoo.objective import Loss as Loss, Objective as Objective, Step as Step
+    from genzoo.pretrained import GenerativeModel as GenerativeModel
+    from genzoo.published import (
+        Activation as Activation,
+        NumLayers as NumLayers,
+        make_transformers_model as make_transformers_model,
+        transformers_fields as transformers_fields,
+        weights_of as weights_of,
+    )
+    from genzoo.registry import (
+        Group as Group,
+        describe as describe,
+        make as make,
+        register as register,
+        register_group as register_group,
+    )
+    from genzoo.sampler import OneDraw as OneDraw, Sampler as Sampler
+    from genzoo.sampling import batch_size_for as batch_size_for, evaluating as evaluating
+    from genzoo.seeds import fresh_generator as fresh_generator
+    from genzoo.spaces import (
+        Binary as Binary,
+        Categorical as Categorical,
+        Label as Label,
+        Real as Real,
+        Space as Space,
+        Text as Text,
+        Unit as Unit,
+    )
+    from genzoo.spec import (
+        Batch as Batch,
+        ConditionSpaces as ConditionSpaces,
+        DataInfo as DataInfo,
+    )
+    from genzoo.stage import Recipe as Recipe, Stage as Stage
+    from genzoo.training.lr_schedulers import LRScheduler as LRScheduler
+    from genzoo.training.optimizers import Optimizer as Optimizer
+    from genzoo.values import trusted as trusted, untrusted as untrusted
+
+__all__, __getattr__, __dir__ = lazy.public(
+    __name__,
+    {
+        "genzoo.capabilities": (
+            "SupportsClassify SupportsDataInit SupportsDecode SupportsEncode SupportsEnergy "
+            "SupportsFilters SupportsHeldOutRows SupportsInpainting SupportsLogProb "
+            "SupportsTranslate"
+        ),
+        "genzoo.captions": "Grammar words_of",
+        "genzoo.component": "Component",
+        "genzoo.conditions": (
+            "NO_CONDITIONS Conditions condition_rows drop_conditions dropped_rows null_conditions"
+        ),
+        "genzoo.config": "Bounds Config shown",
+        "genzoo.data": "ArrayDataset DataConfig Dataset DataSource draw_rows subset",
+        "genzoo.draws": "bernoulli",
+        "genzoo.errors": (
+            "CapabilityError ConditionError ConfigError ConfigFileError DataError GenzooError "
+            "LoadError MissingDependencyError NotFiniteFigureError NotFiniteSampleError "
+            "NotFiniteWeightsError WeightsError suggest"
+        ),
+        "genzoo.estimate": "Estimate Note Reference mean_of",
+        "genzoo.evaluation": "Case Metric",
+        "genzoo.foreign_fields": (
+            "AllowedFields ForeignFields foreign_errors loading parse_object read_file read_object"
+        ),
+        "genzoo.hub_component": "FrozenModule HubComponent",
+        "genzoo.layouts.foreign": "ForeignFormat TranslatedModel",
+        "genzoo.layouts.own": "Layout",
+        "genzoo.log_prob": "LogProb by_blocks",
+        "genzoo.model": "Model",
+        "genzoo.model_spec": "ModelSpec",
+        "genzoo.objective": "Loss Objective Step",
+        "genzoo.pretrained": "GenerativeModel",
+        "genzoo.published": (
+            "Activation NumLayers make_transformers_model transformers_fields weights_of"
+        ),
+        "genzoo.registry": "Group describe make register register_group",
+        "genzoo.sampler": "OneDraw Sampler",
+        "genzoo.sampling": "batch_size_for evaluating",
+        "genzoo.seeds": "fresh_generator",
+        "genzoo.spaces": "Binary Categorical Label Real Space Text Unit",
+        "genzoo.spec": "Batch ConditionSpaces DataInfo",
+        "genzoo.stage": "Recipe Stage",
+        "genzoo.training.lr_schedulers": "LRScheduler",
+        "genzoo.training.optimizers": "Optimizer",
+        "genzoo.values": "trusted untrusted",
+    },
+)
