@@ -1,9 +1,10 @@
-"""Captions from a small grammar: templates with slots, each of which says one thing of a picture.
+"""Captions from a small grammar: templates with slots, each of which describes one property of a
+picture.
 
 A template is a text with slots in braces, ``"a photo of {label=a sneaker|a bag}"``: the slot
-``label`` says "a sneaker" of label 0 and "a bag" of label 1. Templates are plain texts, so that
-they can stand in a config, and any of their captions can be read back: what it says of a picture
-is known exactly.
+``label`` is "a sneaker" for label 0 and "a bag" for label 1. Templates are plain texts, so a
+config can store them, and captions can be read back: what a caption says about a picture is known
+exactly.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ _SLOT = re.compile(r"\{(\w+)=([^{}]*)\}")
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 MAX_TEMPLATES, MAX_SLOTS, MAX_CHOICES, MAX_WORDS = 100, 16, 1000, 128
-"""The most templates of a grammar, slots of a template, choices of a slot, and words of a caption.
-The time to read a caption grows with the square of its words."""
+"""Maximum templates per grammar, slots per template, choices per slot, and words per caption.
+Reading a caption takes time quadratic in its words."""
 
 
 def words_of(text: str) -> list[str]:
@@ -40,7 +41,7 @@ class Slot:
     """A place in a template.
 
     Arguments:
-        name: What it says something of.
+        name: The property that it describes.
         choices: The words for each value, in order.
     """
 
@@ -49,15 +50,15 @@ class Slot:
 
 
 class Grammar:
-    """The captions that templates can make, with what each of them says.
+    """The captions that templates can make, with their meanings.
 
     Arguments:
         templates: Texts with slots ``{name=first|second|...}``; a slot has the same number of
-            choices in all of them. At most 100 texts, of 16 slots and captions of 128 words each;
-            a slot has at most 1,000 choices.
+            choices in all of them. At most 100 texts with 16 slots each, 1,000 choices per slot,
+            and captions of 128 words.
 
     Raises:
-        ConfigError: There is none, or one is malformed, or there is more than these bounds allow.
+        ConfigError: There is no template, one is malformed, or a bound is exceeded.
 
     >>> grammar = Grammar(["a {label=cat|dog}", "one {label=cat|dog}"])
     >>> grammar.meaning("A dog."), grammar.meaning("a bird")
@@ -76,41 +77,41 @@ class Grammar:
             if known != len(slot.choices):
                 raise ConfigError(
                     f"The slot {slot.name!r} has {known} choices in one template and "
-                    f"{len(slot.choices)} in another: give it as many in each."
+                    f"{len(slot.choices)} in another: give it the same number in each."
                 )
 
     def draw(
         self, values: Sequence[Mapping[str, int]], generator: torch.Generator | None = None
     ) -> list[str]:
-        """Return a caption for each picture, of a template drawn among all.
+        """Return a caption for each picture, from a template drawn at random.
 
         Arguments:
             values: The value of every slot, for each picture.
-            generator: Where the choice of template comes from.
+            generator: The generator of the choice of templates.
         """
         which = torch.randint(len(self.templates), (len(values),), generator=generator).tolist()
         return [self.templates[k].filled(v) for k, v in zip(which, values, strict=True)]
 
     def meaning(self, caption: str) -> dict[str, int] | None:
-        """Return the values that a caption gives of slots; None where no template makes it.
+        """Return the values of the slots of a caption, or None if no template makes it.
 
-        Case, spacing and punctuation make no difference.
+        Case, spacing and punctuation are ignored.
         """
         words = words_of(caption)
         found = (template.read(words) for template in self.templates)
         return next((values for values in found if values is not None), None)
 
     def most_words(self) -> int:
-        """Return the number of words of the longest caption, without making any."""
+        """Return the number of words of the longest caption, without generating captions."""
         return max(template.most_words for template in self.templates)
 
     def captions(self) -> Iterator[tuple[str, dict[str, int]]]:
-        """Yield every caption that can be made, with what it says; there may be very many."""
+        """Yield every possible caption with its meaning; there may be very many."""
         for template in self.templates:
             yield from template.captions()
 
     def words(self) -> tuple[str, ...]:
-        """Return every word that can occur, sorted."""
+        """Return all possible words, sorted."""
         found: set[str] = set()
         for template in self.templates:
             found.update(words_of(_SLOT.sub(r" \2 ", template.text).replace("|", " ")))
@@ -121,11 +122,11 @@ class _Template:
     """One template: a text, and the slots in it.
 
     Arguments:
-        text: As it is written.
+        text: The template.
 
     Raises:
-        ConfigError: A brace is left over, a slot stands twice, its choices are not distinct, or
-            there are too many of them.
+        ConfigError: A brace has no partner, a slot occurs twice, its choices are not distinct, or
+            there are too many.
     """
 
     def __init__(self, text: str) -> None:
@@ -147,15 +148,15 @@ class _Template:
         )
 
     def filled(self, values: Mapping[str, int]) -> str:
-        """Return the caption that says ``values``, which may hold more than the slots."""
+        """Return the caption for ``values``, which may have more keys than slots."""
         chosen = [slot.choices[values[slot.name]] for slot in self.slots]
         return "".join(a + b for a, b in zip(self._fixed, [*chosen, ""], strict=True))
 
     def read(self, words: Sequence[str]) -> dict[str, int] | None:
-        """Return what the words of a caption say; None where this does not make it.
+        """Return the meaning of a caption's words, or None if this template does not make it.
 
-        Where they can be read in several ways, the first slot takes the first of its choices that
-        it can, then the second slot, and so on.
+        If there are several readings, the first slot takes its first possible choice, then the
+        second slot, and so on.
         """
         if len(words) > self.most_words:
             return None
@@ -169,14 +170,14 @@ class _Template:
         return {slot.name: value for slot, value in zip(self.slots, found[1::2], strict=True)}
 
     def _reached_from(self, words: Sequence[str]) -> list[set[int]]:
-        """Return for each part where it may begin so that the rest is read; last, the end."""
+        """Return for each part the positions from which the rest can be read; last, the end."""
         reached = [{len(words)}]
         for part in reversed(self._parts):
             reached.append(part.starts(words, reached[-1]))
         return reached[::-1]
 
     def captions(self) -> Iterator[tuple[str, dict[str, int]]]:
-        """Yield every caption, with what it says."""
+        """Yield every caption with its meaning."""
         for chosen in product(*(range(len(slot.choices)) for slot in self.slots)):
             values = {slot.name: v for slot, v in zip(self.slots, chosen, strict=True)}
             yield self.filled(values), values
@@ -210,7 +211,7 @@ class _Template:
 
 
 class _Said:
-    """What stands in one place of a template: one of several sequences of words.
+    """A part of a template: one of several sequences of words.
 
     Arguments:
         choices: The sequences, in order.
@@ -221,7 +222,7 @@ class _Said:
         self.lengths = sorted({len(words) for words in self._values})
 
     def starts(self, words: Sequence[str], ends: Iterable[int]) -> set[int]:
-        """Return where a sequence may begin that comes to one of ``ends``."""
+        """Return the positions where a sequence can begin that reaches one of ``ends``."""
         pairs = ((end - length, end) for end in ends for length in self.lengths if length <= end)
         return {start for start, end in pairs if tuple(words[start:end]) in self._values}
 

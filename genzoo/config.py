@@ -1,8 +1,8 @@
-"""Configs: frozen dataclasses that hold nothing but checked values.
+"""Configs: frozen dataclasses with checked values only.
 
-A config is a closed schema. Its fields have types and bounds, every value is checked when the
-config is made, whoever makes it, and what is read from a file goes through the same check, so
-that an unknown key, a wrong type or a size of 10¹² is an error before anything is built.
+A config is a closed schema. Its fields have types and bounds. Every value is always checked when
+the config is made, in Python and from a file, so an unknown key, a wrong type or a size of 10¹² is
+an error before anything is built.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _LONG = 400
 
 
 class Mark(abc.ABC):
-    """What an annotation asks of a field's values beyond their type; abstract."""
+    """Abstract base class of annotations that restrict the values of a field beyond their type."""
 
     @abc.abstractmethod
     def check(self, value: Any, where: str) -> None:
-        """Raise ConfigError where ``value``, which is of the field's type, is not allowed.
+        """Raise ConfigError if ``value``, which has the field's type, is not allowed.
 
         Arguments:
             value: The value, not None.
@@ -40,7 +40,7 @@ class Mark(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class Bounds(Mark):
-    """The closed interval of a number, or of a tuple's or text's length, as an annotation.
+    """Bounds (closed) of a number, or of the length of a tuple or text, as an annotation.
 
     >>> Annotated[int, Bounds(1, 65536)]
     typing.Annotated[int, Bounds(low=1, high=65536)]
@@ -50,7 +50,7 @@ class Bounds(Mark):
     high: float = math.inf
 
     def check(self, value: Any, where: str) -> None:
-        """Raise ConfigError where ``value``, or its length, lies outside."""
+        """Raise ConfigError if ``value``, or its length, is out of bounds."""
         size = value if isinstance(value, (int, float)) else len(value)
         if not self.low <= size <= self.high:
             what = "" if size is value else "a length "
@@ -61,18 +61,19 @@ class Bounds(Mark):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """The abstract base of every config; subclass it as a frozen, keyword-only dataclass.
+    """Abstract base class of configs; subclass it as a frozen, keyword-only dataclass.
 
-    A field that may be None has None for its default, because a recipe leaves out what is None.
+    A field that may be None must have the default None, because recipes leave out None.
 
     Raises:
         ConfigError: A value of the wrong type or out of its bounds.
     """
 
     _title: ClassVar[str] = ""
-    """What stands before a field's name in an error, where it is not the class's name."""
+    """The prefix of a field's name in errors, if it is not the class's name."""
     _short: ClassVar[str] = ""
-    """The field that a text given in place of the config sets; empty where none may be."""
+    """The field that is set if a text is given in place of the config; empty if that is not
+    allowed."""
 
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():
@@ -81,7 +82,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> typing.Self:
-        """Make a config from plain values, as read from JSON or TOML.
+        """Create a config from plain values, as read from JSON or TOML.
 
         Raises:
             ConfigError: An unknown or missing key, a wrong type, a value out of bounds.
@@ -96,7 +97,7 @@ class Config:
 
 def field_types(config: type[Config]) -> Mapping[str, Any]:
     """Return the resolved type of every field, with its bounds."""
-    key: Any = config  # Classes can be hashed, whatever type checkers make of their instances.
+    key: Any = config  # Classes are hashable, even if type checkers do not know it.
     return _field_types(key)
 
 
@@ -115,14 +116,14 @@ def required_fields(config: type[Config]) -> list[str]:
 
 
 def differences(new: Config, old: Config) -> dict[str, Any]:
-    """Return the fields of ``new`` that are not as in ``old``."""
+    """Return the fields of ``new`` that differ from ``old``."""
     pairs = {name: (getattr(new, name), getattr(old, name)) for name in field_types(type(new))}
     return {name: value for name, (value, other) in pairs.items() if value != other}
 
 
 def _check_keys(config: type[Config], values: Mapping[str, Any]) -> None:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{config.__name__} is made of named values, got {shown(values)}.")
+        raise ConfigError(f"{config.__name__} is made from named values, got {shown(values)}.")
     known = field_types(config)
     for key, value in values.items():
         if key not in known:
@@ -144,7 +145,8 @@ def _plain(value: Any) -> Any:
 
 
 def _coerce(kind: Any, value: Any, where: str) -> Any:
-    """Return ``value`` as ``kind``: lists become tuples, whole numbers floats, nothing else."""
+    """Return ``value`` as ``kind``: lists become tuples, integers floats; nothing else is
+    converted."""
     origin = get_origin(kind)
     if origin is Annotated:
         inner, *others = get_args(kind)
@@ -232,7 +234,7 @@ def _coerce_mapping(kind: Any, value: Any, where: str) -> Mapping[str, Any]:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number of Python or numpy; a truth value is not one.
+    """Whether a value is an integer of Python or numpy; a bool is not.
 
     >>> import numpy
     >>> [is_whole(value) for value in (3, numpy.int64(3), 3.0, "3", True, numpy.bool_(True))]
@@ -242,12 +244,12 @@ def is_whole(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return a value for a message: in one line, and not longer than a line."""
+    """Return a value for a message, on one line and abbreviated."""
     return _Repr().repr(value)
 
 
 def abridged(value: Any) -> Any:
-    """Return plain values to be read by people: of a text over 400 characters the beginning.
+    """Return plain values for people: texts over 400 characters are abbreviated.
 
     >>> abridged({"words": "a" * 1000})["words"][-22:]
     'a… of 1,000 characters'
@@ -263,7 +265,7 @@ def abridged(value: Any) -> Any:
 
 class _Repr(reprlib.Repr):
     def repr_int(self, x: int, level: int) -> str:
-        """Return the number, or its size where Python would refuse to write it out."""
+        """Return the number, or its size if Python would refuse to print it."""
         if x.bit_length() > 256:
             return f"a whole number of {x.bit_length()} bits"
         return super().repr_int(x, level)

@@ -1,4 +1,4 @@
-"""What ``config.json`` says of a model: read strictly, checked, and resolved to a class."""
+"""The content of ``config.json``: read strictly, checked, and resolved to a class."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def read_description(folder: Path) -> dict[str, Any]:
         found = CONFIG.read(folder)
     except FileNotFoundError as error:
         raise ConfigFileError(
-            f"{str(folder)!r} holds no {CONFIG.name}, so it is no model folder. A training run "
-            "has one once it has ended; before that, go on with it by --resume."
+            f"{str(folder)!r} holds no {CONFIG.name}, so it is not a model folder. A training run "
+            "has one when it has ended; before that, resume it with --resume."
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error
@@ -49,7 +49,7 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def check_description(found: Any, path: Path) -> dict[str, Any]:
-    """Return what ``config.json`` holds, having looked at it.
+    """Check and return the content of ``config.json``.
 
     Raises:
         ConfigFileError: It is malformed.
@@ -65,10 +65,10 @@ def check_description(found: Any, path: Path) -> dict[str, Any]:
     if type(found["genzoo"]) is not int or found["genzoo"] != FORMAT:
         raise ConfigFileError(
             f"{path} has format {shown(found['genzoo'])}; this version of genzoo reads {FORMAT}. "
-            "A newer one may read it: pip install --upgrade genzoo"
+            "A newer version may read it: pip install --upgrade genzoo"
         )
     if not (isinstance(found["model"], str) and registry.NAME.fullmatch(found["model"])):
-        raise ConfigFileError(f"{path}: {shown(found['model'])} is no name of a model.")
+        raise ConfigFileError(f"{path}: {shown(found['model'])} is not the name of a model.")
     if found["dtype"] not in DTYPES:
         raise ConfigFileError(
             f"{path}: dtype is {shown(found['dtype'])}; {', '.join(DTYPES)} exist."
@@ -108,14 +108,14 @@ def resolve_description(
         raise
     except (ConfigError, UnknownNameError) as error:  # Of a space, or of a model in the model.
         raise ConfigFileError(f"{path}: {error}") from error
-    except Exception as error:  # A plugin's own checks, of values that it did not think of.
+    except Exception as error:  # A plugin's own checks may raise anything.
         raise ConfigFileError(
             f"{path}: {cls.Config.__name__} cannot be made: {in_one_line(error)}."
         ) from error
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """Return what ``config.json`` says of a model, but for its layout."""
+    """Return the content of ``config.json`` for a model, without its layout."""
     known = registry.describe(model)
     distribution, version = registry.distribution_of("models", known.name)
     return {
@@ -128,7 +128,7 @@ def describe(model: Model) -> dict[str, Any]:
 
 
 def written_places(folder: Path) -> Places:
-    """Return what the layout of a folder's model names; nothing where there is no sound config."""
+    """Return the paths in the layout of a folder's model; nothing if there is no valid config."""
     try:
         return places_in(read_description(folder))
     except LoadError:

@@ -7,14 +7,14 @@ from torch import Tensor
 
 
 def bernoulli(*, logits: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw zeros and ones with probabilities σ(logits); where a logit is not finite, NaN.
+    """Draw zeros and ones with probabilities σ(logits), and NaN for logits that are not finite.
 
-    So a model whose values overflow does not draw zeros and ones as if nothing had happened:
-    `GenerativeModel.sample` names it.
+    So a model whose values overflow does not silently draw zeros and ones:
+    `GenerativeModel.sample` raises an error.
 
     Arguments:
-        logits: log(p / (1 − p)), of any shape; the draws have its shape and type.
-        generator: The one source of randomness, on the device of ``logits``.
+        logits: log(p / (1 − p)), of any shape; the draws have the same shape and dtype.
+        generator: The only source of randomness, on the device of ``logits``.
     """
     logits = logits.detach()
     u = torch.rand(logits.shape, generator=generator, device=logits.device, dtype=logits.dtype)

@@ -20,13 +20,14 @@ from genzoo.version import __version__
 
 NAME = re.compile(r"[a-z][a-z0-9_+-]{0,63}")
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
-"""What a format is registered under: the file that marks it."""
+"""The name of a format: the file that marks it."""
 _ENDS = (*importlib.machinery.all_suffixes(), "")
-"""What a module's file, or a package's folder, is named with behind its own name."""
+"""The suffixes of a module's file or a package's folder."""
 OURS = "genzoo"
 _OUR_GROUPS = "genzoo."
 DISABLE = "GENZOO_DISABLE_PLUGINS"
-"""The variable that names distributions whose plugins are left out, to find a fault; or "all"."""
+"""The environment variable that lists distributions whose plugins are disabled, for debugging; or
+"all"."""
 
 _TARGET = re.compile(r"(?P<target>[\w.]+:[\w.]+)\s*(\[(?P<extras>[^\]]*)\])?")
 _NEEDS_US = re.compile(r"genzoo\s*([\[<>=!~;@(]|$)", re.IGNORECASE)
@@ -34,18 +35,19 @@ _NEEDS_US = re.compile(r"genzoo\s*([\[<>=!~;@(]|$)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Entry:
-    """One name that a distribution, or a notebook, has registered.
+    """A name that a distribution or a notebook has registered.
 
     Arguments:
         group: One of genzoo's groups, or one that a package has opened.
         name: The registered name.
         target: ``module:attribute``.
-        distribution: Who registered it; empty for a class of the running session.
+        distribution: The distribution that registered it; empty for a class of the running
+            session.
         version: The distribution's version.
         extras: The extras whose packages it needs.
-        problem: What is known to be wrong with it, without importing it; else empty.
+        problem: A problem that is known without importing it; else empty.
         disabled: Whether GENZOO_DISABLE_PLUGINS leaves it out.
-        location: The folder that the distribution lies in.
+        location: The folder of the distribution.
     """
 
     group: str
@@ -74,9 +76,9 @@ class Package:
     Arguments:
         name: Its name.
         version: Its version.
-        requires: What it says of the genzoo that it needs, such as "genzoo>=0.1".
+        requires: Its requirement of genzoo, such as "genzoo>=0.1".
         points: Its entry points in our groups.
-        source: What the standard library knows of it.
+        source: The distribution object of the standard library.
     """
 
     name: str
@@ -87,7 +89,7 @@ class Package:
 
     @property
     def location(self) -> str:
-        """The folder that it lies in."""
+        """Its folder."""
         return _location(self.source)
 
     @property
@@ -99,7 +101,7 @@ class Package:
 
 
 def point_group(group: str) -> str:
-    """Return the entry-point group of a group: of one that a package has opened, its own name.
+    """Return the entry-point group of a group; a group that a package has opened has its own name.
 
     >>> point_group("models"), point_group("my_package.estimators")
     ('genzoo.models', 'my_package.estimators')
@@ -109,15 +111,14 @@ def point_group(group: str) -> str:
 
 @functools.cache
 def packages(wanted: str = _OUR_GROUPS) -> tuple[Package, ...]:
-    """Return the distributions that register something; of several of one name, the first.
+    """Return the distributions that register something; if several have one name, the first.
 
     Arguments:
-        wanted: The entry-point group that is looked at; one that ends in a dot stands for all that
-            begin with it.
+        wanted: The entry-point group; if it ends with a dot, all groups that begin with it.
     """
     found: dict[str, Package] = {}
     for dist in metadata.distributions():
-        # Malformed metadata are nobody's but that distribution's trouble: it registers nothing.
+        # Malformed metadata must not affect other distributions: this one registers nothing.
         with contextlib.suppress(ValueError, TypeError, OSError, KeyError):
             for package in _read(dist, wanted):
                 found.setdefault(_normal(package.name), package)
@@ -133,7 +134,7 @@ def names_of(group: str) -> set[str]:
 
 @functools.cache
 def entries_of(group: str) -> tuple[Entry, ...]:
-    """Return what is registered in a group, with what is known to be wrong with each."""
+    """Return what is registered in a group, with the known problem of each."""
     pairs = [(point, package) for package in _packages_of(group) for point in package.points]
     wanted = point_group(group)
     found = [_parse(point, package) for point, package in pairs if point.group == wanted]
@@ -153,7 +154,7 @@ def disabled_names() -> frozenset[str]:
 
 
 def unknown_disabled() -> list[str]:
-    """Return what GENZOO_DISABLE_PLUGINS names that is not installed."""
+    """Return the names in GENZOO_DISABLE_PLUGINS that are not installed."""
     known = {_normal(package.name) for package in packages()}
     unknown = disabled_names() - known - {"all"}
     return sorted(name for name in unknown if not is_installed(name))
@@ -169,18 +170,18 @@ def is_installed(distribution: str) -> bool:
 
 
 def pattern_of(group: str) -> re.Pattern[str]:
-    """Return what the names of a group look like."""
+    """Return the pattern of the names of a group."""
     return FILE_NAME if group == "formats" else NAME
 
 
 def conflict(found: list[Entry]) -> str:
-    """Return what to say of a name that several distributions claim."""
+    """Return the message for a name that several distributions claim."""
     owners = " and ".join(sorted(entry.distribution for entry in found if not entry.disabled))
     return f"{found[0].name!r} in {found[0].group} is claimed by {owners}: uninstall one of them"
 
 
 def forget() -> None:
-    """Look at the installed distributions afresh when next asked."""
+    """Read the installed distributions again at the next call."""
     packages.cache_clear()
     entries_of.cache_clear()
 
@@ -191,7 +192,7 @@ def _packages_of(group: str) -> tuple[Package, ...]:
 
 
 def _read(dist: metadata.Distribution, wanted: str) -> Iterator[Package]:
-    """Yield the distribution, where it registers something."""
+    """Yield the distribution if it registers something."""
     text = dist.read_text("entry_points.txt")
     if not text or wanted not in text:
         return
@@ -206,7 +207,7 @@ def _read(dist: metadata.Distribution, wanted: str) -> Iterator[Package]:
 def _points(text: str, wanted: str) -> Iterator[Point]:
     """Yield the entry points in the groups that are wanted.
 
-    A parser of our own takes a tenth of the standard library's time.
+    This parser takes a tenth of the standard library's time.
 
     Raises:
         ValueError: A line of those groups is neither a comment nor NAME = TARGET.
@@ -229,8 +230,8 @@ def _is_wanted(group: str, wanted: str) -> bool:
 def _head(dist: metadata.Distribution) -> dict[str, list[str]]:
     """Return the fields of the metadata's head.
 
-    The standard library parses the description too, at each question: of a thousand
-    distributions, that takes longer than all else.
+    The standard library also parses the description, at each access. For a thousand distributions,
+    this would take longer than everything else.
     """
     text = dist.read_text("METADATA") or dist.read_text("PKG-INFO") or ""
     fields: dict[str, list[str]] = {}
@@ -242,7 +243,7 @@ def _head(dist: metadata.Distribution) -> dict[str, list[str]]:
 
 
 def _location(dist: metadata.Distribution) -> str:
-    """Return where the code lies: for an editable installation, the project's folder."""
+    """Return the folder of the code: for an editable installation, that of the project."""
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
         url = strict_json(dist.read_text("direct_url.json") or "{}")
         if url.get("dir_info", {}).get("editable"):
@@ -251,7 +252,7 @@ def _location(dist: metadata.Distribution) -> str:
 
 
 def _parse(point: Point, package: Package) -> Entry:
-    """Return an entry point as an entry, with what is wrong with it alone."""
+    """Return an entry point as an entry, with its own problem."""
     parts = _TARGET.fullmatch(point.value)
     target, extras = (parts["target"], parts["extras"]) if parts else (point.value, "")
     needed = tuple(extra.strip() for extra in (extras or "").split(",") if extra.strip())
@@ -275,7 +276,7 @@ def _problem(point: Point, target: str, package: Package) -> str:
     if not pattern.fullmatch(point.name):
         return f"{point.name!r} is not a valid name: use {pattern.pattern}"
     if not target:
-        return f"its target {point.value!r} is not MODULE:CLASS: mend {package.name}"
+        return f"its target {point.value!r} is not MODULE:CLASS: fix {package.name}"
     if outdated := _outdated(package):
         return outdated
     module = target.partition(":")[0]
@@ -286,7 +287,7 @@ def _problem(point: Point, target: str, package: Package) -> str:
 
 @functools.cache
 def _outdated(package: Package) -> str:
-    """Return what is wrong where a package declares another genzoo than the running one."""
+    """Return the problem if a package requires another genzoo than the running one."""
     if not package.requires or package.name == OURS:
         return ""
     from packaging.requirements import InvalidRequirement, Requirement
@@ -308,7 +309,7 @@ def _outdated(package: Package) -> str:
 
 
 def _module_exists(module: str) -> bool:
-    """Whether the module's file is there, without importing its package."""
+    """Whether the module's file exists, without importing its package."""
     top, *rest = module.split(".")
     try:
         spec = importlib.util.find_spec(top)

@@ -1,4 +1,4 @@
-"""Every error that genzoo raises on purpose: what was wrong, the value, the remedy."""
+"""The errors of genzoo; each says what was wrong, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from genzoo.text_safety import visible
 
 
 class GenzooError(Exception):
-    """The base of every error that genzoo raises on purpose.
+    """Base class of all errors of genzoo.
 
-    Its message may quote what a stranger wrote: it is shown with nothing hidden in it.
+    Its message may quote untrusted text; hidden characters are made visible.
     """
 
     def __str__(self) -> str:
@@ -19,7 +19,7 @@ class GenzooError(Exception):
 
 
 class UnknownNameError(GenzooError):
-    """A name that nothing is registered under."""
+    """No class is registered under a name."""
 
     def __init__(self, what: str, name: str, known: Iterable[str], remedy: str = "") -> None:
         super().__init__(f"Unknown {what} {name!r}. {suggest(name, known)} {remedy}".rstrip())
@@ -30,83 +30,83 @@ class NameConflictError(GenzooError):
 
 
 class MissingDependencyError(GenzooError):
-    """A plugin, or a feature of the core, needs a package that is not installed."""
+    """A plugin or a feature of the core needs a package that is not installed."""
 
 
 class PluginError(GenzooError):
-    """An entry point that does not hold what its group promises."""
+    """An entry point that does not name a class of its group."""
 
 
 class ConfigError(GenzooError):
-    """A config value that is misspelt, of the wrong type, or out of range."""
+    """A config field that is unknown, of the wrong type, or out of bounds."""
 
 
 class DataError(GenzooError):
-    """Data of the wrong kind, shape or range, or that cannot be read."""
+    """Data with the wrong space, shape or range, or that cannot be read."""
 
 
 class ConditionError(GenzooError):
-    """A condition that the model does not take, lacks, or cannot understand."""
+    """A condition that is missing, superfluous or invalid."""
 
 
 class CapabilityError(GenzooError):
-    """Something was asked of a model that its capabilities do not cover."""
+    """A model lacks a capability that a call needs."""
 
 
 class LoadError(GenzooError):
-    """A model folder that is refused; the base of every refusal."""
+    """A model folder that is refused; base class of all refusals."""
 
 
 class ConfigFileError(LoadError):
-    """A `config.json` that is missing, malformed, or describes no model we can build."""
+    """A `config.json` that is missing or malformed, or from which no model can be built."""
 
 
 class WeightsError(LoadError):
-    """Weights that are missing, truncated, not finite, or that do not fit their config."""
+    """Weights that are missing, truncated or not finite, or do not fit their config."""
 
 
 class DiskFullError(GenzooError):
-    """Nothing more could be written; what was there before is untouched."""
+    """No space is left on the disk; the previous content is unchanged."""
 
 
 class HubError(GenzooError):
-    """Something that was asked of a Hub and did not happen; the base of every such error."""
+    """A request to a Hub that failed; base class of such errors."""
 
 
 class HubAccessError(HubError):
-    """The token is wrong, missing or lacks the right; or the repository is gated."""
+    """The token is wrong, missing or has no permission; or the repository is gated."""
 
 
 class HubMissingError(HubError):
-    """No such repository, revision or file; or it is private: a Hub does not tell which."""
+    """The repository, revision or file does not exist or is private: a Hub does not tell which."""
 
 
 class HubNetworkError(HubError):
-    """The Hub could not be reached, broke off, or was too busy, also when asked again."""
+    """The Hub could not be reached, closed the connection or was too busy, also after retries."""
 
 
 class HubOfflineError(HubError):
-    """What is asked for is not in the cache, and requests are switched off."""
+    """A file is not in the cache, and requests are disabled."""
 
 
 class HubIntegrityError(HubError, LoadError):
-    """A file that is not what the Hub states, also when fetched again."""
+    """A file differs from what the Hub states, also after it was fetched again."""
 
 
 class HubSpaceError(HubError, DiskFullError):
-    """There is no space left for what would be fetched."""
+    """No space is left for a download."""
 
 
 class HubConflictError(HubError):
-    """Somebody else has pushed in the meantime; nothing was overwritten."""
+    """Somebody else pushed in the meantime; nothing was overwritten."""
 
 
 class VerificationError(GenzooError):
-    """Figures of a card that do not hold, or cannot be verified."""
+    """Figures of a card that are wrong or cannot be verified."""
 
 
 class OutputExistsError(GenzooError):
-    """An output folder that already holds something which would be overwritten."""
+    """An output folder whose content would be overwritten."""
 
 
 class RunningError(GenzooError):
@@ -114,31 +114,31 @@ class RunningError(GenzooError):
 
 
 class CheckpointError(GenzooError):
-    """A training checkpoint that cannot be used, or a resume that would not be identical."""
+    """A checkpoint that cannot be used, or resuming that would not be bit-exact."""
 
 
 class TrainingError(GenzooError):
-    """A training run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 class NotFiniteError(TrainingError):
-    """A loss or gradient that is not finite; raised before the update that it would cause."""
+    """A loss or gradient that is not finite; raised before the update."""
 
 
 class NotFiniteSampleError(GenzooError):
-    """A sample, or a state on the way to it, that holds NaN or infinity; names the module."""
+    """A sample or a state of its trajectory contains NaN or infinity; names the module."""
 
 
 class NotFiniteWeightsError(GenzooError):
-    """Weights that hold NaN or infinity, or overflow, of a model that is asked for something."""
+    """Weights of a model that contain NaN or infinity, or overflow."""
 
 
 class NotFiniteFigureError(GenzooError):
-    """A figure that is NaN or infinite although rows and weights are finite."""
+    """A figure that is NaN or infinite, although rows and weights are finite."""
 
 
 class TrainingInterrupted(GenzooError):
-    """Ctrl-C or SIGTERM arrived; the run was saved and left.
+    """Ctrl-C or SIGTERM arrived; the run was saved and stopped.
 
     Attributes:
         signum: The signal's number.
@@ -150,7 +150,7 @@ class TrainingInterrupted(GenzooError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return one sentence that names the near names of ``name``, or all that are known.
+    """Return a sentence with names similar to ``name``, and all known ones.
 
     >>> suggest("rbn", ["rbm", "vae"])
     "Did you mean 'rbm'? Known: rbm, vae."

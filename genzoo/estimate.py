@@ -1,4 +1,4 @@
-"""Figures that say what they are."""
+"""Figures with their kind, unit and error."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from genzoo.errors import ConfigError, DataError, NotFiniteFigureError
 
 EstimateKind = Literal["exact", "lower bound", "upper bound", "stochastic estimate"]
 Unit = Literal["nats", "bits/dim", "", "share", "modes", "states"]
-"""The last three count: a part of one, modes found, states of a chain; empty where a figure has
-no unit of its own, such as a squared distance of features."""
+"""The last three are a share, a number of modes and a number of states of a chain. Empty for a
+figure without a unit, such as a squared distance of features."""
 
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,47}")
 
 
 @dataclass(frozen=True)
 class Note:
-    """What a reader must know about a figure.
+    """A remark that readers of a figure must know.
 
     Arguments:
-        code: A short name that never changes, such as "ess-low": lower-case letters, digits and
-            hyphens. Cards are compared by it, since a text may contain numbers.
+        code: A short name that never changes, such as "ess-low", in lower-case letters, digits and
+            hyphens. Cards are compared by it, because a text may contain numbers.
         text: One or more sentences.
-        unreliable: Whether the estimator detected its own failure. Such a figure must not be
-            reported.
+        unreliable: Whether the estimator detected its own failure. Do not report such a figure.
 
     Raises:
-        ConfigError: The code has another form.
+        ConfigError: The code is malformed.
     """
 
     code: str
@@ -54,13 +53,13 @@ class Note:
 
 @dataclass(frozen=True)
 class Reference:
-    """A value that a figure is read against.
+    """A value to compare a figure with.
 
     Arguments:
         value: The same figure, computed for something else.
         kind: What it was computed for. "held-out data" are rows of the data in place of samples,
-            the best that a model can hope for. "majority class" always gives the most frequent
-            label, the least that a model must exceed.
+            the best possible value. "majority class" always predicts the most frequent label,
+            which a model must exceed.
     """
 
     value: float
@@ -73,17 +72,17 @@ class Estimate:
 
     Arguments:
         value: The figure.
-        std_error: One standard error of ``value``, from the finite number of examples and from
-            the estimator together; 0 where there is none.
-        kind: What the figure is to the quantity it stands for, for each example: "exact" says
-            that it is that quantity; the bounds hold in expectation.
+        std_error: One standard error of ``value``, from the finite number of examples and from the
+            estimator together; 0 if there is none.
+        kind: The relation of the figure to the quantity that it is named after: "exact" means
+            equal; bounds hold in expectation.
         unit: One of `Unit`.
-        num_samples: How many examples, or draws of the estimator, stand behind it.
-        interval: Two ends that the truth is thought to lie between, from estimators that err to
-            opposite sides; None where there is only one.
-        notes: What a reader must know, those that call the figure unreliable first.
-        reference: What the figure is read against; None where there is no such thing.
-        provenance: What this figure alone was made with, such as an extractor and its hash.
+        num_samples: The number of examples, or of draws of the estimator.
+        interval: Two ends that should contain the truth, from estimators that err to opposite
+            sides; None if there is only one estimator.
+        notes: Remarks for readers, unreliable ones first.
+        reference: A value to compare the figure with, or None.
+        provenance: The settings of this figure, such as an extractor and its hash.
 
     Raises:
         ConfigError: A note is not a `Note`.
@@ -100,7 +99,7 @@ class Estimate:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the notes: a text without a code cannot be compared."""
+        """Check the notes; a text without a code cannot be compared."""
         wrong = [note for note in self.notes if not isinstance(note, Note)]
         if wrong:
             raise ConfigError(
@@ -141,7 +140,7 @@ class Estimate:
 
 
 def _digits(error: float) -> int:
-    """Return how many decimals show two digits of an error; two at least."""
+    """Return the number of decimals that shows two digits of an error, at least two."""
     small = 0 < error < 0.1
     return min(8, 1 - math.floor(math.log10(error))) if small else 2
 
@@ -161,15 +160,15 @@ def mean_of(
         values: One figure for each example.
         kind: The kind of each figure.
         unit: Their unit.
-        shared_error: A standard error that all figures share, such as that of log Z; it does
-            not shrink with N and is added in quadrature.
+        shared_error: A standard error that all figures share, such as that of log Z. It does not
+            shrink with N and is added in quadrature.
         notes: Passed on.
         reference: Passed on.
 
     Raises:
-        DataError: There are no figures: a mean over nothing is not a number.
-        NotFiniteFigureError: One of them is NaN or +infinity. -infinity, the log of a probability
-            of 0, is allowed.
+        DataError: There are no figures.
+        NotFiniteFigureError: A figure is NaN or +infinity. -infinity, the log of a probability of
+            0, is allowed.
     """
     num = len(values)
     _check_figures(values)
@@ -194,6 +193,6 @@ def _check_figures(values: Tensor) -> None:
         raise NotFiniteFigureError(
             f"Of {len(values)} figures, one for each row, {int(wrong.sum())} are NaN or infinity; "
             f"the first, of row {first}, is {values[first].item()}. Rows and weights that are "
-            "finite give that where values overflow: see whether training diverged, or compute in "
+            "finite give that if values overflow: check whether training diverged, or compute in "
             "float64."
         )

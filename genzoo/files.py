@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_text(path: Path, most: int) -> str:
-    """Return the text of a file of at most so many bytes, whatever ends its lines.
+    """Return the text of a file of at most ``most`` bytes, with any line endings.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no plain file, such as a pipe, or too large, or no UTF-8.
+        ValueError: It is not a plain file (such as a pipe), is too large, or is not UTF-8.
     """
     if path.exists() and not path.is_file():
-        raise ValueError("it is no file")
+        raise ValueError("it is not a file")
     with path.open("rb") as file:
         found = file.read(most + 1)
     if len(found) > most:
@@ -38,21 +38,21 @@ def read_text(path: Path, most: int) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file that does not exist yet: nothing that has its name is written into."""
+    """Write a new text file; an existing file is never written into."""
     with path.open("x", encoding="utf-8") as file:
         file.write(text)
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``, which takes its place if all goes well.
+    """Provide a temporary path next to ``path``, which replaces it on success.
 
     It is in a folder of its own, which is made for this once, under a name that cannot be
     foreseen: nothing can lie there already. A link in the place of ``path`` is replaced, and what
     it leads to stays as it is.
 
     Raises:
-        DiskFullError: There is no space left; ``path`` is as it was.
+        DiskFullError: No space is left; ``path`` is unchanged.
     """
     with disk_full_named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def own_folder(parent: Path, *, prefix: str = ".writing-", suffix: str = "") -> Iterator[Path]:
-    """Give a new folder in another one, which goes away with what is left in it."""
+    """Provide a new folder inside another one; it is removed with its content afterwards."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=parent))
     try:
         yield folder
@@ -74,21 +74,21 @@ def own_folder(parent: Path, *, prefix: str = ".writing-", suffix: str = "") -> 
 
 
 def open_end(path: Path) -> IO[str]:
-    """Open a text file, or a new one, to write at its end: no link is followed, no pipe opened.
+    """Open or create a text file to append to it; no link is followed and no pipe opened.
 
     Raises:
-        OSError: It is a link, or no plain file.
+        OSError: It is a link, or not a plain file.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     file = os.fdopen(os.open(path, flags, 0o666), "a", encoding="utf-8")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        raise OSError(errno.EINVAL, "it is not a plain file", str(path))
     return file
 
 
 def remove(path: Path) -> None:
-    """Remove what has a name: a file, a folder with all in it, a link but not where it leads."""
+    """Remove a file, a folder with its content, or a link (not its target)."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -96,10 +96,10 @@ def remove(path: Path) -> None:
 
 
 def check_no_link(path: Path) -> None:
-    """Refuse a link in the place of what is written into, or cleared.
+    """Refuse to write into or clear a path that is a link.
 
     Raises:
-        LoadError: It is one.
+        LoadError: It is a link.
     """
     if path.is_symlink():
         raise LoadError(
@@ -117,24 +117,24 @@ def atomic_folder_update(
     markers: Iterable[str] = (),
     old: Iterable[str] = (),
 ) -> Iterator[Path]:
-    """Give a temporary folder whose files are moved into ``folder`` if all goes well.
+    """Provide a temporary folder whose files are moved into ``folder`` on success.
 
-    Nothing is moved before everything is on the disk. Where several files beside ``last`` belong
-    together, or stale ones go, ``last`` is taken away first: whoever looks in between finds
-    nothing, not a mixture.
+    Nothing is moved before everything is on the disk. If several files belong together with
+    ``last``, or stale ones are removed, ``last`` is removed first. So a reader finds nothing in
+    between, never a mixture.
 
     Arguments:
-        folder: Where the files go; made where it does not exist.
-        last: The file that is moved last: what says that the others are there.
-        stale: A regular expression; files of an earlier update whose names it matches, and that
-            are not replaced, go away.
-        markers: Files that are taken away right after ``last``, and moved right before it: by
-            which another library knows the folder.
-        old: Paths of further files of an earlier update, which go away likewise.
+        folder: The destination; created if it does not exist.
+        last: The file that is moved last; it marks the folder as complete.
+        stale: A regular expression; files of an earlier update that it matches and that are not
+            replaced are removed.
+        markers: Files by which another library recognises the folder. They are removed right after
+            ``last``, and moved right before it.
+        old: Paths of further files of an earlier update that are removed.
 
     Raises:
-        DiskFullError: There is no space left; ``folder`` is as it was.
-        LoadError: A folder in it, into which files would go, is a link.
+        DiskFullError: No space is left; ``folder`` is unchanged.
+        LoadError: A subfolder that files would go into is a link.
     """
     with disk_full_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,8 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _make_folders(folder: Path, new: Iterable[str], gone: Iterable[str]) -> list[Path]:
-    """Make the folders that files go into; return them, and those that files go away from."""
+    """Create the folders that files go into; return them, and those that files are removed
+    from."""
     made = sorted({(folder / path).parent for path in new} - {folder})
     left = sorted({(folder / path).parent for path in gone} - {folder, *made})
     for inner in (*made, *left):
@@ -176,7 +177,7 @@ def _make_folders(folder: Path, new: Iterable[str], gone: Iterable[str]) -> list
 
 
 def _settle(folder: Path, inner: Iterable[Path]) -> None:
-    """Bring the lists of files onto the disk; folders that are left empty go away."""
+    """Sync folders to the disk, and remove those that are empty."""
     for path in inner:
         if any(path.iterdir()):
             fsync(path)
@@ -187,7 +188,7 @@ def _settle(folder: Path, inner: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def disk_full_named(path: Path) -> Iterator[None]:
-    """Turn every way of saying that the disk is full, or not writable, into one error."""
+    """Map the errors of a full or read-only disk to one error."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -204,7 +205,7 @@ def disk_full_named(path: Path) -> Iterator[None]:
 
 
 def fsync(path: Path) -> None:
-    """Bring a file, or a folder's list of files, onto the disk."""
+    """Sync a file, or a folder's list of files, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -213,10 +214,10 @@ def fsync(path: Path) -> None:
 
 
 def check_inside(path: Path, folder: Path) -> None:
-    """Refuse a link that leaves the folder, other than into a Hub cache's own ``blobs``.
+    """Refuse a link that leaves the folder, except into ``blobs`` of a Hub cache.
 
     Raises:
-        LoadError: It does.
+        LoadError: It is such a link.
     """
     if not path.is_symlink():
         return
@@ -231,7 +232,7 @@ def check_inside(path: Path, folder: Path) -> None:
 
 
 def _is_blob(target: Path, home: Path) -> bool:
-    """Whether a file is where a Hub cache keeps what the snapshot that ``home`` is in links to.
+    """Whether a file is in the blobs that the snapshot of a Hub cache around ``home`` links to.
 
     A snapshot is CACHE/models--USER--NAME/snapshots/COMMIT. Its files are in the repository's own
     folder ``blobs``, or in CACHE/blobs, where repositories share what Xet stores, by its hash.

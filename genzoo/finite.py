@@ -1,4 +1,4 @@
-"""Whether weights and states are finite: what is damaged is named, not drawn from."""
+"""Checks that weights and states are finite, which name the damaged tensor."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ _NAMED = 3
 
 
 class RunningTotal:
-    """Adds up all values that it is shown, so that one host read tells whether all were finite.
+    """A running sum of values, so that one host read tells whether all were finite.
 
-    A sum that is finite shows that every value is: NaN and infinity stay in it. One that is not
-    may also be of values too large to be added up, which a second look must tell.
+    If the sum is finite, every value is, because NaN and infinity persist in it. A sum that is not
+    finite may also come from large finite values, so a second check must follow.
     """
 
     def __init__(self) -> None:
         self.totals: list[Tensor] = []
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return ``x``, and remember its sum; nothing is read from the device."""
+        """Add the values of ``x`` and return it; nothing is read from the device."""
         self.totals.append(total(x))
         if len(self.totals) == 2:  # A running total: a trajectory may have a million states.
             self.totals = [self.totals[0] + self.totals[1]]
         return x
 
     def suspects(self) -> bool:
-        """Whether something that was shown may hold NaN or infinity: one host read."""
+        """Whether a value may have been NaN or infinity; one host read."""
         return not finite(self.totals)
 
 
 def total(x: Tensor) -> Tensor:
-    """Return the sum of all values, in float32 at least: half precision would overflow."""
+    """Return the sum of all values, at least in float32, because half precision would overflow."""
     x = torch.view_as_real(x.detach().resolve_conj()) if x.is_complex() else x.detach()
     narrow = x.is_floating_point() and x.dtype.itemsize < 4
     return x.sum(dtype=torch.float32 if narrow else None)
 
 
 def finite(totals: Iterable[Tensor]) -> bool:
-    """Whether the sum of scalars is finite: one host read."""
+    """Whether the sum of scalars is finite; one host read."""
     found = list(totals)
     return not found or math.isfinite(torch.stack(found).sum().item())
 
 
 def check_weights(model: nn.Module) -> None:
-    """Raise NotFiniteWeightsError where a parameter or a buffer holds NaN or infinity.
+    """Raise NotFiniteWeightsError if a parameter or a buffer contains NaN or infinity.
 
     One pass over the weights, and one host read. Infinity in a buffer that is not stored is
     allowed: masks of attention are made of it. Within `genzoo.values.trusted`, and for what is
@@ -68,7 +68,7 @@ def check_weights(model: nn.Module) -> None:
 
 @contextlib.contextmanager
 def weights_checked(model: nn.Module) -> Iterator[None]:
-    """Check a model's weights once for all that is asked of the model within."""
+    """Check a model's weights once for all calls of the model inside."""
     check_weights(model)
     token = _checked.set((*_checked.get(), model))
     try:
@@ -78,7 +78,7 @@ def weights_checked(model: nn.Module) -> Iterator[None]:
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
-    """Yield parameters and buffers; one that is shared comes twice, cheaper than a set of them."""
+    """Yield parameters and buffers; shared ones come twice, which is cheaper than a set."""
     for module in model.modules():
         for held in (module._parameters, module._buffers):
             yield from (t for t in held.values() if t is not None)
@@ -93,10 +93,10 @@ def _is_real(t: Tensor) -> bool:
 
 
 def name_broken(model: nn.Module) -> None:
-    """Look at each parameter and buffer by itself, and raise where one is broken.
+    """Check each parameter and buffer separately, and raise if one is not finite.
 
     Raises:
-        NotFiniteWeightsError: Some are; the message names the first of them.
+        NotFiniteWeightsError: Some are not finite; the message names the first.
     """
     stored = model.state_dict(keep_vars=True)
     named = itertools.chain(model.named_parameters(), model.named_buffers())

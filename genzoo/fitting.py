@@ -1,4 +1,4 @@
-"""Whether data fit a model: the space of what it models, and those of its conditions."""
+"""Checks that data fit a model: the spaces of its event and of its conditions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def fitted(cls: type[Model], info: DataInfo, conditions: Sequence[str] | None) -
     """Return the fields of a model's config that follow from the data.
 
     Raises:
-        DataError: The data lack a field, or are not of a space that the class models.
-        ConfigError: The class takes no such condition, or lacks one that it needs.
+        DataError: The data lack a field, or the class does not support its space.
+        ConfigError: The class does not support such a condition, or lacks one that it needs.
     """
     cls.check_event(info)
     names = tuple(cls.needs if conditions is None else conditions)
     known, spaces = field_types(cls.Config), _chosen(cls, info, names)
-    # A config may derive its conditions: then they are a property, and not a field.
+    # If a config derives its conditions, they are a property and not a field.
     derived = getattr(cls.Config, "conditions", None) is not None
     if names and "conditions" not in known and not derived:
         raise ConfigError(
@@ -49,7 +49,7 @@ def _chosen(cls: type[Model], info: DataInfo, names: Sequence[str]) -> dict[str,
 
 
 def check_spaces(cls: type[Model], event: Space, conditions: Mapping[str, Space]) -> None:
-    """Raise ConfigError where a class does not model a space, or is not given such a condition."""
+    """Raise ConfigError if a class does not support a space of its event or conditions."""
     who = cls.__name__
     if not isinstance(event, cls.event_spaces):
         raise ConfigError(
@@ -68,18 +68,18 @@ def check_spaces(cls: type[Model], event: Space, conditions: Mapping[str, Space]
 
 
 def check_nulls(model: Model) -> None:
-    """Raise ConfigError where a model drops conditions that cannot be "not given"."""
+    """Raise ConfigError if a model drops conditions whose space has no null."""
     for name, space in model.conditions.items():
         if model.takes_null and space.null is None:
             raise ConfigError(
                 f"{type(model).__name__} drops its conditions in training; {name} is "
-                f"{space.describe()}, where nothing stands for one that is not given. Give "
+                f'{space.describe()}, which has no value for "not given". Give '
                 "condition_dropout 0."
             )
 
 
 def check_event(cls: type[Model], info: DataInfo) -> None:
-    """Raise DataError where a class cannot model data of that space."""
+    """Raise DataError if a class cannot model data of this space."""
     space = info[cls.event_field]
     if isinstance(space, cls.event_spaces):
         return
@@ -94,7 +94,7 @@ def check_event(cls: type[Model], info: DataInfo) -> None:
 
 
 def check_data(model: Model, info: DataInfo) -> None:
-    """Raise DataError unless a model can learn from such data, or be judged by them."""
+    """Raise DataError unless the data can be used to train or evaluate the model."""
     who = type(model).__name__
     model.check_event(info)
     for name, space in model.conditions.items():
@@ -125,7 +125,7 @@ def _range(info: DataInfo, name: str) -> tuple[float, float]:
 
 
 def _made_from(spaces: Sequence[type[Space]], info: DataInfo, name: str) -> str:
-    """Return how a field's values become of one of the spaces; empty where that is not known."""
+    """Return how to convert a field's values to one of the spaces; empty if unknown."""
     hints = (space.made_from(info[name], *_range(info, name)) for space in spaces)
     return next(filter(None, hints), "")
 

@@ -1,4 +1,4 @@
-"""Configs of other libraries, read as data: bounded fields of an allow-list, and nothing else.
+"""Configs of other libraries, read as data: bounded fields of an allow-list only.
 
 What such a config says is a stranger's word, and the library that it is of may take it for a path,
 a module or a kernel to fetch. So it is read here, and only what a schema names is passed on.
@@ -18,13 +18,13 @@ from genzoo.files import check_inside
 from genzoo.parsing import strict_json
 
 MAX_BYTES = 2**20
-"""How large a JSON file that a library's config stands in may be."""
+"""The maximum size of a JSON file with a library's config."""
 _LONG = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignFields(Config):
-    """Fields of a config of another library, with that library's defaults; abstract."""
+    """Abstract base class of the fields of another library's config, with its defaults."""
 
     _title: ClassVar[str] = "the field "
 
@@ -34,10 +34,11 @@ class AllowedFields:
     """What may stand in a config of another library.
 
     Arguments:
-        fields: The schema, with bounds, of what is passed on. Its defaults are the library's.
-        inert: Further names, each with the values at which they change nothing.
-        ignored: Names that are not passed on, whatever they hold, because what is computed does
-            not depend on them.
+        fields: The schema of the fields that are passed on, with bounds and the library's
+            defaults.
+        inert: Further names, each with the values that have no effect.
+        ignored: Names that are not passed on, whatever their value, because no computation depends
+            on them.
     """
 
     fields: type[ForeignFields]
@@ -45,14 +46,14 @@ class AllowedFields:
     ignored: frozenset[str] = frozenset()
 
     def passed(self, found: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Return the fields to pass on, those too that ``found`` leaves to their defaults.
+        """Return the fields to pass on, including those that ``found`` leaves at their defaults.
 
         Arguments:
-            found: What the config holds.
-            where: What to call it in an error.
+            found: The content of the config.
+            where: Its name in errors.
 
         Raises:
-            ConfigFileError: It holds a name or a value that is not allowed.
+            ConfigFileError: A name or a value is not allowed.
         """
         known = field_types(self.fields)
         for name, value in found.items():
@@ -72,7 +73,7 @@ class AllowedFields:
                 )
         elif name not in self.ignored:
             raise ConfigFileError(
-                f"{where}: the field {shown(name)} is not one that is read, so it is refused. "
+                f"{where}: the field {shown(name)} is not supported, so it is refused. "
                 f"{suggest(name, field_types(self.fields))}"
             )
 
@@ -159,7 +160,7 @@ def loading(what: str) -> Iterator[None]:
     """Turn whatever another library raises into a refusal, to load ``what``.
 
     Raises:
-        LoadError: Something was raised that is not one of our own errors of loading.
+        LoadError: An error was raised that is not one of genzoo's errors of loading.
     """
     failed = f"{what} cannot be loaded"
     try:
@@ -172,7 +173,7 @@ def loading(what: str) -> Iterator[None]:
 def _is_panic(error: BaseException) -> bool:
     """Whether an error is what a library in Rust raises when it gives up.
 
-    pyo3 derives its PanicException from BaseException, and gives no name to import it by.
+    pyo3 derives its PanicException from BaseException and does not export it.
     """
     return type(error).__name__ == "PanicException"
 

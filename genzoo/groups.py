@@ -1,4 +1,4 @@
-"""Groups: what can be registered, and what a class of each group is."""
+"""Groups: what can be registered, with the base class of each group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUPS = (
     "metrics",
     "formats",
 )
-"""genzoo's own; the entry-point group of ``models`` is ``genzoo.models``."""
+"""genzoo's groups; the entry-point group of ``models`` is ``genzoo.models``."""
 
 _BASES = {
     "models": "genzoo.pretrained.generative_model:GenerativeModel",
@@ -39,7 +39,7 @@ _opened: dict[str, type] = {}
 def register_group(group: str, base: type) -> None:
     """Open a group of a package's own, so that others can register classes in it.
 
-    The entry-point group has the same name. A module that is run again may open its group again.
+    The entry-point group has the same name. Opening a group again with the same base is allowed.
 
     >>> class Estimator: ...
     >>> register_group("my_package.estimators", Estimator)
@@ -52,7 +52,7 @@ def register_group(group: str, base: type) -> None:
 
     Raises:
         PluginError: The name is malformed or begins with "genzoo.", or the base is not a class.
-        NameConflictError: The group is open, with another base.
+        NameConflictError: The group is open with another base.
     """
     if not isinstance(group, str) or not _NAME.fullmatch(group):
         raise PluginError(
@@ -60,7 +60,7 @@ def register_group(group: str, base: type) -> None:
             "my_package.estimators."
         )
     if group.partition(".")[0] == "genzoo":
-        raise PluginError(f"{group!r} is a name of genzoo's own: begin with your package's.")
+        raise PluginError(f"{group!r} is a name of genzoo: begin with the name of your package.")
     if not isinstance(base, type):
         raise PluginError(f"The base of {group} must be a class, got {base!r}.")
     known = _opened.get(group)
@@ -73,19 +73,19 @@ def register_group(group: str, base: type) -> None:
 
 
 def known_groups() -> list[str]:
-    """Return genzoo's groups, then those that packages have opened, sorted."""
+    """Return genzoo's groups, then the groups of packages, sorted."""
     return [*GROUPS, *sorted(_opened)]
 
 
 def check_group(group: str) -> None:
-    """Raise UnknownNameError where there is no such group."""
+    """Raise UnknownNameError if there is no such group."""
     if group not in GROUPS and group not in _opened:
         own = "Import the package that opens it first." if "." in group else ""
         raise UnknownNameError("group", group, known_groups(), own)
 
 
 def base_of(group: str) -> type:
-    """Return what the classes of a group are subclasses of, importing it."""
+    """Return the base class of a group, importing it."""
     if group in _opened:
         return _opened[group]
     module, _, attribute = _BASES[group].partition(":")
@@ -94,7 +94,7 @@ def base_of(group: str) -> type:
 
 
 def group_of(instance: object) -> str:
-    """Return the group that an instance's class can be of, importing nothing.
+    """Return the group that an instance's class belongs to, without importing.
 
     Raises:
         PluginError: There is none.
@@ -103,11 +103,11 @@ def group_of(instance: object) -> str:
     for group, base in bases.items():
         if base is not None and isinstance(instance, base):
             return group
-    raise PluginError(f"{_place(type(instance))} is of no registered kind.")
+    raise PluginError(f"{_place(type(instance))} does not belong to any group.")
 
 
 def _imported(where: str) -> type | None:
-    """Return a base if its module is imported, as it is where there is an instance of it."""
+    """Return a base class if its module is imported, as it is if it has an instance."""
     module, _, attribute = where.partition(":")
     return getattr(sys.modules.get(module), attribute, None)
 

@@ -1,7 +1,7 @@
-"""Published components that a model uses and does not store: a text encoder of others.
+"""Published components that a model uses but does not store, such as a text encoder.
 
-A config names one by repository, commit and the hash of its weights, so that it is the same for
-ever, or an error.
+A config names one by repository, commit and the hash of its weights, so it can never change
+unnoticed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ _CHUNK = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class HubComponent(Config):
-    """A component of another repository: a field of a model's config.
+    """A component of another repository, as a field of a model's config.
 
     Raises:
-        ConfigError: A repository that is not ``user/name``, or a commit or hash that is not whole.
+        ConfigError: The repository is not ``user/name``, or the commit or the hash is not
+            complete.
     """
 
     repo: str
@@ -58,11 +59,11 @@ class HubComponent(Config):
     def pinned(
         cls, repo: str, *, revision: str | None = None, token: str | bool | None = None
     ) -> HubComponent:
-        """Return what a repository's branch or tag is now, by one request.
+        """Return the component that a repository's branch or tag is now, with one request.
 
         Raises:
-            HubError: It cannot be had.
-            WeightsError: It has no model.safetensors, in one file, as a large file.
+            HubError: It is not available.
+            WeightsError: It has no single model.safetensors that is stored as a large file.
         """
         from genzoo.hub.fetching import Snapshot
         from genzoo.hub.reference import MAIN, Reference
@@ -71,24 +72,24 @@ class HubComponent(Config):
         stated = snapshot.files.get(WEIGHTS)
         if stated is None:
             raise WeightsError(
-                f"{repo} holds no {WEIGHTS}, in one file. Only safetensors are loaded: choose a "
+                f"{repo} has no single file {WEIGHTS}. Only safetensors are loaded: choose a "
                 "repository, or a pull request's revision of it, that has them."
             )
         sha256 = stated.sha256 or _digest(snapshot.file(WEIGHTS))
         return cls(repo=repo, commit=snapshot.sha, sha256=sha256)
 
     def folder(self, files: Sequence[str]) -> Path:
-        """Return the folder of the cache that holds the weights and ``files``, fetched if need be.
+        """Return the folder of the cache with the weights and ``files``, fetched if necessary.
 
-        Each file is checked against what the Hub states of the commit, the weights against the
-        config's own hash too.
+        Each file is compared with the Hub's checksum for the commit, and the weights also with the
+        hash in the config.
 
         Arguments:
-            files: The names of the other files that are needed.
+            files: The names of other files that are needed.
 
         Raises:
-            HubError: A file cannot be had.
-            WeightsError: The weights are not those that the config names.
+            HubError: A file is not available.
+            WeightsError: The weights do not have the hash in the config.
         """
         from genzoo.hub.fetching import Snapshot
         from genzoo.hub.reference import Reference
@@ -100,31 +101,31 @@ class HubComponent(Config):
         if found != self.sha256:
             raise WeightsError(
                 f"{WEIGHTS} of {self.repo} has the hash {found}, not {self.sha256} as the config "
-                "says: it is another component than the model was trained with."
+                "says: the model was trained with another component."
             )
         return snapshot.folder
 
 
 class FrozenModule(nn.Module):
-    """Holds a module that is used and neither stored, trained, averaged nor put in training mode.
+    """A holder of a module that is used but not stored, trained, averaged or put in training mode.
 
-    It is outside ``parameters()``, ``buffers()`` and ``state_dict()``, shared by copies, made when
-    it is first asked for, and in float32.
+    The module is outside of ``parameters()``, ``buffers()`` and ``state_dict()``, is shared by
+    copies, is created at first use, and is in float32.
 
     Arguments:
-        make: Makes it.
+        make: Creates the module.
     """
 
     def __init__(self, make: Callable[[], nn.Module]) -> None:
         super().__init__()
         self._make = make
-        self._held: list[nn.Module] = []  # In a list, so that it is no submodule.
+        self._held: list[nn.Module] = []  # In a list, so that it is not a submodule.
 
     def module(self, device: torch.device | str = "cpu") -> Any:
         """Return the module, on a device.
 
         Raises:
-            GenzooError: It cannot be made.
+            GenzooError: It cannot be created.
         """
         if not self._held:
             with torch.random.fork_rng(devices=[]):
@@ -132,7 +133,7 @@ class FrozenModule(nn.Module):
         return self._held[0].to(device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FrozenModule:
-        """Return a copy that holds the same module."""
+        """Return a copy that shares the module."""
         copy = FrozenModule(self._make)
         copy._held = self._held
         return copy

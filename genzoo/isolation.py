@@ -1,6 +1,7 @@
-"""Plugins imported in processes of their own: one that hangs, exits or prints disturbs nobody.
+"""Plugins imported in separate processes, so one that hangs, exits or prints does not affect
+others.
 
-Usage, by `look` alone: python -m genzoo.isolation, with a request as JSON on standard input.
+`look` runs ``python -m genzoo.isolation`` with a request as JSON on standard input.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MOST_TENSORS = 10_000
 
 @dataclass(frozen=True)
 class Question:
-    """What a model is asked once it is imported.
+    """A question about a model, after its import.
 
     Arguments:
         can: A capability that it must have, such as "log-prob"; None for any.
@@ -48,18 +49,18 @@ class Question:
 def look(
     entries: Sequence[Entry], *, seconds: float = SECONDS, question: Question | None = None
 ) -> list[Entry]:
-    """Return the entries, each with what is wrong when it is imported.
+    """Return the entries, each with the problem of its import.
 
-    Models that answer a question with no are left out.
+    Models for which the answer to the question is no are left out.
 
-    The entries of a distribution share a process, in order. An entry with which the process ends
-    or hangs is named, and the ones after it get a new process. An entry whose problem is known
-    without importing it, and one of the running session, are returned as they are.
+    The entries of a distribution share a process, in order. If the process ends or hangs, the
+    entry is named, and the following entries get a new process. Entries with a known problem, and
+    those of the running session, are returned unchanged.
 
     Arguments:
-        entries: What is imported.
-        seconds: How long the import of one entry may take.
-        question: What models are asked; None for nothing.
+        entries: The entries to import.
+        seconds: The time limit for the import of one entry.
+        question: The question about models, or None.
 
     Raises:
         ConfigError: The number of seconds is not positive.
@@ -87,7 +88,7 @@ def _key(entry: Entry) -> tuple[str, str, str]:
 def _of_distribution(
     entries: Sequence[Entry], seconds: float, question: Question | None
 ) -> list[Entry]:
-    """Look at the entries of a distribution, in as many processes as it brings to an end."""
+    """Import the entries of a distribution, with a new process whenever one ends."""
     found: list[Entry] = []
     done = 0
     while done < len(entries):
@@ -108,7 +109,7 @@ def _of_distribution(
 def _ask(
     entries: Sequence[Entry], seconds: float, question: Question | None
 ) -> tuple[list[dict[str, Any]], str]:
-    """Return the answers that a process gives, and how it ended where it gives too few."""
+    """Return the answers of a process, and how it ended if answers are missing."""
     request = {
         "path": sys.path,
         "entries": [asdict(entry) for entry in entries],
@@ -147,7 +148,7 @@ def _write(pipe: IO[str] | None, request: Any) -> None:
 
 
 def _read(pipe: Iterable[str] | None, lines: queue.Queue[str]) -> None:
-    """Hand over each line, and an empty one at the end."""
+    """Pass on each line, and an empty one at the end."""
     for line in pipe or ():
         lines.put(line)
     lines.put("")
@@ -159,12 +160,12 @@ def _left(process: subprocess.Popen[str]) -> str:
 
 
 def main() -> None:
-    """Import the entries that standard input names, and answer for each in a line."""
+    """Import the entries that standard input names, and print one line of answer for each."""
     request = json.load(sys.stdin)
     sys.path[:] = request["path"]
     entries = [Entry(**{**e, "extras": tuple(e["extras"])}) for e in request["entries"]]
     question = Question(**(request["question"] or {}))
-    # What a plugin prints must not come between the answers.
+    # A plugin's output must not mix with the answers.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -172,11 +173,11 @@ def main() -> None:
     for entry in entries:
         channel.write(f"{json.dumps(_answer(entry, question))}\n")
         channel.flush()
-    os._exit(0)  # A plugin's threads and exit functions are not waited for.
+    os._exit(0)  # Do not wait for a plugin's threads and exit functions.
 
 
 def _answer(entry: Entry, question: Question) -> dict[str, Any]:
-    """Return the error that importing an entry gives, of whatever kind, and whether it fits."""
+    """Return the error of importing an entry, of any kind, and the answer to the question."""
     problem, fits = "", True
     try:
         cls = registry.import_entry(entry)
@@ -189,7 +190,7 @@ def _answer(entry: Entry, question: Question) -> dict[str, Any]:
 
 
 def _fits(cls: type[Model], question: Question) -> bool:
-    """Whether a model can do what is asked for, and model the data that are named."""
+    """Whether a model has the capability and can model the data of the question."""
     if question.can is not None:
         from genzoo import capabilities
 
@@ -199,12 +200,12 @@ def _fits(cls: type[Model], question: Question) -> bool:
 
 
 def _models(cls: type[Model], data: str) -> bool:
-    """Whether a model accepts a dataset, perhaps once it is binarised."""
+    """Whether a model accepts a dataset, possibly after binarisation."""
     return any(_accepts(cls, info) for info in _infos_of(data))
 
 
 def _accepts(cls: type[Model], info: DataInfo) -> bool:
-    """Whether a model accepts data that it is configured for; none of it is in memory."""
+    """Whether a model accepts data that it is configured for; it is built without memory."""
     from genzoo.meta_init import build_empty
 
     try:
@@ -216,7 +217,7 @@ def _accepts(cls: type[Model], info: DataInfo) -> bool:
 
 @functools.cache
 def _infos_of(data: str) -> list[DataInfo]:
-    """Return what a dataset is, and what it is as zeros and ones."""
+    """Return the description of a dataset, and of its binarised version."""
     from genzoo.data import load_dataset
 
     infos = [load_dataset(data).info]

@@ -1,4 +1,4 @@
-"""Codes to look at: between two of them, along one axis, over a plane."""
+"""Codes to visualise: interpolations, traversals along an axis, and a plane."""
 
 from __future__ import annotations
 

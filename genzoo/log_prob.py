@@ -1,4 +1,4 @@
-"""Log-probabilities of rows, with what they are."""
+"""Log-probabilities of rows, with their kind."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ _DENSITY = Note("density", "A density: it changes with the unit of x and may exc
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LogProb:
-    """log p(x) of each row, or what stands for it.
+    """log p(x) of each row, or a bound or an estimate of it.
 
     Arguments:
         values: One value for each row, (N,), in nats.
-        kind: What each value is to log p(x): "exact" says that it is that quantity; the bounds
-            hold in expectation.
+        kind: The relation of the values to log p(x): "exact" means equal; bounds hold in
+            expectation.
         measure: Whether p is a probability mass or a density.
-        std_errors: The standard error that the estimator gives each value, (N,); None where there
-            is no estimator, or its error is not known.
-        shared_error: The standard error of what all values share, such as that of log Z, in nats.
-        interval: What may have to be added to all values together: the least and the greatest
-            number, from estimators that err to opposite sides. None where there is only one.
-        notes: What a reader must know.
-        provenance: What the values were made with, such as a number of draws.
+        std_errors: The standard error of the estimator for each value, (N,); None if there is no
+            estimator, or its error is not known.
+        shared_error: The standard error of a term that all values share, such as log Z, in nats.
+        interval: The least and the greatest number that may have to be added to all values
+            together, from estimators that err to opposite sides; None if there is only one
+            estimator.
+        notes: Remarks for readers.
+        provenance: The settings of the values, such as a number of draws.
 
     Raises:
-        ConfigError: The values are not of one dimension, or the errors are not as many.
+        ConfigError: The values are not one-dimensional, or the errors have another shape.
     """
 
     values: Tensor
@@ -63,8 +64,8 @@ class LogProb:
     def mean(self) -> Estimate:
         """Return the mean over rows in nats, with its error and notes.
 
-        The error holds the rows' spread over √N, in which the estimator's error of each row is
-        contained, and the shared one.
+        The error combines the rows' standard deviation over √N, which contains the estimator's
+        error of each row, with the shared error.
 
         Raises:
             DataError: There are no rows.
@@ -77,16 +78,16 @@ class LogProb:
 
 
 def by_blocks(log_prob: Callable[[slice], Tensor], num: int, size: int) -> Tensor:
-    """Return the values of ``num`` rows, (num,), worked through as memory and gradients need it.
+    """Return the values of ``num`` rows, (num,), in blocks if no gradients are needed.
 
-    Without gradients, as in an evaluation, rows are taken ``size`` at a time and the values are
-    float64 on the CPU, so that memory does not grow with the rows. With gradients enabled all
-    rows are one block, whose values keep their graph, device and type.
+    Without gradients, as in an evaluation, blocks have ``size`` rows and the values are float64 on
+    the CPU, so memory does not grow with the number of rows. With gradients enabled, all rows are
+    one block, whose values keep their graph, device and dtype.
 
     Arguments:
         log_prob: Returns the values of some rows, (B,).
-        num: How many rows there are.
-        size: How many are taken at once.
+        num: The number of rows.
+        size: The number of rows per block.
     """
     if torch.is_grad_enabled():
         return log_prob(slice(0, num))

@@ -1,4 +1,4 @@
-"""Models built without memory, and filled with what was read."""
+"""Models built on the meta device and filled with weights."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ from genzoo.model import Model
 
 MAX_MODULES = 20_000
 MAX_BUFFERS = 2**25
-"""Bytes of masks, schedules and the like that a model may have beyond the size of its weights."""
+"""Bytes of buffers (masks, schedules) that a model may have in addition to the size of its
+weights."""
 
 
 def build_empty(cls: type[Model], config: Config, *, max_tensors: int) -> Model:
-    """Build a model on the meta device, giving up as soon as it has more parameters than allowed.
+    """Build a model on the meta device, and stop as soon as it has too many parameters.
 
-    What its parts draw on the CPU all the same is drawn from nobody's generator.
+    Random numbers that its parts draw on the CPU do not change the default generator.
 
     Raises:
-        ConfigFileError: It has more parameters than ``max_tensors``, or too many modules, or
-            the config asks for what cannot be built.
+        ConfigFileError: It has more parameters than ``max_tensors`` or too many modules, or it
+            cannot be built.
     """
     with without_memory(max_tensors):
         return _made(cls, config)
 
 
 def _made(cls: type[Model], config: Config) -> Model:
-    """Return a new model, whatever its constructor, or a library's layer in it, raises.
+    """Return a new model; any error of its constructor is a refusal.
 
     Raises:
         ConfigFileError: It cannot be built.
@@ -55,13 +56,13 @@ def _made(cls: type[Model], config: Config) -> Model:
 
 @contextlib.contextmanager
 def without_memory(max_tensors: int) -> Iterator[None]:
-    """Build on the meta device what is built within, and no more than the caps allow.
+    """Build modules on the meta device inside, within limits.
 
     Arguments:
-        max_tensors: How many tensors the weights hold.
+        max_tensors: The number of tensors in the weights.
 
     Raises:
-        ConfigFileError: More parameters than go with them, or too many modules, are made.
+        ConfigFileError: Too many parameters for these tensors, or too many modules, are created.
     """
     alone = torch.random.fork_rng(devices=[])
     with alone, _capped(max_tensors), torch.device("meta"), _NoInit():
@@ -69,11 +70,11 @@ def without_memory(max_tensors: int) -> Iterator[None]:
 
 
 def check_memory(model: Model, num_bytes: int) -> None:
-    """Refuse a model that asks for more memory than there is, or much more than its weights.
+    """Refuse a model that needs more memory than there is, or much more than its weights.
 
     Arguments:
-        model: On the meta device.
-        num_bytes: What its weights hold.
+        model: A model on the meta device.
+        num_bytes: The size of its weights.
 
     Raises:
         ConfigFileError: It does.
@@ -82,8 +83,8 @@ def check_memory(model: Model, num_bytes: int) -> None:
     buffers = sum(b.nbytes for name, b in model.named_buffers() if name not in stored)
     if buffers > MAX_BUFFERS + num_bytes:
         raise ConfigFileError(
-            f"The config asks for {buffers:,} bytes beside its weights, which hold {num_bytes:,}. "
-            "Config and weights are not of one model."
+            f"The config asks for {buffers:,} bytes besides its weights, of {num_bytes:,}. "
+            "Config and weights do not belong to one model."
         )
     total = psutil.virtual_memory().total
     if buffers + num_bytes > total:
@@ -100,7 +101,7 @@ def materialize(
     state: dict[str, Tensor],
     tied: Mapping[str, str],
 ) -> None:
-    """Assign ``state`` to a model on the meta device, and rebuild what is not stored."""
+    """Assign ``state`` to a model on the meta device, and compute what is not stored."""
     full = {**state, **{name: state[canonical] for name, canonical in tied.items()}}
     model.load_state_dict(full, strict=True, assign=True)
     for name, canonical in tied.items():
@@ -111,7 +112,7 @@ def materialize(
 
 
 def tied_names(model: nn.Module) -> dict[str, str]:
-    """Return the parameters that are another one under a second name, with its first name."""
+    """Return the second names of shared parameters, each with the first name."""
     first: dict[int, str] = {}
     tied = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -122,10 +123,9 @@ def tied_names(model: nn.Module) -> dict[str, str]:
 
 
 def _rebuild_buffers(model: Model, cls: type[Model], config: Config) -> None:
-    """Take the buffers that are not stored (masks, schedules) from a model built for real.
+    """Compute the buffers that are not stored (masks, schedules) by building the model on the CPU.
 
-    Its parameters are left as the allocator gives them, so that little of their memory is ever
-    touched.
+    Its parameters stay uninitialised, so little of their memory is touched.
     """
     with torch.random.fork_rng(devices=[]), _NoInit():
         donor = _made(cls, config)
@@ -137,9 +137,9 @@ def _rebuild_buffers(model: Model, cls: type[Model], config: Config) -> None:
 
 
 class _NoInit(TorchFunctionMode):
-    """Within it, drawing or copying into a parameter, or into what has no memory, does nothing.
+    """Inside, drawing or copying into a parameter or a meta tensor does nothing.
 
-    On the meta device such a draw would change nothing, but have torch import its compiler, which
+    On the meta device such a draw would change nothing but make torch import its compiler, which
     takes longer than reading a gigabyte.
     """
 
@@ -160,7 +160,7 @@ def _needs_no_values(value: object) -> bool:
 
 @contextlib.contextmanager
 def _capped(max_parameters: int) -> Iterator[None]:
-    """Count what this thread registers, and stop at the caps."""
+    """Count what this thread registers, and stop at the limits."""
     thread, counts = threading.get_ident(), {"parameters": 0, "modules": 0}
 
     def count(what: str, cap: int) -> Any:
@@ -171,7 +171,7 @@ def _capped(max_parameters: int) -> Iterator[None]:
             if counts[what] > cap:
                 raise ConfigFileError(
                     f"The config asks for more than {cap} {what}; the weights hold "
-                    f"{max_parameters} tensors. Config and weights are not of one model."
+                    f"{max_parameters} tensors. Config and weights do not belong to one model."
                 )
 
         return hook

@@ -1,4 +1,4 @@
-"""The files of a model folder, in one table: what names or handles one of them looks here."""
+"""The files of a model folder in one table."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from genzoo.parsing import strict_json, strict_toml
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file of a model folder, or several of one form.
+    """A file of a model folder, or several with one pattern.
 
     Arguments:
-        name: Its name; of several, what to call them.
-        pushed: Whether it is part of what a repository holds: it is pushed and pulled.
-        cleared: Whether it goes away when a new run replaces the one in the folder.
-        max_bytes: How large it may be to be fetched or read; 0 of what is read piece by piece,
-            each piece bounded by its reader.
-        reader: Makes a value of its text; None of what is not read as one text.
-        pattern: A regular expression for the names of several.
+        name: Its name, or a title for several files.
+        pushed: Whether it is part of a repository, so it is pushed and pulled.
+        cleared: Whether it is removed when a new run replaces the one in the folder.
+        max_bytes: Its maximum size; 0 for a file that is read in pieces, each bounded by its
+            reader.
+        reader: Parses its text; None for a file that is not read as one text.
+        pattern: A regular expression for the names of several files.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ModelFile:
     pattern: str = ""
 
     def matches(self, name: str) -> bool:
-        """Whether a file of that name is one of these."""
+        """Whether a file name belongs to this row."""
         return re.fullmatch(self.pattern or re.escape(self.name), name) is not None
 
     def read_text(self, folder: Path) -> str:
@@ -49,7 +49,7 @@ class ModelFile:
         return read_text(folder / self.name, self.max_bytes)
 
     def read(self, folder: Path) -> Any:
-        """Return what the file of a folder holds, made of its text by ``reader``.
+        """Return the content of the file of a folder, parsed by ``reader``.
 
         Raises:
             LoadError, OSError, ValueError: As `read_text`; or the text is malformed.
@@ -81,22 +81,22 @@ CHECKPOINTS = ModelFile("checkpoints", False, True)
 PROGRESS = ModelFile("samples", False, True)
 TRACKERS = ModelFile("genzoo", False, False)
 LOCK = ModelFile(".lock", False, False)
-# Weights of a name that this version does not give.
+# Weights under a name that this version does not use.
 LEFTOVERS = ModelFile("other weights", False, True, pattern=r"model.*\.safetensors.*")
 
 TABLE = (
     *(CONFIG, WEIGHTS, SHARDS, INDEX, CARD, RECIPE, EVALUATION, SAMPLES, PICTURES),
     *(EVALUATIONS, ENVIRONMENT, METRICS, REPORT, CHECKPOINTS, PROGRESS, TRACKERS, LOCK, LEFTOVERS),
 )
-"""All of them. Of two that match a name, the first counts."""
+"""All files. If two rows match a name, the first counts."""
 LOADED = (CONFIG, WEIGHTS, SHARDS, INDEX)
-"""What a model is loaded from, where its layout names no more."""
+"""The files that a model is loaded from, if its layout does not name more."""
 MAX_LAYOUT_BYTES = 2**25
-"""How large a file may be that ``config.json`` names beside the weights, for another library."""
+"""The maximum size of a file that ``config.json`` names for another library."""
 
 
 def file_of(name: str) -> ModelFile | None:
-    """Return the row of the table for a file's name; None where a model folder has no such file.
+    """Return the row of the table for a file name, or None if a model folder has no such file.
 
     >>> file_of("model-00001-of-00002.safetensors") is SHARDS, file_of("notes.txt")
     (True, None)
@@ -105,7 +105,7 @@ def file_of(name: str) -> ModelFile | None:
 
 
 def is_pushed(name: str) -> bool:
-    """Whether a file of that name is part of what a repository holds."""
+    """Whether a file of this name is part of a repository."""
     file = file_of(name)
     return file is not None and file.pushed
 

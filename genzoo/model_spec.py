@@ -22,12 +22,12 @@ _depth: ContextVar[int] = ContextVar("depth", default=0)
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec(Config):
-    """A zoo model that another one holds: a field of the outer model's config.
+    """A zoo model inside another one, as a field of the outer model's config.
 
-    The inner model is an ordinary submodule: its weights are stored with the outer model's.
+    The inner model is an ordinary submodule: its weights are stored with those of the outer model.
 
     Raises:
-        ConfigError: The name is not a registered model's.
+        ConfigError: No model is registered under the name.
     """
 
     name: Annotated[str, Bounds(1, 64)]
@@ -46,7 +46,7 @@ class ModelSpec(Config):
 
     @property
     def event(self) -> Space:
-        """The space of what the model models, by its config; nothing is built.
+        """The model's event, from its config; nothing is built.
 
         Raises:
             ConfigError: Its config is refused, or models are nested more than two deep.
@@ -57,7 +57,7 @@ class ModelSpec(Config):
             return found
 
     def fitted(self, info: DataInfo) -> ModelSpec:
-        """Return the same with a config that fits the data, what is given going over it.
+        """Return a copy whose config fits the data; values that are set take precedence.
 
         Raises:
             ConfigError: Its config is refused.
@@ -78,7 +78,7 @@ class ModelSpec(Config):
 
 @contextlib.contextmanager
 def _deeper(name: str) -> Iterator[None]:
-    """Raise ConfigError where a model that is made within stands too deep in others."""
+    """Raise ConfigError if a model that is created inside is nested too deep."""
     depth = _depth.get() + 1
     if depth > MAX_DEPTH:
         raise ConfigError(f"{name!r} is nested {depth} deep; {MAX_DEPTH} are allowed.")

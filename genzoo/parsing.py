@@ -1,4 +1,4 @@
-"""JSON, TOML and YAML of strangers: bounded in size, parts and depth, wherever they are read."""
+"""Untrusted JSON, TOML and YAML, bounded in size, parts and depth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 MAX_DEPTH = 30
-"""How deep lists and tables may lie within one another, in every format."""
+"""The maximum depth of nested lists and tables, in every format."""
 MAX_TOML_BYTES, MAX_TOML_PARTS = 2**20, 50_000
 MAX_YAML_BYTES, MAX_YAML_PARTS = 2**18, 20_000
 _MAX_NUMBER = 64
@@ -27,18 +27,18 @@ _TOML_PART = re.compile(r"[,=.\n]")
 
 
 def strict_json(text: str) -> Any:
-    """Parse JSON, refusing duplicate keys and the numbers that JSON does not have.
+    """Parse JSON strictly: no duplicate keys, no NaN or infinity.
 
-    The caller bounds the size: parsed, a text takes some thirty times as much memory.
+    The caller bounds the size, because parsing takes about thirty times the memory of the text.
 
     Raises:
-        ValueError: It is no such JSON, or too deep.
+        ValueError: It is not strict JSON, or too deep.
     """
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) != len(items):
-            raise ValueError("a key stands twice in one object")
+            raise ValueError("an object has a key twice")
         return found
 
     def constant(name: str) -> Any:
@@ -51,12 +51,12 @@ def strict_json(text: str) -> Any:
 
 
 def strict_toml(text: str) -> dict[str, Any]:
-    """Parse TOML, having looked how large it is and how deep its keys are.
+    """Parse TOML after checking its size and the depth of its keys.
 
-    The standard library takes a time that grows with the square of a key's parts.
+    The standard library takes time quadratic in the parts of a key.
 
     Raises:
-        ValueError: It is no TOML, too large, of too many parts, or too deep.
+        ValueError: It is not TOML, is too large or too deep, or has too many parts.
     """
     if len(text) > MAX_TOML_BYTES:
         raise ValueError(f"it has over {MAX_TOML_BYTES:,} letters")
@@ -73,12 +73,13 @@ def strict_toml(text: str) -> dict[str, Any]:
 
 
 def check_yaml(text: str) -> None:
-    """Look through YAML part by part, so that it is parsed only where that takes modest means.
+    """Check YAML part by part before it is parsed, so that parsing is cheap.
 
     Raises:
-        ValueError: It is too large, too deep, or has too many parts or a number of too many
-            digits, whose parsing takes a time that grows with their square.
-        YAMLError: It is no YAML, or holds parts of itself, which a few bytes can make billions.
+        ValueError: It is too large or too deep, or has too many parts or a number with too many
+            digits, which takes quadratic time to parse.
+        YAMLError: It is not YAML, or refers to its own parts, which can expand a few bytes to
+            billions.
     """
     import yaml
 
@@ -93,7 +94,7 @@ def check_yaml(text: str) -> None:
         if depth > MAX_DEPTH:
             raise _too_deep()
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.YAMLError(f"it holds *{event.anchor}, a part of itself")
+            raise yaml.YAMLError(f"it refers to *{event.anchor}, a part of itself")
         if isinstance(event, yaml.ScalarEvent) and _is_long_number(event.value):
             raise ValueError(f"it holds a number of over {_MAX_NUMBER} digits")
 
@@ -103,7 +104,7 @@ def _is_long_number(text: str) -> bool:
 
 
 def _not_deep(found: Any) -> Any:
-    """Return what was parsed, having gone down into it, level by level.
+    """Check the depth of a parsed value level by level, and return it.
 
     Raises:
         ValueError: It is too deep.
@@ -117,7 +118,7 @@ def _not_deep(found: Any) -> Any:
 
 
 def _within(value: Any) -> Iterable[Any]:
-    """Return the lists and tables that stand in one; of anything else nothing."""
+    """Return the lists and tables inside a list or table; nothing for other values."""
     if isinstance(value, dict):
         return [inner for inner in value.values() if isinstance(inner, (dict, list))]
     if isinstance(value, list):
@@ -126,4 +127,4 @@ def _within(value: Any) -> Iterable[Any]:
 
 
 def _too_deep() -> ValueError:
-    return ValueError(f"its parts lie over {MAX_DEPTH} deep within one another")
+    return ValueError(f"its parts are nested over {MAX_DEPTH} deep")

@@ -25,7 +25,7 @@ def save_picture(x: Tensor, path: str | Path) -> None:
     """Write a picture of examples (N, *event_shape): a grid of images, or points in the plane.
 
     Raises:
-        DataError: The shape is neither that of images, nor of points, nor of rows.
+        DataError: The shape is not that of images, points or vectors.
     """
     write_picture(picture(x), path)
 
@@ -43,7 +43,7 @@ def are_points(x: Tensor) -> bool:
 def write_picture(
     image: Image.Image, path: str | Path, *, texts: Mapping[str, str] | None = None
 ) -> None:
-    """Write a picture as PNG, whole or not at all; the file keeps ``texts`` by their keys."""
+    """Write a picture as PNG, completely or not at all, with ``texts`` by key in the file."""
     info = PngInfo()
     for key, text in (texts or {}).items():
         info.add_text(key, text)
@@ -52,10 +52,10 @@ def write_picture(
 
 
 def strips(stages: Sequence[Tensor]) -> Image.Image:
-    """Return stages of the same N examples below one another: each column is one example's strip.
+    """Return a picture of stages of N examples; each column shows the stages of one example.
 
     Raises:
-        DataError: The examples are no images.
+        DataError: The examples are not images.
     """
     images = [as_images(stage) for stage in stages]
     if any(x.shape[1] == 3 for x in images):
@@ -64,10 +64,11 @@ def strips(stages: Sequence[Tensor]) -> Image.Image:
 
 
 def trajectories(states: Sequence[Tensor]) -> Image.Image:
-    """Return states of the same N examples: a row of images each, or a plane of points a state.
+    """Return a picture of states of N examples: a row of images per example, or a scatter plot per
+    state.
 
     Raises:
-        DataError: The shape is neither that of images, nor of points, nor of rows.
+        DataError: The shape is not that of images, points or vectors.
     """
     if are_points(states[0]):
         return _planes(states)
@@ -75,12 +76,12 @@ def trajectories(states: Sequence[Tensor]) -> Image.Image:
 
 
 def titled_rows(x: Tensor, titles: Sequence[str]) -> Image.Image:
-    """Return images (N, C, H, W), or vectors, in as many equal rows as there are titles.
+    """Return images (N, C, H, W), or vectors, in equal rows, one per title.
 
-    Of points (N, 2) each title has a plane of its own.
+    Points (N, 2) have a scatter plot per title.
 
     Raises:
-        DataError: The examples are no images.
+        DataError: The examples are not images.
     """
     if are_points(x):
         return _planes(x.chunk(len(titles)), titles)
@@ -98,7 +99,7 @@ def titled_rows(x: Tensor, titles: Sequence[str]) -> Image.Image:
 
 
 def grid(x: Tensor, columns: int | None = None) -> Image.Image:
-    """Return images (N, C, H, W), or vectors, side by side, each spread over [0, 1] as it is."""
+    """Return images (N, C, H, W), or vectors, side by side, clipped to [0, 1]."""
     images = as_images(x.detach().float().cpu()).clamp(0, 1)
     num, channels, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(num))
@@ -111,10 +112,11 @@ def grid(x: Tensor, columns: int | None = None) -> Image.Image:
 
 
 def as_images(x: Tensor) -> Tensor:
-    """Return examples as (N, C, H, W): vectors as squares where they are, else as one row each.
+    """Return examples as (N, C, H, W); vectors become squares if their length is a square, else
+    one row each.
 
     Raises:
-        DataError: They have more than three dimensions, or a number of channels that no image has.
+        DataError: They have more than three dimensions, or neither one nor three channels.
     """
     if x.ndim == 2:
         side = math.isqrt(x.shape[1])
@@ -124,7 +126,7 @@ def as_images(x: Tensor) -> Tensor:
     if x.ndim == 4 and x.shape[1] in (1, 3):
         return x
     raise DataError(
-        f"Examples of shape {tuple(x.shape[1:])} are no images. Write an .npz instead."
+        f"Examples of shape {tuple(x.shape[1:])} are not images. Write an .npz instead."
     )
 
 
@@ -149,7 +151,7 @@ def points(x: Tensor) -> Image.Image:
 
 
 def _planes(states: Sequence[Tensor], titles: Sequence[str] = ()) -> Image.Image:
-    """Return points (N, 2) state by state, all on the scale of the widest."""
+    """Return a scatter plot of points (N, 2) per state, all on one scale."""
     figure = new_figure(2 * len(states), 2.2)
     panels = figure.subplots(1, len(states), squeeze=False, sharex=True, sharey=True)[0]
     for axes, x in zip(panels, states, strict=True):

@@ -1,4 +1,4 @@
-"""Plugins that genzoo knows of though they are not installed: a list of our own."""
+"""genzoo's own list of plugins that may not be installed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ FILE = "known_plugins.toml"
 
 
 def advice_for(name: str, group: str = "models") -> str:
-    """Return what to do about a model, or a space, that no installed plugin has.
+    """Return a remedy for a model or a space that no installed plugin has.
 
-    Nothing but our own list says what to install: never the repository that asks for it.
+    Only this list says what to install, never the repository that needs it.
 
     Arguments:
-        name: What is asked for.
+        name: The name of the model or space.
         group: "models" or "spaces".
     """
     for distribution, entry in _known().items():

@@ -1,4 +1,4 @@
-"""A bar on the terminal for what takes long."""
+"""A progress bar on the terminal."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import sys
 from tqdm.auto import tqdm
 
 DELAY = 1.0
-"""Seconds before a bar is shown: what is done by then shows none."""
+"""Seconds before a bar is shown."""
 
 
 def bar(title: str, unit: str, total: int | None) -> tqdm[None]:
-    """Return a bar, a context manager whose ``update`` counts one; none where no terminal is.
+    """Return a progress bar, a context manager with ``update``; without a terminal it shows
+    nothing.
 
     Arguments:
-        title: What stands before it.
-        unit: What it counts.
-        total: How many there will be, where that is known.
+        title: Its title.
+        unit: The unit that it counts.
+        total: The total number, if it is known.
     """
     return tqdm(
         total=total,

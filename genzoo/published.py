@@ -1,7 +1,7 @@
-"""Models of the transformers library, made by its own classes of what was checked before.
+"""Models of the transformers library, made by its own classes from checked fields and tensors.
 
-The library is given fields of an allow-list and tensors that were read here. It is given no
-folder, so that it looks for nothing beside them: no adapter, no other weights, no code, no kernel.
+The library receives fields of an allow-list and tensors that were read here. It receives no
+folder, so it cannot look for anything else: no adapter, no other weights, no code, no kernel.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _INERT: Mapping[str, tuple[Any, ...]] = {
     "is_decoder": (False,),
     "pruned_heads": ({}, None),
 }
-"""What any may say too, and the values at which the model is the one that its class makes."""
+"""Further fields, with the values that leave the model as its class defines it."""
 
 
 def transformers_fields(
@@ -84,7 +84,7 @@ def make_transformers_model(
     optional: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Any, bool]:
-    """Return a model in float32, in eval mode, and whether it has all its weights.
+    """Return a model in float32 and eval mode, and whether all its weights were found.
 
     Arguments:
         cls: transformers' class of the model.
@@ -98,7 +98,7 @@ def make_transformers_model(
 
     Raises:
         LoadError: The config asks for more than the weights hold, a weight is missing, not finite
-            or of another shape, or the library refuses it.
+            or has another shape, or the library refuses it.
     """
     _check_layers(num_layers, files, what)
     given = dict(options or {})
@@ -147,7 +147,7 @@ def weights_of(folder: Path, names: Sequence[str] = (WEIGHTS.name,)) -> WeightFi
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' report of loading, and its bar, to itself."""
+    """Suppress transformers' report of loading and its progress bar."""
     from transformers.utils import logging
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -162,7 +162,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_room(model: Any, files: WeightFiles, what: str, optional: str) -> None:
-    """Refuse a model without memory that asks for more than the weights hold."""
+    """Refuse a model on the meta device that has more values than the weights."""
     stored = sum(math.prod(shape) for _, _, shape in files.headers.values())
     needed = [p for n, p in model.named_parameters() if not (optional and n.startswith(optional))]
     asked = sum(parameter.numel() for parameter in needed)
@@ -174,13 +174,13 @@ def _check_room(model: Any, files: WeightFiles, what: str, optional: str) -> Non
 
 
 def _check_types(files: WeightFiles, what: str) -> None:
-    """Refuse quantised weights, which would be taken for what they are not.
+    """Refuse quantised weights, which would be misinterpreted.
 
-    Counts, such as places, are of 64 bits.
+    Integer tensors, such as positions, have 64 bits.
     """
     for name, (_, dtype, _) in files.headers.items():
         if not dtype.is_floating_point and dtype is not torch.int64:
             raise LoadError(
                 f"{what} cannot be loaded: the tensor {shown(name)} is of the type "
-                f"{str(dtype).removeprefix('torch.')}. Only weights of floating point are read."
+                f"{str(dtype).removeprefix('torch.')}. Only floating-point weights are read."
             )

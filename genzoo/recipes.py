@@ -24,16 +24,16 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
 ) -> GenerativeModel:
-    """Make what a recipe says, and return the trained model.
+    """Train a model from a recipe and return it.
 
     Arguments:
-        recipe: What to train, on what, how.
-        output_dir: Where the run is written; None writes nothing.
-        resume: Whether to go on with the run that is there.
-        overwrite: Whether it may be replaced.
+        recipe: The recipe.
+        output_dir: The folder of the run; None writes nothing.
+        resume: Whether to resume the run in the folder.
+        overwrite: Whether an existing run may be replaced.
 
     Raises:
-        GenzooError: Whatever is wrong with the recipe, the data or the run.
+        GenzooError: The recipe, the data or the run has an error.
     """
     model = make_trainer(recipe, output_dir, overwrite=overwrite).fit(resume=resume)
     return cast("GenerativeModel", model)  # The registry holds no other class.
@@ -49,10 +49,10 @@ def make_trainer(
     """Return the trainer of a recipe, its model initialised from the recipe's seed.
 
     Arguments:
-        recipe: What to train, on what, how.
-        output_dir: Where the run is written; None writes nothing.
-        overwrite: Whether a run that is there may be replaced.
-        change: What is made of the model's own stages, where the recipe has none.
+        recipe: The recipe.
+        output_dir: The folder of the run; None writes nothing.
+        overwrite: Whether an existing run may be replaced.
+        change: A change of the model's default stages, used if the recipe has none.
     """
     cls = registry.load("models", recipe.model.name)
     data = _load(recipe)
@@ -72,7 +72,7 @@ def make_trainer(
 
 
 def _load(recipe: Recipe) -> Dataset:
-    """Return the training split of what a recipe names, of both domains where it names two."""
+    """Return the training split of a recipe's data, with both domains if it names two."""
     data = load_dataset(recipe.data.name, **recipe.data.config)
     if recipe.data_y is None:
         return data

@@ -1,7 +1,8 @@
 """The registry: names to classes, through entry points.
 
-Names are listed from the installed distributions' metadata alone; a plugin is imported when one
-of its names is asked for, never earlier. Our own plugins come in by the same door as everybody's.
+Names are listed from the metadata of installed distributions. A plugin is imported when one of its
+names is loaded, never earlier. genzoo's own plugins are registered in the same way as everybody
+else's.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _loaded: dict[tuple[str, str], type] = {}
 
 
 def names(group: str) -> list[str]:
-    """Return the registered names of a group, sorted, importing nothing."""
+    """Return the registered names of a group, sorted, without importing."""
     check_group(group)
     local = {name for where, name in _local if where == group}
     return sorted(entry_points.names_of(group) | local)
@@ -65,13 +66,13 @@ def names(group: str) -> list[str]:
 def load(group: str, name: str) -> Any:
     """Return the class registered under ``name``, importing its plugin.
 
-    Exceptions from inside the plugin pass through untouched.
+    Exceptions from inside the plugin pass through unchanged.
 
     Raises:
         UnknownNameError: Nothing is registered under that name.
         NameConflictError: Two distributions claim it.
         MissingDependencyError: The plugin needs a package that is not installed.
-        PluginError: What the entry point names is not there, or not what its group promises.
+        PluginError: The class does not exist, or is not a subclass of its group's base.
     """
     check_group(group)
     if (group, name) in _local:
@@ -92,9 +93,9 @@ def make(group: str, component: Component, *args: Any) -> Any:
     """Return an instance of the class that a component names.
 
     Arguments:
-        group: The group that it is of.
+        group: Its group.
         component: The class's name, with the values of its config.
-        args: What its constructor takes before the config, such as an objective's model.
+        args: The constructor's arguments before the config, such as an objective's model.
 
     Raises:
         ConfigError: Its config has no such field, or a value is out of bounds.
@@ -106,7 +107,7 @@ def make(group: str, component: Component, *args: Any) -> Any:
 
 
 def describe(instance: Any) -> Component:
-    """Return the name that an instance's class is registered under, with its config's values.
+    """Return the component of an instance: its registered name with the values of its config.
 
     Raises:
         PluginError: Its class is not registered.
@@ -116,7 +117,7 @@ def describe(instance: Any) -> Component:
 
 
 def config_of(group: str, component: Component) -> Config:
-    """Return the config that a component comes to, checked by the class that it names.
+    """Return the config of a component, checked by its class.
 
     Raises:
         ConfigError: Its config has no such field, or a value is out of bounds.
@@ -134,10 +135,10 @@ def config_of(group: str, component: Component) -> Config:
 
 @dataclass(frozen=True)
 class Group(Mark):
-    """Says of a config's field that it holds a component of a group.
+    """An annotation of a config's field that holds a component of a group.
 
-    The name is checked against the installed distributions' metadata when the config is made; the
-    values are when the component is made.
+    The name is checked against the metadata of installed distributions when the config is made;
+    the values are checked when the component is made.
 
     >>> from typing import Annotated
     >>> Annotated[Component, Group("samplers")]
@@ -147,7 +148,7 @@ class Group(Mark):
     name: str
 
     def check(self, value: Any, where: str) -> None:
-        """Raise ConfigError where nothing in the group has the component's name."""
+        """Raise ConfigError if the group does not have the component's name."""
         known = names(self.name)
         if value.name is not None and value.name not in known:
             raise ConfigError(
@@ -157,20 +158,20 @@ class Group(Mark):
 
 
 def register(group: str, name: str) -> Callable[[T], T]:
-    """Register a class of the running session, as a decorator, for notebooks and scripts.
+    """Decorator that registers a class of the running session, for notebooks and scripts.
 
     Registering the same name again replaces the session's own class, never an installed one.
 
     Raises:
         NameConflictError: An installed distribution has that name.
-        PluginError: The name is malformed, or the class is not of the group's kind.
+        PluginError: The name is malformed, or the class is not a subclass of the group's base.
     """
     check_group(group)
 
     def decorate(cls: T) -> T:
         pattern = entry_points.pattern_of(group)
         if not pattern.fullmatch(name):
-            raise PluginError(f"{name!r} is no valid name: use {pattern.pattern}.")
+            raise PluginError(f"{name!r} is not a valid name: use {pattern.pattern}.")
         if any(entry.name == name and entry.distribution for entry in entries(group)):
             raise NameConflictError(f"{name!r} in {group} is taken; choose another name.")
         _check_kind(group, name, cls)
@@ -181,7 +182,7 @@ def register(group: str, name: str) -> Callable[[T], T]:
 
 
 def entries(group: str) -> list[Entry]:
-    """Return every entry of a group with what is known to be wrong with it, importing nothing."""
+    """Return every entry of a group with its known problem, without importing."""
     check_group(group)
     local = [
         Entry(group, name, f"{cls.__module__}:{cls.__qualname__}")
@@ -214,7 +215,8 @@ def name_of(group: str, cls: type) -> str:
 
 
 def distribution_of(group: str, name: str) -> tuple[str, str]:
-    """Return the distribution and version behind a name; two empty texts for the session's own."""
+    """Return the distribution and version of a name; two empty texts for a class of the
+    session."""
     for entry in entries(group):
         if entry.name == name:
             return entry.distribution, entry.version
@@ -222,14 +224,14 @@ def distribution_of(group: str, name: str) -> tuple[str, str]:
 
 
 def refresh() -> None:
-    """Look at the installed distributions afresh, as after an installation while running."""
+    """Read the installed distributions again, for example after an installation."""
     importlib.invalidate_caches()
     entry_points.forget()
     _loaded.clear()
 
 
 def _candidates(group: str, cls: type) -> list[Entry]:
-    """Return the sound entries of a class's own package, the one that spells it out first."""
+    """Return the valid entries of a class's own package, the explicit one first."""
     package, exact = cls.__module__.partition(".")[0], f"{cls.__module__}:{cls.__qualname__}"
     same = re.compile(rf"{re.escape(package)}[.:]")
     found = [e for e in entries(group) if same.match(e.target) and not e.problem]
@@ -241,7 +243,7 @@ def import_entry(entry: Entry) -> Any:
 
     Raises:
         MissingDependencyError: It needs a package that is not installed.
-        PluginError: What it names is not there, or not what its group promises.
+        PluginError: The class does not exist, or is not a subclass of its group's base.
     """
     if entry.problem:
         raise PluginError(f"{entry.name!r} in {entry.group}: {entry.problem}.")
@@ -256,14 +258,14 @@ def import_entry(entry: Entry) -> Any:
         found = functools.reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
         raise PluginError(
-            f"{entry.target}, registered by {entry.distribution}, is not there: reinstall it."
+            f"{entry.target}, registered by {entry.distribution}, does not exist: reinstall it."
         ) from error
     _check_kind(entry.group, entry.name, found)
     return found
 
 
 def _elsewhere(group: str, name: str) -> str:
-    """Return what to say of a name that other groups have; nothing where none has it."""
+    """Return a hint if other groups have the name; else nothing."""
     others = [other for other in known_groups() if other != group and name in names(other)]
     return f"{name!r} is one of the {' and the '.join(others)}: name it there." if others else ""
 

@@ -123,7 +123,7 @@ class OneDraw(Sampler):
         Arguments:
             model: What to draw from, checked.
             num: How many draws there are.
-            generator: The one source of randomness, on the model's device.
+            generator: The only source of randomness, on the model's device.
 
         Returns:
             Codes with shape (num, ...).
@@ -140,7 +140,7 @@ class OneDraw(Sampler):
             model: What to draw from, checked.
             z: Codes with shape (num, ...).
             condition: ``num`` rows of each condition, by its name.
-            generator: The one source of randomness, on the model's device.
+            generator: The only source of randomness, on the model's device.
         """
 
 

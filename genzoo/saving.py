@@ -1,4 +1,4 @@
-"""Model folders written: whole, or not at all."""
+"""Model folders that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ MAX_SHARD_SIZE = "5GB"
 
 
 def save_model(model: Model, folder: str | os.PathLike[str]) -> None:
-    """Write ``config.json``, the weights and what else its layout has; nothing half-written.
+    """Write ``config.json``, the weights and the other files of the layout, completely or not at
+    all.
 
-    Files of the layout that the folder had before, and that the model has not, go away.
+    Files of an earlier layout in the folder that the model does not have are removed.
 
     Raises:
         DiskFullError: There is no space left.
         PluginError: The model's class is not registered.
         ConfigFileError: Its layout is malformed.
-        LoadError: A folder of its layout is a link out of the folder.
+        LoadError: A subfolder of its layout is a link out of the folder.
     """
     folder, layout = Path(folder), model.layout()
     description = check_description({**describe(model), **layout.to_dict()}, folder / CONFIG.name)
@@ -49,7 +50,7 @@ def save_model(model: Model, folder: str | os.PathLike[str]) -> None:
         _save_placed(state, places, temporary)
         for name, text in {**layout.files, CONFIG.name: _text(description)}.items():
             write_text(temporary / name, text)
-        for path in temporary.rglob("*.safetensors"):  # Which safetensors lets nobody else read.
+        for path in temporary.rglob("*.safetensors"):  # Written for their owner only.
             shutil.copymode(temporary / CONFIG.name, path)
 
 
@@ -58,7 +59,7 @@ def _text(description: dict[str, Any]) -> str:
 
 
 def _save_placed(state: dict[str, Tensor], places: Places, folder: Path) -> None:
-    """Write each tensor into the file that its name begins for, the others as ever."""
+    """Write each tensor into the file of its prefix, the others into the default files."""
     rest = _apart({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
     for path, prefix in places.weights.items():
         names = [name for name in rest if name.startswith(prefix)]

@@ -1,4 +1,4 @@
-"""Seeds made from seeds, so that every draw has a name and no random state need be kept."""
+"""Seeds derived from seeds, so that every draw has a name and no random state is stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_SEED = 2**63 - 1
 
 
 def derive(*parts: int | str) -> int:
-    """Return a seed for the draw that ``parts`` name; the same parts give the same seed.
+    """Return a seed derived from ``parts``; the same parts give the same seed.
 
     >>> derive(0, 1) == derive(0, 1), derive(0, 1) == derive(1, 0)
     (True, False)
@@ -28,7 +28,7 @@ def checked(seed: Any) -> int:
     """Return a user's seed as an int.
 
     Raises:
-        ConfigError: It is not a whole number from 0 to 2**63 - 1.
+        ConfigError: It is not an integer from 0 to 2**63 - 1.
     """
     if is_whole(seed) and 0 <= seed <= MAX_SEED:
         return int(seed)
@@ -36,7 +36,7 @@ def checked(seed: Any) -> int:
 
 
 def fresh() -> int:
-    """Return a seed from the operating system; the global generators are not touched."""
+    """Return a seed from the operating system; the global generators are not used."""
     return secrets.randbits(63)
 
 
@@ -53,8 +53,8 @@ def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
 def seed_defaults(seed: int, device: torch.device) -> None:
     """Seed the default generators of the CPU and of ``device``.
 
-    ``torch.manual_seed`` does that for every kind of device there might be, and takes as long as
-    a small network's step.
+    ``torch.manual_seed`` seeds every kind of device, which takes as long as a small network's
+    step.
     """
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":

@@ -1,4 +1,4 @@
-"""Rows as people see them: a picture, or lines of text, as their space has it."""
+"""Rows as pictures or lines of text, as their space defines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def picture_of(space: Space, rows: Any) -> Image.Image:
     """Return the picture of rows of a space: images, points in the plane, or lines of text.
 
     Raises:
-        DataError: They are neither.
+        DataError: They cannot be shown.
     """
     images = space.images(rows)
     return plotting.picture(images) if images is not None else text_of(space, rows)
@@ -30,7 +30,7 @@ def text_of(space: Space, rows: Any) -> Image.Image:
     """Return the picture of the first 100 rows of a space as lines of text.
 
     Raises:
-        DataError: The space has no words for its rows.
+        DataError: The space cannot show its rows as text.
     """
     lines = space.lines(space.take(rows, range(min(MAX_LINES, len(rows)))))
     if lines is None:
@@ -39,7 +39,7 @@ def text_of(space: Space, rows: Any) -> Image.Image:
 
 
 def images_of(space: Space, rows: Any) -> Tensor:
-    """Return rows of a space as `genzoo.plotting` takes them.
+    """Return rows of a space as arguments of `genzoo.plotting`.
 
     Raises:
         DataError: They are not shown as a picture.
@@ -47,7 +47,7 @@ def images_of(space: Space, rows: Any) -> Tensor:
     images = space.images(rows)
     if images is None:
         raise DataError(
-            f"Rows of {space.describe()} are text and no image. Write an .npz instead."
+            f"Rows of {space.describe()} are text and not images. Write an .npz instead."
         )
     return images
 
@@ -72,7 +72,7 @@ def are_points(space: Space) -> bool:
 def are_their_images(space: Space) -> bool:
     """Whether rows of a space are images, points or vectors as they are.
 
-    Then `genzoo.plotting` draws them; others `save_picture` of this module.
+    If so, `genzoo.plotting` draws them; otherwise use `save_picture` of this module.
     """
     return type(space).images is Space.images and space.dtype.is_floating_point
 
@@ -83,7 +83,7 @@ def is_image(space: Space) -> bool:
 
 
 def _empty_images(space: Space) -> Tensor | None:
-    """Return the images of a row without values; None where rows are shown as text."""
+    """Return the images of a row without values, or None if rows are shown as text."""
     if not space.event_shape:
         return None
     empty = torch.empty((1, *space.event_shape), dtype=space.dtype, device="meta")

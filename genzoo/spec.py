@@ -1,4 +1,4 @@
-"""What data are, in one value: how a dataset speaks to a model."""
+"""DataInfo: the description of data that a dataset gives to a model."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from genzoo.errors import ConfigError, DataError
 from genzoo.spaces import Space
 
 Batch = Mapping[str, Any]
-"""Rows by field, each in the canonical form of its space: ``"x"`` always; where the data have them
-``"label"`` (B,) int64, −1 for a row without one, ``"text"``, a list of B strings, and ``"y"`` of a
-second domain."""
+"""Rows by field, each in the canonical form of its space. ``"x"`` is always there; ``"label"``
+(B,) int64 (−1 for a row without one), ``"text"`` (a list of B strings) and ``"y"`` (a second
+domain) if the data have them."""
 
 FIELD = re.compile(r"[a-z][a-z0-9_]{0,31}")
-"""What the name of a field looks like: it becomes a flag and the name of a module."""
+"""The pattern of a field's name, which becomes a flag and the name of a module."""
 
 
 @dataclass(frozen=True)
 class FieldNames(Bounds):
-    """At most 16 names of fields, as an annotation of a mapping by field, or of their names."""
+    """An annotation for at most 16 names of fields, of a mapping or a sequence."""
 
     low: float = 0
     high: float = 16
 
     def check(self, value: Any, where: str) -> None:
-        """Raise ConfigError where there are too many, or a name has another form."""
+        """Raise ConfigError if there are too many names, or one is malformed."""
         super().check(value, where)
         for name in value:
             if not (isinstance(name, str) and FIELD.fullmatch(name)):
@@ -46,10 +46,10 @@ ConditionSpaces = Annotated[Mapping[str, Space], FieldNames()]
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Gaussians of equal weight and one width, where data were drawn from such a mixture.
+    """A mixture of Gaussians with equal weights and widths, from which data were drawn.
 
     Arguments:
-        means: Where they are, (M, *event_shape).
+        means: Their means, (M, *event_shape).
         sigma: Their standard deviation in every direction.
     """
 
@@ -59,18 +59,18 @@ class Mixture:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DataInfo:
-    """What a dataset tells a model.
+    """The description of data that a dataset gives to a model.
 
     Arguments:
         fields: The space of each field of a batch. "x" are the rows, "y" those of a second
             domain; "label" and "text" belong to x.
-        mean: The mean row of the *training* split, of the fields that it is known of.
-        range: The least and greatest value that can occur, of the fields that it is known of.
-        mixture: The mixture that the rows of a field were drawn from, where it is known.
-        aligned: Whether row i of the second domain is what row i of the first one should become.
+        mean: The mean row of the *training* split, for fields whose mean is known.
+        range: The least and greatest possible value, for fields whose range is known.
+        mixture: The mixture that the rows of a field were drawn from, if it is known.
+        aligned: Whether row i of the second domain is the true translation of row i of the first.
 
     Raises:
-        ConfigError: There is no field "x", or a name has another form.
+        ConfigError: There is no field "x", or a name is malformed.
 
     >>> from genzoo.spaces import Label, Unit
     >>> info = DataInfo(fields={"x": Unit(shape=(1, 28, 28)), "label": Label(num_classes=10)})
@@ -110,14 +110,14 @@ class DataInfo:
         return name in self.fields
 
     def with_field(self, name: str, space: Space) -> Self:
-        """Return the same with a field more, or with another space for one."""
+        """Return a copy with a field added, or with another space for it."""
         return replace(self, fields={**self.fields, name: space})
 
     def with_mean(self, mean: Tensor | None, name: str = "x") -> Self:
-        """Return the same with the mean row of a field; None for one that is not known."""
+        """Return a copy with the mean row of a field, or None if it is not known."""
         others = {key: value for key, value in self.mean.items() if key != name}
         return replace(self, mean=others if mean is None else {**others, name: mean})
 
     def only(self, names: Mapping[str, Any] | tuple[str, ...]) -> Self:
-        """Return the same with some of the fields alone."""
+        """Return a copy with some of the fields only."""
         return replace(self, fields={name: self.fields[name] for name in names})

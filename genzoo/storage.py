@@ -83,7 +83,7 @@ class ModelSource(abc.ABC):
 
         Raises:
             LoadError: There is no such file, or it is not one of the model's own.
-            HubError: It cannot be had.
+            HubError: It is not available.
         """
 
     @abc.abstractmethod
@@ -100,7 +100,7 @@ class ModelSource(abc.ABC):
 
         Raises:
             WeightsError: It is malformed.
-            HubError: It cannot be had.
+            HubError: It is not available.
         """
 
     @abc.abstractmethod
@@ -108,7 +108,7 @@ class ModelSource(abc.ABC):
         """Bring files of weights here.
 
         Raises:
-            HubError: One cannot be had.
+            HubError: A file is not available.
         """
 
     @abc.abstractmethod
@@ -243,7 +243,7 @@ class OpenModel(abc.ABC):
 
         Raises:
             LoadError, UnknownNameError: As `check`.
-            HubError: They cannot be had.
+            HubError: They are not available.
         """
         if self.resolved and not self.source.is_here(self.weight_names):
             self.check()
@@ -329,7 +329,7 @@ class CheckedModel:
 
         Raises:
             LoadError: A file cannot be read, holds what is not finite, or is another one.
-            HubError: One cannot be had.
+            HubError: A file is not available.
         """
         opened, source = self.opened, self.opened.source
         if not source.is_here(opened.weight_names):
@@ -348,7 +348,7 @@ def open_model(source: ModelSource) -> OpenModel:
 
     Raises:
         LoadError: A config is missing, malformed, or of a kind that is not supported.
-        HubError: One cannot be had.
+        HubError: A file is not available.
     """
     marker = marker_in(source, CONFIG.name)
     return OwnModel(source) if marker is None else ForeignModel(source, marker)

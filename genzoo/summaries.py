@@ -1,4 +1,4 @@
-"""What a registered class is, in one line: read from its source, which is not run."""
+"""One-line descriptions of registered classes, read from their source without running it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HEAD = rb'(?m)^class %s\b[^"\']*?:[ \t]*\n[ \t]+r?"""(?s:.)*?"""'
 
 
 def summary_of(entry: Entry) -> str:
-    """Return the first line of the class's docstring; empty where it cannot be found.
+    """Return the first line of the class's docstring, or nothing if it cannot be found.
 
-    The module's file is found as an import would find it, without an import of it or of its
-    parents, and parsed. A class of the running session has its docstring at hand.
+    The module's file is found like an import would find it, but neither it nor its parents are
+    imported; it is parsed. For a class of the running session, its docstring is used.
     """
     module, _, name = entry.target.partition(":")
     if entry.problem or not entry.distribution:

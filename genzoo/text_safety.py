@@ -1,4 +1,4 @@
-"""Text in which nothing hides, whoever wrote it: for terminals, cards, reports and errors."""
+"""Untrusted text made safe to show in terminals, cards, reports and errors."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import unicodedata
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Letters and marks of Unicode that leave no trace, in which a text can be hidden."""
+"""Invisible letters and marks of Unicode, which can hide text."""
 
 
 def visible(text: object) -> str:
-    r"""Return a text in which nothing is hidden, and that a terminal shows as it is.
+    r"""Return a text without hidden characters, which a terminal shows as it is.
 
-    What is not printed is named: control characters, those that turn the order, those of no
-    width, tags, variation selectors, lone surrogates, and what is not assigned. Spaces, tabs and
-    line feeds stay.
+    Characters that are not printed are named: control characters, those that change the direction
+    of text, zero-width ones, tags, variation selectors, lone surrogates, and unassigned ones.
+    Spaces, tabs and line feeds stay.
 
     >>> visible("a\x00b\u202ec\u200bd\U000e0041")
     'a␀b\\u202ec\\u200bd\\U000e0041'
@@ -39,7 +39,7 @@ def _shown(character: str) -> str:
 
 
 def _is_seen(character: str) -> bool:
-    """Whether a character leaves a trace, or is a space that is known to be one."""
+    """Whether a character is visible, or an ordinary space."""
     if character.isprintable():
         return not _BLANK.match(character)
     return character in "\n\t" or unicodedata.category(character) == "Zs"

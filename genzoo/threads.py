@@ -1,4 +1,4 @@
-"""How many CPU threads this process computes with."""
+"""The number of CPU threads of this process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 @contextlib.contextmanager
 def limited(num: int | None) -> Iterator[None]:
-    """Compute with ``num`` threads, and with as many as before afterwards.
+    """Compute with ``num`` threads inside, and restore the previous number afterwards.
 
     Arguments:
-        num: How many, at least 1; more than there are processors are possible, and slow. None
-            leaves the number as it is.
+        num: The number of threads, at least 1; more than there are processors are slow. None
+            leaves the number unchanged.
     """
     before = torch.get_num_threads()
     if num is not None:

@@ -1,4 +1,4 @@
-"""The way there and back: what a translation keeps of its source."""
+"""Translations to another domain and back."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _BLOCK = 256
 
 @dataclass(frozen=True, eq=False)
 class Cycle:
-    """Examples, their translations, and those translated back; N of each.
+    """N examples, their translations, and the translations of these back.
 
     Arguments:
         source: The examples.
-        translated: As the other domain would have them.
-        back: The translations, as the examples' own domain would have them.
+        translated: The translations to the other domain.
+        back: The translations back to the examples' own domain.
     """
 
     source: Tensor
@@ -32,7 +32,7 @@ class Cycle:
     back: Tensor
 
     def errors(self) -> Tensor:
-        """Return the mean absolute difference of each example and what came back, (N,)."""
+        """Return the mean absolute difference of each example and its translation back, (N,)."""
         return (self.back - self.source).abs().flatten(1).mean(1)
 
     def rows(self, index: Tensor) -> Cycle:
@@ -44,7 +44,7 @@ class Cycle:
         return self.rows(self.errors().argsort(descending=True, stable=True)[:num])
 
     def stages(self) -> list[Tensor]:
-        """Return source, translation and return, in that order."""
+        """Return source, translation and translation back, in this order."""
         return [self.source, self.translated, self.back]
 
 
@@ -58,20 +58,20 @@ def there_and_back(model: Any, x: Tensor, *, to: str) -> Cycle:
         to: The other domain, "y" or "x".
 
     Raises:
-        DataError: The examples are not what the model translates.
-        NotFiniteFigureError: A translation holds NaN or infinity.
+        DataError: The model cannot translate the examples.
+        NotFiniteFigureError: A translation contains NaN or infinity.
     """
     with evaluating(model):
         found = []
         for block in torch.split(x, _BLOCK):
             translated = model.translate(block, to=to)
-            with trusted():  # A translation is the model's own, and may leave [0, 1] a little.
+            with trusted():  # A translation may leave [0, 1] slightly.
                 back = model.translate(translated, to=OTHER[to])
             found.append((translated.cpu(), back.cpu()))
     translated, back = (torch.cat(parts) for parts in zip(*found, strict=True))
     if not bool(torch.isfinite(translated).all() and torch.isfinite(back).all()):
         raise NotFiniteFigureError(
             f"A translation to {to!r}, or the way back, holds NaN or infinity although rows and "
-            "weights are finite. See whether training diverged."
+            "weights are finite. Check whether training diverged."
         )
     return Cycle(x.cpu(), translated, back)

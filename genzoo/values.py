@@ -1,4 +1,4 @@
-"""Whether values are read, and masks of values that are to be filled in."""
+"""Whether values are checked, and masks of values to fill in."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _trusting: ContextVar[bool] = ContextVar("trusting", default=False)
 
 @contextlib.contextmanager
 def trusted() -> Iterator[None]:
-    """Within it the values of rows and weights are not read; shapes and types still are checked.
+    """Inside, the values of rows and weights are not checked; shapes and types still are.
 
-    It is for inner loops, such as an objective's losses or a sampler's steps: what they work with
-    was checked where it came in, and a check of values waits for the device.
+    It is for inner loops, such as an objective's losses or a sampler's steps. Their inputs were
+    checked before, and a check of values waits for the device.
     """
     token = _trusting.set(True)
     try:
@@ -31,7 +31,7 @@ def trusted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def untrusted() -> Iterator[None]:
-    """Within it values are read, inside of `trusted` too: for what was not checked before."""
+    """Inside, values are checked even within `trusted`, for rows that were not checked before."""
     token = _trusting.set(False)
     try:
         yield
@@ -40,7 +40,7 @@ def untrusted() -> Iterator[None]:
 
 
 def is_trusted() -> bool:
-    """Whether the values of rows and weights are not to be read."""
+    """Whether the values of rows and weights are not checked."""
     return _trusting.get()
 
 
@@ -48,7 +48,7 @@ def inpainting_mask(mask: Any, x: Any, who: str) -> Tensor:
     """Return a mask of values to fill in, in the shape of the rows ``x`` and on their device.
 
     Raises:
-        DataError: It is not of ``bool``, or of no shape that broadcasts to that of ``x``.
+        DataError: Its dtype is not ``bool``, or its shape does not broadcast to that of ``x``.
     """
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or not isinstance(x, Tensor):
         got = " and ".join(str(getattr(t, "dtype", type(t).__name__)) for t in (x, mask))

@@ -1,4 +1,4 @@
-"""Weights as files: headers checked before a tensor is read, tensors before they are used."""
+"""Weight files: headers are checked before a tensor is read, tensors before they are used."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from genzoo.files import read_text
 from genzoo.model_files import INDEX
 from genzoo.parsing import strict_json
 
-# JSON takes some thirty times its size in memory while it is read: what is read is bounded so that
-# a hostile file takes tens of megabytes, and the models of this zoo, with room, fit.
+# Parsing JSON takes about thirty times its size in memory. The bounds limit a hostile file to tens
+# of megabytes, and leave ample room for the models of the zoo.
 MAX_HEADER_BYTES = 2**20
 MAX_TENSORS = 10_000
 MAX_FILES = 1_000
@@ -44,7 +44,7 @@ _MAX_DIMENSIONS = 64
 
 
 class SupportsRead(Protocol):
-    """What bytes can be read from, one after the other: a file, or the answer to a request."""
+    """A source of bytes: a file, or the answer to a request."""
 
     def read(self, count: int, /) -> bytes:
         """Return the next ``count`` bytes."""
@@ -54,14 +54,13 @@ class WeightFiles:
     """The weight files of a folder, with their headers read and checked.
 
     Arguments:
-        folder: Where they are, or will be.
-        headers: Each file with what `read_header` gives of it; asked for one after the other, so
-            that too many are noticed before they are all in memory.
-        prefixes: What stands before the names of a file's tensors in the model; nothing where a
-            file is not named.
+        folder: Their folder, even if they are not yet fetched.
+        headers: Each file with the result of `read_header`; consumed one by one, so that too many
+            are noticed before all are in memory.
+        prefixes: The prefix of a file's tensors in the model; none for a file that is not named.
 
     Raises:
-        WeightsError: Two files hold one tensor, or they hold too many.
+        WeightsError: Two files hold the same tensor, or there are too many tensors.
     """
 
     def __init__(
@@ -76,12 +75,12 @@ class WeightFiles:
             for own, (dtype, shape) in header.items():
                 name = self.prefixes.get(path, "") + own
                 if name in self.headers:
-                    raise WeightsError(f"{path}: the tensor {shown(name)} stands in two files.")
+                    raise WeightsError(f"{path}: the tensor {shown(name)} is in two files.")
                 self.headers[name] = path, dtype, shape
             _check_count(self.headers, folder)
 
     def num_bytes(self) -> int:
-        """Return how much memory the tensors take."""
+        """Return the memory of the tensors."""
         return sum(math.prod(shape) * dtype.itemsize for _, dtype, shape in self.headers.values())
 
     def check(self, expected: Mapping[str, Tensor]) -> None:
@@ -115,9 +114,9 @@ class WeightFiles:
     def read(self) -> dict[str, Tensor]:
         """Return the tensors, on the CPU.
 
-        They lie in the mapped file, at any address, at which some of torch's kernels add up in
-        another order: what a model computes can differ in the last digits from what it did before
-        it was saved. A copy would be aligned, and take half as long again as reading and checking.
+        They are views of the mapped file at any alignment, for which some of torch's kernels sum
+        in another order: results can differ in the last digits from those before the model was
+        saved. An aligned copy would take 1.5 times as long as reading and checking.
 
         Raises:
             WeightsError: A file cannot be read.
@@ -135,7 +134,7 @@ class WeightFiles:
 
 
 def missing_weights(where: object, single: str, present: Iterable[str]) -> str:
-    """Return the message for weights that are not there, though other files may be."""
+    """Return the message for missing weights; other files may exist."""
     pickles = sorted(name for name in present if name.endswith((".bin", ".pt", ".pkl")))
     refused = f" {', '.join(pickles)} may run code when read, so it is not." if pickles else ""
     return (
@@ -145,7 +144,7 @@ def missing_weights(where: object, single: str, present: Iterable[str]) -> str:
 
 
 def read_header(path: Path) -> Header:
-    """Return type and shape of every tensor of a safetensors file, from its header alone.
+    """Return dtype and shape of every tensor of a safetensors file, from its header only.
 
     Raises:
         WeightsError: The header is malformed, too large, or does not fit the file's size.
@@ -158,11 +157,11 @@ def read_header(path: Path) -> Header:
 
 
 def parse_header(file: SupportsRead, size: int, where: object) -> Header:
-    """Return type and shape of every tensor of a safetensors file, of which only this is read.
+    """Return dtype and shape of every tensor of a safetensors file, reading only the header.
 
     Arguments:
         file: Its first bytes.
-        size: How many bytes it has in all.
+        size: Its size in bytes.
         where: What to call it.
 
     Raises:
@@ -176,7 +175,7 @@ def parse_header(file: SupportsRead, size: int, where: object) -> Header:
         return _check_header(header, size - 8 - length)
     except (ValueError, TypeError, KeyError, struct.error) as error:
         raise WeightsError(
-            f"{where} is damaged or no safetensors file ({error}). Fetch or save it again."
+            f"{where} is damaged or not a safetensors file ({error}). Fetch or save it again."
         ) from error
 
 
@@ -197,7 +196,7 @@ def _check_header(header: Any, num_bytes: int) -> Header:
             raise ValueError(f"the bytes of {shown(name)} are not where its shape puts them")
         end, found[name] = last, (dtype, shape)
     if end != num_bytes:
-        raise ValueError(f"{num_bytes} bytes of tensors where the header tells of {end}")
+        raise ValueError(f"{num_bytes} bytes of tensors, but the header states {end}")
     return found
 
 
@@ -206,7 +205,7 @@ def _is_count(value: Any) -> bool:
 
 
 def read_index(path: Path) -> list[str]:
-    """Return the file names of an index: plain names of safetensors files, nothing else.
+    """Return the file names of an index, which must be plain names of safetensors files.
 
     Raises:
         WeightsError: The index is malformed or names a file elsewhere.
@@ -217,17 +216,17 @@ def read_index(path: Path) -> list[str]:
             raise ValueError(f"it names {len(names)} files; {MAX_FILES} are allowed")
         for name in names:
             if not (isinstance(name, str) and _FILE_NAME.fullmatch(name)):
-                raise ValueError(f"{shown(name)} is no plain name of a safetensors file")
+                raise ValueError(f"{shown(name)} is not a plain name of a safetensors file")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise WeightsError(f"{path} is no index of weights ({error}).") from error
+        raise WeightsError(f"{path} is not an index of weights ({error}).") from error
     return sorted(names)
 
 
 def check_finite(state: dict[str, Tensor], source: object) -> None:
-    """Raise WeightsError where a tensor holds NaN or infinity.
+    """Raise WeightsError if a tensor contains NaN or infinity.
 
-    One pass over each tensor, in pieces, with no copy: the least and greatest value of a piece
-    are finite exactly where all its values are.
+    It takes one pass over each tensor, in pieces, without a copy: the minimum and maximum of a
+    piece are finite exactly if all its values are.
     """
     for name, tensor in state.items():
         if not tensor.is_floating_point() or tensor.numel() == 0:
@@ -243,7 +242,7 @@ def check_finite(state: dict[str, Tensor], source: object) -> None:
 
 def _check_count(tensors: Mapping[str, Any], where: object) -> None:
     if len(tensors) > MAX_TENSORS:
-        raise WeightsError(f"{where} tells of {len(tensors)} tensors; {MAX_TENSORS} are allowed.")
+        raise WeightsError(f"{where} has {len(tensors)} tensors; {MAX_TENSORS} are allowed.")
 
 
 def _some(names: list[str]) -> str:

@@ -207,7 +207,7 @@ CASES = {
     "sample run --num 1 --output x.png --seed -1": "--seed must be in [0, ",
     "sample run --num 1 --output x.png --label 3": "takes no condition, got '3'. Leave it out",
     "sample run --num 1 --output x.png --label 3 --text a": "takes no condition, got '3'",
-    "sample run --num 1 --output x.png --device gpu": "The device 'gpu' is not to be had",
+    "sample run --num 1 --output x.png --device gpu": "Device 'gpu' is not available",
     "evaluate run --max-examples 0": "--max_examples must be in [1, ",
     # data
     "train rbm --data grey.npz --output new": "Give --data.binarize threshold",
@@ -254,7 +254,7 @@ CASES = {
     "train rbm --data bits.npz --output bits.npz": "'bits.npz' is a file. Choose a folder",
     "train rbm --data bits.npz --output bits.npz/new": "cannot be written: Not a directory",
     f"train rbm --data bits.npz --output {LONG}": "name too long",
-    MADE: "holds another run or model. Go on with it (--resume), replace it (--overwrite)",
+    MADE: "holds another run or model. Resume it (--resume), replace it (--overwrite)",
     "train rbm --data bits.npz --output huge": "'huge' holds another run",
     f"{MADE} --trainer.seed 4 --resume": "trainer[0].seed was 0, is 4",
     f"{MADE} --model.num-hidden 5 --resume": "model.num_hidden was 4, is 5",
@@ -267,7 +267,7 @@ CASES = {
     f"{MADE} --overwrite --data grey.npz": "Give --data.binarize",
     # recipes
     "train --recipe missing.toml --output new": "no recipe 'missing.toml'. Check the path.",
-    "train rbm --recipe run/recipe.toml --output new": "--recipe says what NAME would",
+    "train rbm --recipe run/recipe.toml --output new": "--recipe and NAME exclude each other",
     "train --recipe run/recipe.toml --data bits.npz --output new": "--recipe says what --data",
     "train --recipe run/recipe.toml --trainer.max-steps 3 --output new": "change the file instead",
     "train --recipe malformed.toml --output new": "'malformed.toml' cannot be read: ",

@@ -229,7 +229,7 @@ def test_all_leaves_genzoo_alone(install, capsys, monkeypatch):
 
 def test_a_misspelt_name_of_a_plugin_to_leave_out_is_told(capsys, monkeypatch):
     monkeypatch.setenv(entry_points.DISABLE, "fake-godo")
-    assert "names what is not installed: fake-godo" in printed("list models", capsys)
+    assert "names unknown distributions: fake-godo" in printed("list models", capsys)
 
 
 def test_the_origin_of_a_name_is_its_distribution_version_and_folder(install, capsys):

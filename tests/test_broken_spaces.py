@@ -10,7 +10,7 @@ from genzoo.errors import GenzooError
 from genzoo.plugin import Space
 
 FAULTS = {
-    "lost-class": ("Yours = 1", "is not there: reinstall it"),
+    "lost-class": ("Yours = 1", "does not exist: reinstall it"),
     "wrong-base-class": ("class Mine: pass", "must be a subclass of Space"),
     "missing-dependency": ("import fake_absent", "pip install 'fake-bad'"),
     "abstract": (

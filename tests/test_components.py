@@ -57,7 +57,7 @@ def test_what_is_of_no_kind_or_not_registered_has_no_name():
     class Mine(families.Fixed):
         pass
 
-    with pytest.raises(PluginError, match="of no registered kind"):
+    with pytest.raises(PluginError, match="does not belong to any group"):
         registry.describe(GIBBS)
     with pytest.raises(PluginError, match=r"@genzoo.register\('samplers', name\)"):
         registry.describe(Mine())

@@ -293,7 +293,7 @@ def test_a_recipe_beside_the_second_domains_flag_is_refused(sources, tmp_path, c
     path.write_text(recipe_of(*sources).to_toml(), "utf-8")
     with pytest.raises(SystemExit):
         main(["train", "--recipe", str(path), "--data-y", "digits", "--output", f"{tmp_path}/r"])
-    assert "--recipe says what --data-y would" in capsys.readouterr().err
+    assert "--recipe and --data-y exclude each other" in capsys.readouterr().err
 
 
 def test_a_size_that_is_no_mean_is_refused(fashion):

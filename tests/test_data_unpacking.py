@@ -271,4 +271,4 @@ def test_what_is_no_file_is_refused_at_once(tmp_path, name, kind):
     thread.start()
     thread.join(timeout=30)
     assert found
-    assert "it is no plain file" in found[0]
+    assert "it is not a plain file" in found[0]

@@ -1,4 +1,4 @@
-"""Figures that say what they are."""
+"""Figures with their kind, unit and error."""
 
 import math
 

@@ -39,5 +39,5 @@ def test_what_is_no_plain_file_is_not_opened(tmp_path, kind):
         path.symlink_to("/dev/zero")
     else:
         path.mkdir()
-    with pytest.raises(ValueError, match="it is no file"):
+    with pytest.raises(ValueError, match="it is not a file"):
         read_text(path, 100)

@@ -184,7 +184,7 @@ def test_a_text_leads_nowhere_else(tmp_path, told):
     [
         ({"kind": "other"}, ConfigFileError, "the kind 'other' is not supported"),
         ({"model": "no-such"}, UnknownNameError, "no-such"),
-        ({"model": "../x"}, ConfigFileError, "is no name of a model"),
+        ({"model": "../x"}, ConfigFileError, "is not the name of a model"),
         ({"configs": ["../../etc/passwd"]}, ConfigFileError, "is no plain path"),
         ({"configs": ["/etc/passwd"]}, ConfigFileError, "is no plain path"),
         ({"configs": ["parts/../sizes.json"]}, ConfigFileError, "is no plain path"),
@@ -253,7 +253,7 @@ def test_a_repository_without_a_needed_config_is_refused(hub, tmp_path):
 
 
 def test_a_format_is_registered_under_a_files_name():
-    with pytest.raises(PluginError, match="is no valid name"):
+    with pytest.raises(PluginError, match="is not a valid name"):
         register("formats", "../up.json")(Toy)
     with pytest.raises(PluginError, match="must be a subclass of ForeignFormat"):
         register("formats", "other.json")(int)

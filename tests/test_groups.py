@@ -189,8 +189,8 @@ def test_a_group_that_nobody_has_opened_is_unknown():
         ("my.x\n", "not a valid name of a group"),
         ("my." + "x" * 65, "not a valid name of a group"),
         (3, "not a valid name of a group"),
-        ("genzoo.estimators", "a name of genzoo's own"),
-        ("genzoo.models", "a name of genzoo's own"),
+        ("genzoo.estimators", "is a name of genzoo"),
+        ("genzoo.models", "is a name of genzoo"),
     ],
 )
 def test_malformed_names_of_groups_are_refused(group, message):

@@ -111,7 +111,7 @@ def test_help_of_a_repository_without_a_recipe_fetches_nothing(hub, home, capsys
 
 def test_a_recipe_that_is_hard_to_read_is_refused_at_once(hub, digits, capsys):
     hub.put(REPOSITORY, {"recipe.toml": f"[{'.'.join('a' * 50_000)}]".encode()})
-    assert "deep within one another" in run(f"evaluate {REPOSITORY}", capsys, code=2)
+    assert "are nested over" in run(f"evaluate {REPOSITORY}", capsys, code=2)
     hub.put(REPOSITORY, {"recipe.toml": b"#" * (2**20 + 1)})
     folders.snapshot_of.cache_clear()
     assert "1,048,577 bytes; 1,048,576 are allowed" in run(

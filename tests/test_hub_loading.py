@@ -152,7 +152,7 @@ def test_an_index_may_name_no_file_elsewhere(hub, tmp_path):
     index = {"metadata": {}, "weight_map": {"weight": "../model.safetensors"}}
     files["model.safetensors.index.json"] = json.dumps(index).encode()
     hub.put(REPOSITORY, files)
-    refused_before_weights(hub, WeightsError, "no plain name")
+    refused_before_weights(hub, WeightsError, "not a plain name")
 
 
 def test_a_header_is_read_by_range_and_a_huge_one_is_refused_without_being_read(hub, tmp_path):

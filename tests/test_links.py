@@ -165,7 +165,7 @@ def test_what_is_written_at_the_end_of_is_a_plain_file(tmp_path):
     with pytest.raises(OSError, match="No such device"):
         open_end(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    with pytest.raises(OSError, match="it is no plain file"):
+    with pytest.raises(OSError, match="it is not a plain file"):
         open_end(tmp_path / "pipe")
     os.close(reader)
     for _ in range(2):

@@ -70,7 +70,7 @@ def test_more_parameters_or_modules_than_the_weights_hold_are_refused_while_they
 def test_a_buffer_much_larger_than_the_weights_is_refused(tmp_path):
     assert GenModel.from_pretrained(deep(tmp_path, 1, 2)).mask.shape == (2, 2, 2)
     message = refused(deep(tmp_path, 1, 4096), ConfigFileError)
-    assert "asks for 274,877,906,944 bytes beside its weights, which hold 8." in message
+    assert "asks for 274,877,906,944 bytes besides its weights, of 8." in message
 
 
 def test_sizes_that_do_not_go_together_are_refused(tmp_path):
@@ -199,7 +199,7 @@ def test_buffers_may_take_a_fixed_size_beyond_that_of_the_weights(stored, monkey
         model.register_buffer("mask", most, persistent=False)
     meta_init.check_memory(model, stored)
     model.mask = torch.empty(len(most) + 1, dtype=torch.uint8, device="meta")
-    with pytest.raises(ConfigFileError, match="bytes beside its weights"):
+    with pytest.raises(ConfigFileError, match="bytes besides its weights"):
         meta_init.check_memory(model, stored)
 
 

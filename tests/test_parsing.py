@@ -35,13 +35,13 @@ def parsed(monkeypatch):
 @pytest.mark.parametrize("nested", [lists, tables])
 def test_json_is_as_deep_as_is_allowed_and_no_deeper(nested):
     assert strict_json(nested(MAX_DEPTH)) == json.loads(nested(MAX_DEPTH))
-    with pytest.raises(ValueError, match="over 30 deep within one another"):
+    with pytest.raises(ValueError, match="nested over 30 deep"):
         strict_json(nested(DEEP))
 
 
 @pytest.mark.parametrize("text", ["[" * BRACKETS, '{"a":' * BRACKETS, f"[1, {lists(900)}]"])
 def test_json_that_the_library_gives_up_is_too_deep_too(text):
-    with pytest.raises(ValueError, match="deep within one another"):
+    with pytest.raises(ValueError, match="are nested over"):
         strict_json(text)
 
 
@@ -66,7 +66,7 @@ def test_brackets_in_texts_and_many_in_a_row_are_not_deep():
     ],
 )
 def test_a_key_of_100_kb_is_refused_before_it_is_parsed(text, parsed):
-    with pytest.raises(ValueError, match="deep within one another"):
+    with pytest.raises(ValueError, match="are nested over"):
         strict_toml(text)
     assert parsed == []
 
@@ -82,7 +82,7 @@ def test_a_key_of_100_kb_is_refused_before_it_is_parsed(text, parsed):
     ],
 )
 def test_toml_that_is_too_deep_is_refused(text):
-    with pytest.raises(ValueError, match="deep within one another"):
+    with pytest.raises(ValueError, match="are nested over"):
         strict_toml(text)
 
 
@@ -135,7 +135,7 @@ def test_short_toml_is_taken_and_refused_as_by_the_library(text):
 @pytest.mark.parametrize("nested", [lists, tables])
 def test_yaml_is_as_deep_as_is_allowed_and_no_deeper(nested):
     check_yaml(nested(MAX_DEPTH))
-    with pytest.raises(ValueError, match="deep within one another"):
+    with pytest.raises(ValueError, match="are nested over"):
         check_yaml(nested(DEEP))
 
 

@@ -105,7 +105,7 @@ def test_vectors_are_squares_where_they_are_else_rows():
 
 @pytest.mark.parametrize("shape", [(2, 2, 3, 3), (2, 1, 2, 3, 3), (2,)])
 def test_what_is_no_image_is_refused(shape, tmp_path):
-    with pytest.raises(DataError, match="are no images"):
+    with pytest.raises(DataError, match="are not images"):
         plotting.save_picture(torch.zeros(shape), tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 

@@ -48,12 +48,12 @@ def test_a_folder_without_a_config_is_refused(folder):
         (b"\xff\xfe{}", "utf-8"),
         (b"[]", "must hold an object"),
         (b"3", "must hold an object"),
-        (b'{"genzoo": 1, "genzoo": 1}', "a key stands twice"),
-        (b'{"config": {"num_hidden": 4, "num_hidden": 8}}', "a key stands twice"),
+        (b'{"genzoo": 1, "genzoo": 1}', "has a key twice"),
+        (b'{"config": {"num_hidden": 4, "num_hidden": 8}}', "has a key twice"),
         (b'{"genzoo": NaN}', "NaN is not JSON"),
         (b'{"config": {"rate": -Infinity}}', "-Infinity is not JSON"),
-        (b"[" * 10**5, "deep within"),
-        (b'{"a":' * 10**5, "deep within"),
+        (b"[" * 10**5, "are nested over"),
+        (b'{"a":' * 10**5, "are nested over"),
         (b"1" * 10**4, "limit"),
         (b"{}" + b" " * 2**20, "larger than 1048576 bytes"),
     ],
@@ -86,13 +86,13 @@ def binary(shape, **more):
         ({"genzoo": True}, "format True"),
         ({"genzoo": 1.0}, "format 1.0"),
         ({"genzoo": "1"}, "format '1'"),
-        ({"model": "os:system"}, "no name of a model"),
-        ({"model": "../rbm"}, "no name of a model"),
-        ({"model": "RBM"}, "no name of a model"),
-        ({"model": "rbm\n"}, "no name of a model"),
-        ({"model": "x" * 65}, "no name of a model"),
-        ({"model": ["rbm"]}, "no name of a model"),
-        ({"model": None}, "no name of a model"),
+        ({"model": "os:system"}, "not the name of a model"),
+        ({"model": "../rbm"}, "not the name of a model"),
+        ({"model": "RBM"}, "not the name of a model"),
+        ({"model": "rbm\n"}, "not the name of a model"),
+        ({"model": "x" * 65}, "not the name of a model"),
+        ({"model": ["rbm"]}, "not the name of a model"),
+        ({"model": None}, "not the name of a model"),
         ({"dtype": "int8"}, "float16, bfloat16, float32, float64 exist"),
         ({"dtype": ["float32"]}, "dtype is"),
         ({"config": []}, "config must be an object"),
@@ -183,7 +183,7 @@ def test_pickles_are_named_and_never_read(name, folder):
     torch.save(state, folder / name)
     assert f"{name} may run code when read, so it is not" in refused(folder, WeightsError)
     (folder / name).rename(folder / WEIGHTS)
-    assert "no safetensors file" in refused(folder, WeightsError)
+    assert "not a safetensors file" in refused(folder, WeightsError)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_an_index_that_names_anything_but_a_plain_safetensors_file_is_refused(na
     saved(folder.parent / "other")
     os.replace(folder.parent / "other" / WEIGHTS, folder.parent / "outside.safetensors")
     (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": {"W": name}}))
-    assert "is no index of weights" in refused(folder, WeightsError)
+    assert "is not an index of weights" in refused(folder, WeightsError)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_an_index_that_names_anything_but_a_plain_safetensors_file_is_refused(na
 )
 def test_a_malformed_index_is_refused(text, folder):
     (folder / INDEX).write_bytes(text)
-    assert "is no index of weights" in refused(folder, WeightsError)
+    assert "is not an index of weights" in refused(folder, WeightsError)
 
 
 def test_an_index_that_is_too_large_is_refused(folder, monkeypatch):
@@ -247,7 +247,7 @@ def test_a_tensor_that_stands_in_two_shards_is_refused(folder):
     split(folder)
     first, second = sorted(folder.glob("model-*"))
     second.write_bytes(first.read_bytes())
-    assert "the tensor 'W' stands in two files" in refused(folder, WeightsError)
+    assert "the tensor 'W' is in two files" in refused(folder, WeightsError)
 
 
 # Links

@@ -226,9 +226,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_said_so(tmp_path, caplog
         file.seek(-1, 2)
         file.write(b"\xff")
     resumed = game(tmp_path / "stopped").fit(resume=True)
-    assert (
-        f"Passed over the checkpoint {newest.name} (model.safetensors is damaged)" in caplog.text
-    )
+    assert f"Skipped the checkpoint {newest.name} (model.safetensors is damaged)" in caplog.text
     assert equal(straight, resumed.state_dict())
 
 

@@ -172,7 +172,7 @@ def test_the_next_good_checkpoint_is_taken_and_said_so(wrong, tmp_path, caplog):
     manifest = newest / "manifest.json"
     manifest.write_text(json.dumps(WRONG[wrong](json.loads(manifest.read_text("utf-8")))))
     trainer(tmp_path).fit(resume=True)
-    assert f"Passed over the checkpoint {newest.name}" in caplog.text
+    assert f"Skipped the checkpoint {newest.name}" in caplog.text
     assert checkpoint.problem_of(newest) == ""
 
 

@@ -90,7 +90,7 @@ def test_a_condition_that_is_wrong_is_refused_in_words(folder, flags, says, caps
 
 def test_what_cannot_be_shared_out_is_refused(folder, capsys):
     run("sample m --num 5 --label 2 --label 0 --output x.png", code=2)
-    assert "5 samples cannot be shared out among 2 conditions" in capsys.readouterr().err
+    assert "5 samples cannot be divided among 2 conditions" in capsys.readouterr().err
 
 
 def test_titles_stand_left_of_their_rows():

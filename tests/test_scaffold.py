@@ -84,7 +84,7 @@ def test_it_has_the_licence_that_is_asked_for(license, tmp_path):
     "name", ["Mine", "", "1st", "a b", "../mine", "a.b", "-", "a-", "a_", "x" * 65, "x" * 61, "ö"]
 )
 def test_a_bad_name_is_refused(name, tmp_path):
-    with pytest.raises(ConfigError, match="no valid name"):
+    with pytest.raises(ConfigError, match="not a valid name"):
         make_plugin(name, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

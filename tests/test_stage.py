@@ -132,7 +132,7 @@ def test_what_toml_has_no_form_for_is_refused(config, shown):
         (b"model = ", "Invalid value"),
         (b"\xff\xfe", "utf-8"),
         (b"a = 1\na = 2", "Cannot overwrite"),
-        (b"x = " + b"[" * 10**5, "deep within"),
+        (b"x = " + b"[" * 10**5, "are nested over"),
         (GOOD.encode() + b"[modle]\n", "'modle'"),
         (GOOD.encode() + b"[data.config]\nsplit = 1\n[trainer]\nstep = 3\n", "'max_steps'"),
         (GOOD.encode() + b"[trainer]\nmax_steps = 0\n", "TrainerConfig.max_steps"),

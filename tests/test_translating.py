@@ -145,7 +145,7 @@ def test_failures_are_looked_for_among_all_rows(run, capsys):
         capsys,
     )
     assert code == 0, said
-    assert "The 3 of 20 examples that come back worst" in said
+    assert "The 3 of 20 examples with the largest cycle error" in said
     found = np.load(run / "f.npz")
     errors = np.abs(found["back"] - found["source"]).mean((1, 2, 3))
     assert errors.tolist() == sorted(errors, reverse=True)

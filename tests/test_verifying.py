@@ -424,7 +424,7 @@ def test_a_card_without_the_block_is_said_to_be_looked_at_by_its_head_alone(card
     text = card.read_text("utf-8").replace("<!-- figures, written by genzoo -->", "")
     card.write_text(text, "utf-8")
     assert leave(f"evaluate {card.parent} --verify") == 0
-    assert "only its head was looked at" in capsys.readouterr().out
+    assert "only its head was checked" in capsys.readouterr().out
 
 
 def test_a_second_name_of_a_figure_is_seen(card, capsys):

@@ -55,19 +55,19 @@ def test_a_sound_header_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("header", "why"),
     [
-        (b'{"a": ' + json.dumps(tensor()).encode() + b', "a": {}}', "a key stands twice"),
-        (b'{"a": {"dtype": "F32", "dtype": "F16"}}', "a key stands twice"),
+        (b'{"a": ' + json.dumps(tensor()).encode() + b', "a": {}}', "has a key twice"),
+        (b'{"a": {"dtype": "F32", "dtype": "F16"}}', "has a key twice"),
         (b"[]", "its header is a list"),
         (b"\xff", "utf-8"),
-        (b"[" * 10**5, "deep within"),
+        (b"[" * 10**5, "are nested over"),
         ({"a": tensor(), "b": tensor()}, "the bytes of 'b'"),
         ({"a": tensor(), "b": tensor(offsets=(2, 6))}, "the bytes of 'b'"),
         ({"a": tensor(offsets=(4, 8))}, "the bytes of 'a'"),
         ({"a": tensor(offsets=(-4, 0))}, "'a' has the shape (1,) at -4"),
         ({"a": tensor((2,))}, "the bytes of 'a'"),
         ({"a": tensor((10**12,))}, "the bytes of 'a'"),
-        ({"a": tensor((2,), (0, 8))}, "4 bytes of tensors where the header tells of 8"),
-        ({}, "4 bytes of tensors where the header tells of 0"),
+        ({"a": tensor((2,), (0, 8))}, "4 bytes of tensors, but the header states 8"),
+        ({}, "4 bytes of tensors, but the header states 0"),
         ({"a": tensor(dtype="F8_E4M3")}, "the type 'F8_E4M3'"),
         ({"a": tensor(dtype=None)}, "the type None"),
         ({"a": tensor((-1, -1))}, "the shape (-1, -1)"),
@@ -90,7 +90,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(folder):
     whole = (folder / WEIGHTS).read_bytes()
     for size in {0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 1}:
         (folder / WEIGHTS).write_bytes(whole[:size])
-        assert "damaged or no safetensors file" in refused(folder, WeightsError)
+        assert "damaged or not a safetensors file" in refused(folder, WeightsError)
     (folder / WEIGHTS).write_bytes(whole + b"\0")
     refused(folder, WeightsError)
 
@@ -111,9 +111,9 @@ def test_too_many_tensors_are_refused_in_one_file_and_over_several(folder, monke
     monkeypatch.setattr(weights, "MAX_TENSORS", num)
     GenModel.from_pretrained(folder)
     monkeypatch.setattr(weights, "MAX_TENSORS", num - 1)
-    assert f"tells of {num} tensors; {num - 1} are allowed" in refused(folder, WeightsError)
+    assert f"has {num} tensors; {num - 1} are allowed" in refused(folder, WeightsError)
     saved(folder)
-    assert f"tells of {num} tensors" in refused(folder, WeightsError)
+    assert f"has {num} tensors" in refused(folder, WeightsError)
 
 
 # What the weights hold

@@ -14,9 +14,10 @@ from genzoo.version import __version__
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command, and exit.
+    """Run a command and exit.
 
-    0: done. 1: a verification failed. 2: an error, in one line. 128 + n: left by signal n.
+    The exit code is 0 on success, 1 if a verification failed, 2 after an error (printed on one
+        line), and 128 + n after signal n.
     """
     args = list(sys.argv[1:] if argv is None else argv)
     _set_up_logging()

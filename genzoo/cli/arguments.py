@@ -1,4 +1,4 @@
-"""The arguments of each command that no class of the zoo has a say in."""
+"""The fixed arguments of each command, which do not depend on the classes that it names."""
 
 from __future__ import annotations
 
@@ -19,59 +19,59 @@ _Samples = Annotated[int, Bounds(0, 10_000)]
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(Config):
-    """The checked arguments of a command; abstract."""
+    """Abstract base class of the checked arguments of a command."""
 
     _title = "--"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FromModel(Arguments):
-    """The arguments of a command that takes a model; abstract."""
+    """Abstract base class of the arguments of a command that takes a model."""
 
     folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """The model folder, or a repository of the Hub: user/name."""
+    """The model folder, or a Hub repository: user/name."""
     revision: str | None = None
-    """The branch, tag or commit of a repository."""
+    """The branch, tag or commit of the repository."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnData(Arguments):
-    """The arguments of a command that looks at data; abstract."""
+    """Abstract base class of the arguments of a command that reads data."""
 
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
-    """The data; those that the model was trained on by default, with the same values."""
+    """The data; by default the model's training data, with the same settings."""
     data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
-    """Likewise the data of the second domain, for a model of two."""
+    """The data of the second domain, for a model of two domains."""
     split: str | None = None
-    """The split; "test" by default, or the only one there is."""
+    """The split; by default "test", or the only one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnDevice(Arguments):
-    """The arguments of a command that computes; abstract."""
+    """Abstract base class of the arguments of a command that computes."""
 
     device: str = "cpu"
-    """Where to compute, such as cuda."""
+    """The device, such as cuda."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WithConditions(Arguments):
-    """The arguments of a command that gives a model its conditions; abstract."""
+    """Abstract base class of the arguments of a command that takes conditions."""
 
     condition: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """NAME=VALUE, or --condition.NAME VALUE: what the model is given for a condition."""
+    """The value of a condition: NAME=VALUE, or --condition.NAME VALUE."""
     label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Short for --condition.label: an index, or the name of a class."""
+    """Short for --condition.label: the index or the name of a class."""
     text: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Short for --condition.text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WithSampler(Arguments):
-    """The arguments of a command that draws samples; abstract."""
+    """Abstract base class of the arguments of a command that draws samples."""
 
     sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
-    """How samples are drawn (see genzoo list samplers); the model's own way by default."""
+    """The sampler (see genzoo list samplers); by default the model's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,19 +108,19 @@ class TrainArguments:
     """Train a model: genzoo train NAME --data DATA --output DIR, or --recipe FILE.toml."""
 
     name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
-    """The model (genzoo list models); then genzoo train NAME --data DATA --help tells of all."""
+    """The model (see genzoo list models); genzoo train NAME --data DATA --help shows all flags."""
     output: Path
-    """The folder of the run, where the trained model is written too."""
+    """The folder of the run, which also receives the trained model."""
     data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
-    """A dataset's name, an array file, a folder of images, or a repository user/name."""
+    """A dataset's name, an array file, a folder of images, or a Hub repository user/name."""
     data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
-    """Likewise the data of the second domain, for a model that learns from two."""
+    """The data of the second domain, for a model that learns from two."""
     objective_name: Annotated[str | None, tyro.conf.arg(name="objective")] = None
-    """How the model learns (see genzoo list objectives); the model's own way by default."""
+    """The objective (see genzoo list objectives); by default the model's own stages."""
     recipe: Path | None = None
-    """A recipe to make, instead of NAME and --data."""
+    """A recipe to train, instead of NAME and --data."""
     resume: bool = False
-    """Go on with the run in --output, bit for bit."""
+    """Resume the run in --output bit-exactly."""
     overwrite: bool = False
     """Replace the run in --output."""
 
@@ -129,82 +129,85 @@ class TrainArguments:
 class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
     """Draw samples from a trained model into a picture or an array.
 
-    A condition that is given several times: each value gets as many samples, and a picture a row
-    for each.
+    If a condition is given several times, each value gets an equal number of samples, and a
+    picture has a row for each.
     """
 
     num: _Count
-    """How many samples."""
+    """The number of samples."""
     output: Path | None = None
     """FILE.png for a picture, FILE.npz for an array named x; a new samples.png by default."""
     trajectory: Path | None = None
-    """FILE.png for a second picture: how the first samples came about, a row for each, from the
-    sampler's first state to its last."""
+    """FILE.png for a second picture with the trajectories of the first samples, a row for each,
+    from the sampler's first state to its last."""
     seed: _Seed | None = None
-    """Where the randomness comes from; a fresh one by default. With one --batch-size a seed gives
-    the same samples whatever --num; without it blocks, and so samples, depend on --num."""
+    """The seed; by default a fresh one. With a fixed --batch-size, a seed gives the same samples
+    for every --num; without it, block sizes and samples depend on --num."""
     batch_size: _Count | None = None
-    """Samples per block; the last block is padded to it, so that one sample costs a block. By
-    default equal blocks of at most the model's default_batch_size: one sample is drawn alone."""
+    """Samples per block; the last block is padded, so one sample costs a whole block. By default
+    blocks are equal, with at most the model's default_batch_size samples: one sample is drawn
+    alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateArguments(WithSampler, OnDevice, OnData, FromModel):
-    """Judge a trained model on data."""
+    """Evaluate a trained model on data."""
 
     metrics: tuple[str, ...] = ()
-    """Which (see genzoo list metrics); all that the model and the data allow by default."""
+    """The metrics (see genzoo list metrics); by default all that the model and the data allow."""
     json: Path | None = None
-    """Write the figures with their provenance to this file too."""
+    """Also write the figures with their provenance to this file."""
     card: bool = False
-    """Write the figures into the folder's card, README.md, as a table and as its model index."""
+    """Write the figures into the folder's card, README.md, as a table and as model index."""
     verify: bool = False
-    """Make the figures of the folder's card again from their provenance, and compare."""
+    """Compute the figures of the folder's card again from their provenance, and compare."""
     seed: _Seed = 0
-    """Where the randomness of samples, of estimators and of the choice of rows comes from."""
+    """The seed of samples, of estimators and of the choice of rows."""
     max_examples: _Count = 10_000
-    """At most so many rows are used; of more, that many are drawn, in proportion to the labels."""
+    """The maximum number of rows; if there are more, a part is drawn in proportion to the
+    labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
-    """Look at the codes of a model that encodes and decodes: what it has learned, as a picture."""
+    """Visualise the codes of a model that encodes and decodes."""
 
     view: Literal["manifold", "interpolation", "traversal"] = "manifold"
-    """A plane of codes; lines between examples' codes; one example's code value by value."""
+    """manifold: a plane of codes; interpolation: lines between codes of examples; traversal: one
+    value of a code varied."""
     output: Path
     """FILE.png."""
     num: Annotated[int, Bounds(2, 200)] = 16
-    """Codes on a side of the plane, or on each line."""
+    """The number of codes per side of the plane, or per line."""
     rows: Annotated[int, Bounds(1, 200)] = 10
-    """Lines of an interpolation or a traversal."""
+    """The number of lines of an interpolation or a traversal."""
     dimensions: tuple[int, int] = (0, 1)
     """The two dimensions of the plane."""
     seed: _Seed = 0
-    """Which examples are drawn from the data."""
+    """The seed of the choice of examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslateArguments(OnDevice, OnData, FromModel):
-    """Translate data of one domain to the other, and back: source, translation, return."""
+    """Translate data of one domain to the other and back."""
 
     output: Path
     """FILE.png for strips, FILE.npz for arrays named source, translated and back."""
     to: Literal["y", "x"] = "y"
-    """The domain that is translated to; to x, the source is the data's second domain, if any."""
+    """The target domain; for x, the source is the data's second domain, if there is one."""
     view: Literal["strips", "failures"] = "strips"
-    """Some examples, or those that come back worst."""
+    """examples: some examples; failures: those with the largest cycle error."""
     num: Annotated[int, Bounds(1, 10**6)] = 16
-    """How many examples."""
+    """The number of examples."""
     max_examples: _Count = 1000
-    """At most so many rows are searched for failures."""
+    """The maximum number of rows that are searched for failures."""
     seed: _Seed = 0
-    """Which examples, or rows to search, are drawn from the data."""
+    """The seed of the choice of examples, or of rows to search."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InspectArguments(FromModel):
-    """Say what a model is, from its config, its card and its weights' headers alone."""
+    """Describe a model from its config, its card and the headers of its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,61 +217,63 @@ class CardArguments(WithSampler, OnDevice):
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
     license: str | None = None
-    """The licence, such as apache-2.0; what the card states by default."""
+    """The licence, such as apache-2.0; by default that of the existing card."""
     name: str | None = None
-    """What the model is called; what the card says, or the folder's name, by default."""
+    """The title of the model; by default that of the existing card, or the folder's name."""
     source: str | None = None
-    """What the card loads the model from; what it says, or the folder's name, by default."""
+    """The repository or folder in the card's example; by default that of the existing card, or the
+    folder's name."""
     num: _Samples = 36
-    """How many samples the picture has; 0 leaves the picture as it is."""
+    """The number of samples in the picture; 0 leaves the picture unchanged."""
     seed: _Seed = 0
-    """Where their randomness comes from."""
+    """The seed of the samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PushArguments(Arguments):
-    """Push a model folder to a repository of the Hub, in one commit."""
+    """Push a model folder to a Hub repository in one commit."""
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
     """The model folder."""
     repository: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="USER/NAME")]
-    """The repository, made where it does not exist."""
+    """The repository; created if it does not exist."""
     private: bool = False
-    """Make the repository a private one; your account's default by default."""
+    """Create a private repository; by default as your account's settings say."""
     revision: str | None = None
-    """The branch, made where it does not exist; "main" by default."""
+    """The branch, created if it does not exist; "main" by default."""
     license: str | None = None
-    """The model's licence, for its card, such as mit; what the card states by default."""
+    """The licence for the model's card, such as mit; by default that of the existing card."""
     message: str | None = None
-    """The commit's message."""
+    """The message of the commit."""
     samples: _Samples = 36
-    """Samples in the picture that is drawn where the folder has no samples.png; 0 for none."""
+    """The number of samples in the picture that is drawn if the folder has no samples.png; 0 for
+    none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishArguments:
-    """Push model folders, each to a repository of its own name."""
+    """Push model folders, each to a repository with the folder's name."""
 
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """The model folders; files among them, as of folder/*, are left out."""
+    """The model folders; files among them, as from folder/*, are ignored."""
     namespace: str | None = None
-    """The user or organisation; yourself by default."""
+    """The user or organisation; by default yourself."""
     private: bool = False
-    """Make the repositories private ones; your account's default by default."""
+    """Create private repositories; by default as your account's settings say."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullArguments:
-    """Copy a model of the Hub into a folder, with its card, recipe, figures and pictures."""
+    """Copy a model from the Hub into a folder, with its card, recipe, figures and pictures."""
 
     repository: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="USER/NAME")]
     """The repository."""
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-    """Where to; made where it does not exist."""
+    """The destination; created if it does not exist."""
     revision: str | None = None
     """The branch, tag or commit; "main" by default."""
     overwrite: bool = False
-    """Replace a model that is in the folder."""
+    """Replace the model in the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,57 +281,58 @@ class ReportArguments:
     """Write one HTML file about a run, finished or not: figures, samples, curves, config."""
 
     folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """The folder of the run, or a repository of the Hub: user/name."""
+    """The folder of the run, or a Hub repository: user/name."""
     revision: str | None = None
-    """The branch, tag or commit of a repository."""
+    """The branch, tag or commit of the repository."""
     output: Path | None = None
-    """The file, FILE.html; by default report.html in the folder, or here for a repository."""
+    """The output FILE.html; by default report.html in the folder, or in the current directory for
+    a repository."""
     evaluation: tuple[Path, ...] = ()
-    """Files of genzoo evaluate --json, beside those in the folder named evaluation*.json."""
+    """Files of genzoo evaluate --json, in addition to evaluation*.json in the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuickstartArguments:
-    """Train a model of handwritten digits, store it, load it, sample it and judge it."""
+    """Train models of handwritten digits, save, load, sample and evaluate them."""
 
     output: Path = Path("quickstart")
-    """The folder that everything is written to; an earlier quickstart there is replaced."""
+    """The output folder; an earlier quickstart in it is replaced."""
     fast: bool = False
-    """A tenth of the training, to see that everything works."""
+    """Train a tenth of the steps, to check that everything works."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckArguments:
-    """Run the conformance suite over a registered model, yours for instance."""
+    """Run the conformance suite on a registered model, for example yours."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """The model's registered name (genzoo list models)."""
+    """The model's registered name (see genzoo list models)."""
     expect: tuple[str, ...] = ()
-    """Failures that are expected, each as CHECK=REASON; one that then passes is a failure."""
+    """Expected failures, each as CHECK=REASON; if such a check passes, that is a failure too."""
     json: bool = False
     """Print JSON instead of lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewPluginArguments:
-    """Write a package of your own, with a model that works and its tests."""
+    """Create a plugin package with a working model and its tests."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """The model's name, in small letters; the package is genzoo-NAME."""
+    """The model's name, in lower case; the package is called genzoo-NAME."""
     folder: Path | None = None
-    """Where to, a folder that does not exist; genzoo-NAME here by default."""
+    """The destination, a new folder; by default genzoo-NAME in the current directory."""
     license: Literal["apache-2.0", "bsd-3-clause", "mit"] = "apache-2.0"
     """The package's licence."""
 
 
 @dataclass(frozen=True)
 class Peeked:
-    """What can be told of arguments before it is known which flags there are.
+    """What is known about arguments before the flags are known.
 
     Arguments:
         positional: The first argument that is neither a flag nor a flag's value.
         flags: The values of the flags that name classes.
-        metrics: What follows ``--metrics``.
+        metrics: The values of ``--metrics``.
     """
 
     positional: str = ""

@@ -14,12 +14,12 @@ from genzoo.pretrained import GenModel
 
 
 def arguments_for(peeked: Peeked) -> type:
-    """Return the arguments of ``card`` with the fields of the sampler that is named."""
+    """Return the arguments of ``card`` with the fields of the named sampler."""
     return with_sampler_fields(CardArguments, peeked)
 
 
 def run(arguments: Any) -> None:
-    """Draw the picture, and write the card that shows it."""
+    """Draw the picture and write the card."""
     folder = own_folder(str(arguments.folder), "A card is written into a folder")
     if arguments.num:
         model = GenModel.from_pretrained(folder, device=arguments.device)
@@ -31,6 +31,6 @@ def run(arguments: Any) -> None:
             sampler=sampler_of(arguments),
         )
         if not (drawn or (folder / SAMPLES.name).exists()):
-            write(f"There is no {SAMPLES.name}: this model draws no images unasked.")
+            write(f"There is no {SAMPLES.name}: this model draws no images by default.")
     write_card(folder, name=arguments.name, source=arguments.source, license=arguments.license)
     write(f"The card is {folder / CARD.name}.")

@@ -1,4 +1,4 @@
-"""genzoo check: the conformance suite over one model."""
+"""genzoo check: the conformance suite for one model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from genzoo.testing import CheckFailed, Outcome, run_checks
 
 
 def run(arguments: CheckArguments) -> None:
-    """Print what comes of each check.
+    """Print the result of each check.
 
     Raises:
-        CheckFailed: A check fails; all are run.
+        CheckFailed: A check fails; all checks are run.
     """
     excuses = _excuses(arguments.expect)
     outcomes = []

@@ -1,4 +1,4 @@
-"""What a model is given on the command line: conditions by name, as texts."""
+"""Conditions on the command line: texts by name."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from genzoo.showing import is_image
 
 
 def takes_images(model: Model) -> bool:
-    """Whether a condition is an image, which the command line cannot name."""
+    """Whether a condition is an image, which has no form on the command line."""
     return any(is_image(space) for space in model.conditions.values())
 
 
 def given_by(arguments: Any) -> dict[str, tuple[str, ...]]:
-    """Return the texts that are given for each condition, by its name.
+    """Return the texts of each condition by name.
 
     Raises:
-        ConditionError: One is given without a value, or in two ways.
+        ConditionError: A condition is given without a value, or in two ways.
     """
     found: dict[str, list[str]] = {}
     for text in arguments.condition:
@@ -38,11 +38,11 @@ def given_by(arguments: Any) -> dict[str, tuple[str, ...]]:
 
 
 def rows_given(model: Model, given: Mapping[str, Sequence[str]], num: int) -> dict[str, Any]:
-    """Return ``num`` rows of each condition: of k texts each gets num / k samples, in order.
+    """Return ``num`` rows of each condition: each of k texts gets num / k samples, in order.
 
     Raises:
-        ConditionError: A condition is unknown, lacking or not understood, or the samples cannot
-            be shared out.
+        ConditionError: A condition is unknown, missing or invalid, or the samples cannot be
+            divided equally.
     """
     for name, texts in given.items():
         if not model.conditions:
@@ -52,11 +52,11 @@ def rows_given(model: Model, given: Mapping[str, Sequence[str]], num: int) -> di
     several = {len(texts) for texts in given.values() if len(texts) > 1}
     if len(several) > 1:
         counts = ", ".join(f"{len(texts)} of {name}" for name, texts in given.items())
-        raise ConditionError(f"Give one value, or as many, of each condition; got {counts}.")
+        raise ConditionError(f"Give one value of each condition, or equally many; got {counts}.")
     runs = several.pop() if several else 1
     if num % runs:
         raise ConditionError(
-            f"{num} samples cannot be shared out among {runs} conditions. Make --num a multiple "
+            f"{num} samples cannot be divided among {runs} conditions. Make --num a multiple "
             f"of {runs}."
         )
     rows = {}
@@ -69,7 +69,7 @@ def rows_given(model: Model, given: Mapping[str, Sequence[str]], num: int) -> di
 
 
 def titles_of(given: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return what stands next to each row of a picture: the texts that it was given."""
+    """Return the titles of the rows of a picture: the texts of their conditions."""
     num = max((len(texts) for texts in given.values()), default=0)
     several = [texts for texts in given.values() if len(texts) == num]
     return [", ".join(row) for row in itertools.islice(zip(*several, strict=True), num)]

@@ -1,4 +1,4 @@
-"""The data that a command looks at: those that its flags name, or a run's own."""
+"""The data of a command: those that its flags name, or those of the run."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from genzoo.stage import Recipe
 
 
 def with_data_fields(arguments: type, peeked: Peeked) -> type:
-    """Return a command's arguments with the fields of the data that are named, or a run's own."""
+    """Return a command's arguments with the fields of the named data, or of the run's data."""
     found = sections_of(peeked_data(peeked))
     return extended(arguments, found) if found else arguments
 
 
 def data_of(arguments: Any) -> Dataset:
-    """Return the split of the data that the arguments name, or of a run's own data.
+    """Return the split of the data that the arguments name, or of the run's data.
 
     Raises:
-        ConfigError: No data are named, and the folder is no run's.
+        ConfigError: No data are named, and the folder has no recipe.
     """
     names = {"data": arguments.data_name, "data_y": arguments.data_y_name}
     found = _found(arguments.folder, arguments.revision, names)
@@ -45,21 +45,21 @@ def data_of(arguments: Any) -> Dataset:
 
 
 def peeked_data(peeked: Peeked) -> dict[str, Component]:
-    """Return the data of each domain that flags name, or a run's own."""
+    """Return the data of each domain that flags name, or those of the run."""
     flags = peeked.flags
     names = {"data": flags.get("data"), "data_y": flags.get("data-y")}
     return _found(peeked.positional, flags.get("revision"), names)
 
 
 def sections_of(data: Mapping[str, Component]) -> dict[str, Config]:
-    """Return the sections of flags of each domain's data."""
+    """Return the sections of flags of the data of each domain."""
     return {key: section(find_source(d.name)[0].Config, d.config) for key, d in data.items()}
 
 
 def _found(
     source: str, revision: str | None, names: Mapping[str, str | None]
 ) -> dict[str, Component]:
-    """Return the data of each domain: a run's own second domain goes with its own first alone."""
+    """Return the data of each domain; the run's second domain is used only with its first."""
     own = _own(source, revision)
     found = {key: _chosen(name, own.get(key)) for key, name in names.items()}
     if names["data"] not in (None, _name(own.get("data"))) and names["data_y"] is None:
@@ -68,7 +68,7 @@ def _found(
 
 
 def _chosen(name: str | None, own: Component | None) -> Component | None:
-    """Return the data that are named; a run's own with all values of its training but a limit."""
+    """Return the named data; the run's data keep all settings of the training except a limit."""
     if own is not None and name in (None, own.name):
         limit = ("limit", "limit_seed")
         values = {key: value for key, value in own.config.items() if key not in limit}
@@ -77,9 +77,9 @@ def _chosen(name: str | None, own: Component | None) -> Component | None:
 
 
 def _own(source: str, revision: str | None) -> dict[str, Component]:
-    """Return the data of a run's own recipe.
+    """Return the data of the run's recipe.
 
-    A repository's recipe may name what is registered here, but no file of this machine.
+    A repository's recipe may name registered data, but not files of this machine.
     """
     path = recipe_of(source, revision)
     if path is None:
@@ -93,9 +93,9 @@ def _own(source: str, revision: str | None) -> dict[str, Component]:
 
 
 def _names_no_file(data: Component) -> bool:
-    """Whether data are registered ones, and none of their values could be a file of this machine.
+    """Whether data are registered, and none of their values can be a file of this machine.
 
-    A text could, unless it is one of the choices of its field.
+    A text can be a file, unless it is one of the choices of its field.
     """
     if data.name not in registry.names("datasets"):
         return False
@@ -109,7 +109,7 @@ def _names_no_file(data: Component) -> bool:
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:
-    """Return the choices of a field of that type; none where it takes any text."""
+    """Return the choices of a field with this type; none if it takes any text."""
     inner = get_args(kind)
     if get_origin(kind) is Literal:
         return inner
@@ -117,7 +117,7 @@ def _choices(kind: Any) -> tuple[Any, ...]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yield the texts in a value, those in its lists and tables too."""
+    """Yield the texts in a value, including those in its lists and tables."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

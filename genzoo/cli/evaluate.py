@@ -26,7 +26,7 @@ from genzoo.pretrained import GenModel
 
 
 def arguments_for(peeked: Peeked) -> type:
-    """Return the arguments of ``evaluate`` with the fields of what is named."""
+    """Return the arguments of ``evaluate`` with the fields of the named classes."""
     sections = sections_of(peeked_data(peeked))
     if name := peeked.flags.get("sampler"):
         sections["sampler"] = section(registry.load("samplers", name).Config)
@@ -36,7 +36,7 @@ def arguments_for(peeked: Peeked) -> type:
 
 
 def run(arguments: Any) -> None:
-    """Judge the model, and print its figures."""
+    """Evaluate the model and print its figures."""
     if arguments.card:
         own_folder(arguments.folder, "--card writes into the folder")
     model = GenModel.from_pretrained(
@@ -68,12 +68,12 @@ _FAILED = {"differs": "differ", "cannot be verified": "cannot be verified"}
 
 
 def _verify(model: Model, arguments: Any) -> None:
-    """Compute the card's figures again, and say of each whether it holds.
+    """Compute the card's figures again, and print for each whether it is correct.
 
     Raises:
-        ConfigError: Metrics, data or a sampler were given too, or the card has no figures.
-        VerificationError: A figure does not hold or cannot be verified, or the card's table shows
-            other figures than its head.
+        ConfigError: Metrics, data or a sampler were given as well, or the card has no figures.
+        VerificationError: A figure is wrong or cannot be verified, or the card's table shows other
+            figures than its head.
     """
     named = (arguments.data_name, arguments.data_y_name, arguments.sampler_name)
     if arguments.metrics or any(named):
@@ -95,7 +95,7 @@ def _verify(model: Model, arguments: Any) -> None:
     counts = Counter(verdict.judgement for verdict in verdicts if not verdict.holds)
     wrong = [f"{num} of {len(verdicts)} figures {_FAILED[name]}" for name, num in counts.items()]
     if not has_figures_block(folder):
-        write("The card's text has no block of figures: only its head was looked at.")
+        write("The card's text has no block of figures: only its head was checked.")
     if not shows_its_figures(folder):
         wrong.append("the table shows other figures than the head, from which they are read")
     if wrong:

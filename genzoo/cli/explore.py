@@ -27,13 +27,13 @@ from genzoo.showing import images_of
 
 
 def arguments_for(peeked: Peeked) -> type:
-    """Return the arguments of ``explore`` with the fields of the data that are named."""
+    """Return the arguments of ``explore`` with the fields of the named data."""
     return with_data_fields(ExploreArguments, peeked)
 
 
 @torch.no_grad()
 def run(arguments: Any) -> None:
-    """Decode what was asked for, and write the picture."""
+    """Decode the codes and write the picture."""
     if arguments.output.suffix != ".png":
         raise ConfigError(f"--output must end in .png, got {str(arguments.output)!r}.")
     model = GenModel.from_pretrained(
@@ -41,8 +41,8 @@ def run(arguments: Any) -> None:
     )
     if not isinstance(model, SupportsEncode) or not isinstance(model, SupportsDecode):
         raise CapabilityError(
-            f"{type(model).__name__} does not both encode and decode, so it has no codes to look "
-            "at. Draw samples from it: genzoo sample."
+            f"{type(model).__name__} does not both encode and decode, so it has no codes to show"
+            ". Draw samples from it: genzoo sample."
         )
     with evaluating(model):
         view = _VIEWS[arguments.view](model, arguments)
@@ -55,7 +55,7 @@ def run(arguments: Any) -> None:
 
 @dataclass(frozen=True)
 class _View:
-    """Codes (N, L) to decode, given conditions, and to show in rows of so many columns."""
+    """Codes (N, L) to decode given conditions and to show in rows."""
 
     codes: Tensor
     condition: Any
@@ -104,10 +104,10 @@ _VIEWS: dict[str, Callable[[Any, Any], _View]] = {
 def _encode(model: Any, x: Tensor, condition: Any) -> Tensor:
     z: Tensor = model.encode(x, condition=condition)
     if z.ndim != 2:
-        raise CapabilityError(f"Codes of shape {tuple(z.shape[1:])} are no vectors to vary.")
+        raise CapabilityError(f"Codes of shape {tuple(z.shape[1:])} are not vectors.")
     return z
 
 
 def _same(model: Any, condition: Any, num: int) -> dict[str, Any]:
-    """Return the first row of each condition for all codes."""
+    """Return the first row of each condition, repeated for all codes."""
     return spread(model, {name: values[0] for name, values in condition.items()}, num)

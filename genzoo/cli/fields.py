@@ -21,20 +21,21 @@ def section(
     hidden: Sequence[str] = (),
     named: bool = False,
 ) -> Config:
-    """Return a config's fields as a section of flags, holding what they are by default.
+    """Return a config's fields as a section of flags with their defaults.
 
-    Its class inherits the config's, so that tyro finds the help of each field in the source. Its
-    values are checked when the config itself is made of them. A field without a default may be
-    left out: it is None.
+    Its class inherits from the config's, so that tyro finds the help of each field in the source.
+    Its values are checked when the config is made from them. A field without a default may be left
+    out and is then None.
 
     Arguments:
         config: The config's class.
-        defaults: Values that go over the class's own.
+        defaults: Values that override those of the class.
         replaced: Fields that are sections of their own.
-        shown: What a field comes to that is None by default, for its help.
-        choices: The types of flags that choose a class, by the field that holds its fields.
+        shown: The effective values of fields whose default is None, for the help.
+        choices: The types of flags that choose a class, by the name of the field that holds its
+            fields.
         hidden: Fields for which there is no flag.
-        named: Whether there is a flag ``conditions`` that takes names of fields of the data.
+        named: Whether there is a flag ``conditions`` for names of fields of the data.
     """
     types, given = field_types(config), dict(defaults or {})
     fields: list[Any] = [(name, types[name], _default(value)) for name, value in given.items()]
@@ -66,15 +67,15 @@ def section(
 def model_section(model: type[GenerativeModel]) -> Config:
     """Return a model's fields as a section of flags.
 
-    The spaces of what it models and of its conditions follow from the data. Of the conditions,
-    the fields of the data that they are can be named.
+    The spaces of its event and conditions follow from the data. Conditions are chosen by names of
+    fields of the data.
     """
     spaces = [name for name in ("event", "conditions") if name in field_types(model.Config)]
     return section(model.Config, hidden=spaces, named=bool(model.condition_spaces))
 
 
 def choice(flag: str, about: str, default: str) -> Any:
-    """Return the type of a flag that chooses a class by its name."""
+    """Return the type of a flag that chooses a class by name."""
     hint = f"(default: {default})"
     mark = tyro.conf.arg(name=flag, metavar="NAME", help=about, help_behavior_hint=hint)
     return Annotated[str | None, mark]
@@ -91,7 +92,7 @@ def extended(arguments: type, values: Mapping[str, Any]) -> type:
 
 
 def changed(value: Any, default: Any) -> dict[str, Any]:
-    """Return the fields of a section that are not what they are by default, as plain values."""
+    """Return the fields of a section that differ from their defaults, as plain values."""
     names = [field.name for field in dataclasses.fields(value)]
     pairs = {name: (getattr(value, name), getattr(default, name)) for name in names}
     return {name: _plain(new) for name, (new, old) in pairs.items() if new != old}
@@ -100,9 +101,9 @@ def changed(value: Any, default: Any) -> dict[str, Any]:
 _HIDDEN = Annotated[Any, tyro.conf.Suppress]
 _CONDITIONS = Annotated[
     tuple[str, ...],
-    tyro.conf.arg(help="The fields of the data that it is conditioned on, such as label text."),
+    tyro.conf.arg(help="Fields of the data that condition the model, such as label text."),
 ]
-_FITTED = tyro.conf.arg(help_behavior_hint="(default: as the data have it)")
+_FITTED = tyro.conf.arg(help_behavior_hint="(default: that of the data)")
 
 
 def _default(value: Any) -> Any:

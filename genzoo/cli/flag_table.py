@@ -1,4 +1,4 @@
-"""The flags of a command, read off the types of its arguments' fields."""
+"""The flags of a command, derived from the types of its arguments' fields."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Flag:
     """A flag of a command, or an argument without a flag.
 
     Arguments:
-        name: The flag, such as ``--data.limit``; of an argument without a flag its name in the
-            help, such as ``MODEL``.
+        name: The flag, such as ``--data.limit``, or the name in the help of an argument without a
+            flag, such as ``MODEL``.
         kind: The annotated type of its values.
         required: Whether it must be given.
         positional: Whether it is an argument without a flag.
@@ -39,19 +39,19 @@ class Flag:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The texts of which it takes one, or nothing where it takes others too."""
+        """The texts that it accepts, or nothing if it accepts others too."""
         kinds = _alternatives(self.kind)
         only = kinds[0] if len(kinds) == 1 else None
         return tuple(map(str, get_args(only))) if get_origin(only) is Literal else ()
 
     @property
     def in_words(self) -> str:
-        """What it takes, such as ``a whole number or auto``."""
+        """The description of its values, such as ``a whole number or auto``."""
         return " or ".join(map(_in_words, _alternatives(self.kind)))
 
     @property
     def num_values(self) -> int:
-        """How many values it takes each time it is given; `MANY` for any number."""
+        """The number of values per use; `MANY` for any number."""
         return count(self.kind)
 
     def takes(self, texts: Sequence[str]) -> bool:
@@ -66,11 +66,11 @@ class Flag:
 
 
 def flags_of(arguments: type, prefix: str = "") -> Iterator[Flag]:
-    """Yield the flags of a dataclass, those of its sections among them.
+    """Yield the flags of a dataclass, including those of its sections.
 
     Arguments:
         arguments: The dataclass.
-        prefix: What stands before the names of its fields, such as ``data.``.
+        prefix: The prefix of the names of its fields, such as ``data.``.
     """
     kinds = typing.get_type_hints(arguments, include_extras=True)
     for field in dataclasses.fields(arguments):
@@ -88,22 +88,22 @@ def flags_of(arguments: type, prefix: str = "") -> Iterator[Flag]:
 
 
 def is_flag(argument: str) -> bool:
-    """Return whether an argument is a flag: a negative number is a value."""
+    """Return whether an argument is a flag; a negative number is a value."""
     return _FLAG.match(argument) is not None
 
 
 def normal(flag: str) -> str:
-    """Return a flag as the help spells it."""
+    """Return the spelling of a flag in the help."""
     return flag.replace("_", "-")
 
 
 def _name_of(field: str, kind: Any) -> str:
-    """Return what a field's flag is called: its own name, or one that it is given."""
+    """Return the name of a field's flag: that of the field, or an explicit one."""
     return normal(next(_given(kind, "name"), field))
 
 
 def count(kind: Any) -> int:
-    """Return how many values a flag of that type takes.
+    """Return the number of values of a flag with this type.
 
     >>> count(bool), count(int | None), count(tuple[int, int])
     (0, 1, 2)
@@ -134,7 +134,7 @@ def _num_values(kind: Any) -> int:
 
 
 def _is_table(kind: Any) -> bool:
-    """Return whether values are made of named values: only a recipe can give such."""
+    """Return whether values consist of named values, which only a recipe can give."""
     origin = get_origin(kind)
     return dataclasses.is_dataclass(kind) or (
         isinstance(origin, type) and issubclass(origin, Mapping)
@@ -142,7 +142,7 @@ def _is_table(kind: Any) -> bool:
 
 
 def _alternatives(kind: Any) -> list[Any]:
-    """Return the types that a type allows, without marks and without None."""
+    """Return the types that a type allows, without markers and without None."""
     plain = _plain(kind)
     if get_origin(plain) in (Union, types.UnionType):
         return [one for inner in get_args(plain) for one in _alternatives(inner)]
@@ -158,7 +158,7 @@ def _marks(kind: Any) -> Sequence[Any]:
 
 
 def _given(kind: Any, name: str) -> Iterator[str]:
-    """Yield what `tyro.conf.arg` says of a flag under a name."""
+    """Yield the values of a name in `tyro.conf.arg` of a flag."""
     found = (getattr(mark, name, None) for mark in _marks(kind))
     return (text for text in found if text)
 

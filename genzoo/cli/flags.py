@@ -1,4 +1,4 @@
-"""Flags whose names are not known before a model is loaded."""
+"""Flags whose names depend on a model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _PREFIX = "--condition."
 
 
 def rewritten(args: Sequence[str]) -> list[str]:
-    """Return arguments in which ``--condition.NAME VALUE`` is ``--condition NAME=VALUE``.
+    """Replace ``--condition.NAME VALUE`` in arguments by ``--condition NAME=VALUE``.
 
-    Which conditions there are is known once the model is loaded.
+    The names of conditions are known only after the model is loaded.
 
     >>> rewritten(["folder", "--condition.angle", "0.5", "--condition.angle=1"])
     ['folder', '--condition', 'angle=0.5', '--condition', 'angle=1']

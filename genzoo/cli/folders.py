@@ -1,4 +1,4 @@
-"""Where a command finds its model: a folder, or a repository of the Hub, asked for once."""
+"""The model of a command: a folder, or a Hub repository that is resolved once."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from genzoo.pretrained.pulling import fetch_all
 
 @functools.cache
 def folder_of(source: str, revision: str | None) -> Path:
-    """Return the folder of a model with its card, recipe and figures.
+    """Return the folder of a model, with its card, recipe and figures.
 
-    Of a repository all files are of one commit.
+    All files of a repository come from one commit.
     """
     if names_repository(source):
         with snapshot_of(source, revision) as snapshot:
@@ -25,7 +25,7 @@ def folder_of(source: str, revision: str | None) -> Path:
 
 
 def recipe_of(source: str, revision: str | None) -> Path | None:
-    """Return the recipe of a model, of a repository fetched by itself; None where it has none."""
+    """Return the recipe of a model, or None; from a repository only the recipe is fetched."""
     if not names_repository(source):
         path = local_folder(source, revision=revision) / RECIPE.name
         return path if path.is_file() else None
@@ -36,19 +36,19 @@ def recipe_of(source: str, revision: str | None) -> Path | None:
 
 @functools.cache
 def snapshot_of(source: str, revision: str | None) -> Snapshot:
-    """Return the files of a repository, all of the commit that it was when first asked for."""
+    """Return the files of a repository, all from the commit of the first request."""
     return Snapshot(Reference(source, revision or MAIN))
 
 
 def own_folder(source: str, what: str) -> Path:
-    """Return a folder of this machine, for a command that writes into it.
+    """Return a local folder, for a command that writes into it.
 
     Raises:
-        ConfigError: It is a repository's name.
+        ConfigError: It is the name of a repository.
     """
     if names_repository(source):
         raise ConfigError(
-            f"{what}, and {source!r} is a repository, not a folder of this machine. Fetch it "
+            f"{what}, and {source!r} is a repository, not a local folder. Fetch it "
             f"first: genzoo pull {source} FOLDER."
         )
     return Path(source)

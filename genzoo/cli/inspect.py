@@ -15,7 +15,7 @@ from genzoo.pretrained.inspecting import Inspected, inspect
 
 
 def run(arguments: InspectArguments) -> None:
-    """Print what a model is, without reading a weight, and without fetching one."""
+    """Describe a model without reading or fetching weights."""
     found = inspect(arguments.folder, arguments.revision)
     lines = {**_model(found), **_weights(found), **_card(found)}
     if found.commit:
@@ -26,7 +26,7 @@ def run(arguments: InspectArguments) -> None:
 
 
 def _model(found: Inspected) -> dict[str, str]:
-    """Return what the config says, and the class if its plugin is installed."""
+    """Return the content of the config, and the class if its plugin is installed."""
     description = found.description
     name, plugin = description["model"], description["plugin"]
     lines = {"model": name, "config": json.dumps(abridged(description["config"]))}
@@ -58,7 +58,7 @@ def _weights(found: Inspected) -> dict[str, str]:
 
 
 def _card(found: Inspected) -> dict[str, str]:
-    """Return the licence and the figures that the card states, for what they are worth."""
+    """Return the licence and the figures that the card states; they are not verified."""
     lines = {"licence": found.licence or "none stated"}
     figures = [_figure(figure) for figure in found.figures]
     return lines | {"figures": "; ".join(figures) or "none stated"}

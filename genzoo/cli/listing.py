@@ -1,4 +1,4 @@
-"""genzoo list: what is registered, and what it is, from metadata and source alone."""
+"""genzoo list: registered names with descriptions, from metadata and source only."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(arguments: Listing) -> None:
         return
     _write([g for g in groups if not patterns or any(e.group == g for e in rows)], rows, arguments)
     if unknown := entry_points.unknown_disabled():
-        write(f"{entry_points.DISABLE} names what is not installed: {plain(', '.join(unknown))}")
+        write(f"{entry_points.DISABLE} names unknown distributions: {plain(', '.join(unknown))}")
 
 
 def _chosen(arguments: Listing) -> tuple[list[str], Sequence[str]]:
@@ -59,7 +59,7 @@ def _chosen(arguments: Listing) -> tuple[list[str], Sequence[str]]:
 
 
 def _unknown(groups: Sequence[str], patterns: Sequence[str]) -> UnknownNameError:
-    """Return the error of a name that no entry has: with the names of one group, or near ones."""
+    """Return the error for an unknown name, with the names of one group or similar ones."""
     names = [entry.name for group in groups for entry in registry.entries(group)]
     if len(groups) > 1:
         near = [n for p in patterns for n in difflib.get_close_matches(p, names, n=3)]
@@ -105,12 +105,12 @@ def _origin(entry: registry.Entry) -> str:
 
 
 def _stranger(entry: registry.Entry) -> str:
-    """Return whose entry it is, where it is not genzoo's own."""
+    """Return the distribution of an entry, if it is not genzoo."""
     return "" if entry.distribution == entry_points.OURS else f"[{_origin(entry)}] "
 
 
 def _problem(entry: registry.Entry) -> str:
-    """Return what is wrong with an entry; to be left out is no error."""
+    """Return the problem of an entry; being disabled is not an error."""
     if not entry.problem:
         return ""
     return f"{'' if entry.disabled else 'error: '}{plain(entry.problem)}"

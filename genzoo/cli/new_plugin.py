@@ -1,4 +1,4 @@
-"""genzoo new-plugin: a package of one's own to begin with."""
+"""genzoo new-plugin: a package to start from."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from genzoo.scaffold import make_plugin
 
 
 def run(arguments: NewPluginArguments) -> None:
-    """Write the package, and say how to go on."""
+    """Write the package and print the next steps."""
     folder = arguments.folder or Path(f"genzoo-{arguments.name.replace('_', '-')}")
     make_plugin(arguments.name, folder, license=arguments.license)
     write(
-        f"The package is in {folder}. Go on with:\n"
+        f"The package is in {folder}. Next steps:\n"
         f"  pip install -e '{folder}[test]'\n"
         f"  genzoo train {arguments.name} --data ring --output runs/{arguments.name}\n"
         f"  python -m pytest {folder}"

@@ -1,8 +1,8 @@
-"""What can be told of a command's arguments before it is known which flags there are.
+"""What is known about a command's arguments before the flags are known.
 
-Which flags a command has depends on what its arguments name. So they are looked through once
-beforehand, for the model and for the flags that name classes. Which arguments are the values of
-flags follows from the flags' types: a switch takes none, a pair of numbers two.
+The flags of a command depend on the names in its arguments. So the arguments are scanned once
+beforehand for the model and for flags that name classes. The types of the flags tell which
+arguments are values of flags: a switch takes none, a pair of numbers two.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _CHOICE = re.compile(r"trainer\.(lr-scheduler|optimizers\.[^.]+)")
 
 
 def peek(args: Sequence[str], arguments: type) -> Peeked:
-    """Return what can be told.
+    """Return what is known.
 
     Arguments:
-        args: What stands behind the command's name.
-        arguments: The command's arguments that no class has a say in.
+        args: The arguments after the command's name.
+        arguments: The command's fixed arguments.
     """
     found = Peeked(flags=_named(args), metrics=_values_of("--metrics", args))
     sure, doubtful = _no_values(args, _Flags(arguments, found))
@@ -43,11 +43,11 @@ def peek(args: Sequence[str], arguments: type) -> Peeked:
 
 
 class _Flags:
-    """How many values each flag takes.
+    """The number of values of each flag.
 
     Arguments:
-        arguments: The command's arguments that no class has a say in.
-        peeked: What the arguments name, whose fields are flags too.
+        arguments: The command's fixed arguments.
+        peeked: The names in the arguments, whose classes have further flags.
     """
 
     def __init__(self, arguments: type, peeked: Peeked) -> None:
@@ -57,10 +57,11 @@ class _Flags:
         self._peeked = peeked
 
     def count(self, flag: str) -> int | None:
-        """Return how many values a flag takes, ``--name`` or ``--section.name``; None if unknown.
+        """Return the number of values of a flag, ``--name`` or ``--section.name``; None if
+        unknown.
 
         Raises:
-            GenzooError: What its section is about is not there.
+            GenzooError: The class of its section does not exist.
         """
         section, dot, name = flag.removeprefix("--").partition(".")
         if not dot:
@@ -71,7 +72,7 @@ class _Flags:
         return None if kind is None else count(kind)
 
     def _fields_of(self, section: str, name: str) -> Mapping[str, Any]:
-        """Return the types of the fields of a section, as far as they are known yet."""
+        """Return the types of the fields of a section, as far as they are known."""
         named = self._peeked.flags.get(section)
         if section == "trainer":
             return self._fields_of_trainer(name)
@@ -84,7 +85,7 @@ class _Flags:
         return {}
 
     def _fields_of_trainer(self, name: str) -> Mapping[str, Any]:
-        """Return the types of the fields that stand beside ``lr-scheduler.FIELD`` or the like."""
+        """Return the types of fields such as ``lr-scheduler.FIELD``."""
         part, dot, _ = name.rpartition(".")
         if not dot:
             return field_types(TrainerConfig)
@@ -93,13 +94,14 @@ class _Flags:
         group = "lr_schedulers" if part == "lr-scheduler" else "optimizers"
         named = self._peeked.flags.get(f"trainer.{part}")
         names = [e.name for e in registry.entries(group) if e.distribution == OURS and not named]
-        # Which class it is depends on the model, which is not known yet: any of ours.
+        # The class depends on the model, which is not known yet, so all of genzoo's are
+        # considered.
         found = [registry.load(group, one).Config for one in ([named] if named else names)]
         return {key: kind for config in found for key, kind in field_types(config).items()}
 
 
 def _no_values(args: Sequence[str], flags: _Flags) -> tuple[list[str], list[str]]:
-    """Return the arguments that are no values of flags, and those that may be none."""
+    """Return the arguments that are not values of flags, and those that may not be."""
     sure: list[str] = []
     doubtful: list[str] = []
     left, unknown = 0, False
@@ -128,7 +130,7 @@ def _named(args: Sequence[str]) -> dict[str, str]:
 
 
 def _values_of(flag: str, args: Sequence[str]) -> tuple[str, ...]:
-    """Return what follows a flag, up to the next one."""
+    """Return the arguments after a flag, up to the next flag."""
     if flag not in args:
         return ()
     rest = args[args.index(flag) + 1 :]

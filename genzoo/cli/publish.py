@@ -1,4 +1,4 @@
-"""genzoo publish: many folders, each to a repository of its own name."""
+"""genzoo publish: push several folders, each to a repository with its name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from genzoo.pretrained.publishing import publish
 
 
 def run(arguments: PublishArguments) -> None:
-    """Push each folder, and say where it is."""
-    # The shell makes files of folder/* too; a name that is not there is a mistake.
+    """Push each folder and print its URL."""
+    # The shell expands folder/* to files too; a name that does not exist is an error.
     folders = [path for path in arguments.folders if not path.is_file()]
     if not folders:
         raise ConfigError("Which folders? genzoo publish FOLDER... takes one or more.")

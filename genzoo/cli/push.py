@@ -8,7 +8,7 @@ from genzoo.pretrained.pushing import push
 
 
 def run(arguments: PushArguments) -> None:
-    """Push a model folder, and say where it is."""
+    """Push a model folder and print its URL."""
     address = push(
         arguments.folder,
         arguments.repository,

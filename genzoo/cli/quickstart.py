@@ -1,4 +1,4 @@
-"""genzoo quickstart: the whole way of some models, in under a minute."""
+"""genzoo quickstart: train and evaluate some models in under a minute."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _METRICS = ("independent-pixels", "log-likelihood")
 
 
 def run(arguments: QuickstartArguments) -> None:
-    """Train, store, load, judge, and draw one picture."""
+    """Train, save, load and evaluate models, and draw one picture."""
     recipes = read_recipes(fast=arguments.fast)
     for name, recipe in recipes.items():
         check_no_link(arguments.output / name)
@@ -38,7 +38,7 @@ def run(arguments: QuickstartArguments) -> None:
         draw(models, test, picture)
     first = arguments.output / next(iter(models))
     write(
-        f"\nThe picture is {picture}. Go on with:\n"
+        f"\nThe picture is {picture}. Next steps:\n"
         f"  genzoo sample {first} --num 100 --output samples.png\n"
         f"  genzoo evaluate {first}\n"
         f"  genzoo report {first}"
@@ -46,7 +46,7 @@ def run(arguments: QuickstartArguments) -> None:
 
 
 def read_recipes(*, fast: bool) -> dict[str, Recipe]:
-    """Return the recipes in the package by name; ``fast`` makes a tenth of their steps."""
+    """Return the recipes in the package by name; ``fast`` reduces their steps to a tenth."""
     folder = resources.files("genzoo").joinpath("quickstart")
     files = [file.name for file in folder.iterdir() if file.name.endswith(".toml")]
     found = {
@@ -66,7 +66,7 @@ def _tenth(recipe: Recipe) -> Recipe:
 
 
 def _say(data: str, found: Mapping[str, Mapping[str, Estimate]]) -> None:
-    """Print the baseline, and each model's likelihood below it."""
+    """Print the baseline and each model's likelihood."""
     lines = {name: figures["log-likelihood"] for name, figures in found.items()}
     lines = {"independent pixels": next(iter(found.values()))["independent-pixels"], **lines}
     width = max(map(len, lines))

@@ -1,4 +1,4 @@
-"""One picture of several models: what their capabilities allow to be seen."""
+"""One picture of several models, with panels for their capabilities."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Panel = tuple[str, Image.Image]
 
 @torch.no_grad()
 def draw(models: Mapping[str, GenerativeModel], test: Dataset, path: Path) -> None:
-    """Write a picture with a row of panels for each model, and one for its chains."""
+    """Write a picture with a row of panels for each model, and a row for its chains."""
     x = draw_rows(test, _SIDE**2)["x"]
     rows = [row for name, model in models.items() for row in _rows(name, model, x)]
     heights = [4.4 if len(row) > 1 else _height_of_chains(row[0][1]) for row in rows]
@@ -46,7 +46,7 @@ def draw(models: Mapping[str, GenerativeModel], test: Dataset, path: Path) -> No
 
 
 def _rows(name: str, model: Model, x: Tensor) -> Iterator[list[Panel]]:
-    """Yield the panels of a model, then its chains where its sampler runs any."""
+    """Yield the panels of a model, then its chains if its sampler is a Markov chain."""
     views = [(f"{name}: {title}", image) for title, image in _views(model, x)]
     yield (views if len(views) >= _PANELS else [("Test data", grid(x)), *views])[:_PANELS]
     if own_sampler(model).is_markov_chain:
@@ -88,7 +88,7 @@ def _inpainted(model: SupportsInpainting, x: Tensor) -> Tensor:
 
 
 def _spread(filters: Tensor) -> Tensor:
-    """Return filters scaled into [0, 1] with zero at one half."""
+    """Return filters scaled to [0, 1] with zero at one half."""
     peak = filters.abs().flatten(1).amax(1).clamp_min(1e-12)
     return 0.5 + 0.5 * filters / peak.view(-1, *[1] * (filters.ndim - 1))
 

@@ -18,4 +18,4 @@ def run(arguments: ReportArguments) -> None:
     if output is None and names_repository(arguments.folder):
         output = Path("report.html")
     path = write_report(folder, output, arguments.evaluation)
-    write(f"The report is {path}. A browser opens it; it needs nothing else.")
+    write(f"The report is {path}. Open it in a browser; it needs no other files.")

@@ -32,12 +32,12 @@ COLUMNS = 10
 
 
 def arguments_for(peeked: Peeked) -> type:
-    """Return the arguments of ``sample`` with the fields of the sampler that is named."""
+    """Return the arguments of ``sample`` with the fields of the named sampler."""
     return with_sampler_fields(SampleArguments, peeked)
 
 
 def run(arguments: Any) -> None:
-    """Draw, and write the picture or the array."""
+    """Draw samples, and write the picture or the array."""
     output = _output(arguments)
     model = GenModel.from_pretrained(
         arguments.folder, revision=arguments.revision, device=arguments.device
@@ -55,15 +55,16 @@ def run(arguments: Any) -> None:
     if arguments.trajectory is not None:
         states = [images_of(model.event, s) for s in way.states(model, arguments.num)]
         write_picture(trajectories(states), arguments.trajectory)
-        write(f"How the first came about is in {arguments.trajectory}.")
+        write(f"The trajectories of the first are in {arguments.trajectory}.")
 
 
 class Way:
-    """Keeps evenly spaced states of the first samples of the first block, first and last included.
+    """Keeps evenly spaced states of the first samples of the first block, including first and
+    last.
 
     Arguments:
-        num_states: How many states there will be; None keeps all of them until they are seen.
-        rows: How many samples.
+        num_states: The number of states; None keeps all states until the end.
+        rows: The number of samples.
     """
 
     def __init__(self, num_states: int | None, rows: int) -> None:
@@ -73,7 +74,7 @@ class Way:
         self.come = 0
 
     def __call__(self, k: int, state: Tensor) -> None:
-        """Look at a state of block ``k``."""
+        """Receive a state of block ``k``."""
         if k == 0 and (self.wanted is None or self.come in self.wanted):
             self.kept.append(state[: self.rows].clone())
         self.come += 1
@@ -87,12 +88,12 @@ class Way:
 
 
 def rows_shown(model: Model) -> int:
-    """Return of how many samples the way is shown: of few images, of many points in a plane."""
+    """Return the number of trajectories to show: few for images, many for points in the plane."""
     return 1000 if are_points(model.event) else ROWS
 
 
 def evenly(num: int, most: int) -> list[int]:
-    """Return at most ``most`` evenly spaced indices below ``num``, 0 and ``num`` − 1 included.
+    """Return at most ``most`` evenly spaced indices below ``num``, including 0 and ``num`` − 1.
 
     >>> evenly(9, 3), evenly(2, 3)
     ([0, 4, 8], [0, 1])
@@ -101,7 +102,7 @@ def evenly(num: int, most: int) -> list[int]:
 
 
 def with_sampler_fields(arguments: type, peeked: Peeked) -> type:
-    """Return a command's arguments with the fields of the sampler that is named."""
+    """Return a command's arguments with the fields of the named sampler."""
     name = peeked.flags.get("sampler")
     if not name:
         return arguments
@@ -109,7 +110,7 @@ def with_sampler_fields(arguments: type, peeked: Peeked) -> type:
 
 
 def sampler_of(arguments: Any) -> Sampler | None:
-    """Return the sampler that --sampler names, with its flags; None where it names none."""
+    """Return the sampler of --sampler with its flags, or None."""
     if arguments.sampler_name is None:
         return None
     name = arguments.sampler_name
@@ -119,11 +120,11 @@ def sampler_of(arguments: Any) -> Sampler | None:
 
 
 def _output(arguments: Any) -> Path:
-    """Return the file for the samples, having looked at the names of both files.
+    """Check the names of both files and return the file of the samples.
 
     Raises:
-        ConfigError: A name of another kind of file.
-        OutputExistsError: No name is given, and the usual one is taken.
+        ConfigError: A name has another suffix.
+        OutputExistsError: No name is given, and the default file exists.
     """
     if arguments.trajectory is not None and arguments.trajectory.suffix != ".png":
         raise ConfigError(f"--trajectory must end in .png, got {str(arguments.trajectory)!r}.")
@@ -154,14 +155,14 @@ def _write(model: Model, x: Tensor, output: Path, arguments: Any, request: Reque
 
 
 def _of_images(model: Model, arguments: Any) -> str:
-    """Say what to do with a model that is given an image for each sample."""
+    """Return the error for a model that needs an image for each sample."""
     who = type(model).__name__
     if isinstance(model, SupportsTranslate):
         return (
-            f"{who} makes an image of another one. Give it some: genzoo translate "
+            f"{who} translates images. Give it some: genzoo translate "
             f"{arguments.folder} --data DATA --output {arguments.output}."
         )
     return (
-        f"{who} is given an image for each sample, which this command cannot name. In Python: "
+        f"{who} needs an image for each sample, which this command cannot take. In Python: "
         "model.sample(len(x), condition=x)."
     )

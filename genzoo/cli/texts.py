@@ -1,4 +1,4 @@
-"""What a terminal is given: texts that it shows as they are, whoever wrote them."""
+"""Output for a terminal: untrusted texts are escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from genzoo.text_safety import visible
 
 
 def plain(text: object) -> str:
-    """Return a text in one line, without what a terminal would obey.
+    """Return a text on one line, without control characters.
 
     >>> plain("a\\n  b\\x1b[2J")
     'a b␛[2J'
@@ -20,17 +20,17 @@ def plain(text: object) -> str:
 
 
 def write(text: object = "") -> None:
-    """Write a text, and the end of its line, to the standard output."""
+    """Write a line to the standard output."""
     sys.stdout.write(f"{visible(text)}\n")
 
 
 def write_json(value: Any) -> None:
-    """Write a value as JSON, in which all but plain letters stand as numbers."""
+    """Write a value as JSON, with all but plain ASCII escaped."""
     sys.stdout.write(json.dumps(value, indent=2).replace("\x7f", "\\u007f") + "\n")
 
 
 class VisibleFormatter(logging.Formatter):
-    """Formats what is logged as texts in which nothing is hidden."""
+    """A log formatter that makes hidden characters visible."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as text."""

@@ -28,13 +28,13 @@ from genzoo.training import TrainerConfig
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a command names, and the flags that follow from it.
+    """The names in a command's arguments, and the flags that follow from them.
 
     Arguments:
         model: The model's class.
-        first: The first of the stages of its example.
+        first: The first stage of its example.
         trainer: The trainer's flags.
-        sections: The sections of flags, holding their defaults.
+        sections: The sections of flags, with their defaults.
     """
 
     model: type[GenerativeModel]
@@ -44,21 +44,21 @@ class Chosen:
 
 
 def arguments_for(peeked: Peeked) -> type:
-    """Return the arguments of ``train`` with every field of the classes that it names."""
+    """Return the arguments of ``train`` with all fields of the named classes."""
     if peeked.flags.get("recipe"):
         return TrainArguments
     flags = peeked.flags
     data = [flags.get("data"), flags.get("data-y")]
-    # Flags have hyphens where the fields that they set have underscores.
+    # Flags have hyphens, fields have underscores.
     named = {key.removeprefix("trainer.").replace("-", "_"): v for key, v in flags.items()}
     chosen = _choose(peeked.positional, data, flags.get("objective"), named)
     return extended(TrainArguments, chosen.sections)
 
 
 def run(arguments: Any) -> None:
-    """Train what the arguments, or a recipe, say."""
+    """Train a model as the arguments or a recipe say."""
     if arguments.resume and arguments.overwrite:
-        raise ConfigError("--resume goes on with the run, --overwrite replaces it. Give one.")
+        raise ConfigError("--resume continues the run, --overwrite replaces it. Give one of them.")
     if arguments.recipe is None:
         recipe, change = _recipe(arguments)
     else:
@@ -73,14 +73,14 @@ def _tell(model: Model, output: Path) -> None:
         translates = isinstance(model, SupportsTranslate)
         look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
     write(
-        f"The model is in {output}. Go on with:\n{look}"
+        f"The model is in {output}. Next steps:\n{look}"
         f"  genzoo evaluate {output}\n"
         f"  genzoo report {output}"
     )
 
 
 def _given(model: Model) -> str:
-    """Return flags for the conditions that a model needs, with a value of each."""
+    """Return flags for the conditions that a model needs, with an example value for each."""
     needed = {} if model.takes_null else model.conditions
     values = {name: "0" if space.count else "VALUE" for name, space in needed.items()}
     return "".join(f" {flag_of(name)} {value}" for name, value in values.items())
@@ -89,13 +89,13 @@ def _given(model: Model) -> str:
 def _choose(
     name: str, data: Sequence[str | None], objective: str | None, named: Mapping[str, str]
 ) -> Chosen:
-    """Return what follows from the model's name, the data of one or two domains, an objective.
+    """Return what follows from the names of the model, of the data and of the objective.
 
     Arguments:
         name: The model's name.
-        data: What names the data of each domain, or None.
-        objective: The objective that is named, if any.
-        named: What the trainer's flags name.
+        data: The data of each domain by name, or None.
+        objective: The name of the objective, if any.
+        named: The names in the trainer's flags.
     """
     model = registry.load("models", name)
     first = _stages(model.default_stages(model.example()[0]), objective, {})[0]
@@ -115,12 +115,12 @@ def _choose(
 def _stages(
     own: Sequence[Stage], objective: str | None, values: Mapping[str, Any]
 ) -> Sequence[Stage]:
-    """Return a model's own stages, or the one of an objective, with values for the first one's.
+    """Return the stages of a model or of an objective, with values for the first objective.
 
     Arguments:
-        own: The model's.
-        objective: The objective that is named, if any.
-        values: The fields of the objective's config that are given.
+        own: The model's stages.
+        objective: The name of the objective, if any.
+        values: The fields of the objective's config that are set.
     """
     if objective is not None:
         known = [stage for stage in own if stage.objective.name == objective]
@@ -131,7 +131,7 @@ def _stages(
 
 
 def _read(arguments: TrainArguments) -> Recipe:
-    """Return the recipe of a file, which says everything."""
+    """Return the recipe of a file; no other argument is allowed."""
     beside = {
         "NAME": arguments.name,
         "--data": arguments.data_name,
@@ -139,14 +139,14 @@ def _read(arguments: TrainArguments) -> Recipe:
     }
     given = [flag for flag, value in beside.items() if value is not None]
     if given:
-        raise ConfigError(f"--recipe says what {' and '.join(given)} would. Leave one out.")
+        raise ConfigError(f"--recipe and {' and '.join(given)} exclude each other. Leave one out.")
     return Recipe.read(str(arguments.recipe))
 
 
 def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequence[Stage]]]:
-    """Return the recipe that the arguments come to, and what they make of the model's stages.
+    """Return the recipe of the arguments, and their change of the model's stages.
 
-    Which stages a model has depends on its config, and that on the data, which are not read yet.
+    The stages of a model depend on its config, and this on the data, which are not loaded yet.
     """
     if arguments.name is None:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The trainer's flags: its fields, and those of the schedule and of the optimisers.
+"""The Trainer's flags: its fields, and those of the schedule and of the optimisers.
 
 ``--trainer.lr-scheduler NAME`` chooses a schedule and ``--trainer.lr-scheduler.FIELD`` sets one
 of its values; likewise ``--trainer.optimizers.PLAYER NAME`` and
@@ -19,19 +19,19 @@ from genzoo.config import Config, differences
 from genzoo.stage import Stage
 from genzoo.training.config import TrainerConfig, resolve
 
-_SCHEDULE = "How the learning rate goes on after warm-up (see genzoo list lr_schedulers)"
+_SCHEDULE = "The learning-rate schedule after warm-up (see genzoo list lr_schedulers)"
 _OPTIMIZER = "The optimiser of the player {} (see genzoo list optimizers)"
 _SPECIAL = ("lr_scheduler", "lr_scheduler_name", "optimizers")
 
 
 @dataclass(frozen=True)
 class TrainerFlags:
-    """The section of the trainer's flags, and how it is read.
+    """The section of the Trainer's flags, with its parser.
 
     Arguments:
-        schedule: The schedule that the section's fields are of.
-        players: Whose optimisers there are.
-        section: The section, holding the defaults.
+        schedule: The schedule of the section's fields.
+        players: The players with optimisers.
+        section: The section, with the defaults.
     """
 
     schedule: Component
@@ -39,7 +39,7 @@ class TrainerFlags:
     section: Any
 
     def given(self, values: Any) -> dict[str, Any]:
-        """Return the fields of `TrainerConfig` that were given."""
+        """Return the fields of `TrainerConfig` that were set."""
         found = changed(values, self.section)
         found = {name: value for name, value in found.items() if name not in _SPECIAL}
         schedule = _change(values, self.section, "lr_scheduler")
@@ -53,13 +53,13 @@ class TrainerFlags:
 def trainer_flags(
     stage: Stage, optimizers: Mapping[str, Component], named: Mapping[str, str]
 ) -> TrainerFlags:
-    """Return the flags of the trainer.
+    """Return the flags of the Trainer.
 
     Arguments:
-        stage: The first stage, whose values hold where the user gives none.
+        stage: The first stage, whose values are the defaults.
         optimizers: The optimisers of its objective.
-        named: What flags choose: under "lr_scheduler" a schedule, under "optimizers.PLAYER" an
-            optimiser.
+        named: The choices of flags: a schedule under "lr_scheduler", an optimiser under
+            "optimizers.PLAYER".
     """
     plain = TrainerConfig()
     values = resolve(plain, stage.trainer, optimizers)
@@ -79,7 +79,7 @@ def trainer_flags(
 
 
 def named_by(values: Any) -> dict[str, str]:
-    """Return what the flags of a section choose, as `trainer_flags` takes it."""
+    """Return the choices of the flags of a section, for `trainer_flags`."""
     found = {"lr_scheduler": values.lr_scheduler_name}
     for field in dataclasses.fields(values.optimizers):
         if field.name.endswith("_name"):
@@ -89,7 +89,7 @@ def named_by(values: Any) -> dict[str, str]:
 
 
 def _players(own: Mapping[str, ComponentOverride], named: Mapping[str, str]) -> Any:
-    """Return the section of the optimisers: for each player a choice, and the fields."""
+    """Return the section of the optimisers: a choice for each player, and the fields."""
     fields: list[Any] = []
     for player, prescribed in own.items():
         chosen = _fields("optimizers", _chosen(prescribed, named.get(f"optimizers.{player}")))
@@ -100,17 +100,17 @@ def _players(own: Mapping[str, ComponentOverride], named: Mapping[str, str]) -> 
 
 
 def _chosen(own: Component | ComponentOverride, name: str | None) -> Component:
-    """Return what is prescribed, or what a flag names in its place, without values."""
+    """Return the prescribed component, or the one that a flag names, without values."""
     return Component.from_dict(ComponentOverride(name=name).over(own).to_dict())
 
 
 def _fields(group: str, component: Component) -> Config:
-    """Return the section of a component's fields, holding its values."""
+    """Return the section of a component's fields, with its values."""
     config = registry.config_of(group, component)
     return section(type(config), {name: getattr(config, name) for name in component.config})
 
 
 def _change(values: Any, default: Any, name: str) -> ComponentOverride:
-    """Return what the flags under a name change of a component."""
+    """Return the changes of a component by the flags under a name."""
     fields = changed(getattr(values, name), getattr(default, name))
     return ComponentOverride(name=getattr(values, f"{name}_name"), config=fields)

@@ -1,4 +1,4 @@
-"""genzoo translate: data of one domain as the other would have them, and back again."""
+"""genzoo translate: translate data to the other domain and back."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from genzoo.translating import Cycle, there_and_back
 
 
 def arguments_for(peeked: Peeked) -> type:
-    """Return the arguments of ``translate`` with the fields of the data that are named."""
+    """Return the arguments of ``translate`` with the fields of the named data."""
     return with_data_fields(TranslateArguments, peeked)
 
 
 def run(arguments: Any) -> None:
-    """Translate, and write the strips or the arrays."""
+    """Translate data, and write the strips or the arrays."""
     if arguments.output.suffix not in (".png", ".npz"):
         raise ConfigError(f"--output must end in .png or .npz, got {str(arguments.output)!r}.")
     model = GenModel.from_pretrained(
@@ -49,12 +49,12 @@ def run(arguments: Any) -> None:
 
 
 def _told(cycle: Cycle, arguments: Any) -> str:
-    """Say what was written, and how near what came back is to the source."""
+    """Describe the output and the cycle error."""
     errors = cycle.errors()
     num = min(arguments.num, len(errors))
     what = f"{num} examples"
     if arguments.view == "failures":
-        what = f"The {num} of {len(errors)} examples that come back worst"
+        what = f"The {num} of {len(errors)} examples with the largest cycle error"
     return f"{what}, translated to {arguments.to} and back (cycle error {errors.mean():.4f})"
 
 

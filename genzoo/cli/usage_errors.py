@@ -1,4 +1,4 @@
-"""What is wrong with a command's arguments, in one line with the remedy."""
+"""Errors of a command's arguments, on one line with the remedy."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from genzoo.errors import suggest
 
 _FIRST = {"--sampler": "--sampler NAME", "--data": "--data DATA"}
 _Given = tuple[str, Flag | None, list[str]]
-"""An argument, the flag that it is and its values; of an argument without a flag, itself."""
+"""An argument with its flag and values; an argument without a flag is its own value."""
 
 
 def usage_error(args: Sequence[str], arguments: type, command: str, peeked: Peeked) -> str:
-    """Return what is wrong with the arguments of a command, or "" if nothing is.
+    """Return the error of a command's arguments, or "".
 
     Arguments:
-        args: What stands behind the command's name.
-        arguments: The dataclass that they fill.
+        args: The arguments after the command's name.
+        arguments: The dataclass of the arguments.
         command: The command.
-        peeked: What the arguments name.
+        peeked: The names in the arguments.
     """
     table = {flag.name: flag for flag in flags_of(arguments)}
     given, see = list(_given(args, table)), f"See genzoo {command} --help."
@@ -40,7 +40,7 @@ def usage_error(args: Sequence[str], arguments: type, command: str, peeked: Peek
 
 
 def _given(args: Sequence[str], table: Mapping[str, Flag]) -> Iterator[_Given]:
-    """Yield what is given, in order: each flag with its values, and what stands alone."""
+    """Yield the arguments in order: flags with their values, and arguments without a flag."""
     alone = [flag for flag in table.values() if flag.positional]
     left = [argument for argument in args if argument not in ("--help", "-h")]
     while left:
@@ -58,14 +58,14 @@ def _given(args: Sequence[str], table: Mapping[str, Flag]) -> Iterator[_Given]:
 
 
 def _find(name: str, table: Mapping[str, Flag]) -> Flag | None:
-    """Return the flag of a name; a switch has another name that turns it off."""
+    """Return the flag with a name; a switch has a second name that turns it off."""
     section, dot, last = name.removeprefix("--").rpartition(".")
     switch = table.get(f"--{section}{dot}{last.removeprefix('no-')}")
     return table.get(name) or (switch if switch and switch.num_values == 0 else None)
 
 
 def _error(flag: Flag, texts: Sequence[str]) -> str:
-    """Return what is wrong with the values of a flag, or "" if nothing is."""
+    """Return the error of a flag's values, or ""."""
     num, value = flag.num_values, " ".join(texts)
     if num == 0:
         return f"takes no value, got {value!r}." if texts else ""
@@ -79,20 +79,20 @@ def _error(flag: Flag, texts: Sequence[str]) -> str:
 
 
 def _near(name: str, table: Mapping[str, Flag]) -> str:
-    """Return the flags of near names as a question."""
+    """Return flags with similar names as a question."""
     flags = [flag for flag, entry in table.items() if not entry.positional]
     near = difflib.get_close_matches(name, flags, n=3, cutoff=0.75)
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def _remedy(flag: str, table: Mapping[str, Flag], command: str, peeked: Peeked) -> str:
-    """Return what makes a section of flags, where what it needs is not given; "" elsewhere."""
+    """Return what a section of flags needs if that is not given; else ""."""
     section, dot, _ = flag.partition(".")
     known = any(name.startswith(f"{section}.") for name in table)
     if not dot or known or command not in ("train", "sample", "evaluate"):
         return ""
     if "recipe" in peeked.flags:
-        return " A recipe says everything: change the file instead."
+        return " A recipe is complete: change the file instead."
     if command == "train" and not peeked.positional:
         return " Give the model's name first: genzoo train NAME --data DATA --output DIR."
     if section in _FIRST and section.removeprefix("--") not in peeked.flags:

@@ -50,7 +50,7 @@ def check_file(path: Path) -> None:
         ValueError: It is none.
     """
     if path.exists() and not path.is_file():
-        raise ValueError("it is no plain file")
+        raise ValueError("it is not a plain file")
 
 
 def size_of(path: Path) -> int:

@@ -77,7 +77,7 @@ def make_processor(fields: Mapping[str, Any], default: str, where: str) -> Any:
     Arguments:
         fields: What preprocessor_config.json holds.
         default: Whose processor it is where the file does not say, such as "ViT".
-        where: What to call it in an error.
+        where: Its name in errors.
 
     Raises:
         ConfigFileError: It holds what is not allowed.

@@ -88,7 +88,7 @@ class Snapshot:
             HubMissingError: The repository has no such file.
             HubIntegrityError: It is damaged also when fetched again.
             LoadError: It is larger than ``most``; nothing was fetched.
-            HubError: It cannot be had.
+            HubError: It is not available.
         """
         stated = self.files.get(name)
         if stated is None:

@@ -76,7 +76,7 @@ def ask_commit(reference: Reference, token: str | bool | None) -> Commit:
     """Ask the Hub which commit a reference is now, and what is in it, in one request.
 
     Raises:
-        HubError: It cannot be had.
+        HubError: It is not available.
     """
     from huggingface_hub import HfApi
 

@@ -21,7 +21,7 @@ def remote_header(snapshot: Snapshot, name: str) -> Header:
     One that is malformed is asked for again, once: it may have been damaged on the way.
 
     Raises:
-        HubError: It cannot be had.
+        HubError: It is not available.
         WeightsError: It is malformed, or does not fit the file's size.
     """
     try:

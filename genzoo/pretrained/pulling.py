@@ -25,18 +25,18 @@ def pull(
     cache_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Copy a model of the Hub into a folder, with its card, recipe, figures and pictures.
+    """Copy a model from the Hub into a folder, with its card, recipe, figures and pictures.
 
     Arguments:
         reference: Which model.
-        folder: Where to; made where it does not exist.
+        folder: The destination; created if it does not exist.
         token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``.
         cache_dir: The cache; None takes huggingface_hub's.
         overwrite: Whether files there may be replaced.
 
     Raises:
         OutputExistsError: The folder holds something, and ``overwrite`` is False.
-        HubError: It cannot be had.
+        HubError: It is not available.
         LoadError: What is there is refused.
         DiskFullError: There is no space left; the folder is as it was.
     """

@@ -113,7 +113,7 @@ def _parent(api: HfApi, reference: Reference, token: str | bool | None) -> Commi
     """Return the branch's commit, having made the branch; None where nothing was ever pushed.
 
     Raises:
-        HubError: It cannot be had.
+        HubError: It is not available.
     """
     if reference.revision != MAIN:
         ask(

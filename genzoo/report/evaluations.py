@@ -33,7 +33,7 @@ class Figure:
         unit: In what.
         kind: Exact, a bound, an estimate.
         reliable: Whether no note calls it unreliable.
-        notes: What a reader must know.
+        notes: Remarks for readers.
         facts: Everything else that the file says of it.
         provenance: What it alone was made with.
     """

@@ -27,7 +27,7 @@ class Series:
     """The values of one metric in one stage.
 
     Arguments:
-        stage: The stage's number.
+        stage: The number of the stage.
         key: What metrics.jsonl calls the metric: ``player/name``, or a name alone.
         steps: Where it was measured.
         values: What it was; NaN where it was not finite.

@@ -33,7 +33,7 @@ class StageFacts:
     """A stage: what is lowered, and how far.
 
     Arguments:
-        number: The stage's number.
+        number: The number of the stage.
         objective: The objective's name; empty where the recipe does not say.
         part: The part of the model that is trained; empty for all of it.
         total: The updates that the recipe asks for; None where that is not known.

@@ -60,7 +60,7 @@ def make_plugin(name: str, folder: Path, *, license: str = "apache-2.0") -> list
 
 def _fields(name: str, license: str) -> Mapping[str, str]:
     if not registry.NAME.fullmatch(name):
-        raise ConfigError(f"{name!r} is no valid name: use {registry.NAME.pattern}.")
+        raise ConfigError(f"{name!r} is not a valid name: use {registry.NAME.pattern}.")
     if not registry.NAME.fullmatch(f"{name}-nll") or name[-1] in "-_":
         raise ConfigError(
             f"{name!r} is no valid name of a package: use at most 60 characters, the last of them "

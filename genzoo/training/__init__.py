@@ -1,4 +1,4 @@
-"""Training: the one loop and what belongs to it."""
+"""Training: the loop, checkpoints, players and optimisers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Trainer", "TrainerConfig"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the trainer when it is used: values of a config need no loop."""
+    """Load the trainer at first use, because values of a config do not need the loop."""
     if name == "Trainer":
         from genzoo.training.trainer import Trainer
 

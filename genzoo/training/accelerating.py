@@ -1,4 +1,4 @@
-"""Accelerate, taken up for one fit and put back as it was."""
+"""Accelerate, set up for one fit and reset afterwards."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from genzoo.files import check_no_link
 from genzoo.training.config import TrainerConfig
 
 # FSDP replaces a player's parameters with shards, which `losses` and the check of gradients would
-# not see: training would go wrong without a word.
+# not see: training would fail silently.
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Accelerator]:
-    """Give an `Accelerator`, and reset the shared state that it sets.
+    """Provide an `Accelerator`, and reset its shared state afterwards.
 
     Raises:
         TrainingError: Accelerate is set up to shard parameters, which is not supported; or a
-            launcher has started processes that do not know of each other.
-        LoadError: The folder of its trackers is a link.
+            launcher has started processes that do not form one group.
+        LoadError: The folder of the trackers is a link.
     """
     ours = not AcceleratorState._shared_state
     try:
         accelerator = _make(config, folder)
         if accelerator.num_processes > 1:
-            atexit.register(leave_group)  # Not before: the next fit goes on with it.
+            atexit.register(leave_group)  # Not earlier: the next fit uses it again.
         try:
             yield accelerator
         finally:
@@ -54,16 +54,16 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
 
 
 def leave_group() -> None:
-    """End the process group; at exit its threads would otherwise abort a process now and then."""
+    """End the process group; otherwise its threads sometimes abort a process at exit."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 @contextlib.contextmanager
 def own_randomness(device: torch.device) -> Iterator[None]:
-    """Put the default generators back as they were at the end."""
-    # Every move seeds them, for dropout and torch.distributions; what the caller draws after
-    # training must not depend on it.
+    """Restore the default generators at the end."""
+    # Every move seeds them, for dropout and torch.distributions; the caller's draws after training
+    # must not depend on it.
     devices = [device] if device.type not in ("cpu", "mps") else []
     kind = device.type if device.type not in ("cpu", "mps") else "cuda"
     with torch.random.fork_rng(devices=devices, device_type=kind):
@@ -71,9 +71,10 @@ def own_randomness(device: torch.device) -> Iterator[None]:
 
 
 def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
-    """Run an action on the main process, and return what it returns there; None elsewhere.
+    """Run an action on the main process, and return its result there; None elsewhere.
 
-    What it raises on purpose, every process raises: the others do not wait for one that has left.
+    If it raises an error of genzoo, all processes raise one, so none waits for a process that has
+    stopped.
     """
     found, error = None, None
     if accelerator.is_main_process:
@@ -82,8 +83,8 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
         except GenzooError as raised:
             error = raised
     if accelerator.num_processes > 1:
-        # An error that only the main process raised would leave the others waiting for it in
-        # their next message, until a time-out.
+        # If only the main process raised, the others would wait for it in their next message until
+        # a timeout.
         (error,) = broadcast_object_list([error])
     if error is not None:
         raise error
@@ -92,10 +93,10 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
 
 @contextlib.contextmanager
 def others_named(accelerator: Accelerator) -> Iterator[None]:
-    """Turn what a communication library raises when another process is gone into a sentence.
+    """Map the error of a communication library for a lost process to a TrainingError.
 
     Raises:
-        TrainingError: Another process has ended, or cannot be reached.
+        TrainingError: Another process has ended or cannot be reached.
     """
     try:
         yield
@@ -112,7 +113,7 @@ def others_named(accelerator: Accelerator) -> Iterator[None]:
 
 
 def same_everywhere(module: nn.Module, accelerator: Accelerator) -> None:
-    """Give every process the first one's parameters and buffers."""
+    """Broadcast the first process's parameters and buffers."""
     if accelerator.num_processes == 1:
         return
     with torch.no_grad():
@@ -122,8 +123,9 @@ def same_everywhere(module: nn.Module, accelerator: Accelerator) -> None:
 
 def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
     if torch.distributed.is_available():
-        # Its functions have the group for a default: imported later, as by the first optimiser,
-        # they would keep the group and its threads until after Python's end.
+        # Its functions have the group as a default argument: if it were imported later, for
+        # example by the first optimiser, they would keep the group and its threads until after the
+        # end of Python.
         importlib.import_module("torch.distributed.nn.functional")
     trackers: Any = list(config.report_to) or None
     try:
@@ -149,13 +151,13 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
 
 
 def _launched() -> int:
-    """Return how many processes a launcher such as torchrun says that it has started."""
+    """Return the number of processes that a launcher such as torchrun has started."""
     size = os.environ.get("WORLD_SIZE", "")
     return int(size) if "LOCAL_RANK" in os.environ and size.isdecimal() else 1
 
 
 def _has_accelerator() -> bool:
-    """Whether processes can talk to each other through a device other than the CPU."""
+    """Whether processes can communicate through a device other than the CPU."""
     found = torch.accelerator.current_accelerator(check_available=True)
     return found is not None and found.type != "mps"
 

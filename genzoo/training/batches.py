@@ -1,4 +1,4 @@
-"""Equal-sized batches from an endless seeded stream, any of which can be asked for by number."""
+"""Equal-sized batches from an endless seeded stream, addressed by number."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from genzoo.errors import ConfigError
 
 @dataclass(frozen=True)
 class BatchPartition:
-    """How an update's batch is divided: into micro-batches × processes slots of equal size.
+    """The partition of an update's batch into micro-batches × processes slots of equal size.
 
     Arguments:
         batch_size: Examples per update, over all processes.
-        micro_batches: Micro-batches of each process.
-        num_processes: Processes.
-        rank: This process.
+        micro_batches: Micro-batches per process.
+        num_processes: The number of processes.
+        rank: The rank of this process.
 
     Raises:
         ConfigError: The batch cannot be divided equally.
@@ -50,8 +50,8 @@ class BatchPartition:
         return [micro * self.num_processes + self.rank for micro in range(self.micro_batches)]
 
     def rows(self, update: int, slot: int) -> range:
-        """Return the positions in the endless stream that a slot of an update takes."""
-        # By the number of the update alone: a resumed run needs no saved position in the data.
+        """Return the positions of a slot of an update in the endless stream."""
+        # They depend on the number of the update only, so a resumed run needs no saved position.
         size = self.batch_size // (self.micro_batches * self.num_processes)
         first = update * self.batch_size + slot * size
         return range(first, first + size)
@@ -62,7 +62,7 @@ class Stream:
 
     Arguments:
         num_rows: The number of rows.
-        seed: Where the permutations come from.
+        seed: The seed of the permutations.
     """
 
     def __init__(self, num_rows: int, seed: int) -> None:
@@ -77,7 +77,7 @@ class Stream:
         self._permutation = permutation
 
     def indices(self, rows: range) -> Tensor:
-        """Return the row indices at those positions."""
+        """Return the row indices at the given positions."""
         parts, first = [], rows.start
         while first < rows.stop:
             epoch, offset = divmod(first, self.num_rows)
@@ -89,7 +89,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class _Micro(TorchDataset[Any]):
-    """Batches by (update, slot), so that worker processes can make them ahead."""
+    """Batches by (update, slot), so that worker processes can load them ahead."""
 
     dataset: Dataset
     stream: Stream
@@ -98,14 +98,14 @@ class _Micro(TorchDataset[Any]):
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         update, slot = key
-        # By slot, so that a row's crop or caption does not depend on the process that reads it.
+        # Seeded by slot, so a row's crop or caption does not depend on the process that reads it.
         generator = seeds.generator(seeds.derive("data", self.seed, update, slot))
         return self.dataset.batch(self.stream.indices(self.shares.rows(update, slot)), generator)
 
 
 @dataclass(frozen=True)
 class _Both(TorchDataset[Any]):
-    """Batches of two domains, each from a stream of its own."""
+    """Batches of two domains, each from its own stream."""
 
     x: _Micro
     y: _Micro
@@ -150,7 +150,7 @@ def batches(
 def to_device(
     batch: dict[str, Any], device: torch.device, dtype: torch.dtype = torch.float32
 ) -> dict[str, Any]:
-    """Move the tensors of a batch; real ones become the model's type."""
+    """Move the tensors of a batch to a device; floating-point ones get the model's dtype."""
 
     def moved(value: Tensor) -> Tensor:
         kind = dtype if value.is_floating_point() else value.dtype

@@ -1,4 +1,4 @@
-"""Checkpoints that survive being killed at any moment, and hold no pickle.
+"""Checkpoints that survive a kill at any moment and hold no pickle.
 
 Write: temporary folder → tensors as safetensors, the rest as JSON → manifest last, with the size
 and sha256 of each file → fsync each file and the folder → rename → fsync the parent → read the
@@ -30,14 +30,14 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Arguments:
-        stage: The stage's number.
+        stage: The number of the stage.
         step: Updates made in it.
         tensors: For each file, its tensors by name.
         values: Everything that is not a tensor.
-        versions: What wrote it.
+        versions: The versions that wrote it.
     """
 
     stage: int
@@ -51,8 +51,8 @@ def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
     """Write a checkpoint below ``root``, read it back, and only then prune the oldest.
 
     Raises:
-        DiskFullError: There is no space left; earlier checkpoints are untouched.
-        LoadError: ``root`` is a link, behind which nothing is written or pruned.
+        DiskFullError: No space is left; earlier checkpoints are unchanged.
+        LoadError: ``root`` is a link; nothing is written or pruned through it.
     """
     final = path_of(checkpoint.stage, checkpoint.step, root)
     check_no_link(root)
@@ -76,12 +76,12 @@ def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
 
 
 def path_of(stage: int, step: int, root: Path) -> Path:
-    """Return where the checkpoint of a position is."""
+    """Return the path of the checkpoint of a position."""
     return root / f"stage-{stage:03d}-step-{step:09d}"
 
 
 def load_newest(root: Path) -> tuple[Path, Checkpoint, list[str]] | None:
-    """Return the newest checkpoint whose manifest holds, and what was passed over and why."""
+    """Return the newest valid checkpoint, and the skipped ones with the reasons."""
     with disk_full_named(root):
         remove_stale(root)
         found = list_checkpoints(root)
@@ -95,7 +95,7 @@ def load_newest(root: Path) -> tuple[Path, Checkpoint, list[str]] | None:
 
 
 def read(path: Path) -> Checkpoint:
-    """Return what a checkpoint holds, whose manifest has been checked."""
+    """Return the content of a checkpoint whose manifest has been checked."""
     manifest = _manifest(path)
     tensors = {
         name.removesuffix(".safetensors"): load_file(path / name)
@@ -108,7 +108,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def problem_of(path: Path) -> str:
-    """Say what is wrong with a checkpoint; empty where every file is as its manifest says."""
+    """Describe the problem of a checkpoint; empty if every file agrees with the manifest."""
     try:
         manifest = _manifest(path)
         there = {file.name for file in path.iterdir()} - {_MANIFEST}
@@ -127,7 +127,7 @@ def problem_of(path: Path) -> str:
 
 
 def list_checkpoints(root: Path) -> list[Path]:
-    """Return the checkpoints below ``root``, oldest first, whether or not they hold."""
+    """Return the checkpoints below ``root``, valid or not, oldest first."""
     found = [path for path in root.glob("stage-*") if _NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: path.name)
 
@@ -140,7 +140,7 @@ def prune(root: Path, keep: int) -> None:
 
 
 def remove_stale(root: Path) -> None:
-    """Remove what an interrupted write has left."""
+    """Remove the leftovers of an interrupted write."""
     check_no_link(root)
     for path in root.glob(".stage-*.writing"):
         with contextlib.suppress(OSError):
@@ -171,7 +171,7 @@ def _write(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copy what shares memory, as tied weights do: safetensors wants each tensor its own."""
+    """Copy tensors that share memory, such as tied weights, because safetensors refuses them."""
     seen: set[int] = set()
     for name, tensor in tensors.items():
         pointer = tensor.untyped_storage().data_ptr()
@@ -189,7 +189,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         raise ValueError(f"its keys are {', '.join(sorted(manifest))}")
     if (manifest["stage"], manifest["step"]) != _position(path):
         raise ValueError(f"it is of stage {manifest['stage']}, step {manifest['step']}")
-    # A list without a file that every checkpoint has would make a folder of nothing a good one.
+    # Without this check, an empty folder with an empty list would be valid.
     if not {"model.safetensors", "values.json"} <= set(manifest["files"]):
         raise ValueError("it does not list the model and the values")
     return manifest

@@ -1,4 +1,4 @@
-"""What the user decides about training."""
+"""The user's training values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Precision = Literal["no", "fp16", "bf16"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerConfig(Config):
-    """Training values; those left at None are the stage's, which the paper prescribes."""
+    """Training values. A value of None means the stage's value, which the paper prescribes."""
 
     max_steps: Annotated[int | None, Bounds(1, 10**9)] = None
     """Updates to make (default: the stage's, else 1000)."""
@@ -24,39 +24,40 @@ class TrainerConfig(Config):
     optimizers: Mapping[str, Annotated[ComponentOverride, Group("optimizers")]] = field(
         default_factory=dict
     )
-    """For each player, another optimiser, or the values that differ from the objective's own."""
+    """For each player, another optimiser, or values that override those of the objective."""
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
-    """Where all randomness of training comes from."""
+    """The seed of all randomness in training."""
     warmup_steps: Annotated[int | None, Bounds(0, 10**9)] = None
-    """Updates over which the learning rate rises from zero (default: the stage's, else 0)."""
+    """Updates of linear warm-up of the learning rate (default: the stage's, else 0)."""
     lr_scheduler: Annotated[Component, Group("lr_schedulers")] | None = None
-    """How the learning rate goes on after warm-up (default: the stage's, else constant)."""
+    """The learning-rate schedule after warm-up (default: the stage's, else constant)."""
     max_grad_norm: Annotated[float | None, Bounds(0.0, 1e12)] = None
-    """The greatest norm of a player's gradient; 0 for no limit."""
+    """The maximum norm of a player's gradient; 0 for no clipping."""
     num_micro_batches: Annotated[int, Bounds(1, 10**6)] = 1
     """Micro-batches per update and process."""
     mixed_precision: Precision = "no"
-    """The type that autocast computes in."""
+    """The dtype of autocast."""
     ema_decay: Annotated[float | None, Bounds(0.0, 1.0)] = None
-    """The decay of the averaged weights, which are what is published; 0 for none."""
+    """The decay of the averaged weights, which are published; 0 for no averaging."""
     save_steps: Annotated[int, Bounds(0, 10**9)] = 1000
-    """Updates between checkpoints; 0 for one at the end of each stage alone."""
+    """Updates between checkpoints; 0 writes one at the end of each stage only."""
     save_total_limit: Annotated[int, Bounds(2, 10**6)] = 2
-    """Checkpoints that are kept."""
+    """The number of checkpoints to keep."""
     sample_steps: Annotated[int, Bounds(0, 10**9)] = 0
-    """Updates between sample pictures; 0 for none."""
+    """Updates between pictures of samples; 0 for none."""
     logging_steps: Annotated[int, Bounds(1, 10**9)] = 50
     """Updates between lines of metrics.jsonl."""
     report_to: tuple[str, ...] = ()
-    """Trackers of Accelerate, such as tensorboard or wandb."""
+    """Accelerate's trackers, such as tensorboard or wandb."""
     threads: Annotated[int, Bounds(1, 4096)] | Literal["auto"] | None = None
-    """CPU threads; auto times a few steps with one and with all, and keeps the faster."""
+    """CPU threads; auto measures a few steps with one and with all threads, and keeps the
+    faster."""
     dataloader_num_workers: Annotated[int, Bounds(0, 1024)] = 0
-    """Processes that read data ahead; 0 reads in the training process."""
+    """Worker processes that load data ahead; 0 loads in the training process."""
     compile: bool = False
     """Compile each child network of the model with torch.compile."""
     progress: bool = True
-    """Show a progress bar where there is a terminal."""
+    """Show a progress bar on a terminal."""
 
 
 _FALLBACK: dict[str, Any] = {
@@ -74,16 +75,17 @@ def resolve(
     prescribed: Mapping[str, Any],
     own: Mapping[str, Component] | None = None,
 ) -> TrainerConfig:
-    """Return the values of one stage: the user's over the stage's over the defaults.
+    """Return the values of one stage: the user's values override the stage's, and these the
+    defaults.
 
     Arguments:
         config: The user's values.
-        prescribed: The stage's.
-        own: The optimisers of the stage's objective, over which the stage's and the user's go;
-            None where nothing is asked of optimisers.
+        prescribed: The stage's values.
+        own: The optimisers of the stage's objective, which the stage's and the user's values
+            override; None if optimisers are not needed.
     """
-    # A value that a paper prescribes is None unless the user gives it, so that the user's own
-    # choice can be told from a default, and goes over the stage's value.
+    # A value that a paper prescribes is None unless the user sets it, so that a user's choice can
+    # be distinguished from a default and overrides the stage's value.
     given = differences(config, TrainerConfig())
     stage = TrainerConfig.from_dict(prescribed)
     optimizers = {

@@ -1,4 +1,4 @@
-"""Averaged weights: what is evaluated and published."""
+"""Averaged weights, which are evaluated and published."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Average:
 
     Arguments:
         model: The model that is trained.
-        decay: How much of the average each update keeps.
+        decay: The share of the average that each update keeps.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
@@ -27,22 +27,22 @@ class Average:
         # Buffers are copied, not averaged: the mean of two counters or masks is neither.
         self.module = AveragedModel(model, multi_avg_fn=average)
         for parameter in self.module.module.parameters():
-            # In bfloat16 a step of 1 − decay is lost to rounding, and the average stands still.
+            # In bfloat16 a step of 1 − decay is lost in rounding, and the average does not move.
             if parameter.is_floating_point() and parameter.dtype.itemsize < 4:
                 parameter.data = parameter.data.float()
         self.module.requires_grad_(False)
 
     def update(self, model: Model) -> None:
-        """Take the model's weights into the average."""
+        """Update the average with the model's weights."""
         self.module.update_parameters(model)
 
     def apply_to(self, model: Model) -> None:
-        """Give the model the averaged weights."""
+        """Copy the averaged weights into the model."""
         model.load_state_dict(self.module.module.state_dict())
 
     @property
     def model(self) -> Any:
-        """A model with the averaged weights."""
+        """A copy of the model with the averaged weights."""
         return self.module.module
 
     def state(self) -> dict[str, Tensor]:
@@ -50,10 +50,10 @@ class Average:
         return dict(self.module.state_dict())
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what ``state`` gave."""
+        """Load what ``state`` returned."""
         self.module.load_state_dict(state, strict=True)
 
 
 def make_average(model: Model, decay: float | None) -> Average | None:
-    """Return the average, or None where ``decay`` asks for none."""
+    """Return the average, or None if ``decay`` is 0."""
     return Average(model, decay) if decay else None

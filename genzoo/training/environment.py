@@ -1,4 +1,4 @@
-"""Where a run is made: versions, machine and device, as plain text."""
+"""The environment of a run: versions, machine and device, as plain text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGES = ("torch", "accelerate", "safetensors", "numpy")
 
 
 def describe(accelerator: Accelerator, threads: int | None) -> dict[str, str]:
-    """Return what the run's speed and its last digits depend on; no host name and no path."""
+    """Return what a run's speed and last digits depend on, without host names and paths."""
     return {
         "genzoo": __version__,
         "Python": platform.python_version(),

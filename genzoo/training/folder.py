@@ -1,4 +1,4 @@
-"""The folder of a run: what it holds, and who may write into it."""
+"""The folder of a run: its content, and who may write into it."""
 
 from __future__ import annotations
 
@@ -35,22 +35,21 @@ from genzoo.training import checkpoint
 
 logger = logging.getLogger("genzoo")
 
-# Workers of a run that was killed hold its lock until they see that it is gone, within five
-# seconds.
+# Workers of a killed run hold its lock until they notice its end, within five seconds.
 LOCK_SECONDS = 6.0
 _RUN = (RECIPE, METRICS, CONFIG, CHECKPOINTS, WEIGHTS, SHARDS, INDEX, LEFTOVERS)
-"""What a folder has that holds a run or a model."""
+"""The files of a folder that holds a run or a model."""
 _INTO = (CHECKPOINTS, PROGRESS, TRACKERS, METRICS)
-"""What is written into rather than replaced."""
+"""Files and folders that are written into rather than replaced."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run writes: a model folder with the run's own files beside the model.
+    """The output folder of a run: a model folder with the run's own files.
 
     Arguments:
         path: The folder.
-        overwrite: Whether another run there may be replaced.
+        overwrite: Whether another run in it may be replaced.
     """
 
     path: Path
@@ -58,12 +57,12 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the checkpoints are."""
+        """The folder of checkpoints."""
         return self.path / CHECKPOINTS.name
 
     @property
     def samples(self) -> Path:
-        """Where the pictures are."""
+        """The folder of pictures."""
         return self.path / PROGRESS.name
 
     def log_size(self) -> int:
@@ -73,13 +72,13 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Own the folder for as long as a run trains in it; made where it does not exist.
+        """Lock the folder while a run trains in it; create it if it does not exist.
 
         The system releases the lock when the process ends, however it ends.
 
         Raises:
             RunningError: Another run trains in it.
-            OutputExistsError: A file stands in its place.
+            OutputExistsError: The path is a file.
         """
         if self.path.exists() and not self.path.is_dir():
             raise OutputExistsError(f"{str(self.path)!r} is a file. Choose a folder.")
@@ -102,11 +101,11 @@ class RunFolder:
             lock.release()
 
     def claim(self) -> None:
-        """Make the folder ready for a new run.
+        """Prepare the folder for a new run.
 
         Raises:
             OutputExistsError: It holds another run, and ``overwrite`` is False.
-            LoadError: What would be written into is a link.
+            LoadError: A path that would be written into is a link.
         """
         self.demand_free()
         if self._occupied():
@@ -115,34 +114,34 @@ class RunFolder:
             self._check_links()
 
     def demand_free(self) -> None:
-        """Look at the folder of a new run, and write nothing.
+        """Check the folder for a new run, without writing.
 
         Raises:
             OutputExistsError: It holds another run, and ``overwrite`` is False.
-            LoadError: What would be written into is a link.
+            LoadError: A path that would be written into is a link.
         """
         occupied = self._occupied()
         if occupied and not self.overwrite:
             raise OutputExistsError(
-                f"{str(self.path)!r} holds another run or model. Go on with it (--resume), "
+                f"{str(self.path)!r} holds another run or model. Resume it (--resume), "
                 "replace it (--overwrite), or choose another folder."
             )
         if not occupied:
             self._check_links()
 
     def demand_run(self) -> None:
-        """Raise CheckpointError where the folder holds no run to resume."""
+        """Raise CheckpointError if the folder holds no run to resume."""
         if not (self.path / RECIPE.name).exists():
             raise CheckpointError(
                 f"{str(self.path)!r} holds no run to resume. Leave --resume out to start one."
             )
 
     def newest(self) -> tuple[Path, checkpoint.Checkpoint] | None:
-        """Return the newest good checkpoint; None where the run was stopped before its first.
+        """Return the newest valid checkpoint, or None if the run was stopped before its first.
 
         Raises:
-            CheckpointError: There is no run in the folder, or none of its checkpoints is good.
-            LoadError: What would be written into is a link.
+            CheckpointError: There is no run in the folder, or none of its checkpoints is valid.
+            LoadError: A path that would be written into is a link.
         """
         self._check_links()
         self.demand_run()
@@ -150,12 +149,12 @@ class RunFolder:
         if found is None:
             broken = [path.name for path in checkpoint.list_checkpoints(self.checkpoints)]
             if broken:
-                raise CheckpointError(f"No checkpoint of {self.path} is good: {broken}.")
+                raise CheckpointError(f"No checkpoint of {self.path} is valid: {broken}.")
             logger.info("No checkpoint had been written; starting at step 0.")
             return None
         path, newest, passed = found
         for name in passed:
-            logger.info("Passed over the checkpoint %s.", name)
+            logger.info("Skipped the checkpoint %s.", name)
         return path, newest
 
     def write_recipe(self, recipe: Recipe) -> None:
@@ -164,7 +163,7 @@ class RunFolder:
             write_text(temporary, recipe.to_toml())
 
     def write_environment(self, environment: Mapping[str, str]) -> None:
-        """Write environment.json; going on elsewhere replaces it."""
+        """Write environment.json; resuming elsewhere replaces it."""
         with atomic_file(self.path / ENVIRONMENT.name) as temporary:
             write_text(temporary, json.dumps(environment, indent=2) + "\n")
 
@@ -172,7 +171,7 @@ class RunFolder:
         return any(file.matches(name) for name in self._names() for file in _RUN)
 
     def _names(self) -> list[str]:
-        """Return the names of what is in the folder, links that lead nowhere among them."""
+        """Return the names in the folder, including broken links."""
         return os.listdir(self.path) if self.path.is_dir() else []
 
     def _check_links(self) -> None:
@@ -180,7 +179,7 @@ class RunFolder:
             check_no_link(self.path / file.name)
 
     def _clear(self) -> None:
-        """Remove another run: links themselves, and not what they lead to."""
+        """Remove another run: links themselves, not their targets."""
         with disk_full_named(self.path):
             for file in _INTO:
                 if file.cleared or (self.path / file.name).is_symlink():

@@ -1,4 +1,4 @@
-"""How a stage begins: its model shown the data, its objective built."""
+"""The start of a stage: data-dependent initialisation, and the objective."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ INIT_ROWS = 4096
 
 
 def init_from_data(plan: Plan, session: Session, number: int) -> None:
-    """Show the data to the model that a stage is about, where it asks for them.
+    """Initialise the model that a stage trains from data, if it needs that.
 
-    So a model that holds another one starts from what that one makes of the data once it is
-    trained.
+    So a model that holds another one is initialised with the outputs of the trained inner model.
     """
     model = plan.learning(number)
     if isinstance(model, SupportsDataInit) and model.needs_data_init():
@@ -33,9 +32,10 @@ def init_from_data(plan: Plan, session: Session, number: int) -> None:
 
 
 def ready_objective(plan: Plan, session: Session, number: int) -> Objective:
-    """Return a stage's objective, ready to train: on the device, the same on every process."""
+    """Return a stage's objective, ready for training: on the device, and equal on every
+    process."""
     objective, dtype = plan.make_objective(number), plan.model.dtype
-    # Its own networks compute in the model's type, if that is another one.
+    # Its own networks compute in the model's dtype.
     objective.to(session.device) if dtype == torch.float32 else objective.to(session.device, dtype)
     objective.train()
     same_everywhere(objective, session.accelerator)

@@ -1,4 +1,4 @@
-"""What a stage's data pass through before its objective sees them: models trained before."""
+"""The models that a stage's data pass through before its objective sees them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from genzoo.training.stage_scope import model_of, only_part, submodule
 from genzoo.values import trusted
 
 _ROWS = 1024
-"""How many rows are encoded at once, so that the batch of the initialisation needs little room."""
+"""The number of rows that are encoded at once, so that the initialisation needs little memory."""
 
 
 class Inputs:
-    """The models that a stage's data pass through, in order; with none, the data stay as they are.
+    """The models that a stage's data pass through, in order; without any, the data are unchanged.
 
-    Their weights are what the stages before left, averaged where those average. They are in eval
-    mode, and no gradient passes.
+    They have the (averaged) weights of the earlier stages, are in eval mode, and receive no
+    gradient.
 
     Arguments:
-        stage: Which names them.
-        model: Which holds them.
+        stage: The stage that names them.
+        model: The model that holds them.
 
     Raises:
-        ConfigError: A name is not that of a part, or the part does not encode.
+        ConfigError: A name is not that of a submodule, or the submodule does not encode.
     """
 
     def __init__(self, stage: Stage, model: Model) -> None:
@@ -47,8 +47,8 @@ class Inputs:
     ) -> list[dict[str, Any]]:
         """Return the micro-batches of update ``index`` with codes in place of their rows.
 
-        Codes are drawn from (seed, index, slot) alone: anew at each presentation, and the same
-        ones after a resumption and on other processes.
+        Codes are drawn from (seed, index, slot): anew at each presentation, and equal after
+        resuming and on other processes.
 
         Arguments:
             batches: The micro-batches, on the device.
@@ -56,8 +56,8 @@ class Inputs:
             seed: The stage's seed.
             index: The update's number.
         """
-        # A function of the batch on the device, not a dataset around the data: worker processes
-        # would encode on the CPU, and a cache of codes would show the same draws for ever.
+        # This is a function of the batch on the device, not a wrapped dataset: worker processes
+        # would encode on the CPU, and a cache of codes would repeat the same draws.
         with trusted():  # The data were checked when they were loaded.
             return [
                 self.coded(batch, seeds.derive(seed, "inputs", index, slot))
@@ -66,7 +66,7 @@ class Inputs:
 
     @torch.no_grad()
     def coded(self, batch: dict[str, Any], seed: int) -> dict[str, Any]:
-        """Return a batch with codes in place of its rows; its conditions stay."""
+        """Return a batch with codes in place of its rows; its conditions are unchanged."""
         if not self.models:
             return batch
         x = batch["x"]
@@ -78,25 +78,25 @@ class Inputs:
     def first(
         self, batch: dict[str, Any], info: DataInfo, seed: int
     ) -> tuple[dict[str, Any], DataInfo]:
-        """Return the batch that a model is initialised by as codes, and what the codes are.
+        """Return the batch of the initialisation as codes, and the info of the codes.
 
-        Their mean is that of this batch.
+        The info has the mean of this batch.
         """
         if not self.models:
             return batch, info
         coded = self.coded(batch, seed)
         x: Tensor = coded["x"]
-        # Of these rows, since codes are drawn anew each time and have no mean of the whole data.
+        # The mean of these rows, because codes are drawn anew each time.
         mean = x.double().mean(0).float().cpu() if x.is_floating_point() else None
         return coded, _info_of(info, self.models[-1].codes).with_mean(mean)
 
 
 def check_inputs(stage: Stage, model: Model, info: DataInfo) -> None:
-    """Check that a stage's data can pass through its inputs, and fit its model then.
+    """Check that a stage's data can pass through its inputs and then fit its model.
 
     Raises:
-        ConfigError: A name is not that of a part, a part does not encode, spaces do not fit, or
-            the stage would train an input.
+        ConfigError: A name is not that of a submodule, a submodule does not encode, spaces do not
+            fit, or the stage would train an input.
         DataError: The data lack a condition.
     """
     if not stage.inputs:
@@ -135,9 +135,9 @@ def _encodes(module: nn.Module) -> bool:
 def _codes(
     model: Any, x: Tensor, condition: Mapping[str, Any], generator: torch.Generator
 ) -> Tensor:
-    """Return draws of codes, or their means where those can stand for draws."""
+    """Return draws of codes, or their means if those can stand for draws."""
     parts: list[Tensor] = []
-    # In eval mode: dropout and batch statistics would make a row's codes depend on its batch.
+    # In eval mode, because dropout and batch statistics would make codes depend on the batch.
     with evaluating(model):
         for first in range(0, len(x), _ROWS):
             rows = slice(first, first + _ROWS)
@@ -150,7 +150,7 @@ def _codes(
 
 
 def _info_of(info: DataInfo, codes: Space) -> DataInfo:
-    """Return what data are once their rows are codes; what was known of the rows is gone."""
+    """Return the info of data whose rows are codes; facts about the rows are dropped."""
     bounds = {name: ends for name, ends in info.range.items() if name != "x"}
     mixtures = {name: mixture for name, mixture in info.mixture.items() if name != "x"}
     found = info.with_field("x", codes).with_mean(None)
@@ -158,7 +158,7 @@ def _info_of(info: DataInfo, codes: Space) -> DataInfo:
 
 
 def _check_fits(title: str, model: Model, info: DataInfo, whose: str, remedy: str) -> None:
-    """Raise unless data fit a model: its event, and its conditions."""
+    """Raise unless data fit a model's event and conditions."""
     reason = model.event.accepts(info["x"]) if model.event_field == "x" else None
     if reason:
         raise ConfigError(
@@ -170,7 +170,7 @@ def _check_fits(title: str, model: Model, info: DataInfo, whose: str, remedy: st
 
 
 def _models_of(model: Model, codes: Space) -> str:
-    """Return a remedy that names the parts that model such codes."""
+    """Return a remedy that names the submodules that can model such codes."""
     fits = [
         name
         for name, part in model.named_modules()
@@ -186,7 +186,7 @@ def _one_of(names: Sequence[str]) -> str:
 
 
 def _check_not_trained(stage: Stage, inputs: Sequence[nn.Module], learning: Model) -> None:
-    # Its codes would change while they are learned, and one loss would train two models.
+    # Otherwise the codes would change while they are learned, and one loss would train two models.
     with only_part(learning, stage.part):
         trained = {id(p) for p in learning.parameters() if p.requires_grad}
     for name, encoder in zip(stage.inputs, inputs, strict=True):

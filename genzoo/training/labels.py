@@ -1,4 +1,4 @@
-"""Which conditions, and other fields than x, rows may have while a model is trained."""
+"""The fields besides x that training reads, and their allowed values."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Read:
     """A field that is read.
 
     Arguments:
-        space: What its rows may be.
-        nullable: Whether a row may be without it.
+        space: Its space.
+        nullable: Whether a row may lack it.
     """
 
     space: Space
@@ -31,11 +31,11 @@ class Read:
 
 @dataclass(frozen=True)
 class Reading:
-    """The fields that models and objectives read besides an event x.
+    """The fields that models and objectives read besides the event x.
 
     Arguments:
-        who: Who learns from them; messages begin with it.
-        fields: What is read of each; a field that two read in two ways must please both.
+        who: The reader, which begins messages.
+        fields: The requirements of each; a field with two readers must satisfy both.
     """
 
     who: str
@@ -49,10 +49,10 @@ class Reading:
         data: Dataset,
         coded: Sequence[Model] = (),
     ) -> Reading:
-        """Return models' conditions and events, and what objectives read besides.
+        """Return the conditions and events of models, and the further fields of objectives.
 
-        A row may be without an event that an objective reads by name. What ``coded`` models take
-        for x are codes, and not the rows of the data.
+        A row may lack a field that an objective reads by name. ``coded`` models receive codes for
+        x, not the rows of the data.
 
         Raises:
             DataError: The data have no such field.
@@ -77,10 +77,10 @@ class Reading:
         return cls(type(models[0]).__name__, found)
 
     def check_all(self, data: Dataset) -> None:
-        """Check the label of every row, where they are known without reading the rows.
+        """Check the label of every row, if labels are known without reading the rows.
 
         Raises:
-            DataError: A label is none of those that are read.
+            DataError: A label is not in its space.
         """
         data = data.x if isinstance(data, TwoDomains) else data
         label = data.labels()
@@ -92,10 +92,10 @@ class Reading:
             data.info["label"].nullable(label, data.name, noun="label")
 
     def check(self, batch: Mapping[str, Any]) -> None:
-        """Check what is read of a batch, before it goes to the device.
+        """Check the fields of a batch before it is moved to the device.
 
         Raises:
-            DataError: It is lacking, or not in its space.
+            DataError: A field is missing, or not in its space.
         """
         for name in self.fields:
             if name not in batch:
@@ -109,7 +109,7 @@ class Reading:
             check(values, self.who, noun=name)
 
     def _check_type(self, name: str, values: Any, num: int, space: Space) -> None:
-        """Raise DataError unless there are ``num`` rows, whole numbers of the space's type."""
+        """Raise DataError unless there are ``num`` integer rows of the space's dtype."""
         if isinstance(values, Tensor):
             whole = not space.dtype.is_floating_point
             if values.shape[:1] != torch.Size([num]) or (whole and values.dtype != space.dtype):

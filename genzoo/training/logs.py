@@ -1,4 +1,4 @@
-"""What a run says: metrics.jsonl, trackers, a progress bar; lines where there is no terminal."""
+"""The log of a run: metrics.jsonl, trackers, and a progress bar or lines of text."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Log:
 
     Arguments:
         config: The stage's training values.
-        title: What the bar is called.
-        folder: Where metrics.jsonl is; None writes none.
-        accelerator: Whose trackers are written to.
-        first: The updates made before.
-        offset: The length that metrics.jsonl is cut to: what was logged up to ``first``.
+        title: The title of the bar.
+        folder: The folder of metrics.jsonl; None writes none.
+        accelerator: The accelerator with the trackers.
+        first: The number of updates made before.
+        offset: The length to which metrics.jsonl is truncated: the log up to ``first``.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Log:
         if self.path is not None:
             with disk_full_named(self.path), open_end(self.path) as file:
                 size = os.fstat(file.fileno()).st_size
-                os.truncate(file.fileno(), min(size, offset))  # Never longer: it would add NULs.
+                os.truncate(file.fileno(), min(size, offset))  # A larger size would add NULs.
             if size < offset:
-                logger.info("%s is shorter than it was; it goes on from here.", self.path)
+                logger.info("%s is shorter than it was; it continues from here.", self.path)
         self.last: dict[str, Any] = {}
         self._began, self._since = time.perf_counter(), first
         shown = self.main and config.progress and sys.stderr.isatty()
@@ -68,7 +68,7 @@ class Log:
     def step(
         self, stage: int, step: int, results: list[SubstepResult], players: Mapping[str, Player]
     ) -> None:
-        """Note that update number ``step`` is made; write a line where one is due."""
+        """Record update number ``step``; write a line if one is due."""
         if not self.main:
             return
         self.bar.update()
@@ -94,7 +94,7 @@ class Log:
         return self.path.stat().st_size if self.path is not None else 0
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Close the bar."""
         self.bar.close()
 
     def _row(

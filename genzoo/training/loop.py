@@ -1,4 +1,4 @@
-"""The loop. It knows no family of models: an objective yields losses, and players learn from them.
+"""The training loop. It knows no family: an objective yields losses, and players minimise them.
 
 `train` goes through the stages, `StageLoop` through the updates of a stage, and `Updater` through
 the moves of an update: take the gradient of the next loss with respect to one player's parameters,
@@ -41,12 +41,12 @@ from genzoo.version import __version__
 
 @dataclass
 class Start:
-    """What the first stage begins with.
+    """The start of training.
 
     Arguments:
         stage: Its number.
-        objective: Its objective, ready to train.
-        checkpoint: What is resumed from; None starts anew.
+        objective: Its objective, ready for training.
+        checkpoint: The checkpoint to resume from; None starts anew.
     """
 
     stage: int
@@ -55,12 +55,12 @@ class Start:
 
 
 def train(plan: Plan, session: Session, start: Start) -> Model:
-    """Train the stages that are left, and return the model, which is written into the folder."""
+    """Train the remaining stages, and return the model, which is also saved in the folder."""
     first, last = start.stage, len(plan.stages)
     with limited(session.threads):
         _train_stage(plan, session, start)
         for number in range(first + 1, last):
-            # Not before: a model that holds another starts from what that one has learned.
+            # Not earlier: a model that holds another one is initialised with the trained one.
             init_from_data(plan, session, number)
             with plan.only_part(number):
                 next_start = Start(number, ready_objective(plan, session, number))
@@ -71,7 +71,7 @@ def train(plan: Plan, session: Session, start: Start) -> Model:
 
 
 def _train_stage(plan: Plan, session: Session, start: Start) -> None:
-    """Train one stage, and leave the averaged weights in the model where there are any."""
+    """Train one stage, and leave the averaged weights, if any, in the model."""
     number, objective = start.stage, start.objective
     config, folder = plan.configs[number], session.folder
     with plan.only_part(number):
@@ -82,7 +82,7 @@ def _train_stage(plan: Plan, session: Session, start: Start) -> None:
         if start.checkpoint is not None:
             state.load(start.checkpoint.tensors, start.checkpoint.values)
             first, offset = start.checkpoint.step, start.checkpoint.values["metrics_offset"]
-            start.checkpoint = None  # Its tensors take as much memory as the run's own.
+            start.checkpoint = None  # Its tensors take as much memory as those of the run.
         _compile(objective, config)
         title, path = plan.stages[number].objective.name, folder.path if folder else None
         log = Log(config, title, path, session.accelerator, first=first, offset=offset)
@@ -95,22 +95,22 @@ def _train_stage(plan: Plan, session: Session, start: Start) -> None:
 def _compile(objective: Objective, config: TrainerConfig) -> None:
     """Compile each child network in place."""
     if config.compile:
-        # In place, so that the names in a checkpoint stay the same. Never `losses`: a generator
-        # that draws and branches is not one graph.
+        # In place, so that the names in a checkpoint stay the same. `losses` is never compiled,
+        # because a generator that draws and branches is not one graph.
         for name, child in [*objective.model.named_children(), *objective.named_children()]:
             if name != "model":
                 child.compile()
 
 
 class StageLoop:
-    """Makes the updates of one stage.
+    """Runs the updates of one stage.
 
     Arguments:
         plan: What is trained.
-        session: Where it is trained.
-        number: The stage's number.
-        state: What the next update depends on.
-        log: Where it is told what happens.
+        session: The session.
+        number: The number of the stage.
+        state: The state that the next update depends on.
+        log: The log.
     """
 
     def __init__(
@@ -129,11 +129,11 @@ class StageLoop:
         )
 
     def run(self, first: int) -> None:
-        """Make the updates from ``first`` to the last.
+        """Run the updates from ``first`` to the last.
 
         Raises:
             NotFiniteError: A loss or gradient is not finite; the update was not made.
-            TrainingInterrupted: A signal came; what was done is saved.
+            TrainingInterrupted: A signal arrived; the run is saved.
         """
         alone = self.session.accelerator.num_processes == 1
         if alone:
@@ -152,15 +152,15 @@ class StageLoop:
                 self.state.average.update(self.plan.model)
             step = index + 1
             self.log.step(self.number, step, results, self.state.players)
-            # Checkpoints and pictures are made here alone, between two updates: a game that is
-            # half played has state in its generators, which no file can hold.
+            # Checkpoints and pictures are made here only, between two updates: in the middle of an
+            # update, the generators have state that no file can hold.
             saved = step == self.total or _is_due(self.config.save_steps, step)
             if saved:
                 self._save(step)
             if _is_due(self.config.sample_steps, step):
                 self.pictures.draw(self.state.shown_model(), step)
-            # Several processes leave after the same update, or those that stay would wait for
-            # ever: a signal counts once all were told of it, in the message of a move.
+            # All processes must stop after the same update, or the others would wait forever. So a
+            # signal counts once all processes know of it, through the message of a move.
             if alone or self.updater.left:
                 self._leave_if_asked(step, saved=saved)
 
@@ -180,11 +180,11 @@ class StageLoop:
             ) from error
 
     def _save(self, step: int) -> None:
-        """Write a checkpoint; every process gives its part."""
+        """Write a checkpoint; every process contributes its part."""
         if self.session.folder is None:
             return
-        # The position in the data is the number of the step, and all randomness is seeded by it:
-        # no random state is saved.
+        # The position in the data follows from the number of the step, and all randomness is
+        # seeded by it, so no random state is saved.
         values = {
             **self.state.values(),
             "metrics_offset": self.log.offset(),
@@ -196,28 +196,28 @@ class StageLoop:
         self.session.save(made, self.plan.config.save_total_limit)
 
     def _leave_if_asked(self, step: int, *, saved: bool) -> None:
-        """Save and leave where a signal has come."""
+        """Save and stop if a signal has arrived."""
         signum = self.session.interrupts.signum
         if not (signum or self.updater.left):
             return
         if not saved:
             self._save(step)
         good = self.session.last_good
-        where = f"; it is saved in {good}. Go on with --resume" if self.session.folder else ""
+        where = f"; it is saved in {good}. Continue with --resume" if self.session.folder else ""
         raise TrainingInterrupted(
             f"Training was stopped by a signal after step {step}{where}.", signum or 15
         )
 
 
 class Updater:
-    """Makes updates: every micro-batch's game advances one move, and one player steps, in turn.
+    """Runs updates: in turn, every micro-batch's game advances one move, and one player steps.
 
     Arguments:
-        objective: Which yields the losses.
-        players: Who is updated.
-        accelerator: Which computes gradients and talks to the other processes.
-        slots: This process's slots.
-        seed: Where the randomness of every move comes from.
+        objective: The objective, which yields the losses.
+        players: The players.
+        accelerator: The accelerator, for gradients and communication between processes.
+        slots: The slots of this process.
+        seed: The seed of all moves.
     """
 
     def __init__(
@@ -242,16 +242,16 @@ class Updater:
         leaving: bool = False,
         logged: bool = True,
     ) -> list[SubstepResult]:
-        """Make update ``index`` of ``total``; ``left`` then says whether any process is leaving.
+        """Run update ``index`` of ``total``; ``left`` then says whether any process wants to stop.
 
         Raises:
             NotFiniteError: A loss or gradient is not finite; that player was not updated.
-            TrainingError: The micro-batches disagree about whose move it is, or the objective
+            TrainingError: The micro-batches yield losses of different players, or the objective
                 yields something other than a `Loss`.
         """
-        # One game for each micro-batch, and all advance in lockstep. Were the micro-batches
-        # played one after the other, the second would see players that the first has moved, and
-        # four micro-batches would not equal one batch, nor one process four.
+        # One game per micro-batch, all in lockstep. If the micro-batches ran one after the other,
+        # the second would see players that the first has already updated, and four micro-batches
+        # would not equal one batch, nor one process four.
         games = {
             slot: self.objective.losses(
                 batch, Step(index, total, slot, self.generators[slot], logged)
@@ -260,7 +260,7 @@ class Updater:
         }
         self._check_games(games)
         results: list[SubstepResult] = []
-        with trusted():  # The data were checked when they were loaded; a look would wait for them.
+        with trusted():  # The data were checked before; another check would wait for the device.
             while losses := self._advance(games, index, len(results)):
                 results.append(self._move(losses, index, leaving))
         for player in self.players.values():
@@ -268,17 +268,17 @@ class Updater:
         return results
 
     def _advance(self, games: Mapping[int, Iterator[Loss]], index: int, move: int) -> list[Loss]:
-        """Ask every game for its next loss, and add up that player's gradients."""
+        """Get the next loss of every game, and accumulate that player's gradients."""
         losses: list[Loss] = []
         for slot, game in games.items():
             # Every move has its own seed, in the step's generator and in the default one, which
-            # dropout and torch.distributions draw from. So a move draws the same numbers after a
-            # resumption, on any process, and whatever was drawn before it.
+            # dropout and torch.distributions use. So a move draws the same numbers after resuming,
+            # on any process, and whatever was drawn before.
             seed = seeds.derive(self.seed, index, slot, move)
             self.generators[slot].manual_seed(seed)
             seeds.seed_defaults(seed, self.accelerator.device)
             # Autocast is entered anew for each move. A context that a game holds open across a
-            # yield would also hold over the backward pass, and over the other games.
+            # yield would also apply to the backward pass and to the other games.
             with self._autocast():
                 loss = next(game, None)
             if loss is None:
@@ -286,8 +286,8 @@ class Updater:
             player = player_of(loss, losses, self.players, self.objective)
             if not losses:
                 player.zero_grad()
-            # At once, while the game waits: its next loss is computed after the player has
-            # stepped. A graph that is shared across a yield would be of old parameters.
+            # Immediately, while the game is suspended: its next loss is computed after the
+            # player's step. A graph that is shared across a yield would belong to old parameters.
             self._backward(loss, player)
             losses.append(loss)
         if losses and len(losses) != len(games):
@@ -300,8 +300,8 @@ class Updater:
     def _backward(self, loss: Loss, player: Player) -> None:
         """Add the loss's gradient to that player's parameters and to no other's."""
         scaler = self.accelerator.scaler
-        # A gradient that is known without autograd is handed over, and not passed through a
-        # scalar with a backward of its own: that took a twentieth of an RBM's update.
+        # A gradient that is known without autograd is added directly. Passing it through a scalar
+        # with its own backward took a twentieth of an RBM's update.
         if loss.gradients:
             scaled = loss.gradients
             if scaler is not None:
@@ -309,7 +309,7 @@ class Updater:
             player.add_gradients(scaled)
             if not loss.value.requires_grad:
                 return
-        alone = len(self.players) == 1  # All that is trained is its own: the cheaper call does.
+        alone = len(self.players) == 1  # Then the cheaper call is sufficient.
         inputs = None if alone else player.parameters
         if scaler is None:  # Accelerate's is for the loss scale: see _autocast.
             torch.autograd.backward(loss.value, inputs=inputs)
@@ -317,7 +317,8 @@ class Updater:
             self.accelerator.backward(loss.value, inputs=inputs)
 
     def _autocast(self) -> contextlib.AbstractContextManager[None]:
-        """Return Accelerate's autocast, whose set-up is felt in a small step, where it is on."""
+        """Return Accelerate's autocast if it is enabled; its set-up is noticeable in small
+        steps."""
         on = self.accelerator.mixed_precision != "no"
         return self.accelerator.autocast() if on else contextlib.nullcontext()
 
@@ -329,7 +330,7 @@ class Updater:
         mean = values[0] if len(values) == 1 else torch.stack(values).mean()
         value, grad_norm, left = self._agree(mean, norm, leaving)
         self.left = self.left or left > 0
-        # With a loss scale an infinite gradient is how an overflow shows: the scaler skips it.
+        # With a loss scale, an infinite gradient means an overflow, and the scaler skips the step.
         scaled = self.accelerator.scaler is not None
         if not math.isfinite(value) or not (scaled or math.isfinite(grad_norm)):
             what = "loss" if not math.isfinite(value) else "gradient"
@@ -341,9 +342,9 @@ class Updater:
         return SubstepResult(player.name, value, grad_norm, losses[-1].metrics)
 
     def _agree(self, mean: Tensor, norm: Tensor, leaving: bool) -> list[float]:
-        """Average over processes what all must decide on alike."""
-        # One read by the host for each move, since each one waits for the device; and one message,
-        # in which the wish to leave travels too, so that all processes leave at the same step.
+        """Average over processes what all must decide equally."""
+        # One host read per move, because each one waits for the device; and one message, which
+        # also says whether to stop, so that all processes stop at the same step.
         if self.accelerator.num_processes == 1:
             return [*torch.stack([mean, norm.float()]).tolist(), float(leaving)]
         values = torch.stack([mean, norm.float(), mean.new_tensor(float(leaving))])
@@ -352,7 +353,7 @@ class Updater:
         return found
 
     def _check_games(self, games: Mapping[int, Iterator[Loss]]) -> None:
-        """Raise where `losses` returns what it should yield."""
+        """Raise if `losses` returns instead of yielding."""
         for game in games.values():
             if not isinstance(game, Iterator):
                 raise TrainingError(
@@ -362,5 +363,5 @@ class Updater:
 
 
 def _is_due(every: int, step: int) -> bool:
-    """Whether what is done once in ``every`` steps is due; never where that is 0."""
+    """Whether an action of every ``every`` steps is due; never if ``every`` is 0."""
     return bool(every) and step % every == 0

@@ -12,21 +12,21 @@ from genzoo.config import Bounds, Config
 
 
 class LRScheduler(Configured):
-    """The factor of the learning rate at each update, from warm-up to the last; abstract."""
+    """Abstract base class: the factor of the learning rate at each update, including warm-up."""
 
     @abc.abstractmethod
     def factor(self, step: int, total: int, warmup: int) -> float:
-        """Return what the learning rate is multiplied by.
+        """Return the factor of the learning rate.
 
         Arguments:
             step: The number of updates made before, from 0 to ``total``.
             total: The updates of the stage.
-            warmup: The updates over which the learning rate is to rise from zero.
+            warmup: The updates of warm-up.
         """
 
 
 class AfterWarmup(LRScheduler, abc.ABC):
-    """Rises linearly over the warm-up, then follows a curve over the other updates; abstract."""
+    """Abstract base class: rises linearly over the warm-up, then follows a curve."""
 
     def factor(self, step: int, total: int, warmup: int) -> float:
         """Return (step + 1) / warmup, then the curve's value."""
@@ -36,12 +36,12 @@ class AfterWarmup(LRScheduler, abc.ABC):
 
     @abc.abstractmethod
     def curve(self, done: float) -> float:
-        """Return the factor once the share ``done`` of the updates after warm-up is made."""
+        """Return the factor after the share ``done`` of the updates after warm-up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConstantConfig(Config):
-    """A constant learning rate, which has nothing to choose."""
+    """A constant learning rate (no fields)."""
 
 
 class Constant(AfterWarmup):
@@ -56,7 +56,7 @@ class Constant(AfterWarmup):
 
 @dataclass(frozen=True, kw_only=True)
 class LinearConfig(Config):
-    """A learning rate that falls linearly, which has nothing to choose."""
+    """A learning rate that falls linearly (no fields)."""
 
 
 class Linear(AfterWarmup):
@@ -74,7 +74,7 @@ class ConstantThenLinearConfig(Config):
     """A learning rate that is constant at first, then falls linearly."""
 
     constant_share: Annotated[float, Bounds(0.0, 0.999)] = 0.5
-    """The share of the updates after warm-up in which it is constant."""
+    """The share of the updates after warm-up in which the rate is constant."""
 
 
 class ConstantThenLinear(AfterWarmup):
@@ -94,7 +94,7 @@ class ConstantThenLinear(AfterWarmup):
 
 @dataclass(frozen=True, kw_only=True)
 class CosineConfig(Config):
-    """A learning rate that falls as a cosine, which has nothing to choose."""
+    """A learning rate that falls as a cosine (no fields)."""
 
 
 class Cosine(AfterWarmup):

@@ -1,4 +1,4 @@
-"""Optimisers: what updates a player's parameters, by name and values."""
+"""Optimisers by name and values."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ Share = Annotated[float, Bounds(0.0, 1.0)]
 
 
 class Optimizer(Configured):
-    """Makes an optimiser of PyTorch for the parameters of one player; abstract.
+    """Abstract base class: makes an optimiser of PyTorch for the parameters of one player.
 
-    An objective names one for each of its players, the user another one or other values.
+    An objective names one for each of its players; the user can choose another one or other
+    values.
     """
 
     @abc.abstractmethod
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``, at the learning rate before warm-up."""
+        """Return the optimiser of ``parameters``, at the learning rate before warm-up."""
 
 
 def decayed(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[Any]:
-    """Return parameters for PyTorch, of which only matrices and higher tensors are decayed.
+    """Return parameter groups for PyTorch, with weight decay for matrices and higher tensors only.
 
     Arguments:
         parameters: The parameters.
@@ -36,7 +37,7 @@ def decayed(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[Any
     """
     if not weight_decay:
         return list(parameters)
-    # Not biases and scales: a penalty on them gains nothing, and moves what normalises.
+    # Not biases and scales: a penalty on them does not help, and shifts normalisation layers.
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
@@ -53,7 +54,7 @@ class SGDConfig(Config):
     momentum: Share = 0.0
     """The momentum."""
     weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
-    """The weight decay, of matrices and higher tensors alone."""
+    """The weight decay, for matrices and higher tensors only."""
 
 
 class SGD(Optimizer):
@@ -79,9 +80,9 @@ class AdamConfig(Config):
     betas: tuple[Share, Share] = (0.9, 0.999)
     """The decay rates of the means of gradients and of their squares."""
     eps: Share = 1e-8
-    """What is added to the denominator."""
+    """The constant that is added to the denominator."""
     weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
-    """The weight of half the squared norm in the loss, of matrices and higher tensors alone."""
+    """The weight of half the squared norm in the loss, for matrices and higher tensors only."""
 
 
 class Adam(Optimizer):
@@ -95,8 +96,8 @@ class Adam(Optimizer):
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimiser over ``parameters``."""
         c = self.config
-        # One kernel over all parameters: on a CPU a tenth of the time of torch's default, which
-        # goes through them one operation at a time. Stochastic gradient descent gains nothing.
+        # One kernel for all parameters: on a CPU it takes a tenth of the time of torch's default,
+        # which runs one operation at a time. SGD does not gain.
         return torch.optim.Adam(
             decayed(parameters, c.weight_decay), lr=c.lr, betas=c.betas, eps=c.eps, fused=True
         )
@@ -107,7 +108,7 @@ class AdamWConfig(AdamConfig):
     """Adam with decoupled weight decay."""
 
     weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 1e-2
-    """The share of a weight that an update at the rate 1 takes away, of matrices alone."""
+    """The share by which an update at learning rate 1 shrinks a weight, for matrices only."""
 
 
 class AdamW(Optimizer):
@@ -122,7 +123,7 @@ class AdamW(Optimizer):
         """Return the optimiser over ``parameters``."""
         c = self.config
         groups = decayed(parameters, c.weight_decay)
-        # Without groups PyTorch would decay all of them, by a default of its own.
+        # Without groups, PyTorch would decay all parameters with its own default.
         return torch.optim.AdamW(
             groups, lr=c.lr, betas=c.betas, eps=c.eps, weight_decay=0.0, fused=True
         )
@@ -137,9 +138,9 @@ class RMSpropConfig(Config):
     momentum: Share = 0.0
     """The momentum."""
     eps: Share = 1e-8
-    """What is added to the denominator."""
+    """The constant that is added to the denominator."""
     weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
-    """The weight decay, of matrices and higher tensors alone."""
+    """The weight decay, for matrices and higher tensors only."""
 
 
 class RMSprop(Optimizer):

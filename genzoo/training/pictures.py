@@ -1,4 +1,4 @@
-"""What a run draws as it goes: samples, or translations where that is what the model makes."""
+"""Pictures during training: samples, or translations if the model translates."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _STRIPS = 16
 
 
 class Pictures:
-    """The pictures of a stage, of fixed seeds and of the same rows each time.
+    """The pictures of a stage, with fixed seeds and the same rows each time.
 
     Arguments:
         plan: What is trained.
-        session: Whose folder they are written into.
-        number: The stage's number.
-        inputs: What the stage's data pass through.
+        session: The session, with the output folder.
+        number: The number of the stage.
+        inputs: The models that the stage's data pass through.
     """
 
     def __init__(self, plan: Plan, session: Session, number: int, inputs: Inputs) -> None:
@@ -43,15 +43,15 @@ class Pictures:
 
     @cached_property
     def _rows(self) -> Dataset:
-        """The rows: drawn once, since labels of many rows take time to sort."""
+        """The rows, drawn once, because sorting the labels of many rows takes time."""
         return subset(self.plan.data, ROWS_IN_PICTURE, seed=self.seed)
 
     def draw(self, model: Model, step: int) -> None:
-        """Write the picture of ``step`` on the main process.
+        """Write the picture at ``step`` on the main process.
 
         Arguments:
             model: The whole model, of which the stage may train a part.
-            step: The updates made.
+            step: The number of updates made.
         """
         folder = self.session.folder
         if folder is None or not self.session.accelerator.is_main_process:
@@ -65,15 +65,15 @@ class Pictures:
 
 
 def draw(model: Model, rows: Mapping[str, Any], seed: int, path: Path) -> None:
-    """Write a picture of samples given the rows' conditions, or of their translations.
+    """Write a picture of samples given the rows' conditions, or of translations of the rows.
 
-    Of translations there are two pictures: of some rows, and of those that come back worst,
-    in a file whose name ends in ``-failures``. Rows without the condition make none.
+    There are two pictures of translations: of some rows, and of those with the largest cycle
+    error, in a file whose name ends in ``-failures``. Rows without the condition are skipped.
 
     Arguments:
         model: What is drawn from.
-        rows: The rows; of translations the first ones are shown, so their order is random.
-        seed: Where the samples come from.
+        rows: The rows, in random order, because only the first translations are shown.
+        seed: The seed of the samples.
         path: The file.
     """
     if isinstance(model, SupportsTranslate) and "y" in rows:
@@ -94,5 +94,6 @@ def draw(model: Model, rows: Mapping[str, Any], seed: int, path: Path) -> None:
 
 
 def both_ways(there: Cycle, here: Cycle) -> Image.Image:
-    """Return strips from top to bottom: x, as y, and back; then y, as x, and back."""
+    """Return strips from top to bottom: x, its translation, and back; then y, its translation, and
+    back."""
     return strips([*there.stages(), *here.stages()])

@@ -1,4 +1,5 @@
-"""The plan: what is trained, on what, how. It is checked once, and training does not change it."""
+"""The plan: what is trained, on which data and how. It is checked once, and training does not
+change it."""
 
 from __future__ import annotations
 
@@ -26,17 +27,17 @@ from genzoo.training.stage_scope import model_of, only_part
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a run trains; `make_plan` makes one.
+    """The plan of a run; `make_plan` makes one.
 
     Arguments:
-        model: What learns, in place.
-        data: The data as they were given.
-        rows: The data with the fields that the model and the objectives read, and no others.
-        reading: These fields, and what their rows may be.
+        model: The model that is trained in place.
+        data: The original data.
+        rows: The data with only the fields that the model and the objectives read.
+        reading: These fields and their requirements.
         stages: The stages, in order.
-        config: What the user decides.
+        config: The user's training values.
         configs: The training values of each stage.
-        given: An objective that was handed over, and is not built from its name.
+        given: An objective instance that the user passed.
     """
 
     model: Model
@@ -49,15 +50,15 @@ class Plan:
     given: Objective | None = None
 
     def learning(self, number: int) -> Model:
-        """Return what a stage's objective is made for: the model, or one that it holds."""
+        """Return the model of a stage's objective: the whole model, or a nested one."""
         return model_of(self.stages[number], self.model)
 
     def only_part(self, number: int) -> contextlib.AbstractContextManager[None]:
-        """Let only what a stage trains be trained."""
+        """Freeze everything that a stage does not train."""
         return only_part(self.learning(number), self.stages[number].part)
 
     def make_objective(self, number: int) -> Objective:
-        """Return the objective of a stage, its own parameters seeded."""
+        """Return the objective of a stage, with seeded parameters."""
         if self.given is not None:
             return self.given
         seed = seeds.derive(self.config.seed, "objective", number)
@@ -67,16 +68,16 @@ class Plan:
         return objective
 
     def to_device(self, batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-        """Return a batch on the device, its conditions checked on the host before.
+        """Return a batch on the device, after checking its conditions on the CPU.
 
         Raises:
-            DataError: A condition is lacking, or not in its space.
+            DataError: A condition is missing, or not in its space.
         """
         self.reading.check(batch)
         return to_device(batch, device, self.model.dtype)
 
     def recipe(self) -> Recipe:
-        """Return all that makes this run, as a file can hold it."""
+        """Return the recipe of this run."""
         x, y = named_parts(self.data)
         return Recipe(
             model=registry.describe(self.model),
@@ -96,15 +97,15 @@ def make_plan(
     """Return the plan of a run, after checking that its parts fit.
 
     Raises:
-        DataError: The data do not fit the model, have none of its conditions, or labels that it
-            does not know.
+        DataError: The data do not fit the model, lack a condition, or have labels outside of its
+            space.
         ConfigError: A stage's inputs do not encode, or do not fit.
     """
     given = objective if isinstance(objective, Objective) else None
     model.check_data(data.info)
     stages = tuple(_stages(model, objective))
     for stage in stages:
-        # Not when the stage begins: the stages before it may train for hours.
+        # Not at the start of the stage, because the stages before it may train for hours.
         check_inputs(stage, model, data.info)
     reading = _reading(model, data, stages, given)
     reading.check_all(data)
@@ -144,13 +145,13 @@ def _reading(
 
 
 def _parts(model: Model, stages: Sequence[Stage]) -> list[Model]:
-    """Return the models within ``model`` that stages train, and that their data pass through."""
+    """Return the submodels of ``model`` that stages train or that their data pass through."""
     learning = [model_of(stage, model) for stage in stages if stage.model is not None]
     return [*learning, *(part for stage in stages for part in Inputs(stage, model).models)]
 
 
 def _optimizers(stage: Stage, given: Objective | None) -> Mapping[str, Component]:
-    """Return the optimisers that a stage's objective prescribes."""
+    """Return the optimisers of a stage's objective."""
     if given is not None:
         return given.optimizers(given.config)
     cls: type[Objective] = registry.load("objectives", stage.objective.name)
@@ -158,7 +159,7 @@ def _optimizers(stage: Stage, given: Objective | None) -> Mapping[str, Component
 
 
 def _described(objective: Objective) -> Component:
-    """Return an objective as a file can hold it, by its class's own name if it has no other."""
+    """Return the component of an objective, with its class's name if it is not registered."""
     with contextlib.suppress(PluginError):
         return registry.describe(objective)
     return Component(name=type(objective).__name__.lower(), config=objective.config.to_dict())

@@ -1,4 +1,4 @@
-"""Players: who learns, with which optimiser, under which schedule."""
+"""Players: groups of parameters with an optimiser and a schedule."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from genzoo.training.optimizers import Optimizer
 
 @dataclass(frozen=True)
 class SubstepResult:
-    """What a move of a player came to.
+    """The result of a player's move.
 
     Arguments:
-        player: Who moved.
+        player: The player.
         loss: The mean loss over micro-batches and processes.
         grad_norm: The norm of the player's gradient before clipping.
-        metrics: What the last micro-batch's loss carried with it, still on the device.
+        metrics: The metrics of the last micro-batch's loss, still on the device.
     """
 
     player: str
@@ -44,7 +44,7 @@ class Player:
         named_parameters: Its parameters by name.
         optimizer: Its optimiser.
         config: The stage's training values.
-        accelerator: Which wraps the optimiser, for mixed precision's loss scale.
+        accelerator: The accelerator, which wraps the optimiser for loss scaling.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class Player:
         self.parameters = list(named_parameters.values())
         self._own = frozenset(self.parameters)
         self.base = _make_optimizer(optimizer).build(self.parameters)
-        # Before the wrapper below, which keeps the step that it finds: the schedule counts it.
+        # Before the wrapper below, which captures the step function: the schedule counts it.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.base, _factor(config))
-        # Accelerate's wrapper is for the loss scale; each of its steps searches the file system
-        # for a package (lomo_optim), which takes longer than a small network's step.
+        # Accelerate's wrapper is needed for loss scaling only; each of its steps searches the file
+        # system for a package (lomo_optim), which takes longer than a small network's step.
         scaled = accelerator.scaler is not None
         self.optimizer = (
             accelerator.prepare_optimizer(self.base, device_placement=False)
@@ -74,27 +74,27 @@ class Player:
         self._checked = False
 
     def zero_grad(self) -> None:
-        """Forget the gradients of the move before."""
+        """Reset the gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 
     def add_gradients(self, gradients: Mapping[nn.Parameter, Tensor]) -> None:
-        """Add what a loss hands over.
+        """Add the gradients of a loss.
 
         Raises:
-            TrainingError: A gradient is handed over for what is not the player's.
+            TrainingError: A gradient is for a parameter that is not the player's.
         """
         if not self._own.issuperset(gradients):
             raise TrainingError(
-                f"A loss of the player {self.name!r} hands over a gradient of a parameter that is "
+                f"A loss of the player {self.name!r} has a gradient for a parameter that is "
                 f"not its own. Its parameters are {', '.join(self.names[:5])}."
             )
         for parameter, gradient in gradients.items():
-            part = gradient.to(parameter.dtype)  # Autocast may have made it a shorter one.
+            part = gradient.to(parameter.dtype)  # Autocast may have changed its dtype.
             parameter.grad = part if parameter.grad is None else parameter.grad + part
 
     def gather_gradients(self, scale: float) -> Tensor:
-        """Average the gradients over processes, clip them, and return their norm before that.
+        """Average the gradients over processes, clip them, and return their norm before clipping.
 
         Raises:
             TrainingError: A parameter has no gradient on the player's first update.
@@ -104,7 +104,7 @@ class Player:
         grads = [p.grad for p in self.parameters if p.grad is not None]
         if scale != 1:
             torch._foreach_mul_(grads, scale)
-        # Before clipping: the norm is of the whole batch's gradient, as with one process.
+        # Before clipping: the norm is that of the whole batch's gradient, as with one process.
         if self.accelerator.num_processes > 1:
             _average(grads, self.accelerator)
         if self.accelerator.scaler is not None:
@@ -120,7 +120,7 @@ class Player:
 
     def next_update(self) -> None:
         """Set the learning rate of the next update."""
-        # Once an update, not once a move: a critic of five moves would decay five times as fast.
+        # Once per update, not per move: a critic with five moves would decay five times as fast.
         self.schedule.step()
 
     @property
@@ -130,11 +130,11 @@ class Player:
 
     def _check_gradients(self) -> None:
         # Frozen parameters, re-entrant checkpointing and sharding give no gradient and no error:
-        # the parameter would stay as it was made, and the loss would still fall.
+        # the parameter would keep its initial value, and the loss would still fall.
         missing = [n for n, p in zip(self.names, self.parameters, strict=True) if p.grad is None]
         if missing:
             raise TrainingError(
-                f"After the first move of the player {self.name!r} these parameters of it have "
+                f"After the first move of the player {self.name!r}, these of its parameters have "
                 f"no gradient: {', '.join(missing[:5])}. Freeze them (requires_grad_(False)), "
                 "leave them to another player, or let the loss depend on them."
             )
@@ -144,10 +144,11 @@ class Player:
 def make_players(
     objective: Objective, config: TrainerConfig, accelerator: Accelerator
 ) -> dict[str, Player]:
-    """Return the players of an objective, after checking that they partition what is trained.
+    """Return the players of an objective, after checking that they partition the trainable
+    parameters.
 
     Raises:
-        ConfigError: The user names a player there is not.
+        ConfigError: The user names an unknown player.
         TrainingError: A trainable parameter has no player, or two.
     """
     names = {id(p): name for name, p in objective.named_parameters()}
@@ -169,13 +170,13 @@ def make_players(
 def player_of(
     loss: Loss, others: Sequence[Loss], players: Mapping[str, Player], objective: Objective
 ) -> Player:
-    """Return the player whose loss it is.
+    """Return the player of a loss.
 
     Arguments:
-        loss: What a game yielded.
-        others: What the other micro-batches' games yielded on this move.
+        loss: The loss that a game yielded.
+        others: The losses of the other micro-batches' games on this move.
         players: The players by name.
-        objective: Which yielded it, for the message.
+        objective: The objective, for the message.
 
     Raises:
         TrainingError: It is not a `Loss`, its player is unknown, or the micro-batches disagree.
@@ -201,7 +202,8 @@ def player_of(
 def _optimizers(
     objective: Objective, players: Iterable[str], config: TrainerConfig
 ) -> dict[str, Component]:
-    """Return each player's optimiser, the stage's and the user's values over the objective's."""
+    """Return each player's optimiser; the stage's and the user's values override the
+    objective's."""
     own = objective.optimizers(objective.config)
     if own.keys() != set(players):
         raise TrainingError(
@@ -240,7 +242,7 @@ def _check_partition(
 
 
 def _average(grads: list[Tensor], accelerator: Accelerator) -> None:
-    """Average over processes in one message for each type of gradient."""
+    """Average over processes with one message per dtype of gradients."""
     for dtype in {grad.dtype for grad in grads}:
         chosen = [grad for grad in grads if grad.dtype == dtype]
         flat = torch.cat([grad.reshape(-1) for grad in chosen])
@@ -250,9 +252,9 @@ def _average(grads: list[Tensor], accelerator: Accelerator) -> None:
 
 
 def _factor(config: TrainerConfig) -> Callable[[int], float]:
-    """Return the learning rate's factor at each update."""
+    """Return the factor of the learning rate at each update."""
     warmup, total = config.warmup_steps or 0, config.max_steps or 1
     named = config.lr_scheduler or Component(name="constant")
     scheduler: LRScheduler = registry.make("lr_schedulers", named)
-    # A function, since PyTorch writes what an object holds into checkpoints.
+    # A function, because PyTorch writes the attributes of an object into checkpoints.
     return lambda step: scheduler.factor(step, total, warmup)

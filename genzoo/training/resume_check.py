@@ -1,4 +1,4 @@
-"""What must be the same for a resumed run to be the identical one."""
+"""What must be unchanged for bit-exact resuming."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FREE = frozenset(
     {
         "save_steps",
         "compile",
-        "num_micro_batches",  # Its product with the processes counts: see slots.
+        "num_micro_batches",  # Only its product with the number of processes counts: see slots.
         "save_total_limit",
         "logging_steps",
         "report_to",
@@ -25,17 +25,17 @@ _FREE = frozenset(
 
 
 def identity(plan: Plan, num_processes: int) -> dict[str, Any]:
-    """Return the values that decide what a run computes.
+    """Return the values that determine what a run computes.
 
-    Two processes compute what one with two micro-batches computes, so the number of slots counts,
-    which is their product.
+    Two processes compute the same as one with two micro-batches, so only their product, the number
+    of slots, counts.
     """
     return {
         "model": plan.model.config.to_dict(),
         "data": {"name": plan.data.name, "rows": len(plan.data)},
         "stages": [stage.to_dict() for stage in plan.stages],
-        # Seeds and process buffers go by slot, so their number must stay; how many of them one
-        # process has may change.
+        # Seeds and process buffers belong to slots, so their number must stay the same; the number
+        # per process may change.
         "slots": [num_processes * c.num_micro_batches for c in plan.configs],
         "trainer": [
             {name: value for name, value in config.to_dict().items() if name not in _FREE}
@@ -45,7 +45,7 @@ def identity(plan: Plan, num_processes: int) -> dict[str, Any]:
 
 
 def demand_same(then: Any, now: Any) -> None:
-    """Raise CheckpointError, naming what changed, where the run that is resumed was another."""
+    """Raise CheckpointError with the changes if the resumed run was another one."""
     changed = list(_changes(then, now, ""))
     if changed:
         raise CheckpointError(

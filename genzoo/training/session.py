@@ -1,4 +1,4 @@
-"""The session: what a run has open while it trains."""
+"""The session: resources that a run holds while it trains."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from genzoo.training.signals import Interrupts, listening
 
 @dataclass
 class Session:
-    """The processes and devices of a run, its signals, and its folder; `open_session` opens one.
+    """The processes, devices, signals and folder of a run; `open_session` opens one.
 
     Arguments:
-        accelerator: Which computes gradients and talks to the other processes.
-        interrupts: Whether a signal has asked the run to leave.
-        folder: Where the run writes; None writes nothing.
-        held: What is held until the session ends, such as the folder's lock.
-        threads: The CPU threads that are trained with; None leaves them as they are.
-        last_good: The newest checkpoint that is whole.
+        accelerator: The accelerator, for gradients and communication between processes.
+        interrupts: Whether a signal has asked the run to stop.
+        folder: The output folder; None writes nothing.
+        held: Resources that are held until the session ends, such as the folder's lock.
+        threads: The number of CPU threads; None leaves it unchanged.
+        last_good: The newest valid checkpoint.
     """
 
     accelerator: Accelerator
@@ -50,7 +50,7 @@ class Session:
         return device
 
     def partition(self, config: TrainerConfig) -> BatchPartition:
-        """Return how an update's batch is divided among the processes.
+        """Return the partition of an update's batch among the processes.
 
         Raises:
             ConfigError: It cannot be divided equally.
@@ -74,9 +74,9 @@ class Session:
             on_main(self.accelerator, lambda: self._own(folder, resume=False))
 
     def newest(self) -> Checkpoint | None:
-        """Lock the folder of the run that is resumed, and return its newest good checkpoint.
+        """Lock the folder of the resumed run, and return its newest valid checkpoint.
 
-        None where there is no folder, or the run was stopped before its first checkpoint.
+        It is None if there is no folder, or the run was stopped before its first checkpoint.
         """
         if self.folder is None:
             return None
@@ -89,7 +89,8 @@ class Session:
         return newest
 
     def save(self, made: Checkpoint, limit: int) -> None:
-        """Write a checkpoint on the main process; on all, remember it as the last good one."""
+        """Write a checkpoint on the main process; on all processes, remember it as the last good
+        one."""
         if self.folder is not None:
             root = self.folder.checkpoints
             on_main(self.accelerator, lambda: checkpoint.save(made, root, keep=limit))
@@ -114,11 +115,11 @@ class Session:
             self.folder.write_environment(environment.describe(self.accelerator, self.threads))
 
     def _own(self, folder: RunFolder, *, resume: bool) -> None:
-        """Lock the folder until the session ends, and look at what it holds."""
+        """Lock the folder until the session ends, and check its content."""
         look = folder.demand_run if resume else folder.demand_free
-        look()  # A folder that is refused is left as it is, without a lock file.
-        # Two runs in one folder would write into each other's checkpoints, so only the one that
-        # holds the lock may train there. The system frees the lock of a run that is killed.
+        look()  # A folder that is refused is left unchanged, without a lock file.
+        # Two runs in one folder would overwrite each other's checkpoints, so only the owner of the
+        # lock may train there. The system releases the lock of a killed run.
         self.held.enter_context(folder.locked())
         if not resume:
             folder.claim()
@@ -126,7 +127,8 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(config: TrainerConfig, folder: RunFolder | None) -> Iterator[Session]:
-    """Open a session, and put back what it changes in this process: signals, seeds, Accelerate.
+    """Open a session, and afterwards restore what it changes in this process: signals, seeds,
+    Accelerate.
 
     Raises:
         TrainingError: Another process of the run has ended, or Accelerate's set-up is refused.

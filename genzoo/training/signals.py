@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted whenever they come, acted on at the next safe moment."""
+"""Ctrl-C and SIGTERM: noted when they arrive, acted on at the next safe moment."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from types import FrameType
 
 
 class Interrupts:
-    """Whether a signal has asked the run to leave."""
+    """Whether a signal has asked the run to stop."""
 
     def __init__(self) -> None:
         self.signum = 0
 
     def note(self, signum: int, frame: FrameType | None = None) -> None:
-        """Remember the signal; the loop looks after each step. A second Ctrl-C stops at once."""
-        # Noted, not raised: an exception here could come while a checkpoint is written or a player
-        # is half stepped. What is saved is always between two steps.
+        """Remember the signal; the loop checks after each step. A second Ctrl-C stops
+        immediately."""
+        # Noted, not raised: an exception could arrive while a checkpoint is written or a player
+        # steps. Checkpoints are always between two steps.
         if self.signum and signum == signal.SIGINT:
             raise KeyboardInterrupt
         self.signum = signum
@@ -26,7 +27,7 @@ class Interrupts:
 
 @contextlib.contextmanager
 def listening() -> Iterator[Interrupts]:
-    """Listen for SIGINT and SIGTERM; outside the main thread nothing can be listened to."""
+    """Listen for SIGINT and SIGTERM; this is only possible in the main thread."""
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts

@@ -1,4 +1,4 @@
-"""The part of a model that a stage is about, and the part of that one that it trains."""
+"""The nested model of a stage's objective, and the part of it that the stage trains."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from genzoo.stage import Stage
 
 
 def model_of(stage: Stage, model: Model) -> Model:
-    """Return what a stage's objective is made for: the model, or one that it holds.
+    """Return the model of a stage's objective: the whole model, or a nested one.
 
     Raises:
-        ConfigError: It holds no such model.
+        ConfigError: There is no such nested model.
     """
     if stage.model is None:
         return model
@@ -24,7 +24,7 @@ def model_of(stage: Stage, model: Model) -> Model:
     if not isinstance(nested, Model):
         known = [name for name, m in model.named_modules() if isinstance(m, Model)]
         raise ConfigError(
-            f"The part {stage.model!r} is a {type(nested).__name__}, which no objective is for. "
+            f"The part {stage.model!r} is a {type(nested).__name__}, which is not a model. "
             f"Name it as the stage's part, or give for its model one of: "
             f"{', '.join(filter(None, known)) or 'none, for it holds no other'}."
         )

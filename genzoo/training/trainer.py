@@ -25,7 +25,7 @@ class Trainer:
     It makes a plan of what is given, and runs the loop (`genzoo.training.loop`) on it.
 
     Arguments:
-        model: What learns, in place.
+        model: The model that is trained in place.
         data: A dataset, or an array or tensor of rows.
         objective: An objective's registered name, an objective, a stage, or several stages; the
             model's own stages by default.
@@ -35,8 +35,8 @@ class Trainer:
         overwrite: Whether a run that is in ``output_dir`` may be replaced.
 
     Raises:
-        DataError: The data do not fit the model, have none of its conditions, or labels that it
-            does not know.
+        DataError: The data do not fit the model, lack a condition, or have labels outside of its
+            space.
         ConfigError: A stage's inputs do not encode, or do not fit.
         CapabilityError: The objective needs what the model lacks.
     """
@@ -79,5 +79,5 @@ class Trainer:
             return train(self.plan, session, start(self.plan, session, resume=resume))
 
     def recipe(self) -> Recipe:
-        """Return all that makes this run, as a file can hold it."""
+        """Return the recipe of this run."""
         return self.plan.recipe()

@@ -108,7 +108,7 @@ def test_a_picture_shows_the_circle():
         ),
         (
             f"train von-mises --data tides --output no --model.conditions moon {DROPPING}",
-            "moon is 1: angles.*nothing stands for one that is not given",
+            "moon is 1: angles.*which has no value for",
         ),
         ("train von-mises --data tides --data.space real --output no", "cannot be written as"),
         ("train von-mises --data tides --data.binarize threshold --output no", "be binarised"),

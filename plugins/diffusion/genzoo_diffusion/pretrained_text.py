@@ -52,7 +52,7 @@ class PretrainedTextConfig(Config):
         """Return the config of what a repository's branch or tag is now.
 
         Raises:
-            HubError: It cannot be had.
+            HubError: It is not available.
             LoadError: It is of no kind that is known.
         """
         component = HubComponent.pinned(repo, revision=revision)
@@ -133,7 +133,7 @@ def load(config: PretrainedTextConfig) -> nn.Module:
     """Return the encoder with its tokenizer, fetched if need be.
 
     Raises:
-        HubError: It cannot be had.
+        HubError: It is not available.
         LoadError: It is another one than the config says, or is refused.
     """
     return load_folder(config.component.folder(_FILES), config)

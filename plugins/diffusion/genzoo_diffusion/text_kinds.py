@@ -189,7 +189,7 @@ def describe(found: Mapping[str, Any], where: str) -> Described:
 
     Arguments:
         found: What it holds.
-        where: What to call it in an error.
+        where: Its name in errors.
 
     Raises:
         ConfigFileError: It is of no kind that is run, or holds what is not allowed.

@@ -124,7 +124,7 @@ def test_weights_are_those_of_the_checksum_and_no_others(hub, folders, tmp_path)
         config["transformers_weights"] = "other.safetensors"
         (folder / "config.json").write_text(json.dumps(config))
 
-    with pytest.raises(LoadError, match="the field 'transformers_weights' is not one that is rea"):
+    with pytest.raises(LoadError, match="the field 'transformers_weights' is not supported"):
         states(hub, "bert", changed(folders, tmp_path, "bert", put))
 
 
