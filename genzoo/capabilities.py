@@ -66,16 +66,14 @@ class SupportsLogProb(Protocol):
 
 @runtime_checkable
 class SupportsHeldOutRows(SupportsLogProb, Protocol):
-    """A log-likelihood whose estimate starts at rows of data, preferably at rows that are not
-    evaluated.
+    """A log-likelihood whose estimate starts at rows of data, preferably not the evaluated ones.
 
     An evaluation of the log-likelihood passes ``start`` if the data have enough rows that are not
     evaluated. It is a variant of `SupportsLogProb`, so it is not one of `ALL`.
     """
 
     def num_held_out(self, num_samples: int | None = None) -> int:
-        """Return the number of rows that the estimate starts at with this number of draws, or
-        0."""
+        """Return the number of rows that the estimate starts at for a number of draws."""
         ...
 
     def log_prob(

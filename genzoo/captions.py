@@ -1,5 +1,4 @@
-"""Captions from a small grammar: templates with slots, each of which describes one property of a
-picture.
+"""Captions from a small grammar: templates with slots for the properties of a picture.
 
 A template is a text with slots in braces, ``"a photo of {label=a sneaker|a bag}"``: the slot
 ``label`` is "a sneaker" for label 0 and "a bag" for label 1. Templates are plain texts, so a

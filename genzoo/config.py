@@ -72,8 +72,7 @@ class Config:
     _title: ClassVar[str] = ""
     """The prefix of a field's name in errors, if it is not the class's name."""
     _short: ClassVar[str] = ""
-    """The field that is set if a text is given in place of the config; empty if that is not
-    allowed."""
+    """The field that a text in place of the config sets; empty if that is not allowed."""
 
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():
@@ -145,8 +144,7 @@ def _plain(value: Any) -> Any:
 
 
 def _coerce(kind: Any, value: Any, where: str) -> Any:
-    """Return ``value`` as ``kind``: lists become tuples, integers floats; nothing else is
-    converted."""
+    """Return ``value`` as ``kind``; only lists and integers are converted."""
     origin = get_origin(kind)
     if origin is Annotated:
         inner, *others = get_args(kind)

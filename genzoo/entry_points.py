@@ -26,8 +26,7 @@ _ENDS = (*importlib.machinery.all_suffixes(), "")
 OURS = "genzoo"
 _OUR_GROUPS = "genzoo."
 DISABLE = "GENZOO_DISABLE_PLUGINS"
-"""The environment variable that lists distributions whose plugins are disabled, for debugging; or
-"all"."""
+"""The environment variable that lists distributions to disable, for debugging; or "all"."""
 
 _TARGET = re.compile(r"(?P<target>[\w.]+:[\w.]+)\s*(\[(?P<extras>[^\]]*)\])?")
 _NEEDS_US = re.compile(r"genzoo\s*([\[<>=!~;@(]|$)", re.IGNORECASE)

@@ -165,8 +165,7 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def _make_folders(folder: Path, new: Iterable[str], gone: Iterable[str]) -> list[Path]:
-    """Create the folders that files go into; return them, and those that files are removed
-    from."""
+    """Create the folders of files; return them, and those that files are removed from."""
     made = sorted({(folder / path).parent for path in new} - {folder})
     left = sorted({(folder / path).parent for path in gone} - {folder, *made})
     for inner in (*made, *left):

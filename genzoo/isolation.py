@@ -1,5 +1,4 @@
-"""Plugins imported in separate processes, so one that hangs, exits or prints does not affect
-others.
+"""Imports of plugins in separate processes, safe against those that hang, exit or print.
 
 `look` runs ``python -m genzoo.isolation`` with a request as JSON on standard input.
 """

@@ -20,8 +20,7 @@ from genzoo.model import Model
 
 MAX_MODULES = 20_000
 MAX_BUFFERS = 2**25
-"""Bytes of buffers (masks, schedules) that a model may have in addition to the size of its
-weights."""
+"""Bytes of buffers (masks, schedules) that a model may have besides the size of its weights."""
 
 
 def build_empty(cls: type[Model], config: Config, *, max_tensors: int) -> Model:

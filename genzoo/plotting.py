@@ -64,8 +64,7 @@ def strips(stages: Sequence[Tensor]) -> Image.Image:
 
 
 def trajectories(states: Sequence[Tensor]) -> Image.Image:
-    """Return a picture of states of N examples: a row of images per example, or a scatter plot per
-    state.
+    """Return a picture of states of N examples: a row per example, or a scatter plot per state.
 
     Raises:
         DataError: The shape is not that of images, points or vectors.
@@ -112,8 +111,7 @@ def grid(x: Tensor, columns: int | None = None) -> Image.Image:
 
 
 def as_images(x: Tensor) -> Tensor:
-    """Return examples as (N, C, H, W); vectors become squares if their length is a square, else
-    one row each.
+    """Return examples as (N, C, H, W); vectors become squares if possible, else one row each.
 
     Raises:
         DataError: They have more than three dimensions, or neither one nor three channels.

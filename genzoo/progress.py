@@ -11,8 +11,7 @@ DELAY = 1.0
 
 
 def bar(title: str, unit: str, total: int | None) -> tqdm[None]:
-    """Return a progress bar, a context manager with ``update``; without a terminal it shows
-    nothing.
+    """Return a progress bar, a context manager with ``update``; silent without a terminal.
 
     Arguments:
         title: Its title.

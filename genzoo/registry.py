@@ -215,8 +215,7 @@ def name_of(group: str, cls: type) -> str:
 
 
 def distribution_of(group: str, name: str) -> tuple[str, str]:
-    """Return the distribution and version of a name; two empty texts for a class of the
-    session."""
+    """Return the distribution and version of a name, or two empty texts for a session's class."""
     for entry in entries(group):
         if entry.name == name:
             return entry.distribution, entry.version

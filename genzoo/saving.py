@@ -23,8 +23,7 @@ MAX_SHARD_SIZE = "5GB"
 
 
 def save_model(model: Model, folder: str | os.PathLike[str]) -> None:
-    """Write ``config.json``, the weights and the other files of the layout, completely or not at
-    all.
+    """Write ``config.json``, the weights and other files of the layout, all or none.
 
     Files of an earlier layout in the folder that the model does not have are removed.
 

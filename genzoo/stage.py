@@ -140,8 +140,7 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a basic string: as JSON writes it, with the one control character that it leaves
-    escaped."""
+    """Return a basic string: as JSON, with one more control character escaped."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -268,7 +268,7 @@ CASES = {
     # recipes
     "train --recipe missing.toml --output new": "no recipe 'missing.toml'. Check the path.",
     "train rbm --recipe run/recipe.toml --output new": "--recipe and NAME exclude each other",
-    "train --recipe run/recipe.toml --data bits.npz --output new": "--recipe says what --data",
+    "train --recipe run/recipe.toml --data bits.npz --output new": "--recipe and --data",
     "train --recipe run/recipe.toml --trainer.max-steps 3 --output new": "change the file instead",
     "train --recipe malformed.toml --output new": "'malformed.toml' cannot be read: ",
     "train --recipe incomplete.toml --output new": "Recipe needs a value for: data",

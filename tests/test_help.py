@@ -98,7 +98,7 @@ def test_the_help_names_the_values_that_hold_where_none_is_given(capsys):
 def test_the_spaces_of_a_model_follow_from_the_data_and_conditions_are_named(capsys):
     text = helped("train vae --data digits", capsys)
     assert "--model.event" not in text
-    assert "--model.conditions [STR [STR ...]] The fields of the data that it is" in text
+    assert "--model.conditions [STR [STR ...]] Fields of the data that condition" in text
     assert "--model.conditions" not in helped("train rbm --data digits", capsys)
 
 

@@ -57,8 +57,7 @@ class _Flags:
         self._peeked = peeked
 
     def count(self, flag: str) -> int | None:
-        """Return the number of values of a flag, ``--name`` or ``--section.name``; None if
-        unknown.
+        """Return the number of values of ``--name`` or ``--section.name``; None if unknown.
 
         Raises:
             GenzooError: The class of its section does not exist.

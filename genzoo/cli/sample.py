@@ -59,8 +59,7 @@ def run(arguments: Any) -> None:
 
 
 class Way:
-    """Keeps evenly spaced states of the first samples of the first block, including first and
-    last.
+    """Keeps evenly spaced states of the first samples of the first block.
 
     Arguments:
         num_states: The number of states; None keeps all states until the end.

@@ -75,8 +75,7 @@ def resolve(
     prescribed: Mapping[str, Any],
     own: Mapping[str, Component] | None = None,
 ) -> TrainerConfig:
-    """Return the values of one stage: the user's values override the stage's, and these the
-    defaults.
+    """Return the values of a stage: the user's override the stage's, and these the defaults.
 
     Arguments:
         config: The user's values.

@@ -32,8 +32,7 @@ def init_from_data(plan: Plan, session: Session, number: int) -> None:
 
 
 def ready_objective(plan: Plan, session: Session, number: int) -> Objective:
-    """Return a stage's objective, ready for training: on the device, and equal on every
-    process."""
+    """Return a stage's objective on the device, equal on every process."""
     objective, dtype = plan.make_objective(number), plan.model.dtype
     # Its own networks compute in the model's dtype.
     objective.to(session.device) if dtype == torch.float32 else objective.to(session.device, dtype)

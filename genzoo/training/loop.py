@@ -317,8 +317,7 @@ class Updater:
             self.accelerator.backward(loss.value, inputs=inputs)
 
     def _autocast(self) -> contextlib.AbstractContextManager[None]:
-        """Return Accelerate's autocast if it is enabled; its set-up is noticeable in small
-        steps."""
+        """Return Accelerate's autocast if enabled; its set-up is noticeable in small steps."""
         on = self.accelerator.mixed_precision != "no"
         return self.accelerator.autocast() if on else contextlib.nullcontext()
 

@@ -94,6 +94,5 @@ def draw(model: Model, rows: Mapping[str, Any], seed: int, path: Path) -> None:
 
 
 def both_ways(there: Cycle, here: Cycle) -> Image.Image:
-    """Return strips from top to bottom: x, its translation, and back; then y, its translation, and
-    back."""
+    """Return strips from top to bottom: x, its translation, and back; then those of y."""
     return strips([*there.stages(), *here.stages()])

@@ -1,5 +1,4 @@
-"""The plan: what is trained, on which data and how. It is checked once, and training does not
-change it."""
+"""The plan: what is trained, on which data and how. It is checked once and never changed."""
 
 from __future__ import annotations
 

@@ -144,8 +144,7 @@ class Player:
 def make_players(
     objective: Objective, config: TrainerConfig, accelerator: Accelerator
 ) -> dict[str, Player]:
-    """Return the players of an objective, after checking that they partition the trainable
-    parameters.
+    """Return the players of an objective; they must partition the trainable parameters.
 
     Raises:
         ConfigError: The user names an unknown player.
@@ -202,8 +201,7 @@ def player_of(
 def _optimizers(
     objective: Objective, players: Iterable[str], config: TrainerConfig
 ) -> dict[str, Component]:
-    """Return each player's optimiser; the stage's and the user's values override the
-    objective's."""
+    """Return each player's optimiser, with the stage's and the user's overrides."""
     own = objective.optimizers(objective.config)
     if own.keys() != set(players):
         raise TrainingError(

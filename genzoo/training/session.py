@@ -89,8 +89,7 @@ class Session:
         return newest
 
     def save(self, made: Checkpoint, limit: int) -> None:
-        """Write a checkpoint on the main process; on all processes, remember it as the last good
-        one."""
+        """Write a checkpoint on the main process; all remember it as the last good one."""
         if self.folder is not None:
             root = self.folder.checkpoints
             on_main(self.accelerator, lambda: checkpoint.save(made, root, keep=limit))
@@ -127,8 +126,7 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(config: TrainerConfig, folder: RunFolder | None) -> Iterator[Session]:
-    """Open a session, and afterwards restore what it changes in this process: signals, seeds,
-    Accelerate.
+    """Open a session; afterwards restore signals, seeds and Accelerate's state.
 
     Raises:
         TrainingError: Another process of the run has ended, or Accelerate's set-up is refused.

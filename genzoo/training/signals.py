@@ -16,8 +16,7 @@ class Interrupts:
         self.signum = 0
 
     def note(self, signum: int, frame: FrameType | None = None) -> None:
-        """Remember the signal; the loop checks after each step. A second Ctrl-C stops
-        immediately."""
+        """Remember the signal for the loop. A second Ctrl-C stops immediately."""
         # Noted, not raised: an exception could arrive while a checkpoint is written or a player
         # steps. Checkpoints are always between two steps.
         if self.signum and signum == signal.SIGINT:
