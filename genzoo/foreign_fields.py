@@ -31,7 +31,7 @@ class ForeignFields(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class AllowedFields:
-    """What may stand in a config of another library.
+    """The allowed content of a config of another library.
 
     Arguments:
         fields: The schema of the fields that are passed on, with bounds and the library's
@@ -110,7 +110,7 @@ def parse_object(raw: bytes, where: str) -> dict[str, Any]:
 
     Arguments:
         raw: JSON in UTF-8, whose size the caller bounds.
-        where: What to call it in an error.
+        where: Its name in errors.
 
     Raises:
         ConfigFileError: It is malformed, or not an object.
@@ -157,7 +157,7 @@ def foreign_errors(kind: type[GenzooError], failed: str, remedy: str = "") -> It
 
 @contextlib.contextmanager
 def loading(what: str) -> Iterator[None]:
-    """Turn whatever another library raises into a refusal, to load ``what``.
+    """Turn any error of another library into a refusal to load ``what``.
 
     Raises:
         LoadError: An error was raised that is not one of genzoo's errors of loading.
@@ -171,7 +171,7 @@ def loading(what: str) -> Iterator[None]:
 
 
 def _is_panic(error: BaseException) -> bool:
-    """Whether an error is what a library in Rust raises when it gives up.
+    """Whether an error is the panic of a library in Rust.
 
     pyo3 derives its PanicException from BaseException and does not export it.
     """

@@ -45,7 +45,7 @@ def register_group(group: str, base: type) -> None:
     >>> register_group("my_package.estimators", Estimator)
 
     Arguments:
-        group: The package's name, a dot, and what its classes are, in the plural.
+        group: The package's name, a dot, and a plural noun for its classes.
         base: What every class of the group is a subclass of. If its classes have a ``Config``
             that is the last argument of the constructor and kept as ``config``,
             `genzoo.plugin.make` and `genzoo.plugin.describe` work for them.

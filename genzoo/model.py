@@ -291,7 +291,7 @@ class Model(nn.Module, abc.ABC):
         """Return how many draws an estimate makes: `default_num_samples` if None is given.
 
         Raises:
-            ConfigError: It is not a whole number of at least 1.
+            ConfigError: It is not an integer of at least 1.
         """
         given: Any = self.default_num_samples if num_samples is None else num_samples
         if not is_whole(given) or given < 1:

@@ -22,7 +22,7 @@ from genzoo.model_files import WEIGHTS
 from genzoo.weights import WeightFiles, check_finite, read_header
 
 NumLayers = Annotated[int, Bounds(1, 128)]
-"""How many layers a model may have: each takes a millisecond to be looked at."""
+"""The maximum number of layers of a model; checking each takes a millisecond."""
 Activation = Literal[
     "gelu",
     "gelu_fast",
@@ -50,7 +50,7 @@ tie_encoder_decoder tie_word_embeddings tokenizer_class top_k top_p torch_dtype 
 transformers_version typical_p use_bfloat16 use_cache
 """
 _IGNORED = frozenset(_WORDS.split())
-"""What any config of transformers may say, and what no state of an encoder depends on."""
+"""Fields of transformers' configs that the states of an encoder do not depend on."""
 _INERT: Mapping[str, tuple[Any, ...]] = {
     "add_cross_attention": (False,),
     "is_decoder": (False,),
@@ -67,7 +67,7 @@ def transformers_fields(
     Arguments:
         fields: The schema, with bounds, of what is passed on.
         ignored: Further names that no state of the model depends on.
-        inert: Further names, each with the values at which they change nothing.
+        inert: Further names, each with the values that have no effect.
     """
     return AllowedFields(
         fields=fields, inert={**_INERT, **inert}, ignored=_IGNORED | frozenset(ignored)
@@ -87,14 +87,14 @@ def make_transformers_model(
     """Return a model in float32 and eval mode, and whether all its weights were found.
 
     Arguments:
-        cls: transformers' class of the model.
-        config: Makes an object of its config's class.
-        files: Its weights; further tensors in them are left alone.
-        what: What to call it in an error.
+        cls: The model's class in transformers.
+        config: Creates its config object.
+        files: Its weights; further tensors are ignored.
+        what: Its name in errors.
         num_layers: How many layers its config asks for, where that is known: more than there are
             tensors are refused, because each takes a millisecond to be looked at.
-        optional: What the names of weights begin with that may be missing, and are random then.
-        options: What the class takes beside the config.
+        optional: Prefixes of weights that may be missing and are then random.
+        options: Further arguments of the class.
 
     Raises:
         LoadError: The config asks for more than the weights hold, a weight is missing, not finite

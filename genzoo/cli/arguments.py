@@ -76,29 +76,29 @@ class WithSampler(Arguments):
 
 @dataclass(frozen=True, kw_only=True)
 class ListArguments(Listing):
-    """List what is installed, and what each entry is; nothing of it is imported.
+    """List everything that is installed, with a description; nothing is imported.
 
     genzoo list models, genzoo list "*gan*", genzoo list samplers "d*": a group, and names in which
     * stands for any letters. --check, --for and --can import the plugins, each distribution in a
     process of its own.
 
-    GENZOO_DISABLE_PLUGINS=NAME,... leaves out the distributions of those names, to find out which
-    one a fault comes from; GENZOO_DISABLE_PLUGINS=all leaves out all but genzoo itself.
+    GENZOO_DISABLE_PLUGINS=NAME,... disables these distributions, for debugging;
+    GENZOO_DISABLE_PLUGINS=all disables all but genzoo itself.
     """
 
     what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = ()
     """A group (models, objectives, samplers, optimizers, lr_schedulers, datasets, metrics,
     formats), names, or both."""
     data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA")] = None
-    """Models that can model this dataset, grey images perhaps as zeros and ones. Imports them."""
+    """Show models that can learn this dataset, possibly after binarisation. Imports them."""
     can: Annotated[str | None, tyro.conf.arg(metavar="CAPABILITY")] = None
-    """Models with this capability, such as log-prob or encode. Imports them."""
+    """Show models with this capability, such as log-prob or encode. Imports them."""
     json: bool = False
     """Print JSON instead of a table."""
     check: bool = False
     """Import every entry, and show each error."""
     seconds: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = SECONDS
-    """How long the import of an entry may take."""
+    """The time limit in seconds for the import of an entry."""
     origin: bool = False
     """Show the distribution and the folder that each entry comes from."""
 

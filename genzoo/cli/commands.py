@@ -59,10 +59,10 @@ def run(name: str, args: Sequence[str]) -> None:
 
 
 def _parse(name: str, args: list[str]) -> Any:
-    """Return a command's arguments, or say in one line what is wrong with them."""
+    """Return a command's arguments, or exit with a one-line error."""
     peeked, said = _peeked(name, args), io.StringIO()
     found = resolved(name, peeked)
-    # A config's field that is another config or nothing is a recipe's, not a subcommand.
+    # A field that is another config or None can be set by a recipe only; it is not a subcommand.
     config = (tyro.conf.AvoidSubcommands,)
     try:
         with contextlib.redirect_stderr(said):
@@ -75,7 +75,7 @@ def _parse(name: str, args: list[str]) -> Any:
 
 
 def _peeked(name: str, args: list[str]) -> arguments.Peeked:
-    """Return what a command's arguments name; nothing where no flag follows from that."""
+    """Return the names in a command's arguments that determine further flags, if any."""
     if name not in _RESOLVED:
         return arguments.Peeked()
     from genzoo.cli.peeking import peek
@@ -84,7 +84,7 @@ def _peeked(name: str, args: list[str]) -> arguments.Peeked:
 
 
 def resolved(name: str, peeked: arguments.Peeked) -> Any:
-    """Return the arguments of a command with the fields of the classes that it names."""
+    """Return the arguments of a command, with the fields of the classes that they name."""
     if peeked.positional:
         return importlib.import_module(f"genzoo.cli.{_MODULES[name]}").arguments_for(peeked)
     return COMMANDS[name]

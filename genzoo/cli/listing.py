@@ -48,7 +48,7 @@ def run(arguments: Listing) -> None:
 
 
 def _chosen(arguments: Listing) -> tuple[list[str], Sequence[str]]:
-    """Return the groups and the patterns of names that are asked for."""
+    """Return the requested groups and patterns of names."""
     groups = [word for word in arguments.what if word in registry.GROUPS]
     patterns = [word for word in arguments.what if word not in registry.GROUPS]
     if arguments.data is None and arguments.can is None:
@@ -68,7 +68,7 @@ def _unknown(groups: Sequence[str], patterns: Sequence[str]) -> UnknownNameError
 
 
 def _question(arguments: Listing) -> Question | None:
-    """Return what models are asked, if anything; what is asked for must exist."""
+    """Return the question about models, if any; the dataset and the capability must exist."""
     if arguments.can is not None:
         from genzoo import capabilities
 
@@ -88,7 +88,7 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _write(groups: list[str], rows: list[registry.Entry], arguments: Listing) -> None:
-    """Write a table: whatever a distribution says of itself is a stranger's word."""
+    """Write a table; the metadata of distributions are untrusted and escaped."""
     name = max((len(plain(entry.name)) for entry in rows), default=0)
     origin = max((len(_origin(entry)) for entry in rows), default=0) if arguments.origin else 0
     for group in groups:
