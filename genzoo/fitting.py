@@ -40,7 +40,7 @@ def fitted(cls: type[Model], info: DataInfo, conditions: Sequence[str] | None) -
 def _chosen(cls: type[Model], info: DataInfo, names: Sequence[str]) -> dict[str, Space]:
     for name in (*names, *cls.needs):
         if name not in info:
-            raise DataError(_no_field(cls.__name__, name, info))
+            raise DataError(_no_field(cls, name, info))
         if name == cls.event_field:
             raise ConfigError(
                 f"{cls.__name__} models {name}, which cannot be its condition too. Leave it out."
@@ -99,7 +99,7 @@ def check_data(model: Model, info: DataInfo) -> None:
     model.check_event(info)
     for name, space in model.conditions.items():
         if name not in info:
-            raise DataError(_no_field(who, name, info))
+            raise DataError(_no_field(type(model), name, info))
         if reason := space.accepts(info[name]):
             raise DataError(
                 f"{who} has the condition {name}, {space.describe()}; these data do not fit: "
@@ -142,12 +142,15 @@ def _title(space: type[Space]) -> str:
         return space.__name__.lower()
 
 
-def _no_field(who: str, name: str, info: DataInfo) -> str:
-    remedies = {
+def _no_field(cls: type[Model], name: str, info: DataInfo) -> str:
+    given = {
         "y": "Name the other domain: --data-y DATA; in Python, genzoo.pair(x, y).",
-        "text": "Give --data.captions, or data with texts; or make the model without it.",
+        "text": "Give --data.captions, or data with texts",
     }
-    remedy = remedies.get(name, "Give data with it; or make the model without it.")
+    remedy = given.get(name, "Give data with it")
+    if not remedy.endswith("."):
+        remedy += "." if name in cls.needs else "; or make the model without it."
     return (
-        f"{who} needs the field {name} of the data; they have {', '.join(info.fields)}. {remedy}"
+        f"{cls.__name__} needs the field {name} of the data; they have {', '.join(info.fields)}. "
+        f"{remedy}"
     )

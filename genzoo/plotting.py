@@ -30,9 +30,14 @@ def save_picture(x: Tensor, path: str | Path) -> None:
     write_picture(picture(x), path)
 
 
-def picture(x: Tensor) -> Image.Image:
-    """Return the picture of examples that `save_picture` writes."""
-    return points(x) if are_points(x) else grid(x)
+def picture(x: Tensor, columns: int | None = None) -> Image.Image:
+    """Return the picture of examples that `save_picture` writes.
+
+    Arguments:
+        x: Images (N, C, H, W), vectors, or points in the plane (N, 2).
+        columns: The number of images in a row; about as many as rows if None.
+    """
+    return points(x) if are_points(x) else grid(x, columns)
 
 
 def are_points(x: Tensor) -> bool:

@@ -254,3 +254,19 @@ def test_values_of_the_schedule_that_is_prescribed_need_no_name(monkeypatch):
     half = "--trainer.lr-scheduler.constant-share 0.5"
     genzoo_(f"train rbm --data bits.npz --output other {QUICK} {half}")
     assert recipe("other")["trainer"]["lr_scheduler"]["config"] == {"constant_share": 0.5}
+
+
+def test_inspect_tells_what_it_can_where_only_the_package_of_a_space_is_missing(capsys):
+    genzoo_(f"train rbm --data bits.npz --output run {QUICK}")
+    path = Path("run", "config.json")
+    config = json.loads(path.read_text("utf-8"))
+    config["config"]["event"]["name"] = "sphere"
+    path.write_text(json.dumps(config), "utf-8")
+    out = printed("inspect run", capsys)
+    assert re.search(r"^remedy +Unknown space 'sphere'", out, re.MULTILINE)
+    assert re.search(r"^plugin +genzoo .*; installed: genzoo", out, re.MULTILINE)
+    assert "W (6, 4) float32" in out
+    config["config"]["num_hidden"] = "four"
+    config["config"]["event"]["name"] = "binary"
+    path.write_text(json.dumps(config), "utf-8")
+    assert printed("inspect run", capsys, code=2) == ""

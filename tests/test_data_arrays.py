@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 import families
 from genzoo.data import as_dataset, from_array, load_dataset
+from genzoo.data.fields import image_fields
 from genzoo.errors import ConfigError, DataError
 from genzoo.spaces import Binary, Real, Unit
 
@@ -288,3 +289,11 @@ def test_a_tensor_with_a_gradient_becomes_plain_rows():
     dataset = as_dataset(torch.rand(4, 3, requires_grad=True))
     assert not dataset.head(4)["x"].requires_grad
     torch.testing.assert_close(dataset.info.mean["x"], dataset.head(4)["x"].mean(0))
+
+
+def test_labels_that_are_too_many_or_have_too_long_names_are_wrong_data():
+    label = np.array([0, 2**20, 1, 0, 2, 1])
+    with pytest.raises(DataError, match=r"got 1048577\. Renumber or rename the classes"):
+        from_array(X, "x", label=label)
+    with pytest.raises(DataError, match=r"length in \[1, 256\].*Renumber or rename the classes"):
+        image_fields((1, 8, 8), names=["shoe", "b" * 257])

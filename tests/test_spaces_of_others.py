@@ -50,7 +50,7 @@ def test_six_methods_are_enough(monkeypatch):
     space.require(rows, "It")
     with pytest.raises(DataError, match=r"It takes dozens; row 0 is no dozen\. Round it"):
         space.require(torch.tensor([5.0]), "It")
-    with pytest.raises(DataError, match=r"of shape \(\)"):
+    with pytest.raises(DataError, match=r"takes shape \(\) for each row"):
         space.require(rows[:, None], "It")
     check_rows(space, rows)
     assert (space.null, space.count, space.value_names(), space.bounds) == (None, None, (), None)

@@ -213,7 +213,7 @@ def test_class_indices_stay_whole_numbers():
 def test_codes_are_finite_and_of_their_shape():
     model = families.linear()
     assert model.double().checked_codes(torch.zeros(2, 5), (5,)).dtype == torch.float64
-    with pytest.raises(DataError, match=r"Linear\.decode takes codes of shape \(5,\)"):
+    with pytest.raises(DataError, match=r"Linear\.decode takes shape \(5,\) for each code"):
         model.checked_codes(torch.zeros(2, 4), (5,))
     with pytest.raises(DataError, match=r"Linear\.decode takes finite numbers; code 1 holds inf"):
         model.checked_codes(torch.tensor([[0.0], [math.inf]]), (1,))
@@ -265,7 +265,7 @@ def test_images_that_are_a_condition_are_of_the_second_domain():
     images[1, 0, 2, 2] = 255
     with pytest.raises(ConditionError, match=r"in \[0, 1\]; y 1 holds 255\. Divide by 255"):
         model.sample(3, condition=images)
-    with pytest.raises(ConditionError, match=r"takes ys of shape \(1, 4, 4\)"):
+    with pytest.raises(ConditionError, match=r"takes shape \(1, 4, 4\) for each y,"):
         model.sample(1, condition=torch.rand(1, 5, 5))
 
 

@@ -211,7 +211,7 @@ class InspectArguments(FromModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CardArguments(WithSampler, OnDevice):
+class CardArguments(WithSampler, WithConditions, OnDevice):
     """Write a model folder's card, README.md, and its picture of samples, samples.png."""
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]

@@ -19,8 +19,7 @@ from genzoo.cli.texts import write
 from genzoo.conditions import condition_rows, spread
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
-from genzoo.files import atomic_file
-from genzoo.plotting import grid
+from genzoo.plotting import picture, write_picture
 from genzoo.pretrained import GenModel
 from genzoo.sampling import evaluating
 from genzoo.showing import images_of
@@ -47,9 +46,7 @@ def run(arguments: Any) -> None:
     with evaluating(model):
         view = _VIEWS[arguments.view](model, arguments)
         x = model.decode(view.codes, condition=view.condition)
-    picture = grid(images_of(model.event, x), columns=view.columns)
-    with atomic_file(arguments.output) as temporary:
-        picture.save(temporary, format="PNG")
+    write_picture(picture(images_of(model.event, x), view.columns), arguments.output)
     write(f"{view.title}: {arguments.output}.")
 
 

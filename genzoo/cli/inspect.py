@@ -11,6 +11,7 @@ from genzoo import capabilities, plugin_hints, registry
 from genzoo.cli.arguments import InspectArguments
 from genzoo.cli.texts import plain, write
 from genzoo.config import abridged
+from genzoo.errors import ConfigFileError, UnknownNameError
 from genzoo.pretrained.inspecting import Inspected, inspect
 
 
@@ -37,13 +38,20 @@ def _model(found: Inspected) -> dict[str, str]:
             "remedy": plugin_hints.advice_for(name),
         }
     distribution, version = registry.distribution_of("models", name)
-    cls, made = found.opened.resolved
+    plugin_line = f"{stated}; installed: {distribution} {version}".strip()
+    try:
+        cls, made = found.opened.resolved
+    except ConfigFileError as error:
+        # A package of a space or of a nested model is missing: the rest can be told.
+        if not isinstance(error.__cause__, UnknownNameError):
+            raise
+        return lines | {"plugin": plugin_line, "remedy": str(error.__cause__)}
     config: Any = made
     given = {name: space.describe() for name, space in getattr(config, "conditions", {}).items()}
     told = {"given": "; ".join(f"{name}: {words}" for name, words in given.items())}
     return lines | {
         "class": f"{cls.__module__}.{cls.__qualname__}",
-        "plugin": f"{stated}; installed: {distribution} {version}".strip(),
+        "plugin": plugin_line,
         "data": config.event.describe(),
         **(told if given else {}),
         "capabilities": ", ".join(capabilities.of(cls)),

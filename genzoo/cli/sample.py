@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def run(arguments: Any) -> None:
     conditions = rows_given(model, given, arguments.num)
     request = Request(arguments.num, conditions, sampler, None, arguments.batch_size)
     x = draw(model, request, arguments.seed, way if arguments.trajectory else None)
-    _write(model, x.cpu(), output, arguments, request)
+    write_samples(model, x.cpu(), output, request, seed=arguments.seed, given=given)
     write(f"{arguments.num} samples are in {output}.")
     if arguments.trajectory is not None:
         states = [images_of(model.event, s) for s in way.states(model, arguments.num)]
@@ -137,19 +138,34 @@ def _output(arguments: Any) -> Path:
     return output
 
 
-def _write(model: Model, x: Tensor, output: Path, arguments: Any, request: Request) -> None:
+def write_samples(
+    model: Model,
+    x: Tensor,
+    output: Path,
+    request: Request,
+    *,
+    seed: int | None,
+    given: Mapping[str, Sequence[str]],
+) -> None:
+    """Write samples as a picture that says how they were drawn, or as an array.
+
+    Arguments:
+        model: The model.
+        x: The samples, on the CPU.
+        output: FILE.png or FILE.npz.
+        request: How they were drawn.
+        seed: The seed.
+        given: The texts that were given for each condition.
+    """
     if output.suffix != ".png":
         with atomic_file(output) as temporary:
             np.savez_compressed(temporary, x=x.float().numpy() if x.is_floating_point() else x)
         return
-    given = given_by(arguments)
     titles = titles_of(given)
     many = len(titles) > 1 and model.event.images(x) is not None
     image = titled_rows(images_of(model.event, x), titles) if many else picture_of(model.event, x)
     size = request.block_size(model)
-    texts = sample_metadata(
-        arguments.num, arguments.seed, request.sampler, drawn_given(given), size
-    )
+    texts = sample_metadata(request.num, seed, request.sampler, drawn_given(given), size)
     write_picture(image, output, texts=texts)
 
 

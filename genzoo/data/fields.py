@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genzoo.errors import ConfigError, DataError
 from genzoo.spaces import Label, Space, Unit
 
 MAX_NAMES = 10_000
@@ -23,10 +24,24 @@ def image_fields(
         levels: How many equally spaced values there are.
         names: The name of each class; of more than 10,000 none is kept.
         num_classes: How many classes; as many as names where None.
+
+    Raises:
+        DataError: There are too many classes, or a name is too long or stands twice.
     """
     fields: dict[str, Space] = {"x": Unit(shape=tuple(shape), levels=levels)}
     num = num_classes or len(names)
     if num:
-        known = tuple(names) if len(names) == num <= MAX_NAMES else ()
-        fields["label"] = Label(num_classes=num, names=known)
+        fields["label"] = label_space(num, names if len(names) == num <= MAX_NAMES else ())
     return fields
+
+
+def label_space(num_classes: int, names: Sequence[str] = ()) -> Label:
+    """Return the space of the labels of data.
+
+    Raises:
+        DataError: There are too many classes, or a name is too long or stands twice.
+    """
+    try:
+        return Label(num_classes=num_classes, names=tuple(names))
+    except ConfigError as error:
+        raise DataError(f"The data's labels: {error} Renumber or rename the classes.") from error

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from genzoo.data.dataset import ArrayDataset, rows_at_once
+from genzoo.data.fields import label_space
 from genzoo.errors import DataError
-from genzoo.spaces import Binary, Label, Real, Space, Unit
+from genzoo.spaces import Binary, Real, Space, Unit
 from genzoo.spec import DataInfo
 
 _MOST_LEVELS = 2**16
@@ -49,7 +50,7 @@ def from_array(
     fields: dict[str, Space] = {"x": space}
     classes = None if label is None else _labels(label, len(rows), name)
     if classes is not None:
-        fields["label"] = Label(num_classes=int(classes.max()) + 1)
+        fields["label"] = label_space(int(classes.max()) + 1)
     info = DataInfo(fields=fields, range={"x": space.bounds or (low / scale, high / scale)})
     return ArrayDataset(rows, info, name, classes, scale)
 

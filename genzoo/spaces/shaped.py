@@ -69,7 +69,7 @@ class Shaped(Space, abc.ABC):
         raise DataError(f"{noun} {row} {found}. {remedy or self.remedy(number, noun)}")
 
     def cast(self, values: Any) -> Tensor:
-        """Return numbers as a tensor of the space's type.
+        """Return numbers as a tensor of the space's type; one number is a row of one value.
 
         Raises:
             DataError: The values are not numbers, or that type cannot hold them.
@@ -81,6 +81,8 @@ class Shaped(Space, abc.ABC):
             raise DataError(text) from error
         if found.is_complex() or (found.is_floating_point() and not self.dtype.is_floating_point):
             raise DataError(f"{self.describe()} was asked for; got values of {found.dtype}.")
+        if found.ndim == 0 and self.num_dims == 1:
+            found = found.reshape(self.shape)
         # float64 stays: the model that it is for decides on the precision.
         kept = found.is_floating_point() and self.dtype.is_floating_point
         return found if kept or found.dtype == self.dtype else found.to(self.dtype)

@@ -212,7 +212,7 @@ class Space(Config, abc.ABC):
         if tuple(values.shape[1:]) != self.event_shape or values.ndim == 0:
             single = tuple(values.shape) == self.event_shape
             raise DataError(
-                f"{who} takes {noun}s of shape {self.event_shape}, stacked along a first "
+                f"{who} takes shape {self.event_shape} for each {noun}, stacked along a first "
                 f"dimension; got a tensor of shape {tuple(values.shape)}. "
                 f"{f'Give one {noun} as x[None].' if single else 'Reshape or resize them.'}"
             )

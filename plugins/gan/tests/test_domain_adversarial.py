@@ -242,7 +242,7 @@ def test_other_models_images_and_more_labels_are_refused():
         CrossEntropy(
             create_model("cyclegan", event=Unit(shape=(1, 8, 8)), width=2, num_halvings=0)
         )
-    with pytest.raises(DataError, match=r"takes rows of shape \(1, 8, 8\)"):
+    with pytest.raises(DataError, match=r"takes shape \(1, 8, 8\) for each row"):
         classifier().classify(torch.rand(2, 1, 9, 9))
     digits = load_dataset("digits")
     with pytest.raises(DataError, match="have 10 classes, not 3"):
