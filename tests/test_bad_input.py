@@ -376,7 +376,7 @@ def test_what_a_plugin_raises_is_no_one_liner(monkeypatch):
     """Bugs are not dressed up as bad input."""
     from genzoo.cli import inspect
 
-    monkeypatch.setattr(inspect, "look", lambda folder, revision: 1 / 0)
+    monkeypatch.setattr(inspect, "inspect", lambda folder, revision: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["inspect", "run"])
 
