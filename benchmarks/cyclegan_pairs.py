@@ -26,10 +26,10 @@ from torch import Tensor
 import genzoo
 import genzoo.plugin
 from genzoo import registry
-from genzoo.data.bijections import Bijection
-from genzoo.evaluation.classifier import load_classifier
 from genzoo.recipes import make_trainer
 from genzoo.translating import there_and_back
+from genzoo_datasets.bijections import Bijection
+from genzoo_datasets.classifier import load_classifier
 
 Figures = dict[str, float]
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 import genzoo
 import genzoo.evaluation
-from genzoo.evaluation.classifier import SHIPPED, Classifier, weights_file
+from genzoo_datasets.classifier import SHIPPED, Classifier, weights_file
 
 HOME = Path(genzoo.evaluation.__file__).parent / "weights"
 

@@ -17,6 +17,7 @@ GROUPS = (
     "lr_schedulers",
     "datasets",
     "metrics",
+    "extractors",
     "formats",
 )
 """genzoo's groups; the entry-point group of ``models`` is ``genzoo.models``."""
@@ -30,6 +31,7 @@ _BASES = {
     "lr_schedulers": "genzoo.training.lr_schedulers:LRScheduler",
     "datasets": "genzoo.data.dataset:DataSource",
     "metrics": "genzoo.evaluation.metric:Metric",
+    "extractors": "genzoo.evaluation.extractor:FeatureExtractor",
     "formats": "genzoo.layouts.foreign:ForeignFormat",
 }
 _NAME = re.compile(r"[A-Za-z]\w{0,63}(\.\w{1,64}){1,4}", re.ASCII)

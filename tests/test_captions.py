@@ -12,13 +12,12 @@ from genzoo import seeds
 from genzoo.captions import Grammar, _Said, words_of
 from genzoo.data import ArrayDataset, from_array, load_dataset
 from genzoo.data.captioned import Captioned, caption
-from genzoo.data.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
-from genzoo.data.shapes import SHAPE_CAPTIONS
+from genzoo.data.digits import Digits
 from genzoo.errors import ConfigError, DataError
-from genzoo.evaluation.classifier import SHIPPED
 from genzoo.spaces import Label, Text, Unit
 from genzoo.spec import DataInfo
 
+DIGIT_CAPTIONS = Digits.grammar
 PETS = ("a {label=cat|hot dog}", "{number=one|two} {label=cats|hot dogs}!")
 
 
@@ -31,7 +30,7 @@ def batches(dataset, times, seed=0):
 
 
 def test_every_caption_is_read_back_as_what_it_was_made_of():
-    for templates in (PETS, DIGIT_CAPTIONS, FASHION_CAPTIONS):
+    for templates in (PETS, DIGIT_CAPTIONS):
         grammar = Grammar(templates)
         for text, values in grammar.captions():
             assert grammar.meaning(text) == values
@@ -122,7 +121,7 @@ def test_a_caption_that_can_be_read_in_several_ways_is_read_as_by_trying_all(tem
     assert grammar.most_words() == max(len(words_of(text)) for text, _ in grammar.captions())
 
 
-@pytest.mark.parametrize("templates", [PETS, DIGIT_CAPTIONS, FASHION_CAPTIONS, SHAPE_CAPTIONS])
+@pytest.mark.parametrize("templates", [PETS, DIGIT_CAPTIONS])
 def test_known_grammars_are_read_as_by_trying_all_ways(templates):
     grammar = Grammar(templates)
     texts = [text for text, _ in itertools.islice(grammar.captions(), 0, None, 7)][:100]
@@ -231,13 +230,6 @@ def test_captions_leave_the_rest_as_it_was():
     assert torch.equal(a["label"], b["label"])
     assert len(dataset) == 30
     assert torch.equal(dataset.info.mean["x"], plain.info.mean["x"])
-
-
-def test_the_grammar_of_fashion_names_its_articles_in_order():
-    words = [text for text, _ in Grammar(FASHION_CAPTIONS[-1:]).captions()]
-    names = SHIPPED["fashion-cnn"].class_names
-    for word, name in zip(words, names, strict=True):
-        assert word.removesuffix("s") in name.lower()
 
 
 def test_names_of_labels_make_captions_where_there_is_no_grammar():

@@ -1,9 +1,7 @@
-"""What comes with the core: digits, data of known truth, and MNIST's own files."""
+"""What comes with the core: digits, and files of IDX."""
 
 import gzip
-import itertools
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +10,8 @@ import torch
 from genzoo import seeds
 from genzoo.data import as_dataset, find_source, load_dataset
 from genzoo.data.dataset import rows_at_once
-from genzoo.data.synthetic import grid_modes, ring_modes
 from genzoo.errors import ConfigError, DataError, UnknownNameError
-from genzoo.spaces import Binary, Label, Real, Unit
-
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+from genzoo.spaces import Label, Unit
 
 
 def everything(dataset):
@@ -79,75 +74,6 @@ def test_a_batch_can_be_changed_without_changing_the_rows():
     assert torch.equal(dataset.head(4)["x"], before)
 
 
-# Data of known truth.
-
-
-@pytest.mark.parametrize("side", [2, 3])
-def test_bars_and_stripes_are_all_pictures_of_either_kind(side):
-    found = {}
-    for x in everything(load_dataset("bars-and-stripes", side=side))["x"]:
-        key = tuple(x.flatten().int().tolist())
-        found[key] = found.get(key, 0) + 1
-    expected = {}
-    for bits in itertools.product((0, 1), repeat=side**2):
-        x = torch.tensor(bits).view(side, side)
-        count = int((x == x[:, :1]).all()) + int((x == x[:1]).all())
-        if count:
-            expected[bits] = count
-    assert found == expected
-    assert sum(found.values()) == 2 ** (side + 1)
-    assert found[(0,) * side**2] == found[(1,) * side**2] == 2
-
-
-def test_bars_and_stripes_are_one_set_in_every_split():
-    splits = [load_dataset("bars-and-stripes", split) for split in ("train", "valid", "test")]
-    for dataset in splits:
-        assert torch.equal(everything(dataset)["x"], everything(splits[0])["x"])
-        assert dataset.info["x"] == Binary(shape=(1, 4, 4))
-        assert torch.equal(dataset.info.mean["x"], torch.full((1, 4, 4), 0.5))
-
-
-def test_modes_are_where_the_papers_put_them():
-    ring, grid = ring_modes(), grid_modes()
-    torch.testing.assert_close(ring.norm(dim=1), torch.ones(8))
-    gaps = (ring - ring.roll(1, 0)).norm(dim=1)
-    torch.testing.assert_close(gaps, torch.full((8,), 2 * np.sin(np.pi / 8)).float())
-    places = {(float(x), float(y)) for x in range(-4, 5, 2) for y in range(-4, 5, 2)}
-    assert set(map(tuple, grid.tolist())) == places
-    assert len(grid) == 25
-
-
-@pytest.mark.parametrize(
-    ("name", "modes", "sigma"), [("ring", ring_modes(), 0.01), ("grid", grid_modes(), 0.05)]
-)
-def test_mixtures_have_the_stated_weights_means_and_spreads(name, modes, sigma):
-    """Within 5 standard errors: σ/√n of a mean, σ/√(2n) of a spread, binomial of a weight."""
-    dataset = load_dataset(name, num=40_000, seed=3)
-    batch = everything(dataset)
-    assert dataset.info["x"] == Real(shape=(2,))
-    assert dataset.info["label"].num_classes == len(modes)
-    weight = 1 / len(modes)
-    for k, mode in enumerate(modes):
-        x = batch["x"][batch["label"] == k].double()
-        n = len(x)
-        assert abs(n - 40_000 * weight) < 5 * (40_000 * weight * (1 - weight)) ** 0.5
-        assert ((x.mean(0) - mode).abs() < 5 * sigma / n**0.5).all()
-        assert ((x.std(0) - sigma).abs() < 5 * sigma / (2 * n) ** 0.5).all()
-        correlation = torch.corrcoef(x.T)[0, 1]
-        assert abs(correlation) < 5 / n**0.5
-    noise = (batch["x"] - modes[batch["label"]]).double()
-    assert abs(noise.square().mean().sqrt() - sigma) < 5 * sigma / (2 * noise.numel()) ** 0.5
-
-
-def test_mixtures_are_drawn_apart_by_split_and_seed_and_the_same_again():
-    def x(split="train", **config):
-        return everything(load_dataset("ring", split, num=10, **config))["x"]
-
-    assert torch.equal(x(), x())
-    drawn = [x(), x("valid"), x("test"), x(seed=1)]
-    assert len({tuple(each.flatten().tolist()) for each in drawn}) == 4
-
-
 # IDX folders.
 
 
@@ -181,12 +107,6 @@ def test_idx_folder_is_recognised_and_read(tmp_path, end):
         assert batch["label"].tolist() == label.tolist()
         assert dataset.info["x"] == Unit(shape=(1, 3, 2), levels=256)
         assert dataset.info["label"].num_classes == 4
-
-
-def test_mnist_names_its_classes_and_takes_a_folder(tmp_path):
-    idx_folder(tmp_path)
-    info = load_dataset("mnist", folder=str(tmp_path)).info
-    assert info["label"] == Label(num_classes=10, names=tuple("0123456789"))
 
 
 def damage_cut(path):
@@ -235,11 +155,9 @@ def test_damaged_idx_file_is_named(tmp_path, damage, message):
 
 def test_idx_size_is_capped_before_anything_is_read(tmp_path):
     idx_folder(tmp_path)
-    for name in (str(tmp_path), "mnist"):
-        options = {} if name != "mnist" else {"folder": str(tmp_path)}
-        with pytest.raises(DataError, match=r"would take 36 bytes.*35 are allowed.*max-bytes 36"):
-            load_dataset(name, max_bytes=35, **options)
-        assert len(load_dataset(name, max_bytes=36, **options)) == 6
+    with pytest.raises(DataError, match=r"would take 36 bytes.*35 are allowed.*max-bytes 36"):
+        load_dataset(str(tmp_path), max_bytes=35)
+    assert len(load_dataset(str(tmp_path), max_bytes=36)) == 6
 
 
 def test_truncated_gz_is_named(tmp_path):
@@ -264,18 +182,6 @@ def test_missing_idx_file_is_named(tmp_path):
     (tmp_path / "train-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="holds no train-labels-idx1-ubyte"):
         load_dataset(str(tmp_path))
-
-
-def test_fashion_mnist_of_the_system_package():
-    if not DEBIAN.is_dir():
-        pytest.skip(f"{DEBIAN} is not there: Debian's dataset-fashion-mnist is not installed")
-    sizes = {"train": 60_000, "test": 10_000}
-    for split, size in sizes.items():
-        dataset = load_dataset("fashion-mnist", split)
-        label = torch.bincount(everything(dataset)["label"])
-        assert dataset.info["x"].event_shape == (1, 28, 28)
-        assert dataset.info["label"].names[9] == "Ankle boot"
-        assert label.tolist() == [size // 10] * 10
 
 
 # By name or by path.

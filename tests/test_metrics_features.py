@@ -9,7 +9,6 @@ import torch
 import families
 from genzoo.data import from_array
 from genzoo.errors import LoadError, MissingDependencyError, UnknownNameError
-from genzoo.evaluation.classifier import load_classifier, sha256_of
 from genzoo.evaluation.features import (
     Extractor,
     FeatureConfig,
@@ -19,6 +18,7 @@ from genzoo.evaluation.features import (
     unfit,
 )
 from genzoo.spaces import Binary, Categorical, Real, Unit
+from genzoo_datasets.classifier import load_classifier, sha256_of
 from judges import Replay, case
 
 IMAGES = families.rows(12, 1, 8, 8, seed=3)
@@ -61,20 +61,20 @@ def test_the_default_is_the_shipped_classifier_else_pixels_where_they_are_few(sp
         (
             None,
             Real(shape=(65,)),
-            "no extractor comes with genzoo for real data of shape (65,): name",
+            "no extractor is registered for real data of shape (65,): name",
         ),
         ("pixels", Real(shape=(65,)), ""),
         ("digits-cnn", Unit(shape=(1, 8, 8)), ""),
         (
             "digits-cnn",
             Unit(shape=(1, 28, 28)),
-            "digits-cnn is for images (1, 8, 8) in [0, 1], not",
+            "digits-cnn is for images (1, 8, 8) in [0, 1], not for",
         ),
-        ("digits-cnn", Real(shape=(1, 8, 8)), "not real data of shape (1, 8, 8)"),
+        ("digits-cnn", Real(shape=(1, 8, 8)), "not for"),
         (
             "digits-cnn",
             Categorical(shape=(1, 8, 8), num_categories=17),
-            "not categorical data of shape (1, 8, 8)",
+            "not for",
         ),
         ("some/model", Unit(shape=(3, 28, 28)), ""),
         (

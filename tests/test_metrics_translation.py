@@ -1,14 +1,11 @@
-"""Cycle and translation errors by hand, what is missing where, and labels that are kept."""
+"""Cycle and translation errors by hand, what is missing where."""
 
-import numpy as np
 import pytest
 import torch
 
 import families
-from genzoo import CapabilityError, Component, Unit, evaluate, load_dataset, pair
+from genzoo import CapabilityError, Unit, evaluate, pair
 from genzoo.data.domains import TwoDomains
-from genzoo.evaluation import classifier
-from genzoo.evaluation.translation import LabelKept
 
 
 class Shifted(families.Cycle):
@@ -61,33 +58,3 @@ def test_rows_that_do_not_belong_together_have_a_cycle_alone():
         evaluate(model(1, 4, 4), data, ["translation-error"])
     with pytest.raises(CapabilityError, match="the model does not translate"):
         evaluate(families.linear(), torch.rand(5, 3), ["cycle-error"])
-
-
-def test_alignment_outlives_a_limit_and_is_the_test_splits_alone(tmp_path):
-    from test_data_domains import write_fashion
-
-    folder = write_fashion(tmp_path)
-    for split, known in (("train", False), ("test", True)):
-        data = load_dataset("fashion-mnist-rotated", split, folder=folder, limit=3)
-        assert data.info.aligned is known
-
-
-def test_labels_are_kept_by_the_identity_and_lost_by_another_row():
-    digits = load_dataset("digits", "test")
-    x = digits.head(200)["x"]
-    shuffled = x[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
-    judge = classifier.load_classifier("digits-cnn")
-    for y in (0.7 * x + 0.3, 0.7 * shuffled + 0.3):
-        both = pair(digits, y)
-        data = TwoDomains(both.x, both.y, aligned=True)
-        found = evaluate(model(1, 8, 8), data, [Component(name="label-kept")]).figures[
-            "label-kept"
-        ]
-        expected = judge.predict(y - 0.3) == judge.predict(x)
-        assert found.value == pytest.approx(np.mean(expected.numpy()))
-    assert found.value < 0.3
-    assert (
-        LabelKept()
-        .unavailable_reason(model(1, 4, 4), aligned(grey(100), grey(100)))
-        .startswith("no classifier comes with genzoo")
-    )

@@ -88,7 +88,7 @@ class ListArguments(Listing):
 
     what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = ()
     """A group (models, objectives, samplers, optimizers, lr_schedulers, datasets, metrics,
-    formats), names, or both."""
+    extractors, formats), names, or both."""
     data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA")] = None
     """Show models that can learn this dataset, possibly after binarisation. Imports them."""
     can: Annotated[str | None, tyro.conf.arg(metavar="CAPABILITY")] = None

@@ -16,6 +16,6 @@ def run(arguments: NewPluginArguments) -> None:
     write(
         f"The package is in {folder}. Next steps:\n"
         f"  pip install -e '{folder}[test]'\n"
-        f"  genzoo train {arguments.name} --data ring --output runs/{arguments.name}\n"
+        f"  genzoo train {arguments.name} --data digits --output runs/{arguments.name}\n"
         f"  python -m pytest {folder}"
     )

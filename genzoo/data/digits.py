@@ -9,9 +9,9 @@ import torch
 
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
 from genzoo.data.fields import image_fields
-from genzoo.data.grammars import DIGIT_CAPTIONS
 from genzoo.spec import DataInfo
 
+_WORDS = "zero|one|two|three|four|five|six|seven|eight|nine"
 _ROWS = {"train": slice(0, 1500), "test": slice(1500, 1797)}
 
 
@@ -23,7 +23,12 @@ class Digits(DataSource):
     """
 
     Config = DataConfig
-    grammar = DIGIT_CAPTIONS
+    grammar = (
+        f"a handwritten {{label={_WORDS}}}",
+        f"the digit {{label={_WORDS}}}",
+        f"the number {{label={_WORDS}}} written by hand",
+        f"{{label={_WORDS}}}",
+    )
 
     def splits(self) -> tuple[str, ...]:
         """Return the names of the splits."""

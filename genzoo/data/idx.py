@@ -1,7 +1,8 @@
-"""MNIST's own file format, and the two sets that come in it."""
+"""IDX, the file format of small grey images and their labels."""
 
 from __future__ import annotations
 
+import abc
 import gzip
 import io
 import math
@@ -9,32 +10,19 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
 from genzoo.data.fields import image_fields
-from genzoo.data.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size
 from genzoo.errors import DataError
 from genzoo.spec import DataInfo
 
 _PIECE = 2**20
 _STEMS = {"train": "train", "test": "t10k"}
-_FASHION = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,71 +57,52 @@ class IDXFolder(DataSource):
         return read_folder(home, split, home.name, most=self.config.max_bytes)
 
 
-class FashionMNIST(DataSource):
-    """Zalando's 70,000 articles of clothing, 28 × 28, in ten classes.
+class IDXSource(DataSource, abc.ABC):
+    """One fixed set of images in IDX files; abstract.
 
-    | Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms
-    | (Xiao, Rasul, Vollgraf, 2017)
+    The files are read from the folder of the config, else from a folder where a system package
+    puts them, else the images come from the source's repository of the Hub.
+
+    Class attributes:
+        title: What the provenance of figures calls the data.
+        class_names: The names of the labels.
+        folders: Where system packages put the files.
+        remedy: How to get the files, for the error that says that they are nowhere.
     """
 
     Config = IDXConfig
-    grammar = FASHION_CAPTIONS
-    repository = "zalando-datasets/fashion_mnist"
+    title: ClassVar[str]
+    class_names: ClassVar[tuple[str, ...]] = ()
+    folders: ClassVar[tuple[str, ...]] = ()
+    remedy: ClassVar[str] = "Give --data.folder FOLDER."
 
     def splits(self) -> tuple[str, ...]:
         """Return the names of the splits."""
         return tuple(_STEMS)
 
     def load(self, split: str) -> Dataset:
-        """Return one split, grey."""
-        homes = ["/usr/share/datasets/fashion-mnist"]
-        return _load(self.config, split, "fashion-mnist", homes, self.repository, _FASHION)
+        """Return one split, grey.
 
+        Raises:
+            DataError: The files are nowhere, or one is damaged.
+        """
+        folder = self.config.folder or self._installed(split)
+        if folder is not None:
+            most = self.config.max_bytes
+            return read_folder(Path(folder), split, self.title, self.class_names, most)
+        from genzoo.data.hub import load_from_hub
 
-class MNIST(DataSource):
-    """LeCun, Cortes and Burges' 70,000 handwritten digits, 28 × 28.
+        try:
+            return load_from_hub(self.repository, split, self.config)
+        except DataError as error:
+            raise DataError(
+                f"{self.title} is not on this machine: no IDX files in "
+                f"{', '.join(self.folders)}, and the Hub gave: {error} {self.remedy}"
+            ) from error
 
-    | Gradient-based learning applied to document recognition (LeCun et al., 1998)
-    """
-
-    Config = IDXConfig
-    grammar = DIGIT_CAPTIONS
-    repository = "ylecun/mnist"
-
-    def splits(self) -> tuple[str, ...]:
-        """Return the names of the splits."""
-        return tuple(_STEMS)
-
-    def load(self, split: str) -> Dataset:
-        """Return one split, grey."""
-        homes = ["/usr/share/datasets/mnist"]
-        names = tuple("0123456789")
-        return _load(self.config, split, "mnist", homes, self.repository, names)
-
-
-def _load(
-    config: IDXConfig,
-    split: str,
-    name: str,
-    homes: list[str],
-    repository: str,
-    class_names: tuple[str, ...],
-) -> Dataset:
-    """Read from the folder given, else from one where a system package puts the files."""
-    if config.folder is not None:
-        return read_folder(Path(config.folder), split, name, class_names, config.max_bytes)
-    for home in homes:
-        if _find(Path(home), f"{_STEMS[split]}-images-idx3-ubyte") is not None:
-            return read_folder(Path(home), split, name, class_names, config.max_bytes)
-    from genzoo.data.hub import load_from_hub
-
-    try:
-        return load_from_hub(repository, split, config)
-    except DataError as error:
-        raise DataError(
-            f"{name} is not at hand: no IDX files in {', '.join(homes)}, and the Hub gave: "
-            f"{error} Give --data.folder FOLDER (Debian has a package dataset-fashion-mnist)."
-        ) from error
+    def _installed(self, split: str) -> str | None:
+        stem = f"{_STEMS[split]}-images-idx3-ubyte"
+        return next((f for f in self.folders if _find(Path(f), stem) is not None), None)
 
 
 def read_folder(

@@ -102,17 +102,14 @@ def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:
     Arguments:
         left_out: Where the reason for each of the others is put.
     """
-    metrics: dict[str, Metric] = {}
-    for name in registry.names("metrics"):
-        try:
-            cls = registry.load("metrics", name)
-            metrics |= {name: cls()} if cls.is_default else {}
-        except MissingDependencyError as error:
+    classes, errors = registry.load_all("metrics")
+    for name, error in errors.items():
+        if isinstance(error, MissingDependencyError):
             left_out[name] = str(error).removeprefix(f"{name!r} ")
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+        else:
             left_out[name] = f"it cannot be loaded ({type(error).__name__}: {error})"
             logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
-    return metrics
+    return {name: cls() for name, cls in classes.items() if cls.is_default}
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor
 
+from genzoo import registry
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.errors import UnknownNameError
-from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.fitting import titles
 from genzoo.model import Model
@@ -80,7 +80,7 @@ class FeatureConfig(Config):
     """What every metric on features takes; its own config adds to these."""
 
     extractor: Annotated[str | None, Bounds(1, 4096)] = None
-    """pixels, a shipped classifier, or a transformers image model's repository or folder."""
+    """pixels, a registered extractor, or a transformers image model's repository or folder."""
 
 
 class FeatureMetric(Metric):
@@ -114,30 +114,45 @@ class FeatureMetric(Metric):
 def default_extractor(space: Space) -> str | None:
     """Return the name of the extractor for data where none is named, or None.
 
-    It is the shipped classifier of the examples' shape, else pixels where there are few.
+    It is the one that is registered as the default for the space, else pixels where there are few.
     """
-    shipped = classifier.fitting(space.event_shape) if space.bounds == _GREY else None
+    registered = _defaults(space)
     few = math.prod(space.event_shape) <= MAX_PIXELS
-    return shipped or (PIXELS if few else None)
+    return registered[0] if len(registered) == 1 else PIXELS if few and not registered else None
 
 
 def unfit(name: str | None, space: Space) -> str:
     """Say why an extractor, or the default one, does not fit data; empty where it does."""
     shape, title = space.event_shape, titles([type(space)])
-    if name is None and default_extractor(space) is None:
-        return (
-            f"no extractor comes with genzoo for {title} data of shape {shape}: name one by "
-            f"its config's field extractor ({PIXELS}, or a transformers image model)"
-        )
-    if name is None or name == PIXELS:
+    if name is None:
+        return "" if default_extractor(space) else _undecided(space)
+    if name == PIXELS:
         return ""
-    if name not in classifier.SHIPPED:
-        images = len(shape) == 3 and shape[0] in (1, 3) and space.bounds == _GREY
-        return "" if images else f"{name} is for images in [0, 1], not {title} data of {shape}"
-    wanted = classifier.SHIPPED[name].event_shape
-    if shape == wanted and space.bounds == _GREY:
-        return ""
-    return f"{name} is for images {wanted} in [0, 1], not {title} data of shape {shape}"
+    if name in registry.names("extractors"):
+        reason: str = registry.load("extractors", name).inapplicable_reason(space)
+        return reason
+    images = len(shape) == 3 and shape[0] in (1, 3) and space.bounds == _GREY
+    return "" if images else f"{name} is for images in [0, 1], not {title} data of {shape}"
+
+
+def _undecided(space: Space) -> str:
+    """Say why there is no default extractor."""
+    several = " and ".join(_defaults(space))
+    return (
+        f"{(several and f'{several} are defaults') or 'no extractor is registered'} for "
+        f"{titles([type(space)])} data of shape {space.event_shape}: name one by its config's "
+        f"field extractor ({PIXELS}, or a transformers image model)"
+    )
+
+
+def _defaults(space: Space) -> list[str]:
+    """Return the registered extractors that are the default for a space."""
+    classes, _ = registry.load_all("extractors")
+    return [
+        name
+        for name, cls in classes.items()
+        if cls.is_default and not cls.inapplicable_reason(space)
+    ]
 
 
 def pixels(vectors: Callable[[Tensor], Any]) -> Extractor:
@@ -149,8 +164,8 @@ def load_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
     """Return an extractor by its name.
 
     Arguments:
-        name: "pixels", "digits-cnn", "fashion-cnn", or the repository or folder of a transformers
-            image model, which is run by transformers' own class and never by code of its own.
+        name: "pixels", the name of a registered extractor, or the repository or folder of a
+            transformers image model, which transformers' own class runs, never code of its own.
         device: Where it is to compute.
 
     Raises:
@@ -160,16 +175,16 @@ def load_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
     """
     if name == PIXELS:
         return pixels(lambda x: x.flatten(1))
-    if name in classifier.SHIPPED:
-        net = classifier.load_classifier(name).to(device)
-        return Extractor(name, classifier.sha256_of(name), net.features, device)
+    if name in registry.names("extractors"):
+        registered = registry.load("extractors", name)(device)
+        return Extractor(name, registered.sha256, registered.features, device)
     if os.sep in name or "/" in name or Path(name).is_dir():
         from genzoo.evaluation.transformers_features import load_image_model
 
         function, sha256 = load_image_model(name, device)
         return Extractor(name, sha256, function, device)
     remedy = "A transformers image model is named by OWNER/NAME or by its folder."
-    raise UnknownNameError("extractor", name, [PIXELS, *classifier.SHIPPED], remedy)
+    raise UnknownNameError("extractor", name, [PIXELS, *registry.names("extractors")], remedy)
 
 
 def compared_by(case: Case, extract: Extractor) -> Compared:

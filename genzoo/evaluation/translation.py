@@ -12,10 +12,8 @@ from genzoo.capabilities import SupportsTranslate
 from genzoo.config import Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, mean_of
-from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import Model
-from genzoo.spaces import Unit
 from genzoo.translating import Cycle, there_and_back
 
 
@@ -57,7 +55,7 @@ class TranslationError(Metric):
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
-        return super().inapplicable_reason(model, data) or _unaligned(data)
+        return super().inapplicable_reason(model, data) or unaligned_reason(data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both errors, exact for each row."""
@@ -71,36 +69,6 @@ class TranslationError(Metric):
         return figures
 
 
-class LabelKept(Metric):
-    """The share of rows y whose translation to x gets the label that x gets, by a classifier.
-
-    Row i of y is the true translation of row i of x. The classifier comes with genzoo and has
-    learned from images of x alone.
-    """
-
-    Config = TranslationConfig
-    requires = (SupportsTranslate,)
-    spaces = (Unit,)
-    min_examples = 100
-
-    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the share makes no sense; empty where it does."""
-        return super().inapplicable_reason(model, data) or _unaligned(data)
-
-    def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the share cannot be computed; empty where it can."""
-        return super().unavailable_reason(model, data) or _unjudged(data)
-
-    def compute(self, case: Case) -> dict[str, Estimate]:
-        """Return the share."""
-        name = str(_judge(case.data))
-        judge = classifier.load_classifier(name)
-        kept = judge.predict(cycle_of(case, "y").translated) == judge.predict(case.batch["x"])
-        figure = mean_of(kept.double(), "stochastic estimate", unit="share")
-        provenance = {"classifier": name, "sha256": classifier.sha256_of(name)}
-        return {"label-kept": replace(figure, provenance=provenance)}
-
-
 def cycle_of(case: Case, domain: str) -> Cycle:
     """Return the rows of a domain, translated and back; made once for all metrics."""
 
@@ -111,25 +79,11 @@ def cycle_of(case: Case, domain: str) -> Cycle:
     return case.once(("cycle", domain), make)
 
 
-def _unaligned(data: Dataset) -> str:
+def unaligned_reason(data: Dataset) -> str:
+    """Say why no truth is known of the translations of data; empty where it is known."""
     if data.info.aligned:
         return ""
     return "the rows of the two domains do not belong together, so that no truth is known"
-
-
-def _judge(data: Dataset) -> str | None:
-    """Return the name of the shipped classifier for images and labels of x, or None."""
-    name = classifier.fitting(data.info["x"].event_shape)
-    if name is None or "label" not in data.info:
-        return None
-    known = classifier.SHIPPED[name].class_names == data.info["label"].value_names()
-    return name if known else None
-
-
-def _unjudged(data: Dataset) -> str:
-    if _judge(data) is not None:
-        return ""
-    return f"no classifier comes with genzoo for {data.name}, {data.info['x'].event_shape}"
 
 
 def _controls(source: Tensor, truth: Tensor) -> str:

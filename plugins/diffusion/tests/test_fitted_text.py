@@ -6,9 +6,9 @@ from hypothesis import given, strategies as st
 from transformers import CLIPTextModel
 
 from genzoo import ConditionError, ConfigError, Real, Text, create_model
-from genzoo.data.grammars import FASHION_CAPTIONS
-from genzoo.data.shapes import SHAPE_CAPTIONS
 from genzoo.plugin import Grammar, words_of
+from genzoo_datasets.grammars import FASHION_CAPTIONS
+from genzoo_datasets.shapes import SHAPE_CAPTIONS
 from genzoo_diffusion.conditioning import Embedder
 from genzoo_diffusion.fitted_text import FittedTextConfig, FittedTextEncoder, make_tokenizer
 

@@ -22,8 +22,8 @@ from genzoo import (
     load_dataset,
     train,
 )
-from genzoo.data.grammars import DIGIT_CAPTIONS
 from genzoo.plugin import Grammar
+from genzoo_datasets.grammars import DIGIT_CAPTIONS
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.fitted_text import FittedTextConfig
 from genzoo_diffusion.guidance import make_denoiser, negative_signal, unconditional

@@ -8,17 +8,17 @@ from families_common import drawn_by
 from genzoo import Text
 from genzoo.captions import Grammar
 from genzoo.data import from_array, load_dataset
-from genzoo.data.grammars import DIGIT_CAPTIONS
-from genzoo.data.shapes import SHAPE_CAPTIONS
 from genzoo.errors import CapabilityError, UnknownNameError
 from genzoo.evaluation import evaluate
-from genzoo.evaluation.attribute_recognizers import (
+from genzoo_datasets.attribute_recognizers import (
     SHAPES_RECOGNIZER,
     ShapesRecognizer,
     load_recognizer,
 )
-from genzoo.evaluation.caption_accuracy import CaptionConfig, CaptionObeyed
-from genzoo.evaluation.classifier import load_classifier, sha256_of
+from genzoo_datasets.caption_accuracy import CaptionConfig, CaptionObeyed
+from genzoo_datasets.classifier import load_classifier, sha256_of
+from genzoo_datasets.grammars import DIGIT_CAPTIONS
+from genzoo_datasets.shapes import SHAPE_CAPTIONS
 from judges import Redraw, Replay, case
 
 SLOTS = ("size", "colour", "shape", "place")

@@ -8,8 +8,9 @@ import torch
 from genzoo import seeds
 from genzoo.captions import Grammar
 from genzoo.data import load_dataset, load_split
-from genzoo.data.drawing import DRAWN, draw
-from genzoo.data.shapes import (
+from genzoo.spaces import Label, Text, Unit
+from genzoo_datasets.drawing import DRAWN, draw
+from genzoo_datasets.shapes import (
     COLOURS,
     PLACES,
     SHAPES,
@@ -18,7 +19,6 @@ from genzoo.data.shapes import (
     ShapesConfig as Config,
     pairs,
 )
-from genzoo.spaces import Label, Text, Unit
 
 AREAS = {
     "circle": math.pi,

@@ -8,8 +8,8 @@ import torch
 
 from genzoo.data import load_dataset
 from genzoo.errors import DataError, UnknownNameError
-from genzoo.evaluation import classifier
-from genzoo.evaluation.classifier import SHIPPED, load_classifier, sha256_of
+from genzoo_datasets import classifier
+from genzoo_datasets.classifier import SHIPPED, load_classifier, sha256_of
 
 LEAST = {
     ("digits-cnn", None): 0.96,

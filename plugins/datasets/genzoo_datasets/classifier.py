@@ -1,4 +1,4 @@
-"""Small classifiers that come with genzoo: judges of images that no network need be asked for.
+"""Small classifiers of digits and of clothes, whose weights come with the package.
 
 `benchmarks/train_classifiers.py` trains them, and says how good they are.
 """
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genzoo.errors import DataError, UnknownNameError
+from genzoo_datasets.mnist import FASHION_CLASSES
 
 FEATURES = 64
 _BLOCK = 500
@@ -22,7 +23,7 @@ _BLOCK = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Shipped:
-    """A classifier that comes with genzoo.
+    """A classifier whose weights come with the package.
 
     Arguments:
         event_shape: The shape of one image, (C, H, W).
@@ -43,10 +44,7 @@ SHIPPED = {
     ),
     "fashion-cnn": Shipped(
         event_shape=(1, 28, 28),
-        class_names=(
-            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-        ),
+        class_names=FASHION_CLASSES,
         widths=(16, 32, 64),
         data="fashion-mnist",
     ),
@@ -91,7 +89,7 @@ class Classifier(nn.Module):
 
 
 def load_classifier(name: str) -> Classifier:
-    """Return a classifier that comes with genzoo, in eval mode, without gradients.
+    """Return a classifier in eval mode, without gradients.
 
     Raises:
         UnknownNameError: There is none of that name.
@@ -130,7 +128,7 @@ def fitting(event_shape: tuple[int, ...]) -> str | None:
 
 
 def weights_file(name: str) -> str:
-    """Return the name of a classifier's file in ``genzoo/evaluation/weights``."""
+    """Return the name of a classifier's file in ``genzoo_datasets/weights``."""
     return f"{name}.safetensors"
 
 
@@ -139,7 +137,7 @@ def _convolution(channels: int, wide: int) -> list[nn.Module]:
 
 
 def _bytes(name: str) -> bytes:
-    file = resources.files("genzoo.evaluation").joinpath("weights", weights_file(name))
+    file = resources.files("genzoo_datasets").joinpath("weights", weights_file(name))
     if not file.is_file():
         raise DataError(f"The weights of {name} are not in this installation: reinstall genzoo.")
     return file.read_bytes()

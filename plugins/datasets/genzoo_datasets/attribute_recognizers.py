@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo.data.drawing import DRAWN
-from genzoo.data.shapes import COLOURS, JITTER, PLACES, SHAPE_CAPTIONS, SIZES, Scene
 from genzoo.errors import UnknownNameError
-from genzoo.evaluation import classifier
-from genzoo.evaluation.label_accuracy import unfit
 from genzoo.spec import DataInfo
+from genzoo_datasets import classifier
+from genzoo_datasets.drawing import DRAWN
+from genzoo_datasets.label_accuracy import unfit
+from genzoo_datasets.shapes import COLOURS, JITTER, PLACES, SHAPE_CAPTIONS, SIZES, Scene
 
 SHAPES_RECOGNIZER = "shapes-templates"
 UNCLEAR = -1

@@ -1,4 +1,4 @@
-"""What is said of the pictures of the labelled data that genzoo knows by name.
+"""What captions say of MNIST and of Fashion-MNIST.
 
 Their rows show one article, or one digit, each: no caption speaks of two.
 """

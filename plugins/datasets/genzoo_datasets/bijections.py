@@ -11,9 +11,10 @@ from torch import Tensor
 
 from genzoo.data.dataset import ArrayDataset, Dataset, DataSource
 from genzoo.data.domains import TwoDomains
-from genzoo.data.idx import FashionMNIST, IDXConfig
+from genzoo.data.idx import IDXConfig
 from genzoo.spaces import Unit
 from genzoo.spec import DataInfo
+from genzoo_datasets.mnist import FashionMNIST
 
 
 class Bijection(abc.ABC):

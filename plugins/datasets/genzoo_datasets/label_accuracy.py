@@ -8,11 +8,11 @@ from typing import Annotated
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Reference, mean_of
-from genzoo.evaluation import classifier
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import Model
 from genzoo.spaces import Binary, Unit
 from genzoo.spec import DataInfo
+from genzoo_datasets import classifier
 
 _NOTE = Note(
     "classifier-limit",

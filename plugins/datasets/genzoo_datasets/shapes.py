@@ -17,10 +17,10 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.config import Bounds
 from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
-from genzoo.data.drawing import DRAWN, draw
 from genzoo.data.fields import image_fields
 from genzoo.spaces import Label
 from genzoo.spec import DataInfo
+from genzoo_datasets.drawing import DRAWN, draw
 
 COLOURS = {
     "red": (1.0, 0.0, 0.0),

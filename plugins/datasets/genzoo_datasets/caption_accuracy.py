@@ -14,10 +14,10 @@ from genzoo.captions import Grammar
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Reference, mean_of
-from genzoo.evaluation.attribute_recognizers import load_recognizer, unrecognizable
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import Model
 from genzoo.spaces import Binary, Unit
+from genzoo_datasets.attribute_recognizers import load_recognizer, unrecognizable
 
 _NOTE = "Held-out data show how often the recognizer finds in rows what their own captions say"
 

@@ -1,0 +1,52 @@
+"""The small classifiers as extractors of features: metrics compare images by them."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from genzoo.evaluation.extractor import FeatureExtractor
+from genzoo.spaces import Space
+from genzoo_datasets import classifier
+
+
+class ClassifierFeatures(FeatureExtractor, abc.ABC):
+    """The 64 penultimate activations of a small classifier; abstract.
+
+    Class attributes:
+        classifier: The name of the classifier.
+    """
+
+    classifier: ClassVar[str]
+    is_default = True
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.net = classifier.load_classifier(self.classifier).to(device)
+        self.sha256 = classifier.sha256_of(self.classifier)
+
+    @classmethod
+    def inapplicable_reason(cls, space: Space) -> str:
+        """Say why it does not take rows of a space; empty where it does."""
+        wanted = classifier.SHIPPED[cls.classifier].event_shape
+        if space.event_shape == wanted and space.bounds == (0.0, 1.0):
+            return ""
+        return f"{cls.classifier} is for images {wanted} in [0, 1], not for {space}"
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features (B, 64) of images (B, C, H, W) in [0, 1]."""
+        return self.net.features(x)
+
+
+class DigitsCNN(ClassifierFeatures):
+    """Features of a classifier of the dataset digits, 8 × 8."""
+
+    classifier = "digits-cnn"
+
+
+class FashionCNN(ClassifierFeatures):
+    """Features of a classifier of Fashion-MNIST, 28 × 28."""
+
+    classifier = "fashion-cnn"

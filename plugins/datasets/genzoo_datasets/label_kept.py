@@ -1,0 +1,65 @@
+"""Whether translations keep what the label says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from genzoo.capabilities import SupportsTranslate
+from genzoo.config import Config
+from genzoo.data.dataset import Dataset
+from genzoo.estimate import Estimate, mean_of
+from genzoo.evaluation.metric import Case, Metric
+from genzoo.evaluation.translation import cycle_of, unaligned_reason
+from genzoo.model import Model
+from genzoo.spaces import Unit
+from genzoo_datasets import classifier
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelKeptConfig(Config):
+    """The share of translations that keep their label."""
+
+
+class LabelKept(Metric):
+    """The share of rows y whose translation to x gets the label that x gets, by a classifier.
+
+    Row i of y is the true translation of row i of x. The classifier has learned from images of x
+    alone.
+    """
+
+    Config = LabelKeptConfig
+    requires = (SupportsTranslate,)
+    spaces = (Unit,)
+    min_examples = 100
+
+    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
+        """Say why the share makes no sense; empty where it does."""
+        return super().inapplicable_reason(model, data) or unaligned_reason(data)
+
+    def unavailable_reason(self, model: Model, data: Dataset) -> str:
+        """Say why the share cannot be computed; empty where it can."""
+        return super().unavailable_reason(model, data) or _unjudged(data)
+
+    def compute(self, case: Case) -> dict[str, Estimate]:
+        """Return the share."""
+        name = str(_judge(case.data))
+        judge = classifier.load_classifier(name)
+        kept = judge.predict(cycle_of(case, "y").translated) == judge.predict(case.batch["x"])
+        figure = mean_of(kept.double(), "stochastic estimate", unit="share")
+        provenance = {"classifier": name, "sha256": classifier.sha256_of(name)}
+        return {"label-kept": replace(figure, provenance=provenance)}
+
+
+def _judge(data: Dataset) -> str | None:
+    """Return the name of the classifier for images and labels of x, or None."""
+    name = classifier.fitting(data.info["x"].event_shape)
+    if name is None or "label" not in data.info:
+        return None
+    known = classifier.SHIPPED[name].class_names == data.info["label"].value_names()
+    return name if known else None
+
+
+def _unjudged(data: Dataset) -> str:
+    if _judge(data) is not None:
+        return ""
+    return f"no classifier comes with genzoo for {data.name}, {data.info['x'].event_shape}"
