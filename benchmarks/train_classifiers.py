@@ -1,4 +1,4 @@
-"""Train the classifiers that come with genzoo, and print how good they are.
+"""Train the small classifiers of genzoo_datasets, and print how good they are.
 
 One thread, seeded; Adam with one cycle of the learning rate. Images are shifted, mirrored where
 that keeps their class, and a part of them is binarised, by a cut or by a draw, since the
@@ -22,10 +22,10 @@ from timing import circumstances, say
 from torch import Tensor
 
 import genzoo
-import genzoo.evaluation
+import genzoo_datasets
 from genzoo_datasets.classifier import SHIPPED, Classifier, weights_file
 
-HOME = Path(genzoo.evaluation.__file__).parent / "weights"
+HOME = Path(genzoo_datasets.__file__).parent / "weights"
 
 
 @dataclass(frozen=True)

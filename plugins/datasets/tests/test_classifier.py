@@ -1,4 +1,4 @@
-"""The classifiers that come with genzoo: how good they are, and which weights they have."""
+"""The small classifiers: how good they are, and which weights they have."""
 
 import hashlib
 from importlib import resources
@@ -29,7 +29,7 @@ def rows(name, split="test", binarize=None):
 
 
 def weights(name):
-    file = resources.files("genzoo.evaluation") / "weights" / f"{name}.safetensors"
+    file = resources.files("genzoo_datasets") / "weights" / f"{name}.safetensors"
     return file.read_bytes()
 
 
