@@ -15,7 +15,7 @@ OWN = {"digits", "arrays", "hub", "idx", "images"}
 
 
 def faults(text, names):
-    """Return the names that a text quotes, gives to ``--data`` or contains where they are plain."""
+    """Return the names that a text quotes or gives to ``--data``, and those of plugins."""
     one_of = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
     quoted = rf"[\"'`](?:{one_of})[\"'`]"
     pattern = rf"{quoted}|--data(?:-y)?[ =](?:{one_of})\b|genzoo_[a-z]+|(?i:mnist)"
