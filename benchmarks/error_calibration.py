@@ -121,7 +121,7 @@ class Cell:
 
     def drawn(self, repetition: int) -> tuple[Tensor, Tensor]:
         """Return the data and the samples of one repetition, (N, D) each."""
-        seed = seeds.derive(f"{self.law}-{self.rows}-{self.dimensions}", repetition)
+        seed = seeds.derive_seed(f"{self.law}-{self.rows}-{self.dimensions}", repetition)
         generator = seeds.generator(seed)
         x, y = (draw(self.rows, self.dimensions, generator) for draw in LAWS[self.law])
         return x, y
@@ -190,7 +190,7 @@ def measure_modes(weights: list[float], repetitions: int = REPETITIONS) -> dict[
     p = torch.tensor(weights, dtype=torch.float64)
     counts = [
         torch.multinomial(
-            p, NUM_SAMPLES, True, generator=seeds.generator(seeds.derive("modes", i))
+            p, NUM_SAMPLES, True, generator=seeds.generator(seeds.derive_seed("modes", i))
         ).bincount(minlength=len(p))
         for i in range(repetitions)
     ]

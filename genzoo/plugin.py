@@ -39,9 +39,12 @@ if TYPE_CHECKING:  # What type checkers see of the table below.
         DataConfig as DataConfig,
         Dataset as Dataset,
         DataSource as DataSource,
+        TwoDomains as TwoDomains,
         draw_rows as draw_rows,
         subset as subset,
     )
+    from genzoo.data.fields import image_fields as image_fields
+    from genzoo.data.idx import IDXConfig as IDXConfig, IDXSource as IDXSource
     from genzoo.draws import bernoulli as bernoulli
     from genzoo.errors import (
         CapabilityError as CapabilityError,
@@ -55,6 +58,7 @@ if TYPE_CHECKING:  # What type checkers see of the table below.
         NotFiniteFigureError as NotFiniteFigureError,
         NotFiniteSampleError as NotFiniteSampleError,
         NotFiniteWeightsError as NotFiniteWeightsError,
+        UnknownNameError as UnknownNameError,
         WeightsError as WeightsError,
         suggest as suggest,
     )
@@ -65,6 +69,8 @@ if TYPE_CHECKING:  # What type checkers see of the table below.
         mean_of as mean_of,
     )
     from genzoo.evaluation import Case as Case, Metric as Metric
+    from genzoo.evaluation.extractor import FeatureExtractor as FeatureExtractor
+    from genzoo.evaluation.translation import cycle_of as cycle_of
     from genzoo.foreign_fields import (
         AllowedFields as AllowedFields,
         ForeignFields as ForeignFields,
@@ -101,7 +107,7 @@ if TYPE_CHECKING:  # What type checkers see of the table below.
     )
     from genzoo.sampler import OneDraw as OneDraw, Sampler as Sampler
     from genzoo.sampling import batch_size_for as batch_size_for, evaluating as evaluating
-    from genzoo.seeds import fresh_generator as fresh_generator
+    from genzoo.seeds import derive_seed as derive_seed, fresh_generator as fresh_generator
     from genzoo.spaces import (
         Binary as Binary,
         Categorical as Categorical,
@@ -115,6 +121,7 @@ if TYPE_CHECKING:  # What type checkers see of the table below.
         Batch as Batch,
         ConditionSpaces as ConditionSpaces,
         DataInfo as DataInfo,
+        Mixture as Mixture,
     )
     from genzoo.stage import Recipe as Recipe, Stage as Stage
     from genzoo.training.lr_schedulers import LRScheduler as LRScheduler
@@ -135,15 +142,19 @@ __all__, __getattr__, __dir__ = lazy.public(
             "NO_CONDITIONS Conditions condition_rows drop_conditions dropped_rows null_conditions"
         ),
         "genzoo.config": "Bounds Config shown",
-        "genzoo.data": "ArrayDataset DataConfig Dataset DataSource draw_rows subset",
+        "genzoo.data": "ArrayDataset DataConfig Dataset DataSource TwoDomains draw_rows subset",
+        "genzoo.data.fields": "image_fields",
+        "genzoo.data.idx": "IDXConfig IDXSource",
         "genzoo.draws": "bernoulli",
         "genzoo.errors": (
             "CapabilityError ConditionError ConfigError ConfigFileError DataError GenzooError "
             "LoadError MissingDependencyError NotFiniteFigureError NotFiniteSampleError "
-            "NotFiniteWeightsError WeightsError suggest"
+            "NotFiniteWeightsError UnknownNameError WeightsError suggest"
         ),
         "genzoo.estimate": "Estimate Note Reference mean_of",
         "genzoo.evaluation": "Case Metric",
+        "genzoo.evaluation.extractor": "FeatureExtractor",
+        "genzoo.evaluation.translation": "cycle_of",
         "genzoo.foreign_fields": (
             "AllowedFields ForeignFields foreign_errors loading parse_object read_file read_object"
         ),
@@ -161,9 +172,9 @@ __all__, __getattr__, __dir__ = lazy.public(
         "genzoo.registry": "Group describe make register register_group",
         "genzoo.sampler": "OneDraw Sampler",
         "genzoo.sampling": "batch_size_for evaluating",
-        "genzoo.seeds": "fresh_generator",
+        "genzoo.seeds": "derive_seed fresh_generator",
         "genzoo.spaces": "Binary Categorical Label Real Space Text Unit",
-        "genzoo.spec": "Batch ConditionSpaces DataInfo",
+        "genzoo.spec": "Batch ConditionSpaces DataInfo Mixture",
         "genzoo.stage": "Recipe Stage",
         "genzoo.training.lr_schedulers": "LRScheduler",
         "genzoo.training.optimizers": "Optimizer",

@@ -58,7 +58,7 @@ def make_trainer(
     data = _load(recipe)
     config = cls.configure(data.info, **recipe.model.config)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.derive(recipe.trainer.seed, "model"))
+        torch.manual_seed(seeds.derive_seed(recipe.trainer.seed, "model"))
         model = cls(config)
     stages = recipe.stages or cls.default_stages(config)
     return Trainer(

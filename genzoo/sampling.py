@@ -152,7 +152,7 @@ def _block(
     come: Callable[[int, Tensor], Tensor],
 ) -> Tensor:
     sampler, size = request.sampler, request.block_size(model)
-    block_seed = seed if k == 0 else seeds.derive(seed, k)
+    block_seed = seed if k == 0 else seeds.derive_seed(seed, k)
     # The last row is repeated, because another number of rows would give other samples.
     index = torch.arange(k * size, (k + 1) * size).clamp_(max=request.num - 1)
     condition = conditions.condition_rows(condition, model.conditions, index)

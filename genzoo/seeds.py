@@ -14,10 +14,10 @@ from genzoo.errors import ConfigError
 MAX_SEED = 2**63 - 1
 
 
-def derive(*parts: int | str) -> int:
+def derive_seed(*parts: int | str) -> int:
     """Return a seed derived from ``parts``; the same parts give the same seed.
 
-    >>> derive(0, 1) == derive(0, 1), derive(0, 1) == derive(1, 0)
+    >>> derive_seed(0, 1) == derive_seed(0, 1), derive_seed(0, 1) == derive_seed(1, 0)
     (True, False)
     """
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()

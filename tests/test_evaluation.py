@@ -362,7 +362,7 @@ def test_the_provenance_says_how_many_samples_are_drawn_at_once(metric):
     replay = Seven(ROWS)
     found = evaluate(replay, ROWS, ["watching"], seed=3)
     assert found.provenance["batch_size"] == seen[0].batch_size == 7
-    again = replay.sample(25, seed=seeds.derive(3, "samples"), batch_size=7)
+    again = replay.sample(25, seed=seeds.derive_seed(3, "samples"), batch_size=7)
     assert torch.equal(seen[0].samples, again)
     assert evaluate(Replay(ROWS), ROWS, ["watching"]).provenance["batch_size"] == 25
     assert evaluate(replay, ROWS, ["watching"], max_examples=1).provenance["batch_size"] == 1

@@ -117,7 +117,7 @@ def test_for_a_batch_size_the_samples_do_not_depend_on_their_number(num):
 def test_blocks_are_seeded_apart_and_the_first_by_the_seed_itself():
     blocks = told(MODEL, 10, batch_size=4, seed=5)
     assert [block[0] for block in blocks] == [4, 4, 4]
-    assert [block[3] for block in blocks] == [5, seeds.derive(5, 1), seeds.derive(5, 2)]
+    assert [block[3] for block in blocks] == [5, seeds.derive_seed(5, 1), seeds.derive_seed(5, 2)]
 
 
 def test_the_first_block_is_what_the_sampler_draws_from_that_seed():

@@ -85,7 +85,7 @@ def test_noise_stands_for_samples_that_nobody_has_drawn():
     for size in (1, 2, 5):
         model = Replay(noise(50, size))
         stream = stream_of(case(model, from_array(model.rows, "rows"), seed=3))
-        drawn = noise(8, max(2, size), seed=seeds.derive(3, "samples"))
+        drawn = noise(8, max(2, size), seed=seeds.derive_seed(3, "samples"))
         torch.testing.assert_close(numbers(stream["mean"]), drawn.mean(1), rtol=1e-5, atol=1e-6)
         spread = drawn.std(1, correction=0)
         torch.testing.assert_close(numbers(stream["std"]), spread, rtol=1e-5, atol=1e-6)
@@ -99,7 +99,7 @@ def test_samples_are_drawn_in_the_block_that_is_asked_for(size):
     opened = case(model, from_array(model.rows, "rows"), seed=3)
     stream = stream_of(opened, size)
     num = min(size, 25)
-    drawn = model.sample(num, seed=seeds.derive(3, "samples"), batch_size=num)[:8]
+    drawn = model.sample(num, seed=seeds.derive_seed(3, "samples"), batch_size=num)[:8]
     assert (stream["of"], stream["batch_size"]) == ("samples", num)
     torch.testing.assert_close(numbers(stream["mean"]), drawn.mean(1), rtol=1e-5, atol=1e-6)
 

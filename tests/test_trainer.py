@@ -20,7 +20,7 @@ def by_hand(make_optimizer, steps=5, batch_size=8, seed=0, change=lambda model: 
     """The same training, written out."""
     model = families.linear()
     optimizer = make_optimizer(model.parameters())
-    stream = Stream(len(DATA), genzoo.seeds.derive(seed, 0))
+    stream = Stream(len(DATA), genzoo.seeds.derive_seed(seed, 0))
     for index in range(steps):
         x = DATA[stream.indices(range(index * batch_size, (index + 1) * batch_size))]
         optimizer.zero_grad()

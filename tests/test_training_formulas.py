@@ -165,9 +165,9 @@ def test_what_a_move_draws_from_the_default_generator_depends_on_its_place_alone
         fit(model, objective=game, num_micro_batches=2, max_steps=3, **config)
         return game.drawn
 
-    stage = seeds.derive(7, 0)
+    stage = seeds.derive_seed(7, 0)
     expected = {
-        place: torch.rand((), generator=seeds.generator(seeds.derive(stage, *place))).item()
+        place: torch.rand((), generator=seeds.generator(seeds.derive_seed(stage, *place))).item()
         for place in itertools.product(range(3), range(2), range(2))
     }
     assert len({*expected.values()}) == 12

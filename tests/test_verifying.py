@@ -326,7 +326,7 @@ def test_the_fingerprint_is_of_the_figures_own_samples(model, test):
     x = model.sample(
         148,
         sampler=sampler,
-        seed=genzoo.seeds.derive(0, "samples"),
+        seed=genzoo.seeds.derive_seed(0, "samples"),
         batch_size=drawn["batch_size"],
     )
     means = [float(word) for word in drawn["mean"].split()]

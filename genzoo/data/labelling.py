@@ -85,7 +85,9 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
             f"labels, of at least {fewest} rows each. Give a multiple of {len(classes)}, "
             f"{fewest * len(classes)} at most."
         )
-    order = torch.randperm(len(label), generator=seeds.generator(seeds.derive("labels", seed)))
+    order = torch.randperm(
+        len(label), generator=seeds.generator(seeds.derive_seed("labels", seed))
+    )
     drawn = [order[label[order] == one][:each] for one in classes.tolist()]
     kept = PartlyLabelled(dataset, torch.cat(drawn))
     kept.info = kept.info.with_mean(dataset.mean())

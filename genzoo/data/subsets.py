@@ -132,7 +132,7 @@ def subset(dataset: Dataset, num: int, *, seed: int = 0, key: str = "") -> Datas
         return dataset
     label = dataset.labels()
     how: How = "random" if label is None else "stratified by label"
-    generator = seeds.generator(seeds.derive("subset", seed, key))
+    generator = seeds.generator(seeds.derive_seed("subset", seed, key))
     rows = stratified(label, len(dataset), num, generator)
     if isinstance(dataset, TwoDomains):
         parts = [Subset(d, rows, seed, how) for d in dataset.domains().values()]

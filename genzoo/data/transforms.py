@@ -102,7 +102,7 @@ def _binarized(dataset: Dataset, config: DataConfig) -> Dataset:
         return dataset
     if config.binarize == "static":
         whole = dataset.dataset.name if isinstance(dataset, Subset) else dataset.name
-        seed = seeds.derive("static binarisation", config.binarize_seed, whole)
+        seed = seeds.derive_seed("static binarisation", config.binarize_seed, whole)
         return _static(dataset, seed, config.binarize_seed)
     return Binarized(dataset, config.binarize)
 
@@ -167,7 +167,7 @@ def _static(dataset: Dataset, seed: int, given: int) -> ArrayDataset:
     order, sizes = _blocks(place)
     for rows in torch.split(order, sizes):
         batch = dataset.batch(rows)
-        generator = seeds.generator(seeds.derive(seed, int(place[rows[0]]) // _BLOCK))
+        generator = seeds.generator(seeds.derive_seed(seed, int(place[rows[0]]) // _BLOCK))
         cut = torch.rand(_BLOCK, *dataset.info["x"].event_shape, generator=generator)
         x[rows] = (batch.pop("x") > cut[place[rows] % _BLOCK]).to(torch.uint8)
         for key, values in batch.items():

@@ -142,7 +142,7 @@ def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
 
 def _computed(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
     with evaluating(case.model), torch.no_grad(), weights_checked(case.model):
-        case.generator.manual_seed(seeds.derive(case.seed, name))
+        case.generator.manual_seed(seeds.derive_seed(case.seed, name))
         figures = metric.compute(case)
     return {key: signed(figure, name, metric) for key, figure in figures.items()}
 

@@ -76,7 +76,7 @@ class Case:
             self._half,
             condition=self.model.conditions_of(self.held_out),
             sampler=self.sampler,
-            seed=seeds.derive(self.seed, "samples"),
+            seed=seeds.derive_seed(self.seed, "samples"),
             batch_size=self.batch_size,
         )
         return x.cpu()
@@ -95,7 +95,7 @@ class Case:
         """Return ``num`` rows: all of them as often as they fit, and a fair part for the rest."""
         whole, rest = divmod(num, len(self.batch["x"]))
         every = torch.arange(len(self.batch["x"])).repeat(whole)
-        generator = seeds.generator(seeds.derive(self.seed, "rows"))
+        generator = seeds.generator(seeds.derive_seed(self.seed, "rows"))
         part = stratified(self.batch.get("label"), len(self.batch["x"]), rest, generator)
         return rows_of(self.batch, torch.cat([every, part]))
 
@@ -108,7 +108,7 @@ class Case:
         rows = left.nonzero().flatten()
         if len(rows) < num:
             return None
-        generator = seeds.generator(seeds.derive(self.seed, "others"))
+        generator = seeds.generator(seeds.derive_seed(self.seed, "others"))
         chosen = rows[torch.randperm(len(rows), generator=generator)[:num]]
         return self.data.batch(chosen, generator)
 
@@ -125,7 +125,7 @@ class Case:
 
     @cached_property
     def _order(self) -> Tensor:
-        generator = seeds.generator(seeds.derive(self.seed, "halves"))
+        generator = seeds.generator(seeds.derive_seed(self.seed, "halves"))
         return torch.randperm(len(self.batch["x"]), generator=generator)
 
 

@@ -96,7 +96,7 @@ def _samples(case: Case, num: int) -> Tensor:
         num,
         condition=case.model.conditions_of(case.rows(num)),
         sampler=case.sampler,
-        seed=seeds.derive(case.seed, "mode coverage"),
+        seed=seeds.derive_seed(case.seed, "mode coverage"),
         batch_size=block_size(case.model, num),
     )
     return x.cpu()

@@ -84,7 +84,7 @@ def compare(
         case = open_case(model, dataset, seed=seed, max_examples=max_examples)
         with evaluating(model), weights_checked(model):
             # Of draws of their own: the errors of two normalisers are added as independent ones.
-            case.generator.manual_seed(seeds.derive(case.seed, name))
+            case.generator.manual_seed(seeds.derive_seed(case.seed, name))
             log_probs[name] = log_prob(case, num_samples)
         provenance = provenance or provenance_of(case)
     pairs = list(itertools.combinations(models, 2))

@@ -78,7 +78,7 @@ class LatentProbes(Metric):
         vectors = case.data.info["x"].vectors(case.batch["x"])
         probed = {"": codes_of(case), **({} if vectors is None else {"[pixels]": vectors})}
         figures: dict[str, Estimate] = {}
-        seed = seeds.derive(case.seed, "folds") % 2**32
+        seed = seeds.derive_seed(case.seed, "folds") % 2**32
         for suffix, values in probed.items():
             for name, probe in self._probes(int(kept.sum())).items():
                 figure = self._accuracy(probe, values[kept], label[kept], seed)

@@ -111,14 +111,14 @@ def _samples(case: Case, batch_size: int | None) -> tuple[int, Tensor]:
         size,
         condition=case.model.conditions_of(first),
         sampler=case.sampler,
-        seed=seeds.derive(case.seed, "samples"),
+        seed=seeds.derive_seed(case.seed, "samples"),
         batch_size=size,
     )
     return size, x.cpu()
 
 
 def _noise(case: Case) -> Tensor:
-    generator = seeds.generator(seeds.derive(case.seed, "samples"), case.model.device)
+    generator = seeds.generator(seeds.derive_seed(case.seed, "samples"), case.model.device)
     num = max(2, math.prod(case.model.event_shape))
     return torch.randn(NUM_SAMPLES, num, generator=generator, device=case.model.device).cpu()
 

@@ -55,7 +55,7 @@ class TranslationError(Metric):
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figures make no sense; empty where they do."""
-        return super().inapplicable_reason(model, data) or unaligned_reason(data)
+        return super().inapplicable_reason(model, data) or _unaligned(data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both errors, exact for each row."""
@@ -79,8 +79,7 @@ def cycle_of(case: Case, domain: str) -> Cycle:
     return case.once(("cycle", domain), make)
 
 
-def unaligned_reason(data: Dataset) -> str:
-    """Say why no truth is known of the translations of data; empty where it is known."""
+def _unaligned(data: Dataset) -> str:
     if data.info.aligned:
         return ""
     return "the rows of the two domains do not belong together, so that no truth is known"

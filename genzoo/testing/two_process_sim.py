@@ -49,7 +49,7 @@ def _update(
         moved: list[Loss] = []
         gradients: list[list[Tensor]] = []
         for rank, game in enumerate(games):
-            seed = seeds.derive(SEED, index, rank, move)
+            seed = seeds.derive_seed(SEED, index, rank, move)
             generators[rank].manual_seed(seed)
             torch.default_generator.manual_seed(seed)
             if (loss := next(game, None)) is not None:

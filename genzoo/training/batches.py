@@ -71,7 +71,7 @@ class Stream:
         @lru_cache(maxsize=2)
         def permutation(epoch: int) -> Tensor:
             return torch.randperm(
-                num_rows, generator=seeds.generator(seeds.derive("order", seed, epoch))
+                num_rows, generator=seeds.generator(seeds.derive_seed("order", seed, epoch))
             )
 
         self._permutation = permutation
@@ -99,7 +99,7 @@ class _Micro(TorchDataset[Any]):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         update, slot = key
         # Seeded by slot, so a row's crop or caption does not depend on the process that reads it.
-        generator = seeds.generator(seeds.derive("data", self.seed, update, slot))
+        generator = seeds.generator(seeds.derive_seed("data", self.seed, update, slot))
         return self.dataset.batch(self.stream.indices(self.shares.rows(update, slot)), generator)
 
 
@@ -116,7 +116,7 @@ class _Both(TorchDataset[Any]):
 
 def _micro(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro | _Both:
     if isinstance(dataset, TwoDomains):
-        second = seeds.derive("second domain", seed)
+        second = seeds.derive_seed("second domain", seed)
         return _Both(_stream(dataset.x, shares, seed), _stream(dataset.y, shares, second))
     return _stream(dataset, shares, seed)
 

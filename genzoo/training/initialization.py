@@ -26,7 +26,7 @@ def init_from_data(plan: Plan, session: Session, number: int) -> None:
         seed = plan.config.seed
         batch = plan.to_device(draw_rows(plan.rows, INIT_ROWS, seed=seed), session.device)
         inputs = Inputs(plan.stages[number], plan.model)
-        seed = seeds.derive(seed, "first inputs", number)
+        seed = seeds.derive_seed(seed, "first inputs", number)
         model.init_from_data(*inputs.first(batch, plan.rows.info, seed))
     same_everywhere(plan.model, session.accelerator)
 

@@ -60,7 +60,7 @@ class Inputs:
         # would encode on the CPU, and a cache of codes would repeat the same draws.
         with trusted():  # The data were checked when they were loaded.
             return [
-                self.coded(batch, seeds.derive(seed, "inputs", index, slot))
+                self.coded(batch, seeds.derive_seed(seed, "inputs", index, slot))
                 for batch, slot in zip(batches, slots, strict=True)
             ]
 

@@ -119,7 +119,7 @@ class StageLoop:
         self.plan, self.session, self.number = plan, session, number
         self.state, self.log, self.config = state, log, plan.configs[number]
         self.total = self.config.max_steps or 1
-        self.seed = seeds.derive(self.config.seed, number)
+        self.seed = seeds.derive_seed(self.config.seed, number)
         self.partition = session.partition(self.config)
         self.slots = self.partition.slots()
         self.inputs = Inputs(plan.stages[number], plan.model)
@@ -274,7 +274,7 @@ class Updater:
             # Every move has its own seed, in the step's generator and in the default one, which
             # dropout and torch.distributions use. So a move draws the same numbers after resuming,
             # on any process, and whatever was drawn before.
-            seed = seeds.derive(self.seed, index, slot, move)
+            seed = seeds.derive_seed(self.seed, index, slot, move)
             self.generators[slot].manual_seed(seed)
             seeds.seed_defaults(seed, self.accelerator.device)
             # Autocast is entered anew for each move. A context that a game holds open across a

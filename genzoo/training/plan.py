@@ -60,7 +60,7 @@ class Plan:
         """Return the objective of a stage, with seeded parameters."""
         if self.given is not None:
             return self.given
-        seed = seeds.derive(self.config.seed, "objective", number)
+        seed = seeds.derive_seed(self.config.seed, "objective", number)
         seeds.seed_defaults(seed, self.model.device)
         component = self.stages[number].objective
         objective: Objective = registry.make("objectives", component, self.learning(number))

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo.errors import UnknownNameError
-from genzoo.spec import DataInfo
+from genzoo.plugin import DataInfo, UnknownNameError
 from genzoo_datasets import classifier
 from genzoo_datasets.drawing import DRAWN
 from genzoo_datasets.label_accuracy import unfit

@@ -9,11 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from genzoo.data.dataset import ArrayDataset, Dataset, DataSource
-from genzoo.data.domains import TwoDomains
-from genzoo.data.idx import IDXConfig
-from genzoo.spaces import Unit
-from genzoo.spec import DataInfo
+from genzoo.plugin import ArrayDataset, DataInfo, Dataset, DataSource, IDXConfig, TwoDomains, Unit
 from genzoo_datasets.mnist import FashionMNIST
 
 

@@ -9,14 +9,21 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import seeds
-from genzoo.captions import Grammar
-from genzoo.config import Bounds, Config
-from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, Note, Reference, mean_of
-from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import Model
-from genzoo.spaces import Binary, Unit
+from genzoo.plugin import (
+    Binary,
+    Bounds,
+    Case,
+    Config,
+    Dataset,
+    Estimate,
+    Grammar,
+    Metric,
+    Model,
+    Note,
+    Reference,
+    Unit,
+    mean_of,
+)
 from genzoo_datasets.attribute_recognizers import load_recognizer, unrecognizable
 
 _NOTE = "Held-out data show how often the recognizer finds in rows what their own captions say"
@@ -62,7 +69,7 @@ class CaptionObeyed(Metric):
         name, recognizer = load_recognizer(self.config.recognizer, info)
         said = [grammar.meaning(text) or {} for text in case.held_out["text"]]
         shown, real = recognizer.recognize(case.samples), recognizer.recognize(case.held_out["x"])
-        order = torch.randperm(len(said), generator=seeds.generator(case.seed))
+        order = torch.randperm(len(said), generator=torch.Generator().manual_seed(case.seed))
         chance = _right([said[i] for i in order.tolist()], real).double().mean().item()
         note = Note(
             "recognizer-limit", f"{_NOTE}; given other rows' captions, in {chance:.3f} of them."

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genzoo.errors import DataError, UnknownNameError
+from genzoo.plugin import DataError, UnknownNameError
 from genzoo_datasets.mnist import FASHION_CLASSES
 
 FEATURES = 64

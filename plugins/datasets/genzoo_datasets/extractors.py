@@ -8,8 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from genzoo.evaluation.extractor import FeatureExtractor
-from genzoo.spaces import Space
+from genzoo.plugin import FeatureExtractor, Space
 from genzoo_datasets import classifier
 
 

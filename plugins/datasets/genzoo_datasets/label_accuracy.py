@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from genzoo.config import Bounds, Config
-from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, Note, Reference, mean_of
-from genzoo.evaluation.metric import Case, Metric
-from genzoo.model import Model
-from genzoo.spaces import Binary, Unit
-from genzoo.spec import DataInfo
+from genzoo.plugin import (
+    Binary,
+    Bounds,
+    Case,
+    Config,
+    DataInfo,
+    Dataset,
+    Estimate,
+    Metric,
+    Model,
+    Note,
+    Reference,
+    Unit,
+    mean_of,
+)
 from genzoo_datasets import classifier
 
 _NOTE = Note(

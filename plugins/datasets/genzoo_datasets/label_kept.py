@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from genzoo.capabilities import SupportsTranslate
-from genzoo.config import Config
-from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, mean_of
-from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.translation import cycle_of, unaligned_reason
-from genzoo.model import Model
-from genzoo.spaces import Unit
+from genzoo.plugin import (
+    Case,
+    Config,
+    Dataset,
+    Estimate,
+    Metric,
+    Model,
+    SupportsTranslate,
+    Unit,
+    cycle_of,
+    mean_of,
+)
 from genzoo_datasets import classifier
 
 
@@ -34,7 +38,10 @@ class LabelKept(Metric):
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the share makes no sense; empty where it does."""
-        return super().inapplicable_reason(model, data) or unaligned_reason(data)
+        if reason := super().inapplicable_reason(model, data):
+            return reason
+        aligned = data.info.aligned
+        return "" if aligned else "the rows of the two domains are not aligned: no truth is known"
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the share cannot be computed; empty where it can."""

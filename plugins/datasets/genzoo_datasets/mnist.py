@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genzoo.data.idx import IDXSource
+from genzoo.plugin import IDXSource
 from genzoo_datasets.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
 
 FASHION_CLASSES = (

@@ -14,12 +14,17 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import seeds
-from genzoo.config import Bounds
-from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
-from genzoo.data.fields import image_fields
-from genzoo.spaces import Label
-from genzoo.spec import DataInfo
+from genzoo.plugin import (
+    ArrayDataset,
+    Bounds,
+    DataConfig,
+    DataInfo,
+    Dataset,
+    DataSource,
+    Label,
+    derive_seed,
+    image_fields,
+)
 from genzoo_datasets.drawing import DRAWN, draw
 
 COLOURS = {
@@ -126,7 +131,7 @@ class Shapes(DataSource):
         """Draw the pictures of a split."""
         config = self.config
         num = config.num if split == "train" else max(1, config.num // 10)
-        generator = seeds.generator(seeds.derive("shapes", config.seed, split))
+        generator = torch.Generator().manual_seed(derive_seed("shapes", config.seed, split))
         scene = draw_scene(pairs(split, config.held_out), num, config.side, generator)
         fields = image_fields((3, config.side, config.side), names=SHAPES)
         slots = {"colour": tuple(COLOURS), "shape": SHAPES, "size": SIZES, "place": PLACES}

@@ -10,11 +10,19 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import seeds
-from genzoo.config import Bounds
-from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
-from genzoo.spaces import Binary, Label, Real
-from genzoo.spec import DataInfo, Mixture
+from genzoo.plugin import (
+    ArrayDataset,
+    Binary,
+    Bounds,
+    DataConfig,
+    DataInfo,
+    Dataset,
+    DataSource,
+    Label,
+    Mixture,
+    Real,
+    derive_seed,
+)
 
 _SPLITS = ("train", "valid", "test")
 
@@ -104,7 +112,7 @@ def grid_modes() -> Tensor:
 
 
 def _draw(name: str, modes: Tensor, sigma: float, config: MixtureConfig, split: str) -> Dataset:
-    generator = seeds.generator(seeds.derive(name, config.seed, split))
+    generator = torch.Generator().manual_seed(derive_seed(name, config.seed, split))
     label = torch.randint(len(modes), (config.num,), generator=generator)
     x = modes[label] + sigma * torch.randn(config.num, 2, generator=generator)
     fields = {"x": Real(shape=(2,)), "label": Label(num_classes=len(modes))}

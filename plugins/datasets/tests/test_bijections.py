@@ -5,7 +5,7 @@ import torch
 
 from fashion_files import write_fashion
 from genzoo import Binary, ConfigError, Unit, load_dataset
-from genzoo.data.domains import TwoDomains
+from genzoo.plugin import TwoDomains
 from genzoo_datasets.bijections import Coloured, Negative, Rotated
 
 BIJECTIONS = [Negative(), Rotated(), Coloured()]

@@ -5,11 +5,9 @@ import torch
 
 import families
 from families_common import drawn_by
-from genzoo import Text
-from genzoo.captions import Grammar
-from genzoo.data import from_array, load_dataset
-from genzoo.errors import CapabilityError, UnknownNameError
-from genzoo.evaluation import evaluate
+from genzoo import CapabilityError, Text, evaluate, load_dataset
+from genzoo.data import from_array
+from genzoo.plugin import Grammar, UnknownNameError
 from genzoo_datasets.attribute_recognizers import (
     SHAPES_RECOGNIZER,
     ShapesRecognizer,

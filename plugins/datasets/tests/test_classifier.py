@@ -6,8 +6,8 @@ from importlib import resources
 import pytest
 import torch
 
-from genzoo.data import load_dataset
-from genzoo.errors import DataError, UnknownNameError
+from genzoo import DataError, load_dataset
+from genzoo.plugin import UnknownNameError
 from genzoo_datasets import classifier
 from genzoo_datasets.classifier import SHIPPED, load_classifier, sha256_of
 

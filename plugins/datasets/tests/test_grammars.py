@@ -3,7 +3,7 @@
 import pytest
 
 from genzoo import load_dataset
-from genzoo.captions import Grammar
+from genzoo.plugin import Grammar
 from genzoo_datasets.classifier import SHIPPED
 from genzoo_datasets.grammars import DIGIT_CAPTIONS, FASHION_CAPTIONS
 from genzoo_datasets.shapes import SHAPE_CAPTIONS

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 import families
-from genzoo.data import from_array, load_dataset
-from genzoo.errors import CapabilityError
-from genzoo.evaluation import evaluate
+from genzoo import CapabilityError, evaluate, load_dataset
+from genzoo.data import from_array
 from genzoo_datasets.classifier import load_classifier, sha256_of
 from genzoo_datasets.label_accuracy import LabelAccuracy, LabelConfig
 from judges import LabelledReplay, Replay, case

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from genzoo import Component, evaluate, load_dataset, pair
-from genzoo.data.domains import TwoDomains
+from genzoo.plugin import TwoDomains
 from genzoo_datasets import classifier
 from genzoo_datasets.label_kept import LabelKept
 from test_metrics_translation import aligned, grey, model

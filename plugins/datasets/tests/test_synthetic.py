@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genzoo import load_dataset
-from genzoo.spaces import Binary, Real
+from genzoo import Binary, Real, load_dataset
 from genzoo_datasets.synthetic import grid_modes, ring_modes
 
 
