@@ -10,6 +10,7 @@ import pytest
 
 import genzoo
 import genzoo.plugin
+from genzoo.storage import FolderSource, OwnModel
 
 LIBRARIES = {"torch", "numpy", "accelerate", "matplotlib", "safetensors", "huggingface_hub"}
 
@@ -136,3 +137,39 @@ show()
 def test_importing_every_module_sets_no_seed_thread_count_or_flag():
     """The second line is the negative control: what is set on purpose is seen."""
     assert run(STATE).splitlines()[-2:] == ["changed:", "changed: seed of torch threads cudnn"]
+
+
+# What is inspected
+
+
+INSPECTED = {
+    "rbm-digits": {"genzoo_boltzmann"},
+    "ddpm-fashion-mnist-text": {"genzoo_diffusion"},
+}
+LINES = ("model", "config", "class", "plugin", "data", "capabilities", "weights", "licence")
+
+
+@pytest.mark.parametrize("name", INSPECTED)
+def test_inspecting_builds_no_model_and_imports_no_plugin_but_the_models_own(name):
+    folder = str(Path(__file__).parent.parent / "model_cards" / name)
+    watched = (
+        "import genzoo.meta_init, genzoo.weights\n"
+        "genzoo.meta_init._made = genzoo.weights.safe_open = None\n"
+    )
+    found = imported(watched + command("inspect", folder))
+    plugins = {module for module in found if "." not in module and module.startswith("genzoo_")}
+    assert plugins == INSPECTED[name]
+
+
+@pytest.mark.parametrize("name", INSPECTED)
+def test_inspecting_says_all_that_a_config_a_card_and_headers_say(name, capsys):
+    folder = Path(__file__).parent.parent / "model_cards" / name
+    with pytest.raises(SystemExit) as left:
+        importlib.import_module("genzoo.cli").main(["inspect", str(folder)])
+    assert left.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    said = [line.partition(" ")[0] for line in lines if not line.startswith(" ")]
+    given = ["given"] * ("text" in name)
+    assert said == [*LINES[:5], *given, *LINES[5:], "figures"]
+    headers = OwnModel(FolderSource(folder)).weights.headers
+    assert [line.split()[0] for line in lines if line.startswith(" ")] == sorted(headers)
