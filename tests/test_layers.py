@@ -137,6 +137,11 @@ def test_no_core_module_imports_from_a_facade():
     assert {name: others for name, others in used.items() if others} == {}
 
 
+def test_every_module_is_in_a_layer():
+    known = order()
+    assert [name for name in modules() if name not in FACADES and layer_of(name, known) < 0] == []
+
+
 def test_every_line_names_something():
     known = modules()
     assert [name for name in order() if name not in known] == []
