@@ -1,9 +1,12 @@
 """Loading opens, checks and fills: a description is read once, resolved once, built once."""
 
+import ast
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+import genzoo
 import genzoo.description
 import genzoo.meta_init
 import genzoo.model_files
@@ -132,3 +135,20 @@ def test_the_table_knows_no_other_file(name):
 def test_what_is_pushed_and_is_not_a_weight_has_a_greatest_size():
     unbounded = [f.name for f in genzoo.model_files.TABLE if f.pushed and not f.max_bytes]
     assert unbounded == ["model.safetensors", "shards"]
+
+
+NAMES = {file.name for file in genzoo.model_files.TABLE if "." in file.name[1:]}
+ELSEWHERE = {"scaffold/making.py", "training/checkpoint.py", "cli/sample.py"}
+"""A plugin's README, a checkpoint's own weights, the picture that a command writes."""
+
+
+def test_nothing_else_in_the_core_spells_the_name_of_such_a_file():
+    core = Path(genzoo.__file__).parent
+    found = [
+        f"{path.relative_to(core)}: {node.value}"
+        for path in core.rglob("*.py")
+        if path.name != "model_files.py" and str(path.relative_to(core)) not in ELSEWHERE
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value in NAMES
+    ]
+    assert found == []

@@ -8,6 +8,7 @@ from genzoo.cli.arguments import ReportArguments
 from genzoo.cli.folders import folder_of
 from genzoo.cli.texts import write
 from genzoo.hub import names_repository
+from genzoo.model_files import REPORT
 from genzoo.report import write_report
 
 
@@ -16,6 +17,6 @@ def run(arguments: ReportArguments) -> None:
     folder = folder_of(arguments.folder, arguments.revision)
     output = arguments.output
     if output is None and names_repository(arguments.folder):
-        output = Path("report.html")
+        output = Path(REPORT.name)
     path = write_report(folder, output, arguments.evaluation)
     write(f"The report is {path}. Open it in a browser; it needs no other files.")

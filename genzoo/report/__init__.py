@@ -13,6 +13,7 @@ from pathlib import Path
 
 from genzoo.errors import ConfigError
 from genzoo.files import atomic_file, write_text
+from genzoo.model_files import REPORT
 from genzoo.report.contents import read_report
 from genzoo.report.page import render
 
@@ -42,7 +43,7 @@ def write_report(
         DataError: There is no run in the folder, or a file that ``evaluations`` names is none.
         DiskFullError: There is no space left; an earlier report is as it was.
     """
-    path = Path(folder, "report.html") if output is None else Path(output)
+    path = Path(folder, REPORT.name) if output is None else Path(output)
     if path.suffix not in _SUFFIXES:
         raise ConfigError(f"--output must end in .html, got {str(path)!r}.")
     page = render(read_report(Path(folder), [Path(file) for file in evaluations]))

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from genzoo.errors import DataError, LoadError
+from genzoo.model_files import PROGRESS
 from genzoo.report.reading import inside
 
 MAX_PICTURES = 24
@@ -55,7 +56,7 @@ class Timeline:
 def read_timeline(folder: Path) -> Timeline:
     """Read the samples of a run in the order of stage and step, then those of other names."""
     try:
-        names = [path.name for path in inside(folder, "samples").glob("*.png")]
+        names = [path.name for path in inside(folder, PROGRESS.name).glob("*.png")]
     except (OSError, LoadError) as error:
         return Timeline(notes=(f"samples is not shown: {error}",))
     names.sort(key=_order)
@@ -91,7 +92,7 @@ def _position(name: str) -> tuple[int | None, int | None, str]:
 
 
 def _read(folder: Path, name: str) -> Picture:
-    path = inside(folder, "samples", name)
+    path = inside(folder, PROGRESS.name, name)
     if not path.is_file():
         raise DataError("it is no file.")
     if path.stat().st_size > MAX_FILE_BYTES:

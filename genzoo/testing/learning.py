@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from genzoo import registry
 from genzoo.errors import GenzooError
+from genzoo.model_files import CHECKPOINTS
 from genzoo.objective import Loss, Objective, Step
 from genzoo.pretrained import GenerativeModel
 from genzoo.stage import Stage
@@ -170,7 +171,7 @@ def check_average_is_published(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = _train(case, stage, Path(folder, "run"), steps=3)
         published = OwnModel(FolderSource(Path(folder, "run"))).weights.read()
-        newest = max(Path(folder, "run", "checkpoints").iterdir())
+        newest = max(Path(folder, "run", CHECKPOINTS.name).iterdir())
         average = load_file(newest / "average.safetensors")
     averaged = {n.removeprefix("module."): t for n, t in average.items() if n != "n_averaged"}
     stored = {n: t for n, t in model.state_dict().items() if n in published}
@@ -188,7 +189,7 @@ def _train(
     trainer = Trainer(model, case.data(), stage, config, output_dir=folder)
     trainer.fit(resume=resume)
     if stop_after:
-        for path in Path(folder, "checkpoints").iterdir():
+        for path in Path(folder, CHECKPOINTS.name).iterdir():
             if int(path.name[-9:]) > stop_after:
                 shutil.rmtree(path)
     return model
