@@ -5,43 +5,30 @@ Imports inside functions count, and so does ``importlib.import_module`` of a tex
 """
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 FACADES = {"genzoo", "genzoo.plugin"}
-LAYERS = """
-version lazy text_safety errors parsing files model_files progress threads
-config component entry_points groups registry plugin_hints foreign_fields
-values finite seeds estimate log_prob plotting draws latents captions spaces spec conditions
-layouts training.config training.optimizers training.lr_schedulers stage
-sampler
-sampling
-fitting model showing translating
-capabilities objective
-weights meta_init description storage saving published
-data
-hub hub_component
-model_spec
-evaluation
-training recipes
-card report evaluation.comparing evaluation.verifying
-pretrained
-testing scaffold
-summaries isolation cli __main__
-"""
-"""From the bottom. A package stands for all in it that no line names by itself."""
+DESIGN = (ROOT / "docs" / "design.md").read_text("utf-8")
+PICTURE = re.compile(r"## Layers\n.*?```text\n(.*?)```", re.DOTALL)
+"""The picture in docs/design.md is the statement: a layer's title, then its modules."""
 
 
 def order():
-    """Return the number of the layer of each name that a line has."""
-    lines = LAYERS.strip().splitlines()
-    return {f"genzoo.{name}": n for n, line in enumerate(lines) for name in line.split()}
+    """Return the number of the layer of each module that the picture names, 0 at the bottom.
+
+    A package stands for all in it that the picture does not name by itself.
+    """
+    lines = PICTURE.search(DESIGN)[1].splitlines()
+    rows = [re.split(r" {2,}", line, maxsplit=1)[1].split() for line in reversed(lines)]
+    return {f"genzoo.{name}": number for number, names in enumerate(rows) for name in names}
 
 
 def layer_of(module, known):
-    """Return the number of a module's layer: of its longest name that a line has."""
+    """Return the number of a module's layer: of its longest name in the picture."""
     name = module
     while name not in known:
         name, dot, _ = name.rpartition(".")
@@ -142,7 +129,7 @@ def test_every_module_is_in_a_layer():
     assert [name for name in modules() if name not in FACADES and layer_of(name, known) < 0] == []
 
 
-def test_every_line_names_something():
+def test_the_picture_names_no_module_that_is_not_there():
     known = modules()
     assert [name for name in order() if name not in known] == []
 

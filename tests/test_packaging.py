@@ -43,7 +43,7 @@ def wrong() -> int:
 @pytest.fixture
 def copy(tmp_path):
     """Return a copy of the files that a release is checked by."""
-    for name in ("pyproject.toml", "CITATION.cff", "SECURITY.md", "genzoo/__init__.py"):
+    for name in ("pyproject.toml", "CITATION.cff", "SECURITY.md", "genzoo/version.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
