@@ -12,10 +12,19 @@ import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Bernoulli
 
-from families_common import LabelledConfig, None_, ToyConfig, Width, rows, stage
+from families_common import (
+    LabelledConfig,
+    None_,
+    ToyConfig,
+    Width,
+    learned_by,
+    rows,
+    sampled_by,
+    stage,
+)
 from families_games import GAN, Cycle, CycleLoss, Game, GameConfig, Translated
 from families_latent import VAE, Denoise, Denoising, Diffusion, Elbo, Guided, Latent
-from genzoo import Binary, Component, Real, Stage, Unit, create_model, register
+from genzoo import Binary, Real, Stage, Unit, create_model, register
 from genzoo.draws import bernoulli
 from genzoo.plugin import Bounds, Config, GenerativeModel, Loss, Objective, Sampler
 
@@ -71,17 +80,13 @@ class Autoregressive(GenerativeModel):
     def example(cls):
         return ToyConfig(event=Binary(shape=(4,))), {"x": rows(8, 4, binary=True)}
 
-    @classmethod
-    def default_stages(cls, config):
-        return stage("toy-nll")
+    default_stages = learned_by("toy-nll")
 
     def conditionals(self, x):
         logits = F.linear(x, self.logits.weight * self.mask, self.logits.bias)
         return Bernoulli(logits=logits, validate_args=False)
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-ancestral")
+    default_sampler = sampled_by("toy-ancestral")
 
 
 @register("samplers", "toy-ancestral")
@@ -133,9 +138,7 @@ class BeliefNet(GenerativeModel):
         ]
         return tuple(Stage.from_dict(values) for values in made)
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-noise")
+    default_sampler = sampled_by("toy-noise")
 
 
 @register("samplers", "toy-noise")
@@ -186,13 +189,9 @@ class Linear(GenerativeModel):
     def example(cls):
         return ToyConfig(event=Unit(shape=(3,))), {"x": rows(8, 3)}
 
-    @classmethod
-    def default_stages(cls, config):
-        return stage("toy-least-squares")
+    default_stages = learned_by("toy-least-squares")
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-fixed")
+    default_sampler = sampled_by("toy-fixed")
 
 
 @register("samplers", "toy-fixed")

@@ -22,11 +22,21 @@ def stage(name, **config):
     return (Stage.from_dict({"objective": {"name": name, "config": config}}),)
 
 
+def learned_by(name, **config):
+    """Return the `default_stages` of one stage with that objective."""
+    return classmethod(lambda cls, _: stage(name, **config))
+
+
+def sampled_by(name):
+    """Return the `default_sampler` of that name."""
+    return classmethod(lambda cls, config: Component(name=name))
+
+
 def drawn_by(sampler):
     """Register a sampler for this session; return the `default_sampler` that names it."""
     name = f"test-{sampler.__name__.lower()}-{next(_NUMBERS)}"
     register("samplers", name)(sampler)
-    return classmethod(lambda cls, config: Component(name=name))
+    return sampled_by(name)
 
 
 def rows(*shape, seed=0, binary=False):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from families_common import None_, ToyConfig, rows, stage
+from families_common import None_, ToyConfig, learned_by, rows, sampled_by
 from genzoo import Component, Real, Unit, register
 from genzoo.plugin import (
     Bounds,
@@ -38,17 +38,13 @@ class GAN(GenerativeModel):
     def example(cls):
         return ToyConfig(event=Real(shape=(4,))), {"x": rows(8, 4) + 2}
 
-    @classmethod
-    def default_stages(cls, config):
-        return stage("toy-game")
+    default_stages = learned_by("toy-game")
 
     def decode(self, z, *, condition=None):
         self.checked_condition(condition, len(z))
         return self.generator(self.checked_codes(z, (2,)))
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-latent")
+    default_sampler = sampled_by("toy-latent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,17 +118,13 @@ class Cycle(GenerativeModel):
         images = Unit(shape=(1, 4, 4))
         return PairConfig(event=images, conditions={"y": images}), batch
 
-    @classmethod
-    def default_stages(cls, config):
-        return stage("toy-cycle")
+    default_stages = learned_by("toy-cycle")
 
     def translate(self, x, *, to):
         x = self.checked_rows(x)
         return self.to_y(x) if to == "y" else self.to_x(x)
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-translated")
+    default_sampler = sampled_by("toy-translated")
 
 
 @register("samplers", "toy-translated")

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from families_common import LabelledConfig, None_, rows, stage
-from genzoo import Component, Label, Real, Unit, register
+from families_common import LabelledConfig, None_, learned_by, rows, sampled_by
+from genzoo import Label, Real, Unit, register
 from genzoo.conditions import drop_conditions, null_conditions
 from genzoo.plugin import Bounds, GenerativeModel, Loss, Objective, Sampler
 
@@ -34,9 +34,7 @@ class VAE(GenerativeModel):
         batch = {"x": rows(8, 4), "label": torch.arange(8) % 3}
         return LabelledConfig(event=Unit(shape=(4,))), batch
 
-    @classmethod
-    def default_stages(cls, config):
-        return stage("toy-elbo")
+    default_stages = learned_by("toy-elbo")
 
     def posterior(self, x):
         mean, raw = self.encoder(x).chunk(2, dim=1)
@@ -47,9 +45,7 @@ class VAE(GenerativeModel):
         one_hot = self.conditions["label"].vectors(given["label"]).to(z)
         return self.decoder(torch.cat([z, one_hot], dim=1))
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-latent")
+    default_sampler = sampled_by("toy-latent")
 
 
 @register("samplers", "toy-latent")
@@ -104,9 +100,7 @@ class Diffusion(GenerativeModel):
         batch = {"x": rows(8, 4) - 0.5, "label": torch.arange(8) % 3}
         return DroppingConfig(event=Real(shape=(4,))), batch
 
-    @classmethod
-    def default_stages(cls, config):
-        return stage("toy-denoising")
+    default_stages = learned_by("toy-denoising")
 
     def epsilon(self, x_t, t, condition):
         label = condition["label"]
@@ -114,9 +108,7 @@ class Diffusion(GenerativeModel):
         one_hot = F.one_hot(known, self.num_classes + 1).to(x_t)
         return self.net(torch.cat([x_t, self.alpha_bar[t][:, None], one_hot], dim=1))
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-denoise")
+    default_sampler = sampled_by("toy-denoise")
 
 
 class Guided:

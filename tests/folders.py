@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import resource
 import struct
 from pathlib import Path
@@ -27,6 +28,28 @@ def saved(folder, model=None):
     """Return a folder that holds the model."""
     (model or machine()).save_pretrained(folder)
     return Path(folder)
+
+
+def stop_after(num, save):
+    """Save a model, stopping after so many moves and removals; return whether there were fewer."""
+    left = iter(range(num))
+
+    def counted(act):
+        def acting(*args, **kwargs):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return act(*args, **kwargs)
+
+        return acting
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", counted(os.replace))
+        patch.setattr(Path, "unlink", counted(Path.unlink))
+        try:
+            save()
+        except KeyboardInterrupt:
+            return False
+    return True
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 import torch
 
-from families_common import None_, Width, rows
+from families_common import None_, Width, rows, sampled_by
 from genzoo import (
     Binary,
     Component,
@@ -66,9 +66,7 @@ class Stack(GenerativeModel):
             Stage(objective=pcd, model="second", inputs=("first",), trainer=trainer),
         )
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-down")
+    default_sampler = sampled_by("toy-down")
 
 
 @register("samplers", "toy-down")

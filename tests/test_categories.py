@@ -11,8 +11,8 @@ from PIL import Image
 from torch import nn
 
 import genzoo
-from families import None_, stage
-from genzoo import Categorical, Component, GenModel, register
+from families import None_, learned_by, sampled_by
+from genzoo import Categorical, GenModel, register
 from genzoo.cli import main
 from genzoo.data import ArrayDataset
 from genzoo.errors import DataError
@@ -54,13 +54,9 @@ class Places(GenerativeModel):
         rows = torch.randint(3, (8, 2, 2), generator=torch.Generator().manual_seed(0))
         return PlacesConfig(event=Categorical(shape=(2, 2), num_categories=3)), {"x": rows}
 
-    @classmethod
-    def default_stages(cls, config):
-        return stage("toy-places")
+    default_stages = learned_by("toy-places")
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-places")
+    default_sampler = sampled_by("toy-places")
 
     def log_p(self, x):
         log_p = self.logits.log_softmax(1).expand(len(x), -1, -1)

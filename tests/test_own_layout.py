@@ -1,14 +1,14 @@
 """Layouts: tensors in files of their own, others beside them, and what becomes of all that."""
 
 import json
-import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from folders import CONFIG, WEIGHTS, change_config, contents
+from folders import CONFIG, WEIGHTS, change_config, contents, stop_after
 from genzoo import Binary, GenModel, LoadError, create_model, saving
 from genzoo.errors import ConfigFileError, DiskFullError, HubMissingError, WeightsError
 from genzoo.hub import Reference
@@ -95,28 +95,6 @@ def test_a_save_that_fails_midway_leaves_the_old_folder(tmp_path, monkeypatch):
     assert contents(tmp_path) == before
 
 
-def stop_after(num, folder, layout):
-    """Save another model, stopping after so many moves and removals; whether there were fewer."""
-    left = iter(range(num))
-
-    def counted(act):
-        def acting(*args, **kwargs):
-            if next(left, None) is None:
-                raise KeyboardInterrupt
-            return act(*args, **kwargs)
-
-        return acting
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "replace", counted(os.replace))
-        patch.setattr(Path, "unlink", counted(Path.unlink))
-        try:
-            saved(folder, seed=1, layout=layout)
-        except KeyboardInterrupt:
-            return False
-    return True
-
-
 def theirs(folder):
     """Return what another library, which knows the folder by its marker, finds there."""
     found = contents(folder)
@@ -129,7 +107,7 @@ def test_a_save_that_stops_among_its_moves_leaves_no_mixture(old, new, tmp_path)
     sound += [theirs(saved(tmp_path / "new", layout=new, seed=1)), {}]
     for num in range(20):
         folder = saved(tmp_path / str(num), layout=old)
-        if stop_after(num, folder, new):
+        if stop_after(num, partial(saved, folder, seed=1, layout=new)):
             break
         assert theirs(folder) in sound
         if num == 0:

@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from pathlib import Path
+from functools import partial
 
 import pytest
 import torch
@@ -22,6 +22,7 @@ from folders import (
     limited,
     machine,
     saved,
+    stop_after,
 )
 from genzoo import (
     ConfigError,
@@ -262,31 +263,6 @@ def test_a_save_that_fails_midway_leaves_the_old_folder(step, error, kind, tmp_p
     assert files(tmp_path) == [CONFIG, WEIGHTS]
 
 
-def stop_after(num, folder):
-    """Save another model, stopping after so many files were moved or removed, if there are more.
-
-    Returns whether there were no more.
-    """
-    left = iter(range(num))
-
-    def counted(act):
-        def acting(*args, **kwargs):
-            if next(left, None) is None:
-                raise KeyboardInterrupt
-            return act(*args, **kwargs)
-
-        return acting
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "replace", counted(os.replace))
-        patch.setattr(Path, "unlink", counted(Path.unlink))
-        try:
-            saved(folder, machine(seed=2))
-        except KeyboardInterrupt:
-            return False
-    return True
-
-
 @pytest.mark.parametrize(("old", "new"), [(60, 60), (60, "5GB"), ("5GB", 60)])
 def test_a_save_that_stops_among_its_moves_leaves_no_mixture(old, new, tmp_path, monkeypatch):
     for num in range(20):
@@ -294,7 +270,7 @@ def test_a_save_that_stops_among_its_moves_leaves_no_mixture(old, new, tmp_path,
         monkeypatch.setattr(saving, "MAX_SHARD_SIZE", old)
         saved(folder, machine(seed=1))
         monkeypatch.setattr(saving, "MAX_SHARD_SIZE", new)
-        if stop_after(num, folder):
+        if stop_after(num, partial(saved, folder, machine(seed=2))):
             break
         if num == 0:
             assert bits(GenModel.from_pretrained(folder)) == bits(machine(seed=1))

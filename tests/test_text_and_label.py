@@ -11,8 +11,8 @@ from PIL import Image
 from torch import nn
 
 import genzoo
-from families import None_, stage
-from genzoo import Component, DataInfo, GenModel, Label, Text, Unit, register
+from families import None_, learned_by, sampled_by
+from genzoo import DataInfo, GenModel, Label, Text, Unit, register
 from genzoo.cli import main
 from genzoo.conditions import drop_conditions, null_conditions
 from genzoo.errors import ConditionError, DataError
@@ -63,13 +63,9 @@ class Told(GenerativeModel):
         texts = ["a", "a boot", "", "two", "a", "b", "c", "three words here"]
         return config, {"x": x, "label": torch.arange(8) % 3, "text": texts}
 
-    @classmethod
-    def default_stages(cls, config):
-        return stage("toy-told")
+    default_stages = learned_by("toy-told")
 
-    @classmethod
-    def default_sampler(cls, config):
-        return Component(name="toy-told")
+    default_sampler = sampled_by("toy-told")
 
     def means(self, given, num):
         found = self.mean.expand(num, -1)

@@ -15,12 +15,7 @@ from hub_server.store import Blob, Commit, Repository
 @route("GET", "{site}/resolve/{rev}/{path}")
 def resolve(call: Call) -> Answer:
     """Send a small file, or say where a large one is."""
-    repository = readable(call)
-    open_to(call, repository)
-    commit = repository.commit_of(call["rev"])
-    blob = commit.files.get(call["path"])
-    if blob is None:
-        raise no_entry(call["path"], commit.sha)
+    repository, commit, blob = _asked_for(call)
     headers = {"X-Repo-Commit": commit.sha}
     if blob.large:
         return _elsewhere(call, repository, commit, blob, headers)
@@ -31,12 +26,7 @@ def resolve(call: Call) -> Answer:
 @route("GET", "{site}/raw/{rev}/{path}")
 def raw(call: Call) -> Answer:
     """Send what git holds of a file: of a large one, the pointer to it."""
-    repository = readable(call)
-    open_to(call, repository)
-    commit = repository.commit_of(call["rev"])
-    blob = commit.files.get(call["path"])
-    if blob is None:
-        raise no_entry(call["path"], commit.sha)
+    _, commit, blob = _asked_for(call)
     headers = {"X-Repo-Commit": commit.sha, "ETag": f'"{blob.oid}"', "Content-Type": "text/plain"}
     return Answer(200, headers, blob.pointer)
 
@@ -64,6 +54,17 @@ def part_of(call: Call, blob: Blob, headers: dict[str, str]) -> Answer:
         raise Refused(416, "Range not satisfiable", **{"Content-Range": f"bytes */{len(data)}"})
     headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
     return Answer(206, headers, data[first : last + 1], first)
+
+
+def _asked_for(call: Call) -> tuple[Repository, Commit, Blob]:
+    """Return the file that is asked for, with where it is."""
+    repository = readable(call)
+    open_to(call, repository)
+    commit = repository.commit_of(call["rev"])
+    blob = commit.files.get(call["path"])
+    if blob is None:
+        raise no_entry(call["path"], commit.sha)
+    return repository, commit, blob
 
 
 def _ends(first: str, last: str, size: int) -> tuple[int, int]:
