@@ -144,6 +144,7 @@ class Metric(Configured):
         requires: The capabilities that a model must have for it.
         spaces: The classes of `Space` whose data it makes sense for; None for all.
         min_examples: The fewest rows that it can be computed from.
+        needs_condition: The condition that a model must have for it; empty for none.
         uses_conditions: Whether it gives the model the conditions of the rows, which the data must
             have then.
         is_default: Whether it is judged where no metrics are named.
@@ -157,6 +158,7 @@ class Metric(Configured):
     requires: ClassVar[tuple[type, ...]] = ()
     spaces: ClassVar[tuple[type[Space], ...] | None] = None
     min_examples: ClassVar[int] = 1
+    needs_condition: ClassVar[str] = ""
     uses_conditions: ClassVar[bool] = True
     is_default: ClassVar[bool] = True
     defining_fields: ClassVar[tuple[str, ...]] = ()
@@ -164,6 +166,8 @@ class Metric(Configured):
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the metric makes no sense for a model or for data; empty where it does."""
+        if self.needs_condition and self.needs_condition not in model.conditions:
+            return f"the model is not conditioned on a {self.needs_condition}"
         if reason := lacking(model, self.requires):
             return reason
         space = data.info["x"]

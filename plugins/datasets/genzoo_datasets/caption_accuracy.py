@@ -48,13 +48,8 @@ class CaptionObeyed(Metric):
     Config = CaptionConfig
     spaces = (Unit, Binary)
     min_examples = 100
+    needs_condition = "text"
     defining_fields = ("recognizer",)
-
-    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figure makes no sense; empty where it does."""
-        if "text" not in model.conditions:
-            return "the model is not conditioned on a text"
-        return super().inapplicable_reason(model, data)
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""

@@ -48,13 +48,8 @@ class LabelAccuracy(Metric):
     Config = LabelConfig
     spaces = (Unit, Binary)
     min_examples = 100
+    needs_condition = "label"
     defining_fields = ("classifier",)
-
-    def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figure makes no sense; empty where it does."""
-        if "label" not in model.conditions:
-            return "the model is not conditioned on a label"
-        return super().inapplicable_reason(model, data)
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Say why the figure cannot be computed; empty where it can."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import abc
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -70,51 +71,55 @@ class MixtureConfig(DataConfig):
     """Where the points come from."""
 
 
-class Ring(DataSource):
+class MixtureSource(DataSource):
+    """Points of a mixture of Gaussians of equal weight in the plane; abstract.
+
+    Class attributes:
+        title: What the provenance of figures calls the data.
+        sigma: The standard deviation of each Gaussian.
+    """
+
+    Config = MixtureConfig
+    title: ClassVar[str]
+    sigma: ClassVar[float]
+
+    @abc.abstractmethod
+    def modes(self) -> Tensor:
+        """Return the means, (K, 2)."""
+
+    def splits(self) -> tuple[str, ...]:
+        """Return the names of the splits, drawn apart."""
+        return _SPLITS
+
+    def load(self, split: str) -> Dataset:
+        """Draw the points of a split."""
+        num, seed, modes = self.config.num, self.config.seed, self.modes()
+        generator = torch.Generator().manual_seed(derive_seed(self.title, seed, split))
+        label = torch.randint(len(modes), (num,), generator=generator)
+        x = modes[label] + self.sigma * torch.randn(num, 2, generator=generator)
+        fields = {"x": Real(shape=(2,)), "label": Label(num_classes=len(modes))}
+        info = DataInfo(fields=fields, mixture={"x": Mixture(modes, self.sigma)})
+        return ArrayDataset(x, info, f"{self.title}, seed {seed}", label)
+
+
+class Ring(MixtureSource):
     """Eight Gaussians of equal weight on a circle of radius 1, σ = 0.01."""
 
-    Config = MixtureConfig
+    title = "ring"
     sigma = 0.01
 
-    def splits(self) -> tuple[str, ...]:
-        """Return the names of the splits, drawn apart."""
-        return _SPLITS
-
-    def load(self, split: str) -> Dataset:
-        """Draw the points of a split."""
-        return _draw("ring", ring_modes(), self.sigma, self.config, split)
+    def modes(self) -> Tensor:
+        """Return the means, (8, 2)."""
+        angle = torch.arange(8) * (2 * math.pi / 8)
+        return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-class Grid(DataSource):
+class Grid(MixtureSource):
     """Twenty-five Gaussians of equal weight on a 5 × 5 grid of spacing 2, σ = 0.05."""
 
-    Config = MixtureConfig
+    title = "grid"
     sigma = 0.05
 
-    def splits(self) -> tuple[str, ...]:
-        """Return the names of the splits, drawn apart."""
-        return _SPLITS
-
-    def load(self, split: str) -> Dataset:
-        """Draw the points of a split."""
-        return _draw("grid", grid_modes(), self.sigma, self.config, split)
-
-
-def ring_modes() -> Tensor:
-    """Return the means of `Ring`, (8, 2)."""
-    angle = torch.arange(8) * (2 * math.pi / 8)
-    return torch.stack([angle.cos(), angle.sin()], dim=1)
-
-
-def grid_modes() -> Tensor:
-    """Return the means of `Grid`, (25, 2)."""
-    return torch.cartesian_prod(torch.arange(-4.0, 5, 2), torch.arange(-4.0, 5, 2))
-
-
-def _draw(name: str, modes: Tensor, sigma: float, config: MixtureConfig, split: str) -> Dataset:
-    generator = torch.Generator().manual_seed(derive_seed(name, config.seed, split))
-    label = torch.randint(len(modes), (config.num,), generator=generator)
-    x = modes[label] + sigma * torch.randn(config.num, 2, generator=generator)
-    fields = {"x": Real(shape=(2,)), "label": Label(num_classes=len(modes))}
-    info = DataInfo(fields=fields, mixture={"x": Mixture(modes, sigma)})
-    return ArrayDataset(x, info, f"{name}, seed {config.seed}", label)
+    def modes(self) -> Tensor:
+        """Return the means, (25, 2)."""
+        return torch.cartesian_prod(torch.arange(-4.0, 5, 2), torch.arange(-4.0, 5, 2))

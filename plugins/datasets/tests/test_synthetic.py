@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genzoo import Binary, Real, load_dataset
-from genzoo_datasets.synthetic import grid_modes, ring_modes
+from genzoo_datasets.synthetic import Grid, Ring
 
 
 def everything(dataset):
@@ -40,7 +40,7 @@ def test_bars_and_stripes_are_one_set_in_every_split():
 
 
 def test_modes_are_where_the_papers_put_them():
-    ring, grid = ring_modes(), grid_modes()
+    ring, grid = Ring().modes(), Grid().modes()
     torch.testing.assert_close(ring.norm(dim=1), torch.ones(8))
     gaps = (ring - ring.roll(1, 0)).norm(dim=1)
     torch.testing.assert_close(gaps, torch.full((8,), 2 * np.sin(np.pi / 8)).float())
@@ -50,7 +50,7 @@ def test_modes_are_where_the_papers_put_them():
 
 
 @pytest.mark.parametrize(
-    ("name", "modes", "sigma"), [("ring", ring_modes(), 0.01), ("grid", grid_modes(), 0.05)]
+    ("name", "modes", "sigma"), [("ring", Ring().modes(), 0.01), ("grid", Grid().modes(), 0.05)]
 )
 def test_mixtures_have_the_stated_weights_means_and_spreads(name, modes, sigma):
     """Within 5 standard errors: σ/√n of a mean, σ/√(2n) of a spread, binomial of a weight."""
