@@ -23,14 +23,15 @@ USERS = '''
 from pathlib import Path
 
 import genzoo
+from genzoo.plugin import Estimate, GenerativeModel
 from torch import Tensor
 
 
 def draw(folder: Path) -> Tensor:
-    model: genzoo.plugin.GenerativeModel = genzoo.GenModel.from_pretrained(folder)
+    model: GenerativeModel = genzoo.GenModel.from_pretrained(folder)
     data = genzoo.load_dataset("digits", "test", binarize="threshold")
     result = genzoo.evaluate(model, data, max_examples=10)
-    figure: genzoo.plugin.Estimate = result.figures["log-likelihood"]
+    figure: Estimate = result.figures["log-likelihood"]
     print(figure.value + 1.0, [note.code for note in figure.notes])
     return model.sample(3, seed=0)
 
