@@ -86,8 +86,8 @@ class Objective(nn.Module, abc.ABC):
             if not isinstance(model, needed):
                 raise CapabilityError(
                     f"The objective {type(self).__name__} needs a model that is a "
-                    f"{needed.__name__}; {type(model).__name__} is not. It is trained "
-                    f"by {_own(model)}."
+                    f"{needed.__name__}; {type(model).__name__} is not."
+                    f"{_own(model)}"
                 )
         self.model = model
         self.config: Any = self.Config() if config is None else config
@@ -144,6 +144,6 @@ class Objective(nn.Module, abc.ABC):
 
 
 def _own(model: Model) -> str:
-    """Return the names of a model's default objectives."""
-    stages = model.default_stages(model.config)
-    return " and ".join(dict.fromkeys(stage.objective.name for stage in stages))
+    """Return which objectives train a model by default; nothing if it has none."""
+    names = dict.fromkeys(s.objective.name for s in model.default_stages(model.config))
+    return f" It is trained by {' and '.join(names)}." if names else ""

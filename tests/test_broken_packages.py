@@ -40,7 +40,7 @@ CODE = {
     "exit": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "syntax-error": ("def", "SyntaxError"),
     "wrong-base-class": ("class Mine: pass", "must be a subclass of GenerativeModel"),
-    "lost-class": ("Yours = 1", "is not there"),
+    "lost-class": ("Yours = 1", "does not exist"),
 }
 """What a package's module holds, and what `genzoo list --check` says of it."""
 

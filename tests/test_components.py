@@ -108,7 +108,7 @@ OURS = """\
 from dataclasses import dataclass
 from typing import Annotated
 import torch
-from genzoo import Bounds, Config, LRScheduler, Optimizer
+from genzoo.plugin import Bounds, Config, LRScheduler, Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class SignConfig(Config):

@@ -21,7 +21,7 @@ GROUP = "fake_owner.estimators"
 MEAN = """\
 from dataclasses import dataclass
 from fake_owner import Estimator
-from genzoo import Config
+from genzoo.plugin import Config
 
 @dataclass(frozen=True, kw_only=True)
 class MeanConfig(Config):

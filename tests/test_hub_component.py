@@ -52,7 +52,7 @@ def test_a_branch_is_pinned_to_what_it_is_now(hub):
 
 def test_what_has_no_safetensors_is_not_pinned(hub):
     hub.put(REPOSITORY, {"pytorch_model.bin": b"x", "config.json": b"{}"})
-    with pytest.raises(WeightsError, match=r"holds no model\.safetensors"):
+    with pytest.raises(WeightsError, match=r"has no single file model\.safetensors"):
         HubComponent.pinned(REPOSITORY)
 
 

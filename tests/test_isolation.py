@@ -111,7 +111,7 @@ def test_the_command_prints_json_whatever_a_plugin_prints(install, capfd):
     said = capfd.readouterr()
     found = {row["name"]: row["problem"] for row in json.loads(said.out)}
     assert found["rbm"] == ""
-    assert "is not there" in found["fake-0"]
+    assert "does not exist" in found["fake-0"]
     assert "ended the process" in found["fake-2"]
     assert "hello" not in said.err
 

@@ -183,7 +183,7 @@ def test_a_pipe_and_a_link_out_are_refused(copied, tmp_path, file):
         load_extractor(str(folder))
     (folder / file).unlink()
     os.mkfifo(folder / file)
-    with pytest.raises(LoadError, match="is no file"):
+    with pytest.raises(LoadError, match="is not a file"):
         load_extractor(str(folder))
 
 

@@ -63,8 +63,8 @@ def _fields(name: str, license: str) -> Mapping[str, str]:
         raise ConfigError(f"{name!r} is not a valid name: use {registry.NAME.pattern}.")
     if not registry.NAME.fullmatch(f"{name}-nll") or name[-1] in "-_":
         raise ConfigError(
-            f"{name!r} is no valid name of a package: use at most 60 characters, the last of them "
-            "a letter or a digit."
+            f"{name!r} is not a valid name of a package: use at most 60 characters, the last of "
+            "them a letter or a digit."
         )
     if license not in LICENCES:
         raise ConfigError(f"There is no text of {license!r} here. Known: {', '.join(LICENCES)}.")

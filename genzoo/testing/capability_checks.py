@@ -65,7 +65,8 @@ def check_inpainting(case: Case) -> None:
     mask = torch.ones_like(x, dtype=torch.bool)
     mask.flatten(1)[:, ::2] = False
     a, again = (
-        model.inpaint(x, mask, generator=seeds.generator(SEED), num_inference_steps=5)
+        # Another seed than that of the example's rows: the same one may draw the rows again.
+        model.inpaint(x, mask, generator=seeds.generator(SEED + 1), num_inference_steps=5)
         for _ in range(2)
     )
     demand(a.shape == x.shape, f"Inpainted, {tuple(x.shape)} becomes {tuple(a.shape)}.")

@@ -184,7 +184,7 @@ def player_of(
     if not isinstance(loss, Loss):
         raise TrainingError(
             f"{title} yielded a {type(loss).__name__} instead of a Loss. Write: yield "
-            "genzoo.Loss(value)."
+            "genzoo.plugin.Loss(value)."
         )
     if loss.player not in players:
         raise TrainingError(

@@ -46,7 +46,7 @@ class DenoiseConfig(Config):
     """s of ε_∅ + s (ε_c − ε_∅); at 1 nothing guides, and the network runs half as often."""
     negative_prompt: str | None = None
     """The text whose ε takes the place of ε_∅, so that guidance leads away from it."""
-    negative_condition: Mapping[str, int | str] | None = None
+    negative_condition: Mapping[str, Annotated[int, Bounds(0, 2**20)] | str] | None = None
     """The same for any conditions, by name: a class's number or name, or a text."""
     strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The share of T to which given examples are noised, and from which they are denoised; None

@@ -116,7 +116,7 @@ def test_an_offset_moves_the_times_of_leading_as_in_diffusers():
         assert times("leading", 1000, num, 1) == peer.timesteps.tolist()
     assert times("leading", 1000, 50, 19)[0] == 999
     for spacing, num, offset in (("leading", 50, 20), ("leading", 1000, 1), ("trailing", 50, 1)):
-        with pytest.raises(ConfigError, match=f"An offset of {offset} is for spacing 'leading'"):
+        with pytest.raises(ConfigError, match=f"A steps_offset of {offset} is for"):
             times(spacing, 1000, num, offset)
 
 

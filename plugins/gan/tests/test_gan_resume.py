@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genzoo import Component, Stage, Trainer, TrainerConfig, registry
-from genzoo.plugin import Case
+from genzoo.testing import Case
 from genzoo.training import checkpoint
 
 CASES = {
