@@ -236,7 +236,7 @@ def inpainting_that_changes_what_is_given(name):
     put(name, Exact, inpaint=inpaint)
 
 
-@broken("check_inpainting", "changes what is given")
+@broken("check_inpainting", "changes what is given", also={"check_inpainting_space"})
 def inpainting_where_the_mask_is_false(name):
     def inpaint(self, x, mask, *, generator, num_inference_steps=1000):
         return Exact.inpaint(self, x, ~mask, generator=generator)
