@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +13,6 @@ from genzoo.config import Bounds, Config, shown
 from genzoo.errors import ConfigError
 from genzoo.parsing import MAX_TOML_BYTES, strict_toml
 from genzoo.training.config import TrainerConfig
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,60 +85,37 @@ class Recipe(Config):
         Raises:
             ConfigError: It contains a value that TOML cannot express.
         """
-        return "\n".join(_table(self.to_dict(), ())).strip() + "\n"
+        import tomli_w  # What only reads recipes, as `genzoo list` does, does without it.
+
+        return tomli_w.dumps(_storable(self.to_dict()))
 
 
-def _table(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    """Return the lines of a table: plain values first, then tables, then arrays of tables."""
-    given = {key: value for key, value in table.items() if value is not None}
-    nested = {k: v for k, v in given.items() if isinstance(v, Mapping)}
-    arrays = {k: v for k, v in given.items() if _is_array_of_tables(v)}
-    plain = {k: v for k, v in given.items() if k not in nested and k not in arrays}
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items()]
-    for key, value in nested.items():
-        inner = (*path, key)
-        lines += ["", f"[{'.'.join(map(_key, inner))}]", *_table(value, inner)]
-    for key, values in arrays.items():
-        inner = (*path, key)
-        for value in values:
-            lines += ["", f"[[{'.'.join(map(_key, inner))}]]", *_table(value, inner)]
-    return lines
+def _storable(value: Any) -> Any:
+    """Return a value without the entries that are None, checked: TOML knows more types than JSON.
 
-
-def _is_array_of_tables(value: Any) -> bool:
-    return isinstance(value, list) and value != [] and all(isinstance(v, Mapping) for v in value)
-
-
-def _key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise ConfigError(f"A recipe cannot hold the key {shown(key)}: use a text.")
-    return key if _BARE.fullmatch(key) else _text(key)
-
-
-def _value(value: Any) -> str:
-    """Return a value as TOML writes it in one line."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_value, value))}]"
+    Raises:
+        ConfigError: It contains a value that TOML, or a reader of 64 bits, cannot express.
+    """
     if isinstance(value, Mapping):
-        pairs = [f"{_key(key)} = {_value(item)}" for key, item in value.items()]
-        return f"{{{', '.join(pairs)}}}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return repr(float(value))
-    if isinstance(value, int) and value.bit_length() <= 64:
-        return repr(int(value))
+        return {_text(k, "the key "): _storable(v) for k, v in value.items() if v is not None}
+    if isinstance(value, (list, tuple)):
+        return [_storable(item) for item in value]
     if isinstance(value, str):
-        return _text(value)
+        return _text(value, "the text ")
+    if isinstance(value, float) or (isinstance(value, int) and value.bit_length() <= 64):
+        return value
     raise ConfigError(
         f"A recipe cannot hold {shown(value)}: use texts, numbers, lists and tables."
     )
 
 
-def _text(text: str) -> str:
-    """Return a basic string: as JSON, with one more control character escaped."""
+def _text(text: Any, what: str) -> str:
+    if not isinstance(text, str):
+        raise ConfigError(f"A recipe cannot hold {what}{shown(text)}: use a text.")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ConfigError(f"A recipe cannot hold the text {text!r}: it is not Unicode.") from error
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+        raise ConfigError(
+            f"A recipe cannot hold {what}{text!r}: it is not Unicode. Leave that character out."
+        ) from error
+    return text
