@@ -14,7 +14,7 @@ from genzoo.entry_points import Entry
 
 _MOST_BYTES = 2**20
 _MOST_WORDS = 200
-_HEAD = rb'(?m)^class %s\b[^"\']*?:[ \t]*\n[ \t]+r?"""(?s:.)*?"""'
+_HEAD = re.compile(rb'(?m)^class (\w+)\b[^"\']*?:[ \t]*\n[ \t]+r?"""(?s:.)*?"""')
 """A class that begins with a docstring, as nearly all do."""
 
 
@@ -53,7 +53,8 @@ def _tree(source: bytes, name: str) -> ast.Module:
 
     To parse all of each module would take most of the time of a list.
     """
-    head = re.search(_HEAD % re.escape(name).encode(), source)
+    heads = (found for found in _HEAD.finditer(source) if found[1] == name.encode())
+    head = next(heads, None)
     with contextlib.suppress(SyntaxError, ValueError):
         if head is not None:
             return ast.parse(head[0])

@@ -139,6 +139,13 @@ def test_importing_every_module_sets_no_seed_thread_count_or_flag():
     assert run(STATE).splitlines()[-2:] == ["changed:", "changed: seed of torch threads cudnn"]
 
 
+@pytest.mark.parametrize("args", [["list"], ["list", "models", "*gan*"]])
+def test_listing_names_imports_no_parser(args):
+    """The parser takes longer to import than all else that a list of names does."""
+    assert not imported(command(*args)) & {"tyro", "argparse"}
+    assert "tyro" in imported(command("list", "--json"))
+
+
 # What is inspected
 
 
