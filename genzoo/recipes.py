@@ -36,7 +36,7 @@ def train(
         GenzooError: The recipe, the data or the run has an error.
     """
     model = make_trainer(recipe, output_dir, overwrite=overwrite).fit(resume=resume)
-    return cast("GenerativeModel", model)  # The registry holds no other class.
+    return cast("GenerativeModel", model)  # The registry has only such classes in this group.
 
 
 def make_trainer(

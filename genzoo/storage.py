@@ -173,7 +173,7 @@ class OpenModel(abc.ABC):
     @property
     @abc.abstractmethod
     def description(self) -> dict[str, Any]:
-        """What ``config.json`` says, or would say."""
+        """The content of ``config.json``, real or derived."""
 
     @abc.abstractmethod
     def _plain_names(self) -> list[str]:

@@ -272,7 +272,7 @@ def _tokens(title: str, change: Callable[[dict], object]) -> None:
 
 
 _RAW = {
-    "that are no JSON": b"{",
+    "that are not JSON": b"{",
     "that are binary": b"\xff\xfe",
     "that are a list": b"[]",
     "of lists within lists": b"[" * 10**5,

@@ -86,7 +86,7 @@ def test_a_card_has_all_its_parts(folder):
     assert "9 samples, drawn with sampler gibbs" in text
     assert "seed 3" in text
     assert 'GenModel.from_pretrained("ada/tiny")' in text
-    assert "training split of `digits`, cut at one half into zeros and ones" in text
+    assert "training split of `digits`, binarised at 0.5" in text
     assert RECIPE.strip() in text
     assert "Hinton. Training Products of Experts" in text
     assert all(escaped(limit) in text for limit in type(machine()).limits)
@@ -240,7 +240,7 @@ def test_blocks_without_their_counterpart_are_text():
 
 @pytest.mark.parametrize("licence", ["", "a b", "mit\nlibrary_name: x", "<b>", "x" * 65])
 def test_what_is_no_licences_name_is_refused(licence, folder):
-    with pytest.raises(ConfigError, match="no short name of a licence"):
+    with pytest.raises(ConfigError, match="not a short name of a licence"):
         write_card(folder, license=licence)
     assert not (folder / CARD.name).exists()
 
@@ -268,7 +268,7 @@ def test_the_command_draws_and_writes(folder, capsys):
     [
         ("card", "FOLDER"),
         ("card {folder} --num -1", "--num"),
-        ("card {folder} --license a,b", "no short name of a licence"),
+        ("card {folder} --license a,b", "not a short name of a licence"),
         ("card {folder}/none", "There is no model folder"),
         ("card ada/tiny", "genzoo pull ada/tiny FOLDER"),
         ("card {folder} --sampler no-such", "no-such"),

@@ -167,7 +167,7 @@ def test_texts_are_utf_8_and_not_too_large(tmp_path, told, content, why):
 
 
 def test_a_text_leads_nowhere_else(tmp_path, told):
-    with pytest.raises(ConfigFileError, match="is no plain path"):
+    with pytest.raises(ConfigFileError, match="is not a plain path"):
         GenModel.from_pretrained(put_down(tmp_path, texts=["../etc/passwd"]))
     folder = put_down(tmp_path / "in")
     (tmp_path / "out").write_text("abcd")
@@ -185,11 +185,11 @@ def test_a_text_leads_nowhere_else(tmp_path, told):
         ({"kind": "other"}, ConfigFileError, "the kind 'other' is not supported"),
         ({"model": "no-such"}, UnknownNameError, "no-such"),
         ({"model": "../x"}, ConfigFileError, "is not the name of a model"),
-        ({"configs": ["../../etc/passwd"]}, ConfigFileError, "is no plain path"),
-        ({"configs": ["/etc/passwd"]}, ConfigFileError, "is no plain path"),
-        ({"configs": ["parts/../sizes.json"]}, ConfigFileError, "is no plain path"),
+        ({"configs": ["../../etc/passwd"]}, ConfigFileError, "is not a plain path"),
+        ({"configs": ["/etc/passwd"]}, ConfigFileError, "is not a plain path"),
+        ({"configs": ["parts/../sizes.json"]}, ConfigFileError, "is not a plain path"),
         ({"configs": ["parts/none.json"]}, ConfigFileError, r"holds no parts/none\.json"),
-        ({"weights": ["../w.safetensors"]}, ConfigFileError, "is no plain path"),
+        ({"weights": ["../w.safetensors"]}, ConfigFileError, "is not a plain path"),
         ({"weights": ["w.safetensors"]}, WeightsError, r"holds no w\.safetensors"),
         ({"weights": []}, WeightsError, "of the types none"),
     ],
@@ -268,7 +268,7 @@ def test_plain_paths_are_taken(name):
     "name", ["", ".", "..", "a/..", "a/b/c", "a//b", "/a", "a/", ".a", "a\\b", 3]
 )
 def test_other_paths_are_not(name):
-    with pytest.raises(ConfigFileError, match="is no plain path"):
+    with pytest.raises(ConfigFileError, match="is not a plain path"):
         check_path(name)
 
 

@@ -170,7 +170,7 @@ STRANGE = {
     "an empty object": Fault(status=200, body=b"{}"),
     "a list": Fault(status=200, body=b"[]"),
     "nothing": Fault(status=200, body=b"null"),
-    "no JSON": Fault(status=200, body=b"<html>"),
+    "not JSON": Fault(status=200, body=b"<html>"),
     "no letters": Fault(status=200, body=b"\xff"),
     "brackets": Fault(status=200, body=b"[" * 10**5),
     "a redirect to nowhere": Fault(status=302),

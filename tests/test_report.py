@@ -188,17 +188,17 @@ def test_a_named_evaluation_that_is_none_is_an_error(run, text):
 
 
 def test_an_evaluation_older_than_the_weights_is_said_to_be(run):
-    assert "may judge an earlier model" not in page_of(run).text
+    assert "may evaluate an earlier model" not in page_of(run).text
     written = (run / "model.safetensors").stat().st_mtime
     os.utime(run / "evaluation.json", (written - 3600, written - 3600))
-    assert "may judge an earlier model" in page_of(run).text
+    assert "may evaluate an earlier model" in page_of(run).text
 
 
 def test_what_this_version_would_refuse_is_shown_and_said(run):
     (run / "recipe.toml").write_text('[model]\nname = "rbm"\nfrom_tomorrow = 1\n')
     (run / "config.json").write_text('{"genzoo": 2}')
     page = page_of(run)
-    assert "no recipe of this version" in page.text
+    assert "is not a recipe of this version" in page.text
     assert "from_tomorrow = 1" in page.text
     assert "would not be loaded" in page.text
     assert '{"genzoo": 2}' in page.text
@@ -277,6 +277,6 @@ def test_likelihoods_stand_first():
     Path("many.json").write_text(json.dumps({"figures": figures}))
     text = page_of(unfinished("run"), "many.json").text
     assert text.index("likelihood") < text.index("other 0")
-    assert "carries no provenance" in text
+    assert "has no provenance" in text
     assert text.count("other 4") == 2
     assert text.count("other 5") == 1

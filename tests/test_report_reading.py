@@ -25,8 +25,8 @@ def test_a_line_that_is_being_written_is_left_out():
         file.write('{"stage": 0, "step": 2, "model/lo')
     found = log.read_log(folder)
     assert list(found.series[0, "model/loss"].values) == [2.0]
-    assert found.notes == ["The last line of metrics.jsonl is not whole yet, and was left out."]
-    assert "is not whole yet" in page_of(folder).text
+    assert found.notes == ["The last line of metrics.jsonl is incomplete and was left out."]
+    assert "is incomplete" in page_of(folder).text
 
 
 ODD = (

@@ -48,7 +48,7 @@ def test_a_picture_has_a_row_for_each_and_says_so(folder):
     image = Image.open("m/samples.png")
     drawn = Drawn.read(folder / "m" / "samples.png")
     assert (drawn.given, drawn.num, drawn.seed, drawn.batch_size) == ((2, 0), 6, 3, 6)
-    assert "6 samples, each row given what stands beside it" in drawn.in_words()
+    assert "6 samples, each row given the text next to it" in drawn.in_words()
     assert "seed 3, batch_size 6" in drawn.in_words()
     rows = plotting.grid(
         GenModel.from_pretrained("m").sample(6, condition=[2] * 3 + [0] * 3, seed=3), 3
@@ -76,7 +76,7 @@ def test_a_condition_is_named_by_its_flag_its_short_flag_an_index_or_a_name(fold
     ("flags", "says"),
     [
         ("--label d", "'d' is neither an index from 0 to 2 nor a name. Known: a, b, c."),
-        ("--label 3", "The index '3' is none of 0 to 2"),
+        ("--label 3", "The index '3' is not in 0 to 2"),
         ("--condition.mood 1", "VAE has no condition 'mood'. It has: label."),
         ("--condition.label", "--condition.label needs a value"),
         ("--label 1 --condition.label 1", "Give --label or --condition.label, not both"),

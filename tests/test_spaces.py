@@ -202,7 +202,7 @@ def test_a_row_of_which_some_places_are_not_given_is_not_null():
 def test_numbers_always_are_given(space):
     assert space.null is None
     assert space.is_null(rows_of(space)).tolist() == [False] * 6
-    with pytest.raises(DataError, match="no row of these stands for one that is not given"):
+    with pytest.raises(DataError, match="there is no value for"):
         space.with_null(rows_of(space), torch.ones(6, dtype=torch.bool))
 
 

@@ -59,8 +59,8 @@ def test_a_label_is_an_index_or_a_name(space, text, index):
 @pytest.mark.parametrize(
     ("space", "text", "said"),
     [
-        (PLAIN, "12", "The index '12' is none of 0 to 11"),
-        (PLAIN, "index:12", "The index '12' is none of 0 to 11"),
+        (PLAIN, "12", "The index '12' is not in 0 to 11"),
+        (PLAIN, "index:12", "The index '12' is not in 0 to 11"),
         (PLAIN, "-1", "'-1' is neither an index from 0 to 11 nor a name. The classes have no nam"),
         (PLAIN, "1.0", "'1.0' is neither an index"),
         (PLAIN, "²", "'²' is neither an index"),
@@ -71,7 +71,7 @@ def test_a_label_is_an_index_or_a_name(space, text, index):
         (PLAIN, "name:3", "'3' is neither an index from 0 to 11 nor a name"),
         (NAMED, "boot", "'boot' is neither an index from 0 to 2 nor a name.*ankle boot"),
         (NAMED, "name:2", "'2' is neither an index from 0 to 2 nor a name"),
-        (NAMED, "index:hat", "The index 'hat' is none of 0 to 2"),
+        (NAMED, "index:hat", "The index 'hat' is not in 0 to 2"),
         (NUMBERS, "0", "'0' is the name of index 2 and may be the index 0 too. Give name:0 or in"),
         (NUMBERS, "10", "'10' is the name of index 0 and may be the index 10 too. Give name:10"),
     ],

@@ -206,7 +206,7 @@ def test_the_command_line_names_both(folder, capsys):
     run(["sample", "told", "--num", "6", "--seed", "0", *two])
     assert Image.open("rows.png").size[0] > 0
     run(["sample", "told", "--num", "2", "--label", "11", "--output", "b.npz"], code=2)
-    assert "none of 0 to 9" in capsys.readouterr().err
+    assert "not in 0 to 9" in capsys.readouterr().err
 
 
 def test_it_is_judged_and_has_a_card_and_a_report(folder, capsys):

@@ -114,7 +114,7 @@ REMEDIES = [
     (Binary(shape=(1,)), 1.5, r"holds 1\.5\. Binarise them: \(x > 0\.5\)"),
     (Binary(shape=(1,)), 255.0, r"Divide by 255\? Then binarise them"),
     (Unit(shape=(1,)), 255.0, r"Divide by 255\?$"),
-    (Unit(shape=(1,)), 1.5, "Divide by the greatest value, or clamp"),
+    (Unit(shape=(1,)), 1.5, "Divide by the maximum, or clamp"),
     (Unit(shape=(1,)), -0.5, r"Are they in \[-1, 1\]\? Then give \(x \+ 1\) / 2"),
     (Unit(shape=(1,), levels=256), 0.5, r"Round them: \(x \* 255\)\.round\(\) / 255"),
     (Real(shape=(1,)), math.nan, "Remove or fill such rows"),

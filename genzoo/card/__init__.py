@@ -1,4 +1,4 @@
-"""Cards: the README.md of a model folder, whose figures a Hub reads as its model index."""
+"""Cards: the README.md of a model folder, with its figures as a model index for the Hub."""
 
 from genzoo.card.figures import Figure, figures_of
 from genzoo.card.samples import NUM_SAMPLES, draw_samples

@@ -1,4 +1,4 @@
-"""All that a card is made of, and the card made of it."""
+"""The content of a card, and the rendered card."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ TEMPLATE = "card.md.jinja"
 
 @dataclass(frozen=True)
 class Contents:
-    """What a card says.
+    """The content of a card.
 
     Arguments:
-        name: What the model is called.
-        source: Where it is loaded from.
-        about: What it is; None of a folder without a config.
-        training: How it was made; None where there is no recipe.
-        caption: How its sample picture was drawn; None where there is no picture.
-        figures: What it was judged to be.
-        licence: Its licence; empty where none is stated.
+        name: The title of the model.
+        source: The repository or folder that it is loaded from.
+        about: The description of the model; None for a folder without a config.
+        training: How it was trained; None if there is no recipe.
+        caption: How its sample picture was drawn; None if there is no picture.
+        figures: Its figures.
+        licence: Its licence; empty if none is stated.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Contents:
 def read_contents(
     folder: Path, *, name: str, source: str, figures: Sequence[Figure], licence: str
 ) -> Contents:
-    """Read what a folder holds.
+    """Read the content of a card from a folder.
 
     Raises:
         LoadError: Its config or weights are refused.
@@ -67,7 +67,7 @@ def read_contents(
 
 
 def render(contents: Contents) -> str:
-    """Return the text of a card, whatever stands in it shown as text."""
+    """Return the text of a card, with all values escaped."""
     text = resources.files("genzoo.card").joinpath(TEMPLATE).read_text("utf-8")
     environment = Environment(
         finalize=escaped,

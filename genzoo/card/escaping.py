@@ -1,4 +1,4 @@
-"""Text that shows in Markdown as it is, whatever it holds."""
+"""Text escaped for Markdown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MARK = re.compile(r"^(?=<!--)", re.MULTILINE)
 
 
 def escaped(text: Any) -> Markup:
-    """Return text that Markdown shows as it is, in one line; what is Markdown already stays.
+    """Return text escaped for Markdown, on one line; text that is already Markdown is unchanged.
 
     >>> print(escaped("a|b\\n<i>"))
     a\\|b &lt;i&gt;
@@ -28,7 +28,7 @@ def escaped(text: Any) -> Markup:
 
 
 def code(text: Any) -> Markup:
-    """Return text as code, in one line, that a table can hold too.
+    """Return text as inline code on one line, also valid in a table.
 
     >>> print(code("latent_dim = 2"), code("a|b"))
     `latent_dim = 2` <code>a\\|b</code>
@@ -39,9 +39,9 @@ def code(text: Any) -> Markup:
 
 
 def fenced(text: str, language: str) -> Markup:
-    """Return text as a block of code, whose fence is longer than any within.
+    """Return text as a block of code, with a fence longer than any inside.
 
-    A line that would read as a mark of the card is moved by a space.
+    A line that looks like a mark of the card is indented by a space.
     """
     shown = _MARK.sub(" ", visible(text).strip("\n"))
     fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(shown)), default=0))

@@ -1,4 +1,4 @@
-"""Figures with their provenance, in the form that a model index has for them."""
+"""Figures with their provenance, in the form of a model index."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _OF_DATA = ("source", "split", "data_config", "source_y", "split_y", "data_y_con
 _NOT_ARGUMENTS = ("data", "source", "split", "data_config")
 NOT_FINITE = "not finite"
 METRIC_TYPE = "metric_type"
-"""The fact of a figure that a model index calls by two names: the other one."""
+"""The second name of a fact of a figure in a model index."""
 TASK = "unconditional-image-generation"
 _TASKS = {"text": "text-to-image", "y": "image-to-image"}
-"""What a Hub calls the task of a model, by the name of a condition."""
+"""The Hub's name of the task of a model, by the name of a condition."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Figure:
     """One figure of a card.
 
     Arguments:
-        name: What it is called.
-        value: The figure; None where it was not finite, or is no number.
+        name: Its name.
+        value: The figure; None if it was not finite or is not a number.
         facts: Its error, kind, unit and notes.
-        provenance: All that it was made with: data, rows, seed, sampler, metric, versions.
+        provenance: Its settings: data, rows, seed, sampler, metric, versions.
     """
 
     name: str
@@ -47,24 +47,24 @@ class Figure:
 
     @property
     def notes(self) -> list[Note]:
-        """Its notes, read as text from anywhere; one that has no proper code is "uncoded"."""
+        """Its notes, read as untrusted text; a note without a valid code is "uncoded"."""
         notes = self.facts.get("notes")
         return [_note(note) for note in notes] if isinstance(notes, (list, tuple)) else []
 
     def same_question(self, other: Figure) -> bool:
-        """Whether two figures answer the same question: of one name, about the same data."""
+        """Whether two figures answer the same question: the same name for the same data."""
         return self.name == other.name and all(
             self.provenance.get(key) == other.provenance.get(key) for key in _OF_DATA
         )
 
     @property
     def question(self) -> str:
-        """A text that is equal for figures of one name, data, sampler and metric's settings."""
+        """A key that is equal for figures with equal name, data, sampler and metric settings."""
         asked = ("sampler", "sampler_config", "metric_config", *_OF_DATA)
         return repr((self.name, [self.provenance.get(key) for key in asked]))
 
     def to_result(self, task: str) -> EvalResult:
-        """Return it as an entry of a model index."""
+        """Return the figure as an entry of a model index."""
         from huggingface_hub import EvalResult
 
         provenance = plain(self.provenance)
@@ -74,7 +74,7 @@ class Figure:
             dataset_type=str(provenance.get("source", "")),
             dataset_name=str(provenance.get("data", "")),
             dataset_split=provenance.get("split"),
-            # A Hub tells data apart by this text, and not by any argument beside it.
+            # A Hub distinguishes data by this text only, not by further arguments.
             dataset_config=json.dumps(provenance.get("data_config", {}), sort_keys=True),
             metric_type=self.name,
             metric_name=self.name,
@@ -84,7 +84,7 @@ class Figure:
 
     @classmethod
     def from_result(cls, result: EvalResult) -> Figure:
-        """Read an entry of a model index; what is not there is left out of the provenance."""
+        """Read an entry of a model index; missing values are left out of the provenance."""
         facts = dict(result.metric_args or {})
         provenance = facts.pop("provenance", {})
         provenance = dict(provenance) if isinstance(provenance, Mapping) else {}
@@ -103,7 +103,7 @@ class Figure:
 
 
 def figures_of(evaluation: Evaluation) -> list[Figure]:
-    """Return the figures of an evaluation, each with the whole of its provenance."""
+    """Return the figures of an evaluation, each with its complete provenance."""
     plain = evaluation.to_dict()
     figures = []
     for name, facts in plain["figures"].items():
@@ -114,12 +114,12 @@ def figures_of(evaluation: Evaluation) -> list[Figure]:
 
 
 def task_of(conditions: Sequence[str]) -> str:
-    """Return what a Hub calls the task of a model with conditions of these names."""
+    """Return the Hub's name of the task of a model with conditions of these names."""
     return next((_TASKS[name] for name in conditions if name in _TASKS), TASK)
 
 
 def plain(value: Any) -> Any:
-    """Return a value as YAML has it: no type of numpy's or torch's, nothing that is None.
+    """Return a value for YAML: without types of numpy or torch, and without None.
 
     >>> import numpy
     >>> plain({"a": (numpy.float32(0.5), numpy.int64(2)), "b": float("nan"), "c": None})
@@ -145,7 +145,7 @@ def _number(value: float) -> int | float | str:
 
 
 def _note(stored: Any) -> Note:
-    """Return a stored note, whatever stands there.
+    """Return a stored note from an untrusted value.
 
     >>> _note({"code": "ess-low", "text": "2.1 of 100.", "unreliable": True})
     Note(code='ess-low', text='2.1 of 100.', unreliable=True)

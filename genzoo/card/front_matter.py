@@ -1,4 +1,4 @@
-"""The card as a file: its YAML head, read and written by huggingface_hub, and its text."""
+"""The card file: its YAML head, read and written by huggingface_hub, and its text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, Arit
 
 
 def read_card(folder: Path) -> ModelCard | None:
-    """Return a folder's card; None where there is none.
+    """Return a folder's card, or None.
 
     Raises:
         LoadError: It cannot be read, or is a link out of the folder.
@@ -44,15 +44,15 @@ def read_card(folder: Path) -> ModelCard | None:
         card = ModelCard(text)
     except (*_UNREADABLE, YAMLError) as error:
         reason = " ".join(str(error).split())[:_MAX_SHOWN]
-        raise LoadError(f"{path} cannot be read as a card: {reason}. Mend its head.") from error
+        raise LoadError(f"{path} cannot be read as a card: {reason}. Fix its head.") from error
     _check_index(card, path)
     return card
 
 
 def _check_index(card: ModelCard, path: Path) -> None:
-    """Raise where an entry of the model index names its data by anything but texts.
+    """Raise if an entry of the model index describes its data by anything but texts.
 
-    The client groups entries by these, and fails to write a card whose entries it cannot group.
+    The client groups entries by these, and cannot write a card whose entries it cannot group.
     """
     for result in getattr(card.data, "eval_results", None) or []:
         try:
@@ -66,7 +66,7 @@ def _check_index(card: ModelCard, path: Path) -> None:
 
 
 def _head(text: str) -> str:
-    """Return what the client will read as YAML; empty where there is no head."""
+    """Return the text that the client will read as YAML; empty if there is no head."""
     from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
     match = re.search(REGEX_YAML_BLOCK, text)
@@ -74,7 +74,7 @@ def _head(text: str) -> str:
 
 
 def new_card() -> ModelCard:
-    """Return a card that says nothing yet."""
+    """Return an empty card."""
     from huggingface_hub import ModelCard
 
     return ModelCard(f"---\nlibrary_name: {LIBRARY}\n---\n")
@@ -84,7 +84,7 @@ def save_card(folder: Path, card: ModelCard) -> None:
     """Write a folder's card.
 
     Raises:
-        DiskFullError: There is no space left; the card is as it was.
+        DiskFullError: No space is left; the card is unchanged.
     """
     with atomic_file(folder / CARD.name) as temporary:
         write_text(temporary, str(card))
@@ -93,13 +93,13 @@ def save_card(folder: Path, card: ModelCard) -> None:
 def describe(
     card: ModelCard, *, name: str, tags: Iterable[str], task: str | None, datasets: list[str]
 ) -> None:
-    """Put into a card's head what a Hub lists models by; what is there already stays.
+    """Add to a card's head what a Hub lists models by; existing values stay.
 
     Arguments:
         card: The card.
-        name: What the model is called, which goes over what is there.
+        name: The title of the model, which replaces the existing one.
         tags: Tags that are added.
-        task: What a Hub calls the model's task.
+        task: The Hub's name of the model's task.
         datasets: The repositories of its data.
     """
     data: Any = card.data
@@ -108,25 +108,25 @@ def describe(
     data.pipeline_tag = data.pipeline_tag or task
     data.tags = list(dict.fromkeys([*_list(data.tags), *_TAGS, *tags]))
     data.datasets = data.datasets or datasets or None
-    data.eval_results = data.eval_results or None  # An empty list makes an index that is none.
+    data.eval_results = data.eval_results or None  # An empty list would make an invalid index.
 
 
 def licence_of(card: ModelCard | None) -> str:
-    """Return the licence that a card states, in one line; empty where it states none."""
+    """Return the licence that a card states, on one line; empty if it states none."""
     data: Any = card and card.data
     licence = getattr(data, "license", None)
     return visible(" ".join(licence.split()))[:_MAX_SHOWN] if isinstance(licence, str) else ""
 
 
 def set_licence(card: ModelCard, licence: str) -> None:
-    """State a licence.
+    """Set the licence.
 
     Raises:
-        ConfigError: It has not the form of a licence's short name.
+        ConfigError: It does not have the form of a licence's short name.
     """
     if not _LICENCE.fullmatch(licence):
         raise ConfigError(
-            f"{licence!r} is no short name of a licence: give one such as apache-2.0, mit, "
+            f"{licence!r} is not a short name of a licence: give one such as apache-2.0, mit, "
             "cc-by-4.0 or other."
         )
     data: Any = card.data
@@ -134,7 +134,7 @@ def set_licence(card: ModelCard, licence: str) -> None:
 
 
 def source_of(card: ModelCard) -> str:
-    """Return where the card says that its model is loaded from; empty where it does not say."""
+    """Return the model's source that the card states; empty if it states none."""
     data: Any = card.data
     own = data.get(LIBRARY)
     source = own.get("source") if isinstance(own, dict) else None
@@ -142,14 +142,14 @@ def source_of(card: ModelCard) -> str:
 
 
 def set_source(card: ModelCard, source: str) -> None:
-    """Say in the head where the model is loaded from, so that it is known when it is rewritten."""
+    """Store the model's source in the head, for the next time the card is written."""
     data: Any = card.data
     own = data.get(LIBRARY)
     data[LIBRARY] = {**(own if isinstance(own, dict) else {}), "source": visible(source)}
 
 
 def name_of(card: ModelCard) -> str:
-    """Return what the card calls its model; empty where it does not say."""
+    """Return the card's title of the model; empty if there is none."""
     data: Any = card.data
     return data.model_name if isinstance(data.model_name, str) else ""
 

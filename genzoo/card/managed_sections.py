@@ -1,4 +1,4 @@
-"""Blocks of a card that genzoo writes, between marks; all around them is a person's."""
+"""Blocks of a card that genzoo writes, between marks; people write the rest."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Piece:
     """A part of a card.
 
     Arguments:
-        block: The name of the block that it is, with its marks; empty for a person's words.
-        text: What it holds.
+        block: The name of a block of genzoo, with its marks; empty for text of people.
+        text: Its text.
     """
 
     block: str
@@ -27,7 +27,7 @@ class Piece:
 
 
 def split(text: str) -> list[Piece]:
-    """Return the parts of a card in their order; a mark without its counterpart is text.
+    """Return the parts of a card in order; a mark without its counterpart is text.
 
     >>> text = "<!-- use, written by genzoo -->\\n<!-- end of use -->\\n"
     >>> [piece.block for piece in split(text)]
@@ -45,14 +45,14 @@ def split(text: str) -> list[Piece]:
 
 
 def refreshed(text: str, written: str, *, needed: Collection[str] = ()) -> str:
-    """Return a card with its blocks as they are written now.
+    """Return a card with updated blocks.
 
-    Blocks that are not there were taken away by somebody, and stay away.
+    Missing blocks were removed by somebody and are not added again.
 
     Arguments:
-        text: The card as it is.
-        written: The card as it would be made now.
-        needed: Blocks that are added at the end where they are not there.
+        text: The current card.
+        written: The new card.
+        needed: Blocks that are added at the end if they are missing.
     """
     new = {piece.block: piece.text for piece in split(written) if piece.block}
     pieces = split(text)

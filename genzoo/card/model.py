@@ -1,4 +1,4 @@
-"""What a card says of a model, told by its config, its class and its weights' headers."""
+"""The description of a model in a card, from its config, its class and its weights' headers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from genzoo.weights import WeightFiles
 
 @dataclass(frozen=True)
 class About:
-    """A model in words.
+    """The description of a model.
 
     Arguments:
         name: Its registered name.
-        summary: What it is, in sentences.
-        rows: Facts by what they are of, as Markdown.
-        snippet: Python that loads it and draws from it.
-        conditions: The names of what it is conditioned on.
+        summary: Sentences that say what it is.
+        rows: Facts by title, as Markdown.
+        snippet: Python code that loads it and draws samples.
+        conditions: The names of its conditions.
         is_image: Whether its samples are images.
-        limits: What it cannot do.
-        papers: What it comes from.
+        limits: Its limitations.
+        papers: Its sources.
     """
 
     name: str
@@ -48,15 +48,15 @@ class About:
 
 
 def read_about(folder: Path, source: str, drawn: Drawn | None = None) -> About:
-    """Return what a model folder holds, without reading a weight.
+    """Return the description of a model folder, without reading weights.
 
     Arguments:
         folder: The folder.
-        source: Where the snippet loads the model from.
-        drawn: How its sample picture was drawn, which the snippet does too.
+        source: The source in the snippet.
+        drawn: The settings of its sample picture, which the snippet uses too.
 
     Raises:
-        LoadError: Config and weights are no sound model.
+        LoadError: Config and weights are not a valid model.
         UnknownNameError: No installed plugin registers the model.
     """
     opened = OwnModel(FolderSource(folder))
@@ -74,16 +74,16 @@ def read_about(folder: Path, source: str, drawn: Drawn | None = None) -> About:
 
 
 def summary_of(cls: type[Model]) -> str:
-    """Return the first paragraph of a class's docstring, or else of its config's."""
+    """Return the first paragraph of a class's docstring, or else of its config's docstring."""
     if text := paragraph_of(cls):
         return text
-    made_up = f"{cls.Config.__name__}("  # What dataclasses write where there is no docstring.
+    made_up = f"{cls.Config.__name__}("  # The default docstring of dataclasses.
     config = paragraph_of(cls.Config)
     return "" if config.startswith(made_up) else config
 
 
 def paragraph_of(cls: type) -> str:
-    """Return the first paragraph of a class's own docstring, in one line."""
+    """Return the first paragraph of a class's own docstring, on one line."""
     return " ".join(inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].split())
 
 

@@ -1,4 +1,4 @@
-"""What a sample picture says of how it was drawn: a text in the PNG, read as untrusted input."""
+"""The settings of a sample picture: a text in the PNG, read as untrusted input."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from genzoo.parsing import strict_json
 from genzoo.sampler import Sampler
 
 KEY = "genzoo"
-"""Under which a picture says how it was made."""
+"""The key of a picture's settings."""
 _MAX_TEXT, _MAX_CHUNKS = 10_000, 1000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """How a picture of samples was drawn, as far as that is known.
+    """The settings of a picture of samples, as far as they are known.
 
     Arguments:
-        caption: All of it in words, where the picture has its own.
-        num: How many samples it shows.
-        seed: Where their randomness came from.
-        batch_size: How many were drawn at once.
-        given: What the model was given, a row for each: of one condition, or of several by name.
-        sampler: The registered name of what drew.
+        caption: The caption of the picture, if it has its own.
+        num: The number of samples.
+        seed: The seed.
+        batch_size: The block size.
+        given: The conditions of each row: values of one condition, or of several by name.
+        sampler: The registered name of the sampler.
         sampler_config: The fields of its config.
     """
 
@@ -48,7 +48,7 @@ class Drawn:
 
     @classmethod
     def read(cls, path: Path) -> Drawn | None:
-        """Return what a picture says; None where there is none, or none that can be read."""
+        """Return the settings of a picture, or None if there are none that can be read."""
         try:
             check_inside(path, path.parent)
             return cls._of(_told(path)) if path.is_file() else None
@@ -57,7 +57,7 @@ class Drawn:
 
     @classmethod
     def _of(cls, stored: Mapping[str, Any]) -> Drawn:
-        """Return what is of the kind that it should be; the rest was not said."""
+        """Return the values that have the right type; others are dropped."""
         given, config = stored.get("given"), stored.get("sampler_config")
         rows = given if isinstance(given, list) else []
         return cls(
@@ -71,7 +71,7 @@ class Drawn:
         )
 
     def in_words(self) -> str:
-        """Return how the picture was drawn."""
+        """Return the caption of the picture."""
         if self.caption is not None:
             return self.caption
         how = {
@@ -82,11 +82,11 @@ class Drawn:
         }
         settings = flat({key: value for key, value in how.items() if value not in (None, {})})
         num = "Samples" if self.num is None else f"{self.num} samples"
-        rows = ", each row given what stands beside it" if len(self.given) > 1 else ""
+        rows = ", each row given the text next to it" if len(self.given) > 1 else ""
         return f"{num}{rows}, drawn with {settings}." if settings else f"{num}{rows}."
 
     def known_sampler(self) -> Sampler | None:
-        """Return what drew; None where it is not installed, or takes no such config."""
+        """Return the sampler; None if it is not installed or refuses the config."""
         if self.sampler is None or self.sampler not in registry.names("samplers"):
             return None
         try:
@@ -98,7 +98,7 @@ class Drawn:
 
 
 def drawn_given(given: Mapping[str, Sequence[str]]) -> list[Any]:
-    """Return what a picture says of what was given, a row for each; texts by condition.
+    """Return the conditions of each row from a picture's texts.
 
     >>> drawn_given({"label": ["3", "boot"]})
     [3, 'boot']
@@ -128,24 +128,24 @@ def sample_metadata(
     given: Sequence[Any] = (),
     batch_size: int | None = None,
 ) -> dict[str, str]:
-    """Return what a picture of samples says of how it was drawn, by the key that it stands under.
+    """Return the settings of a picture of samples, under their key.
 
     Arguments:
-        num: How many samples it shows.
-        seed: Where their randomness came from, where that is known.
-        sampler: How they were drawn.
-        given: What the model was given, a row for each.
-        batch_size: How many were drawn at once, where that is known.
+        num: The number of samples.
+        seed: The seed, if it is known.
+        sampler: The sampler.
+        given: The conditions of each row.
+        batch_size: The block size, if it is known.
     """
     how = {"num": num, "seed": seed, "batch_size": batch_size, **how_drawn(sampler)}
     return {KEY: json.dumps({**how, "given": list(given)} if given else how)}
 
 
 def _told(path: Path) -> Mapping[str, Any]:
-    """Return what a picture says; nothing of one that says nothing.
+    """Return the settings in a picture; empty if it has none.
 
     Raises:
-        ValueError: It is no PNG.
+        ValueError: It is not a PNG.
     """
     with path.open("rb") as file:
         text = next((text for key, text in _texts(file) if key == KEY), "{}")
@@ -154,12 +154,12 @@ def _told(path: Path) -> Mapping[str, Any]:
 
 
 def _texts(file: IO[bytes]) -> Iterator[tuple[str, str]]:
-    """Yield the plain texts of a PNG by their keys, as far as its pixels, which are not read.
+    """Yield the plain texts of a PNG by key, up to its pixels, which are not read.
 
-    Pillow would unpack the packed ones too, of which 60 kB make 60 MB.
+    Pillow would also unpack compressed texts, of which 60 kB can make 60 MB.
     """
     if file.read(8) != _SIGNATURE:
-        raise ValueError("it is no PNG")
+        raise ValueError("it is not a PNG")
     for number in range(_MAX_CHUNKS):
         length, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
         if (kind == b"IHDR") != (number == 0):

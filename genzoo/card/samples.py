@@ -1,4 +1,4 @@
-"""The sample picture of a model folder: an image that says itself how it was drawn."""
+"""The sample picture of a model folder: an image that contains its own settings."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def draw_samples(
     seed: int = 0,
     sampler: Sampler | None = None,
 ) -> bool:
-    """Draw samples into a folder's ``samples.png``, and say in it how.
+    """Draw samples into a folder's ``samples.png``, with the settings.
 
     Arguments:
-        model: The model; of labels it is given one after the other.
+        model: The model; labels are given in turn.
         folder: The model folder.
         num: How many.
         seed: Where the randomness comes from.
         sampler: The sampler; the model's default sampler if None.
 
     Returns:
-        Whether there is a picture: there is none of what is no image, nor of a model that must
-        be told what to draw.
+        Whether there is a picture. There is none if samples are not images, or if the model needs
+        conditions that have no default.
     """
     given = conditions(model, num)
     if given is None or not can_be_shown(model.event):
@@ -49,10 +49,10 @@ def draw_samples(
 
 
 def conditions(model: Model, num: int) -> dict[str, Any] | None:
-    """Return conditions to draw a picture with, by name; None where nothing says which.
+    """Return conditions for a picture by name, or None if there is no default.
 
-    Of a condition of finitely many values, such as a label, one value comes after the other;
-    another one is left out, where the model can do without it.
+    A condition with finitely many values, such as a label, takes them in turn. Another one is left
+    out, if the model can do without it.
     """
     conditions = {}
     for name, space in model.conditions.items():

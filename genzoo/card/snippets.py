@@ -1,4 +1,4 @@
-"""The Python of a card: a few lines that load the model and draw from it, and that run."""
+"""The Python example of a card: a few lines that load the model and draw samples."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _OF_SPACE = (
     'save_picture(model.event, x, "picture.png")',
 )
 _TRANSLATION = (
-    "x = torch.rand(4, *model.event_shape)  # Here come your images, with values from 0 to 1.",
+    "x = torch.rand(4, *model.event_shape)  # Replace with your images, with values in [0, 1].",
     'save_picture(model.translate(x, to="y"), "picture.png")',
 )
 
 
 def snippet_for(model: Model, source: str, drawn: Drawn | None = None) -> str:
-    """Return Python that loads a model from ``source`` and makes a picture, or an array.
+    """Return Python code that loads a model from ``source`` and draws a picture, or an array.
 
     Arguments:
         model: The model.
-        source: Where it is.
-        drawn: How its sample picture was drawn: the sampler, and one of the conditions, are taken.
+        source: Its source.
+        drawn: The settings of its sample picture, whose sampler and first condition are used.
     """
     load = f"model = GenModel.from_pretrained({json.dumps(source, ensure_ascii=False)})"
     if isinstance(model, SupportsTranslate):
@@ -57,7 +57,7 @@ def snippet_for(model: Model, source: str, drawn: Drawn | None = None) -> str:
 
 
 def _sampler(model: Model, sampler: Sampler | None) -> tuple[list[str], list[str]]:
-    """Return what imports and what makes a sampler; nothing of the model's own, or of none."""
+    """Return the import and the construction of a sampler; nothing for the model's default."""
     own = own_sampler(model)
     if sampler is None or (type(sampler) is type(own) and sampler.config == own.config):
         return [], []
@@ -73,7 +73,7 @@ def _sampler(model: Model, sampler: Sampler | None) -> tuple[list[str], list[str
 
 
 def _literal(value: Any) -> str:
-    """Return a plain value as Python has it."""
+    """Return a plain value as Python code."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
@@ -82,7 +82,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _num_and_condition(model: Model, drawn: Drawn) -> str:
-    """Return the arguments that say how many samples are drawn, given what."""
+    """Return the arguments for the number of samples and the conditions."""
     if not model.conditions:
         return str(_NUM)
     given = next((row for row in drawn.given if _fits(model, row)), None)
@@ -95,7 +95,7 @@ def _num_and_condition(model: Model, drawn: Drawn) -> str:
 
 
 def _fits(model: Model, row: Any) -> bool:
-    """Whether a model is given such a row, of one condition or of several by name."""
+    """Whether a model accepts such a row, of one condition or of several by name."""
     try:
         spread(model, row, 1)
     except GenzooError:
@@ -104,7 +104,7 @@ def _fits(model: Model, row: Any) -> bool:
 
 
 def _example(name: str, space: Space) -> str:
-    """Return Python for 64 rows of a condition, or for one row that serves all."""
+    """Return Python code for 64 rows of a condition, or for one row for all samples."""
     if isinstance(space.null, str):
         return '"a word"'
     if space.count is not None and not space.event_shape:

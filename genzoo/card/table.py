@@ -1,4 +1,4 @@
-"""Figures as a table of Markdown, with what must be known of them below."""
+"""Figures as a table of Markdown, with notes and provenance below."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ELSEWHERE = ("data", "source", "split", "data_config")
 def table(figures: Sequence[Figure]) -> Markup:
     """Return a row for each figure, then each note and each provenance once.
 
-    What was typed by someone shows as text.
+    All values are escaped.
     """
     provenances = list(dict.fromkeys(map(_provenance, figures)))
     lines = ["| figure | value | kind | data | provenance |", "| --- | --- | --- | --- | --- |"]
@@ -53,7 +53,7 @@ def _kind(figure: Figure) -> str:
 
 
 def _notes(figures: Sequence[Figure]) -> dict[str, str]:
-    """Return each note with the names of the figures that it is of."""
+    """Return each note with the names of its figures."""
     names: dict[str, list[str]] = {}
     for figure in figures:
         for note in figure.notes:
@@ -62,7 +62,7 @@ def _notes(figures: Sequence[Figure]) -> dict[str, str]:
 
 
 def _provenance(figure: Figure) -> str:
-    """Return provenance as text, or that there is none."""
+    """Return the provenance as text, or a text that there is none."""
     kept = {key: value for key, value in figure.provenance.items() if key not in _ELSEWHERE}
     return in_words(shown(kept)) or "none"
 

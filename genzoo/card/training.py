@@ -1,4 +1,4 @@
-"""What a card says of how a model was made: its recipe, and the data in it."""
+"""How a model was trained, in a card: its recipe and data."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from genzoo.stage import Recipe
 
 _MOST_SHOWN = 2**18
 _BINARISED = {
-    "threshold": "cut at one half into zeros and ones",
-    "static": "made zeros and ones by one draw of each value",
-    "dynamic": "made zeros and ones by a draw of each value at each presentation",
+    "threshold": "binarised at 0.5",
+    "static": "binarised by one draw of each value",
+    "dynamic": "binarised by a draw of each value at each presentation",
 }
 
 
 @dataclass(frozen=True)
 class Data:
-    """Data that a model was trained on, in words.
+    """The training data of a model, in words.
 
     Arguments:
         name: The registered name, path or repository.
-        how: What was done to them; empty for nothing.
-        summary: What they are; empty where that is not known.
-        reference: Where they come from; empty where that is not known.
-        repository: The repository of the Hub that has them; empty where none is known.
+        how: Their preprocessing; empty for none.
+        summary: Their description; empty if it is not known.
+        reference: Their source; empty if it is not known.
+        repository: Their Hub repository; empty if none is known.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Training:
-    """How a model was made.
+    """How a model was trained.
 
     Arguments:
         recipe: The text of the recipe.
-        data: The data of each domain; none where the recipe is not one of this version.
+        data: The data of each domain; empty if this version cannot read the recipe.
     """
 
     recipe: str
@@ -61,7 +61,7 @@ class Training:
 
 
 def read_training(folder: Path) -> Training | None:
-    """Return what a folder's recipe says; None where there is none that can be shown."""
+    """Return the content of a folder's recipe, or None if there is none that can be shown."""
     try:
         text = RECIPE.read_text(folder)
         shown = text if len(text) <= _MOST_SHOWN else ""
@@ -91,7 +91,7 @@ def _described(data: Component) -> Data:
 
 
 def _source(name: str) -> type[DataSource] | None:
-    """Return what gives the data; None where that is not known, or a path is named."""
+    """Return the source of the data, or None if it is unknown or a path."""
     if name in registry.names("datasets") or is_repository(name):
         with contextlib.suppress(GenzooError):
             return find_source(name)[0]
@@ -99,7 +99,7 @@ def _source(name: str) -> type[DataSource] | None:
 
 
 def _repository(cls: type[DataSource] | None, name: str) -> str:
-    """Return where the Hub has the data: they are one of its own, or known to be there too."""
+    """Return the Hub repository of the data, if it is known."""
     if cls is None:
         return ""
     with contextlib.suppress(PluginError):
@@ -109,7 +109,7 @@ def _repository(cls: type[DataSource] | None, name: str) -> str:
 
 
 def _how(config: Mapping[str, Any]) -> str:
-    """Return what was done to the data, the most telling first."""
+    """Return the preprocessing of the data, the most important first."""
     rest = {key: value for key, value in config.items() if key != "binarize"}
     first = _BINARISED.get(str(config.get("binarize")), "")
     return ", ".join(part for part in (first, flat(rest)) if part)

@@ -1,4 +1,4 @@
-"""Cards made and brought up to date: what genzoo writes is replaced, what a person wrote stays."""
+"""Writing and updating cards: genzoo's blocks are replaced, text of people stays."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _AROUND = re.compile(
     r"<!-- (?:figures, written by genzoo|end of figures) -->|## Figures|```(?:bash)?|"
-    r"Each can be made again from its provenance, and compared:|genzoo evaluate \S+ --verify"
+    r"Each figure can be verified from its provenance:|genzoo evaluate \S+ --verify"
 )
 
 
@@ -42,25 +42,25 @@ def write_card(
     source: str | None = None,
     license: str | None = None,
 ) -> None:
-    """Make a model folder's card, or bring it up to date.
+    """Write or update the card of a model folder.
 
-    It says what the config, the weights' headers, ``recipe.toml``, ``samples.png`` and the figures
-    in the card say. What genzoo writes stands between marks and is replaced; what a person wrote
-    stays as it is, and a block that a person took away stays away.
+    It is made from the config, the weights' headers, ``recipe.toml``, ``samples.png`` and the
+    figures in the card. genzoo writes between marks and replaces that text. Text of people is
+    kept, and a block that somebody removed is not added again.
 
     Arguments:
         folder: The model folder.
-        name: What the model is called; None keeps what the card says, else takes the name of the
+        name: The title of the model; None keeps that of the card, or else uses the name of the
             folder.
-        source: What it is loaded from, such as a repository; None keeps what the card says, else
-            takes the folder's name.
-        license: The licence, such as "mit"; None keeps what the card states.
+        source: The source of the model, such as a repository; None keeps that of the card, or else
+            uses the folder's name.
+        license: The licence, such as "mit"; None keeps that of the card.
 
     Raises:
-        LoadError: The card, the config or the weights that are there are refused.
+        LoadError: The card, the config or the weights are refused.
         UnknownNameError: No installed plugin registers the model.
-        ConfigError: ``license`` has not the form of a licence's short name.
-        DiskFullError: There is no space left; the card is as it was.
+        ConfigError: ``license`` does not have the form of a licence's short name.
+        DiskFullError: No space is left; the card is unchanged.
     """
     folder = Path(folder)
     existing = read_card(folder)
@@ -76,20 +76,20 @@ def write_card(
 def write_figures(
     folder: Path, evaluation: Evaluation, *, name: str, conditions: Sequence[str] = ()
 ) -> None:
-    """Put an evaluation's figures into a folder's card, as a table and as its model index.
+    """Write the figures of an evaluation into a folder's card, as a table and as model index.
 
-    Figures that answer the same question are replaced, and the card is brought up to date as by
-    `write_card`.
+    Figures that answer the same question are replaced, and the card is updated as by `write_card`.
 
     Arguments:
         folder: The model folder.
         evaluation: The figures.
-        name: What the model is called, where the card does not say.
-        conditions: The names of the model's, from which a Hub's name of its task follows.
+        name: The title of the model, if the card has none.
+        conditions: The names of the model's conditions, which determine the Hub's name of its
+            task.
 
     Raises:
-        LoadError: The card that is there cannot be read.
-        DiskFullError: There is no space left; the card is as it was.
+        LoadError: The existing card cannot be read.
+        DiskFullError: No space is left; the card is unchanged.
     """
     folder = Path(folder)
     existing = read_card(folder)
@@ -103,7 +103,7 @@ def write_figures(
 
 
 def read_figures(folder: Path) -> list[Figure]:
-    """Return the figures in a folder's card; none where there is no card.
+    """Return the figures in a folder's card; none if there is no card.
 
     Raises:
         LoadError: The card cannot be read.
@@ -112,10 +112,10 @@ def read_figures(folder: Path) -> list[Figure]:
 
 
 def shows_its_figures(folder: Path) -> bool:
-    """Whether the block of figures in a card is the one that genzoo writes for them.
+    """Whether the block of figures in a card agrees with its head.
 
-    The figures are read from the card's head, and a person reads the block. Someone may change
-    one and not the other. A card without such a block shows no figures of genzoo.
+    Figures are read from the card's head, but people read the block, and somebody may change one
+    of them. A card without such a block shows no figures of genzoo.
 
     Raises:
         LoadError: The card cannot be read.
@@ -127,7 +127,7 @@ def shows_its_figures(folder: Path) -> bool:
 
 
 def has_figures_block(folder: Path) -> bool:
-    """Whether a card's text has the block of figures that genzoo writes.
+    """Whether a card has a block of figures by genzoo.
 
     Raises:
         LoadError: The card cannot be read.
@@ -137,13 +137,13 @@ def has_figures_block(folder: Path) -> bool:
 
 
 def _said(block: str) -> list[str]:
-    """Return the lines of a block of figures, less its marks, its heading and its command."""
+    """Return the lines of a block of figures, without marks, heading and command."""
     lines = [line for line in block.splitlines() if line.strip()]
     return [line for line in lines if not _AROUND.fullmatch(line)]
 
 
 def read_licence(folder: Path) -> str:
-    """Return the licence that a folder's card states; empty where it states none.
+    """Return the licence that a folder's card states; empty if it states none.
 
     Raises:
         LoadError: The card cannot be read.
@@ -152,7 +152,7 @@ def read_licence(folder: Path) -> str:
 
 
 def _write(folder: Path, card: ModelCard, name: str, *, task: str | None, is_new: bool) -> None:
-    """Write the card as it is now; ``task`` is what a Hub calls it where no config says more."""
+    """Write the updated card; ``task`` is the Hub's name of the task if no config has one."""
     name = visible(name)
     contents = read_contents(
         folder,
@@ -168,7 +168,7 @@ def _write(folder: Path, card: ModelCard, name: str, *, task: str | None, is_new
 
 
 def _describe(card: ModelCard, contents: Contents, task: str | None) -> None:
-    """Put into the head what is known of the model and its data."""
+    """Add to the head what is known about the model and its data."""
     about, training = contents.about, contents.training
     repositories = [data.repository for data in training.data] if training else []
     describe(
@@ -181,7 +181,7 @@ def _describe(card: ModelCard, contents: Contents, task: str | None) -> None:
 
 
 def _task(about: About) -> str | None:
-    """Return what a Hub calls the task; it has no name for what makes no images."""
+    """Return the Hub's name of the task; it has none for models that do not make images."""
     return task_of(about.conditions) if about.is_image else None
 
 

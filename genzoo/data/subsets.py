@@ -35,7 +35,7 @@ def stratified(
             from all rows alike.
         num_rows: N.
         num: n, at most N.
-        generator: Where the randomness comes from, on the CPU.
+        generator: The generator, on the CPU.
 
     Returns:
         n row indices, int64.

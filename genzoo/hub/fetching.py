@@ -38,9 +38,9 @@ class Snapshot:
     full commit that is known here, or where requests are switched off.
 
     Arguments:
-        reference: Which model.
-        token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``.
-        cache_dir: The cache; None takes huggingface_hub's.
+        reference: The model.
+        token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
+        cache_dir: The cache; None means huggingface_hub's.
         verify: Whether files are read in full even where they are known to be unchanged.
 
     Raises:

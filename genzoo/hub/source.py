@@ -89,9 +89,9 @@ def source_of(
     Arguments:
         source: A folder, or a repository ``user/name``.
         revision: The repository's branch, tag or commit; "main" by default.
-        subfolder: The folder in it that holds the model.
-        token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``.
-        cache_dir: The cache; None takes huggingface_hub's.
+        subfolder: The subfolder of the model.
+        token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
+        cache_dir: The cache; None means huggingface_hub's.
         verify: Whether files are read in full even where they are known to be unchanged.
 
     Raises:

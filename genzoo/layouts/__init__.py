@@ -1,1 +1,1 @@
-"""Layouts of model folders: our own, and those of other libraries."""
+"""Layouts of model folders: genzoo's own, and those of other libraries."""

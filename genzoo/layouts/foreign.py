@@ -1,8 +1,8 @@
-"""Foreign layouts: repositories of other libraries that hold models of the zoo.
+"""Foreign layouts: repositories of other libraries with models of the zoo.
 
-A format is registered under its marker, the file by which a repository of that layout is known,
-such as ``model_index.json``. It says what the files mean; the core fetches, bounds, checks and
-reads them, as it does our own: configs strictly, weights from safetensors alone.
+A format is registered under its marker, the file that identifies the layout, such as
+``model_index.json``. It defines the meaning of the files; the core fetches, bounds, checks and
+reads them like its own: configs strictly, weights from safetensors only.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from genzoo.foreign_fields import loading
 from genzoo.parsing import strict_json
 
 MAX_BYTES, MAX_TEXT_BYTES = 2**20, 2**22
-"""How large a JSON file, and a file that is read as a text, may be."""
+"""The maximum size of a JSON file, and of a file that is read as text."""
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
 _INSIDE = re.compile(rf"(?:{_PART}/)?{_PART}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslatedModel:
-    """What a foreign repository holds, in the zoo's terms.
+    """The content of a foreign repository, in terms of the zoo.
 
     Arguments:
         model: The registered name of the model.
         config: The fields of its config.
-        weights: Each file of weights, by its path in the repository, with what stands before its
-            tensors' names in the model.
+        weights: Each weight file by its path in the repository, with the prefix of its tensors'
+            names in the model.
     """
 
     model: str
@@ -43,49 +43,49 @@ class TranslatedModel:
 
 
 class ForeignFormat(abc.ABC):
-    """A layout of another library; abstract."""
+    """Abstract base class of layouts of other libraries."""
 
     @abc.abstractmethod
     def configs(self, marker: Mapping[str, Any]) -> Sequence[str]:
-        """Return the paths of the JSON files that are needed beside the marker.
+        """Return the paths of the JSON files that are needed in addition to the marker.
 
         Arguments:
-            marker: What the marker file holds.
+            marker: The content of the marker file.
 
         Raises:
-            ConfigFileError: It is of a kind that is not supported; the message names it.
+            ConfigFileError: Its kind is not supported; the message names it.
         """
 
     def texts(self, marker: Mapping[str, Any]) -> Sequence[str]:
-        """Return the paths of files that are read as they are, where they are there.
+        """Return the paths of files that are read as text, if they exist.
 
-        They may be larger than JSON files, because nothing is made of them here: what a layout
-        parses of them it bounds first.
+        They may be larger than JSON files, because they are not parsed here: a layout must bound
+        what it parses.
 
         Arguments:
-            marker: What the marker file holds.
+            marker: The content of the marker file.
         """
         return ()
 
     @abc.abstractmethod
     def translate(self, found: Mapping[str, Any]) -> TranslatedModel:
-        """Return what the repository holds.
+        """Return the content of the repository.
 
         Arguments:
-            found: What each JSON file holds, the marker under its own name, as an object; and of
-                `texts` those that are there, as str.
+            found: The content of each JSON file as an object, including the marker under its name,
+                and the existing files of `texts` as str.
 
         Raises:
-            ConfigFileError: It is of a kind that is not supported; the message names it.
+            ConfigFileError: Its kind is not supported; the message names it.
         """
 
 
 def marker_in(files: Container[str], own: str) -> str | None:
-    """Return the marker of the foreign layout of some files; None where there is none.
+    """Return the marker of the foreign layout of some files, or None.
 
     Arguments:
         files: The names of the files.
-        own: The file of our own layout, which outranks every marker.
+        own: The file of genzoo's own layout, which outranks every marker.
     """
     if own in files:
         return None
@@ -95,21 +95,21 @@ def marker_in(files: Container[str], own: str) -> str | None:
 def read_foreign(
     marker: str, file: Callable[[str, int], Path], there: Callable[[str], bool]
 ) -> TranslatedModel:
-    """Read what a foreign repository holds.
+    """Read a foreign repository.
 
     Arguments:
         marker: Its marker.
-        file: Returns a file by its path in the repository, fetched if need be, given the most
-            bytes that it may have.
-        there: Whether there is a file of that path.
+        file: Returns a file by its path in the repository and its maximum size, fetched if
+            necessary.
+        there: Whether a path exists.
 
     Raises:
-        LoadError: A file is missing or malformed, or of a kind that is not supported.
+        LoadError: A file is missing or malformed, or its kind is not supported.
     """
     layout: ForeignFormat = registry.load("formats", marker)()
     head = _read_json(file(marker, MAX_BYTES))
     found: dict[str, Any] = {marker: head}
-    with loading(f"The layout of {marker}"):  # A plugin's word on values that a stranger chose.
+    with loading(f"The layout of {marker}"):  # The result of a plugin for untrusted values.
         for name in layout.configs(head):
             found[name] = _read_json(file(check_path(name), MAX_BYTES))
         for name in filter(there, map(check_path, layout.texts(head))):
@@ -121,7 +121,7 @@ def read_foreign(
 
 
 def local_file(folder: Path) -> Callable[[str, int], Path]:
-    """Return what gives a folder's files by their paths in it, none of them out of it."""
+    """Return a function from paths to files of a folder, which refuses paths out of the folder."""
 
     def file(name: str, most: int) -> Path:
         path = check_path_inside(name, folder)
@@ -133,18 +133,18 @@ def local_file(folder: Path) -> Callable[[str, int], Path]:
 
 
 def check_path(name: str) -> str:
-    """Return a path in a repository, of one folder at most, having looked at it.
+    """Check and return a path in a repository, with at most one folder.
 
     Raises:
         ConfigFileError: It could lead elsewhere.
     """
     if not (isinstance(name, str) and len(name) < 200 and _INSIDE.fullmatch(name)):
-        raise ConfigFileError(f"{name!r} is no plain path in a repository, so it is not read.")
+        raise ConfigFileError(f"{name!r} is not a plain path in a repository, so it is not read.")
     return name
 
 
 def check_path_inside(name: str, folder: Path) -> Path:
-    """Return a path in a folder, having looked whether it, or a folder on it, is a link.
+    """Return a path in a folder, after checking links on the way.
 
     Raises:
         LoadError: It leads out of the folder.

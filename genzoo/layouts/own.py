@@ -1,7 +1,7 @@
-"""Layouts of our own: a model's files put where another library, too, looks for them.
+"""genzoo's own layouts: model files placed where another library looks for them too.
 
-``config.json`` says which they are, so that loading, pushing and pulling know what belongs to the
-model. What it says is checked as untrusted input.
+``config.json`` names them, so that loading, pushing and pulling know what belongs to the model.
+These names are checked as untrusted input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from genzoo.layouts.foreign import check_path
 from genzoo.model_files import file_of
 
 MAX_PLACES = 100
-"""How many files of weights, and how many others, a layout may name."""
+"""The maximum number of weight files, and of other files, in a layout."""
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+\.)+")
 _MOST_PREFIX = 200
 _KEYS = {"weights", "files"}
@@ -25,35 +25,35 @@ _KEYS = {"weights", "files"}
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where a model's tensors are stored, and what stands beside them for another library.
+    """The files of a model's tensors, and further files for another library.
 
-    All other tensors stay in ``model.safetensors``, which is not there if none is left. A file
-    that is named here is one file, however large: only ``model.safetensors`` is sharded.
+    All other tensors stay in ``model.safetensors``, which does not exist if none is left. Files
+    that are named here are never sharded; only ``model.safetensors`` is.
 
     Arguments:
         weights: Paths of safetensors files in the model's folder, such as
-            ``unet/diffusion_pytorch_model.safetensors``, each with what the names of its tensors
-            begin with in the model, such as ``network.unet.``, which is taken off.
-        files: The texts of other files by their paths, such as ``model_index.json``. They are
-            pushed and pulled with the model; loading it does not read them. Each is JSON or plain
-            text by its name.
+            ``unet/diffusion_pytorch_model.safetensors``, each with the prefix of its tensors'
+            names in the model, such as ``network.unet.``, which is removed.
+        files: The texts of other files by path, such as ``model_index.json``. They are pushed and
+            pulled with the model, but loading does not read them. Their names must be those of
+            JSON or plain text.
     """
 
     weights: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what ``config.json`` says of it; nothing of the plain layout."""
+        """Return its entry in ``config.json``; nothing for the default layout."""
         stated = {"weights": dict(self.weights), "files": sorted(self.files)}
         return {"layout": stated} if self.weights or self.files else {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """What ``config.json`` says of a layout, checked.
+    """The checked entry of a layout in ``config.json``.
 
     Arguments:
-        weights: As of `Layout`.
+        weights: As in `Layout`.
         files: The paths of the other files.
     """
 
@@ -67,15 +67,15 @@ class Places:
 
     @property
     def markers(self) -> tuple[str, ...]:
-        """Files that lie beside ``config.json``, by which another library knows the folder."""
+        """Files next to ``config.json`` by which another library recognises the folder."""
         return tuple(name for name in self.files if "/" not in name)
 
 
 def places_in(description: Mapping[str, Any]) -> Places:
-    """Return the places that a description names, none where the layout is the plain one.
+    """Return the paths in a description; none for the default layout.
 
     Raises:
-        ConfigFileError: They are malformed, too many, in each other's way, or lead elsewhere.
+        ConfigFileError: They are malformed, too many, in conflict, or lead out of the folder.
     """
     if "layout" not in description:
         return Places()
@@ -117,7 +117,7 @@ def _check_prefixes(prefixes: list[Any]) -> None:
     for prefix in prefixes:
         plain = isinstance(prefix, str) and len(prefix) <= _MOST_PREFIX
         if not (plain and _PREFIX.fullmatch(prefix)):
-            raise ConfigFileError(f"layout: {shown(prefix)} is no beginning of tensors' names.")
+            raise ConfigFileError(f"layout: {shown(prefix)} is not a prefix of tensors' names.")
     for first, second in zip(sorted(prefixes), sorted(prefixes)[1:], strict=False):
         if second.startswith(first):
             raise ConfigFileError(f"layout puts tensors of {second!r} into two files.")

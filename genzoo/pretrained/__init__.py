@@ -1,4 +1,4 @@
-"""Models kept and shared: saved, loaded, inspected, pulled, pushed, published."""
+"""Saving and sharing models: save, load, inspect, pull, push, publish."""
 
 from genzoo.pretrained.generative_model import GenerativeModel
 from genzoo.pretrained.loading import GenModel, create_model, list_models

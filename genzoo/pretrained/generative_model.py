@@ -1,4 +1,4 @@
-"""GenerativeModel: the model that families derive from, which can be kept and shared."""
+"""GenerativeModel: the base class of families, with saving and sharing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is, told by its config, its card and its weights' headers, without a weight."""
+"""The description of a model from its config, its card and its weights' headers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from genzoo.weights import WeightFiles
 
 @dataclass(frozen=True)
 class Inspected:
-    """What was found.
+    """The description of a model.
 
     Arguments:
-        opened: The model, of which no more than its configs was read.
-        weights: Its weights, of which the headers were read.
-        figures: What the card states; none where there is no card, or none that can be read.
-        licence: What the card states; empty where it states none.
-        commit: The commit, of a repository.
+        opened: The model, of which only configs were read.
+        weights: Its weights, of which only headers were read.
+        figures: The figures in the card; none if there is no readable card.
+        licence: The licence in the card, or empty.
+        commit: The commit of a repository.
     """
 
     opened: OpenModel
@@ -35,16 +35,16 @@ class Inspected:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What ``config.json`` says, or would say."""
+        """The content of ``config.json``, real or derived."""
         return self.opened.description
 
 
 def inspect(source: str, revision: str | None = None) -> Inspected:
-    """Look at a folder, or at a repository, of which only small files and headers are fetched.
+    """Inspect a folder, or a repository of which only small files and headers are fetched.
 
     Raises:
-        HubError: The Hub does not give it.
-        LoadError: What is there is refused.
+        HubError: It is not available.
+        LoadError: It is refused.
     """
     with source_of(source, revision=revision) as files:
         opened = open_model(files)
@@ -53,7 +53,7 @@ def inspect(source: str, revision: str | None = None) -> Inspected:
 
 
 def _card(files: ModelSource) -> tuple[Sequence[Figure], str]:
-    """Return what the card states; one that is broken tells nothing."""
+    """Return the figures and the licence of the card; a broken card has none."""
     if CARD.name in files:
         files.file(CARD.name, CARD.max_bytes)
     with contextlib.suppress(LoadError):

@@ -1,4 +1,4 @@
-"""Models by name: made anew, or loaded from folders and repositories."""
+"""Models by name: created, or loaded from folders and repositories."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ class GenModel:
     ) -> GenerativeModel:
         """Load a model, in eval mode, from a folder or from a repository of the Hub.
 
-        Nothing of it is imported, unpickled or run: its config names a registered model, and its
-        weights are safetensors. A repository's files all come from one commit and are held
-        against the checksums that the Hub states. Config and headers are checked before a weight
-        is fetched or read.
+        Nothing in it is imported, unpickled or run: its config names a registered model, and its
+        weights are safetensors. All files of a repository come from one commit and are compared
+        with the Hub's checksums. Config and headers are checked before weights are fetched or
+        read.
 
         Arguments:
-            source: A folder, or a repository ``user/name`` where there is no such folder.
-            revision: The repository's branch, tag or commit; "main" by default. A full commit
+            source: A folder, or a repository ``user/name`` if there is no such folder.
+            revision: The branch, tag or commit of the repository; "main" by default. A full commit
                 that is in the cache is loaded without a request.
-            subfolder: The folder in it that holds the model.
-            token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``,
-                False none.
-            cache_dir: Where fetched files are kept; None takes huggingface_hub's cache.
-            verify: Whether fetched files are read in full even where they are known to be
-                unchanged since they were.
-            device: Where the model goes.
-            dtype: The type its floating-point weights are turned into; as stored by default.
+            subfolder: The subfolder of the model.
+            token: The access token; None means that of HF_TOKEN or of ``hf auth login``, False
+                means none.
+            cache_dir: The cache of fetched files; None means huggingface_hub's cache.
+            verify: Whether fetched files are compared with their checksums again, even if they are
+                unchanged since the last time.
+            device: The device of the model.
+            dtype: The dtype of its floating-point weights; as stored by default.
 
         Raises:
-            LoadError: It is refused; the subclass and the message say why.
-            HubError: The Hub does not give it; the subclass and the message say why.
+            LoadError: The model is refused; the subclass and the message say why.
+            HubError: It is not available; the subclass and the message say why.
             UnknownNameError: No installed plugin registers the model.
-            ConfigError: There is no such device here, or the source is malformed.
+            ConfigError: The device is not available, or the source is malformed.
         """
         device = check_device(device)
         with source_of(
@@ -70,14 +70,14 @@ class GenModel:
         ) as files:
             model = open_model(files).check().fill()
         model.to(device=device, dtype=dtype)
-        return cast("GenerativeModel", model.eval())  # The registry holds no other class.
+        return cast("GenerativeModel", model.eval())  # As all in this group.
 
 
 def check_device(device: torch.device | str) -> torch.device:
-    """Return the device, having tried it.
+    """Check that a device works, and return it.
 
     Raises:
-        ConfigError: It is not one, or this machine or this build of torch has none.
+        ConfigError: It is not a device, or it is not available.
     """
     try:
         return torch.empty(0, device=device).device

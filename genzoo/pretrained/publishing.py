@@ -1,4 +1,4 @@
-"""Many model folders pushed, each to a repository of its own name."""
+"""Pushing several model folders, each to a repository with its name."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from genzoo.pretrained.pushing import push
 def publish(
     folders: Sequence[Path], namespace: str | None = None, *, private: bool | None = None
 ) -> Iterator[tuple[Path, str, str]]:
-    """Push each folder, having looked at all of them before the first is pushed.
+    """Push each folder, after checking all of them.
 
     Arguments:
         folders: The model folders.
-        namespace: Whose repositories they become; None asks the Hub whose the token is.
-        private: Whether repositories that are made are private; None takes the account's default.
+        namespace: The owner of the repositories; None means the owner of the token.
+        private: Whether new repositories are private; None means the account's default.
 
     Yields:
-        Each folder with its repository and the commit's address.
+        Each folder with its repository and the URL of the commit.
 
     Raises:
-        LoadError: A folder is not a sound model.
-        HubError: One cannot be pushed; the subclass and the message say why.
+        LoadError: A folder is not a valid model.
+        HubError: A push failed; the subclass and the message say why.
     """
     for folder in folders:
         read_description(folder)

@@ -1,4 +1,4 @@
-"""Whole models copied out of the cache: the weights, and all that a repository of ours holds."""
+"""Copying whole models from the Hub: weights and all other files of a model repository."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ def pull(
     """Copy a model from the Hub into a folder, with its card, recipe, figures and pictures.
 
     Arguments:
-        reference: Which model.
+        reference: The model.
         folder: The destination; created if it does not exist.
-        token: The token to ask with; None takes the one of HF_TOKEN or of ``hf auth login``.
-        cache_dir: The cache; None takes huggingface_hub's.
-        overwrite: Whether files there may be replaced.
+        token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
+        cache_dir: The cache; None means huggingface_hub's.
+        overwrite: Whether existing files may be replaced.
 
     Raises:
-        OutputExistsError: The folder holds something, and ``overwrite`` is False.
+        OutputExistsError: The folder is not empty, and ``overwrite`` is False.
         HubError: It is not available.
-        LoadError: What is there is refused.
-        DiskFullError: There is no space left; the folder is as it was.
+        LoadError: It is refused.
+        DiskFullError: No space is left; the folder is unchanged.
     """
     folder = Path(folder)
     if not overwrite and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise OutputExistsError(
-            f"{str(folder)!r} holds something already. Choose another folder, or replace what is "
-            "there by --overwrite."
+            f"{str(folder)!r} is not empty. Choose another one, or replace its model with "
+            "--overwrite."
         )
     with Snapshot(reference, token=token, cache_dir=cache_dir) as snapshot:
         opened = fetch_all(snapshot)
     if CONFIG.name not in opened.source:
         raise LoadError(
-            f"{reference} has another library's layout, which is not copied. Load it and save it "
-            f"as ours: GenModel.from_pretrained({reference.repository!r}).save_pretrained(...)."
+            f"{reference} has another library's layout, which is not copied. Load and save it: "
+            f"GenModel.from_pretrained({reference.repository!r}).save_pretrained(...)."
         )
     home, places = opened.source.folder, opened.places
     pushed = pattern_of(file for file in TABLE if file.pushed)
@@ -67,11 +67,11 @@ def pull(
 
 
 def fetch_all(snapshot: Snapshot) -> OpenModel:
-    """Bring a model into the cache with all that a repository holds of it.
+    """Fetch a model into the cache with all files of its repository.
 
     Raises:
-        HubError: The Hub does not give it.
-        LoadError: What is there is refused.
+        HubError: It is not available.
+        LoadError: It is refused.
         UnknownNameError: No installed plugin registers the model.
     """
     opened = open_model(SnapshotSource(snapshot))

@@ -1,4 +1,4 @@
-"""Models brought onto the Hub: in one commit, over nobody else's."""
+"""Pushing models to the Hub in one commit, without overwriting others."""
 
 from __future__ import annotations
 
@@ -49,29 +49,30 @@ def push(
     samples: int = NUM_SAMPLES,
     token: str | bool | None = None,
 ) -> str:
-    """Push a model folder in one commit, and return the commit's address.
+    """Push a model folder in one commit, and return the URL of the commit.
 
-    Config, weights, the other files of its layout, card, recipe, figures and pictures are pushed,
-    and nothing else that lies in the folder: checkpoints stay here. Files of an earlier push that
-    the model no longer has go away in the same commit; what else the repository holds stays. The
-    commit is made upon the one that was there when the push began: if somebody else pushes
-    meanwhile, nothing is overwritten. The folder's card is made, or refreshed, so that it says
-    where the model is, with a picture of samples where the folder has none.
+    Config, weights, the other files of its layout, card, recipe, figures and pictures are pushed.
+    Other files in the folder, such as checkpoints, are not. Files of an earlier push that the
+    model no longer has are deleted in the same commit; other files of the repository stay. The
+    parent of the commit is the one that was there when the push began: if somebody else pushes in
+    the meantime, nothing is overwritten. The folder's card is written or updated with the
+    repository, and a picture of samples is drawn if the folder has none.
 
     Arguments:
-        folder: The model folder; it is loaded first, so that what is pushed can be loaded.
+        folder: The model folder; it is loaded first, to check that it can be loaded.
         repository: ``user/name``; created if it does not exist.
         private: Whether a new repository is private; None means the account's default.
         revision: The branch, created if it does not exist; "main" by default.
-        license: The licence for the card's head, such as "mit"; None keeps what it states.
+        license: The licence for the card's head, such as "mit"; None keeps the existing one.
         message: The message of the commit.
-        samples: How many samples the picture has that is drawn where there is none; 0 for none.
+        samples: The number of samples in the picture that is drawn if there is none; 0 for no
+            picture.
         token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
 
     Raises:
-        HubConflictError: Somebody else has pushed meanwhile.
+        HubConflictError: Somebody else pushed in the meantime.
         HubError: The push failed; the subclass and the message say why.
-        LoadError: The folder is no sound model.
+        LoadError: The folder is not a valid model.
         ConfigError: A name is malformed.
     """
     from huggingface_hub import HfApi
@@ -94,11 +95,11 @@ def push(
 
 
 def _belonging(folder: Path, places: Places) -> dict[str, Path]:
-    """Return the files of a folder that belong to its model, by name.
+    """Return the files of a folder that belong to its model.
 
     Raises:
-        LoadError: One is a link out of the folder, by which something else would be published; or
-            a file of its layout is missing, or too large to be pulled.
+        LoadError: A file is a link out of the folder, which would publish something else; or a
+            file of its layout is missing, or too large to be pulled.
     """
     found = [path for path in folder.iterdir() if is_pushed(path.name)]
     for path in found:
@@ -110,7 +111,7 @@ def _belonging(folder: Path, places: Places) -> dict[str, Path]:
 
 
 def _parent(api: HfApi, reference: Reference, token: str | bool | None) -> Commit | None:
-    """Return the branch's commit, having made the branch; None where nothing was ever pushed.
+    """Create the branch if necessary and return its commit, or None if nothing was ever pushed.
 
     Raises:
         HubError: It is not available.
@@ -130,13 +131,13 @@ def _parent(api: HfApi, reference: Reference, token: str | bool | None) -> Commi
 def _committed(
     api: HfApi, reference: Reference, parent: Commit | None, files: dict[str, Path], message: str
 ) -> str:
-    """Commit the files upon ``parent``, and return the commit's address."""
+    """Commit the files on top of ``parent``, and return the URL of the commit."""
     stale = [name for name in _stored(reference, parent, api.token) if name not in files]
 
     def commit() -> str:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        # Made anew for each try: the client writes into them.
+        # Created for each attempt, because the client changes them.
         additions = [CommitOperationAdd(name, path) for name, path in sorted(files.items())]
         deletions = [CommitOperationDelete(name) for name in stale]
         info = api.create_commit(
@@ -153,8 +154,8 @@ def _committed(
     except HubError as error:
         if not (isinstance(error, HubConflictError) or type(error) is HubError):
             raise
-        # Our own commit may have arrived though its answer did not, or was none: then a further
-        # try conflicts with it.
+        # The commit may have arrived even if the answer did not; another attempt would then
+        # conflict with it.
         with contextlib.suppress(HubError):
             landed = ask_commit(reference, api.token)
             if _are_there(files, stale, landed):
@@ -163,20 +164,20 @@ def _committed(
 
 
 def _stored(reference: Reference, parent: Commit | None, token: str | bool | None) -> list[str]:
-    """Return the names of a commit's files that belong to the model that it holds."""
+    """Return the names of a commit's files that belong to its model."""
     there = parent.files if parent else {}
     places: Sequence[str] = ()
     others = [name for name in there if not (is_pushed(name) or name.startswith("."))]
     if parent and CONFIG.name in there and others:
         at = replace(reference, revision=parent.sha)
-        # A config that is refused tells of no layout: what is not known to be ours stays.
+        # The layout of a refused config is unknown, so unknown files stay.
         with contextlib.suppress(LoadError), Snapshot(at, token=token) as snapshot:
             places = open_model(SnapshotSource(snapshot)).places.paths
     return [name for name in there if is_pushed(name) or name in places]
 
 
 def _are_there(files: dict[str, Path], stale: list[str], commit: Commit) -> bool:
-    """Whether a commit holds just what was to be pushed."""
+    """Whether a commit has exactly the files of a push."""
     return not any(name in commit.files for name in stale) and all(
         name in commit.files and commit.files[name].holds_for(path) for name, path in files.items()
     )

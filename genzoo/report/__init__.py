@@ -1,8 +1,8 @@
-"""The report of a run: one HTML file that needs nothing else, made of what its folder holds.
+"""The report of a run: one self-contained HTML file, made from the run's folder.
 
-The page holds no script and asks nobody for anything, which its Content-Security-Policy has the
-browser enforce. Whatever a folder says (names, notes, configs, cards) is shown as text; pictures
-are decoded and written anew, so that pixels are all that is taken over from them.
+The page has no script and makes no requests, which its Content-Security-Policy enforces. Values
+from the folder (names, notes, configs, cards) are escaped. Pictures are decoded and encoded again,
+so only their pixels are used.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ def write_report(
 
     Arguments:
         folder: The folder of the run.
-        output: The file that is written, or replaced; ``report.html`` in the folder where None.
-        evaluations: Files that ``genzoo evaluate --json`` wrote, beside those in the folder that
-            are called ``evaluation*.json``.
+        output: The file to write or replace; ``report.html`` in the folder if None.
+        evaluations: Files of ``genzoo evaluate --json``, in addition to ``evaluation*.json`` in
+            the folder.
 
     Returns:
-        Where the report is.
+        The path of the report.
 
     Raises:
-        ConfigError: ``output`` is no name of an HTML file.
-        DataError: There is no run in the folder, or a file that ``evaluations`` names is none.
-        DiskFullError: There is no space left; an earlier report is as it was.
+        ConfigError: ``output`` is not the name of an HTML file.
+        DataError: There is no run in the folder, or a file of ``evaluations`` is not an
+            evaluation.
+        DiskFullError: No space is left; an earlier report is unchanged.
     """
     path = Path(folder, REPORT.name) if output is None else Path(output)
     if path.suffix not in _SUFFIXES:

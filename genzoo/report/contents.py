@@ -1,4 +1,4 @@
-"""Everything that a report shows, gathered from a folder."""
+"""The content of a report, collected from a folder."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LIKELIHOODS = ("nats", "bits/dim")
 
 @dataclass(frozen=True)
 class StageCurves:
-    """The curves of a stage: of each player where there are several, then the run's own.
+    """The curves of a stage: of each player if there are several, then those of the run.
 
     Arguments:
         stage: The stage.
-        players: The curves under each player's name; under an empty one where it needs no name.
+        players: The curves by player; the name is empty if it is not needed.
     """
 
     stage: StageFacts
@@ -38,21 +38,21 @@ class StageCurves:
 
 @dataclass(frozen=True)
 class Report:
-    """What the page is made of.
+    """The content of the page.
 
     Arguments:
-        folder: The folder as it was given, as a shell takes it.
-        name: The folder's own name.
-        facts: What the run is.
-        losses: The last loss of each player, with where that was.
+        folder: The folder as given, quoted for a shell.
+        name: The folder's name.
+        facts: The summary of the run.
+        losses: The last loss of each player, with its step.
         curves: The curves of each stage.
-        log_notes: What was left out of them.
-        logged: When metrics.jsonl was last written.
+        log_notes: Notes on what was left out of them.
+        logged: The time of the last write to metrics.jsonl.
         timeline: The samples.
         evaluations: The evaluations.
-        evaluation_notes: What was left out of them.
-        machine: What made the report.
-        written: When.
+        evaluation_notes: Notes on what was left out of them.
+        machine: The environment of the report.
+        written: The time of the report.
     """
 
     folder: str
@@ -70,19 +70,19 @@ class Report:
 
     @property
     def headline(self) -> list[tuple[Figure, StoredEvaluation]]:
-        """The figures that stand first: likelihoods before what has no common unit."""
+        """The headline figures: likelihoods before figures without a common unit."""
         pairs = [(figure, one) for one in self.evaluations for figure in one.figures]
         return sorted(pairs, key=lambda pair: pair[0].unit not in _LIKELIHOODS)[:_HEADLINE]
 
     @property
     def current(self) -> StageFacts | None:
-        """The stage that the run has come to; None where it is not known to have any."""
+        """The current stage of the run, or None if it is not known."""
         begun = [stage for stage in self.facts.stages if stage.reached]
         return [*self.facts.stages[:1], *begun][-1] if self.facts.stages else None
 
     @property
     def progress(self) -> float | None:
-        """The part of all updates that is made; None where that is not known."""
+        """The share of updates that are made, or None if it is not known."""
         stages = self.facts.stages
         total = sum(stage.total or 0 for stage in stages)
         if not total or any(stage.total is None for stage in stages):
@@ -91,10 +91,10 @@ class Report:
 
 
 def read_report(folder: Path, named: Sequence[Path]) -> Report:
-    """Gather what a folder holds, with the evaluations that are named in files of their own.
+    """Collect the content of a folder, with further files of evaluations.
 
     Raises:
-        DataError: There is no run in it, or an evaluation that is named cannot be read.
+        DataError: There is no run in it, or a named evaluation cannot be read.
     """
     _check(folder)
     log = read_log(folder)
@@ -119,7 +119,7 @@ def read_report(folder: Path, named: Sequence[Path]) -> Report:
 def _check(folder: Path) -> None:
     if not folder.is_dir():
         raise DataError(
-            f"There is no folder {str(folder)!r}. Give the one that genzoo train --output named."
+            f"There is no folder {str(folder)!r}. Give the folder of genzoo train --output."
         )
     if not any((folder / name).exists() for name in _RUN):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Curves as inline SVG, whose colours are the page's."""
+"""Curves as inline SVG, in the colours of the page."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _UNUSED = re.compile(
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric's picture, with what it shows in words.
+    """The picture of a metric, with a description.
 
     Arguments:
         name: The metric.
         last: Its last value.
-        facts: The lowest, the highest, and how it is drawn.
+        facts: The minimum, the maximum, and how it is drawn.
         picture: The SVG.
     """
 
@@ -59,14 +59,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Thinned:
-    """What is drawn of a series: all of it, or the mean and the range of groups of neighbours.
+    """The points of a series to draw: all, or the mean and the range of groups of neighbours.
 
     Arguments:
-        steps: (N,), where.
+        steps: (N,), the steps.
         mean: (N,), the values or the means.
-        low: (N,), the lowest of each group.
-        high: (N,), the highest of each group.
-        size: How many values a group has; 1 where all are drawn.
+        low: (N,), the minimum of each group.
+        high: (N,), the maximum of each group.
+        size: The number of values per group; 1 if all are drawn.
     """
 
     steps: NDArray[np.float64]
@@ -77,7 +77,7 @@ class Thinned:
 
 
 def thin(steps: NDArray[np.float64], values: NDArray[np.float64]) -> Thinned:
-    """Keep all of at most `MAX_POINTS` values, and `GROUPS` means and ranges of more.
+    """Keep all values, or the means and ranges of `GROUPS` groups if there are over `MAX_POINTS`.
 
     Arguments:
         steps: (N,), in the order of the log.
@@ -97,7 +97,7 @@ def thin(steps: NDArray[np.float64], values: NDArray[np.float64]) -> Thinned:
 
 
 def draw(series: Series) -> Curve:
-    """Draw a series, and say what it comes to."""
+    """Draw a series with its description."""
     steps, values = np.asarray(series.steps, float), np.asarray(series.values, float)
     finite = np.isfinite(values)
     missing = int((~finite).sum())
@@ -120,7 +120,7 @@ def draw(series: Series) -> Curve:
 
 
 def number(value: float) -> str:
-    """Return a value in a few digits.
+    """Return a value with few digits.
 
     >>> number(66059.3), number(0.000123456), number(float("nan"))
     ('66,059', '0.0001235', 'not finite')
@@ -131,7 +131,7 @@ def number(value: float) -> str:
 
 
 def _svg(thinned: Thinned, wide: bool) -> Markup:
-    """Return the picture, which holds numbers alone and no text of the run, so it is safe."""
+    """Return the picture; it is safe, because it contains numbers only."""
     from matplotlib import style
 
     with style.context(["default", _PLAIN]):
@@ -149,7 +149,7 @@ def _svg(thinned: Thinned, wide: bool) -> Markup:
 
 
 def _dot(axes: Any, x: float, y: float, style: dict[str, Any]) -> None:
-    """Draw one point as a line's round ends: a marker would be a reference by an id."""
+    """Draw a single point as the round ends of a line; a marker would need a reference by id."""
     axes.plot([x - 0.01, x + 0.01], [y, y], linewidth=4, solid_capstyle="round", **style)
     axes.set_xlim(x - 1, x + 1)
 

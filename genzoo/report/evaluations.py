@@ -1,4 +1,4 @@
-"""What `genzoo evaluate --json` wrote, field by field, and fields that it may have one day."""
+"""The output of `genzoo evaluate --json`, field by field, including unknown fields."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure, ready to be shown.
+    """A figure in words.
 
     Arguments:
         name: What was measured.
         value: The figure with its standard error.
-        unit: In what.
-        kind: Exact, a bound, an estimate.
-        reliable: Whether no note calls it unreliable.
+        unit: The unit.
+        kind: Exact, a bound or an estimate.
+        reliable: Whether no note marks it as unreliable.
         notes: Remarks for readers.
-        facts: Everything else that the file says of it.
-        provenance: What it alone was made with.
+        facts: Everything else in the file about it.
+        provenance: Its own settings.
     """
 
     name: str
@@ -55,10 +55,10 @@ class StoredEvaluation:
     Arguments:
         file: The name of its file.
         figures: Its figures.
-        provenance: What they share.
-        note: What a reader must know of the file.
-        left_out: Why metrics that fit were not computed.
-        not_applicable: Why others do not fit the model or the data.
+        provenance: The shared settings.
+        note: A remark about the file.
+        left_out: Metrics that fit but were not computed, with reasons.
+        not_applicable: Metrics that do not fit the model or the data, with reasons.
     """
 
     file: str
@@ -72,10 +72,10 @@ class StoredEvaluation:
 def read_evaluations(
     folder: Path, named: Sequence[Path]
 ) -> tuple[tuple[StoredEvaluation, ...], tuple[str, ...]]:
-    """Return the evaluations that are named and those in the folder, and what was left out.
+    """Return the named evaluations and those in the folder, with notes on what was left out.
 
     Raises:
-        DataError: One that is named cannot be read.
+        DataError: A named one cannot be read.
     """
     evaluations = [_named(path) for path in named]
     seen, notes = set(map(os.path.realpath, named)), []
@@ -102,17 +102,17 @@ def _named(path: Path) -> StoredEvaluation:
 
 
 def _evaluation(file: Text, note: str = "") -> StoredEvaluation:
-    """Return what a file says.
+    """Return the evaluation in a file.
 
     Raises:
-        DataError: It is no evaluation.
+        DataError: It is not an evaluation.
     """
     if file.text is None or file.note:
         raise DataError(file.note or "there is no such file")
     try:
         stored = strict_json(file.text)
     except ValueError as error:
-        raise DataError(f"it is no JSON ({error})") from error
+        raise DataError(f"it is not JSON ({error})") from error
     if not (isinstance(stored, dict) and isinstance(stored.get("figures"), dict)):
         raise DataError("it holds no figures of genzoo evaluate")
     figures = tuple(_figure(name, fields) for name, fields in stored["figures"].items())
@@ -128,7 +128,7 @@ def _evaluation(file: Text, note: str = "") -> StoredEvaluation:
 
 def _figure(name: str, fields: Any) -> Figure:
     if not isinstance(fields, dict):
-        raise DataError(f"the figure {name!r} is no object")
+        raise DataError(f"the figure {name!r} is not an object")
     notes = fields.get("notes") or []
     notes = notes if isinstance(notes, list) else [notes]
     error = fields.get("std_error")
@@ -147,7 +147,7 @@ def _figure(name: str, fields: Any) -> Figure:
 
 
 def _note(stored: Any) -> str:
-    """Return a note as text: what it says, after its code.
+    """Return a note as text, after its code.
 
     >>> _note({"code": "ess-low", "text": "2.1 of 100.", "unreliable": True})
     'ess-low: Unreliable: 2.1 of 100.'
@@ -159,7 +159,7 @@ def _note(stored: Any) -> str:
 
 
 def _reference(stored: Any, error: Any) -> dict[str, str]:
-    """Return what a figure is read against, by its kind."""
+    """Return the reference of a figure by its kind."""
     if stored is None:
         return {}
     if not isinstance(stored, dict):
@@ -168,7 +168,7 @@ def _reference(stored: Any, error: Any) -> dict[str, str]:
 
 
 def _value(value: Any, error: Any) -> str:
-    """Return a figure to two digits of its error.
+    """Return a figure, rounded to two digits of its error.
 
     >>> _value(-17.6512, 0.2734), _value(0.5, None), _value(None, 1.0)
     ('-17.65 ± 0.27', '0.5', 'not finite')
@@ -181,7 +181,7 @@ def _value(value: Any, error: Any) -> str:
 
 
 def _fact(value: Any, error: Any) -> str:
-    """Return a fact in words: numbers to two digits of the error, a pair as two ends."""
+    """Return a fact in words: numbers rounded to two digits of the error, a pair as two ends."""
     if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):
         return f"{_fact(float(value[0]), error)} and {_fact(float(value[1]), error)}"
     if not _is_number(value):
@@ -212,12 +212,12 @@ def _text(value: Any) -> str:
 
 
 def _stale(folder: Path, name: str) -> str:
-    """Say that an evaluation is older than the weights beside it, which it may not be of."""
+    """Return a note if an evaluation is older than the weights in the folder."""
     try:
         written = inside(folder, name).stat().st_mtime
         weights = [path.stat().st_mtime for path in folder.glob("model*.safetensors")]
     except (OSError, LoadError):
         return ""
     if weights and max(weights) > written + _SLACK:
-        return "This file is older than the weights beside it: it may judge an earlier model."
+        return "This file is older than the weights: it may evaluate an earlier model."
     return ""

@@ -1,4 +1,4 @@
-"""metrics.jsonl, read row by row: it may be long, cut off, or not what it should be."""
+"""metrics.jsonl, read row by row; it may be long, truncated or malformed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Series:
 
     Arguments:
         stage: The number of the stage.
-        key: What metrics.jsonl calls the metric: ``player/name``, or a name alone.
-        steps: Where it was measured.
-        values: What it was; NaN where it was not finite.
+        key: The metric's key in metrics.jsonl: ``player/name``, or a name.
+        steps: Its steps.
+        values: Its values; NaN if not finite.
     """
 
     stage: int
@@ -40,23 +40,23 @@ class Series:
 
     @property
     def player(self) -> str:
-        """The player that the metric is of; empty where it is the whole run's."""
+        """The player of the metric; empty if it belongs to the whole run."""
         return self.key.partition("/")[0] if "/" in self.key else ""
 
     @property
     def name(self) -> str:
-        """The metric's name, without the player's."""
+        """The metric's name, without that of the player."""
         return self.key.partition("/")[2] or self.key
 
 
 @dataclass
 class Log:
-    """What metrics.jsonl says.
+    """The content of metrics.jsonl.
 
     Arguments:
         series: The metrics of each stage, in the order of their appearance.
         last: The last step of each stage.
-        notes: What was left out, and why.
+        notes: Notes on what was left out, with the reasons.
     """
 
     series: dict[tuple[int, str], Series] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Log:
     notes: list[str] = field(default_factory=list)
 
     def add(self, stage: int, step: int, row: dict[str, Any]) -> bool:
-        """Take a row in; False where a metric of it is one too many."""
+        """Add a row; False if a metric was left out because there are too many."""
         self.last[stage] = max(step, self.last.get(stage, 0))
         room = True
         for key, value in row.items():
@@ -84,7 +84,7 @@ class Log:
 
 
 def read_log(folder: Path) -> Log:
-    """Read the log of a run; an empty one where there is none."""
+    """Read the log of a run; empty if there is none."""
     log = Log()
     try:
         path = inside(folder, METRICS.name)
@@ -107,9 +107,9 @@ def _read(file: IO[bytes], size: int, log: Log) -> None:
         else:
             cut = True
     if refused:
-        log.notes.append(f"{refused:,} lines of {METRICS.name} are no rows, and were left out.")
+        log.notes.append(f"{refused:,} lines of {METRICS.name} are malformed and were left out.")
     if cut:
-        log.notes.append(f"The last line of {METRICS.name} is not whole yet, and was left out.")
+        log.notes.append(f"The last line of {METRICS.name} is incomplete and was left out.")
     if crowded:
         log.notes.append(f"Metrics beyond the first {MAX_SERIES} were left out.")
     if size > MAX_BYTES:
@@ -120,7 +120,7 @@ def _read(file: IO[bytes], size: int, log: Log) -> None:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines; of one that is too long, a part that is no row."""
+    """Yield the lines; a line that is too long is cut, so that it is not a valid row."""
     while file.tell() < MAX_BYTES and (line := file.readline(MAX_ROW_BYTES)):
         rest = line
         while len(rest) == MAX_ROW_BYTES and not rest.endswith(b"\n"):
@@ -130,7 +130,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """Return a row that says its stage and step; None where the line is none."""
+    """Return a row with its stage and step, or None if the line is not a row."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

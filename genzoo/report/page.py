@@ -1,4 +1,4 @@
-"""The page: a template in which whatever is put is text."""
+"""The page: a template in which all values are escaped."""
 
 from __future__ import annotations
 

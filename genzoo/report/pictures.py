@@ -1,4 +1,4 @@
-"""The pictures of samples: decoded, made no larger than a page needs, and written anew."""
+"""The pictures of samples: decoded, reduced to the size of the page, and encoded again."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Picture:
 
     Arguments:
         name: The file's name.
-        stage: The stage it was drawn in; None where the name does not say.
+        stage: Its stage; None if the name does not contain it.
         step: The step.
-        subject: What the name says beside them, such as "failures"; empty for samples.
-        source: The picture itself, as a ``data:`` URL.
+        subject: The rest of the name, such as "failures"; empty for samples.
+        source: The picture as a ``data:`` URL.
         size: Its width and height in pixels.
     """
 
@@ -47,14 +47,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The pictures in order, with what was left out."""
+    """The pictures in order, with notes on what was left out."""
 
     pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def read_timeline(folder: Path) -> Timeline:
-    """Read the samples of a run in the order of stage and step, then those of other names."""
+    """Read the samples of a run in the order of stage and step, then those with other names."""
     try:
         names = [path.name for path in inside(folder, PROGRESS.name).glob("*.png")]
     except (OSError, LoadError) as error:
@@ -71,12 +71,12 @@ def read_timeline(folder: Path) -> Timeline:
         except (DataError, LoadError) as error:
             notes.append(f"{name} was left out: {error}")
         except _BROKEN:
-            notes.append(f"{name} was left out: it is no whole PNG picture.")
+            notes.append(f"{name} was left out: it is not a complete PNG picture.")
     return Timeline(tuple(pictures), tuple(notes))
 
 
 def thin(names: list[str]) -> list[str]:
-    """Keep at most `MAX_PICTURES`, evenly spaced, the first and the last among them."""
+    """Keep at most `MAX_PICTURES`, evenly spaced, including the first and the last."""
     spaced = np.linspace(0, len(names) - 1, min(len(names), MAX_PICTURES))
     return [names[i] for i in spaced.round().astype(int)]
 
@@ -94,7 +94,7 @@ def _position(name: str) -> tuple[int | None, int | None, str]:
 def _read(folder: Path, name: str) -> Picture:
     path = inside(folder, PROGRESS.name, name)
     if not path.is_file():
-        raise DataError("it is no file.")
+        raise DataError("it is not a file.")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise DataError(f"it is larger than {MAX_FILE_BYTES / 1e6:,.0f} MB.")
     with Image.open(path, formats=("PNG",)) as image:

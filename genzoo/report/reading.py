@@ -1,4 +1,4 @@
-"""Files of a folder that may be anybody's: inside it, of a modest size, or not at all."""
+"""Files of an untrusted folder, with checks of links and sizes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Text:
 
     Arguments:
         name: The file's name.
-        text: What it says; None where it is missing or cannot be read.
-        note: What a reader must know of that; empty where all is well.
+        text: Its text; None if it is missing or cannot be read.
+        note: A remark about it, or empty.
     """
 
     name: str
@@ -28,10 +28,10 @@ class Text:
 
 
 def inside(folder: Path, *parts: str) -> Path:
-    """Return a path in the folder, no part of which is a link that leaves it.
+    """Return a path in the folder; no part of it may be a link out of the folder.
 
     Raises:
-        LoadError: One is.
+        LoadError: A part is such a link.
     """
     path = folder
     for part in parts:
@@ -41,14 +41,14 @@ def inside(folder: Path, *parts: str) -> Path:
 
 
 def read_text(folder: Path, *parts: str) -> Text:
-    """Read a text file, or say why not; past a size only its beginning."""
+    """Read a text file, or the reason why not; of a large file only the beginning."""
     name = "/".join(parts)
     try:
         path = inside(folder, *parts)
         if not path.exists():
             return Text(name, None)
         if not path.is_file():
-            return Text(name, None, f"{name} is no file.")
+            return Text(name, None, f"{name} is not a file.")
         with path.open("rb") as file:
             raw = file.read(MAX_TEXT_BYTES + 1)
     except (OSError, LoadError) as error:
@@ -59,7 +59,7 @@ def read_text(folder: Path, *parts: str) -> Text:
 
 
 def changed_at(path: Path) -> str:
-    """Return when a file was last written; empty where it is not there."""
+    """Return the time of a file's last write; empty if it does not exist."""
     try:
         seconds = path.stat().st_mtime
     except OSError:

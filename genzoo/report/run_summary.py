@@ -1,4 +1,4 @@
-"""What a run is: its recipe, how far it has come, its weights, and what wrote them."""
+"""The summary of a run: its recipe, progress, weights and versions."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from genzoo.version import __version__
 
 @dataclass(frozen=True)
 class StageFacts:
-    """A stage: what is lowered, and how far.
+    """A stage: its objective and its progress.
 
     Arguments:
         number: The number of the stage.
-        objective: The objective's name; empty where the recipe does not say.
-        part: The part of the model that is trained; empty for all of it.
-        total: The updates that the recipe asks for; None where that is not known.
-        reached: The updates that are known to be made.
+        objective: The objective's name; empty if the recipe does not have it.
+        part: The part of the model that is trained; empty for the whole model.
+        total: The number of updates in the recipe; None if it is not known.
+        reached: The number of updates that are known to be made.
     """
 
     number: int
@@ -49,19 +49,19 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a run.
+    """The known facts about a run.
 
     Arguments:
-        model: The model's name; empty where it is not known.
-        data: The name of what it learns from.
+        model: The model's name; empty if it is not known.
+        data: The name of the data.
         stages: The stages.
-        recipe: recipe.toml, its longest texts by their beginnings.
-        config: config.json, the same way.
+        recipe: recipe.toml, with long texts abbreviated.
+        config: config.json, likewise.
         card: README.md.
-        weights: The weights in words; empty where there are none.
-        saved: The newest checkpoint; empty where there is none.
-        versions: Where the run was made, and who wrote what, by file.
-        notes: What was left out.
+        weights: The weights in words; empty if there are none.
+        saved: The newest checkpoint; empty if there is none.
+        versions: The environment of the run, and the versions that wrote each file.
+        notes: Notes on what was left out.
     """
 
     model: str
@@ -77,12 +77,12 @@ class Facts:
 
     @property
     def finished(self) -> bool:
-        """Whether the model is there that a run ends with."""
+        """Whether the final model exists."""
         return bool(self.weights)
 
 
 def read_facts(folder: Path, log: Log) -> Facts:
-    """Read what the folder says of the run."""
+    """Read the facts about a run from its folder."""
     texts = [read_text(folder, name) for name in (RECIPE.name, CONFIG.name, CARD.name)]
     notes = [file.note for file in texts if file.note]
     recipe = _recipe(texts[0], notes)
@@ -107,7 +107,7 @@ def read_facts(folder: Path, log: Log) -> Facts:
 
 
 def _shortened(file: Text, described: Mapping[str, Any]) -> Text:
-    """Return config.json as it stands, or with long texts by their beginnings where it has any."""
+    """Return config.json, with long texts abbreviated."""
     config = described.get("config")
     if config == abridged(config):
         return file
@@ -116,7 +116,7 @@ def _shortened(file: Text, described: Mapping[str, Any]) -> Text:
 
 
 def _shortened_recipe(file: Text, recipe: Recipe | None) -> Text:
-    """Return recipe.toml in the same way."""
+    """Return recipe.toml, with long texts abbreviated."""
     if recipe is None or recipe.model.config == abridged(recipe.model.config):
         return file
     model = Component(name=recipe.model.name, config=abridged(recipe.model.config))
@@ -124,7 +124,7 @@ def _shortened_recipe(file: Text, recipe: Recipe | None) -> Text:
 
 
 def machine() -> dict[str, str]:
-    """Return what the report itself is made with."""
+    """Return the environment of the report."""
     packages = {name: metadata.version(name) for name in ("torch", "numpy", "matplotlib")}
     return {
         "genzoo": __version__,
@@ -136,30 +136,30 @@ def machine() -> dict[str, str]:
 
 
 def _environment(folder: Path, notes: list[str]) -> dict[str, str]:
-    """Return what environment.json says of the machine that the run was made on."""
+    """Return the run's environment from environment.json."""
     file = read_text(folder, ENVIRONMENT.name)
     if file.text is None:
         return {}
     try:
         return {str(key): str(value) for key, value in strict_json(file.text).items()}
     except (ValueError, AttributeError):
-        notes.append(f"{ENVIRONMENT.name} is damaged, and not shown.")
+        notes.append(f"{ENVIRONMENT.name} is damaged and not shown.")
         return {}
 
 
 def _recipe(file: Text, notes: list[str]) -> Recipe | None:
-    """Return the recipe; None, and a note, where this version would not make it."""
+    """Return the recipe, or None with a note if this version cannot read it."""
     if file.text is None:
         return None
     try:
         return Recipe.from_dict(strict_toml(file.text))
     except (GenzooError, ValueError) as error:
-        notes.append(f"{RECIPE.name} is shown, but no recipe of this version: {error}")
+        notes.append(f"{RECIPE.name} is shown, but is not a recipe of this version: {error}")
         return None
 
 
 def _described(folder: Path, file: Text, notes: list[str]) -> dict[str, Any]:
-    """Return what config.json says; nothing, and a note, where it would not be loaded."""
+    """Return the content of config.json, or nothing with a note if it is refused."""
     if file.text is None:
         return {}
     try:
@@ -170,7 +170,7 @@ def _described(folder: Path, file: Text, notes: list[str]) -> dict[str, Any]:
 
 
 def _weights(folder: Path, config: Text, notes: list[str]) -> dict[str, str]:
-    """Return how large the weights are, from their headers alone."""
+    """Return the size of the weights, from their headers."""
     if config.text is None:
         return {}
     try:
@@ -187,11 +187,11 @@ def _weights(folder: Path, config: Text, notes: list[str]) -> dict[str, str]:
 
 
 def _saved(folder: Path, notes: list[str]) -> tuple[str, tuple[int, int], str]:
-    """Return the newest checkpoint's name, its stage and step, and what wrote it."""
+    """Return the newest checkpoint's name, its stage and step, and its versions."""
     try:
         checkpoints = checkpoint.list_checkpoints(inside(folder, CHECKPOINTS.name))
     except (OSError, GenzooError) as error:
-        notes.append(f"checkpoints are not looked at: {error}")
+        notes.append(f"checkpoints are not read: {error}")
         return "", (0, 0), ""
     if not checkpoints:
         return "", (0, 0), ""
@@ -202,7 +202,7 @@ def _saved(folder: Path, notes: list[str]) -> tuple[str, tuple[int, int], str]:
         versions = strict_json(manifest.text or "")["versions"]
         wrote = ", ".join(f"{package} {version}" for package, version in versions.items())
     except (ValueError, KeyError, TypeError, AttributeError):
-        notes.append(f"{name} has no readable manifest, so it may not be whole.")
+        notes.append(f"{name} has no readable manifest, so it may be incomplete.")
         wrote = ""
     return name, (int(stage), int(step)), wrote
 
@@ -210,7 +210,7 @@ def _saved(folder: Path, notes: list[str]) -> tuple[str, tuple[int, int], str]:
 def _stages(
     recipe: Recipe | None, log: Log, saved: tuple[int, int], finished: bool
 ) -> tuple[StageFacts, ...]:
-    """Return every stage that the recipe or the log knows of."""
+    """Return the stages in the recipe or the log."""
     stages = recipe.stages if recipe else ()
     begun = max([saved[0], *log.last])
     facts = []
@@ -227,6 +227,6 @@ def _stages(
 
 
 def _part(stage: Stage) -> str:
-    """Return what a stage trains, by its dotted names; empty for all."""
+    """Return the dotted names of what a stage trains; empty for the whole model."""
     names = [stage.part] if isinstance(stage.part, str) else stage.part
     return ", ".join(".".join(filter(None, [stage.model, name])) for name in names)

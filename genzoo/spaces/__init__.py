@@ -1,4 +1,4 @@
-"""Spaces: what data and conditions are, as values that can be checked, stored and extended."""
+"""Spaces: descriptions of data and conditions that can be checked, stored and extended."""
 
 from __future__ import annotations
 

@@ -35,16 +35,16 @@ class Binary(Shaped):
         return self.count_of(2)
 
     def enumerate(self) -> Tensor:
-        """Return every row, the first value the slowest."""
+        """Return all rows; the first value varies slowest."""
         return self.listed(torch.tensor([0.0, 1.0]))
 
     def reference(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Toss a fair coin for each place; the log-mass is −D ln 2."""
+        """Draw each place from a fair coin; the log-mass is −D ln 2."""
         rows = torch.randint(2, (num, *self.shape), generator=generator).float()
         return rows, torch.full((num,), -self.num_dims * math.log(2), dtype=torch.float64)
 
     def accepts(self, other: Space) -> str | None:
-        """Take Binary of the same shape."""
+        """Accept Binary of the same shape."""
         return self.shape_differs(other) if isinstance(other, Binary) else f"they are {other}"
 
     @property
@@ -54,7 +54,7 @@ class Binary(Shaped):
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
-        """Say how grey values are binarised, or what greater ones are to be divided by."""
+        """Return how to binarise grey values, or what to divide larger values by."""
         if not (low >= 0 and high <= 1):
             return scale_hint(low, high)
         return (
@@ -63,7 +63,7 @@ class Binary(Shaped):
         )
 
     def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
-        """Return the same; or two categories, 0 and 1."""
+        """Return the space itself, or two categories, 0 and 1."""
         if name == "binary":
             return self, lambda x: x
         if name != "categorical":
@@ -71,7 +71,7 @@ class Binary(Shaped):
         return Categorical(shape=self.shape, num_categories=2), lambda x: x.round().long()
 
     def rules(self, values: Tensor) -> list[Rule]:
-        """Return what must hold: x is 0 or 1."""
+        """Return the rule: x is 0 or 1."""
         return [(spread, 0, 0)] if values.is_floating_point() else [(same, 0, 1)]
 
     def remedy(self, value: float, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Categorical: rows of indices, with names or without."""
+"""Categorical: rows of indices, with or without names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Categorical(Indices, Shaped):
     num_categories: Number
     """K."""
     names: Names = ()
-    """The name of each category, such as a letter; a row is shown as their texts in order."""
+    """The name of each category, such as a letter; a row is shown as its names in order."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,7 +56,7 @@ class Categorical(Indices, Shaped):
         return torch.full(self.shape, NULL)
 
     def cast(self, values: Any) -> Tensor:
-        """Return whole numbers as int64."""
+        """Return integers as int64."""
         return whole_numbers(values, "a category")
 
     def value_names(self) -> tuple[str, ...]:
@@ -64,17 +64,17 @@ class Categorical(Indices, Shaped):
         return self.names
 
     def enumerate(self) -> Tensor:
-        """Return every row, the first place the slowest."""
+        """Return all rows; the first place varies slowest."""
         return self.listed(torch.arange(self.num_categories))
 
     def reference(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw each category alike; the log-mass is −D ln K."""
+        """Draw categories uniformly; the log-mass is −D ln K."""
         rows = torch.randint(self.num_categories, (num, *self.shape), generator=generator)
         log_mass = -self.num_dims * math.log(self.num_categories)
         return rows, torch.full((num,), log_mass, dtype=torch.float64)
 
     def accepts(self, other: Space) -> str | None:
-        """Take Categorical of the same shape, of as many categories or fewer."""
+        """Accept Categorical of the same shape with at most as many categories."""
         if not isinstance(other, Categorical):
             return f"they are {other}"
         if other.num_categories > self.num_categories:
@@ -82,19 +82,19 @@ class Categorical(Indices, Shaped):
         return self.shape_differs(other)
 
     def vectors(self, values: Any) -> Tensor | None:
-        """Return each place as K zeros and ones, one after the other."""
+        """Return the one-hot codes of all places, concatenated."""
         found = torch.nn.functional.one_hot(values, self.num_categories)
         return found.flatten(1).float()
 
     def images(self, values: Any) -> Tensor | None:
-        """Return categories as grey, 0 black and K − 1 white; None where they have names."""
+        """Return categories as grey levels, 0 black and K − 1 white; None if they have names."""
         if self.names:
             return None
         grey: Tensor = values.float() / max(1, self.num_categories - 1)
         return grey
 
     def lines(self, values: Any) -> list[str] | None:
-        """Return each row as the names of its categories, where they have names."""
+        """Return each row as the names of its categories, if they have names."""
         if not self.names:
             return None
         rows = values.reshape(len(values), -1).tolist()
@@ -104,7 +104,7 @@ class Categorical(Indices, Shaped):
         return self.names[index] if 0 <= index < len(self.names) else "�"
 
     def parse(self, text: str) -> Tensor:
-        """Return the row that a text writes: its letters, or names and indices with commas."""
+        """Return the row of a text: letters, or names and indices separated by commas."""
         parts = text.replace(",", " ").split()
         letters = all(len(name) == 1 for name in self.names) and len(text) == self.num_dims
         if self.names and letters and len(parts) != self.num_dims:
@@ -116,11 +116,11 @@ class Categorical(Indices, Shaped):
         return torch.tensor(index).reshape(self.shape)
 
     def rules(self, values: Tensor) -> list[Rule]:
-        """Return what must hold: x is a whole number from 0 to K − 1."""
+        """Return the rule: x is an integer from 0 to K − 1."""
         return rules_of(values, self.num_categories)
 
     def remedy(self, value: float, noun: str) -> str:
-        """Return how categories are counted."""
+        """Return the remedy."""
         return "Give class indices, counted from 0."
 
     def __str__(self) -> str:

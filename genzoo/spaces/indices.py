@@ -1,4 +1,4 @@
-"""Whole numbers from 0 that stand for classes or categories, and their names."""
+"""Indices of classes or categories, and their names."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from genzoo.spaces.space import Space
 from genzoo.text_safety import visible
 
 NULL = -1
-"""The index that stands for "not given"."""
+"""The index that means "not given"."""
 Number = Annotated[int, Bounds(1, 2**20)]
-"""How many classes or categories there are."""
+"""The number of classes or categories."""
 Names = Annotated[tuple[Annotated[str, Bounds(1, 256)], ...], Bounds(0, 10_000)]
-"""One name for each, or none at all."""
+"""One name for each, or none."""
 
 
 class Indices(Space):
-    """Whole numbers of int64 from 0, and −1 where one is not given; abstract."""
+    """Abstract base class of spaces of int64 indices from 0, with −1 for "not given"."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -38,12 +38,12 @@ class Indices(Space):
         return True
 
     def is_null(self, values: Any) -> Tensor:
-        """Return which rows are −1 throughout."""
+        """Return which rows are −1 everywhere."""
         found: Tensor = (values == NULL).reshape(len(values), self.num_dims).all(1)
         return found
 
     def with_null(self, values: Any, dropped: Tensor) -> Any:
-        """Return rows that are −1 where ``dropped``, without a copy from the host."""
+        """Return rows with −1 where ``dropped``, without a copy from the host."""
         return values.masked_fill(dropped.reshape(-1, *[1] * (values.ndim - 1)), NULL)
 
 
@@ -59,13 +59,13 @@ def check_names(names: Sequence[str], num: int, where: str) -> None:
 
 
 def rules_of(values: Tensor, num: int) -> list[Rule]:
-    """Return what must hold of indices below ``num``: that they are whole, and from 0."""
+    """Return the rules of indices below ``num``: integers from 0."""
     whole = not values.is_floating_point()
     return [(same, 0, num - 1), *([] if whole else [(fraction, 0.0, 0.0)])]
 
 
 def whole_numbers(values: Any, title: str) -> Tensor:
-    """Return whole numbers as int64, of a floating type too where nothing is lost.
+    """Return integers as int64, also from a floating type if nothing is lost.
 
     Raises:
         DataError: The values are not whole numbers.
@@ -83,10 +83,10 @@ def whole_numbers(values: Any, title: str) -> Tensor:
 
 
 def index_of(text: str, names: Sequence[str], num: int) -> int:
-    """Return the index that a text names: a whole number, a name, ``index:10`` or ``name:10``.
+    """Return the index of a text: an integer, a name, ``index:10`` or ``name:10``.
 
     Raises:
-        ConditionError: There is no such index or name, or it can be read in two ways.
+        ConditionError: There is no such index or name, or it is ambiguous.
 
     >>> index_of("boot", ["shoe", "boot"], 2), index_of("1", ["shoe", "boot"], 2)
     (1, 1)
@@ -109,7 +109,7 @@ def index_of(text: str, names: Sequence[str], num: int) -> int:
 
 def _number(text: str, num: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < num):
-        raise ConditionError(f"The index {shown(text)} is none of 0 to {num - 1}.")
+        raise ConditionError(f"The index {shown(text)} is not in 0 to {num - 1}.")
     return int(text)
 
 

@@ -60,7 +60,7 @@ class Label(Indices):
         return torch.tensor(NULL)
 
     def check(self, values: Any, *, noun: str = "row") -> None:
-        """Raise DataError where a label is none of 0 to C − 1."""
+        """Raise DataError if a label is not in 0 to C − 1."""
         rules = rules_of(values, self.num_classes)
         if not hold(values, rules):
             row, value = first_bad(values, rules)
@@ -74,7 +74,7 @@ class Label(Indices):
         return f"Number the labels from 0{more}."
 
     def cast(self, values: Any) -> Tensor:
-        """Return whole numbers, or names of classes, as int64."""
+        """Return integers, or names of classes, as int64."""
         if isinstance(values, str):
             return self.parse(values)
         if isinstance(values, (list, tuple)) and any(isinstance(v, str) for v in values):
@@ -86,16 +86,16 @@ class Label(Indices):
         return self.names
 
     def enumerate(self) -> Tensor:
-        """Return every class."""
+        """Return all classes."""
         return torch.arange(self.num_classes)
 
     def reference(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw each class alike; the log-mass is −ln C."""
+        """Draw classes uniformly; the log-mass is −ln C."""
         rows = torch.randint(self.num_classes, (num,), generator=generator)
         return rows, torch.full((num,), -math.log(self.num_classes), dtype=torch.float64)
 
     def accepts(self, other: Space) -> str | None:
-        """Take Label of as many classes or fewer; names are not compared."""
+        """Accept Label with at most as many classes; names are not compared."""
         if not isinstance(other, Label):
             return f"they are {other}"
         if other.num_classes > self.num_classes:
@@ -103,11 +103,11 @@ class Label(Indices):
         return None
 
     def vectors(self, values: Any) -> Tensor | None:
-        """Return labels as C zeros and ones."""
+        """Return one-hot labels."""
         return torch.nn.functional.one_hot(values, self.num_classes).float()
 
     def images(self, values: Any) -> Tensor | None:
-        """Return None: a label is shown as text."""
+        """Return None, because a label is shown as text."""
         return None
 
     def lines(self, values: Any) -> list[str] | None:
@@ -115,11 +115,11 @@ class Label(Indices):
         return [self.name_of(index) for index in values.tolist()]
 
     def name_of(self, index: int) -> str:
-        """Return the name of a class, or its number where it has none."""
+        """Return the name of a class, or its number if it has none."""
         return visible(self.names[index]) if 0 <= index < len(self.names) else str(index)
 
     def parse(self, text: str) -> Tensor:
-        """Return the class that a text names by its index or its name."""
+        """Return the class of a text, by its index or its name."""
         return torch.tensor(index_of(text, self.names, self.num_classes))
 
     def __str__(self) -> str:

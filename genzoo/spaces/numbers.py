@@ -9,10 +9,10 @@ _MOST = 2**16
 
 
 def parsed(text: str, num: int, what: str) -> list[float]:
-    """Return the ``num`` numbers of a text, with commas or spaces between them.
+    """Return the ``num`` numbers of a text, separated by commas or spaces.
 
     Raises:
-        ConditionError: There are others, or another number of them.
+        ConditionError: It contains something else, or another number of values.
 
     >>> parsed("0.5, 1 2", 3, "three numbers")
     [0.5, 1.0, 2.0]

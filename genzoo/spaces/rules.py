@@ -1,4 +1,4 @@
-"""What may hold of numbers, checked in one pass and one host read, and how errors say it."""
+"""Rules of numbers, checked in one pass and with one host read, and their error messages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 Rule = tuple[Callable[[Tensor], Tensor], float, float]
-"""A function of values, elementwise, and the least and greatest result that is allowed."""
+"""An elementwise function of values, with the bounds of its result."""
 LARGEST = sys.float_info.max
 _BLOCK = 2**17
 
 
 def hold(x: Tensor, rules: list[Rule]) -> bool:
-    """Whether all values are within the rules' bounds: one host read."""
+    """Whether all values satisfy the rules; one host read."""
     ends = [end for function, _, _ in rules for p in _pieces(x) for end in function(p).aminmax()]
     found = torch.stack(ends).tolist()
     size = len(found) // len(rules)
@@ -41,7 +41,7 @@ def first_bad(x: Tensor, rules: list[Rule]) -> tuple[int, Tensor]:
 
 
 def shortest(value: Tensor) -> str:
-    """Return a scalar with as few digits as tell it from its neighbours: 1 - 2^-24 is not 1."""
+    """Return a scalar with the fewest digits that distinguish it from its neighbours."""
     number = value.item()
     if isinstance(number, int):
         return str(number)
@@ -51,7 +51,7 @@ def shortest(value: Tensor) -> str:
 
 
 def scale_hint(low: float, high: float) -> str:
-    """Return what to divide values of [low, high] by, so that they are in [0, 1]; or nothing."""
+    """Return the divisor that brings values of [low, high] into [0, 1], or nothing."""
     if not (high > 1 and low >= 0) or math.isinf(high):
         return ""
     scale = 255.0 if 127 < high < 255 else high
@@ -59,7 +59,7 @@ def scale_hint(low: float, high: float) -> str:
 
 
 def renumbered(message: str, noun: str, rows: Sequence[int]) -> str:
-    """Return what `Space.require` says of some rows, with the numbers that they have among all.
+    """Return a message of `Space.require` about some rows with their numbers among all rows.
 
     >>> renumbered("It takes dozens; row 1 holds 3.", "row", [0, 4])
     'It takes dozens; row 4 holds 3.'
@@ -74,27 +74,27 @@ def same(x: Tensor) -> Tensor:
 
 
 def spread(x: Tensor) -> Tensor:
-    """Return x − x², which is 0 at 0 and 1 alone. Ten times as fast as two comparisons."""
+    """Return x − x², which is 0 only at 0 and 1; ten times as fast as two comparisons."""
     return torch.addcmul(x, x, x, value=-1)
 
 
 def fraction(x: Tensor) -> Tensor:
-    """Return the distance to the next whole number."""
+    """Return the distance to the nearest integer."""
     return x - x.round()
 
 
 def off_level(steps: int) -> Callable[[Tensor], Tensor]:
-    """Return the distance of values from the next multiple of 1/steps, in such steps."""
+    """Return the distance of values from the nearest multiple of 1/steps, in steps."""
 
     def off(x: Tensor) -> Tensor:
-        # In float32 a value of 2^16 levels is itself known to a hundredth of a level alone.
+        # In float32, a value of 2^16 levels is only precise to a hundredth of a level.
         return fraction(x.double() * steps)
 
     return off
 
 
 def _pieces(x: Tensor) -> Iterator[Tensor]:
-    """Yield the values of ``x``, of (N, ...), as pieces that fit a processor's cache."""
+    """Yield the values of ``x`` (N, ...) in pieces that fit the processor's cache."""
     x = x.to(torch.uint8) if x.dtype == torch.bool else x
     if x.numel() <= _BLOCK:
         yield x

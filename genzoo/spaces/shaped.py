@@ -1,4 +1,4 @@
-"""Shaped: a space of rows that have a shape and a value at each place; abstract."""
+"""Shaped: the abstract base class of spaces with a shape."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Shape = Annotated[tuple[Annotated[int, Bounds(1, MAX_VALUES)], ...], Bounds(1, 8
 
 @dataclass(frozen=True, kw_only=True)
 class Shaped(Space, abc.ABC):
-    """Rows of one shape, each place of which holds a number; abstract.
+    """Abstract base class of spaces whose rows have one shape, with a number at each place.
 
-    A subclass says by `rules` which numbers are allowed, and by `remedy` what to do about others.
+    A subclass defines the allowed numbers with `rules`, and the advice for others with `remedy`.
     """
 
     shape: Shape
@@ -50,14 +50,14 @@ class Shaped(Space, abc.ABC):
 
     @abc.abstractmethod
     def rules(self, values: Tensor) -> list[Rule]:
-        """Return what must hold of each number; NaN is outside of every interval."""
+        """Return the rules of each number; NaN is outside of every interval."""
 
     @abc.abstractmethod
     def remedy(self, value: float, noun: str) -> str:
-        """Return a sentence that says what to do about a number that is not allowed."""
+        """Return a sentence of advice for a number that is not allowed."""
 
     def check(self, values: Any, *, noun: str = "row") -> None:
-        """Raise DataError where a number breaks a rule; one pass and one host read."""
+        """Raise DataError if a number breaks a rule; one pass and one host read."""
         values = values.detach()
         rules = self.rules(values)
         if hold(values, rules):
@@ -88,7 +88,7 @@ class Shaped(Space, abc.ABC):
         return found if kept or found.dtype == self.dtype else found.to(self.dtype)
 
     def listed(self, values: Tensor) -> Tensor:
-        """Return every row that has one of ``values`` (L,) at each place."""
+        """Return all rows with one of ``values`` (L,) at each place."""
         count, num = self.count_of(len(values)), len(values)
         if count is None:
             raise DataError(f"{self.describe()}: there are too many to list.")
@@ -97,11 +97,11 @@ class Shaped(Space, abc.ABC):
         return values[index].reshape(count, *self.shape)
 
     def count_of(self, values: int) -> int | None:
-        """Return L^D, how many rows have one of L values at each place; None above 2^20."""
+        """Return L^D, the number of rows with one of L values at each place; None above 2^20."""
         few = self.num_dims * math.log2(values) <= math.log2(MAX_COUNT)
         return int(values**self.num_dims) if few else None
 
     def shape_differs(self, other: Shaped) -> str | None:
-        """Say that another space has rows of another shape; None where it has not."""
+        """Return a message if another space has another shape; else None."""
         alike = self.shape == other.shape
         return None if alike else f"they have shape {other.shape}, not {self.shape}"

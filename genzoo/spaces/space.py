@@ -1,4 +1,4 @@
-"""Space: what a value of the data, or a condition, can be; abstract."""
+"""Space: the abstract base class of kinds of data and conditions."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from genzoo.spaces.stored import registered, stored
 from genzoo.values import is_trusted
 
 MAX_COUNT = 2**20
-"""The most values that `Space.enumerate` lists."""
+"""The maximum number of values that `Space.enumerate` lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Space(Config, abc.ABC):
-    """A set of values, as a config that can be checked and stored; abstract.
+    """Abstract base class of spaces: a set of values, as a config that can be checked and stored.
 
     Values come as *rows*: B of them are one tensor (B, *event_shape) of the type `dtype`, their
-    *canonical form*. A space of another form, such as texts, overrides the methods that say so.
+    *canonical form*. A space with another form, such as texts, overrides the methods that depend
+    on it.
 
     A subclass is a frozen, keyword-only dataclass. It is registered in the entry-point group
-    ``genzoo.spaces`` and is stored by its name there. It writes `check`, `cast`, `num_dims`,
-    `is_discrete`, `reference` and `accepts`; what follows from these and from the tensor has a
-    default that it may override.
+    ``genzoo.spaces`` and stored by its name. It implements `check`, `cast`, `num_dims`,
+    `is_discrete`, `reference` and `accepts`; the other methods have defaults that it may override.
     """
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> typing.Self:
-        """Make a space from its stored form, ``{"name": …, "config": {…}}``.
+        """Create a space from its stored form, ``{"name": …, "config": {…}}``.
 
         Raises:
-            UnknownNameError: No installed package registers a space of that name; the message
-                says which one has it, where genzoo's own list knows.
-            ConfigError: It is not of this class, or its config is refused.
+            UnknownNameError: No installed package registers a space with this name; the message
+                names its package if genzoo's own list has it.
+            ConfigError: It does not have this class, or its config is refused.
         """
         given = stored(values)
         found = registered(given.name)
@@ -54,7 +54,7 @@ class Space(Config, abc.ABC):
 
     @classmethod
     def from_fields(cls, values: Mapping[str, Any]) -> typing.Self:
-        """Make a space of this class from plain values of its fields.
+        """Create a space of this class from plain values of its fields.
 
         Raises:
             ConfigError: An unknown or missing key, a wrong type, a value out of bounds.
@@ -62,7 +62,7 @@ class Space(Config, abc.ABC):
         return super().from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the stored form, in which fields that have their defaults are left out."""
+        """Return the stored form, without fields that have their defaults."""
         values = super().to_dict()
         needed = required_fields(type(self))
         usual = {f: d for f, d in self._defaults().items() if f not in needed}
@@ -71,68 +71,68 @@ class Space(Config, abc.ABC):
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
-        """Return the plain default of each field that has one."""
+        """Return the plain defaults of the fields."""
         fields = cls.__dataclass_fields__.values()
         made = {f.name: getattr(cls, f.name, None) for f in fields}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
 
     @classmethod
     def example(cls, shape: tuple[int, ...]) -> Space:
-        """Return a small space of this class, if possible of that shape, for checks of models.
+        """Return a small space of this class, if possible with the given shape, to check models.
 
         Raises:
-            ConfigError: It needs fields of other names; then a subclass overrides this.
+            ConfigError: It needs other fields; a subclass must then override this method.
         """
         known = {"shape": shape, "num_classes": 3, "num_categories": 3}
         return cls.from_fields(
             {name: known[name] for name in required_fields(cls) if name in known}
         )
 
-    # What a subclass writes
+    # Implemented by subclasses
 
     @abc.abstractmethod
     def check(self, values: Any, *, noun: str = "row") -> None:
-        """Raise DataError where a row is outside of the space.
+        """Raise DataError if a row is outside of the space.
 
-        The message begins with the first such row and its value and ends with the remedy, such as
-        "row 3 holds 255. Divide by 255?". `require` has compared the form before.
+        The message begins with the first bad row and its value and ends with the remedy, such as
+        "row 3 holds 255. Divide by 255?". `require` checks the form before.
 
         Arguments:
-            values: Rows, a tensor (B, *event_shape) of any real type.
-            noun: What one of them is called in the message.
+            values: Rows, a tensor (B, *event_shape) of any real dtype.
+            noun: The word for a row in the message.
         """
 
     @abc.abstractmethod
     def cast(self, values: Any) -> Any:
-        """Return rows, or one row, in canonical form, without a change of what they say.
+        """Return rows, or one row, in canonical form, without changing their meaning.
 
         Arguments:
-            values: What people hold: numbers, lists, arrays, tensors.
+            values: Numbers, lists, arrays or tensors.
 
         Raises:
-            DataError: They cannot be brought into that form.
+            DataError: They cannot be converted.
         """
 
     @property
     @abc.abstractmethod
     def num_dims(self) -> int:
-        """The number D of dimensions that bits per dimension are counted in."""
+        """The number D of dimensions, for bits per dimension."""
 
     @property
     @abc.abstractmethod
     def is_discrete(self) -> bool:
-        """Whether probabilities are those of single values, and not densities."""
+        """Whether single values have probabilities; otherwise models have densities."""
 
     @abc.abstractmethod
     def reference(self, num: int, generator: torch.Generator) -> tuple[Any, Tensor]:
-        """Draw from a distribution that gives every value of the space a known probability.
+        """Draw from a distribution with full support and known probabilities.
 
         Arguments:
             num: The number of rows.
-            generator: Where the randomness comes from, on the CPU.
+            generator: The generator, on the CPU.
 
         Returns:
-            The rows, and the logarithm of the mass or density of each, (num,), in float64.
+            The rows, and the log of the mass or density of each, (num,), in float64.
 
         Raises:
             DataError: There is no such distribution.
@@ -140,12 +140,12 @@ class Space(Config, abc.ABC):
 
     @abc.abstractmethod
     def accepts(self, other: Space) -> str | None:
-        """Say why values of ``other`` do not fit a model of this space; None where they do.
+        """Return why values of ``other`` do not fit a model of this space; None if they fit.
 
-        A space accepts none of another class.
+        A space never accepts another class.
         """
 
-    # What follows from these
+    # Derived from these
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -154,7 +154,7 @@ class Space(Config, abc.ABC):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the canonical tensor."""
+        """The dtype of the canonical tensor."""
         return torch.float32
 
     def require(
@@ -168,21 +168,20 @@ class Space(Config, abc.ABC):
     ) -> None:
         """Raise ``error`` unless ``values`` are rows of this space.
 
-        The values themselves are not read on the meta device, which has none, nor within
-        `genzoo.values.trusted`.
+        The values themselves are not read on the meta device and inside `genzoo.values.trusted`.
 
         Arguments:
-            values: The rows. Any real type will do: ``bool`` and ``uint8`` are numbers too.
-            who: Whose rows they are; the message begins with it.
-            noun: What one of them is called in the message.
-            at_least: How many rows there must be.
-            error: What is raised.
+            values: The rows, of any real dtype, including ``bool`` and ``uint8``.
+            who: The receiver of the rows, which begins the message.
+            noun: The word for a row in the message.
+            at_least: The minimum number of rows.
+            error: The class of the error.
         """
         self._require_form(values, who, noun, error)
         if len(values) < at_least:
             raise error(
                 f"{who} got {len(values)} {noun}s{self._of_shape(values)}; at least {at_least} "
-                f"{'is' if at_least == 1 else 'are'} needed. A mean over nothing is not a number."
+                f"{'is' if at_least == 1 else 'are'} needed. A mean over no rows is undefined."
             )
         if not self._is_read(values):
             return
@@ -198,7 +197,7 @@ class Space(Config, abc.ABC):
             raise error(str(wrong)) from wrong
 
     def check_form(self, values: Any, who: str, *, noun: str = "row") -> None:
-        """Raise DataError unless ``values`` have the form of rows, whatever they hold."""
+        """Raise DataError unless ``values`` have the form of rows; the values are not checked."""
         if not isinstance(values, Tensor):
             raise DataError(
                 f"{who} takes {noun}s as a torch.Tensor, got {type(values).__name__}. Give "
@@ -224,7 +223,7 @@ class Space(Config, abc.ABC):
         return f", of shape {tuple(values.shape)}"
 
     def is_one(self, values: Any) -> bool:
-        """Whether what `cast` returns is one row and not several."""
+        """Whether the result of `cast` is one row and not several."""
         found: bool = values.ndim == len(self.event_shape)
         return found
 
@@ -237,46 +236,46 @@ class Space(Config, abc.ABC):
         return values[torch.as_tensor(index, device=values.device)]
 
     def pad(self, values: Any, first: int, num: int) -> Any:
-        """Return ``num`` rows from ``first`` on; after the last row it stands again."""
+        """Return ``num`` rows from ``first`` on; the last row is repeated if there are too few."""
         last = len(values) - 1
         return self.take(values, [min(i, last) for i in range(first, first + num)])
 
     def collate(self, rows: Sequence[Any]) -> Any:
-        """Return single rows as one value."""
+        """Stack single rows into one value."""
         return torch.stack(list(rows))
 
     def concatenate(self, parts: Sequence[Any]) -> Any:
-        """Return the rows of all parts as one value."""
+        """Concatenate the rows of all parts."""
         return torch.cat(list(parts))
 
     def place(self, values: Any, device: torch.device, dtype: torch.dtype) -> Any:
-        """Return rows on a device; real numbers of the type ``dtype``."""
+        """Return rows on a device; floating-point rows get the type ``dtype``."""
         return values.to(device, dtype if self.dtype.is_floating_point else self.dtype)
 
     @property
     def count(self) -> int | None:
-        """How many values there are; None where there are more than 2^20, or no end of them."""
+        """The number of values, or None if there are more than 2^20 or infinitely many."""
         return None
 
     def value_names(self) -> tuple[str, ...]:
-        """Return the name of each value, in order; empty where they have none."""
+        """Return the name of each value, in order; empty if they have none."""
         return ()
 
     def enumerate(self) -> Any:
-        """Return every value once, as rows.
+        """Return all values, as rows.
 
         Raises:
-            DataError: There are more than 2^20, or no end of them.
+            DataError: There are more than 2^20 or infinitely many.
         """
         raise DataError(f"{self.describe()}: these values cannot be listed.")
 
     @property
     def null(self) -> Any:
-        """The row that stands for "not given"; None where the space has none."""
+        """The row that means "not given"; None if the space has none."""
         return None
 
     def is_null(self, values: Any) -> Tensor:
-        """Return which rows stand for "not given", (B,) bool."""
+        """Return which rows mean "not given", (B,) bool."""
         if self.null is None:
             return torch.zeros(len(values), dtype=torch.bool)
         null = torch.as_tensor(self.null, device=values.device)
@@ -293,78 +292,76 @@ class Space(Config, abc.ABC):
         rows = (~self.is_null(values)).nonzero().flatten()
         try:
             self.require(self.take(values, rows), who, noun=noun, error=error)
-        except GenzooError as wrong:  # The number of a row is that among all rows.
+        except GenzooError as wrong:  # Number the row among all rows.
             raise error(renumbered(str(wrong), noun, rows.tolist())) from wrong
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
-        """Say how data of another space, in [low, high], become of this one; empty if unknown."""
+        """Return how to convert data of another space to this one; empty if unknown."""
         return ""
 
     def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
-        """Return the space of that registered name that these values can be written in, and how.
+        """Return the space with a registered name that these values can be converted to, and how.
 
         Raises:
-            DataError: They cannot.
+            DataError: They cannot be converted.
         """
         raise DataError(f"{self.describe()}: these values cannot be written as {shown(name)}.")
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """The least and the greatest number that there is, where the numbers are magnitudes."""
+        """The least and the greatest possible number, if the numbers are magnitudes."""
         return None
 
     def templates_of_texts(self) -> tuple[str, ...]:
-        """Return the templates that texts are made from; empty where there are none."""
+        """Return the templates that texts are made from; empty if there are none."""
         return ()
 
     @property
     def bits_of_density(self) -> float:
-        """What bits per dimension of a density gain where values are steps; log₂ L for levels."""
+        """The term that bits per dimension of a density add for levels: log₂ L."""
         return 0.0
 
     def with_null(self, values: Any, dropped: Tensor) -> Any:
-        """Return rows that are null where ``dropped``, (B,) bool, on the rows' device.
+        """Return rows with null where ``dropped``, (B,) bool, on the rows' device.
 
         Raises:
-            DataError: The space has no row that stands for "not given".
+            DataError: The space has no row that means "not given".
         """
         if self.null is None:
-            raise DataError(
-                f"{self.describe()}: no row of these stands for one that is not given."
-            )
+            raise DataError(f'{self.describe()}: there is no value for "not given".')
         null = torch.as_tensor(self.null, dtype=values.dtype, device=values.device)
         mask = dropped.reshape(-1, *[1] * (values.ndim - 1))
         return torch.where(mask, null, values)
 
     def vectors(self, values: Any) -> Tensor | None:
-        """Return rows as vectors (B, D) of float32, for distances; None where there are none."""
+        """Return rows as vectors (B, D) of float32 for distances, or None if there are none."""
         found: Tensor = values.float().reshape(len(values), -1)
         return found
 
     def images(self, values: Any) -> Tensor | None:
-        """Return rows as a picture takes them: images, points in the plane, or vectors.
+        """Return rows for a picture: images, points in the plane, or vectors.
 
-        None where they are not shown as a picture; then see `lines`.
+        It is None if they are shown as text; see `lines`.
         """
         found: Tensor = values.float() if values.ndim > 1 else values.float()[:, None]
         return found
 
     def lines(self, values: Any) -> list[str] | None:
-        """Return rows as lines of text; None where they are shown as a picture."""
+        """Return rows as lines of text, or None if they are shown as a picture."""
         return None
 
     def reference_around(
         self, rows: Any, num: int, generator: torch.Generator
     ) -> tuple[Any, Tensor]:
-        """Draw as `reference` does, if possible more often near ``rows``."""
+        """Draw like `reference`, if possible more often near ``rows``."""
         return self.reference(num, generator)
 
     @property
     def has_means(self) -> bool:
-        """Whether the mean of values can stand for draws of them, as that of real numbers can.
+        """Whether the mean of values can replace draws of them, as for real numbers.
 
-        It cannot for zeros and ones, of which 0.5 is another kind of thing.
+        It cannot for zeros and ones, because 0.5 is not a valid value.
         """
         return False
 
@@ -376,12 +373,12 @@ class Space(Config, abc.ABC):
         """Return one row from a text of the command line.
 
         Raises:
-            ConditionError: The text is not understood; the message says what is.
+            ConditionError: The text is invalid; the message says what is expected.
         """
         numbers = parsed(text, math.prod(self.event_shape), self.describe())
         given = torch.tensor(numbers, dtype=torch.float64).reshape(self.event_shape)
         row = given.to(self.dtype)
-        for values in (given, row):  # 1.5 becomes a whole number, 1e300 infinity.
+        for values in (given, row):  # 1.5 would become an integer, 1e300 infinity.
             self.require(values[None], "A condition", noun="condition", error=ConditionError)
         return row
 

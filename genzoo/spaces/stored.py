@@ -1,4 +1,4 @@
-"""A space as a config file holds it: its registered name, and the fields that are given."""
+"""The stored form of a space: its registered name and the fields that are set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genzoo.errors import ConfigError, UnknownNameError
 
 @dataclass(frozen=True, kw_only=True)
 class Stored(Config):
-    """What stands in a config in a space's place."""
+    """The stored form of a space in a config."""
 
     name: Annotated[str, Bounds(1, 64)]
     """The registered name."""
@@ -22,10 +22,10 @@ class Stored(Config):
 
 
 def stored(values: Any) -> Stored:
-    """Return the stored form of a space, after a check of it.
+    """Check and return the stored form of a space.
 
     Raises:
-        ConfigError: It has another form.
+        ConfigError: It is malformed.
     """
     if not isinstance(values, Mapping) or "name" not in values:
         raise ConfigError(
@@ -36,7 +36,7 @@ def stored(values: Any) -> Stored:
 
 
 def registered(name: str) -> Any:
-    """Return the class of space that is registered under a name.
+    """Return the class of a space by its registered name.
 
     Raises:
         UnknownNameError: No installed package registers it; the message says what to install.

@@ -21,23 +21,23 @@ Templates = Annotated[tuple[Annotated[str, Bounds(1, 4096)], ...], Bounds(0, 100
 
 @dataclass(frozen=True, kw_only=True)
 class Text(Space):
-    """A text for each row, a list of B strings; the empty text where it is not given.
+    """A text for each row, as a list of B strings; the empty text means "not given".
 
     >>> Text().cast("a boot"), Text().repeat("a boot", 2)
     ('a boot', ['a boot', 'a boot'])
     """
 
     templates: Templates = ()
-    """The templates that the texts are made from, where they are known."""
+    """The templates that the texts are made from, if they are known."""
 
     @classmethod
     def example(cls, shape: tuple[int, ...]) -> Space:
-        """Return texts of two templates: what is fitted to texts is fitted to their words."""
+        """Return texts of two templates, because models that fit texts fit their words."""
         return cls(templates=("a {size=small|large} cup", "the {size=small|large} one"))
 
     @property
     def num_dims(self) -> int:
-        """1: a text is one value."""
+        """1, because a text is one value."""
         return 1
 
     @property
@@ -61,7 +61,7 @@ class Text(Space):
         raise DataError(f"{who} takes {noun}s as a list of texts; got {shown(values)}.")
 
     def check(self, values: Any, *, noun: str = "row") -> None:
-        """Take every text but the empty one, which stands for "not given"."""
+        """Accept every text except the empty one, which means "not given"."""
         for row, value in enumerate(values):
             if not value:
                 raise DataError(f"{noun} {row} is empty. Leave it out, or write something.")
@@ -76,11 +76,11 @@ class Text(Space):
         return found
 
     def reference(self, num: int, generator: torch.Generator) -> tuple[Any, Tensor]:
-        """Raise DataError: texts have no end."""
+        """Raise DataError, because there are infinitely many texts."""
         raise DataError("There is no distribution that gives every text a known probability.")
 
     def accepts(self, other: Space) -> str | None:
-        """Take any Text."""
+        """Accept any Text."""
         return None if isinstance(other, Text) else f"they are {other}"
 
     def _is_read(self, values: Any) -> bool:
@@ -90,7 +90,7 @@ class Text(Space):
         return ""
 
     def is_one(self, values: Any) -> bool:
-        """Whether it is one text."""
+        """Whether the value is one text."""
         return isinstance(values, str)
 
     def repeat(self, row: Any, num: int) -> list[str]:
@@ -118,19 +118,19 @@ class Text(Space):
         return torch.tensor([not value for value in values], dtype=torch.bool)
 
     def with_null(self, values: Any, dropped: Tensor) -> list[str]:
-        """Return texts that are empty where ``dropped``."""
+        """Return texts, with the empty text where ``dropped``."""
         return ["" if drop else text for text, drop in zip(values, dropped.tolist(), strict=True)]
 
     def vectors(self, values: Any) -> Tensor | None:
-        """Return None: a text has no vector."""
+        """Return None, because a text has no vector."""
         return None
 
     def images(self, values: Any) -> Tensor | None:
-        """Return None: a text is shown as it is."""
+        """Return None, because a text is shown as it is."""
         return None
 
     def lines(self, values: Any) -> list[str] | None:
-        """Return the texts, with what is hidden in them made visible."""
+        """Return the texts, with hidden characters made visible."""
         return [visible(value) for value in values]
 
     def parse(self, text: str) -> str:

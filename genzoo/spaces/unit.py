@@ -29,8 +29,8 @@ class Unit(Shaped):
     """
 
     levels: Annotated[int | None, Bounds(2, 2**16)] = None
-    """How many equally spaced values there are, 0 and 1 included, such as 256 for images of
-    bytes; None for all numbers."""
+    """The number of equally spaced values including 0 and 1, such as 256 for images of bytes; None
+    for all numbers."""
 
     @property
     def is_discrete(self) -> bool:
@@ -39,18 +39,18 @@ class Unit(Shaped):
 
     @property
     def count(self) -> int | None:
-        """L^D, where there are levels."""
+        """L^D, if there are levels."""
         return None if self.levels is None else self.count_of(self.levels)
 
     def enumerate(self) -> Tensor:
-        """Return every row, the first value the slowest."""
+        """Return all rows; the first value varies slowest."""
         if self.levels is None:
             found: Tensor = super().enumerate()
             return found
         return self.listed(torch.arange(self.levels) / (self.levels - 1))
 
     def reference(self, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw each number, or each level, alike; the log-density is 0, the log-mass −D ln L."""
+        """Draw numbers, or levels, uniformly; the log-density is 0, the log-mass −D ln L."""
         if self.levels is None:
             rows = torch.rand(num, *self.shape, generator=generator)
             return rows, torch.zeros(num, dtype=torch.float64)
@@ -59,7 +59,7 @@ class Unit(Shaped):
         return level / (self.levels - 1), torch.full((num,), log_mass, dtype=torch.float64)
 
     def accepts(self, other: Space) -> str | None:
-        """Take Unit of the same shape; with levels, of the same levels."""
+        """Accept Unit of the same shape; with levels, only the same levels."""
         if not isinstance(other, Unit):
             return f"they are {other}"
         if self.levels is not None and other.levels != self.levels:
@@ -77,11 +77,11 @@ class Unit(Shaped):
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
-        """Say what to divide by."""
+        """Return the divisor."""
         return scale_hint(low, high)
 
     def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
-        """Return zeros and ones, cut at one half; or the levels as categories, counted from 0."""
+        """Return zeros and ones by the threshold 0.5, or the levels as categories from 0."""
         if name == "unit":
             return self, lambda x: x
         if name == "binary":
@@ -98,15 +98,15 @@ class Unit(Shaped):
         return 0.0 if self.levels is None else math.log2(self.levels)
 
     def rules(self, values: Tensor) -> list[Rule]:
-        """Return what must hold: x is in [0, 1], and close to a level."""
+        """Return the rules: x is in [0, 1], and close to a level."""
         steps = None if self.levels is None else self.levels - 1
         off = [] if steps is None else [(off_level(steps), -_OFF_LEVEL, _OFF_LEVEL)]
         return [(same, 0, 1), *off]
 
     def remedy(self, value: float, noun: str) -> str:
-        """Return how to bring numbers into [0, 1], or to levels."""
+        """Return how to convert numbers to [0, 1], or to levels."""
         if value > 1:
-            return "Divide by 255?" if value >= 2 else "Divide by the greatest value, or clamp."
+            return "Divide by 255?" if value >= 2 else "Divide by the maximum, or clamp."
         if value < 0:
             return "Are they in [-1, 1]? Then give (x + 1) / 2."
         steps = (self.levels or 2) - 1
