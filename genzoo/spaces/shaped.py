@@ -83,7 +83,7 @@ class Shaped(Space, abc.ABC):
             raise DataError(f"{self.describe()} was asked for; got values of {found.dtype}.")
         if found.ndim == 0 and self.num_dims == 1:
             found = found.reshape(self.shape)
-        # float64 stays: the model that it is for decides on the precision.
+        # float64 is kept: the model decides on the precision.
         kept = found.is_floating_point() and self.dtype.is_floating_point
         return found if kept or found.dtype == self.dtype else found.to(self.dtype)
 
