@@ -182,7 +182,7 @@ class Model(nn.Module, abc.ABC):
         to `default_batch_size` samples; with ``batch_size=50`` in both calls it is.
 
         Arguments:
-            num: How many.
+            num: The number of rows.
             condition: The values of the conditions by name, such as ``{"label": 3}``: a row for
                 each sample, or one for all. If the model has one condition, its value is enough.
             sampler: The sampler; the model's default sampler if None.
@@ -279,7 +279,7 @@ class Model(nn.Module, abc.ABC):
             condition: The argument of a public call: a mapping by name, or the value itself if the
                 model has one condition; a row for every sample, or one for all. None, and a name
                 that is left out, mean "not given", if the model ``takes_null``.
-            num: How many.
+            num: The number of rows.
 
         Raises:
             ConditionError: A condition is missing, superfluous, unknown, not in its space, or has

@@ -1,8 +1,8 @@
-"""Models loaded: open, check, fill. What is loaded is data, never code.
+"""Loading models: open, check, fill. A model folder is data, never code.
 
-``open_model(source)`` reads what a model is, once; ``.check()`` builds it once on the meta device
-and holds the headers of its weights against it; ``.fill()`` reads the weights. The files come from
-a `ModelSource`: a folder here, or a commit of a Hub.
+``open_model(source)`` reads the description of a model once; ``.check()`` builds it once on the
+meta device and compares it with the headers of its weights; ``.fill()`` reads the weights. The
+files come from a `ModelSource`: a local folder, or a commit of a Hub.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ from genzoo.weights import (
 
 
 class ModelSource(abc.ABC):
-    """The files of one model, wherever they are; abstract.
+    """Abstract base class of the files of one model.
 
     Arguments:
-        folder: Where they are, or will be once they are fetched.
-        title: What to call it in an error.
-        commit: The commit that they are of; empty of a folder of this machine.
+        folder: Their folder, also before they are fetched.
+        title: Its name in errors.
+        commit: Their commit; empty for a local folder.
     """
 
     def __init__(self, folder: Path, title: str, commit: str = "") -> None:
@@ -63,15 +63,15 @@ class ModelSource(abc.ABC):
 
     @abc.abstractmethod
     def __contains__(self, name: object) -> bool:
-        """Whether there is something of that name, of whatever kind."""
+        """Whether a name exists, as a file or anything else."""
 
     @abc.abstractmethod
     def names(self, folder: str) -> Iterable[str]:
-        """Return the names of the files in a folder of the model's; "" is the model's own."""
+        """Return the names of the files in a subfolder; "" is the model's folder."""
 
     @abc.abstractmethod
     def description(self) -> dict[str, Any]:
-        """Return what ``config.json`` says.
+        """Return the content of ``config.json``.
 
         Raises:
             ConfigFileError: It is missing or malformed.
@@ -79,16 +79,16 @@ class ModelSource(abc.ABC):
 
     @abc.abstractmethod
     def file(self, name: str, most: int) -> Path:
-        """Return the path of a file of at most so many bytes, fetched if need be.
+        """Return the path of a file with a maximum size, fetched if necessary.
 
         Raises:
-            LoadError: There is no such file, or it is not one of the model's own.
+            LoadError: The file does not exist, or does not belong to the model.
             HubError: It is not available.
         """
 
     @abc.abstractmethod
     def has_file(self, name: str) -> bool:
-        """Whether there is a file of that name, which leads nowhere else.
+        """Whether there is a file with this name that is not a link out of the folder.
 
         Raises:
             LoadError: It is a link out of the folder.
@@ -96,7 +96,7 @@ class ModelSource(abc.ABC):
 
     @abc.abstractmethod
     def header(self, name: str) -> Header:
-        """Return the header of a file of weights.
+        """Return the header of a weight file.
 
         Raises:
             WeightsError: It is malformed.
@@ -105,7 +105,7 @@ class ModelSource(abc.ABC):
 
     @abc.abstractmethod
     def fetch(self, names: Iterable[str]) -> None:
-        """Bring files of weights here.
+        """Fetch weight files.
 
         Raises:
             HubError: A file is not available.
@@ -113,11 +113,11 @@ class ModelSource(abc.ABC):
 
     @abc.abstractmethod
     def is_here(self, names: Iterable[str]) -> bool:
-        """Whether files of weights are on this machine."""
+        """Whether weight files are on this machine."""
 
 
 class FolderSource(ModelSource):
-    """A folder of this machine.
+    """A local folder.
 
     Arguments:
         folder: The folder.
@@ -128,19 +128,19 @@ class FolderSource(ModelSource):
         self._file = local_file(self.folder)
 
     def __contains__(self, name: object) -> bool:
-        """Whether something has that name: a link that leads nowhere is refused, not passed by."""
+        """Whether a name exists; broken links count, so that they are refused later."""
         return os.path.lexists(self.folder / str(name))
 
     def names(self, folder: str) -> Iterable[str]:
-        """Return the names of what is in a folder of the model's."""
+        """Return the names in a subfolder."""
         return [path.name for path in (self.folder / folder).glob("*")]
 
     def description(self) -> dict[str, Any]:
-        """Return what ``config.json`` says."""
+        """Return the content of ``config.json``."""
         return read_description(self.folder)
 
     def file(self, name: str, most: int) -> Path:
-        """Return the path of a file; who reads it bounds what is read."""
+        """Return the path of a file; its reader bounds the size."""
         return self._file(name, most)
 
     def has_file(self, name: str) -> bool:
@@ -148,11 +148,11 @@ class FolderSource(ModelSource):
         return check_path_inside(name, self.folder).is_file()
 
     def header(self, name: str) -> Header:
-        """Return the header of a file of weights."""
+        """Return the header of a weight file."""
         return read_header(self.folder / name)
 
     def fetch(self, names: Iterable[str]) -> None:
-        """Do nothing: all files are here."""
+        """Do nothing, because all files are here."""
 
     def is_here(self, names: Iterable[str]) -> bool:
         """Return True."""
@@ -160,11 +160,11 @@ class FolderSource(ModelSource):
 
 
 class OpenModel(abc.ABC):
-    """A model of which no more than its configs has been read; abstract.
+    """Abstract base class of a model of which only configs have been read.
 
     Arguments:
         source: Its files.
-        places: Where its weights are, but for those in the plain layout.
+        places: The paths of its weights outside of the default layout.
     """
 
     def __init__(self, source: ModelSource, places: Places) -> None:
@@ -177,14 +177,14 @@ class OpenModel(abc.ABC):
 
     @abc.abstractmethod
     def _plain_names(self) -> list[str]:
-        """Return the files of weights in the plain layout."""
+        """Return the weight files in the default layout."""
 
     @cached_property
     def weight_names(self) -> list[str]:
-        """The files of weights.
+        """The weight files.
 
         Raises:
-            WeightsError: One is not there, or the index is malformed.
+            WeightsError: One does not exist, or the index is malformed.
         """
         names = [*self._plain_names(), *self.places.weights]
         require_weights(self.source, names)
@@ -195,8 +195,8 @@ class OpenModel(abc.ABC):
         """The weights, with their headers read.
 
         Raises:
-            WeightsError: A header is malformed; a tensor stands in two files, or in one of the
-                plain layout though its name begins as those of another file.
+            WeightsError: A header is malformed, a tensor is in two files, or a tensor is in a
+                default file although its prefix belongs to another file.
         """
         folder, prefixes = self.source.folder, self.places.weights
         headers = ((folder / name, self.source.header(name)) for name in self.weight_names)
@@ -205,7 +205,7 @@ class OpenModel(abc.ABC):
         for name, (path, _, _) in files.headers.items():
             if path not in own and name.startswith(tuple(prefixes.values())):
                 raise WeightsError(
-                    f"{path}: the tensor {shown(name)} must stand in another file, by the layout "
+                    f"{path}: the tensor {shown(name)} must be in another file, by the layout "
                     f"in {CONFIG.name}. Fetch or save the model again."
                 )
         return files
@@ -221,10 +221,10 @@ class OpenModel(abc.ABC):
         return resolve_description(self.description, self.source.folder)
 
     def check(self) -> CheckedModel:
-        """Build the model without memory, and hold the headers of its weights against it.
+        """Build the model on the meta device, and compare it with the headers of its weights.
 
         Raises:
-            LoadError: The config or the weights are refused, or do not fit each other.
+            LoadError: The config or the weights are refused, or do not fit together.
             UnknownNameError: No installed plugin registers the model.
         """
         (cls, config), files = self.resolved, self.weights
@@ -239,7 +239,7 @@ class OpenModel(abc.ABC):
         return CheckedModel(self, model, expected, tied)
 
     def fetch(self) -> None:
-        """Bring the weights here; what is not here is checked against the config beforehand.
+        """Fetch the weights; headers of remote files are checked against the config first.
 
         Raises:
             LoadError, UnknownNameError: As `check`.
@@ -251,7 +251,7 @@ class OpenModel(abc.ABC):
 
 
 class OwnModel(OpenModel):
-    """A model in our own layout: ``config.json`` says what it is.
+    """A model in genzoo's layout, described by ``config.json``.
 
     Arguments:
         source: Its files.
@@ -272,11 +272,11 @@ class OwnModel(OpenModel):
 
 
 class ForeignModel(OpenModel):
-    """A model in another library's layout, which a registered format translates.
+    """A model in another library's layout, translated by a registered format.
 
     Arguments:
         source: Its files.
-        marker: The file by which the layout is known.
+        marker: The file that identifies the layout.
     """
 
     def __init__(self, source: ModelSource, marker: str) -> None:
@@ -286,10 +286,10 @@ class ForeignModel(OpenModel):
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What ``config.json`` would say.
+        """The content that ``config.json`` would have.
 
         Raises:
-            WeightsError: The weights are of several types, or of none that a model can have.
+            WeightsError: The weights have several dtypes, or one that a model cannot have.
         """
         distribution, version = registry.distribution_of("formats", self._marker)
         found = {
@@ -307,13 +307,13 @@ class ForeignModel(OpenModel):
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """A model on the meta device, whose weights' headers fit it.
+    """A model on the meta device that fits the headers of its weights.
 
     Arguments:
-        opened: What it was made of.
+        opened: Its description.
         model: The model.
-        expected: The tensors that are stored, by name, without memory.
-        tied: Names of parameters that are another one, with that one's name.
+        expected: The stored tensors by name, on the meta device.
+        tied: The second names of shared parameters, with the first names.
     """
 
     opened: OpenModel
@@ -322,13 +322,13 @@ class CheckedModel:
     tied: Mapping[str, str]
 
     def fill(self) -> Model:
-        """Return the model with its weights, fetched where they are not here.
+        """Return the model with its weights, which are fetched if necessary.
 
-        Headers that a Hub was asked for are read again from the fetched files: nothing else says
-        that it sent the same twice.
+        Headers that came from a Hub are read again from the fetched files, because a Hub might not
+        send the same bytes twice.
 
         Raises:
-            LoadError: A file cannot be read, holds what is not finite, or is another one.
+            LoadError: A file cannot be read, has values that are not finite, or has changed.
             HubError: A file is not available.
         """
         opened, source = self.opened, self.opened.source
@@ -344,10 +344,10 @@ class CheckedModel:
 
 
 def open_model(source: ModelSource) -> OpenModel:
-    """Return a model whose configs are read: in our layout, or in that of a registered format.
+    """Read the description of a model, in genzoo's layout or in that of a registered format.
 
     Raises:
-        LoadError: A config is missing, malformed, or of a kind that is not supported.
+        LoadError: A config is missing, malformed or not supported.
         HubError: A file is not available.
     """
     marker = marker_in(source, CONFIG.name)
@@ -355,7 +355,7 @@ def open_model(source: ModelSource) -> OpenModel:
 
 
 def plain_weights(source: ModelSource) -> list[str]:
-    """Return the names of the weight files in the plain layout: one, or those of an index.
+    """Return the names of the weight files in the default layout: one, or those of an index.
 
     Raises:
         WeightsError: The index is malformed.
@@ -367,7 +367,7 @@ def plain_weights(source: ModelSource) -> list[str]:
 
 
 def require_weights(source: ModelSource, names: Iterable[str]) -> None:
-    """Raise WeightsError where a weight file is not there."""
+    """Raise WeightsError if a weight file does not exist."""
     for name in names:
         if not source.has_file(name):
             beside = source.names(name.rpartition("/")[0])
@@ -375,16 +375,16 @@ def require_weights(source: ModelSource, names: Iterable[str]) -> None:
 
 
 def _dtype_of(files: WeightFiles) -> str:
-    """Return the one type of a model's weights.
+    """Return the dtype of a model's weights.
 
     Raises:
-        WeightsError: They are of several types, or of none that a model can have.
+        WeightsError: They have several dtypes, or one that a model cannot have.
     """
     types = {dtype for _, dtype, _ in files.headers.values() if dtype.is_floating_point}
     dtypes = sorted(str(dtype).removeprefix("torch.") for dtype in types)
     if len(dtypes) != 1 or dtypes[0] not in DTYPES:
         raise WeightsError(
-            f"The weights in {str(files.folder)!r} are of the types {', '.join(dtypes) or 'none'};"
+            f"The weights in {str(files.folder)!r} have the dtypes {', '.join(dtypes) or 'none'};"
             f" one of {', '.join(DTYPES)} is needed. Save them again."
         )
     return dtypes[0]

@@ -221,7 +221,7 @@ CASES = {
     "train rbm --data objects.npz --output new": "without Python objects",
     "train rbm --data words.npz --output new": "numbers are needed",
     "train rbm --data truncated.npz --output new": "'truncated.npz' cannot be read",
-    "train rbm --data words.txt --output new": "no data file: use .npz, .npy, .safetensors",
+    "train rbm --data words.txt --output new": "not a data file: use .npz, .npy, .safetensors",
     "train rbm --data folder --output new": "'folder' holds no images",
     "train rbm --data images --output new": "./images is a folder of that name",
     "train rbm --data missing.npz --output new": "no file 'missing.npz'. Check the path",

@@ -268,8 +268,8 @@ def test_labels_can_be_tensors(dtype):
         (np.zeros(6), "got float64 values"),
         (torch.zeros(6), "got torch.float32 values"),
         (np.array(list("abcdef")), "got <U1 values"),
-        (np.array([0, 1, -1, 0, 0, 0]), "the least of which is -1"),
-        (np.array([0, 1, 2**64 - 1, 0, 0, 0], np.uint64), "the least of which is -1"),
+        (np.array([0, 1, -1, 0, 0, 0]), "with the minimum -1"),
+        (np.array([0, 1, 2**64 - 1, 0, 0, 0], np.uint64), "with the minimum -1"),
         ([[0], [1, 2]], "inhomogeneous"),
     ],
 )

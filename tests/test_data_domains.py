@@ -172,9 +172,9 @@ def test_a_model_of_one_domain_refuses_data_of_two():
 
 def test_two_domains_are_no_domain_of_others():
     both = pair(torch.rand(5, 3), torch.rand(5, 3))
-    with pytest.raises(DataError, match="holds two domains itself"):
+    with pytest.raises(DataError, match="already has two domains"):
         pair(both, torch.rand(5, 3))
-    with pytest.raises(DataError, match="holds two domains itself"):
+    with pytest.raises(DataError, match="already has two domains"):
         pair(torch.rand(5, 3), both)
 
 

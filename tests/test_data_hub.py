@@ -110,14 +110,14 @@ def test_no_column_of_images_is_said(hub):
     splits["train"] = datasets.Dataset.from_dict({"text": ["a"]})
     with pytest.raises(DataError, match="has 0 columns of images"):
         load_dataset("someone/something")
-    with pytest.raises(DataError, match=r"row 0 of .* column 'text', holds no image"):
+    with pytest.raises(DataError, match=r"row 0 of .* column 'text', is not an image"):
         load_dataset("someone/something", image_column="text")
 
 
 def test_a_column_that_is_not_there_or_holds_no_labels_is_named(hub):
     with pytest.raises(DataError, match="no column 'labl': image, label, caption"):
         load_dataset("someone/something", label_column="labl")
-    with pytest.raises(DataError, match="'caption' holds no class labels"):
+    with pytest.raises(DataError, match="'caption' has no class labels"):
         load_dataset("someone/something", label_column="caption")
 
 
@@ -127,7 +127,7 @@ def test_mixed_sizes_and_missing_images_are_named_by_their_row(hub):
     dataset = load_dataset("someone/something")
     with pytest.raises(DataError, match=r"Row 1 of .* has shape \(1, 5, 3\)"):
         dataset.batch([0, 1])
-    with pytest.raises(DataError, match=r"row 2 of .* holds no image"):
+    with pytest.raises(DataError, match=r"row 2 of .* is not an image"):
         dataset.batch([2])
 
 
@@ -171,7 +171,7 @@ def test_whatever_the_library_says_is_one_line(hub, monkeypatch, error):
 
     for name in ("load_dataset", "get_dataset_split_names"):
         monkeypatch.setattr(datasets, name, fail)
-        with pytest.raises(DataError, match=r"'someone/something' cannot be had: Not found\.$"):
+        with pytest.raises(DataError, match=r"'someone/something' is not available: Not found\.$"):
             load_dataset("someone/something")
 
 

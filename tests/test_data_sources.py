@@ -136,8 +136,8 @@ def damage_empty(path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_cut, "35 bytes or more where its header tells of"),
-        (damage_long, "37 bytes or more where its header tells of"),
+        (damage_cut, "35 bytes or more, but its header states"),
+        (damage_long, "37 bytes or more, but its header states"),
         (damage_magic, "its first bytes are 00000903"),
         (damage_header, "unpack requires a buffer of 12 bytes"),
         (damage_size, "once it is unpacked"),
@@ -216,7 +216,7 @@ def test_what_is_there_decides_the_source(tmp_path):
     assert find_source(str(tmp_path))[0].__name__ == "IDXFolder"
     assert find_source("someone/something")[0].__name__ == "HubDataset"
     assert find_source("missing.npz")[0].__name__ == "Arrays"
-    with pytest.raises(DataError, match="is no data file"):
+    with pytest.raises(DataError, match="is not a data file"):
         find_source(str(tmp_path / "notes.txt"))
     with pytest.raises(UnknownNameError):
         find_source(f"{tmp_path.name}/deep/missing")

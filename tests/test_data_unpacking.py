@@ -201,7 +201,7 @@ def test_idx_files_that_tell_of_gigabytes_are_refused(tmp_path):
 
 @pytest.mark.parametrize("end", ["", ".gz"])
 def test_an_idx_file_takes_no_more_than_it_holds(tmp_path, end):
-    refused(idx(tmp_path, (2**10, 2**9, 2**10), MEGABYTE, end=end), "or more where its header")
+    refused(idx(tmp_path, (2**10, 2**9, 2**10), MEGABYTE, end=end), "or more, but its header")
 
 
 # Images

@@ -106,7 +106,9 @@ def test_a_metric_without_a_figure_is_left_out(monkeypatch):
             found = evaluate(model(), ROWS)
             assert found.left_out[name] == "it gives no figure for these rows"
             assert set(found.figures) == {"log-likelihood", "bits-per-dimension"}
-    with pytest.raises(CapabilityError, match="No figure can be computed for Exact on the array"):
+    with pytest.raises(
+        CapabilityError, match="No figure can be computed for Exact on the given array"
+    ):
         evaluate(model(), ROWS)
 
 

@@ -19,7 +19,7 @@ def test_the_provenance_says_what_stands_behind_the_figures():
     assert (
         found.provenance.items()
         >= {
-            "data": "the array given",
+            "data": "the given array",
             "examples": 50,
             "seed": 5,
             "batch_size": 25,
@@ -76,7 +76,7 @@ def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_prove
     assert lines[0].startswith("independent-pixels  -")
     assert lines[1].startswith("log-likelihood      -")
     assert lines[2].startswith("bits-per-dimension  ")
-    assert lines[3].startswith("Provenance: data the array given")
+    assert lines[3].startswith("Provenance: data the given array")
     assert "examples 50, seed 5, batch_size 25, sampler toy-ancestral" in lines[3]
     assert lines[4].startswith("Left out: ")
     assert lines[5].startswith("Not for this model and these data: ")

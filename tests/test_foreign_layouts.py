@@ -191,7 +191,7 @@ def test_a_text_leads_nowhere_else(tmp_path, told):
         ({"configs": ["parts/none.json"]}, ConfigFileError, r"holds no parts/none\.json"),
         ({"weights": ["../w.safetensors"]}, ConfigFileError, "is not a plain path"),
         ({"weights": ["w.safetensors"]}, WeightsError, r"holds no w\.safetensors"),
-        ({"weights": []}, WeightsError, "of the types none"),
+        ({"weights": []}, WeightsError, "have the dtypes none"),
     ],
 )
 def test_a_marker_leads_nowhere_else(tmp_path, marker, error, why):
@@ -233,7 +233,7 @@ def test_other_files_than_safetensors_are_not_read(tmp_path):
 def test_weights_of_two_types_are_refused(tmp_path):
     state = machine().state_dict()
     save_file({**state, "W": state["W"].half()}, put_down(tmp_path) / "parts/w.safetensors")
-    with pytest.raises(WeightsError, match="of the types float16, float32"):
+    with pytest.raises(WeightsError, match="have the dtypes float16, float32"):
         GenModel.from_pretrained(tmp_path)
 
 

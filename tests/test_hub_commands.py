@@ -199,7 +199,7 @@ def test_publish_looks_at_all_folders_before_it_pushes_one(hub, home, capsys):
 def test_a_missing_folder_that_reads_like_a_repository_is_named_as_both(hub, home, capsys):
     said = run("inspect runs/digits", capsys, code=2)
     assert "no such repository" in said
-    assert "A folder of this machine of that name does not exist either" in said
+    assert "A folder with this name does not exist here either" in said
 
 
 def test_a_push_without_a_repository_says_what_it_needs(home, capsys):

@@ -27,11 +27,11 @@ def component(**values):
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"repo": "../up"}, "is no repository"),
-        ({"repo": "/etc/passwd"}, "is no repository"),
+        ({"repo": "../up"}, "is not a repository"),
+        ({"repo": "/etc/passwd"}, "is not a repository"),
         ({"commit": "main"}, "is not a full commit"),
         ({"commit": COMMIT[:7]}, "is not a full commit"),
-        ({"commit": "../" * 14}, "is no revision"),
+        ({"commit": "../" * 14}, "is not a revision"),
         ({"sha256": SHA256[:-1]}, "is not a SHA-256"),
         ({"sha256": ""}, "is not a SHA-256"),
     ],

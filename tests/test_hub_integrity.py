@@ -47,7 +47,7 @@ def test_a_damaged_file_of_the_cache_is_named_and_fetched_again(hub, cached, cap
     damage(folder / WEIGHTS)
     with caplog.at_level(logging.WARNING):
         assert same(GenModel.from_pretrained(REPOSITORY, revision=sha), model)
-    assert "model.safetensors is damaged or cut short. Fetching it again." in caplog.text
+    assert "model.safetensors is damaged or truncated. Fetching it again." in caplog.text
     assert len(fetches(hub)) == 1
 
 
@@ -107,7 +107,7 @@ def test_damage_on_the_way_is_mended_by_a_second_fetch(hub, tmp_path):
 def test_what_is_damaged_at_each_fetch_is_an_error_that_names_it(hub, tmp_path):
     put_machine(hub, tmp_path)
     hub.fault(last_byte_flipped(hub), path="safetensors|lfs", times=100)
-    with pytest.raises(HubIntegrityError, match=r"model\.safetensors of ada/tiny .* also when"):
+    with pytest.raises(HubIntegrityError, match=r"model\.safetensors of ada/tiny .* also after"):
         GenModel.from_pretrained(REPOSITORY)
 
 
@@ -211,7 +211,7 @@ def test_a_hub_that_is_away_is_done_without_where_the_cache_has_the_branch(
     hub.fault(Fault(status=503), method="GET", path="/api/models/", times=100)
     with caplog.at_level(logging.WARNING):
         assert same(GenModel.from_pretrained(REPOSITORY), model)
-    assert f"Going on with commit {sha[:8]} of the cache" in caplog.text
+    assert f"Continuing with commit {sha[:8]} of the cache" in caplog.text
 
 
 def test_a_model_with_other_weights_is_not_taken_for_it(hub, cached):

@@ -180,7 +180,7 @@ def test_the_last_byte_of_the_disk_may_be_taken(hub, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     snapshot.check_space([WEIGHTS])
     usage.free -= 1
-    with pytest.raises(HubSpaceError, match=f"needs {need:,} bytes more; {need - 1:,} are left"):
+    with pytest.raises(HubSpaceError, match=f"needs {need:,} more bytes; {need - 1:,} are left"):
         snapshot.check_space([WEIGHTS])
 
 

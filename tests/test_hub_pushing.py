@@ -101,7 +101,7 @@ def test_two_who_push_at_once_do_not_overwrite_each_other(hub, folder):
             hub.put(REPOSITORY, {WEIGHTS: b"the other one's"})
 
     hub.on_request = other
-    with pytest.raises(HubConflictError, match="somebody else has pushed"):
+    with pytest.raises(HubConflictError, match="somebody else pushed"):
         push(saved(folder, machine(seed=1)), REPOSITORY)
     assert hub.files(REPOSITORY)[WEIGHTS] == b"the other one's"
 

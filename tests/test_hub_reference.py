@@ -36,13 +36,13 @@ def test_branches_tags_pull_requests_and_commits_are_revisions(revision):
 
 @pytest.mark.parametrize("text", ESCAPES)
 def test_no_revision_leads_out(text):
-    with pytest.raises(ConfigError, match="is no revision"):
+    with pytest.raises(ConfigError, match="is not a revision"):
         Reference("a/b", text)
 
 
 @pytest.mark.parametrize("text", ESCAPES)
 def test_no_subfolder_leads_out(text):
-    with pytest.raises(ConfigError, match="is no folder of a repository"):
+    with pytest.raises(ConfigError, match="is not a folder of a repository"):
         Reference("a/b", subfolder=text)
 
 
@@ -70,7 +70,7 @@ def test_a_folder_that_is_here_is_not_looked_for_elsewhere(tmp_path, monkeypatch
 
 
 def test_a_folder_of_this_machine_has_no_revision(tmp_path):
-    with pytest.raises(ConfigError, match="only those have a revision"):
+    with pytest.raises(ConfigError, match="only repositories have a revision"):
         GenModel.from_pretrained(tmp_path, revision="main")
 
 

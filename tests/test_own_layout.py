@@ -173,7 +173,7 @@ def test_a_tensor_in_another_file_than_the_layout_says_is_refused(tmp_path):
     moved = {"encoder.output.bias": placed.pop("output.bias")}
     save_file(placed, tmp_path / ENCODER)
     save_file(load_file(tmp_path / WEIGHTS) | moved, tmp_path / WEIGHTS)
-    with pytest.raises(WeightsError, match=r"'encoder\.output\.bias' must stand in another file"):
+    with pytest.raises(WeightsError, match=r"'encoder\.output\.bias' must be in another file"):
         GenModel.from_pretrained(tmp_path)
 
 

@@ -226,7 +226,7 @@ def test_a_long_text_of_a_config_is_shown_by_its_beginning(run):
 
 
 def test_a_folder_without_a_run_is_an_error(tmp_path, capsys):
-    with pytest.raises(DataError, match=r"There is no folder 'nowhere'\. Give the one"):
+    with pytest.raises(DataError, match=r"There is no folder 'nowhere'\. Give the"):
         write_report("nowhere")
     Path("empty").mkdir()
     with pytest.raises(DataError, match=r"'empty' holds no run: .* Give the folder"):

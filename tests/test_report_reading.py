@@ -40,7 +40,7 @@ def test_lines_that_are_no_rows_are_counted():
     folder = unfinished("run")
     (folder / "metrics.jsonl").write_text("\n".join([*ODD, json.dumps(row(3, loss=1.0)), ""]))
     found = log.read_log(folder)
-    assert found.notes == [f"{len(ODD)} lines of metrics.jsonl are no rows, and were left out."]
+    assert found.notes == [f"{len(ODD)} lines of metrics.jsonl are malformed and were left out."]
     assert list(found.series) == [(0, "model/loss")]
     assert found.last == {0: 3}
 

@@ -65,7 +65,7 @@ def test_a_label_is_an_index_or_a_name(space, text, index):
         (PLAIN, "1.0", "'1.0' is neither an index"),
         (PLAIN, "²", "'²' is neither an index"),
         (PLAIN, "٣", "'٣' is neither an index"),
-        (PLAIN, "index:٣", "The index '٣' is none of"),
+        (PLAIN, "index:٣", "The index '٣' is not in"),
         (PLAIN, "", "'' is neither an index"),
         (PLAIN, "9" * 30, "is neither an index"),
         (PLAIN, "name:3", "'3' is neither an index from 0 to 11 nor a name"),

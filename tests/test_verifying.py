@@ -271,7 +271,7 @@ def test_a_figure_without_a_finite_error_cannot_be_verified(model, test, monkeyp
         ({"source": ""}, "its provenance lacks source"),
         ({"metric": "no-such"}, "Unknown metric"),
         ({"source": "no-such-data"}, "is not a registered dataset"),
-        ({"source": "images"}, "is a way to read data"),
+        ({"source": "images"}, "is a reader, not a dataset"),
         ({"data_config": {"no_such": 1}}, "no field"),
         ({"metric": "independent-pixels", "metric_config": {}}, "the metric gives"),
         ({"sampler": "no-such"}, "Unknown sampler"),

@@ -30,7 +30,7 @@ def draw_samples(
     Arguments:
         model: The model; labels are given in turn.
         folder: The model folder.
-        num: How many.
+        num: The number of rows.
         seed: Where the randomness comes from.
         sampler: The sampler; the model's default sampler if None.
 

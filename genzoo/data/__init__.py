@@ -1,7 +1,7 @@
 """Data by name or by path.
 
-A name is looked up in the registry; a path is known by what is there: an array file, a folder of
-IDX files or of images; ``user/name`` is a dataset of the Hub.
+A name is looked up in the registry. A path may be an array file, a folder of IDX files or a folder
+of images. ``user/name`` is a dataset of the Hub.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def load_dataset(name_or_path: str, split: str | None = "train", **config: Any) 
 
     Arguments:
         name_or_path: Such as "digits", "data.npz", "folder/" or "user/name".
-        split: Which split; None takes "test", or the only one there is.
+        split: The split; None means "test", or the only one.
         config: Fields of the source's config, such as ``binarize="threshold"``.
 
     Raises:
         UnknownNameError: Neither a registered name nor a path.
-        DataError: The data are empty, unreadable, or not what they should be.
+        DataError: The data are empty, unreadable or malformed.
 
     >>> len(load_dataset("digits")), load_dataset("digits", "test").info["x"].event_shape
     (1500, (1, 8, 8))
@@ -71,9 +71,9 @@ def load_dataset(name_or_path: str, split: str | None = "train", **config: Any) 
 
 
 def load_split(source: DataSource, split: str | None = "train") -> Dataset:
-    """Return one split of a source, prepared; None takes "test", or the only split there is.
+    """Return one split of a source, prepared; None means "test", or the only split.
 
-    The info's mean is the training split's, whichever split is asked for.
+    The mean in the info is always that of the training split.
 
     Raises:
         DataError: There is no such split.
@@ -99,11 +99,11 @@ def _prepared(source: DataSource, split: str) -> Dataset:
 
 
 def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
-    """Return the source's class, and the location it is to be given.
+    """Return the source's class and its location.
 
     Raises:
         UnknownNameError: Neither a registered name nor a path.
-        DataError: A file that is no data, or the name of a way to read data.
+        DataError: The file is not data, or the name is that of a reader.
     """
     if name_or_path in registry.names("datasets"):
         return _complete(registry.load("datasets", name_or_path), name_or_path), ""
@@ -115,7 +115,8 @@ def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
         return registry.load("datasets", "arrays"), name_or_path
     if os.path.isfile(path):
         raise DataError(
-            f"{name_or_path!r} is no data file: use {', '.join(_ARRAYS)}, or a folder of images."
+            f"{name_or_path!r} is not a data file: use {', '.join(_ARRAYS)}, or a folder of "
+            "images."
         )
     if _REPOSITORY.fullmatch(name_or_path) and not os.path.isdir(path.parent):
         return registry.load("datasets", "hub"), name_or_path
@@ -123,31 +124,31 @@ def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
 
 
 def _complete(cls: type[DataSource], name: str) -> type[DataSource]:
-    """Refuse the name of a way to read data where data are asked for."""
+    """Refuse the name of a reader in place of data."""
     if cls.located:
         raise DataError(
-            f"{name!r} is a way to read data, not data. Give the file, the folder or the "
+            f"{name!r} is a reader, not a dataset. Give the file, the folder or the "
             f"repository itself; ./{name} is a folder of that name."
         )
     return cls
 
 
 def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
-    """Return ``data`` as a dataset: itself, or an array or tensor of rows in memory."""
+    """Return ``data`` as a dataset; an array or tensor of rows becomes a dataset in memory."""
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str):
         raise ConfigError(f"Give a dataset, not its name: load_dataset({data!r}).")
-    dataset = from_array(data, "the array given")
+    dataset = from_array(data, "the given array")
     dataset.info = dataset.info.with_mean(dataset.mean())
     return dataset
 
 
 def pair(x: Dataset | Any, y: Dataset | Any) -> TwoDomains:
-    """Return two datasets, or arrays of rows, as the two domains of one.
+    """Join two datasets, or arrays of rows, as the two domains of one dataset.
 
     Raises:
-        DataError: One of them holds two domains itself.
+        DataError: One of them already has two domains.
 
     >>> import torch
     >>> both = pair(load_dataset("digits"), torch.rand(50, 3, 8, 8))

@@ -45,16 +45,16 @@ class ArraysConfig(DataConfig):
     """Arrays in a file."""
 
     scale: Annotated[float, Bounds(1e-30, 1e30)] = 1.0
-    """What every value is divided by, such as 255."""
+    """The divisor of all values, such as 255."""
     max_bytes: MaxBytes = MAX_BYTES
-    """Arrays that would take more bytes are refused before they are unpacked."""
+    """Arrays with more bytes are refused before they are unpacked."""
 
 
 class Arrays(DataSource):
     """An array file. Arrays named train, valid and test are splits, label_train etc. their labels.
 
-    A file with one array, or with one named x, data or images (and perhaps ``label``), has the
-    split "train" alone. Nothing in a file is unpickled.
+    A file with one array, or with one named x, data or images (and possibly ``label``), has only
+    the split "train". Nothing in a file is unpickled.
     """
 
     Config = ArraysConfig

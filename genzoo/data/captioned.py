@@ -1,4 +1,4 @@
-"""Captions for rows of which something is known, drawn from a grammar at each presentation."""
+"""Captions of rows, drawn from a grammar at each presentation."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from genzoo.spaces import Text
 
 
 class Captioned(TransformedDataset):
-    """Rows with a caption each, under "text".
+    """Rows with a caption in the field "text".
 
     Arguments:
-        dataset: The rows; a batch of them holds a value for each slot of the templates, most
-            often ``label`` alone.
-        templates: What the captions are made of. See `genzoo.captions`.
+        dataset: The rows; a batch must have a value for each slot of the templates, usually only
+            ``label``.
+        templates: The templates of the captions; see `genzoo.captions`.
 
     Raises:
-        DataError: The rows have captions already, or lack what the templates tell of, or have
-            another number of labels.
+        DataError: The rows already have captions, lack a field of the templates, or have another
+            number of labels.
     """
 
     def __init__(self, dataset: Dataset, templates: Sequence[str]) -> None:
@@ -37,7 +37,7 @@ class Captioned(TransformedDataset):
     def transform(
         self, batch: dict[str, Any], generator: torch.Generator | None
     ) -> dict[str, Any]:
-        """Return rows, each with a caption drawn for this once."""
+        """Return rows, each with a new caption."""
         slots = self.grammar.slots
         columns = [batch[slot] for slot in slots]
         self._check(columns)
@@ -46,11 +46,11 @@ class Captioned(TransformedDataset):
         known = [min(row.values(), default=0) >= 0 for row in values]
         told = [{slot: max(0, value) for slot, value in row.items()} for row in values]
         texts = self.grammar.draw(told, generator)
-        # What is not known of a row cannot be told: its caption is not given.
+        # A row without a value has no caption.
         return {**batch, "text": [t if k else "" for t, k in zip(texts, known, strict=True)]}
 
     def _check(self, columns: Sequence[Tensor]) -> None:
-        """Raise DataError where a row has a value that the templates have no words for."""
+        """Raise DataError if a row has a value that the templates have no words for."""
         for (slot, num), values in zip(self.grammar.slots.items(), columns, strict=True):
             if len(values) and bool(((values < -1) | (values >= num)).any()):
                 wrong = values[(values < -1) | (values >= num)][0]
@@ -60,17 +60,17 @@ class Captioned(TransformedDataset):
                 )
 
     def select(self, fields: Collection[str]) -> Dataset:
-        """Return the rows with some of their fields; without captions none are drawn."""
+        """Return the rows with some of their fields; captions are drawn only if needed."""
         return super().select(fields) if "text" in fields else self.dataset.select(fields)
 
 
 def caption(dataset: Dataset, templates: Sequence[str]) -> Dataset:
-    """Give rows captions, from a grammar or, where there is none, from the names of the labels.
+    """Add captions to rows, from a grammar or else from the names of the labels.
 
-    Rows that come with captions are left as they are.
+    Rows that already have captions are unchanged.
 
     Raises:
-        DataError: Nothing is known that captions could be made of.
+        DataError: There is nothing to make captions from.
     """
     if "text" in dataset.head(1):
         return dataset

@@ -1,4 +1,4 @@
-"""Datasets: map-style rows that come out as batches, and where they come from."""
+"""Datasets: map-style rows in batches, and their sources."""
 
 from __future__ import annotations
 
@@ -22,35 +22,37 @@ _VALUES = 2**23
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Config):
-    """What every source of data takes; its own config adds to these."""
+    """The config of every data source; its own config adds to these fields."""
 
     binarize: Binarize | None = None
-    """Grey to 0/1: static draws once a row, dynamic at each presentation, threshold is x > 0.5."""
+    """Binarisation: static draws once per row, dynamic at each presentation, threshold is x >
+    0.5."""
     binarize_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     """The seed of the static draw."""
     limit: Annotated[int | None, Bounds(1, 10**12)] = None
-    """At most so many rows, drawn at random; in proportion to the labels, if there are any."""
+    """The maximum number of rows; drawn at random, in proportion to the labels if there are
+    any."""
     limit_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
-    """The seed of that draw."""
+    """The seed of this draw."""
     labelled: Annotated[int | None, Bounds(1, 10**9)] = None
-    """Of the training split, so many labels are kept, as many of each; the others become −1."""
+    """Keep this many training labels, balanced over classes; the rest become −1."""
     labelled_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
-    """Which they are."""
+    """The seed of the choice of these labels."""
     space: Annotated[str | None, Bounds(1, 64)] = None
-    """The space that the rows are written in, such as categorical for grey levels."""
+    """The space that the rows are converted to, such as categorical for grey levels."""
     captions: bool = False
     """A caption for each row, drawn at each presentation from the data's grammar."""
 
 
 class Dataset(abc.ABC):
-    """Rows that can be asked for by index, and what they are; abstract.
+    """Abstract base class of datasets: rows by index, with a description.
 
     Attributes:
-        info: What the rows are, field by field.
-        name: What to call the dataset in the provenance of figures.
-        origin: The name or path and the config values that `load_dataset` was given; None for
-            rows that did not come from there.
-        split: The name of the split, for rows that did.
+        info: The description of the fields.
+        name: The dataset's name in the provenance of figures.
+        origin: The name or path and the config values given to `load_dataset`; None for other
+            rows.
+        split: The name of the split, for rows of `load_dataset`.
     """
 
     info: DataInfo
@@ -69,16 +71,15 @@ class Dataset(abc.ABC):
         """Return the rows at ``indices`` as a batch; see `genzoo.spec.Batch`.
 
         Arguments:
-            indices: Which rows.
-            generator: Where drawn data (dynamic binarisation, augmentation) take their
-                randomness from.
+            indices: The indices.
+            generator: The generator of random data (dynamic binarisation, augmentation).
         """
 
     def select(self, fields: Collection[str]) -> Dataset:
-        """Return the same rows with some of their fields alone; others need not be made.
+        """Return the same rows with some of their fields only; others need not be computed.
 
         Arguments:
-            fields: Their names; "x" is always there.
+            fields: Their names; "x" is always included.
         """
         kept = tuple(name for name in self.info.fields if name == "x" or name in fields)
         return self if set(kept) == set(self.info.fields) else Selected(self, kept)
@@ -86,30 +87,30 @@ class Dataset(abc.ABC):
     def labels(self) -> Tensor | None:
         """Return the label of every row, (N,) int64, without reading the rows.
 
-        None where there are no labels, and where they are only found by reading every row. A
-        part of such rows is drawn without regard to labels.
+        It is None if there are no labels, or if they are known only by reading every row. Parts of
+        such rows are then drawn without regard to labels.
         """
         return None
 
     def mean(self) -> Tensor | None:
-        """Return the mean row; None where that would mean to read everything from a disk."""
+        """Return the mean row; None if that would require reading everything from a disk."""
         return None
 
     def head(self, num: int, *, seed: int = 0) -> dict[str, Any]:
-        """Return the first ``num`` rows, or all where there are fewer, as one batch.
+        """Return the first ``num`` rows, or all if there are fewer, as one batch.
 
-        Of sorted data the first rows may all have one label. `genzoo.data.draw_rows` returns
-        rows that stand for all.
+        In sorted data the first rows may all have one label. `genzoo.data.draw_rows` returns
+        representative rows.
 
         Arguments:
-            num: How many.
-            seed: Where drawn data take their randomness from.
+            num: The number of rows.
+            seed: The seed of random data.
         """
         return self.batch(range(min(num, len(self))), seeds.generator(seed))
 
 
 class TransformedDataset(Dataset):
-    """The rows of another dataset, changed as they are read; abstract.
+    """Abstract base class: the rows of another dataset, transformed as they are read.
 
     Arguments:
         dataset: The other dataset.
@@ -125,26 +126,26 @@ class TransformedDataset(Dataset):
     def batch(
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
     ) -> dict[str, Any]:
-        """Return the rows at ``indices``, changed."""
+        """Return the transformed rows at ``indices``."""
         return self.transform(self.dataset.batch(indices, generator), generator)
 
     @abc.abstractmethod
     def transform(
         self, batch: dict[str, Any], generator: torch.Generator | None
     ) -> dict[str, Any]:
-        """Return what rows of the other dataset become.
+        """Transform rows of the other dataset.
 
         Arguments:
             batch: The rows.
-            generator: Where drawn data take their randomness from.
+            generator: The generator of random data.
         """
 
     def labels(self) -> Tensor | None:
-        """Return the label of every row, where they are known."""
+        """Return the label of every row, if they are known."""
         return self.dataset.labels()
 
     def mean(self) -> Tensor | None:
-        """Return the mean row, which by default the change leaves as it is."""
+        """Return the mean row; by default it is that of the other dataset."""
         return self.dataset.mean()
 
 
@@ -153,7 +154,7 @@ class Selected(TransformedDataset):
 
     Arguments:
         dataset: The rows.
-        fields: The names of the fields that are kept.
+        fields: The names of the fields to keep.
     """
 
     def __init__(self, dataset: Dataset, fields: tuple[str, ...]) -> None:
@@ -173,13 +174,13 @@ class ArrayDataset(Dataset):
     """Rows held in memory.
 
     Arguments:
-        x: The rows, (N, *event_shape), float32 or uint8, before they are divided.
-        info: What they are once divided.
-        name: What to call them.
+        x: The rows, (N, *event_shape), float32 or uint8, before division.
+        info: The description of the rows after division.
+        name: The dataset's name.
         label: One class index for each row.
-        scale: What the rows are divided by.
+        scale: The divisor of the rows.
         text: One caption for each row.
-        columns: What else a batch holds, one value for each row.
+        columns: Further fields, with one value for each row.
 
     Raises:
         DataError: There are no rows.
@@ -197,7 +198,7 @@ class ArrayDataset(Dataset):
         columns: Mapping[str, Tensor] | None = None,
     ) -> None:
         if len(x) == 0:
-            raise DataError(f"{name} is empty: it holds no rows.")
+            raise DataError(f"{name} is empty: it has no rows.")
         self.x, self.info, self.name, self.label, self.scale = x, info, name, label, scale
         self.text, self.columns = text, dict(columns or {})
 
@@ -242,25 +243,25 @@ def mean_of_rows(dataset: Dataset) -> Tensor:
 
 
 def rows_at_once(event_shape: Sequence[int]) -> int:
-    """Return of how many rows wider copies are made: 4,096, or fewer where they are long."""
+    """Return the number of rows that are widened at once: 4,096, or fewer for long rows."""
     return max(1, min(4096, _VALUES // max(1, math.prod(event_shape))))
 
 
 class DataSource(abc.ABC):
-    """Where data come from: what is registered in ``genzoo.datasets``; abstract.
+    """Abstract base class of data sources, which are registered in ``genzoo.datasets``.
 
     Arguments:
         config: The source's own frozen dataclass, a `DataConfig`.
-        location: The path or repository, for a source that is not one fixed set.
+        location: The path or repository, for a source that is not a fixed dataset.
     """
 
     Config: ClassVar[type[DataConfig]]
     located: ClassVar[bool] = False
-    """Whether it reads what a path or a repository names, and so is no data by itself."""
+    """Whether it reads a path or a repository, so it is not a dataset itself."""
     repository: ClassVar[str] = ""
-    """The repository of the Hub that has the same data; empty where none is known."""
+    """The Hub repository with the same data; empty if none is known."""
     grammar: ClassVar[tuple[str, ...]] = ()
-    """The templates of captions for its labels, see `genzoo.captions`; empty where none are."""
+    """The templates of captions for its labels, see `genzoo.captions`; may be empty."""
 
     def __init__(self, config: DataConfig | None = None, location: str = "") -> None:
         self.config: Any = self.Config() if config is None else config
@@ -272,8 +273,8 @@ class DataSource(abc.ABC):
 
     @abc.abstractmethod
     def load(self, split: str) -> Dataset:
-        """Return one split, grey data as they are.
+        """Return one split, without binarisation.
 
         Raises:
-            DataError: The data are empty, unreadable, or not what they should be.
+            DataError: The data are empty, unreadable or malformed.
         """

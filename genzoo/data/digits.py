@@ -1,4 +1,4 @@
-"""Real handwriting that is always at hand: 1,797 digits of 8 × 8 pixels."""
+"""The embedded dataset: 1,797 handwritten digits of 8 × 8 pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two domains in one dataset: rows of x and of y that need not belong together."""
+"""Two domains in one dataset: rows of x and of y that need not correspond."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SECOND = {"x": "y", "label": "y_label", "text": "y_text"}
 
 
 class TwoDomains(Dataset):
-    """Rows of two datasets side by side: a batch holds ``"x"`` of one and ``"y"`` of the other.
+    """Rows of two datasets: a batch has ``"x"`` from one and ``"y"`` from the other.
 
-    Row i is row i of both, up to the end of the shorter one, which means something where the two
-    are aligned, as test sets may be. Training draws each domain on its own: every row of either
-    once in an epoch of that domain, the two orders independent.
+    Row i is row i of both, up to the end of the shorter one. This is meaningful if the two are
+    aligned, as test sets may be. Training draws each domain independently: every row once per
+    epoch of its domain.
 
-    Labels and captions are those of x; those of the second domain are ``"y_label"`` and
+    ``"label"`` and ``"text"`` belong to x; those of the second domain are ``"y_label"`` and
     ``"y_text"``.
 
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
@@ -31,18 +31,18 @@ class TwoDomains(Dataset):
     Arguments:
         x: The rows of the first domain.
         y: The rows of the second domain, of any shape.
-        aligned: Whether row i of y is what row i of x should become, so that a translation can be
-            compared with the truth. Training does not look at it.
+        aligned: Whether row i of y is the true translation of row i of x, for evaluation. Training
+            does not use it.
 
     Raises:
-        DataError: One of them holds two domains itself.
+        DataError: One of them already has two domains.
     """
 
     def __init__(self, x: Dataset, y: Dataset, *, aligned: bool = False) -> None:
         for part in (x, y):
             if isinstance(part, TwoDomains):
                 raise DataError(
-                    f"{part.name} holds two domains itself. Leave the other one (--data-y) out, "
+                    f"{part.name} already has two domains. Leave the other one (--data-y) out, "
                     "or name data of one domain each."
                 )
         self.x, self.y = x, y
@@ -62,7 +62,7 @@ class TwoDomains(Dataset):
         return {**self.x.batch(indices, generator), **second}
 
     def select(self, fields: Collection[str]) -> Dataset:
-        """Return both domains with some of their fields; without those of y the rows of x."""
+        """Return both domains with some of their fields; only x if there are none of y."""
         x, second = self.x.select(fields), set(fields) & set(_SECOND.values())
         if not second:
             return x
@@ -84,7 +84,7 @@ class TwoDomains(Dataset):
 
 
 def _both(x: DataInfo, y: DataInfo, aligned: bool) -> DataInfo:
-    """Return what the rows of two domains are: the field x of the second one is y."""
+    """Return the info of two domains; the field x of the second one becomes y."""
 
     def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
         return {**first, **of_second(second)}
@@ -99,12 +99,12 @@ def _both(x: DataInfo, y: DataInfo, aligned: bool) -> DataInfo:
 
 
 def of_second(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known of data, by field, by the fields that they are of a second domain."""
+    """Rename the fields of facts about data for a second domain."""
     return {_SECOND[name]: value for name, value in fields.items() if name in _SECOND}
 
 
 def named_parts(data: Dataset) -> tuple[Dataset, Dataset | None]:
-    """Return what a recipe names: the data, or both domains where the pair has no name itself."""
+    """Return the components of data for a recipe: one, or both domains if the pair has no name."""
     if isinstance(data, TwoDomains) and data.origin is None:
         return data.x, data.y
     return data, None

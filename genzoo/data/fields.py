@@ -17,16 +17,16 @@ def image_fields(
     names: Sequence[str] = (),
     num_classes: int | None = None,
 ) -> dict[str, Space]:
-    """Return the fields of images in [0, 1], with a label where there are classes.
+    """Return the fields of images in [0, 1], with a label if there are classes.
 
     Arguments:
         shape: (C, H, W).
-        levels: How many equally spaced values there are.
-        names: The name of each class; of more than 10,000 none is kept.
-        num_classes: How many classes; as many as names where None.
+        levels: The number of equally spaced values.
+        names: The name of each class; dropped if there are more than 10,000.
+        num_classes: The number of classes; that of the names if None.
 
     Raises:
-        DataError: There are too many classes, or a name is too long or stands twice.
+        DataError: There are too many classes, or a name is too long or occurs twice.
     """
     fields: dict[str, Space] = {"x": Unit(shape=tuple(shape), levels=levels)}
     num = num_classes or len(names)
@@ -39,7 +39,7 @@ def label_space(num_classes: int, names: Sequence[str] = ()) -> Label:
     """Return the space of the labels of data.
 
     Raises:
-        DataError: There are too many classes, or a name is too long or stands twice.
+        DataError: There are too many classes, or a name is too long or occurs twice.
     """
     try:
         return Label(num_classes=num_classes, names=tuple(names))

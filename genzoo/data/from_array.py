@@ -1,4 +1,4 @@
-"""Arrays of any origin made into a dataset, having been looked at."""
+"""Datasets from arrays, after checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from genzoo.spaces import Binary, Real, Space, Unit
 from genzoo.spec import DataInfo
 
 _MOST_LEVELS = 2**16
-"""Of finer steps float32 does not tell one from the next."""
+"""Finer steps cannot be distinguished in float32."""
 
 
 def from_array(
@@ -26,17 +26,17 @@ def from_array(
     label: np.ndarray[Any, Any] | Tensor | None = None,
     scale: float = 1.0,
 ) -> ArrayDataset:
-    """Make a dataset of an array, finding out what kind of data it holds.
+    """Make a dataset from an array, and detect its kind of data.
 
     Arguments:
         x: One row for each example, (N, ...).
-        name: What to call it.
+        name: The dataset's name.
         label: One class index for each row.
         scale: What every value is divided by.
 
     Raises:
-        DataError: It is empty, not numeric, one-dimensional, or holds NaN or infinity; the
-            labels are not one class index for each row.
+        DataError: It is empty, not numeric, one-dimensional, or contains NaN or infinity; or the
+            labels are not one class index per row.
     """
     rows = _numeric(x, name)
     if rows.ndim < 2:
@@ -60,7 +60,7 @@ def _bytes(rows: Tensor) -> bool:
 
 
 def _numeric(x: Any, name: str) -> Tensor:
-    """Return an array as a tensor of bytes, where it holds bytes or truths, else of float32."""
+    """Return an array as a tensor of uint8 if it has bytes or bools, else of float32."""
     values = x.detach().cpu() if isinstance(x, Tensor) else _array(x, name)
     if isinstance(values, np.ndarray):
         if values.dtype.kind not in "buif":
@@ -76,7 +76,7 @@ def _array(x: Any, name: str) -> np.ndarray[Any, Any]:
     try:
         return np.asarray(x)
     except ValueError as error:
-        raise DataError(f"{name} is no array: {error} Make its rows equal.") from error
+        raise DataError(f"{name} is not an array: {error} Make its rows equal.") from error
 
 
 def _range(x: Tensor, name: str) -> tuple[float, float]:
@@ -91,7 +91,7 @@ def _range(x: Tensor, name: str) -> tuple[float, float]:
 
 
 def _space(x: Tensor, low: float, high: float, scale: float) -> Space:
-    """Return what rows are, given their least and greatest value once divided by the scale."""
+    """Return the space of rows from their minimum and maximum after division."""
     shape = tuple(x.shape[1:])
     if low < 0 or high > 1:
         return Real(shape=shape)
@@ -108,20 +108,20 @@ def _labels(label: Any, num: int, name: str) -> Tensor:
     given = (
         label.detach().cpu() if isinstance(label, Tensor) else _array(label, f"label of {name}")
     )
-    # Not before the shape is known to be right: whole numbers take up to eight times the memory.
+    # Only after the shape was checked, because integers take up to eight times the memory.
     values = _whole(given) if tuple(given.shape) == (num,) else None
     if values is None or int(values.min()) < 0:
         least = values.min().item() if values is not None and values.numel() else None
         raise DataError(
             f"The labels of {name} must be {num} whole numbers from 0, one for each row; got "
             f"{given.dtype} values of shape {tuple(given.shape)}"
-            f"{'' if least is None else f', the least of which is {least}'}."
+            f"{'' if least is None else f', with the minimum {least}'}."
         )
     return values
 
 
 def _whole(values: np.ndarray[Any, Any] | Tensor) -> Tensor | None:
-    """Return whole numbers, of any width and byte order, as int64; None for other values."""
+    """Return integers of any width and byte order as int64; None for other values."""
     if isinstance(values, np.ndarray):
         return torch.from_numpy(values.astype(np.int64)) if values.dtype.kind in "bui" else None
     return None if values.is_floating_point() or values.is_complex() else values.long()

@@ -29,17 +29,17 @@ class HubConfig(DataConfig):
     revision: str | None = None
     """A branch, tag or commit."""
     image_column: str | None = None
-    """The column of images; by default the only one there is."""
+    """The column of images; by default the only one."""
     label_column: str | None = None
-    """The column of class labels; by default the only one there is."""
+    """The column of class labels; by default the only one."""
     text_column: str | None = None
     """The column of captions; none by default."""
     max_pixels: MaxPixels = MAX_PIXELS
-    """Images of more pixels are refused before they are decoded."""
+    """Images with more pixels are refused before they are decoded."""
 
 
 class HubDataset(DataSource):
-    """A repository of images, perhaps with labels or captions. Streaming is not supported."""
+    """A repository of images, possibly with labels or captions. Streaming is not supported."""
 
     Config = HubConfig
     located = True
@@ -65,7 +65,7 @@ def load_from_hub(repository: str, split: str, config: DataConfig) -> Dataset:
     """Return a split of a repository.
 
     Raises:
-        DataError: It cannot be had, or has no images.
+        DataError: It is not available, or has no images.
         MissingDependencyError: `datasets` is not installed.
     """
     datasets = _library()
@@ -84,15 +84,15 @@ class HubRows(Dataset):
 
     Arguments:
         rows: The rows; an iterable (streamed) dataset is refused.
-        config: Which columns to take.
-        name: What to call them.
+        config: The columns to use.
+        name: The dataset's name.
     """
 
     def __init__(self, rows: Any, config: HubConfig, name: str) -> None:
         if not isinstance(rows, _library().Dataset):
             raise DataError(f"{name} is streamed; only map-style datasets are supported.")
         if len(rows) == 0:
-            raise DataError(f"{name} is empty: it holds no rows.")
+            raise DataError(f"{name} is empty: it has no rows.")
         self.name, self.rows, self.most = name, rows, config.max_pixels
         self.image = config.image_column or _only(rows, "Image", name)
         self.label = config.label_column or _optional(rows, "ClassLabel")
@@ -135,7 +135,7 @@ class HubRows(Dataset):
         return {**found, "text": list(rows[self.text])} if self.text else found
 
     def labels(self) -> Tensor | None:
-        """Return the label of every row, from its column alone."""
+        """Return the label of every row, from its column."""
         if self.label is None:
             return None
         column: Tensor = self.rows.select_columns([self.label]).with_format("torch")[:][self.label]
@@ -145,7 +145,7 @@ class HubRows(Dataset):
         """Open a row's image, which is stored as bytes or as the path of a file."""
         name = f"row {row} of {self.name}"
         if not isinstance(value, Mapping) or not (value.get("bytes") or value.get("path")):
-            raise DataError(f"{name}, column {self.image!r}, holds no image.")
+            raise DataError(f"{name}, column {self.image!r}, is not an image.")
         source = io.BytesIO(value["bytes"]) if value.get("bytes") else Path(value["path"])
         return open_image(source, name, most=self.most)
 
@@ -154,7 +154,7 @@ class HubRows(Dataset):
             return ()
         feature = self.rows.features[self.label]
         if type(feature).__name__ != "ClassLabel":
-            raise DataError(f"{self.name}: the column {self.label!r} holds no class labels.")
+            raise DataError(f"{self.name}: the column {self.label!r} has no class labels.")
         return tuple(feature.names)
 
 
@@ -169,13 +169,13 @@ def _library() -> Any:
 
 
 def _asked(repository: str, ask: Any) -> Any:
-    """Call the library, whose errors of many kinds all mean that the data cannot be had."""
+    """Call the library; any of its errors means that the data are not available."""
     own = _library().exceptions.DatasetsError
     try:
         return ask()
     except (OSError, ValueError, RuntimeError, KeyError, own) as error:
         first = str(error).strip().partition("\n")[0]
-        raise DataError(f"The dataset {repository!r} cannot be had: {first}") from error
+        raise DataError(f"The dataset {repository!r} is not available: {first}") from error
 
 
 def _only(rows: Any, kind: str, name: str) -> str:

@@ -30,7 +30,7 @@ class IDXFolderConfig(DataConfig):
     """IDX files in a folder."""
 
     max_bytes: MaxBytes = MAX_BYTES
-    """A file that would take more bytes is refused before it is unpacked."""
+    """A file with more bytes is refused before it is unpacked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class IDXConfig(IDXFolderConfig):
     """IDX files in a folder, or elsewhere."""
 
     folder: str | None = None
-    """Where the files are; by default where they are found, else on the Hub."""
+    """The folder of the files; by default system folders, else the Hub."""
 
 
 class IDXFolder(DataSource):
@@ -58,16 +58,16 @@ class IDXFolder(DataSource):
 
 
 class IDXSource(DataSource, abc.ABC):
-    """One fixed set of images in IDX files; abstract.
+    """Abstract base class of fixed datasets of images in IDX files.
 
-    The files are read from the folder of the config, else from a folder where a system package
-    puts them, else the images come from the source's repository of the Hub.
+    The files are read from the folder of the config, else from a folder of a system package; else
+    the images come from the source's Hub repository.
 
     Class attributes:
-        title: What the provenance of figures calls the data.
+        title: The name of the data in the provenance of figures.
         class_names: The names of the labels.
-        folders: Where system packages put the files.
-        remedy: How to get the files, for the error that says that they are nowhere.
+        folders: The folders of system packages.
+        remedy: How to get the files, for the error if they are not found.
     """
 
     Config = IDXConfig
@@ -84,7 +84,7 @@ class IDXSource(DataSource, abc.ABC):
         """Return one split, grey.
 
         Raises:
-            DataError: The files are nowhere, or one is damaged.
+            DataError: The files are not found, or one is damaged.
         """
         folder = self.config.folder or self._installed(split)
         if folder is not None:
@@ -115,14 +115,14 @@ def read_folder(
     """Read images and labels of a split; images become (1, H, W) in [0, 1].
 
     Arguments:
-        folder: Where they are.
-        split: Which split.
-        name: What to call it.
-        class_names: The names of the labels, where they are known.
-        most: How many bytes a file may have once it is unpacked.
+        folder: Their folder.
+        split: The split.
+        name: The dataset's name.
+        class_names: The names of the labels, if they are known.
+        most: The maximum size of an unpacked file in bytes.
 
     Raises:
-        DataError: A file is missing, truncated, too large, or no IDX file.
+        DataError: A file is missing, truncated, too large, or not an IDX file.
     """
     images = _read(folder, f"{_STEMS[split]}-images-idx3-ubyte", 3, most)
     labels = _read(folder, f"{_STEMS[split]}-labels-idx1-ubyte", 1, most)
@@ -153,27 +153,27 @@ def _read(folder: Path, stem: str, dimensions: int, most: int) -> np.ndarray[Any
             check_size(math.prod(shape), most, path)
             return _body(binary, shape)
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
-        raise DataError(f"{path} is damaged or no IDX file: {error}. Fetch it again.") from error
+        raise DataError(f"{path} is damaged or not an IDX file: {error}. Get it again.") from error
 
 
 def _shape(file: io.BufferedIOBase, dimensions: int) -> tuple[int, ...]:
-    """Read a header: the shape of the bytes that follow it."""
+    """Read the header: the shape of the following bytes."""
     magic = file.read(4)
     if magic != bytes([0, 0, 8, dimensions]):
         raise ValueError(f"its first bytes are {magic.hex()}, not those of unsigned bytes")
     shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
     if 0 in shape:
-        raise ValueError(f"its header tells of {shape} bytes")
+        raise ValueError(f"its header states {shape} bytes")
     return shape
 
 
 def _body(file: io.BufferedIOBase, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Read as many bytes as the header tells of, piece by piece: no memory is used for others."""
+    """Read the bytes that the header states, in pieces, without memory for further bytes."""
     body = np.empty(math.prod(shape), np.uint8)
     view, end = body.data, 0
     while count := file.readinto(view[end : end + _PIECE]):
         end += count
     found = end + len(file.read(1))
     if found != len(body):
-        raise ValueError(f"{found} bytes or more where its header tells of {shape}")
+        raise ValueError(f"{found} bytes or more, but its header states {shape}")
     return body.reshape(shape)

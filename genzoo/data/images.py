@@ -24,11 +24,11 @@ from genzoo.errors import DataError
 from genzoo.spec import DataInfo
 
 MAX_PIXELS = 2**25
-"""What an image may have, where a config does not say otherwise."""
+"""The default limit of pixels of an image."""
 MaxPixels = Annotated[int, Bounds(1, 2**27)]
-"""The type of the field by which a config says so; beyond its bound Pillow refuses them too."""
+"""The type of the config field with this limit; beyond its bound, Pillow refuses images too."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-"""What is decoded; Pillow would start another program for some that it knows."""
+"""The formats that are decoded; for some others, Pillow would start another program."""
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _SPLITS = ("train", "valid", "test")
 _UNREADABLE = (
@@ -47,15 +47,15 @@ class ImagesConfig(DataConfig):
     """A folder of images."""
 
     size: Annotated[int | None, Bounds(1, 16384)] = None
-    """Crop to the middle square and resize it to so many pixels a side."""
+    """Crop to the central square and resize it to this number of pixels per side."""
     mode: Literal["L", "RGB"] | None = None
     """Grey (L) or colour (RGB); by default that of the first image."""
     max_pixels: MaxPixels = MAX_PIXELS
-    """Images of more pixels are refused before they are decoded."""
+    """Images with more pixels are refused before they are decoded."""
 
 
 class ImageFolder(DataSource):
-    """Images below a folder; folders train, valid and test are splits, folders below classes."""
+    """Images in a folder; subfolders train, valid and test are splits, others are classes."""
 
     Config = ImagesConfig
     located = True
@@ -78,14 +78,14 @@ class ImageFolder(DataSource):
 
 
 class ImageFiles(Dataset):
-    """Images of one size, decoded when they are asked for.
+    """Images of one size, decoded when they are read.
 
     Arguments:
-        root: The folder that all of them are below.
+        root: The folder that contains all of them.
         paths: The files.
-        config: How they are read.
-        classes: The names of the folders in ``root`` that are classes; none where empty.
-        name: What to call them.
+        config: The config.
+        classes: The names of the folders in ``root`` that are classes; may be empty.
+        name: The dataset's name.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class ImageFiles(Dataset):
         return found if self.label is None else {**found, "label": self.label[index]}
 
     def labels(self) -> Tensor | None:
-        """Return the label of every image, known from its folder."""
+        """Return the label of every image, from its folder."""
         return self.label
 
     def _read(self, path: Path) -> Tensor:
@@ -134,27 +134,27 @@ def to_tensor(image: Image.Image) -> Tensor:
     """Return a grey or colour image as float32 (C, H, W) in [0, 1]."""
     x = torch.from_numpy(np.array(image, dtype=np.uint8))
     x = x[None] if x.ndim == 2 else x.permute(2, 0, 1).contiguous()
-    return x.float().div_(255)  # In place: a large image takes memory for one copy less.
+    return x.float().div_(255)  # In place, which saves a copy of a large image.
 
 
 def open_image(
     file: Path | io.BytesIO, name: object = "", *, most: int = MAX_PIXELS
 ) -> Image.Image:
-    """Open an image after looking at its size; a small file can unpack to gigabytes.
+    """Open an image after checking its size; a small file can unpack to gigabytes.
 
     Arguments:
-        file: Where it is.
-        name: What to call it in an error; its path by default.
-        most: How many pixels it may have.
+        file: Its path.
+        name: Its name in errors; its path by default.
+        most: The maximum number of pixels.
 
     Raises:
-        DataError: It cannot be read, is of none of `FORMATS`, or has too many pixels.
+        DataError: It cannot be read, has none of the `FORMATS`, or has too many pixels.
     """
     try:
         if isinstance(file, Path):
             check_file(file)
         with warnings.catch_warnings():
-            # Pillow warns of what its own limit is, ours is lower or was raised by the user.
+            # Pillow warns about its own limit; genzoo's is lower, or was raised by the user.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(file, formats=FORMATS)
         if image.width * image.height > most:
@@ -172,7 +172,7 @@ def open_image(
 
 
 def as_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Return an image as grey (L) or colour (RGB); of 16 bits the upper 8 are kept."""
+    """Return an image as grey (L) or colour (RGB); 16-bit values keep their upper 8 bits."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
     return image.convert(mode)
@@ -188,6 +188,6 @@ def _images(root: Path) -> list[Path]:
 
 
 def _classes(root: Path) -> set[str]:
-    """Return the folders of ``root`` that hold images; none where it holds some itself."""
+    """Return the folders of ``root`` that contain images; none if it contains images itself."""
     parts = [path.relative_to(root).parts for path in _images(root)]
     return set() if any(len(part) == 1 for part in parts) else {part[0] for part in parts}

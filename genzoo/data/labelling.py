@@ -1,4 +1,4 @@
-"""A few labels among many rows, as for learning that is supervised in part."""
+"""Few labels among many rows, for semi-supervised learning."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
 
 UNKNOWN = -1
-"""The label of a row that has none."""
+"""The label of an unlabelled row."""
 
 
 class PartlyLabelled(Dataset):
-    """Every row without its label, and as many rows again that are the labelled ones in turn.
+    """Every row without its label, followed by an equal number of labelled rows in turn.
 
-    The first half are the rows, with the label −1; the second half goes through the few labelled
-    ones over and over, so that of a batch one half is labelled in the mean, however few they are.
+    The first half are all rows with the label −1. The second half repeats the few labelled rows,
+    so that on average half of a batch is labelled.
 
     Arguments:
         dataset: Rows with labels.
@@ -48,7 +48,7 @@ class PartlyLabelled(Dataset):
         return {**found, "label": torch.where(again, found["label"], UNKNOWN)}
 
     def select(self, fields: Collection[str]) -> Dataset:
-        """Return the same rows with some of their fields; what is not read is not made."""
+        """Return the same rows with some of their fields; other fields are not computed."""
         found = copy.copy(self)
         found.dataset = self.dataset.select({*fields, "label"})
         found.info = self.info.only(tuple(found.dataset.info.fields))
@@ -68,20 +68,20 @@ class PartlyLabelled(Dataset):
 
 
 def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
-    """Keep the labels of ``num`` rows alone, as many of each label, drawn by ``seed``.
+    """Keep the labels of ``num`` rows only, balanced over classes, drawn with ``seed``.
 
     Raises:
-        DataError: There are no labels, or not ``num`` of them in equal parts.
+        DataError: There are no labels, or ``num`` cannot be balanced.
     """
     label = _labels(dataset)
     if label is None or bool((label == UNKNOWN).all()):
-        raise DataError(f"{dataset.name} has no labels of which {num} could be kept.")
+        raise DataError(f"{dataset.name} has no labels, so {num} cannot be kept.")
     classes, counts = torch.unique(label[label != UNKNOWN], return_counts=True)
     each, rest = divmod(num, len(classes))
     fewest = int(counts.min())
     if rest or not 0 < each <= fewest:
         raise DataError(
-            f"{num} labels cannot be kept in equal parts: {dataset.name} has {len(classes)} "
+            f"{num} labels cannot be balanced: {dataset.name} has {len(classes)} "
             f"labels, of at least {fewest} rows each. Give a multiple of {len(classes)}, "
             f"{fewest * len(classes)} at most."
         )
@@ -95,7 +95,7 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
 
 
 def _labels(dataset: Dataset) -> Tensor | None:
-    """Return the label of every row, which is read where it is not known; None without labels."""
+    """Return the label of every row, reading the rows if necessary; None without labels."""
     known = dataset.labels()
     if known is not None or "label" not in dataset.head(1):
         return known

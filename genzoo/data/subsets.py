@@ -1,6 +1,6 @@
-"""A part of the rows that stands for all of them: a seeded draw, stratified by label.
+"""Representative parts of the rows: seeded draws, stratified by label.
 
-The first rows are no such part: in a folder that is sorted by class they are one class.
+The first rows are not representative: in a folder that is sorted by class, they are one class.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ How = Literal["stratified by label", "random"]
 def stratified(
     label: Tensor | None, num_rows: int, num: int, generator: torch.Generator
 ) -> Tensor:
-    """Draw row indices without replacement, each label in proportion, in random order.
+    """Draw row indices without replacement, in proportion to the labels, in random order.
 
-    Of a label with N_l of the N rows, ⌊n N_l / N⌋ or ⌈n N_l / N⌉ rows are drawn. Which of the two
-    is random, such that every row is drawn with the same probability n / N. The order is random
-    so that each part of the result is a fair part too.
+    For a label with N_l of the N rows, ⌊n N_l / N⌋ or ⌈n N_l / N⌉ rows are drawn. The choice is
+    random such that every row is drawn with the same probability n / N. The order is random, so
+    that each part of the result is representative too.
 
     | On the Theory of Systematic Sampling, II (Madow, 1949), with labels in random order
 
     Arguments:
-        label: The label of each row, (N,) int64; rows of the label −1 are one stratum. None draws
-            from all rows alike.
+        label: The label of each row, (N,) int64; rows with the label −1 are one stratum. None
+            draws uniformly from all rows.
         num_rows: N.
         num: n, at most N.
         generator: The generator, on the CPU.
@@ -52,7 +52,7 @@ def stratified(
 
 
 def _shares(sizes: Tensor, num: int, generator: torch.Generator) -> Tensor:
-    """Return how many of ``num`` rows each stratum gets, (S,), in whole numbers throughout.
+    """Return how many of ``num`` rows each stratum gets, (S,), in integer arithmetic.
 
     The strata lie side by side on a line of length n; those that hold one of the points u, u + 1,
     … get a row for each, with one random u for all.
@@ -68,9 +68,9 @@ class Subset(Dataset):
     """Some rows of another dataset.
 
     Arguments:
-        dataset: Where the rows are.
-        rows: Which they are, in which order, (n,) int64.
-        seed: The seed that they were drawn with.
+        dataset: The other dataset.
+        rows: The indices in order, (n,) int64.
+        seed: The seed of the draw.
         how: How they were drawn.
     """
 
@@ -90,14 +90,14 @@ class Subset(Dataset):
         return self.dataset.batch(self.rows[torch.as_tensor(indices)], generator)
 
     def select(self, fields: Collection[str]) -> Dataset:
-        """Return the same rows with some of their fields; what is not read is not made."""
+        """Return the same rows with some of their fields; other fields are not computed."""
         found = copy.copy(self)
         found.dataset = self.dataset.select(fields)
         found.info = self.info.only(tuple(found.dataset.info.fields))
         return found
 
     def labels(self) -> Tensor | None:
-        """Return the label of every row, where they are known."""
+        """Return the label of every row, if they are known."""
         found = self.dataset.labels()
         return None if found is None else found[self.rows]
 
@@ -107,15 +107,15 @@ class Subset(Dataset):
 
 
 def subset(dataset: Dataset, num: int, *, seed: int = 0, key: str = "") -> Dataset:
-    """Return ``num`` rows that stand for all of them; the dataset itself where it has no more.
+    """Return ``num`` representative rows; the dataset itself if it has no more.
 
-    They are drawn without replacement and come in random order. If `Dataset.labels` are known,
-    the draw is `stratified` by label. The two rows of aligned domains stay together, stratified by
-    the labels of x; of other domains each is drawn on its own.
+    They are drawn without replacement and come in random order. If `Dataset.labels` are known, the
+    draw is `stratified` by label. The two rows of aligned domains stay together, stratified by the
+    labels of x; other domains are drawn independently.
 
     Arguments:
         dataset: The rows.
-        num: How many of them.
+        num: The number of rows.
         seed: The seed of the draw.
         key: The name of this draw among others with the same seed.
 
@@ -141,6 +141,6 @@ def subset(dataset: Dataset, num: int, *, seed: int = 0, key: str = "") -> Datas
 
 
 def draw_rows(dataset: Dataset, num: int, *, seed: int = 0) -> dict[str, Any]:
-    """Return a `subset` as one batch; all rows in their own order where there are no more."""
+    """Return a `subset` as one batch; if there are no more rows, all in their original order."""
     drawn = subset(dataset, num, seed=seed)
     return drawn.head(len(drawn), seed=seed)

@@ -1,4 +1,4 @@
-"""What every source's rows go through: a part of them, and grey to zeros and ones."""
+"""Transforms of every source's rows: a part of them, binarisation, conversion to another space."""
 
 from __future__ import annotations
 
@@ -29,16 +29,15 @@ _BLOCK = 64
 
 
 def prepare(dataset: Dataset, config: DataConfig, key: str = "") -> Dataset:
-    """Apply what every `DataConfig` says to freshly loaded rows, of both domains where two are.
+    """Apply the transforms of a `DataConfig` to loaded rows, or to both domains.
 
     Arguments:
         dataset: The rows.
-        config: What to do.
-        key: What the rows are called where they are named, so that two sets of one size do not
-            get the same draw.
+        config: The transforms.
+        key: A name of the rows, so that two sets of one size do not get the same draw.
 
     Raises:
-        DataError: The rows are to be binarised, and are not in [0, 1].
+        DataError: The rows cannot be binarised because they are not in [0, 1].
     """
     if isinstance(dataset, TwoDomains) and not dataset.info.aligned:
         return TwoDomains(*_each(dataset, config, key))
@@ -51,7 +50,7 @@ def prepare(dataset: Dataset, config: DataConfig, key: str = "") -> Dataset:
 
 
 def _written(dataset: Dataset, name: str | None) -> Dataset:
-    """Return rows in the space of that name; as they are where it is None, or theirs."""
+    """Return rows in the space with a name; unchanged if it is None or already theirs."""
     if name is None:
         return dataset
     if name not in registry.names("spaces"):
@@ -64,12 +63,12 @@ def _written(dataset: Dataset, name: str | None) -> Dataset:
 
 
 class Rewritten(TransformedDataset):
-    """Rows written in another space, such as grey levels as categories.
+    """Rows converted to another space, such as grey levels as categories.
 
     Arguments:
         dataset: The rows.
         space: The other space.
-        rewrite: Returns rows as values of that space.
+        rewrite: Converts rows to that space.
     """
 
     def __init__(self, dataset: Dataset, space: Space, rewrite: Callable[[Any], Any]) -> None:
@@ -87,7 +86,7 @@ class Rewritten(TransformedDataset):
         return {**batch, "x": self.rewrite(batch["x"])}
 
     def mean(self) -> Tensor | None:
-        """Return the mean row; of categories None."""
+        """Return the mean row; None for categories."""
         return mean_of_rows(self) if self.info["x"].dtype.is_floating_point else None
 
 
@@ -108,7 +107,7 @@ def _binarized(dataset: Dataset, config: DataConfig) -> Dataset:
 
 
 class Binarized(TransformedDataset):
-    """Grey rows as zeros and ones, drawn afresh or cut at one half at each presentation.
+    """Binarised rows, by draws or by the threshold 0.5 at each presentation.
 
     Arguments:
         dataset: Rows in [0, 1].
@@ -129,13 +128,13 @@ class Binarized(TransformedDataset):
         return {**batch, "x": (batch["x"] > cut).float()}
 
     def mean(self) -> Tensor | None:
-        """Return the mean row; of rows drawn afresh, their expectation."""
+        """Return the mean row; for dynamic binarisation, its expectation."""
         inner = self.dataset.mean()
         return inner if inner is None or self.how == "dynamic" else mean_of_rows(self)
 
 
 def _binary(dataset: Dataset) -> DataInfo:
-    """Return what grey data are once they are zeros and ones.
+    """Return the info of grey data after binarisation.
 
     Raises:
         DataError: They are not in [0, 1].
@@ -156,10 +155,10 @@ def _binary(dataset: Dataset) -> DataInfo:
 
 
 def _static(dataset: Dataset, seed: int, given: int) -> ArrayDataset:
-    """Draw every row once, and keep the draws: a row's draw depends on its place alone.
+    """Draw every row once and keep the draws; a row's draw depends only on its index.
 
-    The place is the one among all rows, also for a part of them: a limit leaves the draws as they
-    are.
+    The index is that among all rows, also for a part of them, so a limit does not change the
+    draws.
     """
     place = dataset.rows if isinstance(dataset, Subset) else torch.arange(len(dataset))
     x = torch.empty(len(dataset), *dataset.info["x"].event_shape, dtype=torch.uint8)
@@ -174,14 +173,14 @@ def _static(dataset: Dataset, seed: int, given: int) -> ArrayDataset:
             found.setdefault(key, []).append(values)
     columns = _in_order(found, order.argsort())
     label, text, info = columns.pop("label", None), columns.pop("text", None), _binary(dataset)
-    # A draw that somebody has chosen is named: the best of many is another test set.
+    # The seed of a chosen draw is named, because the best of many draws is another test set.
     chosen = f", seed {given}" if given else ""
     name = f"{dataset.name} (static binarisation{chosen})"
     return ArrayDataset(x, info, name, label, text=text, columns=columns)
 
 
 def _blocks(place: Tensor) -> tuple[Tensor, list[int]]:
-    """Return rows in the order of their places, and how many are of each block of places."""
+    """Return rows in the order of their indices, and the number in each block of indices."""
     places, order = place.sort()
     return order, torch.unique_consecutive(places // _BLOCK, return_counts=True)[1].tolist()
 

@@ -1,7 +1,7 @@
-"""What files of arrays take in memory: told by their headers, before anything is unpacked.
+"""The memory that files of arrays need, from their headers, before anything is unpacked.
 
-A megabyte can unpack to a gigabyte. So a file's own headers are read first, within bounds, and
-what they tell of is held against a limit that the user can raise.
+A megabyte can unpack to a gigabyte. So a file's headers are read first, within bounds, and the
+size that they state is compared with a limit that the user can raise.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from genzoo.config import Bounds
 from genzoo.errors import DataError
 
 MAX_BYTES = 2**30
-"""What arrays of a file may take in memory, where a config does not say otherwise."""
+"""The default limit of memory for arrays of a file."""
 MaxBytes = Annotated[int, Bounds(1, 2**45)]
-"""The type of the field by which a config says so."""
+"""The type of the config field with this limit."""
 _MAX_ARRAYS, _MAX_DIRECTORY, _MAX_HEADER = 1000, 2**20, 2**20
 _UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -31,10 +31,10 @@ _SMALL = ("uint8", "bool", "U8", "BOOL")
 
 
 def check_size(size: int, most: int, what: object) -> None:
-    """Refuse what would take more memory than is allowed.
+    """Refuse data that need more memory than allowed.
 
     Raises:
-        DataError: It would.
+        DataError: They do.
     """
     if size > most:
         raise DataError(
@@ -44,19 +44,19 @@ def check_size(size: int, most: int, what: object) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no plain file, and may never end, such as a pipe or a device.
+    """Refuse a path that is not a plain file, such as a pipe or a device, which may never end.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a plain file.
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is not a plain file")
 
 
 def size_of(path: Path) -> int:
-    """Return how many bytes the arrays of a file take as rows, by its headers.
+    """Return the bytes of the arrays of a file as rows, from its headers.
 
-    Bytes stay bytes, labels become 64-bit numbers, all else takes four bytes a value or more.
+    Bytes stay bytes, labels become 64-bit integers, other values take at least four bytes each.
 
     Raises:
         OSError, ValueError, and what the readers of the formats raise: It is damaged, or of a
@@ -71,16 +71,16 @@ def size_of(path: Path) -> int:
 
 
 def _of_npy(file: IO[bytes], length: int, name: str) -> int:
-    """Return what an array takes in a file of that length, of which only the header is read."""
+    """Return the bytes of an array in a file of a given length, reading only the header."""
     version = npy.read_magic(file)
     if version not in _HEADERS:
         raise ValueError(f"its header is of version {version}, which plain arrays do not need")
     shape, _, dtype = _HEADERS[version](file)
     if dtype.hasobject:
-        return 0  # Refused as such by numpy, before anything is read.
+        return 0  # numpy refuses these before anything is read.
     size, there = _size(shape, dtype.itemsize, dtype.name, name), length - file.tell()
     if math.prod(shape) * dtype.itemsize > there:
-        raise ValueError(f"its header tells of the shape {shape}, and {there} bytes follow")
+        raise ValueError(f"its header states the shape {shape}, but {there} bytes follow")
     return size
 
 
@@ -115,17 +115,17 @@ def _of_safetensors(path: Path) -> int:
 
 
 def _size(shape: Sequence[int], itemsize: int, dtype: str, name: str) -> int:
-    """Return how many bytes an array takes, as it is stored or as rows, whichever is more."""
+    """Return the bytes of an array, stored or as rows, whichever is more."""
     if any(length < 0 for length in shape):
-        raise ValueError(f"its header tells of the shape {tuple(shape)}")
+        raise ValueError(f"its header states the shape {tuple(shape)}")
     as_rows = 8 if name.startswith("label") else 1 if dtype in _SMALL else 4
     return math.prod(shape) * max(itemsize, as_rows)
 
 
 class _Bounded:
-    """A file of which no more is read at once than is allowed, as long as ``most`` says so.
+    """A file that limits the bytes per read to ``most``.
 
-    A zip's list of files is read at once, whatever length the file claims for it.
+    The list of files of a zip is read at once, with the length that the file claims.
     """
 
     def __init__(self, file: IO[bytes]) -> None:

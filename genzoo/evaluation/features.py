@@ -34,7 +34,7 @@ class Extractor:
     """A function from examples to features, by a name and a hash that say which.
 
     Arguments:
-        name: What to call it.
+        name: The dataset's name.
         sha256: The hash of its weights; that of no bytes where it has none.
         function: Features (B, D) of examples (B, *event_shape).
         device: Where it computes.

@@ -1,4 +1,4 @@
-"""The Hub's client: commits, and the files of a model in one. A repository is data, never code."""
+"""The client of the Hub: commits and the files of a model. A repository is data, never code."""
 
 from genzoo.hub.reference import Reference, names_repository
 

@@ -1,6 +1,6 @@
-"""What the client's errors come to: six situations, each with its own class and remedy.
+"""The client's errors, mapped to six situations, each with its own class and remedy.
 
-The client raises errors of five libraries. Which situation it is decides what a person can do.
+The client raises errors of five libraries; the situation decides what a user can do.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from genzoo.errors import (
 )
 
 TRANSPORTS = ("httpx2", "httpx", "httpcore2", "httpcore", "requests")
-"""The libraries that a version of the client sends requests with."""
+"""The HTTP libraries of the client's versions."""
 BUSY = (408, 429, 500, 502, 503, 504)
-"""What a Hub answers that is out of order or has too much to do."""
+"""The HTTP status codes of a Hub that is out of order or too busy."""
 _DENIED = (401, 402, 403)
 _CONFLICT = (409, 412)
 _FULL = ("No space left on device", "os error 28", "Disk quota exceeded")
 
 
 def translated(error: Exception, what: str) -> Exception:
-    """Return the client's error as one of ours, with the remedy; itself where it is none."""
+    """Map an error of the client to one of genzoo with its remedy; return others unchanged."""
     from huggingface_hub import errors as hub
 
     if isinstance(error, GenzooError):
@@ -40,17 +40,17 @@ def translated(error: Exception, what: str) -> Exception:
     absent = (hub.OfflineModeIsEnabled, hub.LocalEntryNotFoundError)
     if is_offline() and _any(error, lambda e: isinstance(e, absent)):
         return HubOfflineError(
-            f"{what} cannot be had from the cache alone, and requests are switched off (offline: "
-            "HF_HUB_OFFLINE is set). Unset it, or choose what the cache holds: hf cache list."
+            f"{what} is not in the cache, and requests are disabled (offline: "
+            "HF_HUB_OFFLINE is set). Unset it, or choose a cached model: hf cache list."
         )
     if _any(error, _is_full):
         return HubSpaceError(
             f"{what}: no space left on the disk of the cache. Free some (hf cache rm), or move "
-            "the cache by HF_HUB_CACHE."
+            "the cache with HF_HUB_CACHE."
         )
     if _any(error, lambda e: isinstance(e, ConnectionError) and "xet" in str(e)):
         return HubNetworkError(
-            f"{what}: this Hub has no Xet storage, which the client asked it for. Set "
+            f"{what}: the client asked this Hub for Xet storage, which it does not have. Set "
             "HF_HUB_DISABLE_XET=1 and try again."
         )
     for cause in _causes(error):
@@ -65,7 +65,7 @@ def _by_class(error: BaseException, what: str) -> HubError | None:
 
     if isinstance(error, hub.GatedRepoError):
         return HubAccessError(
-            f"{what} is gated: its authors decide who may have it. Ask on its page, then log in "
+            f"{what} is gated: its authors decide on access. Request it on its page, then log in "
             "(hf auth login) or set HF_TOKEN."
         )
     if isinstance(error, hub.RevisionNotFoundError):
@@ -73,12 +73,12 @@ def _by_class(error: BaseException, what: str) -> HubError | None:
             f"{what}: there is no such revision. Check the name of the branch, tag or commit."
         )
     if isinstance(error, hub.RemoteEntryNotFoundError):
-        return HubMissingError(f"{what} is not there. Check what the repository holds.")
+        return HubMissingError(f"{what} does not exist. Check the files of the repository.")
     if isinstance(error, hub.RepositoryNotFoundError):
         return HubMissingError(
             f"{what}: there is no such repository, or it is private: a Hub does not tell which. "
             "Check the name; if it is private, log in (hf auth login) or set HF_TOKEN. A folder "
-            "of this machine of that name does not exist either."
+            "with this name does not exist here either."
         )
     return None
 
@@ -87,18 +87,18 @@ def _by_status(error: BaseException, what: str) -> HubError | None:
     status = status_of(error)
     if status in _DENIED:
         return HubAccessError(
-            f"{what}: the Hub refuses it ({status}: {_said(error)}). Check the token and its "
-            "rights: hf auth whoami, hf auth login, or HF_TOKEN."
+            f"{what}: the Hub refused the request ({status}: {_said(error)}). Check the "
+            "token and its rights: hf auth whoami, hf auth login, or HF_TOKEN."
         )
     if status in _CONFLICT:
         return HubConflictError(
-            f"{what}: somebody else has pushed in the meantime ({status}). Nothing was "
-            "overwritten: look at what is there now, then push again."
+            f"{what}: somebody else pushed in the meantime ({status}). Nothing was "
+            "overwritten: look at the new commit, then push again."
         )
     if status in BUSY:
         return HubNetworkError(
-            f"{what}: the Hub is out of order or too busy ({status}, also when asked again). Try "
-            "later; what has been fetched or stored so far is kept."
+            f"{what}: the Hub is out of order or too busy ({status}, also after retries). Try "
+            "later; files that were fetched or stored are kept."
         )
     if status is not None and status != 404:
         return HubError(f"{what}: the Hub answered {status}: {_said(error)}")
@@ -111,27 +111,27 @@ def _by_transport(error: BaseException, what: str) -> HubError | None:
         if status_of(error) is not None:
             return None
         return HubNetworkError(
-            f"{what}: the Hub cannot be reached, or broke off ({reason_of(error)}). Check the "
-            "connection; on a slow one raise HF_HUB_DOWNLOAD_TIMEOUT (seconds)."
+            f"{what}: the Hub cannot be reached or closed the connection ({reason_of(error)}). "
+            "Check the network; on a slow one raise HF_HUB_DOWNLOAD_TIMEOUT (seconds)."
         )
     return None
 
 
 def _other(error: Exception, what: str) -> Exception:
-    """Return what is none of the six situations: a disk that cannot be written, or a bug."""
+    """Return an error outside of the six situations: a read-only disk, or a bug."""
     from huggingface_hub import errors as hub
 
     first = str(error).partition("\n")[0]
     if "onsistency check" in first:
-        return HubIntegrityError(f"{what} was cut short on the way: {first} Try again.")
+        return HubIntegrityError(f"{what} was truncated in transit: {first} Try again.")
     if isinstance(error, hub.LocalEntryNotFoundError):
-        return HubNetworkError(f"{what} cannot be had from the Hub, nor from the cache: {first}")
+        return HubNetworkError(f"{what} is neither on the Hub nor in the cache: {first}")
     if isinstance(error, hub.HfHubHTTPError) and status_of(error) == 404:
-        return HubMissingError(f"{what} is not there (404). Check the name.")
+        return HubMissingError(f"{what} does not exist (404). Check the name.")
     if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return GenzooError(
             f"{what}: {error.filename} cannot be written ({error.strerror}). Move the cache to a "
-            "folder that can, by HF_HUB_CACHE."
+            "writable folder with HF_HUB_CACHE."
         )
     if isinstance(error, (ValueError, RuntimeError)) and not _is_of_parsing(error):
         return HubError(f"{what}: {first}")
@@ -144,27 +144,27 @@ def _other(error: Exception, what: str) -> Exception:
 
 
 def _is_of_parsing(error: Exception) -> bool:
-    """Whether what was read is no number, no JSON or no Unicode: an error that names no place."""
+    """Whether the error is of parsing a number, JSON or Unicode, which names no location."""
     kinds = (JSONDecodeError, UnicodeError, RecursionError)
     return isinstance(error, kinds) or "invalid literal" in str(error)
 
 
 def _is_the_clients(error: Exception) -> bool:
-    """Whether an error was raised within the client, which did not expect what it was told."""
+    """Whether an error was raised inside the client, because of an unexpected answer."""
     frames = traceback.walk_tb(error.__traceback__)
     names = (str(frame.f_globals.get("__name__", "")) for frame, _ in frames)
     return any(name.partition(".")[0] in ("huggingface_hub", *TRANSPORTS) for name in names)
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status of the answer that an error tells of; None where there is none."""
+    """Return the HTTP status of an error's answer, or None."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what an error says, in one short line."""
+    """Return the message of an error on one short line."""
     status = status_of(error)
     if status is not None:
         return f"the Hub answered {status}"
@@ -177,7 +177,7 @@ def _said(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what caused it: the client hides a refusal behind a missing file."""
+    """Yield an error and its causes, because the client reports a refusal as a missing file."""
     found: BaseException | None = error
     while found is not None:
         yield found
@@ -194,7 +194,7 @@ def _is_full(error: BaseException) -> bool:
 
 
 def is_offline() -> bool:
-    """Whether requests are switched off, by HF_HUB_OFFLINE."""
+    """Whether requests are disabled by HF_HUB_OFFLINE."""
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)

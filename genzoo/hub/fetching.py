@@ -1,4 +1,4 @@
-"""The files of one commit, brought into the cache and held against what the Hub states."""
+"""The files of one commit, fetched into the cache and compared with the Hub's checksums."""
 
 from __future__ import annotations
 
@@ -26,25 +26,26 @@ from genzoo.hub.integrity import Record
 from genzoo.hub.reference import Reference, is_commit
 from genzoo.hub.retry import ask
 
-_NO_FOLDER = "There is no folder of that name on this machine either."
+_NO_FOLDER = "There is no local folder with this name either."
 
 log = logging.getLogger(__name__)
 
 
 class Snapshot:
-    """The files of one commit, all of them from that commit, whatever happens to the branch.
+    """The files of one commit, even if the branch moves.
 
-    The revision is resolved once, when this is made: by one request, or by none where it is a
-    full commit that is known here, or where requests are switched off.
+    The revision is resolved once, when the snapshot is created, with one request. No request is
+    made if it is a full commit that is known here, or if requests are disabled.
 
     Arguments:
         reference: The model.
         token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
         cache_dir: The cache; None means huggingface_hub's.
-        verify: Whether files are read in full even where they are known to be unchanged.
+        verify: Whether files are compared with their checksums even if they are known to be
+            unchanged.
 
     Raises:
-        HubError: It cannot be had; the subclass and the message say why, and what to do.
+        HubError: It is not available; the subclass and the message say why, and what to do.
     """
 
     def __init__(
@@ -66,33 +67,33 @@ class Snapshot:
 
     @property
     def files(self) -> dict[str, Stated]:
-        """What is stated of the files of the model's folder, by their names in it."""
+        """The metadata of the files in the model's folder, by name."""
         start = self.reference.inside("")
         found = self._record.commit.files.items()
         return {name.removeprefix(start): file for name, file in found if name.startswith(start)}
 
     def is_cached(self, name: str) -> bool:
-        """Whether a file is in the cache, be it sound or not."""
+        """Whether a file is in the cache, valid or not."""
         return (self.folder / name).exists()
 
     def file(self, name: str, *, most: int | None = None) -> Path:
-        """Return a file, fetched where it is not there and checked against what the Hub states.
+        """Return a file, fetched if necessary and compared with the Hub's checksum.
 
-        A file that is damaged or cut short is fetched again, once.
+        A file that is damaged or truncated is fetched again once.
 
         Arguments:
             name: Its name in the model's folder.
-            most: How many bytes it may have.
+            most: Its maximum size in bytes.
 
         Raises:
             HubMissingError: The repository has no such file.
-            HubIntegrityError: It is damaged also when fetched again.
+            HubIntegrityError: It is still damaged after it was fetched again.
             LoadError: It is larger than ``most``; nothing was fetched.
             HubError: It is not available.
         """
         stated = self.files.get(name)
         if stated is None:
-            raise HubMissingError(f"{self.reference} holds no {name}. Check what is in it.")
+            raise HubMissingError(f"{self.reference} has no {name}. Check its files.")
         if most is not None and stated.size > most:
             raise LoadError(
                 f"{name} of {self.reference} has {stated.size:,} bytes; {most:,} are allowed."
@@ -106,18 +107,18 @@ class Snapshot:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write down which files were checked."""
+        """Record which files were checked."""
         self._record.write()
 
     def check_space(self, names: Iterable[str]) -> None:
-        """Raise HubSpaceError where the disk cannot take the files that are not there yet."""
+        """Raise HubSpaceError if the disk has no space for the missing files."""
         missing = [name for name in names if not self.is_cached(name)]
         need = sum(self.files[name].size for name in missing)
         self.cache.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.cache).free
         if need > free:
             raise HubSpaceError(
-                f"{self.reference} needs {need:,} bytes more; {free:,} are left on the disk of "
+                f"{self.reference} needs {need:,} more bytes; {free:,} are left on the disk of "
                 f"{self.cache}. Free some (hf cache rm), or move the cache by HF_HUB_CACHE."
             )
 
@@ -132,17 +133,17 @@ class Snapshot:
     def _fetched_again(self, name: str, path: Path, stated: Stated) -> Path:
         if is_offline():
             raise HubIntegrityError(
-                f"{path} is damaged: it is not what the Hub states of {name} of {self.reference}. "
-                "Requests are switched off (offline: HF_HUB_OFFLINE is set): unset it, and it is "
+                f"{path} is damaged: it differs from the Hub's {name} of {self.reference}. "
+                "Requests are disabled (offline: HF_HUB_OFFLINE is set): unset it, and the file is "
                 "fetched again."
             )
-        log.warning("%s is damaged or cut short. Fetching it again.", path)
+        log.warning("%s is damaged or truncated. Fetching it again.", path)
         path = self._fetched(name, again=True)
         if not self._holds(name, path, stated):
             raise HubIntegrityError(
-                f"{name} of {self.reference} (commit {self.sha[:8]}) is not what the Hub states, "
-                f"also when fetched again: {path}. Something on the way or the disk damages it; "
-                "try another network, or another disk by HF_HUB_CACHE."
+                f"{name} of {self.reference} (commit {self.sha[:8]}) differs from the Hub's, "
+                f"also after it was fetched again: {path}. The network or the disk damages it; "
+                "try another network, or another disk with HF_HUB_CACHE."
             )
         return path
 
@@ -162,7 +163,7 @@ class Snapshot:
         return Path(ask(f"{name} of {self.reference}", fetch))
 
     def _resolved(self) -> Record:
-        """Return what is known of the commit that the reference is now."""
+        """Return the metadata of the reference's current commit."""
         reference = self.reference
         if reference.is_pinned and (known := Record.read(self._storage, reference.revision)):
             return known
@@ -172,7 +173,7 @@ class Snapshot:
             commit = ask_commit(reference, self.token)
         except HubNetworkError as error:
             record = self._cached(error)
-            log.warning("%s Going on with commit %s of the cache.", error, record.commit.sha[:8])
+            log.warning("%s Continuing with commit %s of the cache.", error, record.commit.sha[:8])
             return record
         if not reference.is_pinned:
             self._write_ref(commit.sha)
@@ -182,8 +183,8 @@ class Snapshot:
         """Return the commit that the cache has for the reference.
 
         Raises:
-            HubOfflineError: It has none, and requests are switched off.
-            HubNetworkError: It has none, and the Hub gives none.
+            HubOfflineError: It has none, and requests are disabled.
+            HubNetworkError: It has none, and the Hub cannot be reached.
         """
         reference = self.reference
         sha = reference.revision if reference.is_pinned else self._read_ref()
@@ -193,8 +194,8 @@ class Snapshot:
         if error is not None:
             raise HubNetworkError(f"{error} {_NO_FOLDER}") from error
         raise HubOfflineError(
-            f"{reference} is not in the cache, and requests are switched off (offline: "
-            "HF_HUB_OFFLINE is set). Unset it and load once, or choose what the cache holds: hf "
+            f"{reference} is not in the cache, and requests are disabled (offline: "
+            "HF_HUB_OFFLINE is set). Unset it and load once, or choose a cached model: hf "
             f"cache list. {_NO_FOLDER}"
         )
 
@@ -206,7 +207,7 @@ class Snapshot:
         return ""
 
     def _write_ref(self, sha: str) -> None:
-        """Write down what the branch was, in the place where the client looks for it too."""
+        """Record the branch's commit in the place where the client looks for it too."""
         path = self._storage / "refs" / self.reference.revision
         with contextlib.suppress(GenzooError):
             if self._read_ref() != sha:
@@ -215,9 +216,9 @@ class Snapshot:
 
 
 def _told_by_names(storage: Path, sha: str) -> Record | None:
-    """Return what the cache's own file names tell of a commit: each blob is named by its checksum.
+    """Return the metadata of a commit from the cache's file names, which are checksums.
 
-    It is known only of files that are there, so this is not written down.
+    It covers existing files only, so it is not recorded.
     """
     snapshot = storage / "snapshots" / sha
     if not sha or not snapshot.is_dir():
@@ -239,5 +240,5 @@ def _cache(given: str | os.PathLike[str] | None) -> Path:
 
 
 def _folder_name(repository: str) -> str:
-    """Return what the client calls the folder, whose own function takes long to import."""
+    """Return the client's name of the folder; its own function takes long to import."""
     return f"models--{repository.replace('/', '--')}"

@@ -1,4 +1,4 @@
-"""What a Hub states of a commit's files: names, sizes and checksums."""
+"""The metadata of a commit's files: names, sizes and checksums."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ _PIECE = 2**20
 
 @dataclass(frozen=True)
 class Stated:
-    """What a Hub states of one file.
+    """The metadata of one file.
 
     Arguments:
-        size: Bytes.
-        sha256: Of a large file, which Git LFS or Xet stores; None of a small one.
-        git: The SHA-1 that git gives a small file; None of a large one, whose is its pointer's.
+        size: Its size in bytes.
+        sha256: The SHA-256 of a large file, which Git LFS or Xet stores; None for a small file.
+        git: Git's SHA-1 of a small file; None for a large file, where it would be that of the
+            pointer.
     """
 
     size: int
@@ -31,13 +32,13 @@ class Stated:
     git: str | None = None
 
     def holds_for(self, path: Path) -> bool:
-        """Whether a file is the one that is stated: its size and its checksum."""
+        """Whether a file has the stated size and checksum."""
         if path.stat().st_size != self.size:
             return False
         if self.sha256 is not None:
             return _digest(path, hashlib.sha256()) == self.sha256
-        # Git's name of a file: no protection against a forger, which TLS and the Hub are for, but
-        # of every damage on the way and on the disk.
+        # Git's name of a file. It does not protect against forgery, which is the task of TLS and
+        # the Hub, but it detects all damage in transit and on the disk.
         named = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
         return _digest(path, named) == self.git
 
@@ -48,14 +49,14 @@ class Commit:
 
     Arguments:
         sha: The full commit.
-        files: What is stated of each file, by its path in the repository.
+        files: The metadata of each file, by its path in the repository.
     """
 
     sha: str
     files: Mapping[str, Stated]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the metadata as plain values."""
         return {
             "sha": self.sha,
             "files": {name: asdict(file) for name, file in self.files.items()},
@@ -63,17 +64,17 @@ class Commit:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Commit:
-        """Read what ``to_dict`` gave.
+        """Read the result of ``to_dict``.
 
         Raises:
-            KeyError, TypeError: It is something else.
+            KeyError, TypeError: It is malformed.
         """
         files = {name: Stated(**file) for name, file in values["files"].items()}
         return cls(values["sha"], files)
 
 
 def ask_commit(reference: Reference, token: str | bool | None) -> Commit:
-    """Ask the Hub which commit a reference is now, and what is in it, in one request.
+    """Get the current commit of a reference and its files from the Hub, with one request.
 
     Raises:
         HubError: It is not available.
@@ -87,21 +88,21 @@ def ask_commit(reference: Reference, token: str | bool | None) -> Commit:
         ),
     )
     if not is_commit(info.sha):
-        raise HubMissingError(f"{reference} holds no commit yet. Push something to it first.")
+        raise HubMissingError(f"{reference} has no commit yet. Push something to it first.")
     try:
         return Commit(str(info.sha), dict(map(_stated, info.siblings or ())))
     except (TypeError, ValueError) as error:
         raise HubError(
-            f"{reference}: the Hub does not state its files as it should ({error}). Check "
+            f"{reference}: the Hub's list of files is malformed ({error}). Check "
             "HF_ENDPOINT; if it is right, try later."
         ) from error
 
 
 def _stated(file: Any) -> tuple[str, Stated]:
-    """Return a file's name, and what is stated of it.
+    """Return a file's name and metadata.
 
     Raises:
-        ValueError: It is not what a Hub states.
+        ValueError: It is malformed.
     """
     large = file.lfs
     size, digest = (file.size, file.blob_id) if large is None else (large.size, large.sha256)

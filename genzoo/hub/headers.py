@@ -1,4 +1,4 @@
-"""Headers of weights that are not here yet: asked for before a byte of a tensor is fetched."""
+"""Headers of remote weights, read before tensors are fetched."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from genzoo.hub.retry import ask
 from genzoo.weights import MAX_HEADER_BYTES, Header, parse_header
 
 _FIRST = 2**16
-"""Bytes asked for at first, in which the header of most files ends."""
+"""The bytes of the first request, which contain the header of most files."""
 _SENT = (200, 206)
-"""What an answer says that has a file, or a part of it."""
+"""The status codes of an answer with a file, or a part of it."""
 
 
 def remote_header(snapshot: Snapshot, name: str) -> Header:
-    """Return what the header of a weight file says, by one or two requests for its first bytes.
+    """Return the header of a weight file, with one or two requests for its first bytes.
 
-    One that is malformed is asked for again, once: it may have been damaged on the way.
+    A malformed header is requested once more, because it may have been damaged in transit.
 
     Raises:
         HubError: It is not available.
@@ -40,10 +40,10 @@ def _header(snapshot: Snapshot, name: str) -> Header:
 
 
 def _first_bytes(snapshot: Snapshot, name: str, count: int) -> bytes:
-    """Return the first bytes of a file; no more are read, even of a Hub that sends it whole."""
+    """Return the first bytes of a file; no more are read, even if a Hub sends the whole file."""
     from huggingface_hub import get_session, hf_hub_url
 
-    # Documented there, but not marked as exported for type checkers.
+    # Documented, but not marked as exported for type checkers.
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         build_hf_headers,
         hf_raise_for_status,
@@ -60,8 +60,8 @@ def _first_bytes(snapshot: Snapshot, name: str, count: int) -> bytes:
             hf_raise_for_status(response)
             if response.status_code not in _SENT:
                 raise HubError(
-                    f"The Hub answers {response.status_code} for {name} of {reference}, and does "
-                    "not say where it is. Check HF_ENDPOINT; if it is right, try later."
+                    f"The Hub answered {response.status_code} for {name} of {reference}, and does "
+                    "not state its location. Check HF_ENDPOINT; if it is right, try later."
                 )
             for piece in response.iter_bytes():
                 found += piece[: count - len(found)]

@@ -1,9 +1,9 @@
-"""Files of the cache held against what the Hub states of them.
+"""Comparison of cached files with the Hub's checksums.
 
-The client compares sizes only: a byte that was flipped on the way, or later on the disk, passes it
-and stays in the cache for ever. So each file is read in full once, against its checksum; that it
-was is written down with its size, its time and its inode, and as long as they stay, it is not read
-again.
+The client compares sizes only: a byte that was changed in transit, or later on the disk, is not
+noticed and stays in the cache forever. So each file is compared with its checksum once. The result
+is recorded with its size, time and inode, and the file is not read again while these are
+unchanged.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Record:
-    """What is known here of one commit: its files as the Hub states them, and which were checked.
+    """The record of one commit: the metadata of its files, and which were checked.
 
     Arguments:
-        path: The record's file, in the repository's own folder of the cache; None keeps it in
+        path: The file of the record, in the repository's folder of the cache; None keeps it in
             memory.
         commit: The commit.
-        checked: For each file that was found to be the stated one: size, time in ns, inode.
-        is_written: Whether all of this is on the disk.
+        checked: Size, time in ns and inode of each file that was checked.
+        is_written: Whether the record is on the disk.
     """
 
     path: Path | None
@@ -47,7 +47,7 @@ class Record:
 
     @classmethod
     def of(cls, storage: Path, commit: Commit) -> Record:
-        """Return the record of a commit whose files the Hub has just stated."""
+        """Return the record of a commit from new metadata of the Hub."""
         known = cls.read(storage, commit.sha)
         if known is not None and known.commit == commit:
             return known
@@ -55,7 +55,7 @@ class Record:
 
     @classmethod
     def read(cls, storage: Path, sha: str) -> Record | None:
-        """Return the record of a commit; None where there is none that can be read."""
+        """Return the record of a commit, or None if there is none that can be read."""
         path = _path(storage, sha)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             values = strict_json(read_text(path, _MAX_BYTES))
@@ -65,7 +65,7 @@ class Record:
         return None
 
     def holds(self, name: str, path: Path, stated: Stated, *, in_full: bool) -> bool:
-        """Whether a file is the stated one; read in full where it is not known to be unchanged."""
+        """Whether a file has the stated checksum; a file known to be unchanged is not read."""
         try:
             mark = _mark(path)
         except OSError:
@@ -80,7 +80,7 @@ class Record:
         return True
 
     def write(self) -> None:
-        """Write it down; where the cache cannot be written, files are read in full each time."""
+        """Write the record; if the cache is read-only, files are read in full each time."""
         if self.path is None or self.is_written:
             return
         values: Mapping[str, Any] = {"commit": self.commit.to_dict(), "checked": self.checked}
@@ -96,7 +96,7 @@ def _path(storage: Path, sha: str) -> Path:
 
 
 def _mark(path: Path) -> _Mark:
-    """Return what changes when a file is written: of the file itself, behind all links."""
+    """Return size, time and inode of a file itself, behind all links."""
     stat = path.stat()
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 

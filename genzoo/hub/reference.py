@@ -1,4 +1,4 @@
-"""What names a model on a Hub: a repository, a revision, a folder in it; never a way out of it."""
+"""References to models on a Hub: repository, revision and subfolder, checked for safety."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Reference:
     Arguments:
         repository: ``user/name``.
         revision: A branch, a tag, a pull request's ref, or a commit.
-        subfolder: The folder of the repository that the model is in; empty for its root.
+        subfolder: The subfolder of the model; empty for the root of the repository.
 
     Raises:
-        ConfigError: One of them is malformed: it could name something else than what it says.
+        ConfigError: One of them is malformed.
     """
 
     repository: str
@@ -37,20 +37,20 @@ class Reference:
 
     def __post_init__(self) -> None:
         if not is_repository(self.repository):
-            raise ConfigError(f"{_shown(self.repository)} is no repository: give user/name.")
+            raise ConfigError(f"{_shown(self.repository)} is not a repository: give user/name.")
         if not _plain(_REVISION, self.revision):
             raise ConfigError(
-                f"{_shown(self.revision)} is no revision: give a branch, a tag or a commit."
+                f"{_shown(self.revision)} is not a revision: give a branch, a tag or a commit."
             )
         if self.subfolder and not _plain(_FOLDER, self.subfolder):
             raise ConfigError(
-                f"{_shown(self.subfolder)} is no folder of a repository: give plain names, with / "
-                "between them."
+                f"{_shown(self.subfolder)} is not a folder of a repository: give plain names, with "
+                "/ between them."
             )
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the revision is a full commit, which never becomes another one."""
+        """Whether the revision is a full commit, which never changes."""
         return bool(_COMMIT.fullmatch(self.revision))
 
     def inside(self, name: str) -> str:
@@ -75,24 +75,24 @@ def is_repository(text: str) -> bool:
 
 
 def names_repository(source: str | os.PathLike[str]) -> bool:
-    """Whether ``source`` is to be looked for on the Hub: a name for one, and no folder here."""
+    """Whether ``source`` is a Hub repository: it has the form of one and is not a local folder."""
     return isinstance(source, str) and is_repository(source) and not Path(source).exists()
 
 
 def local_folder(
     source: str | os.PathLike[str], revision: str | None = None, subfolder: str | None = None
 ) -> Path:
-    """Return the folder of this machine that ``source`` names, or a folder in it.
+    """Return the local folder that ``source`` names, or a subfolder.
 
     Raises:
-        ConfigError: A folder of this machine is given a revision, or ``subfolder`` is malformed.
+        ConfigError: A revision is given for a local folder, or ``subfolder`` is malformed.
     """
     if revision is not None:
         raise ConfigError(
-            f"{str(source)!r} is a folder of this machine, or no repository (user/name): only "
-            f"those have a revision such as {revision!r}."
+            f"{str(source)!r} is a local folder, or not a repository (user/name): only "
+            f"repositories have a revision such as {revision!r}."
         )
-    # Checked as a repository's is, though here it only says which folder is meant.
+    # Checked like that of a repository, although here it only names a folder.
     inside = Reference("any/any", subfolder=subfolder or "").subfolder
     return Path(source, *filter(None, inside.split("/")))
 

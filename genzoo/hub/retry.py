@@ -1,4 +1,4 @@
-"""Requests to a Hub, tried again where that can help."""
+"""Requests to a Hub, with retries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genzoo.hub.errors import BUSY, TRANSPORTS, is_offline, reason_of, status_of
 T = TypeVar("T")
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further try; a Hub that names a time is given that, up to a minute."""
+"""Seconds before each retry; if a Hub names a time, it is used, up to a minute."""
 MAX_DELAY = 60.0
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _UNREACHABLE = ("ConnectError", "UnsupportedProtocol")
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 
 def ask(what: str, call: Callable[[], T]) -> T:
-    """Return what ``call`` returns, trying again while the Hub is busy or breaks off.
+    """Return the result of ``call``, with retries while the Hub is busy or closes the connection.
 
-    Each further try is logged with its reason. What the client itself tries again is not counted.
+    Each retry is logged with its reason. Retries of the client itself are not counted.
 
     Arguments:
-        what: What is asked, for messages: "ada/vae-digits" or "model.safetensors of it".
-        call: The request, by huggingface_hub.
+        what: The subject, for messages: "ada/vae-digits" or "model.safetensors of it".
+        call: The request of huggingface_hub.
 
     Raises:
         HubError: It failed; the subclass and the message say why, and what to do.
@@ -38,8 +38,8 @@ def ask(what: str, call: Callable[[], T]) -> T:
     for delay in (*DELAYS, None):
         try:
             return call()
-        # The client's errors are of libraries that differ from version to version, so they cannot
-        # be named here. Whatever is none of a Hub's situations is raised again as it is.
+        # The client raises errors of libraries that depend on its version, so they cannot be named
+        # here. Other errors are raised again unchanged.
         except Exception as error:
             if delay is None or not _can_help(error):
                 known = translated(error, what)
@@ -53,7 +53,7 @@ def ask(what: str, call: Callable[[], T]) -> T:
 
 
 def _can_help(error: Exception) -> bool:
-    """Whether asking again may help: a busy or broken Hub, a connection that broke off."""
+    """Whether a retry may help: for a busy or broken Hub, or a closed connection."""
     if is_offline() or isinstance(error, FileNotFoundError):
         return False
     status = status_of(error)
@@ -64,7 +64,7 @@ def _can_help(error: Exception) -> bool:
 
 
 def _named_delay(error: Exception) -> float:
-    """Return the seconds that a Hub names; 0 where it names none, or not by plain digits."""
+    """Return the seconds that a Hub names; 0 if it names none, or not in plain digits."""
     response: Any = getattr(error, "response", None)
     text = response.headers.get("Retry-After", "") if response is not None else ""
     return float(text) if _SECONDS.fullmatch(text) else 0.0

@@ -1,4 +1,4 @@
-"""A model's files in one commit of a Hub: each fetched when it is needed, and checked first."""
+"""A model's files in one commit of a Hub, each fetched and checked when it is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from genzoo.weights import Header, read_header
 
 
 class SnapshotSource(ModelSource):
-    """The files of one commit. What is in the cache is checked before it is read.
+    """The files of one commit. Cached files are checked before they are read.
 
     Arguments:
         snapshot: The commit.
@@ -38,17 +38,17 @@ class SnapshotSource(ModelSource):
         return self._snapshot.files
 
     def description(self) -> dict[str, Any]:
-        """Return what ``config.json`` says, fetched by itself."""
+        """Return the content of ``config.json``, fetched separately."""
         if CONFIG.name not in self:
             raise ConfigFileError(
-                f"{self.title} holds no {CONFIG.name}, so it is no model of genzoo. It holds "
+                f"{self.title} has no {CONFIG.name}, so it is not a model of genzoo. It has "
                 f"{_some(list(self._snapshot.files))}."
             )
         self._snapshot.file(CONFIG.name, most=CONFIG.max_bytes)
         return read_description(self.folder)
 
     def file(self, name: str, most: int) -> Path:
-        """Return the path of a file, fetched unless the cache has it."""
+        """Return the path of a file, fetched if it is not in the cache."""
         return self._snapshot.file(name, most=most)
 
     def has_file(self, name: str) -> bool:
@@ -56,13 +56,13 @@ class SnapshotSource(ModelSource):
         return name in self
 
     def header(self, name: str) -> Header:
-        """Return the header of a file of weights: of the cache's file, or asked for by itself."""
+        """Return the header of a weight file, from the cache or with a request."""
         if self._snapshot.is_cached(name):
             return read_header(self._snapshot.file(name))
         return remote_header(self._snapshot, name)
 
     def fetch(self, names: Iterable[str]) -> None:
-        """Fetch files of weights, all of which the disk must have room for."""
+        """Fetch weight files, after checking the space on the disk."""
         wanted = list(names)
         if not self.is_here(wanted):
             self._snapshot.check_space(wanted)
@@ -92,10 +92,11 @@ def source_of(
         subfolder: The subfolder of the model.
         token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
         cache_dir: The cache; None means huggingface_hub's.
-        verify: Whether files are read in full even where they are known to be unchanged.
+        verify: Whether files are compared with their checksums even if they are known to be
+            unchanged.
 
     Raises:
-        HubError: It cannot be had; the subclass and the message say why, and what to do.
+        HubError: It is not available; the subclass and the message say why, and what to do.
         ConfigError: A name is malformed, or a folder of this machine is given a revision.
     """
     if not names_repository(source):

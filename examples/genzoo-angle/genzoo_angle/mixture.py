@@ -138,7 +138,7 @@ class VonMises(GenerativeModel):
 
         Arguments:
             conditions: ``num`` rows of each condition, in canonical form on the model's device.
-            num: How many.
+            num: The number of rows.
         """
         eta = self.eta.expand(num, *self.eta.shape)
         logits = self.logits.expand(num, *self.logits.shape)

@@ -29,7 +29,7 @@ class Room:
     """How large a JSON file may be, which takes memory by its parts while it is parsed.
 
     Arguments:
-        size: Bytes.
+        size: Its size in bytes.
         lists: Lists and objects.
         commas: What is between their parts.
     """

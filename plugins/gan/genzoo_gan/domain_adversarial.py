@@ -16,7 +16,7 @@ from genzoo_gan.features import perceptron
 from genzoo_gan.reversal import reverse, rising
 
 UNKNOWN = -1
-"""The label of a row that has none."""
+"""The label of an unlabelled row."""
 
 
 @dataclass(frozen=True, kw_only=True)
