@@ -40,7 +40,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         found = CONFIG.read(folder)
     except FileNotFoundError as error:
         raise ConfigFileError(
-            f"{str(folder)!r} holds no {CONFIG.name}, so it is not a model folder. A training run "
+            f"{str(folder)!r} has no {CONFIG.name}, so it is not a model folder. A training run "
             "has one when it has ended; before that, resume it with --resume."
         ) from error
     except (OSError, ValueError) as error:

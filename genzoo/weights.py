@@ -138,7 +138,7 @@ def missing_weights(where: object, single: str, present: Iterable[str]) -> str:
     pickles = sorted(name for name in present if name.endswith((".bin", ".pt", ".pkl")))
     refused = f" {', '.join(pickles)} may run code when read, so it is not." if pickles else ""
     return (
-        f"{str(where)!r} holds no {single}.{refused} Only safetensors are loaded: fetch or save "
+        f"{str(where)!r} has no {single}.{refused} Only safetensors are loaded: fetch or save "
         "the model again."
     )
 

@@ -102,7 +102,7 @@ def page_of(folder, *evaluations):
 
 
 def check_harmless(page):
-    """Check that a page holds no script and no handler, and leads nowhere but into itself."""
+    """Check that a page has no script and no handler, and leads nowhere but into itself."""
     banned = {"script", "iframe", "object", "embed", "link", "base", "form", "audio", "video"}
     assert not banned & set(page.elements)
     leading = {"src", "href", "xlink:href", "srcset", "action", "data", "poster", "background"}

@@ -181,7 +181,7 @@ def test_what_cannot_be_compared_is_refused():
             genzoo.compare({"a": vae, "b": machine(0)}, states(6), num_samples=num)
         with pytest.raises(ConfigError, match="num_samples must be a whole number of at least 1"):
             machine(0).log_prob(states(6), num_samples=num)
-    with pytest.raises(ConfigError, match="two models or more, got 1"):
+    with pytest.raises(ConfigError, match="at least two models, got 1"):
         genzoo.compare({"a": toy(Exact)}, x)
     linear = toy(families.Linear, Unit(shape=(3,)))
     with pytest.raises(CapabilityError, match="'a' is a Linear, without log_prob"):

@@ -162,10 +162,10 @@ def test_the_cap_on_pixels_is_exact(tmp_path):
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(DataError, match=r"holds no images \(.png"):
+    with pytest.raises(DataError, match=r"has no images \(.png"):
         load_dataset(str(tmp_path))
     (tmp_path / "train").mkdir()
-    with pytest.raises(DataError, match=r"train' holds no images"):
+    with pytest.raises(DataError, match=r"train' has no images"):
         load_dataset(str(tmp_path))
 
 

@@ -180,7 +180,7 @@ def test_labels_for_images_and_images_for_labels_are_wrong(tmp_path):
 def test_missing_idx_file_is_named(tmp_path):
     idx_folder(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match="holds no train-labels-idx1-ubyte"):
+    with pytest.raises(DataError, match="has no train-labels-idx1-ubyte"):
         load_dataset(str(tmp_path))
 
 

@@ -131,8 +131,8 @@ HEADERS = [
 @pytest.mark.parametrize("data", HEADERS)
 def test_headers_that_tell_of_more_than_follows_are_refused(tmp_path, data, unpacked):
     (tmp_path / "a.npy").write_bytes(data)
-    refused(tmp_path / "a.npy", "and 16 bytes follow")
-    refused(npz(tmp_path / "a.npz", {"x.npy": data}), "and 16 bytes follow")
+    refused(tmp_path / "a.npy", "but 16 bytes follow")
+    refused(npz(tmp_path / "a.npz", {"x.npy": data}), "but 16 bytes follow")
     assert unpacked == []
 
 

@@ -216,5 +216,5 @@ class Nothing(genzoo.plugin.Dataset):
 
 
 def test_a_dataset_without_rows_is_not_evaluated_on():
-    with pytest.raises(DataError, match="nothing holds no rows to evaluate on"):
+    with pytest.raises(DataError, match="nothing has no rows to evaluate on"):
         genzoo.evaluate(families.linear(), Nothing())

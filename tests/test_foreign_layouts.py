@@ -188,9 +188,9 @@ def test_a_text_leads_nowhere_else(tmp_path, told):
         ({"configs": ["../../etc/passwd"]}, ConfigFileError, "is not a plain path"),
         ({"configs": ["/etc/passwd"]}, ConfigFileError, "is not a plain path"),
         ({"configs": ["parts/../sizes.json"]}, ConfigFileError, "is not a plain path"),
-        ({"configs": ["parts/none.json"]}, ConfigFileError, r"holds no parts/none\.json"),
+        ({"configs": ["parts/none.json"]}, ConfigFileError, r"has no parts/none\.json"),
         ({"weights": ["../w.safetensors"]}, ConfigFileError, "is not a plain path"),
-        ({"weights": ["w.safetensors"]}, WeightsError, r"holds no w\.safetensors"),
+        ({"weights": ["w.safetensors"]}, WeightsError, r"has no w\.safetensors"),
         ({"weights": []}, WeightsError, "have the dtypes none"),
     ],
 )
@@ -248,7 +248,7 @@ def test_a_damaged_tensor_is_refused(tmp_path):
 def test_a_repository_without_a_needed_config_is_refused(hub, tmp_path):
     (put_down(tmp_path) / "parts" / "sizes.json").unlink()
     put(hub, tmp_path)
-    with pytest.raises(HubMissingError, match=r"holds no parts/sizes\.json"):
+    with pytest.raises(HubMissingError, match=r"has no parts/sizes\.json"):
         GenModel.from_pretrained(REPOSITORY)
 
 

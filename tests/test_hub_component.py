@@ -77,7 +77,7 @@ def test_other_weights_than_the_configs_are_refused(hub):
 
 def test_what_cannot_be_had_is_an_error(hub):
     commit = hub.put(REPOSITORY, FILES)
-    with pytest.raises(HubMissingError, match=r"holds no tokenizer\.json"):
+    with pytest.raises(HubMissingError, match=r"has no tokenizer\.json"):
         component(commit=commit).folder(["tokenizer.json"])
     with pytest.raises(HubError):
         component().folder([])

@@ -45,7 +45,7 @@ def refused(kind, match, repository=REPOSITORY, **options):
 
 
 def test_a_repository_that_is_not_there_may_be_private_and_no_folder_has_its_name(hub):
-    refused(HubMissingError, "no such repository, or it is private.*A folder of this machine")
+    refused(HubMissingError, "no such repository, or it is private.*A folder with this name")
 
 
 def test_a_private_repository_reads_the_same_and_loads_with_a_token(hub, tmp_path):

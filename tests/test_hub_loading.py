@@ -45,7 +45,7 @@ def test_a_model_loads_from_a_folder_of_a_repository(hub, tmp_path):
     files = contents(saved(tmp_path / "model"))
     hub.put(REPOSITORY, {f"models/first/{name}": data for name, data in files.items()})
     assert same(GenModel.from_pretrained(REPOSITORY, subfolder="models/first"), machine())
-    with pytest.raises(ConfigFileError, match=r"holds no config\.json"):
+    with pytest.raises(ConfigFileError, match=r"has no config\.json"):
         GenModel.from_pretrained(REPOSITORY)
 
 

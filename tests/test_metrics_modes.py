@@ -121,6 +121,6 @@ def test_a_conditional_model_is_given_the_conditions_of_the_rows(ring):
 def test_data_of_no_known_mixture_have_no_modes():
     rows = torch.randn(100, 2, generator=seeds.generator(0))
     with pytest.raises(
-        CapabilityError, match=r"mode-coverage \(the data are not of a known mixture\)"
+        CapabilityError, match=r"mode-coverage \(the data do not come from a known mixture\)"
     ):
         evaluate(Replay(rows), from_array(rows, "rows"), ["mode-coverage"])

@@ -84,7 +84,7 @@ def test_texts_have_no_vectors_and_say_so():
     model = families.linear()
     assert (
         Compared().unavailable_reason(model, data)
-        == "it compares vectors; there are none of texts"
+        == "it compares vectors, which texts do not have"
     )
     assert default_extractor(Text()) == "pixels"
 

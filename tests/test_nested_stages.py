@@ -127,7 +127,7 @@ def test_a_nested_model_that_is_not_there_or_is_none_is_refused():
         train(upon(), dataclasses.replace(first, model="iner"))
     with pytest.raises(ConfigError, match=r"'net' is a Linear, .*one of: inner"):
         train(upon(), dataclasses.replace(first, model="net"))
-    with pytest.raises(ConfigError, match="holds no other"):
+    with pytest.raises(ConfigError, match="has no other"):
         model_of(dataclasses.replace(first, model="net"), families.linear())
 
 

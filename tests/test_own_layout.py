@@ -113,7 +113,7 @@ def test_a_save_that_stops_among_its_moves_leaves_no_mixture(old, new, tmp_path)
         if num == 0:
             assert same(GenModel.from_pretrained(folder), coder())
             continue
-        with pytest.raises(LoadError, match="holds no config"):
+        with pytest.raises(LoadError, match="has no config"):
             GenModel.from_pretrained(folder)
     assert num > 2
     assert same(GenModel.from_pretrained(folder), coder(seed=1))
@@ -228,10 +228,10 @@ def test_what_lacks_a_file_of_its_layout_is_neither_pushed_nor_pulled(hub, tmp_p
     files = hub.files(REPOSITORY)
     del files[ITS_CONFIG]
     hub.put("ada/other", files)
-    with pytest.raises(HubMissingError, match=r"holds no encoder/config\.json"):
+    with pytest.raises(HubMissingError, match=r"has no encoder/config\.json"):
         pull(Reference("ada/other"), tmp_path / "pulled")
     (folder / ITS_CONFIG).unlink()
-    with pytest.raises(ConfigFileError, match=r"holds no encoder/config\.json"):
+    with pytest.raises(ConfigFileError, match=r"has no encoder/config\.json"):
         push(folder, REPOSITORY)
 
 

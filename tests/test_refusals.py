@@ -37,7 +37,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 
 def test_a_folder_without_a_config_is_refused(folder):
     (folder / CONFIG).unlink()
-    assert "holds no config.json" in refused(folder, ConfigFileError)
+    assert "has no config.json" in refused(folder, ConfigFileError)
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,9 @@ def test_what_would_make_a_reader_wait_is_refused(name, folder):
 
 def test_missing_weights_are_refused(folder):
     (folder / WEIGHTS).unlink()
-    assert f"holds no {WEIGHTS}" in refused(folder, WeightsError)
+    assert f"has no {WEIGHTS}" in refused(folder, WeightsError)
     (folder / WEIGHTS).mkdir()
-    assert f"holds no {WEIGHTS}" in refused(folder, WeightsError)
+    assert f"has no {WEIGHTS}" in refused(folder, WeightsError)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pkl"])
@@ -240,7 +240,7 @@ def test_an_index_that_is_too_large_is_refused(folder, monkeypatch):
 def test_a_missing_shard_is_refused(folder):
     split(folder)
     (folder / "model-00002-of-00002.safetensors").unlink()
-    assert "holds no model-00002-of-00002.safetensors" in refused(folder, WeightsError)
+    assert "has no model-00002-of-00002.safetensors" in refused(folder, WeightsError)
 
 
 def test_a_tensor_that_stands_in_two_shards_is_refused(folder):

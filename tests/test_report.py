@@ -229,7 +229,7 @@ def test_a_folder_without_a_run_is_an_error(tmp_path, capsys):
     with pytest.raises(DataError, match=r"There is no folder 'nowhere'\. Give the"):
         write_report("nowhere")
     Path("empty").mkdir()
-    with pytest.raises(DataError, match=r"'empty' holds no run: .* Give the folder"):
+    with pytest.raises(DataError, match=r"'empty' has no run: .* Give the folder"):
         write_report("empty")
     assert list(Path("empty").iterdir()) == []
     capsys.readouterr()

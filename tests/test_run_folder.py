@@ -107,7 +107,7 @@ def test_the_system_releases_the_lock_of_a_killed_run(tmp_path):
 
 
 def test_resuming_what_is_not_a_run_leaves_no_folder(tmp_path):
-    with pytest.raises(CheckpointError, match="holds no run to resume"):
+    with pytest.raises(CheckpointError, match="has no run to resume"):
         trainer(tmp_path / "none").fit(resume=True)
     assert not (tmp_path / "none").exists()
 

@@ -293,7 +293,7 @@ def test_no_path_and_no_repository_of_a_card_is_read(model, figure, source, tmp_
     found = verdict(model, changed(figure, source=source))
     assert "is not a registered dataset" in str(found)
     found = verdict(model, changed(figure, source="mnist", data_config={"folder": "/home/me"}))
-    assert "holds a path" in str(found)
+    assert "contains a path" in str(found)
 
 
 def test_a_verdict_shows_no_control_characters(model, figure):
@@ -548,7 +548,7 @@ def test_the_words_of_a_note_are_compared(model, distance, text):
     for stream in (None, distance.provenance["stream"]):
         found = verdict(model, changed(distance, facts={"notes": notes}, stream=stream))
         assert found.judgement == "differs"
-        assert f"the text of note {first['code']} is another" in str(found)
+        assert f"the text of note {first['code']} differs" in str(found)
 
 
 def test_a_second_note_of_a_code_is_missed(model, distance):

@@ -31,7 +31,7 @@ class Chosen:
     """The names in a command's arguments, and the flags that follow from them.
 
     Arguments:
-        model: The model's class.
+        model: The class of the model.
         first: The first stage of its example.
         trainer: The trainer's flags.
         sections: The sections of flags, with their defaults.

@@ -143,7 +143,7 @@ def _find(folder: Path, stem: str) -> Path | None:
 def _read(folder: Path, stem: str, dimensions: int, most: int) -> np.ndarray[Any, Any]:
     path = _find(folder, stem)
     if path is None:
-        raise DataError(f"{str(folder)!r} holds no {stem} (nor {stem}.gz).")
+        raise DataError(f"{str(folder)!r} has no {stem} (nor {stem}.gz).")
     try:
         check_file(path)
         opener = gzip.open if path.suffix == ".gz" else open

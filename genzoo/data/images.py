@@ -71,7 +71,7 @@ class ImageFolder(DataSource):
         root = roots[self.splits().index(split)]
         paths = _images(root)
         if not paths:
-            raise DataError(f"{str(root)!r} holds no images ({', '.join(_ENDINGS)}).")
+            raise DataError(f"{str(root)!r} has no images ({', '.join(_ENDINGS)}).")
         found = [_classes(each) for each in roots]
         classes = sorted(set().union(*found)) if all(found) else []
         return ImageFiles(root, paths, self.config, classes, f"{home.resolve().name}/{split}")

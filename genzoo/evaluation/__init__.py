@@ -1,4 +1,4 @@
-"""Evaluation: figures of a model with their provenance. It knows capabilities, not families."""
+"""Evaluation: figures of a model with their provenance. It uses capabilities, not families."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ MAX_EXAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of one evaluation, and the provenance that they share.
+    """The figures of an evaluation, with their shared provenance.
 
     Arguments:
         figures: The figures by name.
-        provenance: The data, the number of examples, the seed and the versions behind them.
-        left_out: The metrics that fit the model and the data but were not computed, each with
-            the reason: too few rows, a package that is not installed, a plugin that is broken.
+        provenance: The data, the number of examples, the seed and the versions.
+        left_out: The metrics that fit the model and the data but were not computed, each with the
+            reason: too few rows, a missing package, a broken plugin.
         not_applicable: The metrics that do not fit the model or the data, each with the reason.
     """
 
@@ -49,7 +49,7 @@ class Evaluation:
     not_applicable: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as plain values, for JSON; what is not finite is None."""
+        """Return the evaluation as plain values for JSON; values that are not finite are None."""
         return {
             "figures": {name: _plain(asdict(figure)) for name, figure in self.figures.items()},
             "provenance": dict(self.provenance),
@@ -71,26 +71,26 @@ def evaluate(
     seed: int = 0,
     max_examples: int = MAX_EXAMPLES,
 ) -> Evaluation:
-    """Judge a model on data.
+    """Evaluate a model on data.
 
     Arguments:
         model: The model.
         data: A dataset, or an array or tensor of rows.
-        metrics: Registered names, or names with fields of the metric's config; all that the
-            model's capabilities and the data allow, where None.
-        sampler: How samples are drawn; the model's own sampler where None.
-        seed: Where the randomness of samples and estimators comes from, and the choice of rows.
-        max_examples: At most so many rows are used. Of more, that many are drawn at random, in
-            proportion to the labels where they are known; see `genzoo.data.subset`.
+        metrics: Registered names, or components; None means all that the model's capabilities and
+            the data allow.
+        sampler: The sampler; the model's default sampler if None.
+        seed: The seed of samples, of estimators and of the choice of rows.
+        max_examples: The maximum number of rows. If there are more, a part is drawn at random, in
+            proportion to the labels if they are known; see `genzoo.data.subset`.
 
     Raises:
-        DataError: The data are not of the model's kind or shape, or there are none.
-        NotFiniteWeightsError: A parameter or a buffer of the model holds NaN or infinity.
-        CapabilityError: A metric that is named cannot be computed for the model, or no figure
-            at all; the error says what each one needs.
-        ConfigError: ``max_examples`` is less than 1, a metric's config is refused, or one metric
-            is named twice.
-        UnknownNameError: There is no such metric.
+        DataError: The data do not fit the model, or there are none.
+        NotFiniteWeightsError: A parameter or a buffer of the model contains NaN or infinity.
+        CapabilityError: A named metric cannot be computed for the model, or no figure can; the
+            error says what each metric needs.
+        ConfigError: ``max_examples`` is less than 1, a metric's config is refused, or a metric is
+            named twice.
+        UnknownNameError: A metric does not exist.
     """
     case = open_case(
         model, as_dataset(data), sampler=sampler, seed=seed, max_examples=max_examples
@@ -115,14 +115,14 @@ def open_case(
     seed: int = 0,
     max_examples: int = MAX_EXAMPLES,
 ) -> Case:
-    """Return what is judged, on what, for metrics to compute; see `evaluate`."""
+    """Return the case of an evaluation; see `evaluate`."""
     if not is_whole(max_examples) or max_examples < 1:
         raise ConfigError(
             f"max_examples must be a whole number of at least 1, got {shown(max_examples)}."
         )
     seed = seeds.checked(seed)
     if len(data) == 0:
-        raise DataError(f"{data.name} holds no rows to evaluate on. Choose another split or file.")
+        raise DataError(f"{data.name} has no rows to evaluate on. Choose another split or file.")
     model.check_data(with_conditions(model, data.info))
     judged = subset(data, max_examples, seed=seed)
     batch = judged.head(len(judged), seed=seed)
@@ -131,7 +131,7 @@ def open_case(
 
 
 def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
-    """Return the figures of one metric, signed with their own provenance.
+    """Return the figures of one metric with their own provenance.
 
     Raises:
         CapabilityError: The model or the data do not support the metric.

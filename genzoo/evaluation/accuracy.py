@@ -1,4 +1,4 @@
-"""How often a model that classifies is right."""
+"""The accuracy of a model that classifies."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ _UNLABELLED = Note("no-labels", "none of the rows that are judged has a label.",
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyConfig(Config):
-    """The share of labels that are right."""
+    """The accuracy."""
 
 
 class Accuracy(Metric):
-    """The share of rows whose label the model takes for the most probable one.
+    """The share of rows whose label the model finds most probable.
 
-    Of two domains whose rows belong together it is given for both: the labels of y are those of x.
-    The reference is the share of the most frequent label, which a model that knows nothing can
-    reach.
+    For two aligned domains it is computed for both, with the labels of x for y too. The reference
+    is the share of the most frequent label, which a model that learned nothing can reach.
     """
 
     Config = AccuracyConfig
@@ -39,12 +38,12 @@ class Accuracy(Metric):
     uses_conditions = False
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the share cannot be computed; empty where it can."""
+        """Return why the figure cannot be computed; empty if it can."""
         lacking = super().unavailable_reason(model, data)
         return lacking or ("" if "label" in data.head(1) else f"{data.name} has no labels")
 
     def compute(self, case: Case) -> dict[str, Estimate]:
-        """Return the share, over the rows that have a label."""
+        """Return the accuracy on the rows that have a label."""
         label = case.batch["label"]
         known = label >= 0
         figures = {"accuracy": _share(case.model, case.batch["x"][known], label[known])}
@@ -64,11 +63,11 @@ def _share(model: Any, x: Tensor, label: Tensor) -> Estimate:
 
 
 def _most_probable(p: Tensor) -> Tensor:
-    """Return the label of the greatest probability, (B,), on the CPU; argmax would hide NaN."""
+    """Return the most probable label, (B,), on the CPU; argmax would hide NaN."""
     if not bool(torch.isfinite(p).all()):
         raise NotFiniteFigureError(
             "A label's probability is NaN although rows and weights are finite: values overflow "
-            "in the classifier. See whether training diverged, or compute in float64."
+            "in the classifier. Check whether training diverged, or compute in float64."
         )
     return p.argmax(1).cpu()
 

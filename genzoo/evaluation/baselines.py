@@ -1,4 +1,4 @@
-"""What a model must beat: the independent-pixel model."""
+"""The baseline of independent pixels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from genzoo.spaces import Binary
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineConfig(Config):
-    """The independent-pixel model."""
+    """The independent-pixel baseline."""
 
     eps: Annotated[float, Bounds(1e-12, 0.5)] = 1e-3
-    """The least probability of a pixel's either value."""
+    """The minimum probability of each value of a pixel."""
 
 
 class IndependentPixels(Metric):
-    """The mean log-likelihood of binary data where every pixel is a coin of its own.
+    """The mean log-likelihood of binary data under independent pixels.
 
     log p(x) = Σ_i x_i log μ_i + (1 − x_i) log(1 − μ_i), with μ the training split's mean.
     """
@@ -36,7 +36,7 @@ class IndependentPixels(Metric):
     uses_conditions = False
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figure cannot be computed; empty where it can."""
+        """Return why the figure cannot be computed; empty if it can."""
         lacking = super().unavailable_reason(model, data)
         unknown = "the mean of the training data is not known"
         return lacking or ("" if "x" in data.info.mean else unknown)
@@ -48,7 +48,7 @@ class IndependentPixels(Metric):
 
 
 def independent_log_likelihood(x: Tensor, mean: Tensor, eps: float) -> Tensor:
-    """Return log p of each row of ``x`` (N, *event_shape) under independent coins, (N,)."""
+    """Return log p of each row of ``x`` (N, *event_shape) under independent pixels, (N,)."""
     mu = mean.double().clamp(eps, 1 - eps)
     rows = x.double().flatten(1)
     return rows @ torch.logit(mu).flatten() + torch.log1p(-mu).sum()

@@ -1,4 +1,4 @@
-"""Which metrics can be computed for a model on data, and why the others cannot."""
+"""The choice of metrics for a model and data, with reasons for those left out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ logger = logging.getLogger("genzoo")
 
 @dataclass(frozen=True)
 class Choice:
-    """The metrics to compute, and why others are not computed.
+    """The metrics to compute, and the reasons for others.
 
     Arguments:
         metrics: The metrics by name.
-        left_out: The reason for each metric that would fit, such as too few rows.
-        not_applicable: The reason for each that does not fit the model or the data.
+        left_out: Metrics that would fit, with the reason, such as too few rows.
+        not_applicable: Metrics that do not fit the model or the data, with the reason.
     """
 
     metrics: dict[str, Metric] = field(default_factory=dict)
@@ -32,32 +32,32 @@ class Choice:
 
 
 def choose(model: Model, data: Dataset, names: Sequence[str | Component] | None) -> Choice:
-    """Return the metrics that are named or, where ``names`` is None, all that can be computed.
+    """Return the named metrics, or all that can be computed if ``names`` is None.
 
     Raises:
-        CapabilityError: A metric that is named cannot be computed.
-        ConfigError: One metric is named twice.
-        UnknownNameError: There is no such metric.
+        CapabilityError: A named metric cannot be computed.
+        ConfigError: A metric is named twice.
+        UnknownNameError: A metric does not exist.
     """
     return _everything(model, data) if names is None else _named(model, data, names)
 
 
 def demand(model: Model, data: Dataset, metrics: Mapping[str, Metric]) -> None:
-    """Raise CapabilityError where a metric cannot be computed for a model on data."""
+    """Raise CapabilityError if a metric cannot be computed for a model on data."""
     reasons = {name: metric.unavailable_reason(model, data) for name, metric in metrics.items()}
     if wrong := {name: reason for name, reason in reasons.items() if reason}:
         raise CapabilityError(f"{type(model).__name__} does not support {_listed(wrong)}.")
 
 
 def nothing_left(model: Model, data: Dataset, choice: Choice) -> CapabilityError:
-    """Return the error for a model of which no figure at all was computed: what each one needs."""
+    """Return the error for a model without any figure, with what each metric needs."""
     needs = _listed(choice.left_out | choice.not_applicable)
     subject = f"{type(model).__name__} on {data.name}"
     return CapabilityError(f"No figure can be computed for {subject}: {needs}.")
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return the names that share a reason, under the reason.
+    """Return names grouped by reason.
 
     >>> by_reason({"a": "no labels", "b": "no rows", "c": "no labels"})
     {'no labels': ['a', 'c'], 'no rows': ['b']}
@@ -100,7 +100,7 @@ def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:
     """Return every metric of the default set that can be loaded.
 
     Arguments:
-        left_out: Where the reason for each of the others is put.
+        left_out: Receives the reason for each of the others.
     """
     classes, errors = registry.load_all("metrics")
     for name, error in errors.items():
@@ -113,6 +113,6 @@ def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:
 
 
 def _listed(reasons: Mapping[str, str]) -> str:
-    """Return names, each with its reason; names of one reason share it."""
+    """Return names with their reasons, grouped by reason."""
     shared = by_reason(reasons).items()
     return "; ".join(f"{', '.join(names)} ({reason.rstrip('.')})" for reason, names in shared)

@@ -1,4 +1,4 @@
-"""A card's figure compared with the figure that is computed again, fact by fact."""
+"""The comparison of a card's figure with the recomputed figure, fact by fact."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ ROUNDING = 1e-4
 WITHIN = 3.0
 _UNDERSTATED, _OVERSTATED = 0.5, 2.0
 _NEAR = 0.01
-"""How far numbers in a note may be off, which are rounded for reading."""
+"""The tolerance of numbers in a note, which are rounded."""
 _NUMBER = re.compile(r"[-+−]?(?:\d[\d,]*\.?\d*(?:e[-+]?\d+)?|inf|nan)")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,40}")
-# What provenance says about the software and the random stream, which are compared apart.
+# Facts about the software and the random stream, which are compared separately.
 _NOT_SETTINGS = ("genzoo", "torch", "stream")
 
 
 def differences(stated: Figure, made: Figure) -> list[str]:
-    """Return in words where a card differs from the same figure computed again, up to rounding.
+    """Return the differences between a card's figure and the recomputed one, up to rounding.
 
-    The value, its error, interval and reference, the kind and unit, the notes' codes, and all
-    settings are compared.
+    Value, error, interval, reference, kind, unit, codes of notes and all settings are compared.
     """
     scale = _scale(made)
     texts = [
@@ -41,10 +40,10 @@ def differences(stated: Figure, made: Figure) -> list[str]:
 
 
 def settled(stated: Figure, made: Figure) -> list[str]:
-    """Return in words where a card differs in what no random stream decides.
+    """Return the differences of a card's figure that do not depend on the random stream.
 
-    The kind and unit, the notes with their words, the number of samples, what the reference is,
-    the software, and all settings but numbers that come from draws.
+    Kind, unit, texts of notes, number of samples, kind of reference, software, and all settings
+    except numbers that come from draws are compared.
     """
     size = ("num_samples", "number of samples")
     texts = [
@@ -61,16 +60,16 @@ def settled(stated: Figure, made: Figure) -> list[str]:
 
 
 def contradictions(stated: Figure, made: Figure, default: Figure) -> list[str]:
-    """Return in words what a card claims that another random stream does not explain.
+    """Return the differences of a card's figure that another random stream does not explain.
 
-    The value must lie within three standard errors of the one with the defaults, and so must the
-    ends of its interval. Kind and unit must be equal, and the error at least half of the one that
-    is computed with the card's settings.
+    The value and the ends of its interval must lie within three standard errors of the figure with
+    the defaults. Kind and unit must be equal, and the error at least half of the one computed with
+    the card's settings.
 
     Arguments:
         stated: The card's figure.
-        made: It, computed again with the card's settings.
-        default: It, computed again with settings no weaker than the defaults.
+        made: The figure recomputed with the card's settings.
+        default: The figure recomputed with settings no weaker than the defaults.
     """
     claimed, error = stated.facts.get("std_error"), made.facts.get("std_error")
     other = not _is_number(claimed) or (
@@ -88,7 +87,7 @@ def contradictions(stated: Figure, made: Figure, default: Figure) -> list[str]:
 
 
 def too_far(stated: Figure, default: Figure) -> list[str]:
-    """Say where a value lies more than three standard errors from the one with the defaults."""
+    """Return a difference if a value is over three standard errors from the default figure."""
     if not (_is_number(stated.value) and _is_number(default.value)):
         return ["the value is not a finite number"]
     if abs(stated.value - default.value) <= _allowed(default):
@@ -99,12 +98,12 @@ def too_far(stated: Figure, default: Figure) -> list[str]:
 
 
 def unreliable_codes(figure: Figure) -> set[str]:
-    """Return the codes of the notes that call a figure unreliable."""
+    """Return the codes of the unreliable notes of a figure."""
     return {note.code for note in figure.notes if note.unreliable}
 
 
 def has_finite_error(figure: Estimate) -> bool:
-    """Whether a figure and its error are finite numbers, so that a claim can be held to them."""
+    """Whether a figure and its error are finite, so that a claim can be compared with them."""
     return math.isfinite(figure.value) and math.isfinite(figure.std_error)
 
 
@@ -114,7 +113,7 @@ def _allowed(default: Figure) -> float:
 
 
 def _scale(figure: Figure) -> float:
-    """Return what rounding is measured by: the value or, where that is near 0, its error."""
+    """Return the scale of rounding: the value, or its error if the value is near 0."""
     sizes = [figure.value, figure.facts.get("std_error")]
     return max([abs(size) for size in sizes if _is_number(size)], default=0.0) or 1e-12
 
@@ -152,7 +151,7 @@ def _reference(stated: Any, made: Any, allowed: float) -> str:
 
 
 def _kind_of(reference: Any) -> str:
-    """Return what a reference is, whatever stands there."""
+    """Return the kind of an untrusted reference."""
     if not reference:
         return "none"
     kind = reference.get("kind") if isinstance(reference, Mapping) else None
@@ -160,7 +159,7 @@ def _kind_of(reference: Any) -> str:
 
 
 def _words(stated: Figure, made: Figure) -> list[str]:
-    """Return where the kind, the unit or the name of the data differ."""
+    """Return the differences in kind, unit and name of the data."""
     pairs = [(key, stated.facts.get(key) or "", made.facts.get(key) or "") for key in _TEXTS]
     pairs.append(("data", stated.provenance.get("data", ""), made.provenance.get("data", "")))
     return [
@@ -183,13 +182,13 @@ def _notes(stated: list[tuple[str, bool]], made: list[tuple[str, bool]]) -> str:
 
 
 def _texts(stated: Figure, made: Figure, *, numbers: bool) -> str:
-    """Say which note has other words, or numbers that are not near; codes are compared apart."""
+    """Return notes with other words or numbers; codes are compared separately."""
     ours = {note.code: note.text for note in made.notes}
     for note in stated.notes:
         text = ours.get(note.code, note.text)
         other = _NUMBER.sub("#", note.text) != _NUMBER.sub("#", text)
         if other or (numbers and not _near(note.text, text)):
-            return f"the text of note {note.code} is another: {note.text!r}, recomputed {text!r}"
+            return f"the text of note {note.code} differs: {note.text!r}, recomputed {text!r}"
     return ""
 
 
@@ -200,7 +199,7 @@ def _near(stated: str, made: str) -> bool:
 
 
 def _software(provenance: Mapping[str, Any]) -> list[str]:
-    """Return which version is none: it would be printed among the settings."""
+    """Return values that are not versions, because they would be printed among the settings."""
     versions = {key: provenance.get(key) for key in ("genzoo", "torch") if provenance.get(key)}
     return [
         f"{key} {value!r} is not a version"
@@ -210,13 +209,13 @@ def _software(provenance: Mapping[str, Any]) -> list[str]:
 
 
 def _type(stated: Figure) -> str:
-    """Say where a model index calls a figure by a second name, by which a Hub may list it."""
+    """Return a difference if a model index has another second name of the figure."""
     other = stated.facts.get(METRIC_TYPE)
     return f"type {other!r}, recomputed {stated.name!r}" if other else ""
 
 
 def _settings(stated: Mapping[str, Any], made: Mapping[str, Any], *, every: bool) -> list[str]:
-    """Return which settings differ; without ``every`` numbers that draws decide are left out."""
+    """Return the settings that differ; without ``every``, drawn numbers are ignored."""
     theirs, ours = (_given(plain(provenance)) for provenance in (stated, made))
     drawn = {key for key, value in ours.items() if isinstance(value, float) and not every}
     return [

@@ -1,4 +1,4 @@
-"""The conditions that a metric gives a model: those of the rows that are judged."""
+"""The conditions that a metric passes to a model: those of the evaluated rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DOMAINS = ("x", "y")
 
 
 def lacking_condition(model: Model, batch: Mapping[str, Any]) -> str:
-    """Say which condition a batch lacks; empty where it has what the model needs."""
+    """Return the condition that a batch lacks; empty if it has all that the model needs."""
     lacking = [name for name in model.conditions if name not in batch]
     if not lacking:
         return ""
@@ -21,9 +21,9 @@ def lacking_condition(model: Model, batch: Mapping[str, Any]) -> str:
 
 
 def with_conditions(model: Model, info: DataInfo) -> DataInfo:
-    """Return what data are, as if they had what else the model is told of a row.
+    """Return the info of data as if they had all conditions of the model.
 
-    Some metrics do without it; each of the others says what it lacks. Both domains must be there.
+    Some metrics do not need conditions; the others say what they lack. Both domains must exist.
     """
     conditions = {name: space for name, space in model.conditions.items() if name not in _DOMAINS}
     return replace(info, fields={**info.fields, **conditions, **info.fields})

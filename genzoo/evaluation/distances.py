@@ -1,4 +1,4 @@
-"""Distances between many rows and many others, in blocks that fit in memory."""
+"""Distances between many rows, in blocks that fit into memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 _VALUES = 2**23
-"""How many distances are held at once."""
+"""The number of distances in memory."""
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Yield ‖x_i − y_j‖² of block after block of rows of ``x`` (N, D) against all ``y`` (M, D).
+    """Yield ‖x_i − y_j‖² for blocks of rows of ``x`` (N, D) and all ``y`` (M, D).
 
-    They come by ‖x‖² + ‖y‖² − 2x·y, which is exact for small whole numbers such as pixels of 0
-    and 1. Each block comes with the index of its first row.
+    They are computed as ‖x‖² + ‖y‖² − 2x·y, which is exact for small integers such as binary
+    pixels. Each block comes with the index of its first row.
     """
     norms = (y * y).sum(1)
     first = 0
@@ -29,7 +29,7 @@ def squared_distances(x: Tensor, y: Tensor) -> Iterator[tuple[int, Tensor]]:
 def own_radii(x: Tensor, k: int) -> Tensor:
     """Return the squared distance from each row of ``x`` (N, D) to its k-th neighbour, (N,).
 
-    A row is no neighbour of itself.
+    A row is not its own neighbour.
     """
     radii = []
     for first, squared in squared_distances(x, x):

@@ -1,4 +1,4 @@
-"""Codes and reconstructions of many rows, block after block."""
+"""Codes and reconstructions of many rows, in blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FeatureExtractor: what metrics compare samples and data by, as a package registers it."""
+"""FeatureExtractor: features for the comparison of samples and data."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from genzoo.spaces import Space
 
 
 class FeatureExtractor(abc.ABC):
-    """Features of examples; abstract. Its classes are registered in ``genzoo.extractors``.
+    """Abstract base class of feature extractors, which are registered in ``genzoo.extractors``.
 
     Class attributes:
-        is_default: Whether it is used for rows that it takes if a metric names no extractor.
+        is_default: Whether it is used for rows that it accepts if a metric names no extractor.
 
     Attributes:
         sha256: The hash of its weights, for the provenance of figures.
 
     Arguments:
-        device: Where it computes.
+        device: The device.
     """
 
     is_default: ClassVar[bool] = False
@@ -33,7 +33,7 @@ class FeatureExtractor(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def inapplicable_reason(cls, space: Space) -> str:
-        """Say why it does not take rows of a space; empty where it does."""
+        """Return why it does not accept rows of a space; empty if it does."""
 
     @abc.abstractmethod
     def features(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Features: what examples are compared by, where pixels say too little."""
+"""Features for the comparison of examples."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from genzoo.spaces import Space
 
 PIXELS = "pixels"
 MAX_PIXELS = 64
-"""Examples of more values are not compared value by value unless that is asked for."""
+"""Larger examples are not compared by their values unless that is requested."""
 _BLOCK = 250
 _GREY = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """A function from examples to features, by a name and a hash that say which.
+    """A function from examples to features, identified by a name and a hash.
 
     Arguments:
         name: The dataset's name.
-        sha256: The hash of its weights; that of no bytes where it has none.
+        sha256: The hash of its weights; that of an empty file if it has none.
         function: Features (B, D) of examples (B, *event_shape).
-        device: Where it computes.
+        device: The device.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Compared:
-    """Features of samples, of as many data, and of as many other data; each (N, D) float64.
+    """Features of samples, of data, and of held-out data; each (N, D) float64.
 
     Arguments:
-        samples: Of the model's samples.
-        reference: Of the data that they are compared with.
-        held_out: Of data in the samples' place.
-        provenance: What they were made with.
+        samples: Those of the model's samples.
+        reference: Those of the data to compare with.
+        held_out: Those of data in place of the samples.
+        provenance: Their settings.
     """
 
     samples: Tensor
@@ -77,44 +77,44 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureConfig(Config):
-    """What every metric on features takes; its own config adds to these."""
+    """The config of every metric on features; its own config adds to these fields."""
 
     extractor: Annotated[str | None, Bounds(1, 4096)] = None
     """pixels, a registered extractor, or a transformers image model's repository or folder."""
 
 
 class FeatureMetric(Metric):
-    """A metric that compares features of samples with features of data; abstract."""
+    """Abstract base class of metrics that compare features of samples and of data."""
 
     Config = FeatureConfig
     min_examples = 100
     defining_fields = ("extractor",)
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figure makes no sense; empty where it does."""
+        """Return why the figure does not apply; empty if it does."""
         if model.event_field != "x":
             return f"it compares x; {type(model).__name__} draws {model.event_field}"
         space = data.info["x"]
         if space.vectors(data.head(1)["x"]) is None:
-            return f"it compares vectors; there are none of {space}"
+            return f"it compares vectors, which {space} do not have"
         return super().inapplicable_reason(model, data)
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figure cannot be computed; empty where it can."""
+        """Return why the figure cannot be computed; empty if it can."""
         return super().unavailable_reason(model, data) or unfit(
             self.config.extractor, data.info["x"]
         )
 
     def compared(self, case: Case) -> Compared:
-        """Return the features, extracted once for all metrics that ask for the same ones."""
+        """Return the features, extracted once for all metrics that use the same ones."""
         name = self.config.extractor or default_extractor(case.data.info["x"])
         return case.once(("features", name), lambda: _compared(case, str(name)))
 
 
 def default_extractor(space: Space) -> str | None:
-    """Return the name of the extractor for data where none is named, or None.
+    """Return the name of the default extractor for data, or None.
 
-    It is the one that is registered as the default for the space, else pixels where there are few.
+    It is the one registered as the default for the space, or else pixels if there are few.
     """
     registered = _defaults(space)
     few = math.prod(space.event_shape) <= MAX_PIXELS
@@ -122,7 +122,7 @@ def default_extractor(space: Space) -> str | None:
 
 
 def unfit(name: str | None, space: Space) -> str:
-    """Say why an extractor, or the default one, does not fit data; empty where it does."""
+    """Return why an extractor, or the default one, does not fit data; empty if it does."""
     shape, title = space.event_shape, titles([type(space)])
     if name is None:
         return "" if default_extractor(space) else _undecided(space)
@@ -136,7 +136,7 @@ def unfit(name: str | None, space: Space) -> str:
 
 
 def _undecided(space: Space) -> str:
-    """Say why there is no default extractor."""
+    """Return why there is no default extractor."""
     several = " and ".join(_defaults(space))
     return (
         f"{(several and f'{several} are defaults') or 'no extractor is registered'} for "
@@ -156,7 +156,7 @@ def _defaults(space: Space) -> list[str]:
 
 
 def pixels(vectors: Callable[[Tensor], Any]) -> Extractor:
-    """Return the extractor that compares values as they are, as ``vectors`` gives them."""
+    """Return the extractor of plain values, as given by ``vectors``."""
     return Extractor(PIXELS, hashlib.sha256().hexdigest(), vectors)
 
 
@@ -165,11 +165,12 @@ def load_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
 
     Arguments:
         name: "pixels", the name of a registered extractor, or the repository or folder of a
-            transformers image model, which transformers' own class runs, never code of its own.
-        device: Where it is to compute.
+            transformers image model, which runs with transformers' own class, never with code of
+            the repository.
+        device: The device.
 
     Raises:
-        UnknownNameError: There is none of that name.
+        UnknownNameError: There is none with this name.
         LoadError: The model is refused; see `genzoo.evaluation.transformers_features`.
         MissingDependencyError: transformers is needed, and is not installed.
     """
@@ -188,7 +189,7 @@ def load_extractor(name: str, device: torch.device | str = "cpu") -> Extractor:
 
 
 def compared_by(case: Case, extract: Extractor) -> Compared:
-    """Return the features that an extractor gives of a case's samples and rows."""
+    """Return the features of a case's samples and rows."""
     samples, reference = extract(case.samples), extract(case.reference["x"])
     num, dimensions = samples.shape
     provenance = {

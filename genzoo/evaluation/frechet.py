@@ -27,15 +27,15 @@ class FrechetConfig(FeatureConfig):
     """The Fréchet distance of features."""
 
     num_halvings: Annotated[int, Bounds(2, 10**5)] = 50
-    """How many times the rows are halved at random, for the error."""
+    """The number of random halvings of the rows, for the error."""
 
 
 class FrechetFeatureDistance(FeatureMetric):
     """‖m₁ − m₂‖² + tr(C₁ + C₂ − 2(C₁C₂)^½) of the features' means and covariances.
 
-    It is never called FID, which is this distance of one network's features alone. Its error is
-    found from random halves of both sides' rows, by `halving_error`; the bias is not in it. The
-    reference is the distance of held-out rows.
+    It is not called FID, which is this distance for the features of one network. Its error is
+    estimated from random halves of the rows of both sides, by `halving_error`; it does not include
+    the bias. The reference is the distance of held-out rows.
 
     | GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium
     | (Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter, 2017)
@@ -51,7 +51,7 @@ class FrechetFeatureDistance(FeatureMetric):
 
 
 def frechet(compared: Compared, num_halvings: int, seed: int) -> Estimate:
-    """Return the distance of samples from the reference, with error and reference value."""
+    """Return the distance of samples and reference, with its error and reference value."""
     x, y = compared.reference, compared.samples
     error = halving_error(frechet_distance, x, y, num_halvings, seeds.generator(seed))
     return Estimate(
@@ -69,7 +69,7 @@ def frechet(compared: Compared, num_halvings: int, seed: int) -> Estimate:
 def frechet_distance(x: Tensor, y: Tensor) -> float:
     """Return the distance of features ``x`` (N, D) and ``y`` (M, D), computed in float64.
 
-    (C₁C₂)^½ has the trace of (C₁^½ C₂ C₁^½)^½, whose matrices are symmetric.
+    (C₁C₂)^½ has the same trace as the symmetric matrix (C₁^½ C₂ C₁^½)^½.
     """
     x, y = x.double(), y.double()
     C1, C2 = x.T.cov(), y.T.cov()

@@ -1,4 +1,4 @@
-"""Kinds of image models that are run: transformers' classes, and the fields they are given."""
+"""Supported kinds of image models: transformers' classes and the fields that they receive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genzoo.foreign_fields import AllowedFields, ForeignFields
 from genzoo.published import Activation, NumLayers, transformers_fields
 
 MAX_SIDE, MAX_PATCHES = 1024, 4096
-"""The largest side of an image, and the most patches, each of which attends to all of them."""
+"""The maximum side of an image, and the maximum number of patches."""
 _Width = Annotated[int, Bounds(1, 2**16)]
 _Heads = Annotated[int, Bounds(1, 2**10)]
 _Side = Annotated[int, Bounds(1, MAX_SIDE)]
@@ -24,7 +24,7 @@ _Depths = Annotated[tuple[NumLayers, ...], Bounds(1, 16)]
 
 @dataclass(frozen=True, kw_only=True)
 class PatchFields(ForeignFields):
-    """Fields of a transformer over patches; abstract."""
+    """Abstract base class of the fields of a transformer over patches."""
 
     hidden_size: _Width = 768
     num_hidden_layers: NumLayers = 12
@@ -76,7 +76,7 @@ class ClipVisionFields(PatchFields):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvNextFields(ForeignFields):
-    """The fields of transformers' `ConvNextConfig`, and of its second version's."""
+    """The fields of transformers' `ConvNextConfig` and `ConvNextV2Config`."""
 
     num_channels: _Channels = 3
     patch_size: _Side = 4
@@ -103,13 +103,13 @@ class ResNetFields(ForeignFields):
 
 @dataclass(frozen=True)
 class ImageKind:
-    """transformers' classes for one kind of image model, and what its config.json may say.
+    """transformers' classes for a kind of image model, with the allowed fields of its config.json.
 
     Arguments:
-        model: The model's class.
-        config: Its config's.
-        processor: Whose images' preparation is its, where no file says.
-        allowed: What its config.json may say.
+        model: The class of the model.
+        config: The class of its config.
+        processor: Its default image processor.
+        allowed: The allowed fields of its config.json.
     """
 
     model: str
@@ -153,19 +153,19 @@ KINDS: Mapping[str, ImageKind] = {
     "resnet": ImageKind("ResNetModel", "ResNetConfig", "ConvNext", _allowed(ResNetFields)),
     "vit": _vit("ViTModel", "ViTConfig"),
 }
-"""The kinds that are run, by what a config.json calls itself."""
+"""The supported kinds, by the model type in a config.json."""
 
 
 def kind_of(fields: Mapping[str, Any], where: str) -> ImageKind:
-    """Return the kind that a config.json says it is of.
+    """Return the kind of a config.json.
 
     Raises:
-        ConfigFileError: It is of none that is run.
+        ConfigFileError: The kind is not supported.
     """
     name = fields.get("model_type")
     if not isinstance(name, str) or name not in KINDS:
         raise ConfigFileError(
-            f"{where} is of the kind {shown(name)}. Image models of these kinds are run: "
+            f"{where} has the kind {shown(name)}. Supported kinds of image models: "
             f"{', '.join(KINDS)}."
         )
     return KINDS[name]

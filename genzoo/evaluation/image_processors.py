@@ -1,4 +1,4 @@
-"""How images are prepared for an image model of transformers: by its own classes, as data."""
+"""Image processors of transformers, made by its own classes from checked fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Positive = Annotated[tuple[Annotated[float, Bounds(1e-3, 1e3)], ...], Bounds(3,
 
 @dataclass(frozen=True, kw_only=True)
 class Size(ForeignFields):
-    """A size of images, as transformers has it."""
+    """A size of images, in the form of transformers."""
 
     height: _Side | None = None
     width: _Side | None = None
@@ -33,7 +33,7 @@ class Size(ForeignFields):
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessorFields(ForeignFields):
-    """What a preprocessor is told; what is None is left to its class."""
+    """The fields of an image processor; None leaves a field to its class."""
 
     do_resize: bool | None = None
     size: _Side | Size | None = None
@@ -65,22 +65,22 @@ _ALLOWED = AllowedFields(
         {*_TYPES, "_valid_processor_keys", "do_rescale", "processor_class", "rescale_factor"}
     ),
 )
-"""Images come in [0, 1] already, so that rescaling is left out."""
+"""Images are already in [0, 1], so rescaling is left out."""
 
 
 def make_processor(fields: Mapping[str, Any], default: str, where: str) -> Any:
-    """Return what prepares images.
+    """Return an image processor.
 
-    transformers chooses among its classes by what else is installed, and does so for a folder: it
-    is given one that holds nothing but what was looked at.
+    transformers chooses a class depending on installed packages, and needs a folder: it receives
+    one that contains only checked values.
 
     Arguments:
-        fields: What preprocessor_config.json holds.
-        default: Whose processor it is where the file does not say, such as "ViT".
+        fields: The content of preprocessor_config.json.
+        default: The default processor, such as "ViT".
         where: Its name in errors.
 
     Raises:
-        ConfigFileError: It holds what is not allowed.
+        ConfigFileError: A field is not allowed.
         Exception: The library refuses it.
     """
     from transformers import AutoImageProcessor
@@ -103,13 +103,13 @@ def _family(fields: Mapping[str, Any], default: str, where: str) -> str:
     match = _NAME.fullmatch(name) if isinstance(name, str) else None
     if match is None:
         raise ConfigFileError(
-            f"{where}: images are prepared by {shown(name)}, which is not supported; those of "
+            f"{where}: the image processor {shown(name)} is not supported; those of "
             "ViT, DeiT, Bit, CLIP and ConvNext are."
         )
     return match[1]
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is not None, within sizes too."""
+    """Return the values that are not None, also inside sizes."""
     plain = {k: _given(v) if isinstance(v, Mapping) else v for k, v in values.items()}
     return {k: v for k, v in plain.items() if v is not None}

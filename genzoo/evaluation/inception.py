@@ -1,4 +1,4 @@
-"""The distances of Inception's features, which are called FID and KID."""
+"""FID and KID: the distances of Inception's features."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ class InceptionConfig(Config):
     """The distances of Inception's features."""
 
     num_halvings: Annotated[int, Bounds(2, 10**5)] = 10
-    """How many times the rows are halved at random, for FID's error; each takes some seconds."""
+    """The number of random halvings of the rows, for FID's error; each takes some seconds."""
 
 
 class InceptionDistance(Metric):
     """FID and KID, of the 2048 features of the Inception network of 2015, by torch-fidelity.
 
-    Grey images are shown in three equal channels. It was not run where genzoo is developed: the
-    weights, which torch-fidelity downloads, could not be had there. It must be named to be judged.
+    Grey images get three equal channels. It has not been run with the real weights, which
+    torch-fidelity downloads and which were not available to the authors. It is computed only if it
+    is named.
 
     | GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium
     | (Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter, 2017)
@@ -48,7 +49,7 @@ class InceptionDistance(Metric):
     is_default = False
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figures cannot be had; empty where they can."""
+        """Return why the figures cannot be computed; empty if they can."""
         shape = data.info["x"].event_shape
         if len(shape) != 3 or shape[0] not in (1, 3):
             return f"it is for images of one or three channels, not data of shape {shape}"

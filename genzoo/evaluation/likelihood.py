@@ -21,17 +21,17 @@ class LogLikelihoodConfig(Config):
     """The log-likelihood."""
 
     num_samples: Annotated[int | None, Bounds(1, 10**8)] = None
-    """Draws of the estimate, such as importance samples a row or annealed chains; the model's own
-    number by default."""
+    """The number of draws of the estimate, such as importance samples per row or annealed chains;
+    the model's default if None."""
 
 
 class LogLikelihood(Metric):
-    """The mean of log p(x), in nats and in bits per dimension, with the model's kind and error.
+    """The mean of log p(x) in nats and in bits per dimension, with the model's kind and error.
 
-    Bits per dimension are −log₂ p(x) / D: of discrete data what a lossless code of them would
-    take, of real data the density's, which changes with their units and may be negative.
+    Bits per dimension are −log₂ p(x) / D: for discrete data the length of a lossless code, for
+    real data a value of the density, which depends on the units and may be negative.
 
-    A model whose estimate begins at rows of data is given rows that are not judged, where the data
+    A model whose estimate starts at rows of data receives rows that are not evaluated, if the data
     have enough of them.
     """
 
@@ -39,7 +39,7 @@ class LogLikelihood(Metric):
     requires = (SupportsLogProb,)
 
     def verification_config(self, model: Model) -> LogLikelihoodConfig:
-        """Return a config with at least as many draws as the model makes by default."""
+        """Return a config with at least the model's default number of draws."""
         given, usual = self.config.num_samples, model.default_num_samples
         stronger = given is not None and usual is not None and given >= usual
         return LogLikelihoodConfig(num_samples=given if stronger else None)
@@ -53,10 +53,10 @@ class LogLikelihood(Metric):
 
 
 def log_prob(case: Case, num_samples: int | None = None) -> LogProb:
-    """Ask the model for log p(x) of each of the case's rows.
+    """Return the model's log p(x) of each of the case's rows.
 
     Raises:
-        CapabilityError: The model has none.
+        CapabilityError: The model has no likelihood.
     """
     model: Any = case.model
     if not isinstance(model, SupportsLogProb):
@@ -72,7 +72,7 @@ def log_prob(case: Case, num_samples: int | None = None) -> LogProb:
 
 
 def _of_levels(bits: Estimate, log_p: LogProb, case: Case) -> Estimate:
-    """Return bits per dimension of a density, for data in steps of 1/(L − 1), with log₂ L more.
+    """Add log₂ L to bits per dimension of a density for data with L levels.
 
     The density of a uniform step of width 1/L is L times its probability.
     """
@@ -88,7 +88,7 @@ def _of_levels(bits: Estimate, log_p: LogProb, case: Case) -> Estimate:
 
 
 def _start(case: Case, num_samples: int | None) -> dict[str, Any]:
-    """Return rows that are not judged, for a model whose estimate begins at such."""
+    """Return rows that are not evaluated, for a model whose estimate starts at them."""
     if not isinstance(case.model, SupportsHeldOutRows):
         return {}
     num = case.model.num_held_out(num_samples)

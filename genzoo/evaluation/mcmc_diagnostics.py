@@ -1,4 +1,4 @@
-"""Diagnostics of Markov chains: whether they have met, and how much their states are worth."""
+"""Diagnostics of Markov chains: convergence and effective sample size."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ _SHORT = Note(
 
 @dataclass(frozen=True, kw_only=True)
 class ChainConfig(Config):
-    """The diagnosis of chains."""
+    """The diagnostics of chains."""
 
     num_chains: Annotated[int, Bounds(2, 10**5)] = 16
-    """How many chains run beside each other."""
+    """The number of parallel chains."""
     num_states: Annotated[int, Bounds(_LEAST, 10**7)] = 1000
-    """At most so many states of each are judged; as many are discarded before."""
+    """The maximum number of evaluated states per chain; an equal number is discarded before."""
 
 
 class ChainDiagnostics(Metric):
     """Autocorrelation time, effective sample size and split R̂ of the model's own chains.
 
-    They are of one number a state: the energy where the model has one, else the mean of x. The
-    first half of the states is discarded. A good R̂ shows that nothing was seen to be wrong, not
-    that all of the distribution is reached. Chains that have met have R̂ > 1 too, the more so the
-    shorter they are: a note says where it is above what 95 % of such chains stay below, and above
-    1.01. Errors are a jackknife's over chains.
+    They are computed from one number per state: the energy if the model has one, else the mean of
+    x. The first half of the states is discarded. A good R̂ shows that no problem was found, not
+    that the whole distribution is reached. Converged chains have R̂ > 1 too, especially short
+    ones: a note is added if it is above 1.01 and above the 95 % quantile of converged chains of
+    this length. Errors are a jackknife over chains.
     """
 
     Config = ChainConfig
     effort_fields = ("num_chains", "num_states")
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figures make no sense; empty where they do."""
+        """Return why the figures do not apply; empty if they do."""
         sampler = own_sampler(model)
         if not sampler.is_markov_chain:
             return f"the model's sampler, {type(sampler).__name__}, is not a Markov chain"
@@ -93,7 +93,7 @@ class ChainDiagnostics(Metric):
 
 
 def diagnosed(series: Tensor, provenance: dict[str, Any]) -> dict[str, Estimate]:
-    """Return the figures of one number for each state of each chain, (T, C) float64."""
+    """Return the figures from one number per state of each chain, (T, C) float64."""
     length, num = series.shape
     notes = _notes(series)
     figures: dict[str, tuple[Callable[[Tensor], float], Unit]] = {
@@ -117,7 +117,7 @@ def diagnosed(series: Tensor, provenance: dict[str, Any]) -> dict[str, Estimate]
 
 
 def _notes(series: Tensor) -> tuple[Note, ...]:
-    """Return what makes the figures of series (T, C) unreliable."""
+    """Return the reasons why the figures of series (T, C) are unreliable."""
     if len(series) < _LEAST:
         return (_FEW,)
     if bool((series.var(0) == 0).all()):
@@ -132,13 +132,13 @@ def _notes(series: Tensor) -> tuple[Note, ...]:
 
 
 def _apart(r_hat: float, bound: float) -> str:
-    """Say that R̂ is above what chains of the same length have that have met."""
+    """Return a note if R̂ is above that of converged chains of the same length."""
     met = f"of chains of this length that have met {_LEVEL:.0%} stay below {bound:.3f}"
     return f"The chains are not shown to have met: split R̂ is {r_hat:.3f}, and {met}."
 
 
 def _sampler(case: Case) -> Sampler:
-    """Return the chain that is judged: the one given where it is a chain, else the model's."""
+    """Return the evaluated chain: the given sampler if it is a chain, else the model's."""
     given = case.sampler
     return given if given is not None and given.is_markov_chain else own_sampler(case.model)
 
@@ -151,12 +151,12 @@ def _statistic(model: Model, state: Tensor) -> Tensor:
 
 
 def autocorrelation_time(series: Tensor) -> float:
-    """Return τ = 1 + 2 Σ_t ρ_t, how many states of a chain are worth one independent draw.
+    """Return τ = 1 + 2 Σ_t ρ_t, the number of states that are worth one independent draw.
 
-    The sum is Geyer's initial monotone sequence: it ends before the first pair ρ_2k + ρ_2k+1 that
-    is negative, and no pair counts for more than the one before. ρ_t is taken over all chains
-    together, so that chains which have not met make τ long. Chains that alternate may have τ < 1;
-    it is 1 / log₁₀(TC) at least.
+    The sum is Geyer's initial monotone sequence: it ends before the first negative pair ρ_2k +
+    ρ_2k+1, and no pair counts more than the previous one. ρ_t is computed over all chains
+    together, so τ is long if chains have not converged. Alternating chains may have τ < 1; it is
+    at least 1 / log₁₀(TC).
 
     | Practical Markov Chain Monte Carlo (Geyer, 1992)
     | Rank-Normalization, Folding, and Localization: An Improved R-hat for Assessing Convergence
@@ -166,7 +166,7 @@ def autocorrelation_time(series: Tensor) -> float:
         series: One number for each state of each chain, (T, C).
 
     Returns:
-        τ; NaN where the numbers never change.
+        τ; NaN if the numbers never change.
     """
     length, num = series.shape
     pairs = _positive_pairs(autocorrelation(series))
@@ -184,7 +184,7 @@ def autocorrelation(series: Tensor) -> Tensor:
 
 
 def split_r_hat(series: Tensor) -> float:
-    """Return R̂ = (var⁺ / W)^½ of the chains' halves, series (T, C): 1 where they have met.
+    """Return R̂ = (var⁺ / W)^½ of the chains' halves, series (T, C): 1 if they have converged.
 
     | Bayesian Data Analysis (Gelman, Carlin, Stern, Dunson, Vehtari, Rubin, 2013)
     """
@@ -194,15 +194,16 @@ def split_r_hat(series: Tensor) -> float:
 
 
 def r_hat_bound(series: Tensor, level: float = 0.95) -> float:
-    """Return what split R̂ of series (T, C) is below, at that probability, of chains that have met.
+    """Return the quantile of split R̂ of series (T, C) for converged chains.
 
     R̂² = (n − 1) / n + V / W, where V is the variance of the means of the M = 2C halves, of n
-    states each. A half's mean has the variance σ_m² = τσ² / n. If all states are draws of one law
-    V / σ_m² is χ² of M − 1 degrees over their number, and with σ_m² estimated within the halves
-    about F of M − 1 and ν, so that R̂² < (n − 1) / n + F_level σ_m² / W. The estimate from m
-    autocovariances has a relative variance of 2 (2m + 1) / (Mn), which makes ν = Mn / (2m + 1).
+    states each. A half's mean has the variance σ_m² = τσ² / n. If all states are draws from one
+    distribution, V / σ_m² is χ² of M − 1 degrees over their number, and with σ_m² estimated within
+    the halves approximately F of M − 1 and ν, so R̂² < (n − 1) / n + F_level σ_m² / W. The
+    estimate from m autocovariances has a relative variance of 2 (2m + 1) / (Mn), which makes ν =
+    Mn / (2m + 1).
 
-    It holds where a half is many times as long as τ; shorter chains exceed it more often.
+    It holds if a half is many times as long as τ; shorter chains exceed it more often.
 
     | Spectral Analysis and Time Series (Priestley, 1981), for the variance of such sums
     """
@@ -216,9 +217,9 @@ def r_hat_bound(series: Tensor, level: float = 0.95) -> float:
 
 
 def f_quantile(level: float, above: float, below: float) -> float:
-    """Return a quantile of the F distribution: that of .95 within 3 %, from 3 and 4 degrees on.
+    """Return a quantile of the F distribution, at .95 within 3 % from 3 and 4 degrees on.
 
-    The cube root of F is nearly a ratio of normal variables.
+    The cube root of F is approximately a ratio of normal variables.
 
     | An Approximate Normalization of the Analysis of Variance Distribution (Paulson, 1942)
     """
@@ -238,7 +239,7 @@ def variances(series: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def jackknife_error(figure: Callable[[Tensor], float], series: Tensor) -> float:
-    """Return a figure's standard error by leaving out one chain after the other of (T, C)."""
+    """Return a figure's jackknife standard error over the chains of (T, C)."""
     num = series.shape[1]
     if num < 3:
         return math.inf
@@ -248,27 +249,27 @@ def jackknife_error(figure: Callable[[Tensor], float], series: Tensor) -> float:
 
 
 def _positive_pairs(values: Tensor) -> Tensor:
-    """Return sums of two neighbours of (T,), up to the first sum that is negative."""
+    """Return sums of pairs of neighbours of (T,), up to the first negative sum."""
     pairs = values[: len(values) // 2 * 2].view(-1, 2).sum(1)
     negative = (pairs < 0).nonzero()
     return pairs[: int(negative[0])] if len(negative) else pairs
 
 
 def _variance_of_mean(series: Tensor) -> tuple[Tensor, int]:
-    """Return the variance σ_m² of a chain's mean, found within chains (T, C), and its lags m.
+    """Return the variance σ_m² of a chain's mean, estimated within chains (T, C), and its lags m.
 
-    Deviations are from a chain's own mean, so E γ̂_t = (1 − t / T)(γ_t − σ_m²), nearly. Of
+    Deviations are from a chain's own mean, so approximately E γ̂_t = (1 − t / T)(γ_t − σ_m²). With
     σ_m² = Σ_|t|≤m (1 − |t| / T) γ_t / T that leaves Σ_|t|≤m γ̂_t = σ_m² (T − m)(T − m − 1) / T.
     """
     length = len(series)
     covariance = _autocovariance(series).mean(1)
     shrunk = 1 - torch.arange(length, dtype=covariance.dtype) / length
     of_mean, lags = torch.zeros((), dtype=covariance.dtype), 1
-    # γ̂_t falls to −σ_m², and is negative too soon: the second time the lags end where γ_t does.
+    # γ̂_t falls to −σ_m² and becomes negative too soon; in the second pass the lags end with γ_t.
     for _ in range(2):
         lags = max(2 * len(_positive_pairs(covariance + of_mean * shrunk)) - 1, 1)
         left = (length - lags) * (length - lags - 1) / length
-        if not left:  # The chains are shorter than their memory.
+        if not left:  # The chains are shorter than their autocorrelation.
             return torch.full_like(of_mean, math.inf), lags
         of_mean = (2 * covariance[: lags + 1].sum() - covariance[0]).clamp_min(0) / left
     return of_mean, lags

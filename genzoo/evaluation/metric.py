@@ -1,4 +1,4 @@
-"""Metric: one way to judge a model on data."""
+"""Metric: a measure of a model on data."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What is judged, on what.
+    """A model and the data to evaluate it on.
 
     Arguments:
         model: The model, in eval mode.
-        data: The rows that it is judged on, and those that were left out for their number.
-        batch: The rows that it is judged on, at most ``max_examples`` of them, on the CPU.
-        generator: Where a metric's randomness comes from, on the model's device.
+        data: The evaluated rows, and those beyond ``max_examples``.
+        batch: The evaluated rows, at most ``max_examples``, on the CPU.
+        generator: The generator of a metric, on the model's device.
         seed: The seed of the samples and of the division into halves, which all metrics share.
-        sampler: How samples are drawn; the model's own sampler where None.
-        part: The rows of ``data`` that ``batch`` holds; all of them where None.
+        sampler: The sampler; the model's default sampler if None.
+        part: The indices of the rows of ``batch`` in ``data``; None for all.
     """
 
     model: Model
@@ -52,25 +52,25 @@ class Case:
 
     @cached_property
     def reference(self) -> dict[str, Any]:
-        """A random half of the rows: what samples are compared with."""
+        """A random half of the rows, to compare samples with."""
         return rows_of(self.batch, self._order[: self._half])
 
     @cached_property
     def held_out(self) -> dict[str, Any]:
-        """As many of the other rows: data in the samples' place, for a figure's reference."""
+        """An equal number of other rows: data in place of samples, for references."""
         return rows_of(self.batch, self._order[self._half : 2 * self._half])
 
     @property
     def batch_size(self) -> int:
-        """How many samples are drawn at once: with the seed, it decides what they are."""
+        """The block size of samples; with the seed it determines the samples."""
         return block_size(self.model, max(1, self._half))
 
     @cached_property
     def samples(self) -> Tensor:
-        """As many samples as ``held_out`` has rows, given its conditions, on the CPU.
+        """One sample for each row of ``held_out``, given its conditions, on the CPU.
 
-        Given those of ``reference`` they would be nearer to it than data are, whose conditions
-        are others.
+        With the conditions of ``reference``, samples would be nearer to it than data, whose
+        conditions differ.
         """
         x = self.model.sample(
             self._half,
@@ -83,16 +83,17 @@ class Case:
 
     @property
     def judged(self) -> Dataset:
-        """The rows that are judged: all of the data, or a part."""
+        """The evaluated rows: all of the data, or a part."""
         return self.data if self.part is None else self.part
 
     @property
     def has_samples(self) -> bool:
-        """Whether the samples have been drawn already."""
+        """Whether the samples have already been drawn."""
         return "samples" in self.__dict__
 
     def rows(self, num: int) -> dict[str, Any]:
-        """Return ``num`` rows: all of them as often as they fit, and a fair part for the rest."""
+        """Return ``num`` rows: all as often as they fit, and a representative part for the
+        rest."""
         whole, rest = divmod(num, len(self.batch["x"]))
         every = torch.arange(len(self.batch["x"])).repeat(whole)
         generator = seeds.generator(seeds.derive_seed(self.seed, "rows"))
@@ -100,7 +101,7 @@ class Case:
         return rows_of(self.batch, torch.cat([every, part]))
 
     def others(self, num: int) -> dict[str, Any] | None:
-        """Return a seeded draw of ``num`` rows that are not judged; None where there are fewer."""
+        """Return a seeded draw of ``num`` rows that are not evaluated; None if there are fewer."""
         if not isinstance(self.judged, Subset):
             return None
         left = torch.ones(len(self.data), dtype=torch.bool)
@@ -113,7 +114,7 @@ class Case:
         return self.data.batch(chosen, generator)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what ``make`` gives, made once for all metrics that ask for ``key``."""
+        """Return the result of ``make``, computed once for all metrics that use ``key``."""
         if key not in self._made:
             self._made[key] = make()
         made: T = self._made[key]
@@ -138,7 +139,7 @@ def rows_of(batch: Mapping[str, Any], index: Tensor) -> dict[str, Any]:
 
 
 class Metric(Configured):
-    """A figure, or several, that say how good a model is; abstract.
+    """Abstract base class of metrics: one or more figures of a model on data.
 
     Class attributes:
         requires: The capabilities that a model must have for it.
@@ -176,7 +177,7 @@ class Metric(Configured):
         return ""
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the metric cannot be computed for a model on data; empty where it can."""
+        """Return why the metric cannot be computed for a model on data; empty if it can."""
         if reason := self.inapplicable_reason(model, data):
             return reason
         if len(data) < self.min_examples:
@@ -184,10 +185,10 @@ class Metric(Configured):
         return lacking_condition(model, data.head(1)) if self.uses_conditions else ""
 
     def verification_config(self, model: Model) -> AnyConfig:
-        """Return the config with which a figure of this one is checked: no weaker than default.
+        """Return a config to verify figures of this one with, no weaker than the defaults.
 
-        Fields that say what is measured stay, those of effort are raised to their defaults, and
-        all others take their defaults.
+        Fields that define what is measured stay, fields of effort are raised to their defaults,
+        and all others get their defaults.
         """
         default = self.Config()
         kept = {name: getattr(self.config, name) for name in self.defining_fields}

@@ -28,16 +28,16 @@ class KernelConfig(FeatureConfig):
     """The kernel distance of features."""
 
     block_size: Annotated[int | None, Bounds(2, 10**5)] = None
-    """Rows of a block; a tenth of them by default, and at most 1,000."""
+    """The number of rows per block; by default a tenth of them, at most 1,000."""
 
 
 class KernelFeatureDistance(FeatureMetric):
-    """The squared maximum mean discrepancy of the features, without bias; it may be negative.
+    """The unbiased squared maximum mean discrepancy of the features; it may be negative.
 
-    MMD² = E k(x, x′) + E k(y, y′) − 2 E k(x, y), k(x, y) = (x·y / D + 1)³, as a mean over
-    disjoint blocks of rows. The error is the blocks' spread over the root of their number,
-    averaged over random partitions into as many; of a single block it is that of `halving_error`.
-    The reference is that of held-out rows.
+    MMD² = E k(x, x′) + E k(y, y′) − 2 E k(x, y), k(x, y) = (x·y / D + 1)³, as a mean over disjoint
+    blocks of rows. The error is the blocks' spread over the root of their number, averaged over
+    random partitions; for a single block it is that of `halving_error`. The reference is that of
+    held-out rows.
 
     | Demystifying MMD GANs (Bińkowski, Sutherland, Arbel, Gretton, 2018)
     """
@@ -53,7 +53,7 @@ class KernelFeatureDistance(FeatureMetric):
 
 
 def kernel_distance(compared: Compared, block_size: int | None = None, seed: int = 0) -> Estimate:
-    """Return MMD² of samples and reference, with error and reference value."""
+    """Return MMD² of samples and reference, with its error and reference value."""
     x, y = compared.reference, compared.samples
     size = min(len(y), block_size or min(_LARGEST, max(2, len(y) // _BLOCKS)))
     values = mmd_of_blocks(x, y, size)
@@ -75,10 +75,10 @@ def kernel_distance(compared: Compared, block_size: int | None = None, seed: int
 def _error(
     x: Tensor, y: Tensor, size: int, generator: torch.Generator
 ) -> tuple[float, dict[str, int]]:
-    """Return the error of the mean over blocks, and what it is made with.
+    """Return the error of the mean over blocks, and its settings.
 
-    The blocks of one partition alone would give it, with nine degrees of freedom: the root of
-    a variance that uncertain is too small in the mean.
+    A single partition would give nine degrees of freedom; the root of a variance that is this
+    uncertain is too small on average.
     """
     blocks = len(y) // size
     if blocks == 1:
@@ -94,7 +94,7 @@ def _error(
 def mmd_of_blocks(x: Tensor, y: Tensor, size: int) -> Tensor:
     """Return unbiased MMD² of each pair of blocks of ``x`` and ``y`` (N, D), (N // size,).
 
-    What remains of the rows after whole blocks is not used.
+    The rows that remain after whole blocks are not used.
     """
     pairs = zip(torch.split(x, size), torch.split(y, size), strict=True)
     return torch.tensor([_mmd(a, b) for a, b in pairs if len(a) == size], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Which modes of a known mixture a model finds."""
+"""The modes of a known mixture that a model finds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from genzoo.sampling import block_size
 from genzoo.spec import Mixture
 
 _NEVER = 1e-12
-"""A variance below this is that of a number which no other samples would change."""
+"""A smaller variance counts as zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +29,17 @@ class ModeConfig(Config):
     """Mode coverage."""
 
     num_samples: Annotated[int, Bounds(1, 10**8)] = 2500
-    """How many samples are drawn; figures of other numbers are not to be compared."""
+    """The number of samples; figures with other numbers are not comparable."""
 
 
 class ModeCoverage(Metric):
-    """How many modes of the mixture are found, and the share of samples of high quality.
+    """The number of modes of the mixture that are found, and the share of samples of high quality.
 
-    A sample is of high quality within 3σ of the nearest mode, and a mode is found where it is the
-    nearest of one such sample or more. Of the mixture itself in the plane the share is
-    1 − exp(−9/2) = 0.9889. The error of the number is its spread over other samples of the model,
-    see `error_of_number`; it is 0 where every mode that is found has many of them, as other
-    samples find the same ones. The references are the figures of data rows.
+    A sample has high quality within 3σ of the nearest mode, and a mode is found if it is nearest
+    to at least one such sample. For the mixture itself in the plane, the share is 1 − exp(−9/2) =
+    0.9889. The error of the number is its spread over other samples of the model, see
+    `error_of_number`; it is 0 if every mode found has many samples. The references are the figures
+    of data rows.
 
     | VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning
     | (Srivastava, Valkov, Russell, Gutmann, Sutton, 2017)
@@ -50,9 +50,9 @@ class ModeCoverage(Metric):
     Config = ModeConfig
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figures make no sense; empty where they do."""
+        """Return why the figures do not apply; empty if they do."""
         if "x" not in data.info.mixture:
-            return "the data are not of a known mixture"
+            return "the data do not come from a known mixture"
         return super().inapplicable_reason(model, data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
@@ -81,7 +81,7 @@ class ModeCoverage(Metric):
 
 
 def captured(x: Tensor, mixture: Mixture) -> Tensor:
-    """Return how many high-quality rows of ``x`` (N, *event_shape) each mode is nearest to, (M,).
+    """Return the number of high-quality rows of ``x`` (N, *event_shape) at each mode, (M,).
 
     High quality is within 3σ of the nearest mode.
     """
@@ -91,7 +91,7 @@ def captured(x: Tensor, mixture: Mixture) -> Tensor:
 
 
 def _samples(case: Case, num: int) -> Tensor:
-    """Draw the protocol's samples, given the conditions of as many rows."""
+    """Draw the samples of the protocol, given the conditions of rows."""
     x = case.model.sample(
         num,
         condition=case.model.conditions_of(case.rows(num)),
@@ -107,22 +107,22 @@ def _flags(counts: Tensor, num: int) -> Tensor:
 
 
 def error_of_number(counts: Tensor, num: int) -> float:
-    """Return the standard error of the number of modes that ``num`` samples find.
+    """Return the standard error of the number of modes found by ``num`` samples.
 
     Its variance is Σ (1 − p_m)ⁿ(1 − (1 − p_m)ⁿ) or, with n p_m = λ_m, Σ exp(−λ_m) − exp(−2 λ_m):
-    how many further modes n further samples are expected to find. Of Φ_c modes that c samples
-    found, the series Φ₁ − Φ₂ + Φ₃ − … estimates it without bias and with a large variance;
-    smoothed by Euler's transformation of its first two terms it is ¾ Φ₁ − ¼ Φ₂, the root of whose
+    the expected number of further modes that n further samples find. With Φ_c modes found by c
+    samples, the series Φ₁ − Φ₂ + Φ₃ − … estimates it without bias but with a large variance.
+    Smoothed by Euler's transformation of its first two terms it is ¾ Φ₁ − ¼ Φ₂, the root of whose
     expectation is within 14 % of the truth up to λ = 4. So that it is never negative, it is at
-    least half of the variance that the shares found, c_m / n, would have. All of that variance
-    claims two thirds of the spread, since the rare modes that were missed are not in it.
+    least half of the variance that the shares found, c_m / n, would have. That variance alone
+    gives two thirds of the spread, because it lacks the rare modes that were missed.
 
     | Estimating the Number of Unseen Species: How Many Words Did Shakespeare Know?
     | (Efron, Thisted, 1976)
 
     Arguments:
-        counts: How many samples each mode has, (M,).
-        num: How many samples were drawn.
+        counts: The number of samples at each mode, (M,).
+        num: The number of samples.
     """
     once, twice = ((counts == c).sum().item() for c in (1, 2))
     lost = (1 - counts[counts > 0].double() / num) ** num
@@ -131,7 +131,7 @@ def error_of_number(counts: Tensor, num: int) -> float:
 
 
 def _note(counts: Tensor) -> Note:
-    """Return the note that says of how many modes, and what the error rests on."""
+    """Return the note with the total number of modes and the basis of the error."""
     present = counts[counts > 0]
     rarest = f"; the rarest that is found has {int(present.min())} samples" if len(present) else ""
     return Note("modes-in-all", f"Of {len(counts)}{rarest}.")
@@ -139,5 +139,5 @@ def _note(counts: Tensor) -> Note:
 
 def _mixture(case: Case) -> Mixture:
     if "x" not in case.data.info.mixture:
-        raise DataError(f"{case.data.name} is of no known mixture, whose modes could be counted.")
+        raise DataError(f"{case.data.name} does not come from a known mixture of modes.")
     return case.data.info.mixture["x"]

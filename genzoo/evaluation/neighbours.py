@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: how samples and data lie among each other."""
+"""Precision, recall, density and coverage of samples and data."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class NeighbourConfig(FeatureConfig):
     """Precision, recall, density and coverage."""
 
     k: Annotated[int, Bounds(1, 10**4)] = 5
-    """Which neighbour a ball reaches to."""
+    """The number k of the neighbour that a ball reaches to."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What is averaged: one value for each row, float64.
+    """The values that are averaged: one per row, float64.
 
     Arguments:
         precision: Whether a sample lies in the ball of any datum, (M,).
         recall: Whether a datum lies in the ball of any sample, (N,).
-        density: In how many balls of data a sample lies, over k, (M,).
-        coverage: Whether the ball of a datum holds any sample, (N,).
+        density: The number of data balls that contain a sample, over k, (M,).
+        coverage: Whether the ball of a datum contains any sample, (N,).
     """
 
     precision: Tensor
@@ -46,7 +46,7 @@ class Counts:
 
 
 class PrecisionRecall(FeatureMetric):
-    """The shares of samples among the data, and of data among the samples, by k-nearest balls.
+    """Shares of samples in balls of data, and of data in balls of samples.
 
     The ball of a row reaches to the k-th neighbour in its own set, its edge included. For equal
     laws E[density] = 1 and E[coverage] = 1 − 2^(−k) with as many samples as data, N → ∞.
@@ -78,14 +78,14 @@ class PrecisionRecall(FeatureMetric):
 
 
 def count(data: Tensor, samples: Tensor, k: int) -> Counts:
-    """Return in which balls each row lies, of ``data`` (N, D) and ``samples`` (M, D).
+    """Return the counts of balls of ``data`` (N, D) and ``samples`` (M, D).
 
-    Distances are computed block after block; 10,000 × 10,000 rows take some 200 MB.
+    Distances are computed in blocks; 10,000 × 10,000 rows take about 200 MB.
 
     Arguments:
         data: Features of data.
         samples: Features of samples.
-        k: Which neighbour a ball reaches to; less than N and than M.
+        k: The number of the neighbour that a ball reaches to; less than N and M.
     """
     around_data, around_samples = own_radii(data, k), own_radii(samples, k)
     balls = torch.zeros(len(samples), dtype=torch.int64, device=data.device)
@@ -104,7 +104,7 @@ def count(data: Tensor, samples: Tensor, k: int) -> Counts:
 
 
 def _values(k: int) -> Callable[[Tensor, Tensor], list[Tensor]]:
-    """Return a function of data and samples that gives what the four figures average."""
+    """Return a function of data and samples that computes the four kinds of values."""
 
     def values(data: Tensor, samples: Tensor) -> list[Tensor]:
         counts = count(data, samples, min(k, len(data) - 1, len(samples) - 1))
@@ -116,7 +116,7 @@ def _values(k: int) -> Callable[[Tensor, Tensor], list[Tensor]]:
 def _figure(
     name: str, effect: float, counts: Counts, held_out: Counts, provenance: Mapping[str, Any]
 ) -> Estimate:
-    """Return the mean of one of the four; density is no share, as it may exceed 1."""
+    """Return the mean of one of the four; density is not a share, because it may exceed 1."""
     unit: Unit = "" if name == "density" else "share"
     figure = mean_with_error(getattr(counts, name), effect, unit)
     reference = Reference(getattr(held_out, name).mean().item(), "held-out data")

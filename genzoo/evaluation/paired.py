@@ -1,4 +1,4 @@
-"""Two models on the same rows: the difference of their log-likelihoods, with its own error."""
+"""Paired comparison of models: the difference of log-likelihoods on the same rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from genzoo.model import Model
 from genzoo.sampling import evaluating
 
 _SIDE: Mapping[EstimateKind, int] = {"exact": 0, "lower bound": -1, "upper bound": 1}
-"""Where a value of a kind lies to the truth."""
+"""The side of the truth on which a kind of value lies."""
 _KIND: Mapping[int, EstimateKind] = {0: "exact", -1: "lower bound", 1: "upper bound"}
 
 
@@ -35,8 +35,8 @@ class Comparison:
     Arguments:
         figures: The mean log-likelihood of each model, in nats.
         differences: For each pair, the first one's mean less the second one's, in nats. Its error
-            is that of the paired differences: rows that are hard for both models do not count.
-        provenance: The data, the number of examples, the seed and the versions behind them.
+            is that of the paired differences, in which rows that are hard for both models cancel.
+        provenance: The data, the number of examples, the seed and the versions.
     """
 
     figures: Mapping[str, Estimate]
@@ -60,20 +60,20 @@ def compare(
 ) -> Comparison:
     """Compare the log-likelihoods of models on the same rows.
 
-    The difference of two means has the error √(var(log p_a(x) − log p_b(x)) / N), which is mostly
-    far smaller than the errors of the means; that of a normaliser, such as log Z, is added.
+    The difference of two means has the error √(var(log p_a(x) − log p_b(x)) / N), which is usually
+    far smaller than the errors of the means. The error of a normaliser, such as log Z, is added.
 
     Arguments:
-        models: Two models or more, by the names that the comparison shows.
+        models: At least two models by name.
         data: A dataset, or an array or tensor of rows.
-        num_samples: Draws of each estimate; each model's own number where None.
-        seed: Where the randomness of estimators comes from, and the choice of rows.
-        max_examples: The most rows that are used; see `genzoo.evaluate`.
+        num_samples: The number of draws of each estimate; None means each model's default.
+        seed: The seed of estimators and of the choice of rows.
+        max_examples: The maximum number of rows; see `genzoo.evaluate`.
 
     Raises:
         ConfigError: There are fewer than two models.
-        CapabilityError: A model has no log-likelihood, or two of them are not of the same thing:
-            a probability and a density, or events of different values.
+        CapabilityError: A model has no log-likelihood, or two of them are not comparable: a
+            probability and a density, or different events.
         DataError: The data are not of a model's kind or shape, or there are none.
     """
     _check_models(models)
@@ -83,7 +83,7 @@ def compare(
     for name, model in models.items():
         case = open_case(model, dataset, seed=seed, max_examples=max_examples)
         with evaluating(model), weights_checked(model):
-            # Of draws of their own: the errors of two normalisers are added as independent ones.
+            # With separate draws, because the errors of two normalisers are added as independent.
             case.generator.manual_seed(seeds.derive_seed(case.seed, name))
             log_probs[name] = log_prob(case, num_samples)
         provenance = provenance or provenance_of(case)
@@ -98,16 +98,16 @@ def compare(
 
 
 def _check_models(models: Any) -> None:
-    """Raise where there are not two models, by names that can be shown, with likelihoods."""
+    """Raise unless there are at least two models with likelihoods, by printable names."""
     if not isinstance(models, Mapping) or not all(
         isinstance(name, str) and isinstance(model, Model) for name, model in models.items()
     ):
         raise ConfigError(
             f"A comparison takes models by name, such as {{'a': model_a, 'b': model_b}}, got "
-            f"{shown(models)}. Load a model by genzoo.GenModel.from_pretrained."
+            f"{shown(models)}. Load a model with genzoo.GenModel.from_pretrained."
         )
     if len(models) < 2:
-        raise ConfigError(f"A comparison is of two models or more, got {len(models)}. Name more.")
+        raise ConfigError(f"A comparison needs at least two models, got {len(models)}. Name more.")
     for name, model in models.items():
         if not isinstance(model, SupportsLogProb):
             raise CapabilityError(f"{name!r} is a {type(model).__name__}, without log_prob.")
@@ -124,7 +124,7 @@ def difference(name_a: str, a: LogProb, name_b: str, b: LogProb) -> Estimate:
 
 
 def _kind_of(a: EstimateKind, b: EstimateKind) -> tuple[EstimateKind, tuple[Note, ...]]:
-    """Return what a difference is: a bound where both of its parts err to the same side of it."""
+    """Return the kind of a difference: a bound if both parts err to the same side."""
     sides = {_SIDE.get(a), None if b not in _SIDE else -_SIDE[b]} - {0}
     if not sides:
         return "exact", ()
@@ -134,7 +134,7 @@ def _kind_of(a: EstimateKind, b: EstimateKind) -> tuple[EstimateKind, tuple[Note
         return "stochastic estimate", ()
     if "stochastic estimate" in (a, b):
         bound = a if b == "stochastic estimate" else b
-        text = f"One of both is a {bound}, whose looseness is not in the error or the interval."
+        text = f"One of the two is a {bound}, whose gap is not in the error or the interval."
         return "stochastic estimate", (Note("bound-in-difference", text),)
     text = (
         f"The difference of two values that are each a {a} is not a bound: either may be looser."
@@ -150,15 +150,15 @@ def _ends(value: float, a: LogProb, b: LogProb) -> tuple[float, float] | None:
 
 
 def _demand_same(first: tuple[str, Model, LogProb], second: tuple[str, Model, LogProb]) -> None:
-    """Raise where two values are logarithms of different things."""
+    """Raise if two values are not comparable."""
     (a, model_a, log_p_a), (b, model_b, log_p_b) = first, second
     if log_p_a.measure != log_p_b.measure:
         raise CapabilityError(
             f"log p of {a!r} is that of a {log_p_a.measure}, log p of {b!r} that of a "
-            f"{log_p_b.measure}: their difference has no meaning. Compare models of one "
+            f"{log_p_b.measure}: their difference is meaningless. Compare models of one "
             "measure."
         )
-    # Densities over reals and over [0, 1] are of the same units; the data fit both.
+    # Densities over reals and over [0, 1] have the same units; the data fit both.
     density = log_p_a.measure == "density"
     if not density and model_a.event != model_b.event:
         raise CapabilityError(

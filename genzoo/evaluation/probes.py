@@ -1,4 +1,4 @@
-"""What simple classifiers read from codes."""
+"""Probes: simple classifiers of codes."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ class ProbeConfig(Config):
     """Probes of codes."""
 
     k: Annotated[int, Bounds(1, 10**4)] = 5
-    """How many neighbours vote."""
+    """The number of neighbours that vote."""
     folds: Annotated[int, Bounds(2, 100)] = 5
-    """Parts of the rows, each judged by probes that learned from the others."""
+    """The number of folds of the cross-validation."""
     decay: Annotated[float, Bounds(1e-12, 1e6)] = 0.01
-    """λ of the logistic regression, which lowers a row's mean loss plus λ‖w‖² / 2."""
+    """λ of the logistic regression, which minimises the mean loss per row plus λ‖w‖² / 2."""
     max_steps: Annotated[int, Bounds(1, 10**6)] = 1000
-    """At most so many steps of the logistic regression."""
+    """The maximum number of steps of the logistic regression."""
 
 
 class LatentProbes(Metric):
-    """The accuracy of labels read from flattened codes, cross-validated on the rows judged.
+    """The cross-validated accuracy of labels predicted from flattened codes.
 
-    Two probes: the vote of k nearest neighbours, and logistic regression on standardised codes.
-    The same of the raw values stand beside them: what a code must beat. One thread computes them,
-    so that the figure does not depend on how many there are.
+    Two probes: the vote of the k nearest neighbours, and logistic regression on standardised
+    codes. The same figures for raw values are the baseline. They are computed with one thread, so
+    that they do not depend on the number of threads.
 
     | Understanding Intermediate Layers Using Linear Classifier Probes (Alain, Bengio, 2016)
     """
@@ -67,7 +67,7 @@ class LatentProbes(Metric):
     effort_fields = ("max_steps",)
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figures cannot be computed; empty where they can."""
+        """Return why the figures cannot be computed; empty if they can."""
         lacking = super().unavailable_reason(model, data)
         return lacking or ("" if "label" in data.head(1) else "the data have no labels")
 
@@ -95,7 +95,7 @@ class LatentProbes(Metric):
         }
 
     def _accuracy(self, probe: Any, values: Tensor, label: Tensor, seed: int) -> Estimate:
-        """Return the share of labels that are right, each predicted by the other folds."""
+        """Return the accuracy of labels, each predicted from the other folds."""
         provenance = {"dimensions": values.shape[1], "folds": self.config.folds}
         if int(label.bincount().count_nonzero()) < 2:
             return Estimate(
@@ -109,7 +109,7 @@ class LatentProbes(Metric):
             )
         folds = StratifiedKFold(self.config.folds, shuffle=True, random_state=seed)
         x, y = values.float().numpy(), label.numpy()
-        # With more threads other neighbours at one distance vote, and a solver stops elsewhere.
+        # With more threads, other neighbours at equal distance vote, and a solver stops elsewhere.
         with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
             right = np.asarray(cross_val_predict(probe, x, y, cv=folds)) == y

@@ -1,4 +1,4 @@
-"""Provenance: what a figure was made with, so that it can be made again."""
+"""Provenance: the settings of a figure, with which it can be computed again."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from genzoo.sampling import own_sampler
 from genzoo.version import __version__
 
 METRIC = ("metric", "metric_config")
-"""The keys that say which metric made a figure, which the figure's name already tells."""
+"""The keys of the metric, which the figure's name already contains."""
 
 
 def flat(values: Mapping[str, Any]) -> str:
-    """Return what is given as text, tables with their keys."""
+    """Return a value as text, tables with their keys."""
     given = {key: value for key, value in values.items() if value not in (None, "", {})}
     return ", ".join(
         f"{key} ({flat(value)})" if isinstance(value, Mapping) else f"{key} {value}"
@@ -36,7 +36,7 @@ def flat(values: Mapping[str, Any]) -> str:
 
 
 def shown(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return provenance as it is shown to a reader: without the numbers of the stream."""
+    """Return provenance for readers, without the numbers of the stream."""
     stream = provenance.get("stream")
     if not isinstance(stream, Mapping):
         return dict(provenance)
@@ -45,7 +45,7 @@ def shown(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_words(provenance: Mapping[str, Any]) -> str:
-    """Return provenance as text, with the number of examples and how they were drawn in one.
+    """Return provenance as text, with the number of examples and their draw in one entry.
 
     >>> in_words({"examples": 300, "examples_of": 1797, "draw": "stratified by label", "seed": 0})
     'examples 300 of 1797 (random draw, stratified by label), seed 0'
@@ -60,14 +60,14 @@ def in_words(provenance: Mapping[str, Any]) -> str:
 
 
 def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
-    """Return a figure whose provenance says which metric made it, with which values."""
+    """Return a figure with the metric and its values in the provenance."""
     config = differences(metric.config, metric.Config())
     own = {"metric": name, "metric_config": config, **figure.provenance}
     return replace(figure, provenance=own)
 
 
 def provenance_of(case: Case) -> dict[str, Any]:
-    """Return what the figures share: all that is needed to make them again."""
+    """Return the shared provenance: all that is needed to compute the figures again."""
     sampler = case.sampler or own_sampler(case.model)
     x, y = named_parts(case.data)
     source, config = x.origin or ("", {})
@@ -89,7 +89,7 @@ def provenance_of(case: Case) -> dict[str, Any]:
 
 
 def how_drawn(sampler: Sampler) -> dict[str, Any]:
-    """Return a sampler's name and config; the class's own name where it is not registered."""
+    """Return a sampler's name and config; the name of the class if it is not registered."""
     try:
         component = registry.describe(sampler)
     except PluginError:
@@ -98,13 +98,13 @@ def how_drawn(sampler: Sampler) -> dict[str, Any]:
 
 
 def _second(y: Dataset) -> dict[str, Any]:
-    """Return what is needed to load a second domain that is named apart."""
+    """Return what is needed to load a second domain that is named separately."""
     source, config = y.origin or ("", {})
     return {"source_y": source, "split_y": y.split, "data_y_config": dict(config)}
 
 
 def _part(data: Dataset, judged: Dataset) -> dict[str, Any]:
-    """Return how many rows there were and, where not all were used, how they were drawn."""
+    """Return the total number of rows and, if not all were used, how they were drawn."""
     if isinstance(data, TwoDomains) and isinstance(judged, TwoDomains) and not data.info.aligned:
         second = _part(data.y, judged.y)
         return _part(data.x, judged.x) | {f"{key}_y": value for key, value in second.items()}
@@ -114,7 +114,7 @@ def _part(data: Dataset, judged: Dataset) -> dict[str, Any]:
 
 
 def _of(facts: dict[str, Any], suffix: str) -> str:
-    """Take out of how many rows a domain's were drawn, and return it as text."""
+    """Remove the total number of rows of a domain, and return it as text."""
     num, draw = facts.pop(f"examples_of{suffix}", None), facts.pop(f"draw{suffix}", None)
     if not draw:
         return ""

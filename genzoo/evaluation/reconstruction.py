@@ -1,4 +1,4 @@
-"""How well codes are decoded."""
+"""The reconstruction error of codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReconstructionConfig(Config):
 class ReconstructionError(Metric):
     """The mean over rows of ‖decode(encode(x)) − x‖² / D, the squared error per dimension.
 
-    The reference is the error of the mean row, which a model that knows nothing can reach.
+    The reference is the error of the mean row, which a model that learned nothing can reach.
     """
 
     Config = ReconstructionConfig

@@ -1,4 +1,4 @@
-"""Figures computed again from their provenance, with the settings of a card or stronger ones."""
+"""Recomputation of figures from their provenance, with the settings of a card or stronger ones."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _PATHS = ("/", "\\", "~", "..")
 
 @dataclass(frozen=True)
 class Settings:
-    """All with which a figure is computed, read from its provenance as untrusted input.
+    """The settings of a figure, read from its provenance as untrusted input.
 
     Arguments:
-        values: The provenance's values, by the keys that say how a figure is computed.
+        values: The values of the provenance that determine a figure.
     """
 
     values: Mapping[str, Any]
@@ -39,8 +39,7 @@ class Settings:
         """Read its provenance.
 
         Raises:
-            DataError: It lacks what is needed to compute the figure again, or holds a value of
-                the wrong type.
+            DataError: It lacks a value that is needed, or has one of the wrong type.
         """
         lacking = [key for key in _NEEDED if provenance.get(key) in (None, "")]
         if lacking:
@@ -56,13 +55,13 @@ class Settings:
 
     @property
     def question(self) -> str:
-        """A text that is equal for equal settings, whatever the metric."""
+        """A key that is equal for equal settings, without the metric."""
         kept = {key: v for key, v in self.values.items() if key not in ("metric", "metric_config")}
         return repr(sorted(kept.items()))
 
     @property
     def threads(self) -> int | None:
-        """The number of threads that the provenance states; None for this process's."""
+        """The number of threads in the provenance; None for that of this process."""
         threads: int | None = self.values.get("threads")
         return threads
 
@@ -73,10 +72,10 @@ class Settings:
         return metric
 
     def for_verification(self, model: Model) -> Settings:
-        """Return settings that a card's author has not chosen to be weak.
+        """Return settings that are no weaker than the defaults.
 
-        No fewer rows, chains and draws than the defaults, all rows of the data, the default seed,
-        and the defaults of all other fields of the metric, except those which say what is
+        At least the default numbers of rows, chains and draws, all rows of the data, the default
+        seed, and the defaults of all other fields of the metric, except those that define what is
         measured.
         """
         metric, values = self.metric, dict(self.values)
@@ -89,7 +88,7 @@ class Settings:
         return replace(self, values=values)
 
     def is_weaker_than(self, other: Settings, num_rows: int) -> bool:
-        """Whether the other settings, of data of that many rows, compute another figure."""
+        """Whether other settings compute another figure, for a number of rows."""
         ours, theirs = dict(self.values), dict(other.values)
         if ours["examples"] >= min(theirs["examples"], num_rows):
             ours["examples"] = theirs["examples"]
@@ -100,7 +99,7 @@ class Settings:
         """Return the case that the figure is computed on.
 
         Raises:
-            GenzooError: The data or the sampler are unknown, or refused.
+            GenzooError: The data or the sampler are unknown or refused.
         """
         values = self.values
         return open_case(
@@ -126,7 +125,7 @@ class Settings:
         return sampler
 
     def _component(self, key: str) -> Component:
-        """Return the value of a key and its config, as one component.
+        """Return the value of a key with its config, as a component.
 
         Raises:
             ConfigError: The value is not a text, or the config is not a table.
@@ -143,9 +142,9 @@ _KEYS = (
 
 
 class Reproduction:
-    """The figures of one model, computed once for each question that cards ask.
+    """The recomputed figures of one model, each computed once.
 
-    All of a question is computed with the number of threads that its card states.
+    They are computed with the number of threads that the card states.
 
     Arguments:
         model: The model.
@@ -157,7 +156,7 @@ class Reproduction:
         self._made: dict[tuple[str, str], dict[str, Any]] = {}
 
     def case(self, settings: Settings) -> Case:
-        """Return the case of settings, opened once for all metrics."""
+        """Return the case of settings, created once for all metrics."""
         if settings.question not in self._cases:
             self._cases[settings.question] = settings.open(self.model)
         return self._cases[settings.question]
@@ -176,18 +175,18 @@ class Reproduction:
         return self._made[key]
 
     def provenance(self, settings: Settings) -> dict[str, Any]:
-        """Return what the figures of settings share."""
+        """Return the shared provenance of settings."""
         with limited(settings.threads):
             return provenance_of(self.case(settings))
 
     def stream(self, settings: Settings, stated: Any) -> dict[str, Any]:
-        """Return the fingerprint of the settings' samples, with the block size that is stated."""
+        """Return the fingerprint of the settings' samples, with the stated block size."""
         with limited(settings.threads):
             return stream_of(self.case(settings), stated_batch_size(stated))
 
 
 def _registered(source: Any, split: Any, config: Any) -> Dataset:
-    """Return registered data. A card is a stranger's word: no path in it is followed.
+    """Return registered data. Cards are untrusted, so paths in them are not followed.
 
     Raises:
         DataError: The source is not registered, or a value of its config is a path.
@@ -202,5 +201,5 @@ def _registered(source: Any, split: Any, config: Any) -> Dataset:
         )
     for key, value in config.items():
         if isinstance(value, str) and any(part in value for part in _PATHS):
-            raise DataError(f"the card's data config holds a path, {key} = {value!r}")
+            raise DataError(f"the card's data config contains a path, {key} = {value!r}")
     return load_dataset(source, split, **config)

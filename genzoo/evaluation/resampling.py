@@ -1,8 +1,8 @@
-"""Standard errors of figures that compare two sets, from random halves and blocks of both.
+"""Standard errors of figures that compare two sets, from random halves and blocks.
 
-The bootstrap does not serve here. It repeats rows, and a row that is its own nearest neighbour
-decides a figure of neighbours; of a distance between equal laws it gives 1.7 times the error.
-Every part below holds each of its rows once.
+The bootstrap is not suitable here. It repeats rows, and a row that is its own nearest neighbour
+distorts figures of neighbours; for a distance between equal distributions it gives 1.7 times the
+error. Every part below has each of its rows once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from torch import Tensor
 from genzoo.estimate import Estimate, Unit, mean_of
 
 _FREEDOM = 48
-"""Degrees of freedom that a variance between blocks has; its root is known within a tenth then."""
+"""The degrees of freedom of a variance between blocks, which determine its root within a tenth."""
 _FEW, _MANY = 1000, 2500
 
 
 @dataclass(frozen=True)
 class DesignEffects:
-    """By what dependent rows multiply the variance of a mean, for each of several figures.
+    """The factor by which dependent rows multiply the variance of a mean, for several figures.
 
     Arguments:
         values: The effects, (F,); 1 for independent rows.
-        blocks: How many blocks a partition of the rows has.
-        partitions: How many partitions were drawn.
+        blocks: The number of blocks of a partition.
+        partitions: The number of partitions.
     """
 
     values: Tensor
@@ -38,7 +38,7 @@ class DesignEffects:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What the errors were made with."""
+        """The settings of the errors."""
         return {"blocks": self.blocks, "partitions": self.partitions}
 
 
@@ -51,12 +51,12 @@ def halving_error(
 ) -> float:
     """Return the standard error of a squared distance of ``x`` (N, D) and ``y`` (M, D).
 
-    A squared distance is quadratic in the errors of sampling: its variance is s₁² + s₂², of the
-    linear and the quadratic part, and s₁ = 0 for equal laws. Two complementary halves lie on
-    opposite sides of the whole. Half the difference of their distances has the mean square
-    s₁² + 2 s₂², since the linear part is taken where the data are and not where the laws are;
-    the mean of their distances has the variance s₂². What is returned is the root of the one less
-    the other. It is at least half of the first, which is the variance for equal laws, where the
+    A squared distance is quadratic in the sampling errors: its variance is s₁² + s₂², from the
+    linear and the quadratic part, and s₁ = 0 for equal distributions. Two complementary halves lie
+    on opposite sides of the whole. Half the difference of their distances has the mean square s₁²
+    + 2 s₂², because the linear part is taken at the data and not at the distributions. The mean of
+    their distances has the variance s₂². The result is the root of the first minus the second. It
+    is at least half of the first, which is the variance for equal distributions, for which the
     difference is least certain. (The variance of the bootstrap is s₁² + 3 s₂².)
 
     | The Jackknife, the Bootstrap and Other Resampling Plans (Efron, 1982), on half-sampling
@@ -65,8 +65,8 @@ def halving_error(
         distance: The squared distance of two sets.
         x: One set.
         y: The other.
-        num: How many times both sets are halved; 2 at least.
-        generator: Draws the halves; on the CPU.
+        num: The number of halvings of both sets; at least 2.
+        generator: The generator of the halves, on the CPU.
     """
     distances = [[distance(*half) for half in blocks_of(x, y, 2, generator)] for _ in range(num)]
     first, second = torch.tensor(distances, dtype=torch.float64).T
@@ -80,7 +80,7 @@ def blocks_of(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield ``num`` disjoint random blocks of ``x`` (N, D), each with one of ``y`` (M, D).
 
-    They have ``size`` rows, or else N // num and M // num; a remainder is left out.
+    They have ``size`` rows, or else N // num and M // num; remaining rows are left out.
     """
     orders = [torch.randperm(len(z), generator=generator) for z in (x, y)]
     sizes = [size or len(z) // num for z in (x, y)]
@@ -90,7 +90,7 @@ def blocks_of(
 
 
 def partitions_of(blocks: int) -> int:
-    """Return how many partitions into so many blocks give their variance the freedom it needs."""
+    """Return the number of partitions that give the variance enough degrees of freedom."""
     return math.ceil(_FREEDOM / (blocks - 1))
 
 
@@ -102,12 +102,12 @@ def design_effects(
 ) -> DesignEffects:
     """Return the design effects of figures that are means over rows of ``x`` and ``y``.
 
-    Rows whose values depend on one another (they share neighbours, or the balls of the other set)
-    have a mean whose variance is not that of independent rows. The ratio of the two is measured
-    between disjoint blocks, which are independent: the variance of the blocks' means over the
-    mean of what independent rows would have within each. The variance itself may not be taken
-    from blocks, as it depends on the number of rows, threefold from 800 rows to 37 of
-    N(0, I₆₄); the ratio hardly does.
+    The mean of dependent rows (they share neighbours, or the balls of the other set) does not have
+    the variance of independent rows. The ratio of the two is measured between disjoint blocks,
+    which are independent: the variance of the blocks' means over the mean variance that
+    independent rows would have within each. The variance itself cannot be taken from blocks,
+    because it depends on the number of rows (threefold from 800 to 37 rows of N(0, I₆₄)); the
+    ratio hardly does.
 
     | Survey Sampling (Kish, 1965)
 
@@ -115,7 +115,7 @@ def design_effects(
         values: The values whose means are the figures, of two sets.
         x: One set, (N, D).
         y: The other, (M, D).
-        generator: Draws the blocks; on the CPU.
+        generator: The generator of the blocks, on the CPU.
     """
     blocks = _blocks(min(len(x), len(y)))
     partitions = partitions_of(blocks)
@@ -131,10 +131,10 @@ def design_effects(
 
 
 def mean_with_error(values: Tensor, effect: float, unit: Unit) -> Estimate:
-    """Return the mean of ``values`` (N,), rows that depend on one another by a design effect.
+    """Return the mean of dependent ``values`` (N,) with a design effect.
 
-    The error is at least 1/N, that of a share of one row: where all rows agree, their spread
-    of 0 is no error. Three such errors are the rule of three, 3/N.
+    The error is at least 1/N, that of a share of one row: if all rows agree, a spread of 0 is not
+    the error. Three such errors are the rule of three, 3/N.
 
     | If Nothing Goes Wrong, Is Everything All Right? (Hanley, Lippman-Hand, 1983)
     """
@@ -144,15 +144,15 @@ def mean_with_error(values: Tensor, effect: float, unit: Unit) -> Estimate:
 
 
 def _blocks(num: int) -> int:
-    """Return into how many blocks rows are divided: as few as their number allows.
+    """Return the number of blocks: as few as the number of rows allows.
 
-    The ratio changes least over few blocks; all partitions together cost no more than some
-    seconds, or than the figure itself, as the cost of a partition is N² / blocks.
+    The ratio changes least over few blocks. All partitions together cost at most some seconds, or
+    as much as the figure itself, because a partition costs N² / blocks.
     """
     return 2 if num <= _FEW else 4 if num <= _MANY else 8
 
 
 def _moments(values: Sequence[Tensor]) -> Tensor:
-    """Return each figure's mean, and the variance it has if rows are independent, (2, F)."""
+    """Return each figure's mean, and its variance for independent rows, (2, F)."""
     means = torch.stack([rows.mean() for rows in values])
     return torch.stack([means, torch.stack([rows.var() / len(rows) for rows in values])])

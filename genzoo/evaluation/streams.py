@@ -1,4 +1,4 @@
-"""Fingerprints of random streams: whether a seed draws the same samples here as elsewhere."""
+"""Fingerprints of random streams, which show whether a seed draws the same samples elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from genzoo.evaluation.metric import Case, rows_of
 NUM_SAMPLES = 8
 MAX_BATCH_SIZE = 10_000
 MAX_THREADS = max(16, os.cpu_count() or 1)
-"""More threads than that are not started, whatever a card states."""
+"""The maximum number of threads, whatever a card states."""
 _WITHIN = 1e-3
 _EQUAL = ("of", "batch_size", "device", "threads", "processor")
 
@@ -25,21 +25,21 @@ _EQUAL = ("of", "batch_size", "device", "threads", "processor")
 def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
     """Return the mean and the standard deviation of each of the case's first eight samples.
 
-    Where no metric draws samples, which may take long, eight rows of standard normal noise from
-    the case's seed take their place. The same seed draws other samples on another kind of device,
-    with another block size, or with a library that draws its numbers in another order. A CPU
-    sums float32 in an order that depends on its kind and on the number of threads, and one coin of
-    a long chain that falls the other way changes all that follows. The fingerprint shows that.
+    If no metric draws samples, which may take long, eight rows of standard normal noise from the
+    case's seed take their place. The same seed draws other samples on another kind of device, with
+    another block size, or with a library that draws numbers in another order. A CPU sums float32
+    in an order that depends on its kind and on the number of threads, and a single different draw
+    in a long chain changes all that follow. The fingerprint shows this.
 
     Arguments:
-        case: What is judged. Samples that it has drawn already are used.
-        batch_size: The block size of samples that are drawn for the fingerprint; None takes the
-            samples that the case has drawn, or noise.
+        case: The case. Samples that it has already drawn are used.
+        batch_size: The block size of samples for the fingerprint; None uses the samples that the
+            case has drawn, or noise.
 
     Returns:
-        ``mean`` and ``std`` as texts of at most eight numbers, what they are ``of``, the block
-        size and the device; for a CPU the number of threads too, and the kind of processor, such
-        as "AVX2". Empty where the model needs a condition that the data lack.
+        ``mean`` and ``std`` as texts of at most eight numbers, ``of`` (samples or noise), the
+        block size and the device; for a CPU also the number of threads and the kind of processor,
+        such as "AVX2". It is empty if the model needs a condition that the data lack.
     """
     if batch_size is not None and lacking_condition(case.model, case.batch):
         return {}
@@ -56,10 +56,10 @@ def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
 
 
 def same_stream(stated: Any, actual: Mapping[str, Any]) -> bool:
-    """Whether two fingerprints agree: all facts, and each number within 1e-3 of the scale of all.
+    """Whether two fingerprints agree: equal facts, and numbers within 1e-3 of their scale.
 
     Arguments:
-        stated: A fingerprint from anywhere, whatever it holds.
+        stated: An untrusted fingerprint.
         actual: One that was made here.
     """
     if not isinstance(stated, Mapping) or not actual:
@@ -75,20 +75,20 @@ def same_stream(stated: Any, actual: Mapping[str, Any]) -> bool:
 
 
 def stated_batch_size(stated: Any) -> int | None:
-    """Return the block size of samples that a fingerprint from anywhere states, or None."""
+    """Return the block size in an untrusted fingerprint, or None."""
     samples = isinstance(stated, Mapping) and stated.get("of") == "samples"
     size = stated.get("batch_size") if samples else None
     return size if type(size) is int and 1 <= size <= MAX_BATCH_SIZE else None
 
 
 def stated_threads(stated: Any) -> int | None:
-    """Return the number of threads that a fingerprint from anywhere states, or None."""
+    """Return the number of threads in an untrusted fingerprint, or None."""
     num = stated.get("threads") if isinstance(stated, Mapping) else None
     return num if type(num) is int and 1 <= num <= MAX_THREADS else None
 
 
 def _where(device: torch.device) -> dict[str, Any]:
-    """Return what decides how the numbers of a stream are added up."""
+    """Return what determines the order of summation."""
     if device.type != "cpu":
         return {"device": device.type}
     capability = torch.backends.cpu.get_cpu_capability()
@@ -96,7 +96,7 @@ def _where(device: torch.device) -> dict[str, Any]:
 
 
 def _differ(stated: Any, actual: Any) -> bool:
-    """Whether two facts differ, in type too: True is not 1."""
+    """Whether two facts differ, also in type: True is not 1."""
     return type(stated) is not type(actual) or stated != actual
 
 
@@ -128,7 +128,7 @@ def _text(values: Tensor) -> str:
 
 
 def _numbers(text: Any) -> list[float]:
-    """Return the numbers of a text; none where it holds anything else."""
+    """Return the numbers of a text; none if it contains anything else."""
     try:
         numbers = [float(word) for word in str(text).split()[: NUM_SAMPLES + 1]]
     except ValueError:

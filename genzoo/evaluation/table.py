@@ -1,4 +1,4 @@
-"""Figures as lines of text: the figures, their notes, their provenance."""
+"""Figures as lines of text, with notes and provenance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN_OF_A_HASH = 12
 def lines_of(figures: Mapping[str, Estimate], provenance: Mapping[str, Any]) -> list[str]:
     """Return a line for each figure, each note once, and the provenance.
 
-    Figures of one provenance of their own share its line; of a hash only the beginning is shown.
+    Figures with equal own provenance share its line; hashes are abbreviated.
     """
     width = max(map(len, figures), default=0)
     notes = list(dict.fromkeys(note for figure in figures.values() for note in figure.notes))
@@ -29,7 +29,7 @@ def lines_of(figures: Mapping[str, Estimate], provenance: Mapping[str, Any]) -> 
 
 
 def lines_of_others(left_out: Mapping[str, str], not_applicable: Mapping[str, str]) -> list[str]:
-    """Return a line for each reason why metrics were left out, and one for those that do not fit.
+    """Return a line for each reason for left-out metrics, and one for those that do not fit.
 
     >>> lines_of_others({"a": "no labels", "b": "no labels"}, {"c": "for images"})
     ['Left out: a, b: no labels.', 'Not for this model and these data: c (reasons: --json).']
@@ -43,7 +43,7 @@ def lines_of_others(left_out: Mapping[str, str], not_applicable: Mapping[str, st
 
 
 def _marks(figure: Estimate, notes: list[Note]) -> list[str]:
-    """Return what refers to a figure's notes; one that is unreliable says so at once."""
+    """Return the references to a figure's notes, marked if one is unreliable."""
     numbers = [f"[{notes.index(note) + 1}]" for note in figure.notes]
     return [*(["UNRELIABLE"] if figure.unreliable else []), *numbers]
 

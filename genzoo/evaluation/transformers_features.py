@@ -1,4 +1,4 @@
-"""Image models of the transformers library as extractors: their weights, never their code."""
+"""Image models of transformers as feature extractors: weights, never code of a repository."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def load_image_model(
 ) -> tuple[Callable[[Tensor], Tensor], str]:
     """Return a function from images (B, C, H, W) in [0, 1] to pooled features, and its hash.
 
-    config.json and preprocessor_config.json are read here, and the fields of an allow-list are
-    passed on; weights are read here too. transformers' classes make the model of these values,
-    and see nothing else of the folder.
+    config.json, preprocessor_config.json and weights are read here, and fields of an allow-list
+    are passed on. transformers' classes make the model from these values and see nothing else in
+    the folder.
 
     Arguments:
-        name: A repository on the Hub, or a folder, that holds config.json,
-            preprocessor_config.json and safetensors.
-        device: Where it is to compute.
+        name: A Hub repository or a folder with config.json, preprocessor_config.json and
+            safetensors.
+        device: The device.
 
     Raises:
-        LoadError: It has no safetensors, names code of its own (auto_map), is of a kind that is
-            not run, or cannot be loaded.
-        HubError: It cannot be had from the Hub.
+        LoadError: It has no safetensors, names code (auto_map), has an unsupported kind, or cannot
+            be loaded.
+        HubError: It is not available from the Hub.
         MissingDependencyError: transformers is not installed.
     """
     _check_installed(name)
@@ -56,7 +56,7 @@ def load_image_model(
 
     def features(x: Tensor) -> Tensor:
         images = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-        with loading(title):  # Of the sizes that two files state, one may not fit the other.
+        with loading(title):  # The sizes in two files may not fit together.
             given = processor(images=images.cpu(), return_tensors="pt", do_rescale=False)
             return _pooled(net(pixel_values=given["pixel_values"].to(device)), pools)
 
@@ -74,7 +74,7 @@ def _check_installed(name: str) -> None:
 
 
 def _folder(name: str) -> Path:
-    """Return a folder as it is given, or one of the cache with a repository's checked files."""
+    """Return a local folder, or the cached folder of a repository with checked files."""
     from genzoo.hub.fetching import Snapshot
     from genzoo.hub.reference import Reference
 
@@ -84,7 +84,7 @@ def _folder(name: str) -> Path:
         reference = Reference(name)
     except ConfigError as error:
         raise LoadError(
-            f"The extractor {name!r} is no folder, and is not one on the Hub: {error}"
+            f"The extractor {name!r} is neither a folder nor a repository of the Hub: {error}"
         ) from error
     with Snapshot(reference) as snapshot:
         for file in (CONFIG.name, PREPARED):
@@ -98,24 +98,24 @@ def _folder(name: str) -> Path:
 
 
 def _read(folder: Path, file: str, title: str) -> Mapping[str, Any]:
-    """Return what one of the configs holds.
+    """Return the content of one of the configs.
 
     Raises:
-        LoadError: It cannot be read, or names code of its own.
+        LoadError: It cannot be read, or names code.
     """
     if not (folder / file).exists():
         raise LoadError(f"{title} has no {file} to read.")
     values = read_object(folder / file)
     if "auto_map" in values:
         raise LoadError(
-            f"{title} is refused: its {file} names code of its own (auto_map), and genzoo runs "
-            "none. Choose a model that transformers has a class for."
+            f"{title} is refused: its {file} names code (auto_map), which genzoo does not "
+            "run. Choose a model that transformers has a class for."
         )
     return values
 
 
 def _weights(folder: Path, title: str) -> WeightFiles:
-    """Return the weights of a folder: model.safetensors, or those that its index names.
+    """Return the weights of a folder: model.safetensors, or the files of its index.
 
     Raises:
         LoadError: There are none, or a header is malformed.
@@ -133,7 +133,7 @@ def _weights(folder: Path, title: str) -> WeightFiles:
 def _built(
     kind: ImageKind, said: Mapping[str, Any], files: WeightFiles, title: str
 ) -> tuple[Any, bool]:
-    """Return the network, and whether its pooling has been learned."""
+    """Return the network, and whether its pooling layer has weights."""
     import transformers
 
     fields = kind.allowed.passed(said, f"{title} cannot be loaded: {CONFIG.name}")
@@ -142,7 +142,7 @@ def _built(
 
 
 def _pooled(output: Any, pools: bool) -> Tensor:
-    """Return the pooled output (B, D); the mean over positions where the model has none."""
+    """Return the pooled output (B, D); the mean over positions if the model has none."""
     pooled = getattr(output, "pooler_output", None) if pools else None
     features: Tensor = output.last_hidden_state.mean(1) if pooled is None else pooled
     return features.flatten(1)

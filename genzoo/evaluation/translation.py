@@ -1,4 +1,4 @@
-"""How well translations come back, and how near they are to the truth where it is known."""
+"""Errors of translations: the cycle error, and the error from the truth if it is known."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from genzoo.translating import Cycle, there_and_back
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationConfig(Config):
-    """Translations, and what comes back."""
+    """Translations and cycle errors."""
 
 
 class CycleError(Metric):
-    """The mean over rows of |F(G(x)) − x|, and of |G(F(y)) − y|: of what went there and back.
+    """The cycle error: the mean over rows of |F(G(x)) − x|, and of |G(F(y)) − y|.
 
-    A pair of translators that both do nothing has none: it says what is lost, not what is right.
+    It measures what is lost, not what is right: translators that do nothing have a cycle error of
+    0.
 
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
     | (Zhu, Park, Isola, Efros, 2017)
@@ -46,15 +47,15 @@ class CycleError(Metric):
 class TranslationError(Metric):
     """The mean over rows of |G(x) − y|, and of |F(y) − x|, where row i of y is T of row i of x.
 
-    The notes say what x itself would cost in the translation's place, where it has y's shape, and
-    the mean of the rows of y.
+    The notes state the error of x itself in place of the translation, if it has y's shape, and
+    that of the mean of the rows of y.
     """
 
     Config = TranslationConfig
     requires = (SupportsTranslate,)
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figures make no sense; empty where they do."""
+        """Return why the figures do not apply; empty if they do."""
         return super().inapplicable_reason(model, data) or _unaligned(data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
@@ -70,7 +71,7 @@ class TranslationError(Metric):
 
 
 def cycle_of(case: Case, domain: str) -> Cycle:
-    """Return the rows of a domain, translated and back; made once for all metrics."""
+    """Return the rows of a domain, translated and back; computed once for all metrics."""
 
     def make() -> Cycle:
         model: Any = case.model
@@ -82,11 +83,11 @@ def cycle_of(case: Case, domain: str) -> Cycle:
 def _unaligned(data: Dataset) -> str:
     if data.info.aligned:
         return ""
-    return "the rows of the two domains do not belong together, so that no truth is known"
+    return "the rows of the two domains are not aligned, so the true translation is not known"
 
 
 def _controls(source: Tensor, truth: Tensor) -> str:
-    """Say what a translation costs that knows nothing."""
+    """Return a note with the errors of trivial translations."""
     costs = [f"the rows' mean {(truth - truth.mean(0)).abs().mean():.4g}"]
     if source.shape == truth.shape:
         costs.insert(0, f"the source itself {torch.dist(source, truth, 1) / truth.numel():.4g}")

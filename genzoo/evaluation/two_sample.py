@@ -1,4 +1,4 @@
-"""The two-sample test by nearest neighbours."""
+"""The two-sample test with nearest neighbours."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NOTE = Note(
 
 
 class TwoSample(FeatureMetric):
-    """The leave-one-out accuracy with which the nearest neighbour tells samples from data.
+    """The leave-one-out accuracy of classifying samples and data by the nearest neighbour.
 
-    Each row of both sets, of which there are as many, is given the set of its nearest other row.
-    Where both sets have a nearest one the row counts one half, so that discrete data, whose rows
-    coincide, are not judged by the order in which they stand. The reference is that of held-out
-    rows. The error is that of independent rows times the root of the design effect, since two
-    rows that are nearest to each other are right or wrong together.
+    Both sets have the same number of rows. Each row is assigned to the set of its nearest other
+    row. If both sets have a nearest row, the row counts one half, so that the figure for discrete
+    data, whose rows coincide, does not depend on their order. The reference is that of held-out
+    rows. The error is that of independent rows times the root of the design effect, because two
+    mutual nearest neighbours are right or wrong together.
 
     | Revisiting Classifier Two-Sample Tests (Lopez-Paz, Oquab, 2017)
     | An Empirical Study on Evaluation Metrics of Generative Adversarial Networks
@@ -50,7 +50,7 @@ class TwoSample(FeatureMetric):
 
 
 def told_apart(x: Tensor, y: Tensor) -> Tensor:
-    """Return for each row of ``x`` and ``y``, (N, D) each, whether its neighbour is of its set.
+    """Return for each row of ``x`` and ``y``, (N, D) each, whether its neighbour is in its set.
 
     Returns:
         1, 0, or one half for a tie, (2N,) float64.

@@ -1,9 +1,9 @@
-"""Verification: a card's figures are computed again, and compared with what the card claims.
+"""Verification: a card's figures are computed again and compared with the card.
 
-A card's author chooses the settings, and weak settings have wide errors that agree with anything.
-So each figure is computed twice: with the card's settings, which it must equal up to rounding, and
-with settings that are no weaker than the metric's defaults, within three standard errors of which
-it must lie.
+A card's author chooses the settings, and weak settings have large errors that agree with anything.
+So each figure is computed twice: with the card's settings, where it must be equal up to rounding,
+and with settings no weaker than the metric's defaults, where it must agree within three standard
+errors.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger("genzoo")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verification says about one of a card's figures.
+    """The verdict on one of a card's figures.
 
     Arguments:
         figure: The figure as the card states it.
@@ -51,9 +51,9 @@ class Verdict:
             random stream is another, and it lies within three standard errors of the one with the
             defaults. "unreliable, as the card says": the figure is flagged by the same code here
             and in the card. Otherwise it "differs", or it "cannot be verified".
-        now: The figure with the card's settings, where it could be computed.
-        default: The figure with settings no weaker than the defaults; ``now`` where the card's
-            are such settings.
+        now: The figure with the card's settings, if it could be computed.
+        default: The figure with settings no weaker than the defaults; ``now`` if the card's
+            settings are not weaker.
         reasons: Why it differs or cannot be verified; "other random stream".
     """
 
@@ -65,7 +65,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether the card's claim stands."""
+        """Whether the card's claim holds."""
         return self.judgement not in FAILURES
 
     def __str__(self) -> str:
@@ -81,10 +81,10 @@ class Verdict:
 
 
 def verify(model: Model, figures: Sequence[Figure]) -> list[Verdict]:
-    """Compute figures again from their provenance, and compare.
+    """Compute figures again from their provenance and compare them.
 
-    Only registered data are loaded, never a path. The error that counts is the one computed here
-    with settings no weaker than the defaults, not the one that a card claims.
+    Only registered data are loaded, never a path. The error that counts is computed here with
+    settings no weaker than the defaults; it is not the card's error.
 
     Arguments:
         model: The model whose card has the figures.
@@ -119,7 +119,7 @@ def _verdict(figure: Figure, reproduction: Reproduction) -> Verdict:
 
 @dataclass(frozen=True)
 class _Made:
-    """A figure computed again: as an estimate, and in the form of a card's."""
+    """A recomputed figure: as an estimate, and in the form of a card."""
 
     estimate: Estimate
     figure: Figure
@@ -147,7 +147,7 @@ def _judged(figure: Figure, now: _Made, default: _Made, *, same: bool) -> Verdic
 def _judgement(
     figure: Figure, now: _Made, default: _Made, *, same: bool
 ) -> tuple[Judgement, list[str]]:
-    # What is exact draws nothing: no stream excuses another value.
+    # An exact figure does not depend on the random stream.
     same = same or now.estimate.kind == default.estimate.kind == "exact"
     stream = [] if same else [OTHER_STREAM]
     said = unreliable_codes(figure)
@@ -172,10 +172,10 @@ def _judgement(
 
 
 def _of_unreliable(figure: Figure, now: _Made, default: _Made) -> list[str]:
-    """Return what contradicts a flagged figure of another stream.
+    """Return the contradictions of a flagged figure on another stream.
 
-    Where the defaults give a figure with an error, a claim is held to it: settings that are weak
-    enough to be flagged do not free it.
+    If the defaults give a figure with an error, a claim must agree with it, even if its settings
+    are weak enough to be flagged.
     """
     if has_finite_error(default.estimate):
         return contradictions(figure, now.figure, default.figure)

@@ -134,7 +134,7 @@ class Snapshot:
         if is_offline():
             raise HubIntegrityError(
                 f"{path} is damaged: it differs from the Hub's {name} of {self.reference}. "
-                "Requests are disabled (offline: HF_HUB_OFFLINE is set): unset it, and the file is "
+                "Requests are disabled (offline: HF_HUB_OFFLINE is set): unset it, and it is "
                 "fetched again."
             )
         log.warning("%s is damaged or truncated. Fetching it again.", path)

@@ -44,8 +44,8 @@ class Reference:
             )
         if self.subfolder and not _plain(_FOLDER, self.subfolder):
             raise ConfigError(
-                f"{_shown(self.subfolder)} is not a folder of a repository: give plain names, with "
-                "/ between them."
+                f"{_shown(self.subfolder)} is not a folder of a repository: give plain names "
+                "with / between them."
             )
 
     @property

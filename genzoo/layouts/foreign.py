@@ -126,7 +126,7 @@ def local_file(folder: Path) -> Callable[[str, int], Path]:
     def file(name: str, most: int) -> Path:
         path = check_path_inside(name, folder)
         if not path.is_file():
-            raise ConfigFileError(f"{str(folder)!r} holds no {name}. Fetch or save it again.")
+            raise ConfigFileError(f"{str(folder)!r} has no {name}. Fetch or save it again.")
         return path
 
     return file

@@ -123,7 +123,7 @@ def _check(folder: Path) -> None:
         )
     if not any((folder / name).exists() for name in _RUN):
         raise DataError(
-            f"{str(folder)!r} holds no run: none of {', '.join(_RUN)}. Give the folder that "
+            f"{str(folder)!r} has no run: none of {', '.join(_RUN)}. Give the folder that "
             "genzoo train --output named."
         )
 

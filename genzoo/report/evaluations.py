@@ -114,7 +114,7 @@ def _evaluation(file: Text, note: str = "") -> StoredEvaluation:
     except ValueError as error:
         raise DataError(f"it is not JSON ({error})") from error
     if not (isinstance(stored, dict) and isinstance(stored.get("figures"), dict)):
-        raise DataError("it holds no figures of genzoo evaluate")
+        raise DataError("it has no figures of genzoo evaluate")
     figures = tuple(_figure(name, fields) for name, fields in stored["figures"].items())
     return StoredEvaluation(
         file.name,

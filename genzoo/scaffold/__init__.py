@@ -1,4 +1,4 @@
-"""Plugin packages to begin with: `genzoo new-plugin NAME`."""
+"""New plugin packages: `genzoo new-plugin NAME`."""
 
 from genzoo.scaffold.making import LICENCES, make_plugin
 

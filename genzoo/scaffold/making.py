@@ -1,4 +1,4 @@
-"""A new plugin package, written from templates: a small model that works, with its tests."""
+"""A new plugin package from templates: a small working model with its tests."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ def make_plugin(name: str, folder: Path, *, license: str = "apache-2.0") -> list
 
     Arguments:
         name: The model's registered name; the distribution is ``genzoo-NAME``.
-        folder: Where to; it must not exist.
+        folder: The destination; it must not exist.
         license: One of ``LICENCES``.
 
     Raises:
-        ConfigError: The name is no valid one, or cannot be a Python package's.
-        NameConflictError: The name is taken, by a model, an objective, a package or a module.
+        ConfigError: The name is not valid, or cannot be that of a Python package.
+        NameConflictError: The name is already taken by a model, an objective, a package or a
+            module.
         OutputExistsError: The folder exists.
     """
     fields = _fields(name, license)
@@ -80,7 +81,7 @@ def _fields(name: str, license: str) -> Mapping[str, str]:
 
 
 def _title(name: str) -> str:
-    """Return the name of the class: none that the templates use for something else."""
+    """Return the name of the class, which must not be used by the templates."""
     title = "".join(part.capitalize() for part in re.split("[-_]", name))
     modules = [file for path, file in _FILES.items() if path.startswith("@package@")]
     used = {word for file in modules for word in re.findall(r"\w+", _read("template", file))}
@@ -88,7 +89,7 @@ def _title(name: str) -> str:
 
 
 def _check_free(name: str, fields: Mapping[str, str]) -> None:
-    """Raise where a name is somebody's already, or could not be imported."""
+    """Raise if a name is taken, or cannot be imported."""
     taken = {"models": name, "objectives": f"{name}-nll", "samplers": name}
     for group, wanted in taken.items():
         if wanted in registry.names(group):
@@ -97,7 +98,7 @@ def _check_free(name: str, fields: Mapping[str, str]) -> None:
                 f"{wanted!r} in {group} is taken, by {owner}. Choose another name."
             )
     if not fields["title"].isidentifier() or keyword.iskeyword(fields["title"]):
-        raise ConfigError(f"{name!r} makes no name of a class. Choose another name.")
+        raise ConfigError(f"{name!r} does not give a valid name of a class. Choose another name.")
     if importlib.util.find_spec(fields["package"]) is not None:
         raise NameConflictError(
             f"A module {fields['package']} is installed already. Choose another name."

@@ -130,10 +130,10 @@ class RunFolder:
             self._check_links()
 
     def demand_run(self) -> None:
-        """Raise CheckpointError if the folder holds no run to resume."""
+        """Raise CheckpointError if the folder has no run to resume."""
         if not (self.path / RECIPE.name).exists():
             raise CheckpointError(
-                f"{str(self.path)!r} holds no run to resume. Leave --resume out to start one."
+                f"{str(self.path)!r} has no run to resume. Leave --resume out to start one."
             )
 
     def newest(self) -> tuple[Path, checkpoint.Checkpoint] | None:

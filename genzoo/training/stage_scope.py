@@ -26,7 +26,7 @@ def model_of(stage: Stage, model: Model) -> Model:
         raise ConfigError(
             f"The part {stage.model!r} is a {type(nested).__name__}, which is not a model. "
             f"Name it as the stage's part, or give for its model one of: "
-            f"{', '.join(filter(None, known)) or 'none, for it holds no other'}."
+            f"{', '.join(filter(None, known)) or 'none, because it has no other'}."
         )
     return nested
 

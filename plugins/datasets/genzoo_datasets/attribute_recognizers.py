@@ -114,7 +114,7 @@ def load_recognizer(name: str | None, info: DataInfo) -> tuple[str, Recognizer]:
     """Return the recognizer that is named, or the one for the data, with its name.
 
     Raises:
-        UnknownNameError: There is none of that name.
+        UnknownNameError: There is none with this name.
     """
     fitting, captions = classifier.fitting(info["x"].event_shape), _captions(info)
     shapes = bool(captions) and captions <= set(SHAPE_CAPTIONS)

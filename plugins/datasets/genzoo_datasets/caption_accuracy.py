@@ -52,7 +52,7 @@ class CaptionObeyed(Metric):
     defining_fields = ("recognizer",)
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figure cannot be computed; empty where it can."""
+        """Return why the figure cannot be computed; empty if it can."""
         return super().unavailable_reason(model, data) or unrecognizable(
             self.config.recognizer, data.info
         )

@@ -92,7 +92,7 @@ def load_classifier(name: str) -> Classifier:
     """Return a classifier in eval mode, without gradients.
 
     Raises:
-        UnknownNameError: There is none of that name.
+        UnknownNameError: There is none with this name.
     """
     with torch.random.fork_rng(devices=[]):
         classifier = Classifier(shipped(name))
@@ -104,7 +104,7 @@ def sha256_of(name: str) -> str:
     """Return the hash of a classifier's weights as they are shipped.
 
     Raises:
-        UnknownNameError: There is none of that name.
+        UnknownNameError: There is none with this name.
     """
     shipped(name)
     return hashlib.sha256(_bytes(name)).hexdigest()
@@ -114,7 +114,7 @@ def shipped(name: str) -> Shipped:
     """Return what a classifier is, without its weights.
 
     Raises:
-        UnknownNameError: There is none of that name.
+        UnknownNameError: There is none with this name.
     """
     if name not in SHIPPED:
         raise UnknownNameError("classifier", name, SHIPPED)

@@ -28,7 +28,7 @@ class ClassifierFeatures(FeatureExtractor, abc.ABC):
 
     @classmethod
     def inapplicable_reason(cls, space: Space) -> str:
-        """Say why it does not take rows of a space; empty where it does."""
+        """Return why it does not accept rows of a space; empty if it does."""
         wanted = classifier.SHIPPED[cls.classifier].event_shape
         if space.event_shape == wanted and space.bounds == (0.0, 1.0):
             return ""

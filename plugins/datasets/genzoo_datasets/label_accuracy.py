@@ -52,7 +52,7 @@ class LabelAccuracy(Metric):
     defining_fields = ("classifier",)
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the figure cannot be computed; empty where it can."""
+        """Return why the figure cannot be computed; empty if it can."""
         return super().unavailable_reason(model, data) or unfit(self.config.classifier, data.info)
 
     def compute(self, case: Case) -> dict[str, Estimate]:

@@ -44,7 +44,7 @@ class LabelKept(Metric):
         return "" if aligned else "the rows of the two domains are not aligned: no truth is known"
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the share cannot be computed; empty where it can."""
+        """Return why the figure cannot be computed; empty if it can."""
         return super().unavailable_reason(model, data) or _unjudged(data)
 
     def compute(self, case: Case) -> dict[str, Estimate]:

@@ -62,11 +62,11 @@ def pieces_in(whole: Mapping[str, Any], where: str) -> Pieces:
     transformers' class takes no more from it: the rest of what it does is its own.
 
     Raises:
-        ConfigFileError: It holds no byte pairs.
+        ConfigFileError: It has no byte pairs.
     """
     model = whole.get("model")
     if not isinstance(model, Mapping) or model.get("type", "BPE") != "BPE":
-        raise ConfigFileError(f"{where} holds no byte pairs, got {shown(model)}.")
+        raise ConfigFileError(f"{where} has no byte pairs, got {shown(model)}.")
     merges = model.get("merges")
     if not isinstance(merges, list):
         raise ConfigFileError(f"{where}: merges must be a list, got {shown(merges)}.")

@@ -84,9 +84,9 @@ class Classes:
 
     Arguments:
         model: The model's.
-        config: Its config's.
+        config: The class of its config.
         model_types: What a config.json of that kind calls itself.
-        allowed: What its config.json may say.
+        allowed: The allowed fields of its config.json.
         attends_to_padding: Whether a denoiser attends to the padding's states too, as in Stable
             Diffusion.
         options: What the model's class takes beside its config.

@@ -156,7 +156,7 @@ def model_of(whole: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """
     model, padding = whole.get("model"), whole.get("padding")
     if not isinstance(model, Mapping) or model.get("type", kind) != kind:
-        raise ConfigFileError(f"{WHOLE} holds no {kind}, got {shown(model)}.")
+        raise ConfigFileError(f"{WHOLE} has no {kind}, got {shown(model)}.")
     if padding is not None and _direction(padding) != "Right":
         raise ConfigFileError(f"{WHOLE} pads texts by {shown(padding)}; Right is supported.")
     return model

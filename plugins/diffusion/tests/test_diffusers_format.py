@@ -200,7 +200,7 @@ def test_only_safetensors_are_read(hub, tmp_path):
     with pytest.raises(WeightsError, match=r"diffusion_pytorch_model\.bin may run code when read"):
         GenModel.from_pretrained(tmp_path / "pipe")
     put(hub, tmp_path / "pipe")
-    with pytest.raises(WeightsError, match=r"holds no unet/diffusion_pytorch_model\.safetensors"):
+    with pytest.raises(WeightsError, match=r"has no unet/diffusion_pytorch_model\.safetensors"):
         GenModel.from_pretrained(REPOSITORY)
 
 

@@ -247,7 +247,7 @@ def test_tokenizers_of_other_kinds_are_refused_by_name(folder):
     model_ = json.loads(whole)["model"]
     bad = {
         "a token of its own": changed(whole, added_tokens=[*added, {"content": "<new>"}]),
-        "holds no byte pairs": changed(whole, model={"type": "WordLevel"}),
+        "has no byte pairs": changed(whole, model={"type": "WordLevel"}),
         "merges must be a list": changed(whole, model=model_ | {"merges": {}}),
         "a merge is no pair": changed(whole, model=model_ | {"merges": [["a"]]}),
         "must give each token a number": changed(whole, model=model_ | {"vocab": ["a"]}),
