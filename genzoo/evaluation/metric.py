@@ -142,15 +142,17 @@ class Metric(Configured):
     """Abstract base class of metrics: one or more figures of a model on data.
 
     Class attributes:
-        requires: The capabilities that a model must have for it.
-        spaces: The classes of `Space` whose data it makes sense for; None for all.
-        min_examples: The fewest rows that it can be computed from.
+        requires: The capabilities that a model must have.
+        spaces: The classes of `Space` of the data that it applies to; None for all.
+        min_examples: The minimum number of rows.
         needs_condition: The condition that a model must have for it; empty for none.
-        uses_conditions: Whether it gives the model the conditions of the rows, which the data must
-            have then.
-        is_default: Whether it is judged where no metrics are named.
-        defining_fields: The fields of its config that say what is measured, such as an extractor.
-        effort_fields: The fields of its config of which more is better, such as a number of draws.
+        uses_conditions: Whether it passes the conditions of the rows to the model, which the data
+            must then have.
+        is_default: Whether it is computed if no metrics are named.
+        defining_fields: The fields of its config that define what is measured, such as an
+            extractor.
+        effort_fields: The fields of its config whose larger values are better, such as a number of
+            draws.
 
     Arguments:
         config: An instance of the metric's ``Config``.
@@ -166,7 +168,7 @@ class Metric(Configured):
     effort_fields: ClassVar[tuple[str, ...]] = ()
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the metric makes no sense for a model or for data; empty where it does."""
+        """Return why the metric does not apply to a model or to data; empty if it does."""
         if self.needs_condition and self.needs_condition not in model.conditions:
             return f"the model is not conditioned on a {self.needs_condition}"
         if reason := lacking(model, self.requires):

@@ -75,7 +75,7 @@ class MixtureSource(DataSource):
     """Points of a mixture of Gaussians of equal weight in the plane; abstract.
 
     Class attributes:
-        title: What the provenance of figures calls the data.
+        title: The name of the data in the provenance of figures.
         sigma: The standard deviation of each Gaussian.
     """
 
