@@ -1,7 +1,7 @@
-"""The conformance suite: what every model of the zoo, ours or yours, must pass.
+"""The conformance suite, which every model of the zoo must pass, ours or yours.
 
-It works on the class's own ``example()``, so nothing is listed by hand. Two tiers: checks that
-every model must pass, and checks for each capability that a model declares. Three ways in:
+It works on the class's ``example()``. There are two tiers: checks that every model must pass, and
+checks for each capability that a model declares. There are three ways to run it:
 
     from genzoo.testing import check_model
     check_model("rbm")  # Raises CheckFailed, which says what is wrong.
@@ -15,7 +15,7 @@ every model must pass, and checks for each capability that a model declares. Thr
     class TestRBM(ModelSuite):  # The same, as a class to add your own tests to.
         name = "rbm"
 
-and ``genzoo check rbm`` on the command line. pytest is needed for the second alone.
+and ``genzoo check rbm`` on the command line. Only the second one needs pytest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The edges of a config's fields: for each of their bounds, a value on it and one just beyond."""
+"""Cases for the bounds of config fields: a value on each bound and one just beyond."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Edge:
     """One bound of a field.
 
     Arguments:
-        at: A value on it, or as near as the example comes where that one would be long.
+        at: A value on it, or as near as the example if that value would be long.
         beyond: A value just outside.
-        small: Whether ``at`` is the lower end: a model of the greatest size is nothing to build
-            in a test.
+        small: Whether ``at`` is the lower bound; a model of the maximum size is too large for a
+            test.
     """
 
     at: Any
@@ -30,16 +30,16 @@ class Edge:
     small: bool
 
     def within(self, values: Any, key: Any) -> Edge:
-        """Return the edge as one of the values that hold the field: a list or a dictionary."""
+        """Return the case as a value of the field, inside a list or a dictionary."""
         return Edge(_with(values, key, self.at), _with(values, key, self.beyond), self.small)
 
 
 def edges(kind: Any, value: Any) -> Iterator[Edge]:
-    """Yield the edges of a type, however deep they lie in it.
+    """Yield the bound cases of a type, at any depth.
 
     Arguments:
         kind: A field's type.
-        value: The example's own value, as `Config.to_dict` has it.
+        value: The example's value, in the form of `Config.to_dict`.
     """
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
@@ -57,11 +57,11 @@ def edges(kind: Any, value: Any) -> Iterator[Edge]:
 
 
 def _edges_of_config(kind: type[Config], values: Any) -> Iterator[Edge]:
-    """Yield the edges of a config within a config; where the example has none, of a plain one."""
+    """Yield the bound cases of a nested config, or of a default one if the example has none."""
     if not isinstance(values, dict):
         try:
             values = kind().to_dict()
-        except ConfigError:  # It cannot be made without values.
+        except ConfigError:  # It has no defaults.
             return
         except TypeError:
             return
@@ -82,7 +82,7 @@ def _edges_of(bounds: Bounds, kind: Any, value: Any) -> Iterator[Edge]:
 
 
 def _lengths(bounds: Bounds, kind: Any, value: Any) -> Iterator[Edge]:
-    """Yield what is too short and what is too long, where such a value is small enough."""
+    """Yield values that are too short or too long, if they are small enough."""
     value = value or _of_length_one(kind)
     if not value or isinstance(value, dict):
         return
@@ -93,7 +93,7 @@ def _lengths(bounds: Bounds, kind: Any, value: Any) -> Iterator[Edge]:
 
 
 def _of_length_one(kind: Any) -> Any:
-    """Return a text or a list of one thing; None where no such thing can be made up."""
+    """Return a text or a list of one element; None if no element can be made."""
     for choice in (kind, *get_args(kind)):
         if choice is str:
             return "a"

@@ -1,4 +1,4 @@
-"""Checks of what else a model may say that it can do, and of how it says so."""
+"""Checks of capabilities, and of their declaration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from genzoo.testing.cases import SEED, Case, demand, seeded
 
 
 def check_capabilities(case: Case) -> None:
-    """Each capability is declared whole, with its own arguments, and is not refused when asked."""
+    """Each capability is declared completely, with its own arguments, and can be used."""
     for protocol in capabilities.ALL:
         asked = [name for name in vars(protocol) if not name.startswith("_")]
         had = [name for name in asked if _has(case.cls, protocol, name)]
@@ -31,7 +31,7 @@ def check_capabilities(case: Case) -> None:
 
 
 def check_condition(case: Case) -> None:
-    """The example has the conditions that the model asks for, and their want is an error."""
+    """The example has the conditions of the model, and a missing condition is an error."""
     model, batch = case.model(), case.batch()
     for name in (case.cls.event_field, *model.conditions):
         demand(name in batch, f"The example's batch lacks {name!r}.")
@@ -47,7 +47,7 @@ def check_condition(case: Case) -> None:
 
 @torch.no_grad()
 def check_translate(case: Case) -> None:
-    """Both domains' data become data of the other, of the same shape."""
+    """Data of both domains are translated to data of the other, with the same shape."""
     model: Any = case.model().eval()
     batch = case.batch()
     demand("y" in batch, "It declares translate, but its example's batch lacks 'y'.")
@@ -59,7 +59,7 @@ def check_translate(case: Case) -> None:
 
 @torch.no_grad()
 def check_inpainting(case: Case) -> None:
-    """Where the mask is true values are drawn from the generator; the rest stays."""
+    """Values where the mask is true are drawn from the generator; others are unchanged."""
     model: Any = case.model().eval()
     x = case.event_rows()
     mask = torch.ones_like(x, dtype=torch.bool)
@@ -75,7 +75,7 @@ def check_inpainting(case: Case) -> None:
 
 
 def check_data_init(case: Case) -> None:
-    """A new model wants data, an initialised one does not, nor does it once it is loaded."""
+    """A new model needs data; an initialised one does not, also after loading."""
     config, _ = case.cls.example()
     with seeded(SEED):
         model = case.cls(config)
@@ -105,13 +105,13 @@ def _is_method(protocol: type, name: str) -> bool:
 
 
 def _has(cls: type, protocol: type, name: str) -> bool:
-    """Whether a class has what a capability asks for under a name, a method where it is one."""
+    """Whether a class has an attribute of a capability, as a method if it is one."""
     found = getattr(cls, name, None)
     return callable(found) if _is_method(protocol, name) else found is not None
 
 
 def _demand_arguments(protocol: type, cls: type, name: str) -> None:
-    """Raise unless a method can be called with the arguments that its protocol names."""
+    """Raise unless a method can be called with the arguments of its protocol."""
     promised = list(inspect.signature(getattr(protocol, name)).parameters.values())
     taken = inspect.signature(getattr(cls, name))
     positional = [p.name for p in promised if p.kind is p.POSITIONAL_OR_KEYWORD]

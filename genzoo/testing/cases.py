@@ -1,4 +1,4 @@
-"""What a check is given: a model's class, its example, and one of its stages."""
+"""The arguments of checks: a model's class, its example and its stages."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SEED = 0
 
 
 class CheckFailed(GenzooError):
-    """A model broke a rule; the message says which, and how."""
+    """A model failed a check; the message says why."""
 
 
 class NotApplicable(Exception):
-    """A check that has nothing to look at in this model; the message says why."""
+    """A check does not apply to this model; the message says why."""
 
 
 class ExampleData(Dataset):
@@ -39,7 +39,7 @@ class ExampleData(Dataset):
 
     Arguments:
         batch: The example's batch.
-        info: What its rows are.
+        info: Its description.
     """
 
     def __init__(self, batch: Batch, info: DataInfo) -> None:
@@ -71,7 +71,7 @@ class Case:
     cls: type[GenerativeModel]
 
     def model(self, seed: int = SEED) -> GenerativeModel:
-        """Return a new model of the example's config, initialised from ``seed`` and its data."""
+        """Return a new model with the example's config, initialised from ``seed`` and its data."""
         config, batch = self.cls.example()
         with seeded(seed):
             model = self.cls(config)
@@ -80,7 +80,7 @@ class Case:
         return model
 
     def data(self) -> ExampleData:
-        """Return the example's rows, as data of the spaces that its config states."""
+        """Return the example's rows as data, with the spaces of its config."""
         config, batch = self.cls.example()
         model = build_empty(self.cls, config, max_tensors=100_000)
         known = {self.cls.event_field: model.event, **model.conditions}
@@ -90,11 +90,11 @@ class Case:
         return ExampleData(batch, DataInfo(fields=fields, mean=mean))
 
     def event_rows(self) -> Any:
-        """Return the rows of the example that its model models."""
+        """Return the rows of the example's event."""
         return self.batch()[self.cls.event_field]
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return the model's own stages, and one for every other objective that takes it."""
+        """Return the model's stages, and one for every other objective that accepts it."""
         own = self.cls.default_stages(self.cls.example()[0])
         known = {stage.objective.name for stage in own}
         others = [name for name in registry.names("objectives") if name not in known]
@@ -103,7 +103,7 @@ class Case:
         return (*own, *(Stage.from_dict({"objective": {"name": name}}) for name in fitting))
 
     def objective(self, stage: Stage, model: GenerativeModel) -> Objective:
-        """Return the objective of a stage for ``model``, or for one that it holds."""
+        """Return the objective of a stage for ``model``, or for a nested one."""
         learning = model_of(stage, model)
         with seeded(SEED):
             objective: Objective = registry.make("objectives", stage.objective, learning)
@@ -121,7 +121,7 @@ class Case:
         return data.batch(range(len(data)))
 
     def _takes(self, objective: str, model: GenerativeModel) -> bool:
-        """Whether an objective takes the model; another plugin's that is broken does not."""
+        """Whether an objective accepts the model; a broken one of another plugin does not."""
         ours = registry.distribution_of("models", self.name)
         try:
             needed = registry.load("objectives", objective).requires
@@ -149,7 +149,7 @@ def cases() -> list[Case]:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed the default generators, and put them back afterwards."""
+    """Seed the default generators, and restore them afterwards."""
     with torch.random.fork_rng(devices=[]):
         seeds.seed_defaults(seed, torch.device("cpu"))
         yield
@@ -168,6 +168,6 @@ def demand_equal(a: dict[str, Any], b: dict[str, Any], when: str) -> None:
 
 
 def equal_states(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    """Return the names of the tensors that are not bit-equal, or are in one alone."""
+    """Return the names of tensors that are not bit-equal, or only in one of the two."""
     names = sorted(a.keys() | b.keys())
     return [n for n in names if n not in a or n not in b or not torch.equal(a[n], b[n])]

@@ -1,4 +1,4 @@
-"""Which checks a model must pass: those for every model, and those for what it says it can do."""
+"""The two tiers of checks: for every model, and for each capability."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Check = Callable[[Case], None]
 
 MUST: tuple[Check, ...] = (
     side_effects.check_import,
-    side_effects.check_no_side_effects,  # Before others have made what it would see made.
+    side_effects.check_no_side_effects,  # First, before other checks cause what it looks for.
     schema.check_registered,
     schema.check_config_closed,
     schema.check_config_bounds,
@@ -66,7 +66,7 @@ MUST: tuple[Check, ...] = (
     refusals.check_broken_states,
     refusals.check_empty_batches,
 )
-"""What every model must pass."""
+"""The checks that every model must pass."""
 
 BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
     SupportsLogProb: (
@@ -91,19 +91,19 @@ BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
     SupportsDataInit: (capability_checks.check_data_init,),
     SupportsFilters: (capability_checks.check_filters,),
 }
-"""What a model must pass besides, for each capability that it declares."""
+"""The checks for each capability that a model declares."""
 
 CHECKS: tuple[Check, ...] = (*MUST, *(c for own in BY_CAPABILITY.values() for c in own))
-"""All checks there are."""
+"""All checks."""
 
 
 def declared(cls: type[GenerativeModel]) -> list[type]:
-    """Return the capabilities that a model's class declares by having all that they ask for."""
+    """Return the capabilities that a model's class declares."""
     return [protocol for protocol in capabilities.ALL if capabilities.declares(cls, protocol)]
 
 
 def capability_of(check: Check) -> type | None:
-    """Return the capability that a check is for; None where it is for every model."""
+    """Return the capability of a check; None if it is for every model."""
     return next((protocol for protocol, own in BY_CAPABILITY.items() if check in own), None)
 
 

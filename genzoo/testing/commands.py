@@ -1,4 +1,4 @@
-"""Commands of genzoo, for tests of what they say of a package."""
+"""Commands of genzoo, for tests of packages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ def run_command(args: Sequence[str]) -> None:
     """Run a command in this process, such as ``["list", "models"]``.
 
     Raises:
-        SystemExit: The command is over; its code is that of the process.
+        SystemExit: The command has ended; the code is that of the process.
     """
-    # The command line lies above this package, so it is found as a shell finds it.
+    # The command line is in a higher layer, so it is found like a shell finds it.
     (command,) = metadata.entry_points(group="console_scripts", name="genzoo")
     command.load()(args)

@@ -1,4 +1,4 @@
-"""Checks of samples: shape, seed, blocks, and that each is drawn by itself."""
+"""Checks of samples: shape, seed, blocks and independence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from genzoo.values import trusted
 
 
 def check_samples(case: Case) -> None:
-    """Samples have the right number, shape and type, are finite, and need no gradient."""
+    """Samples have the right number, shape and dtype, are finite, and require no gradient."""
     model = case.model()
     x = model.sample(5, seed=SEED, condition=case.condition(model, 5))
     demand(tuple(x.shape) == (5, *model.event_shape), f"Five samples have shape {tuple(x.shape)}.")
@@ -31,7 +31,8 @@ def check_samples(case: Case) -> None:
 
 
 def check_seed_and_blocks(case: Case) -> None:
-    """A seed decides the samples, if chance does; their number and what else was drawn do not."""
+    """Samples depend on the seed, if the sampler is stochastic, and not on their number or on
+    other draws."""
     model = case.model()
 
     def draw(num: int, seed: int) -> Tensor:
@@ -41,30 +42,32 @@ def check_seed_and_blocks(case: Case) -> None:
     demand(torch.equal(draw(5, 1), draw(5, 1)), "The same seed gives other samples.")
     again, random = torch.equal(draw(5, 1), draw(5, 2)), own_sampler(model).is_stochastic
     demand(not (again and random), "Another seed gives the same samples.")
-    demand(again or random, "The seed has a say, and the sampler says that it is not random.")
+    demand(
+        again or random, "Samples depend on the seed, but the sampler says is_stochastic = False."
+    )
     many = draw(11, 1)
     for num in (1, 3, 4, 5, 8):
         demand(
             torch.equal(draw(num, 1), many[:num]),
-            f"Of one seed and batch_size, the first {num} samples of {num} and of 11 differ.",
+            f"With one seed and batch_size, the first {num} of {num} and of 11 samples differ.",
         )
     torch.rand(7)
     demand(torch.equal(draw(11, 1), many), "Samples depend on the global generator.")
 
 
 def check_samples_are_independent(case: Case) -> None:
-    """A sample does not depend on what is drawn beside it, as it would through BatchNorm."""
+    """A sample does not depend on others in its block, as it would through BatchNorm."""
     model = case.model()
     plain, other = (_block(case, model, _Noise(changed)) for changed in (False, True))
     demand(
         torch.allclose(plain[:-1], other[:-1], rtol=1e-5, atol=1e-6),
-        "Samples change where the noise of another beside them does: batch statistics "
-        "(BatchNorm in train mode), or a mean over the block, couple what is drawn together.",
+        "Samples change with the noise of another sample: batch statistics "
+        "(BatchNorm in train mode), or a mean over the block, couple the samples of a block.",
     )
 
 
 def check_sampling_leaves_model(case: Case) -> None:
-    """Sampling changes neither weights nor buffers, and puts the mode back."""
+    """Sampling changes neither weights nor buffers, and restores the mode."""
     model = case.model().train()
     before = {name: t.clone() for name, t in [*model.named_parameters(), *model.named_buffers()]}
     modes: list[bool] = []
@@ -81,7 +84,7 @@ def check_sampling_leaves_model(case: Case) -> None:
 
 
 def check_trajectory(case: Case) -> None:
-    """Every state is of ``num`` rows, the last one becomes the samples, and start is heard."""
+    """Every state has ``num`` rows, the last one gives the samples, and ``start`` is used."""
     model = case.model()
     sampler, condition = own_sampler(model), case.condition(model, 3)
     with torch.no_grad(), evaluating(model), trusted():
@@ -98,7 +101,7 @@ def check_trajectory(case: Case) -> None:
 
 @torch.no_grad()
 def _block(case: Case, model: GenerativeModel, noise: _Noise) -> Tensor:
-    """Return a block of samples, with the noise of the last one as it is, or changed."""
+    """Return a block of samples, with the noise of the last one unchanged or changed."""
     condition = case.condition(model, _Noise.ROWS)
     with evaluating(model), trusted(), noise:
         generator = seeds.generator(SEED, model.device)
@@ -108,9 +111,9 @@ def _block(case: Case, model: GenerativeModel, noise: _Noise) -> Tensor:
 
 
 class _Noise(TorchFunctionMode):
-    """Within it, the last row of whatever is drawn for a block may be the row before it."""
+    """Inside, the last row of all draws for a block can be replaced by the previous row."""
 
-    ROWS = 7  # A number that a sampler's other dimensions hardly have.
+    ROWS = 7  # A number that other dimensions of a sampler are unlikely to have.
 
     def __init__(self, changed: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What belongs to everybody in a process: seeds, flags, threads, patches."""
+"""The global state of a process: seeds, flags, threads, patches."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from torch.nn.modules import module as hooks
 
 _WATCHED = ("torch", "torch.nn", "torch.nn.functional", "torch.optim", "numpy", "json")
 _CLASSES = (Tensor, torch.nn.Module, torch.optim.Optimizer, torch.Generator)
-# What the libraries of the training loop set up at their first use, whatever is trained.
+# The libraries of the training loop set these up at their first use.
 _LIBRARIES_THREADS = {"tqdm_monitor"}
 _LIBRARIES = ("TORCHINDUCTOR_", "ACCELERATE_", "KMP_")
 
 
 def world() -> dict[str, Any]:
-    """Return the state that everything in this process shares, by a name for each part."""
+    """Return the global state of this process by part."""
     return {
         "torch generator": torch.get_rng_state().numpy().tobytes(),
         "numpy generator": np.random.get_state(legacy=False)["state"]["key"].tobytes(),
@@ -55,7 +55,7 @@ def world() -> dict[str, Any]:
 
 
 def attributes() -> dict[str, dict[str, int]]:
-    """Return what the libraries that everybody uses hold, as identities by name."""
+    """Return the attributes of shared libraries, as identities by name."""
     return {
         name: {key: id(value) for key, value in vars(owner).items()}
         for name, owner in _owners().items()
@@ -70,10 +70,10 @@ def _owners() -> dict[str, Any]:
 
 
 def patched(before: dict[str, dict[str, int]]) -> list[str]:
-    """Return the functions and classes that strangers have replaced, by dotted name.
+    """Return the functions and classes that other code has replaced, by dotted name.
 
-    What is added is not counted, nor what a library replaces of its own: they load their parts
-    when they are first used.
+    Additions are not counted, nor what a library replaces itself, because libraries load parts at
+    first use.
     """
     after, owners = attributes(), _owners()
     return [
@@ -86,27 +86,27 @@ def patched(before: dict[str, dict[str, int]]) -> list[str]:
 
 
 def foreign(variables: Iterable[str]) -> list[str]:
-    """Return the environment's variables that are none of the training loop's libraries'."""
+    """Return the environment variables, except those of the training loop's libraries."""
     return [name for name in variables if not name.startswith(_LIBRARIES)]
 
 
 def _is_strange(value: Any, owner: str) -> bool:
-    """Whether something callable was written elsewhere than in its owner's library."""
+    """Whether a callable comes from outside of its owner's library."""
     if not callable(value):
         return False
-    code = getattr(value, "__globals__", {})  # A wrapper bears the name of what it wraps.
+    code = getattr(value, "__globals__", {})  # A wrapper has the name of the wrapped function.
     home = str(code.get("__name__") or getattr(value, "__module__", ""))
     return home.partition(".")[0] != owner.partition(".")[0]
 
 
 def changed(before: dict[str, Any]) -> list[str]:
-    """Return the names of the parts that are not as before."""
+    """Return the names of the parts that have changed."""
     after = world()
-    # A thread that was there before and has ended since is no one's doing.
+    # The end of an earlier thread is not a side effect.
     after["running threads"] = sorted({*before["running threads"], *after["running threads"]})
     return [name for name, value in before.items() if value != after[name]]
 
 
 def _settings(filters: Any) -> list[str]:
-    """Return the filters that silence everything: others come and go with libraries."""
+    """Return the filters that silence everything; others come and go with libraries."""
     return [repr(f) for f in filters if f[0] == "ignore" and f[1] is None and f[2] is Warning]

@@ -1,4 +1,4 @@
-"""Import modules in a fresh process, and print as JSON what each of them changed.
+"""Import modules in a fresh process, and print the changes of each as JSON.
 
 Usage: python -m genzoo.testing.importing MODULE ...
 """
@@ -17,9 +17,9 @@ from genzoo.testing.global_state import attributes, changed, foreign, patched, w
 
 
 def main(modules: list[str]) -> None:
-    """Print what importing each module said, changed and replaced, and how it failed."""
+    """Print what importing each module printed, changed and replaced, and its error."""
     genzoo = sys.modules["genzoo"]
-    for name in genzoo.__all__:  # What importing them changes is not the module's doing.
+    for name in genzoo.__all__:  # Their own imports are not a side effect of the module.
         getattr(genzoo, name)
     written = _watch_environment()
     found = {module: _looked_at(module, written) for module in modules}
@@ -45,9 +45,9 @@ def _looked_at(module: str, written: list[str]) -> dict[str, Any]:
 
 
 def _watch_environment() -> list[str]:
-    """Return a list of the variables that are set from now on, to whatever value.
+    """Return a list that records the variables that are set from now on.
 
-    Who asks has imported the module before, so that this process may have inherited them.
+    The caller may have imported the module before, so this process may have inherited them.
     """
     written: list[str] = []
     put = os.putenv

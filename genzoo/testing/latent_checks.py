@@ -17,7 +17,7 @@ from genzoo.testing.cases import SEED, Case, CheckFailed, demand, seeded
 
 @torch.no_grad()
 def check_encode(case: Case) -> None:
-    """One finite code for each row, of the codes' shape, which depends on that row alone."""
+    """One finite code per row, with the shape of codes, which depends only on that row."""
     model: Any = case.model().eval()
     x, condition = case.event_rows(), case.condition(model, len(case.data()))
     z = model.encode(x, condition=condition)
@@ -29,7 +29,7 @@ def check_encode(case: Case) -> None:
 
 @torch.no_grad()
 def check_draw_codes(case: Case) -> None:
-    """A draw for each row is in the space of codes, and comes from the generator alone."""
+    """A draw for each row is in the space of codes, and depends only on the generator."""
     model: Any = case.model().eval()
     x = case.event_rows()
     z = _drawn(case, model, x)
@@ -45,7 +45,7 @@ def check_draw_codes(case: Case) -> None:
 
 @torch.no_grad()
 def check_draws_by_row(case: Case) -> None:
-    """What is drawn for a row depends on that row alone, and on its own part of the noise."""
+    """The draw for a row depends only on that row and its own part of the noise."""
     model: Any = case.model().eval()
     x = case.event_rows()
     a, b = (_drawn(case, model, rows)[:1] for rows in (x, x[:1].expand_as(x)))
@@ -63,14 +63,14 @@ def _drawn(case: Case, model: Any, x: Tensor) -> Tensor:
 
 def _demand_shape(model: Any, z: Tensor, num: int, method: str) -> None:
     space = model.codes
-    demand(isinstance(space, Space), f"codes is a {type(space).__name__}, and no Space.")
+    demand(isinstance(space, Space), f"codes is a {type(space).__name__}, not a Space.")
     expected, shape = (num, *space.event_shape), tuple(z.shape)
     demand(shape == expected, f"{method} of {num} rows has {shape}; codes says {expected}.")
 
 
 @torch.no_grad()
 def check_decode(case: Case) -> None:
-    """Data of the model's shape for each code, which depend on that code alone."""
+    """Data of the model's shape for each code, which depend only on that code."""
     model: Any = case.model().eval()
     condition = case.condition(model, len(case.data()))
     z = codes_of(case, model, condition)
@@ -85,7 +85,7 @@ def check_decode(case: Case) -> None:
 
 
 def codes_of(case: Case, model: Any, condition: Any) -> Tensor:
-    """Return codes: of the example, as the sampler makes them, or of the config's size."""
+    """Return codes: of the example, of the sampler, or with the size in the config."""
     if isinstance(model, SupportsEncode):
         return model.encode(case.event_rows(), condition=condition)
     drawn = _decoded_in_sampling(case, model)
@@ -94,7 +94,7 @@ def codes_of(case: Case, model: Any, condition: Any) -> Tensor:
     size = getattr(model.config, "latent_dim", None)
     demand(
         size is not None,
-        "It declares decode, but nothing says what a code is: encode, let the sampler decode, or "
+        "It declares decode, but nothing defines a code: encode, let the sampler decode, or "
         "give the config a field latent_dim.",
     )
     generator = torch.Generator().manual_seed(SEED)
@@ -102,7 +102,7 @@ def codes_of(case: Case, model: Any, condition: Any) -> Tensor:
 
 
 def _decoded_in_sampling(case: Case, model: GenerativeModel) -> Tensor | None:
-    """Return the codes that the model's own sampler decodes, where it does."""
+    """Return the codes that the model's sampler decodes, if it does."""
     seen: list[Tensor] = []
     watching: Any = model
     decode = watching.decode
@@ -123,7 +123,7 @@ def _decoded_in_sampling(case: Case, model: GenerativeModel) -> Tensor | None:
 
 @torch.no_grad()
 def check_classify(case: Case) -> None:
-    """Probabilities of the labels, (B, C), which depend on the row alone and sum to one."""
+    """Probabilities of the labels, (B, C), which depend only on the row and sum to one."""
     model: Any = case.model().eval()
     x = case.batch()["x"]
     p = model.classify(x)

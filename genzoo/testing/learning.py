@@ -1,4 +1,4 @@
-"""Checks of how a model learns: losses, players, micro-batches, processes, interruptions."""
+"""Checks of training: losses, players, micro-batches, processes, interruptions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from genzoo.values import trusted
 
 
 def check_losses_move_their_player(case: Case) -> None:
-    """Each loss moves its own player's parameters and no other's; all get a gradient."""
+    """Each loss changes only its player's parameters; all get a gradient."""
     for stage in case.stages():
         model = case.model().train()
         objective = case.objective(stage, model).train()
@@ -54,7 +54,8 @@ def check_losses_move_their_player(case: Case) -> None:
 
 
 def check_loss_is_a_mean(case: Case) -> None:
-    """A loss is a finite scalar that its player can lower; its metrics are detached scalars."""
+    """A loss is a finite scalar with a gradient for its player; its metrics are detached
+    scalars."""
     for stage in case.stages():
         model = case.model()
         objective = case.objective(stage, model)
@@ -71,18 +72,18 @@ def _check_loss(loss: Loss, objective: Objective, where: str) -> None:
     demand(bool(torch.isfinite(loss.value)), f"{where}: the loss is {loss.value}.")
     for key, value in loss.metrics.items():
         scalar = value.numel() == 1 and not value.requires_grad
-        demand(scalar, f"{where}: the metric {key!r} is no detached scalar.")
+        demand(scalar, f"{where}: the metric {key!r} is not a detached scalar.")
     parameters = objective.players()[loss.player]
     for parameter, gradient in zip(parameters, gradients_of(loss, parameters), strict=True):
         demand(
             gradient.shape == parameter.shape and not gradient.requires_grad,
             f"{where}: for a parameter of shape {tuple(parameter.shape)} a gradient of shape "
-            f"{tuple(gradient.shape)} is handed over, or one that is not detached.",
+            f"{tuple(gradient.shape)} is given, or one that is not detached.",
         )
 
 
 def check_accumulation(case: Case) -> None:
-    """An update made of two micro-batches is the mean of what the two come to by themselves."""
+    """An update of two micro-batches is the mean of the updates of each."""
     for stage in case.stages():
         whole = updated(case, stage, slots=2, steps=1)
         alone = two_processes(case, stage, steps=1)[0]
@@ -90,10 +91,11 @@ def check_accumulation(case: Case) -> None:
 
 
 def check_processes(case: Case) -> None:
-    """Two processes come to the same model, and to that of one with two micro-batches.
+    """Two processes give the same model, equal to that of one with two micro-batches.
 
-    Played within this process: each keeps a copy of the objective, and gradients are averaged.
-    Buffers are left out, and so are objectives that keep some for a process whatever the slot.
+    They are simulated in this process: each has a copy of the objective, and gradients are
+    averaged. Buffers are left out, and so are objectives with buffers that do not belong to a
+    slot.
     """
     for stage in case.stages():
         first, second = two_processes(case, stage, steps=2)
@@ -117,7 +119,7 @@ def _demand_close(a: Objective, b: Objective, what: str) -> None:
 
 
 def check_resume_is_exact(case: Case) -> None:
-    """Stopped at a checkpoint and gone on with, training gives the bit-equal model."""
+    """Training that is interrupted at a checkpoint and resumed gives the bit-equal model."""
     for stage in case.stages():
         with tempfile.TemporaryDirectory() as folder:
             straight = _train(case, stage, Path(folder, "straight"), steps=6)
@@ -129,7 +131,7 @@ def check_resume_is_exact(case: Case) -> None:
 
 
 def check_conditions_in_training(case: Case) -> None:
-    """Training refuses conditions that the model does not know, whatever the data say."""
+    """Training refuses conditions outside of the model's spaces, also if the data allow them."""
     model, info = case.model(), case.data().info
     looked = 0
     for stage in case.stages():
@@ -142,13 +144,13 @@ def check_conditions_in_training(case: Case) -> None:
                 taken = nullable and bool(space.is_null(rows)[-1])
                 _check_in_training(case, stage, {name: rows}, value, taken=taken)
     if not looked:
-        raise NotApplicable("No field beside x is read that could hold a wrong number.")
+        raise NotApplicable("No field besides x is read that could have a wrong number.")
 
 
 def _check_in_training(
     case: Case, stage: Stage, rows: dict[str, Any], value: float, *, taken: bool
 ) -> None:
-    """Train a step on all rows, one of which has another value: it is taken, or refused."""
+    """Train a step on all rows, one of which has another value, which is accepted or refused."""
     data, name = case.data(), next(iter(rows))
     changed = ExampleData({**case.batch(), **rows}, data.info)
     said = f"{stage.objective.name}: a row with the {name} {value:g}"
@@ -166,7 +168,7 @@ def _check_in_training(
 
 
 def check_average_is_published(case: Case) -> None:
-    """The averaged weights are what a run's folder holds, and what it leaves in the model."""
+    """The averaged weights are in a run's folder and, at the end, in the model."""
     stage = case.cls.default_stages(case.cls.example()[0])[0]
     with tempfile.TemporaryDirectory() as folder:
         model = _train(case, stage, Path(folder, "run"), steps=3)
@@ -183,7 +185,7 @@ def check_average_is_published(case: Case) -> None:
 def _train(
     case: Case, stage: Any, folder: Path, *, steps: int, resume: bool = False, stop_after: int = 0
 ) -> GenerativeModel:
-    """Train a new model; ``stop_after`` removes what was saved after that step."""
+    """Train a new model; ``stop_after`` removes everything that was saved after that step."""
     model = case.model()
     config = dataclasses.replace(few_steps(steps, 4), save_steps=2, ema_decay=0.5)
     trainer = Trainer(model, case.data(), stage, config, output_dir=folder)
@@ -196,7 +198,7 @@ def _train(
 
 
 def few_steps(steps: int, batch_size: int, **values: Any) -> TrainerConfig:
-    """Return training values for a moment's training without a word."""
+    """Return training values for a short, silent training."""
     return TrainerConfig(
         max_steps=steps, batch_size=batch_size, progress=False, logging_steps=1, **values
     )

@@ -1,4 +1,4 @@
-"""Checks of a log-likelihood: that it is what it says it is."""
+"""Checks of a log-likelihood and its kind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_RELATIVE_ERROR = 0.1
 
 
 def check_likelihood(case: Case) -> None:
-    """log_prob gives one finite value a row, and the same from the same generator."""
+    """log_prob gives one finite value per row, and the same from the same generator."""
     model = case.model().eval()
     x, condition = case.event_rows(), _condition(case, model)
     first, again = (_log_prob(model, x, condition) for _ in range(2))
@@ -60,7 +60,7 @@ def _check_values(found: LogProb, num: int) -> None:
 
 
 def check_likelihood_by_row(case: Case) -> None:
-    """An exact log p(x) of a row does not depend on the other rows."""
+    """An exact log p(x) of a row does not depend on other rows."""
     model = case.model().eval()
     x, condition = case.event_rows(), _condition(case, model)
     whole = _log_prob(model, x, condition)
@@ -73,7 +73,8 @@ def check_likelihood_by_row(case: Case) -> None:
 
 
 def check_likelihood_gradient(case: Case) -> None:
-    """With gradients enabled the values are the same and have a graph, or the error is ours."""
+    """With gradients enabled, the values are the same and have a graph, or an error of genzoo is
+    raised."""
     model = case.model().eval()
     x, condition = case.event_rows(), _condition(case, model)
     plain = _log_prob(model, x, condition)
@@ -95,7 +96,8 @@ def check_likelihood_gradient(case: Case) -> None:
 
 
 def check_likelihood_kind(case: Case) -> None:
-    """Exact ones come to one over all x, lower bounds to at most, upper bounds to at least one."""
+    """The total probability is one if exact, at most one for lower bounds, at least one for upper
+    bounds."""
     model = case.model().eval()
     kind = _log_prob(model, case.event_rows(), _condition(case, model)).kind
     total = _total(case, model, exact=kind == "exact")
@@ -116,7 +118,7 @@ def check_likelihood_kind(case: Case) -> None:
 
 
 def check_bound_tightens(case: Case) -> None:
-    """A bound gets tighter, not looser, where more draws are asked for."""
+    """A bound gets tighter with more draws, not looser."""
     model = case.model().eval()
     x, condition = case.event_rows(), _condition(case, model)
     few, many = (
@@ -137,7 +139,7 @@ def check_bound_tightens(case: Case) -> None:
 
 
 def check_energy(case: Case) -> None:
-    """Energies are one finite number a row; with an exact likelihood, they differ as it does."""
+    """Energies are one finite number per row, with the differences of an exact likelihood."""
     model: Any = case.model().eval()
     x = case.event_rows()
     with torch.no_grad():

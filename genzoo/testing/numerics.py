@@ -1,4 +1,4 @@
-"""Checks of number types: float64 throughout, and bfloat16 where autocast asks for it."""
+"""Checks of dtypes: float64 throughout, and autocast to bfloat16."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from genzoo.training import Trainer
 
 
 def check_float64(case: Case) -> None:
-    """A model turned into float64 trains and samples in it: nothing is of float32 by itself."""
+    """A float64 model trains and samples in float64."""
     for stage in case.stages():
         objective = updated(case, stage, prepare=lambda model: model.double())
         other = [n for n, p in objective.named_parameters() if p.dtype != torch.float64]
@@ -27,7 +27,8 @@ def check_float64(case: Case) -> None:
 
 
 def check_autocast(case: Case) -> None:
-    """Under autocast to bfloat16 the model trains and samples, and its parameters stay float32."""
+    """Under autocast to bfloat16, the model trains and samples, and its parameters stay
+    float32."""
     for stage in case.stages():
         config = few_steps(2, 4, mixed_precision="bf16")
         model = case.model()

@@ -1,4 +1,4 @@
-"""What each capability can be asked, in one form, so that one check serves them all."""
+"""The methods of each capability in one form, so that one check covers all of them."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from genzoo.testing.cases import SEED, Case
 from genzoo.testing.latent_checks import codes_of
 
 Ask = Callable[[Any, Tensor, Any], Any]
-"""Asks a model about rows with their conditions."""
+"""Calls a method of a model with rows and their conditions."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A model's method that takes rows, with rows that it must take.
+    """A method of a model that takes rows, with rows that it must accept.
 
     Arguments:
-        title: What it is called in a message.
+        title: Its name in messages.
         model: The model.
         ask: Calls the method.
         conditioned: Whether the method has an argument ``condition``.
         rows: Rows, or codes.
-        space: What rows it must take, and no others.
-        condition: The rows' conditions by name; empty where it has none.
+        space: The space of the rows that it must accept.
+        condition: The conditions of the rows by name; empty if there are none.
     """
 
     title: str
@@ -52,7 +52,7 @@ class Question:
     condition: dict[str, Any]
 
     def of(self, rows: Tensor) -> Any:
-        """Call the method with other rows; fewer have the first of the conditions."""
+        """Call the method with other rows; fewer rows get the first conditions."""
         return self.given(rows, self.first(len(rows)))
 
     def first(self, num: int) -> dict[str, Any]:
@@ -65,9 +65,9 @@ class Question:
 
 
 def questions(case: Case, model: GenerativeModel, capability: type) -> list[Question]:
-    """Return what a model can be asked by a capability; nothing where it takes no rows.
+    """Return the methods of a capability that take rows.
 
-    A method that fails with rows that it must take is left out: another check names its fault.
+    A method that fails with valid rows is left out; another check reports it.
     """
     try:
         found = list(_questions(case, model, capability))
@@ -98,20 +98,20 @@ def _questions(case: Case, model: GenerativeModel, capability: type) -> Iterator
 
 
 def all_questions(case: Case, model: GenerativeModel) -> Iterator[Question]:
-    """Yield all that a model can be asked."""
+    """Yield all methods of a model that take rows."""
     for capability in capabilities.ALL:
         yield from questions(case, model, capability)
 
 
 def every_other(x: Tensor) -> Tensor:
-    """Return a mask of every other value of a row, the first of them false."""
+    """Return a mask of every second value of a row, beginning with False."""
     mask = torch.ones(x.shape[1:], dtype=torch.bool)
     mask.view(-1)[::2] = False
     return mask
 
 
 def inpaint(model: Any, x: Tensor, _: Any = None) -> Tensor:
-    """Fill in every other value of rows."""
+    """Fill in every second value of rows."""
     generator = seeds.generator(SEED, model.device)
     found: Tensor = model.inpaint(x, every_other(x), generator=generator, num_inference_steps=3)
     return found
@@ -131,7 +131,7 @@ def _codes(model: Any, rows: Tensor, condition: Any) -> Tensor:
 
 
 _FIELDS = {"translate to x": "y", "translate to y": "x"}
-"""The field whose rows a method takes, where that is not what the model models."""
+"""The field whose rows a method takes, if it is not the event."""
 
 _ASKED: Mapping[type, Mapping[str, tuple[Ask, bool]]] = {
     SupportsLogProb: {"log_prob": (_likelihood, True)},
@@ -148,4 +148,4 @@ _ASKED: Mapping[type, Mapping[str, tuple[Ask, bool]]] = {
     },
     SupportsInpainting: {"inpaint": (inpaint, False)},
 }
-"""For each capability what can be asked, and whether that has an argument ``condition``."""
+"""The methods of each capability, and whether they have an argument ``condition``."""

@@ -1,4 +1,4 @@
-"""Checks of what must be refused: values that a model does not model, and broken weights."""
+"""Checks of refusals: values outside of the space, and weights that are not finite."""
 
 from __future__ import annotations
 
@@ -29,41 +29,42 @@ from genzoo.values import trusted
 
 _NUM = 5
 _CANDIDATES = (math.nan, math.inf, 2.0, -0.5, 0.5, -1.0, 300.5, 2.0**22)
-"""Numbers of which a space allows some; each that it does not must be refused by the model."""
+"""Test numbers; the model must refuse each one that its space does not allow."""
 
 
 def check_likelihood_space(case: Case) -> None:
-    """A likelihood refuses rows that are not in the space it is a distribution over."""
+    """A likelihood refuses rows outside of its space."""
     _check_space(case, SupportsLogProb)
 
 
 def check_energy_space(case: Case) -> None:
-    """An energy refuses rows that are not in the model's space."""
+    """An energy refuses rows outside of the model's space."""
     _check_space(case, SupportsEnergy)
 
 
 def check_encode_space(case: Case) -> None:
-    """An encoder refuses rows that are not in the model's space."""
+    """An encoder refuses rows outside of the model's space."""
     _check_space(case, SupportsEncode)
 
 
 def check_decode_space(case: Case) -> None:
-    """A decoder refuses codes of another shape, and those that are not finite."""
+    """A decoder refuses codes of another shape, and codes that are not finite."""
     _check_space(case, SupportsDecode)
 
 
 def check_classify_space(case: Case) -> None:
-    """A classifier refuses rows that are not in the space of what it classifies."""
+    """A classifier refuses rows outside of the space of its condition."""
     _check_space(case, SupportsClassify)
 
 
 def check_translate_space(case: Case) -> None:
-    """A translator refuses rows that are not in the space of the domain they come from."""
+    """A translator refuses rows outside of the space of their domain."""
     _check_space(case, SupportsTranslate)
 
 
 def check_inpainting_space(case: Case) -> None:
-    """A value that is kept must be in the model's space; one that is filled in may be anything."""
+    """Values that are kept must be in the model's space; values that are filled in may be
+    anything."""
     _check_space(case, SupportsInpainting)
     x = case.event_rows()
     if not x.is_floating_point():
@@ -78,7 +79,7 @@ def check_inpainting_space(case: Case) -> None:
 def check_empty_batches(case: Case) -> None:
     """No rows give an empty result of the right shape."""
     model = case.model().eval()
-    with seeded(SEED):  # What a method does to the default generators its own check must see.
+    with seeded(SEED):  # The method's own check must see its effect on the default generators.
         for question in all_questions(case, model):
             _check_empty(question)
 
@@ -95,7 +96,7 @@ def _check_empty(question: Question) -> None:
 
 @torch.no_grad()
 def check_broken_weights(case: Case) -> None:
-    """Whatever is asked of a model with NaN in a parameter, the error names the parameter."""
+    """With NaN in a parameter, the error of every method names the parameter."""
     names = [name for name, p in case.model().named_parameters() if p.is_floating_point()]
     for name, value in ((names[0], math.nan), (names[-1], math.inf)):
         with seeded(SEED):
@@ -104,7 +105,7 @@ def check_broken_weights(case: Case) -> None:
 
 def _check_broken(case: Case, name: str, value: float) -> None:
     model = case.model().eval()
-    asked = list(all_questions(case, model))  # Codes are made while the weights are sound.
+    asked = list(all_questions(case, model))  # Codes are computed while the weights are finite.
     condition = case.condition(model, _NUM)
     parameter = model.get_parameter(name)
     parameter[(-1,) * parameter.ndim] = value
@@ -118,7 +119,7 @@ def _check_broken(case: Case, name: str, value: float) -> None:
 
 @torch.no_grad()
 def check_broken_states(case: Case) -> None:
-    """A sampler does not make numbers of NaN, as a comparison u < p does, which is false then."""
+    """A sampler does not turn NaN into numbers, as a comparison u < p does."""
     model = case.model().eval()
     plain = _drawn(case, model)
     real = [p for p in model.parameters() if p.is_floating_point()]
@@ -126,20 +127,20 @@ def check_broken_states(case: Case) -> None:
         for p in real:
             p.normal_()
     if torch.equal(_drawn(case, model), plain):
-        return  # The weights have no part in what is drawn.
+        return  # Samples do not depend on the weights.
     for p in real:
         p.fill_(math.nan)
     found, error = _tried(_drawn, case, model)
     demand(
         error is not None or not bool(torch.isfinite(found).all()),
         "With NaN in every parameter the sampler draws finite samples: NaN is lost in a "
-        "comparison or a clamp. Draw zeros and ones by genzoo.plugin.bernoulli, or raise "
+        "comparison or a clamp. Draw zeros and ones with genzoo.plugin.bernoulli, or raise "
         "NotFiniteSampleError.",
     )
 
 
 def _drawn(case: Case, model: GenerativeModel) -> Tensor:
-    """Return what the sampler itself comes to; `sample` would look at the weights first."""
+    """Return the result of the sampler itself, because `sample` would check the weights first."""
     condition = case.condition(model, _NUM)
     with evaluating(model), trusted():
         generator = seeds.generator(SEED, model.device)
@@ -162,7 +163,7 @@ def _check_space(case: Case, capability: type) -> None:
 
 
 def _outside(question: Question) -> Iterator[tuple[str, Any]]:
-    """Yield rows that are not of the question's space or shape, with words for what is wrong."""
+    """Yield rows outside of the question's space or shape, with a description of the error."""
     x, space = question.rows, question.space
     for value, rows in outside(space, x):
         yield f"{value:g} for {space}", rows
@@ -173,7 +174,7 @@ def _outside(question: Question) -> Iterator[tuple[str, Any]]:
 
 
 def outside(space: Space, rows: Any) -> Iterator[tuple[float, Any]]:
-    """Yield rows the last of which holds a number that a space does not allow, with the number."""
+    """Yield rows whose last one has a number that the space does not allow, with the number."""
     if not isinstance(rows, Tensor):
         return
     for value in _CANDIDATES:
@@ -188,7 +189,7 @@ def outside(space: Space, rows: Any) -> Iterator[tuple[float, Any]]:
 
 
 def _check_conditions(question: Question) -> None:
-    """Demand that conditions are refused where there are none, too few, or unknown ones."""
+    """Require that superfluous, missing, too few and unknown conditions are refused."""
     title, rows, model = question.title, question.rows, question.model
     ask, condition = question.given, question.condition
     if not model.conditions:
@@ -210,7 +211,7 @@ def _check_conditions(question: Question) -> None:
 
 
 def _tried(ask: Callable[..., Any], *given: Any, **named: Any) -> tuple[Any, Exception | None]:
-    """Return what a call gives, and what it raises."""
+    """Return the result of a call and its error."""
     try:
         return ask(*given, **named), None
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
@@ -218,7 +219,7 @@ def _tried(ask: Callable[..., Any], *given: Any, **named: Any) -> tuple[Any, Exc
 
 
 def _demand_refused(said: str, ask: Callable[..., Any], *given: Any) -> None:
-    """Raise unless a call raises an error of genzoo's."""
+    """Raise unless a call raises an error of genzoo."""
     _, error = _tried(ask, *given)
     demand(
         error is not None,
@@ -238,7 +239,7 @@ def _demand_ours(error: Exception | None, said: str) -> None:
 
 
 def _demand_named(name: str, error: Exception | None, said: str) -> None:
-    """Raise unless an error of genzoo's names a parameter."""
+    """Raise unless an error of genzoo names a parameter."""
     demand(
         error is not None,
         f"{said} gives a result. Begin with self.check_rows(x) or self.checked_codes(z, shape).",

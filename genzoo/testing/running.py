@@ -1,4 +1,4 @@
-"""The suite run over a model, and what came of it."""
+"""Running the suite on a model, and its outcomes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Status = Literal["passed", "failed", "excused", "not applicable"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one check.
+    """The outcome of a check.
 
     Arguments:
         check: Its name.
-        status: "excused" is a failure that was expected, with its reason.
-        message: What is wrong, why it is excused, or why there was nothing to look at.
+        status: "excused" is an expected failure.
+        message: The failure, the reason of an excuse, or why the check does not apply.
     """
 
     check: str
@@ -34,16 +34,16 @@ class Outcome:
 def run_checks(
     name: str, *, expected_failures: Mapping[str, str] | None = None
 ) -> Iterator[Outcome]:
-    """Run both tiers over a registered model, and yield what comes of each check.
+    """Run both tiers on a registered model, and yield the outcome of each check.
 
     Arguments:
         name: The model's registered name.
-        expected_failures: For a check's name, the reason why the model may fail it; a check that
-            then passes is a failure too.
+        expected_failures: The reasons of expected failures by check; if such a check passes, that
+            is a failure too.
 
     Raises:
         ConfigError: An expected failure has no reason.
-        UnknownNameError: There is no such model, or no such check in ``expected_failures``.
+        UnknownNameError: The model, or a check in ``expected_failures``, does not exist.
     """
     excuses = expected_failures or {}
     demand_known(excuses)
@@ -67,17 +67,17 @@ def run_checks(
 
 
 def check_model(name: str, *, expected_failures: Mapping[str, str] | None = None) -> None:
-    """Run both tiers over a registered model.
+    """Run both tiers on a registered model.
 
     Arguments:
         name: The model's registered name.
-        expected_failures: For a check's name, the reason why the model may fail it; a check that
-            then passes is a failure too.
+        expected_failures: The reasons of expected failures by check; if such a check passes, that
+            is a failure too.
 
     Raises:
-        CheckFailed: Checks fail; the message names each, and what is wrong.
+        CheckFailed: Checks fail; the message names each failure.
         ConfigError: An expected failure has no reason.
-        UnknownNameError: There is no such model, or no such check in ``expected_failures``.
+        UnknownNameError: The model, or a check in ``expected_failures``, does not exist.
     """
     outcomes = run_checks(name, expected_failures=expected_failures)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -90,8 +90,8 @@ def case_of(name: str) -> Case:
     """Return the case of a registered model.
 
     Raises:
-        CheckFailed: Its plugin raises something when it is imported, or ends the process.
-        GenzooError: The registry says what is wrong with it.
+        CheckFailed: The import of its plugin raises an error, or ends the process.
+        GenzooError: The registry refuses it.
     """
     try:
         return Case(name, registry.load("models", name))
@@ -103,9 +103,9 @@ def case_of(name: str) -> Case:
 
 
 def run_check(check: Check, case: Case) -> Outcome:
-    """Run one check; whatever the model raises is what is wrong with it."""
+    """Run one check; any error of the model is a failure."""
     title = check.__name__
-    # What every model does is watched by a check of its own; what this one can do besides, here.
+    # Other checks watch the side effects of what every model does; here, those of capabilities.
     own = capability_of(check) is not None
     manners: AbstractContextManager[Any] = minding_manners() if own else nullcontext()
     try:
@@ -121,7 +121,7 @@ def run_check(check: Check, case: Case) -> Outcome:
 
 
 def judged(outcome: Outcome, excuses: Mapping[str, str]) -> Outcome:
-    """Return an outcome in the light of the failures that are expected."""
+    """Apply expected failures to an outcome."""
     reason = excuses.get(outcome.check)
     if reason is None:
         return outcome
@@ -133,7 +133,7 @@ def judged(outcome: Outcome, excuses: Mapping[str, str]) -> Outcome:
 
 
 def never_exercised(capability: type) -> Outcome:
-    """Return the failure of a capability that is declared, and at which no check looks."""
+    """Return the failure of a declared capability that no check applies to."""
     title = capability.__name__
     return Outcome(
         "check_capabilities",
@@ -143,7 +143,7 @@ def never_exercised(capability: type) -> Outcome:
 
 
 def demand_known(excuses: Mapping[str, str]) -> None:
-    """Raise UnknownNameError for a check that there is not, ConfigError for one without reason."""
+    """Raise UnknownNameError for an unknown check, ConfigError for one without a reason."""
     titles = [check.__name__ for check in CHECKS]
     for check, reason in excuses.items():
         if check not in titles:

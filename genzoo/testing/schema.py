@@ -1,4 +1,4 @@
-"""Checks of a model's name, of its config, and of the kinds of data that it declares."""
+"""Checks of a model's name, its config and its declared spaces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_TENSORS = 10_000
 
 
 def check_registered(case: Case) -> None:
-    """The class is found by its name, and its name by the class."""
+    """The class and its registered name belong together."""
     demand(registry.name_of("models", case.cls) == case.name, "The class has another name.")
     for name in ("event_spaces", "condition_spaces"):
         found = getattr(case.cls, name, None)
@@ -34,7 +34,7 @@ def check_registered(case: Case) -> None:
 
 
 def check_config_closed(case: Case) -> None:
-    """Configs are frozen, bounded schemas that round-trip and refuse what they know not."""
+    """Configs are frozen, bounded schemas that round-trip and refuse unknown fields."""
     config, _ = case.cls.example()
     demand(isinstance(config, case.cls.Config), f"The example's config is a {type(config)}.")
     for config in _configs(case):
@@ -51,7 +51,7 @@ def check_config_closed(case: Case) -> None:
 
 
 def check_config_bounds(case: Case) -> None:
-    """Every bound of every field holds from both sides, and what it lets through can be built."""
+    """Every bound of every field holds from both sides, and allowed values can be built."""
     for config in _configs(case):
         values, of_model = config.to_dict(), isinstance(config, case.cls.Config)
         for name, kind in field_types(type(config)).items():
@@ -63,7 +63,7 @@ def check_config_bounds(case: Case) -> None:
 
 
 def _configs(case: Case) -> Iterator[Config]:
-    """Yield the model's config, its sampler's, and its objectives'."""
+    """Yield the configs of the model, its sampler and its objectives."""
     config, _ = case.cls.example()
     yield config
     yield registry.config_of("samplers", case.cls.default_sampler(config))
@@ -72,7 +72,7 @@ def _configs(case: Case) -> Iterator[Config]:
 
 
 def _demand_closed(config: Config) -> None:
-    """Raise unless a config of a field that there is not is refused."""
+    """Raise unless a config with an unknown field is refused."""
     try:
         type(config).from_dict({**config.to_dict(), "no_such_field": 1})
     except ConfigError:
@@ -81,7 +81,7 @@ def _demand_closed(config: Config) -> None:
 
 
 def check_spaces(case: Case) -> None:
-    """For every space that the model declares, `configure` gives a config that fits it."""
+    """For every declared space, `configure` gives a config that fits it."""
     info, field = case.data().info, case.cls.event_field
     shape, conditions = info[field].event_shape, tuple(case.model().conditions)
     for space in filter(_is_concrete, case.cls.event_spaces):
@@ -123,24 +123,24 @@ def _demand_refused(kind: type[Config], values: dict[str, Any], name: str) -> No
 
 
 def _taken(kind: type[Config], values: dict[str, Any], name: str) -> Config | None:
-    """Return the config at an edge; None where it is refused, for what other fields are."""
+    """Return the config at a bound; None if it is refused because of other fields."""
     try:
         return kind.from_dict(values)
     except GenzooError:
         return None
-    except Exception as error:  # Whatever a config raises is the finding.
+    except Exception as error:  # Any error of a config is a failure.
         raise _failure(name, values[name], "its config fails", error) from error
 
 
 def _demand_buildable(case: Case, config: Config, name: str) -> None:
-    """A config at its edge builds, or is refused by an error of ours: never by a raw one."""
+    """A config at a bound builds, or is refused by an error of genzoo."""
     try:
         build_empty(case.cls, config, max_tensors=_MAX_TENSORS)
     except GenzooError as refusal:
-        cause = refusal.__cause__  # Loading tells of a raw error as of a damaged config.
+        cause = refusal.__cause__  # Loading reports other errors as a damaged config.
         if isinstance(cause, Exception) and not isinstance(cause, GenzooError):
             raise _failure(name, getattr(config, name), "it does not build", cause) from cause
-    except Exception as error:  # Whatever it raises is the finding.
+    except Exception as error:  # Any error is a failure.
         raise _failure(name, getattr(config, name), "it does not build", error) from error
 
 
@@ -150,7 +150,7 @@ def _failure(name: str, value: Any, how: str, error: Exception) -> CheckFailed:
 
 
 def _unbounded(kind: Any, *, bounded: bool = False) -> bool:
-    """Whether a type lets through whole numbers of any size, or lists of any length."""
+    """Whether a type allows integers of any size, or lists of any length."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _unbounded(inner[0], bounded=any(isinstance(mark, Bounds) for mark in inner[1:]))

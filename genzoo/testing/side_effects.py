@@ -1,4 +1,4 @@
-"""Checks of manners: nothing that belongs to everybody is touched, on import or in use."""
+"""Checks of side effects: no global state is changed, on import or in use."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ _MAX_SECONDS = 300
 
 
 def check_no_side_effects(case: Case) -> None:
-    """Building, training and sampling print nothing, and leave seeds, flags and threads alone."""
+    """Building, training and sampling print nothing and change no seeds, flags or threads."""
     with minding_manners() as before:
         model = case.cls(case.cls.example()[0])
-        before["torch generator"] = world()["torch generator"]  # Parameters are drawn from it.
+        before["torch generator"] = world()[
+            "torch generator"
+        ]  # Parameters are drawn from this generator.
         for stage in case.cls.default_stages(model.config):
             Trainer(model, case.data(), stage, few_steps(2, 4)).fit()
         model.sample(2, seed=SEED, condition=case.condition(model, 2))
@@ -33,9 +35,9 @@ def check_no_side_effects(case: Case) -> None:
 
 @contextlib.contextmanager
 def minding_manners() -> Iterator[dict[str, Any]]:
-    """Demand that nothing within prints, or changes or replaces what belongs to everybody.
+    """Require that nothing inside prints, or changes or replaces global state.
 
-    Yields what it is compared with, part by part.
+    Yields the state to compare with, by part.
     """
     said, before, held = io.StringIO(), world(), attributes()
     with contextlib.redirect_stdout(said):
@@ -46,10 +48,10 @@ def minding_manners() -> Iterator[dict[str, Any]]:
 
 
 def check_import(case: Case) -> None:
-    """Importing the plugin prints nothing, and leaves seeds, flags, threads, libraries alone."""
+    """Importing the plugin prints nothing and changes no seeds, flags, threads or libraries."""
     entry = next((e for e in registry.entries("models") if e.name == case.name), None)
     if entry is None or not entry.distribution:
-        raise NotApplicable("It is registered by this session: no import makes it known.")
+        raise NotApplicable("It is registered by this session, not by an import.")
     modules = _modules(case.cls.__module__, entry)
     found, error = _imported(modules)
     for module, what in found.items():
@@ -58,10 +60,10 @@ def check_import(case: Case) -> None:
 
 
 def _imported(modules: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
-    """Return what a fresh process finds of the import of each module, and what it prints beside.
+    """Return the findings of a fresh process for the import of each module, and its output.
 
     Raises:
-        CheckFailed: One of them ends the process.
+        CheckFailed: An import ends the process.
     """
     command = [sys.executable, "-m", "genzoo.testing.importing", *modules]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -82,9 +84,9 @@ def _imported(modules: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
 
 
 def _modules(own: str, model: registry.Entry) -> list[str]:
-    """Return the model's module, and those of whatever else its package registers.
+    """Return the model's module, and the other registered modules of its package.
 
-    What needs further packages than the model does may not be there, and is left out.
+    Modules that need further packages may be missing and are left out.
     """
     package, entries = own.partition(".")[0], map(registry.entries, registry.GROUPS)
     beside = [
@@ -99,7 +101,7 @@ def _modules(own: str, model: registry.Entry) -> list[str]:
 
 
 def _demand_quiet(module: str, found: dict[str, Any]) -> None:
-    """Raise unless an import did nothing but define what it is for."""
+    """Raise unless an import had no side effects."""
     demand(not found["error"], f"Importing {module} fails: {found['error']}.")
     demand(not found["said"], f"Importing {module} prints {found['said'][:60]!r}.")
     demand(not found["changed"], f"Importing {module} changes: {', '.join(found['changed'])}.")

@@ -1,4 +1,4 @@
-"""Checks of what is stored: weights, config, card, and that nothing is left out of them."""
+"""Checks of storage: weights, config and card are complete."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _ROUNDING = 1e-4
 
 
 def check_builds_empty(case: Case) -> None:
-    """The model can be built on the meta device, without memory, with its names and shapes."""
+    """The model can be built on the meta device with its names and shapes."""
     model = case.model()
     empty = build_empty(case.cls, model.config, max_tensors=len(model.state_dict()))
     tensors = [*empty.named_parameters(), *empty.named_buffers()]
     real = [name for name, t in tensors if not (t.is_meta or _is_small_table(t))]
     demand(
         not real,
-        f"Built on the meta device, {', '.join(real)} take real memory: make them by torch's own "
-        "functions, not from numpy or on a device that is named.",
+        f"Built on the meta device, {', '.join(real)} take real memory: make them with torch's "
+        "functions, not from numpy or on an explicit device.",
     )
     demand(
         {k: v.shape for k, v in empty.state_dict().items()}
@@ -49,7 +49,7 @@ def _is_small_table(tensor: Tensor) -> bool:
 
 
 def check_save_load(case: Case) -> None:
-    """What was saved loads bit-equal, with the same config, in eval mode, and samples the same."""
+    """A saved model loads bit-equal, with the same config, in eval mode, and samples the same."""
     model = case.model().eval()
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
@@ -62,13 +62,13 @@ def check_save_load(case: Case) -> None:
     demand(not loaded.training, "A loaded model must be in eval mode.")
     condition = case.condition(model, 3)
     saved, found = (m.sample(3, seed=SEED, condition=condition) for m in (model, loaded))
-    # Loaded tensors lie at other addresses, at which some kernels add up in another order.
+    # Loaded tensors have other alignments, for which some kernels sum in another order.
     same = torch.allclose(saved, found, rtol=_ROUNDING, atol=_ROUNDING)
     demand(same, "The loaded model samples other values from the same seed.")
 
 
 def check_strict_load(case: Case) -> None:
-    """A missing tensor, an added one, and one of another shape are refused."""
+    """A missing tensor, an additional one, and one with another shape are refused."""
 
     def refused(change: Callable[[dict[str, Tensor]], None]) -> bool:
         with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +99,7 @@ def check_strict_load(case: Case) -> None:
 
 
 def check_state_is_registered(case: Case) -> None:
-    """Every tensor of model and objective is a parameter or a buffer: others are not saved."""
+    """Every tensor of model and objective is a parameter or a buffer; others are not saved."""
     for stage in case.stages():
         objective = updated(case, stage)
         for name, module in objective.named_modules():
@@ -114,7 +114,7 @@ def check_state_is_registered(case: Case) -> None:
 
 
 def check_training_keeps_buffers(case: Case) -> None:
-    """A buffer of the model that training changes is a persistent one, so that it is saved."""
+    """A buffer of the model that training changes is persistent, so that it is saved."""
     for stage in case.stages():
         before = dict(case.model().named_buffers())
         model = updated(case, stage).model
@@ -141,7 +141,7 @@ def check_card(case: Case) -> None:
 
 
 def _words(text: str) -> str:
-    """Return the letters and digits alone: a card escapes what Markdown would read as marks."""
+    """Return letters and digits only, because a card escapes Markdown."""
     return "".join(filter(str.isalnum, text))
 
 
@@ -153,7 +153,7 @@ def _hidden_tensors(module: nn.Module) -> Iterator[tuple[str, str]]:
 
 
 def _tensor_in(value: Any, depth: int = 3) -> str:
-    """Return what kind of array a value is or holds; empty where none."""
+    """Return the kind of array that a value is or contains; empty if none."""
     if isinstance(value, Tensor):
         return "a tensor"
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""The suite under pytest or unittest, of which neither is needed to import this."""
+"""The suite for pytest or unittest; this module can be imported without either."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def conformance(name: str, *, expected_failures: Excuses | None = None) -> Calla
         def test_flow(check):
             check()
 
-    The model is loaded when the tests run, not when they are collected. What is for capabilities
-    that the model lacks is skipped.
+    The model is loaded when the tests run, not when they are collected. Checks for capabilities
+    that the model lacks are skipped.
 
     Arguments:
         name: The model's registered name.
-        expected_failures: For a check's name, the reason why the model may fail it.
+        expected_failures: The reasons of expected failures by check.
     """
     import pytest
 
@@ -46,11 +46,11 @@ def conformance(name: str, *, expected_failures: Excuses | None = None) -> Calla
 
 
 def run_one(check: Check, name: str, expected_failures: Excuses | None = None) -> None:
-    """Run one check over a registered model.
+    """Run one check on a registered model.
 
     Raises:
         CheckFailed: The model fails it.
-        SkipTest: It is for a capability that the model lacks, or finds nothing to look at.
+        SkipTest: It is for a capability that the model lacks, or does not apply.
     """
     case = case_of(name)
     outcome = judged(_outcome(check, case), expected_failures or {})
@@ -61,7 +61,8 @@ def run_one(check: Check, name: str, expected_failures: Excuses | None = None) -
 
 
 def _outcome(check: Check, case: Case) -> Outcome:
-    """Return what comes of a check; where that is nothing, whether others look at the same."""
+    """Return the outcome of a check; if it does not apply, consider the others of its
+    capability."""
     if check not in checks_for(case.cls):
         said = f"{case.name} does not declare what {check.__name__} is for."
         return Outcome(check.__name__, "not applicable", said)
@@ -75,14 +76,14 @@ def _outcome(check: Check, case: Case) -> Outcome:
 
 
 class ModelSuite:
-    """A test for each check; subclass it under a name that pytest collects.
+    """A test for each check; subclass it with a name that pytest collects.
 
         class TestFlow(ModelSuite):
             name = "flow"
 
     Class attributes:
         name: The model's registered name.
-        expected_failures: For a check's name, the reason why the model may fail it.
+        expected_failures: The reasons of expected failures by check.
     """
 
     name: ClassVar[str]

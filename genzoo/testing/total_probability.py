@@ -1,10 +1,10 @@
-"""The total probability that a model's log-likelihoods give to all that there could be.
+"""The total probability of all x under a model's log-likelihoods.
 
-    Σ_x p(x), or ∫ p(x) dx, is 1 where log p is exact. A lower bound of each log p gives a total of
-    at most 1, an upper bound one of at least 1. So the total shows on which side a bound lies, of
-    any model, without another figure to hold it against.
+    Σ_x p(x), or ∫ p(x) dx, is 1 if log p is exact. Lower bounds of log p give a total of at most
+    1, upper bounds one of at least 1. So the total shows the side of a bound for any model,
+    without another figure.
 
-Small discrete spaces are summed up; all else is estimated by importance sampling.
+Small discrete spaces are enumerated; others are estimated by importance sampling.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DRAWS, DRAWS_OF_BOUNDS = 1500, 400
 FEW, CALLS = 4, 2**11
 BLOCKS = 50
 LogProb = Callable[[Tensor, int], Tensor]
-"""Gives log p of some rows (N, ...), each drawn as many times as asked: (N, draws) float64.
+"""Returns log p of rows (N, ...), with a number of draws for each: (N, draws) float64.
 
 The draws of one row are independent; rows of one call may share theirs.
 """
@@ -29,7 +29,7 @@ The draws of one row are independent; rows of one call may share theirs.
 
 @dataclass(frozen=True)
 class Total:
-    """A total probability, with one standard error; 0 where everything was summed up."""
+    """A total probability with one standard error, which is 0 if everything was enumerated."""
 
     value: float
     std_error: float
@@ -39,14 +39,14 @@ def sum_over(states: Tensor, log_prob: LogProb) -> Total:
     """Return Σ p(x) over all x, the rows of ``states``."""
     found = log_prob(states, max(FEW, CALLS // len(states)))
     weights = found.mean(1).exp()
-    # Each draw moves the sum by Σ p(x) (log p_k(x) − mean), however the rows share their draws.
+    # Each draw changes the sum by Σ p(x) (log p_k(x) − mean), also if rows share draws.
     moved = (weights[:, None] * found).sum(0)
     return Total(weights.sum().item(), _error_of_mean(moved))
 
 
 def estimated(rows: Tensor, log_q: Tensor, log_prob: LogProb) -> Total:
-    """Return Σ p(x), or ∫ p(x) dx, by draws (N, ...) from a distribution with log q (N,)."""
-    # Rows of a block share a call, so that only the means of blocks are independent.
+    """Return Σ p(x), or ∫ p(x) dx, from draws (N, ...) of a distribution with log q (N,)."""
+    # Rows of a block share a call, so only the means of blocks are independent.
     found = [log_prob(block, FEW).mean(1) for block in rows.tensor_split(BLOCKS)]
     weights = (torch.cat(found) - log_q.double()).exp()
     means = torch.stack([block.mean() for block in weights.tensor_split(BLOCKS)])
@@ -54,6 +54,6 @@ def estimated(rows: Tensor, log_q: Tensor, log_prob: LogProb) -> Total:
 
 
 def _error_of_mean(draws: Tensor) -> float:
-    """Return the standard error of the mean of independent draws (K,); 0 of a single one."""
+    """Return the standard error of the mean of independent draws (K,); 0 for a single one."""
     num = len(draws)
     return draws.std().item() / math.sqrt(num) if num > 1 else 0.0

@@ -1,4 +1,4 @@
-"""Games played by the Trainer's own updater, over a model's example."""
+"""Training of a model's example with the Trainer's own updater."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from genzoo.training.players import make_players
 from genzoo.training.stage_scope import only_part
 
 TOTAL = 10
-"""The number of updates that a game believes it has."""
+"""The total number of updates that a game is told."""
 
 
 def updated(
@@ -37,10 +37,10 @@ def updated(
 
     Arguments:
         case: The model.
-        stage: What is trained.
-        slots: Into how many micro-batches the example's rows are divided.
-        steps: How many updates.
-        prepare: What is done to the model before.
+        stage: The stage.
+        slots: The number of micro-batches of the example's rows.
+        steps: The number of updates.
+        prepare: A change of the model before.
     """
     model = prepare(case.model()).train()
     objective = case.objective(stage, model).to(model.dtype).train()
@@ -59,7 +59,7 @@ def updated(
 def shared(
     case: Case, stage: Stage, slots: int, dtype: torch.dtype = torch.float32
 ) -> list[dict[str, Any]]:
-    """Return the example's rows in equal micro-batches, of a type, as a stage sees them."""
+    """Return the example's rows in equal micro-batches with a dtype, as a stage sees them."""
     data = case.data()
     size = len(data) // slots
     parts = [data.batch(range(i * size, (i + 1) * size)) for i in range(slots)]
@@ -75,7 +75,7 @@ def _as(value: Any, dtype: torch.dtype) -> Any:
 
 
 def gradients_of(loss: Loss, parameters: list[nn.Parameter]) -> list[Tensor]:
-    """Return a loss's gradient by each parameter: what autograd finds and what is handed over."""
+    """Return a loss's gradient by parameter: that of autograd plus the given one."""
     if not loss.gradients:
         return list(torch.autograd.grad(loss.value, parameters))
     found = {p: [g] for p, g in loss.gradients.items()}
@@ -89,7 +89,7 @@ def gradients_of(loss: Loss, parameters: list[nn.Parameter]) -> list[Tensor]:
 
 
 class Recorder:
-    """Updates an objective's players, and demands that nobody else moves."""
+    """Updates an objective's players, and requires that no other parameters change."""
 
     def __init__(self, objective: Objective, name: str, accelerator: Accelerator) -> None:
         self.objective, self.name = objective.to(accelerator.device), name

@@ -1,4 +1,4 @@
-"""Two processes played in one: a second, independent telling of what the Trainer does."""
+"""Two processes simulated in one, with an independent implementation of averaging."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from genzoo.values import trusted
 
 
 def two_processes(case: Case, stage: Stage, *, steps: int) -> list[Objective]:
-    """Return the objectives of two processes, each of which has seen half of every batch."""
+    """Return the objectives of two processes, each of which sees half of every batch."""
     ranks = [case.objective(stage, case.model().train()).train() for _ in range(2)]
     first, second = (objective.model for objective in ranks)
     with only_part(first, stage.part), only_part(second, stage.part):
@@ -68,7 +68,7 @@ def _step(
     optimizers: list[dict[str, torch.optim.Optimizer]],
     gradients: list[list[Tensor]],
 ) -> None:
-    """Give every process the mean of the gradients, and have the player step."""
+    """Give every process the mean of the gradients, and step the player."""
     means = [torch.stack(parts).mean(0) for parts in zip(*gradients, strict=True)]
     for objective, own in zip(ranks, optimizers, strict=True):
         for parameter, mean in zip(objective.players()[player], means, strict=True):

@@ -103,7 +103,7 @@ class VonMises(GenerativeModel):
 
     @classmethod
     def default_stages(cls, config: VonMisesConfig) -> tuple[Stage, ...]:
-        """Return maximum likelihood, by Adam."""
+        """Return maximum likelihood with Adam."""
         training = {"max_steps": 2000, "batch_size": 256, "lr_scheduler": "cosine"}
         return (Stage(objective=Component(name="von-mises-nll"), trainer=training),)
 

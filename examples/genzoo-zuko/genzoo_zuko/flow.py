@@ -107,7 +107,7 @@ class Flow(GenerativeModel):
 
     @classmethod
     def default_stages(cls, config: FlowConfig) -> tuple[Stage, ...]:
-        """Return maximum likelihood, by Adam."""
+        """Return maximum likelihood with Adam."""
         training = {
             "max_steps": 5000,
             "batch_size": 256,
