@@ -150,7 +150,7 @@ def codes_without_a_space(name):
     put(name, encode=lambda self, x, *, condition=None: x)
 
 
-@broken("check_encode", "codes is a tuple, and no Space", also=("check_draw_codes",))
+@broken("check_encode", "codes is a tuple, not a Space", also=("check_draw_codes",))
 def space_of_codes_that_is_a_shape(name):
     put(name, Exact, codes=property(lambda self: self.event_shape))
 
@@ -217,7 +217,7 @@ def decoded_to_another_shape(name):
     put(name, Exact, decode=decode)
 
 
-@broken("check_decode", "nothing says what a code is")
+@broken("check_decode", "nothing defines a code")
 def capability_that_cannot_be_exercised(name):
     put(name, decode=lambda self, z, *, condition=None: z)
 

@@ -56,7 +56,7 @@ def loss_for_each_row(name):
     put_with_loss(name, losses)
 
 
-@broken("check_loss_is_a_mean", "'size' is no detached scalar")
+@broken("check_loss_is_a_mean", "'size' is not a detached scalar")
 def metric_with_a_gradient(name):
     def losses(self, batch, step):
         value = self.model.net(batch["x"]).square().mean()
@@ -65,7 +65,7 @@ def metric_with_a_gradient(name):
     put_with_loss(name, losses)
 
 
-@broken("check_loss_is_a_mean", "(3, 3) is handed over, or one that is not detached", also=ANY)
+@broken("check_loss_is_a_mean", "(3, 3) is given, or one that is not detached", also=ANY)
 def handed_gradient_with_a_graph(name):
     def losses(self, batch, step):
         weight, bias = self.model.net.parameters()

@@ -215,7 +215,7 @@ CASES = {
     "train rbm --data bytes.npz --output new": "Divide by 255? Give --data.scale 255",
     "train rbm --data negative.npz --output new": "models binary data; these are real, in [-",
     "train rbm --data empty.npz --output new": "is empty: its shape is (0, 6)",
-    "train rbm --data nothing.npz --output new": "nothing.npz has no array",
+    "train rbm --data nothing.npz --output new": "nothing.npz holds no array",
     "train rbm --data flat.npz --output new": "has shape (5,): one row for each example",
     "train rbm --data nan.npz --output new": "NaN or infinity, in 1 of 2 rows",
     "train rbm --data objects.npz --output new": "without Python objects",

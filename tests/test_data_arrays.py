@@ -77,7 +77,7 @@ def test_an_npy_file_is_a_single_array(tmp_path):
 def test_several_arrays_without_known_names_are_not_guessed_at(tmp_path):
     with pytest.raises(DataError, match="holds first, second: it is not clear"):
         load_dataset(save(tmp_path / "a.npz", first=X, second=X))
-    with pytest.raises(DataError, match="has no array"):
+    with pytest.raises(DataError, match="holds no array"):
         load_dataset(save(tmp_path / "b.npz"))
 
 

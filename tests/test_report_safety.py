@@ -79,7 +79,7 @@ def test_what_is_no_file_is_said_to_be(run):
     os.mkfifo(run / "metrics.jsonl")
     (run / "README.md").mkdir()
     page = page_of(run)
-    assert "README.md is no file." in page.text
+    assert "README.md is not a file." in page.text
     assert "Nothing is logged yet" in page.text
 
 

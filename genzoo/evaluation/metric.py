@@ -92,8 +92,7 @@ class Case:
         return "samples" in self.__dict__
 
     def rows(self, num: int) -> dict[str, Any]:
-        """Return ``num`` rows: all as often as they fit, and a representative part for the
-        rest."""
+        """Return ``num`` rows: all as often as they fit, then a representative part."""
         whole, rest = divmod(num, len(self.batch["x"]))
         every = torch.arange(len(self.batch["x"])).repeat(whole)
         generator = seeds.generator(seeds.derive_seed(self.seed, "rows"))

@@ -31,8 +31,7 @@ def check_samples(case: Case) -> None:
 
 
 def check_seed_and_blocks(case: Case) -> None:
-    """Samples depend on the seed, if the sampler is stochastic, and not on their number or on
-    other draws."""
+    """Samples depend on the seed if the sampler is stochastic, not on their number."""
     model = case.model()
 
     def draw(num: int, seed: int) -> Tensor:

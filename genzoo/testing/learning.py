@@ -54,8 +54,7 @@ def check_losses_move_their_player(case: Case) -> None:
 
 
 def check_loss_is_a_mean(case: Case) -> None:
-    """A loss is a finite scalar with a gradient for its player; its metrics are detached
-    scalars."""
+    """A loss is a finite scalar with a gradient; its metrics are detached scalars."""
     for stage in case.stages():
         model = case.model()
         objective = case.objective(stage, model)

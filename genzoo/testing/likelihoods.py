@@ -73,8 +73,7 @@ def check_likelihood_by_row(case: Case) -> None:
 
 
 def check_likelihood_gradient(case: Case) -> None:
-    """With gradients enabled, the values are the same and have a graph, or an error of genzoo is
-    raised."""
+    """With gradients enabled, the values are the same and have a graph, or are refused."""
     model = case.model().eval()
     x, condition = case.event_rows(), _condition(case, model)
     plain = _log_prob(model, x, condition)
@@ -96,8 +95,7 @@ def check_likelihood_gradient(case: Case) -> None:
 
 
 def check_likelihood_kind(case: Case) -> None:
-    """The total probability is one if exact, at most one for lower bounds, at least one for upper
-    bounds."""
+    """The total probability is one if exact, at most one for lower bounds, else at least one."""
     model = case.model().eval()
     kind = _log_prob(model, case.event_rows(), _condition(case, model)).kind
     total = _total(case, model, exact=kind == "exact")

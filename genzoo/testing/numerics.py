@@ -27,8 +27,7 @@ def check_float64(case: Case) -> None:
 
 
 def check_autocast(case: Case) -> None:
-    """Under autocast to bfloat16, the model trains and samples, and its parameters stay
-    float32."""
+    """Under autocast to bfloat16, the model trains and samples with float32 parameters."""
     for stage in case.stages():
         config = few_steps(2, 4, mixed_precision="bf16")
         model = case.model()

@@ -63,8 +63,7 @@ def check_translate_space(case: Case) -> None:
 
 
 def check_inpainting_space(case: Case) -> None:
-    """Values that are kept must be in the model's space; values that are filled in may be
-    anything."""
+    """Values that are kept must be in the model's space; others may be anything."""
     _check_space(case, SupportsInpainting)
     x = case.event_rows()
     if not x.is_floating_point():

@@ -61,8 +61,7 @@ def run_one(check: Check, name: str, expected_failures: Excuses | None = None) -
 
 
 def _outcome(check: Check, case: Case) -> Outcome:
-    """Return the outcome of a check; if it does not apply, consider the others of its
-    capability."""
+    """Return the outcome of a check; if it does not apply, run its capability's others."""
     if check not in checks_for(case.cls):
         said = f"{case.name} does not declare what {check.__name__} is for."
         return Outcome(check.__name__, "not applicable", said)
