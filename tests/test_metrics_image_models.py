@@ -240,7 +240,5 @@ def test_transformers_is_given_no_folder_but_one_of_checked_values(folders, monk
 
 
 def test_an_image_model_of_another_kind_is_named():
-    with pytest.raises(
-        ConfigFileError, match=r"has the kind 'beit'.*: clip_vision_model"
-    ):
+    with pytest.raises(ConfigFileError, match=r"has the kind 'beit'.*: clip_vision_model"):
         transformers_features.kind_of({"model_type": "beit"}, "It")
