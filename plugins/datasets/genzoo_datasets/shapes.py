@@ -145,8 +145,10 @@ class Shapes(DataSource):
 def pairs(split: str, held_out: int) -> Tensor:
     """Return the pairs of colour and shape that a split shows, (P, 2) int64.
 
-    >>> pairs("held-out", 2).tolist(), len(pairs("train", 2))
-    ([[0, 0], [1, 1]], 28)
+    >>> pairs("held-out", 2).tolist()
+    [[0, 0], [1, 1]]
+    >>> len(pairs("train", 2))
+    28
     """
     k = torch.arange(len(COLOURS) * len(SHAPES))
     every = torch.stack([k % len(COLOURS), k % len(SHAPES)], dim=1)
