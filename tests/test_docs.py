@@ -101,8 +101,7 @@ def test_the_snippets_on_the_second_example_run_each_by_itself(tmp_path):
 
 def test_a_model_is_published_without_any_code(hub, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    folders.folder_of.cache_clear()
-    folders.snapshot_of.cache_clear()
+    folders.repository_of.cache_clear()
     for what, name, text in blocks("publishing-without-code.md"):
         if what == "file":
             Path(name).write_text(f"{text}\n", "utf-8")

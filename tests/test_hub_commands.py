@@ -17,8 +17,7 @@ def home(tmp_path, monkeypatch):
     """An empty folder; no handler of an earlier test, and no folder that it has fetched."""
     monkeypatch.setattr(logging.getLogger("genzoo"), "handlers", [])
     monkeypatch.chdir(tmp_path)
-    folders.folder_of.cache_clear()
-    folders.snapshot_of.cache_clear()
+    folders.repository_of.cache_clear()
     return tmp_path
 
 
@@ -113,7 +112,7 @@ def test_a_recipe_that_is_hard_to_read_is_refused_at_once(hub, digits, capsys):
     hub.put(REPOSITORY, {"recipe.toml": f"[{'.'.join('a' * 50_000)}]".encode()})
     assert "are nested over" in run(f"evaluate {REPOSITORY}", capsys, code=2)
     hub.put(REPOSITORY, {"recipe.toml": b"#" * (2**20 + 1)})
-    folders.snapshot_of.cache_clear()
+    folders.repository_of.cache_clear()
     assert "1,048,577 bytes; 1,048,576 are allowed" in run(
         f"evaluate {REPOSITORY}", capsys, code=2
     )

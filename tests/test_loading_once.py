@@ -13,6 +13,7 @@ import genzoo.model_files
 import genzoo.storage
 from folders import machine, saved, split
 from genzoo import GenModel
+from genzoo.cli import folders
 from genzoo.model_files import CONFIG, file_of
 from genzoo.pretrained.inspecting import inspect
 from hubs import REPOSITORY, put, put_machine, same
@@ -43,6 +44,7 @@ def count(monkeypatch):
     # GenModel holds the function by its name.
     monkeypatch.setattr("genzoo.pretrained.loading.open_model", genzoo.storage.open_model)
     monkeypatch.setattr("genzoo.pretrained.inspecting.open_model", genzoo.storage.open_model)
+    monkeypatch.setattr("genzoo.cli.folders.open_model", genzoo.storage.open_model)
     read = genzoo.model_files.read_text
 
     def counting(path, most):
@@ -86,6 +88,15 @@ def test_a_sharded_model_is_built_once_though_its_headers_are_asked_for_first(
     put(hub, folder)
     count.clear()
     assert same(GenModel.from_pretrained(REPOSITORY), machine())
+    assert count == ONCE
+
+
+def test_a_command_that_reads_the_card_too_builds_once(hub, tmp_path, count):
+    put_machine(hub, tmp_path)
+    folders.repository_of.cache_clear()
+    count.clear()
+    assert same(folders.model_of(REPOSITORY, None, "cpu"), machine())
+    assert (folders.folder_of(REPOSITORY, None) / CONFIG.name).is_file()
     assert count == ONCE
 
 

@@ -26,8 +26,7 @@ def package(install, hub, tmp_path, monkeypatch):
     """The package is installed; the folder is an empty one."""
     monkeypatch.setattr(logging.getLogger("genzoo"), "handlers", [])
     monkeypatch.chdir(tmp_path)
-    folders.folder_of.cache_clear()
-    folders.snapshot_of.cache_clear()
+    folders.repository_of.cache_clear()
     monkeypatch.syspath_prepend(str(EXAMPLE))
     install("genzoo-angle", points(EXAMPLE))
     yield

@@ -12,7 +12,7 @@ from genzoo.card import has_figures_block, read_figures, shows_its_figures, writ
 from genzoo.cli.arguments import EvaluateArguments, Peeked
 from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
-from genzoo.cli.folders import folder_of, own_folder
+from genzoo.cli.folders import folder_of, model_of, own_folder
 from genzoo.cli.sample import sampler_of
 from genzoo.cli.texts import plain, write
 from genzoo.component import Component
@@ -22,7 +22,6 @@ from genzoo.evaluation.verifying import verify
 from genzoo.files import atomic_file, write_text
 from genzoo.model import Model
 from genzoo.model_files import CARD
-from genzoo.pretrained import GenModel
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -39,9 +38,7 @@ def run(arguments: Any) -> None:
     """Evaluate the model and print its figures."""
     if arguments.card:
         own_folder(arguments.folder, "--card writes into the folder")
-    model = GenModel.from_pretrained(
-        folder_of(arguments.folder, arguments.revision), device=arguments.device
-    )
+    model = model_of(arguments.folder, arguments.revision, arguments.device)
     if arguments.verify:
         _verify(model, arguments)
         return

@@ -14,13 +14,12 @@ from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.cli.arguments import ExploreArguments, Peeked
 from genzoo.cli.conditions import given_by, rows_given
 from genzoo.cli.data import data_of, with_data_fields
-from genzoo.cli.folders import folder_of
+from genzoo.cli.folders import model_of
 from genzoo.cli.texts import write
 from genzoo.conditions import condition_rows, spread
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.plotting import picture, write_picture
-from genzoo.pretrained import GenModel
 from genzoo.sampling import evaluating
 from genzoo.showing import images_of
 
@@ -35,9 +34,7 @@ def run(arguments: Any) -> None:
     """Decode the codes and write the picture."""
     if arguments.output.suffix != ".png":
         raise ConfigError(f"--output must end in .png, got {str(arguments.output)!r}.")
-    model = GenModel.from_pretrained(
-        folder_of(arguments.folder, arguments.revision), device=arguments.device
-    )
+    model = model_of(arguments.folder, arguments.revision, arguments.device)
     if not isinstance(model, SupportsEncode) or not isinstance(model, SupportsDecode):
         raise CapabilityError(
             f"{type(model).__name__} does not both encode and decode, so it has no codes to show"

@@ -16,13 +16,13 @@ from genzoo.card.sample_metadata import drawn_given, sample_metadata
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
+from genzoo.cli.folders import model_of
 from genzoo.cli.texts import write
 from genzoo.component import Component
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.model import Model
 from genzoo.plotting import titled_rows, trajectories, write_picture
-from genzoo.pretrained import GenModel
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, evaluating, own_sampler
 from genzoo.showing import are_points, images_of, picture_of
@@ -40,9 +40,7 @@ def arguments_for(peeked: Peeked) -> type:
 def run(arguments: Any) -> None:
     """Draw samples, and write the picture or the array."""
     output = _output(arguments)
-    model = GenModel.from_pretrained(
-        arguments.folder, revision=arguments.revision, device=arguments.device
-    )
+    model = model_of(arguments.folder, arguments.revision, arguments.device)
     if takes_images(model):
         raise ConditionError(_of_images(model, arguments))
     sampler = sampler_of(arguments) or own_sampler(model)

@@ -12,13 +12,12 @@ from genzoo.capabilities import SupportsTranslate
 from genzoo.card.sample_metadata import KEY
 from genzoo.cli.arguments import Peeked, TranslateArguments
 from genzoo.cli.data import data_of, with_data_fields
-from genzoo.cli.folders import folder_of
+from genzoo.cli.folders import model_of
 from genzoo.cli.texts import write
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.files import atomic_file
 from genzoo.plotting import strips, write_picture
-from genzoo.pretrained import GenModel
 from genzoo.translating import Cycle, there_and_back
 
 
@@ -31,9 +30,7 @@ def run(arguments: Any) -> None:
     """Translate data, and write the strips or the arrays."""
     if arguments.output.suffix not in (".png", ".npz"):
         raise ConfigError(f"--output must end in .png or .npz, got {str(arguments.output)!r}.")
-    model = GenModel.from_pretrained(
-        folder_of(arguments.folder, arguments.revision), device=arguments.device
-    )
+    model = model_of(arguments.folder, arguments.revision, arguments.device)
     if not isinstance(model, SupportsTranslate):
         raise CapabilityError(
             f"{type(model).__name__} does not translate. Draw samples from it: genzoo sample."

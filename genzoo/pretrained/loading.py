@@ -12,7 +12,7 @@ from genzoo import registry
 from genzoo.component import Component
 from genzoo.errors import ConfigError
 from genzoo.hub.source import source_of
-from genzoo.storage import open_model
+from genzoo.storage import OpenModel, open_model
 
 if TYPE_CHECKING:
     from genzoo.pretrained.generative_model import GenerativeModel
@@ -68,9 +68,20 @@ class GenModel:
             cache_dir=cache_dir,
             verify=verify,
         ) as files:
-            model = open_model(files).check().fill()
-        model.to(device=device, dtype=dtype)
-        return cast("GenerativeModel", model.eval())  # As all in this group.
+            return fill(open_model(files), device, dtype)
+
+
+def fill(
+    opened: OpenModel, device: torch.device, dtype: torch.dtype | None = None
+) -> GenerativeModel:
+    """Check an open model, and return it with its weights, in eval mode.
+
+    Raises:
+        LoadError, HubError, UnknownNameError: As `GenModel.from_pretrained`.
+    """
+    model = opened.check().fill()
+    model.to(device=device, dtype=dtype)
+    return cast("GenerativeModel", model.eval())  # The registry holds no other class.
 
 
 def check_device(device: torch.device | str) -> torch.device:

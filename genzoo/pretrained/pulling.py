@@ -47,7 +47,8 @@ def pull(
             "--overwrite."
         )
     with Snapshot(reference, token=token, cache_dir=cache_dir) as snapshot:
-        opened = fetch_all(snapshot)
+        opened = open_model(SnapshotSource(snapshot))
+        fetch_all(snapshot, opened)
     if CONFIG.name not in opened.source:
         raise LoadError(
             f"{reference} has another library's layout, which is not copied. Load and save it: "
@@ -66,7 +67,7 @@ def pull(
     return folder
 
 
-def fetch_all(snapshot: Snapshot) -> OpenModel:
+def fetch_all(snapshot: Snapshot, opened: OpenModel) -> None:
     """Fetch a model into the cache with all files of its repository.
 
     Raises:
@@ -74,7 +75,6 @@ def fetch_all(snapshot: Snapshot) -> OpenModel:
         LoadError: It is refused.
         UnknownNameError: No installed plugin registers the model.
     """
-    opened = open_model(SnapshotSource(snapshot))
     opened.fetch()
     for name in snapshot.files:
         file = file_of(name)
@@ -82,4 +82,3 @@ def fetch_all(snapshot: Snapshot) -> OpenModel:
             snapshot.file(name, most=file.max_bytes)
     for name in opened.places.files:
         snapshot.file(name, most=MAX_LAYOUT_BYTES)
-    return opened
