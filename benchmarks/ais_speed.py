@@ -1,4 +1,4 @@
-"""What annealed importance sampling costs beside its bare products and draws.
+"""What annealed importance sampling costs compared with its bare products and draws.
 
 100 chains, 784 × 500 units, the 14,500 temperatures of Salakhutdinov and Murray (2008); bare are,
 for each temperature, two products with their biases, two sigmoids and two draws.

@@ -1,4 +1,4 @@
-"""Products of zeros and few ones: the rows that the ones select added up, beside torch's product.
+"""Products of zeros and few ones: the rows that the ones select added up, against torch's product.
 
 The ones are looked for each time, and the limits on size and on their share set aside, so that
 the table shows where those should lie.

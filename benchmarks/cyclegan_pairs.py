@@ -1,7 +1,7 @@
 """CycleGAN between domains of a known bijection T: how near translations are to the truth.
 
 Trains each recipe once a seed, without pairs, and compares G(x) with T(x) on the aligned test
-rows, in [0, 1]: mean absolute error over pixels. Beside it stand controls: x itself, the mean
+rows, in [0, 1]: mean absolute error over pixels. Next to it stand controls: x itself, the mean
 image of the second domain, T of another test image, and a regression of the same network on pairs
 by as many updates of the same optimiser. The class is kept where fashion-cnn gives T⁻¹(G(x)) the
 label that it gives x; it takes 28 × 28 pixels, so those of smaller images are doubled.
@@ -78,7 +78,7 @@ def trained(recipe: genzoo.Recipe, folder: Path) -> str:
 
 
 def error(a: Tensor, b: Tensor) -> float:
-    """Return the mean absolute difference over rows and pixels; grey goes beside colour."""
+    """Return the mean absolute difference over rows and pixels; grey goes next to colour."""
     return (a - b).abs().mean().item()
 
 

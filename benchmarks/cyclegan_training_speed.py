@@ -1,4 +1,4 @@
-"""How fast a CycleGAN trains through the Trainer, beside a hand-written loop of the same networks.
+"""How fast a CycleGAN trains by the Trainer, against a hand-written loop of the same networks.
 
 Fashion-MNIST and its negative at 14 × 14, batches of 16, the networks of recipes/
 cyclegan-negative.toml; equal threads, float32. The loop by hand is that of the paper's own code:

@@ -1,4 +1,4 @@
-"""How fast DDIM with guidance draws, beside the loop of diffusers' pipeline.
+"""How fast DDIM with guidance draws, compared with the loop of diffusers' pipeline.
 
 A U-Net with cross-attention of two million parameters at 1 × 32 × 32, 50 steps, guidance 2, both
 branches in one batch. diffusers has no pipeline of text-conditioned models of pixels; the nearest

@@ -1,4 +1,4 @@
-"""How fast a diffusion model trains through the Trainer, beside the step written on diffusers.
+"""How fast a diffusion model trains through the Trainer, against the step written on diffusers.
 
 A U-Net of two million parameters, told of labels, images of 3 × 32 × 32, batches of 64. The step
 by hand is that of diffusers' training scripts, made of its own parts: `UNet2DModel`,

@@ -1,4 +1,4 @@
-"""What unlabelled images of another domain do for a classifier: labels alone, and beside reversal.
+"""What unlabelled images of another domain do for a classifier: labels alone or with reversal.
 
 The labelled domain is Fashion-MNIST's images 0–29,999 at 14 × 14. The other one is its images
 30,000–59,999, unlabelled, as negatives, T(x) = 1 − x, or faded, T(x) = (1 + x) / 2. Accuracy on

@@ -1,4 +1,4 @@
-"""How fast a GAN trains through the Trainer, beside a hand-written loop of the same networks.
+"""How fast a GAN trains through the Trainer, against a hand-written loop of the same networks.
 
 Two games of the non-saturating loss: fully connected networks on points in the plane (3 × 128
 units, 256 rows a step), and convolutions on images of clothes (28 × 28, 64 rows). The loop by hand

@@ -1,8 +1,8 @@
-"""What loading a cached model of the Hub costs beside reading its weights.
+"""What loading a cached model of the Hub costs compared with reading its weights.
 
-The first load holds every byte against the checksum that the Hub states; beside it stand a read of
+The first load holds every byte against the checksum that the Hub states; next to it: a read of
 the file, its SHA-256 and one pass over it that looks for values that are not finite. Later loads
-are told by size, time and inode that nothing has changed; beside them stand the read and the pass.
+are told by size, time and inode that nothing has changed; next to them: the read and the pass.
 The cache is laid out as the client does it, the commit is pinned, and no request is made: each is
 measured in a process of its own, the file having been read once before.
 

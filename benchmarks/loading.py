@@ -1,4 +1,4 @@
-"""What loading a model folder costs: peak memory beside the weights, time beside reading them.
+"""What loading a model folder costs: peak memory against the weights, time against reading them.
 
 The folder holds one RBM of about the size asked for. Reading alone is a read of the file and one
 pass over it that looks for values that are not finite. Each is measured in a process of its own,

@@ -1,4 +1,4 @@
-"""How long a thousand installed plugins take to be listed, beside importing torch.
+"""How long a thousand installed plugins take to be listed, compared with importing torch.
 
 Usage: python benchmarks/many_plugins.py [--plugins 1000] [--rounds 5]
 """

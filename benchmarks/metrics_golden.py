@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage of equal laws, beside the figures of prdc's README.
+"""Precision, recall, density and coverage of equal laws, against the figures of prdc's README.
 
 10,000 rows against 10,000, all of N(0, I₁₀₀₀), k = 5. The README's rows were drawn without a seed,
 so that they are one draw among others: what is printed is the spread over draws, and where its

@@ -42,7 +42,7 @@ def trained() -> genzoo.plugin.GenerativeModel:
 
 
 def told(name: str, found: LogPartition, exact: float) -> str:
-    """Return a line on an estimate beside the exact value."""
+    """Return a line on an estimate compared with the exact value."""
     low, high = found.estimate.interval or (exact, exact)
     return (
         f"    {name:<21} {found.estimate.value:.4f}, off by {found.estimate.value - exact:+.4f}, "

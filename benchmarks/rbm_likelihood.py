@@ -1,4 +1,4 @@
-"""The test log-likelihood of a restricted Boltzmann machine beside the published tables.
+"""The test log-likelihood of a restricted Boltzmann machine compared with the published tables.
 
 Trains a recipe, or goes on with it, and judges the model on the 10,000 test images of the fixed
 binarisation: log Z by annealed importance sampling and by its reverse, 100 chains each, the 14,500

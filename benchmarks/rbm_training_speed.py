@@ -1,4 +1,4 @@
-"""How fast an RBM trains by CD-1 through the Trainer, beside other libraries.
+"""How fast an RBM trains by CD-1 through the Trainer, compared with other libraries.
 
 784 × 500 units, batches of 100, the binarised MNIST; equal threads, float32 for all, and
 scikit-learn in float64 too, which it takes where it is given integers. Each library makes its own

@@ -1,4 +1,4 @@
-"""How long the command line takes to say what there is, beside importing torch.
+"""How long the command line takes to say what there is, compared with importing torch.
 
 Usage: python benchmarks/startup.py [--rounds 10]
 """

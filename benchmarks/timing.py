@@ -22,7 +22,7 @@ def in_turn(
 ) -> dict[str, list[float]]:
     """Return the seconds of each function in each round, after one round that is not counted.
 
-    A clock of the processor's time, `time.process_time`, is for one thread beside others' work.
+    A clock of the processor's time, `time.process_time`, is for one thread next to others' work.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds + 1):

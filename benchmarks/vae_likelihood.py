@@ -1,6 +1,6 @@
 """The likelihood of trained VAEs on the static binarised MNIST, by importance sampling.
 
-The published figures are of K = 5000 draws a row; a bound rises with K, so K stands beside each.
+The published figures are of K = 5000 draws a row; a bound rises with K, so K stands next to each.
 
 Usage: python benchmarks/vae_likelihood.py FOLDER… [--split test] [--draws 500 5000] [--seeds 0]
 """

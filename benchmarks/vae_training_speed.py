@@ -1,4 +1,4 @@
-"""How fast a VAE trains through the Trainer, beside a hand-written loop and pythae.
+"""How fast a VAE trains through the Trainer, compared with a hand-written loop and pythae.
 
 784-400-20 units, batches of 128, the binarised MNIST; equal threads, float32. The loop by hand
 is the one that a tutorial has, without a log, a checkpoint or a look at whether the loss is

@@ -50,7 +50,7 @@ def look(
 ) -> list[Entry]:
     """Return the entries, each with the problem of its import.
 
-    Models for which the answer to the question is no are left out.
+    Models that answer the question with no are left out.
 
     The entries of a distribution share a process, in order. If the process ends or hangs, the
     entry is named, and the following entries get a new process. Entries with a known problem, and

@@ -370,8 +370,8 @@ def require_weights(source: ModelSource, names: Iterable[str]) -> None:
     """Raise WeightsError if a weight file does not exist."""
     for name in names:
         if not source.has_file(name):
-            beside = source.names(name.rpartition("/")[0])
-            raise WeightsError(missing_weights(source.title, name, beside))
+            stored = source.names(name.rpartition("/")[0])
+            raise WeightsError(missing_weights(source.title, name, stored))
 
 
 def _dtype_of(files: WeightFiles) -> str:

@@ -251,7 +251,7 @@ def changed(value: Any, chance: random.Random) -> Any:
 def _inner(value: Any) -> dict[Any, float]:
     """Return the keys of what is within a value, each with its weight: more for what holds more.
 
-    So a field within a mapping is as near as one beside it; yet a vocabulary does not draw all
+    So a field within a mapping is as near as one next to it; yet a vocabulary does not draw all
     changes to itself.
     """
     if not isinstance(value, (dict, list)):

@@ -133,7 +133,7 @@ FILLED: dict[str, list[dict[str, Any]]] = {
         {**_OVER, **_OF_TEXT, "stored_text": stored_text, "unet": lambda: unet(8)},
     ],
 }
-"""Configs of models beside their examples; what is a function is called."""
+"""Configs of models next to their examples; what is a function is called."""
 
 
 def _called(value: Any) -> Any:

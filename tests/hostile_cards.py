@@ -63,13 +63,13 @@ for _name, _text in _BODIES.items():
 IGNORED["card: a link out"] = lambda f: (f / CARD).symlink_to("/etc/passwd")
 IGNORED["card: a pipe"] = lambda f: os.mkfifo(f / CARD)
 
-# Beside the model
+# Next to the model
 
 for _name in ("modeling.py", "__init__.py", "setup.py", "conftest.py", "sitecustomize.py"):
-    IGNORED[f"beside the model: {_name}"] = lambda f, n=_name: (f / n).write_text(
+    IGNORED[f"next to the model: {_name}"] = lambda f, n=_name: (f / n).write_text(
         "import os; os.system('touch /tmp/genzoo-was-here')"
     )
 for _name in ("pytorch_model.bin", "optimizer.pt", "scheduler.pkl", "custom.pth"):
-    IGNORED[f"beside the model: {_name}"] = lambda f, n=_name: (f / n).write_bytes(
+    IGNORED[f"next to the model: {_name}"] = lambda f, n=_name: (f / n).write_bytes(
         pickle.dumps(Bomb())
     )

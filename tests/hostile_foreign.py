@@ -132,7 +132,7 @@ CASES["foreign: a pickle in the place of weights"] = foreign(
 )
 CASES["foreign: weights of torch.save"] = foreign(lambda f: torch.save({}, f / WEIGHTS))
 CASES["foreign: a header of nothing"] = foreign(lambda f: write_header(f / WEIGHTS, {}))
-CASES["foreign: our config beside it, that is none"] = foreign(
+CASES["foreign: our config next to it, that is none"] = foreign(
     lambda f: (f / CONFIG).write_text("{}")
 )
 

@@ -124,8 +124,8 @@ CASES |= {
             (f / "unet").symlink_to("../outside"),
         )
     ),
-    "layout: a tensor beside it too": placed(lambda f: save_file(_ONE, f / WEIGHTS)),
-    "layout: another tensor beside it": placed(
+    "layout: a tensor next to it too": placed(lambda f: save_file(_ONE, f / WEIGHTS)),
+    "layout: another tensor next to it": placed(
         lambda f: save_file({"evil": torch.zeros(1)}, f / WEIGHTS)
     ),
     "layout: an index of weights elsewhere": placed(
@@ -146,4 +146,4 @@ def _moved(folder: Path) -> None:
     save_file(state, folder / UNET)
 
 
-CASES["layout: a tensor moved beside it"] = placed(_moved)
+CASES["layout: a tensor moved next to it"] = placed(_moved)

@@ -129,7 +129,7 @@ class Board:
         self.clear()
 
     def clear(self) -> None:
-        """Say that nothing has been done: −1 is no step."""
+        """Say that nothing has been done: −1 is not a step."""
         for name in self.FIELDS:
             self[name] = 0 if name == "phase" else -1
 
@@ -307,5 +307,5 @@ def check_signalled(make: Make, folder: Path, code: int, signum: int, twice: boo
     resume = (folder / "recipe.toml").exists()
     model = make(folder, STEPS, 10).fit(resume=resume)
     if digest_of(model.state_dict()) != reference.final:
-        faults.append("gone on with, it is not the uninterrupted run")
+        faults.append("resumed, it is not the uninterrupted run")
     return faults

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "mutated_files.txt"
 EQUIVALENTS = ROOT / "tests" / "equivalent_mutants.toml"
 SECONDS, STEP = 120.0, 20.0
-"""What a fork may take beside its tests, and a test at least, before it counts as endless."""
+"""What a fork may take next to its tests, and a test at least, before it counts as endless."""
 
 
 def copy_tree(root: Path, tree: Path) -> None:

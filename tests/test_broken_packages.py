@@ -88,7 +88,7 @@ def row(name, capsys, *flags):
 
 
 def demand_others_undisturbed():
-    """What is installed beside it is listed, and loads."""
+    """What is installed next to it is listed, and loads."""
     assert {"rbm", "fake-good"} <= set(registry.names("models"))
     assert registry.load("models", "rbm").__name__ == "RBM"
     assert registry.load("models", "fake-good").__name__ == "Mine"

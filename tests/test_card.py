@@ -126,7 +126,7 @@ def test_escaping_leaves_plain_words_alone():
 
 
 def test_versions_are_plain_text(tmp_path):
-    """torch.__version__ is no str, and YAML would write it as a Python object."""
+    """torch.__version__ is not a str, and YAML would write it as a Python object."""
     model = genzoo.create_model("rbm", event=genzoo.Binary(shape=(1, 8, 8)), num_hidden=3)
     rows = torch.rand(20, 1, 8, 8).round()
     write_figures(tmp_path, genzoo.evaluate(model, rows, ["log-likelihood"]), name="m")

@@ -95,7 +95,7 @@ def test_the_claimed_error_is_the_spread_over_fresh_rows():
 
 
 def test_the_claimed_error_holds_that_of_both_normalisers(monkeypatch):
-    """Of fresh chains on the same rows, whose own differences are nothing beside them."""
+    """Of fresh chains on the same rows, whose own differences are nothing next to them."""
     betas = torch.linspace(0, 1, 6, dtype=torch.float64)
 
     def best(model, *, generator, **_):

@@ -1,4 +1,4 @@
-"""A config is a closed schema: what it holds has been checked, whoever made it."""
+"""A config is a closed schema: what it holds has been checked, whichever code made it."""
 
 import dataclasses
 import json

@@ -244,7 +244,7 @@ def test_the_limit_on_pixels_can_be_raised(tmp_path):
     assert raised.info["x"].event_shape == (1, 4, 4)
 
 
-# What is no file
+# What is not a file
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Evaluation: which figures can be had, what they are, and what they share."""
+"""Evaluation: which figures are available, what they are, and what they share."""
 
 import logging
 import math
@@ -47,7 +47,7 @@ class Noisy(Metric):
         return {"noisy": figure}
 
 
-# What can be had.
+# What is available.
 
 
 def test_all_is_judged_that_capabilities_and_data_allow():

@@ -114,7 +114,7 @@ def figure_names():
         (genzoo.create_model("vae", event=genzoo.Real(shape=(2,)), **vae), ring),
     ):
         found |= set(evaluate(model, data).figures)
-    return found | {"fid", "kid"}  # Inception is not to be had where the tests run.
+    return found | {"fid", "kid"}  # Inception is not available where the tests run.
 
 
 @pytest.fixture(scope="module")

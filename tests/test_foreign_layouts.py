@@ -29,7 +29,7 @@ SPACE = {"name": "binary", "config": {"shape": [1, 2, 3]}}
 
 @register("formats", MARKER)
 class Toy(ForeignFormat):
-    """Machines whose config lies in parts/sizes.json, and whose weights lie beside it."""
+    """Machines whose config lies in parts/sizes.json, and whose weights lie next to it."""
 
     def configs(self, marker):
         if marker.get("kind") != "machine":

@@ -1,4 +1,4 @@
-"""Gradients that an objective hands over beside its loss's value: as good as autograd's."""
+"""Gradients that an objective hands over next to its loss's value: as good as autograd's."""
 
 import pytest
 import torch
@@ -71,7 +71,7 @@ def test_a_gradient_of_a_strangers_parameter_is_refused():
 
 @pytest.mark.parametrize("share", [1.0, 0.25])
 def test_it_takes_the_loss_scale_of_half_precision(share, monkeypatch):
-    """A scale of 2⁸ goes into the gradients and out again, whoever gives them."""
+    """A scale of 2⁸ goes into the gradients and out again, whichever code gives them."""
     plain = _trained(share)
 
     def scaled(config, folder):

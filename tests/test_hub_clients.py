@@ -100,7 +100,7 @@ _NODE_PULL = """
 
 
 def pulled(tmp_path):
-    """Return what was pulled, without what the hf command notes down beside it."""
+    """Return what was pulled, without what the hf command notes down next to it."""
     found = contents(tmp_path / "pulled")
     return {name: data for name, data in found.items() if not name.startswith(".cache")}
 

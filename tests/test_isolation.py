@@ -1,4 +1,4 @@
-"""Plugins that would end, hang or disturb whoever imports them: each is a row, and no more."""
+"""Plugins that would end, hang or disturb the importing process: each is a row, and no more."""
 
 import json
 import os

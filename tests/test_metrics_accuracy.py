@@ -1,4 +1,4 @@
-"""Accuracy: the share of labels that a model is right about, beside what ignorance reaches."""
+"""Accuracy: the share of labels that a model is right about, next to what ignorance reaches."""
 
 import pytest
 import torch

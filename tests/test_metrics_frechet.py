@@ -30,7 +30,7 @@ def closed_form(m1, c1, m2, c2):
 
 
 def compared(num, seed):
-    """Samples of N(M2, C2) beside two sets of N(M1, C1)."""
+    """Samples of N(M2, C2) next to two sets of N(M1, C1)."""
     return Compared(
         gaussian(num, M2, C2, seed=3 * seed),
         gaussian(num, M1, C1, seed=3 * seed + 1),

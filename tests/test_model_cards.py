@@ -59,8 +59,8 @@ def test_a_folder_holds_what_a_repository_does_and_is_small(folder):
     names = set(files_of(folder))
     layout = json.loads((folder / "config.json").read_text("utf-8")).get("layout", {})
     weights = list(layout.get("weights", {})) or ["model.safetensors"]
-    beside = {CARD.name, SAMPLES.name, "recipe.toml", "config.json", "evaluation.json"}
-    assert names == beside | set(weights) | set(layout.get("files", []))
+    standard = {CARD.name, SAMPLES.name, "recipe.toml", "config.json", "evaluation.json"}
+    assert names == standard | set(weights) | set(layout.get("files", []))
     plain = names - set(weights) - set(layout.get("files", []))
     assert all(map(is_pushed, plain))
     sizes = {"rbm": 2, "vae": 2, "ddpm": 4}
@@ -122,7 +122,7 @@ def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("folder", slow(DIGITS, "rbm-digits"))
 def test_the_figures_of_digits_are_made_again(folder):
-    """Those that chance has a say in agree within their errors, where another machine draws."""
+    """Those that depend on chance agree within their errors, where another machine draws."""
     verdicts = verify(GenModel.from_pretrained(folder), read_figures(folder))
     assert [str(v) for v in verdicts if v.judgement not in ("equal", "agrees")] == []
 

@@ -1,4 +1,4 @@
-"""Layouts: tensors in files of their own, others beside them, and what becomes of all that."""
+"""Layouts: tensors in files of their own, others next to them, and what becomes of all that."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""Stopped and gone on with is the identical run, bit for bit; broken on purpose, it is not."""
+"""Interrupted and resumed is the identical run, bit for bit; broken on purpose, it is not."""
 
 import json
 import platform

@@ -55,9 +55,9 @@ class Other:
 
 @pytest.fixture
 def two(monkeypatch):
-    """Return a function that puts this process beside another one."""
+    """Return a function that puts this process next to another one."""
 
-    def beside(leaves):
+    def joined_by(leaves):
         other = Other(leaves)
         monkeypatch.setattr(accelerating, "_launched", lambda: 2)
         monkeypatch.setattr(Accelerator, "num_processes", 2)
@@ -66,7 +66,7 @@ def two(monkeypatch):
         )
         return other
 
-    return beside
+    return joined_by
 
 
 @pytest.mark.parametrize(("here", "there"), [(SENT, 99), (99, SENT + 1), (SENT, SENT + 1)])

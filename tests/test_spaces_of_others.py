@@ -18,7 +18,7 @@ class Dozen(Space):
     def check(self, values, *, noun="row"):
         bad = (values % 12 != 0) | (values < 0) | (values > 144)
         if bad.any():
-            raise DataError(f"{noun} {int(bad.nonzero()[0])} is no dozen. Round it.")
+            raise DataError(f"{noun} {int(bad.nonzero()[0])} is not a dozen. Round it.")
 
     def cast(self, values):
         return torch.as_tensor(values).float()
@@ -48,7 +48,7 @@ def test_six_methods_are_enough(monkeypatch):
     assert Space.from_dict(space.to_dict()) == space
     rows = rows_of(space)
     space.require(rows, "It")
-    with pytest.raises(DataError, match=r"It takes dozens; row 0 is no dozen\. Round it"):
+    with pytest.raises(DataError, match=r"It takes dozens; row 0 is not a dozen\. Round it"):
         space.require(torch.tensor([5.0]), "It")
     with pytest.raises(DataError, match=r"takes shape \(\) for each row"):
         space.require(rows[:, None], "It")
@@ -56,7 +56,9 @@ def test_six_methods_are_enough(monkeypatch):
     assert (space.null, space.count, space.value_names(), space.bounds) == (None, None, (), None)
     assert space.vectors(rows).shape == space.images(rows).shape == (6, 1)
     assert space.parse("24").tolist() == 24
-    with pytest.raises(ConditionError, match="A condition takes dozens; condition 0 is no dozen"):
+    with pytest.raises(
+        ConditionError, match="A condition takes dozens; condition 0 is not a dozen"
+    ):
         space.parse("25")
     assert (space.describe(), space.relaxed(), space.lines(rows)) == ("dozens", space, None)
 
@@ -78,7 +80,7 @@ def test_a_space_that_names_a_null_has_rows_that_are_not_given():
     assert torch.equal(space.is_null(found), dropped)
     assert space.is_null(found[:0]).tolist() == []
     space.nullable(found, "It")
-    with pytest.raises(DataError, match=r"It takes dozens; row 2 is no dozen\. Round it"):
+    with pytest.raises(DataError, match=r"It takes dozens; row 2 is not a dozen\. Round it"):
         space.nullable(torch.tensor([-12.0, 12.0, 5.0]), "It")
 
 

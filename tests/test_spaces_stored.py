@@ -113,7 +113,7 @@ def test_a_space_of_another_class_under_a_name_is_refused():
 def test_a_class_that_is_not_registered_cannot_be_stored():
     @dataclass(frozen=True, kw_only=True)
     class Own(Unit):
-        """Nobody's."""
+        """Registered by nobody."""
 
     with pytest.raises(PluginError, match=r"Own is not registered\. Give its package an entry"):
         Own(shape=(1,)).to_dict()

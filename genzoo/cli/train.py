@@ -132,12 +132,12 @@ def _stages(
 
 def _read(arguments: TrainArguments) -> Recipe:
     """Return the recipe of a file; no other argument is allowed."""
-    beside = {
+    others = {
         "NAME": arguments.name,
         "--data": arguments.data_name,
         "--data-y": arguments.data_y_name,
     }
-    given = [flag for flag, value in beside.items() if value is not None]
+    given = [flag for flag, value in others.items() if value is not None]
     if given:
         raise ConfigError(f"--recipe and {' and '.join(given)} exclude each other. Leave one out.")
     return Recipe.read(str(arguments.recipe))

@@ -89,14 +89,14 @@ def _modules(own: str, model: registry.Entry) -> list[str]:
     Modules that need further packages may be missing and are left out.
     """
     package, entries = own.partition(".")[0], map(registry.entries, registry.GROUPS)
-    beside = [
+    targets = [
         entry.target.partition(":")[0]
         for entry in itertools.chain.from_iterable(entries)
         if entry.distribution == model.distribution
         and not entry.problem
         and set(entry.extras) <= set(model.extras)
     ]
-    same = [module for module in beside if module.partition(".")[0] == package]
+    same = [module for module in targets if module.partition(".")[0] == package]
     return list(dict.fromkeys([own, *same]))
 
 

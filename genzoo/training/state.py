@@ -85,7 +85,7 @@ class StageState:
             self.accelerator.scaler.load_state_dict(unflatten(values["scaler"], {}))
 
     # Chains and pools are saved for each process, and never averaged: the mean of two chains'
-    # states is no state.
+    # states is not a state.
     def _process_states(self) -> list[dict[str, Tensor]]:
         own = {name: t.detach().cpu() for name, t in self.objective.process_state().items()}
         if self.accelerator.num_processes == 1:

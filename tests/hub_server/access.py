@@ -11,7 +11,7 @@ def user_of(call: Call, *, needed: bool = False) -> str:
     """Return the user whose token was sent; empty where none was.
 
     Raises:
-        Refused: The token is nobody's, or there is none and one is needed.
+        Refused: The token is unknown, or there is none and one is needed.
     """
     token = call.request.token
     if not token and needed:

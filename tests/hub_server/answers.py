@@ -65,7 +65,7 @@ def gated(repo_id: str, user: str) -> Refused:
 
 
 def wrong_token() -> Refused:
-    """A token that is nobody's."""
+    """A token that is unknown."""
     return Refused(401, "Invalid credentials in Authorization header")
 
 

@@ -16,7 +16,7 @@ LARGE_NAMES = tuple(f"*.{ending}" for ending in LARGE_ENDINGS)
 
 
 def is_large(call_or_hub: Any, name: str, size: int, sample: bytes = b"") -> bool:
-    """Whether the Hub keeps a file beside git: by its name, its size or its first bytes."""
+    """Whether the Hub keeps a file next to git: by its name, its size or its first bytes."""
     base = name.rpartition("/")[2]
     named = any(fnmatch.fnmatchcase(base, pattern) for pattern in LARGE_NAMES)
     return size > 0 and (named or size > call_or_hub.large_size or b"\0" in sample)

@@ -33,7 +33,7 @@ def raw(call: Call) -> Answer:
 
 @route("GET", "/cdn/(?P<oid>[0-9a-f]{64})/{path}")
 def stored(call: Call) -> Answer:
-    """Send a large file to whoever has its signed address; a token is not wanted here."""
+    """Send a large file to the holder of its signed address; a token is not wanted here."""
     blob = call.hub.store.large.get(call["oid"])
     if blob is None:
         raise Refused(404, "NoSuchKey")

@@ -26,7 +26,7 @@ def git_oid(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Blob:
-    """A file's bytes. A large one is kept beside git, which holds a pointer to it."""
+    """A file's bytes. A large one is kept next to git, which holds a pointer to it."""
 
     data: bytes
     large: bool

@@ -1,6 +1,6 @@
 """Where a file can be changed by a small fault, and how.
 
-Messages, imports, annotations and `raise` are passed over: what they say is no computation.
+Messages, imports, annotations and `raise` are passed over: what they say is not a computation.
 """
 
 import ast

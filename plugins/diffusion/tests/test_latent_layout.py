@@ -167,7 +167,7 @@ def test_images_that_a_pipeline_asks_to_be_multiples_of_8_are_drawn_of_given_noi
     close(found, sampled(made, ["a circle"]))
 
 
-# What is no whole pipeline.
+# What is not a whole pipeline.
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The conformance suite over a model of texts; the example of `ddpm` is one of labels.
 
-What no text has a say in, and what takes long, is left to that one.
+What no text affects, and what takes long, is left to that one.
 """
 
 import pytest

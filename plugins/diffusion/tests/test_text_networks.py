@@ -1,4 +1,4 @@
-"""The denoisers that are told of a text: what they see, what they do not, and diffusers' own."""
+"""Denoisers with a text condition: what they see, what they do not, and diffusers' own."""
 
 import pytest
 import torch

@@ -131,11 +131,11 @@ def test_labels_of_the_second_domain_and_rows_without_one_have_no_say():
 def test_without_a_weight_the_model_learns_from_labels_alone():
     model, rows = classifier(), batch()
     (alone,) = CrossEntropy(model).losses(rows, step())
-    (beside,) = objective(model, weight=0.0).losses(rows, step())
+    (other,) = objective(model, weight=0.0).losses(rows, step())
     parameters = list(model.parameters())
     torch.testing.assert_close(
         torch.autograd.grad(alone.value, parameters),
-        torch.autograd.grad(beside.value, parameters),
+        torch.autograd.grad(other.value, parameters),
     )
 
 

@@ -31,7 +31,7 @@ def look(real, fake, critic_loss=1.0, pull=0.5):
 def watched(caplog, seen, settled=1e-2):
     watch = Watch(settled)
     watch.look(seen, step(399))
-    assert said(caplog) == []  # Once is no fault.
+    assert said(caplog) == []  # Once is not a fault.
     watch.look(seen, step(499))
     return said(caplog)
 
