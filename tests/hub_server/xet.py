@@ -1,7 +1,7 @@
 """Large files kept by Xet: chunks in a folder that hf_xet itself reads and writes.
 
-hf_xet takes ``local:///some/folder`` for a storage, which is not documented. A client that opens such a
-folder locks it for as long as the process lives, so each token names a fresh copy, and this
+hf_xet takes ``local:///some/folder`` for a storage, which is not documented. A client that opens
+such a folder locks it for as long as the process lives, so each token names a fresh copy, and this
 process reads what was written there from another copy.
 """
 
