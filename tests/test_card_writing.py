@@ -22,7 +22,7 @@ from genzoo.card import (
 )
 from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.managed_sections import refreshed, split
-from genzoo.card.sample_metadata import Drawn
+from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.cli import main
 from genzoo.errors import LoadError
 from genzoo.model_files import CARD, SAMPLES
@@ -146,13 +146,13 @@ def chunk(kind, data):
 def test_packed_texts_of_a_picture_are_not_unpacked(folder, monkeypatch):
     """Of each, a kilobyte makes a megabyte; how the picture was drawn stands there as it is."""
     draw_samples(machine(), folder, num=4, seed=1)
-    drawn = Drawn.read(folder / SAMPLES.name)
+    drawn = SampleMetadata.read(folder / SAMPLES.name)
     data = (folder / SAMPLES.name).read_bytes()
     packed = zlib.compress(b"a" * 1_000_000)
     bomb = chunk(b"zTXt", b"k\0\0" + packed) + chunk(b"iTXt", b"k\0\1\0\0\0" + packed)
     (folder / SAMPLES.name).write_bytes(data[:33] + bomb * 30 + data[33:])
     before = reset_peak()
-    assert Drawn.read(folder / SAMPLES.name) == drawn
+    assert SampleMetadata.read(folder / SAMPLES.name) == drawn
     assert drawn.seed == 1
     assert peak() - before < 5 * 2**20
 
@@ -162,7 +162,7 @@ def test_a_picture_that_ends_before_its_pixels_is_none(folder, end):
     draw_samples(machine(), folder, num=4, seed=1)
     data = (folder / SAMPLES.name).read_bytes()
     (folder / SAMPLES.name).write_bytes(data[:end])
-    assert Drawn.read(folder / SAMPLES.name) is None
+    assert SampleMetadata.read(folder / SAMPLES.name) is None
 
 
 # Text is text

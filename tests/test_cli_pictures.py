@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from genzoo import Binary, ConditionError, Real, create_model, plotting
-from genzoo.card.sample_metadata import Drawn
+from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.cli import main
 
 
@@ -47,7 +47,7 @@ def test_a_card_has_a_picture_for_a_condition_without_a_list_of_values(capsys):
     assert "has no list of values. Give a value: --condition.angle VALUE." in out
     assert not Path("run", "samples.png").exists()
     run("card run --num 4 --condition.angle 0.5 --seed 3", capsys)
-    assert Drawn.read(Path("run", "samples.png")).given == ("0.5",)
+    assert SampleMetadata.read(Path("run", "samples.png")).given == ("0.5",)
     picture = np.asarray(Image.open("run/samples.png"))
     wanted = model.sample(4, condition={"angle": [0.5]}, seed=3)
     assert np.array_equal(picture, np.asarray(plotting.picture(wanted)))

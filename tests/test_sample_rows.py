@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from genzoo import Binary, DataError, GenModel, Label, create_model, plotting, registry
-from genzoo.card.sample_metadata import KEY, Drawn
+from genzoo.card.sample_metadata import KEY, SampleMetadata
 from genzoo.card.snippets import snippet_for
 from genzoo.cli import main
 
@@ -46,7 +46,7 @@ def test_each_condition_gets_as_many_samples(folder):
 def test_a_picture_has_a_row_for_each_and_says_so(folder):
     run("sample m --num 6 --label 2 --label 0 --seed 3 --output m/samples.png")
     image = Image.open("m/samples.png")
-    drawn = Drawn.read(folder / "m" / "samples.png")
+    drawn = SampleMetadata.read(folder / "m" / "samples.png")
     assert (drawn.given, drawn.num, drawn.seed, drawn.batch_size) == ((2, 0), 6, 3, 6)
     assert "6 samples, each row given the text next to it" in drawn.in_words()
     assert "seed 3, batch_size 6" in drawn.in_words()
@@ -59,9 +59,9 @@ def test_a_picture_has_a_row_for_each_and_says_so(folder):
 
 def test_a_picture_says_how_many_were_drawn_at_once(folder):
     run("sample m --num 3 --label 1 --seed 3 --batch-size 2 --output x.png")
-    assert Drawn.read(folder / "x.png").batch_size == 2
+    assert SampleMetadata.read(folder / "x.png").batch_size == 2
     run("sample m --num 1030 --label 1 --seed 3 --output y.png")
-    assert Drawn.read(folder / "y.png").batch_size == 515
+    assert SampleMetadata.read(folder / "y.png").batch_size == 515
 
 
 def test_a_condition_is_named_by_its_flag_its_short_flag_an_index_or_a_name(folder):
@@ -109,7 +109,7 @@ def test_titles_of_what_is_no_image_are_refused():
 
 def test_the_snippet_of_a_card_draws_as_the_picture_was_drawn(folder, monkeypatch):
     run("sample m --num 4 --label 2 --label 0 --seed 3 --output m/samples.png --sampler prior")
-    drawn = Drawn.read(folder / "m" / "samples.png")
+    drawn = SampleMetadata.read(folder / "m" / "samples.png")
     snippet = snippet_for(GenModel.from_pretrained("m"), "m", drawn)
     assert "condition=2" in snippet
     exec(compile(snippet, "card", "exec"), {})  # noqa: S102 - it is what a card tells to run
@@ -119,7 +119,7 @@ def test_the_snippet_of_a_card_draws_as_the_picture_was_drawn(folder, monkeypatc
 def test_a_sampler_that_is_not_the_models_own_is_made_in_the_snippet():
     model = create_model("rbm", event=Binary(shape=(4,)), num_hidden=2)
     other = registry.load("samplers", "gibbs")
-    drawn = Drawn(sampler="gibbs", sampler_config={"num_steps": 7})
+    drawn = SampleMetadata(sampler="gibbs", sampler_config={"num_steps": 7})
     snippet = snippet_for(model, "m", drawn)
     assert f"sampler = {other.__name__}({other.Config.__name__}(num_steps=7))" in snippet
     assert "sampler=sampler" in snippet
@@ -137,7 +137,7 @@ def test_a_sampler_that_is_not_the_models_own_is_made_in_the_snippet():
 def test_what_a_stranger_says_of_a_picture_is_taken_for_nothing(tmp_path, told):
     image = Image.new("L", (8, 8))
     plotting.write_picture(image, tmp_path / "samples.png", texts={KEY: json.dumps(told)})
-    drawn = Drawn.read(tmp_path / "samples.png")
+    drawn = SampleMetadata.read(tmp_path / "samples.png")
     assert drawn.known_sampler() is None
     assert drawn.given == ()
     model = create_model("rbm", event=Binary(shape=(4,)), num_hidden=2)

@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.figures import Figure
 from genzoo.card.model import About, read_about
-from genzoo.card.sample_metadata import Drawn
+from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.card.table import table
 from genzoo.card.training import Training, read_training
 from genzoo.model_files import CONFIG, SAMPLES
@@ -54,7 +54,7 @@ def read_contents(
         LoadError: Its config or weights are refused.
     """
     there = (folder / CONFIG.name).exists()
-    drawn = Drawn.read(folder / SAMPLES.name)
+    drawn = SampleMetadata.read(folder / SAMPLES.name)
     return Contents(
         name=name,
         source=source,

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from genzoo import capabilities
 from genzoo.card.escaping import code
-from genzoo.card.sample_metadata import Drawn
+from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.card.snippets import snippet_for
 from genzoo.config import abridged
 from genzoo.model import Model
@@ -47,7 +47,7 @@ class About:
     papers: tuple[str, ...]
 
 
-def read_about(folder: Path, source: str, drawn: Drawn | None = None) -> About:
+def read_about(folder: Path, source: str, drawn: SampleMetadata | None = None) -> About:
     """Return the description of a model folder, without reading weights.
 
     Arguments:

@@ -13,7 +13,7 @@ from typing import IO, Any
 from genzoo import registry
 from genzoo.component import Component
 from genzoo.errors import GenzooError
-from genzoo.evaluation.provenance import flat, how_drawn
+from genzoo.evaluation.provenance import flat, sampler_provenance
 from genzoo.files import check_inside
 from genzoo.parsing import strict_json
 from genzoo.sampler import Sampler
@@ -25,7 +25,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class SampleMetadata:
     """The settings of a picture of samples, as far as they are known.
 
     Arguments:
@@ -47,7 +47,7 @@ class Drawn:
     sampler_config: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> Drawn | None:
+    def read(cls, path: Path) -> SampleMetadata | None:
         """Return the settings of a picture, or None if there are none that can be read."""
         try:
             check_inside(path, path.parent)
@@ -56,7 +56,7 @@ class Drawn:
             return None
 
     @classmethod
-    def _of(cls, stored: Mapping[str, Any]) -> Drawn:
+    def _of(cls, stored: Mapping[str, Any]) -> SampleMetadata:
         """Return the values that have the right type; others are dropped."""
         given, config = stored.get("given"), stored.get("sampler_config")
         rows = given if isinstance(given, list) else []
@@ -97,10 +97,10 @@ class Drawn:
         return sampler
 
 
-def drawn_given(given: Mapping[str, Sequence[str]]) -> list[Any]:
+def given_rows(given: Mapping[str, Sequence[str]]) -> list[Any]:
     """Return the conditions of each row from a picture's texts.
 
-    >>> drawn_given({"label": ["3", "boot"]})
+    >>> given_rows({"label": ["3", "boot"]})
     [3, 'boot']
     """
     num = max((len(texts) for texts in given.values()), default=0)
@@ -137,7 +137,7 @@ def sample_metadata(
         given: The conditions of each row.
         batch_size: The block size, if it is known.
     """
-    how = {"num": num, "seed": seed, "batch_size": batch_size, **how_drawn(sampler)}
+    how = {"num": num, "seed": seed, "batch_size": batch_size, **sampler_provenance(sampler)}
     return {KEY: json.dumps({**how, "given": list(given)} if given else how)}
 
 

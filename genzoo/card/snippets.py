@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.sample_metadata import Drawn
+from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.conditions import spread
 from genzoo.config import differences
 from genzoo.errors import GenzooError
@@ -31,7 +31,7 @@ _TRANSLATION = (
 )
 
 
-def snippet_for(model: Model, source: str, drawn: Drawn | None = None) -> str:
+def snippet_for(model: Model, source: str, drawn: SampleMetadata | None = None) -> str:
     """Return Python code that loads a model from ``source`` and draws a picture, or an array.
 
     Arguments:
@@ -42,7 +42,7 @@ def snippet_for(model: Model, source: str, drawn: Drawn | None = None) -> str:
     load = f"model = GenModel.from_pretrained({json.dumps(source, ensure_ascii=False)})"
     if isinstance(model, SupportsTranslate):
         return "\n".join(["import torch", _LOADER, _PICTURE, "", load, *_TRANSLATION])
-    drawn = drawn or Drawn()
+    drawn = drawn or SampleMetadata()
     imports, made = _sampler(model, drawn.known_sampler())
     named = ", sampler=sampler" if made else ""
     arguments = _num_and_condition(model, drawn)
@@ -81,7 +81,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def _num_and_condition(model: Model, drawn: Drawn) -> str:
+def _num_and_condition(model: Model, drawn: SampleMetadata) -> str:
     """Return the arguments for the number of samples and the conditions."""
     if not model.conditions:
         return str(_NUM)

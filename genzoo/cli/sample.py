@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.sample_metadata import drawn_given, sample_metadata
+from genzoo.card.sample_metadata import given_rows, sample_metadata
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
@@ -163,7 +163,7 @@ def write_samples(
     many = len(titles) > 1 and model.event.images(x) is not None
     image = titled_rows(images_of(model.event, x), titles) if many else picture_of(model.event, x)
     size = request.block_size(model)
-    texts = sample_metadata(request.num, seed, request.sampler, drawn_given(given), size)
+    texts = sample_metadata(request.num, seed, request.sampler, given_rows(given), size)
     write_picture(image, output, texts=texts)
 
 

@@ -16,10 +16,10 @@ from genzoo.data import as_dataset, subset
 from genzoo.data.dataset import Dataset
 from genzoo.errors import ConfigError, DataError
 from genzoo.estimate import Estimate
-from genzoo.evaluation.choosing import choose, demand, nothing_left
+from genzoo.evaluation.choosing import check_available, choose, no_figures_error
 from genzoo.evaluation.conditions import with_conditions
 from genzoo.evaluation.metric import Case, Metric
-from genzoo.evaluation.provenance import provenance_of, signed
+from genzoo.evaluation.provenance import provenance_of, with_metric_name
 from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.finite import weights_checked
 from genzoo.model import Model
@@ -103,7 +103,7 @@ def evaluate(
         if not metric_figures:
             choice.left_out[name] = "it gives no figure for these rows"
     if not figures:
-        raise nothing_left(model, case.judged, choice)
+        raise no_figures_error(model, case.judged, choice)
     return Evaluation(figures, provenance_of(case), choice.left_out, choice.not_applicable)
 
 
@@ -130,13 +130,13 @@ def open_case(
     return Case(model, data, batch, generator, seed, sampler, judged)
 
 
-def with_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
+def compute_metric(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
     """Return the figures of one metric with their own provenance.
 
     Raises:
         CapabilityError: The model or the data do not support the metric.
     """
-    demand(case.model, case.judged, {name: metric})
+    check_available(case.model, case.judged, {name: metric})
     return _computed(case, name, metric)
 
 
@@ -144,7 +144,7 @@ def _computed(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
     with evaluating(case.model), torch.no_grad(), weights_checked(case.model):
         case.generator.manual_seed(seeds.derive_seed(case.seed, name))
         figures = metric.compute(case)
-    return {key: signed(figure, name, metric) for key, figure in figures.items()}
+    return {key: with_metric_name(figure, name, metric) for key, figure in figures.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -42,14 +42,14 @@ def choose(model: Model, data: Dataset, names: Sequence[str | Component] | None)
     return _everything(model, data) if names is None else _named(model, data, names)
 
 
-def demand(model: Model, data: Dataset, metrics: Mapping[str, Metric]) -> None:
+def check_available(model: Model, data: Dataset, metrics: Mapping[str, Metric]) -> None:
     """Raise CapabilityError if a metric cannot be computed for a model on data."""
     reasons = {name: metric.unavailable_reason(model, data) for name, metric in metrics.items()}
     if wrong := {name: reason for name, reason in reasons.items() if reason}:
         raise CapabilityError(f"{type(model).__name__} does not support {_listed(wrong)}.")
 
 
-def nothing_left(model: Model, data: Dataset, choice: Choice) -> CapabilityError:
+def no_figures_error(model: Model, data: Dataset, choice: Choice) -> CapabilityError:
     """Return the error for a model without any figure, with what each metric needs."""
     needs = _listed(choice.left_out | choice.not_applicable)
     subject = f"{type(model).__name__} on {data.name}"
@@ -74,7 +74,7 @@ def _named(model: Model, data: Dataset, names: Sequence[str | Component]) -> Cho
     if len(metrics) < len(pairs):
         twice = next(name for name in metrics if [key for key, _ in pairs].count(name) > 1)
         raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
-    demand(model, data, metrics)
+    check_available(model, data, metrics)
     return Choice(metrics)
 
 

@@ -92,5 +92,5 @@ def _start(case: Case, num_samples: int | None) -> dict[str, Any]:
     if not isinstance(case.model, SupportsHeldOutRows):
         return {}
     num = case.model.num_held_out(num_samples)
-    others = case.others(num) if num else None
+    others = case.unused_rows(num) if num else None
     return {} if others is None else {"start": others["x"]}

@@ -99,7 +99,7 @@ class Case:
         part = stratified(self.batch.get("label"), len(self.batch["x"]), rest, generator)
         return rows_of(self.batch, torch.cat([every, part]))
 
-    def others(self, num: int) -> dict[str, Any] | None:
+    def unused_rows(self, num: int) -> dict[str, Any] | None:
         """Return a seeded draw of ``num`` rows that are not evaluated; None if there are fewer."""
         if not isinstance(self.judged, Subset):
             return None

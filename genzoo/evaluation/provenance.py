@@ -59,7 +59,7 @@ def in_words(provenance: Mapping[str, Any]) -> str:
     return flat(facts)
 
 
-def signed(figure: Estimate, name: str, metric: Metric) -> Estimate:
+def with_metric_name(figure: Estimate, name: str, metric: Metric) -> Estimate:
     """Return a figure with the metric and its values in the provenance."""
     config = differences(metric.config, metric.Config())
     own = {"metric": name, "metric_config": config, **figure.provenance}
@@ -81,14 +81,14 @@ def provenance_of(case: Case) -> dict[str, Any]:
         **_part(case.data, case.judged),
         "seed": case.seed,
         "batch_size": case.batch_size,
-        **how_drawn(sampler),
+        **sampler_provenance(sampler),
         "genzoo": __version__,
         "torch": str(torch.__version__),
         "stream": stream_of(case),
     }
 
 
-def how_drawn(sampler: Sampler) -> dict[str, Any]:
+def sampler_provenance(sampler: Sampler) -> dict[str, Any]:
     """Return a sampler's name and config; the name of the class if it is not registered."""
     try:
         component = registry.describe(sampler)

@@ -11,7 +11,7 @@ from genzoo.component import Component
 from genzoo.config import differences
 from genzoo.data import Dataset, load_dataset, pair
 from genzoo.errors import DataError
-from genzoo.evaluation import MAX_EXAMPLES, open_case, with_metric
+from genzoo.evaluation import MAX_EXAMPLES, compute_metric, open_case
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.provenance import provenance_of
 from genzoo.evaluation.streams import stated_batch_size, stated_threads, stream_of
@@ -171,7 +171,7 @@ class Reproduction:
         key = settings.question, repr((name, settings.values.get("metric_config", {})))
         if key not in self._made:
             with limited(settings.threads):
-                self._made[key] = with_metric(self.case(settings), name, settings.metric)
+                self._made[key] = compute_metric(self.case(settings), name, settings.metric)
         return self._made[key]
 
     def provenance(self, settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from genzoo.report.evaluations import Figure, StoredEvaluation, read_evaluations
 from genzoo.report.log import Log, read_log
 from genzoo.report.pictures import Timeline, read_timeline
 from genzoo.report.reading import changed_at
-from genzoo.report.run_summary import Facts, StageFacts, machine, read_facts
+from genzoo.report.run_summary import RunSummary, StageFacts, machine, read_run_summary
 
 _RUN = (RECIPE.name, METRICS.name, CONFIG.name)
 _HEADLINE = 6
@@ -57,7 +57,7 @@ class Report:
 
     folder: str
     name: str
-    facts: Facts
+    facts: RunSummary
     losses: Mapping[str, tuple[str, str]]
     curves: Sequence[StageCurves]
     log_notes: Sequence[str]
@@ -98,7 +98,7 @@ def read_report(folder: Path, named: Sequence[Path]) -> Report:
     """
     _check(folder)
     log = read_log(folder)
-    facts = read_facts(folder, log)
+    facts = read_run_summary(folder, log)
     evaluations, evaluation_notes = read_evaluations(folder, named)
     return Report(
         folder=shlex.quote(os.fspath(folder)),
@@ -128,7 +128,7 @@ def _check(folder: Path) -> None:
         )
 
 
-def _curves(log: Log, facts: Facts) -> list[StageCurves]:
+def _curves(log: Log, facts: RunSummary) -> list[StageCurves]:
     stages = []
     for stage in facts.stages:
         series = [one for (number, _), one in log.series.items() if number == stage.number]

@@ -60,7 +60,7 @@ def read_timeline(folder: Path) -> Timeline:
     except (OSError, LoadError) as error:
         return Timeline(notes=(f"samples is not shown: {error}",))
     names.sort(key=_order)
-    kept = thin(names)
+    kept = evenly_spaced(names)
     notes = []
     if len(kept) < len(names):
         notes.append(f"{len(kept)} of {len(names):,} pictures are shown, evenly spaced.")
@@ -75,7 +75,7 @@ def read_timeline(folder: Path) -> Timeline:
     return Timeline(tuple(pictures), tuple(notes))
 
 
-def thin(names: list[str]) -> list[str]:
+def evenly_spaced(names: list[str]) -> list[str]:
     """Keep at most `MAX_PICTURES`, evenly spaced, including the first and the last."""
     spaced = np.linspace(0, len(names) - 1, min(len(names), MAX_PICTURES))
     return [names[i] for i in spaced.round().astype(int)]

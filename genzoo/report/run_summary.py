@@ -48,7 +48,7 @@ class StageFacts:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunSummary:
     """The known facts about a run.
 
     Arguments:
@@ -81,7 +81,7 @@ class Facts:
         return bool(self.weights)
 
 
-def read_facts(folder: Path, log: Log) -> Facts:
+def read_run_summary(folder: Path, log: Log) -> RunSummary:
     """Read the facts about a run from its folder."""
     texts = [read_text(folder, name) for name in (RECIPE.name, CONFIG.name, CARD.name)]
     notes = [file.note for file in texts if file.note]
@@ -92,7 +92,7 @@ def read_facts(folder: Path, log: Log) -> Facts:
     plugin = described.get("plugin", {})
     versions = {f"plugin of {CONFIG.name}": " ".join(map(str, plugin.values())), saved: wrote}
     versions = {**_environment(folder, notes), **versions}
-    return Facts(
+    return RunSummary(
         model=described.get("model") or (recipe.model.name if recipe else ""),
         data=recipe.data.name if recipe else "",
         stages=_stages(recipe, log, position, bool(weights)),
