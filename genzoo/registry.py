@@ -44,7 +44,6 @@ __all__ = [
     "describe",
     "entries",
     "load",
-    "load_all",
     "make",
     "names",
     "register",
@@ -88,17 +87,6 @@ def load(group: str, name: str) -> Any:
     if (group, name) not in _loaded:
         _loaded[group, name] = import_entry(found[0])
     return _loaded[group, name]
-
-
-def load_all(group: str) -> tuple[dict[str, Any], dict[str, Exception | SystemExit]]:
-    """Return the classes of a group that can be loaded, and the errors of the others, by name."""
-    classes, errors = {}, {}
-    for name in names(group):
-        try:
-            classes[name] = load(group, name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            errors[name] = error
-    return classes, errors
 
 
 def make(group: str, component: Component, *args: Any) -> Any:

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import families
+from genzoo import registry
 from genzoo.data import from_array
 from genzoo.errors import LoadError, MissingDependencyError, UnknownNameError
+from genzoo.evaluation.extractor import FeatureExtractor
 from genzoo.evaluation.features import (
     Extractor,
     FeatureConfig,
@@ -98,6 +100,54 @@ def test_a_metric_says_that_an_extractor_must_be_named():
         Replay(rows), data
     )
     assert Some(FeatureConfig(extractor="pixels")).unavailable_reason(Replay(rows), data) == ""
+
+
+class Sums(FeatureExtractor):
+    """The sum and the mean of three values."""
+
+    is_default = True
+    sha256 = "0" * 64
+
+    def __init__(self, device="cpu"):
+        pass
+
+    @classmethod
+    def inapplicable_reason(cls, space):
+        return "" if space.event_shape == (3,) else f"sums is for three values, not {space}"
+
+    def features(self, x):
+        return torch.stack([x.sum(1), x.mean(1)], dim=1)
+
+
+def test_a_registered_extractor_is_the_default_for_the_rows_that_it_takes(monkeypatch):
+    space = Real(shape=(3,))
+    monkeypatch.setitem(registry._local, ("extractors", "sums"), Sums)
+    assert default_extractor(space) == "sums"
+    assert default_extractor(Real(shape=(2,))) == "pixels"
+    assert unfit("sums", Real(shape=(2,))).startswith("sums is for three values")
+    extract = load_extractor("sums")
+    assert (extract.name, extract.sha256) == ("sums", "0" * 64)
+    assert extract(torch.ones(2, 3)).tolist() == [[3.0, 1.0], [3.0, 1.0]]
+    monkeypatch.setattr(Sums, "is_default", False)
+    assert default_extractor(space) == "pixels"
+
+
+def test_of_two_defaults_none_is_picked(monkeypatch):
+    for name in ("sums", "totals"):
+        monkeypatch.setitem(registry._local, ("extractors", name), Sums)
+    assert default_extractor(Real(shape=(3,))) is None
+    reason = unfit(None, Real(shape=(3,)))
+    assert reason.startswith("sums and totals are defaults for real data of shape (3,): name one")
+
+
+def test_a_broken_extractor_breaks_no_other(monkeypatch):
+    class Broken(Sums):
+        @classmethod
+        def inapplicable_reason(cls, space):
+            raise ZeroDivisionError
+
+    monkeypatch.setitem(registry._local, ("extractors", "broken"), Broken)
+    assert default_extractor(Unit(shape=(1, 8, 8))) == "digits-cnn"
 
 
 def test_a_metric_on_features_needs_a_hundred_rows():

@@ -102,14 +102,17 @@ def _loadable(left_out: dict[str, str]) -> dict[str, Metric]:
     Arguments:
         left_out: Receives the reason for each of the others.
     """
-    classes, errors = registry.load_all("metrics")
-    for name, error in errors.items():
-        if isinstance(error, MissingDependencyError):
+    metrics: dict[str, Metric] = {}
+    for name in registry.names("metrics"):
+        try:
+            cls = registry.load("metrics", name)
+            metrics |= {name: cls()} if cls.is_default else {}
+        except MissingDependencyError as error:
             left_out[name] = str(error).removeprefix(f"{name!r} ")
-        else:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             left_out[name] = f"it cannot be loaded ({type(error).__name__}: {error})"
             logger.warning("The metric %s is left out: %s: %s", name, type(error).__name__, error)
-    return {name: cls() for name, cls in classes.items() if cls.is_default}
+    return metrics
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from genzoo.evaluation.metric import Case, Metric
 from genzoo.fitting import titles
 from genzoo.model import Model
 from genzoo.spaces import Space
+
+logger = logging.getLogger("genzoo")
 
 PIXELS = "pixels"
 MAX_PIXELS = 64
@@ -147,12 +150,17 @@ def _undecided(space: Space) -> str:
 
 def _defaults(space: Space) -> list[str]:
     """Return the registered extractors that are the default for a space."""
-    classes, _ = registry.load_all("extractors")
-    return [
-        name
-        for name, cls in classes.items()
-        if cls.is_default and not cls.inapplicable_reason(space)
-    ]
+    return [name for name in registry.names("extractors") if _is_default(name, space)]
+
+
+def _is_default(name: str, space: Space) -> bool:
+    """Whether an extractor is the default for a space; one that is broken is not."""
+    try:
+        cls = registry.load("extractors", name)
+        return cls.is_default and not cls.inapplicable_reason(space)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+        logger.debug("The extractor %s is not used: %s: %s", name, type(error).__name__, error)
+        return False
 
 
 def pixels(vectors: Callable[[Tensor], Any]) -> Extractor:
