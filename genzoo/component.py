@@ -5,11 +5,9 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Generic
 
-from genzoo.config import Bounds, Config
-
-AnyConfig = Config
+from genzoo.config import Bounds, C, Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +52,11 @@ class ComponentOverride(Config):
         return self
 
 
-class Configured(abc.ABC):
+class Configured(abc.ABC, Generic[C]):
     """What is made of the values of a config alone, such as a sampler; abstract.
+
+    A subclass names the type of its config twice: ``class Gibbs(Sampler[GibbsConfig])`` is what
+    type checkers see of ``self.config``, ``Config = GibbsConfig`` what is made at run time.
 
     Class attributes:
         Config: A frozen, keyword-only dataclass with bounds, whose fields all have defaults.
@@ -66,5 +67,6 @@ class Configured(abc.ABC):
 
     Config: ClassVar[type[Config]]
 
-    def __init__(self, config: AnyConfig | None = None) -> None:
-        self.config: Any = self.Config() if config is None else config
+    def __init__(self, config: C | None = None) -> None:
+        given: Any = self.Config() if config is None else config
+        self.config: C = given

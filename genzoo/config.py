@@ -17,11 +17,19 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+)
 
 from genzoo.errors import ConfigError, suggest
 
-C = TypeVar("C", bound="Config")
 _LONG = 400
 
 
@@ -92,6 +100,14 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Return the config as plain values that JSON and TOML can hold."""
         return {name: _plain(getattr(self, name)) for name in field_types(type(self))}
+
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    C = TypeVar("C", bound=Config, default=Any)
+else:  # Python has defaults of type variables from 3.13 on.
+    C = typing.TypeVar("C", bound=Config)
 
 
 def field_types(config: type[Config]) -> Mapping[str, Any]:

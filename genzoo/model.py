@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genzoo import fitting, sampling
 from genzoo.component import Component
 from genzoo.conditions import spread
-from genzoo.config import Config, is_whole, shown
+from genzoo.config import C, Config, is_whole, shown
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.finite import check_weights
 from genzoo.layouts.own import Layout
@@ -24,10 +24,8 @@ from genzoo.values import inpainting_mask
 if TYPE_CHECKING:
     from genzoo.stage import Stage
 
-AnyConfig = Config
 
-
-class Model(nn.Module, abc.ABC):
+class Model(nn.Module, abc.ABC, Generic[C]):
     """Abstract interface of models: what is trained, evaluated and drawn from.
 
     Families derive from its subclass `GenerativeModel`, which can also be saved and pushed. This
@@ -66,16 +64,16 @@ class Model(nn.Module, abc.ABC):
     limits: ClassVar[tuple[str, ...]] = ()
     default_num_samples: int | None = None
 
-    def __init__(self, config: AnyConfig) -> None:
+    def __init__(self, config: C) -> None:
         super().__init__()
-        self.config: Any = config
+        self.config: C = config
         fitting.check_spaces(type(self), self.event, self.conditions)
         fitting.check_nulls(self)
 
     @property
     def event(self) -> Space:
         """The space of what is modelled."""
-        found: Space = self.config.event
+        found: Space = getattr(self.config, "event")  # noqa: B009 - whatever C is
         return found
 
     @property
@@ -121,7 +119,7 @@ class Model(nn.Module, abc.ABC):
     @classmethod
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
-    ) -> AnyConfig:
+    ) -> C:
         """Return a config that fits the data.
 
         The default fills the fields ``event`` and ``conditions``, if the config has them.
@@ -136,21 +134,23 @@ class Model(nn.Module, abc.ABC):
             DataError: The data have no such field, or the model does not support its space.
             ConfigError: The model does not support such a condition, or a field is refused.
         """
-        return cls.Config.from_dict({**fitting.fitted(cls, info, conditions), **overrides})
+        config: Any = cls.Config  # Of which class, type checkers see from C.
+        found: C = config.from_dict({**fitting.fitted(cls, info, conditions), **overrides})
+        return found
 
     @classmethod
     @abc.abstractmethod
-    def example(cls) -> tuple[AnyConfig, Batch]:
+    def example(cls) -> tuple[C, Batch]:
         """Return a tiny config and a batch that fits it, for the conformance suite."""
 
     @classmethod
     @abc.abstractmethod
-    def default_stages(cls, config: Any) -> tuple[Stage, ...]:
+    def default_stages(cls, config: C) -> tuple[Stage, ...]:
         """Return the paper's way to train a model with this config."""
 
     @classmethod
     @abc.abstractmethod
-    def default_sampler(cls, config: Any) -> Component:
+    def default_sampler(cls, config: C) -> Component:
         """Return the default sampler of a model with this config."""
 
     def layout(self) -> Layout:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
 
 from genzoo.component import Component
-from genzoo.config import Config, field_types
+from genzoo.config import C, Config, field_types
 from genzoo.errors import CapabilityError
 from genzoo.model import Model
 from genzoo.spec import Batch
@@ -55,10 +55,7 @@ class Step:
     logged: bool = True
 
 
-AnyConfig = Config
-
-
-class Objective(nn.Module, abc.ABC):
+class Objective(nn.Module, abc.ABC, Generic[C]):
     """A sequence of losses, each for one player.
 
     An objective owns what exists during training only: critics, chains, pools, baselines. Its
@@ -80,7 +77,7 @@ class Objective(nn.Module, abc.ABC):
     requires: ClassVar[tuple[type, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, model: Model, config: AnyConfig | None = None) -> None:
+    def __init__(self, model: Model, config: C | None = None) -> None:
         super().__init__()
         for needed in self.requires:
             if not isinstance(model, needed):
@@ -90,7 +87,8 @@ class Objective(nn.Module, abc.ABC):
                     f"{_own(model)}"
                 )
         self.model = model
-        self.config: Any = self.Config() if config is None else config
+        given: Any = self.Config() if config is None else config
+        self.config: C = given
         self._process_buffers: set[str] = set()
 
     @abc.abstractmethod

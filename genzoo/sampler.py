@@ -12,13 +12,14 @@ from torch import Tensor
 
 from genzoo.component import Configured
 from genzoo.conditions import NO_CONDITIONS, Conditions
+from genzoo.config import C
 from genzoo.errors import CapabilityError
 
 if TYPE_CHECKING:
     from genzoo.model import Model
 
 
-class Sampler(Configured):
+class Sampler(Configured[C]):
     """A sequence of states in a model's space, the last of which is the sample.
 
     A sampler has no state of its own: what it needs from one state to the next is kept in local
@@ -96,7 +97,7 @@ class Sampler(Configured):
         return last_of(states, type(self).__name__)
 
 
-class OneDraw(Sampler):
+class OneDraw(Sampler[C]):
     """A sampler whose trajectory has one state, the sample; abstract."""
 
     def num_states(self, model: Model) -> int:

@@ -239,7 +239,8 @@ def inpainting_that_changes_what_is_given(name):
 @broken("check_inpainting", "changes what is given", also={"check_inpainting_space"})
 def inpainting_where_the_mask_is_false(name):
     def inpaint(self, x, mask, *, generator, num_inference_steps=1000):
-        return Exact.inpaint(self, x, ~mask, generator=generator)
+        x, mask = self.checked_inpainting(x, mask)
+        return torch.where(mask, x, 1 - x)
 
     put(name, Exact, inpaint=inpaint)
 

@@ -50,7 +50,7 @@ class ArraysConfig(DataConfig):
     """Arrays with more bytes are refused before they are unpacked."""
 
 
-class Arrays(DataSource):
+class Arrays(DataSource[ArraysConfig]):
     """An array file. Arrays named train, valid and test are splits, label_train etc. their labels.
 
     A file with one array, or with one named x, data or images (and possibly ``label``), has only

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.config import Bounds, Config
+from genzoo.component import Configured
+from genzoo.config import Bounds, C, Config
 from genzoo.errors import DataError
 from genzoo.spec import DataInfo
 
@@ -247,7 +248,7 @@ def rows_at_once(event_shape: Sequence[int]) -> int:
     return max(1, min(4096, _VALUES // max(1, math.prod(event_shape))))
 
 
-class DataSource(abc.ABC):
+class DataSource(Configured[C]):
     """Abstract base class of data sources, which are registered in ``genzoo.datasets``.
 
     Arguments:
@@ -263,8 +264,8 @@ class DataSource(abc.ABC):
     grammar: ClassVar[tuple[str, ...]] = ()
     """The templates of captions for its labels, see `genzoo.captions`; may be empty."""
 
-    def __init__(self, config: DataConfig | None = None, location: str = "") -> None:
-        self.config: Any = self.Config() if config is None else config
+    def __init__(self, config: C | None = None, location: str = "") -> None:
+        super().__init__(config)
         self.location = location
 
     @abc.abstractmethod

@@ -15,7 +15,7 @@ _WORDS = "zero|one|two|three|four|five|six|seven|eight|nine"
 _ROWS = {"train": slice(0, 1500), "test": slice(1500, 1797)}
 
 
-class Digits(DataSource):
+class Digits(DataSource[DataConfig]):
     """Handwritten digits in 17 grey levels, divided by 16; rows 0–1499 and 1500–1796.
 
     | Optical Recognition of Handwritten Digits (Alpaydin, Kaynak, 1998), UCI Machine Learning

@@ -38,7 +38,7 @@ class HubConfig(DataConfig):
     """Images with more pixels are refused before they are decoded."""
 
 
-class HubDataset(DataSource):
+class HubDataset(DataSource[HubConfig]):
     """A repository of images, possibly with labels or captions. Streaming is not supported."""
 
     Config = HubConfig

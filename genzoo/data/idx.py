@@ -41,7 +41,7 @@ class IDXConfig(IDXFolderConfig):
     """The folder of the files; by default system folders, else the Hub."""
 
 
-class IDXFolder(DataSource):
+class IDXFolder(DataSource[IDXFolderConfig]):
     """A folder with train-images-idx3-ubyte, t10k-images-idx3-ubyte and their labels, or .gz."""
 
     Config = IDXFolderConfig
@@ -57,7 +57,7 @@ class IDXFolder(DataSource):
         return read_folder(home, split, home.name, most=self.config.max_bytes)
 
 
-class IDXSource(DataSource, abc.ABC):
+class IDXSource(DataSource[IDXConfig], abc.ABC):
     """Abstract base class of fixed datasets of images in IDX files.
 
     The files are read from the folder of the config, else from a folder of a system package; else

@@ -54,7 +54,7 @@ class ImagesConfig(DataConfig):
     """Images with more pixels are refused before they are decoded."""
 
 
-class ImageFolder(DataSource):
+class ImageFolder(DataSource[ImagesConfig]):
     """Images in a folder; subfolders train, valid and test are splits, others are classes."""
 
     Config = ImagesConfig

@@ -26,7 +26,7 @@ class AccuracyConfig(Config):
     """The accuracy."""
 
 
-class Accuracy(Metric):
+class Accuracy(Metric[AccuracyConfig]):
     """The share of rows whose label the model finds most probable.
 
     For two aligned domains it is computed for both, with the labels of x for y too. The reference

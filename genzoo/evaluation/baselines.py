@@ -25,7 +25,7 @@ class BaselineConfig(Config):
     """The minimum probability of each value of a pixel."""
 
 
-class IndependentPixels(Metric):
+class IndependentPixels(Metric[BaselineConfig]):
     """The mean log-likelihood of binary data under independent pixels.
 
     log p(x) = Σ_i x_i log μ_i + (1 − x_i) log(1 − μ_i), with μ the training split's mean.

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -86,7 +86,10 @@ class FeatureConfig(Config):
     """pixels, a registered extractor, or a transformers image model's repository or folder."""
 
 
-class FeatureMetric(Metric):
+F = TypeVar("F", bound=FeatureConfig)
+
+
+class FeatureMetric(Metric[F]):
     """Abstract base class of metrics that compare features of samples and of data."""
 
     Config = FeatureConfig

@@ -30,7 +30,7 @@ class FrechetConfig(FeatureConfig):
     """The number of random halvings of the rows, for the error."""
 
 
-class FrechetFeatureDistance(FeatureMetric):
+class FrechetFeatureDistance(FeatureMetric[FrechetConfig]):
     """‖m₁ − m₂‖² + tr(C₁ + C₂ − 2(C₁C₂)^½) of the features' means and covariances.
 
     It is not called FID, which is this distance for the features of one network. Its error is

@@ -31,7 +31,7 @@ class InceptionConfig(Config):
     """The number of random halvings of the rows, for FID's error; each takes some seconds."""
 
 
-class InceptionDistance(Metric):
+class InceptionDistance(Metric[InceptionConfig]):
     """FID and KID, of the 2048 features of the Inception network of 2015, by torch-fidelity.
 
     Grey images get three equal channels. It has not been run with the real weights, which

@@ -25,7 +25,7 @@ class LogLikelihoodConfig(Config):
     the model's default if None."""
 
 
-class LogLikelihood(Metric):
+class LogLikelihood(Metric[LogLikelihoodConfig]):
     """The mean of log p(x) in nats and in bits per dimension, with the model's kind and error.
 
     Bits per dimension are −log₂ p(x) / D: for discrete data the length of a lossless code, for

@@ -45,7 +45,7 @@ class ChainConfig(Config):
     """The maximum number of evaluated states per chain; an equal number is discarded before."""
 
 
-class ChainDiagnostics(Metric):
+class ChainDiagnostics(Metric[ChainConfig]):
     """Autocorrelation time, effective sample size and split R̂ of the model's own chains.
 
     They are computed from one number per state: the energy if the model has one, else the mean of

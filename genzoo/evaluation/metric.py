@@ -13,7 +13,8 @@ from torch import Tensor
 
 from genzoo import seeds
 from genzoo.capabilities import lacking
-from genzoo.component import AnyConfig, Configured
+from genzoo.component import Configured
+from genzoo.config import C
 from genzoo.data.dataset import Dataset
 from genzoo.data.subsets import Subset, stratified
 from genzoo.estimate import Estimate
@@ -137,7 +138,7 @@ def rows_of(batch: Mapping[str, Any], index: Tensor) -> dict[str, Any]:
     }
 
 
-class Metric(Configured):
+class Metric(Configured[C]):
     """Abstract base class of metrics: one or more figures of a model on data.
 
     Class attributes:
@@ -185,19 +186,20 @@ class Metric(Configured):
             return f"at least {self.min_examples} rows are needed; there are {len(data)}"
         return lacking_condition(model, data.head(1)) if self.uses_conditions else ""
 
-    def verification_config(self, model: Model) -> AnyConfig:
+    def verification_config(self, model: Model) -> C:
         """Return a config to verify figures of this one with, no weaker than the defaults.
 
         Fields that define what is measured stay, fields of effort are raised to their defaults,
         and all others get their defaults.
         """
-        default = self.Config()
+        default: Any = self.Config()
         kept = {name: getattr(self.config, name) for name in self.defining_fields}
         raised = {
             name: max(getattr(self.config, name), getattr(default, name))
             for name in self.effort_fields
         }
-        return replace(default, **kept, **raised)
+        found: C = replace(default, **kept, **raised)
+        return found
 
     @abc.abstractmethod
     def compute(self, case: Case) -> dict[str, Estimate]:

@@ -31,7 +31,7 @@ class KernelConfig(FeatureConfig):
     """The number of rows per block; by default a tenth of them, at most 1,000."""
 
 
-class KernelFeatureDistance(FeatureMetric):
+class KernelFeatureDistance(FeatureMetric[KernelConfig]):
     """The unbiased squared maximum mean discrepancy of the features; it may be negative.
 
     MMD² = E k(x, x′) + E k(y, y′) − 2 E k(x, y), k(x, y) = (x·y / D + 1)³, as a mean over disjoint

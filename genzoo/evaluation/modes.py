@@ -32,7 +32,7 @@ class ModeConfig(Config):
     """The number of samples; figures with other numbers are not comparable."""
 
 
-class ModeCoverage(Metric):
+class ModeCoverage(Metric[ModeConfig]):
     """The number of modes of the mixture that are found, and the share of samples of high quality.
 
     A sample has high quality within 3σ of the nearest mode, and a mode is found if it is nearest

@@ -45,7 +45,7 @@ class Counts:
     coverage: Tensor
 
 
-class PrecisionRecall(FeatureMetric):
+class PrecisionRecall(FeatureMetric[NeighbourConfig]):
     """Shares of samples in balls of data, and of data in balls of samples.
 
     The ball of a row reaches to the k-th neighbour in its own set, its edge included. For equal

@@ -51,7 +51,7 @@ class ProbeConfig(Config):
     """The maximum number of steps of the logistic regression."""
 
 
-class LatentProbes(Metric):
+class LatentProbes(Metric[ProbeConfig]):
     """The cross-validated accuracy of labels predicted from flattened codes.
 
     Two probes: the vote of the k nearest neighbours, and logistic regression on standardised

@@ -21,7 +21,7 @@ class ReconstructionConfig(Config):
     """The reconstruction error."""
 
 
-class ReconstructionError(Metric):
+class ReconstructionError(Metric[ReconstructionConfig]):
     """The mean over rows of ‖decode(encode(x)) − x‖² / D, the squared error per dimension.
 
     The reference is the error of the mean row, which a model that learned nothing can reach.

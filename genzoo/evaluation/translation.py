@@ -22,7 +22,7 @@ class TranslationConfig(Config):
     """Translations and cycle errors."""
 
 
-class CycleError(Metric):
+class CycleError(Metric[TranslationConfig]):
     """The cycle error: the mean over rows of |F(G(x)) − x|, and of |G(F(y)) − y|.
 
     It measures what is lost, not what is right: translators that do nothing have a cycle error of
@@ -44,7 +44,7 @@ class CycleError(Metric):
         }
 
 
-class TranslationError(Metric):
+class TranslationError(Metric[TranslationConfig]):
     """The mean over rows of |G(x) − y|, and of |F(y) − x|, where row i of y is T of row i of x.
 
     The notes state the error of x itself in place of the translation, if it has y's shape, and

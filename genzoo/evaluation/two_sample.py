@@ -10,7 +10,7 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.distances import nearest, own_radii
-from genzoo.evaluation.features import FeatureMetric
+from genzoo.evaluation.features import FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
 from genzoo.evaluation.resampling import design_effects, mean_with_error
 
@@ -21,7 +21,7 @@ _NOTE = Note(
 )
 
 
-class TwoSample(FeatureMetric):
+class TwoSample(FeatureMetric[FeatureConfig]):
     """The leave-one-out accuracy of classifying samples and data by the nearest neighbour.
 
     Both sets have the same number of rows. Each row is assigned to the set of its nearest other

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
+from genzoo.config import C
 from genzoo.model import Model
 from genzoo.saving import save_model
 
 
-class GenerativeModel(Model):
+class GenerativeModel(Model[C]):
     """Abstract base class of models: a distribution over x, possibly given conditions.
 
     `Model` documents what a family implements; this class adds saving and sharing. Samplers,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from genzoo.component import Configured
-from genzoo.config import Bounds, Config
+from genzoo.config import Bounds, C, Config
 
 
-class LRScheduler(Configured):
+class LRScheduler(Configured[C]):
     """Abstract base class: the factor of the learning rate at each update, including warm-up."""
 
     @abc.abstractmethod
@@ -25,7 +25,7 @@ class LRScheduler(Configured):
         """
 
 
-class AfterWarmup(LRScheduler, abc.ABC):
+class AfterWarmup(LRScheduler[C], abc.ABC):
     """Abstract base class: rises linearly over the warm-up, then follows a curve."""
 
     def factor(self, step: int, total: int, warmup: int) -> float:
@@ -44,7 +44,7 @@ class ConstantConfig(Config):
     """A constant learning rate (no fields)."""
 
 
-class Constant(AfterWarmup):
+class Constant(AfterWarmup[ConstantConfig]):
     """A constant learning rate after warm-up."""
 
     Config = ConstantConfig
@@ -59,7 +59,7 @@ class LinearConfig(Config):
     """A learning rate that falls linearly (no fields)."""
 
 
-class Linear(AfterWarmup):
+class Linear(AfterWarmup[LinearConfig]):
     """Falls linearly to zero after warm-up."""
 
     Config = LinearConfig
@@ -77,7 +77,7 @@ class ConstantThenLinearConfig(Config):
     """The share of the updates after warm-up in which the rate is constant."""
 
 
-class ConstantThenLinear(AfterWarmup):
+class ConstantThenLinear(AfterWarmup[ConstantThenLinearConfig]):
     """Constant after warm-up, then falls linearly to zero; by default in the second half.
 
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park,
@@ -97,7 +97,7 @@ class CosineConfig(Config):
     """A learning rate that falls as a cosine (no fields)."""
 
 
-class Cosine(AfterWarmup):
+class Cosine(AfterWarmup[CosineConfig]):
     """Falls to zero as half a period of a cosine after warm-up.
 
     | SGDR: Stochastic Gradient Descent with Warm Restarts (Loshchilov, Hutter, 2017)

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from genzoo.component import Configured
-from genzoo.config import Bounds, Config
+from genzoo.config import Bounds, C, Config
 
 Share = Annotated[float, Bounds(0.0, 1.0)]
 
 
-class Optimizer(Configured):
+class Optimizer(Configured[C]):
     """Abstract base class: makes an optimiser of PyTorch for the parameters of one player.
 
     An objective names one for each of its players; the user can choose another one or other
@@ -57,7 +57,7 @@ class SGDConfig(Config):
     """The weight decay, for matrices and higher tensors only."""
 
 
-class SGD(Optimizer):
+class SGD(Optimizer[SGDConfig]):
     """Stochastic gradient descent, with momentum.
 
     | A Stochastic Approximation Method (Robbins, Monro, 1951)
@@ -85,7 +85,7 @@ class AdamConfig(Config):
     """The weight of half the squared norm in the loss, for matrices and higher tensors only."""
 
 
-class Adam(Optimizer):
+class Adam(Optimizer[AdamConfig]):
     """Adam: gradients averaged, and divided by the root of their average square.
 
     | Adam: A Method for Stochastic Optimization (Kingma, Ba, 2015)
@@ -111,7 +111,7 @@ class AdamWConfig(AdamConfig):
     """The share by which an update at learning rate 1 shrinks a weight, for matrices only."""
 
 
-class AdamW(Optimizer):
+class AdamW(Optimizer[AdamWConfig]):
     """Adam with decoupled weight decay.
 
     | Decoupled Weight Decay Regularization (Loshchilov, Hutter, 2019)
@@ -143,7 +143,7 @@ class RMSpropConfig(Config):
     """The weight decay, for matrices and higher tensors only."""
 
 
-class RMSprop(Optimizer):
+class RMSprop(Optimizer[RMSpropConfig]):
     """RMSprop: gradients divided by a moving average of their size.
 
     | Neural Networks for Machine Learning, lecture 6 (Hinton, Srivastava, Swersky, 2012)

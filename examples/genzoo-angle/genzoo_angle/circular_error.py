@@ -15,7 +15,7 @@ class CircularErrorConfig(Config):
     """The circular error."""
 
 
-class CircularError(Metric):
+class CircularError(Metric[CircularErrorConfig]):
     """The mean over rows of 1 − cos(x̂ − x): x̂ is a sample that is given the row's conditions.
 
     It is 0 where each sample is its row, 1 where they have nothing to do with each other, and 2

@@ -58,7 +58,7 @@ class VonMisesConfig(Config):
             )
 
 
-class VonMises(GenerativeModel):
+class VonMises(GenerativeModel[VonMisesConfig]):
     """A mixture of von Mises distributions: p(x | c) = Σ_k π_k(c) Π_d VM(x_d; η_kd(c)).
 
     The natural parameters η = κ (cos μ, sin μ), and the logits of the weights π, are affine in

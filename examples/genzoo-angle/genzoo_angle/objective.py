@@ -15,7 +15,7 @@ class NegativeLogLikelihoodConfig(Config):
     """Maximum likelihood."""
 
 
-class NegativeLogLikelihood(Objective):
+class NegativeLogLikelihood(Objective[NegativeLogLikelihoodConfig]):
     """−log p(x | c), the mean over the batch; the conditions of some rows may be left out."""
 
     Config = NegativeLogLikelihoodConfig

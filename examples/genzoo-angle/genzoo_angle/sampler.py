@@ -32,7 +32,7 @@ class RejectionConfig(Config):
     without it."""
 
 
-class Rejection(Sampler):
+class Rejection(Sampler[RejectionConfig]):
     """A component for each row, then its angles, by rejection. A trajectory has one state, x.
 
     A guided draw takes the parameters θ_∅ + s (θ_c − θ_∅). For one component, whose η adds up,

@@ -30,7 +30,7 @@ class TidesConfig(DataConfig):
     """κ of the time of high water around the one that is expected."""
 
 
-class Tides(DataSource):
+class Tides(DataSource[TidesConfig]):
     """The time of high water on a clock of 24 hours, made up, in [−π, π).
 
     The moon passes later each day, and high water comes some time after it, which depends on the

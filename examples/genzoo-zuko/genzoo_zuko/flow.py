@@ -53,7 +53,7 @@ class FlowConfig(Config):
             )
 
 
-class Flow(GenerativeModel):
+class Flow(GenerativeModel[FlowConfig]):
     """A normalising flow: log p(x) = log N(f(x); 0, I) + log |det ∂f(x)/∂x|.
 
     f is a chain of autoregressive transforms. The data are first shifted and scaled by their own

@@ -20,7 +20,7 @@ class NegativeLogLikelihoodConfig(Config):
     """The standard deviation of what is added to the data, for values that lie on a grid."""
 
 
-class NegativeLogLikelihood(Objective):
+class NegativeLogLikelihood(Objective[NegativeLogLikelihoodConfig]):
     """−log p(x + noise · ε), ε ~ N(0, I), the mean over the batch."""
 
     Config = NegativeLogLikelihoodConfig

@@ -21,7 +21,7 @@ class InverseConfig(Config):
     """What codes are multiplied by."""
 
 
-class Inverse(Sampler):
+class Inverse(Sampler[InverseConfig]):
     """z ~ N(0, I), x = f⁻¹(z). A trajectory has one state, x; ``start`` holds codes z."""
 
     Config = InverseConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 from torch import Tensor
@@ -35,7 +35,10 @@ class LearningConfig(Config):
     """The weight of Σ_j (mean activation_j − target)²; 0 for none."""
 
 
-class Divergence(Objective):
+C = TypeVar("C", bound=LearningConfig)
+
+
+class Divergence(Objective[C]):
     """Lowers F(data) − F(chain), a difference of free energies; abstract."""
 
     requires = (RBM,)
@@ -65,7 +68,7 @@ class CDConfig(LearningConfig):
     """Gibbs sweeps from the data to the chain's state: the k of CD-k."""
 
 
-class ContrastiveDivergence(Divergence):
+class ContrastiveDivergence(Divergence[CDConfig]):
     """Contrastive divergence (CD-k): lowers F(data) − F(chain), with chains from the data.
 
     | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
@@ -93,7 +96,7 @@ class PCDConfig(LearningConfig):
     """Chains of each micro-batch; as many as it has examples by default."""
 
 
-class PersistentContrastiveDivergence(Divergence):
+class PersistentContrastiveDivergence(Divergence[PCDConfig]):
     """Persistent contrastive divergence (PCD-k): chains continue from update to update.
 
     The chains start from the base rates and belong to the process: one set for each slot.

@@ -45,7 +45,7 @@ class RBMConfig(Config):
     """The number of hidden units."""
 
 
-class RBM(GenerativeModel):
+class RBM(GenerativeModel[RBMConfig]):
     """A restricted Boltzmann machine of binary units, E(v, h) = −vᵀWh − bᵀv − cᵀh.
 
     p(v, h) = exp(−E(v, h)) / Z. Both conditionals factorise: p(h_j = 1 | v) = σ(c + vᵀW)_j and

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,7 +18,19 @@ from genzoo_boltzmann.rbm import RBM
 from genzoo_boltzmann.tempering import TemperedPath
 
 
-class Chains(Sampler):
+@dataclass(frozen=True, kw_only=True)
+class ChainsConfig(Config):
+    """Markov chains of a machine."""
+
+    num_steps: Annotated[int, Bounds(1, 10**8)] = 1000
+    """Sweeps; each draws all hidden units, then all visible ones. In parallel tempering, those of
+    every replica, each followed by proposed exchanges."""
+
+
+C = TypeVar("C", bound=ChainsConfig)
+
+
+class Chains(Sampler[C]):
     """Markov chains over the visible units of a machine, one state a sweep; abstract."""
 
     requires = (RBM,)
@@ -26,7 +38,7 @@ class Chains(Sampler):
 
     def num_states(self, model: Model) -> int:
         """Return the number of sweeps."""
-        return int(self.config.num_steps)
+        return self.config.num_steps
 
     def trajectory(
         self,
@@ -51,14 +63,11 @@ class Chains(Sampler):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GibbsConfig(Config):
+class GibbsConfig(ChainsConfig):
     """Block Gibbs sampling."""
 
-    num_steps: Annotated[int, Bounds(1, 10**8)] = 1000
-    """Sweeps; each draws all hidden units, then all visible ones."""
 
-
-class Gibbs(Chains):
+class Gibbs(Chains[GibbsConfig]):
     """Block Gibbs sampling from the base rates, or from the states given.
 
     A trajectory has one state of visible units (num, V) a sweep. The chains are independent of
@@ -78,16 +87,14 @@ class Gibbs(Chains):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TemperedGibbsConfig(Config):
+class TemperedGibbsConfig(ChainsConfig):
     """Parallel tempering."""
 
-    num_steps: Annotated[int, Bounds(1, 10**8)] = 1000
-    """Sweeps of every replica, each followed by proposed exchanges."""
     num_temperatures: Annotated[int, Bounds(2, 10**4)] = 20
     """Replicas of each chain, at β equally spaced from 0 (the base rates) to 1 (the model)."""
 
 
-class TemperedGibbs(Chains):
+class TemperedGibbs(Chains[TemperedGibbsConfig]):
     """Parallel tempering: replicas at many temperatures that exchange their states.
 
     After each sweep neighbours i, i + 1 exchange v with probability

@@ -78,7 +78,7 @@ class FashionPairConfig(IDXConfig):
     """The side of an image; at 14 each pixel is the exact mean of 2 × 2."""
 
 
-class _FashionPair(DataSource, abc.ABC):
+class _FashionPair(DataSource[FashionPairConfig], abc.ABC):
     """Fashion-MNIST as x and T(Fashion-MNIST) as y; abstract.
 
     The training split's halves have no image in common: x is images 0–29,999, y is T of images

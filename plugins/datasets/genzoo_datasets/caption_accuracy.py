@@ -37,7 +37,7 @@ class CaptionConfig(Config):
     """shapes-templates or a shipped classifier; by default the one for the data."""
 
 
-class CaptionObeyed(Metric):
+class CaptionObeyed(Metric[CaptionConfig]):
     """The share of samples in which a recognizer finds all that their captions say.
 
     A caption of a grammar says exactly which values it gives; what it leaves open is not judged.

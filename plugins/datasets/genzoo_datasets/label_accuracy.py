@@ -37,7 +37,7 @@ class LabelConfig(Config):
     """The classifier; by default the shipped one for data of that shape and those class names."""
 
 
-class LabelAccuracy(Metric):
+class LabelAccuracy(Metric[LabelConfig]):
     """The share of samples that an independent classifier gives the label that was asked for.
 
     The classifier comes with genzoo and has learned from the data's training split alone.

@@ -24,7 +24,7 @@ class LabelKeptConfig(Config):
     """The share of translations that keep their label."""
 
 
-class LabelKept(Metric):
+class LabelKept(Metric[LabelKeptConfig]):
     """The share of rows y whose translation to x gets the label that x gets, by a classifier.
 
     Row i of y is the true translation of row i of x. The classifier has learned from images of x

@@ -108,7 +108,7 @@ class Scene:
         return paint[:, :, None, None] * mask[:, None]
 
 
-class Shapes(DataSource):
+class Shapes(DataSource[ShapesConfig]):
     """Pictures of one coloured shape on black, with captions of colour, shape, size and place.
 
     A batch holds what its pictures show: ``"colour"``, ``"shape"``, ``"size"`` and ``"place"``,

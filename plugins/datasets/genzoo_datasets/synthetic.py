@@ -36,7 +36,7 @@ class BarsAndStripesConfig(DataConfig):
     """The side of the square."""
 
 
-class BarsAndStripes(DataSource):
+class BarsAndStripes(DataSource[BarsAndStripesConfig]):
     """Every picture whose rows, or whose columns, are all on or all off.
 
     Each orientation has 2^side pictures; all-on and all-off stand twice, so that drawing a row
@@ -71,7 +71,7 @@ class MixtureConfig(DataConfig):
     """Where the points come from."""
 
 
-class MixtureSource(DataSource):
+class MixtureSource(DataSource[MixtureConfig]):
     """Points of a mixture of Gaussians of equal weight in the plane; abstract.
 
     Class attributes:

@@ -73,7 +73,7 @@ class AutoencoderKLConfig(Config):
             )
 
 
-class AutoencoderKL(GenerativeModel):
+class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
     """The autoencoder of Stable Diffusion (`AutoencoderKL`): q(z | x) = N(μ(x), diag σ²(x)).
 
     It is diffusers' `AutoencoderKL`, with a decoder x̂(z).

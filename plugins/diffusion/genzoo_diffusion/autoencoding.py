@@ -23,7 +23,7 @@ class AutoencodingConfig(Config):
     """β."""
 
 
-class Autoencoding(Objective):
+class Autoencoding(Objective[AutoencodingConfig]):
     """Reconstruction and β times the KL: lowers E[‖x − x̂(z)‖² + β KL(q(z | x) ‖ N(0, I))] / D.
 
     Images x have D values, and are scaled: those in [0, 1] are seen in [−1, 1]. The mean is over

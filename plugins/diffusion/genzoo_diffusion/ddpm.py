@@ -112,7 +112,7 @@ class DDPM(Diffusion):
         return config, {"x": x, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls, config: DDPMConfig) -> tuple[Stage, ...]:
+    def default_stages(cls, config: DiffusionConfig) -> tuple[Stage, ...]:
         """Return denoising, by Adam, with averaged weights."""
         trainer = {
             "max_steps": 20_000,

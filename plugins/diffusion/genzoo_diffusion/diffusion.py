@@ -18,7 +18,7 @@ from genzoo_diffusion.parameterization import PARAMETERIZATIONS
 from genzoo_diffusion.schedule import make_schedule
 
 
-class Diffusion(GenerativeModel):
+class Diffusion(GenerativeModel[DiffusionConfig]):
     """p(x_{t−1} | x_t) = N(μ(x_t, t), σ_t² I) over states, of which data are made; abstract.
 
     x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; from x_t the network predicts ε, x_0 or v, and μ is the mean of

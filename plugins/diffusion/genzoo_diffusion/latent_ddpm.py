@@ -126,7 +126,7 @@ class LatentDDPM(Diffusion):
             config = dataclasses.replace(config, latent_shape=autoencoder.codes.event_shape)
         super().__init__(config, tuple(config.latent_shape or ()))
         self.autoencoder: Any = autoencoder
-        known = config.known_scale
+        self.known_scale = known = config.known_scale
         scale, seen = torch.tensor(known or 1.0), torch.tensor(known is not None)
         # What the config says is not stored a second time.
         self.register_buffer("latent_scale", scale, persistent=known is None)
@@ -166,7 +166,7 @@ class LatentDDPM(Diffusion):
         return config, {**batch, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls, config: LatentDDPMConfig) -> tuple[Stage, ...]:
+    def default_stages(cls, config: DiffusionConfig) -> tuple[Stage, ...]:
         """Return those of the autoencoder `autoencoder-kl`, then denoising, by Adam.
 
         Another autoencoder needs stages of its own in place of the former.

@@ -43,8 +43,7 @@ def ddim_of(model: LatentDDPM) -> Any:
 def _autoencoder(model: LatentDDPM) -> Layout:
     if not isinstance(model.autoencoder, AutoencoderKL):
         return Layout()
-    known = model.config.known_scale
-    scale = model.latent_scale.item() if known is None else known
+    scale = model.latent_scale.item() if model.known_scale is None else model.known_scale
     return vae_layout(model.autoencoder.vae, "autoencoder.vae.", scaling_factor=scale)
 
 

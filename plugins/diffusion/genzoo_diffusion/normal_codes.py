@@ -20,7 +20,7 @@ class NormalCodesConfig(Config):
     """The codes' standard deviation."""
 
 
-class NormalCodes(OneDraw):
+class NormalCodes(OneDraw[NormalCodesConfig]):
     """One draw: z ~ N(0, τ² I), decoded.
 
     It is what the KL term draws codes to, and rough where its weight is small.

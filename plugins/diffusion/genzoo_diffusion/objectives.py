@@ -6,7 +6,7 @@ import abc
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -42,7 +42,10 @@ class VLBConfig(Config):
     """The learning rate of Adam."""
 
 
-class _AtRandomTimes(Objective, abc.ABC):
+C = TypeVar("C", bound=Config)
+
+
+class _AtRandomTimes(Objective[C], abc.ABC):
     """A loss at one time of each example, uniform over all; abstract."""
 
     requires: ClassVar[tuple[type, ...]] = (Diffusion,)
@@ -70,7 +73,7 @@ class _AtRandomTimes(Objective, abc.ABC):
         return signal
 
 
-class Denoising(_AtRandomTimes):
+class Denoising(_AtRandomTimes[DenoisingConfig]):
     """Denoising: lowers E λ_t ‖f(x_t, t) − target‖² / D, with the model's target ε, x_0 or v.
 
     λ_t is 1, or what makes the error that of x_0 times SNR or times min(SNR, γ).
@@ -98,7 +101,7 @@ class Denoising(_AtRandomTimes):
         return Loss((self.weight[t] * error).mean(), metrics={"error": error.detach().mean()})
 
 
-class VLB(_AtRandomTimes):
+class VLB(_AtRandomTimes[VLBConfig]):
     """The variational bound on −log p(x): lowers T times its term at a random time.
 
     Of the model's fixed variances; the term of the prior is constant and only logged.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -53,6 +53,8 @@ class DenoiseConfig(Config):
     takes what is given for states at the first time."""
     steps_offset: Annotated[int, Bounds(0, 10**5)] = 0
     """What is added to every time of the spacing 'leading'; 1 in Stable Diffusion."""
+    num_inference_steps: _Steps | None = None
+    """Steps, of which the model has at most T; all T times by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,10 @@ class StepsConfig(DenoiseConfig):
     """Steps, of which the model has at most T."""
 
 
-class Denoise(Sampler, abc.ABC):
+S = TypeVar("S", bound=DenoiseConfig)
+
+
+class Denoise(Sampler[S], abc.ABC):
     """Steps back in time from noise, or from given examples that are noised first; abstract.
 
     A trajectory has one state for each step. States are the model's: a `DDPM`'s are data, those in
@@ -176,7 +181,7 @@ class DDPMConfig(DenoiseConfig):
     likelihood is stated; it refuses all that makes another chain."""
 
 
-class DDPMSampler(Denoise):
+class DDPMSampler(Denoise[DDPMConfig]):
     """Ancestral sampling, x_{t−1} ~ N(μ(x_t, t), σ_t² I): the model's own chain.
 
     With fewer steps than the schedule has, it is the chain of the times that are visited.
@@ -215,7 +220,7 @@ class DDIMConfig(StepsConfig):
     """Whether the last step ends at the data, or as in Stable Diffusion at the noise of t = 0."""
 
 
-class DDIM(Denoise):
+class DDIM(Denoise[DDIMConfig]):
     """DDIM: x_{t−1} = √ᾱ_{t−1} x̂_0 + √(1 − ᾱ_{t−1} − σ²) ε̂ + σ ε, with σ = η √β̃.
 
     | Denoising Diffusion Implicit Models (Song, Meng, Ermon, 2021)
@@ -244,7 +249,7 @@ class DPMSolverConfig(StepsConfig):
     """The order of the solver; 3 is unstable under guidance."""
 
 
-class DPMSolver(Denoise):
+class DPMSolver(Denoise[DPMSolverConfig]):
     """DPM-Solver++: multistep solution of the probability flow, exact in its linear part.
 
     The spacing "trailing" suits it, but for one case. With the exact denoiser of N(1, .25) and
@@ -285,7 +290,7 @@ class DPMSolver(Denoise):
         return Timed("DPMSolverMultistepScheduler", model, grid, options)
 
 
-class Euler(Denoise):
+class Euler(Denoise[StepsConfig]):
     """Euler's method for the probability flow, dx/dσ = ε̂.
 
     | Elucidating the Design Space of Diffusion-Based Generative Models
@@ -305,7 +310,7 @@ class HeunConfig(StepsConfig):
     """Steps, of which the model has at most T; each but the last runs the network twice."""
 
 
-class Heun(Denoise):
+class Heun(Denoise[HeunConfig]):
     """Heun's method for the probability flow, of second order.
 
     | Elucidating the Design Space of Diffusion-Based Generative Models
@@ -320,7 +325,7 @@ class Heun(Denoise):
         return VarianceExploding("HeunDiscreteScheduler", model, grid, {})
 
 
-def clips(sampler: Denoise, model: Diffusion) -> bool:
+def clips(sampler: Denoise[Any], model: Diffusion) -> bool:
     """Whether predicted data are kept in [−1, 1]."""
     return bool(sampler.config.clip_sample) and model.is_bounded
 

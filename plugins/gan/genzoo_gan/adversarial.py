@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from genzoo.plugin import Batch, Component, Stage
-from genzoo_gan.latent import GeneratorConfig, LatentModel
+from genzoo_gan.latent import G, GeneratorConfig, LatentModel
 from genzoo_gan.views import View
 
 
-class AdversarialModel(LatentModel, abc.ABC):
+class AdversarialModel(LatentModel[G], abc.ABC):
     """A generator that learns by a game against a critic; abstract.
 
     The critic is the objective's: it exists only while training. The model says what a critic is

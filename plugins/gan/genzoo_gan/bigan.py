@@ -24,7 +24,7 @@ class BiGANConfig(GeneratorConfig):
     """The code of an example: a function of it (BiGAN), or a draw from a Gaussian (ALI)."""
 
 
-class BiGAN(AdversarialModel):
+class BiGAN(AdversarialModel[BiGANConfig]):
     """A generator x = G(z) and an encoder z = E(x), against a critic that sees pairs (x, z).
 
     The critic tells (x, E(x)) of the data from (G(z), z) of the prior. Where it cannot, both pairs

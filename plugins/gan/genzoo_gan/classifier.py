@@ -58,7 +58,7 @@ class ClassifierConfig(Config):
         demand_image(self.conditions["x"], "ClassifierConfig.conditions.x")
 
 
-class Classifier(GenerativeModel):
+class Classifier(GenerativeModel[ClassifierConfig]):
     """A classifier, p(label | x) = softmax(l(h(x))), with features h of an image x.
 
     l are the logits of the features.
@@ -196,7 +196,7 @@ class LabelDrawConfig(Config):
     """A label for each image."""
 
 
-class LabelDraw(OneDraw):
+class LabelDraw(OneDraw[LabelDrawConfig]):
     """A label drawn from p(label | x), where x is the condition."""
 
     Config = LabelDrawConfig

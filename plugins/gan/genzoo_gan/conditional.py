@@ -22,7 +22,7 @@ class ConditionalGANConfig(GeneratorConfig):
     """The space of the label, and of further labels that the generator is given."""
 
 
-class ConditionalGAN(AdversarialModel):
+class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
     """A generator x = G(z, y) for a label y, against a critic that sees the label too.
 
     The generator is given the label as a one-hot vector beside the code; the critic takes it by an

@@ -37,7 +37,7 @@ class CycleConfig(Config):
     """How a critic's activations are normalised; as the translators' by default."""
 
 
-class Cycle(Objective):
+class Cycle(Objective[CycleConfig]):
     """Two critics of patches, least squares, cycle consistency, and pools of earlier fakes.
 
     The translators lower

@@ -64,7 +64,7 @@ class CycleGANConfig(Config):
         _check_sides(x, y, self.num_halvings)
 
 
-class CycleGAN(GenerativeModel):
+class CycleGAN(GenerativeModel[CycleGANConfig]):
     """Translators between two domains, G: X → Y and F: Y → X, trained without pairs.
 
     As a distribution over x given an image y it is the point F(y); `translate` goes both ways.
@@ -212,7 +212,7 @@ class TranslationConfig(Config):
     """The condition, translated."""
 
 
-class Translation(OneDraw):
+class Translation(OneDraw[TranslationConfig]):
     """Translation of the condition y: x = F(y), without randomness."""
 
     Config = TranslationConfig

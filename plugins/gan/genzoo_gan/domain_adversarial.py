@@ -27,7 +27,7 @@ class CrossEntropyConfig(Config):
     """The learning rate of Adam."""
 
 
-class CrossEntropy(Objective):
+class CrossEntropy(Objective[CrossEntropyConfig]):
     """Cross-entropy: lowers −E log p(label | x) over the rows that have a label.
 
     A second domain y is not used.
@@ -58,7 +58,7 @@ class DomainAdversarialConfig(CrossEntropyConfig):
     """The widths of the critic's hidden layers."""
 
 
-class DomainAdversarial(Objective):
+class DomainAdversarial(Objective[DomainAdversarialConfig]):
     """Labels of x, and features h that a critic cannot tell between the domains x and y.
 
     A critic d(h) learns to tell h(x) from h(y), while h learns to mislead it.

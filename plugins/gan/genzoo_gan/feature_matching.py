@@ -28,7 +28,7 @@ class FeatureMatchingConfig(Config):
     """The weight of telling real from fake beside telling the labels."""
 
 
-class FeatureMatching(Objective):
+class FeatureMatching(Objective[FeatureMatchingConfig]):
     """A classifier that tells labels, and real from fake; a generator that matches its features.
 
     With logits l, Z = Σ_k exp l_k and D = Z / (Z + 1), the classifier lowers

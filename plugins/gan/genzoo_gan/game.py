@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +52,10 @@ class GameConfig(Config):
     """The share of training over which that weight falls to nothing; 0 keeps it as it is."""
 
 
-class Game(Objective, abc.ABC):
+G = TypeVar("G", bound=GameConfig)
+
+
+class Game(Objective[G], abc.ABC):
     """n moves of the critic, each of which lowers its loss, and one of the generator; abstract.
 
     A critic scores real examples s = D(x) and fakes s̃ = D(G(z)), any numbers, higher for what it
@@ -71,9 +74,9 @@ class Game(Objective, abc.ABC):
     Config: ClassVar[type[Config]] = GameConfig
     requires = (AdversarialModel,)
     settled: ClassVar[float | None] = 1e-2
-    model: AdversarialModel
+    model: AdversarialModel[Any]
 
-    def __init__(self, model: AdversarialModel, config: GameConfig | None = None) -> None:
+    def __init__(self, model: AdversarialModel[Any], config: G | None = None) -> None:
         super().__init__(model, config)
         self.critic: Critic = make_critic(model, self.config)
         self.penalties = _penalties(self.config)
@@ -155,7 +158,7 @@ def _penalties(config: GameConfig) -> list[Penalty]:
     return [Fading(r1, config.r1_fade) if config.r1_fade else r1]
 
 
-def make_critic(model: AdversarialModel, config: GameConfig) -> Critic:
+def make_critic(model: AdversarialModel[Any], config: GameConfig) -> Critic:
     """Return a new critic of a model's views, with what the config wraps it in."""
     first, *rest = model.event_shape
     m = config.packing

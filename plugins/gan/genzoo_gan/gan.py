@@ -18,7 +18,7 @@ class GANConfig(GeneratorConfig):
     """A generative adversarial network."""
 
 
-class GAN(AdversarialModel):
+class GAN(AdversarialModel[GANConfig]):
     """A generator x = G(z), z ~ N(0, I), against a critic.
 
     | Generative Adversarial Networks (Goodfellow et al., 2014)

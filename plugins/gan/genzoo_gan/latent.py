@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -61,7 +61,10 @@ class GeneratorConfig(Config):
             )
 
 
-class LatentModel(GenerativeModel, abc.ABC):
+G = TypeVar("G", bound=GeneratorConfig)
+
+
+class LatentModel(GenerativeModel[G], abc.ABC):
     """x = G(z), or G(z, y) given labels y, with z ~ N(0, I); abstract.
 
     Arguments:
@@ -73,7 +76,7 @@ class LatentModel(GenerativeModel, abc.ABC):
 
     event_spaces = (Real, Unit)
 
-    def __init__(self, config: GeneratorConfig) -> None:
+    def __init__(self, config: G) -> None:
         super().__init__(config)
         self.generator = GENERATORS[config.network](
             config.latent_dim + self.num_labels,

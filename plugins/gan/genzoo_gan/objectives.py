@@ -12,12 +12,12 @@ from torch import Tensor
 from genzoo.plugin import Bounds, Component
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import ClippedCritic
-from genzoo_gan.game import Count, Game, GameConfig, Rate, for_both
+from genzoo_gan.game import Count, G, Game, GameConfig, Rate, for_both
 from genzoo_gan.penalties import GradientPenalty
 from genzoo_gan.scoring import FutureCritic, PresentCritic
 
 
-class LogisticGame(Game):
+class LogisticGame(Game[G]):
     """A game whose critic classifies by logistic regression; abstract."""
 
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ class LogisticGame(Game):
         return _surprise_of_real(real) + _surprise_of_fake(fake)
 
 
-class MinimaxGame(LogisticGame):
+class MinimaxGame(LogisticGame[G]):
     """A game in which the generator lowers what the critic raises; abstract."""
 
     def generator_value(self, fake: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class MinimaxGame(LogisticGame):
         return -_surprise_of_real(real)
 
 
-class LinearGame(Game):
+class LinearGame(Game[G]):
     """A game whose generator raises its score; abstract."""
 
     def generator_value(self, fake: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class LinearGame(Game):
         return real.mean()
 
 
-class WassersteinGame(LinearGame):
+class WassersteinGame(LinearGame[G]):
     """A game for the difference of mean scores, E s − E s̃; abstract."""
 
     settled = None
@@ -59,7 +59,7 @@ class WassersteinGame(LinearGame):
         return fake.mean() - real.mean()
 
 
-class Minimax(MinimaxGame):
+class Minimax(MinimaxGame[GameConfig]):
     """The minimax game: min_G max_D E log D(x) + E log(1 − D(G(z))), with D(x) = σ(s).
 
     The best critic is p / (p + q), where the value is −log 4 + 2 JSD(p ‖ q). Where the critic is
@@ -69,7 +69,7 @@ class Minimax(MinimaxGame):
     """
 
 
-class NonSaturating(LogisticGame):
+class NonSaturating(LogisticGame[GameConfig]):
     """The minimax game's critic, and a generator that raises E log D(G(z)).
 
     Its gradient is strong where the critic is sure.
@@ -86,7 +86,7 @@ class NonSaturating(LogisticGame):
         return _surprise_of_fake(real)
 
 
-class LeastSquares(Game):
+class LeastSquares(Game[GameConfig]):
     """Least squares: scores go to 1 for real and 0 for fake; the generator draws its own to 1.
 
     | Least Squares Generative Adversarial Networks (Mao et al., 2017)
@@ -107,7 +107,7 @@ class LeastSquares(Game):
         return 0.5 * real.square().mean()
 
 
-class Hinge(LinearGame):
+class Hinge(LinearGame[GameConfig]):
     """Hinge losses: the critic asks for a margin of 1 around 0; the generator raises its score.
 
     | Geometric GAN (Lim, Ye, 2017)
@@ -132,7 +132,7 @@ class WassersteinConfig(GameConfig):
     """c: the critic's parameters stay in [−c, c]."""
 
 
-class Wasserstein(WassersteinGame):
+class Wasserstein(WassersteinGame[WassersteinConfig]):
     """The Wasserstein game, E s − E s̃, with the critic's parameters clipped to [−c, c].
 
     Over all critics of slope 1 its greatest value is the distance W₁; a clipped critic reaches a
@@ -143,7 +143,9 @@ class Wasserstein(WassersteinGame):
 
     Config = WassersteinConfig
 
-    def __init__(self, model: AdversarialModel, config: WassersteinConfig | None = None) -> None:
+    def __init__(
+        self, model: AdversarialModel[Any], config: WassersteinConfig | None = None
+    ) -> None:
         super().__init__(model, config)
         self.critic = ClippedCritic(self.critic, self.config.clip)
         self.judge = PresentCritic(self.critic)
@@ -166,7 +168,7 @@ class WassersteinGPConfig(GameConfig):
     """λ: the weight of the penalty for slopes other than 1, between data and fakes."""
 
 
-class WassersteinGP(WassersteinGame):
+class WassersteinGP(WassersteinGame[WassersteinGPConfig]):
     """The Wasserstein game with a gradient penalty λ E(‖∇D(x̂)‖ − 1)² in place of clipping.
 
     The penalised critic is steeper than 1: between points at distance μ its best slope is
@@ -178,7 +180,9 @@ class WassersteinGP(WassersteinGame):
 
     Config = WassersteinGPConfig
 
-    def __init__(self, model: AdversarialModel, config: WassersteinGPConfig | None = None) -> None:
+    def __init__(
+        self, model: AdversarialModel[Any], config: WassersteinGPConfig | None = None
+    ) -> None:
         super().__init__(model, config)
         self.penalties.append(GradientPenalty(self.config.gp))
 
@@ -198,7 +202,7 @@ class UnrolledConfig(GameConfig):
     """η: the rate of those steps, which are plain ones."""
 
 
-class Unrolled(MinimaxGame):
+class Unrolled(MinimaxGame[UnrolledConfig]):
     """The minimax game whose generator is judged by the critic K gradient steps ahead.
 
     Both terms of the value depend on the fakes then, through the critic's steps, and both are
@@ -209,7 +213,7 @@ class Unrolled(MinimaxGame):
 
     Config = UnrolledConfig
 
-    def __init__(self, model: AdversarialModel, config: UnrolledConfig | None = None) -> None:
+    def __init__(self, model: AdversarialModel[Any], config: UnrolledConfig | None = None) -> None:
         super().__init__(model, config)
         steps, rate = self.config.unrolled_steps, self.config.unrolled_lr
         self.judge = FutureCritic(self.critic, self.critic_value, steps, rate)

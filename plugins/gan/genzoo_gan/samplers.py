@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ class LatentConfig(Config):
     and less varied examples; none by default."""
 
 
-class Latent(OneDraw):
+class Latent(OneDraw[LatentConfig]):
     """One draw: z ~ N(0, I), perhaps truncated at ±c, then x = G(z).
 
     | Large Scale GAN Training for High Fidelity Natural Image Synthesis
@@ -36,13 +36,13 @@ class Latent(OneDraw):
     Config = LatentConfig
     requires = (LatentModel,)
 
-    def codes(self, model: LatentModel, num: int, generator: torch.Generator) -> Tensor:
+    def codes(self, model: LatentModel[Any], num: int, generator: torch.Generator) -> Tensor:
         """Draw codes (num, latent_dim)."""
         z = model.latent(num, generator)
         return z if self.config.truncation is None else truncated(z, self.config.truncation)
 
     def decode(
-        self, model: LatentModel, z: Tensor, condition: Conditions, generator: torch.Generator
+        self, model: LatentModel[Any], z: Tensor, condition: Conditions, generator: torch.Generator
     ) -> Tensor:
         """Return x, (num, *event_shape), for codes (num, latent_dim)."""
         return model.decode(z, condition=condition)
@@ -56,7 +56,7 @@ class LatentInterpolationConfig(Config):
     """How many steps lead from the first code to the last."""
 
 
-class LatentInterpolation(Sampler):
+class LatentInterpolation(Sampler[LatentInterpolationConfig]):
     """Interpolation: x = G(z_t) for codes z_t on the arc from one draw of z to another.
 
     z_t = z_0 cos(πt/2) + z_1 sin(πt/2), t from 0 to 1: for z_0, z_1 ~ N(0, I) apart, every z_t is
@@ -79,7 +79,7 @@ class LatentInterpolation(Sampler):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield x, (num, *event_shape); ``start`` holds the first codes, where given."""
-        known: LatentModel = self.checked(model)
+        known: LatentModel[Any] = self.checked(model)
         steps = self.config.num_steps
         last, first = known.latent(num, generator), known.latent(num, generator)
         if start is not None:

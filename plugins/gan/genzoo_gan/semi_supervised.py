@@ -30,7 +30,7 @@ class SemiSupervisedGANConfig(GeneratorConfig):
     """The deviation of the noise before each of the classifier's layers, while it learns."""
 
 
-class SemiSupervisedGAN(LatentModel):
+class SemiSupervisedGAN(LatentModel[SemiSupervisedGANConfig]):
     """A generator x = G(z) and a classifier of K labels and "made by the generator".
 
     The classifier has K logits l(x); that of the label K + 1 is 0, so that

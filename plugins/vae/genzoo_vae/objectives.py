@@ -6,7 +6,7 @@ import abc
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,13 +20,19 @@ _Rate = Annotated[float, Bounds(0.0, 1e3)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ELBOConfig(Config):
-    """The evidence lower bound."""
+class BoundConfig(Config):
+    """A bound at codes that are drawn."""
 
     lr: _Rate = 1e-3
     """The learning rate of Adam."""
     num_samples: Annotated[int, Bounds(1, 10**6)] = 1
     """Codes drawn for each example."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ELBOConfig(BoundConfig):
+    """The evidence lower bound."""
+
     kl_weight: Annotated[float, Bounds(0.0, 1e6)] = 1.0
     """The weight of the KL term, the β of a β-VAE; the bound is one on log p(x) at 1 alone."""
     kl_warmup: Annotated[float, Bounds(0.0, 1.0)] = 0.0
@@ -35,7 +41,10 @@ class ELBOConfig(Config):
     """Nats of KL in each dimension of z, averaged over the batch, that cost nothing more."""
 
 
-class _Bound(Objective, abc.ABC):
+C = TypeVar("C", bound=BoundConfig)
+
+
+class _Bound(Objective[C], abc.ABC):
     """A bound on log p(x) at codes drawn from q(z | x), made negative; abstract."""
 
     requires = (VAE,)
@@ -53,7 +62,7 @@ class _Bound(Objective, abc.ABC):
         """Return the negative bound, a scalar, from its terms."""
 
 
-class ELBO(_Bound):
+class ELBO(_Bound[ELBOConfig]):
     """The evidence bound: lowers −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
 
     The expectation is over z = μ(x) + σ(x) ε, so that it is differentiated through; the KL
@@ -77,16 +86,14 @@ class ELBO(_Bound):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IWAEConfig(Config):
+class IWAEConfig(BoundConfig):
     """The importance-weighted bound."""
 
-    lr: _Rate = 1e-3
-    """The learning rate of Adam."""
     num_samples: Annotated[int, Bounds(1, 10**6)] = 5
     """k: codes drawn for each example."""
 
 
-class IWAE(_Bound):
+class IWAE(_Bound[IWAEConfig]):
     """The importance-weighted bound: lowers −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)].
 
     The larger k, the nearer the bound is to −log p(x).

@@ -22,7 +22,7 @@ class PriorConfig(Config):
     """What codes are multiplied by; less than 1 draws nearer to the most likely ones."""
 
 
-class Prior(OneDraw):
+class Prior(OneDraw[PriorConfig]):
     """Ancestral sampling: z ~ N(0, I), then x ~ p(x | z)."""
 
     Config = PriorConfig

@@ -61,7 +61,7 @@ class VAEConfig(Config):
         check_likelihood(self.likelihood or "", self.event)
 
 
-class VAE(GenerativeModel):
+class VAE(GenerativeModel[VAEConfig]):
     """A variational autoencoder: p(x, z) = N(z; 0, I) p(x | z), q(z | x) = N(μ(x), diag σ²(x)).
 
     The decoder's outputs start from the data's mean: each has an offset of its own, learned. Both
