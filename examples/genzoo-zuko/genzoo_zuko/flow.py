@@ -166,7 +166,7 @@ class Flow(GenerativeModel[FlowConfig]):
     # A start from data
 
     def needs_data_init(self) -> bool:
-        """Whether no data have been seen yet."""
+        """Whether the statistics of the data are still missing."""
         return not bool(self.data_seen)
 
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:

@@ -1,4 +1,4 @@
-"""Annealed importance sampling: chains, their weights, and what these are worth.
+"""Annealed importance sampling: chains, their weights, and the quality of these.
 
 | Annealed Importance Sampling (Neal, 2001)
 | The Sample Size Required in Importance Sampling (Chatterjee, Diaconis, 2018)
@@ -19,20 +19,21 @@ from genzoo_boltzmann.tempering import TemperedPath
 
 MIN_EFFECTIVE_SAMPLES = 10.0
 _POOL = 10
-# How far the steps are is found once a stretch and from few chains, for a fiftieth of the time.
+# The divergence of the steps is measured once per stretch with few chains, in a fiftieth of the
+# time.
 _STRETCHES = 50
 _PROBED_CHAINS = 10
 
 
 @dataclass(frozen=True)
 class Annealed:
-    """Chains at the end of a schedule.
+    """The chains at the end of a schedule.
 
     Arguments:
         v: Their visible units, (num_chains, V).
         log_weights: Σ_k u_k, where u_k = log p*_k − log p*_{k−1} of the state before the sweep of
             step k, (num_chains,), float64.
-        divergence: How far the steps of the schedule are, in nats; see `anneal`.
+        divergence: The divergence of the steps of the schedule, in nats; see `anneal`.
     """
 
     v: Tensor
@@ -47,13 +48,13 @@ class Annealed:
 def anneal(
     path: TemperedPath, v: Tensor, schedule: Sequence[float], generator: torch.Generator
 ) -> Annealed:
-    """Take chains from the first to the last temperature, with one sweep at each.
+    """Anneal chains from the first to the last temperature, with one sweep at each.
 
     The divergence is ½ Σ_k J_k with J_k = E_{p_k}[u_k] − E_{p_{k−1}}[u_k], which is the sum of the
     two Kullback-Leibler divergences between the distributions before and after step k. It is
-    found from how far u_k changes in a few chains that follow from p_{k−1} to p_k. For small steps
-    each of the two divergences is ½ Var(u_k). Importance sampling of p by q needs about
-    exp(KL(p ‖ q)) draws.
+    estimated from the change of u_k in a few chains from p_{k−1} to p_k. For small steps, each of
+    the two divergences is ½ Var(u_k). Importance sampling of p by q needs about exp(KL(p ‖ q))
+    draws.
 
     Arguments:
         path: The distributions.
@@ -73,7 +74,7 @@ def anneal(
 
 
 def _stretches(schedule: Sequence[float]) -> list[Sequence[float]]:
-    """Cut a schedule into parts, each of which begins where the one before ends."""
+    """Cut a schedule into parts; each begins where the previous one ends."""
     num = len(schedule) - 1
     parts = min(num, _STRETCHES)
     ends = [i * num // parts for i in range(parts + 1)]
@@ -87,20 +88,20 @@ def _probe(path: TemperedPath, v: Tensor, stretch: Sequence[float]) -> Tensor:
 
 
 def _longest(stretch: Sequence[float]) -> float:
-    """Return the part that its longest step has of a stretch.
+    """Return the share of a stretch in its longest step.
 
-    In one step over the whole stretch J would be the change of `_probe`. In n equal steps it is
-    1/n of that, since each has 1/n of the length and 1/n of the change.
+    In one step over the whole stretch, J would be the change of `_probe`. In n equal steps it is
+    1/n of that, because each step has 1/n of the length and 1/n of the change.
     """
     steps = [abs(new - old) for old, new in itertools.pairwise(stretch)]
     return max(steps) / sum(steps)
 
 
 def annealed_start(path: TemperedPath, num: int, generator: torch.Generator) -> Tensor:
-    """Draw states nearly from the machine: annealed over a coarse path, then resampled.
+    """Draw states approximately from the machine: annealed over a coarse path, then resampled.
 
-    Sweeps alone do not carry chains from mode to mode, so that the shares of the modes would be
-    those of the annealing; drawing chains in proportion to their weights puts the shares right.
+    Sweeps do not move chains between modes, so the modes would have their shares from the
+    annealing. Resampling chains in proportion to their weights corrects the shares.
     """
     schedule = torch.linspace(0, 1, 1001, dtype=torch.float64).tolist()
     pool = anneal(path, path.start(_POOL * num, generator), schedule, generator)
@@ -128,7 +129,7 @@ def schedule_of(betas: Tensor | None) -> list[float]:
     schedule: list[float] = (published_betas() if betas is None else betas).tolist()
     rising = all(a < b for a, b in itertools.pairwise(schedule))
     if len(schedule) < 2 or schedule[0] != 0 or schedule[-1] != 1 or not rising:
-        raise ConfigError("betas must rise from 0 to 1 and hold at least two values.")
+        raise ConfigError("betas must rise from 0 to 1 and have at least two values.")
     return schedule
 
 
@@ -161,12 +162,12 @@ def estimate_of(log_weights: Tensor, divergence: float, *, sign: int) -> Estimat
 
 
 def _notes(log_weights: Tensor, divergence: float) -> tuple[Note, ...]:
-    """Return what is wrong with the weights, and with the steps that they come from.
+    """Return notes on problems of the weights and of the steps.
 
-    All chains may agree because none of them is where the next distribution lies: their weights
-    then show nothing. About exp(divergence) chains are needed for one that is there, so as many
-    as num / exp(divergence) are expected to be. For fewer than 27 chains the limit stays at one
-    nat; below it the weights themselves show what is wrong.
+    All chains may agree because none of them is where the next distribution has its mass; the
+    weights then show no problem. About exp(divergence) chains are needed for one that is there, so
+    num / exp(divergence) are expected to be. For fewer than 27 chains the limit stays at one nat;
+    below it the weights themselves show problems.
     """
     notes, num = [], len(log_weights)
     size = effective_sample_size(log_weights)

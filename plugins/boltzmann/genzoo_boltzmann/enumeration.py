@@ -1,4 +1,4 @@
-"""log Z by the sum over all states of the smaller layer."""
+"""log Z by a sum over all states of the smaller layer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _BLOCK_BITS = 12
 
 
 def log_sum(W: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Return log Z by the sum over all states of the smaller layer, in float64.
+    """Return log Z by a sum over all states of the smaller layer, in float64.
 
-    For a gradient each block of states is computed again, so that memory holds one of them.
+    For a gradient, each block of states is computed again, so that only one is in memory.
     """
     with full_precision(W.device):
         W, b, c = W.double(), b.double(), c.double()

@@ -1,4 +1,4 @@
-"""Block Gibbs sampling: the one kernel that samples and trains."""
+"""Block Gibbs sampling: the kernel of sampling and training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def draw_visible(model: RBM, h: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def sweep(model: RBM, v: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw h ~ p(h | v), then v ~ p(v | h): a transition that leaves p(v) as it is."""
+    """Draw h ~ p(h | v), then v ~ p(v | h): a transition that leaves p(v) invariant."""
     return draw_visible(model, draw_hidden(model, v, generator), generator)
 
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Phase:
-    """Visible units and what the hidden units feel given them.
+    """Visible units, and the fields of the hidden units given them.
 
     Arguments:
         v: Visible units, (B, V).
-        ones: Where they are on, if adding up rows of W is the way to multiply by them.
+        ones: The positions of ones, if products with them are sums of rows of W.
         field: c + vᵀW, (B, H).
         p: p(h_j = 1 | v) = σ(field), (B, H).
     """
@@ -34,7 +34,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Contrast:
-    """What tells the data's phase from the chain's.
+    """The difference of the data's and the chain's phase.
 
     Arguments:
         value: Mean F(data) − mean F(chain).
@@ -53,7 +53,9 @@ class Contrast:
 def phase(model: RBM, v: Tensor) -> Phase:
     """Return the phase of visible units (B, V)."""
     ones = few_ones(v, model.W)
-    field = binary_addmm(model.c, v, model.W, ones).to(v.dtype)  # Autocast makes it a shorter one.
+    field = binary_addmm(model.c, v, model.W, ones).to(
+        v.dtype
+    )  # Autocast would reduce its precision.
     return Phase(v, ones, field, field.sigmoid())
 
 
@@ -61,11 +63,11 @@ def phase(model: RBM, v: Tensor) -> Phase:
 def contrast(model: RBM, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
     """Return mean F(data) − mean F(chain) and its gradient with respect to W, b and c.
 
-    With p = σ(field): ∂F/∂W = −vpᵀ, ∂F/∂b = −v, ∂F/∂c = −p. Both phases go through one product.
+    With p = σ(field): ∂F/∂W = −vpᵀ, ∂F/∂b = −v, ∂F/∂c = −p. Both phases are one product.
 
-    Centred, the gradient is taken for the machine that is parametrised around offsets μ and λ,
-    E = −(v − μ)ᵀW(h − λ) − b'ᵀv − c'ᵀh, and turned back: ∇W = ∇W − μ∇cᵀ − ∇bλᵀ,
-    ∇b = ∇b − ∇Wλ, ∇c = ∇c − ∇Wᵀμ. Here μ is the data's base rate and λ = σ(c + μᵀW).
+    The centred gradient is that of the machine parametrised around offsets μ and λ, E = −(v −
+    μ)ᵀW(h − λ) − b'ᵀv − c'ᵀh, transformed back: ∇W = ∇W − μ∇cᵀ − ∇bλᵀ, ∇b = ∇b − ∇Wλ, ∇c = ∇c −
+    ∇Wᵀμ. Here μ is the data's base rate and λ = σ(c + μᵀW).
 
     | How to Center Deep Boltzmann Machines (Melchior, Fischer, Wiskott, 2016)
     """

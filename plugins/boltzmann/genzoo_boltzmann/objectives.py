@@ -1,4 +1,4 @@
-"""How Boltzmann machines learn: contrastive divergence, its chains fresh or persistent."""
+"""Objectives of Boltzmann machines: contrastive divergence with fresh or persistent chains."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from genzoo_boltzmann.rbm import RBM
 
 @dataclass(frozen=True, kw_only=True)
 class LearningConfig(Config):
-    """What both objectives take; each config adds its chains."""
+    """The config of both objectives; each one adds its chains."""
 
     lr: Annotated[float, Bounds(0.0, 1e3)] = 0.05
     """The learning rate."""
     momentum: Annotated[float, Bounds(0.0, 1.0)] = 0.0
     """The momentum."""
     weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
-    """The weight decay, of W alone."""
+    """The weight decay, for W only."""
     centred: bool = True
-    """Whether the gradient is the centred one."""
+    """Whether the centred gradient is used."""
     sparsity_target: Annotated[float, Bounds(0.0, 1.0)] = 0.1
-    """The mean activation that hidden units are drawn towards."""
+    """The target of the mean activation of hidden units."""
     sparsity_cost: Annotated[float, Bounds(0.0, 1e6)] = 0.0
-    """The weight of Σ_j (mean activation_j − target)²; 0 for none."""
+    """The weight of Σ_j (mean activation_j − target)²; 0 for no penalty."""
 
 
 C = TypeVar("C", bound=LearningConfig)
@@ -65,7 +65,7 @@ class CDConfig(LearningConfig):
     """Contrastive divergence."""
 
     num_steps: Annotated[int, Bounds(1, 10**6)] = 1
-    """Gibbs sweeps from the data to the chain's state: the k of CD-k."""
+    """The number of Gibbs sweeps from the data, the k of CD-k."""
 
 
 class ContrastiveDivergence(Divergence[CDConfig]):
@@ -91,15 +91,15 @@ class PCDConfig(LearningConfig):
     """Persistent contrastive divergence."""
 
     num_steps: Annotated[int, Bounds(1, 10**6)] = 1
-    """Gibbs sweeps of the chains for each update."""
+    """The number of Gibbs sweeps per update."""
     num_chains: Annotated[int | None, Bounds(1, 10**7)] = None
-    """Chains of each micro-batch; as many as it has examples by default."""
+    """The number of chains per micro-batch; by default its number of examples."""
 
 
 class PersistentContrastiveDivergence(Divergence[PCDConfig]):
     """Persistent contrastive divergence (PCD-k): chains continue from update to update.
 
-    The chains start from the base rates and belong to the process: one set for each slot.
+    The chains start from the base rates and belong to the process, one set per slot.
 
     | Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient
     | (Tieleman, 2008)
@@ -108,11 +108,11 @@ class PersistentContrastiveDivergence(Divergence[PCDConfig]):
     Config = PCDConfig
 
     def phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
-        """Return the phase of the data, and that of the chains k sweeps on."""
+        """Return the phase of the data, and that of the chains after k sweeps."""
         return phase(self.model, v), phase(self.model, self._advance(len(v), step))
 
     def _advance(self, batch_size: int, step: Step) -> Tensor:
-        """Sweep the slot's chains, and keep them."""
+        """Sweep the slot's chains and store them."""
         name = f"chains_{step.slot}"
         v = self.process_state().get(name)
         if v is None:

@@ -1,9 +1,9 @@
-"""The partition function: by enumeration, and by annealed importance sampling both ways.
+"""The partition function, by enumeration and by annealed importance sampling in both directions.
 
-The logarithm of an unbiased estimate of Z is too low on average, so a likelihood made from it is
-too good on average. The reverse estimate errs to the other side. Both miss a mode that annealing
-does not find; reverse chains that begin at rows of data show it, where the data are in that mode.
-What none of these chains visits remains unseen.
+The logarithm of an unbiased estimate of Z is too low on average, so a likelihood computed from it
+is too good on average. The reverse estimate errs to the other side. Both miss a mode that
+annealing does not find. Reverse chains that start at rows of data show it, if the data are in that
+mode. Modes that none of these chains visits are not detected.
 
 | Annealed Importance Sampling (Neal, 2001)
 | On the Quantitative Analysis of Deep Belief Networks (Salakhutdinov, Murray, 2008)
@@ -78,9 +78,9 @@ class LogPartition:
         return effective_sample_size(self.log_weights)
 
     def of_rows(self, negative_energy: Tensor) -> LogProb:
-        """Return log p(x) = −F(x) − log Z of rows, from their −F(x), (N,).
+        """Return log p(x) = −F(x) − log Z of rows, from −F(x), (N,).
 
-        The interval is turned round: a log Z that is too high makes log p(x) too low.
+        The interval is reversed, because a log Z that is too high makes log p(x) too low.
         """
         log_z = self.estimate
         ends = log_z.interval
@@ -109,7 +109,7 @@ def estimate(
     """Return log Z by one of the methods "exact", "ais" and "reverse-ais".
 
     Raises:
-        ConfigError: There is no such method.
+        ConfigError: The method is unknown.
     """
     if method == "exact":
         return exact(model)
@@ -135,11 +135,11 @@ def best(
     Arguments:
         model: The machine.
         start: Rows of data, (N, V) or (N, *event_shape), at which half of the reverse chains
-            begin; None for none.
+            start, or None.
         generator: The generator, on the model's device.
-        num_chains: Chains in each direction.
+        num_chains: The number of chains in each direction.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
-        num_burn_in: Gibbs sweeps before the reverse annealing.
+        num_burn_in: The number of Gibbs sweeps before the reverse annealing.
     """
     if min(model.W.shape) <= MAX_ENUMERATED:
         return exact(model)
@@ -157,24 +157,24 @@ def best(
 
 
 def num_rows(model: RBM, num_chains: int) -> int:
-    """Return how many rows `best` begins reverse chains at: none where log Z is exact."""
+    """Return the number of rows at which `best` starts reverse chains; 0 if log Z is exact."""
     return 0 if min(model.W.shape) <= MAX_ENUMERATED else num_chains // 2
 
 
 def with_interval(
     forward: LogPartition, backward: LogPartition, from_rows: LogPartition | None = None
 ) -> LogPartition:
-    """Return the forward estimate with an interval from all of them, each with its 3σ.
+    """Return the forward estimate with an interval that covers all estimates with 3σ.
 
-    If reverse chains find a larger log Z and their interval shares no value with that of the
-    forward ones, some miss a mode that others are in, and the figure is called unreliable. A
-    smaller one does not speak against the forward estimate: by Markov's inequality this is more
-    than t nats too high with a probability of at most e^−t. The interval reaches over both.
+    If reverse chains find a larger log Z and their interval does not overlap that of the forward
+    chains, some miss a mode that others are in, and the figure is unreliable. A smaller log Z does
+    not contradict the forward estimate: by Markov's inequality this is more than t nats too high
+    with a probability of at most e^−t. The interval covers both.
 
     Arguments:
         forward: By AIS.
         backward: By reverse AIS.
-        from_rows: By reverse AIS whose chains began at rows of data.
+        from_rows: By reverse AIS with chains that start at rows of data.
     """
     named = {"reverse": ("reverse AIS", backward), "rows": ("reverse AIS from rows", from_rows)}
     found = {code: (name, log_z) for code, (name, log_z) in named.items() if log_z is not None}
@@ -202,7 +202,7 @@ def with_interval(
 def exact(model: RBM) -> LogPartition:
     """Sum over all states of the smaller layer, in float64.
 
-    log Z = log Σ_h exp(cᵀh + Σ_i log(1 + exp(b + Wh)_i)), or with the layers exchanged.
+    log Z = log Σ_h exp(cᵀh + Σ_i log(1 + exp(b + Wh)_i)), or with exchanged layers.
 
     Raises:
         CapabilityError: Both layers have more than 22 units.
@@ -227,13 +227,13 @@ def differentiable(model: RBM) -> Tensor:
     """Return log Z, a float64 scalar with its graph.
 
     Raises:
-        CapabilityError: Both layers have more than 22 units: the gradient of an estimate by
-            annealing is of no use.
+        CapabilityError: Both layers have more than 22 units; the gradient of an estimate by
+            annealing is not useful.
     """
     if min(model.W.shape) > MAX_ENUMERATED:
         raise CapabilityError(
             f"log Z of {model.W.shape[0]} × {model.W.shape[1]} units is estimated by annealing, "
-            "which has no useful gradient. Train by the objective 'pcd' or 'cd'; for the value "
+            "which has no useful gradient. Train with the objective 'pcd' or 'cd'; for the value "
             "alone, call log_prob under torch.no_grad()."
         )
     return log_sum(model.W, model.b, model.c)
@@ -255,9 +255,9 @@ def ais(
     Arguments:
         model: The machine.
         generator: The generator, on the model's device.
-        num_chains: Chains.
+        num_chains: The number of chains.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
-        base: What the path starts from.
+        base: The start of the path.
     """
     path = TemperedPath(model, uniform=base == "uniform", dtype=_dtype(model))
     schedule = schedule_of(betas)
@@ -277,17 +277,17 @@ def reverse_ais(
 ) -> LogPartition:
     """Anneal chains from the machine to the base rates: 1 / Ẑ is unbiased.
 
-    The chains must start at the machine's own distribution, which only long sampling can come
-    near to; what is wrong with the start is wrong with the estimate.
+    The chains must start at the machine's own distribution, which only long sampling can approach.
+    An error of the start is an error of the estimate.
 
     Arguments:
         model: The machine.
         generator: The generator, on the model's device.
-        num_chains: Chains, where no start is given.
+        num_chains: The number of chains, if no start is given.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
-        start: States (num_chains, V) to begin burning in from, such as data; by default
-            chains annealed to the machine and resampled by their weights.
-        num_burn_in: Gibbs sweeps before annealing.
+        start: Initial states (num_chains, V) of the burn-in, such as data; by default chains
+            annealed to the machine and resampled by their weights.
+        num_burn_in: The number of Gibbs sweeps before annealing.
     """
     path, schedule = TemperedPath(model, dtype=_dtype(model)), schedule_of(betas)
     with full_precision(model.device):
@@ -317,12 +317,12 @@ def reverse_halves(
 
     Arguments:
         model: The machine.
-        rows: States (N, V) or (N, *event_shape), drawn from without replacement, and again where
-            they are too few; None for none, which leaves one estimate.
+        rows: States (N, V) or (N, *event_shape), drawn without replacement, and repeatedly if
+            there are too few; None leaves one estimate.
         generator: The generator, on the model's device.
-        num_chains: Chains of both halves.
+        num_chains: The number of chains of both halves together.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
-        num_burn_in: Gibbs sweeps before annealing.
+        num_burn_in: The number of Gibbs sweeps before annealing.
     """
     path, schedule = TemperedPath(model, dtype=_dtype(model)), schedule_of(betas)
     num = num_chains if rows is None else num_chains - num_chains // 2
@@ -348,7 +348,7 @@ def _from_chains(path: TemperedPath, chains: Annealed, *, sign: int) -> LogParti
 
 
 def _dtype(model: RBM) -> torch.dtype:
-    """Return the type to anneal in: at least float32, whatever the weights are stored in."""
+    """Return the dtype of annealing: at least float32, whatever the dtype of the weights."""
     return torch.promote_types(model.dtype, torch.float32)
 
 
@@ -357,7 +357,7 @@ def _units(path: TemperedPath, states: Tensor) -> Tensor:
 
 
 def _drawn(rows: Tensor, num: int, generator: torch.Generator) -> Tensor:
-    """Draw rows, each as often as the others or once more."""
+    """Draw rows; each one equally often, up to one."""
     order = torch.randperm(len(rows), generator=generator, device=generator.device)
     again = torch.arange(num, device=order.device) % len(rows)
     return rows[order[again].to(rows.device)]

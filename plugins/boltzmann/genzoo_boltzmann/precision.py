@@ -1,4 +1,4 @@
-"""Where autocast is off: figures and acceptance probabilities are of the weights as they are."""
+"""Computations without autocast, for figures and acceptance probabilities."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import torch
 
 
 def full_precision(device: torch.device) -> torch.autocast:
-    """Return a context in which products keep the type of their factors, also under autocast.
+    """Return a context in which products keep the dtype of their factors, also under autocast.
 
-    A field of 100 is off by up to 0.25 in bfloat16, and an energy has hundreds of them.
+    In bfloat16 a field of 100 has an error of up to 0.25, and an energy has hundreds of fields.
     """
     return torch.autocast(device.type, enabled=False)

@@ -84,16 +84,16 @@ class RBM(GenerativeModel[RBMConfig]):
     )
     limits = (
         (
-            "Its units are zeros and ones, and so are its samples: grey images are made so first, "
-            "and likelihoods under different ways to do that cannot be compared."
+            "Its units and samples are zeros and ones: grey images must be binarised first, "
+            "and likelihoods under different binarisations cannot be compared."
         ),
         (
-            "With more than 22 units in both layers log Z is an estimate: read the likelihood "
-            "with its interval, and leave one that is called unreliable alone."
+            "With more than 22 units in both layers, log Z is an estimate: read the likelihood "
+            "with its interval, and do not use one that is marked unreliable."
         ),
         (
-            "Its chains mix slowly. Samples after few sweeps show too much of some kinds of data "
-            "and too little of others; the sampler tempered-gibbs takes longer, and does better."
+            "Its chains mix slowly. Samples after few sweeps have too many of some kinds of data "
+            "and too few of others; the sampler tempered-gibbs takes longer and mixes better."
         ),
     )
 
@@ -114,7 +114,7 @@ class RBM(GenerativeModel[RBMConfig]):
 
     @classmethod
     def example(cls) -> tuple[RBMConfig, Batch]:
-        """Return a machine of 6 + 4 units and eight rows for it."""
+        """Return the config of a machine of 6 + 4 units, and eight rows."""
         x = torch.rand(8, 1, 2, 3, generator=torch.Generator().manual_seed(0)).round()
         return RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=4), {"x": x}
 
@@ -130,7 +130,7 @@ class RBM(GenerativeModel[RBMConfig]):
 
     @property
     def default_batch_size(self) -> int:
-        """How many chains run at once, by the larger layer."""
+        """The number of chains that run at once, by the larger layer."""
         return batch_size_for(max(self.W.shape))
 
     @classmethod
@@ -166,7 +166,7 @@ class RBM(GenerativeModel[RBMConfig]):
         return Binary(shape=(self.config.num_hidden,))
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
-        """Return p(h_j = 1 | x), (B, H), of examples (B, *event_shape): what they turn on."""
+        """Return p(h_j = 1 | x), (B, H), of examples (B, *event_shape)."""
         self.checked_condition(condition, len(x))
         return self.hidden_logits(self.checked_rows(x).flatten(1)).sigmoid()
 
@@ -185,21 +185,21 @@ class RBM(GenerativeModel[RBMConfig]):
         return self.to_data(self.visible_logits(z)).sigmoid()
 
     def check_sums(self) -> None:
-        """Raise where sums of the weights could overflow, so that a unit's field would be NaN.
+        """Raise if sums of the weights could overflow, so that a unit's field would be NaN.
 
-        A draw compares a uniform number with a probability, which is false for NaN: such a machine
-        would draw zeros. So the greatest sum that any state can bring about is bounded beforehand,
-        and no draw need be looked at.
+        A draw compares a uniform number with a probability, which is false for NaN, so such a
+        machine would draw zeros. The maximum sum of any state is therefore bounded beforehand, and
+        draws need not be checked.
 
         Raises:
-            NotFiniteWeightsError: The bound is not finite in the parameters' type.
+            NotFiniteWeightsError: The bound is not finite in the parameters' dtype.
         """
         ends = torch.stack([end for p in (self.W, self.b, self.c) for end in p.detach().aminmax()])
         sizes = [self.W.numel()] * 2 + [self.b.numel()] * 2 + [self.c.numel()] * 2
         bound = sum(abs(end) * n for end, n in zip(ends.double().tolist(), sizes, strict=True))
         if not bound < torch.finfo(self.dtype).max:
             raise NotFiniteWeightsError(
-                f"The weights of this RBM are so large, or not finite, that sums of them overflow "
+                f"The weights of this RBM are not finite, or so large that sums of them overflow "
                 f"{self.dtype}: their values reach {ends.abs().max().item():g}. Training may have "
                 "diverged: take an earlier checkpoint, or model.double()."
             )
@@ -209,8 +209,7 @@ class RBM(GenerativeModel[RBMConfig]):
     def joint_energy(self, v: Tensor, h: Tensor) -> Tensor:
         """Return E(v, h) = −vᵀWh − bᵀv − cᵀh, (B,), for units (B, V) and (B, H).
 
-        It is computed in the wider one of the types of ``v`` and the parameters, also under
-        autocast.
+        It is computed in the wider dtype of ``v`` and the parameters, also under autocast.
         """
         with full_precision(self.device):
             v, W, b, c = self._widened(v)
@@ -224,7 +223,7 @@ class RBM(GenerativeModel[RBMConfig]):
         autocast: give ``v`` in float64 where it becomes a figure.
 
         Raises:
-            DataError: ``v`` is not of zeros and ones, (B, V).
+            DataError: ``v`` does not have zeros and ones, (B, V).
         """
         self.check_rows(v, space=Binary(shape=(len(self.b),)))
         return self._free_energy(v.to(self.device))
@@ -255,15 +254,15 @@ class RBM(GenerativeModel[RBMConfig]):
         """Return log Z; see `genzoo_boltzmann.partition` for methods and their options.
 
         Raises:
-            CapabilityError: "exact" was asked of a machine with more than 22 units on both sides.
-            ConfigError: There is no such method.
+            CapabilityError: The method is "exact", but both layers have more than 22 units.
+            ConfigError: The method is unknown.
             NotFiniteWeightsError: The weights are not finite, or so large that sums overflow.
         """
         self.check_sums()
         return partition.estimate(self, method, generator=generator, **options)
 
     def num_held_out(self, num_samples: int | None = None) -> int:
-        """Return how many rows `log_prob` takes as ``start``; 0 where log Z is exact."""
+        """Return the number of rows that `log_prob` takes as ``start``; 0 if log Z is exact."""
         num_chains = self.checked_num_samples(num_samples)
         return partition.num_rows(self, num_chains)
 
@@ -279,24 +278,24 @@ class RBM(GenerativeModel[RBMConfig]):
     ) -> LogProb:
         """Return log p(x) = −F(x) − log Z of each example of ``x`` (N, *event_shape), in nats.
 
-        A row whose probability comes out above 1 shows that log Z is too low; a note says so.
+        A row with a probability above 1 shows that log Z is too low, and a note says so.
 
         log Z is exact if the smaller layer can be enumerated. Otherwise annealed importance
-        sampling estimates it, and a reverse run gives the other end of the interval: the error of
-        the first makes the likelihood look too good, that of the second too bad. Half of the
-        reverse chains begin at rows of data, so that a mode that annealing misses is seen.
+        sampling estimates it, and a reverse run gives the other end of the interval: the first
+        makes the likelihood look too good, the second too bad. Half of the reverse chains start at
+        rows of data, to detect a mode that annealing misses.
 
         Arguments:
             x: Zeros and ones.
             condition: None; the model takes none.
-            generator: Where the estimate's randomness comes from, on the model's device.
-            num_samples: Annealed chains in each direction; 100 by default.
-            start: The rows at which reverse chains begin, (K, *event_shape), best such as are not
-                in ``x``; by default rows of ``x``, and a note says so.
-            log_partition: An estimate made before, to be used again.
+            generator: The generator of the estimate, on the model's device.
+            num_samples: The number of annealed chains in each direction; 100 by default.
+            start: The rows at which reverse chains start, (K, *event_shape), preferably not in
+                ``x``; by default rows of ``x``, and a note says so.
+            log_partition: An earlier estimate to use.
 
         Raises:
-            CapabilityError: Gradients are enabled and log Z is estimated.
+            CapabilityError: Gradients are enabled, and log Z must be estimated.
         """
         self.check_rows(x)
         self.check_sums()
@@ -336,7 +335,7 @@ class RBM(GenerativeModel[RBMConfig]):
     # Data and inpainting
 
     def needs_data_init(self) -> bool:
-        """Whether no data have been seen yet."""
+        """Whether the statistics of the data are still missing."""
         return not bool(self.data_seen)
 
     @torch.no_grad()
@@ -357,13 +356,13 @@ class RBM(GenerativeModel[RBMConfig]):
         generator: torch.Generator,
         num_inference_steps: int = 1000,
     ) -> Tensor:
-        """Return ``x`` with a draw given the rest where ``mask`` is true, by clamped Gibbs sweeps.
+        """Return ``x``, filled in where ``mask`` is true by clamped Gibbs sweeps.
 
         Arguments:
-            x: Examples (B, *event_shape); where the mask is true they may hold anything.
-            mask: Where to fill in, bool, of a shape that broadcasts to that of ``x``.
+            x: Examples (B, *event_shape); values where the mask is true are ignored.
+            mask: Where to fill in, bool, broadcastable to the shape of ``x``.
             generator: The generator, on the model's device.
-            num_inference_steps: Sweeps.
+            num_inference_steps: The number of sweeps.
         """
         from genzoo_boltzmann.fast_bernoulli import bernoulli
         from genzoo_boltzmann.gibbs import sweep

@@ -70,8 +70,8 @@ class GibbsConfig(ChainsConfig):
 class Gibbs(Chains[GibbsConfig]):
     """Block Gibbs sampling from the base rates, or from the states given.
 
-    A trajectory has one state of visible units (num, V) a sweep. The chains are independent of
-    each other; how far the last state is from the model depends on how well they mix.
+    A trajectory has one state of visible units (num, V) per sweep. The chains are independent; the
+    distance of the last state from the model depends on how well they mix.
     """
 
     Config = GibbsConfig
@@ -91,15 +91,15 @@ class TemperedGibbsConfig(ChainsConfig):
     """Parallel tempering."""
 
     num_temperatures: Annotated[int, Bounds(2, 10**4)] = 20
-    """Replicas of each chain, at β equally spaced from 0 (the base rates) to 1 (the model)."""
+    """The number of replicas per chain, at β equally spaced from 0 (base rates) to 1 (model)."""
 
 
 class TemperedGibbs(Chains[TemperedGibbsConfig]):
     """Parallel tempering: replicas at many temperatures that exchange their states.
 
-    After each sweep neighbours i, i + 1 exchange v with probability
-    min(1, p_i(v_{i+1}) p_{i+1}(v_i) / (p_i(v_i) p_{i+1}(v_{i+1}))), which leaves every p_β as it
-    is; a chain that is stuck in one mode leaves it through the flat distributions.
+    After each sweep neighbours i, i + 1 exchange v with probability min(1, p_i(v_{i+1})
+    p_{i+1}(v_i) / (p_i(v_i) p_{i+1}(v_{i+1}))), which leaves every p_β invariant. A chain that is
+    stuck in one mode leaves it through the flat distributions.
 
     | Parallel Tempering for Training of Restricted Boltzmann Machines (Desjardins et al., 2010)
     """
@@ -144,7 +144,7 @@ def _exchange(
     """Exchange neighbours (0, 1), (2, 3), … or (1, 2), (3, 4), …; v is (levels, num, V)."""
     levels, num, _ = v.shape
     flat = v.reshape(levels * num, -1)
-    # log p*_β is a function of β and of these two alone, so no product is needed for the swap.
+    # log p*_β depends only on β and these two, so the swap needs no product.
     field = path.field(flat)
     low = torch.arange(parity, levels - 1, 2, device=v.device)
     high = low + 1

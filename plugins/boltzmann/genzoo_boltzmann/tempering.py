@@ -25,17 +25,18 @@ class TemperedPath:
     """Machines p_β(v, h) ∝ exp((1 − β) aᵀv + β(vᵀWh + bᵀv + cᵀh)) for β from 0 to 1.
 
     At 0 the visible units are independent with the base rates, a = logit(base rates), and the
-    hidden ones fair coins, so log Z₀ = Σ_i log(1 + exp a_i) + H log 2; at 1 it is the machine.
+    hidden units are fair coins, so log Z₀ = Σ_i log(1 + exp a_i) + H log 2; at 1 it is the
+    machine.
 
     | On the Quantitative Analysis of Deep Belief Networks (Salakhutdinov, Murray, 2008)
 
     Arguments:
         model: The machine.
-        uniform: Whether the path starts from fair coins instead of the base rates. That is a
-            worse path, kept to show that a bad estimate is flagged.
-        dtype: The type of its numbers and states; the model's by default.
+        uniform: Whether the path starts from fair coins instead of the base rates. This worse path
+            is kept to show that bad estimates are flagged.
+        dtype: The dtype of its values and states; by default that of the model.
 
-    Its weights are detached, so that nothing that is computed on it has a gradient.
+    Its weights are detached, so nothing that is computed with it has a gradient.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class TemperedPath:
         rates = model.base_rates.to(dtype)
         self.a = torch.zeros_like(self.b) if uniform else torch.logit(rates)
         self.num_hidden = len(self.c)
-        # The largest |c + vᵀW| that any v can bring about.
+        # The maximum of |c + vᵀW| over all v.
         self._steepest = float((self.W.abs().sum(0) + self.c.abs()).max())
 
     @property
@@ -59,7 +60,7 @@ class TemperedPath:
         return bernoulli(self.a.sigmoid().expand(num, -1), generator)
 
     def field(self, v: Tensor) -> Tensor:
-        """Return c + vᵀW, (B, H), which the hidden units feel at β = 1."""
+        """Return c + vᵀW, (B, H), the fields of the hidden units at β = 1."""
         return binary_addmm(self.c, v, self.W, few_ones(v, self.W))
 
     def visible(self, h: Tensor, beta: float, generator: torch.Generator) -> Tensor:
@@ -74,7 +75,8 @@ class TemperedPath:
         return bias.double() + F.softplus(column * field).sum(1, dtype=torch.float64)
 
     def sweep(self, v: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw h ~ p_1(h | v), then v ~ p_1(v | h): a transition that leaves the machine's p."""
+        """Draw h ~ p_1(h | v), then v ~ p_1(v | h): a transition that leaves the machine's p
+        invariant."""
         return self.visible(bernoulli(self.field(v).sigmoid_(), generator), 1.0, generator)
 
     def step(
@@ -99,8 +101,8 @@ class TemperedPath:
         """Return Σ_j log(1 + e^{new f}) − log(1 + e^{old f}), (B,), using σ(new f) once more.
 
         It is −Σ_j log(1 + σ(new f)(e^{(old − new) f} − 1)), which is cheaper than two softplus.
-        For a large exponent the logarithm is of a small rest of ones that cancel: then the two are
-        taken, in float64. ``field`` is overwritten.
+        For a large exponent the argument of the logarithm suffers from cancellation, so two
+        softplus in float64 are used. ``field`` is overwritten.
         """
         if abs(new - old) * self._steepest > _SAFE_EXPONENT:
             f = field.double()

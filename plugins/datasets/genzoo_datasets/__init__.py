@@ -1,1 +1,1 @@
-"""Datasets for genzoo whose truth is known, and metrics that recognise what they show."""
+"""Datasets for genzoo with known truth, and metrics that recognise their content."""

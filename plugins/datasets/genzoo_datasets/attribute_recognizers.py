@@ -1,7 +1,7 @@
-"""Recognizers: what a picture shows, told by something that has learned no model's samples.
+"""Recognizers: what a picture shows, independent of any generative model.
 
-A recognizer answers in the words of a grammar's slots (`genzoo.captions`): for each slot the value
-that the picture shows, or −1 where it shows none clearly.
+A recognizer returns values of a grammar's slots (`genzoo.captions`): for each slot the value that
+the picture shows, or −1 if it shows none clearly.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from genzoo_datasets.shapes import COLOURS, JITTER, PLACES, SHAPE_CAPTIONS, SIZE
 SHAPES_RECOGNIZER = "shapes-templates"
 UNCLEAR = -1
 MOST_UNEXPLAINED = 0.25
-"""A picture that differs by more than this share of the nearest template shows nothing clearly."""
+"""A picture that differs from the nearest template by more than this share shows nothing
+clearly."""
 _STEPS = 5
 _BLOCK = 100
 _MAX_SIDE = 32
 
 
 class Recognizer(Protocol):
-    """Tells what pictures show."""
+    """Recognises what pictures show."""
 
     sha256: str
-    """What says which recognizer it is: a hash of its weights or templates."""
+    """A hash of its weights or templates, which identifies the recognizer."""
 
     def recognize(self, x: Tensor) -> Mapping[str, Tensor]:
         """Return for each slot the values (N,) int64 of pictures (N, C, H, W) in [0, 1]."""
@@ -41,10 +42,10 @@ class Recognizer(Protocol):
 
 
 class ClassifierRecognizer:
-    """The label that a classifier which comes with genzoo gives.
+    """The label of a classifier that comes with genzoo.
 
     Arguments:
-        name: The classifier's.
+        name: The name of the classifier.
     """
 
     def __init__(self, name: str) -> None:
@@ -52,21 +53,22 @@ class ClassifierRecognizer:
         self.sha256 = classifier.sha256_of(name)
 
     def recognize(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the likeliest label of each picture."""
+        """Return the most probable label of each picture."""
         return {"label": self.classifier.predict(x)}
 
 
 class ShapesRecognizer:
     """Colour, shape, size and place of the nearest picture, by least squares.
 
-    With a template t (how far each pixel is covered) and a colour c, the picture c t is as far
-    from x as ‖x − c t‖² = ‖x‖² − 2 Σ c_k ⟨x_k, t⟩ + ‖c‖² ‖t‖². The templates are all shapes in
-    all places, in steps of the radius and of the middle that are finer than a pixel. Nothing is
-    shown clearly where the nearest leaves more than a quarter of its own ‖c‖² ‖t‖² unexplained, as
-    where there is nothing, a second shape, or a shape between two.
+    With a template t (the coverage of each pixel) and a colour c, the squared distance of the
+    picture c t from x is ‖x − c t‖² = ‖x‖² − 2 Σ c_k ⟨x_k, t⟩ + ‖c‖² ‖t‖². The templates are all
+    shapes in all places, in steps of radius and centre that are finer than a pixel. A picture
+    shows nothing clearly if the nearest template leaves more than a quarter of its ‖c‖² ‖t‖²
+    unexplained, for example if it has no shape, a second shape, or a shape between two.
 
     Arguments:
-        side: Height and width of the pictures; larger ones than 32 are averaged down to that.
+        side: Height and width of the pictures; pictures larger than 32 are reduced to it by
+            averaging.
     """
 
     def __init__(self, side: int) -> None:
@@ -77,7 +79,7 @@ class ShapesRecognizer:
         self.sha256 = hashlib.sha256(self.templates.mul(255).byte().numpy().tobytes()).hexdigest()
 
     def recognize(self, x: Tensor) -> dict[str, Tensor]:
-        """Return what the nearest picture shows, −1 throughout where it is not near."""
+        """Return what the nearest template shows; −1 everywhere if it is not near."""
         blocks = [self._nearest(block) for block in torch.split(x.float().clamp(0, 1), _BLOCK)]
         colour, template = (torch.cat(parts) for parts in zip(*blocks, strict=True))
         clear = template != UNCLEAR
@@ -87,7 +89,7 @@ class ShapesRecognizer:
         return {name: value.where(clear, UNCLEAR) for name, value in attributes.items()}
 
     def _nearest(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return colour and template (B,) of the nearest pictures; −1 for those not near."""
+        """Return colour and template (B,) of the nearest templates; −1 for those not near."""
         x = F.adaptive_avg_pool2d(x, self.side).flatten(2)
         overlap = torch.einsum("nkp,tp->nkt", x, self.templates)
         weight = self.paint.square().sum(1)[:, None] * self.templates.square().sum(1)
@@ -100,18 +102,18 @@ class ShapesRecognizer:
 
 
 def unrecognizable(name: str | None, info: DataInfo) -> str:
-    """Say why no recognizer, or not the one that is named, fits the data; empty where one does."""
+    """Return why no recognizer, or not the named one, fits the data; empty if one does."""
     captions = _captions(info)
     if not captions:
-        return "the data's captions come from no grammar (give --data.captions)"
+        return "the data's captions do not come from a grammar (give --data.captions)"
     if name == SHAPES_RECOGNIZER or (name is None and captions <= set(SHAPE_CAPTIONS)):
         fits = captions <= set(SHAPE_CAPTIONS) and info["x"].event_shape[0] == 3
-        return "" if fits else f"{SHAPES_RECOGNIZER} reads the dataset shapes alone"
+        return "" if fits else f"{SHAPES_RECOGNIZER} is for the dataset shapes only"
     return unfit(name, info)
 
 
 def load_recognizer(name: str | None, info: DataInfo) -> tuple[str, Recognizer]:
-    """Return the recognizer that is named, or the one for the data, with its name.
+    """Return the named recognizer, or the one for the data, with its name.
 
     Raises:
         UnknownNameError: There is none with this name.
@@ -131,7 +133,7 @@ def _captions(info: DataInfo) -> set[str]:
 
 
 def _every_scene(side: int) -> Scene:
-    """Return every template's scene: all shapes and places, in steps of radius and middle."""
+    """Return the scenes of all templates: all shapes and places, in steps of radius and centre."""
     steps = torch.linspace(-JITTER, JITTER, _STEPS)
     places = torch.tensor(list(PLACES.values()))
     radii = torch.cat([torch.linspace(*ends, _STEPS) for ends in SIZES.values()])

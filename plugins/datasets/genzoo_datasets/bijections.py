@@ -1,4 +1,4 @@
-"""Fashion-MNIST and its image under a known bijection: translations whose truth is known."""
+"""Fashion-MNIST and its image under a known bijection, so that the true translation is known."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from genzoo_datasets.mnist import FashionMNIST
 
 
 class Bijection(abc.ABC):
-    """A map T of grey images that can be undone exactly; abstract.
+    """Abstract base class of exactly invertible maps T of grey images.
 
-    Values are from 0 to ``top``: 1 for images in [0, 1], or whole numbers up to any other.
+    Values are from 0 to ``top``: 1 for images in [0, 1], or integers up to another value.
     """
 
     @abc.abstractmethod
@@ -25,7 +25,7 @@ class Bijection(abc.ABC):
 
     @abc.abstractmethod
     def inverse(self, y: Tensor, top: float = 1) -> Tensor:
-        """Return the grey images, (N, 1, H, W), that T makes ``y`` of."""
+        """Return the grey images, (N, 1, H, W), whose T(x) is ``y``."""
 
 
 class Negative(Bijection):
@@ -41,14 +41,14 @@ class Negative(Bijection):
 
 
 class Rotated(Bijection):
-    """A quarter of a turn to the left."""
+    """A rotation by 90° to the left."""
 
     def forward(self, x: Tensor, top: float = 1) -> Tensor:
-        """Return the images turned to the left."""
+        """Return the images rotated to the left."""
         return torch.rot90(x, 1, (-2, -1))
 
     def inverse(self, y: Tensor, top: float = 1) -> Tensor:
-        """Return the images turned to the right."""
+        """Return the images rotated to the right."""
         return torch.rot90(y, -1, (-2, -1))
 
 
@@ -81,9 +81,9 @@ class FashionPairConfig(IDXConfig):
 class _FashionPair(DataSource[FashionPairConfig], abc.ABC):
     """Fashion-MNIST as x and T(Fashion-MNIST) as y; abstract.
 
-    The training split's halves have no image in common: x is images 0–29,999, y is T of images
-    30,000–59,999. The rows of the test split are aligned: y is T(x), so that a translation can be
-    compared with the truth.
+    The domains of the training split have no image in common: x is images 0–29,999, y is T of
+    images 30,000–59,999. The rows of the test split are aligned: y is T(x), so that a translation
+    can be compared with the truth.
     """
 
     Config = FashionPairConfig
@@ -95,7 +95,7 @@ class _FashionPair(DataSource[FashionPairConfig], abc.ABC):
         return ("train", "test")
 
     def load(self, split: str) -> Dataset:
-        """Return one split, both domains grey or in colour, as they are."""
+        """Return one split with both domains, without binarisation."""
         images = _Images.read(self.config, split)
         half = len(images.values) // 2
         if split == "test":
@@ -115,20 +115,20 @@ class FashionMNISTNegative(_FashionPair):
 
 
 class FashionMNISTRotated(_FashionPair):
-    """Fashion-MNIST and itself turned by a quarter to the left."""
+    """Fashion-MNIST and itself rotated by 90° to the left."""
 
     bijection, title = Rotated(), "fashion-mnist-rotated"
 
 
 class FashionMNISTColoured(_FashionPair):
-    """Fashion-MNIST and itself in the colours of glowing iron, of three channels."""
+    """Fashion-MNIST and itself in the colours of glowing iron, with three channels."""
 
     bijection, title = Coloured(), "fashion-mnist-coloured"
 
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """Grey images as whole numbers from 0 to ``top``, (N, 1, H, W), so that nothing is rounded."""
+    """Grey images as integers from 0 to ``top``, (N, 1, H, W), so that nothing is rounded."""
 
     values: Tensor
     label: Tensor
@@ -137,7 +137,7 @@ class _Images:
 
     @classmethod
     def read(cls, config: FashionPairConfig, split: str) -> _Images:
-        """Read a split of Fashion-MNIST, at 14 pixels a side as sums of 2 × 2."""
+        """Read a split of Fashion-MNIST; at 14 pixels per side as sums of 2 × 2."""
         source = FashionMNIST(IDXConfig(folder=config.folder))
         data = source.load(split)
         found = data.head(len(data))
@@ -149,7 +149,7 @@ class _Images:
         return cls(blocks.sum((3, 5), dtype=torch.int16), found["label"], 1020, data.info)
 
     def dataset(self, values: Tensor, rows: slice, name: str) -> ArrayDataset:
-        """Return images made of some of these as a dataset in [0, 1]."""
+        """Return some of these images as a dataset in [0, 1]."""
         space = Unit(shape=tuple(values.shape[1:]), levels=self.top + 1)
         info = DataInfo(fields={**self.info.fields, "x": space}, range={"x": (0.0, 1.0)})
         kept = values.to(torch.uint8) if self.top == 255 else values

@@ -1,4 +1,4 @@
-"""Whether samples show what their captions say."""
+"""Whether samples obey their captions."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class CaptionConfig(Config):
 class CaptionObeyed(Metric[CaptionConfig]):
     """The share of samples in which a recognizer finds all that their captions say.
 
-    A caption of a grammar says exactly which values it gives; what it leaves open is not judged.
-    Where captions say more than one thing, the share of each is given too, among the captions
-    that say it.
+    The values of a grammar's caption are known exactly; what it leaves open is not evaluated. If
+    captions say more than one thing, the share of each is computed too, over the captions that say
+    it.
     """
 
     Config = CaptionConfig
@@ -58,7 +58,7 @@ class CaptionObeyed(Metric[CaptionConfig]):
         )
 
     def compute(self, case: Case) -> dict[str, Estimate]:
-        """Return the share of captions obeyed, and that of each thing they say."""
+        """Return the share of obeyed captions, and that of each slot."""
         info = case.data.info
         grammar = Grammar(info["text"].templates_of_texts())
         name, recognizer = load_recognizer(self.config.recognizer, info)
@@ -77,7 +77,8 @@ class CaptionObeyed(Metric[CaptionConfig]):
 
 
 def _right(said: Sequence[Mapping[str, int]], shown: Mapping[str, Tensor]) -> Tensor:
-    """Return whether each row shows all that is said of it, (N,); what says nothing is wrong."""
+    """Return whether each row shows everything that its caption says, (N,); False if it says
+    nothing."""
     columns = {slot: values.tolist() for slot, values in shown.items()}
     return torch.tensor(
         [
@@ -93,7 +94,7 @@ def _of(
     shown: Mapping[str, Tensor],
     real: Mapping[str, Tensor],
 ) -> Estimate:
-    """Return the share of one slot, of the rows whose captions speak of it."""
+    """Return the share of one slot, over the rows whose captions have it."""
     telling = torch.tensor([slot in values for values in said])
     values = [{slot: v[slot]} if slot in v else {} for v in said]
     return _share(_right(values, shown)[telling], _right(values, real)[telling])

@@ -1,6 +1,6 @@
 """Small classifiers of digits and of clothes, whose weights come with the package.
 
-`benchmarks/train_classifiers.py` trains them, and says how good they are.
+`benchmarks/train_classifiers.py` trains and evaluates them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Shipped:
         event_shape: The shape of one image, (C, H, W).
         class_names: The names of the labels, in order.
         widths: The channels of each stage, each of which halves height and width.
-        data: The dataset whose training split it learned.
+        data: The dataset on whose training split it was trained.
     """
 
     event_shape: tuple[int, int, int]
@@ -54,8 +54,8 @@ SHIPPED = {
 class Classifier(nn.Module):
     """p(label | x) of small images in [0, 1], grey or binarised.
 
-    Each stage is two 3 × 3 convolutions and a pooling that halves the sides; a layer of 64
-    features follows, from which the labels' logits are linear.
+    Each stage has two 3 × 3 convolutions and a pooling layer that halves the sides. A layer of 64
+    features and a linear layer for the logits follow.
 
     Arguments:
         shipped: Its shape, widths and labels.
@@ -84,7 +84,7 @@ class Classifier(nn.Module):
 
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
-        """Return the likeliest label of each image of ``x`` (N, C, H, W), (N,) int64."""
+        """Return the most probable label of each image of ``x`` (N, C, H, W), (N,) int64."""
         return torch.cat([self(block).argmax(1) for block in torch.split(x.float(), _BLOCK)])
 
 
@@ -101,7 +101,7 @@ def load_classifier(name: str) -> Classifier:
 
 
 def sha256_of(name: str) -> str:
-    """Return the hash of a classifier's weights as they are shipped.
+    """Return the hash of a classifier's shipped weights.
 
     Raises:
         UnknownNameError: There is none with this name.
@@ -111,7 +111,7 @@ def sha256_of(name: str) -> str:
 
 
 def shipped(name: str) -> Shipped:
-    """Return what a classifier is, without its weights.
+    """Return the description of a classifier, without its weights.
 
     Raises:
         UnknownNameError: There is none with this name.

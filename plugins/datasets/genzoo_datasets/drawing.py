@@ -1,8 +1,8 @@
-"""Shapes as pictures without jagged edges, from their signed distances.
+"""Anti-aliased pictures of shapes, from their signed distances.
 
-A shape is a function of points (…, 2), in units of its radius, that is negative inside and is,
-near the edge, the distance from it. A pixel is covered as far as that tells: by one half where
-the edge goes through its middle.
+A shape is a function of points (…, 2), in units of its radius, that is negative inside and equals
+the distance from the edge near it. It determines the coverage of a pixel: one half if the edge
+goes through its centre.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ DRAWN: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def draw(shape: Tensor, radius: Tensor, middle: Tensor, side: int) -> Tensor:
-    """Return how far each pixel is covered, (N, side, side), in [0, 1].
+    """Return the coverage of each pixel, (N, side, side), in [0, 1].
 
     Arguments:
         shape: Index into `DRAWN`, (N,).
         radius: In pixels, (N,).
-        middle: Right and down of the top left corner, in pixels, (N, 2).
+        middle: The centre, right and down of the top left corner, in pixels, (N, 2).
         side: Height and width of the pictures.
     """
     line = torch.arange(side) + 0.5

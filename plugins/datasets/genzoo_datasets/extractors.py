@@ -1,4 +1,4 @@
-"""The small classifiers as extractors of features: metrics compare images by them."""
+"""The small classifiers as feature extractors of metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genzoo_datasets import classifier
 
 
 class ClassifierFeatures(FeatureExtractor, abc.ABC):
-    """The 64 penultimate activations of a small classifier; abstract.
+    """Abstract base class: the 64 penultimate activations of a small classifier.
 
     Class attributes:
         classifier: The name of the classifier.

@@ -1,6 +1,6 @@
-"""What captions say of MNIST and of Fashion-MNIST.
+"""The grammars of captions of MNIST and Fashion-MNIST.
 
-Their rows show one article, or one digit, each: no caption speaks of two.
+Each row shows one article, or one digit, so captions name one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether samples are what was asked for, by an independent classifier."""
+"""Whether samples have the requested label, by an independent classifier."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ class LabelConfig(Config):
     """The accuracy of samples' labels."""
 
     classifier: Annotated[str | None, Bounds(1, 64)] = None
-    """The classifier; by default the shipped one for data of that shape and those class names."""
+    """The classifier; by default the shipped one for data with this shape and these class
+    names."""
 
 
 class LabelAccuracy(Metric[LabelConfig]):
     """The share of samples that an independent classifier gives the label that was asked for.
 
-    The classifier comes with genzoo and has learned from the data's training split alone.
+    The classifier comes with genzoo and was trained on the data's training split only.
 
     | Conditional Image Synthesis with Auxiliary Classifier GANs (Odena, Olah, Shlens, 2017)
     """
@@ -68,7 +69,7 @@ class LabelAccuracy(Metric[LabelConfig]):
 
 
 def unfit(name: str | None, info: DataInfo) -> str:
-    """Say why no classifier, or not the one that is named, can judge the data's labels."""
+    """Return why no classifier, or not the named one, fits the data's labels."""
     shape = info["x"].event_shape
     chosen = name or classifier.fitting(shape)
     if chosen is None:
@@ -83,4 +84,4 @@ def unfit(name: str | None, info: DataInfo) -> str:
     named = name is not None and info["label"].count == len(made.class_names)
     if info["label"].value_names() == made.class_names or named:
         return ""
-    return f"the labels are not known to be those of {chosen}, which learned {made.data}"
+    return f"the labels are not known to be those of {chosen}, which was trained on {made.data}"

@@ -1,4 +1,4 @@
-"""Whether translations keep what the label says."""
+"""Whether translations preserve the label."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from genzoo_datasets import classifier
 
 @dataclass(frozen=True, kw_only=True)
 class LabelKeptConfig(Config):
-    """The share of translations that keep their label."""
+    """The share of translations that preserve their label."""
 
 
 class LabelKept(Metric[LabelKeptConfig]):
     """The share of rows y whose translation to x gets the label that x gets, by a classifier.
 
-    Row i of y is the true translation of row i of x. The classifier has learned from images of x
-    alone.
+    Row i of y is the true translation of row i of x. The classifier was trained on images of x
+    only.
     """
 
     Config = LabelKeptConfig
@@ -37,11 +37,15 @@ class LabelKept(Metric[LabelKeptConfig]):
     min_examples = 100
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Say why the share makes no sense; empty where it does."""
+        """Return why the figure does not apply; empty if it does."""
         if reason := super().inapplicable_reason(model, data):
             return reason
         aligned = data.info.aligned
-        return "" if aligned else "the rows of the two domains are not aligned: no truth is known"
+        return (
+            ""
+            if aligned
+            else "the rows of the two domains are not aligned, so the true translation is not known"
+        )
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Return why the figure cannot be computed; empty if it can."""

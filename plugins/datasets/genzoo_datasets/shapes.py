@@ -1,8 +1,8 @@
-"""Coloured shapes with captions: generated pictures whose every fact is known.
+"""Coloured shapes with captions: generated pictures with known content.
 
 A picture has one shape in one colour, small or large, in one of five places. Some pairs of colour
-and shape are held out: they are never in the training split, and make up a split of their own,
-so that a model can be asked for what it has only seen the parts of.
+and shape are held out: they are never in the training split and form a split of their own, so that
+a model can be tested on new combinations.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COLOURS = {
 }
 SHAPES = tuple(DRAWN)
 SIZES = {"small": (0.11, 0.13), "large": (0.18, 0.22)}
-"""From the middle to the farthest edge, least and greatest, as a share of the picture's side."""
+"""The minimum and maximum radius, as a share of the picture's side."""
 PLACES = {
     "at the top left": (-0.25, -0.25),
     "at the top right": (0.25, -0.25),
@@ -45,9 +45,9 @@ PLACES = {
     "at the bottom right": (0.25, 0.25),
     "in the middle": (0.0, 0.0),
 }
-"""Where the shape's middle is, right and down of the picture's, as a share of its side."""
+"""The centre of the shape, right and down of the picture's centre, as a share of its side."""
 JITTER = 0.03
-"""How far the middle can be from there, either way, as a share of the side."""
+"""The maximum deviation of the centre in each direction, as a share of the side."""
 
 _COLOUR, _SHAPE = f"{{colour={'|'.join(COLOURS)}}}", f"{{shape={'|'.join(SHAPES)}}}"
 _SIZE, _PLACE = f"{{size={'|'.join(SIZES)}}}", f"{{place={'|'.join(PLACES)}}}"
@@ -68,18 +68,18 @@ class ShapesConfig(DataConfig):
     captions: bool = True
     """A caption for each row, drawn at each presentation."""
     num: Annotated[int, Bounds(1, 10**7)] = 20_000
-    """How many pictures the training split has; the others have a tenth of that."""
+    """The number of pictures in the training split; the others have a tenth of it."""
     side: Annotated[int, Bounds(16, 256)] = 32
     """Height and width, in pixels."""
     held_out: Annotated[int, Bounds(0, 20)] = 5
-    """How many of the 30 pairs of colour and shape are kept out of training."""
+    """The number of the 30 pairs of colour and shape that are held out of training."""
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
-    """Where the pictures come from."""
+    """The seed of the pictures."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What pictures show: one row for each.
+    """The content of pictures, one row for each.
 
     Arguments:
         colour: Index into `COLOURS`, (N,) int64.
@@ -98,7 +98,7 @@ class Scene:
     middle: Tensor
 
     def columns(self) -> dict[str, Tensor]:
-        """Return what a caption can say of the pictures."""
+        """Return the values that captions can describe."""
         return {name: getattr(self, name) for name in ("colour", "shape", "size", "place")}
 
     def pictures(self, side: int) -> Tensor:
@@ -111,13 +111,13 @@ class Scene:
 class Shapes(DataSource[ShapesConfig]):
     """Pictures of one coloured shape on black, with captions of colour, shape, size and place.
 
-    A batch holds what its pictures show: ``"colour"``, ``"shape"``, ``"size"`` and ``"place"``,
-    int64, whether or not a caption tells it; ``"label"`` is the shape.
+    A batch has the content of its pictures: ``"colour"``, ``"shape"``, ``"size"`` and ``"place"``,
+    int64, whether or not a caption names it; ``"label"`` is the shape.
 
-    The splits are train, valid, test and held-out: the first three of the pairs of colour and
-    shape that are not held out, the last of those that are. Pair k
-    of them is colour k mod 6 and shape k mod 5, so that however many are held out, each colour
-    and each shape is seen in others.
+    The splits are train, valid, test and held-out: the first three have the pairs of colour and
+    shape that are not held out, the last one those that are. Pair k has colour k mod 6 and shape k
+    mod 5, so that every colour and every shape occurs in other pairs, whatever the number of
+    held-out pairs.
     """
 
     Config = ShapesConfig
@@ -143,7 +143,7 @@ class Shapes(DataSource[ShapesConfig]):
 
 
 def pairs(split: str, held_out: int) -> Tensor:
-    """Return the pairs of colour and shape that a split shows, (P, 2) int64.
+    """Return the pairs of colour and shape of a split, (P, 2) int64.
 
     >>> pairs("held-out", 2).tolist()
     [[0, 0], [1, 1]]
@@ -156,13 +156,13 @@ def pairs(split: str, held_out: int) -> Tensor:
 
 
 def draw_scene(pairs: Tensor, num: int, side: int, generator: torch.Generator) -> Scene:
-    """Draw what pictures show, all of it uniformly and independently.
+    """Draw the content of pictures, uniformly and independently.
 
     Arguments:
         pairs: The pairs of colour and shape to draw among, (P, 2).
-        num: How many pictures.
+        num: The number of pictures.
         side: Their height and width, in pixels.
-        generator: Where the randomness comes from.
+        generator: The generator.
     """
     colour, shape = pairs[torch.randint(len(pairs), (num,), generator=generator)].unbind(1)
     size = torch.randint(len(SIZES), (num,), generator=generator)

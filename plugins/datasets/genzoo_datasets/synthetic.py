@@ -1,4 +1,4 @@
-"""Generated data whose truth is known in closed form."""
+"""Generated data whose distribution is known in closed form."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class BarsAndStripesConfig(DataConfig):
 class BarsAndStripes(DataSource[BarsAndStripesConfig]):
     """Every picture whose rows, or whose columns, are all on or all off.
 
-    Each orientation has 2^side pictures; all-on and all-off stand twice, so that drawing a row
-    is drawing an orientation and then a pattern. Every split is the whole set.
+    Each orientation has 2^side pictures; all-on and all-off occur twice, so that drawing a row is
+    the same as drawing an orientation and then a pattern. Every split is the whole set.
 
     | Information Theory, Inference, and Learning Algorithms (MacKay, 2003)
     """
@@ -66,9 +66,9 @@ class MixtureConfig(DataConfig):
     """A mixture of Gaussians in the plane."""
 
     num: Annotated[int, Bounds(1, 10**8)] = 50_000
-    """How many points a split has."""
+    """The number of points in a split."""
     seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
-    """Where the points come from."""
+    """The seed of the points."""
 
 
 class MixtureSource(DataSource[MixtureConfig]):
@@ -103,7 +103,7 @@ class MixtureSource(DataSource[MixtureConfig]):
 
 
 class Ring(MixtureSource):
-    """Eight Gaussians of equal weight on a circle of radius 1, σ = 0.01."""
+    """Eight Gaussians with equal weights on a circle of radius 1, σ = 0.01."""
 
     title = "ring"
     sigma = 0.01
@@ -115,7 +115,7 @@ class Ring(MixtureSource):
 
 
 class Grid(MixtureSource):
-    """Twenty-five Gaussians of equal weight on a 5 × 5 grid of spacing 2, σ = 0.05."""
+    """Twenty-five Gaussians with equal weights on a 5 × 5 grid with spacing 2, σ = 0.05."""
 
     title = "grid"
     sigma = 0.05

@@ -163,7 +163,7 @@ class DDPM(Diffusion):
                 computed.
 
         Raises:
-            DataError: The examples hold values that the likelihood has no probability for.
+            DataError: The examples have values to which the likelihood assigns no probability.
         """
         from genzoo_diffusion.vlb import estimate
 
@@ -218,8 +218,8 @@ class DDPM(Diffusion):
 
         Arguments:
             x: Examples; where the mask is true they may hold anything, NaN too.
-            mask: Where to fill in, bool, of a shape that broadcasts to that of ``x``.
-            generator: Where the noise comes from, on the model's device.
+            mask: Where to fill in, bool, broadcastable to the shape of ``x``.
+            generator: The generator of the noise, on the model's device.
             num_inference_steps: Steps back, at most T of which are made.
             condition: What each row is conditioned on, by name, or one for all; None leaves it
                 open, where the model has learned to do without.

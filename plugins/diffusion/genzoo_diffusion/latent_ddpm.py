@@ -154,7 +154,7 @@ class LatentDDPM(Diffusion):
 
     @classmethod
     def example(cls) -> tuple[LatentDDPMConfig, Batch]:
-        """Return a small conditional one, and twelve rows for it."""
+        """Return a small conditional config, and twelve rows."""
         inner, batch = AutoencoderKL.example()
         config = LatentDDPMConfig(
             autoencoder=ModelSpec(name="autoencoder-kl", config=inner.to_dict()),

@@ -68,7 +68,7 @@ class ConvolutionalTrunk(Trunk):
         hidden_dims: The channels after each halving.
 
     Raises:
-        ConfigError: The examples are no images.
+        ConfigError: The examples are not images.
     """
 
     def __init__(self, event_shape: Sequence[int], hidden_dims: Sequence[int]) -> None:
@@ -101,7 +101,7 @@ class ResidualTrunk(Trunk):
         hidden_dims: The channels of each block.
 
     Raises:
-        ConfigError: The examples are no images.
+        ConfigError: The examples are not images.
     """
 
     def __init__(self, event_shape: Sequence[int], hidden_dims: Sequence[int]) -> None:

@@ -25,7 +25,7 @@ class FlatGenerator(nn.Module):
         batch_norm: Whether the hidden layers are normalised over the batch.
 
     Attributes:
-        widest: The most values that a layer has for one code.
+        widest: The maximum number of values of a layer for one code.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class GrowingGenerator(nn.Module):
         sizes: The heights and widths of the images, from the smallest.
 
     Attributes:
-        widest: The most values that a layer has for one code.
+        widest: The maximum number of values of a layer for one code.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class ConvolutionalGenerator(GrowingGenerator):
         batch_norm: Whether the hidden layers are normalised over the batch.
 
     Attributes:
-        widest: The most values that a layer has for one code.
+        widest: The maximum number of values of a layer for one code.
 
     Raises:
-        ConfigError: The examples are no images.
+        ConfigError: The examples are not images.
     """
 
     def __init__(
@@ -127,10 +127,10 @@ class ResidualGenerator(GrowingGenerator):
         batch_norm: Whether the blocks are normalised over the batch.
 
     Attributes:
-        widest: The most values that a layer has for one code.
+        widest: The maximum number of values of a layer for one code.
 
     Raises:
-        ConfigError: The examples are no images.
+        ConfigError: The examples are not images.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ def num_labels(spaces: Mapping[str, Space]) -> int:
 def one_hot(conditions: Conditions, spaces: Mapping[str, Space], like: Tensor) -> Tensor | None:
     """Return labels by name as one-hot vectors side by side, (B, C); None where there are none.
 
-    They follow one another in the order of their names, which no file changes.
+    They are ordered by name, because files may store them in another order.
 
     Arguments:
         conditions: Labels (B,) by name.

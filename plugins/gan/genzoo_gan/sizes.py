@@ -11,7 +11,7 @@ def check_image(shape: Sequence[int], network: str) -> tuple[int, int, int]:
     """Return (C, H, W).
 
     Raises:
-        ConfigError: The examples are no images.
+        ConfigError: The examples are not images.
     """
     if len(shape) != 3:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The terms of the bounds on log p(x), which training and evaluation share."""
+"""The terms of the bounds on log p(x), for training and evaluation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Terms:
-    """What the bounds are made of, at K codes of each of B examples.
+    """The terms of the bounds, for K codes of each of B examples.
 
     Arguments:
         reconstruction: log p(x | z), (K, B).
@@ -40,7 +40,7 @@ def terms(model: VAE, x: Tensor, eps: Tensor, y: Tensor | None = None) -> Terms:
         model: The model.
         x: Examples (B, *event_shape).
         eps: Standard normal noise (K, B, L).
-        y: Vectors of the conditions (B, C), where there are any.
+        y: Vectors of the conditions (B, C), if there are any.
     """
     mean, log_variance = model.moments(x, y)
     z = mean + (0.5 * log_variance).exp() * eps

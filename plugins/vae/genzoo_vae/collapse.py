@@ -1,4 +1,4 @@
-"""Posterior collapse: seen, and said."""
+"""Detection of posterior collapse."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from genzoo.plugin import Step
 logger = logging.getLogger("genzoo")
 THRESHOLD = 0.01
 MIN_STEPS = 100
-"""Before so many updates a code that is not used yet is no failure."""
+"""Before this number of updates, an unused code is not a failure."""
 
 
 def active_units(mean: Tensor) -> Tensor:
-    """Return in how many dimensions the mean of q(z | x), (B, L), has a variance over 0.01.
+    """Return the number of dimensions in which the mean of q(z | x), (B, L), has a variance over
+    0.01.
 
     | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
     """
@@ -24,7 +25,7 @@ def active_units(mean: Tensor) -> Tensor:
 
 
 def is_due(step: Step) -> bool:
-    """Whether collapse is looked for: in the middle of training and at its end."""
+    """Whether to check for collapse: in the middle and at the end of training."""
     return (
         step.slot == 0
         and step.index + 1 >= MIN_STEPS
@@ -33,13 +34,13 @@ def is_due(step: Step) -> bool:
 
 
 def warn_if_collapsed(active: Tensor, latent_dim: int, step: Step) -> None:
-    """Say that no dimension of z is used, and what helps."""
+    """Warn that no dimension of z is used, with remedies."""
     if active.item() > 0:
         return
     logger.warning(
         "The posterior has collapsed: after step %d of %d none of the %d dimensions of z depends "
-        "on x, so the decoder ignores the code. Remedies: let the KL term rise slowly "
-        "(--objective.kl-warmup 0.5), grant free bits (--objective.free-bits 0.1), lower "
+        "on x, so the decoder ignores the code. Remedies: increase the KL weight slowly "
+        "(--objective.kl-warmup 0.5), use free bits (--objective.free-bits 0.1), lower "
         "--objective.kl-weight, or make the decoder weaker (--model.hidden-dims).",
         step.index + 1,
         step.total,

@@ -1,4 +1,4 @@
-"""Conditions as vectors, which both networks take next to their input."""
+"""Conditions as vectors, which both networks take as a second input."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from genzoo.plugin import Binary, Categorical, Conditions, Label, Real, Space, Unit
 
 SPACES: tuple[type[Space], ...] = (Binary, Categorical, Label, Real, Unit)
-"""The spaces whose values are vectors."""
+"""The spaces whose values can be vectors."""
 
 
 def num_values(spaces: Mapping[str, Space]) -> int:
-    """Return how many values the vector of all conditions has; 0 where there are none.
+    """Return the size of the vector of all conditions; 0 if there are none.
 
     >>> num_values({"label": Label(num_classes=10), "y": Unit(shape=(2, 3))})
     16
@@ -33,9 +33,9 @@ def _num_values(space: Space) -> int:
 def vectors_of(
     conditions: Conditions, spaces: Mapping[str, Space], dtype: torch.dtype
 ) -> Tensor | None:
-    """Return the vectors of all conditions side by side, (B, C); None where there are none.
+    """Return the concatenated vectors of all conditions, (B, C); None if there are none.
 
-    They follow one another in the order of their names, which no file changes.
+    They are ordered by name, because files may store them in another order.
 
     Arguments:
         conditions: Rows by name, in canonical form.

@@ -14,7 +14,7 @@ from genzoo_vae.bounds import terms
 if TYPE_CHECKING:
     from genzoo_vae.vae import VAE
 
-# So many codes are decoded at once: their outputs stay in a processor's cache.
+# The number of codes that are decoded at once, so that outputs fit the processor's cache.
 _CODES = {"cpu": 2048}
 _CODES_ELSEWHERE = 65_536
 
@@ -26,7 +26,7 @@ def estimate(
     if generator is None:
         generator = fresh_generator(model.device)
     size = max(1, _CODES.get(model.device.type, _CODES_ELSEWHERE) // num_samples)
-    # Set up beforehand: small results kept between large ones would fragment the heap.
+    # Allocated beforehand: small results between large ones would fragment the heap.
     effective, errors = torch.empty(2, len(x), dtype=torch.float64)
 
     def bounds(rows: slice) -> Tensor:

@@ -1,4 +1,4 @@
-"""Likelihoods: what a decoder's outputs say of x, as distributions."""
+"""Likelihoods: distributions of x from a decoder's outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MIN_PROBABILITY = 1e-12
 
 
 class Likelihood(nn.Module, abc.ABC):
-    """A family of distributions of x, whose parameters a decoder computes; abstract.
+    """Abstract base class: a family of distributions of x whose parameters a decoder computes.
 
     Class attributes:
         spaces: The spaces of data that it is a likelihood of.
@@ -32,7 +32,7 @@ class Likelihood(nn.Module, abc.ABC):
     def forward(self, outputs: Tensor) -> Distribution:
         """Return p(x | z) for outputs (..., *event_shape), each value independent of the others.
 
-        The distribution's event shape is empty: its ``log_prob`` has one value a pixel.
+        The distribution's event shape is empty: its ``log_prob`` has one value per pixel.
         """
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
@@ -42,11 +42,12 @@ class Likelihood(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw x ~ p(x | z) with randomness from ``generator`` alone."""
+        """Draw x ~ p(x | z) with randomness only from ``generator``."""
 
     @abc.abstractmethod
     def location(self, mean: Tensor) -> Tensor:
-        """Return the outputs whose distribution has that mean, which data's mean starts from."""
+        """Return the outputs whose distribution has a given mean, to start from the data's
+        mean."""
 
 
 class BernoulliLikelihood(Likelihood):
@@ -55,25 +56,25 @@ class BernoulliLikelihood(Likelihood):
     spaces = (Binary,)
 
     def forward(self, outputs: Tensor) -> Distribution:
-        """Return coins with these logits."""
+        """Return Bernoulli distributions with these logits."""
         return Bernoulli(logits=outputs, validate_args=False)
 
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return log p(x | z), its sign turned after the sum: two passes less than before it."""
+        """Return log p(x | z); changing the sign after the sum saves two passes."""
         bce = F.binary_cross_entropy_with_logits(outputs, x.expand_as(outputs), reduction="none")
         return -bce.flatten(outputs.ndim - x.ndim + 1).sum(-1)
 
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Toss the coins."""
+        """Draw from the Bernoulli distributions."""
         return bernoulli(logits=outputs, generator=generator)
 
     def location(self, mean: Tensor) -> Tensor:
-        """Return the log-odds of a mean, kept away from never and always."""
+        """Return the log-odds of a mean, clipped away from 0 and 1."""
         return torch.logit(mean.clamp(1e-3, 1 - 1e-3))
 
 
 class _Scaled(Likelihood, abc.ABC):
-    """A location, and a scale that all values share, learned.
+    """A location-scale family with one learned scale for all values.
 
     Attributes:
         log_scale: The logarithm of the scale.
@@ -107,7 +108,7 @@ class GaussianLikelihood(_Scaled):
         return Normal(outputs, self.scale, validate_args=False)
 
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw around the outputs."""
+        """Draw from the Gaussians."""
         noise = torch.randn(
             outputs.shape, generator=generator, device=outputs.device, dtype=outputs.dtype
         )
@@ -115,10 +116,10 @@ class GaussianLikelihood(_Scaled):
 
 
 class DiscretizedLogisticLikelihood(_Scaled):
-    """A logistic distribution around the output, cut into the levels of grey that data have.
+    """A logistic distribution around the output, discretised to the grey levels of the data.
 
     Arguments:
-        levels: How many values from 0 to 1 there are, such as 256 for bytes.
+        levels: The number of values from 0 to 1, such as 256 for bytes.
     """
 
     spaces = (Unit,)
@@ -132,21 +133,21 @@ class DiscretizedLogisticLikelihood(_Scaled):
         return DiscretizedLogistic(outputs, self.scale, self.levels)
 
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw levels around the outputs."""
+        """Draw levels."""
         return _quantile(_uniform(outputs, generator), outputs, self.scale, self.levels)
 
 
 class DiscretizedLogistic(Distribution):
     """P(x = i / (L − 1)) = σ((x + δ/2 − μ) / s) − σ((x − δ/2 − μ) / s), with δ = 1 / (L − 1).
 
-    The lowest level takes all of the mass below it, the highest all above it, so that the L
+    The lowest level includes all mass below it, the highest all mass above it, so the L
     probabilities sum to one.
 
     | Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016)
 
     Arguments:
         loc: μ, of any shape.
-        scale: s, of a shape that broadcasts to it.
+        scale: s, broadcastable to the shape of μ.
         levels: L, the number of values from 0 to 1.
     """
 
@@ -175,8 +176,8 @@ class DiscretizedLogistic(Distribution):
         half = 0.5 / (self.levels - 1)
         upper = (value + half - self.loc) / self.scale
         lower = (value - half - self.loc) / self.scale
-        # log(σ(u) − σ(l)) = log σ(u) + log σ(−l) + log(1 − e^(l − u)): no difference of two
-        # numbers near one is taken, so the tails keep their slope.
+        # log(σ(u) − σ(l)) = log σ(u) + log σ(−l) + log(1 − e^(l − u)), without a difference of two
+        # numbers near one, so the tails keep their slope.
         gap = torch.log(-torch.expm1(lower - upper)).clamp_min(math.log(_MIN_PROBABILITY))
         inner = F.logsigmoid(upper) + F.logsigmoid(-lower) + gap
         highest = torch.where(value > 1 - half, F.logsigmoid(-lower), inner)
@@ -195,18 +196,18 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "gaussian": GaussianLikelihood,
     "discretized-logistic": DiscretizedLogisticLikelihood,
 }
-"""By their names in a config."""
+"""The likelihoods by their names in a config."""
 
 
 def usual(event: Space) -> str:
-    """Return the name of the likelihood that data have where none is asked for."""
+    """Return the name of the default likelihood of data."""
     if isinstance(event, Binary):
         return "bernoulli"
     return "discretized-logistic" if _has_levels(event) else "gaussian"
 
 
 def check_likelihood(name: str, event: Space) -> None:
-    """Raise ConfigError where data have another likelihood; the model refuses those with none."""
+    """Raise ConfigError if data need another likelihood; the model refuses data without any."""
     spaces = LIKELIHOODS[name].spaces
     known = any(isinstance(event, likelihood.spaces) for likelihood in LIKELIHOODS.values())
     if known and not isinstance(event, spaces):
@@ -236,7 +237,7 @@ def make_likelihood(name: str, event: Space) -> Likelihood:
 
 
 def independent(distribution: Distribution, dimensions: int) -> Independent[Any]:
-    """Return a distribution whose ``log_prob`` is summed over that many last dimensions."""
+    """Return a distribution whose ``log_prob`` is summed over a number of last dimensions."""
     return Independent(distribution, dimensions, validate_args=False)
 
 
@@ -245,7 +246,7 @@ def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _quantile(u: Tensor, loc: Tensor, scale: Tensor, levels: int) -> Tensor:
-    """Return the levels at which the distribution function reaches u."""
+    """Return the levels at which the cumulative distribution function reaches u."""
     tiny = torch.finfo(u.dtype).tiny
     x = loc + scale * (u.clamp_min(tiny).log() - torch.log1p(-u).clamp_min(-1e4))
     return (x * (levels - 1)).round().clamp(0, levels - 1) / (levels - 1)

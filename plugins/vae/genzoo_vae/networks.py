@@ -21,11 +21,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class FlatEncoder(nn.Module):
-    """Fully connected layers from examples, and a condition beside them, to outputs.
+    """Fully connected layers from examples and conditions to outputs.
 
     Arguments:
         event_shape: The shape of one example.
-        hidden_dims: The widths of the hidden layers; with none of them the map is affine.
+        hidden_dims: The widths of the hidden layers; without any, the map is affine.
         num_conditions: The size of the condition's vector.
         num_outputs: The size of the output.
         activation: One of ``ACTIVATIONS``.
@@ -51,17 +51,17 @@ class FlatEncoder(nn.Module):
 
 
 class FlatDecoder(nn.Module):
-    """Fully connected layers from codes, and a condition beside them, to data.
+    """Fully connected layers from codes and conditions to data.
 
     Arguments:
         latent_dim: The size of a code.
-        hidden_dims: The widths of the hidden layers, the last one nearest to the code.
+        hidden_dims: The widths of the hidden layers; the last one is nearest to the code.
         num_conditions: The size of the condition's vector.
-        output_shape: The shape of what is returned for one code.
+        output_shape: The shape of the output for one code.
         activation: One of ``ACTIVATIONS``.
 
     Attributes:
-        widest: The most values that a layer has for one code.
+        widest: The maximum number of values of a layer for one code.
     """
 
     def __init__(
@@ -86,22 +86,23 @@ class FlatDecoder(nn.Module):
 
     @torch.no_grad()
     def start_from(self, location: Tensor) -> None:
-        """Let the outputs vary around ``location``, (*output_shape)."""
+        """Initialise the output offset to ``location``, (*output_shape)."""
         self.output.bias.copy_(location.flatten())
 
 
 class ImageEncoder(nn.Module):
-    """Convolutions that halve the image one after another, then one affine layer.
+    """Convolutions that each halve the image, then one affine layer.
 
     Arguments:
         event_shape: (C, H, W), of any size.
         hidden_dims: The channels of each convolution.
-        num_conditions: The size of the condition's vector, which joins after the convolutions.
+        num_conditions: The size of the condition's vector, which is concatenated after the
+            convolutions.
         num_outputs: The size of the output.
         activation: One of ``ACTIVATIONS``.
 
     Raises:
-        ConfigError: The examples are no images.
+        ConfigError: The examples are not images.
     """
 
     def __init__(
@@ -129,25 +130,25 @@ class ImageEncoder(nn.Module):
 
 
 class ImageDecoder(nn.Module):
-    """One affine layer, convolutions that double the image one after another, and an offset.
+    """One affine layer, convolutions that each double the image, and an offset.
 
-    Pixels are doubled and then convolved: a transposed convolution would leave a chequered
+    Pixels are doubled and then convolved, because a transposed convolution leaves a checkerboard
     pattern.
 
     | Deconvolution and Checkerboard Artifacts (Odena, Dumoulin, Olah, 2016)
 
     Arguments:
         latent_dim: The size of a code.
-        hidden_dims: The channels of each convolution, the last one nearest to the code.
+        hidden_dims: The channels of each convolution; the last one is nearest to the code.
         num_conditions: The size of the condition's vector.
         output_shape: (C, H, W), of any size.
         activation: One of ``ACTIVATIONS``.
 
     Attributes:
-        widest: The most values that a layer has for one code.
+        widest: The maximum number of values of a layer for one code.
 
     Raises:
-        ConfigError: The data are no images.
+        ConfigError: The data are not images.
     """
 
     def __init__(
@@ -181,12 +182,12 @@ class ImageDecoder(nn.Module):
 
     @torch.no_grad()
     def start_from(self, location: Tensor) -> None:
-        """Let the outputs vary around ``location``, (*output_shape)."""
+        """Initialise the output offset to ``location``, (*output_shape)."""
         self.offset.copy_(location)
 
 
 def hidden_layers(sizes: Sequence[int], activation: str) -> nn.Sequential:
-    """Return affine layers between the ``sizes``, each with its activation."""
+    """Return affine layers between the ``sizes``, each followed by the activation."""
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(sizes):
         layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
@@ -194,12 +195,12 @@ def hidden_layers(sizes: Sequence[int], activation: str) -> nn.Sequential:
 
 
 def beside(h: Tensor, y: Tensor | None) -> Tensor:
-    """Put conditions (B, C) beside rows (B, D); None leaves the rows as they are."""
+    """Concatenate conditions (B, C) and rows (B, D); None leaves the rows unchanged."""
     return h if y is None else torch.cat([h, y], dim=1)
 
 
 def halved(shape: Sequence[int], times: int) -> list[tuple[int, int]]:
-    """Return the heights and widths of an image (C, H, W) halved again and again, rounded up."""
+    """Return the heights and widths of an image (C, H, W) halved repeatedly, rounded up."""
     sizes = [(shape[1], shape[2])]
     for _ in range(times):
         height, width = sizes[-1]

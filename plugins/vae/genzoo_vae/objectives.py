@@ -1,4 +1,4 @@
-"""How VAEs learn: the evidence lower bound, and the importance-weighted one."""
+"""Objectives of VAEs: the evidence lower bound and the importance-weighted bound."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ class ELBOConfig(BoundConfig):
     """The evidence lower bound."""
 
     kl_weight: Annotated[float, Bounds(0.0, 1e6)] = 1.0
-    """The weight of the KL term, the β of a β-VAE; the bound is one on log p(x) at 1 alone."""
+    """The weight of the KL term, the β of a β-VAE; the objective is a bound of log p(x) only at
+    1."""
     kl_warmup: Annotated[float, Bounds(0.0, 1.0)] = 0.0
-    """The share of training over which that weight rises from zero."""
+    """The share of training over which this weight rises from zero."""
     free_bits: Annotated[float, Bounds(0.0, 1e6)] = 0.0
-    """Nats of KL in each dimension of z, averaged over the batch, that cost nothing more."""
+    """The free nats of KL per dimension of z, averaged over the batch."""
 
 
 C = TypeVar("C", bound=BoundConfig)
@@ -65,8 +66,8 @@ class _Bound(Objective[C], abc.ABC):
 class ELBO(_Bound[ELBOConfig]):
     """The evidence bound: lowers −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
 
-    The expectation is over z = μ(x) + σ(x) ε, so that it is differentiated through; the KL
-    divergence is ½ Σ_j (μ² + σ² − 1 − log σ²)_j. β rises over the warm-up, λ are the free bits.
+    The expectation is over z = μ(x) + σ(x) ε, which is differentiable; the KL divergence is ½ Σ_j
+    (μ² + σ² − 1 − log σ²)_j. β rises over the warm-up, λ are the free bits.
 
     | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
     | Generating Sentences from a Continuous Space (Bowman et al., 2016)
@@ -80,7 +81,7 @@ class ELBO(_Bound[ELBOConfig]):
         return self._kl_weight(step) * cost - found.reconstruction.mean()
 
     def _kl_weight(self, step: Step) -> float:
-        """Return β at a step: in proportion to the steps made, up to the end of the warm-up."""
+        """Return β at a step; it rises linearly until the end of the warm-up."""
         ramp = self.config.kl_warmup * step.total
         return float(self.config.kl_weight * min(1.0, (step.index + 1) / max(ramp, 1.0)))
 
@@ -90,13 +91,13 @@ class IWAEConfig(BoundConfig):
     """The importance-weighted bound."""
 
     num_samples: Annotated[int, Bounds(1, 10**6)] = 5
-    """k: codes drawn for each example."""
+    """k, the number of codes per example."""
 
 
 class IWAE(_Bound[IWAEConfig]):
     """The importance-weighted bound: lowers −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)].
 
-    The larger k, the nearer the bound is to −log p(x).
+    For larger k, the bound is nearer to −log p(x).
 
     | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
     """
@@ -110,7 +111,7 @@ class IWAE(_Bound[IWAEConfig]):
 
 @torch.no_grad()
 def _metrics(model: VAE, found: Terms, step: Step) -> dict[str, Tensor]:
-    """Return both terms of the bound, and how many dimensions of z are used; warn if none is."""
+    """Return both terms of the bound and the number of active dimensions of z; warn if it is 0."""
     last_look = is_due(step)
     if not (step.logged or last_look):
         return {}

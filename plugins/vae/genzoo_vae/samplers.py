@@ -1,4 +1,4 @@
-"""How x is drawn from a VAE."""
+"""The sampler of a VAE."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class PriorConfig(Config):
     """A code from the prior, then x given the code."""
 
     output: Literal["sample", "mean"] = "sample"
-    """A draw from p(x | z), or its mean, which makes smoother pictures and is no sample."""
+    """A draw from p(x | z), or its mean, which is smoother but not a sample."""
     temperature: Annotated[float, Bounds(0.0, 100.0)] = 1.0
-    """What codes are multiplied by; less than 1 draws nearer to the most likely ones."""
+    """The factor of codes; values below 1 draw nearer to the most likely codes."""
 
 
 class Prior(OneDraw[PriorConfig]):

@@ -44,19 +44,21 @@ class VAEConfig(Config):
     latent_dim: Annotated[int, Bounds(1, 2**16)] = 20
     """The size of a code z."""
     hidden_dims: Annotated[tuple[_Width, ...], Bounds(0, 32)] = (400,)
-    """The widths of the encoder's hidden layers, or their channels; the decoder mirrors them."""
+    """The widths of the encoder's hidden layers, or the numbers of channels; the decoder mirrors
+    them."""
     network: Literal["flat", "image"] = "flat"
     """Fully connected layers, or convolutions."""
     activation: Literal["relu", "tanh", "silu", "softplus"] = "relu"
     """The activation of the hidden layers."""
     likelihood: Literal["bernoulli", "gaussian", "discretized-logistic"] | None = None
-    """p(x | z): of zeros and ones, of real values, of grey levels; the data's own by default."""
+    """p(x | z): for zeros and ones, real values, or grey levels; by default the one that fits the
+    data."""
     conditions: ConditionSpaces = field(default_factory=dict)
     """The space of each condition."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.likelihood is None:  # What is stored names a likelihood.
+        if self.likelihood is None:  # The stored config names a likelihood.
             object.__setattr__(self, "likelihood", usual(self.event))
         check_likelihood(self.likelihood or "", self.event)
 
@@ -64,10 +66,10 @@ class VAEConfig(Config):
 class VAE(GenerativeModel[VAEConfig]):
     """A variational autoencoder: p(x, z) = N(z; 0, I) p(x | z), q(z | x) = N(μ(x), diag σ²(x)).
 
-    The decoder's outputs start from the data's mean: each has an offset of its own, learned. Both
-    networks take conditions as vectors, a label as a one-hot one.
+    The decoder's outputs start from the data's mean: each has its own learned offset. Both
+    networks take conditions as vectors, labels as one-hot vectors.
 
-    With no hidden layers and a Gaussian likelihood it is probabilistic principal component
+    Without hidden layers and with a Gaussian likelihood, it is probabilistic principal component
     analysis, whose likelihood is known in closed form.
 
     | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
@@ -95,16 +97,16 @@ class VAE(GenerativeModel[VAEConfig]):
     )
     limits = (
         (
-            "Its likelihood is a lower bound that rises with the number of draws: compare it at "
-            "the same number alone."
+            "Its likelihood is a lower bound that rises with the number of draws: compare it only "
+            "at equal numbers."
         ),
         (
             "Likelihoods of zeros and ones, of grey levels and of real values are different "
-            "questions, and cannot be compared, in bits per dimension either."
+            "quantities and cannot be compared, also in bits per dimension."
         ),
         (
-            "Given z all values are independent, so that a sample shows their noise. The mean "
-            "given z, which the sampler prior gives for output = mean, is smoother, and is no "
+            "Given z, all values are independent, so a sample shows their noise. The mean "
+            "given z, which the sampler prior returns for output = mean, is smoother but not a "
             "sample."
         ),
     )
@@ -130,10 +132,10 @@ class VAE(GenerativeModel[VAEConfig]):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data; where a Gaussian is asked for, levels are left out.
+        """Return a config that fits the data; for a Gaussian, levels are left out.
 
         Raises:
-            ConfigError: The likelihood that is asked for is not one of these data.
+            ConfigError: The requested likelihood does not fit these data.
         """
         if overrides.get("likelihood") == "gaussian":
             overrides = {"event": info[cls.event_field].relaxed(), **overrides}
@@ -141,7 +143,7 @@ class VAE(GenerativeModel[VAEConfig]):
 
     @classmethod
     def example(cls) -> tuple[VAEConfig, Batch]:
-        """Return a small conditional one, and twelve rows for it."""
+        """Return a small conditional config, and twelve rows."""
         generator = torch.Generator().manual_seed(0)
         config = VAEConfig(
             event=Binary(shape=(1, 3, 3)),
@@ -154,7 +156,7 @@ class VAE(GenerativeModel[VAEConfig]):
 
     @classmethod
     def default_stages(cls, config: VAEConfig) -> tuple[Stage, ...]:
-        """Return the evidence lower bound, by Adam."""
+        """Return the evidence lower bound with Adam."""
         return (
             Stage(
                 objective=Component(name="elbo"),
@@ -164,7 +166,7 @@ class VAE(GenerativeModel[VAEConfig]):
 
     @property
     def default_batch_size(self) -> int:
-        """How many codes are decoded at once, by the decoder's widest layer."""
+        """The number of codes that are decoded at once, by the decoder's widest layer."""
         return batch_size_for(self.decoder.widest)
 
     @classmethod
@@ -179,7 +181,7 @@ class VAE(GenerativeModel[VAEConfig]):
 
         Arguments:
             x: Examples (B, *event_shape).
-            y: Vectors of the conditions (B, C), where there are any.
+            y: Vectors of the conditions (B, C), if there are any.
         """
         mean, log_variance = self.encoder(x, y).chunk(2, dim=1)
         return mean, log_variance
@@ -242,19 +244,19 @@ class VAE(GenerativeModel[VAEConfig]):
     ) -> LogProb:
         """Return log (1/K) Σ_k p(x, z_k) / q(z_k | x), z_k ~ q(z | x), of each example, in nats.
 
-        In expectation that is below log p(x), and it rises with K. With gradients enabled it is
-        minus the loss of the objective "iwae" with K samples.
+        It is below log p(x) in expectation and rises with K. With gradients enabled it is minus
+        the loss of the objective "iwae" with K samples.
 
         | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
 
         Arguments:
             x: Examples (N, *event_shape).
-            condition: A row of each condition for each of them, or one for all, by name.
-            generator: Where the noise comes from, on the model's device.
+            condition: Rows of each condition by name, one per example or one for all.
+            generator: The generator of the noise, on the model's device.
             num_samples: K; 500 by default.
 
         Raises:
-            DataError: The examples hold values that the likelihood has no probability for.
+            DataError: The examples have values to which the likelihood assigns no probability.
         """
         from genzoo_vae.importance import estimate
 
@@ -265,7 +267,7 @@ class VAE(GenerativeModel[VAEConfig]):
     # Conditions and data
 
     def checked(self, condition: Any, num: int) -> Tensor | None:
-        """Return conditions as vectors (num, C), after a check; None where there are none.
+        """Check conditions and return them as vectors (num, C); None if there are none.
 
         Raises:
             ConditionError: A condition is missing, superfluous, or not in its space.
@@ -273,16 +275,16 @@ class VAE(GenerativeModel[VAEConfig]):
         return self.vectors(self.checked_condition(condition, num))
 
     def vectors(self, conditions: Conditions) -> Tensor | None:
-        """Return rows of each condition as vectors (B, C) of the parameters' type."""
+        """Return rows of each condition as vectors (B, C) in the parameters' dtype."""
         return vectors_of(conditions, self.conditions, self.dtype)
 
     def needs_data_init(self) -> bool:
-        """Whether no data have been seen yet."""
+        """Whether the statistics of the data are still missing."""
         return not bool(self.data_seen)
 
     @torch.no_grad()
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Let the decoder start from the data's mean."""
+        """Initialise the decoder's outputs to the data's mean."""
         mean = info.mean["x"] if "x" in info.mean else batch["x"].mean(0)
         self.decoder.start_from(self.observation.location(mean.to(self.device, self.dtype)))
         self.data_seen.fill_(True)
