@@ -83,7 +83,7 @@ def cycle_of(case: Case, domain: str) -> Cycle:
 def _unaligned(data: Dataset) -> str:
     if data.info.aligned:
         return ""
-    return "the rows of the two domains are not aligned, so the true translation is not known"
+    return "the rows of the two domains are not aligned: the truth is not known"
 
 
 def _controls(source: Tensor, truth: Tensor) -> str:

@@ -75,8 +75,7 @@ class TemperedPath:
         return bias.double() + F.softplus(column * field).sum(1, dtype=torch.float64)
 
     def sweep(self, v: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw h ~ p_1(h | v), then v ~ p_1(v | h): a transition that leaves the machine's p
-        invariant."""
+        """Draw h ~ p_1(h | v), then v ~ p_1(v | h), which leaves the machine's p invariant."""
         return self.visible(bernoulli(self.field(v).sigmoid_(), generator), 1.0, generator)
 
     def step(

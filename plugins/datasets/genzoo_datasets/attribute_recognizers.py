@@ -23,8 +23,7 @@ from genzoo_datasets.shapes import COLOURS, JITTER, PLACES, SHAPE_CAPTIONS, SIZE
 SHAPES_RECOGNIZER = "shapes-templates"
 UNCLEAR = -1
 MOST_UNEXPLAINED = 0.25
-"""A picture that differs from the nearest template by more than this share shows nothing
-clearly."""
+"""The maximum share by which a picture may differ from the nearest template."""
 _STEPS = 5
 _BLOCK = 100
 _MAX_SIDE = 32

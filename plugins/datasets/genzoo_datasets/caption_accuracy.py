@@ -77,8 +77,7 @@ class CaptionObeyed(Metric[CaptionConfig]):
 
 
 def _right(said: Sequence[Mapping[str, int]], shown: Mapping[str, Tensor]) -> Tensor:
-    """Return whether each row shows everything that its caption says, (N,); False if it says
-    nothing."""
+    """Return whether each row shows everything that its caption says, (N,)."""
     columns = {slot: values.tolist() for slot, values in shown.items()}
     return torch.tensor(
         [

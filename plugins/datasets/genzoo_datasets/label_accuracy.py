@@ -34,8 +34,7 @@ class LabelConfig(Config):
     """The accuracy of samples' labels."""
 
     classifier: Annotated[str | None, Bounds(1, 64)] = None
-    """The classifier; by default the shipped one for data with this shape and these class
-    names."""
+    """The classifier; by default the one for data with this shape and these class names."""
 
 
 class LabelAccuracy(Metric[LabelConfig]):
@@ -84,4 +83,4 @@ def unfit(name: str | None, info: DataInfo) -> str:
     named = name is not None and info["label"].count == len(made.class_names)
     if info["label"].value_names() == made.class_names or named:
         return ""
-    return f"the labels are not known to be those of {chosen}, which was trained on {made.data}"
+    return f"the labels are not known to be those of {chosen}, trained on {made.data}"

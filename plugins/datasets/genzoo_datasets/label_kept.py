@@ -44,7 +44,7 @@ class LabelKept(Metric[LabelKeptConfig]):
         return (
             ""
             if aligned
-            else "the rows of the two domains are not aligned, so the true translation is not known"
+            else "the rows of the two domains are not aligned: the truth is not known"
         )
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:

@@ -151,7 +151,7 @@ def test_only_captions_that_can_be_read_are_judged(digits, shapes):
     named = CaptionObeyed(CaptionConfig(recognizer=SHAPES_RECOGNIZER))
     assert (
         named.unavailable_reason(model, digits)
-        == "shapes-templates reads the dataset shapes alone"
+        == "shapes-templates is for the dataset shapes only"
     )
     wrong = CaptionObeyed(CaptionConfig(recognizer="fashion-cnn")).unavailable_reason(
         model, digits

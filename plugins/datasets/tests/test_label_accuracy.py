@@ -48,7 +48,7 @@ def test_only_labels_that_the_classifier_knows_are_judged(digits):
     unnamed = from_array(batch["x"].numpy(), "an array", label=batch["label"])
     assert LabelAccuracy().unavailable_reason(model, digits) == ""
     assert LabelAccuracy().unavailable_reason(model, unnamed) == (
-        "the labels are not known to be those of digits-cnn, which learned digits"
+        "the labels are not known to be those of digits-cnn, trained on digits"
     )
     assert named.unavailable_reason(model, unnamed) == ""
     two = from_array(batch["x"].numpy(), "two labels", label=batch["label"] % 2)

@@ -16,8 +16,7 @@ MIN_STEPS = 100
 
 
 def active_units(mean: Tensor) -> Tensor:
-    """Return the number of dimensions in which the mean of q(z | x), (B, L), has a variance over
-    0.01.
+    """Return the number of dimensions in which the mean of q(z | x), (B, L), varies.
 
     | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
     """

@@ -46,8 +46,7 @@ class Likelihood(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def location(self, mean: Tensor) -> Tensor:
-        """Return the outputs whose distribution has a given mean, to start from the data's
-        mean."""
+        """Return the outputs whose distribution has a given mean, for initialisation."""
 
 
 class BernoulliLikelihood(Likelihood):
