@@ -81,7 +81,9 @@ def fill(
     """
     model = opened.check().fill()
     model.to(device=device, dtype=dtype)
-    return cast("GenerativeModel", model.eval())  # The registry holds no other class.
+    return cast(
+        "GenerativeModel", model.eval()
+    )  # The registry has only such classes in this group.
 
 
 def check_device(device: torch.device | str) -> torch.device:
