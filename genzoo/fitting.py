@@ -103,7 +103,7 @@ def check_data(model: Model, info: DataInfo) -> None:
         if reason := space.accepts(info[name]):
             raise DataError(
                 f"{who} has the condition {name}, {space.describe()}; these data do not fit: "
-                f"{reason}. Make the model for these data."
+                f"{reason}. Create the model for these data."
             )
     if "y" in info and "y" not in (*model.conditions, model.event_field):
         raise DataError(

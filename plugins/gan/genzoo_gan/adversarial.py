@@ -1,4 +1,4 @@
-"""What the models that play against a critic have in common."""
+"""The base class of models that are trained against a critic."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from genzoo_gan.views import View
 class AdversarialModel(LatentModel[G], abc.ABC):
     """A generator that learns by a game against a critic; abstract.
 
-    The critic is the objective's: it exists only while training. The model says what a critic is
-    shown, of its own and of the data, so that every game can be played by every such model.
+    The critic belongs to the objective and exists only during training. The model defines the
+    views that a critic compares, of samples and of the data, so that every game works with every
+    such model.
 
     | Generative Adversarial Networks (Goodfellow et al., 2014)
 
@@ -39,8 +40,8 @@ class AdversarialModel(LatentModel[G], abc.ABC):
 
     @abc.abstractmethod
     def fake(self, z: Tensor, batch: Batch) -> View:
-        """Return what the critic is shown of the model: examples for codes (B, L)."""
+        """Return the critic's view of samples, for codes (B, L)."""
 
     @abc.abstractmethod
     def real(self, batch: Batch, generator: torch.Generator) -> View:
-        """Return what the critic is shown of the data, with chance from ``generator`` alone."""
+        """Return the critic's view of the data; ``generator`` is the only source of randomness."""

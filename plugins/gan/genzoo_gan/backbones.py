@@ -1,4 +1,4 @@
-"""Networks that make features of an example: the lower part of critics, encoders, classifiers."""
+"""Feature extractors: the lower layers of critics, encoders and classifiers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from genzoo_gan.init import start_small
 from genzoo_gan.sizes import check_image, halved, kernel
 
 SLOPE = 0.2
-"""Of leaky ReLUs, whose gradient never vanishes."""
+"""The slope of leaky ReLUs, whose gradient never vanishes."""
 
 
 class Trunk(nn.Module, abc.ABC):
-    """Features of examples; abstract.
+    """Abstract base class of feature extractors.
 
     No layer is normalised over the batch: a critic's score of one example must not depend on the
-    others, or a penalty on its slope means nothing.
+    others, or a gradient penalty would be meaningless.
 
     Attributes:
         num_features: The size of the features.
@@ -39,7 +39,7 @@ class FlatTrunk(Trunk):
 
     Arguments:
         event_shape: The shape of one example.
-        hidden_dims: The widths of the layers; with none of them x is its own features.
+        hidden_dims: The widths of the layers; without layers the features are x.
     """
 
     def __init__(self, event_shape: Sequence[int], hidden_dims: Sequence[int]) -> None:
@@ -91,7 +91,7 @@ class ConvolutionalTrunk(Trunk):
 
 
 class ResidualTrunk(Trunk):
-    """Residual blocks that each halve the image, and the mean over what is left of it.
+    """Residual blocks that each halve the image, and the mean over the remaining pixels.
 
     | Improved Training of Wasserstein GANs
     | (Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, 2017)
@@ -122,7 +122,7 @@ class ResidualTrunk(Trunk):
 
 
 class _HalvingBlock(nn.Module):
-    """Two 3 × 3 convolutions and a pooling, beside a pooling and a 1 × 1 convolution."""
+    """Two 3 × 3 convolutions and pooling, plus a shortcut of pooling and a 1 × 1 convolution."""
 
     def __init__(self, before: int, after: int, size: tuple[int, int]) -> None:
         super().__init__()

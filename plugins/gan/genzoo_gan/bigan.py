@@ -27,15 +27,16 @@ class BiGANConfig(GeneratorConfig):
 class BiGAN(AdversarialModel[BiGANConfig]):
     """A generator x = G(z) and an encoder z = E(x), against a critic that sees pairs (x, z).
 
-    The critic tells (x, E(x)) of the data from (G(z), z) of the prior. Where it cannot, both pairs
-    have one law, so that E inverts G. Data in [0, 1] and codes are judged as they are.
+    The critic distinguishes (x, E(x)) of the data from (G(z), z) of the prior. At the optimum both
+    pairs have the same distribution, so that E inverts G. The critic sees data in [0, 1] and codes
+    unscaled.
 
     | Adversarial Feature Learning (Donahue, Krähenbühl, Darrell, 2017)
     | Adversarially Learned Inference (Dumoulin et al., 2017)
 
     Arguments:
-        config: The space of the data, the generator's layers, which the encoder mirrors, and what
-            a code is.
+        config: The space of the data, the generator's layers, which the encoder mirrors, and the
+            kind of code.
     """
 
     Config = BiGANConfig
@@ -48,10 +49,10 @@ class BiGAN(AdversarialModel[BiGANConfig]):
         "Vincent Dumoulin et al. Adversarially Learned Inference. ICLR, 2017.",
     )
     limits = (
-        "It has no likelihood, and may leave out kinds of examples.",
+        "It has no likelihood, and may miss modes of the data.",
         (
-            "Nothing makes G(E(x)) equal x but the critic: what comes back is like x in kind "
-            "before it is like x in its pixels."
+            "Only the critic makes G(E(x)) equal x: reconstructions resemble x in kind "
+            "before they resemble it in their pixels."
         ),
     )
 
@@ -61,7 +62,7 @@ class BiGAN(AdversarialModel[BiGANConfig]):
 
     @classmethod
     def example(cls) -> tuple[BiGANConfig, Batch]:
-        """Return a small one, and twelve rows for it."""
+        """Return a small config, and twelve rows."""
         generator = torch.Generator().manual_seed(0)
         config = BiGANConfig(
             event=Real(shape=(1, 3, 3)), latent_dim=2, hidden_dims=(6,), inference="gaussian"
@@ -86,7 +87,7 @@ class BiGAN(AdversarialModel[BiGANConfig]):
     def draw_codes(
         self, x: Tensor, *, condition: Any = None, generator: torch.Generator
     ) -> Tensor:
-        """Draw a code for each row of ``x`` (B, *event_shape), (B, L); E(x) has no chance in it.
+        """Draw a code for each row of ``x`` (B, *event_shape), (B, L); E(x) is deterministic.
 
         Raises:
             ConditionError: A condition was given.
@@ -105,7 +106,7 @@ class BiGAN(AdversarialModel[BiGANConfig]):
 
 
 class Encoder(nn.Module, abc.ABC):
-    """Codes of examples, by layers that mirror a generator's; abstract.
+    """Abstract base class of encoders, whose layers mirror the generator's.
 
     Arguments:
         config: The generator's.
@@ -120,7 +121,7 @@ class Encoder(nn.Module, abc.ABC):
         self.output = nn.Linear(self.trunk.num_features, self.per_code * config.latent_dim)
 
     def outputs(self, x: Tensor) -> Tensor:
-        """Return what the layers say of examples, (B, per_code · L)."""
+        """Return the outputs of the layers for examples, (B, per_code · L)."""
         out: Tensor = self.output(self.trunk(x))
         return out
 
@@ -143,7 +144,7 @@ class FunctionEncoder(Encoder):
         return self.outputs(x)
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return E(x): there is no chance in it."""
+        """Return E(x), which is deterministic."""
         return self.outputs(x)
 
 

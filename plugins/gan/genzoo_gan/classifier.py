@@ -42,7 +42,7 @@ class ClassifierConfig(Config):
     event: Space
     """The space of the labels."""
     conditions: ConditionSpaces
-    """The space of the images, by the name x."""
+    """The space of the images, under the name x."""
     hidden_dims: _Widths = (32, 48)
     """The channels of the feature extractor's layers, each of which halves the image."""
     label_dims: _Widths = (100,)
@@ -52,7 +52,7 @@ class ClassifierConfig(Config):
         super().__post_init__()
         if set(self.conditions) != {"x"}:
             raise ConfigError(
-                "ClassifierConfig.conditions must have the images x and nothing else, got "
+                "ClassifierConfig.conditions must have exactly one entry, the images x, got "
                 f"{', '.join(self.conditions) or 'none'}."
             )
         demand_image(self.conditions["x"], "ClassifierConfig.conditions.x")
@@ -63,7 +63,7 @@ class Classifier(GenerativeModel[ClassifierConfig]):
 
     l are the logits of the features.
 
-    As a distribution it is one over labels, given an image.
+    As a distribution it is a distribution over labels, given an image.
 
     | Domain-Adversarial Training of Neural Networks (Ganin et al., 2016)
 
@@ -88,10 +88,10 @@ class Classifier(GenerativeModel[ClassifierConfig]):
         ),
     )
     limits = (
-        "It makes no images: what it is a distribution over are labels.",
+        "It does not generate images: it is a distribution over labels.",
         (
-            "Features that two domains share need not mean the same labels in both: nothing "
-            "measures that but labels of the second one."
+            "Features that two domains share need not mean the same labels in both: only "
+            "labels of the second domain can measure that."
         ),
     )
 
@@ -111,7 +111,7 @@ class Classifier(GenerativeModel[ClassifierConfig]):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data; levels of grey are left out.
+        """Return a config that fits the data, without grey levels.
 
         Raises:
             DataError: The data have no labels.
@@ -120,13 +120,13 @@ class Classifier(GenerativeModel[ClassifierConfig]):
 
     @classmethod
     def check_event(cls, info: DataInfo) -> None:
-        """Raise DataError where the data have no labels."""
+        """Raise DataError if the data have no labels."""
         demand_labels("A classifier", info)
         super().check_event(info)
 
     @classmethod
     def example(cls) -> tuple[ClassifierConfig, Batch]:
-        """Return a small one, and twelve labelled rows of two domains for it."""
+        """Return a small config, and twelve labelled rows of two domains."""
         generator = torch.Generator().manual_seed(0)
         config = ClassifierConfig(
             event=Label(num_classes=3),
@@ -139,7 +139,7 @@ class Classifier(GenerativeModel[ClassifierConfig]):
 
     @classmethod
     def default_stages(cls, config: ClassifierConfig) -> tuple[Stage, ...]:
-        """Return learning from the labels of the first domain."""
+        """Return training on the labels of the first domain."""
         return (
             Stage(
                 objective=Component(name="cross-entropy"),
@@ -149,7 +149,7 @@ class Classifier(GenerativeModel[ClassifierConfig]):
 
     @property
     def default_batch_size(self) -> int:
-        """How many images get a label at once, by the extractor's widest layer."""
+        """The number of images that are classified at once, by the extractor's widest layer."""
         return batch_size_for(self.features.widest)
 
     @classmethod
@@ -158,16 +158,16 @@ class Classifier(GenerativeModel[ClassifierConfig]):
         return Component(name="label-draw")
 
     def check_data(self, info: DataInfo) -> None:
-        """Raise DataError where the images or the labels are not the model's.
+        """Raise DataError if the images or the labels do not fit the model.
 
-        A second domain may be there or not: it depends on the objective whether it is looked at.
+        A second domain is optional: the objective decides whether it is used.
         """
         super().check_data(info.only(tuple(name for name in info.fields if name != "y")))
         if "y" in info and (reason := self.images.accepts(info["y"])):
             raise DataError(
-                f"The classifier takes images, {self.images.describe()}; those of the second "
+                f"The classifier takes images, {self.images.describe()}; the images of the second "
                 f"domain do not fit: {reason}. Resize or convert them (--data-y.size, "
-                "--data-y.scale), or make the model for these data."
+                "--data-y.scale), or create the model for these data."
             )
 
     def classify(self, x: Tensor) -> Tensor:
@@ -213,7 +213,7 @@ class LabelDraw(OneDraw[LabelDrawConfig]):
         p: Tensor = model.classify(condition["x"])
         if not bool(torch.isfinite(p).all()):
             raise NotFiniteSampleError(
-                "A label's probability is not finite: values overflow in the classifier. Training "
+                "The probability of a label is not finite: values overflow in the classifier. Training "
                 "may have diverged."
             )
         return torch.multinomial(p, 1, generator=generator).squeeze(1)

@@ -19,14 +19,14 @@ class ConditionalGANConfig(GeneratorConfig):
     """A conditional generative adversarial network."""
 
     conditions: ConditionSpaces = field(default_factory=dict)
-    """The space of the label, and of further labels that the generator is given."""
+    """The space of the label, and of any further labels of the generator."""
 
 
 class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
     """A generator x = G(z, y) for a label y, against a critic that sees the label too.
 
-    The generator is given the label as a one-hot vector beside the code; the critic takes it by an
-    inner product with its features (a projection).
+    The generator receives the code and the label as a one-hot vector, concatenated; the critic
+    uses an inner product of the label's embedding and its features (a projection).
 
     | Conditional Generative Adversarial Nets (Mirza, Osindero, 2014)
     | cGANs with Projection Discriminator (Miyato, Koyama, 2018)
@@ -43,13 +43,13 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
         "Takeru Miyato, Masanori Koyama. cGANs with Projection Discriminator. ICLR, 2018.",
     )
     limits = (
-        "It has no likelihood, and may leave out kinds of examples within a label.",
-        "That a sample has the label asked for is learned, not certain: see label-accuracy.",
+        "It has no likelihood, and may miss modes within a label.",
+        "That a sample has the requested label is learned, not guaranteed: see label-accuracy.",
     )
 
     @classmethod
     def example(cls) -> tuple[ConditionalGANConfig, Batch]:
-        """Return a small one, and twelve rows of three labels for it."""
+        """Return a small config, and twelve rows with three labels."""
         generator = torch.Generator().manual_seed(0)
         config = ConditionalGANConfig(
             event=Real(shape=(1, 3, 3)),

@@ -16,21 +16,21 @@ from genzoo_gan.views import View
 
 
 class Critic(nn.Module, abc.ABC):
-    """A score for each example of a view; abstract.
+    """Abstract base class of critics: a score for each example of a view.
 
     Attributes:
-        packing: How many examples are judged at once.
+        packing: The number of examples that are scored together.
     """
 
     packing: int = 1
 
     @abc.abstractmethod
     def forward(self, view: View) -> Tensor:
-        """Return scores (B,), or one for each pack where examples are judged in packs."""
+        """Return scores (B,), or one for each pack if examples are scored in packs."""
 
 
 class NetworkCritic(Critic):
-    """D(x, z, y) = ψ(h) + ⟨V y, h⟩, with features h of x, and of z beside them where given.
+    """D(x, z, y) = ψ(h) + ⟨V y, h⟩, with features h of x, and of z if given.
 
     The label enters by an inner product with the features (a projection).
 
@@ -38,11 +38,11 @@ class NetworkCritic(Critic):
     | Adversarial Feature Learning (Donahue, Krähenbühl, Darrell, 2017)
 
     Arguments:
-        network: Of which layers x's features are made; a name of ``TRUNKS``.
+        network: The kind of layers for the features of x; a name of ``TRUNKS``.
         event_shape: The shape of one example.
         hidden_dims: The widths or channels of the layers.
-        latent_dim: The size of a code; 0 where the critic is given none.
-        num_classes: The number of labels; 0 where there are none.
+        latent_dim: The size of a code; 0 if the critic is not given codes.
+        num_classes: The number of labels; 0 without labels.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ def _joint(num_inputs: int, num_outputs: int) -> nn.Sequential:
 
 
 class PackedCritic(Critic):
-    """Judges m examples at once, all real or all fake: packs without variety give themselves away.
+    """Scores m examples together, all real or all fake, so that a lack of variety is visible.
 
     | PacGAN: The Power of Two Samples in Generative Adversarial Networks
     | (Lin, Khetan, Fanti, Oh, 2018)
 
     Arguments:
-        critic: Which is given examples that are m side by side, on their first axis.
+        critic: The critic of packs: m examples, concatenated along their first axis.
         packing: m.
     """
 
@@ -99,12 +99,12 @@ class PackedCritic(Critic):
         """Return a score for each pack, (B / m,).
 
         Raises:
-            DataError: B is no multiple of m.
+            DataError: B is not a multiple of m.
         """
         num, m = len(view.x), self.packing
         if num % m:
             raise DataError(
-                f"{num} examples do not make packs of {m}. Give a batch size, for each "
+                f"{num} examples do not divide into packs of {m}. Give a batch size, for each "
                 f"micro-batch of each process, that is a multiple of {m}."
             )
         scores: Tensor = self.critic(view.map(lambda t: t.reshape(num // m, -1, *t.shape[2:])))
@@ -112,15 +112,15 @@ class PackedCritic(Critic):
 
 
 class ClippedCritic(Critic):
-    """A critic whose parameters count as clipped to [−c, c], with the gradient there.
+    """A critic whose forward pass clips the parameters to [−c, c].
 
-    `project` then clips them for good. A player's update may leave the box; whatever reads the
-    critic sees it clipped, so that the projection can wait for the critic's next move.
+    The gradient is taken at the clipped parameters. An update may leave the interval; `project`
+    then clips the parameters themselves, which can wait until the critic's next move.
 
     | Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017)
 
     Arguments:
-        critic: Whose parameters are clipped.
+        critic: The critic.
         bound: c.
     """
 

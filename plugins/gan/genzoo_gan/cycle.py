@@ -1,4 +1,4 @@
-"""How a CycleGAN learns: two games at once, and the way there and back."""
+"""The objective of CycleGAN: two games and cycle consistency."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ class CycleConfig(Config):
     lr: Annotated[float, Bounds(0.0, 1e3)] = 2e-4
     """The learning rate of Adam, for translators and critics."""
     cycle_weight: _Weight = 10.0
-    """λ: the weight of the way there and back."""
+    """λ: the weight of cycle consistency."""
     identity_weight: _Weight = 0.0
-    """The weight, times λ, of leaving alone what is of the right domain already."""
+    """The weight of the identity term, as a multiple of λ."""
     pool_size: Annotated[int, Bounds(0, 10**6)] = 50
-    """How many earlier fakes of each domain are kept for its critic; 0 shows it the last ones."""
+    """The number of earlier fakes of each domain that are kept for its critic; 0 uses the
+    latest."""
     critic_width: Annotated[int, Bounds(1, 2**12)] = 64
-    """The channels of a critic's first layer."""
+    """The number of channels of a critic's first layer."""
     critic_halvings: Annotated[int | None, Bounds(0, 8)] = None
-    """How often a critic halves the image; 3 by default, or as many as leave 4 pixels a side."""
+    """The number of halvings in a critic; 3 by default, or as many as leave 4 pixels per side."""
     critic_normalization: Normalization | None = None
-    """How a critic's activations are normalised; as the translators' by default."""
+    """The normalisation of a critic's activations; as the translators' by default."""
 
 
 class Cycle(Objective[CycleConfig]):
     """Two critics of patches, least squares, cycle consistency, and pools of earlier fakes.
 
-    The translators lower
+    The translators minimise
 
         E (D_Y(G(x)) − 1)² + E (D_X(F(y)) − 1)² + λ (E |F(G(x)) − x| + E |G(F(y)) − y|)
         + λ ι (E |G(y) − y| + E |F(x) − x|),
 
-    and then the critics, on fakes from their pools,
+    and then the critics minimise, on fakes from their pools,
 
         ½ E (D_Y(y) − 1)² + ½ E D_Y(G(x))² + ½ E (D_X(x) − 1)² + ½ E D_X(F(y))².
 
-    Absolute differences are means over the pixels of images in [−1, 1]. The identity term ι keeps
-    colours where they are: it is harmful where the colours are what is to change.
+    Absolute differences are means over the pixels of images in [−1, 1]. The identity term ι
+    preserves colours: it is harmful if the colours are what should change.
 
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
     | (Zhu, Park, Isola, Efros, 2017)
@@ -74,7 +75,7 @@ class Cycle(Objective[CycleConfig]):
         if self.config.identity_weight and x != y:
             raise ConfigError(
                 f"CycleConfig.identity_weight is {self.config.identity_weight}, but the domains "
-                f"have shapes {x} and {y}: neither holds the other's images. Leave it at 0."
+                f"have different shapes, {x} and {y}. Leave it at 0."
             )
 
     def players(self) -> dict[str, list[nn.Parameter]]:
@@ -124,7 +125,7 @@ class Cycle(Objective[CycleConfig]):
         return Loss(value, player="critics", metrics=metrics)
 
     def _pooled(self, domain: str, fakes: Tensor, step: Step) -> Tensor:
-        """Return what the critic of a domain is shown; the pool of each slot is its own."""
+        """Return the fakes for the critic of a domain; each domain has its own pool."""
         name = f"pool_{domain}_{step.slot}"
         pool = self.process_state().get(name, fakes[:0])
         shown, kept = exchange(pool, fakes, self.config.pool_size, step.generator)

@@ -1,4 +1,4 @@
-"""CycleGAN: two translators between two domains of images, learned without pairs."""
+"""CycleGAN: two translators between two domains of images, trained without pairs."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ class CycleGANConfig(Config):
     event: Space
     """The space of the first domain, x: images (C, H, W)."""
     conditions: ConditionSpaces = field(default_factory=dict)
-    """That of the second domain, y, of the same height and width; as x's by default."""
+    """The space of the second domain, y, of the same height and width; that of x by default."""
     width: Annotated[int, Bounds(1, 2**12)] = 64
-    """The channels of a translator's first layer; each halving doubles them."""
+    """The number of channels of a translator's first layer; each halving doubles it."""
     num_blocks: Annotated[int, Bounds(0, 100)] = 6
-    """The residual blocks of a translator."""
+    """The number of residual blocks of a translator."""
     num_halvings: Annotated[int, Bounds(0, 8)] = 2
-    """How often a translator halves the image: the sides must be multiples of 2 to this power."""
+    """The number of halvings in a translator: the sides must be multiples of 2 to this power."""
     normalization: Normalization = "instance"
-    """Of activations: each channel by itself, as in the paper, which loses an image's level and
-    contrast; or the channels of an image together, which keeps them."""
+    """The normalisation of activations: each channel separately, as in the paper, which loses the
+    brightness and contrast of an image; or all channels of an image together, which keeps them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.conditions:  # What is stored names both spaces.
+        if not self.conditions:  # The stored config names both spaces.
             object.__setattr__(self, "conditions", {"y": self.event})
         if set(self.conditions) != {"y"}:
             raise ConfigError(
-                "CycleGANConfig.conditions must have the second domain, y, and nothing else, got "
+                "CycleGANConfig.conditions must have exactly one entry, the second domain y, got "
                 f"{', '.join(self.conditions)}."
             )
         x = demand_image(self.event, "CycleGANConfig.event")
@@ -67,7 +67,8 @@ class CycleGANConfig(Config):
 class CycleGAN(GenerativeModel[CycleGANConfig]):
     """Translators between two domains, G: X → Y and F: Y → X, trained without pairs.
 
-    As a distribution over x given an image y it is the point F(y); `translate` goes both ways.
+    As a distribution over x given an image y it is a point mass at F(y); `translate` works in both
+    directions.
 
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks
     | (Zhu, Park, Isola, Efros, 2017)
@@ -92,17 +93,17 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
     )
     limits = (
         (
-            "It is a function of its image: one translation for each, and no likelihood. It makes "
-            "no images of its own."
+            "It is a function of its image: one translation for each, and no likelihood. It does "
+            "not generate images."
         ),
         (
             "What it learns is not determined: every map between the domains that keeps their "
-            "distributions and can be undone costs as little as the one that is meant. Where a "
+            "distributions and is invertible has the same loss as the intended one. If the "
             "true translation is not known, look at the strips."
         ),
         (
             "A small cycle error says that nothing is lost, not that the translation is right: "
-            "translators that do nothing have none."
+            "translators that do nothing have a cycle error of 0."
         ),
     )
 
@@ -117,9 +118,9 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data: as many halvings as the sides allow, at most 2.
+        """Return a config that fits the data, with as many halvings as the sides allow, at most 2.
 
-        Levels of grey are left out: a translation is between them, and can be translated back.
+        Grey levels are left out: a translation lies between them, and can be translated back.
         """
         sides = info[cls.event_field].event_shape[1:]
         even = [k for k in (2, 1, 0) if all(side % 2**k == 0 for side in sides)]
@@ -128,7 +129,7 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
 
     @classmethod
     def example(cls) -> tuple[CycleGANConfig, Batch]:
-        """Return a tiny one between grey and colour, and eight rows for it."""
+        """Return a tiny config between grey and colour, and eight rows."""
         generator = torch.Generator().manual_seed(0)
         config = CycleGANConfig(
             event=Unit(shape=(1, 8, 8)),
@@ -160,7 +161,8 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
 
     @property
     def default_batch_size(self) -> int:
-        """How many images are translated at once, by a translator's first layer, the widest."""
+        """The number of images that are translated at once, by the first layer, which is the
+        widest."""
         return batch_size_for(self.config.width * math.prod(self.event_shape[1:]))
 
     @classmethod
@@ -169,7 +171,7 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
         return Component(name="translation")
 
     def check_data(self, info: DataInfo) -> None:
-        """Raise DataError where either domain is not the model's."""
+        """Raise DataError if either domain does not fit the model."""
         second = self.domain("y")
         if "y" in info and (reason := second.accepts(info["y"])):
             raise DataError(
@@ -184,7 +186,7 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
         return self.event if name == "x" else self.conditions["y"]
 
     def translate(self, x: Tensor, *, to: str) -> Tensor:
-        """Return images of one domain as the other would have them, in [0, 1].
+        """Translate images of one domain to the other, in [0, 1].
 
         Arguments:
             x: Images of x, (B, C, H, W) in [0, 1], for ``to="y"``; of y for ``to="x"``.
@@ -195,11 +197,11 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
             DataError: The images are not of the other domain's shape.
         """
         if to not in ("x", "y"):
-            raise ConfigError(f'A translation is to "x" or to "y", got {to!r}.')
+            raise ConfigError(f'to must be "x" or "y", got {to!r}.')
         source = self.domain("y" if to == "x" else "x")
         if tuple(x.shape[1:]) != source.event_shape:
             raise DataError(
-                f'A translation to "{to}" is of images of shape {source.event_shape}; these have '
+                f'A translation to "{to}" takes images of shape {source.event_shape}; these have '
                 f"shape {tuple(x.shape[1:])}. Resize them, or translate the other way."
             )
         x = self.checked_rows(x, space=source)
@@ -209,7 +211,7 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationConfig(Config):
-    """The condition, translated."""
+    """Translate the condition."""
 
 
 class Translation(OneDraw[TranslationConfig]):
@@ -227,12 +229,12 @@ class Translation(OneDraw[TranslationConfig]):
 
 
 def signed(x: Tensor) -> Tensor:
-    """Return values of [0, 1] in [−1, 1], where the translators and the critics work."""
+    """Map values from [0, 1] to [−1, 1], the range of translators and critics."""
     return 2 * x - 1
 
 
 def unsigned(x: Tensor) -> Tensor:
-    """Return values of [−1, 1] in [0, 1]."""
+    """Map values from [−1, 1] to [0, 1]."""
     return (x + 1) / 2
 
 

@@ -1,4 +1,4 @@
-"""How a classifier learns: from labels, and from unlabelled images of another domain."""
+"""Objectives of a classifier: labels, and unlabelled images of another domain."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CrossEntropyConfig(Config):
 class CrossEntropy(Objective[CrossEntropyConfig]):
     """Cross-entropy: lowers −E log p(label | x) over the rows that have a label.
 
-    A second domain y is not used.
+    A second domain y is ignored.
     """
 
     Config = CrossEntropyConfig
@@ -48,12 +48,12 @@ class CrossEntropy(Objective[CrossEntropyConfig]):
 
 @dataclass(frozen=True, kw_only=True)
 class DomainAdversarialConfig(CrossEntropyConfig):
-    """Labels of the first domain, and features in which the second one cannot be told from it."""
+    """Labels of the first domain, and features that do not distinguish the domains."""
 
     weight: Annotated[float, Bounds(0.0, 1e6)] = 1.0
-    """What λ comes to in the end: how strongly the features learn to mislead the critic."""
+    """The final value of λ: how strongly the features are trained to mislead the critic."""
     steepness: Annotated[float, Bounds(0.0, 1e3)] = 10.0
-    """γ: how soon λ rises from 0, as 2 / (1 + exp(−γ p)) − 1 with the share p of the steps."""
+    """γ: how fast λ rises from 0, as 2 / (1 + exp(−γ p)) − 1 with the share p of the steps."""
     critic_dims: Annotated[tuple[Annotated[int, Bounds(1, 2**16)], ...], Bounds(0, 32)] = (100,)
     """The widths of the critic's hidden layers."""
 
@@ -61,19 +61,19 @@ class DomainAdversarialConfig(CrossEntropyConfig):
 class DomainAdversarial(Objective[DomainAdversarialConfig]):
     """Labels of x, and features h that a critic cannot tell between the domains x and y.
 
-    A critic d(h) learns to tell h(x) from h(y), while h learns to mislead it.
+    A critic d(h) learns to distinguish h(x) from h(y), while h learns to mislead it.
 
-    One loss and one player,
+    There is one loss and one player,
 
         −E log p(label | x) + ½ (−E log d(R(h(x))) − E log(1 − d(R(h(y))))),
 
-    where R changes nothing but turns the gradient round, times λ: the critic lowers its own loss,
-    and the features raise it. Labels of y are not looked at.
+    where R is the identity, but multiplies the gradient by −λ: the critic minimises its loss, and
+    the features maximise it. Labels of y are not used.
 
     | Domain-Adversarial Training of Neural Networks (Ganin et al., 2016)
 
     Attributes:
-        critic: d before the sigmoid: high for the first domain.
+        critic: The logit of d, which is high for the first domain.
     """
 
     Config = DomainAdversarialConfig
@@ -94,7 +94,7 @@ class DomainAdversarial(Objective[DomainAdversarialConfig]):
         if "y" not in batch:
             raise DataError(
                 "domain-adversarial learns from labels of one domain and images of another; "
-                "these data have one domain. Name the other: --data-y DATA; in Python, "
+                "these data have one domain. Give the other: --data-y DATA; in Python, "
                 "genzoo.pair(x, y)."
             )
         label = labels_of(batch)
@@ -113,7 +113,7 @@ class DomainAdversarial(Objective[DomainAdversarialConfig]):
 
 
 def labels_of(batch: Batch) -> Tensor:
-    """Return the labels of x, (B,); −1 where a row has none.
+    """Return the labels of x, (B,); −1 for rows without a label.
 
     Raises:
         DataError: There are none.
@@ -128,7 +128,7 @@ def labels_of(batch: Batch) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean of −log p(label) over rows with a label, and the share that is right."""
+    """Return the mean of −log p(label) over labelled rows, and the accuracy."""
     known = label != UNKNOWN
     num = known.sum().clamp(min=1)
     losses = F.cross_entropy(logits, label, ignore_index=UNKNOWN, reduction="none")

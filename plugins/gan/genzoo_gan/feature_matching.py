@@ -1,4 +1,4 @@
-"""How a semi-supervised GAN learns."""
+"""The objective of a semi-supervised GAN."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ _Rate = Annotated[float, Bounds(0.0, 1e3)]
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMatchingConfig(Config):
-    """A classifier of K labels and fakes, and a generator that matches its features."""
+    """A classifier with K labels and fakes, and a generator that matches its features."""
 
     lr: _Rate = 3e-4
     """The generator's learning rate."""
     classifier_lr: _Rate = 3e-4
     """The classifier's learning rate."""
     unlabelled_weight: Annotated[float, Bounds(0.0, 1e6)] = 1.0
-    """The weight of telling real from fake beside telling the labels."""
+    """The weight of the term for real and fake, relative to the term for labels."""
 
 
 class FeatureMatching(Objective[FeatureMatchingConfig]):
     """A classifier that tells labels, and real from fake; a generator that matches its features.
 
-    With logits l, Z = Σ_k exp l_k and D = Z / (Z + 1), the classifier lowers
+    With logits l, Z = Σ_k exp l_k and D = Z / (Z + 1), the classifier minimises
 
         −E log softmax(l(x))_y − w (E log D(x) + E log(1 − D(G(z)))),
 
-    the first term over rows with labels, the second over rows without, or over all where every row
-    has one. The generator lowers ‖E f(x) − E f(G(z))‖², of the features f below the logits.
+    the first term over rows with labels, the second over rows without labels, or over all rows if
+    all have labels. The generator minimises ‖E f(x) − E f(G(z))‖², with the features f before the
+    logits.
 
     | Improved Techniques for Training GANs
     | (Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, 2016)
@@ -48,7 +49,7 @@ class FeatureMatching(Objective[FeatureMatchingConfig]):
     model: SemiSupervisedGAN
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        """Return the classifier and the generator, both of the model."""
+        """Return the model's classifier and generator."""
         return {
             "classifier": list(self.model.classifier.parameters()),
             "generator": list(self.model.generator.parameters()),
@@ -105,12 +106,12 @@ class FeatureMatching(Objective[FeatureMatchingConfig]):
 
 
 def unlabelled(label: Tensor) -> Tensor:
-    """Return which rows have no label, (B,); all of them where each has one."""
+    """Return which rows have no label, (B,); all rows if each has one."""
     without = label < 0
     return without | ~without.any()
 
 
 def _mean(values: Tensor, over: Tensor) -> Tensor:
-    """Return the mean over the first axis where ``over`` is true; 0 where it nowhere is."""
+    """Return the mean over the rows where ``over`` is true; 0 without such rows."""
     weight = over.to(values.dtype)
     return (weight * values).sum(0) / weight.sum(0).clamp_min(1)

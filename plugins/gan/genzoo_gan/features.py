@@ -1,4 +1,4 @@
-"""A feature extractor: convolutions with pooling, each image by itself."""
+"""A feature extractor of convolutions and pooling, without batch normalisation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from genzoo_gan.sizes import halved
 
 
 class PooledFeatures(nn.Module):
-    """For each width a 5 × 5 convolution, layer normalisation, ReLU, and the maximum of 2 × 2.
+    """A 5 × 5 convolution, layer normalisation, ReLU and 2 × 2 max pooling for each width.
 
-    The extractor that Ganin et al. take for digits, but for the normalisation: without it the
-    critic of domains tells them by the size of the features alone.
+    It is the extractor that Ganin et al. use for digits, plus the normalisation: without it the
+    critic distinguishes the domains by the size of the features alone.
 
     | Domain-Adversarial Training of Neural Networks (Ganin et al., 2016)
 
@@ -26,7 +26,7 @@ class PooledFeatures(nn.Module):
 
     Attributes:
         num_features: The size of the features.
-        widest: The most values that a layer has for one image.
+        widest: The maximum number of values of a layer for one image.
     """
 
     def __init__(self, image_shape: Sequence[int], hidden_dims: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""The game: the critic's moves, then the generator's."""
+"""The game: steps of the critic, then one of the generator."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class GameConfig(Config):
     critic_lr: Annotated[float | None, Bounds(0.0, 1e3)] = None
     """The critic's learning rate; the generator's by default."""
     critic_steps: Count = 1
-    """How many moves the critic has before the generator's; all see the same rows."""
+    """The number of critic steps for each step of the generator; all see the same rows."""
     critic_network: Network | None = None
     """The critic's layers: flat, convolutional or residual; as the generator's by default."""
     critic_hidden_dims: Widths | None = None
     """Their widths or channels; the generator's the other way round by default."""
     packing: Annotated[int, Bounds(1, 64)] = 1
-    """How many examples the critic judges at once, all real or all fake."""
+    """The number of examples that the critic scores together, all real or all fake."""
     spectral_norm: bool = False
-    """Whether the critic's weights are divided by their largest singular values."""
+    """Whether the critic has spectral normalisation."""
     r1: Annotated[float, Bounds(0.0, 1e6)] = 0.0
-    """γ: the weight of the penalty on the critic's slope at the data; 0 for none."""
+    """γ: the weight of the gradient penalty at the data (R1); 0 for none."""
     r1_fade: Annotated[float, Bounds(0.0, 1.0)] = 0.0
-    """The share of training over which that weight falls to nothing; 0 keeps it as it is."""
+    """The share of training over which γ falls to 0; with 0 it is constant."""
 
 
 G = TypeVar("G", bound=GameConfig)
@@ -58,17 +58,17 @@ G = TypeVar("G", bound=GameConfig)
 class Game(Objective[G], abc.ABC):
     """n moves of the critic, each of which lowers its loss, and one of the generator; abstract.
 
-    A critic scores real examples s = D(x) and fakes s̃ = D(G(z)), any numbers, higher for what it
-    takes for real: where it stands for a probability, that is σ(s). Where the real view depends on
-    the model too (an encoder's codes), the model lowers `encoder_value` of its scores as well.
+    A critic returns scores s = D(x) of real examples and s̃ = D(G(z)) of fakes, any real numbers,
+    higher for real ones; as a probability a score is σ(s). If the real view depends on the model
+    too (on an encoder's codes), the model also minimises `encoder_value` of its scores.
 
     Class attributes:
-        settled: A critic's loss that says it tells every example; None where there is none.
+        settled: A critic's loss below which it distinguishes every example; None if there is none.
 
     Attributes:
         critic: The critic, which exists only while training.
-        penalties: What it pays beside its loss.
-        judge: By whose scores the generator's move is judged.
+        penalties: The penalties that are added to its loss.
+        judge: The scores that the generator's step uses.
     """
 
     Config: ClassVar[type[Config]] = GameConfig
@@ -85,15 +85,15 @@ class Game(Objective[G], abc.ABC):
 
     @abc.abstractmethod
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return what the critic lowers, a scalar, from its scores of real and of fake."""
+        """Return the critic's loss, a scalar, from its scores of real and fake examples."""
 
     @abc.abstractmethod
     def generator_value(self, fake: Tensor) -> Tensor:
-        """Return what the generator lowers, a scalar, from the scores of its fakes."""
+        """Return the generator's loss, a scalar, from the scores of its fakes."""
 
     @abc.abstractmethod
     def encoder_value(self, real: Tensor) -> Tensor:
-        """Return what an encoder lowers, a scalar, from the scores of real views."""
+        """Return an encoder's loss, a scalar, from the scores of real views."""
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """Return the generator, which is the model, and the critic."""
@@ -143,7 +143,7 @@ class Game(Objective[G], abc.ABC):
 
 
 def for_both(config: GameConfig, name: str, **values: Any) -> Mapping[str, Component]:
-    """Return an optimiser for both players, the critic's with its own rate where it has one."""
+    """Return the optimisers of both players; the critic's learning rate may be its own."""
     critic_lr = config.lr if config.critic_lr is None else config.critic_lr
     rates = {"generator": config.lr, "critic": critic_lr}
     return {

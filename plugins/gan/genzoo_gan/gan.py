@@ -40,17 +40,17 @@ class GAN(AdversarialModel[GANConfig]):
         ),
     )
     limits = (
-        "It has no likelihood: that it leaves out a kind of example is seen in no single sample.",
+        "It has no likelihood, and a missing mode is not visible in any single sample.",
         (
-            "It maps one connected cloud of codes to the data: between kinds of examples that do "
-            "not touch lie a few samples that are neither."
+            "It maps one connected set of codes to the data: between modes that do "
+            "not touch, a few samples belong to neither."
         ),
-        "Its losses do not say how good it is; judge samples (genzoo evaluate).",
+        "Its losses do not measure its quality; evaluate its samples (genzoo evaluate).",
     )
 
     @classmethod
     def example(cls) -> tuple[GANConfig, Batch]:
-        """Return a small one, and twelve rows for it."""
+        """Return a small config, and twelve rows."""
         generator = torch.Generator().manual_seed(0)
         config = GANConfig(event=Real(shape=(1, 3, 3)), latent_dim=2, hidden_dims=(6,))
         return config, {"x": torch.rand(12, 1, 3, 3, generator=generator)}

@@ -1,4 +1,4 @@
-"""Networks that make an example of a code: fully connected, convolutional, residual."""
+"""Generator networks, from codes to examples: fully connected, convolutional, residual."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FlatGenerator(nn.Module):
     """Fully connected layers.
 
     Arguments:
-        num_inputs: The size of a code, with its condition beside it.
+        num_inputs: The size of a code, including its condition.
         hidden_dims: The widths of the hidden layers, from the code to the example.
         output_shape: The shape of an example.
         batch_norm: Whether the hidden layers are normalised over the batch.
@@ -48,10 +48,10 @@ class FlatGenerator(nn.Module):
 
 
 class GrowingGenerator(nn.Module):
-    """One affine layer to a small image, which is doubled again and again; abstract.
+    """Abstract base class: a linear layer to a small image, whose sides are then doubled.
 
     Arguments:
-        num_inputs: The size of a code, with its condition beside it.
+        num_inputs: The size of a code, including its condition.
         widths: The channels at each size.
         sizes: The heights and widths of the images, from the smallest.
 
@@ -74,16 +74,16 @@ class GrowingGenerator(nn.Module):
 
 
 class ConvolutionalGenerator(GrowingGenerator):
-    """One affine layer to a small image, and transposed convolutions that each double it.
+    """A linear layer to a small image, and transposed convolutions that double its sides.
 
-    Kernels are 4 × 4 with stride 2, and 3 along a side of odd size, so that any size can be made.
-    Weights start from N(0, .02²).
+    Kernels are 4 × 4 with stride 2, and 3 along a side of odd size, so that any size is possible.
+    Weights are initialised from N(0, .02²).
 
     | Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
     | (Radford, Metz, Chintala, 2016)
 
     Arguments:
-        num_inputs: The size of a code, with its condition beside it.
+        num_inputs: The size of a code, including its condition.
         hidden_dims: The channels before each doubling, from the code to the image.
         output_shape: (C, H, W), of any size.
         batch_norm: Whether the hidden layers are normalised over the batch.
@@ -115,13 +115,13 @@ class ConvolutionalGenerator(GrowingGenerator):
 
 
 class ResidualGenerator(GrowingGenerator):
-    """One affine layer to a small image, and residual blocks that each double it.
+    """A linear layer to a small image, and residual blocks that double its sides.
 
     | Improved Training of Wasserstein GANs
     | (Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, 2017)
 
     Arguments:
-        num_inputs: The size of a code, with its condition beside it.
+        num_inputs: The size of a code, including its condition.
         hidden_dims: The channels of each block, from the code to the image.
         output_shape: (C, H, W), of any size.
         batch_norm: Whether the blocks are normalised over the batch.
@@ -154,7 +154,7 @@ class ResidualGenerator(GrowingGenerator):
 
 
 class _DoublingBlock(nn.Module):
-    """Two 3 × 3 convolutions at the doubled size, beside a 1 × 1 convolution of what came."""
+    """Two 3 × 3 convolutions at the doubled size, plus a shortcut with a 1 × 1 convolution."""
 
     def __init__(self, before: int, after: int, size: tuple[int, int], batch_norm: bool) -> None:
         super().__init__()

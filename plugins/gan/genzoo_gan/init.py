@@ -1,4 +1,4 @@
-"""What weights start from."""
+"""Initialisation of weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STD = 0.02
 
 @torch.no_grad()
 def start_small(module: nn.Module) -> None:
-    """Draw a convolution's or an affine layer's weights from N(0, .02²), its biases from 0.
+    """Initialise a convolution or a linear layer: weights from N(0, .02²), biases 0.
 
     | Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
     | (Radford, Metz, Chintala, 2016)

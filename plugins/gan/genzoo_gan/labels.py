@@ -1,4 +1,4 @@
-"""Labels: those that a model is conditioned on as one-hot vectors, and those that it learns."""
+"""Labels as one-hot conditions, and as targets of training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def demand_labels(who: str, info: DataInfo) -> Label:
 
 
 def num_labels(spaces: Mapping[str, Space]) -> int:
-    """Return how many values the one-hot vectors of all conditions have together.
+    """Return the total size of the one-hot vectors of all conditions.
 
     >>> num_labels({"label": Label(num_classes=3)}), num_labels({})
     (3, 0)
@@ -36,9 +36,9 @@ def num_labels(spaces: Mapping[str, Space]) -> int:
 
 
 def one_hot(conditions: Conditions, spaces: Mapping[str, Space], like: Tensor) -> Tensor | None:
-    """Return labels by name as one-hot vectors side by side, (B, C); None where there are none.
+    """Return labels by name as concatenated one-hot vectors, (B, C); None without labels.
 
-    They are ordered by name, because files may store them in another order.
+    They are sorted by name, because files may store them in another order.
 
     Arguments:
         conditions: Labels (B,) by name.
@@ -46,7 +46,7 @@ def one_hot(conditions: Conditions, spaces: Mapping[str, Space], like: Tensor) -
         like: A tensor of the type of the result.
 
     Raises:
-        DataError: A row has no label, or one that there is not.
+        DataError: A row has no label, or one that is out of range.
     """
     found = [
         _one_hot(conditions[name], num_labels({name: spaces[name]})) for name in sorted(spaces)
@@ -57,9 +57,9 @@ def one_hot(conditions: Conditions, spaces: Mapping[str, Space], like: Tensor) -
 def _one_hot(labels: Tensor, num_classes: int) -> Tensor:
     try:
         return F.one_hot(labels.long(), num_classes)
-    except RuntimeError as error:  # torch has looked already; a look of our own would cost again.
+    except RuntimeError as error:  # torch has checked already; checking again would cost time.
         raise DataError(
-            f"Labels must be whole numbers from 0 to {num_classes - 1}; these go from "
+            f"Labels must be integers from 0 to {num_classes - 1}; these range from "
             f"{labels.min().item()} to {labels.max().item()}. Rows without a label (−1) are for a "
             "semi-supervised GAN."
         ) from error

@@ -1,4 +1,4 @@
-"""Models that make an example of a code, whatever teaches them."""
+"""The base class of models with a generator, for every objective."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class GeneratorConfig(Config):
     hidden_dims: Widths = (256, 256)
     """The generator's widths from the code to the example; its channels for images."""
     network: Network = "flat"
-    """Fully connected layers, transposed convolutions (DCGAN), or residual blocks."""
+    """Fully connected layers, transposed convolutions (DCGAN) or residual blocks."""
     batch_norm: bool = False
-    """Whether the generator's layers are normalised over the batch."""
+    """Whether the generator has batch normalisation."""
     output: Literal["identity", "sigmoid"] | None = None
-    """What the generator ends with: by default sigmoid for data in [0, 1], else identity."""
+    """The generator's output function: by default sigmoid for data in [0, 1], else identity."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         unit = isinstance(self.event, Unit)
-        if self.output is None:  # What is stored names what the generator ends with.
+        if self.output is None:  # The stored config names the output function.
             object.__setattr__(self, "output", "sigmoid" if unit else "identity")
         if self.output == "sigmoid" and not unit:
             raise ConfigError(
@@ -89,22 +89,22 @@ class LatentModel(GenerativeModel[G], abc.ABC):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data, whose levels are left out."""
+        """Return a config that fits the data, without grey levels."""
         return without_levels(super().configure(info, conditions, **overrides), overrides)
 
     @property
     def num_labels(self) -> int:
-        """The size of the labels' one-hot vectors that the generator is given; 0 for none."""
+        """The total size of the one-hot labels of the generator; 0 without labels."""
         return num_labels(self.conditions)
 
     @property
     def default_batch_size(self) -> int:
-        """How many codes are decoded at once, by the generator's widest layer."""
+        """The number of codes that are decoded at once, by the generator's widest layer."""
         return batch_size_for(self.generator.widest)
 
     @classmethod
     def default_sampler(cls, config: GeneratorConfig) -> Component:
-        """Return codes from the prior, decoded."""
+        """Return the sampler that decodes codes from the prior."""
         return Component(name="latent")
 
     def latent(self, num: int, generator: torch.Generator) -> Tensor:
@@ -118,19 +118,19 @@ class LatentModel(GenerativeModel[G], abc.ABC):
         return x.sigmoid() if self.config.output == "sigmoid" else x
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return G(z), (B, *event_shape), for codes (B, L), given labels where it takes any.
+        """Return G(z), (B, *event_shape), for codes (B, L), given labels if it takes any.
 
         Raises:
-            ConditionError: The condition is missing, superfluous or no label.
+            ConditionError: The condition is missing, superfluous or not a label.
         """
         z = self.checked_codes(z, (self.config.latent_dim,))
         return self.generate(z, self.checked(condition, len(z)))
 
     def checked(self, condition: Any, num: int) -> Tensor | None:
-        """Return labels as one-hot vectors (num, C); None where the model takes none.
+        """Return labels as one-hot vectors (num, C); None if the model takes none.
 
         Raises:
-            ConditionError: The condition is missing, superfluous or no label.
+            ConditionError: The condition is missing, superfluous or not a label.
         """
         given = self.checked_condition(condition, num)
         return one_hot(given, self.conditions, next(self.parameters()))

@@ -1,4 +1,4 @@
-"""Three ways in which a game goes wrong: seen, and said."""
+"""Warnings about three ways in which a game fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genzoo.plugin import Step
 
 logger = logging.getLogger("genzoo")
 MIN_STEPS = 500
-"""Before so many updates a game has not begun, and has not failed."""
+"""Games are not checked before this number of updates."""
 _LOOKS = 10
 _ROWS = 256
 _NEIGHBOURS = 5
@@ -23,14 +23,14 @@ _FLAT = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What is known of a game after the generator's move.
+    """The state of a game after a step of the generator.
 
     Arguments:
         real: Examples of the data (B, *event_shape).
         fake: Examples of the model.
-        critic_loss: The critic's loss at its last move.
-        pull: The norm of the loss's gradient by the scores of the fakes, times their number: 1
-            for a critic whose scores are passed on as they are, 0 where they no longer matter.
+        critic_loss: The critic's loss at its last step.
+        pull: The norm of the gradient of the loss with respect to the scores of the fakes, times
+            their number: 1 if the loss is linear in the scores, 0 if they no longer matter.
     """
 
     real: Tensor
@@ -40,13 +40,13 @@ class Look:
 
 
 class Watch:
-    """Looks at a game ten times, and says each fault once.
+    """Checks a game ten times, and warns of each failure once.
 
-    A fault is one that two looks in a row have seen: players go to and fro, and a single batch may
-    be told from the fakes by luck.
+    A failure is reported if two checks in a row find it: players oscillate, and a critic may
+    distinguish a single batch by chance.
 
     Arguments:
-        settled: A critic's loss below which it tells every example; None where there is none.
+        settled: A critic's loss below which it distinguishes every example; None if there is none.
     """
 
     def __init__(self, settled: float | None) -> None:
@@ -55,13 +55,13 @@ class Watch:
         self._said: set[str] = set()
 
     def is_due(self, step: Step) -> bool:
-        """Whether the game is looked at after this step."""
+        """Whether the game is checked after this step."""
         made = step.index + 1
         every = max(step.total // _LOOKS, 1)
         return step.slot == 0 and made >= MIN_STEPS and made % every == 0
 
     def look(self, seen: Look, step: Step) -> None:
-        """Say what has gone wrong, and was wrong at the last look."""
+        """Warn of failures that this check and the last one find."""
         faults = self._faults(seen)
         for text, value in faults.items():
             if text in self._before - self._said:
@@ -70,7 +70,7 @@ class Watch:
         self._before = set(faults)
 
     def _faults(self, seen: Look) -> dict[str, float]:
-        """Return what is wrong now, each text with the number that it names."""
+        """Return the failures now, each message with its number."""
         faults: dict[str, float] = {}
         if self.settled is not None and seen.critic_loss.item() < self.settled:
             faults[_ZERO_LOSS] = seen.critic_loss.item()
@@ -87,9 +87,9 @@ class Watch:
 
 @torch.no_grad()
 def variety(real: Tensor, fake: Tensor) -> float:
-    """Return how far the fakes lie from their mean, as a share of what the data do.
+    """Return the spread of the fakes around their mean, as a share of the data's spread.
 
-    It is the ratio of the roots of the summed variances.
+    It is the ratio of the square roots of the summed variances.
     """
     spreads = [x.flatten(1).var(dim=0, correction=0).sum() for x in (fake, real)]
     if spreads[1] == 0:
@@ -99,11 +99,11 @@ def variety(real: Tensor, fake: Tensor) -> float:
 
 @torch.no_grad()
 def neighbourhood(real: Tensor, fake: Tensor) -> tuple[float, float]:
-    """Return which share of the fakes lies near data, and which share of the data has fakes.
+    """Return the share of fakes near the data, and the share of data that fakes cover.
 
-    Near is within the distance from a real example to its fifth neighbour among the real ones. A
-    real example has fakes where one is near, or where it or one of its five neighbours is the real
-    example nearest to some fake. The second counts kinds of examples whose fakes are not precise
+    Near means within the distance from a real example to its fifth real neighbour. A real example
+    is covered if a fake is near, or if it or one of its five neighbours is the nearest real
+    example of some fake. The second counts kinds of examples whose fakes are not precise
     yet: without it they would pass for missing.
 
     | Reliable Fidelity and Diversity Metrics for Generative Models
@@ -117,30 +117,30 @@ def neighbourhood(real: Tensor, fake: Tensor) -> tuple[float, float]:
     near = between <= distance[:, -1:]
     nearest = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     nearest[between.argmin(0)] = True
-    # A row that stands many times is nearest in one of its places, and near in all.
+    # Of a repeated row only one copy is the nearest, but all copies are near.
     has_fakes = near.any(1) | nearest[around].any(1)
     return float(near.any(0).float().mean()), float(has_fakes.float().mean())
 
 
 _ZERO_LOSS = (
-    "The critic's loss is at zero: after step %d of %d it is %.2g, so the critic tells every real "
-    "example from every fake, and learns nothing more. Remedies: a penalty on its slope "
+    "The critic's loss is zero: after step %d of %d it is %.2g, so the critic separates every real "
+    "example from every fake, and learns nothing more. Remedies: a gradient penalty "
     "(--objective.r1 1), a smaller or slower critic (--objective.critic-hidden-dims, "
     "--objective.critic-lr), or --objective wasserstein-gp."
 )
 _VANISHING = (
     "Vanishing gradients: after step %d of %d a change of the critic's scores changes the "
-    "generator's loss by %.2g of it, so the generator stands still. Remedies: --objective "
-    "non-saturating, a penalty on the critic's slope (--objective.r1 1), or a slower critic "
+    "generator's loss by %.2g of it, so the generator does not learn. Remedies: --objective "
+    "non-saturating, a gradient penalty (--objective.r1 1), or a slower critic "
     "(--objective.critic-lr)."
 )
 _ALIKE = (
-    "Mode collapse: after step %d of %d the samples are nearly all alike; they vary by %.2g %% of "
-    "what the data do. Remedies: judge them in packs (--objective.packing 4), --objective "
+    "Mode collapse: after step %d of %d nearly all samples are equal; they vary by %.2g %% of "
+    "the data's variation. Remedies: score them in packs (--objective.packing 4), --objective "
     "unrolled, or --objective wasserstein-gp."
 )
 _MISSING = (
-    "Mode collapse: after step %d of %d the samples look like data but stand for only %.0f %% of "
-    "the rows: kinds of examples are missing, or each has too little variety. Remedies: judge "
+    "Mode collapse: after step %d of %d the samples look like data but cover only %.0f %% of "
+    "the rows: modes are missing, or each has too little variety. Remedies: score "
     "them in packs (--objective.packing 4), --objective unrolled, or --objective wasserstein-gp."
 )

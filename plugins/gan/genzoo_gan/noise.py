@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 class GaussianNoise(nn.Module):
-    """h + σ ε, ε ~ N(0, I), in training; h as it is elsewhere.
+    """h + σ ε, ε ~ N(0, I), in training; h otherwise.
 
-    The noise comes from torch's default generator, as that of dropout does.
+    The noise comes from torch's default generator, as in dropout.
 
     Arguments:
         sigma: σ.
@@ -24,7 +24,7 @@ class GaussianNoise(nn.Module):
         return h + self.sigma * torch.randn_like(h) if self.training else h
 
     def extra_repr(self) -> str:
-        """Say how much."""
+        """Return σ for repr."""
         return f"sigma={self.sigma}"
 
 

@@ -1,4 +1,4 @@
-"""How the activations of one image are normalised, by nothing but that image."""
+"""Normalisation of the activations of one image, independent of other images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "instance": nn.InstanceNorm2d,
     "layer": lambda width: nn.GroupNorm(1, width, affine=False),
 }
-"""By name, what makes mean 0 and variance 1 over the pixels of each channel, or over all channels
-and pixels of an image at once. Channel by channel, level and contrast of the image are lost.
+"""Normalisations by name: mean 0 and variance 1 over the pixels of each channel, or over all
+channels and pixels of an image. The first loses the brightness and contrast of the image.
 
 | Instance Normalization: The Missing Ingredient for Fast Stylization
 | (Ulyanov, Vedaldi, Lempitsky, 2016)

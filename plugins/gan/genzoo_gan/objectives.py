@@ -1,4 +1,4 @@
-"""What critic and generator lower: one class a game."""
+"""The losses of critic and generator, one class for each game."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class WassersteinGame(LinearGame[G]):
 class Minimax(MinimaxGame[GameConfig]):
     """The minimax game: min_G max_D E log D(x) + E log(1 − D(G(z))), with D(x) = σ(s).
 
-    The best critic is p / (p + q), where the value is −log 4 + 2 JSD(p ‖ q). Where the critic is
-    sure, log(1 − D) is flat and the generator stands still.
+    The optimal critic is p / (p + q), with value −log 4 + 2 JSD(p ‖ q). If the critic is certain,
+    log(1 − D) is flat and the generator does not learn.
 
     | Generative Adversarial Networks (Goodfellow et al., 2014)
     """
@@ -72,7 +72,7 @@ class Minimax(MinimaxGame[GameConfig]):
 class NonSaturating(LogisticGame[GameConfig]):
     """The minimax game's critic, and a generator that raises E log D(G(z)).
 
-    Its gradient is strong where the critic is sure.
+    Its gradient is strong even if the critic is certain.
 
     | Generative Adversarial Networks (Goodfellow et al., 2014), section 3
     """
@@ -127,7 +127,7 @@ class WassersteinConfig(GameConfig):
     lr: Rate = 5e-5
     """The generator's learning rate."""
     critic_steps: Count = 5
-    """How many moves the critic has before the generator's; all see the same rows."""
+    """The number of critic steps for each step of the generator; all see the same rows."""
     clip: Annotated[float, Bounds(1e-9, 1e3)] = 0.01
     """c: the critic's parameters stay in [−c, c]."""
 
@@ -135,8 +135,8 @@ class WassersteinConfig(GameConfig):
 class Wasserstein(WassersteinGame[WassersteinConfig]):
     """The Wasserstein game, E s − E s̃, with the critic's parameters clipped to [−c, c].
 
-    Over all critics of slope 1 its greatest value is the distance W₁; a clipped critic reaches a
-    multiple of something like it, and needs several moves.
+    Over all 1-Lipschitz critics its maximum is the Wasserstein distance W₁; clipped critics
+    approximate a multiple of it, and need several steps.
 
     | Wasserstein GAN (Arjovsky, Chintala, Bottou, 2017)
     """
@@ -158,21 +158,21 @@ class Wasserstein(WassersteinGame[WassersteinConfig]):
 
 @dataclass(frozen=True, kw_only=True)
 class WassersteinGPConfig(GameConfig):
-    """The Wasserstein game with a penalty on the critic's slope."""
+    """The Wasserstein game with a gradient penalty."""
 
     lr: Rate = 1e-4
     """The generator's learning rate."""
     critic_steps: Count = 5
-    """How many moves the critic has before the generator's; all see the same rows."""
+    """The number of critic steps for each step of the generator; all see the same rows."""
     gp: Annotated[float, Bounds(0.0, 1e6)] = 10.0
-    """λ: the weight of the penalty for slopes other than 1, between data and fakes."""
+    """λ: the weight of the penalty for gradient norms other than 1, between data and fakes."""
 
 
 class WassersteinGP(WassersteinGame[WassersteinGPConfig]):
     """The Wasserstein game with a gradient penalty λ E(‖∇D(x̂)‖ − 1)² in place of clipping.
 
-    The penalised critic is steeper than 1: between points at distance μ its best slope is
-    1 + μ / (2λ), where E s − E s̃ − penalty is μ + μ² / (4λ).
+    The optimal critic's slope exceeds 1: between points at distance μ it is 1 + μ / (2λ), where E
+    s − E s̃ − penalty is μ + μ² / (4λ).
 
     | Improved Training of Wasserstein GANs
     | (Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, 2017)
@@ -197,15 +197,15 @@ class UnrolledConfig(GameConfig):
     """The minimax game against the critic's answer."""
 
     unrolled_steps: Annotated[int, Bounds(0, 100)] = 5
-    """K: gradient steps of the critic that the generator looks ahead."""
+    """K: the number of gradient steps of the critic that the generator looks ahead."""
     unrolled_lr: Rate = 0.1
-    """η: the rate of those steps, which are plain ones."""
+    """η: the learning rate of those plain gradient steps."""
 
 
 class Unrolled(MinimaxGame[UnrolledConfig]):
     """The minimax game whose generator is judged by the critic K gradient steps ahead.
 
-    Both terms of the value depend on the fakes then, through the critic's steps, and both are
+    Both terms of the value then depend on the fakes, through the critic's steps, and both are
     differentiated. With K = 0 it is the minimax game.
 
     | Unrolled Generative Adversarial Networks (Metz, Poole, Pfau, Sohl-Dickstein, 2017)

@@ -1,4 +1,4 @@
-"""A critic of patches: every part of an image is judged by itself."""
+"""A patch critic, which scores every part of an image."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PAPER = 3
 class PatchCritic(nn.Module):
     """Scores of overlapping patches, by convolutions alone.
 
-    4 × 4 convolutions: n that halve, of W, 2W, 4W … channels, one that does not, and one to a
-    single channel, with leaky ReLUs of slope .2; the first and the last are not normalised. With
-    n = 3 a score sees 70 × 70 pixels.
+    4 × 4 convolutions: n with stride 2 and W, 2W, 4W … channels, one with stride 1, and one to a
+    single channel, with leaky ReLUs of slope .2; the first and the last are not normalised. With n
+    = 3 the receptive field of a score is 70 × 70 pixels.
 
     | Image-to-Image Translation with Conditional Adversarial Networks
     | (Isola, Zhu, Zhou, Efros, 2017)
@@ -27,11 +27,11 @@ class PatchCritic(nn.Module):
     Arguments:
         event_shape: The shape of an image, (C, H, W).
         width: W.
-        num_halvings: n; None takes 3, or as many as leave 4 pixels a side.
+        num_halvings: n; None means 3, or as many as leave 4 pixels per side.
         normalization: A name of ``NORMALIZATIONS``.
 
     Raises:
-        ConfigError: The images are too small for so many.
+        ConfigError: The images are too small for that many.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PatchCritic(nn.Module):
 
 
 def possible(side: int) -> int:
-    """Return how often a side can be halved so that 4 pixels are left, 3 times at most."""
+    """Return how often a side can be halved until 4 pixels are left, at most 3 times."""
     times = 0
     while times < _PAPER and side // 2 >= _LEAST:
         side, times = side // 2, times + 1
@@ -68,13 +68,13 @@ def possible(side: int) -> int:
 
 
 def _check(side: int, n: int) -> None:
-    """Refuse what would leave an instance of one pixel, which cannot be normalised."""
+    """Refuse sizes that leave a single pixel, which cannot be normalised."""
     left = side
     for _ in range(n):
         left //= 2
     if left < _LEAST - 1 or (n == 0 and left < _LEAST):
         raise ConfigError(
-            f"A critic of {n} halvings leaves {left} of {side} pixels a side; 3 are needed, and "
+            f"A critic with {n} halvings leaves {left} of {side} pixels per side; 3 are needed, and "
             f"4 of an image. Give --objective.critic-halvings {possible(side)}, or larger images."
         )
 

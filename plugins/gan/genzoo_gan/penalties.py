@@ -1,4 +1,4 @@
-"""Penalties on a critic's slope."""
+"""Gradient penalties of a critic."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from genzoo_gan.views import View, between
 
 
 class Penalty(abc.ABC):
-    """What a critic pays beside its loss; abstract."""
+    """Abstract base class of penalties that are added to a critic's loss."""
 
     @abc.abstractmethod
     def __call__(self, critic: Critic, real: View, fake: View, step: Step) -> Tensor:
-        """Return a scalar, the mean over the examples, or over the packs."""
+        """Return a scalar, the mean over the examples or the packs."""
 
 
 class R1(Penalty):
-    """γ/2 E‖∇D(x)‖² at the data: where the game has its equilibrium, the critic is flat.
+    """γ/2 E‖∇D(x)‖² at the data: at the equilibrium of the game the critic is flat.
 
     | Which Training Methods for GANs do actually Converge? (Mescheder, Geiger, Nowozin, 2018)
 
@@ -38,21 +38,21 @@ class R1(Penalty):
 
 
 class Fading(Penalty):
-    """A penalty whose weight falls linearly from the whole to nothing, as training goes.
+    """A penalty whose weight falls linearly to 0 during training.
 
-    While it is there the critic slopes gently over the whole space, and draws the generator to
-    every mode; once it is gone the critic can be as steep as narrow modes need.
+    At first the critic has a small gradient everywhere, and attracts the generator to every mode;
+    without the penalty it can be as steep as narrow modes need.
 
     Arguments:
-        penalty: Which.
-        share: The share of training after which it is gone.
+        penalty: The penalty.
+        share: The share of training after which its weight is 0.
     """
 
     def __init__(self, penalty: Penalty, share: float) -> None:
         self.penalty, self.share = penalty, share
 
     def __call__(self, critic: Critic, real: View, fake: View, step: Step) -> Tensor:
-        """Return the penalty at its present weight; without a look at the critic once it is 0."""
+        """Return the penalty at its current weight; once that is 0, the critic is not called."""
         weight = 1 - step.index / (self.share * step.total)
         if weight <= 0:
             return real.x.new_zeros(())
@@ -62,7 +62,7 @@ class Fading(Penalty):
 class GradientPenalty(Penalty):
     """λ E(‖∇D(x̂)‖ − 1)² at x̂ = t x + (1 − t) x̃, t ~ U(0, 1), between the data and the fakes.
 
-    Examples that are judged in a pack lie on one straight line between two packs: they share t.
+    The examples of a pack lie on one straight line between two packs: they share t.
 
     | Improved Training of Wasserstein GANs
     | (Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville, 2017)
@@ -83,11 +83,11 @@ class GradientPenalty(Penalty):
 
 
 def slopes(critic: Critic, view: View) -> Tensor:
-    """Return ‖∇D‖ by examples and codes together, one for each score, to be differentiated."""
+    """Return ‖∇D‖ with respect to examples and codes, for each score, differentiable."""
     at = view.with_gradient()
     scores = critic(at)
     grads = torch.autograd.grad(scores.sum(), at.continuous(), create_graph=True)
-    # A pack's slope is by all of its examples together: they follow one another.
+    # A pack's gradient is with respect to all of its examples, which are consecutive.
     flat = [grad.reshape(len(scores), -1) for grad in grads]
     norms: Tensor = torch.linalg.vector_norm(torch.cat(flat, dim=1), dim=1)
     return norms

@@ -1,4 +1,4 @@
-"""A pool of earlier fakes: what a critic is shown is not the generator's last move alone."""
+"""A pool of earlier fakes for a critic."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 def exchange(
     pool: Tensor, fakes: Tensor, size: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return what the critic is shown in place of ``fakes``, and what the pool holds then.
+    """Return the fakes for the critic in place of ``fakes``, and the new pool.
 
-    One fake after another: while the pool has room, it is kept and shown. Then, with probability
-    ½, one image of the pool, each as likely, is shown and the fake takes its place; otherwise the
-    fake itself is shown, and the pool stays.
+    Fakes are processed one after another: while the pool has room, a fake is stored and returned.
+    After that, with probability ½, a random image of the pool is returned and the fake takes its
+    place; otherwise the fake itself is returned.
 
     | Learning from Simulated and Unsupervised Images through Adversarial Training
     | (Shrivastava et al., 2017)
@@ -21,7 +21,7 @@ def exchange(
     Arguments:
         pool: What the pool holds, (N, C, H, W), N ≤ ``size``.
         fakes: New fakes, (B, C, H, W).
-        size: How many the pool can hold; with 0 the fakes are shown.
+        size: The capacity of the pool; with 0 the fakes are returned.
         generator: Where the draws come from, on the fakes' device.
     """
     if size == 0:

@@ -1,4 +1,4 @@
-"""Gradient reversal: forwards nothing changes, backwards the gradient turns round."""
+"""Gradient reversal: the identity, with a negated gradient."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class _Reversal(torch.autograd.Function):
 def reverse(h: Tensor, weight: float) -> Tensor:
     """Return R(h) = h, whose derivative counts as −λ I.
 
-    What comes after it lowers its loss; what comes before it raises that loss, λ times as
-    strongly.
+    Layers after it minimise the loss; layers before it maximise it, λ times as strongly.
 
     | Domain-Adversarial Training of Neural Networks (Ganin et al., 2016)
 
@@ -37,7 +36,7 @@ def reverse(h: Tensor, weight: float) -> Tensor:
 
 
 def rising(progress: float, steepness: float = 10.0) -> float:
-    """Return 2 / (1 + exp(−γ p)) − 1: from 0 towards 1 as training goes from p = 0 to 1.
+    """Return 2 / (1 + exp(−γ p)) − 1, which rises from 0 towards 1 as p goes from 0 to 1.
 
     | Domain-Adversarial Training of Neural Networks (Ganin et al., 2016), section 5.2.2
 

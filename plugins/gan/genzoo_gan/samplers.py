@@ -14,7 +14,7 @@ from genzoo.plugin import NO_CONDITIONS, Bounds, Conditions, Config, Model, OneD
 from genzoo_gan.latent import LatentModel
 
 _FINITE = 38.0
-"""Beyond so many standard deviations even float64 knows no probability."""
+"""Beyond this number of standard deviations the probability underflows even in float64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class LatentConfig(Config):
     """A code from the prior, decoded."""
 
     truncation: Annotated[float | None, Bounds(1e-6, _FINITE)] = None
-    """The greatest value of a code, in standard deviations: fewer draws from the tails, so better
-    and less varied examples; none by default."""
+    """The maximum magnitude of a code, in standard deviations: better and less varied examples; no
+    truncation by default."""
 
 
 class Latent(OneDraw[LatentConfig]):
@@ -50,18 +50,18 @@ class Latent(OneDraw[LatentConfig]):
 
 @dataclass(frozen=True, kw_only=True)
 class LatentInterpolationConfig(Config):
-    """A way from one code to another."""
+    """A path from one code to another."""
 
     num_steps: Annotated[int, Bounds(1, 10**6)] = 8
-    """How many steps lead from the first code to the last."""
+    """The number of steps from the first code to the last."""
 
 
 class LatentInterpolation(Sampler[LatentInterpolationConfig]):
     """Interpolation: x = G(z_t) for codes z_t on the arc from one draw of z to another.
 
-    z_t = z_0 cos(πt/2) + z_1 sin(πt/2), t from 0 to 1: for z_0, z_1 ~ N(0, I) apart, every z_t is
-    a draw of N(0, I) too, so that every state is a sample; on a straight line those half-way would
-    be too near to the middle. A trajectory has num_steps + 1 states.
+    z_t = z_0 cos(πt/2) + z_1 sin(πt/2), t from 0 to 1: for independent z_0, z_1 ~ N(0, I), every
+    z_t is a draw of N(0, I) too, so that every state is a sample; on a straight line those
+    half-way would be too close to the origin. A trajectory has num_steps + 1 states.
 
     | Sampling Generative Networks (White, 2016)
     """
@@ -90,15 +90,16 @@ class LatentInterpolation(Sampler[LatentInterpolationConfig]):
 
 def arc(first: Tensor, last: Tensor, t: float) -> Tensor:
     """Return the codes at ``t`` in [0, 1] on the arc from the first codes to the last."""
-    if t in (0, 1):  # So that both ends are met exactly.
+    if t in (0, 1):  # So that both ends are exact.
         return last if t else first
     return math.cos(math.pi * t / 2) * first + math.sin(math.pi * t / 2) * last
 
 
 def truncated(z: Tensor, c: float) -> Tensor:
-    """Turn draws of N(0, 1) into draws of N(0, 1) given |z| ≤ c, in the same order.
+    """Map draws of N(0, 1) to draws of N(0, 1) given |z| ≤ c, in the same order.
 
-    Φ(z) is uniform, so Φ⁻¹(Φ(−c) + (Φ(c) − Φ(−c)) Φ(z)) is the truncated one: no draw is refused.
+    Φ(z) is uniform, so Φ⁻¹(Φ(−c) + (Φ(c) − Φ(−c)) Φ(z)) has the truncated distribution, without
+    rejections.
     """
     low = 0.5 * math.erfc(c / math.sqrt(2))
     u = torch.special.ndtr(z.double())

@@ -1,4 +1,4 @@
-"""Who judges the generator: the critic as it is, or as it would answer."""
+"""The critic that the generator's step uses: the current one, or an unrolled one."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Score = Callable[[View], Tensor]
 
 
 class Judge(abc.ABC):
-    """Says by which scores a generator's move is judged; abstract."""
+    """Abstract base class: the scores that a generator's step uses."""
 
     @abc.abstractmethod
     def __call__(self, real: View, fake: View) -> Score:
-        """Return the scoring of views, for a move that makes ``fake``."""
+        """Return the scoring of views, for a step that generates ``fake``."""
 
 
 class PresentCritic(Judge):
-    """The critic as it is.
+    """The current critic.
 
     Arguments:
-        critic: It.
+        critic: The critic.
     """
 
     def __init__(self, critic: Critic) -> None:
@@ -41,15 +41,15 @@ class PresentCritic(Judge):
 class FutureCritic(Judge):
     """The critic after K plain gradient steps of its own, θ_{k+1} = θ_k − η ∇_θ L(θ_k).
 
-    The steps depend on the fakes, and are differentiated through: a generator that is judged so
-    sees what its move would make of the critic.
+    The steps depend on the fakes and are differentiated through, so that the generator takes the
+    critic's response to its step into account.
 
     | Unrolled Generative Adversarial Networks (Metz, Poole, Pfau, Sohl-Dickstein, 2017)
 
     Arguments:
-        critic: The critic, which stays as it is.
-        loss: L, from scores of real and of fake.
-        num_steps: K; with 0 it is the critic as it is.
+        critic: The critic, which is not changed.
+        loss: L, from scores of real and fake examples.
+        num_steps: K; with 0 it is the current critic.
         lr: η.
     """
 

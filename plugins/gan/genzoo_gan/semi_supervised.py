@@ -1,4 +1,4 @@
-"""The generative adversarial network that learns to classify from a few labels."""
+"""The semi-supervised generative adversarial network."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class SemiSupervisedGANConfig(GeneratorConfig):
     classifier_hidden_dims: Widths | None = None
     """Their widths or channels; the generator's the other way round by default."""
     noise: Annotated[float, Bounds(0.0, 100.0)] = 0.3
-    """The deviation of the noise before each of the classifier's layers, while it learns."""
+    """The standard deviation of the noise before each of the classifier's layers, in training."""
 
 
 class SemiSupervisedGAN(LatentModel[SemiSupervisedGANConfig]):
     """A generator x = G(z) and a classifier of K labels and "made by the generator".
 
-    The classifier has K logits l(x); that of the label K + 1 is 0, so that
+    The classifier has K logits l(x); the logit of class K + 1 is 0, so that
 
         p(y | x, real) = softmax(l(x))_y,   D(x) = p(real | x) = Z / (Z + 1),   Z = Σ_k exp l_k(x).
 
@@ -44,7 +44,7 @@ class SemiSupervisedGAN(LatentModel[SemiSupervisedGANConfig]):
         config: The space of the data, the layers of both networks and the number of labels.
 
     Attributes:
-        classifier: Which makes logits of x.
+        classifier: Returns the logits of x.
     """
 
     Config = SemiSupervisedGANConfig
@@ -57,11 +57,11 @@ class SemiSupervisedGAN(LatentModel[SemiSupervisedGANConfig]):
     limits = (
         "It has no likelihood.",
         (
-            "It is made to classify: a generator that matches features helps the classifier most "
-            "while its samples are not yet good ones."
+            "Its purpose is classification: feature matching helps the classifier most "
+            "while its samples are still poor."
         ),
         (
-            "Its accuracy depends on which few rows are labelled: judge it over several draws of "
+            "Its accuracy depends on which rows are labelled: measure it over several draws of "
             "them."
         ),
     )
@@ -92,7 +92,7 @@ class SemiSupervisedGAN(LatentModel[SemiSupervisedGANConfig]):
 
     @classmethod
     def example(cls) -> tuple[SemiSupervisedGANConfig, Batch]:
-        """Return a small one, and twelve rows for it, every other one with its label."""
+        """Return a small config, and twelve rows, of which every other one has a label."""
         generator = torch.Generator().manual_seed(0)
         config = SemiSupervisedGANConfig(
             event=Real(shape=(1, 3, 3)), latent_dim=2, hidden_dims=(6,), num_classes=3
@@ -112,13 +112,13 @@ class SemiSupervisedGAN(LatentModel[SemiSupervisedGANConfig]):
         )
 
     def check_data(self, info: DataInfo) -> None:
-        """Raise DataError where the rows are not the model's, or have labels that it lacks."""
+        """Raise DataError if the rows or their labels do not fit the model."""
         super().check_data(info)
         known = Label(num_classes=self.config.num_classes)
         if "label" in info and (reason := known.accepts(info["label"])):
             raise DataError(
-                f"The classifier tells {known.num_classes} labels; these data do not fit: "
-                f"{reason}. Make the model for these data."
+                f"The classifier has {known.num_classes} labels; these data do not fit: "
+                f"{reason}. Create the model for these data."
             )
 
     def classify(self, x: Tensor) -> Tensor:
@@ -131,11 +131,11 @@ class Classifier(nn.Module):
     """Features of an example, and K logits of them.
 
     Arguments:
-        network: Of which layers the features are made; a name of ``TRUNKS``.
+        network: The kind of layers for the features; a name of ``TRUNKS``.
         event_shape: The shape of one example.
         hidden_dims: The widths or channels of the layers.
         num_classes: K.
-        noise: The deviation of the noise before each layer, in training.
+        noise: The standard deviation of the noise before each layer, in training.
     """
 
     def __init__(

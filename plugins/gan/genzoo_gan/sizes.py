@@ -1,4 +1,4 @@
-"""Sizes of images that are halved and doubled, whatever they are."""
+"""Sizes of images that are halved and doubled."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def halved(height: int, width: int, times: int) -> list[tuple[int, int]]:
 
 
 def kernel(larger: tuple[int, int]) -> tuple[int, int]:
-    """Return the kernel with which stride 2 and padding 1 lead from a size to its half and back.
+    """Return the kernel size that halves or doubles a size with stride 2 and padding 1.
 
-    It is 4 for an even side, as in the paper, and 3 for an odd one.
+    It is 4 for an even size, as in the paper, and 3 for an odd one.
     """
     return (4 - larger[0] % 2, 4 - larger[1] % 2)

@@ -1,4 +1,4 @@
-"""What the spaces of a network's images and rows must be like."""
+"""Checks of the spaces of images and rows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from genzoo.plugin import ConfigError, Space
 
 
 def without_levels(config: Any, given: Mapping[str, Any]) -> Any:
-    """Return a config of the data whose spaces have no levels.
+    """Return a config without grey levels.
 
-    A network that makes numbers in [0, 1] meets no level exactly, and takes what lies between.
+    A network with outputs in [0, 1] does not hit grey levels exactly.
 
     Arguments:
         config: A model's config that fits the data.
-        given: The fields that the user has given, which stay as they are.
+        given: The fields that the user has given, which are kept.
     """
     found: dict[str, Any] = {"event": config.event.relaxed()}
     conditions = getattr(config, "conditions", {})
@@ -34,7 +34,7 @@ def demand_image(space: Space, where: str) -> tuple[int, int, int]:
     if len(space.event_shape) != 3:
         raise ConfigError(
             f"{where} must be images of shape (C, H, W), got rows of shape {space.event_shape}. "
-            "Reshape them, such as to (1, H, W) for grey images."
+            "Reshape them, for example to (1, H, W) for grey images."
         )
     channels, height, width = space.event_shape
     return channels, height, width

@@ -1,4 +1,4 @@
-"""Networks that make an image of one domain of an image of another."""
+"""Networks that translate images of one domain to another."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from genzoo_gan.normalising import NORMALIZATIONS
 
 
 class ResNetTranslator(nn.Module):
-    """Convolutions that halve the image, residual blocks, and convolutions that double it again.
+    """Convolutions that halve the image, residual blocks, and convolutions that double it.
 
     A 7 × 7 convolution to W channels, k halvings that each double the channels, n residual blocks
-    of W 2^k channels, k doublings, a 7 × 7 convolution and tanh. Every convolution but the last
-    is followed by a normalisation; borders are reflected. Weights start from N(0, .02²).
+    of W 2^k channels, k doublings, a 7 × 7 convolution and tanh. Every convolution but the last is
+    followed by a normalisation; borders are reflected. Weights are initialised from N(0, .02²).
 
     | Perceptual Losses for Real-Time Style Transfer and Super-Resolution
     | (Johnson, Alahi, Fei-Fei, 2016)
 
     Arguments:
-        in_channels: The channels of the images that come.
-        out_channels: The channels of the images that are made.
+        in_channels: The channels of the source images.
+        out_channels: The channels of the translations.
         width: W.
         num_blocks: n.
         num_halvings: k; heights and widths must be multiples of 2^k.
@@ -82,7 +82,7 @@ class ResidualBlock(nn.Module):
 
 
 def reflected(channels: int, wide: int, size: int, *, bias: bool = False) -> list[nn.Module]:
-    """Return a convolution of odd size that keeps the image's, with its borders reflected."""
+    """Return a convolution of odd kernel size that keeps the image size by reflection."""
     pad = nn.ReflectionPad2d(size // 2)
     return [pad, nn.Conv2d(channels, wide, size, bias=bias)]
 
@@ -94,7 +94,7 @@ def normalised(width: int, normalization: str) -> list[nn.Module]:
 
 @torch.no_grad()
 def start_small(module: nn.Module) -> None:
-    """Draw a convolution's weights from N(0, .02²), its biases from nothing but 0."""
+    """Initialise a convolution: weights from N(0, .02²), biases 0."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -1,4 +1,4 @@
-"""What a critic is shown."""
+"""The inputs of a critic."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Examples, with what belongs to them, all real or all fake.
+    """Examples with their codes and labels, all real or all fake.
 
     Arguments:
         x: Examples (B, *event_shape).
-        z: Their codes (B, L), where the critic judges pairs.
-        y: Their one-hot labels (B, C), where there are any.
+        z: Their codes (B, L), if the critic scores pairs.
+        y: Their one-hot labels (B, C), if any.
     """
 
     x: Tensor
@@ -24,27 +24,28 @@ class View:
     y: Tensor | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> View:
-        """Return the view with every tensor changed."""
+        """Return the view with a function applied to every tensor."""
         z, y = (None if t is None else change(t) for t in (self.z, self.y))
         return View(change(self.x), z, y)
 
     def detach(self) -> View:
-        """Return the view cut off from what made it."""
+        """Return the detached view."""
         return self.map(Tensor.detach)
 
     def continuous(self) -> list[Tensor]:
-        """Return what a score can be differentiated by: examples and codes."""
+        """Return the tensors with respect to which a score is differentiated: examples and
+        codes."""
         return [t for t in (self.x, self.z) if t is not None]
 
     def with_gradient(self) -> View:
-        """Return a copy by whose examples and codes scores can be differentiated."""
+        """Return a copy whose examples and codes require gradients."""
         x = self.x.detach().requires_grad_()
         z = None if self.z is None else self.z.detach().requires_grad_()
         return dataclasses.replace(self, x=x, z=z)
 
 
 def between(real: View, fake: View, t: Tensor) -> View:
-    """Return points on the straight lines from fake to real, with the real ones' labels.
+    """Return points on the straight lines from fake to real, with the labels of real.
 
     Arguments:
         real: At t = 1.

@@ -35,7 +35,7 @@ def vectors_of(
 ) -> Tensor | None:
     """Return the concatenated vectors of all conditions, (B, C); None if there are none.
 
-    They are ordered by name, because files may store them in another order.
+    They are sorted by name, because files may store them in another order.
 
     Arguments:
         conditions: Rows by name, in canonical form.
