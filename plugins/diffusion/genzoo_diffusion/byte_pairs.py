@@ -28,7 +28,7 @@ class BytePairsConfig(Config):
     | Learning Transferable Visual Models From Natural Language Supervision (Radford et al., 2021)
 
     Raises:
-        ConfigError: A merge that is no pair of tokens, a token that stands twice, or a special
+        ConfigError: A merge that is not a pair of tokens, a token that stands twice, or a special
             one that is none of them.
     """
 
@@ -73,14 +73,14 @@ class BytePairsConfig(Config):
         """Return the merges.
 
         Raises:
-            ConfigError: A line is no pair.
+            ConfigError: A line is not a pair.
         """
         pairs = [tuple(line.split(" ")) for line in self.merges.split("\n") if line]
         for pair in pairs:
             if len(pair) != 2 or not all(pair):
                 raise ConfigError(
-                    f"BytePairsConfig.merges: {shown(' '.join(pair))} is no pair of tokens with "
-                    "a space between them."
+                    f"BytePairsConfig.merges: {shown(' '.join(pair))} is not a pair of tokens "
+                    "with a space between them."
                 )
         return [(a, b) for a, b in pairs]
 

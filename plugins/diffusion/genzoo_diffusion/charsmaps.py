@@ -66,7 +66,7 @@ def _checked(value: Any) -> bytes:
             f"{_LONGEST} are allowed."
         )
     if not cells or len(cells) != size or size % 4 or not _holds(cells, len(text)):
-        raise ConfigFileError(f"{_WHERE} is no map of characters: its trie leads out of it.")
+        raise ConfigFileError(f"{_WHERE} is not a map of characters: its trie leads out of it.")
     return raw
 
 

@@ -73,7 +73,9 @@ def pieces_in(whole: Mapping[str, Any], where: str) -> Pieces:
     pairs = [" ".join(m) if _is_pair(m) else m for m in merges]
     added = whole.get("added_tokens") or []
     if not all(isinstance(pair, str) for pair in pairs) or not isinstance(added, list):
-        raise ConfigFileError(f"{where}: a merge is no pair of tokens, or added_tokens no list.")
+        raise ConfigFileError(
+            f"{where}: a merge is not a pair of tokens, or added_tokens not a list."
+        )
     return Pieces(by_id(where, model.get("vocab")), pairs, added)
 
 

@@ -27,7 +27,7 @@ class Signal:
     tokens: Tensor | None = None
     mask: Tensor | None = None
 
-    def beside(self, other: Signal) -> Signal:
+    def stacked_with(self, other: Signal) -> Signal:
         """Return both, one after the other, (2B, ...)."""
         return self._combined(other, lambda a, b: torch.cat([a, b]))
 

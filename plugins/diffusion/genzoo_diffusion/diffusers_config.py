@@ -17,7 +17,7 @@ def build(cls: Any, config: Mapping[str, Any]) -> Any:
     """Return a network of a class of diffusers.
 
     Raises:
-        ConfigError: A field that the class has not, a value that is no plain one, or values that
+        ConfigError: A field that the class has not, a value that is not plain, or values that
             do not go together.
     """
     check_fields(cls.__name__, config, list(inspect.signature(cls.__init__).parameters)[1:])
@@ -36,7 +36,7 @@ def check_fields(owner: str, config: Mapping[str, Any], known: Sequence[str]) ->
         known: The names that it has.
 
     Raises:
-        ConfigError: A field that the class has not, or a value that is no plain one.
+        ConfigError: A field that the class has not, or a value that is not plain.
     """
     for name, value in config.items():
         if name not in known:

@@ -21,7 +21,7 @@ TOKENIZER_TEXTS = (_WHOLE, _TOKENS, _MERGES)
 _ROOM = Room(size=2**22, lists=60_000, commas=180_000)
 """For 46 MB at most; CLIP's tokenizer.json has 48,945 lists and 147,322 commas."""
 _NOTES = {"architectures", "model_type", "transformers_version", "torch_dtype", "dtype"}
-"""What a config of transformers says beside what its class takes."""
+"""What a config of transformers says in addition to what its class takes."""
 _UNUSED = {"dropout": 0.0, "gradient_checkpointing": False}
 """What older ones say too, and the value at which it has no say."""
 

@@ -31,7 +31,7 @@ class UNet(nn.Module):
         config: The fields of its config.
 
     Raises:
-        ConfigError: A field that the class has not, or a value that is no plain one.
+        ConfigError: A field that the class has not, or a value that is not plain.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -47,7 +47,7 @@ class UNet(nn.Module):
 
 
 class TextUNet(nn.Module):
-    """diffusers' `UNet2DConditionModel` by its config, told of a text and of nothing else.
+    """diffusers' `UNet2DConditionModel` by its config, conditioned on a text alone.
 
     | High-Resolution Image Synthesis with Latent Diffusion Models
     | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022)
@@ -57,7 +57,7 @@ class TextUNet(nn.Module):
         text_width: D, the size of the text's states.
 
     Raises:
-        ConfigError: A field that the class has not, a value that is no plain one, an input that
+        ConfigError: A field that the class has not, a value that is not plain, an input that
             nothing gives, or attention to states of another size.
     """
 

@@ -77,8 +77,8 @@ class FittedTextConfig(Config):
 class FittedTextEncoder(TextEncoder):
     """transformers' `CLIPTextModel`, small, with a token for each word of its vocabulary.
 
-    A text becomes <start>, its words, <end> and as many <pad> as there is room for; what is no
-    known word is left out. As in Stable Diffusion a denoiser attends to all states, those of the
+    A text becomes <start>, its words, <end> and as many <pad> as there is room for; an unknown
+    word is left out. As in Stable Diffusion a denoiser attends to all states, those of the
     padding too, which have seen the whole text.
 
     | Learning Transferable Visual Models From Natural Language Supervision (Radford et al., 2021)

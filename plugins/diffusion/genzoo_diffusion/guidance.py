@@ -53,7 +53,7 @@ class Guided(Denoiser):
     """
 
     def __init__(self, model: Diffusion, signal: Signal, null: Signal, scale: float) -> None:
-        self.model, self.scale, self.both = model, scale, null.beside(signal)
+        self.model, self.scale, self.both = model, scale, null.stacked_with(signal)
 
     def __call__(self, x_t: Tensor, t: int) -> Tensor:
         """Return the guided prediction."""

@@ -247,12 +247,12 @@ class LatentDDPM(Diffusion):
 
 
 def _checked(model: Model) -> Any:
-    """Raise ConfigError where a model is no autoencoder without a condition."""
+    """Raise ConfigError where a model is not an autoencoder without a condition."""
     who = type(model).__name__
     lacking = [kind for kind in (SupportsEncode, SupportsDecode) if not isinstance(model, kind)]
     if lacking:
         raise ConfigError(
-            f"The autoencoder must encode and decode; {who} is no "
+            f"The autoencoder must encode and decode; {who} is not a "
             f"{' and no '.join(kind.__name__ for kind in lacking)}. Take one such as "
             "autoencoder-kl or vae."
         )

@@ -98,7 +98,7 @@ class ImageNetwork(nn.Module):
 class FlatNetwork(nn.Module):
     """Residual fully connected layers, each told of the time and of a class or a text.
 
-    Beside the state it may see sinusoids of random projections of it: of few dimensions, layers
+    With the state it may see sinusoids of random projections of it: of few dimensions, layers
     alone learn nothing as fine as a mode of a hundredth of the data's extent.
 
     | Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains

@@ -91,7 +91,7 @@ class PretrainedTextEncoder(TextEncoder):
 
         Raises:
             ConditionError: A text is too long.
-            HubError, LoadError: The encoder cannot be had, or is refused.
+            HubError, LoadError: The encoder is not available, or is refused.
         """
         frozen = self.frozen.module(device)
         sequences, masks = zip(*(frozen(text, device) for text in texts), strict=True)

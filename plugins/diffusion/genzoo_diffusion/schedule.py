@@ -72,7 +72,7 @@ def make_schedule(name: Name, T: int, beta_start: float, beta_end: float) -> Noi
     """Return a schedule of T times by its name in the config.
 
     Raises:
-        ConfigError: It leaves so much of the data at the last time that noise is no start.
+        ConfigError: It leaves so much of the data at the last time that noise is not a start.
     """
     if name == "cosine":
         schedule = NoiseSchedule(_cosine(T))

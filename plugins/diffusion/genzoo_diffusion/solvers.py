@@ -84,7 +84,7 @@ class Respaced(Solver):
         scheduler: The name of diffusers' class.
         model: Whose schedule it is.
         times: Falling times.
-        options: What the class takes beside the schedule.
+        options: What the class takes in addition to the schedule.
         step_options: What its ``step`` takes.
     """
 
@@ -133,7 +133,7 @@ class Timed(Solver):
         scheduler: The name of diffusers' class.
         model: Whose schedule it is.
         times: Falling times.
-        options: What the class takes beside the schedule.
+        options: What the class takes in addition to the schedule.
     """
 
     def __init__(

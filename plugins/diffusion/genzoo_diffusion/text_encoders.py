@@ -1,4 +1,4 @@
-"""Text encoders: what a denoiser is told of a text."""
+"""Text encoders: the text conditions of a denoiser."""
 
 from __future__ import annotations
 

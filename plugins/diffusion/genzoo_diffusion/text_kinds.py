@@ -89,7 +89,7 @@ class Classes:
         allowed: The allowed fields of its config.json.
         attends_to_padding: Whether a denoiser attends to the padding's states too, as in Stable
             Diffusion.
-        options: What the model's class takes beside its config.
+        options: What the model's class takes in addition to its config.
     """
 
     model: str
@@ -143,7 +143,7 @@ CLASSES: Mapping[str, Classes] = {
 }
 _TOWERS = ("text_config", "text_config_dict", "vision_config", "vision_config_dict")
 _BOTH_TOWERS = transformers_fields(NoFields, *_TOWERS, "logit_scale_init_value", "projection_dim")
-"""What the config of a CLIP says beside its towers."""
+"""What the config of a CLIP says in addition to its towers."""
 _GATED = {"gated-gelu": "gelu_new"}
 
 

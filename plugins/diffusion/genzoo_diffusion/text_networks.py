@@ -1,4 +1,4 @@
-"""The denoiser of images that is told of a text: diffusers' U-Net with cross-attention."""
+"""The denoiser of images that is conditioned on a text: diffusers' U-Net with cross-attention."""
 
 from __future__ import annotations
 

@@ -46,14 +46,14 @@ _IGNORED = frozenset(_WORDS.split())
 
 @dataclass(frozen=True, kw_only=True)
 class T5Settings(ForeignFields):
-    """What T5's tokenizer is told, beside its tokens."""
+    """What T5's tokenizer is given, in addition to its tokens."""
 
     extra_ids: Annotated[int, Bounds(0, 1000)] = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class BertSettings(ForeignFields):
-    """What BERT's tokenizer is told, beside its tokens."""
+    """What BERT's tokenizer is given, in addition to its tokens."""
 
     do_lower_case: bool = True
     strip_accents: bool | None = None
@@ -200,5 +200,5 @@ def _check_listed(name: str, given: Any, known: set[str]) -> None:
         token = Token.of(value, f"{SETTINGS}: {name}")
         if token.content not in known:
             raise ConfigFileError(
-                f"{SETTINGS}: {name} has {shown(token.content)}, which is no added token."
+                f"{SETTINGS}: {name} has {shown(token.content)}, which is not an added token."
             )

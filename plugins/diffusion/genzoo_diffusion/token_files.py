@@ -47,7 +47,7 @@ class Room:
         """Return the object that a text holds, having counted its parts.
 
         Raises:
-            ConfigFileError: It has more than there is room for, or is no JSON of an object.
+            ConfigFileError: It has more than there is room for, or is not a JSON object.
         """
         lists, commas = raw.count(b"[") + raw.count(b"{"), raw.count(b",")
         if len(raw) > self.size or lists > self.lists or commas > self.commas:
@@ -198,7 +198,7 @@ def scored(vocabulary: Any, tokens: int, where: str) -> list[tuple[str, float]]:
         )
     for pair in vocabulary:
         if not (isinstance(pair, list) and len(pair) == 2 and _is_scored(*pair)):
-            raise ConfigFileError(f"{where}: {shown(pair)} is no piece with a score.")
+            raise ConfigFileError(f"{where}: {shown(pair)} is not a piece with a score.")
     if len({piece for piece, _ in vocabulary}) < len(vocabulary):
         raise ConfigFileError(f"{where}: a piece stands twice.")
     return [(piece, float(score)) for piece, score in vocabulary]

@@ -71,8 +71,8 @@ def test_copies_make_the_same_tokens():
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"merges": "t h\nthe"}, "'the' is no pair"),
-        ({"merges": "t  h"}, "is no pair"),
+        ({"merges": "t h\nthe"}, "'the' is not a pair"),
+        ({"merges": "t  h"}, "is not a pair"),
         ({"merges": "t hh"}, "'t hh' is of tokens, or makes one, that the vocabulary"),
         ({"merges": "t h\nt h"}, "holds 'th' twice"),
         ({"vocabulary": "a\nb\na"}, "holds 'a' twice"),

@@ -177,7 +177,7 @@ def test_it_may_be_told_of_a_label_and_of_a_text(shape, tmp_path):
 def test_signals_are_combined_row_by_row():
     a = Signal(labels=torch.tensor([0, 1]), tokens=torch.zeros(2, 3, 4))
     b = Signal(labels=torch.tensor([2, 3]), tokens=torch.ones(2, 3, 4))
-    both = a.beside(b)
+    both = a.stacked_with(b)
     assert both.labels.tolist() == [0, 1, 2, 3]
     assert both.tokens[:, 0, 0].tolist() == [0, 0, 1, 1]
     assert both.mask is None

@@ -344,12 +344,12 @@ def test_its_event_is_its_autoencoders_and_is_known_without_a_model():
 
 
 def test_a_model_that_cannot_decode_is_refused():
-    with pytest.raises(ConfigError, match="must encode and decode; Encoder is no SupportsDecode"):
+    with pytest.raises(ConfigError, match="encode and decode; Encoder is not a SupportsDecode"):
         latent("toy-encoder", {}, **SMALL)
 
 
 def test_a_model_that_is_no_autoencoder_at_all_is_refused():
-    with pytest.raises(ConfigError, match="DDPM is no SupportsEncode and no SupportsDecode"):
+    with pytest.raises(ConfigError, match="DDPM is not a SupportsEncode and no SupportsDecode"):
         latent("ddpm", {"event": Real(shape=(3,)).to_dict()}, **SMALL)
 
 

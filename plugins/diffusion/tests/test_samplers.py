@@ -67,7 +67,7 @@ def test_a_guided_prediction_is_its_formula_exactly(scale):
     both = found.predict(
         torch.cat([x, x]),
         torch.full((8,), 7),
-        found.embedder.null(4, x.device).beside(found.signal(condition, 4)),
+        found.embedder.null(4, x.device).stacked_with(found.signal(condition, 4)),
     )
     assert torch.equal(guided, both[:4] + scale * (both[4:] - both[:4]))
     # Rows of a batch of eight and of four differ by rounding alone.
@@ -160,7 +160,7 @@ def test_a_negative_stands_in_the_place_of_the_null_condition():
     found, x, s = labelled(), states(3, labelled()), 2.5
     away = negative_signal(found, None, {"label": 2}, 3, s)
     t = torch.full((6,), 7)
-    both = found.predict(torch.cat([x, x]), t, found.signal(2, 3).beside(found.signal(0, 3)))
+    both = found.predict(torch.cat([x, x]), t, found.signal(2, 3).stacked_with(found.signal(0, 3)))
     negative, told = both.chunk(2)
     assert torch.equal(make_denoiser(found, 0, 3, s, away)(x, 7), negative + s * (told - negative))
     torch.testing.assert_close(negative, found.predict(x, t[:3], found.signal(2, 3)))

@@ -249,7 +249,7 @@ def test_tokenizers_of_other_kinds_are_refused_by_name(folder):
         "a token of its own": changed(whole, added_tokens=[*added, {"content": "<new>"}]),
         "has no byte pairs": changed(whole, model={"type": "WordLevel"}),
         "merges must be a list": changed(whole, model=model_ | {"merges": {}}),
-        "a merge is no pair": changed(whole, model=model_ | {"merges": [["a"]]}),
+        "a merge is not a pair": changed(whole, model=model_ | {"merges": [["a"]]}),
         "must give each token a number": changed(whole, model=model_ | {"vocab": ["a"]}),
         "are not those from 0 on": changed(whole, model=model_ | {"vocab": {"a": 1}}),
         "cannot be read": "{",

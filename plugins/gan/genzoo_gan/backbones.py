@@ -133,10 +133,10 @@ class _HalvingBlock(nn.Module):
             nn.Conv2d(after, after, 3, padding=1),
             nn.AdaptiveAvgPool2d(size),
         )
-        self.beside = nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Conv2d(before, after, 1))
+        self.shortcut = nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Conv2d(before, after, 1))
 
     def forward(self, h: Tensor) -> Tensor:
-        out: Tensor = self.layers(h) + self.beside(h)
+        out: Tensor = self.layers(h) + self.shortcut(h)
         return out
 
 

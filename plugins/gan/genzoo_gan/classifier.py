@@ -213,7 +213,7 @@ class LabelDraw(OneDraw[LabelDrawConfig]):
         p: Tensor = model.classify(condition["x"])
         if not bool(torch.isfinite(p).all()):
             raise NotFiniteSampleError(
-                "The probability of a label is not finite: values overflow in the classifier. Training "
-                "may have diverged."
+                "The probability of a label is not finite: values overflow in the classifier. "
+                "Training may have diverged."
             )
         return torch.multinomial(p, 1, generator=generator).squeeze(1)

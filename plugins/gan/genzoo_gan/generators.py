@@ -165,11 +165,11 @@ class _DoublingBlock(nn.Module):
             *_activated(after, batch_norm),
             nn.Conv2d(after, after, 3, padding=1),
         )
-        self.beside = nn.Conv2d(before, after, 1)
+        self.shortcut = nn.Conv2d(before, after, 1)
 
     def forward(self, h: Tensor) -> Tensor:
         deep = self.after(F.interpolate(self.before(h), size=self.size))
-        out: Tensor = deep + F.interpolate(self.beside(h), size=self.size)
+        out: Tensor = deep + F.interpolate(self.shortcut(h), size=self.size)
         return out
 
 

@@ -123,8 +123,8 @@ def neighbourhood(real: Tensor, fake: Tensor) -> tuple[float, float]:
 
 
 _ZERO_LOSS = (
-    "The critic's loss is zero: after step %d of %d it is %.2g, so the critic separates every real "
-    "example from every fake, and learns nothing more. Remedies: a gradient penalty "
+    "The critic's loss is zero: after step %d of %d it is %.2g, so the critic separates every "
+    "real example from every fake, and learns nothing more. Remedies: a gradient penalty "
     "(--objective.r1 1), a smaller or slower critic (--objective.critic-hidden-dims, "
     "--objective.critic-lr), or --objective wasserstein-gp."
 )

@@ -74,8 +74,9 @@ def _check(side: int, n: int) -> None:
         left //= 2
     if left < _LEAST - 1 or (n == 0 and left < _LEAST):
         raise ConfigError(
-            f"A critic with {n} halvings leaves {left} of {side} pixels per side; 3 are needed, and "
-            f"4 of an image. Give --objective.critic-halvings {possible(side)}, or larger images."
+            f"A critic with {n} halvings leaves {left} of {side} pixels per side; 3 are needed, "
+            f"and 4 of an image. Give --objective.critic-halvings {possible(side)}, or "
+            "larger images."
         )
 
 

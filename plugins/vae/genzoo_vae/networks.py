@@ -46,7 +46,7 @@ class FlatEncoder(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return (B, num_outputs) for examples (B, *event_shape) and conditions (B, C)."""
-        out: Tensor = self.output(self.hidden(beside(x.flatten(1), y)))
+        out: Tensor = self.output(self.hidden(with_condition(x.flatten(1), y)))
         return out
 
 
@@ -81,7 +81,7 @@ class FlatDecoder(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Return (B, *output_shape) for codes (B, latent_dim) and conditions (B, C)."""
-        out: Tensor = self.output(self.hidden(beside(z, y)))
+        out: Tensor = self.output(self.hidden(with_condition(z, y)))
         return out.view(-1, *self.output_shape)
 
     @torch.no_grad()
@@ -125,7 +125,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return (B, num_outputs) for images (B, C, H, W) and conditions (B, C)."""
-        out: Tensor = self.output(beside(self.hidden(x).flatten(1), y))
+        out: Tensor = self.output(with_condition(self.hidden(x).flatten(1), y))
         return out
 
 
@@ -175,7 +175,7 @@ class ImageDecoder(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Return (B, C, H, W) for codes (B, latent_dim) and conditions (B, C)."""
-        h: Tensor = self.input(beside(z, y)).view(-1, *self.start)
+        h: Tensor = self.input(with_condition(z, y)).view(-1, *self.start)
         for size, convolution in zip(reversed(self.sizes), self.convolutions, strict=True):
             h = convolution(F.interpolate(self.activation(h), size=size))
         return h + self.offset
@@ -194,7 +194,7 @@ def hidden_layers(sizes: Sequence[int], activation: str) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def beside(h: Tensor, y: Tensor | None) -> Tensor:
+def with_condition(h: Tensor, y: Tensor | None) -> Tensor:
     """Concatenate conditions (B, C) and rows (B, D); None leaves the rows unchanged."""
     return h if y is None else torch.cat([h, y], dim=1)
 
