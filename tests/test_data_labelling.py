@@ -53,5 +53,5 @@ def test_labels_that_cannot_be_kept_in_equal_parts_are_refused(num, said):
 
 
 def test_data_without_labels_are_refused():
-    with pytest.raises(DataError, match="has no labels of which 3"):
+    with pytest.raises(DataError, match="has no labels, so 3 cannot be kept"):
         keep_labels(from_array(torch.rand(5, 2), "bare"), 3)

@@ -113,7 +113,7 @@ def test_of_rows_of_which_some_have_no_label_labels_can_be_kept():
     data = labelled(torch.tensor([-1, 0, -1, 2**62, 0, 2**62]))
     kept = keep_labels(data, 2)
     assert sorted(data.label[kept.labelled].tolist()) == [0, 2**62]
-    with pytest.raises(DataError, match="has no labels of which 1"):
+    with pytest.raises(DataError, match="has no labels, so 1 cannot be kept"):
         keep_labels(labelled(torch.full((4,), -1)), 1)
 
 

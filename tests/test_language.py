@@ -44,7 +44,8 @@ def texts():
 
 def joined(text):
     """Return a text with its lines joined, since a phrase may go over the end of a line."""
-    return re.sub(r"\"?\s*\n\s*(?:#+|f?r?\")?\s*", " ", text)
+    one_line = re.sub(r"\"?\s*\n\s*(?:#+|f?r?\")?", " ", text)
+    return re.sub(r"\s+", " ", one_line)
 
 
 def test_no_text_holds_a_refused_phrase():

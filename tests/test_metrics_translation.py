@@ -54,7 +54,7 @@ def test_rows_that_do_not_belong_together_have_a_cycle_alone():
     found = evaluate(model(1, 4, 4), data).figures
     assert {"cycle-error-x", "cycle-error-y"} <= set(found)
     assert not any(name.startswith("translation") for name in found)
-    with pytest.raises(CapabilityError, match="do not belong together"):
+    with pytest.raises(CapabilityError, match="are not aligned"):
         evaluate(model(1, 4, 4), data, ["translation-error"])
     with pytest.raises(CapabilityError, match="the model does not translate"):
         evaluate(families.linear(), torch.rand(5, 3), ["cycle-error"])
