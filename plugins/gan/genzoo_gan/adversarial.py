@@ -14,7 +14,7 @@ from genzoo_gan.views import View
 
 
 class AdversarialModel(LatentModel[G], abc.ABC):
-    """A generator that learns by a game against a critic; abstract.
+    """Abstract base class of generators that are trained in a game against a critic.
 
     The critic belongs to the objective and exists only during training. The model defines the
     views that a critic compares, of samples and of the data, so that every game works with every

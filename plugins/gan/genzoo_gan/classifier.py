@@ -197,7 +197,7 @@ class LabelDrawConfig(Config):
 
 
 class LabelDraw(OneDraw[LabelDrawConfig]):
-    """A label drawn from p(label | x), where x is the condition."""
+    """Draw a label from p(label | x), with x as the condition."""
 
     Config = LabelDrawConfig
     requires = (Classifier,)

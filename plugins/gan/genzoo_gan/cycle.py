@@ -28,8 +28,7 @@ class CycleConfig(Config):
     identity_weight: _Weight = 0.0
     """The weight of the identity term, as a multiple of λ."""
     pool_size: Annotated[int, Bounds(0, 10**6)] = 50
-    """The number of earlier fakes of each domain that are kept for its critic; 0 uses the
-    latest."""
+    """The number of earlier fakes of each domain in its critic's pool; 0 uses the latest."""
     critic_width: Annotated[int, Bounds(1, 2**12)] = 64
     """The number of channels of a critic's first layer."""
     critic_halvings: Annotated[int | None, Bounds(0, 8)] = None
@@ -39,7 +38,7 @@ class CycleConfig(Config):
 
 
 class Cycle(Objective[CycleConfig]):
-    """Two critics of patches, least squares, cycle consistency, and pools of earlier fakes.
+    """Two patch critics, least squares, cycle consistency, and pools of earlier fakes.
 
     The translators minimise
 

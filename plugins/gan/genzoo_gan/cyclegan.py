@@ -161,8 +161,7 @@ class CycleGAN(GenerativeModel[CycleGANConfig]):
 
     @property
     def default_batch_size(self) -> int:
-        """The number of images that are translated at once, by the first layer, which is the
-        widest."""
+        """The number of images that are translated at once, by the first and widest layer."""
         return batch_size_for(self.config.width * math.prod(self.event_shape[1:]))
 
     @classmethod

@@ -28,7 +28,7 @@ class CrossEntropyConfig(Config):
 
 
 class CrossEntropy(Objective[CrossEntropyConfig]):
-    """Cross-entropy: lowers −E log p(label | x) over the rows that have a label.
+    """Cross-entropy: minimises −E log p(label | x) over the labelled rows.
 
     A second domain y is ignored.
     """
@@ -59,7 +59,7 @@ class DomainAdversarialConfig(CrossEntropyConfig):
 
 
 class DomainAdversarial(Objective[DomainAdversarialConfig]):
-    """Labels of x, and features h that a critic cannot tell between the domains x and y.
+    """Labels of x, and features h by which a critic cannot distinguish the domains x and y.
 
     A critic d(h) learns to distinguish h(x) from h(y), while h learns to mislead it.
 

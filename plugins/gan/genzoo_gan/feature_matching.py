@@ -29,7 +29,7 @@ class FeatureMatchingConfig(Config):
 
 
 class FeatureMatching(Objective[FeatureMatchingConfig]):
-    """A classifier that tells labels, and real from fake; a generator that matches its features.
+    """A classifier of labels and of real and fake, and a generator that matches its features.
 
     With logits l, Z = Σ_k exp l_k and D = Z / (Z + 1), the classifier minimises
 

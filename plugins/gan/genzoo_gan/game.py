@@ -56,7 +56,7 @@ G = TypeVar("G", bound=GameConfig)
 
 
 class Game(Objective[G], abc.ABC):
-    """n moves of the critic, each of which lowers its loss, and one of the generator; abstract.
+    """Abstract base class of games: n steps of the critic, then one of the generator.
 
     A critic returns scores s = D(x) of real examples and s̃ = D(G(z)) of fakes, any real numbers,
     higher for real ones; as a probability a score is σ(s). If the real view depends on the model
@@ -159,7 +159,7 @@ def _penalties(config: GameConfig) -> list[Penalty]:
 
 
 def make_critic(model: AdversarialModel[Any], config: GameConfig) -> Critic:
-    """Return a new critic of a model's views, with what the config wraps it in."""
+    """Return a new critic for a model, with the wrappers of the config."""
     first, *rest = model.event_shape
     m = config.packing
     known = config.critic_hidden_dims

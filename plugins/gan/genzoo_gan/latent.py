@@ -65,7 +65,7 @@ G = TypeVar("G", bound=GeneratorConfig)
 
 
 class LatentModel(GenerativeModel[G], abc.ABC):
-    """x = G(z), or G(z, y) given labels y, with z ~ N(0, I); abstract.
+    """Abstract base class: x = G(z), or G(z, y) given labels y, with z ~ N(0, I).
 
     Arguments:
         config: Spaces and the generator's layers.

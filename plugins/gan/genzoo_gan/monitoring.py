@@ -141,6 +141,6 @@ _ALIKE = (
 )
 _MISSING = (
     "Mode collapse: after step %d of %d the samples look like data but cover only %.0f %% of "
-    "the rows: modes are missing, or each has too little variety. Remedies: score "
+    "the rows: modes are missing, or lack variety. Remedies: score "
     "them in packs (--objective.packing 4), --objective unrolled, or --objective wasserstein-gp."
 )

@@ -18,7 +18,7 @@ from genzoo_gan.scoring import FutureCritic, PresentCritic
 
 
 class LogisticGame(Game[G]):
-    """A game whose critic classifies by logistic regression; abstract."""
+    """Abstract base class of games whose critic is a logistic regression."""
 
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return −E log σ(s) − E log(1 − σ(s̃))."""
@@ -26,7 +26,7 @@ class LogisticGame(Game[G]):
 
 
 class MinimaxGame(LogisticGame[G]):
-    """A game in which the generator lowers what the critic raises; abstract."""
+    """Abstract base class of games whose generator minimises what the critic maximises."""
 
     def generator_value(self, fake: Tensor) -> Tensor:
         """Return E log(1 − σ(s̃))."""
@@ -38,7 +38,7 @@ class MinimaxGame(LogisticGame[G]):
 
 
 class LinearGame(Game[G]):
-    """A game whose generator raises its score; abstract."""
+    """Abstract base class of games whose generator maximises its score."""
 
     def generator_value(self, fake: Tensor) -> Tensor:
         """Return −E s̃."""
@@ -50,7 +50,7 @@ class LinearGame(Game[G]):
 
 
 class WassersteinGame(LinearGame[G]):
-    """A game for the difference of mean scores, E s − E s̃; abstract."""
+    """Abstract base class of games for the difference of mean scores, E s − E s̃."""
 
     settled = None
 
@@ -70,7 +70,7 @@ class Minimax(MinimaxGame[GameConfig]):
 
 
 class NonSaturating(LogisticGame[GameConfig]):
-    """The minimax game's critic, and a generator that raises E log D(G(z)).
+    """The minimax game's critic, and a generator that maximises E log D(G(z)).
 
     Its gradient is strong even if the critic is certain.
 
@@ -87,7 +87,7 @@ class NonSaturating(LogisticGame[GameConfig]):
 
 
 class LeastSquares(Game[GameConfig]):
-    """Least squares: scores go to 1 for real and 0 for fake; the generator draws its own to 1.
+    """Least squares: targets are 1 for real and 0 for fake; the generator's target is 1.
 
     | Least Squares Generative Adversarial Networks (Mao et al., 2017)
     """
@@ -108,7 +108,7 @@ class LeastSquares(Game[GameConfig]):
 
 
 class Hinge(LinearGame[GameConfig]):
-    """Hinge losses: the critic asks for a margin of 1 around 0; the generator raises its score.
+    """Hinge losses: the critic has a margin of 1 around 0; the generator maximises its score.
 
     | Geometric GAN (Lim, Ye, 2017)
     """
@@ -203,7 +203,7 @@ class UnrolledConfig(GameConfig):
 
 
 class Unrolled(MinimaxGame[UnrolledConfig]):
-    """The minimax game whose generator is judged by the critic K gradient steps ahead.
+    """The minimax game whose generator uses the critic K gradient steps ahead.
 
     Both terms of the value then depend on the fakes, through the critic's steps, and both are
     differentiated. With K = 0 it is the minimax game.

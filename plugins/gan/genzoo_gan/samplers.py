@@ -27,7 +27,7 @@ class LatentConfig(Config):
 
 
 class Latent(OneDraw[LatentConfig]):
-    """One draw: z ~ N(0, I), perhaps truncated at ±c, then x = G(z).
+    """One draw: z ~ N(0, I), optionally truncated to [−c, c], then x = G(z).
 
     | Large Scale GAN Training for High Fidelity Natural Image Synthesis
     | (Brock, Donahue, Simonyan, 2019), section 3.1
@@ -78,7 +78,7 @@ class LatentInterpolation(Sampler[LatentInterpolationConfig]):
         condition: Conditions = NO_CONDITIONS,
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
-        """Yield x, (num, *event_shape); ``start`` holds the first codes, where given."""
+        """Yield x, (num, *event_shape); ``start`` holds the first codes, if given."""
         known: LatentModel[Any] = self.checked(model)
         steps = self.config.num_steps
         last, first = known.latent(num, generator), known.latent(num, generator)

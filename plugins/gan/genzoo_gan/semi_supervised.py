@@ -31,7 +31,7 @@ class SemiSupervisedGANConfig(GeneratorConfig):
 
 
 class SemiSupervisedGAN(LatentModel[SemiSupervisedGANConfig]):
-    """A generator x = G(z) and a classifier of K labels and "made by the generator".
+    """A generator x = G(z) and a classifier with K labels and the class "generated".
 
     The classifier has K logits l(x); the logit of class K + 1 is 0, so that
 

@@ -33,8 +33,7 @@ class View:
         return self.map(Tensor.detach)
 
     def continuous(self) -> list[Tensor]:
-        """Return the tensors with respect to which a score is differentiated: examples and
-        codes."""
+        """Return the tensors for the gradient of a score: examples and codes."""
         return [t for t in (self.x, self.z) if t is not None]
 
     def with_gradient(self) -> View:

@@ -224,7 +224,7 @@ def test_what_it_can_do():
         ({"conditions": {"y": Real(shape=(1, 8, 8))}}, "takes unit conditions"),
         (
             {"conditions": {"z": Unit(shape=(1, 8, 8))}},
-            "second domain, y, and nothing else, got z",
+            "exactly one entry, the second domain y, got z",
         ),
         ({"num_blocks": 101}, "num_blocks"),
     ],
@@ -235,7 +235,7 @@ def test_a_config_that_makes_no_model_is_refused(config, said):
 
 
 def test_a_domain_that_there_is_not_is_refused():
-    with pytest.raises(ConfigError, match='to "x" or to "y", got \'z\''):
+    with pytest.raises(ConfigError, match='to must be "x" or "y", got \'z\''):
         cyclegan().translate(images(1, 1, 8, 8), to="z")
 
 

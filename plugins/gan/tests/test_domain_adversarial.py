@@ -260,7 +260,7 @@ def test_a_classifier_is_given_images_and_nothing_else():
     assert config.conditions == {"x": Unit(shape=(1, 8, 8))}
     images = config.conditions["x"]
     for given, said in (
-        ({"conditions": {"x": images, "y": images}}, "nothing else, got x, y"),
+        ({"conditions": {"x": images, "y": images}}, "one entry, the images x, got x, y"),
         ({"conditions": {}}, "nothing else, got none"),
         ({"conditions": {"x": Unit(shape=(64,))}}, "must be images"),
         ({"conditions": {"x": Real(shape=(1, 8, 8))}}, "takes unit conditions"),

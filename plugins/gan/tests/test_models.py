@@ -275,7 +275,7 @@ def test_a_classifier_takes_images_and_draws_no_label_of_nan():
     rows = ArrayDataset(batch["x"], info, "rows", batch["label"])
     for p in model.label.parameters():
         p.data.fill_(1e308)
-    with pytest.raises(NotFiniteSampleError, match="A label's probability is not finite"):
+    with pytest.raises(NotFiniteSampleError, match="The probability of a label is not finite"):
         model.sample(12, condition=batch["x"])
     with pytest.raises(NotFiniteFigureError, match="A label's probability is NaN"):
         evaluate(model, rows, ["accuracy"])

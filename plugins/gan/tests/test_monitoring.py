@@ -45,7 +45,7 @@ def test_rows_of_the_data_themselves_are_no_fault(caplog):
 
 def test_one_point_for_all_codes_is_a_collapse(caplog):
     (text,) = watched(caplog, look(RING["x"][:256], RING["x"][:1].repeat(256, 1)))
-    assert text.startswith("Mode collapse: after step 500 of 1000 the samples are nearly all ali")
+    assert text.startswith("Mode collapse: after step 500 of 1000 nearly all samples are eq")
     assert "--objective.packing 4" in text
 
 
@@ -54,7 +54,7 @@ def test_a_few_modes_out_of_eight_are_a_collapse(modes, caplog):
     fake = RING["x"][RING["label"] < modes][:256]
     (text,) = watched(caplog, look(RING["x"][:256], fake))
     assert text.startswith("Mode collapse: after step 500 of 1000 the samples look like data but")
-    assert "kinds of examples are missing" in text
+    assert "modes are missing" in text
     assert "--objective unrolled" in text
 
 
@@ -100,7 +100,7 @@ def test_a_critic_at_zero_loss_is_said_where_its_loss_has_a_zero(caplog):
     assert watched(caplog, seen, settled=None) == []
     caplog.clear()
     (text,) = watched(caplog, seen)
-    assert text.startswith("The critic's loss is at zero: after step 500 of 1000 it is 0.0001")
+    assert text.startswith("The critic's loss is zero: after step 500 of 1000 it is 0.0001")
     assert "--objective.r1 1" in text
 
 
@@ -176,14 +176,14 @@ def test_a_generator_that_stands_still_far_away_is_told_from_data_and_says_all_t
     train("minimax", far(), RING["x"], 1000, lr=0.0, critic_lr=1e-2)
     texts = said(caplog)
     assert sum(t.startswith("Mode collapse") for t in texts) == 1
-    assert sum(t.startswith("The critic's loss is at zero") for t in texts) == 1
+    assert sum(t.startswith("The critic's loss is zero") for t in texts) == 1
     assert sum(t.startswith("Vanishing gradients") for t in texts) == 1
 
 
 def test_the_same_game_with_another_loss_has_no_vanishing_gradient(caplog):
     train("non-saturating", far(), RING["x"], 1000, lr=0.0, critic_lr=1e-2)
     texts = said(caplog)
-    assert any(t.startswith("The critic's loss is at zero") for t in texts)
+    assert any(t.startswith("The critic's loss is zero") for t in texts)
     assert not any(t.startswith("Vanishing gradients") for t in texts)
 
 
