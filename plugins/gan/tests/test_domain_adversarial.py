@@ -261,7 +261,7 @@ def test_a_classifier_is_given_images_and_nothing_else():
     images = config.conditions["x"]
     for given, said in (
         ({"conditions": {"x": images, "y": images}}, "one entry, the images x, got x, y"),
-        ({"conditions": {}}, "nothing else, got none"),
+        ({"conditions": {}}, "one entry, the images x, got none"),
         ({"conditions": {"x": Unit(shape=(64,))}}, "must be images"),
         ({"conditions": {"x": Real(shape=(1, 8, 8))}}, "takes unit conditions"),
         ({"event": images}, "models label data"),
