@@ -1,4 +1,4 @@
-"""How soon a model that is told of texts draws what they say.
+"""How soon a text-conditional model draws what its texts say.
 
 With its averaged weights and guidance each checkpoint draws a picture for each caption of the
 test split, and the recognizer of the data says whether it shows what the caption says. Minutes

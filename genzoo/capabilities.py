@@ -181,7 +181,7 @@ class SupportsInpainting(Protocol):
         generator: torch.Generator,
         num_inference_steps: int = 1000,
     ) -> Tensor:
-        """Return ``x`` (B, *event_shape) with a draw given the rest where ``mask`` is true.
+        """Return ``x`` (B, *event_shape) with values drawn given the rest where ``mask`` is true.
 
         Arguments:
             x: Rows. Where the mask is true they may hold anything, NaN too.

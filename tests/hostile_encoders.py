@@ -196,7 +196,7 @@ for _kind in ("clip", "t5", "bert"):
             lambda f, n=_name, r=_raw: (f / n).write_bytes(r),
         )
 
-# Texts that are no config, or many times larger than one.
+# Texts that are not a config, or many times larger than one.
 
 _RAW = {
     "empty": b"",
@@ -351,7 +351,7 @@ for _title, _map in {
     "with a trie of random cells": _trie(256, b"a\0", b"\x01\x02\x03\x04"),
     "with replacements that have no end": _trie(8, b"a" * 1000),
     "with replacements of a megabyte": _trie(8, b"a" * 2**19 + b"\0"),
-    "with replacements that are no text": _trie(8, b"\xff\xff\0"),
+    "with replacements that are not a text": _trie(8, b"\xff\xff\0"),
 }.items():
     CASES[f"t5: a map of characters {_title}"] = ("t5", _charsmap(_map))
 CASES["t5: normalizers that are numbers"] = (

@@ -39,7 +39,7 @@ C = TypeVar("C", bound=LearningConfig)
 
 
 class Divergence(Objective[C]):
-    """Lowers F(data) − F(chain), a difference of free energies; abstract."""
+    """Abstract base class: minimises F(data) − F(chain), a difference of free energies."""
 
     requires = (RBM,)
     model: RBM
@@ -69,7 +69,7 @@ class CDConfig(LearningConfig):
 
 
 class ContrastiveDivergence(Divergence[CDConfig]):
-    """Contrastive divergence (CD-k): lowers F(data) − F(chain), with chains from the data.
+    """Contrastive divergence (CD-k): minimises F(data) − F(chain), with chains from the data.
 
     | Training Products of Experts by Minimizing Contrastive Divergence (Hinton, 2002)
     """

@@ -23,15 +23,15 @@ class ChainsConfig(Config):
     """Markov chains of a machine."""
 
     num_steps: Annotated[int, Bounds(1, 10**8)] = 1000
-    """Sweeps; each draws all hidden units, then all visible ones. In parallel tempering, those of
-    every replica, each followed by proposed exchanges."""
+    """The number of sweeps; each draws all hidden units, then all visible units. In parallel
+    tempering, those of every replica, each followed by proposed exchanges."""
 
 
 C = TypeVar("C", bound=ChainsConfig)
 
 
 class Chains(Sampler[C]):
-    """Markov chains over the visible units of a machine, one state a sweep; abstract."""
+    """Abstract base class: Markov chains over the visible units, with one state per sweep."""
 
     requires = (RBM,)
     is_markov_chain = True
@@ -68,7 +68,7 @@ class GibbsConfig(ChainsConfig):
 
 
 class Gibbs(Chains[GibbsConfig]):
-    """Block Gibbs sampling from the base rates, or from the states given.
+    """Block Gibbs sampling from the base rates, or from given states.
 
     A trajectory has one state of visible units (num, V) per sweep. The chains are independent; the
     distance of the last state from the model depends on how well they mix.

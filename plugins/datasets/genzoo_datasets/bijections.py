@@ -79,7 +79,7 @@ class FashionPairConfig(IDXConfig):
 
 
 class _FashionPair(DataSource[FashionPairConfig], abc.ABC):
-    """Fashion-MNIST as x and T(Fashion-MNIST) as y; abstract.
+    """Abstract base class: Fashion-MNIST as x and T(Fashion-MNIST) as y.
 
     The domains of the training split have no image in common: x is images 0–29,999, y is T of
     images 30,000–59,999. The rows of the test split are aligned: y is T(x), so that a translation

@@ -38,7 +38,7 @@ class CaptionConfig(Config):
 
 
 class CaptionObeyed(Metric[CaptionConfig]):
-    """The share of samples in which a recognizer finds all that their captions say.
+    """The share of samples in which a recognizer finds everything that their captions say.
 
     The values of a grammar's caption are known exactly; what it leaves open is not evaluated. If
     captions say more than one thing, the share of each is computed too, over the captions that say

@@ -38,7 +38,7 @@ class LabelConfig(Config):
 
 
 class LabelAccuracy(Metric[LabelConfig]):
-    """The share of samples that an independent classifier gives the label that was asked for.
+    """The share of samples to which an independent classifier assigns the requested label.
 
     The classifier comes with genzoo and was trained on the data's training split only.
 

@@ -25,7 +25,7 @@ class LabelKeptConfig(Config):
 
 
 class LabelKept(Metric[LabelKeptConfig]):
-    """The share of rows y whose translation to x gets the label that x gets, by a classifier.
+    """The share of rows y whose translation to x gets the label of the true x, by a classifier.
 
     Row i of y is the true translation of row i of x. The classifier was trained on images of x
     only.

@@ -72,7 +72,7 @@ class MixtureConfig(DataConfig):
 
 
 class MixtureSource(DataSource[MixtureConfig]):
-    """Points of a mixture of Gaussians of equal weight in the plane; abstract.
+    """Abstract base class: points of a mixture of Gaussians with equal weights in the plane.
 
     Class attributes:
         title: The name of the data in the provenance of figures.

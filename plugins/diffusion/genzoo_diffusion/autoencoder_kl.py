@@ -1,4 +1,4 @@
-"""An autoencoder of images whose codes are images too: what latent diffusion is laid over."""
+"""An autoencoder of images whose codes are images too, for latent diffusion."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ AUTOENCODING = (
         },
     ),
 )
-"""The stages of the autoencoder, which a model over its codes begins with too."""
+"""The training stages of the autoencoder, which are also the first of a model of its codes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,24 +51,23 @@ class AutoencoderKLConfig(Config):
     """An autoencoder of images with codes (L, h, w)."""
 
     event: Space
-    """Images (C, H, W): `Unit` or `Binary`, which the model sees in [−1, 1], or `Real`, seen as
-    they are."""
+    """Images (C, H, W): `Unit` or `Binary`, which are scaled to [−1, 1], or `Real`, not scaled."""
     latent_channels: Annotated[int, Bounds(1, 2**12)] = 4
-    """L, the channels of a code."""
+    """L, the number of channels of a code."""
     channels: Channels = (16, 32, 32)
-    """The channels at each level, from the finest; each level but the last halves the image."""
+    """The channels at each level, from the finest; all levels but the last halve the image."""
     layers_per_block: Annotated[int, Bounds(1, 64)] = 1
-    """Residual blocks at each level of the encoder; the decoder has one more."""
+    """The number of residual blocks at each level of the encoder; the decoder has one more."""
     attention: bool = False
-    """Whether the middle of either half attends to itself."""
+    """Whether the middle blocks of encoder and decoder have self-attention."""
     autoencoder: Mapping[str, Any] = field(default_factory=dict)
-    """An AutoencoderKL's config as diffusers has it, in place of the fields above."""
+    """The config of diffusers' AutoencoderKL, in place of the fields above."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.event.event_shape) != 3:
             raise ConfigError(
-                "AutoencoderKLConfig: it is for images (C, H, W), not for examples of shape "
+                "AutoencoderKLConfig is for images (C, H, W), not for examples of shape "
                 f"{self.event.event_shape}."
             )
 
@@ -76,11 +75,11 @@ class AutoencoderKLConfig(Config):
 class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
     """The autoencoder of Stable Diffusion (`AutoencoderKL`): q(z | x) = N(μ(x), diag σ²(x)).
 
-    It is diffusers' `AutoencoderKL`, with a decoder x̂(z).
+    It wraps diffusers' `AutoencoderKL`, with the decoder x̂(z).
 
-    Both are of convolutions, and codes are images of fewer pixels. The KL term has so small a
-    weight that codes keep nearly all of an image: they are made to be modelled by another model,
-    such as `latent-ddpm`.
+    Both are convolutional, and codes are images with fewer pixels. The weight of the KL term is
+    small, so that codes keep nearly all of an image: they are meant to be modelled by another
+    model, such as `latent-ddpm`.
 
     | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
     | High-Resolution Image Synthesis with Latent Diffusion Models
@@ -94,7 +93,7 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
         latent_shape: The shape of a code, (L, h, w).
 
     Raises:
-        ConfigError: Images cannot be halved so often, or are not what diffusers' config is for.
+        ConfigError: Images cannot be halved that often, or do not fit diffusers' config.
     """
 
     Config = AutoencoderKLConfig
@@ -108,10 +107,10 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
     )
     limits = (
         (
-            "Its samples are rough: codes of images do not fill N(0, I), from which they are "
-            "drawn. It is made to be put under a model of its codes."
+            "Its samples are poor: codes of images do not cover N(0, I), from which they are "
+            "drawn. It is meant for use with a model of its codes."
         ),
-        "It states no likelihood.",
+        "It has no likelihood.",
     )
 
     def __init__(self, config: AutoencoderKLConfig) -> None:
@@ -124,8 +123,8 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
         check_image(self.event_shape, levels)
         if (found.in_channels, found.out_channels) != (channels, channels):
             raise ConfigError(
-                f"The autoencoder is of images of {found.in_channels} channels, and returns "
-                f"{found.out_channels}; those of the event have {channels}."
+                f"The autoencoder takes images of {found.in_channels} channels, and returns "
+                f"{found.out_channels}; the images of the event have {channels}."
             )
         small = (side // 2 ** (levels - 1) for side in sides)
         self.latent_shape = (int(found.latent_channels), *small)
@@ -134,13 +133,13 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data; of grey levels it takes what lies between, too."""
+        """Return a config that fits the data, without grey levels."""
         values = {"event": info[cls.event_field].relaxed(), **overrides}
         return super().configure(info, conditions, **values)
 
     @classmethod
     def example(cls) -> tuple[AutoencoderKLConfig, Batch]:
-        """Return one with codes of a fourth of the pixels, and twelve rows for it."""
+        """Return a config whose codes have a quarter of the pixels, and twelve rows."""
         generator = torch.Generator().manual_seed(0)
         event = Unit(shape=(1, 4, 4))
         config = AutoencoderKLConfig(event=event, latent_channels=2, channels=(4, 8))
@@ -148,17 +147,17 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
 
     @classmethod
     def default_stages(cls, config: AutoencoderKLConfig) -> tuple[Stage, ...]:
-        """Return reconstruction with a small KL term, by Adam, with averaged weights."""
+        """Return training by reconstruction with a small KL term, with averaged weights."""
         return AUTOENCODING
 
     @property
     def default_batch_size(self) -> int:
-        """How many codes are decoded at once, by the decoder's widest level."""
+        """The number of codes that are decoded at once, by the decoder's widest level."""
         return batch_size_for(widest(self.vae.config.block_out_channels, self.event_shape))
 
     @classmethod
     def default_sampler(cls, config: AutoencoderKLConfig) -> Component:
-        """Return codes from N(0, I), decoded."""
+        """Return the sampler that decodes codes from N(0, I)."""
         return Component(name="normal-codes")
 
     def layout(self) -> Layout:
@@ -169,25 +168,25 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
 
     @property
     def is_bounded(self) -> bool:
-        """Whether the data are in [0, 1], and seen in [−1, 1]."""
+        """Whether the data are in [0, 1], and scaled to [−1, 1]."""
         return not isinstance(self.event, Real)
 
     # Units
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Return data as the networks see them: those in [0, 1] in [−1, 1]."""
+        """Scale data for the networks: from [0, 1] to [−1, 1], others not at all."""
         return 2 * x - 1 if self.is_bounded else x
 
     def unscaled(self, x: Tensor) -> Tensor:
-        """Return what the decoder answers in the units of x, in [0, 1] where the data are."""
+        """Scale the decoder's output to the units of x, in [0, 1] if the data are."""
         return ((x + 1) / 2).clamp(0, 1) if self.is_bounded else x
 
     # Conditionals
 
     def posterior(self, x: Tensor) -> Any:
-        """Return q(z | x) of scaled images (B, C, H, W), as diffusers has it.
+        """Return q(z | x) of scaled images (B, C, H, W), as diffusers' distribution.
 
-        It has ``mean``, ``std``, both (B, L, h, w), and ``kl()``, (B,), in nats.
+        It has ``mean`` and ``std``, both (B, L, h, w), and ``kl()``, (B,), in nats.
         """
         return self.vae.encode(x).latent_dist
 
@@ -223,7 +222,7 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
 
 
 def _fields(config: AutoencoderKLConfig) -> dict[str, Any]:
-    """Return the fields of diffusers' class."""
+    """Return the arguments of diffusers' class."""
     levels, shape = len(config.channels), config.event.event_shape
     return {
         "in_channels": shape[0],

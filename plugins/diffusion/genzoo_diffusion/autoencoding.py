@@ -1,4 +1,4 @@
-"""How an autoencoder learns: to give an image back, with codes that stay near N(0, I)."""
+"""The objective of autoencoders: reconstruction, and codes close to N(0, I)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencodingConfig(Config):
-    """The error of reconstruction and the KL term."""
+    """The reconstruction error and the KL term."""
 
     lr: Annotated[float, Bounds(0.0, 1e3)] = 1e-3
     """The learning rate of Adam."""
@@ -24,16 +24,16 @@ class AutoencodingConfig(Config):
 
 
 class Autoencoding(Objective[AutoencodingConfig]):
-    """Reconstruction and β times the KL: lowers E[‖x − x̂(z)‖² + β KL(q(z | x) ‖ N(0, I))] / D.
+    """Minimises E[‖x − x̂(z)‖² + β KL(q(z | x) ‖ N(0, I))] / D.
 
-    Images x have D values, and are scaled: those in [0, 1] are seen in [−1, 1]. The mean is over
-    the examples, at one code z of each. At β = 2σ² that is the negative evidence lower bound of
-    p(x | z) = N(x̂(z), σ² I), times 2σ² / D and up to a constant.
+    Images x have D values, and are scaled from [0, 1] to [−1, 1]. The mean is over the examples,
+    with one code z for each. At β = 2σ² the loss is the negative evidence lower bound of p(x | z)
+    = N(x̂(z), σ² I), times 2σ² / D and up to a constant.
 
     | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
     | High-Resolution Image Synthesis with Latent Diffusion Models
-    | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022), of which the perceptual and the
-    | adversarial loss are left out
+    | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022), without its perceptual
+    | and adversarial losses
     """
 
     Config = AutoencodingConfig
@@ -41,7 +41,7 @@ class Autoencoding(Objective[AutoencodingConfig]):
     model: AutoencoderKL
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
-        """Yield the mean over the examples, at one code of each."""
+        """Yield the mean over the examples, with one code for each."""
         x = self.model.scaled(batch["x"])
         posterior = self.model.posterior(x)
         mean = posterior.mean

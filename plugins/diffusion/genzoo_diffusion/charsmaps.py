@@ -1,9 +1,10 @@
-"""SentencePiece's maps of characters, looked at before a library walks through them.
+"""Checks of SentencePiece's character maps before a library uses them.
 
-A map is a trie and a text of replacements. The trie is an array of cells: from a cell, each byte
-leads to another one, and from some to a leaf, which is a place in that text, up to the next zero
-byte. The library takes both for granted, and gives up where a cell or a place is not there; and
-were there no zero byte, a letter would become all the rest of the text.
+A map is a trie and a string of replacements. The trie is an array of cells: from a cell, each byte
+leads to another cell, and some cells have a leaf, which is a position in that string; a
+replacement ends at the next zero byte. The library does not check either and aborts if a cell or a
+position is out of range; without a zero byte, a letter would be replaced by the whole rest of the
+string.
 
 | An Efficient Implementation of Trie Structures (Aoe, Morimoto, Sato, 1992)
 | SentencePiece (Kudo, Richardson, 2018)
@@ -23,15 +24,15 @@ from genzoo_diffusion.token_files import WHOLE
 
 _WHERE = f"{WHOLE}: precompiled_charsmap"
 _MOST, _LONGEST = 2**20, 256
-"""Bytes of a map, of which NFKC's has 240,007, and of a replacement, of which it has 33."""
+"""The maximum bytes of a map (NFKC's has 240,007) and of a replacement (NFKC's has 33)."""
 _LEAF = 2**31
 
 
 def charsmap(whole: Mapping[str, Any]) -> bytes | None:
-    """Return the map of characters that a tokenizer.json has; None where it has none.
+    """Return the character map of a tokenizer.json; None if it has none.
 
     Raises:
-        ConfigFileError: It is not one.
+        ConfigFileError: It is malformed.
     """
     for part in _normalizers(whole):
         if part.get("type") == "Precompiled" and "precompiled_charsmap" in part:
@@ -40,7 +41,7 @@ def charsmap(whole: Mapping[str, Any]) -> bytes | None:
 
 
 def _normalizers(whole: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the normalizers of a tokenizer.json, which stand alone or in a list."""
+    """Return the normalizers of a tokenizer.json, which are single or in a list."""
     given = whole.get("normalizer")
     if given is None:
         return []
@@ -66,15 +67,15 @@ def _checked(value: Any) -> bytes:
             f"{_LONGEST} are allowed."
         )
     if not cells or len(cells) != size or size % 4 or not _holds(cells, len(text)):
-        raise ConfigFileError(f"{_WHERE} is not a map of characters: its trie leads out of it.")
+        raise ConfigFileError(f"{_WHERE} is not a map of characters: its trie leads out of range.")
     return raw
 
 
 def _holds(cells: bytes, length: int) -> bool:
-    """Whether each byte leads from each cell to a cell, and each leaf into a text of a length.
+    """Whether every byte leads from every cell to a cell, and every leaf into the string.
 
     A cell p is reached by the byte in its lowest eight bits, and leads, for a byte b, to the cell
-    p ⊕ offset ⊕ b; its leaf, where its bit 8 is set, is the cell p ⊕ offset.
+    p ⊕ offset ⊕ b; if its bit 8 is set, its leaf is the cell p ⊕ offset.
     """
     cell = np.frombuffer(cells, "<u4").astype(np.int64)
     place = np.arange(len(cell))

@@ -19,12 +19,12 @@ _SPECIAL = {
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a tokenizer is made of.
+    """The contents of the files of a tokenizer.
 
     Arguments:
         vocabulary: The tokens in the order of their ids.
         merges: The pairs of tokens that become one, with a space between them.
-        added: What is said of the special tokens.
+        added: The entries of the special tokens.
     """
 
     vocabulary: list[str]
@@ -36,12 +36,12 @@ def fields_of(settings: Mapping[str, Any], pieces: Pieces, where: str) -> dict[s
     """Return the fields of a `BytePairsConfig`.
 
     Arguments:
-        settings: What tokenizer_config.json holds.
-        pieces: What the other files hold.
-        where: What to call the first in an error.
+        settings: The contents of tokenizer_config.json.
+        pieces: The contents of the other files.
+        where: The name of the settings in errors.
 
     Raises:
-        ConfigFileError: A special token is malformed, or one of the tokenizer's own.
+        ConfigFileError: A special token is malformed or not supported.
     """
     special = {name: _token(settings, *known, where) for name, known in _SPECIAL.items()}
     tokens: dict[str, Any] = {name: token["content"] for name, token in special.items()}
@@ -57,12 +57,12 @@ def fields_of(settings: Mapping[str, Any], pieces: Pieces, where: str) -> dict[s
 
 
 def pieces_in(whole: Mapping[str, Any], where: str) -> Pieces:
-    """Return what a tokenizer.json holds.
+    """Return the contents of a tokenizer.json.
 
-    transformers' class takes no more from it: the rest of what it does is its own.
+    transformers' class uses nothing else of it.
 
     Raises:
-        ConfigFileError: It has no byte pairs.
+        ConfigFileError: It does not have byte pairs.
     """
     model = whole.get("model")
     if not isinstance(model, Mapping) or model.get("type", "BPE") != "BPE":
@@ -80,18 +80,17 @@ def pieces_in(whole: Mapping[str, Any], where: str) -> Pieces:
 
 
 def by_id(where: str, vocabulary: Any) -> list[str]:
-    """Return tokens in the order of their ids, of which none may be missing.
+    """Return tokens in the order of their ids, which must be complete.
 
     Raises:
-        ConfigFileError: One is, or stands twice.
+        ConfigFileError: An id is missing or occurs twice.
     """
     if not isinstance(vocabulary, Mapping) or not all(type(i) is int for i in vocabulary.values()):
         raise ConfigFileError(f"{where}: the vocabulary must give each token a number.")
     ordered = sorted(vocabulary, key=lambda token: vocabulary[token])
     if [vocabulary[token] for token in ordered] != list(range(len(ordered))):
         raise ConfigFileError(
-            f"{where}: the numbers of its {len(ordered)} tokens are not those from 0 on, each "
-            "once."
+            f"{where}: the ids of its {len(ordered)} tokens are not consecutive from 0, each once."
         )
     return ordered
 
@@ -105,7 +104,7 @@ def _token(settings: Mapping[str, Any], name: str, default: str, where: str) -> 
 
 
 def _noted(settings: Mapping[str, Any], where: str) -> list[Any]:
-    """Return the special tokens that some versions of transformers list in the settings too."""
+    """Return the special tokens that some versions of transformers store in the settings too."""
     listed = settings.get("added_tokens_decoder") or {}
     if not isinstance(listed, Mapping):
         raise ConfigFileError(f"{where}: added_tokens_decoder cannot be {shown(listed)}.")
@@ -113,17 +112,21 @@ def _noted(settings: Mapping[str, Any], where: str) -> list[Any]:
 
 
 def _lowered(listed: list[Any], tokens: Mapping[str, str]) -> list[str]:
-    """Return the special tokens that are found in what is in lower case already.
+    """Return the special tokens that are recognised in text in lower case.
 
-    Where one is listed twice, transformers takes what is said last.
+    If one is listed twice, transformers uses the last entry.
     """
     flags: dict[str, bool] = {}
     for token in listed:
         content = token.get("content") if isinstance(token, Mapping) else None
         if not isinstance(content, str) or content not in tokens.values():
-            raise ConfigFileError(f"The tokenizer has a token of its own: {shown(token)}.")
+            raise ConfigFileError(
+                f"The tokenizer has an additional token, which is not supported: {shown(token)}."
+            )
         if any(token.get(name) for name in ("lstrip", "rstrip", "single_word")):
-            raise ConfigFileError(f"The token {shown(content)} takes more than itself.")
+            raise ConfigFileError(
+                f"The token {shown(content)} matches more than itself, which is not supported."
+            )
         flags[content] = bool(token.get("normalized"))
     return sorted(content for content, flag in flags.items() if flag)
 

@@ -1,4 +1,4 @@
-"""What a network is told of conditions, and who makes it of the conditions."""
+"""Conditions as the network receives them, and the embedder that makes them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from genzoo_diffusion.text_encoders import Encoded, TextEncoder
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """What a network is told of B conditions; a field is None where it is told nothing by it.
+    """The conditions of B rows as the network receives them; unused fields are None.
 
     Arguments:
         labels: Indices into a table of class embeddings, (B,), int64.
         tokens: The states of a text, (B, L, D).
-        mask: Which of them there are, (B, L), bool.
+        mask: Which states may be attended to, (B, L), bool.
     """
 
     labels: Tensor | None = None
@@ -28,17 +28,17 @@ class Signal:
     mask: Tensor | None = None
 
     def stacked_with(self, other: Signal) -> Signal:
-        """Return both, one after the other, (2B, ...)."""
+        """Return the concatenation, (2B, ...)."""
         return self._combined(other, lambda a, b: torch.cat([a, b]))
 
     def where(self, keep: Tensor, other: Signal) -> Signal:
-        """Return this one's rows where ``keep`` (B,), the other's elsewhere."""
+        """Return the rows of self where ``keep`` (B,), else those of the other."""
         return self._combined(
             other, lambda a, b: torch.where(keep.view(-1, *[1] * (a.ndim - 1)), a, b)
         )
 
     def rows(self, index: slice | Tensor) -> Signal:
-        """Return some rows, by a slice or by their numbers (N,), int64."""
+        """Return some rows, by a slice or by their indices (N,), int64."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Signal(**{k: None if v is None else v[index] for k, v in values.items()})
 
@@ -48,19 +48,19 @@ class Signal:
 
 
 class Embedder(nn.Module):
-    """Makes signals of a model's conditions: of a label, a text, both or none.
+    """Encodes a model's conditions as signals: a label, a text, both or none.
 
-    A label is an index into a table of C + 1 classes, the last of which stands for no label. A
-    text is what its encoder makes of it; no text is the empty one. Signals of one embedder fit
-    each other: same fields, same shapes but for the rows. What the encoder learns, if anything,
-    is trained with the network.
+    A label is an index into a table of C + 1 classes; the last stands for no label. A text is
+    encoded by its encoder; the empty text stands for no text. Signals of one embedder have the
+    same fields, and the same shapes except for the rows. The encoder's trainable parameters, if
+    any, are trained with the network.
 
     | Classifier-Free Diffusion Guidance (Ho, Salimans, 2022)
 
     Arguments:
         conditions: The space of each condition by its name, at most one of them a `Label` and
             one a `Text`.
-        encoder: Encodes the texts; None where there are none.
+        encoder: Encodes the texts; None without texts.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class Embedder(nn.Module):
         """Return the signal of B rows of each condition.
 
         Arguments:
-            conditions: Rows by name, in canonical form, on the device; nothing is checked.
-            device: Where the signal is wanted.
-            dropped: Which rows of a condition are told as null instead, (B,) bool, by its name.
+            conditions: Rows by name, in canonical form, on the device; they are not checked.
+            device: The device of the signal.
+            dropped: Which rows of a condition are replaced by null, (B,) bool, by its name.
 
         Raises:
-            ConditionError: A text is too long, or says nothing that the encoder knows.
+            ConditionError: A text is too long, or has no known word.
         """
         told, dropped = Signal(), dropped or {}
         if self.text is not None:
@@ -95,7 +95,7 @@ class Embedder(nn.Module):
         return replace(told, labels=self._labels(conditions[self.label], dropped.get(self.label)))
 
     def null(self, num: int, device: torch.device) -> Signal:
-        """Return the signal of ``num`` rows, none of whose conditions is given."""
+        """Return the signal of ``num`` rows without conditions."""
         told = Signal() if self.text is None else self._nothing(num, device)
         if self.label is None:
             return told
@@ -109,7 +109,7 @@ class Embedder(nn.Module):
         signal = self._encoded(texts, device)
         if dropped is None:
             return signal
-        # Replacing the texts themselves would wait for the device, which has drawn `dropped`.
+        # Replacing the texts themselves would wait for the device, which draws `dropped`.
         return signal.where(~dropped, self._nothing(len(texts), device))
 
     def _nothing(self, num: int, device: torch.device) -> Signal:
@@ -121,7 +121,7 @@ class Embedder(nn.Module):
         )
 
     def _encoded(self, texts: Sequence[str], device: torch.device) -> Signal:
-        """Return the signal of texts, each of which is encoded once however often it stands."""
+        """Return the signal of texts; repeated texts are encoded once."""
         row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         encoded: Encoded = self.encoder(list(row), device)
         signal = Signal(tokens=encoded.sequence, mask=encoded.mask)
@@ -131,7 +131,7 @@ class Embedder(nn.Module):
 
 
 def named(conditions: Mapping[str, Space], kind: type[Space]) -> str | None:
-    """Return the name of the condition that is of a class of spaces; None where there is none.
+    """Return the name of the condition whose space is of a class; None if there is none.
 
     >>> named({"digit": Label(num_classes=10)}, Label), named({}, Text)
     ('digit', None)

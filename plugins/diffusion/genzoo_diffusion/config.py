@@ -1,4 +1,4 @@
-"""What every diffusion model's config has: its network, its schedule and its conditions."""
+"""The base class of configs of diffusion models: network, schedule and conditions."""
 
 from __future__ import annotations
 
@@ -24,120 +24,120 @@ _Share = Annotated[float, Bounds(0.0, 1.0)]
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionConfig(Config):
-    """A diffusion over states of some shape; abstract."""
+    """Abstract base class of configs of a diffusion over states of some shape."""
 
     network: Literal["flat", "image"] | None = None
-    """Fully connected layers, or a U-Net, which three dimensions get by default."""
+    """Fully connected layers ("flat") or a U-Net ("image"), the default for three dimensions."""
     channels: Channels = (32, 64)
-    """The U-Net's channels at each level, from the finest; each level halves the image."""
+    """The U-Net's channels at each level, from the finest; levels halve the image."""
     layers_per_block: Annotated[int, Bounds(1, 64)] = 1
-    """The U-Net's residual blocks at each level."""
+    """The number of the U-Net's residual blocks at each level."""
     attention_levels: Annotated[int, Bounds(0, 16)] = 1
-    """How many of the U-Net's coarsest levels attend to themselves."""
+    """The number of the U-Net's coarsest levels with self-attention."""
     dropout: Annotated[float, Bounds(0.0, 0.99)] = 0.0
-    """The share of the U-Net's units that are dropped while learning."""
+    """The probability of dropout in the U-Net."""
     unet: Mapping[str, Any] = field(default_factory=dict)
-    """A UNet2DModel's config as diffusers has it, or for texts a UNet2DConditionModel's, in place
-    of the U-Net's fields above."""
+    """The config of diffusers' UNet2DModel, or with texts of its UNet2DConditionModel, in place of
+    the U-Net's fields above."""
     hidden_dim: _Width = 128
     """The width of fully connected layers."""
     num_blocks: Annotated[int, Bounds(1, 1024)] = 3
-    """How many residual blocks of fully connected layers there are."""
+    """The number of residual blocks of fully connected layers."""
     time_features: Literal["sinusoidal", "fourier"] = "sinusoidal"
-    """How fully connected layers see the time: in sinusoids of fixed or of random frequencies."""
+    """The time features of fully connected layers: sinusoids of fixed or random frequencies."""
     state_features: Annotated[int | None, Bounds(0, 2**16)] = None
-    """Random sinusoids that fully connected layers see the state in besides; 64 by default where
-    it has at most 8 dimensions, else none."""
+    """The number of additional random Fourier features of the state in fully connected layers; by
+    default 64 if the state has at most 8 dimensions, else 0."""
     feature_scale: Annotated[float, Bounds(0.0, 1e6)] = 0.5
-    """The standard deviation of their frequencies, in cycles a unit of the data."""
+    """The standard deviation of their frequencies, in cycles per unit of the data."""
     num_train_timesteps: Annotated[int, Bounds(2, 10**5)] = 1000
-    """T, the number of times."""
+    """T, the number of time steps of the noise schedule."""
     schedule: Name = "linear"
-    """How the noise grows."""
+    """The noise schedule."""
     beta_start: _Beta = 1e-4
-    """β at the first time, where it or its square root rises linearly."""
+    """β at the first time, for schedules in which it or its square root rises linearly."""
     beta_end: _Beta = 0.02
-    """β at the last time, where it or its square root rises linearly."""
+    """β at the last time, for schedules in which it or its square root rises linearly."""
     prediction_type: Literal["epsilon", "sample", "v_prediction"] = "epsilon"
-    """What the network predicts: the noise ε, the data x₀, or v."""
+    """The prediction target of the network: the noise ε, the data x₀, or v."""
     variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
-    """The variance of a step back: that of q(x_{t−1} | x_t, x_0), or β_t."""
+    """The variance of a reverse step: that of q(x_{t−1} | x_t, x_0), or β_t."""
     conditions: ConditionSpaces = field(default_factory=dict)
-    """What the model is conditioned on, by name: a label, a text, one of each, or nothing."""
+    """The spaces of the conditions, by name: a label, a text, one of each, or none."""
     condition_dropout: _Share = 0.1
-    """The share of examples that are learned without any of their conditions, so that the model
-    can do without them and be guided."""
+    """The share of training examples whose conditions are all dropped, for classifier-free
+    guidance and unconditional samples."""
     condition_dropout_each: _Share = 0.0
-    """The share of examples that are learned without one of their conditions, drawn for each."""
+    """The share of training examples from which each condition is dropped independently."""
     text: FittedTextConfig = field(default_factory=FittedTextConfig)
-    """The encoder of texts that is trained along, where it is conditioned on them."""
+    """The text encoder that is trained with the network, if the model is conditioned on text."""
     frozen_text: PretrainedTextConfig | None = None
-    """A published encoder of texts in its place; it is given by a recipe."""
+    """A published, frozen text encoder in its place; recipes define it."""
     stored_text: StoredTextConfig | None = None
-    """An encoder of texts that came with the model, and is stored with it, in its place."""
+    """A text encoder that is stored with the model, in its place."""
 
     def _check(self) -> None:
-        """Raise ConfigError where values do not go together; after all of them are filled in."""
+        """Raise ConfigError if values do not fit together; called after defaults are filled in."""
         who = type(self).__name__
         self._check_conditions()
         if self.unet and (self.network == "flat" or named(self.conditions, Label)):
-            raise ConfigError(f"{who}: a unet is for images without a condition, or of texts.")
+            raise ConfigError(f"{who}: unet is for images without a condition or with texts.")
         if self.beta_end < self.beta_start:
             raise ConfigError(
                 f"{who}: beta_end = {self.beta_end:g} is less than beta_start = "
-                f"{self.beta_start:g}; noise must grow."
+                f"{self.beta_start:g}; the noise must increase."
             )
         if self.schedule == "zero-terminal-snr" and self.prediction_type == "epsilon":
             raise ConfigError(
-                f"{who}: at a terminal SNR of zero x_T is ε itself, and predicting it says "
-                "nothing of x₀. Take prediction_type='v_prediction' or 'sample'."
+                f"{who}: with a terminal SNR of zero x_T equals ε, and predicting it determines "
+                "nothing about x₀. Use prediction_type='v_prediction' or 'sample'."
             )
 
     def _fill(self, **defaults: Any) -> None:
-        """Set the fields that are None, so that what is stored names them."""
+        """Set the fields that are None, so that the stored config names their values."""
         for name, value in defaults.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
 
     def _fill_network(self, shape: Sequence[int]) -> None:
-        """Choose the network by the shape of a state, where none is chosen."""
+        """Choose the network by the shape of a state, if none is given."""
         self._fill(
             network="image" if len(shape) == 3 else "flat",
             state_features=64 if math.prod(shape) <= _FEW else 0,
         )
 
     def _check_conditions(self) -> None:
-        """Raise ConfigError where there are two of a kind, or texts that cannot be encoded."""
+        """Raise ConfigError for two conditions of a kind, or texts that cannot be encoded."""
         for kind in (Label, Text):
             names = [name for name, space in self.conditions.items() if isinstance(space, kind)]
             if len(names) > 1:
                 raise ConfigError(
-                    f"{type(self).__name__}: one condition at most is a {kind.__name__.lower()}; "
+                    f"{type(self).__name__}: only one condition can be a {kind.__name__.lower()}; "
                     f"{' and '.join(names)} are. Leave out all but one."
                 )
         if named(self.conditions, Text):
             self._check_text()
 
     def _check_text(self) -> None:
-        """Raise ConfigError where no text can be encoded."""
+        """Raise ConfigError if texts cannot be encoded."""
         who = type(self).__name__
         if self.frozen_text is not None and self.stored_text is not None:
             raise ConfigError(f"{who}: give a frozen_text or a stored_text, not both.")
         if not (self.text.vocabulary or self.frozen_text or self.stored_text):
             raise ConfigError(
-                f"{who}: a text needs words. Give --data.captions, so that they are those of the "
-                "data's captions; or a text.vocabulary, frozen_text or stored_text."
+                f"{who}: a text encoder needs words. Give --data.captions, to use those of the "
+                "captions; or give text.vocabulary, frozen_text or stored_text."
             )
 
 
 def with_captions(
     info: DataInfo, conditions: Sequence[str] | None, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a config's values with the words of the data's captions, where it needs any.
+    """Return a config's values with the words of the data's captions, if it needs any.
 
     Arguments:
         info: A description of the data.
-        conditions: The fields of the data that the model is conditioned on.
+        conditions: The fields of the data on which the model is conditioned.
         values: Fields of the config that are given.
     """
     spaces = [info.fields.get(name) for name in conditions or ()]

@@ -1,4 +1,4 @@
-"""The parts of a diffusion model, made by its config."""
+"""The parts of a diffusion model, built from its config."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from genzoo_diffusion.text_networks import TextImageNetwork
 
 
 def make_embedder(config: Any) -> Embedder:
-    """Return what makes signals of the config's conditions."""
+    """Return the embedder of the config's conditions."""
     text = named(config.conditions, Text)
     return Embedder(config.conditions, make_text_encoder(config) if text else None)
 
@@ -34,7 +34,7 @@ def make_text_encoder(config: Any) -> TextEncoder:
 
 
 def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
-    """Return the network of a config, over states of a shape."""
+    """Return the network of a config, for states of a shape."""
     labels = num_classes_of(config.conditions)
     classes = None if labels is None else labels + 1
     width = _text_width(config) if named(config.conditions, Text) else None

@@ -30,8 +30,8 @@ class DDPMConfig(DiffusionConfig):
     """A denoising diffusion model."""
 
     event: Space
-    """The data: `Unit`, which the model sees in [−1, 1], and whose likelihood is that of a level
-    where it has levels; or `Real`, seen as they are."""
+    """The data: `Unit`, scaled to [−1, 1], with a likelihood of grey levels if it has levels; or
+    `Real`, not scaled."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,7 +40,7 @@ class DDPMConfig(DiffusionConfig):
 
 
 class DDPM(Diffusion):
-    """A denoising diffusion model whose states are the data; those in [0, 1] as in [−1, 1].
+    """A denoising diffusion model whose states are the data, scaled from [0, 1] to [−1, 1].
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
 
@@ -64,16 +64,16 @@ class DDPM(Diffusion):
     )
     limits = (
         (
-            "Its likelihood is a lower bound, of the chain of all T times; samplers that take "
-            "fewer steps draw from other distributions, which have no likelihood here. The "
+            "Its likelihood is a lower bound for the chain of all T times; samplers that take "
+            "fewer steps draw from other distributions, whose likelihood is not known. The "
             "default sampler ends at the mean of the last step, without that step's noise and "
             "between the grey levels; --sampler.exact draws from the likelihood's distribution."
         ),
         (
-            "Guidance over 1 draws from no distribution that the model states: samples fit their "
+            "Guidance above 1 does not draw from the model's distribution: samples fit their "
             "condition better and vary less."
         ),
-        "A sample takes as many runs of the network as its sampler takes steps.",
+        "A sample needs as many runs of the network as its sampler has steps.",
     )
 
     def __init__(self, config: DDPMConfig) -> None:
@@ -81,25 +81,25 @@ class DDPM(Diffusion):
 
     @property
     def is_bounded(self) -> bool:
-        """Whether the data are in [0, 1], and their states in [−1, 1]."""
+        """Whether the data are in [0, 1], and the states in [−1, 1]."""
         return isinstance(self.event, Unit)
 
     @property
     def levels(self) -> int | None:
-        """How many grey levels the data have; None where the likelihood is a density."""
+        """The number of grey levels of the data; None if the likelihood is a density."""
         return self.event.levels if isinstance(self.event, Unit) else None
 
     @classmethod
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data: their range, a U-Net for images, captions' words."""
+        """Return a config that fits the data: range, network, and words of captions."""
         values = with_captions(info, conditions, overrides)
         return super().configure(info, conditions, **values)
 
     @classmethod
     def example(cls) -> tuple[DDPMConfig, Batch]:
-        """Return a small conditional U-Net, and twelve rows for it."""
+        """Return a small conditional U-Net, and twelve rows."""
         generator = torch.Generator().manual_seed(0)
         config = DDPMConfig(
             event=Real(shape=(1, 4, 4)),
@@ -113,7 +113,7 @@ class DDPM(Diffusion):
 
     @classmethod
     def default_stages(cls, config: DiffusionConfig) -> tuple[Stage, ...]:
-        """Return denoising, by Adam, with averaged weights."""
+        """Return training by denoising, with averaged weights."""
         trainer = {
             "max_steps": 20_000,
             "batch_size": 128,
@@ -125,7 +125,7 @@ class DDPM(Diffusion):
         )
 
     def layout(self) -> Layout:
-        """Return the layout of diffusers: a `DDPMPipeline` of images, or the parts of one."""
+        """Return diffusers' layout: a `DDPMPipeline` of images, or the parts of one."""
         from genzoo_diffusion.diffusers_layout import pipeline_layout
 
         return pipeline_layout(self)
@@ -133,11 +133,11 @@ class DDPM(Diffusion):
     # Units
 
     def state(self, x: Tensor) -> Tensor:
-        """Return data (B, *event_shape) as the states that the chain ends in."""
+        """Scale data (B, *event_shape) to the final states of the chain."""
         return 2 * x - 1 if self.is_bounded else x
 
     def to_data(self, state: Tensor) -> Tensor:
-        """Return a state in the units of x, in [0, 1] where the data are."""
+        """Scale a state to the units of x, in [0, 1] if the data are."""
         return ((state + 1) / 2).clamp(0, 1) if self.is_bounded else state
 
     # Capabilities
@@ -152,18 +152,19 @@ class DDPM(Diffusion):
     ) -> LogProb:
         """Return the variational bound on log p(x) of each example, in nats.
 
-        The terms of the prior and of the last step back are computed for every row, those between
-        at ``num_samples`` times of each, one drawn from each of as many equal parts of the chain.
+        The terms of the prior and of the last reverse step are computed for every row, the others
+        at ``num_samples`` times for each row, one drawn from each of as many equal parts of the
+        chain.
 
         Arguments:
             x: Examples (N, *event_shape).
-            condition: What each of them is conditioned on, by name, or one for all.
-            generator: Where times and noise come from, on the model's device.
-            num_samples: How many times; min(T − 1, 100) by default. At T − 1 every term is
+            condition: The condition of each example by name, or one for all.
+            generator: The generator of times and noise, on the model's device.
+            num_samples: The number of times; min(T − 1, 100) by default. At T − 1 every term is
                 computed.
 
         Raises:
-            DataError: The examples have values to which the likelihood assigns no probability.
+            DataError: The examples have values to which the likelihood assigns probability 0.
         """
         from genzoo_diffusion.vlb import estimate
 
@@ -181,35 +182,29 @@ class DDPM(Diffusion):
         num_inference_steps: int = 250,
         condition: Any = None,
     ) -> Tensor:
-        """Return ``x`` (B, *event_shape) with a draw given the rest where ``mask`` is true.
+        """Return ``x`` (B, *event_shape) with values drawn given the rest where ``mask`` is true.
 
-        After each step back what is known is put back, noised to the state's time, and the rest
-        makes Langevin steps, four on average; see `inpainting.Corrected`. The network runs
-        5 min(num_inference_steps, T) times: 1,250 times by default, where a sample of T = 1000
-        takes 1,000.
+        After each reverse step the known values are put back with the noise of that time, and the
+        rest is corrected by Langevin steps, four on average; see `inpainting.Corrected`. The
+        network runs 5 min(num_inference_steps, T) times: 1,250 times by default, compared with
+        1,000 for a sample with T = 1000.
 
-        The draw is approximate, and the nearer the more steps there are. With the exact denoiser
-        of N(0, [[1, .9], [.9, 1]]) and x_1 = 1.5, on the linear schedule of T = 1000:
+        The draw is approximate, and its error falls with more steps. With the exact denoiser of
+        N(0, [[1, .9], [.9, 1]]) and x_1 = 1.5, on the linear schedule of T = 1000:
 
-        =====================  ====  ========
-        x_2                    mean  variance
-        =====================  ====  ========
-        truth                  1.35  .190
-        20 steps               1.24  .197
-        50 steps               1.31  .194
-        100 steps              1.33  .193
-        250 steps              1.34  .192
-        1000 steps             1.35  .191
-        1000, nothing but put  .94   .308
+        =====================  ====  ======== x_2                    mean  variance
+        =====================  ====  ======== truth                  1.35  .190 20 steps
+        1.24  .197 50 steps               1.31  .194 100 steps              1.33  .193 250 steps
+        1.34  .192 1000 steps             1.35  .191 1000, without Langevin .94   .308
         =====================  ====  ========
 
-        Means of eight of sixteen dimensions, given the others, are off by .05 conditional standard
-        deviations at most at 250 steps, where the eigenvalues of the covariance are .1 to 2.7, and
-        by .10 where they are .001 to 3.7 (.60 and 1.28 by nothing but putting back). The bias is
-        greatest in the weights of separate modes that what is known tells apart by a small
-        difference, since a chain can go from one to another only while there is much noise: of
-        N(±(.3, 1), .04 I) with x_1 = .3 the mode that should have .99 gets .75 at 250 steps and
-        .82 at 1000 (.57 by nothing but putting back).
+        Means of eight of sixteen dimensions, given the others, have errors of at most .05
+        conditional standard deviations at 250 steps if the eigenvalues of the covariance are .1 to
+        2.7, and of at most .10 if they are .001 to 3.7 (.60 and 1.28 without Langevin steps). The
+        bias is largest in the weights of separate modes between which the known values distinguish
+        only slightly, since a chain can change the mode only while the noise is large: for N(±(.3,
+        1), .04 I) with x_1 = .3 the mode whose weight is .99 gets .75 at 250 steps and .82 at 1000
+        (.57 without Langevin steps).
 
         | Score-Based Generative Modeling through Stochastic Differential Equations
         | (Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, 2021)
@@ -217,12 +212,12 @@ class DDPM(Diffusion):
         | (Lugmayr et al., 2022)
 
         Arguments:
-            x: Examples; where the mask is true they may hold anything, NaN too.
+            x: Examples; where the mask is true they may have any values, including NaN.
             mask: Where to fill in, bool, broadcastable to the shape of ``x``.
             generator: The generator of the noise, on the model's device.
-            num_inference_steps: Steps back, at most T of which are made.
-            condition: What each row is conditioned on, by name, or one for all; None leaves it
-                open, where the model has learned to do without.
+            num_inference_steps: The number of reverse steps, at most T.
+            condition: The condition of each row by name, or one for all; None for no condition, if
+                the model is trained for that.
 
         Raises:
             ConditionError: A condition is missing, superfluous or out of range.

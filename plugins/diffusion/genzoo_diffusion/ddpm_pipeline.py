@@ -14,10 +14,10 @@ WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 
 
 def translate(found: Mapping[str, Any]) -> TranslatedModel:
-    """Return the pipeline's U-Net and its chain as a model.
+    """Return the pipeline's U-Net and chain as a model.
 
     Raises:
-        ConfigFileError: They are of a kind that is not supported.
+        ConfigFileError: Their kind is not supported.
     """
     unet = fields(found[UNET])
     config = {

@@ -1,4 +1,4 @@
-"""diffusers and transformers, imported when they are needed."""
+"""Lazy imports of diffusers and transformers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from genzoo.plugin import MissingDependencyError
 
 
 def diffusers(submodule: str = "") -> Any:
-    """Return diffusers, or one of its submodules; it takes seconds to import.
+    """Return diffusers or one of its submodules; the import takes seconds.
 
     Raises:
         MissingDependencyError: It is not installed.
@@ -18,7 +18,7 @@ def diffusers(submodule: str = "") -> Any:
 
 
 def transformers() -> Any:
-    """Return transformers; it takes seconds to import.
+    """Return transformers; the import takes seconds.
 
     Raises:
         MissingDependencyError: It is not installed.

@@ -1,4 +1,4 @@
-"""Networks of other libraries by their own configs: plain values under names that they have."""
+"""Networks of other libraries, built from checked configs with plain values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from genzoo.plugin import ConfigError, foreign_errors, shown, suggest
 
 _MOST = 2**16
-"""No number, and no list, in such a config is larger."""
+"""The largest number, and the longest list, in such a config."""
 _Plain = (str, int, float, bool, type(None))
 
 
@@ -17,26 +17,25 @@ def build(cls: Any, config: Mapping[str, Any]) -> Any:
     """Return a network of a class of diffusers.
 
     Raises:
-        ConfigError: A field that the class has not, a value that is not plain, or values that
-            do not go together.
+        ConfigError: A field is unknown, a value is not plain, or values do not fit together.
     """
     check_fields(cls.__name__, config, list(inspect.signature(cls.__init__).parameters)[1:])
     lists = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in config.items()}
-    failed, remedy = f"{cls.__name__} cannot be built", "Give its lists an entry for each level."
+    failed, remedy = f"{cls.__name__} cannot be built", "Its lists need one entry for each level."
     with foreign_errors(ConfigError, failed, remedy):
         return cls(**lists)
 
 
 def check_fields(owner: str, config: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Look at the fields of a class of another library.
+    """Check the arguments of a class of another library.
 
     Arguments:
         owner: The name of the class.
         config: Its fields.
-        known: The names that it has.
+        known: The names of its arguments.
 
     Raises:
-        ConfigError: A field that the class has not, or a value that is not plain.
+        ConfigError: A field is unknown, or a value is not plain.
     """
     for name, value in config.items():
         if name not in known:

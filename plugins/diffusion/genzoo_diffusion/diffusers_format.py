@@ -1,4 +1,4 @@
-"""Repositories of diffusers: pipelines as models of the zoo."""
+"""Pipelines of diffusers as models."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PIPELINES: Mapping[str, Pipeline] = {
     "DDPMPipeline": DDPM_PIPELINE,
     "StableDiffusionPipeline": STABLE_DIFFUSION,
 }
-"""The kinds that are read, by the names of diffusers' classes."""
+"""The supported kinds, by the names of diffusers' classes."""
 
 
 class DiffusersFormat(ForeignFormat):
-    """A pipeline as diffusers saves it, of one of `PIPELINES`."""
+    """A pipeline of one of `PIPELINES`, as diffusers saves it."""
 
     def configs(self, marker: Mapping[str, Any]) -> Sequence[str]:
         """Return the configs of its parts."""
@@ -27,7 +27,7 @@ class DiffusersFormat(ForeignFormat):
         return kind.configs
 
     def texts(self, marker: Mapping[str, Any]) -> Sequence[str]:
-        """Return the files of its tokenizer, where it has one."""
+        """Return the files of its tokenizer, if it has one."""
         return _kind(marker).texts
 
     def translate(self, found: Mapping[str, Any]) -> TranslatedModel:

@@ -1,4 +1,4 @@
-"""Diffusion models stored where diffusers and transformers look for them."""
+"""Layouts that diffusers and transformers can load."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _SCHEDULES: dict[str, Mapping[str, Any]] = {
 
 
 def layout_of(model: Diffusion) -> Layout:
-    """Return the layout of a model's parts; the plain one where its network is not diffusers'.
+    """Return the layout of a model's parts; the plain layout if its network is not diffusers'.
 
-    A U-Net is stored in ``unet/`` with a scheduler in ``scheduler/``, a text encoder that belongs
-    to the model in ``text_encoder/`` with its tokenizer in ``tokenizer/``. What is published
-    elsewhere, and frozen, is not stored.
+    A U-Net is stored in ``unet/`` with a scheduler in ``scheduler/``, and a text encoder that
+    belongs to the model in ``text_encoder/`` with its tokenizer in ``tokenizer/``. Frozen encoders
+    that are published elsewhere are not stored.
     """
     if model.config.network == "flat":
         return Layout()
@@ -42,9 +42,9 @@ def layout_of(model: Diffusion) -> Layout:
 
 
 def pipeline_layout(model: Diffusion) -> Layout:
-    """Return the layout of a whole `DDPMPipeline`, where the model is one, else of its parts.
+    """Return the layout of a whole `DDPMPipeline`, if the model is one, else of its parts.
 
-    It is one where images in [0, 1] are drawn by a U-Net that is told of nothing.
+    It is one if the data are images in [0, 1] and the U-Net is unconditional.
     """
     parts = layout_of(model)
     if not parts.weights or model.conditions or not model.is_bounded:
@@ -57,13 +57,13 @@ def pipeline_layout(model: Diffusion) -> Layout:
 
 
 def marker_layout(name: str, parts: Mapping[str, Any]) -> Layout:
-    """Return the layout of what says which pipeline of diffusers a folder is, and its parts."""
+    """Return the layout of a pipeline: its model_index.json and its parts."""
     marker = {"_class_name": name, "_diffusers_version": diffusers().__version__, **parts}
     return Layout(files={MARKER: json.dumps(marker, indent=2) + "\n"})
 
 
 def joined(*layouts: Layout) -> Layout:
-    """Return one layout of what several name."""
+    """Return the union of several layouts."""
     weights = {path: prefix for one in layouts for path, prefix in one.weights.items()}
     return Layout(weights=weights, files={k: v for one in layouts for k, v in one.files.items()})
 
@@ -80,8 +80,8 @@ def vae_layout(vae: Any, prefix: str, **said: Any) -> Layout:
 
     Arguments:
         vae: The network.
-        prefix: What the names of its tensors begin with in the model.
-        said: Fields of its config, in the place of its own.
+        prefix: The prefix of the names of its tensors in the model.
+        said: Fields that override its config.
     """
     config = json.loads(vae.to_json_string()) | said
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
@@ -89,9 +89,9 @@ def vae_layout(vae: Any, prefix: str, **said: Any) -> Layout:
 
 
 def text_layout(model: Diffusion) -> Layout:
-    """Return the layout of a text encoder that is stored with the model; the plain one if none is.
+    """Return the layout of a text encoder that is stored with the model; plain if there is none.
 
-    The tokenizer, which our own loading makes of the config, is a fast one for others to load.
+    The tokenizer is a fast one for other libraries; genzoo builds its own from the config.
     """
     encoder = getattr(model.embedder, "encoder", None)
     if not isinstance(encoder, (FittedTextEncoder, StoredTextEncoder)):
@@ -105,14 +105,14 @@ def text_layout(model: Diffusion) -> Layout:
 def scheduler_of(model: Diffusion) -> Any:
     """Return the `DDPMScheduler` of a model's chain.
 
-    Its ᾱ are ours in float32, of which 1 − ᾱ keeps three digits at the first times.
+    Its ᾱ are the model's in float32; 1 − ᾱ is accurate to three digits at the first times.
     """
     chain = {"variance_type": model.config.variance_type, "clip_sample": model.is_bounded}
     return diffusers().DDPMScheduler(**noise_of(model), **chain)
 
 
 def noise_of(model: Diffusion) -> dict[str, Any]:
-    """Return what schedulers of diffusers say of a model's noise, and our samplers' times."""
+    """Return the fields of diffusers' schedulers for a model's noise and the samplers' times."""
     config = model.config
     return {
         "num_train_timesteps": config.num_train_timesteps,

@@ -1,4 +1,4 @@
-"""What a scheduler's config says of the model: its noise, and what its network predicts."""
+"""The fields of a model in the config of a scheduler: its noise and prediction type."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OF_NOISE = (
     "PNDMScheduler",
     "UniPCMultistepScheduler",
 )
-"""Schedulers whose configs say the noise in the same words, whatever steps they make of it."""
+"""Schedulers whose configs have the same fields for the noise."""
 _SCHEDULES = {
     "linear": "linear",
     "scaled_linear": "scaled-linear",
@@ -32,20 +32,20 @@ _SCHEDULES = {
 _PREDICTIONS = ("epsilon", "sample", "v_prediction")
 _STATED = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 _CHAIN = {"clip_sample": True, "clip_sample_range": 1.0, "thresholding": False}
-"""Values of a DDPMScheduler that hold here; others mean other samples."""
+"""The supported values of a DDPMScheduler; others would mean other samples."""
 
 
 def noise(scheduler: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a model's noise by a scheduler that may be any of `OF_NOISE`.
+    """Return the fields of a model's noise from a scheduler of one of the classes `OF_NOISE`.
 
-    The steps that it makes belong to no model; those are the sampler's.
+    Its steps are not part of the model; they belong to the sampler.
 
     Raises:
-        ConfigFileError: It does not say them, or has a noise that no model of ours has.
+        ConfigFileError: A field is missing, or its noise is not supported.
     """
     for name in _STATED:  # Their defaults differ from class to class.
         if scheduler.get(name) is None:
-            raise ConfigFileError(f"{SCHEDULER}: {name} is not said. Save the pipeline again.")
+            raise ConfigFileError(f"{SCHEDULER}: {name} is missing. Save the pipeline again.")
     return _noise(scheduler)
 
 
@@ -53,7 +53,7 @@ def chain(scheduler: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the noise and of the steps of a DDPMScheduler.
 
     Raises:
-        ConfigFileError: It has values that no sampler of ours has.
+        ConfigFileError: A value is not supported.
     """
     for name, value in _CHAIN.items():
         if scheduler.get(name, value) != value:

@@ -1,4 +1,4 @@
-"""The text encoder of a pipeline of diffusers, and its tokenizer, as a config of ours."""
+"""The text encoder and tokenizer of a pipeline of diffusers as a `StoredTextConfig`."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _WHOLE, _TOKENS, _MERGES = (
 )
 TOKENIZER_TEXTS = (_WHOLE, _TOKENS, _MERGES)
 _ROOM = Room(size=2**22, lists=60_000, commas=180_000)
-"""For 46 MB at most; CLIP's tokenizer.json has 48,945 lists and 147,322 commas."""
+"""This limits memory to 46 MB; CLIP's tokenizer.json has 48,945 lists and 147,322 commas."""
 _NOTES = {"architectures", "model_type", "transformers_version", "torch_dtype", "dtype"}
-"""What a config of transformers says in addition to what its class takes."""
+"""Fields of a config of transformers that are not arguments of its class."""
 _UNUSED = {"dropout": 0.0, "gradient_checkpointing": False}
-"""What older ones say too, and the value at which it has no say."""
+"""Fields of older configs, and the values at which they have no effect."""
 
 
 def stored_text(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a `StoredTextConfig`.
 
     Arguments:
-        found: What the files hold, by their paths.
+        found: The contents of the files by path.
 
     Raises:
-        ConfigFileError: A file is missing, malformed, or of a kind that is not supported.
+        ConfigFileError: A file is missing, malformed, or its kind is not supported.
     """
     return {"clip": _clip(found[TEXT_ENCODER]), "tokenizer": _tokenizer(found)}
 
 
 def _clip(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a CLIPTextConfig; the class itself says which it has."""
+    """Return the fields of a CLIPTextConfig; the class defines which there are."""
     if config.get("model_type") != "clip_text_model":
         raise ConfigFileError(
-            f"{TEXT_ENCODER} is of the kind {shown(config.get('model_type'))}; clip_text_model "
+            f"{TEXT_ENCODER} has the kind {shown(config.get('model_type'))}; clip_text_model "
             "is supported."
         )
     noted = {name for name, value in _UNUSED.items() if config.get(name) == value} | _NOTES
@@ -50,7 +50,7 @@ def _clip(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tokenizer(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a `BytePairsConfig`: of tokenizer.json, which outranks the others."""
+    """Return the fields of a `BytePairsConfig`; tokenizer.json has priority."""
     SETTINGS_OF["clip"].passed(found[TOKENIZER], TOKENIZER)
     whole = _WHOLE in found
     pieces = pieces_in(_parsed(_WHOLE, found), _WHOLE) if whole else _from_two(found)
@@ -58,7 +58,7 @@ def _tokenizer(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_two(found: Mapping[str, Any]) -> Pieces:
-    """Return what vocab.json and merges.txt hold."""
+    """Return the contents of vocab.json and merges.txt."""
     for name in (_TOKENS, _MERGES):
         if name not in found:
             raise ConfigFileError(f"There is neither a {name} nor a {_WHOLE}. Save it again.")

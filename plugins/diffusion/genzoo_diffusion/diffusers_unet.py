@@ -1,4 +1,4 @@
-"""U-Nets of diffusers by their own configs, whatever those say."""
+"""U-Nets of diffusers, built from their own configs."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _TOLD = {
 
 
 class UNet(nn.Module):
-    """diffusers' `UNet2DModel` by its config, without classes.
+    """diffusers' `UNet2DModel` from its config, without classes.
 
     Arguments:
         config: The fields of its config.
 
     Raises:
-        ConfigError: A field that the class has not, or a value that is not plain.
+        ConfigError: A field is unknown, or a value is not plain.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         if any(config.get(name) for name in _CLASSES):
-            raise ConfigError("A U-Net of diffusers that is told of classes is not supported.")
+            raise ConfigError("A class-conditional U-Net of diffusers is not supported.")
         self.unet = build(diffusers().UNet2DModel, config)
 
     def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
@@ -47,7 +47,7 @@ class UNet(nn.Module):
 
 
 class TextUNet(nn.Module):
-    """diffusers' `UNet2DConditionModel` by its config, conditioned on a text alone.
+    """diffusers' `UNet2DConditionModel` from its config, conditioned on a text only.
 
     | High-Resolution Image Synthesis with Latent Diffusion Models
     | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022)
@@ -57,8 +57,8 @@ class TextUNet(nn.Module):
         text_width: D, the size of the text's states.
 
     Raises:
-        ConfigError: A field that the class has not, a value that is not plain, an input that
-            nothing gives, or attention to states of another size.
+        ConfigError: A field is unknown, a value is not plain, an input is not supported, or the
+            states of the text have another size.
     """
 
     def __init__(self, config: Mapping[str, Any], text_width: int) -> None:
@@ -77,13 +77,13 @@ class TextUNet(nn.Module):
 
 
 def attend(unet: Any, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
-    """Return the prediction of a `UNet2DConditionModel`, given a text and perhaps a class.
+    """Return the prediction of a `UNet2DConditionModel`, given a text and optionally a class.
 
     Raises:
         ConfigError: The signal has no text.
     """
     if signal.tokens is None:
-        raise ConfigError("A network that is told of texts needs a signal with tokens.")
+        raise ConfigError("A network that is conditioned on texts needs a signal with tokens.")
     out: Tensor = unet(
         x_t,
         t,
@@ -109,5 +109,5 @@ def _check_width(found: Any, text_width: int) -> None:
     if any(width != text_width for width in widths):
         raise ConfigError(
             f"UNet2DConditionModel: cross_attention_dim is {shown(found)}; the text's states are "
-            f"of size {text_width}. They must be as large."
+            f"of size {text_width}. The sizes must be equal."
         )

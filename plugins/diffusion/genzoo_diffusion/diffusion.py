@@ -1,4 +1,4 @@
-"""What all diffusion models are: a chain of states, and a network that denoises them."""
+"""The base class of diffusion models: a chain of states, and a network that denoises them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from genzoo_diffusion.schedule import make_schedule
 
 
 class Diffusion(GenerativeModel[DiffusionConfig]):
-    """p(x_{t−1} | x_t) = N(μ(x_t, t), σ_t² I) over states, of which data are made; abstract.
+    """Abstract base class of diffusion models, p(x_{t−1} | x_t) = N(μ(x_t, t), σ_t² I).
 
-    x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; from x_t the network predicts ε, x_0 or v, and μ is the mean of
-    q(x_{t−1} | x_t, x_0) at the x_0 that the prediction stands for. Times are t = 0, …, T − 1, as
-    in diffusers, and x_0 before the first of them is the state that is data, without noise.
+    x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε. The network predicts ε, x_0 or v from x_t, and μ is the mean of
+    q(x_{t−1} | x_t, x_0) at the predicted x_0. Times are t = 0, …, T − 1, as in diffusers; x_0 is
+    the state without noise, before the first time.
 
-    Samplers, guidance and the objective ``denoising`` take any such model.
+    Samplers, guidance and the objective ``denoising`` work with any such model.
 
     | Deep Unsupervised Learning using Nonequilibrium Thermodynamics
     | (Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli, 2015)
@@ -39,8 +39,8 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
         state_shape: The shape of a state.
         schedule: The noise at each time.
         parameterization: What the network predicts.
-        embedder: Makes of conditions what the network is told.
-        network: Predicts, given x_t, t and what it is told.
+        embedder: Encodes the conditions for the network.
+        network: Predicts, given x_t, t and the encoded conditions.
     """
 
     condition_spaces = (Label, Text)
@@ -57,7 +57,7 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
         self.parameterization = PARAMETERIZATIONS[config.prediction_type]
         self.embedder = make_embedder(config)
         self.network = make_network(config, state_shape)
-        # Both roots apart, for 1 − ᾱ keeps few digits in float32.
+        # Both roots are computed separately, since 1 − ᾱ keeps few digits in float32.
         dtype, alpha_bar = torch.get_default_dtype(), self.schedule.alpha_bar
         self.register_buffer("alpha", alpha_bar.sqrt().to(dtype), persistent=False)
         self.register_buffer("sigma", (1 - alpha_bar).sqrt().to(dtype), persistent=False)
@@ -65,11 +65,11 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
     @property
     @abc.abstractmethod
     def is_bounded(self) -> bool:
-        """Whether states that are data lie in [−1, 1], where samplers may keep predictions."""
+        """Whether states without noise lie in [−1, 1], so that samplers may clip predictions."""
 
     @property
     def default_batch_size(self) -> int:
-        """How many states are denoised at once, by the network's widest layer."""
+        """The number of states that are denoised at once, by the network's widest layer."""
         if self.config.network != "image":
             return batch_size_for(max(self.config.hidden_dim, math.prod(self.state_shape)))
         unet: Any = self.network.unet
@@ -84,11 +84,11 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
 
     @abc.abstractmethod
     def state(self, x: Tensor) -> Tensor:
-        """Return data (B, *event_shape) as the states (B, *state_shape) that the chain ends in."""
+        """Convert data (B, *event_shape) to final states (B, *state_shape) of the chain."""
 
     @abc.abstractmethod
     def to_data(self, state: Tensor) -> Tensor:
-        """Return states (B, *state_shape) in the units of x, (B, *event_shape)."""
+        """Convert final states (B, *state_shape) to x, (B, *event_shape)."""
 
     # Conditionals
 
@@ -98,12 +98,12 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
         return a * x_0 + s * epsilon
 
     def predict(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
-        """Return what the network predicts, (B, *state_shape), for states at times (B,)."""
+        """Return the network's prediction, (B, *state_shape), for states at times (B,)."""
         output: Tensor = self.network(x_t, t, signal)
         return output
 
     def predicted_x_0(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
-        """Return the x_0 that the prediction stands for, (B, *state_shape)."""
+        """Return the predicted x_0, (B, *state_shape)."""
         a, s = self.coefficients(t, x_t)
         return self.parameterization.x_0(self.predict(x_t, t, signal), x_t, a, s)
 
@@ -113,14 +113,14 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
         return self.alpha[t].view(shape), self.sigma[t].view(shape)
 
     def signal(self, condition: Any, num: int) -> Signal:
-        """Return what the network is told of ``num`` rows, after a check of their conditions.
+        """Return the signal of ``num`` rows, after a check of their conditions.
 
         Arguments:
-            condition: What the rows are conditioned on, as `checked_condition` takes it.
+            condition: The condition of the rows, as for `checked_condition`.
             num: The number of rows.
 
         Raises:
-            ConditionError: A condition is missing, superfluous, or not understood.
+            ConditionError: A condition is missing, superfluous or invalid.
         """
         signal: Signal = self.embedder(self.checked_condition(condition, num), self.device)
         return signal

@@ -1,4 +1,4 @@
-"""The chain whose law the likelihood is of: its last step, and what it asks of a sampler."""
+"""The chain of the likelihood: its last step, and its requirements on a sampler."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from genzoo_diffusion.vlb import step_variance
 class LastStep:
     """x_0 ~ p(x_0 | x at time 0): N(x̂_0, σ_0² I), cut into grey levels if the data have any.
 
-    A draw from the normal distribution goes to the nearest level, and one outside [−1, 1] to the
-    outermost, which are the probabilities of `Bound.decoder`.
+    A draw from the normal distribution is rounded to the nearest level, and to the outermost one
+    outside [−1, 1], as in `Bound.decoder`.
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020), equation 13
 
     Arguments:
-        model: Whose levels and variance they are.
-        generator: Where the noise comes from.
+        model: The model, for levels and variance.
+        generator: The generator of the noise.
     """
 
     def __init__(self, model: DDPM, generator: torch.Generator) -> None:
@@ -30,7 +30,7 @@ class LastStep:
         self.scale = step_variance(model)[0].sqrt().item()
 
     def __call__(self, state: Tensor, t: int) -> Tensor:
-        """Return a state at time t as it is; at −1, where it is x̂_0, a draw around it."""
+        """Return a state at time t unchanged; at time −1, for x̂_0, return a draw around it."""
         if t >= 0:
             return state
         noise = torch.randn(
@@ -46,16 +46,16 @@ class LastStep:
 
 
 def check_exact(model: Any, config: Any) -> DDPM:
-    """Return the model, where a `samplers.DDPMConfig` lets its whole chain be drawn from.
+    """Return the model, if a `samplers.DDPMConfig` allows draws from its exact chain.
 
     Raises:
-        CapabilityError: The model states no likelihood.
-        ConfigError: A field makes the chain another than that of the likelihood.
+        CapabilityError: The model has no likelihood.
+        ConfigError: A field makes the chain differ from that of the likelihood.
     """
     if not isinstance(model, DDPM):
         raise CapabilityError(
-            f"exact is for models that state the likelihood of a chain; {type(model).__name__} "
-            "states none. Leave it out."
+            f"exact is for models with the likelihood of a chain; {type(model).__name__} "
+            "has none. Leave it out."
         )
     allowed: dict[str, tuple[Any, ...]] = {
         "num_inference_steps": (None, len(model.schedule)),
@@ -67,7 +67,7 @@ def check_exact(model: Any, config: Any) -> DDPM:
     wrong = [name for name, values in allowed.items() if getattr(config, name) not in values]
     if wrong:
         raise ConfigError(
-            f"exact draws from the chain that the likelihood is of; {wrong[0]} = "
-            f"{getattr(config, wrong[0])} makes another one. Leave {' and '.join(wrong)} out."
+            f"exact draws from the chain of the likelihood; {wrong[0]} = "
+            f"{getattr(config, wrong[0])} changes it. Leave {' and '.join(wrong)} out."
         )
     return model

@@ -1,4 +1,4 @@
-"""A small text encoder that is trained along, and whose words are those of the captions."""
+"""A small text encoder that is trained with the network, with the words of the captions."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ _LENGTH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class FittedTextConfig(Config):
-    """A small CLIP text model of its own words.
+    """The config of a small CLIP text model with its own vocabulary.
 
     Raises:
-        ConfigError: A word that is none or stands twice, or a width that the heads do not divide.
+        ConfigError: A word is malformed or occurs twice, or the width is not a multiple of the
+            heads.
     """
 
     vocabulary: Annotated[tuple[Annotated[str, Bounds(1, 64)], ...], Bounds(0, 20_000)] = ()
-    """The words that it knows, in lower case; those of the data's captions by default."""
+    """The vocabulary, in lower case; the words of the data's captions by default."""
     max_length: Annotated[int | None, Bounds(3, 512)] = None
-    """The words of the longest text, and two more; the data's by default, else 16."""
+    """The maximum number of words of a text, plus two; that of the data by default, else 16."""
     width: Annotated[int, Bounds(1, 4096)] = 64
     """The size of a state."""
     num_layers: Annotated[int, Bounds(1, 64)] = 2
@@ -52,22 +53,22 @@ class FittedTextConfig(Config):
         wrong = [word for word in self.vocabulary if words_of(word) != [word]]
         if wrong or len(set(self.vocabulary)) < len(self.vocabulary):
             raise ConfigError(
-                "FittedTextConfig.vocabulary must hold words in lower case, each once; got "
+                "FittedTextConfig.vocabulary must have words in lower case, each once; got "
                 f"{wrong[0]!r}."
                 if wrong
-                else "FittedTextConfig.vocabulary holds a word twice."
+                else "FittedTextConfig.vocabulary has a word twice."
             )
         if self.width % self.num_heads:
             raise ConfigError(
-                f"FittedTextConfig: {self.num_heads} heads cannot share a width of {self.width}. "
-                "Take a multiple."
+                f"FittedTextConfig: {self.num_heads} heads do not divide the width {self.width}. "
+                "Give a multiple."
             )
-        if self.vocabulary and self.max_length is None:  # What is stored names it.
+        if self.vocabulary and self.max_length is None:  # The stored config names it.
             object.__setattr__(self, "max_length", _LENGTH)
 
     @classmethod
     def for_captions(cls, templates: Iterable[str], **values: Any) -> FittedTextConfig:
-        """Return a config whose words and length, where not given, are a grammar's captions'."""
+        """Return a config with the words and length of a grammar's captions, unless given."""
         grammar = Grammar(templates)
         fitted = {"vocabulary": grammar.words(), "max_length": grammar.most_words() + 2}
         given = {name: value for name, value in values.items() if value not in (None, (), [])}
@@ -75,11 +76,11 @@ class FittedTextConfig(Config):
 
 
 class FittedTextEncoder(TextEncoder):
-    """transformers' `CLIPTextModel`, small, with a token for each word of its vocabulary.
+    """A small `CLIPTextModel` of transformers, with a token for each word of its vocabulary.
 
-    A text becomes <start>, its words, <end> and as many <pad> as there is room for; an unknown
-    word is left out. As in Stable Diffusion a denoiser attends to all states, those of the
-    padding too, which have seen the whole text.
+    A text becomes <start>, its words, <end> and <pad> up to the maximum length; unknown words are
+    left out. As in Stable Diffusion a denoiser attends to all states, including those of the
+    padding, which have seen the whole text.
 
     | Learning Transferable Visual Models From Natural Language Supervision (Radford et al., 2021)
 
@@ -96,8 +97,8 @@ class FittedTextEncoder(TextEncoder):
     def __init__(self, config: FittedTextConfig) -> None:
         super().__init__()
         self.config, self.max_length = config, config.max_length or _LENGTH
-        failed = "FittedTextConfig makes no encoder"
-        with foreign_errors(ConfigError, failed, "Look at its sizes and words."):
+        failed = "FittedTextConfig does not define an encoder"
+        with foreign_errors(ConfigError, failed, "Check its sizes and words."):
             self.clip = _make_clip(config, self.max_length)
             self.tokenizer = make_tokenizer(config)
 
@@ -110,7 +111,7 @@ class FittedTextEncoder(TextEncoder):
         """Return the states of B texts, (B, max_length, width).
 
         Raises:
-            ConditionError: A text has no known word though it is not empty, or too many.
+            ConditionError: A text that is not empty has no known word, or too many.
         """
         out = self.clip(input_ids=self.token_ids(texts).to(device))
         return Encoded(out.last_hidden_state)
@@ -119,7 +120,7 @@ class FittedTextEncoder(TextEncoder):
         """Return the tokens of B texts, (B, max_length), int64.
 
         Raises:
-            ConditionError: A text has no known word though it is not empty, or too many.
+            ConditionError: A text that is not empty has no known word, or too many.
         """
         found = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
         for text, ids in zip(texts, found, strict=True):
@@ -137,7 +138,7 @@ class FittedTextEncoder(TextEncoder):
             )
         if length > self.max_length:
             raise ConditionError(
-                f"The text {text!r} has {length - 2} words that this model knows; it reads at "
+                f"The text {text!r} has {length - 2} words that this model knows; the maximum is "
                 f"most {self.max_length - 2}. Shorten it."
             )
 
@@ -162,16 +163,16 @@ def _make_clip(config: FittedTextConfig, max_length: int) -> Any:
 
 
 def make_tokenizer(config: FittedTextConfig) -> Any:
-    """Return the `tokenizers.Tokenizer` of a vocabulary: its words, in any case, and no other.
+    """Return the `tokenizers.Tokenizer` of a vocabulary, which ignores case and other words.
 
-    It is made of the config each time; nothing of it is stored.
+    It is built from the config on each call; it is not stored.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
     ids = {word: i for i, word in enumerate((*_SPECIAL, *config.vocabulary))}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=PAD))
     tokenizer.normalizer = normalizers.Lowercase()
-    # Only whole words of the vocabulary are left, so that nothing is unknown.
+    # Only whole words of the vocabulary remain, so that nothing is unknown.
     tokenizer.pre_tokenizer = pre_tokenizers.Split(
         Regex(_whole_words(config.vocabulary)), behavior="removed", invert=True
     )

@@ -1,4 +1,4 @@
-"""Denoisers that a sampler asks: a model with its condition, and one that is guided by it."""
+"""Denoisers for samplers: a model with its condition, with and without guidance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Denoiser(abc.ABC):
-    """Predicts what the model's network is trained to predict; abstract."""
+    """Abstract base class of denoisers, which return what the model's network predicts."""
 
     @abc.abstractmethod
     def __call__(self, x_t: Tensor, t: int) -> Tensor:
@@ -25,11 +25,11 @@ class Denoiser(abc.ABC):
 
 
 class Conditioned(Denoiser):
-    """The model, told of one signal.
+    """The model with one signal.
 
     Arguments:
         model: The model.
-        signal: What its network is told.
+        signal: The signal of its condition.
     """
 
     def __init__(self, model: Diffusion, signal: Signal) -> None:
@@ -41,14 +41,14 @@ class Conditioned(Denoiser):
 
 
 class Guided(Denoiser):
-    """ε_∅ + s (ε_c − ε_∅): both in one batch. The same holds of x_0 and v, which are affine in ε.
+    """ε_∅ + s (ε_c − ε_∅), in one batch. The same holds for x_0 and v, which are affine in ε.
 
     | Classifier-Free Diffusion Guidance (Ho, Salimans, 2022); its w is s − 1
 
     Arguments:
         model: The model.
-        signal: What its network is told: c.
-        null: What it is guided away from: ∅, or another condition.
+        signal: The signal of c.
+        null: The signal of ∅, or of a negative condition.
         scale: s.
     """
 
@@ -65,22 +65,22 @@ class Guided(Denoiser):
 def make_denoiser(
     model: Diffusion, condition: Any, num: int, scale: float = 1.0, null: Signal | None = None
 ) -> Denoiser:
-    """Return a denoiser; at a scale of 1 or 0 it runs one branch alone.
+    """Return a denoiser; with a scale of 1 or 0 it computes only one branch.
 
     Arguments:
         model: The model.
-        condition: What the states are conditioned on, as `Diffusion.checked_condition` takes it.
-        num: How many states are denoised at once.
+        condition: The condition of the states, as for `Diffusion.checked_condition`.
+        num: The number of states that are denoised together.
         scale: s.
-        null: What it is guided away from; all conditions null by default.
+        null: The negative condition; none by default.
 
     Raises:
-        ConditionError: There is no condition that could guide, or one that is not understood, or
-            the model has not learned to do without.
+        ConditionError: The model has no condition, a condition is invalid, or the model is not
+            trained without conditions.
     """
     if scale != 1 and not model.conditions:
         raise ConditionError(
-            f"A guidance_scale of {scale:g} needs a model with a condition; this one has none. "
+            f"A guidance_scale of {scale:g} needs a model with a condition; this model has none. "
             "Leave guidance_scale at 1."
         )
     signal = model.signal(condition, num)
@@ -97,18 +97,18 @@ def negative_signal(
     num: int,
     scale: float,
 ) -> Signal | None:
-    """Return the signal of what guidance leads away from; None if neither is given.
+    """Return the signal of the negative condition; None if neither is given.
 
     Arguments:
         model: The model.
-        prompt: The value of the model's condition that is a text.
-        condition: Values of conditions, by name.
-        num: How many states are denoised at once.
+        prompt: The negative text, for the model's condition that is a text.
+        condition: Negative values of conditions by name.
+        num: The number of states that are denoised together.
         scale: The scale of guidance.
 
     Raises:
-        ConditionError: The model does not take such a condition, or does not understand it.
-        ConfigError: Both are given, or the scale is 1, which leads away from nothing.
+        ConditionError: The model does not have such a condition, or it is invalid.
+        ConfigError: Both are given, or the scale is 1, at which they have no effect.
     """
     if prompt is None and condition is None:
         return None
@@ -124,12 +124,12 @@ def negative_signal(
             f"leave {name} out."
         )
     given = condition if prompt is None else {_text_condition(model, prompt): prompt}
-    with untrusted():  # A sampler runs where conditions are trusted; this one is not checked yet.
+    with untrusted():  # Samplers trust conditions; this one has not been checked yet.
         return model.signal(given, num)
 
 
 def _text_condition(model: Diffusion, prompt: str) -> str:
-    """Return the name of the model's condition that is a text."""
+    """Return the name of the model's text condition."""
     name = model.embedder.text
     if name is None:
         raise ConditionError(
@@ -144,12 +144,12 @@ def unconditional(model: Diffusion, num: int, scale: float) -> Signal:
     """Return the signal of ``num`` rows without any condition.
 
     Raises:
-        ConditionError: The model has not learned to do without.
+        ConditionError: The model is not trained without conditions.
     """
     if not model.takes_null:
         raise ConditionError(
-            f"A guidance_scale of {scale:g} leads away from no condition, and this model has "
-            "learned with its conditions alone. Leave guidance_scale at 1, or train the model "
+            f"A guidance_scale of {scale:g} needs predictions without a condition; this model "
+            "is trained only with its conditions. Leave guidance_scale at 1, or train the model "
             "with condition_dropout above 0, such as 0.1."
         )
     return model.embedder.null(num, model.device)

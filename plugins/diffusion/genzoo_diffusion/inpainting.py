@@ -1,4 +1,4 @@
-"""Inpainting: a part of x is filled in, given the rest."""
+"""Inpainting: draws a part of x given the rest."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from genzoo_diffusion.ddpm import DDPM
 
 CORRECTIONS = 4
-"""Langevin steps for each step back, on average."""
+"""The average number of Langevin steps for each reverse step."""
 STEP_SIZE = 0.3
-"""δ. A larger step goes further, and leaves more noise in the state than its time has: up to
-1 / (1 − δ / 2) times the variance."""
+"""δ, the step size. Larger steps mix faster, but increase the noise variance of the state by a
+factor of up to 1 / (1 − δ / 2)."""
 LEAST_SNR = 0.1
-"""The signal-to-noise ratio from which on Langevin steps are made."""
+"""The minimum signal-to-noise ratio for Langevin steps."""
 
 
 @torch.no_grad()
@@ -37,9 +37,9 @@ def inpaint(
     num_inference_steps: int,
     condition: Any,
 ) -> Tensor:
-    """Return ``x`` with a draw where ``mask`` is true; see `DDPM.inpaint`.
+    """Return ``x`` with values drawn where ``mask`` is true; see `DDPM.inpaint`.
 
-    Rows and mask are those of `DDPM.checked_inpainting`.
+    Rows and mask come from `DDPM.checked_inpainting`.
     """
     if num_inference_steps < 1:
         raise ConfigError(f"num_inference_steps must be at least 1, got {num_inference_steps}.")
@@ -53,36 +53,36 @@ def inpaint(
         found = model.to_data(deque(states, maxlen=1)[0])
     if not bool(torch.isfinite(found[mask]).all()):
         raise NotFiniteSampleError(
-            "What is filled in is not finite. The weights may be damaged, or training may have "
+            "An inpainted value is not finite. The weights may be damaged, or training may have "
             "diverged."
         )
     return torch.where(mask, found, x)
 
 
 class Corrected:
-    """Puts what is known back into a state, and corrects the rest by Langevin steps.
+    """Puts the known part back into a state, and corrects the rest by Langevin steps.
 
     At time t the known part is k_t = √ᾱ k_0 + σ ε, σ² = 1 − ᾱ, with new noise ε for each call of
-    the network. The rest makes steps of Langevin dynamics,
+    the network. The rest u follows Langevin dynamics,
 
         u ← u + δ (√ᾱ û_0 − u) + √(2δ) σ z,  z ~ N(0, I),
 
-    which leave p_t(u | k_t) as it is, up to O(δ), since (√ᾱ x̂_0 − x_t) / σ² is the gradient of
-    log p_t(x_t). As σ → 0 that becomes p(u | k_0). A step back alone moves u by what k_t says at
-    that one time, which at most times is little, and the draw stays biased.
+    which leaves p_t(u | k_t) invariant up to O(δ), since (√ᾱ x̂_0 − x_t) / σ² is the gradient of
+    log p_t(x_t). As σ → 0 this becomes p(u | k_0). Without Langevin steps u depends on k_t only
+    through one reverse step per time, and the draw is biased.
 
     | Score-Based Generative Modeling through Stochastic Differential Equations
     | (Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, 2021), predictor and corrector
     | RePaint: Inpainting using Denoising Diffusion Probabilistic Models
-    | (Lugmayr et al., 2022), for noise and denoising at one level, again and again
+    | (Lugmayr et al., 2022), for repeated noising and denoising at one level
 
     Arguments:
         model: The model.
         denoiser: The model with its condition.
-        given: States without noise (B, *state_shape), of which the known part is looked at.
-        known: Where they are known, of the same shape.
-        generator: Where the noise comes from.
-        grid: The times that are visited, falling.
+        given: States without noise (B, *state_shape), of which the known part is used.
+        known: Where they are known, bool, of the same shape.
+        generator: The generator of the noise.
+        grid: The visited times, decreasing.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Corrected:
         self.number = corrections(model.schedule, grid)
 
     def __call__(self, state: Tensor, t: int) -> Tensor:
-        """Return a state at time t, corrected; the data themselves, at −1, as they are."""
+        """Return a corrected state at time t; at time −1, the data unchanged."""
         if t < 0:
             return state
         x_t = self._held(state, t)
@@ -108,7 +108,7 @@ class Corrected:
         return x_t
 
     def _held(self, state: Tensor, t: int) -> Tensor:
-        """Return a state whose known part is what is given, noised."""
+        """Return a state whose known part is the given one with noise."""
         at = torch.full((len(state),), t, device=state.device)
         return torch.where(self.known, self.model.diffuse(self.given, at, self._noise()), state)
 
@@ -127,10 +127,11 @@ class Corrected:
 
 
 def corrections(schedule: NoiseSchedule, grid: Sequence[int]) -> dict[int, int]:
-    """Return how many Langevin steps are made at each time, `CORRECTIONS` on average.
+    """Return the number of Langevin steps at each time, `CORRECTIONS` on average.
 
     They are spread evenly over log SNR from `LEAST_SNR` on, so that every scale of the data gets
-    as many: a step goes the share δ σ² / (c + σ²) of the way where the conditional variance is c.
+    the same number: for a conditional variance c, a step covers the share δ σ² / (c + σ²) of the
+    distance.
     """
     log_snr = schedule.snr[list(grid)].clamp_min(LEAST_SNR).log()
     share = (log_snr - log_snr[0]) / (log_snr[-1] - log_snr[0]).clamp_min(1e-12)

@@ -35,7 +35,7 @@ from genzoo_diffusion.config import Channels, DiffusionConfig, Shape, with_capti
 from genzoo_diffusion.diffusion import Diffusion
 
 _ROWS = 256
-"""How many rows are encoded at once where the scale is measured."""
+"""The number of rows that are encoded at once to measure the scale."""
 
 
 def _autoencoder() -> ModelSpec:
@@ -47,13 +47,13 @@ class LatentDDPMConfig(DiffusionConfig):
     """A denoising diffusion model of codes."""
 
     autoencoder: ModelSpec = field(default_factory=_autoencoder)
-    """Any model without a condition that encodes and decodes, whose codes are diffused."""
+    """The autoencoder: any model without a condition that encodes and decodes."""
     latent_shape: Shape | None = None
-    """The shape of a code; None finds out, and what is stored names it."""
+    """The shape of a code; by default that of the autoencoder's codes."""
     known_scale: Annotated[float | None, Bounds(1e-8, 1e8)] = None
-    """s, where it is known beforehand, as of a published model; measured of data by default."""
+    """s, if it is known, as for a published model; measured on the data by default."""
     channels: Channels = (64,)
-    """The U-Net's channels at each level, from the finest; each level halves the codes."""
+    """The U-Net's channels at each level, from the finest; levels halve the codes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,22 +63,22 @@ class LatentDDPMConfig(DiffusionConfig):
 
     @cached_property
     def event(self) -> Space:
-        """The data: those of the autoencoder."""
+        """The space of the data, which is the autoencoder's."""
         return self.autoencoder.event
 
 
 class LatentDDPM(Diffusion):
     """A diffusion model whose states are codes x_0 = s z(x) of a frozen autoencoder.
 
-    z(x) is the mean of the encoder's distribution, or whatever the autoencoder's ``encode``
-    returns, and s = 1 / std(z(x)) over all values of the codes of data, so that states have the
-    extent that the schedule is made for. A sample is the decoder's answer to the last state.
+    z(x) is the mean of the encoder's distribution, or what the autoencoder's ``encode`` returns,
+    and s = 1 / std(z(x)) over all values of the codes of the data, so that states have unit
+    variance, as the schedule expects. A sample is the decoded last state.
 
-    Codes that are images (C, h, w) get a U-Net, others fully connected layers.
+    The network is a U-Net for codes that are images (C, h, w), else fully connected layers.
 
-    It is trained in two stages: first the autoencoder, then the network upon its codes. s is
-    measured when the second one begins, unless the config says it. Where the autoencoder is
-    trained already, load its weights into ``model.autoencoder`` and train by "denoising" alone.
+    Training has two stages: first the autoencoder, then the network on its codes. s is measured at
+    the start of the second stage, unless the config gives it. If the autoencoder is already
+    trained, load its weights into ``model.autoencoder`` and train with "denoising" only.
 
     | High-Resolution Image Synthesis with Latent Diffusion Models
     | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022)
@@ -92,7 +92,7 @@ class LatentDDPM(Diffusion):
 
     Raises:
         ConfigError: The autoencoder cannot encode or decode, has a condition, or is nested too
-            deep; or a network does not fit its codes.
+            deeply; or the network does not fit its codes.
     """
 
     Config = LatentDDPMConfig
@@ -109,10 +109,10 @@ class LatentDDPM(Diffusion):
         "Jonathan Ho, Tim Salimans. Classifier-Free Diffusion Guidance. 2022.",
     )
     limits = (
-        "It states no likelihood: what is diffused are codes, not data.",
-        "No sample is better than what its autoencoder makes of a picture that it is given.",
+        "It has no likelihood of the data: it is a diffusion over codes.",
+        "No sample is better than its autoencoder's reconstructions.",
         (
-            "Guidance over 1 draws from no distribution that the model states: samples fit their "
+            "Guidance above 1 does not draw from the model's distribution: samples fit their "
             "condition better and vary less."
         ),
     )
@@ -128,7 +128,7 @@ class LatentDDPM(Diffusion):
         self.autoencoder: Any = autoencoder
         self.known_scale = known = config.known_scale
         scale, seen = torch.tensor(known or 1.0), torch.tensor(known is not None)
-        # What the config says is not stored a second time.
+        # What the config says is not stored again.
         self.register_buffer("latent_scale", scale, persistent=known is None)
         self.register_buffer("data_seen", seen, persistent=known is None)
 
@@ -139,14 +139,14 @@ class LatentDDPM(Diffusion):
 
     @property
     def default_batch_size(self) -> int:
-        """How many codes are drawn at once: as many as are decoded at once, too."""
+        """The number of codes that are drawn at once, limited by the autoencoder's number."""
         return min(super().default_batch_size, int(self.autoencoder.default_batch_size))
 
     @classmethod
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data: that of the autoencoder, and captions' words."""
+        """Return a config that fits the data: the autoencoder's, and the words of captions."""
         given = overrides.get("autoencoder", _autoencoder())
         inner = ModelSpec.from_dict(given) if isinstance(given, Mapping) else given
         values = with_captions(info, conditions, overrides)
@@ -167,9 +167,9 @@ class LatentDDPM(Diffusion):
 
     @classmethod
     def default_stages(cls, config: DiffusionConfig) -> tuple[Stage, ...]:
-        """Return those of the autoencoder `autoencoder-kl`, then denoising, by Adam.
+        """Return the stages of `autoencoder-kl`, then denoising.
 
-        Another autoencoder needs stages of its own in place of the former.
+        Another autoencoder needs its own stages in their place.
         """
         first = (dataclasses.replace(stage, model="autoencoder") for stage in AUTOENCODING)
         trainer = {
@@ -186,13 +186,13 @@ class LatentDDPM(Diffusion):
         return (*first, denoising)
 
     def layout(self) -> Layout:
-        """Return the layout of diffusers: a `StableDiffusionPipeline`, or the parts of one."""
+        """Return diffusers' layout: a `StableDiffusionPipeline`, or the parts of one."""
         from genzoo_diffusion.latent_layout import latent_layout
 
         return latent_layout(self)
 
     def check_data(self, info: DataInfo) -> None:
-        """Raise DataError where the data are not what the autoencoder is for."""
+        """Raise DataError if the data do not fit the autoencoder."""
         super().check_data(info)
         self.autoencoder.check_data(info)
 
@@ -202,7 +202,7 @@ class LatentDDPM(Diffusion):
         """Return the codes of data (B, *event_shape), times s: (B, *state_shape).
 
         Raises:
-            ConfigError: They are of another shape than the config says.
+            ConfigError: Their shape differs from that of the config.
         """
         z = self._codes(x)
         if tuple(z.shape[1:]) != self.state_shape:
@@ -213,7 +213,7 @@ class LatentDDPM(Diffusion):
         return self.latent_scale * z
 
     def to_data(self, state: Tensor) -> Tensor:
-        """Return states (B, *state_shape), over s, decoded: (B, *event_shape)."""
+        """Return the decoded states (B, *state_shape) / s: (B, *event_shape)."""
         x: Tensor = self.autoencoder.decode(state / self.latent_scale)
         return x
 
@@ -230,10 +230,10 @@ class LatentDDPM(Diffusion):
         return not bool(self.data_seen)
 
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Let s be 1 / std(z(x)), over all values of the codes of a batch.
+        """Set s to 1 / std(z(x)), over all values of the codes of a batch.
 
         Raises:
-            ConfigError: All codes are the same, so that the autoencoder has learned nothing.
+            ConfigError: All codes are equal, so the autoencoder is not trained.
         """
         z = torch.cat([self._codes(rows) for rows in batch["x"].split(_ROWS)])
         deviation = z.double().std(correction=0).item()
@@ -258,7 +258,7 @@ def _checked(model: Model) -> Any:
         )
     if model.conditions:
         raise ConfigError(
-            f"The autoencoder must have no condition; this {who} has a "
-            f"{' and a '.join(model.conditions)}. Condition the diffusion model in its place."
+            f"The autoencoder must not have a condition; this {who} has a "
+            f"{' and a '.join(model.conditions)}. Condition the diffusion model instead."
         )
     return model

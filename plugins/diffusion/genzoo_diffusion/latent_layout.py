@@ -1,4 +1,4 @@
-"""A `latent-ddpm` stored as the `StableDiffusionPipeline` that it is, or as the parts of one."""
+"""The layout of `latent-ddpm`: a `StableDiffusionPipeline`, or the parts of one."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ _NONE = [None, None]
 
 
 def latent_layout(model: LatentDDPM) -> Layout:
-    """Return the layout of a whole `StableDiffusionPipeline`, where the model is one.
+    """Return the layout of a whole `StableDiffusionPipeline`, if the model is one.
 
-    It is one where images in [0, 1] come of an `autoencoder-kl` and of a text alone, whose encoder
-    is stored with the model; else it is stored as the parts that it has in common with one. s is
-    the autoencoder's ``scaling_factor``, and a tensor of ours too where it was measured.
+    It is one if the data are images in [0, 1], the autoencoder is an `autoencoder-kl`, and the
+    only condition is a text whose encoder is stored with the model; else only the common parts are
+    stored this way. s is the autoencoder's ``scaling_factor``, and also a tensor of the model if
+    it was measured.
     """
     parts = joined(_autoencoder(model), _denoiser(model))
     return joined(parts, _marker(model)) if _is_whole(model, parts) else parts
 
 
 def ddim_of(model: LatentDDPM) -> Any:
-    """Return the `DDIMScheduler` that takes the steps of our DDIM where they divide T."""
-    # A pipeline warns of another offset, which has no say at trailing times.
+    """Return the `DDIMScheduler` with the steps of genzoo's DDIM, if they divide T."""
+    # A pipeline warns of another offset, which has no effect on trailing times.
     options = {"clip_sample": False, "set_alpha_to_one": True, "steps_offset": 1}
     return diffusers().DDIMScheduler(**noise_of(model), **options)
 

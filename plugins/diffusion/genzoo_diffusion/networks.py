@@ -1,4 +1,4 @@
-"""Denoisers: diffusers' U-Net for images, fully connected layers for flat data."""
+"""Denoising networks: diffusers' U-Net for images, fully connected layers for flat data."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ class UNetShape:
     """The shape of a U-Net of diffusers.
 
     Arguments:
-        event_shape: (C, H, W); H and W can be halved for every level but one.
+        event_shape: (C, H, W); H and W are halved at every level but one.
         channels: The channels at each level, from the finest.
-        layers_per_block: Residual blocks at each level.
-        attention_levels: How many of the coarsest levels attend: to themselves, or to a text.
-        dropout: The share of units that are dropped while learning.
-        num_classes: Rows of the table of class embeddings, the null class included; None for none.
+        layers_per_block: The number of residual blocks at each level.
+        attention_levels: The number of the coarsest levels with attention, to themselves or to a
+            text.
+        dropout: The probability of dropout.
+        num_classes: The number of class embeddings, including the null class; None without
+            classes.
 
     Raises:
-        ConfigError: The examples are no images, or cannot be halved so often.
+        ConfigError: The examples are not images, or cannot be halved that often.
     """
 
     event_shape: Sequence[int]
@@ -50,10 +52,10 @@ class UNetShape:
         return math.gcd(_HEAD, *self.channels)
 
     def fields(self, attending: str) -> dict[str, Any]:
-        """Return what the classes of diffusers are given.
+        """Return the arguments of diffusers' classes.
 
         Arguments:
-            attending: What the names of blocks that attend begin with.
+            attending: The prefix of the names of blocks with attention.
         """
         num = len(self.channels)
         kinds = [attending if i >= num - self.attention_levels else "" for i in range(num)]
@@ -72,13 +74,13 @@ class UNetShape:
 
 
 class ImageNetwork(nn.Module):
-    """diffusers' `UNet2DModel`: residual blocks of convolutions at halved and halved sizes.
+    """diffusers' `UNet2DModel`: convolutional residual blocks at successively halved sizes.
 
     | U-Net: Convolutional Networks for Biomedical Image Segmentation
     | (Ronneberger, Fischer, Brox, 2015)
 
     Arguments:
-        shape: Its shape; its attention is to itself.
+        shape: Its shape, with self-attention.
     """
 
     def __init__(self, shape: UNetShape) -> None:
@@ -96,7 +98,7 @@ class ImageNetwork(nn.Module):
 
 
 class FlatNetwork(nn.Module):
-    """Residual fully connected layers, each told of the time and of a class or a text.
+    """Residual fully connected layers, each conditioned on the time and on a class or a text.
 
     With the state it may see sinusoids of random projections of it: of few dimensions, layers
     alone learn nothing as fine as a mode of a hundredth of the data's extent.
@@ -107,13 +109,15 @@ class FlatNetwork(nn.Module):
     Arguments:
         event_shape: The shape of one example.
         hidden_dim: The width.
-        num_blocks: How many residual blocks there are.
+        num_blocks: The number of residual blocks.
         time_features: Sinusoidal time features, or random Fourier ones.
-        state_features: How many random projections of the state there are; 0 for none.
-        feature_scale: The standard deviation of their frequencies, in cycles a unit of the state.
+        state_features: The number of random projections of the state; 0 for none.
+        feature_scale: The standard deviation of their frequencies, in cycles per unit of the
+            state.
         num_timesteps: T.
-        num_classes: Rows of the table of class embeddings, the null class included; None for none.
-        text_width: D, the size of a text's states; None where it is told of no text.
+        num_classes: The number of class embeddings, including the null class; None without
+            classes.
+        text_width: D, the size of a text's states; None without texts.
     """
 
     frequencies: Tensor
@@ -160,16 +164,16 @@ class FlatNetwork(nn.Module):
 
 
 class TimeEmbedding(nn.Module):
-    """Features of the time, and two layers upon them; the features are diffusers'.
+    """Time features, as in diffusers, and two layers.
 
     | Attention Is All You Need (Vaswani et al., 2017)
     | Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains
     | (Tancik et al., 2020)
 
     Arguments:
-        dim: The size of what is returned.
+        dim: The size of the result.
         features: "sinusoidal" or "fourier".
-        num_timesteps: T, in whose units random Fourier features see the time.
+        num_timesteps: T, by which random Fourier features divide the time.
     """
 
     def __init__(self, dim: int, features: str, num_timesteps: int) -> None:
@@ -196,14 +200,14 @@ class TimeEmbedding(nn.Module):
 
 
 class TextEmbedding(nn.Module):
-    """The mean of a text's states, and one affine layer upon it.
+    """The mean of a text's states, and one linear layer.
 
     | Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks (Reimers, Gurevych, 2019),
     | for the mean
 
     Arguments:
         text_width: D, the size of a state.
-        dim: The size of what is returned.
+        dim: The size of the result.
     """
 
     def __init__(self, text_width: int, dim: int) -> None:
@@ -221,13 +225,13 @@ class TextEmbedding(nn.Module):
 
 
 def mean_state(signal: Signal) -> Tensor:
-    """Return the mean of the states that a text has, (B, D).
+    """Return the mean of the states of each text, (B, D).
 
     Raises:
         ConfigError: The signal has no text.
     """
     if signal.tokens is None:
-        raise ConfigError("A network that is told of texts needs a signal with tokens.")
+        raise ConfigError("A network that is conditioned on texts needs a signal with tokens.")
     if signal.mask is None:
         return signal.tokens.mean(1)
     there = signal.mask.unsqueeze(2).to(signal.tokens.dtype)
@@ -249,7 +253,7 @@ class _Block(nn.Module):
 
 
 def check_image(shape: Sequence[int], levels: int) -> None:
-    """Raise ConfigError where a U-Net of so many levels cannot take examples of that shape."""
+    """Raise ConfigError if a U-Net with that many levels does not fit a shape."""
     if len(shape) != 3:
         raise ConfigError(
             f"network='image' is for images (C, H, W), not for examples of shape {tuple(shape)}. "
@@ -258,7 +262,7 @@ def check_image(shape: Sequence[int], levels: int) -> None:
     multiple = 2 ** (levels - 1)
     if shape[1] % multiple or shape[2] % multiple:
         raise ConfigError(
-            f"A U-Net of {levels} levels halves its images {levels - 1} times: height and width "
+            f"A U-Net with {levels} levels halves its images {levels - 1} times: height and width "
             f"must be multiples of {multiple}, got {shape[1]} × {shape[2]}. Give fewer channels, "
             "or use network='flat'."
         )
@@ -267,8 +271,8 @@ def check_image(shape: Sequence[int], levels: int) -> None:
 def norm_groups(event_shape: Sequence[int], channels: Sequence[int]) -> int:
     """Return the number of groups of a network's group normalisation, gcd(32, channels).
 
-    Where the coarsest level has one position, a group of one channel would hold one value, which
-    normalisation makes 0 whatever it is: there two channels at least share a group.
+    If the coarsest level has one position, a group of one channel would have a single value, which
+    normalisation sets to 0; then at least two channels share a group.
     """
     groups = math.gcd(32, *channels)
     positions = math.prod(max(1, size >> (len(channels) - 1)) for size in event_shape[1:])
@@ -276,7 +280,7 @@ def norm_groups(event_shape: Sequence[int], channels: Sequence[int]) -> int:
 
 
 def widest(channels: Sequence[int], shape: Sequence[int]) -> int:
-    """Return the most values that a level of a U-Net has for one image (C, H, W).
+    """Return the maximum number of values of a level of a U-Net for one image (C, H, W).
 
     >>> widest((16, 32, 56), (1, 28, 28))
     12544

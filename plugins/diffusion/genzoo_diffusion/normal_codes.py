@@ -1,4 +1,4 @@
-"""How x is drawn from an autoencoder alone."""
+"""The sampler of an autoencoder."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 
 @dataclass(frozen=True, kw_only=True)
 class NormalCodesConfig(Config):
-    """Codes from a normal distribution, decoded."""
+    """Decoding of codes from a normal distribution."""
 
     temperature: Annotated[float, Bounds(0.0, 1e3)] = 1.0
     """The codes' standard deviation."""
 
 
 class NormalCodes(OneDraw[NormalCodesConfig]):
-    """One draw: z ~ N(0, τ² I), decoded.
+    """One draw: z ~ N(0, τ² I), then the decoder.
 
-    It is what the KL term draws codes to, and rough where its weight is small.
+    The KL term attracts codes to this distribution; if its weight is small, samples are poor.
 
     | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
     """

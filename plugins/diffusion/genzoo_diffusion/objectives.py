@@ -1,4 +1,4 @@
-"""How diffusion models learn: to denoise, or by the variational bound."""
+"""The objectives of diffusion models: denoising and the variational bound."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class DenoisingConfig(Config):
     lr: _Rate = 2e-4
     """The learning rate of Adam."""
     weighting: Literal["uniform", "snr", "min-snr"] = "uniform"
-    """λ_t: 1, or one that makes the error that of x₀ times the signal-to-noise ratio, all of it
-    or at most γ."""
+    """λ_t: 1, or the weight that makes the error that of x₀ times the signal-to-noise ratio, which
+    may be limited to γ."""
     gamma: Annotated[float, Bounds(1e-3, 1e6)] = 5.0
     """γ of min-snr."""
 
@@ -46,7 +46,7 @@ C = TypeVar("C", bound=Config)
 
 
 class _AtRandomTimes(Objective[C], abc.ABC):
-    """A loss at one time of each example, uniform over all; abstract."""
+    """Abstract base class of losses at one uniformly drawn time of each example."""
 
     requires: ClassVar[tuple[type, ...]] = (Diffusion,)
     model: Diffusion
@@ -65,7 +65,7 @@ class _AtRandomTimes(Objective[C], abc.ABC):
         """Return the loss at times t, (B,)."""
 
     def _signal(self, batch: Batch, generator: torch.Generator) -> Signal:
-        """Return what the network is told, with some conditions left out."""
+        """Return the signal of the conditions, some of which are dropped."""
         conditions, config = self.model.conditions_of(batch), self.model.config
         shares = {"together": config.condition_dropout, "each": config.condition_dropout_each}
         left_out = dropped_rows(conditions, len(batch["x"]), generator, **shares)
@@ -74,9 +74,9 @@ class _AtRandomTimes(Objective[C], abc.ABC):
 
 
 class Denoising(_AtRandomTimes[DenoisingConfig]):
-    """Denoising: lowers E λ_t ‖f(x_t, t) − target‖² / D, with the model's target ε, x_0 or v.
+    """Denoising: minimises E λ_t ‖f(x_t, t) − target‖² / D, with the target ε, x_0 or v.
 
-    λ_t is 1, or what makes the error that of x_0 times SNR or times min(SNR, γ).
+    λ_t is 1, or the weight that makes the error that of x_0 times SNR or min(SNR, γ).
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
     | Efficient Diffusion Training via Min-SNR Weighting Strategy (Hang et al., 2023)
@@ -102,9 +102,9 @@ class Denoising(_AtRandomTimes[DenoisingConfig]):
 
 
 class VLB(_AtRandomTimes[VLBConfig]):
-    """The variational bound on −log p(x): lowers T times its term at a random time.
+    """The variational bound on −log p(x): minimises T times its term at a random time.
 
-    Of the model's fixed variances; the term of the prior is constant and only logged.
+    The variances are fixed; the term of the prior is constant and only logged.
 
     | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
     """
@@ -127,12 +127,12 @@ def uniform(snr: Tensor, kind: Parameterization, gamma: float) -> Tensor:
 
 
 def by_snr(snr: Tensor, kind: Parameterization, gamma: float) -> Tensor:
-    """Return what makes the error SNR ‖x_0 − x̂_0‖²: 1 where ε is predicted."""
+    """Return the weight that makes the error SNR ‖x_0 − x̂_0‖²: 1 if ε is predicted."""
     return snr * kind.x_0_error(snr)
 
 
 def by_min_snr(snr: Tensor, kind: Parameterization, gamma: float) -> Tensor:
-    """Return what makes the error min(SNR, γ) ‖x_0 − x̂_0‖²."""
+    """Return the weight that makes the error min(SNR, γ) ‖x_0 − x̂_0‖²."""
     return snr.clamp(max=gamma) * kind.x_0_error(snr)
 
 

@@ -1,4 +1,4 @@
-"""What a network predicts of x_t = √ᾱ x_0 + √(1 − ᾱ) ε: the noise, the data, or v."""
+"""Prediction targets at x_t = √ᾱ x_0 + √(1 − ᾱ) ε: the noise, the data, or v."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from torch import Tensor
 
 
 class Parameterization(abc.ABC):
-    """One of three quantities, of which any gives the others; abstract.
+    """Abstract base class of three quantities, each of which determines the others.
 
-    In every method ``a`` is √ᾱ_t and ``s`` is √(1 − ᾱ_t), of shapes that broadcast.
+    In every method ``a`` is √ᾱ_t and ``s`` is √(1 − ᾱ_t), with shapes that broadcast.
 
     Class attributes:
-        name: What diffusers' schedulers call it.
+        name: Its name in diffusers' schedulers.
     """
 
     name: ClassVar[str]
 
     @abc.abstractmethod
     def target(self, x_0: Tensor, epsilon: Tensor, a: Any, s: Any) -> Tensor:
-        """Return what the network is to predict."""
+        """Return the target of the network."""
 
     @abc.abstractmethod
     def x_0(self, output: Tensor, x_t: Tensor, a: Any, s: Any) -> Tensor:
-        """Return the data that a prediction stands for."""
+        """Return the data that a prediction implies."""
 
     @abc.abstractmethod
     def epsilon(self, output: Tensor, x_t: Tensor, a: Any, s: Any) -> Tensor:
-        """Return the noise that a prediction stands for."""
+        """Return the noise that a prediction implies."""
 
     @abc.abstractmethod
     def x_0_error(self, snr: Tensor) -> Tensor:
-        """Return how much of squared error in x_0 one of the prediction is."""
+        """Return the squared error of x_0 per squared error of the prediction."""
 
 
 class Epsilon(Parameterization):
@@ -86,7 +86,7 @@ class Sample(Parameterization):
 
 
 class Velocity(Parameterization):
-    """v = a ε − s x_0, which tells something at every time, also where no data are left.
+    """v = a ε − s x_0, which is informative at every time, even if x_t has no signal.
 
     | Progressive Distillation for Fast Sampling of Diffusion Models (Salimans, Ho, 2022)
     """

@@ -1,4 +1,4 @@
-"""Pipelines of diffusers: which parts one must have, and what they come to."""
+"""Kinds of pipelines of diffusers: their parts, and their translation."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _ABSENT = (None, [None, None])
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """A kind of pipeline that can be read.
+    """A kind of pipeline that can be loaded.
 
     Arguments:
-        parts: Its parts, each with the library and the classes that it may be of.
-        configs: The paths of the JSON files that are needed.
-        texts: The paths of the files that are read as texts where they are there.
-        translate: Returns what it is in the zoo, given what the files hold.
-        refused: Parts that may not be there, and why.
-        unused: Parts that may be there and have no say in what is drawn.
+        parts: Its parts, each with the library and the allowed classes.
+        configs: The paths of the required JSON files.
+        texts: The paths of optional text files.
+        translate: Returns the config of the model, given the contents of the files.
+        refused: Parts that are not allowed, and why.
+        unused: Parts that are allowed and do not affect samples.
     """
 
     parts: Mapping[str, tuple[str, tuple[str, ...]]]
@@ -33,10 +33,10 @@ class Pipeline:
     unused: tuple[str, ...] = ()
 
     def check(self, marker: Mapping[str, Any]) -> None:
-        """Look at the parts that a repository says it has.
+        """Check the parts of a repository.
 
         Raises:
-            ConfigFileError: One is missing, of another class, or more than this kind has.
+            ConfigFileError: A part is missing, has another class, or is not supported.
         """
         for name, (library, classes) in self.parts.items():
             if marker.get(name) not in [[library, each] for each in classes]:
@@ -50,35 +50,35 @@ class Pipeline:
 
     def _check_known(self, name: str, value: Any) -> None:
         if name not in {*self.parts, *self.unused}:
-            why = self.refused.get(name, "No part of that name is supported.")
+            why = self.refused.get(name, "A part of that name is not supported.")
             raise ConfigFileError(f"{MARKER}: {name} is {shown(value)}. {why}")
 
 
 def fields(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a part's config without what diffusers notes in it for itself."""
+    """Return a part's config without diffusers' private entries."""
     return {name: value for name, value in config.items() if not name.startswith("_")}
 
 
 def image_shape(path: str, unet: Mapping[str, Any]) -> list[Any]:
-    """Return the (C, H, W) that a U-Net is for, which the model's own bounds check.
+    """Return the (C, H, W) of a U-Net, which the model's bounds check.
 
     Arguments:
         path: The path of its config.
-        unet: What that holds.
+        unet: Its contents.
 
     Raises:
-        ConfigFileError: What comes out is not as large as what goes in, or has no size.
+        ConfigFileError: Input and output have different sizes, or the size is missing.
     """
     channels, size = unet.get("in_channels"), unet.get("sample_size")
     sides = size if isinstance(size, list) else [size, size]
     if channels != unet.get("out_channels") or size is None or len(sides) != 2:
         raise ConfigFileError(
-            f"{path}: {shown(unet.get('out_channels'))} channels of {shown(channels)}, of the "
-            f"size {shown(size)}. As many as go in must come out, and a size must be said."
+            f"{path}: {shown(unet.get('out_channels'))} channels of {shown(channels)}, with "
+            f"size {shown(size)}. Input and output must have equal channels, and a size is needed."
         )
     return [channels, *sides]
 
 
 def unit_space(shape: list[Any]) -> dict[str, Any]:
-    """Return the stored form of images in [0, 1] of a shape, whose own bounds check it."""
+    """Return the stored form of images in [0, 1] of a shape."""
     return {"name": "unit", "config": {"shape": shape}}

@@ -1,4 +1,4 @@
-"""Text encoders of others, by transformers' own classes: pinned, frozen, and not stored."""
+"""Published text encoders in transformers' classes: pinned, frozen, and not stored."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class PretrainedTextConfig(Config):
     component: HubComponent
     """Where it is."""
     kind: Kind
-    """Which of transformers' classes it is of."""
+    """The kind of encoder, which selects transformers' classes."""
     width: Annotated[int, Bounds(1, 2**14)]
     """The size of a state."""
     max_length: Annotated[int, Bounds(3, 512)] = 77
-    """The tokens of the longest text, those at its ends included."""
+    """The maximum number of tokens of a text, including those at its ends."""
 
     @classmethod
     def pinned(cls, repo: str, *, revision: str | None = None, **values: Any) -> Any:
-        """Return the config of what a repository's branch or tag is now.
+        """Return the config of a repository at the current commit of a branch or tag.
 
         Raises:
             HubError: It is not available.
-            LoadError: It is of no kind that is known.
+            LoadError: Its kind is not supported.
         """
         component = HubComponent.pinned(repo, revision=revision)
         described = _described(component.folder(_FILES), _named(component))
@@ -62,10 +62,10 @@ class PretrainedTextConfig(Config):
 
 
 class PretrainedTextEncoder(TextEncoder):
-    """A published CLIP, T5 or BERT text encoder as it is.
+    """A published CLIP, T5 or BERT text encoder, unchanged.
 
-    Nothing is fetched until the first text is encoded. Texts are encoded one by one and the last
-    512 are kept, so that a text's states are the same whatever it is encoded with.
+    Nothing is downloaded until the first text is encoded. Texts are encoded one by one, so that a
+    text's states do not depend on the batch; the last 512 are cached.
 
     | Learning Transferable Visual Models From Natural Language Supervision (Radford et al., 2021)
     | Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer
@@ -100,7 +100,7 @@ class PretrainedTextEncoder(TextEncoder):
 
 
 class _OneByOne(nn.Module):
-    """An encoder with its tokenizer, which encodes a text at a time and keeps the last ones."""
+    """An encoder with its tokenizer, which encodes one text at a time and caches the last ones."""
 
     def __init__(self, model: nn.Module, tokenizer: Any, max_length: int, what: str) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class _OneByOne(nn.Module):
         self.encoded = lru_cache(maxsize=_KEPT)(self._encode)
 
     def forward(self, text: str, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return the states (L, D) of a text, and which are no padding (L,)."""
+        """Return the states (L, D) of a text, and which are not padding (L,)."""
         return self.encoded(text, torch.device(device))
 
     @torch.no_grad()
@@ -121,7 +121,7 @@ class _OneByOne(nn.Module):
         ids, mask = tokens["input_ids"].to(device), tokens["attention_mask"].to(device)
         if ids.shape[1] > self.max_length:
             raise ConditionError(
-                f"The text {text!r} has {ids.shape[1]} tokens; this model's encoder reads at most "
+                f"The text {text!r} has {ids.shape[1]} tokens; this model's encoder takes at most "
                 f"{self.max_length}. Shorten it."
             )
         with loading(self.what):
@@ -130,23 +130,23 @@ class _OneByOne(nn.Module):
 
 
 def load(config: PretrainedTextConfig) -> nn.Module:
-    """Return the encoder with its tokenizer, fetched if need be.
+    """Return the encoder with its tokenizer, downloaded if necessary.
 
     Raises:
         HubError: It is not available.
-        LoadError: It is another one than the config says, or is refused.
+        LoadError: It differs from the config, or is refused.
     """
     return load_folder(config.component.folder(_FILES), config)
 
 
 def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
-    """Return the encoder of a folder, of which the four files are read that were checked.
+    """Return the encoder of a folder, from the four checked files.
 
-    What else lies there (adapters, other weights, maps of tokens) is not looked at, because
-    transformers is given values and no folder.
+    Other files (adapters, other weights, token maps) are not read, because transformers is given
+    values and not a folder.
 
     Raises:
-        LoadError: It is another one than the config says, or is refused.
+        LoadError: It differs from the config, or is refused.
     """
     what = _named(config.component)
     described = _described(folder, what)
@@ -164,7 +164,7 @@ def load_folder(folder: Path, config: PretrainedTextConfig) -> nn.Module:
 
 
 def _weighted(described: Described, files: Any, what: str) -> nn.Module:
-    """Return the model with its weights, none of which may be missing."""
+    """Return the model with its weights, which must be complete."""
     classes = CLASSES[described.kind]
     model, _ = make_transformers_model(
         getattr(transformers(), classes.model),
@@ -183,19 +183,19 @@ def _named(component: HubComponent) -> str:
 
 
 def _described(folder: Path, what: str) -> Described:
-    """Return what a config.json says of its encoder.
+    """Return the description of an encoder in a config.json.
 
     Raises:
-        ConfigFileError: It is malformed, of no kind that is known, or holds what is not read.
+        ConfigFileError: It is malformed, its kind is not supported, or a field is not allowed.
     """
     return describe(read_object(folder / _CONFIG), f"{what} cannot be loaded: {_CONFIG}")
 
 
 def _check_tokens(tokens: int, num_bytes: int, what: str) -> None:
-    """Refuse a vocabulary that is out of proportion to the weights, before it is read.
+    """Refuse a vocabulary that is too large for the weights, before it is read.
 
-    A tokenizer takes some 600 bytes for each token, so that what is refused takes 50 MB and what
-    is not takes no more than that and some of its weights.
+    A tokenizer takes about 600 bytes for each token, so that an accepted one takes at most 50 MB
+    plus a fraction of the size of its weights.
 
     Raises:
         ConfigFileError: It is.
@@ -203,13 +203,13 @@ def _check_tokens(tokens: int, num_bytes: int, what: str) -> None:
     most = _FEW_TOKENS + num_bytes // _BYTES_A_TOKEN
     if tokens > most:
         raise ConfigFileError(
-            f"{what} cannot be loaded: its config tells of {tokens:,} tokens; weights of "
+            f"{what} cannot be loaded: its config has {tokens:,} tokens; weights of "
             f"{num_bytes:,} bytes may have {most:,}."
         )
 
 
 def _check_same(described: Described, config: PretrainedTextConfig) -> None:
-    """Refuse another encoder than the config is of, or one that reads shorter texts.
+    """Refuse an encoder that differs from the config, or takes shorter texts.
 
     Raises:
         ConfigFileError: It is.
@@ -223,6 +223,6 @@ def _check_same(described: Described, config: PretrainedTextConfig) -> None:
         )
     if described.places is not None and config.max_length > described.places:
         raise ConfigFileError(
-            f"{where} reads at most {described.places} tokens; the config says max_length "
+            f"{where} takes at most {described.places} tokens; the config says max_length "
             f"{config.max_length}."
         )

@@ -1,4 +1,4 @@
-"""How x is drawn from a diffusion model: steps back in time, by diffusers' schedulers."""
+"""Samplers of diffusion models: reverse steps by diffusers' schedulers."""
 
 from __future__ import annotations
 
@@ -38,47 +38,47 @@ _Steps = Annotated[int, Bounds(1, 10**5)]
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiseConfig(Config):
-    """How steps back in time are made."""
+    """Options of reverse steps."""
 
     timestep_spacing: Spacing = "trailing"
-    """Which times are visited, as in diffusers."""
+    """The spacing of the visited times, as in diffusers."""
     guidance_scale: Annotated[float, Bounds(-1e3, 1e3)] = 1.0
-    """s of ε_∅ + s (ε_c − ε_∅); at 1 nothing guides, and the network runs half as often."""
+    """s of ε_∅ + s (ε_c − ε_∅); 1 means no guidance, at half the cost."""
     negative_prompt: str | None = None
-    """The text whose ε takes the place of ε_∅, so that guidance leads away from it."""
+    """A text whose ε replaces ε_∅, so that guidance leads away from it."""
     negative_condition: Mapping[str, Annotated[int, Bounds(0, 2**20)] | str] | None = None
-    """The same for any conditions, by name: a class's number or name, or a text."""
+    """The same for any conditions by name: a class's number or name, or a text."""
     strength: Annotated[float | None, Bounds(0.0, 1.0)] = None
-    """The share of T to which given examples are noised, and from which they are denoised; None
-    takes what is given for states at the first time."""
+    """The share of T to which given examples are noised before they are denoised; with None, given
+    states are taken to be states at the first time."""
     steps_offset: Annotated[int, Bounds(0, 10**5)] = 0
-    """What is added to every time of the spacing 'leading'; 1 in Stable Diffusion."""
+    """The offset of every time of the spacing 'leading'; 1 in Stable Diffusion."""
     num_inference_steps: _Steps | None = None
     """Steps, of which the model has at most T; all T times by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepsConfig(DenoiseConfig):
-    """Some steps back in time."""
+    """Options of reverse steps with a fixed default number."""
 
     num_inference_steps: _Steps = 50
-    """Steps, of which the model has at most T."""
+    """The number of steps, at most T."""
 
 
 S = TypeVar("S", bound=DenoiseConfig)
 
 
 class Denoise(Sampler[S], abc.ABC):
-    """Steps back in time from noise, or from given examples that are noised first; abstract.
+    """Abstract base class of reverse steps from noise, or from given examples with noise.
 
-    A trajectory has one state for each step. States are the model's: a `DDPM`'s are data, those in
-    [0, 1] in [−1, 1]; a latent model's are codes.
+    A trajectory has one state for each step. States are those of the model: data of a `DDPM`,
+    scaled from [0, 1] to [−1, 1]; codes of a latent model.
 
     | SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations
     | (Meng et al., 2022), for ``strength``
 
     Class attributes:
-        predictions: The parameterisations that the scheduler takes.
+        predictions: The prediction types that the scheduler supports.
     """
 
     Config: ClassVar[type[DenoiseConfig]] = StepsConfig
@@ -87,14 +87,14 @@ class Denoise(Sampler[S], abc.ABC):
 
     @abc.abstractmethod
     def solver(self, model: Diffusion, grid: list[int]) -> Solver:
-        """Return the scheduler for a model and falling times."""
+        """Return the scheduler for a model and decreasing times."""
 
     def clamp(self, model: Diffusion, generator: torch.Generator) -> Clamp | None:
-        """Return what changes a state after each step; nothing by default."""
+        """Return the change of a state after each step; none by default."""
         return None
 
     def num_inference_steps(self, model: Diffusion) -> int:
-        """Return how many steps the whole chain is made in: T where the config has no number."""
+        """Return the number of steps of the whole chain: T if the config has no number."""
         return self.config.num_inference_steps or len(model.schedule)
 
     def num_states(self, model: Model) -> int:
@@ -102,7 +102,7 @@ class Denoise(Sampler[S], abc.ABC):
         return len(self.grid(self.checked(model)))
 
     def grid(self, model: Diffusion) -> list[int]:
-        """Return the times that are visited, falling."""
+        """Return the visited times, decreasing."""
         T, config = len(model.schedule), self.config
         steps = self.num_inference_steps(model)
         grid = times(config.timestep_spacing, T, steps, config.steps_offset)
@@ -119,15 +119,15 @@ class Denoise(Sampler[S], abc.ABC):
     ) -> Iterator[Tensor]:
         """Yield the state after each step, (num, *state_shape).
 
-        ``start`` holds states at the first time or, where the config has a ``strength``, states
-        without noise, such as `Diffusion.state` makes of data.
+        ``start`` holds states at the first time or, if the config has a ``strength``, states
+        without noise, such as those of `Diffusion.state`.
 
         Raises:
-            CapabilityError: The model is not a diffusion model, or its parameterisation is not the
-                scheduler's.
-            ConditionError: A condition is missing, superfluous or out of range, or guidance
-                needs one that is null, which the model has not learned.
-            ConfigError: There are more steps than times, or something negative without guidance.
+            CapabilityError: The model is not a diffusion model, or the scheduler does not support
+                its prediction type.
+            ConditionError: A condition is missing, superfluous or out of range, or guidance needs
+                a model that is trained without conditions.
+            ConfigError: There are more steps than times, or a negative condition without guidance.
         """
         diffusion: Diffusion = self.checked(model)
         self._check_prediction(diffusion)
@@ -145,8 +145,8 @@ class Denoise(Sampler[S], abc.ABC):
         strength = self.config.strength
         if start is None and strength is not None:
             raise ConfigError(
-                f"A strength of {strength:g} is of a variation, and there is nothing to vary. "
-                "Give examples as start=..., or leave strength out."
+                f"A strength of {strength:g} needs examples to vary. "
+                "Give them as start=..., or leave strength out."
             )
         if start is None:
             return standard_normal(model, num, generator)
@@ -160,8 +160,8 @@ class Denoise(Sampler[S], abc.ABC):
         kind = model.parameterization.name
         if kind not in self.predictions:
             raise CapabilityError(
-                f"{type(self).__name__} takes models that predict "
-                f"{' or '.join(sorted(self.predictions))}; this one predicts {kind}. Take "
+                f"{type(self).__name__} is for models that predict "
+                f"{' or '.join(sorted(self.predictions))}; this one predicts {kind}. Use "
                 "--sampler ddim or dpm-solver++."
             )
 
@@ -171,25 +171,25 @@ class DDPMConfig(DenoiseConfig):
     """Ancestral sampling."""
 
     num_inference_steps: _Steps | None = None
-    """Steps; all T times by default, of which alone the likelihood is."""
+    """The number of steps; by default T, the chain of the likelihood."""
     variance_type: Literal["fixed_small", "fixed_large"] | None = None
     """The variance of a step: that of q(x_{t−1} | x_t, x_0), or β_t; the model's by default."""
     clip_sample: bool = True
-    """Whether predictions of states that are bounded, as data in [0, 1], are kept there."""
+    """Whether predictions of bounded states, such as data in [0, 1], are clipped."""
     exact: bool = False
-    """Whether the last step is a draw, grey levels included, so that samples have the law whose
-    likelihood is stated; it refuses all that makes another chain."""
+    """Whether the last step is drawn too, including grey levels, so that samples have the
+    distribution of the likelihood; other options that change the chain are refused."""
 
 
 class DDPMSampler(Denoise[DDPMConfig]):
-    """Ancestral sampling, x_{t−1} ~ N(μ(x_t, t), σ_t² I): the model's own chain.
+    """Ancestral sampling, x_{t−1} ~ N(μ(x_t, t), σ_t² I): the model's chain.
 
-    With fewer steps than the schedule has, it is the chain of the times that are visited.
+    With fewer steps than T, it is the chain of the visited times.
 
     By default it ends, as in the paper, at the mean x̂_0 of the last step, without noise and
-    between the grey levels. That is not the law whose likelihood a `DDPM` states. With ``exact``
+    between the grey levels. This is not the distribution of a `DDPM`'s likelihood. With ``exact``
     it is: the last step is drawn from p(x_0 | x at time 0), which is N(x̂_0, σ_0² I), cut into
-    grey levels if there are any. Draws outside [0, 1] are put to the nearer end.
+    grey levels if there are any. Draws outside [0, 1] are clipped.
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
     """
@@ -197,7 +197,7 @@ class DDPMSampler(Denoise[DDPMConfig]):
     Config = DDPMConfig
 
     def clamp(self, model: Diffusion, generator: torch.Generator) -> Clamp | None:
-        """Return the draw of the last step, where the chain is exact."""
+        """Return the draw of the last step, if the chain is exact."""
         exact = self.config.exact
         return LastStep(check_exact(model, self.config), generator) if exact else None
 
@@ -213,11 +213,11 @@ class DDIMConfig(StepsConfig):
     """Denoising diffusion implicit models."""
 
     eta: Annotated[float, Bounds(0.0, 1.0)] = 0.0
-    """η: the share of an ancestral step's noise; 0 draws noise for the start alone."""
+    """η: the share of an ancestral step's noise; with 0 the steps are deterministic."""
     clip_sample: bool = True
-    """Whether predictions of states that are bounded, as data in [0, 1], are kept there."""
+    """Whether predictions of bounded states, such as data in [0, 1], are clipped."""
     set_alpha_to_one: bool = True
-    """Whether the last step ends at the data, or as in Stable Diffusion at the noise of t = 0."""
+    """Whether the last step ends at the data or, as in Stable Diffusion, at the noise of t = 0."""
 
 
 class DDIM(Denoise[DDIMConfig]):
@@ -231,7 +231,7 @@ class DDIM(Denoise[DDIMConfig]):
     def solver(self, model: Diffusion, grid: list[int]) -> Solver:
         """Return diffusers' DDIMScheduler."""
         clip = clips(self, model)
-        # ε̂ is that of the clipped x̂_0: else guided samples, whose x̂_0 is clipped much, drift.
+        # ε̂ follows from the clipped x̂_0: else guided samples, with much clipping, would drift.
         step = {"eta": self.config.eta, "use_clipped_model_output": clip}
         solver = Respaced("DDIMScheduler", model, grid, {"clip_sample": clip}, step)
         if not self.config.set_alpha_to_one:
@@ -244,16 +244,16 @@ class DPMSolverConfig(StepsConfig):
     """DPM-Solver++."""
 
     num_inference_steps: _Steps = 20
-    """Steps, of which the model has at most T."""
+    """The number of steps, at most T."""
     solver_order: Annotated[int, Bounds(1, 3)] = 2
     """The order of the solver; 3 is unstable under guidance."""
 
 
 class DPMSolver(Denoise[DPMSolverConfig]):
-    """DPM-Solver++: multistep solution of the probability flow, exact in its linear part.
+    """DPM-Solver++: a multistep solver of the probability flow, exact in its linear part.
 
-    The spacing "trailing" suits it, but for one case. With the exact denoiser of N(1, .25) and
-    T = 1000, samples have these standard deviations over the true one:
+    The spacing "trailing" is best, except in one case. With the exact denoiser of N(1, .25) and T
+    = 1000, samples have these standard deviations, divided by the true one:
 
     =======  ========  ========  ========  ========
     chain    spacing   10 steps  20 steps  50 steps
@@ -266,17 +266,17 @@ class DPMSolver(Denoise[DPMSolverConfig]):
     cosine   leading   1.27      1.09      1.02
     =======  ========  ========  ========  ========
 
-    The other two end at t = 0, after a long step of the widest range of noise.
+    The other two end at t = 0, after a long step over the widest range of noise.
 
-    The case is the cosine chain with predictions of ε. Its last time has ᾱ = 2e-9, where an error
-    of ε is multiplied by thousands in x̂_0: one of .01 moves samples by 2.95, 1.54 and .63 at 10,
-    20 and 50 steps of "trailing", and by .12, .06 and .04 of "leading", which leaves that time
-    out. With predictions of v "trailing" moves them by .01. Without any error the mean is shifted
-    there, too: by .06, .03 and .01 of "trailing", since the least ᾱ is taken for 2⁻²⁴, and by .10,
-    .04 and .02 of "leading"; on the linear chain by .01 at most.
+    The exception is the cosine chain with predictions of ε. Its last time has ᾱ = 2e-9, which
+    multiplies an error of ε by thousands in x̂_0: an error of .01 shifts samples by 2.95, 1.54 and
+    .63 at 10, 20 and 50 steps with "trailing", and by .12, .06 and .04 with "leading", which omits
+    that time. With predictions of v the shift with "trailing" is .01. Without any error the mean
+    is shifted too: by .06, .03 and .01 with "trailing", since the least ᾱ is replaced by 2⁻²⁴, and
+    by .10, .04 and .02 with "leading"; on the linear chain by at most .01.
 
-    Where the data vary by little, "trailing" ends too early: of N(.5, .01) it gives .28, .50 and
-    .79 of the deviation on the linear chain, "linspace" .65, .97 and 1.15.
+    For data with a small variance "trailing" ends too early: for N(.5, .01) it gives .28, .50 and
+    .79 of the standard deviation on the linear chain, "linspace" .65, .97 and 1.15.
 
     | DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models
     | (Lu et al., 2022)
@@ -307,11 +307,11 @@ class HeunConfig(StepsConfig):
     """Heun's method."""
 
     num_inference_steps: _Steps = 25
-    """Steps, of which the model has at most T; each but the last runs the network twice."""
+    """The number of steps, at most T; each but the last runs the network twice."""
 
 
 class Heun(Denoise[HeunConfig]):
-    """Heun's method for the probability flow, of second order.
+    """Heun's second-order method for the probability flow.
 
     | Elucidating the Design Space of Diffusion-Based Generative Models
     | (Karras, Aittala, Aila, Laine, 2022)
@@ -326,11 +326,11 @@ class Heun(Denoise[HeunConfig]):
 
 
 def clips(sampler: Denoise[Any], model: Diffusion) -> bool:
-    """Whether predicted data are kept in [−1, 1]."""
+    """Whether predicted data are clipped to [−1, 1]."""
     return bool(sampler.config.clip_sample) and model.is_bounded
 
 
 def standard_normal(model: Diffusion, num: int, generator: torch.Generator) -> Tensor:
-    """Return noise of the shape of ``num`` states."""
+    """Return noise with the shape of ``num`` states."""
     shape = (num, *model.state_shape)
     return torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)

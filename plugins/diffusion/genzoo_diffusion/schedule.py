@@ -1,4 +1,4 @@
-"""Noise schedules: how much of the data each time keeps."""
+"""Noise schedules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genzoo.plugin import ConfigError
 
 Name = Literal["linear", "cosine", "zero-terminal-snr", "scaled-linear"]
 MAX_TERMINAL = 0.01
-"""The most that ᾱ at the last time may be: a tenth of the data's amplitude."""
+"""The maximum of ᾱ at the last time: a tenth of the data's amplitude."""
 _MAX_BETA = 0.999
 
 
@@ -22,12 +22,13 @@ _MAX_BETA = 0.999
 class NoiseSchedule:
     """q(x_t | x_0) = N(√ᾱ_t x_0, (1 − ᾱ_t) I) for the times t = 0, …, T − 1.
 
-    All is in float64 on the CPU: 1 − ᾱ_0 is about 1e-4, of which float32 would keep three digits.
+    Tensors are in float64 on the CPU: 1 − ᾱ_0 is about 1e-4, of which float32 would keep three
+    digits.
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
 
     Arguments:
-        alpha_bar: ᾱ, (T,), falling.
+        alpha_bar: ᾱ, (T,), decreasing.
     """
 
     alpha_bar: Tensor
@@ -58,13 +59,13 @@ class NoiseSchedule:
 
     @property
     def posterior_weights(self) -> tuple[Tensor, Tensor]:
-        """What x_0 and x_t are multiplied by in the mean of q(x_{t−1} | x_t, x_0), (T,) each."""
+        """The factors of x_0 and x_t in the mean of q(x_{t−1} | x_t, x_0), (T,) each."""
         of_x_0 = self.previous.sqrt() * self.beta / (1 - self.alpha_bar)
         of_x_t = (1 - self.beta).sqrt() * (1 - self.previous) / (1 - self.alpha_bar)
         return of_x_0, of_x_t
 
     def at(self, times: Sequence[int]) -> NoiseSchedule:
-        """Return the schedule of a chain that visits falling ``times`` alone."""
+        """Return the schedule of a chain that visits only the decreasing ``times``."""
         return NoiseSchedule(self.alpha_bar[sorted(times)])
 
 
@@ -72,7 +73,7 @@ def make_schedule(name: Name, T: int, beta_start: float, beta_end: float) -> Noi
     """Return a schedule of T times by its name in the config.
 
     Raises:
-        ConfigError: It leaves so much of the data at the last time that noise is not a start.
+        ConfigError: At the last time too much of the data is left to start from noise.
     """
     if name == "cosine":
         schedule = NoiseSchedule(_cosine(T))
@@ -86,8 +87,8 @@ def make_schedule(name: Name, T: int, beta_start: float, beta_end: float) -> Noi
     if left > MAX_TERMINAL:
         raise ConfigError(
             f"The {name} schedule of {T} times ends at ᾱ = {left:.3g}: {math.sqrt(left):.0%} of "
-            f"the data is left where sampling starts from noise alone. At most {MAX_TERMINAL:g} "
-            "may be. Raise beta_end or num_train_timesteps, or take schedule='cosine' or "
+            f"the data is left, but sampling starts from pure noise. At most {MAX_TERMINAL:g} "
+            "is allowed. Raise beta_end or num_train_timesteps, or use schedule='cosine' or "
             "'zero-terminal-snr'."
         )
     return schedule
@@ -103,7 +104,7 @@ def _scaled_linear(T: int, beta_start: float, beta_end: float) -> Tensor:
     """Return ᾱ of β_t whose square roots rise linearly.
 
     | High-Resolution Image Synthesis with Latent Diffusion Models
-    | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022), whose code has it and whose text has not
+    | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022), in its code and not in its text
     """
     ends = math.sqrt(beta_start), math.sqrt(beta_end)
     beta = torch.linspace(*ends, T, dtype=torch.float64, device="cpu").square()
@@ -121,7 +122,7 @@ def _cosine(T: int) -> Tensor:
 
 
 def _rescaled(alpha_bar: Tensor) -> Tensor:
-    """Shift and scale √ᾱ so that its last value is 0 and its first stays.
+    """Shift and scale √ᾱ so that its last value is 0 and its first is unchanged.
 
     | Common Diffusion Noise Schedules and Sample Steps are Flawed (Lin, Liu, Li, Yang, 2024)
     """

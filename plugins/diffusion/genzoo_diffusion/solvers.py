@@ -1,4 +1,4 @@
-"""diffusers' schedulers, set to the model's own schedule and to the times that we choose."""
+"""diffusers' schedulers with the model's noise schedule and chosen times."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from genzoo_diffusion.diffusion import Diffusion
 
 Clamp = Callable[[Tensor, int], Tensor]
-"""Changes a state at a time; −1 is that of the data."""
+"""A change of a state at a time; −1 is the time of the data."""
 _LEAST = 2.0**-24
-"""What diffusers takes for an ᾱ of zero where it divides by it."""
+"""The value that diffusers uses in place of ᾱ = 0 to avoid a division by zero."""
 
 
 class Solver(abc.ABC):
-    """A scheduler for one trajectory, whose states it may hold in units of its own; abstract.
+    """Abstract base class of schedulers for one trajectory.
 
     Attributes:
         times: The model's time at each call of the denoiser.
@@ -38,12 +38,12 @@ class Solver(abc.ABC):
         generator: torch.Generator | None = None,
         clamp: Clamp | None = None,
     ) -> Iterator[Tensor]:
-        """Yield the state after each step, beginning with the state ``x`` at the first time."""
+        """Yield the state after each step from the state ``x`` at the first time."""
         sample, after = self.enter(x), [*self.times[1:], -1]
         for i, t in enumerate(self.scheduler.timesteps):
             x_t = self.scheduler.scale_model_input(sample, t)
             sample = self.step(denoiser(x_t, self.times[i]), t, sample, generator)
-            # The last step of a method of second order, to no noise at all, is of first order.
+            # The last step of a second-order method, to zero noise, is of first order.
             if self.between() and after[i] >= 0:
                 continue
             x = self.leave(sample)
@@ -73,19 +73,19 @@ class Solver(abc.ABC):
 
 
 class Respaced(Solver):
-    """A scheduler of a chain that has the chosen times and no other.
+    """A scheduler of a chain that has only the chosen times.
 
-    Its T is their number and its ᾱ theirs, so that the time before each is known whatever the
-    spacing: some schedulers take T/S for the distance, which holds for some spacings alone.
+    Its T is the number of these times and its ᾱ are theirs, so that the preceding time is correct
+    for any spacing: some schedulers assume a distance of T/S, which not every spacing has.
 
     | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
 
     Arguments:
         scheduler: The name of diffusers' class.
-        model: Whose schedule it is.
-        times: Falling times.
-        options: What the class takes in addition to the schedule.
-        step_options: What its ``step`` takes.
+        model: The model, for its noise schedule.
+        times: The visited times, decreasing.
+        options: Further arguments of the class.
+        step_options: Further arguments of its ``step``.
     """
 
     def __init__(
@@ -119,21 +119,21 @@ class Respaced(Solver):
 
 
 def precisely(values: Tensor, model: Diffusion) -> Tensor:
-    """Return float64 values as exactly as the model's device can take them as numbers.
+    """Return float64 values at the highest precision of the model's device.
 
-    diffusers has them in float32, in which 1 − ᾱ of the first times is known to three digits.
+    diffusers stores them in float32, in which 1 − ᾱ of the first times has three digits.
     """
     return values.float() if model.device.type == "mps" else values
 
 
 class Timed(Solver):
-    """A scheduler of the model's whole chain that is told which times to visit.
+    """A scheduler of the model's whole chain with given times.
 
     Arguments:
         scheduler: The name of diffusers' class.
-        model: Whose schedule it is.
-        times: Falling times.
-        options: What the class takes in addition to the schedule.
+        model: The model, for its noise schedule.
+        times: The visited times, decreasing.
+        options: Further arguments of the class.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class VarianceExploding(Timed):
         return sample / self._scale()
 
     def between(self) -> bool:
-        """Whether a step of second order has been evaluated once."""
+        """Whether a second-order step has been evaluated once."""
         return self.scheduler.order == 2 and not self.scheduler.state_in_first_order
 
     def _scale(self) -> float:

@@ -31,21 +31,21 @@ PARTS = {
 }
 REFUSED = {
     "safety_checker": (
-        "It blackens pictures that it takes for harmful. Nothing here does, and it is not left "
-        "out without your saying so: save the pipeline with safety_checker=None to go without it."
+        "It replaces pictures that it considers harmful. genzoo does not support it, and does not "
+        "ignore it silently: save the pipeline with safety_checker=None to do without it."
     ),
-    "image_encoder": "Conditions that are pictures are not supported.",
+    "image_encoder": "Images as conditions are not supported.",
 }
 _MOST_LEVELS = 16
 UNUSED = ("feature_extractor",)
-"""It prepares pictures for the safety checker and for the image encoder alone."""
+"""It prepares images only for the safety checker and the image encoder."""
 
 
 def denoiser(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a diffusion over latents: its network, its noise and its texts.
+    """Return the fields of a latent diffusion: network, noise and texts.
 
     Raises:
-        ConfigFileError: A part is of a kind that is not supported.
+        ConfigFileError: The kind of a part is not supported.
     """
     return {
         "network": "image",
@@ -57,15 +57,15 @@ def denoiser(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def latent_shape(found: Mapping[str, Any]) -> list[Any]:
-    """Return the (C, H, W) of what is denoised."""
+    """Return the shape (C, H, W) of the codes."""
     return image_shape(UNET, found[UNET])
 
 
 def autoencoder(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an `autoencoder-kl`, for the images that the latents are of.
+    """Return the fields of an `autoencoder-kl`, for the images of the codes.
 
     Raises:
-        ConfigFileError: It does not say its levels.
+        ConfigFileError: Its levels are missing.
     """
     vae, (_, *sides) = fields(found[VAE]), latent_shape(found)
     widths = vae.get("block_out_channels")
@@ -81,7 +81,7 @@ def translate(found: Mapping[str, Any]) -> TranslatedModel:
     """Return the pipeline as a model of images given texts.
 
     Raises:
-        ConfigFileError: A part is of a kind that is not supported.
+        ConfigFileError: The kind of a part is not supported.
     """
     config = {
         "autoencoder": {"name": "autoencoder-kl", "config": autoencoder(found)},
@@ -90,7 +90,7 @@ def translate(found: Mapping[str, Any]) -> TranslatedModel:
         **denoiser(found),
     }
     if config["known_scale"] is None:
-        raise ConfigFileError(f"{VAE}: scaling_factor is not said. Save the pipeline again.")
+        raise ConfigFileError(f"{VAE}: scaling_factor is missing. Save the pipeline again.")
     return TranslatedModel(model="latent-ddpm", config=config, weights=WEIGHTS)
 
 

@@ -1,4 +1,4 @@
-"""A CLIP text encoder of others that is stored with the model: that of Stable Diffusion."""
+"""A CLIP text encoder that is stored with the model, as in Stable Diffusion."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _NEEDED = ("hidden_size", "vocab_size", "max_position_embeddings")
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTextConfig(Config):
-    """A CLIP text encoder by transformers' own config, with its tokens.
+    """The config of a CLIP text encoder: transformers' config and a tokenizer.
 
     Raises:
-        ConfigError: Sizes that are missing, or less than the tokens need.
+        ConfigError: Sizes are missing, or too small for the tokens.
     """
 
     clip: Mapping[str, Any]
     """The fields of transformers' `CLIPTextConfig`."""
     tokenizer: BytePairsConfig = field(default_factory=BytePairsConfig)
-    """How a text becomes tokens."""
+    """The tokenizer."""
     frozen: bool = True
-    """Whether its weights stay as they are while the denoiser learns, as in Stable Diffusion."""
+    """Whether its weights are frozen in training, as in Stable Diffusion."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,8 +46,9 @@ class StoredTextConfig(Config):
         room, longest = self.clip["max_position_embeddings"], self.tokenizer.max_length
         if rows < tokens or room < longest:
             raise ConfigError(
-                f"StoredTextConfig: clip has {rows} tokens and {room} places; the tokenizer has "
-                f"{tokens} tokens and texts of {longest}. They do not belong together."
+                f"StoredTextConfig: clip has {rows} tokens and {room} positions; the "
+                f"tokenizer has {tokens} tokens and texts of length {longest}. They do not "
+                "fit together."
             )
 
     @property
@@ -57,10 +58,10 @@ class StoredTextConfig(Config):
 
 
 class StoredTextEncoder(TextEncoder):
-    """transformers' `CLIPTextModel` by its config, with `CLIPTokenizer`'s tokens.
+    """transformers' `CLIPTextModel` from its config, with the tokens of `CLIPTokenizer`.
 
-    States are those of Stable Diffusion's pipelines: of the last layer, after its norm, all of
-    them, those of the padding too.
+    States are those of Stable Diffusion's pipelines: all states of the last layer, after its norm,
+    including the padding.
 
     | Learning Transferable Visual Models From Natural Language Supervision (Radford et al., 2021)
     | High-Resolution Image Synthesis with Latent Diffusion Models
@@ -73,7 +74,7 @@ class StoredTextEncoder(TextEncoder):
         clip: The transformers model.
 
     Raises:
-        ConfigError: A field that its config has not, or that it refuses.
+        ConfigError: A field is unknown or refused by its config.
     """
 
     def __init__(self, config: StoredTextConfig) -> None:
@@ -90,7 +91,7 @@ class StoredTextEncoder(TextEncoder):
         return int(self.config.width)
 
     def train(self, mode: bool = True) -> StoredTextEncoder:
-        """Set the mode of what is trained: a frozen encoder drops no units."""
+        """Set the mode of trainable parts; a frozen encoder stays in evaluation mode."""
         super().train(mode)
         if self.config.frozen:
             self.clip.eval()
@@ -116,20 +117,20 @@ class StoredTextEncoder(TextEncoder):
         for text, ids in zip(texts, found, strict=True):
             if len(ids) > longest:
                 raise ConditionError(
-                    f"The text {text!r} has {len(ids)} tokens; this model's encoder reads at most "
+                    f"The text {text!r} has {len(ids)} tokens; this model's encoder takes at most "
                     f"{longest}. Shorten it."
                 )
         return torch.tensor(found)
 
 
 def make_clip(fields: Mapping[str, Any]) -> Any:
-    """Return a `CLIPTextModel` by the fields of its config.
+    """Return a `CLIPTextModel` from the fields of its config.
 
     Raises:
-        ConfigError: A field that its config has not, or that it refuses.
+        ConfigError: A field is unknown or refused by its config.
     """
     library = transformers()
     check_fields("CLIPTextConfig", fields, list(inspect.get_annotations(library.CLIPTextConfig)))
-    failed = "StoredTextConfig.clip makes no CLIPTextModel"
-    with foreign_errors(ConfigError, failed, "Look at its sizes."):
+    failed = "StoredTextConfig.clip does not define a CLIPTextModel"
+    with foreign_errors(ConfigError, failed, "Check its sizes."):
         return library.CLIPTextModel(library.CLIPTextConfig(**fields))

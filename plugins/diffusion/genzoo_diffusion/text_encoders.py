@@ -16,7 +16,7 @@ class Encoded:
 
     Arguments:
         sequence: The states, (B, L, D).
-        mask: Which of them a denoiser may attend to, (B, L), bool; None for all.
+        mask: Which states a denoiser may attend to, (B, L), bool; None for all.
     """
 
     sequence: Tensor
@@ -24,9 +24,9 @@ class Encoded:
 
 
 class TextEncoder(nn.Module, abc.ABC):
-    """Texts to sequences of states, deterministically, each text by itself; abstract.
+    """Abstract base class of text encoders, which encode each text independently.
 
-    The empty text is a text like others: what it is encoded as stands for no condition.
+    The empty text is encoded like other texts; its states stand for no condition.
     """
 
     @property
@@ -39,5 +39,5 @@ class TextEncoder(nn.Module, abc.ABC):
         """Return the states of B texts.
 
         Raises:
-            ConditionError: A text is too long, or says nothing that the encoder knows.
+            ConditionError: A text is too long, or has no known word.
         """

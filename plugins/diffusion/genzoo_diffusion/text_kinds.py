@@ -1,4 +1,4 @@
-"""Kinds of text encoders that are run: transformers' classes, and the fields they are given."""
+"""Supported kinds of text encoders: transformers' classes, and the allowed fields."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _Small = Annotated[float, Bounds(0.0, 1.0)]
 
 @dataclass(frozen=True, kw_only=True)
 class NoFields(ForeignFields):
-    """No field: nothing is passed on."""
+    """Not a field: nothing is passed on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipFields(ForeignFields):
-    """The fields of transformers' `CLIPTextConfig` that a state depends on."""
+    """The fields of transformers' `CLIPTextConfig` that affect a state."""
 
     vocab_size: _Tokens = 49408
     hidden_size: _Width = 512
@@ -49,7 +49,7 @@ class ClipFields(ForeignFields):
 
 @dataclass(frozen=True, kw_only=True)
 class T5Fields(ForeignFields):
-    """The fields of transformers' `T5Config` that a state of its encoder depends on."""
+    """The fields of transformers' `T5Config` that affect a state of its encoder."""
 
     vocab_size: _Tokens = 32128
     d_model: _Width = 512
@@ -65,7 +65,7 @@ class T5Fields(ForeignFields):
 
 @dataclass(frozen=True, kw_only=True)
 class BertFields(ForeignFields):
-    """The fields of transformers' `BertConfig` that a state depends on."""
+    """The fields of transformers' `BertConfig` that affect a state."""
 
     vocab_size: _Tokens = 30522
     hidden_size: _Width = 768
@@ -80,16 +80,16 @@ class BertFields(ForeignFields):
 
 @dataclass(frozen=True)
 class Classes:
-    """transformers' classes for one kind of encoder: they are all that is ever run.
+    """transformers' classes for one kind of encoder; no other code is run.
 
     Arguments:
-        model: The model's.
+        model: The class of the model.
         config: The class of its config.
-        model_types: What a config.json of that kind calls itself.
+        model_types: The model types in a config.json of that kind.
         allowed: The allowed fields of its config.json.
-        attends_to_padding: Whether a denoiser attends to the padding's states too, as in Stable
-            Diffusion.
-        options: What the model's class takes in addition to its config.
+        attends_to_padding: Whether a denoiser attends to the states of the padding too, as in
+            Stable Diffusion.
+        options: Further arguments of the model's class.
     """
 
     model: str
@@ -143,17 +143,17 @@ CLASSES: Mapping[str, Classes] = {
 }
 _TOWERS = ("text_config", "text_config_dict", "vision_config", "vision_config_dict")
 _BOTH_TOWERS = transformers_fields(NoFields, *_TOWERS, "logit_scale_init_value", "projection_dim")
-"""What the config of a CLIP says in addition to its towers."""
+"""The fields of a CLIP's config in addition to its towers."""
 _GATED = {"gated-gelu": "gelu_new"}
 
 
 @dataclass(frozen=True)
 class Described:
-    """What the config.json of an encoder says.
+    """The description of an encoder in its config.json.
 
     Arguments:
-        kind: Of which kind it is.
-        fields: What transformers' class of its config is given.
+        kind: Its kind.
+        fields: The arguments of transformers' config class.
     """
 
     kind: Kind
@@ -166,33 +166,33 @@ class Described:
 
     @property
     def layers(self) -> int:
-        """How many layers it has."""
+        """The number of layers."""
         return int(self.fields["num_layers" if self.kind == "t5" else "num_hidden_layers"])
 
     @property
     def tokens(self) -> int:
-        """How many tokens it knows."""
+        """The size of its vocabulary."""
         return int(self.fields["vocab_size"])
 
     @property
     def places(self) -> int | None:
-        """How many tokens a text may have; None where its places are relative ones."""
+        """The maximum number of tokens of a text; None with relative positions."""
         return self.fields.get("max_position_embeddings")
 
     def config(self) -> Any:
-        """Return an object of transformers' class of its config."""
+        """Return an instance of transformers' config class."""
         return getattr(transformers(), CLASSES[self.kind].config)(**self.fields)
 
 
 def describe(found: Mapping[str, Any], where: str) -> Described:
-    """Return what a config.json says of an encoder.
+    """Return the description of an encoder in a config.json.
 
     Arguments:
-        found: What it holds.
+        found: Its contents.
         where: Its name in errors.
 
     Raises:
-        ConfigFileError: It is of no kind that is run, or holds what is not allowed.
+        ConfigFileError: Its kind is not supported, or a field is not allowed.
     """
     kind = _kind_of(found.get("model_type"), where)
     if found["model_type"] == "clip":
@@ -208,28 +208,30 @@ def _kind_of(model_type: Any, where: str) -> Kind:
             found: Kind = kind
             return found
     raise ConfigFileError(
-        f"{where} is of the kind {shown(model_type)}. Text encoders of these kinds are run: "
+        f"{where} has the kind {shown(model_type)}. These kinds of text encoders are supported: "
         f"{', '.join(CLASSES)}."
     )
 
 
 def _of_whole_clip(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Return what the config of a CLIP with both its towers says of that for texts.
+    """Return the config of the text tower of a CLIP with both towers.
 
-    Older ones say a part of it twice, and what they say in `text_config_dict` outranks the rest.
+    Older ones store a part of it twice; `text_config_dict` has priority.
     """
     text: Any = found.get("text_config")
     again = found.get("text_config_dict") or {}
     vision = found.get("vision_config") or {}, found.get("vision_config_dict") or {}
     for part in (text, again, *vision):
         if not isinstance(part, Mapping):
-            raise ConfigFileError(f"{where}: the config of a tower is {shown(part)}, no object.")
+            raise ConfigFileError(
+                f"{where}: the config of a tower is {shown(part)}, not an object."
+            )
     _BOTH_TOWERS.passed(found, where)
     return {**text, **again}
 
 
 def _without_derived(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Leave out what T5's feed_forward_proj says already, having looked whether it says it."""
+    """Remove the fields that T5's feed_forward_proj implies, after a check."""
     projection = found.get("feed_forward_proj", "relu")
     name = str(projection)
     derived = {
@@ -240,6 +242,6 @@ def _without_derived(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
         if found.get(key, value) != value:
             raise ConfigFileError(
                 f"{where}: {key} is {shown(found[key])}, but feed_forward_proj is "
-                f"{shown(projection)}. Its config is not one that T5 saves."
+                f"{shown(projection)}. T5 does not save such a config."
             )
     return {key: value for key, value in found.items() if key not in derived}

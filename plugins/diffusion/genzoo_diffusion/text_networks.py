@@ -11,13 +11,13 @@ from genzoo_diffusion.networks import UNetShape
 
 
 class TextImageNetwork(nn.Module):
-    """diffusers' `UNet2DConditionModel`: a U-Net whose attention sees itself and then the text.
+    """diffusers' `UNet2DConditionModel`: a U-Net with self-attention and then cross-attention.
 
     | High-Resolution Image Synthesis with Latent Diffusion Models
     | (Rombach, Blattmann, Lorenz, Esser, Ommer, 2022)
 
     Arguments:
-        shape: Its shape; its attention is to itself and the text, in its middle always.
+        shape: Its shape; its middle block always has attention.
         text_width: D, the size of the text's states.
     """
 

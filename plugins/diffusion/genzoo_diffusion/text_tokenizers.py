@@ -1,4 +1,4 @@
-"""Tokenizers of published text encoders: transformers' own classes, made of checked values."""
+"""Tokenizers of published text encoders: transformers' classes, built from checked values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ special_tokens_map_file stride tokenizer_class tokenizer_file truncation_side
 truncation_strategy unk_token vocab_file
 """
 _IGNORED = frozenset(_WORDS.split())
-"""What is read apart, because it names tokens; and what no state depends on."""
+"""Fields that are read separately, because they name tokens, and fields without effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +81,12 @@ _NAMED = {
 
 @dataclass(frozen=True)
 class Files:
-    """What the files of a tokenizer hold.
+    """The contents of the files of a tokenizer.
 
     Arguments:
         settings: tokenizer_config.json.
         whole: tokenizer.json.
-        tokens: How many the encoder knows: no id may be past them.
+        tokens: The size of the encoder's vocabulary, which limits the ids.
     """
 
     settings: Mapping[str, Any]
@@ -98,7 +98,7 @@ class Files:
         """Read them.
 
         Raises:
-            ConfigFileError: One is missing, malformed, or too large for that many tokens.
+            ConfigFileError: A file is missing, malformed, or too large for that many tokens.
         """
         settings = read_object(folder / SETTINGS)
         return cls(settings, Room.of_tokens(tokens).read(folder / WHOLE), tokens)
@@ -108,12 +108,12 @@ def make_tokenizer(kind: Kind, files: Files, max_length: int) -> Any:
     """Return a tokenizer.
 
     Arguments:
-        kind: Of which kind of encoder.
-        files: What its files hold.
-        max_length: The tokens of the longest text.
+        kind: The kind of encoder.
+        files: The contents of its files.
+        max_length: The maximum number of tokens of a text.
 
     Raises:
-        ConfigFileError: A file holds what is not allowed.
+        ConfigFileError: A field of a file is not allowed.
         Exception: The library refuses it.
     """
     passed = SETTINGS_OF[kind].passed(files.settings, SETTINGS)
@@ -123,20 +123,20 @@ def make_tokenizer(kind: Kind, files: Files, max_length: int) -> Any:
 
 
 def _check_ids(found: Mapping[int, str], files: Files) -> None:
-    """Refuse tokens that have other ids than the files say, or such as the encoder does not know.
+    """Refuse tokens whose ids differ from the files or exceed the encoder's vocabulary.
 
-    A token that is not in the vocabulary gets the next id, whatever the files say. Those of the
-    vocabulary were looked at as it was read.
+    A token that is not in the vocabulary gets the next id, whatever the files say. The vocabulary
+    itself has been checked when it was read.
 
     Raises:
-        ConfigFileError: One has.
+        ConfigFileError: There is such a token.
     """
     listed = added_tokens(files.settings, files.whole, files.tokens)
     for number, token in [*found.items(), *((i, token.content) for i, token in listed.items())]:
         if number >= files.tokens or found.get(number) != token:
             raise ConfigFileError(
                 f"{WHOLE}: the token {shown(token)} cannot have the id {number:,}. The encoder's "
-                f"weights are of {files.tokens:,} tokens, of which each has an id of its own."
+                f"weights are for {files.tokens:,} tokens, each with its own id."
             )
 
 
@@ -146,7 +146,7 @@ def _clip(files: Files, passed: Mapping[str, Any], max_length: int) -> Any:
     config = byte_pairs.BytePairsConfig.from_dict(fields | {"max_length": max_length})
     if len(config.tokens()) > files.tokens:
         raise ConfigFileError(
-            f"{WHOLE} has {len(config.tokens()):,} tokens; the encoder's weights are of "
+            f"{WHOLE} has {len(config.tokens()):,} tokens; the encoder's weights are for "
             f"{files.tokens:,}."
         )
     return byte_pairs.make_tokenizer(config)
@@ -177,10 +177,10 @@ _MAKERS: Mapping[str, Callable[[Files, Mapping[str, Any], int], Any]] = {
 
 
 def _tokens(kind: str, files: Files, known: list[str] | None = None) -> dict[str, Any]:
-    """Return the special tokens of a tokenizer by name, and those that are added to it by id.
+    """Return the special tokens of a tokenizer by name, and the added tokens by id.
 
     Raises:
-        ConfigFileError: They are malformed, or one is named that is not listed.
+        ConfigFileError: They are malformed, or a named one is not listed.
     """
     added = added_tokens(files.settings, files.whole, files.tokens)
     listed = {token.content: token for token in added.values()}

@@ -1,4 +1,4 @@
-"""The files of a tokenizer, read as data: what they may say, and how much of it."""
+"""The files of a tokenizer, read as data with limits."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _MOST_SCORE = 1e6
 
 @dataclass(frozen=True)
 class Room:
-    """How large a JSON file may be, which takes memory by its parts while it is parsed.
+    """The limits of a JSON file, whose parts take memory while it is parsed.
 
     Arguments:
         size: Its size in bytes.
-        lists: Lists and objects.
-        commas: What is between their parts.
+        lists: The number of lists and objects.
+        commas: The number of commas.
     """
 
     size: int
@@ -40,14 +40,14 @@ class Room:
 
     @classmethod
     def of_tokens(cls, tokens: int) -> Room:
-        """Return the room for a tokenizer.json of some tokens, whatever its layout."""
+        """Return the limits of a tokenizer.json with some tokens, in any layout."""
         return cls(2**21 + 160 * tokens, 5_000 + 2 * tokens, 20_000 + 5 * tokens)
 
     def parsed(self, raw: bytes, where: str) -> dict[str, Any]:
-        """Return the object that a text holds, having counted its parts.
+        """Return the parsed object of a text, after counting its parts.
 
         Raises:
-            ConfigFileError: It has more than there is room for, or is not a JSON object.
+            ConfigFileError: It exceeds the limits, or is not a JSON object.
         """
         lists, commas = raw.count(b"[") + raw.count(b"{"), raw.count(b",")
         if len(raw) > self.size or lists > self.lists or commas > self.commas:
@@ -59,7 +59,7 @@ class Room:
         return parse_object(raw, where)
 
     def read(self, path: Path) -> dict[str, Any]:
-        """Return the object that a file of a folder holds.
+        """Return the object in a file of a folder.
 
         Raises:
             LoadError: It is missing, a link, too large, or malformed.
@@ -69,12 +69,12 @@ class Room:
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """A token that is found as a whole, before the rest of a text is looked at.
+    """A token that is matched as a whole, before the rest of a text is tokenized.
 
     Arguments:
         content: Its text.
-        flags: How it is found, by the names of `tokenizers.AddedToken`; those not given are
-            left to the library.
+        flags: How it is matched, by the names of `tokenizers.AddedToken`; missing flags have the
+            library's defaults.
     """
 
     content: str
@@ -82,10 +82,10 @@ class Token:
 
     @classmethod
     def of(cls, value: Any, where: str) -> Token:
-        """Return what a file says of a token: its text, or an object.
+        """Return the token of an entry of a file: its text, or an object.
 
         Raises:
-            ConfigFileError: It is neither, or holds what a token has not.
+            ConfigFileError: It is neither, or has unknown fields.
         """
         found = {"content": value} if isinstance(value, str) else value
         if isinstance(found, Mapping) and found.get(_MARK[0], _MARK[1]) == _MARK[1]:
@@ -97,7 +97,7 @@ class Token:
         raise ConfigFileError(f"{where} cannot be {shown(value)}.")
 
     def made(self) -> Any:
-        """Return it as the library has it."""
+        """Return it as an object of the library."""
         from tokenizers import AddedToken
 
         return AddedToken(self.content, **self.flags)
@@ -106,15 +106,16 @@ class Token:
 def added_tokens(
     settings: Mapping[str, Any], whole: Mapping[str, Any], tokens: int
 ) -> dict[int, Token]:
-    """Return the tokens that are found as a whole, by their ids.
+    """Return the tokens that are matched as a whole, by their ids.
 
     Arguments:
-        settings: What tokenizer_config.json holds; where it lists them, it outranks the other.
-        whole: What tokenizer.json holds.
-        tokens: How many the encoder knows.
+        settings: The contents of tokenizer_config.json; if it lists them, it has priority.
+        whole: The contents of tokenizer.json.
+        tokens: The size of the encoder's vocabulary.
 
     Raises:
-        ConfigFileError: They are malformed, too many, or numbered past what the encoder knows.
+        ConfigFileError: They are malformed, too many, or their ids exceed the encoder's
+            vocabulary.
     """
     name = "added_tokens_decoder"
     if name in settings:
@@ -143,16 +144,16 @@ def _id(value: Any, tokens: int, where: str) -> int:
     number = int(digits) if digits.isdigit() else value
     if type(number) is not int or not 0 <= number < tokens:
         raise ConfigFileError(
-            f"{where} has the id {shown(value)}; the encoder's weights are of {tokens:,} tokens."
+            f"{where} has the id {shown(value)}; the encoder's weights are for {tokens:,} tokens."
         )
     return number
 
 
 def model_of(whole: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """Return the part of a tokenizer.json that has the tokens.
+    """Return the part of a tokenizer.json with the tokens.
 
     Raises:
-        ConfigFileError: It is of another kind, or pads a text before it.
+        ConfigFileError: It has another kind, or pads texts on the left.
     """
     model, padding = whole.get("model"), whole.get("padding")
     if not isinstance(model, Mapping) or model.get("type", kind) != kind:
@@ -167,10 +168,11 @@ def _direction(padding: Any) -> Any:
 
 
 def numbered(vocabulary: Any, tokens: int, where: str) -> dict[str, int]:
-    """Return a vocabulary that numbers its tokens.
+    """Return a vocabulary that maps tokens to ids.
 
     Raises:
-        ConfigFileError: It does not, or a number stands twice or is past what the encoder knows.
+        ConfigFileError: It is malformed, an id occurs twice, or an id exceeds the encoder's
+            vocabulary.
     """
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise ConfigFileError(f"{where}: the vocabulary cannot be {shown(vocabulary)}.")
@@ -178,10 +180,10 @@ def numbered(vocabulary: Any, tokens: int, where: str) -> dict[str, int]:
         if not token or type(number) is not int or not 0 <= number < tokens:
             raise ConfigFileError(
                 f"{where}: {shown(token)} has the id {shown(number)}; the encoder's weights are "
-                f"of {tokens:,} tokens."
+                f"for {tokens:,} tokens."
             )
     if len(set(vocabulary.values())) < len(vocabulary):
-        raise ConfigFileError(f"{where}: two tokens have one id.")
+        raise ConfigFileError(f"{where}: two tokens have the same id.")
     return vocabulary
 
 
@@ -189,7 +191,8 @@ def scored(vocabulary: Any, tokens: int, where: str) -> list[tuple[str, float]]:
     """Return a vocabulary of pieces with their scores, in the order of their ids.
 
     Raises:
-        ConfigFileError: It is none, or has a piece twice or more than the encoder knows.
+        ConfigFileError: It is malformed, has a piece twice, or has more pieces than the encoder's
+            vocabulary.
     """
     if not isinstance(vocabulary, list) or not 2 < len(vocabulary) <= tokens:
         raise ConfigFileError(
@@ -200,7 +203,7 @@ def scored(vocabulary: Any, tokens: int, where: str) -> list[tuple[str, float]]:
         if not (isinstance(pair, list) and len(pair) == 2 and _is_scored(*pair)):
             raise ConfigFileError(f"{where}: {shown(pair)} is not a piece with a score.")
     if len({piece for piece, _ in vocabulary}) < len(vocabulary):
-        raise ConfigFileError(f"{where}: a piece stands twice.")
+        raise ConfigFileError(f"{where}: a piece occurs twice.")
     return [(piece, float(score)) for piece, score in vocabulary]
 
 

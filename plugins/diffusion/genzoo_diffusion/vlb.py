@@ -1,4 +1,4 @@
-"""The terms of the variational bound on log p(x), exactly, and the bound of data."""
+"""The variational bound on log p(x): its exact terms, and the bound of data."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Bound:
 
         KL(q(x_{T−1}) ‖ N(0, I)) + Σ_{t≥1} E KL(q(x_{t−1}) ‖ p(x_{t−1})) − E log p(x),
 
-    the last term given the state at time 0. All terms are in nats. No probability has a floor: one
-    of 1e-12 for a grey level, as in the code of the paper, makes the sum no bound.
+    the last term given the state at time 0. All terms are in nats. Probabilities are not clamped:
+    a minimum of 1e-12 for a grey level, as in the paper's code, would invalidate the bound.
 
-    The chain whose law this bounds is that of `DDPMSampler` with ``exact=True``, which draws from
-    the last term's distribution too.
+    The bound is for the chain of `DDPMSampler` with ``exact=True``, which also draws from the
+    distribution of the last term.
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020), equation 5
 
     Arguments:
-        model: Whose schedule, variances and likelihood they are.
-        clip: Whether predictions of data in [0, 1] are kept there, as samplers keep them: the
-            bound is that of their chain, and an error of ε at the last times counts less.
+        model: The model, for its schedule, variances and likelihood.
+        clip: Whether predictions of data in [0, 1] are clipped, as in samplers: then the bound is
+            that of their chain, and errors of ε at the last times count less.
     """
 
     model: DDPM
@@ -53,14 +53,14 @@ class Bound:
     def step(self, x_0: Tensor, predicted: Tensor, t: Tensor) -> Tensor:
         """Return KL(q(x_{t−1} | x_t, x_0) ‖ p(x_{t−1} | x_t)), (B,), for times t ≥ 1, (B,).
 
-        Both are Gaussians, of variances β̃ and σ²: ½ (β̃/σ² − 1 − log β̃/σ²) for each value, and
-        the squared distance of their means over 2σ².
+        Both are Gaussians, with variances β̃ and σ²: ½ (β̃/σ² − 1 − log β̃/σ²) for each value,
+        plus the squared distance of their means divided by 2σ².
         """
         schedule, variance = self.model.schedule, step_variance(self.model)
-        # At time 0, which has no such term, β̃ is 0, and its logarithm would be infinite.
+        # Time 0 has no such term: β̃ is 0, and its logarithm would be infinite.
         ratio = schedule.posterior_variance[1:] / variance[1:]
         ratio = torch.cat([ratio.new_ones(1), ratio])
-        # Means differ by what x_0 is multiplied by alone.
+        # The means differ only in the term of x_0.
         weight = schedule.posterior_weights[0].square() / (2 * variance)
         shape = math.prod(self.model.event_shape)
         constant = 0.5 * shape * (ratio - 1 - ratio.log())
@@ -70,7 +70,7 @@ class Bound:
     def decoder(self, x_0: Tensor, predicted: Tensor) -> Tensor:
         """Return −log p(x_0 | x at time 0), (B,): N(x̂_0, σ_0² I), cut into grey levels if any.
 
-        That of data in [0, 1] without levels is the density in these units.
+        For data in [0, 1] without levels it is the density in these units.
         """
         scale = step_variance(self.model)[0].sqrt().item()
         levels = self.model.levels
@@ -91,7 +91,7 @@ class Bound:
 
 
 def step_variance(model: DDPM) -> Tensor:
-    """Return σ², (T,), as diffusers' schedulers have it; at time 0, where β̃ is 0, the next β̃.
+    """Return σ², (T,), as in diffusers' schedulers; at time 0, where β̃ is 0, the next β̃.
 
     | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
     """
@@ -127,9 +127,9 @@ def estimate(
 def _bound(
     model: DDPM, x_0: Tensor, signal: Signal, generator: torch.Generator, num_times: int
 ) -> Tensor:
-    """Return −log p's bound of at most ``_ROWS`` rows, (B,), in float64.
+    """Return the bound on −log p for at most ``_ROWS`` rows, (B,), in float64.
 
-    The fewer rows, the more of their times go through the network together.
+    With fewer rows, more of their times go through the network together.
     """
     bound, num = Bound(model, clip=True), len(x_0)
     total = bound.prior(x_0).double()
@@ -146,13 +146,13 @@ def _bound(
 
 
 def _draw(x_0: Tensor, part: tuple[int, int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return a time of a part of the chain and noise for each row."""
+    """Return a time in a part of the chain and noise for each row."""
     t = torch.randint(*part, (len(x_0),), generator=generator, device=x_0.device)
     return t, torch.randn(x_0.shape, generator=generator, device=x_0.device, dtype=x_0.dtype)
 
 
 def _parts(T: int, num: int) -> list[tuple[int, int]]:
-    """Return the times 1, …, T − 1 in ``num`` parts of nearly equal length, ends excluded."""
+    """Return the times 1, …, T − 1 in ``num`` parts of nearly equal length, without their ends."""
     edges = [1 + (T - 1) * i // num for i in range(num + 1)]
     return list(itertools.pairwise(edges))
 
@@ -160,9 +160,9 @@ def _parts(T: int, num: int) -> list[tuple[int, int]]:
 def _log_of_levels(x_0: Tensor, mean: Tensor, scale: float, levels: int) -> Tensor:
     """Return log P of levels in [−1, 1] under N(mean, scale²), the outermost with its tail.
 
-    With z = (x_0 − mean) / scale and half a level h, also over the scale, it is
-    log Φ(h + z) for the lowest level, log Φ(h − z) for the highest, and else the logarithm of
-    Φ(h − |z|) − Φ(−h − |z|): differences of small numbers, of which no digits are lost.
+    With z = (x_0 − mean) / scale and half a level h, also divided by the scale, it is log Φ(h + z)
+    for the lowest level, log Φ(h − z) for the highest, and else the logarithm of Φ(h − |z|) − Φ(−h
+    − |z|), which has no cancellation.
     """
     half = 1 / (levels - 1)
     z, h = (x_0.double() - mean.double()) / scale, half / scale

@@ -61,7 +61,7 @@ def text_model(rows=None, seed=0, **values):
 
 
 def unet(seed=0, **values):
-    """Return a U-Net that is told of texts."""
+    """Return a text-conditional U-Net."""
     fields = {
         "sample_size": 8,
         "in_channels": 4,

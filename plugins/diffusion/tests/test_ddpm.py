@@ -200,7 +200,7 @@ def test_signals_are_combined_row_by_row():
         ({"event": LABELS["label"]}, "models real or unit data, not labels from 0 to 2"),
         ({"schedule": "zero-terminal-snr"}, "v_prediction"),
         ({"schedule": "linear", "num_train_timesteps": 50}, "Raise beta_end"),
-        ({"beta_start": 0.03}, "noise must grow"),
+        ({"beta_start": 0.03}, "noise must increase"),
         ({"network": "image"}, "network='flat'"),
         ({"event": Unit(shape=(1, 7, 8)), "channels": (8, 8)}, "multiples of 2"),
     ],

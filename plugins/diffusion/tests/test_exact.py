@@ -147,5 +147,5 @@ def test_what_makes_another_chain_is_refused(config, name):
 
 def test_models_without_a_likelihood_have_no_exact_chain():
     found = LatentDDPM(LatentDDPM.example()[0])
-    with pytest.raises(CapabilityError, match="LatentDDPM states none"):
+    with pytest.raises(CapabilityError, match="LatentDDPM has none"):
         found.sample(2, condition=0, sampler=EXACT)

@@ -51,7 +51,7 @@ def test_a_text_without_a_known_word_is_refused_with_the_known_ones(text):
 def test_a_text_that_is_too_long_is_refused():
     model = encoder()
     assert model.token_ids(["a boot " * 2]).shape == (1, 7)
-    with pytest.raises(ConditionError, match="has 6 words that this model knows; it reads at mo"):
+    with pytest.raises(ConditionError, match="has 6 words that this model knows; the maximum is"):
         model.token_ids(["a boot " * 3])
 
 
@@ -139,8 +139,8 @@ def test_texts_are_as_many_as_samples(condition):
     [
         ({"vocabulary": ("a b",)}, "each once; got 'a b'"),
         ({"vocabulary": ("A",)}, "each once; got 'A'"),
-        ({"vocabulary": ("a", "a")}, "holds a word twice"),
-        ({"num_heads": 3}, "3 heads cannot share a width of 8"),
+        ({"vocabulary": ("a", "a")}, "has a word twice"),
+        ({"num_heads": 3}, "3 heads do not divide the width 8"),
     ],
 )
 def test_configs_that_make_no_encoder_are_refused(values, why):

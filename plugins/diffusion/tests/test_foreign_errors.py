@@ -134,5 +134,5 @@ def test_words_that_a_tokenizer_refuses_are_a_config_error(monkeypatch):
         raise PanicException("called `Option::unwrap()` on a `None` value")
 
     monkeypatch.setattr("genzoo_diffusion.fitted_text.make_tokenizer", refuse)
-    with pytest.raises(ConfigError, match="makes no encoder"):
+    with pytest.raises(ConfigError, match="does not define an encoder"):
         FittedTextEncoder(FittedTextConfig(vocabulary=("a",)))

@@ -173,7 +173,7 @@ def test_defaults_are_transformers_own(kind):
 def test_a_vocabulary_is_in_proportion_to_the_weights():
     pretrained_text._check_tokens(30_522, 4_000_000, "It")
     pretrained_text._check_tokens(501_153, 4 * 501_153 * 768, "It")
-    with pytest.raises(ConfigFileError, match="tells of 500,000 tokens; weights of 2,000,000 byt"):
+    with pytest.raises(ConfigFileError, match="has 500,000 tokens; weights of 2,000,000 bytes"):
         pretrained_text._check_tokens(500_000, 2_000_000, "It")
 
 

@@ -355,7 +355,7 @@ def test_a_model_that_is_no_autoencoder_at_all_is_refused():
 
 def test_an_autoencoder_with_a_condition_is_refused():
     label = {"label": Label(num_classes=3).to_dict()}
-    with pytest.raises(ConfigError, match="must have no condition; this Affine has a label"):
+    with pytest.raises(ConfigError, match="must not have a condition; this Affine has a label"):
         latent("toy-affine-codes", {"conditions": label}, **SMALL)
 
 

@@ -153,7 +153,7 @@ def test_no_condition_is_the_empty_text(hub, folders):
 
 def test_a_text_that_is_too_long_is_refused(hub, folders):
     put(hub, folders["t5"])
-    with pytest.raises(ConditionError, match="has 14 tokens; this model's encoder reads at most"):
+    with pytest.raises(ConditionError, match="has 14 tokens; this model's encoder takes at most"):
         encoder()(["a " * 13], CPU)
 
 
@@ -166,7 +166,7 @@ def changed(folder, **values):
 
 def test_other_kinds_are_refused_by_name(hub, folders):
     put(hub, folders["bert"], config_json=changed(folders["bert"], model_type="gpt2"))
-    with pytest.raises(ConfigFileError, match=r"of the kind 'gpt2'.*: clip, t5, bert"):
+    with pytest.raises(ConfigFileError, match=r"has the kind 'gpt2'.*: clip, t5, bert"):
         pinned()
 
 
@@ -175,7 +175,7 @@ def test_other_kinds_are_refused_by_name(hub, folders):
     [
         ({"kind": "t5"}, "is a bert encoder, not t5"),
         ({"width": 9}, "has states of size 8; the config says 9"),
-        ({"max_length": 13}, "reads at most 12 tokens; the config says max_length 13"),
+        ({"max_length": 13}, "takes at most 12 tokens; the config says max_length 13"),
     ],
 )
 def test_another_encoder_than_the_configs_is_refused(hub, folders, values, why):

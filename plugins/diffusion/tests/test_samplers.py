@@ -138,7 +138,7 @@ def test_guidance_needs_a_condition():
 def test_guidance_leads_away_from_what_the_model_has_learned(scale):
     """Without null conditions nothing leads away but another condition."""
     sure = labelled(condition_dropout=0.0)
-    with pytest.raises(ConditionError, match=r"learned with its conditions alone\. Leave guidanc"):
+    with pytest.raises(ConditionError, match=r"trained only with its conditions\. Leave guidance"):
         sure.sample(2, condition=0, sampler=sampler("ddim", guidance_scale=scale))
     away = sampler("ddim", guidance_scale=scale, negative_condition={"label": 1})
     other = labelled().sample(2, condition=0, seed=0, sampler=away)
@@ -368,7 +368,7 @@ def test_a_variation_starts_at_its_own_time():
     vary = sampler("ddim", num_inference_steps=10, strength=0.5)
     found.sample(2, start=states(2, found), seed=0, sampler=vary)
     assert len(sizes) == 5
-    with pytest.raises(ConfigError, match="nothing to vary"):
+    with pytest.raises(ConfigError, match="needs examples to vary"):
         found.sample(2, sampler=vary)
 
 
@@ -424,7 +424,7 @@ def test_what_is_filled_in_follows_what_is_given(generator):
 
 @EVERY
 def test_more_steps_than_times_are_refused(name):
-    with pytest.raises(ConfigError, match="21 steps are more than the 20 times"):
+    with pytest.raises(ConfigError, match="21 steps are more than the model's 20 times"):
         model().sample(2, sampler=sampler(name, num_inference_steps=21))
 
 

@@ -102,9 +102,9 @@ def test_times_are_diffusers_own_where_those_are_times(spacing):
 
 
 def test_more_steps_than_times_are_refused():
-    with pytest.raises(ConfigError, match="1001 steps are more than the 1000 times"):
+    with pytest.raises(ConfigError, match="1001 steps are more than the model's 1000 times"):
         times("trailing", 1000, 1001)
-    with pytest.raises(ConfigError, match="both ends"):
+    with pytest.raises(ConfigError, match="at least two steps"):
         times("linspace", 1000, 1)
     assert times("trailing", 1000, 1) == [999]
 
@@ -174,5 +174,5 @@ def test_a_schedule_may_leave_as_much_as_it_says(monkeypatch):
     monkeypatch.setattr("genzoo_diffusion.schedule.MAX_TERMINAL", left)
     assert len(schedule("linear")) == 1000
     monkeypatch.setattr("genzoo_diffusion.schedule.MAX_TERMINAL", math.nextafter(left, 0))
-    with pytest.raises(ConfigError, match="is left where sampling starts"):
+    with pytest.raises(ConfigError, match="is left, but sampling starts"):
         schedule("linear")

@@ -246,16 +246,16 @@ def test_tokenizers_of_other_kinds_are_refused_by_name(folder):
     added = json.loads(whole)["added_tokens"]
     model_ = json.loads(whole)["model"]
     bad = {
-        "a token of its own": changed(whole, added_tokens=[*added, {"content": "<new>"}]),
+        "an additional token": changed(whole, added_tokens=[*added, {"content": "<new>"}]),
         "has no byte pairs": changed(whole, model={"type": "WordLevel"}),
         "merges must be a list": changed(whole, model=model_ | {"merges": {}}),
         "a merge is not a pair": changed(whole, model=model_ | {"merges": [["a"]]}),
         "must give each token a number": changed(whole, model=model_ | {"vocab": ["a"]}),
-        "are not those from 0 on": changed(whole, model=model_ | {"vocab": {"a": 1}}),
+        "are not consecutive from 0": changed(whole, model=model_ | {"vocab": {"a": 1}}),
         "cannot be read": "{",
         "must hold an object": "[]",
         "has more parts": "[" * 2**18,
-        "takes more than itself": changed(whole, added_tokens=[added[0] | {"lstrip": True}]),
+        "matches more than itself": changed(whole, added_tokens=[added[0] | {"lstrip": True}]),
     }
     for why, text in bad.items():
         with pytest.raises(ConfigFileError, match=why):
@@ -268,26 +268,29 @@ def test_tokenizers_of_other_kinds_are_refused_by_name(folder):
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"text_encoder": {"model_type": "t5"}}, "is of the kind 't5'; clip_text_model is"),
+        ({"text_encoder": {"model_type": "t5"}}, "has the kind 't5'; clip_text_model is"),
         ({"text_encoder": {"dropout": 0.5}}, "has no field 'dropout'"),
         ({"text_encoder": {"no_such": 0.5}}, "has no field 'no_such'"),
         ({"tokenizer": {"bos_token": 3}}, "bos_token cannot be 3"),
         ({"tokenizer": {"model_max_length": None}}, "max_length must be a whole number"),
-        ({"tokenizer": {"added_tokens_decoder": {"9": {"content": "<x>"}}}}, "of its own"),
+        (
+            {"tokenizer": {"added_tokens_decoder": {"9": {"content": "<x>"}}}},
+            "an additional token",
+        ),
         ({"unet": {"addition_embed_type": "text"}}, "addition_embed_type 'text' asks for more"),
         ({"unet": {"class_embed_type": "timestep"}}, "class_embed_type 'timestep' asks for more"),
         ({"unet": {"encoder_hid_dim_type": "text_proj"}}, "encoder_hid_dim_type"),
         ({"unet": {"time_cond_proj_dim": 4}}, "time_cond_proj_dim"),
         ({"unet": {"attention_type": "gated"}}, "attention_type"),
         ({"unet": {"cross_attention_dim": 12}}, "cross_attention_dim is 12; the text's states"),
-        ({"unet": {"cross_attention_dim": []}}, "Give its lists an entry for each level"),
+        ({"unet": {"cross_attention_dim": []}}, "lists need one entry for each level"),
         ({"unet": {"no_such": 1}}, "UNet2DConditionModel has no field 'no_such'"),
-        ({"unet": {"in_channels": 9}}, "As many as go in must come out"),
+        ({"unet": {"in_channels": 9}}, "must have equal channels"),
         ({"scheduler": {"prediction_type": "flow_prediction"}}, "'flow_prediction' is not supp"),
         ({"scheduler": {"beta_schedule": "laplace"}}, "'laplace' is not supported"),
         ({"scheduler": {"rescale_betas_zero_snr": True}}, "rescale_betas_zero_snr True is not"),
         ({"scheduler": {"trained_betas": [0.1]}}, "trained_betas"),
-        ({"scheduler": {"beta_start": None}}, "beta_start is not said"),
+        ({"scheduler": {"beta_start": None}}, "beta_start is missing"),
     ],
 )
 def test_parts_of_other_kinds_are_refused_by_name(folder, values, why):
@@ -344,8 +347,11 @@ def test_the_autoencoders_config_is_kept_with_its_scale(folder):
             {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"]},
             "save the pipeline with safety_checker=None",
         ),
-        ({"image_encoder": ["transformers", "CLIPVisionModelWithProjection"]}, "are pictures"),
-        ({"controlnet": ["diffusers", "ControlNetModel"]}, "No part of that name"),
+        (
+            {"image_encoder": ["transformers", "CLIPVisionModelWithProjection"]},
+            "Images as conditions",
+        ),
+        ({"controlnet": ["diffusers", "ControlNetModel"]}, "A part of that name is not"),
         ({"unet": ["mine", "UNet2DConditionModel"]}, "unet is"),
         ({"vae": ["diffusers", "AsymmetricAutoencoderKL"]}, "AutoencoderKL of diffusers is"),
         ({"scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"]}, "scheduler is"),
@@ -364,11 +370,11 @@ def test_parts_are_looked_at_by_name(folder, values, why):
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"vae": {"scaling_factor": None}}, "scaling_factor is not said"),
+        ({"vae": {"scaling_factor": None}}, "scaling_factor is missing"),
         ({"vae": {"block_out_channels": 8}}, "block_out_channels cannot be 8"),
         ({"vae": {"block_out_channels": [8] * 10**4}}, "block_out_channels cannot be"),
         ({"unet": {"sample_size": [8, 10.5]}}, "sample_size cannot be"),
-        ({"unet": {"sample_size": None}}, "a size must be said"),
+        ({"unet": {"sample_size": None}}, "a size is needed"),
     ],
 )
 def test_an_autoencoder_that_does_not_fit_is_refused(folder, values, why):

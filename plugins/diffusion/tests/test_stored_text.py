@@ -77,7 +77,7 @@ def test_no_condition_is_the_empty_text():
 
 def test_a_text_that_is_too_long_is_refused():
     assert encoder().token_ids(["the " * (LENGTH - 2)]).shape == (1, LENGTH)
-    with pytest.raises(ConditionError, match=f"has {LENGTH + 1} tokens; this model's encoder rea"):
+    with pytest.raises(ConditionError, match=f"has {LENGTH + 1} tokens; this model's encoder tak"):
         encoder().token_ids(["the " * (LENGTH - 1)])
 
 
@@ -122,10 +122,10 @@ def test_captions_words_are_not_asked_of_the_data():
     [
         ({"clip": {**CLIP, "hidden_size": 9}}, "not a multiple of the number of attention heads"),
         ({"clip": {**CLIP, "hidden_size": "8"}}, "hidden_size must be a whole number, got '8'"),
-        ({"clip": {**CLIP, "vocab_size": 10}}, "They do not belong together"),
-        ({"clip": {**CLIP, "max_position_embeddings": 5}}, "They do not belong together"),
-        ({"clip": {**CLIP, "hidden_act": "os.system"}}, "makes no CLIPTextModel"),
-        ({"clip": {**CLIP, "num_hidden_layers": "x"}}, "makes no CLIPTextModel"),
+        ({"clip": {**CLIP, "vocab_size": 10}}, "They do not fit together"),
+        ({"clip": {**CLIP, "max_position_embeddings": 5}}, "They do not fit together"),
+        ({"clip": {**CLIP, "hidden_act": "os.system"}}, "does not define a CLIPTextModel"),
+        ({"clip": {**CLIP, "num_hidden_layers": "x"}}, "does not define a CLIPTextModel"),
         ({"clip": {**CLIP, "_attn_implementation": "a/b"}}, "has no field '_attn_implementation'"),
         ({"clip": {**CLIP, "quantization_config": {}}}, "has no field 'quantization_config'"),
         ({"clip": {**CLIP, "intermediate_size": 10**9}}, "intermediate_size cannot be"),

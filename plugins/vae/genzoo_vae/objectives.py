@@ -26,7 +26,7 @@ class BoundConfig(Config):
     lr: _Rate = 1e-3
     """The learning rate of Adam."""
     num_samples: Annotated[int, Bounds(1, 10**6)] = 1
-    """Codes drawn for each example."""
+    """The number of codes per example."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ C = TypeVar("C", bound=BoundConfig)
 
 
 class _Bound(Objective[C], abc.ABC):
-    """A bound on log p(x) at codes drawn from q(z | x), made negative; abstract."""
+    """Abstract base class: the negative of a bound on log p(x) from codes z ~ q(z | x)."""
 
     requires = (VAE,)
     model: VAE
@@ -64,7 +64,7 @@ class _Bound(Objective[C], abc.ABC):
 
 
 class ELBO(_Bound[ELBOConfig]):
-    """The evidence bound: lowers −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
+    """The evidence bound: minimises −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
 
     The expectation is over z = μ(x) + σ(x) ε, which is differentiable; the KL divergence is ½ Σ_j
     (μ² + σ² − 1 − log σ²)_j. β rises over the warm-up, λ are the free bits.
@@ -95,7 +95,7 @@ class IWAEConfig(BoundConfig):
 
 
 class IWAE(_Bound[IWAEConfig]):
-    """The importance-weighted bound: lowers −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)].
+    """The importance-weighted bound: minimises −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)].
 
     For larger k, the bound is nearer to −log p(x).
 

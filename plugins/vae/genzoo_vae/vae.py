@@ -256,7 +256,7 @@ class VAE(GenerativeModel[VAEConfig]):
             num_samples: K; 500 by default.
 
         Raises:
-            DataError: The examples have values to which the likelihood assigns no probability.
+            DataError: The examples have values to which the likelihood assigns probability 0.
         """
         from genzoo_vae.importance import estimate
 

@@ -119,7 +119,7 @@ def test_levels_as_float32_gives_them_are_levels():
 
 
 def test_a_likelihood_that_was_asked_for_is_not_exchanged_for_one_that_fits(tmp_path, capsys):
-    """The flag's value is the one that is taken where no data have a say."""
+    """The flag's value is used, and not one that fits the data."""
     line = f"train vae --data digits --model.likelihood bernoulli --output {tmp_path}/run"
     with pytest.raises(SystemExit) as left:
         run_command(line.split())
