@@ -33,6 +33,8 @@ def test_the_snippet_runs_and_prints_what_the_readme_shows(tmp_path, monkeypatch
     for old in shown:
         (new,) = [line for line in printed if line.startswith(old.split()[0])]
         assert NUMBER.sub("#", new).startswith(NUMBER.sub("#", old))
+        # The seed fixes the figures on one kind of processor; rounding differs on another, and a
+        # chain of binary draws then takes another path.
         assert float(NUMBER.search(new)[0]) == pytest.approx(
             float(NUMBER.search(old)[0]), rel=0.02
         )
