@@ -6,6 +6,7 @@ import logging
 import types
 
 import pytest
+from huggingface_hub.errors import LocalTokenNotFoundError
 
 from genzoo import GenModel
 from genzoo.errors import (
@@ -63,6 +64,12 @@ def test_a_gated_repository_says_so(hub, tmp_path):
 def test_a_wrong_token_is_told_from_a_missing_repository(hub, tmp_path):
     put_machine(hub, tmp_path)
     refused(HubAccessError, "hf auth login", token="hf_wrong")
+
+
+def test_a_missing_token_is_named_with_the_remedy():
+    found = translated(LocalTokenNotFoundError("Token is required to call the endpoint."), "it")
+    assert type(found) is HubAccessError
+    assert str(found) == "it: there is no token. Log in (hf auth login) or set HF_TOKEN."
 
 
 def test_a_hub_that_cannot_be_reached_is_said_at_once(hub, waits, monkeypatch):

@@ -68,6 +68,10 @@ def _by_class(error: BaseException, what: str) -> HubError | None:
             f"{what} is gated: its authors decide on access. Request it on its page, then log in "
             "(hf auth login) or set HF_TOKEN."
         )
+    if isinstance(error, hub.LocalTokenNotFoundError):
+        return HubAccessError(
+            f"{what}: there is no token. Log in (hf auth login) or set HF_TOKEN."
+        )
     if isinstance(error, hub.RevisionNotFoundError):
         return HubMissingError(
             f"{what}: there is no such revision. Check the name of the branch, tag or commit."
