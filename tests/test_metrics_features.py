@@ -140,14 +140,16 @@ def test_of_two_defaults_none_is_picked(monkeypatch):
     assert reason.startswith("sums and totals are defaults for real data of shape (3,): name one")
 
 
-def test_a_broken_extractor_breaks_no_other(monkeypatch):
+def test_a_broken_extractor_breaks_no_other_and_is_named(monkeypatch, caplog):
     class Broken(Sums):
         @classmethod
         def inapplicable_reason(cls, space):
             raise ZeroDivisionError
 
     monkeypatch.setitem(registry._local, ("extractors", "broken"), Broken)
-    assert default_extractor(Unit(shape=(1, 8, 8))) == "digits-cnn"
+    with caplog.at_level("WARNING", logger="genzoo"):
+        assert default_extractor(Unit(shape=(1, 8, 8))) == "digits-cnn"
+    assert "The extractor broken is not used: ZeroDivisionError" in caplog.text
 
 
 def test_a_metric_on_features_needs_a_hundred_rows():

@@ -17,7 +17,7 @@ from torch import Tensor
 from genzoo import registry
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
-from genzoo.errors import UnknownNameError
+from genzoo.errors import MissingDependencyError, UnknownNameError
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.fitting import titles
 from genzoo.model import Model
@@ -161,9 +161,11 @@ def _is_default(name: str, space: Space) -> bool:
     try:
         cls = registry.load("extractors", name)
         return cls.is_default and not cls.inapplicable_reason(space)
+    except MissingDependencyError as error:
+        logger.debug("The extractor %s is not used: %s", name, error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-        logger.debug("The extractor %s is not used: %s: %s", name, type(error).__name__, error)
-        return False
+        logger.warning("The extractor %s is not used: %s: %s", name, type(error).__name__, error)
+    return False
 
 
 def pixels(vectors: Callable[[Tensor], Any]) -> Extractor:
