@@ -73,7 +73,8 @@ class Model(nn.Module, abc.ABC, Generic[C]):
     @property
     def event(self) -> Space:
         """The space of what is modelled."""
-        found: Space = getattr(self.config, "event")  # noqa: B009 - whatever C is
+        config: Any = self.config  # The class of a config decides whether it has a field.
+        found: Space = config.event
         return found
 
     @property

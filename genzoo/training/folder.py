@@ -124,7 +124,8 @@ class RunFolder:
         if occupied and not self.overwrite:
             raise OutputExistsError(
                 f"{str(self.path)!r} holds another run or model. Resume it (--resume), "
-                "replace it (--overwrite), or choose another folder."
+                "replace it (--overwrite), or choose another folder. In Python: fit(resume=True) "
+                "or Trainer(..., overwrite=True)."
             )
         if not occupied:
             self._check_links()
