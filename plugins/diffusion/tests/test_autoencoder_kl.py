@@ -138,7 +138,9 @@ def test_a_config_of_diffusers_is_taken_as_it_is():
         model(autoencoder={**fields, "latents": 3})
     with pytest.raises(ConfigError, match="cannot be 1000000000000"):
         model(autoencoder={**fields, "latent_channels": 10**12})
-    with pytest.raises(ConfigError, match=r"images of 1 channels, and returns 1; the images of the event have 3"):
+    with pytest.raises(
+        ConfigError, match=r"images of 1 channels, and returns 1; the images of the event have 3"
+    ):
         model(autoencoder=fields, event=Unit(shape=(3, 8, 8)))
 
 
