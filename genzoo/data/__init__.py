@@ -6,6 +6,7 @@ of images. ``user/name`` is a dataset of the Hub.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -45,6 +46,7 @@ __all__ = [
     "subset",
 ]
 
+logger = logging.getLogger("genzoo")
 _ARRAYS = (".npz", ".npy", ".safetensors")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -73,7 +75,7 @@ def load_dataset(name_or_path: str, split: str | None = "train", **config: Any) 
 def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     """Return one split of a source, prepared; None means "test", or the only split.
 
-    The mean in the info is always that of the training split.
+    The mean in the info is always that of the training split. The notes of the split are logged.
 
     Raises:
         DataError: There is no such split.
@@ -82,20 +84,32 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     split = split or ("test" if "test" in splits else splits[0])
     if split not in splits:
         raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
-    dataset = _prepared(source, split)
+    dataset = _noted(_prepared(source, split))
     train = dataset if split == splits[0] else _prepared(source, splits[0])
     if "x" not in dataset.info.mean:
         dataset.info = dataset.info.with_mean(train.mean())
     if split == splits[0] and source.config.labelled is not None:
+        notes = dataset.notes
         dataset = keep_labels(dataset, source.config.labelled, source.config.labelled_seed)
+        dataset.notes = notes
     dataset.split = split
     return dataset
 
 
 def _prepared(source: DataSource, split: str) -> Dataset:
     key = Path(source.location).name or type(source).__name__
-    dataset = prepare(source.load(split), source.config, key)
-    return caption(dataset, source.grammar) if source.config.captions else dataset
+    loaded = source.load(split)
+    dataset = prepare(loaded, source.config, key)
+    dataset = caption(dataset, source.grammar) if source.config.captions else dataset
+    dataset.notes = loaded.notes
+    return dataset
+
+
+def _noted(dataset: Dataset) -> Dataset:
+    """Log what is unusual about a dataset, before training or evaluation relies on it."""
+    for note in dataset.notes:
+        logger.warning("%s: %s", dataset.name, note)
+    return dataset
 
 
 def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
@@ -139,7 +153,7 @@ def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
         return data
     if isinstance(data, str):
         raise ConfigError(f"Give a dataset, not its name: load_dataset({data!r}).")
-    dataset = from_array(data, "the given array")
+    dataset = _noted(from_array(data, "the given array"))
     dataset.info = dataset.info.with_mean(dataset.mean())
     return dataset
 

@@ -54,12 +54,14 @@ class Dataset(abc.ABC):
         origin: The name or path and the config values given to `load_dataset`; None for other
             rows.
         split: The name of the split, for rows of `load_dataset`.
+        notes: What was inferred in an unusual way or left out, one short sentence for each.
     """
 
     info: DataInfo
     name: str
     origin: tuple[str, Mapping[str, Any]] | None = None
     split: str = ""
+    notes: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -163,6 +165,7 @@ class Selected(TransformedDataset):
         self.fields = fields
         self.info, self.name = dataset.info.only(fields), dataset.name
         self.origin, self.split = dataset.origin, dataset.split
+        self.notes = dataset.notes
 
     def transform(
         self, batch: dict[str, Any], generator: torch.Generator | None

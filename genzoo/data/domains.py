@@ -49,6 +49,7 @@ class TwoDomains(Dataset):
         self.name = f"{x.name} | {y.name}"
         self.info = _both(x.info, y.info, aligned)
         self.split = x.split
+        self.notes = (*x.notes, *y.notes)
 
     def __len__(self) -> int:
         """Return the number of rows of the shorter domain."""
