@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,11 +14,15 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.component import Configured
 from genzoo.config import Bounds, C, Config
+from genzoo.data import display
+from genzoo.data.indexing import position, positions
 from genzoo.errors import DataError
 from genzoo.spec import DataInfo
 
 Binarize = Literal["static", "dynamic", "threshold"]
 _VALUES = 2**23
+_BLOCK = 64
+"""The number of rows that iteration reads at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,39 @@ class Dataset(abc.ABC):
             seed: The seed of random data.
         """
         return self.batch(range(min(num, len(self))), seeds.generator(seed))
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Tensor) -> dict[str, Any]:
+        """Return one row by field, or the batch of several rows.
+
+        Arguments:
+            index: An integer for one row; a slice, integers or a mask of bools for a batch.
+
+        Raises:
+            IndexError: There is no such row.
+
+        >>> from genzoo.data import load_dataset
+        >>> digits = load_dataset("digits")
+        >>> digits[0]["x"].shape, digits[-2:]["label"].shape
+        (torch.Size([1, 8, 8]), torch.Size([2]))
+        """
+        row = position(index, len(self))
+        if row is None:
+            return self.batch(positions(index, len(self)))
+        return {name: values[0] for name, values in self.batch([row]).items()}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield every row once, by field."""
+        for first in range(0, len(self), _BLOCK):
+            num = min(_BLOCK, len(self) - first)
+            batch = self.batch(range(first, first + num))
+            for i in range(num):
+                yield {name: values[i] for name, values in batch.items()}
+
+    def __repr__(self) -> str:
+        return display.line_of(self)
+
+    def _repr_html_(self) -> str:
+        return display.html_of(self)
 
 
 class TransformedDataset(Dataset):
