@@ -32,9 +32,27 @@ SETTINGS = {
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
 }
 """What the client is told of this Hub; the tests' own processes are told the same."""
+SLOW_FILES = (
+    "test_processes.py",
+    "test_hostile.py",
+    "test_packaging.py",
+    "test_docs.py",
+    "test_readme.py",
+    "test_scaffold.py",
+    "test_isolation.py",
+    "test_ppca.py",
+    "test_conformance.py",
+)
+"""Files of tests that take half a minute or more; they start first, so that none is left alone at
+the end while the other processor waits."""
 os.environ.update(SETTINGS)
 for name in ("HF_TOKEN", "HF_HUB_CACHE", "HF_XET_CACHE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET"):
     os.environ.pop(name, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow files first; otherwise the order stays."""
+    items.sort(key=lambda item: item.path.name not in SLOW_FILES)
 
 
 @pytest.fixture(scope="session")
