@@ -10,7 +10,12 @@ import families
 import genzoo
 from fitting import DATA
 from genzoo import Stage, TrainerConfig, register
-from genzoo.errors import ConfigError, OutputExistsError
+from genzoo.errors import (
+    ConfigError,
+    MissingDependencyError,
+    OutputExistsError,
+    TrainingError,
+)
 from genzoo.objective import Loss, Objective
 
 FOLDER = Path(genzoo.__file__).parent / "training"
@@ -150,3 +155,28 @@ def _imports(path):
         elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("genzoo.training."):
             found.add(node.module.split(".")[2])
     return found
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_nothing_is_trained(off, tmp_path):
+    trainer = genzoo.Trainer(families.linear(), DATA, "toy-counted", output_dir=tmp_path / "run")
+    with off(), pytest.raises(TrainingError, match=rf"torch\.{off.__name__}\(\) disables here"):
+        trainer.fit()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_tracker_that_is_not_there_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: ["tensorboard"])
+
+    def make(*names):
+        config = TrainerConfig(report_to=names)
+        return genzoo.Trainer(
+            families.linear(), DATA, "toy-counted", config, output_dir=tmp_path / "run"
+        )
+
+    make("tensorboard")
+    with pytest.raises(MissingDependencyError, match=r"'comet_ml' is not installed.*comet-ml"):
+        make("tensorboard", "comet_ml")
+    with pytest.raises(ConfigError, match=r"'tensorbord' is not a tracker.*'tensorboard'\?"):
+        make("tensorbord")
+    assert not (tmp_path / "run").exists()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from genzoo import registry
 from genzoo.component import Component
+from genzoo.data import Dataset, as_dataset
 from genzoo.errors import ConfigError
 from genzoo.hub.source import source_of
+from genzoo.spaces import Space
 from genzoo.storage import OpenModel, open_model
 
 if TYPE_CHECKING:
@@ -102,14 +105,35 @@ def check_device(device: torch.device | str) -> torch.device:
         ) from error
 
 
-def create_model(name: str, **config: Any) -> GenerativeModel:
+def create_model(
+    name: str,
+    *,
+    data: Dataset | Any = None,
+    conditions: Sequence[str] | Mapping[str, Space] | None = None,
+    **config: Any,
+) -> GenerativeModel:
     """Create a model by its registered name from the fields of its config.
+
+    Arguments:
+        name: The registered name.
+        data: A dataset, or what `genzoo.data.as_dataset` takes. Fields that are not given are
+            fitted to it, as ``genzoo train`` does.
+        conditions: With data, the names of the fields that the model is conditioned on. Without
+            data, the space of each condition.
+        config: Fields of the model's config.
 
     Raises:
         UnknownNameError: No model has this name.
         ConfigError: A field is unknown, or a value is out of bounds.
+        DataError: The model does not support the data, or they lack a condition.
     """
-    model: GenerativeModel = registry.make("models", Component(name=name, config=config))
+    if data is not None:
+        cls = registry.load("models", name)
+        names = None if conditions is None else tuple(conditions)
+        fitted: GenerativeModel = cls(cls.configure(as_dataset(data).info, names, **config))
+        return fitted
+    given = config if conditions is None else {**config, "conditions": conditions}
+    model: GenerativeModel = registry.make("models", Component(name=name, config=given))
     return model
 
 

@@ -22,6 +22,7 @@ from genzoo.training.config import TrainerConfig, resolve
 from genzoo.training.inputs import Inputs, check_inputs
 from genzoo.training.labels import Reading
 from genzoo.training.stage_scope import model_of, only_part
+from genzoo.training.trackers import check_trackers
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +99,10 @@ def make_plan(
     Raises:
         DataError: The data do not fit the model, lack a condition, or have labels outside of its
             space.
-        ConfigError: A stage's inputs do not encode, or do not fit.
+        ConfigError: A stage's inputs do not encode, or do not fit; or a tracker is unknown.
+        MissingDependencyError: A tracker is not installed.
     """
+    check_trackers(config.report_to)
     given = objective if isinstance(objective, Objective) else None
     model.check_data(data.info)
     stages = tuple(_stages(model, objective))

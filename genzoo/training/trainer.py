@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from genzoo.data import Dataset, as_dataset
+from genzoo.errors import TrainingError
 from genzoo.model import Model
 from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
@@ -37,7 +40,8 @@ class Trainer:
     Raises:
         DataError: The data do not fit the model, lack a condition, or have labels outside of its
             space.
-        ConfigError: A stage's inputs do not encode, or do not fit.
+        ConfigError: A stage's inputs do not encode, or do not fit; or a tracker is unknown.
+        MissingDependencyError: A tracker is not installed.
         CapabilityError: The objective needs what the model lacks.
     """
 
@@ -72,12 +76,22 @@ class Trainer:
             OutputExistsError: ``output_dir`` holds another run.
             CheckpointError: The run cannot be resumed identically.
             RunningError: Another run is training in ``output_dir``.
-            TrainingError: Another process of the run has ended.
+            TrainingError: Another process of the run has ended; or gradients are disabled
+                (``torch.no_grad``, ``torch.inference_mode``).
             LoadError: What would be written into, such as ``checkpoints``, is a link.
         """
+        _demand_gradients()
         with open_session(self.plan.config, self.folder) as session:
             return train(self.plan, session, start(self.plan, session, resume=resume))
 
     def recipe(self) -> Recipe:
         """Return the recipe of this run."""
         return self.plan.recipe()
+
+
+def _demand_gradients() -> None:
+    if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
+        how = "inference_mode" if torch.is_inference_mode_enabled() else "no_grad"
+        raise TrainingError(
+            f"fit computes gradients, which torch.{how}() disables here. Call fit outside of it."
+        )
