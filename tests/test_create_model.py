@@ -30,5 +30,5 @@ def test_conditions_are_named_with_data_and_are_spaces_without():
 def test_data_that_do_not_fit_are_refused():
     with pytest.raises(DataError, match="models binary data"):
         genzoo.create_model("rbm", data=genzoo.load_dataset("digits"))
-    with pytest.raises(DataError, match="no label"):
+    with pytest.raises(DataError, match="needs the field label of the data"):
         genzoo.create_model("ddpm", data=torch.rand(4, 1, 8, 8), conditions=["label"])
