@@ -79,27 +79,50 @@ def test_colour_images_are_channels_first(tmp_path):
     assert lone.shape == (1, 1, 4, 3)
 
 
-def test_of_sixteen_bits_the_upper_eight_are_kept(tmp_path):
-    write(tmp_path / "a.png", np.array([[0, 255], [256, 65535]], np.uint16))
-    found = everything(load_dataset(str(tmp_path)))["x"][0, 0]
-    assert (found * 255).tolist() == [[0, 0], [1, 255]]
-
-
-def test_an_image_that_differs_from_the_first_in_mode_is_converted(tmp_path):
-    write(tmp_path / "a.png", grey(50))
-    write(tmp_path / "b.png", np.full((4, 3, 3), 60, np.uint8))
-    assert (everything(load_dataset(str(tmp_path)))["x"] * 255)[:, 0, 0, 0].tolist() == [50, 60]
-
-
-def test_mixed_sizes_are_named_with_the_flag_that_mends_them(tmp_path):
-    write(tmp_path / "a.png", grey(1))
-    odd = write(tmp_path / "b.png", grey(1, (5, 3)))
+@pytest.mark.parametrize("first", ["grey", "colour"])
+def test_one_colour_image_makes_all_colour_wherever_it_stands(tmp_path, first):
+    names = ("a.png", "b.png") if first == "grey" else ("b.png", "a.png")
+    write(tmp_path / names[0], grey(50))
+    write(tmp_path / names[1], np.full((4, 3, 3), (60, 70, 80), np.uint8))
     dataset = load_dataset(str(tmp_path))
-    assert dataset.batch([0])["x"].shape == (1, 1, 4, 3)
-    with pytest.raises(DataError, match=r"shape \(1, 5, 3\).* \(1, 4, 3\).*--data.size") as caught:
-        everything(dataset)
-    assert str(odd) in str(caught.value)
+    found = {tuple(row[:, 0, 0].tolist()) for row in everything(dataset)["x"] * 255}
+    assert found == {(50, 50, 50), (60, 70, 80)}
+    assert dataset.notes == (
+        "1 of 2 images are grey; all are read in colour. For grey images: --data.mode L.",
+    )
+    assert not load_dataset(str(tmp_path), mode="L").notes
+
+
+def test_one_colour_image_in_another_split_makes_all_colour(tmp_path):
+    write(tmp_path / "train/a.png", grey(50))
+    write(tmp_path / "test/a.png", np.full((4, 3, 3), (60, 70, 80), np.uint8))
+    for split in ("train", "test"):
+        assert load_dataset(str(tmp_path), split).info["x"].event_shape == (3, 4, 3)
+
+
+def test_mixed_sizes_are_named_with_the_flag_that_mends_them(tmp_path, monkeypatch):
+    first = write(tmp_path / "a.png", grey(1))
+    odd = write(tmp_path / "b.png", grey(1, (5, 3)))
+    with monkeypatch.context() as patch:
+        patch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+        with pytest.raises(DataError) as caught:
+            load_dataset(str(tmp_path))
+    assert f"{odd} has 3 × 5 pixels and {first} has 3 × 4" in str(caught.value)
+    assert "Give --data.size N" in str(caught.value)
     assert everything(load_dataset(str(tmp_path), size=2))["x"].shape == (2, 1, 2, 2)
+
+
+def decoded(self):
+    raise AssertionError("An image was decoded.")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_splits_that_differ_in_size_are_named(tmp_path, split):
+    write(tmp_path / "train/a.png", grey(1))
+    write(tmp_path / "test/b.png", grey(1, (5, 3)))
+    with pytest.raises(DataError, match=r"b.png has 3 × 5.*a.png has 3 × 4|a.png.*b.png"):
+        load_dataset(str(tmp_path), split)
+    assert load_dataset(str(tmp_path), split, size=2).info["x"].event_shape == (1, 2, 2)
 
 
 def test_size_takes_the_middle_square(tmp_path):
@@ -112,21 +135,22 @@ def test_size_takes_the_middle_square(tmp_path):
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty"])
 def test_an_unreadable_file_is_named(tmp_path, damage):
-    write(tmp_path / "a.png", grey(1))
+    write(tmp_path / "a.png", grey(1, (40, 30)))
     noise = np.random.default_rng(0).integers(0, 256, (40, 30), dtype=np.uint8)
     path = write(tmp_path / "b.png", noise)
     content = {"cut": path.read_bytes()[:200], "text": b"hello", "empty": b""}[damage]
     path.write_bytes(content)
-    dataset = load_dataset(str(tmp_path))
     with pytest.raises(DataError, match="cannot be read as an image") as caught:
-        everything(dataset)
+        everything(load_dataset(str(tmp_path)))
     assert str(path) in str(caught.value)
 
 
-def test_a_folder_that_is_called_as_an_image_is_is_named(tmp_path):
+def test_a_folder_with_the_name_of_an_image_is_a_folder(tmp_path):
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(DataError, match="cannot be read as an image"):
+    with pytest.raises(DataError, match="has no images"):
         load_dataset(str(tmp_path))
+    write(tmp_path / "a.png" / "0.png", grey(9))
+    assert len(load_dataset(str(tmp_path))) == 1
 
 
 def png_header(width, height):

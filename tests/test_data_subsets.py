@@ -233,8 +233,7 @@ def test_labels_and_draws_open_no_image(name, tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError("An image was opened.")
 
-    monkeypatch.setattr("genzoo.data.images.open_image", refuse)
-    monkeypatch.setattr("genzoo.data.hub.open_image", refuse)
+    monkeypatch.setattr("PIL.Image.open", refuse)
     assert torch.bincount(subset(data, 4).labels()).tolist() == [2, 2]
     kept = keep_labels(data, 2).labelled
     assert torch.bincount(data.labels()[kept]).tolist() == [1, 1]

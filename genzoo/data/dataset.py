@@ -99,6 +99,14 @@ class Dataset(abc.ABC):
         """
         return None
 
+    def needs_workers(self, num_rows: int) -> bool:
+        """Whether reading rows again and again is so slow that worker processes should help.
+
+        Arguments:
+            num_rows: The number of rows that are read.
+        """
+        return False
+
     def mean(self) -> Tensor | None:
         """Return the mean row; None if that would require reading everything from a disk."""
         return None
@@ -183,6 +191,10 @@ class TransformedDataset(Dataset):
     def labels(self) -> Tensor | None:
         """Return the label of every row, if they are known."""
         return self.dataset.labels()
+
+    def needs_workers(self, num_rows: int) -> bool:
+        """Whether reading rows of the other dataset is slow."""
+        return self.dataset.needs_workers(num_rows)
 
     def mean(self) -> Tensor | None:
         """Return the mean row; by default it is that of the other dataset."""

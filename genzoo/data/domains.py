@@ -79,6 +79,10 @@ class TwoDomains(Dataset):
         found = self.x.labels()
         return None if found is None else found[: len(self)]
 
+    def needs_workers(self, num_rows: int) -> bool:
+        """Whether reading the rows of a domain is slow; training reads all rows of both."""
+        return any(data.needs_workers(len(data)) for data in (self.x, self.y))
+
     def mean(self) -> Tensor | None:
         """Return the mean row of x."""
         return self.x.mean()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,23 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from genzoo import progress
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
-from genzoo.data.fields import image_fields
-from genzoo.data.images import MAX_PIXELS, MaxPixels, as_mode, mode_of, open_image, to_tensor
+from genzoo.data.images.appearance import colour_of
+from genzoo.data.images.config import PicturesConfig
+from genzoo.data.images.decoding import decode
+from genzoo.data.images.headers import Header, read_header
+from genzoo.data.images.rows import PictureRows
+from genzoo.data.images.survey import Survey
 from genzoo.errors import DataError, MissingDependencyError
 from genzoo.spaces import Text
-from genzoo.spec import DataInfo
+
+_AT_ONCE = 256
+"""The number of rows whose files are in memory while their headers are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class HubConfig(DataConfig):
+class HubConfig(PicturesConfig):
     """A dataset of the Hub."""
 
     subset: str | None = None
@@ -34,8 +41,6 @@ class HubConfig(DataConfig):
     """The column of class labels; by default the only one."""
     text_column: str | None = None
     """The column of captions; none by default."""
-    max_pixels: MaxPixels = MAX_PIXELS
-    """Images with more pixels are refused before they are decoded."""
 
 
 class HubDataset(DataSource[HubConfig]):
@@ -79,13 +84,16 @@ def load_from_hub(repository: str, split: str, config: DataConfig) -> Dataset:
     return HubRows(rows, hub, f"{repository}/{split}")
 
 
-class HubRows(Dataset):
-    """The rows of a map-style ``datasets.Dataset``.
+class HubRows(PictureRows):
+    """The rows of a map-style ``datasets.Dataset`` with images.
 
     Arguments:
         rows: The rows; an iterable (streamed) dataset is refused.
-        config: The columns to use.
+        config: The columns to use, and how images become rows.
         name: The dataset's name.
+
+    Raises:
+        DataError: A column is missing, an image cannot be read, or images differ in size.
     """
 
     def __init__(self, rows: Any, config: HubConfig, name: str) -> None:
@@ -93,68 +101,79 @@ class HubRows(Dataset):
             raise DataError(f"{name} is streamed; only map-style datasets are supported.")
         if len(rows) == 0:
             raise DataError(f"{name} is empty: it has no rows.")
-        self.name, self.rows, self.most = name, rows, config.max_pixels
+        self.name = name
         self.image = config.image_column or _only(rows, "Image", name)
-        self.label = config.label_column or _optional(rows, "ClassLabel")
+        self.label_column = config.label_column or _optional(rows, "ClassLabel")
         self.text = config.text_column
-        for column in filter(None, (self.image, self.label, self.text)):
+        for column in filter(None, (self.image, self.label_column, self.text)):
             if column not in rows.features:
                 raise DataError(f"{name} has no column {column!r}: {', '.join(rows.features)}.")
         if type(rows.features[self.image]).__name__ == "Image":
-            self.rows = rows.cast_column(self.image, _library().Image(decode=False))
-        first = self._open(self.rows[0][self.image], 0)
-        self.mode = mode_of(first)
+            rows = rows.cast_column(self.image, _library().Image(decode=False))
+        self.rows = rows
+        survey = Survey(config).add(self._headers(config))
         names = self._class_names()
-        fields = image_fields(to_tensor(as_mode(first, self.mode)).shape, names=names)
+        label = self._labels() if self.label_column else None
+        super().__init__(len(rows), config, survey, label=label, class_names=names)
         if self.text:
-            fields["text"] = Text()
-        self.info = DataInfo(fields=fields, range={"x": (0.0, 1.0)})
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.rows)
+            self.info = self.info.with_field("text", Text())
+        self.notes = survey.notes(survey.mode)
 
     def batch(
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
     ) -> dict[str, Any]:
         """Return the rows at ``indices``."""
-        index = torch.as_tensor(indices).tolist()
-        rows = self.rows[index]
-        opened = [self._open(v, i) for i, v in zip(index, rows[self.image], strict=True)]
-        images = [to_tensor(as_mode(image, self.mode)) for image in opened]
-        for i, image in zip(index, images, strict=True):
-            if tuple(image.shape) != self.info["x"].event_shape:
-                raise DataError(
-                    f"Row {i} of {self.name} has shape {tuple(image.shape)}, the first "
-                    f"{self.info['x'].event_shape}: they must be equal. Save the images to a "
-                    "folder, and give --data.size N."
-                )
-        found: dict[str, Any] = {"x": torch.stack(images)}
-        if self.label:
-            found["label"] = torch.tensor(rows[self.label], dtype=torch.long)
-        return {**found, "text": list(rows[self.text])} if self.text else found
+        found = super().batch(indices, generator)
+        if self.text:
+            texts = self.rows.select_columns([self.text])
+            found["text"] = list(texts[torch.as_tensor(indices).tolist()][self.text])
+        return found
 
-    def labels(self) -> Tensor | None:
-        """Return the label of every row, from its column."""
-        if self.label is None:
-            return None
-        column: Tensor = self.rows.select_columns([self.label]).with_format("torch")[:][self.label]
-        return column.long()
+    def decode(self, rows: list[int]) -> list[tuple[str, Tensor]]:
+        """Return the name and the image of each of some rows."""
+        found = []
+        for row, value in zip(rows, self._images(rows), strict=True):
+            name = self._title(row)
+            found.append((name, decode(self._file(value, name), name, self.look)))
+        return found
 
-    def _open(self, value: Any, row: int) -> Image.Image:
-        """Open a row's image, which is stored as bytes or as the path of a file."""
-        name = f"row {row} of {self.name}"
+    def _headers(self, config: HubConfig) -> Iterator[tuple[str, Header]]:
+        background = colour_of(config.background)
+        with progress.bar("Reading headers of images", "image", len(self.rows)) as shown:
+            for first in range(0, len(self.rows), _AT_ONCE):
+                rows = range(first, min(first + _AT_ONCE, len(self.rows)))
+                for row, value in zip(rows, self._images(rows), strict=True):
+                    name = self._title(row)
+                    file = self._file(value, name)
+                    yield name, read_header(file, name, background, config.max_pixels)
+                    shown.update()
+
+    def _images(self, rows: Sequence[int]) -> list[Any]:
+        found: list[Any] = self.rows.select_columns([self.image])[list(rows)][self.image]
+        return found
+
+    def _file(self, value: Any, name: str) -> Path | io.BytesIO | Image.Image:
+        """Return a row's image, which is stored as bytes or as the path of a file."""
+        if isinstance(value, Image.Image):
+            return value
         if not isinstance(value, Mapping) or not (value.get("bytes") or value.get("path")):
             raise DataError(f"{name}, column {self.image!r}, is not an image.")
-        source = io.BytesIO(value["bytes"]) if value.get("bytes") else Path(value["path"])
-        return open_image(source, name, most=self.most)
+        return io.BytesIO(value["bytes"]) if value.get("bytes") else Path(value["path"])
+
+    def _title(self, row: int) -> str:
+        return f"row {row} of {self.name}"
+
+    def _labels(self) -> Tensor:
+        column = self.label_column
+        found: Tensor = self.rows.select_columns([column]).with_format("torch")[:][column]
+        return found.long()
 
     def _class_names(self) -> tuple[str, ...]:
-        if self.label is None:
+        if self.label_column is None:
             return ()
-        feature = self.rows.features[self.label]
+        feature = self.rows.features[self.label_column]
         if type(feature).__name__ != "ClassLabel":
-            raise DataError(f"{self.name}: the column {self.label!r} has no class labels.")
+            raise DataError(f"{self.name}: the column {self.label_column!r} has no class labels.")
         return tuple(feature.names)
 
 

@@ -62,6 +62,10 @@ class PartlyLabelled(Dataset):
         again = self.labelled[torch.arange(num) % len(self.labelled)]
         return torch.cat([torch.full((num,), UNKNOWN), known[again]])
 
+    def needs_workers(self, num_rows: int) -> bool:
+        """Whether reading rows is slow; the second half reads rows of the first one again."""
+        return self.dataset.needs_workers(min(num_rows, len(self.dataset)))
+
     def mean(self) -> Tensor | None:
         """Return the mean of all rows, each counted once."""
         return self.dataset.mean()

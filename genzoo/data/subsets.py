@@ -101,6 +101,10 @@ class Subset(Dataset):
         found = self.dataset.labels()
         return None if found is None else found[self.rows]
 
+    def needs_workers(self, num_rows: int) -> bool:
+        """Whether reading this many of the rows is slow."""
+        return self.dataset.needs_workers(num_rows)
+
     def mean(self) -> Tensor | None:
         """Return the mean row."""
         return None if self.dataset.mean() is None else mean_of_rows(self)

@@ -52,8 +52,9 @@ class TrainerConfig(Config):
     threads: Annotated[int, Bounds(1, 4096)] | Literal["auto"] | None = None
     """CPU threads; auto measures a few steps with one and with all threads, and keeps the
     faster."""
-    dataloader_num_workers: Annotated[int, Bounds(0, 1024)] = 0
-    """Worker processes that load data ahead; 0 loads in the training process."""
+    dataloader_num_workers: Annotated[int | None, Bounds(0, 1024)] = None
+    """Worker processes that load data ahead; 0 loads in the training process. The default is 0,
+    or up to 4 for images that do not fit in --data.cache-bytes."""
     compile: bool = False
     """Compile each child network of the model with torch.compile."""
     progress: bool = True

@@ -22,6 +22,7 @@ from genzoo.errors import NotFiniteError, TrainingError, TrainingInterrupted
 from genzoo.model import Model
 from genzoo.objective import Loss, Objective, Step
 from genzoo.threads import limited
+from genzoo.training import workers
 from genzoo.training.batches import batches
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
@@ -144,7 +145,9 @@ class StageLoop:
             seed=self.seed,
             first=first,
             last=self.total,
-            num_workers=self.config.dataloader_num_workers,
+            num_workers=workers.choose(
+                self.config, self.plan.rows, self.session.accelerator.num_processes
+            ),
         )
         for index, micro_batches in zip(range(first, self.total), feed, strict=True):
             results = self._update(micro_batches, index)
