@@ -17,15 +17,29 @@ class Terms:
 
     Arguments:
         reconstruction: log p(x | z), (K, B).
-        log_ratio: log p(z) − log q(z | x), (K, B).
-        kl: KL(q(z_j | x) ‖ p(z_j)) = ½ (μ² + σ² − 1 − log σ²)_j, (B, L).
+        eps: ε, standard normal noise, (K, B, L).
+        z: μ + σ ε, the codes, (K, B, L).
         mean: μ, the mean of q(z | x), (B, L).
+        log_variance: log σ², (B, L).
     """
 
     reconstruction: Tensor
-    log_ratio: Tensor
-    kl: Tensor
+    eps: Tensor
+    z: Tensor
     mean: Tensor
+    log_variance: Tensor
+
+    # Properties, because each bound needs one of the two only.
+
+    @property
+    def log_ratio(self) -> Tensor:
+        """The log-ratio log p(z) − log q(z | x), (K, B); the normalising constants cancel."""
+        return 0.5 * (self.eps.square() - self.z.square() + self.log_variance).sum(2)
+
+    @property
+    def kl(self) -> Tensor:
+        """KL(q(z_j | x) ‖ p(z_j)) = ½ (μ² + σ² − 1 − log σ²)_j, (B, L)."""
+        return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
 
     @property
     def log_weights(self) -> Tensor:
@@ -44,13 +58,7 @@ def terms(model: VAE, x: Tensor, eps: Tensor, y: Tensor | None = None) -> Terms:
     """
     mean, log_variance = model.moments(x, y)
     z = mean + (0.5 * log_variance).exp() * eps
-    return Terms(
-        reconstruction=_log_reconstruction(model, x, z, y),
-        # The normalising constants of both Gaussians cancel.
-        log_ratio=0.5 * (eps.square() - z.square() + log_variance).sum(2),
-        kl=0.5 * (mean.square() + log_variance.exp() - 1 - log_variance),
-        mean=mean,
-    )
+    return Terms(_log_reconstruction(model, x, z, y), eps, z, mean, log_variance)
 
 
 def _log_reconstruction(model: VAE, x: Tensor, z: Tensor, y: Tensor | None) -> Tensor:
