@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genzoo.config import Bounds, shown
 from genzoo.errors import ConfigError, DataError
+from genzoo.means import ComputedMean, Means
 from genzoo.spaces import Space
 
 Batch = Mapping[str, Any]
@@ -64,7 +65,8 @@ class DataInfo:
     Arguments:
         fields: The space of each field of a batch. "x" are the rows, "y" those of a second
             domain; "label" and "text" belong to x.
-        mean: The mean row of the *training* split, for fields whose mean is known.
+        mean: The mean row of the *training* split, for fields whose mean is known. A function that
+            returns it is called when the mean is first asked for.
         range: The least and greatest possible value, for fields whose range is known.
         mixture: The mixture that the rows of a field were drawn from, if it is known.
         aligned: Whether row i of the second domain is the true translation of row i of the first.
@@ -93,6 +95,7 @@ class DataInfo:
                 f"{shown(given)}."
             )
         FieldNames().check(given, "DataInfo.fields")
+        object.__setattr__(self, "mean", Means(self.mean))
 
     def __getitem__(self, name: str) -> Space:
         """Return the space of a field.
@@ -113,10 +116,26 @@ class DataInfo:
         """Return a copy with a field added, or with another space for it."""
         return replace(self, fields={**self.fields, name: space})
 
-    def with_mean(self, mean: Tensor | None, name: str = "x") -> Self:
-        """Return a copy with the mean row of a field, or None if it is not known."""
-        others = {key: value for key, value in self.mean.items() if key != name}
-        return replace(self, mean=others if mean is None else {**others, name: mean})
+    def with_mean(self, mean: Tensor | ComputedMean | None, name: str = "x") -> Self:
+        """Return a copy with the mean row of a field, or None if it is not known.
+
+        Arguments:
+            mean: The row, or a function that returns it, which is called when it is first needed.
+            name: The field.
+        """
+        entries: dict[str, Any] = {k: v for k, v in self._means.items() if k != name}
+        if mean is not None:
+            entries[name] = mean
+        return replace(self, mean=entries)
+
+    def with_default_mean(self, compute: ComputedMean) -> Self:
+        """Return a copy with the mean row of x, unless it has one."""
+        return self if "x" in self._means else self.with_mean(compute)
+
+    @property
+    def _means(self) -> Mapping[str, Any]:
+        """The mean rows, or the functions that return them; nothing is computed."""
+        return Means(self.mean).entries
 
     def only(self, names: Mapping[str, Any] | tuple[str, ...]) -> Self:
         """Return a copy with some of the fields only."""

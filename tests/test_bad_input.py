@@ -212,7 +212,7 @@ CASES = {
     # data
     "train rbm --data grey.npz --output new": "Give --data.binarize threshold",
     "train rbm --data digits --output new": "Give --data.binarize threshold",
-    "train rbm --data bytes.npz --output new": "Divide by 255? Give --data.scale 255",
+    "train rbm --data bytes.npz --output new": "--data.space unit or --data.space categorical",
     "train rbm --data negative.npz --output new": "models binary data; these are real, in [-",
     "train rbm --data empty.npz --output new": "is empty: its shape is (0, 6)",
     "train rbm --data nothing.npz --output new": "nothing.npz holds no array",

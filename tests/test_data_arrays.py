@@ -189,7 +189,6 @@ def test_rows_that_are_no_data_are_refused(values, message):
         (np.zeros((2, 2)), Binary(shape=(2,)), (0, 1)),
         (np.full((2, 2), 0.5), Unit(shape=(2,)), (0, 1)),
         (np.array([[0.0, 0.5], [0.2, 1.0]]), Unit(shape=(2,)), (0, 1)),
-        (np.array([[0, 255]], np.uint8), Real(shape=(2,)), (0, 255)),
         (np.array([[-1.0, 1.0]]), Real(shape=(2,)), (-1, 1)),
         (np.array([[0.0, 1.5]], ">f8"), Real(shape=(2,)), (0, 1.5)),
         (torch.ones(2, 2).to(torch.bfloat16) / 2, Unit(shape=(2,)), (0, 1)),
@@ -216,19 +215,24 @@ def test_a_grey_row_after_4096_binary_ones_is_seen():
     assert from_array(x, "x").info["x"] == Unit(shape=(1,))
 
 
-def test_bytes_up_to_255_are_answered_with_the_flag_that_divides(tmp_path):
+def test_real_numbers_are_answered_with_the_flag_that_divides():
+    values = as_dataset(np.array([[0.5, 254.5]]))
+    with pytest.raises(DataError, match=r"Divide by 255\? Give --data.scale 255"):
+        families.Autoregressive.check_event(values.info)
+
+
+@pytest.mark.parametrize("given", [{"scale": 255}, {"space": "unit"}])
+def test_bytes_that_are_levels_are_divided(tmp_path, given):
     x = np.array([[0, 128], [255, 3]], np.uint8)
     path = save(tmp_path / "a.npz", x=x)
-    with pytest.raises(DataError, match=r"Divide by 255\? Give --data.scale 255"):
-        families.Autoregressive.check_event(load_dataset(path).info)
-    with pytest.raises(DataError, match=r"Divide by 255\? Give --data.scale 255"):
-        load_dataset(path, binarize="threshold")
-    divided = load_dataset(path, scale=255)
+    divided = load_dataset(path, **given)
     assert divided.info["x"] == Unit(shape=(2,), levels=256)
     assert divided.info.range["x"] == (0, 1)
     assert torch.equal(divided.head(2)["x"], torch.from_numpy(x).float() / 255)
     torch.testing.assert_close(divided.info.mean["x"], torch.tensor([0.5, 131 / 510]))
-    assert load_dataset(path, scale=255, binarize="threshold").info["x"] == Binary(shape=(2,))
+    cut = load_dataset(path, binarize="threshold", **given)
+    assert cut.info["x"] == Binary(shape=(2,))
+    assert cut.head(2)["x"].tolist() == [[0, 1], [1, 0]]
 
 
 def test_bytes_of_0_and_255_are_binary_once_divided():
@@ -263,13 +267,13 @@ def test_labels_can_be_tensors(dtype):
     ("label", "message"),
     [
         (np.zeros(5, int), r"must be 6 whole numbers.*shape \(5,\)"),
-        (np.zeros((6, 1), int), r"shape \(6, 1\)"),
+        (np.zeros((6, 2), int), r"shape \(6, 2\)"),
         (np.int64(3), r"int64 values of shape \(\)"),
         (np.zeros(6), "got float64 values"),
         (torch.zeros(6), "got torch.float32 values"),
         (np.array(list("abcdef")), "got <U1 values"),
-        (np.array([0, 1, -1, 0, 0, 0]), "with the minimum -1"),
-        (np.array([0, 1, 2**64 - 1, 0, 0, 0], np.uint64), "with the minimum -1"),
+        (np.array([0, 1, -2, 0, 0, 0]), "with the minimum -2"),
+        (np.array([0, 1, 2**64 - 1, 0, 0, 0], np.uint64), "got uint64 values"),
         ([[0], [1, 2]], "inhomogeneous"),
     ],
 )

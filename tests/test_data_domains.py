@@ -18,13 +18,15 @@ from genzoo import (
     train,
 )
 from genzoo.cli import main
+from genzoo.data import from_array
 from genzoo.spaces import Unit
 from genzoo.training.batches import BatchPartition, batches
 
 
 def numbered(num, first=0):
     """Return rows that hold their own number."""
-    return (first + torch.arange(num)).float().view(num, 1, 1, 1).expand(num, 1, 2, 2).clone()
+    x = (first + torch.arange(num)).float().view(num, 1, 1, 1).expand(num, 1, 2, 2)
+    return from_array(x, "numbers", space="real")
 
 
 # Orders

@@ -181,7 +181,7 @@ def test_two_sets_of_one_size_get_limits_of_their_own(tmp_path):
     """So that rows that belong together do not come as pairs to a model of unpaired data."""
     rows = []
     for name in ("a", "b"):
-        np.savez(tmp_path / f"{name}.npz", x=np.arange(200.0)[:, None])
+        np.savez(tmp_path / f"{name}.npz", x=np.arange(200)[:, None] / 200)
         rows.append(load_dataset(str(tmp_path / f"{name}.npz"), limit=50).rows)
     assert not torch.equal(*rows)
 

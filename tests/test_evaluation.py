@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import families
-from genzoo import Label, registry, seeds
+from genzoo import Label, Real, registry, seeds
 from genzoo.component import Component
 from genzoo.data import as_dataset, from_array, load_dataset, subset
 from genzoo.errors import CapabilityError, ConfigError, DataError, UnknownNameError
@@ -193,8 +193,8 @@ def test_data_of_another_shape_are_refused_with_both_shapes():
 def test_data_of_another_kind_are_refused_with_both_kinds():
     with pytest.raises(DataError, match=r"models binary data; these are unit, in \[0, 1\].*binar"):
         evaluate(model(), families.rows(6, 4))
-    with pytest.raises(DataError, match=r"these are real, in \[0, 9\].*--data.scale 9"):
-        evaluate(model(), torch.tensor([[0.0, 9.0, 1.0, 1.0]]))
+    with pytest.raises(DataError, match=r"these are real, in \[0, 8.5\].*--data.scale 8.5"):
+        evaluate(model(), torch.tensor([[0.0, 8.5, 1.0, 1.0]]))
 
 
 @pytest.mark.parametrize("seed", [0, 3])
@@ -280,10 +280,13 @@ def test_global_generators_are_untouched(metric):
 
 # A case: halves and samples that metrics share.
 
+ONE = Real(shape=(1,))
+
 
 def test_the_halves_are_apart_and_of_one_size():
     rows = torch.arange(21.0)[:, None]
-    judged = case(Replay(rows), from_array(rows, "rows", label=torch.arange(21)))
+    data = from_array(rows, "rows", label=torch.arange(21), space="real")
+    judged = case(Replay(rows, event=ONE), data)
     reference, held_out = judged.reference["x"][:, 0], judged.held_out["x"][:, 0]
     assert len(reference) == len(held_out) == 10
     assert len({*reference.tolist(), *held_out.tolist()}) == 20
@@ -293,9 +296,10 @@ def test_the_halves_are_apart_and_of_one_size():
 
 def test_the_halves_are_the_seeds():
     rows = torch.arange(20.0)[:, None]
+    data = from_array(rows, "rows", space="real")
 
     def half(seed):
-        return case(Replay(rows), from_array(rows, "rows"), seed=seed).reference["x"]
+        return case(Replay(rows, event=ONE), data, seed=seed).reference["x"]
 
     assert torch.equal(half(0), half(0))
     assert not torch.equal(half(0), half(1))
@@ -304,7 +308,8 @@ def test_the_halves_are_the_seeds():
 def test_samples_are_drawn_once_given_the_conditions_of_the_held_out_rows():
     rows = torch.arange(30.0)[:, None] % 3
     label = torch.arange(30) % 3
-    judged = case(LabelledReplay(rows, label), from_array(rows, "rows", label=label))
+    data = from_array(rows, "rows", label=label, space="real")
+    judged = case(LabelledReplay(rows, label, ONE), data)
     assert judged.samples is judged.samples
     assert torch.equal(judged.samples[:, 0].long(), judged.held_out["label"])
 
@@ -313,7 +318,8 @@ def test_samples_are_drawn_once_given_the_conditions_of_the_held_out_rows():
 def test_rows_of_any_number_are_fair_though_the_judged_ones_are_sorted(num):
     """All as often as they fit, and a part of every label for the rest."""
     rows, label = torch.arange(40.0)[:, None], torch.arange(40) // 10
-    judged = case(Replay(rows), from_array(rows, "rows", label=label))
+    data = from_array(rows, "rows", label=label, space="real")
+    judged = case(Replay(rows, event=ONE), data)
     found = judged.rows(num)
     assert torch.bincount(found["label"]).tolist() == [num / 4] * 4
     assert torch.equal(found["label"], label[found["x"][:, 0].long()])

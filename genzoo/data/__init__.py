@@ -85,9 +85,8 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
     if split not in splits:
         raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
     dataset = _noted(_prepared(source, split))
-    train = dataset if split == splits[0] else _prepared(source, splits[0])
-    if "x" not in dataset.info.mean:
-        dataset.info = dataset.info.with_mean(train.mean())
+    of_train = dataset.mean if split == splits[0] else lambda: _prepared(source, splits[0]).mean()
+    dataset.info = dataset.info.with_default_mean(of_train)
     if split == splits[0] and source.config.labelled is not None:
         notes = dataset.notes
         dataset = keep_labels(dataset, source.config.labelled, source.config.labelled_seed)
@@ -154,7 +153,7 @@ def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
     if isinstance(data, str):
         raise ConfigError(f"Give a dataset, not its name: load_dataset({data!r}).")
     dataset = _noted(from_array(data, "the given array"))
-    dataset.info = dataset.info.with_mean(dataset.mean())
+    dataset.info = dataset.info.with_mean(dataset.mean)
     return dataset
 
 

@@ -6,23 +6,30 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from genzoo.config import Bounds
+from genzoo.data.array_names import Contents, contents_of
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
+from genzoo.data.fields import label_space
 from genzoo.data.from_array import from_array
+from genzoo.data.labelling import UNKNOWN
+from genzoo.data.mapping import is_archive, map_npy, start_of
+from genzoo.data.natural_order import natural_key
+from genzoo.data.splits import shared_space
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size, size_of
 from genzoo.errors import DataError
+from genzoo.spaces import Space
 
-_SPLITS = ("train", "valid", "test")
-_SINGLE = ("x", "data", "images")
 _UNREADABLE = (
     OSError,
     ValueError,
@@ -44,17 +51,19 @@ _UNREADABLE = (
 class ArraysConfig(DataConfig):
     """Arrays in a file."""
 
-    scale: Annotated[float, Bounds(1e-30, 1e30)] = 1.0
-    """The divisor of all values, such as 255."""
+    scale: Annotated[float | None, Bounds(1e-30, 1e30)] = None
+    """The divisor of all values, such as 255 (default: inferred)."""
     max_bytes: MaxBytes = MAX_BYTES
-    """Arrays with more bytes are refused before they are unpacked."""
+    """Arrays that unpack to more bytes are refused; those that are mapped need no memory."""
 
 
 class Arrays(DataSource[ArraysConfig]):
     """An array file. Arrays named train, valid and test are splits, label_train etc. their labels.
 
-    A file with one array, or with one named x, data or images (and possibly ``label``), has only
-    the split "train". Nothing in a file is unpickled.
+    Names such as ``x_train``, ``train_images``, ``X``, ``y``, ``labels`` and ``captions`` are
+    understood in any case. A file with one array has only the split "train". An array that is
+    stored without compression is mapped: only rows that are used are read. Nothing in a file is
+    unpickled.
     """
 
     Config = ArraysConfig
@@ -62,28 +71,75 @@ class Arrays(DataSource[ArraysConfig]):
 
     def splits(self) -> tuple[str, ...]:
         """Return the splits that the file holds."""
-        named = tuple(split for split in _SPLITS if split in self._arrays)
-        return named or ("train",)
+        return tuple(self._contents.rows)
 
     def load(self, split: str) -> Dataset:
         """Return the rows of one split."""
-        key = split if split in self._arrays else self._single()
-        label = self._arrays.get(f"label_{split}", self._arrays.get("label"))
-        name = f"{Path(self.location).name}:{key}"
-        return from_array(self._arrays[key], name, label=label, scale=self.config.scale)
+        contents, numbers = self._contents, self._numbers(split)
+        dataset = from_array(
+            self._arrays[contents.rows[split]],
+            self._name(split),
+            label=None if numbers else self._label(split),
+            label_names=self._class_names,
+            text=self._text(split),
+            scale=self.config.scale,
+            space=self.config.reading,
+            like=None if split == self.splits()[0] else self._space,
+        )
+        if "label" in dataset.info and not self._class_names:
+            space = label_space(max(map(self._num_classes, self.splits())))
+            dataset.info = dataset.info.with_field("label", space)
+        left_out = [*contents.left_out, *numbers]
+        if left_out:
+            dataset.notes += (f"left out of the file: {', '.join(left_out)}",)
+        return dataset
 
-    def _single(self) -> str:
-        named = [name for name in _SINGLE if name in self._arrays]
-        found = named or [name for name in self._arrays if not name.startswith("label")]
-        if len(found) != 1:
-            raise DataError(
-                f"{self.location} holds {', '.join(self._arrays) or 'no array'}: it is not clear "
-                "which are the rows. Name them train, valid and test, or x."
-            )
-        return found[0]
+    def _name(self, split: str) -> str:
+        return f"{Path(self.location).name}:{self._contents.rows[split]}"
 
     @cached_property
-    def _arrays(self) -> dict[str, Any]:
+    def _space(self) -> Space:
+        """The space of all splits."""
+        arrays = [self._arrays[key] for key in self._contents.rows.values()]
+        config, name = self.config, self._name(self.splits()[0])
+        return shared_space(arrays, name, scale=config.scale, space=config.reading)
+
+    def _numbers(self, split: str) -> list[str]:
+        """Return the name of a split's targets if they are numbers or rows, and not classes."""
+        key = self._contents.labels.get(split)
+        if key is None or "label" in key.lower() or _are_classes(self._arrays[key]):
+            return []
+        return [key]
+
+    def _label(self, split: str) -> Any:
+        key = self._contents.labels.get(split)
+        given = None if key is None else self._arrays[key]
+        if given is None or not _is_text(given):
+            return given
+        index = {name: i for i, name in enumerate(self._class_names)}
+        return np.array([index.get(name, UNKNOWN) for name in given.tolist()])
+
+    def _num_classes(self, split: str) -> int:
+        label = self._label(split)
+        return 1 if label is None or self._numbers(split) else int(label.max()) + 1
+
+    @cached_property
+    def _class_names(self) -> list[str]:
+        """The names of the classes of all splits, if labels are texts; the empty text is none."""
+        arrays = [self._arrays[key] for key in self._contents.labels.values()]
+        names = {name for array in arrays if _is_text(array) for name in array.tolist()}
+        return sorted(names - {""}, key=natural_key)
+
+    def _text(self, split: str) -> list[str] | None:
+        key = self._contents.texts.get(split)
+        return None if key is None else list(map(str, self._arrays[key]))
+
+    @cached_property
+    def _contents(self) -> Contents:
+        return contents_of(self._arrays, self.location)
+
+    @cached_property
+    def _arrays(self) -> Mapping[str, Any]:
         path = Path(self.location)
         if not path.exists():
             raise DataError(f"There is no file {self.location!r}. Check the path.")
@@ -98,11 +154,33 @@ class Arrays(DataSource[ArraysConfig]):
             ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if path.suffix == ".safetensors":
+def _is_text(array: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.kind == "U" and array.ndim == 1
+
+
+def _are_classes(array: Any) -> bool:
+    """Whether values can be classes: one text or whole number for each row."""
+    if isinstance(array, Tensor):
+        whole = not (array.is_floating_point() or array.is_complex())
+    else:
+        whole = _is_text(array) or np.asarray(array).dtype.kind in "bui"
+    return whole and tuple(array.shape[1:]) in ((), (1,))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """Return the arrays of a file, mapped where that is possible."""
+    if path.suffix.lower() == ".safetensors":
         return dict(load_file(path))
-    found = np.load(path, allow_pickle=False)
-    if isinstance(found, np.ndarray):
-        return {"x": found}
-    with found:
-        return dict(found)
+    with path.open("rb") as file:
+        if not is_archive(file):
+            found = map_npy(path, file)
+            return {"x": np.load(path, allow_pickle=False) if found is None else found}
+        with zipfile.ZipFile(file) as archive, np.load(path, allow_pickle=False) as packed:
+            names = zip(packed.files, archive.infolist(), strict=True)
+            mapped = {name: _mapped_member(path, file, entry) for name, entry in names}
+            return {name: packed[name] if x is None else x for name, x in mapped.items()}
+
+
+def _mapped_member(path: Path, file: IO[bytes], entry: zipfile.ZipInfo) -> Any:
+    start = start_of(file, entry) if entry.filename.endswith(".npy") else None
+    return None if start is None else map_npy(path, file, start)

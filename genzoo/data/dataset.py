@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import abc
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,12 +14,13 @@ from genzoo import seeds
 from genzoo.component import Configured
 from genzoo.config import Bounds, C, Config
 from genzoo.data import display
+from genzoo.data.conversion import Conversion
 from genzoo.data.indexing import position, positions
+from genzoo.data.rows import blocks, rows_at_once, take
 from genzoo.errors import DataError
 from genzoo.spec import DataInfo
 
 Binarize = Literal["static", "dynamic", "threshold"]
-_VALUES = 2**23
 _BLOCK = 64
 """The number of rows that iteration reads at once."""
 
@@ -44,9 +44,18 @@ class DataConfig(Config):
     labelled_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     """The seed of the choice of these labels."""
     space: Annotated[str | None, Bounds(1, 64)] = None
-    """The space that the rows are converted to, such as categorical for grey levels."""
+    """The space that the rows of an array are read in, and other rows are converted to, such as
+    categorical for grey levels."""
     captions: bool = False
     """A caption for each row, drawn at each presentation from the data's grammar."""
+
+    @property
+    def reading(self) -> str | None:
+        """The space that the rows of an array are read in; None infers it.
+
+        Rows that are binarised are converted to a space only after that.
+        """
+        return self.space if self.binarize is None or self.space == "unit" else None
 
 
 class Dataset(abc.ABC):
@@ -224,16 +233,17 @@ class Selected(TransformedDataset):
 
 
 class ArrayDataset(Dataset):
-    """Rows held in memory.
+    """Rows held in memory, or mapped from a file, as they are stored; each batch is converted.
 
     Arguments:
-        x: The rows, (N, *event_shape), float32 or uint8, before division.
-        info: The description of the rows after division.
+        x: The stored rows, (N, *event_shape), of any real type.
+        info: The description of the rows after conversion.
         name: The dataset's name.
         label: One class index for each row.
         scale: The divisor of the rows.
         text: One caption for each row.
         columns: Further fields, with one value for each row.
+        convert: A function from stored rows to rows of the space; by default they are divided.
 
     Raises:
         DataError: There are no rows.
@@ -249,11 +259,13 @@ class ArrayDataset(Dataset):
         *,
         text: Sequence[str] | None = None,
         columns: Mapping[str, Tensor] | None = None,
+        convert: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         if len(x) == 0:
             raise DataError(f"{name} is empty: it has no rows.")
         self.x, self.info, self.name, self.label, self.scale = x, info, name, label, scale
         self.text, self.columns = text, dict(columns or {})
+        self.convert = convert or Conversion(info["x"], scale)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -264,9 +276,7 @@ class ArrayDataset(Dataset):
     ) -> dict[str, Any]:
         """Return the rows at ``indices``."""
         index = torch.as_tensor(indices)
-        x = self.x.index_select(0, index)  # Ten times as fast as self.x[index].
-        x = x.to(self.info["x"].dtype)
-        found: dict[str, Any] = {"x": x if self.scale == 1 else x.div_(self.scale)}
+        found: dict[str, Any] = {"x": self.convert(take(self.x, index))}
         found |= {name: values[index] for name, values in self.columns.items()}
         if self.label is not None:
             found["label"] = self.label[index]
@@ -278,12 +288,24 @@ class ArrayDataset(Dataset):
         """Return the label of every row."""
         return self.label
 
-    def mean(self) -> Tensor:
-        """Return the mean row, summed in float64."""
+    def mean(self) -> Tensor | None:
+        """Return the mean row, summed in float64; None for categories.
+
+        The bytes of a block are summed in float32, which is exact and fast.
+        """
+        if not self.info["x"].dtype.is_floating_point:
+            return None
+        divides = isinstance(self.convert, Conversion) and self.convert.only_divides
         total = torch.zeros(self.x.shape[1:], dtype=torch.float64)
-        for piece in torch.split(self.x, rows_at_once(self.x.shape[1:])):
-            total += piece.double().sum(0)
-        return (total / (len(self.x) * self.scale)).float()
+        for block in blocks(self.x):
+            total += _sum(block if divides else self.convert(block))
+        return (total / (len(self.x) * (self.scale if divides else 1))).float()
+
+
+def _sum(rows: Tensor) -> Tensor:
+    """Return the sum of at most 4,096 rows; see `rows_at_once`."""
+    # A float32 holds 4,096 × 255 exactly.
+    return rows.float().sum(0) if rows.dtype == torch.uint8 else rows.double().sum(0)
 
 
 def mean_of_rows(dataset: Dataset) -> Tensor:
@@ -293,11 +315,6 @@ def mean_of_rows(dataset: Dataset) -> Tensor:
     for rows in torch.split(torch.arange(len(dataset)), at_once):
         total += dataset.batch(rows)["x"].double().sum(0)
     return (total / len(dataset)).float()
-
-
-def rows_at_once(event_shape: Sequence[int]) -> int:
-    """Return the number of rows that are widened at once: 4,096, or fewer for long rows."""
-    return max(1, min(4096, _VALUES // max(1, math.prod(event_shape))))
 
 
 class DataSource(Configured[C]):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
+from genzoo.means import Means
 from genzoo.spec import DataInfo
 
 _SECOND = {"x": "y", "label": "y_label", "text": "y_text"}
@@ -96,7 +97,7 @@ def _both(x: DataInfo, y: DataInfo, aligned: bool) -> DataInfo:
 
     return DataInfo(
         fields=joined(x.fields, y.fields),
-        mean=joined(x.mean, y.mean),
+        mean=joined(Means(x.mean).entries, Means(y.mean).entries),
         range=joined(x.range, y.range),
         mixture=joined(x.mixture, y.mixture),
         aligned=aligned,

@@ -94,7 +94,7 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
     )
     drawn = [order[label[order] == one][:each] for one in classes.tolist()]
     kept = PartlyLabelled(dataset, torch.cat(drawn))
-    kept.info = kept.info.with_mean(dataset.mean())
+    kept.info = kept.info.with_mean(dataset.mean)
     return kept
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import plugin_hints, registry, seeds
+from genzoo import registry, seeds
 from genzoo.data.dataset import (
     ArrayDataset,
     Binarize,
@@ -20,8 +20,9 @@ from genzoo.data.dataset import (
     mean_of_rows,
 )
 from genzoo.data.domains import TwoDomains
+from genzoo.data.reading import space_named
 from genzoo.data.subsets import Subset, subset
-from genzoo.errors import DataError, UnknownNameError
+from genzoo.errors import DataError
 from genzoo.spaces import Space
 from genzoo.spec import DataInfo
 
@@ -46,16 +47,15 @@ def prepare(dataset: Dataset, config: DataConfig, key: str = "") -> Dataset:
     if isinstance(dataset, TwoDomains):
         unlimited = dataclasses.replace(config, limit=None)
         return TwoDomains(*_each(dataset, unlimited, key), aligned=True)
-    return _written(_binarized(dataset, config), config.space)
+    # Rows that were read in this space are binarised, but not converted back to it.
+    done = config.space is not None and isinstance(dataset.info["x"], space_named(config.space))
+    return _written(_binarized(dataset, config), None if done else config.space)
 
 
 def _written(dataset: Dataset, name: str | None) -> Dataset:
     """Return rows in the space with a name; unchanged if it is None or already theirs."""
-    if name is None:
+    if name is None or isinstance(dataset.info["x"], space_named(name)):
         return dataset
-    if name not in registry.names("spaces"):
-        advice = plugin_hints.advice_for(name, "spaces")
-        raise UnknownNameError("space", name, registry.names("spaces"), advice)
     try:
         return Rewritten(dataset, *dataset.info["x"].into(name))
     except DataError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import struct
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -17,6 +16,8 @@ from numpy.lib import format as npy
 from safetensors import safe_open
 
 from genzoo.config import Bounds
+from genzoo.data.array_names import part_of
+from genzoo.data.mapping import HEADERS, can_map, is_archive, start_of
 from genzoo.errors import DataError
 
 MAX_BYTES = 2**30
@@ -25,9 +26,6 @@ MaxBytes = Annotated[int, Bounds(1, 2**45)]
 """The type of the config field with this limit."""
 _MAX_ARRAYS, _MAX_DIRECTORY, _MAX_HEADER = 1000, 2**20, 2**20
 _UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-_SMALL = ("uint8", "bool", "U8", "BOOL")
 
 
 def check_size(size: int, most: int, what: object) -> None:
@@ -54,34 +52,44 @@ def check_file(path: Path) -> None:
 
 
 def size_of(path: Path) -> int:
-    """Return the bytes of the arrays of a file as rows, from its headers.
+    """Return the bytes of memory that the arrays of a file take, from its headers.
 
-    Bytes stay bytes, labels become 64-bit integers, other values take at least four bytes each.
+    Arrays that are mapped take none. Labels become 64-bit integers; others stay as they are.
 
     Raises:
         OSError, ValueError, and what the readers of the formats raise: It is damaged, or of a
             kind that is not read.
     """
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return _of_safetensors(path)
     with path.open("rb") as file:
-        start = file.read(4)
-        file.seek(0)
-        return _of_npz(file) if start in _ZIP else _of_npy(file, path.stat().st_size, "")
+        return _of_npz(file) if is_archive(file) else _of_npy(file, path.stat().st_size, "x", 0)
 
 
-def _of_npy(file: IO[bytes], length: int, name: str) -> int:
-    """Return the bytes of an array in a file of a given length, reading only the header."""
+def _of_npy(file: IO[bytes], length: int, name: str, start: int | None) -> int:
+    """Return the bytes of an array in a file of a given length, reading only the header.
+
+    Arguments:
+        file: The file, at its begin.
+        length: Its length.
+        name: The array's name.
+        start: Where the file begins in the one that can be mapped; None if it is packed.
+    """
     version = npy.read_magic(file)
-    if version not in _HEADERS:
+    if version not in HEADERS:
         raise ValueError(f"its header is of version {version}, which plain arrays do not need")
-    shape, _, dtype = _HEADERS[version](file)
+    shape, _, dtype = HEADERS[version](file)
     if dtype.hasobject:
         return 0  # numpy refuses these before anything is read.
-    size, there = _size(shape, dtype.itemsize, dtype.name, name), length - file.tell()
+    there = length - file.tell()
+    if any(side < 0 for side in shape):
+        raise ValueError(f"its header states the shape {tuple(shape)}")
     if math.prod(shape) * dtype.itemsize > there:
         raise ValueError(f"its header states the shape {shape}, but {there} bytes follow")
-    return size
+    if _is_label(name):
+        return int(math.prod(shape) * max(8, dtype.itemsize))
+    mapped = start is not None and can_map(dtype, start + file.tell())
+    return 0 if mapped else int(math.prod(shape) * dtype.itemsize)
 
 
 def _of_npz(file: IO[bytes]) -> int:
@@ -91,35 +99,33 @@ def _of_npz(file: IO[bytes]) -> int:
         entries = archive.infolist()
         if len(entries) > _MAX_ARRAYS:
             raise ValueError(f"it holds {len(entries)} arrays; {_MAX_ARRAYS} are allowed")
-        return sum(_of_entry(archive, entry) for entry in entries)
+        return sum(_of_entry(file, archive, entry) for entry in entries)
 
 
-def _of_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
+def _of_entry(file: IO[bytes], archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
     if entry.compress_type not in _UNPACKED:
         raise ValueError(f"{entry.filename!r} is packed in a way that numpy does not use")
     if not entry.filename.endswith(".npy"):
         return entry.file_size
-    with archive.open(entry) as file:
-        return max(entry.file_size, _of_npy(file, entry.file_size, entry.filename))
+    start, name = start_of(file, entry), entry.filename.removesuffix(".npy")
+    with archive.open(entry) as member:
+        return _of_npy(member, entry.file_size, name, start)
 
 
 def _of_safetensors(path: Path) -> int:
+    """Return the bytes of the labels; all other tensors are mapped."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
     if length > _MAX_HEADER:
         raise ValueError(f"its header has {length:,} bytes; {_MAX_HEADER:,} are allowed")
     with safe_open(path, framework="np") as tensors:
-        parts = ((name, tensors.get_slice(name)) for name in tensors.keys())  # noqa: SIM118
-        sizes = (_size(t.get_shape(), 0, t.get_dtype(), name) for name, t in parts)
-        return max(sum(sizes), path.stat().st_size)
+        names = [name for name in tensors.keys() if _is_label(name)]  # noqa: SIM118
+        return sum(8 * int(math.prod(tensors.get_slice(name).get_shape())) for name in names)
 
 
-def _size(shape: Sequence[int], itemsize: int, dtype: str, name: str) -> int:
-    """Return the bytes of an array, stored or as rows, whichever is more."""
-    if any(length < 0 for length in shape):
-        raise ValueError(f"its header states the shape {tuple(shape)}")
-    as_rows = 8 if name.startswith("label") else 1 if dtype in _SMALL else 4
-    return math.prod(shape) * max(itemsize, as_rows)
+def _is_label(name: str) -> bool:
+    part = part_of(name)
+    return part is not None and part.role == "label"
 
 
 class _Bounded:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genzoo.errors import DataError
 from genzoo.spaces.indices import (
     NULL,
     Indices,
@@ -72,6 +73,14 @@ class Categorical(Indices, Shaped):
         rows = torch.randint(self.num_categories, (num, *self.shape), generator=generator)
         log_mass = -self.num_dims * math.log(self.num_categories)
         return rows, torch.full((num,), log_mass, dtype=torch.float64)
+
+    @classmethod
+    def of_rows(cls, shape: tuple[int, ...], low: float, high: float, steps: int | None) -> Space:
+        """Return whole numbers from 0 to the greatest one."""
+        if steps != 1 or low < 0:
+            what = "not whole" if steps != 1 else f"below 0, such as {low:g}"
+            raise DataError(f"categories are whole numbers from 0; some values are {what}.")
+        return cls(shape=shape, num_categories=max(2, int(high) + 1))
 
     def accepts(self, other: Space) -> str | None:
         """Accept Categorical of the same shape with at most as many categories."""

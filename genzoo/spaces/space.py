@@ -300,6 +300,26 @@ class Space(Config, abc.ABC):
         """Return how to convert data of another space to this one; empty if unknown."""
         return ""
 
+    @classmethod
+    def of_rows(cls, shape: tuple[int, ...], low: float, high: float, steps: int | None) -> Space:
+        """Return the space of this class for the rows of an array that ``--data.space`` names.
+
+        By default a class with the required field ``shape`` only is made with it. The rows are
+        then converted with `cast` and checked with `check`.
+
+        Arguments:
+            shape: The shape of one row.
+            low: The least value.
+            high: The greatest value.
+            steps: The values are whole multiples of 1/steps; None for other numbers.
+
+        Raises:
+            DataError: The class does not have such rows.
+        """
+        if required_fields(cls) != ["shape"]:
+            raise DataError(f"arrays of numbers cannot be read as {cls.__name__}.")
+        return cls.from_fields({"shape": shape})
+
     def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
         """Return the space with a registered name that these values can be converted to, and how.
 

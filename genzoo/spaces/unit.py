@@ -17,6 +17,7 @@ from genzoo.spaces.rules import Rule, off_level, same, scale_hint
 from genzoo.spaces.shaped import Shaped
 from genzoo.spaces.space import Space
 
+MAX_LEVELS = 2**16
 _OFF_LEVEL = 0.01
 
 
@@ -28,7 +29,7 @@ class Unit(Shaped):
     [[0.0], [0.5], [1.0]]
     """
 
-    levels: Annotated[int | None, Bounds(2, 2**16)] = None
+    levels: Annotated[int | None, Bounds(2, MAX_LEVELS)] = None
     """The number of equally spaced values including 0 and 1, such as 256 for images of bytes; None
     for all numbers."""
 
@@ -79,6 +80,13 @@ class Unit(Shaped):
     def made_from(cls, other: Space, low: float, high: float) -> str:
         """Return the divisor."""
         return scale_hint(low, high)
+
+    @classmethod
+    def of_rows(cls, shape: tuple[int, ...], low: float, high: float, steps: int | None) -> Space:
+        """Return Unit, with levels if the values have at most 2^16 of them."""
+        # Finer steps cannot be distinguished in float32.
+        levels = steps + 1 if steps is not None and steps < MAX_LEVELS else None
+        return cls(shape=shape, levels=levels)
 
     def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
         """Return zeros and ones by the threshold 0.5, or the levels as categories from 0."""
