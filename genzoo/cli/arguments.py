@@ -136,7 +136,8 @@ class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
     num: _Count
     """The number of samples."""
     output: Path | None = None
-    """FILE.png for a picture, FILE.npz for an array named x; a new samples.png by default."""
+    """FILE.png for a picture, FILE.npz for an array named x, as bytes if the values are whole
+    numbers; a new samples.png by default."""
     trajectory: Path | None = None
     """FILE.png for a second picture with the trajectories of the first samples, a row for each,
     from the sampler's first state to its last."""

@@ -26,6 +26,7 @@ from genzoo.plotting import titled_rows, trajectories, write_picture
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, evaluating, own_sampler
 from genzoo.showing import are_points, images_of, picture_of
+from genzoo.spaces import Space
 
 USUAL = Path("samples.png")
 ROWS = 8
@@ -157,7 +158,8 @@ def write_samples(
     """
     if output.suffix != ".png":
         with atomic_file(output) as temporary:
-            np.savez_compressed(temporary, x=x.float().numpy() if x.is_floating_point() else x)
+            # Compression would take several times as long as drawing.
+            np.savez(temporary, x=_smallest(model.event, x).numpy())
         return
     titles = titles_of(given)
     many = len(titles) > 1 and model.event.images(x) is not None
@@ -165,6 +167,16 @@ def write_samples(
     size = request.block_size(model)
     texts = sample_metadata(request.num, seed, request.sampler, given_rows(given), size)
     write_picture(image, output, texts=texts)
+
+
+def _smallest(event: Space, x: Tensor) -> Tensor:
+    """Return samples as bytes if their values are whole numbers that fit, as zeros and ones."""
+    if not x.is_floating_point():
+        return x
+    if not event.is_discrete:
+        return x.float()
+    small = x.to(torch.uint8)
+    return small if torch.equal(small.to(x.dtype), x) else x.float()
 
 
 def _of_images(model: Model, arguments: Any) -> str:

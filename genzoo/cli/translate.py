@@ -62,4 +62,4 @@ def _write(cycle: Cycle, output: Path, caption: str) -> None:
         return
     source, translated, back = (stage.float().numpy() for stage in cycle.stages())
     with atomic_file(output) as temporary:
-        np.savez_compressed(temporary, source=source, translated=translated, back=back)
+        np.savez(temporary, source=source, translated=translated, back=back)
