@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from genzoo import lazy
 from genzoo.version import __version__ as __version__
 
-if TYPE_CHECKING:  # What type checkers see of the table below.
+if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     from genzoo.component import Component as Component
     from genzoo.data import (
         ArrayDataset as ArrayDataset,
@@ -48,22 +48,4 @@ if TYPE_CHECKING:  # What type checkers see of the table below.
     from genzoo.stage import Recipe as Recipe, Stage as Stage
     from genzoo.training import Trainer as Trainer, TrainerConfig as TrainerConfig
 
-__all__, __getattr__, __dir__ = lazy.public(
-    __name__,
-    {
-        "genzoo.component": "Component",
-        "genzoo.data": "ArrayDataset load_dataset pair",
-        "genzoo.errors": (
-            "CapabilityError ConditionError ConfigError DataError GenzooError HubError LoadError"
-        ),
-        "genzoo.evaluation": "evaluate",
-        "genzoo.evaluation.paired": "compare",
-        "genzoo.pretrained": "GenModel create_model list_models",
-        "genzoo.recipes": "train",
-        "genzoo.registry": "register register_group",
-        "genzoo.spaces": "Binary Categorical Label Real Text Unit",
-        "genzoo.spec": "DataInfo",
-        "genzoo.stage": "Recipe Stage",
-        "genzoo.training": "Trainer TrainerConfig",
-    },
-)
+__all__, __getattr__, __dir__ = lazy.public(__name__)

@@ -1,23 +1,21 @@
-"""Modules whose public names are loaded when they are used."""
+"""Modules whose public names are loaded when they are used.
+
+Such a module lists its names once, in imports under ``if TYPE_CHECKING:``. Type checkers read
+them there, and so does this module at run time, from the source.
+"""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 
-def public(
-    module: str, names: Mapping[str, str]
-) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
-    """Return ``__all__``, ``__getattr__`` and ``__dir__`` of a module of other modules' names.
-
-    Arguments:
-        module: The module's name.
-        names: The public names of each module that defines some, separated by spaces.
-    """
-    homes = {name: home for home, several in names.items() for name in several.split()}
+def public(module: str) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__all__``, ``__getattr__`` and ``__dir__`` of a module of other modules' names."""
+    homes = _homes(module)
 
     def get(name: str) -> Any:
         if name not in homes:
@@ -30,3 +28,12 @@ def public(
         return sorted({*vars(sys.modules[module]), *homes})
 
     return sorted(homes), get, listed
+
+
+def _homes(module: str) -> dict[str, str]:
+    """Return the module that defines each name that a module imports for type checkers."""
+    loader: Any = sys.modules[module].__spec__.loader  # type: ignore[union-attr]
+    tree = ast.parse(loader.get_source(module))
+    blocks = [node.body for node in tree.body if isinstance(node, ast.If)]
+    imports = [node for body in blocks for node in body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}

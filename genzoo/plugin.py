@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from genzoo import lazy
 
-if TYPE_CHECKING:  # What type checkers see of the table below.
+if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     from genzoo.capabilities import (
         SupportsClassify as SupportsClassify,
         SupportsDataInit as SupportsDataInit,
@@ -128,56 +128,4 @@ if TYPE_CHECKING:  # What type checkers see of the table below.
     from genzoo.training.optimizers import Optimizer as Optimizer
     from genzoo.values import trusted as trusted, untrusted as untrusted
 
-__all__, __getattr__, __dir__ = lazy.public(
-    __name__,
-    {
-        "genzoo.capabilities": (
-            "SupportsClassify SupportsDataInit SupportsDecode SupportsEncode SupportsEnergy "
-            "SupportsFilters SupportsHeldOutRows SupportsInpainting SupportsLogProb "
-            "SupportsTranslate"
-        ),
-        "genzoo.captions": "Grammar words_of",
-        "genzoo.component": "Component",
-        "genzoo.conditions": (
-            "NO_CONDITIONS Conditions condition_rows drop_conditions dropped_rows null_conditions"
-        ),
-        "genzoo.config": "Bounds Config shown",
-        "genzoo.data": "ArrayDataset DataConfig Dataset DataSource TwoDomains draw_rows subset",
-        "genzoo.data.fields": "image_fields",
-        "genzoo.data.idx": "IDXConfig IDXSource",
-        "genzoo.draws": "bernoulli",
-        "genzoo.errors": (
-            "CapabilityError ConditionError ConfigError ConfigFileError DataError GenzooError "
-            "LoadError MissingDependencyError NotFiniteFigureError NotFiniteSampleError "
-            "NotFiniteWeightsError UnknownNameError WeightsError suggest"
-        ),
-        "genzoo.estimate": "Estimate Note Reference mean_of",
-        "genzoo.evaluation": "Case Metric",
-        "genzoo.evaluation.extractor": "FeatureExtractor",
-        "genzoo.evaluation.translation": "cycle_of",
-        "genzoo.foreign_fields": (
-            "AllowedFields ForeignFields foreign_errors loading parse_object read_file read_object"
-        ),
-        "genzoo.hub_component": "FrozenModule HubComponent",
-        "genzoo.layouts.foreign": "ForeignFormat TranslatedModel",
-        "genzoo.layouts.own": "Layout",
-        "genzoo.log_prob": "LogProb by_blocks",
-        "genzoo.model": "Model",
-        "genzoo.model_spec": "ModelSpec",
-        "genzoo.objective": "Loss Objective Step",
-        "genzoo.pretrained": "GenerativeModel",
-        "genzoo.published": (
-            "Activation NumLayers make_transformers_model transformers_fields weights_of"
-        ),
-        "genzoo.registry": "Group describe make register register_group",
-        "genzoo.sampler": "OneDraw Sampler",
-        "genzoo.sampling": "batch_size_for evaluating",
-        "genzoo.seeds": "derive_seed fresh_generator",
-        "genzoo.spaces": "Binary Categorical Label Real Space Text Unit",
-        "genzoo.spec": "Batch ConditionSpaces DataInfo Mixture",
-        "genzoo.stage": "Recipe Stage",
-        "genzoo.training.lr_schedulers": "LRScheduler",
-        "genzoo.training.optimizers": "Optimizer",
-        "genzoo.values": "trusted untrusted",
-    },
-)
+__all__, __getattr__, __dir__ = lazy.public(__name__)

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from genzoo.training.config import TrainerConfig
-    from genzoo.training.trainer import Trainer
+from genzoo import lazy
 
-__all__ = ["Trainer", "TrainerConfig"]
+if TYPE_CHECKING:  # The names, for type checkers and for `lazy`: a config does not need the loop.
+    from genzoo.training.config import TrainerConfig as TrainerConfig
+    from genzoo.training.trainer import Trainer as Trainer
 
-
-def __getattr__(name: str) -> Any:
-    """Load the trainer at first use, because values of a config do not need the loop."""
-    if name == "Trainer":
-        from genzoo.training.trainer import Trainer
-
-        return Trainer
-    if name == "TrainerConfig":
-        from genzoo.training.config import TrainerConfig
-
-        return TrainerConfig
-    raise AttributeError(f"module 'genzoo.training' has no attribute {name!r}")
+__all__, __getattr__, __dir__ = lazy.public(__name__)
