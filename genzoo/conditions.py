@@ -18,16 +18,6 @@ from genzoo.values import is_trusted
 if TYPE_CHECKING:
     from genzoo.model import Model
 
-__all__ = [
-    "NO_CONDITIONS",
-    "Conditions",
-    "condition_rows",
-    "drop_conditions",
-    "dropped_rows",
-    "null_conditions",
-    "spread",
-]
-
 Conditions = Mapping[str, Any]
 """Rows by the name of a condition, each in the canonical form of its space."""
 NO_CONDITIONS: Conditions = MappingProxyType({})

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from genzoo import entry_points
 from genzoo.component import Component
 from genzoo.config import Config, Mark
-from genzoo.entry_points import NAME, Entry
+from genzoo.entry_points import NAME as NAME, Entry as Entry
 from genzoo.errors import (
     ConfigError,
     MissingDependencyError,
@@ -28,27 +28,13 @@ from genzoo.errors import (
     suggest,
 )
 from genzoo.groups import (
-    GROUPS,
+    GROUPS as GROUPS,
     base_of,
     check_group,
     group_of,
     known_groups,
-    register_group,
+    register_group as register_group,
 )
-
-__all__ = [
-    "GROUPS",
-    "NAME",
-    "Entry",
-    "Group",
-    "describe",
-    "entries",
-    "load",
-    "make",
-    "names",
-    "register",
-    "register_group",
-]
 
 T = TypeVar("T", bound=type)
 

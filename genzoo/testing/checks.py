@@ -5,17 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from genzoo import capabilities
-from genzoo.capabilities import (
-    SupportsClassify,
-    SupportsDataInit,
-    SupportsDecode,
-    SupportsEncode,
-    SupportsEnergy,
-    SupportsFilters,
-    SupportsInpainting,
-    SupportsLogProb,
-    SupportsTranslate,
-)
 from genzoo.pretrained import GenerativeModel
 from genzoo.testing import (
     capability_checks,
@@ -69,7 +58,7 @@ MUST: tuple[Check, ...] = (
 """The checks that every model must pass."""
 
 BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
-    SupportsLogProb: (
+    capabilities.SupportsLogProb: (
         likelihoods.check_likelihood,
         likelihoods.check_likelihood_by_row,
         likelihoods.check_likelihood_gradient,
@@ -77,19 +66,25 @@ BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
         likelihoods.check_bound_tightens,
         refusals.check_likelihood_space,
     ),
-    SupportsEnergy: (likelihoods.check_energy, refusals.check_energy_space),
-    SupportsEncode: (
+    capabilities.SupportsEnergy: (likelihoods.check_energy, refusals.check_energy_space),
+    capabilities.SupportsEncode: (
         latent_checks.check_encode,
         latent_checks.check_draw_codes,
         latent_checks.check_draws_by_row,
         refusals.check_encode_space,
     ),
-    SupportsDecode: (latent_checks.check_decode, refusals.check_decode_space),
-    SupportsClassify: (latent_checks.check_classify, refusals.check_classify_space),
-    SupportsTranslate: (capability_checks.check_translate, refusals.check_translate_space),
-    SupportsInpainting: (capability_checks.check_inpainting, refusals.check_inpainting_space),
-    SupportsDataInit: (capability_checks.check_data_init,),
-    SupportsFilters: (capability_checks.check_filters,),
+    capabilities.SupportsDecode: (latent_checks.check_decode, refusals.check_decode_space),
+    capabilities.SupportsClassify: (latent_checks.check_classify, refusals.check_classify_space),
+    capabilities.SupportsTranslate: (
+        capability_checks.check_translate,
+        refusals.check_translate_space,
+    ),
+    capabilities.SupportsInpainting: (
+        capability_checks.check_inpainting,
+        refusals.check_inpainting_space,
+    ),
+    capabilities.SupportsDataInit: (capability_checks.check_data_init,),
+    capabilities.SupportsFilters: (capability_checks.check_filters,),
 }
 """The checks for each capability that a model declares."""
 

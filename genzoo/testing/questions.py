@@ -10,15 +10,6 @@ import torch
 from torch import Tensor
 
 from genzoo import capabilities, seeds
-from genzoo.capabilities import (
-    SupportsClassify,
-    SupportsDecode,
-    SupportsEncode,
-    SupportsEnergy,
-    SupportsInpainting,
-    SupportsLogProb,
-    SupportsTranslate,
-)
 from genzoo.conditions import condition_rows
 from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Real, Space
@@ -84,13 +75,13 @@ def _questions(case: Case, model: GenerativeModel, capability: type) -> Iterator
     condition = case.condition(model, len(case.data()))
     for title, (ask, conditioned) in _ASKED.get(capability, {}).items():
         given = condition if conditioned else {}
-        if capability is SupportsDecode:
+        if capability is capabilities.SupportsDecode:
             z = codes_of(case, model, condition)
             cut = condition_rows(given, model.conditions, slice(len(z)))
             space: Space = Real(shape=tuple(z.shape[1:]))
             yield Question(title, model, ask, conditioned, z, space, cut)
         else:
-            field = _FIELDS.get(title, "x" if capability is SupportsClassify else "")
+            field = _FIELDS.get(title, "x" if capability is capabilities.SupportsClassify else "")
             field = field or model.event_field
             known = {model.event_field: model.event, **model.conditions}
             rows = case.batch()[field]
@@ -134,18 +125,20 @@ _FIELDS = {"translate to x": "y", "translate to y": "x"}
 """The field whose rows a method takes, if it is not the event."""
 
 _ASKED: Mapping[type, Mapping[str, tuple[Ask, bool]]] = {
-    SupportsLogProb: {"log_prob": (_likelihood, True)},
-    SupportsEnergy: {"energy": (lambda model, x, _: model.energy(x), False)},
-    SupportsEncode: {
+    capabilities.SupportsLogProb: {"log_prob": (_likelihood, True)},
+    capabilities.SupportsEnergy: {"energy": (lambda model, x, _: model.energy(x), False)},
+    capabilities.SupportsEncode: {
         "encode": (lambda model, x, c: model.encode(x, condition=c), True),
         "draw_codes": (_codes, True),
     },
-    SupportsDecode: {"decode": (lambda model, z, c: model.decode(z, condition=c), True)},
-    SupportsClassify: {"classify": (lambda model, x, _: model.classify(x), False)},
-    SupportsTranslate: {
+    capabilities.SupportsDecode: {
+        "decode": (lambda model, z, c: model.decode(z, condition=c), True)
+    },
+    capabilities.SupportsClassify: {"classify": (lambda model, x, _: model.classify(x), False)},
+    capabilities.SupportsTranslate: {
         "translate to y": (lambda model, x, _: model.translate(x, to="y"), False),
         "translate to x": (lambda model, y, _: model.translate(y, to="x"), False),
     },
-    SupportsInpainting: {"inpaint": (inpaint, False)},
+    capabilities.SupportsInpainting: {"inpaint": (inpaint, False)},
 }
 """The methods of each capability, and whether they have an argument ``condition``."""

@@ -9,16 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import seeds
-from genzoo.capabilities import (
-    SupportsClassify,
-    SupportsDecode,
-    SupportsEncode,
-    SupportsEnergy,
-    SupportsInpainting,
-    SupportsLogProb,
-    SupportsTranslate,
-)
+from genzoo import capabilities, seeds
 from genzoo.errors import GenzooError
 from genzoo.pretrained import GenerativeModel
 from genzoo.sampling import evaluating, own_sampler
@@ -34,37 +25,37 @@ _CANDIDATES = (math.nan, math.inf, 2.0, -0.5, 0.5, -1.0, 300.5, 2.0**22)
 
 def check_likelihood_space(case: Case) -> None:
     """A likelihood refuses rows outside of its space."""
-    _check_space(case, SupportsLogProb)
+    _check_space(case, capabilities.SupportsLogProb)
 
 
 def check_energy_space(case: Case) -> None:
     """An energy refuses rows outside of the model's space."""
-    _check_space(case, SupportsEnergy)
+    _check_space(case, capabilities.SupportsEnergy)
 
 
 def check_encode_space(case: Case) -> None:
     """An encoder refuses rows outside of the model's space."""
-    _check_space(case, SupportsEncode)
+    _check_space(case, capabilities.SupportsEncode)
 
 
 def check_decode_space(case: Case) -> None:
     """A decoder refuses codes of another shape, and codes that are not finite."""
-    _check_space(case, SupportsDecode)
+    _check_space(case, capabilities.SupportsDecode)
 
 
 def check_classify_space(case: Case) -> None:
     """A classifier refuses rows outside of the space of its condition."""
-    _check_space(case, SupportsClassify)
+    _check_space(case, capabilities.SupportsClassify)
 
 
 def check_translate_space(case: Case) -> None:
     """A translator refuses rows outside of the space of their domain."""
-    _check_space(case, SupportsTranslate)
+    _check_space(case, capabilities.SupportsTranslate)
 
 
 def check_inpainting_space(case: Case) -> None:
     """Values that are kept must be in the model's space; others may be anything."""
-    _check_space(case, SupportsInpainting)
+    _check_space(case, capabilities.SupportsInpainting)
     x = case.event_rows()
     if not x.is_floating_point():
         return
