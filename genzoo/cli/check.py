@@ -8,7 +8,7 @@ from dataclasses import asdict
 from genzoo.cli.arguments import CheckArguments
 from genzoo.cli.texts import plain, write, write_json
 from genzoo.errors import ConfigError
-from genzoo.testing import CheckFailed, Outcome, run_checks
+from genzoo.testing import CheckFailed, run_checks
 
 
 def run(arguments: CheckArguments) -> None:
@@ -22,22 +22,13 @@ def run(arguments: CheckArguments) -> None:
     for outcome in run_checks(arguments.name, expected_failures=excuses):
         outcomes.append(outcome)
         if not arguments.json:
-            write(_line(outcome))
+            said = f": {plain(outcome.message)}" if outcome.message else ""
+            write(f"{outcome.status:<14}  {outcome.check}{said}")
     if arguments.json:
         write_json([asdict(outcome) for outcome in outcomes])
-    _demand_none_failed(arguments.name, outcomes)
-
-
-def _demand_none_failed(name: str, outcomes: Iterable[Outcome]) -> None:
-    found = list(outcomes)
-    failed = [outcome.check for outcome in found if outcome.status == "failed"]
-    if failed:
-        raise CheckFailed(f"{name} fails {len(failed)} of {len(found)}: {', '.join(failed)}.")
-
-
-def _line(outcome: Outcome) -> str:
-    said = f": {plain(outcome.message)}" if outcome.message else ""
-    return f"{outcome.status:<14}  {outcome.check}{said}"
+    if failed := [outcome.check for outcome in outcomes if outcome.status == "failed"]:
+        share = f"{len(failed)} of {len(outcomes)}"
+        raise CheckFailed(f"{arguments.name} fails {share}: {', '.join(failed)}.")
 
 
 def _excuses(given: Iterable[str]) -> Mapping[str, str]:

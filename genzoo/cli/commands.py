@@ -11,7 +11,6 @@ from typing import Any
 import tyro
 
 from genzoo.cli import arguments
-from genzoo.cli.flags import rewritten
 from genzoo.cli.usage_errors import usage_error
 from genzoo.errors import ConfigError, UnknownNameError
 
@@ -35,6 +34,7 @@ COMMANDS: dict[str, Any] = {
     "quickstart": arguments.QuickstartArguments,
 }
 _MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
+_CONDITION = "--condition."
 _RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
 
 
@@ -60,7 +60,11 @@ def run(name: str, args: Sequence[str]) -> None:
 
 def _parse(name: str, args: list[str]) -> Any:
     """Return a command's arguments, or exit with a one-line error."""
-    peeked, said = _peeked(name, args), io.StringIO()
+    peeked, said = arguments.Peeked(), io.StringIO()
+    if name in _RESOLVED:  # The names in the arguments determine further flags.
+        from genzoo.cli.peeking import peek
+
+        peeked = peek(args, COMMANDS[name])
     found = resolved(name, peeked)
     # A field that is another config or None can be set by a recipe only; it is not a subcommand.
     config = (tyro.conf.AvoidSubcommands,)
@@ -74,17 +78,31 @@ def _parse(name: str, args: list[str]) -> Any:
         raise
 
 
-def _peeked(name: str, args: list[str]) -> arguments.Peeked:
-    """Return the names in a command's arguments that determine further flags, if any."""
-    if name not in _RESOLVED:
-        return arguments.Peeked()
-    from genzoo.cli.peeking import peek
-
-    return peek(args, COMMANDS[name])
-
-
 def resolved(name: str, peeked: arguments.Peeked) -> Any:
     """Return the arguments of a command, with the fields of the classes that they name."""
     if peeked.positional:
         return importlib.import_module(f"genzoo.cli.{_MODULES[name]}").arguments_for(peeked)
     return COMMANDS[name]
+
+
+def rewritten(args: Sequence[str]) -> list[str]:
+    """Replace ``--condition.NAME VALUE`` in arguments by ``--condition NAME=VALUE``.
+
+    The names of conditions are known only after the model is loaded.
+
+    >>> rewritten(["folder", "--condition.angle", "0.5", "--condition.angle=1"])
+    ['folder', '--condition', 'angle=0.5', '--condition', 'angle=1']
+    """
+    found: list[str] = []
+    left = list(args)
+    while left:
+        flag, joined, value = left[0].partition("=")
+        argument = left.pop(0)
+        if not flag.startswith(_CONDITION):
+            found.append(argument)
+            continue
+        name = flag.removeprefix(_CONDITION).replace("-", "_")
+        if not joined and left and not left[0].startswith("--"):
+            joined, value = "=", left.pop(0)
+        found += ["--condition", f"{name}{joined}{value}"]
+    return found

@@ -48,7 +48,10 @@ def rows_given(model: Model, given: Mapping[str, Sequence[str]], num: int) -> di
         if not model.conditions:
             spread(model, texts[0], num)  # It says that there are none.
         if name not in model.conditions:
-            raise ConditionError(_unknown(model, name))
+            known = ", ".join(model.conditions)
+            raise ConditionError(
+                f"{type(model).__name__} has no condition {name!r}. It has: {known}."
+            )
     several = {len(texts) for texts in given.values() if len(texts) > 1}
     if len(several) > 1:
         counts = ", ".join(f"{len(texts)} of {name}" for name, texts in given.items())
@@ -73,8 +76,3 @@ def titles_of(given: Mapping[str, Sequence[str]]) -> list[str]:
     num = max((len(texts) for texts in given.values()), default=0)
     several = [texts for texts in given.values() if len(texts) == num]
     return [", ".join(row) for row in itertools.islice(zip(*several, strict=True), num)]
-
-
-def _unknown(model: Model, name: str) -> str:
-    known = ", ".join(model.conditions) or "none"
-    return f"{type(model).__name__} has no condition {name!r}. It has: {known}."

@@ -19,8 +19,7 @@ from genzoo.stage import Recipe
 
 def with_data_fields(arguments: type, peeked: Peeked) -> type:
     """Return a command's arguments with the fields of the named data, or of the run's data."""
-    found = sections_of(peeked_data(peeked))
-    return extended(arguments, found) if found else arguments
+    return extended(arguments, sections_of(peeked_data(peeked)))
 
 
 def data_of(arguments: Any) -> Dataset:
@@ -62,7 +61,8 @@ def _found(
     """Return the data of each domain; the run's second domain is used only with its first."""
     own = _own(source, revision)
     found = {key: _chosen(name, own.get(key)) for key, name in names.items()}
-    if names["data"] not in (None, _name(own.get("data"))) and names["data_y"] is None:
+    known = own["data"].name if "data" in own else None
+    if names["data"] not in (None, known) and names["data_y"] is None:
         del found["data_y"]
     return {key: data for key, data in found.items() if data is not None}
 
@@ -126,7 +126,3 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
-
-
-def _name(data: Component | None) -> str | None:
-    return None if data is None else data.name

@@ -19,7 +19,7 @@ from genzoo.component import Component
 from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.verifying import verify
-from genzoo.files import atomic_file, write_text
+from genzoo.files import replace_text
 from genzoo.model import Model
 from genzoo.model_files import CARD
 
@@ -31,7 +31,7 @@ def arguments_for(peeked: Peeked) -> type:
         sections["sampler"] = section(registry.load("samplers", name).Config)
     for name in peeked.metrics:
         sections[_field(name)] = section(registry.load("metrics", name).Config)
-    return extended(EvaluateArguments, sections) if sections else EvaluateArguments
+    return extended(EvaluateArguments, sections)
 
 
 def run(arguments: Any) -> None:
@@ -52,8 +52,8 @@ def run(arguments: Any) -> None:
     )
     write(result)
     if arguments.json is not None:
-        with atomic_file(arguments.json) as temporary:
-            write_text(temporary, json.dumps(result.to_dict(), indent=2, allow_nan=False) + "\n")
+        text = json.dumps(result.to_dict(), indent=2, allow_nan=False)
+        replace_text(arguments.json, f"{text}\n")
     if arguments.card:
         folder = Path(arguments.folder)
         name, conditions = folder.resolve().name, tuple(model.conditions)

@@ -58,9 +58,7 @@ class _View:
 
 
 def _interpolation(model: Any, arguments: Any) -> _View:
-    rows = draw_rows(data_of(arguments), 2 * arguments.rows, seed=arguments.seed)
-    condition = model.conditions_of(rows)
-    z = _encode(model, rows["x"], condition)
+    z, condition = _coded(model, arguments, 2 * arguments.rows)
     num, pairs = arguments.num, len(z) // 2
     codes = latents.interpolation(z[:pairs], z[pairs : 2 * pairs], num).flatten(0, 1)
     index = torch.arange(pairs).repeat_interleave(num)
@@ -69,19 +67,16 @@ def _interpolation(model: Any, arguments: Any) -> _View:
 
 
 def _traversal(model: Any, arguments: Any) -> _View:
-    rows = draw_rows(data_of(arguments), 1, seed=arguments.seed)
-    condition = model.conditions_of(rows)
-    codes = latents.traversal(_encode(model, rows["x"], condition)[0], arguments.num)
+    z, condition = _coded(model, arguments, 1)
+    codes = latents.traversal(z[0], arguments.num)
     codes = codes[: arguments.rows].flatten(0, 1)
     title = "Each row changes one value of one example's code from −3 to 3"
     return _View(codes, _same(model, condition, len(codes)), arguments.num, title)
 
 
 def _manifold(model: Any, arguments: Any) -> _View:
-    rows = draw_rows(data_of(arguments), 1, seed=arguments.seed)
-    condition = model.conditions_of(rows)
-    latent_dim = _encode(model, rows["x"], condition).shape[1]
-    codes = latents.manifold(arguments.num, latent_dim, arguments.dimensions)
+    z, condition = _coded(model, arguments, 1)
+    codes = latents.manifold(arguments.num, z.shape[1], arguments.dimensions)
     chosen = rows_given(model, given_by(arguments), 1) if given_by(arguments) else {}
     given = {**condition, **chosen}
     title = f"Dimensions {arguments.dimensions[0]} and {arguments.dimensions[1]} of the codes"
@@ -95,11 +90,14 @@ _VIEWS: dict[str, Callable[[Any, Any], _View]] = {
 }
 
 
-def _encode(model: Any, x: Tensor, condition: Any) -> Tensor:
-    z: Tensor = model.encode(x, condition=condition)
+def _coded(model: Any, arguments: Any, num: int) -> tuple[Tensor, Any]:
+    """Return the codes (N, L) of some rows of the data, and the conditions of the rows."""
+    rows = draw_rows(data_of(arguments), num, seed=arguments.seed)
+    condition = model.conditions_of(rows)
+    z: Tensor = model.encode(rows["x"], condition=condition)
     if z.ndim != 2:
         raise CapabilityError(f"Codes of shape {tuple(z.shape[1:])} are not vectors.")
-    return z
+    return z, condition
 
 
 def _same(model: Any, condition: Any, num: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from genzoo.config import Config, field_types, required_fields
+from genzoo.config import Config, field_types, plain, required_fields
 from genzoo.pretrained import GenerativeModel
 
 
@@ -82,7 +82,9 @@ def choice(flag: str, about: str, default: str) -> Any:
 
 
 def extended(arguments: type, values: Mapping[str, Any]) -> type:
-    """Return a command's arguments with sections of flags, and other fields, added."""
+    """Return a command's arguments with sections of flags, if there are any, added."""
+    if not values:
+        return arguments
     fields: list[Any] = [(key, type(value), _default(value)) for key, value in values.items()]
     made = dataclasses.make_dataclass(
         arguments.__name__, fields, bases=(arguments,), kw_only=True, frozen=True
@@ -95,7 +97,7 @@ def changed(value: Any, default: Any) -> dict[str, Any]:
     """Return the fields of a section that differ from their defaults, as plain values."""
     names = [field.name for field in dataclasses.fields(value)]
     pairs = {name: (getattr(value, name), getattr(default, name)) for name in names}
-    return {name: _plain(new) for name, (new, old) in pairs.items() if new != old}
+    return {name: plain(new) for name, (new, old) in pairs.items() if new != old}
 
 
 _HIDDEN = Annotated[Any, tyro.conf.Suppress]
@@ -110,9 +112,3 @@ def _default(value: Any) -> Any:
     if isinstance(value, (dict, list)):
         return dataclasses.field(default_factory=lambda: value)
     return dataclasses.field(default=value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Config):
-        return value.to_dict()
-    return list(value) if isinstance(value, tuple) else value

@@ -77,7 +77,7 @@ def flags_of(arguments: type, prefix: str = "") -> Iterator[Flag]:
         kind, default, factory = kinds[field.name], field.default, field.default_factory
         if factory is not dataclasses.MISSING:
             default = factory()
-        name = f"{prefix}{_name_of(field.name, kind)}"
+        name = f"{prefix}{normal(next(_given(kind, 'name'), field.name))}"
         if dataclasses.is_dataclass(default):
             yield from flags_of(type(default), f"{name}.")
         elif not _is_hidden(kind):
@@ -95,11 +95,6 @@ def is_flag(argument: str) -> bool:
 def normal(flag: str) -> str:
     """Return the spelling of a flag in the help."""
     return flag.replace("_", "-")
-
-
-def _name_of(field: str, kind: Any) -> str:
-    """Return the name of a field's flag: that of the field, or an explicit one."""
-    return normal(next(_given(kind, "name"), field))
 
 
 def count(kind: Any) -> int:

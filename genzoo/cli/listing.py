@@ -30,10 +30,11 @@ class Listing:
 def run(arguments: Listing) -> None:
     """Print the entries of one group, or of all."""
     groups, patterns = _chosen(arguments)
-    rows = [e for group in groups for e in registry.entries(group) if _matches(e.name, patterns)]
-    names = [entry.name for group in groups for entry in registry.entries(group)]
+    known = [entry for group in groups for entry in registry.entries(group)]
+    names = [entry.name for entry in known]
     if lost := [p for p in patterns if not fnmatch.filter(names, p)]:
-        raise _unknown(groups, lost)
+        raise _unknown(groups, lost, names)
+    rows = [e for e in known if not patterns or any(fnmatch.fnmatch(e.name, p) for p in patterns)]
     question = _question(arguments)
     if arguments.check or question:
         rows = look(rows, seconds=arguments.seconds, question=question)
@@ -58,9 +59,10 @@ def _chosen(arguments: Listing) -> tuple[list[str], Sequence[str]]:
     return ["models"], patterns
 
 
-def _unknown(groups: Sequence[str], patterns: Sequence[str]) -> UnknownNameError:
+def _unknown(
+    groups: Sequence[str], patterns: Sequence[str], names: Sequence[str]
+) -> UnknownNameError:
     """Return the error for an unknown name, with the names of one group or similar ones."""
-    names = [entry.name for group in groups for entry in registry.entries(group)]
     if len(groups) > 1:
         near = [n for p in patterns for n in difflib.get_close_matches(p, names, n=3)]
         names = [*registry.GROUPS, *near]
@@ -83,10 +85,6 @@ def _question(arguments: Listing) -> Question | None:
     return Question(arguments.can, arguments.data) if asked else None
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
 def _write(groups: list[str], rows: list[registry.Entry], arguments: Listing) -> None:
     """Write a table; the metadata of distributions are untrusted and escaped."""
     name = max((len(plain(entry.name)) for entry in rows), default=0)
@@ -96,17 +94,14 @@ def _write(groups: list[str], rows: list[registry.Entry], arguments: Listing) ->
         for entry in (entry for entry in rows if entry.group == group):
             where = f"{_origin(entry):<{origin}}  {plain(entry.location)}  "
             about = _problem(entry) or plain(summary_of(entry))
-            line = f"{where if arguments.origin else _stranger(entry)}{about}"
+            # The distribution of an entry is named if it is not genzoo.
+            owner = "" if entry.distribution == entry_points.OURS else f"[{_origin(entry)}] "
+            line = f"{where if arguments.origin else owner}{about}"
             write(f"  {plain(entry.name):<{name}}  {line}".rstrip())
 
 
 def _origin(entry: registry.Entry) -> str:
     return plain(f"{entry.distribution} {entry.version}") or "this session"
-
-
-def _stranger(entry: registry.Entry) -> str:
-    """Return the distribution of an entry, if it is not genzoo."""
-    return "" if entry.distribution == entry_points.OURS else f"[{_origin(entry)}] "
 
 
 def _problem(entry: registry.Entry) -> str:

@@ -37,7 +37,8 @@ def peek(args: Sequence[str], arguments: type) -> Peeked:
     """
     found = Peeked(flags=_named(args), metrics=_values_of("--metrics", args))
     sure, doubtful = _no_values(args, _Flags(arguments, found))
-    likely = _is_model if arguments is TrainArguments else _is_there
+    is_train = arguments is TrainArguments
+    likely = registry.names("models").__contains__ if is_train else _is_there
     positional = next(iter([*sure, *filter(likely, doubtful)]), "")
     return Peeked(positional, found.flags, found.metrics)
 
@@ -134,10 +135,6 @@ def _values_of(flag: str, args: Sequence[str]) -> tuple[str, ...]:
         return ()
     rest = args[args.index(flag) + 1 :]
     return tuple(itertools.takewhile(lambda argument: not argument.startswith("-"), rest))
-
-
-def _is_model(name: str) -> bool:
-    return name in registry.names("models")
 
 
 def _is_there(name: str) -> bool:

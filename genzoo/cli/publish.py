@@ -5,7 +5,7 @@ from __future__ import annotations
 from genzoo.cli.arguments import PublishArguments
 from genzoo.cli.texts import write
 from genzoo.errors import ConfigError
-from genzoo.pretrained.publishing import publish
+from genzoo.pretrained.pushing import publish
 
 
 def run(arguments: PublishArguments) -> None:

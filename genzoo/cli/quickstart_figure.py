@@ -11,12 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from genzoo import latents, seeds
-from genzoo.capabilities import (
-    SupportsDecode,
-    SupportsEncode,
-    SupportsFilters,
-    SupportsInpainting,
-)
+from genzoo.capabilities import SupportsDecode, SupportsEncode, SupportsFilters, SupportsInpainting
 from genzoo.data import Dataset, draw_rows
 from genzoo.files import atomic_file
 from genzoo.model import Model
@@ -40,7 +35,9 @@ def draw(models: Mapping[str, GenerativeModel], test: Dataset, path: Path) -> No
     figure = new_figure(4 * _PANELS, sum(heights))
     parts = figure.subfigures(len(rows), 1, height_ratios=heights)
     for part, row in zip(parts, rows, strict=True):
-        _fill(part, row)
+        axes = part.subplots(1, len(row), squeeze=False)[0]
+        for axis, (title, image) in zip(axes, row, strict=True):
+            show(axis, image, title)
     with atomic_file(path) as temporary:
         to_image(figure).save(temporary, format="PNG")
 
@@ -53,11 +50,11 @@ def _rows(name: str, model: Model, x: Tensor) -> Iterator[list[Panel]]:
         yield [_chains(name, model)]
 
 
-def _views(model: Model, x: Tensor) -> Iterator[Panel]:
+def _views(model: Any, x: Tensor) -> Iterator[Panel]:
     yield "samples", grid(model.sample(_SIDE**2, seed=0))
     codes = isinstance(model, SupportsEncode) and isinstance(model, SupportsDecode)
     if codes:
-        yield "test data, encoded and decoded", grid(_decoded_again(model, x))
+        yield "test data, encoded and decoded", grid(model.decode(model.encode(x)))
     if isinstance(model, SupportsInpainting):
         yield "upper halves given, lower halves filled in", grid(_inpainted(model, x))
     if isinstance(model, SupportsFilters):
@@ -74,11 +71,6 @@ def _of_codes(model: Any, x: Tensor) -> Iterator[Panel]:
         lines = latents.interpolation(z[:_SIDE], z[_SIDE : 2 * _SIDE], _SIDE)
         between = model.decode(lines.flatten(0, 1))
         yield "from one row's code to another's", grid(between, columns=_SIDE)
-
-
-def _decoded_again(model: Any, x: Tensor) -> Tensor:
-    decoded: Tensor = model.decode(model.encode(x))
-    return decoded
 
 
 def _inpainted(model: SupportsInpainting, x: Tensor) -> Tensor:
@@ -105,9 +97,3 @@ def _chains(name: str, model: Model) -> Panel:
 
 def _height_of_chains(picture: Image.Image) -> float:
     return 0.4 + 4 * _PANELS * picture.height / picture.width
-
-
-def _fill(part: Any, row: list[Panel]) -> None:
-    axes = part.subplots(1, len(row), squeeze=False)[0]
-    for axis, (title, image) in zip(axes, row, strict=True):
-        show(axis, image, title)

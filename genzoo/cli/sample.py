@@ -45,7 +45,8 @@ def run(arguments: Any) -> None:
     if takes_images(model):
         raise ConditionError(_of_images(model, arguments))
     sampler = sampler_of(arguments) or own_sampler(model)
-    way = Way(sampler.num_states(model), rows_shown(model))
+    # Few trajectories of images, many of points in the plane.
+    way = Way(sampler.num_states(model), 1000 if are_points(model.event) else ROWS)
     given = given_by(arguments)
     conditions = rows_given(model, given, arguments.num)
     request = Request(arguments.num, conditions, sampler, None, arguments.batch_size)
@@ -84,11 +85,6 @@ class Way:
         with evaluating(model):
             shown = [self.kept[i] for i in evenly(len(self.kept), COLUMNS)]
             return [model.to_data(state[:num]).cpu() for state in shown]
-
-
-def rows_shown(model: Model) -> int:
-    """Return the number of trajectories to show: few for images, many for points in the plane."""
-    return 1000 if are_points(model.event) else ROWS
 
 
 def evenly(num: int, most: int) -> list[int]:

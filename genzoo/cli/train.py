@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +19,9 @@ from genzoo.conditions import flag_of
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import Model
-from genzoo.pretrained import GenerativeModel
 from genzoo.recipes import make_trainer
 from genzoo.stage import Recipe, Stage
 from genzoo.training import TrainerConfig
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The names in a command's arguments, and the flags that follow from them.
-
-    Arguments:
-        model: The class of the model.
-        first: The first stage of its example.
-        trainer: The trainer's flags.
-        sections: The sections of flags, with their defaults.
-    """
-
-    model: type[GenerativeModel]
-    first: Stage
-    trainer: TrainerFlags
-    sections: Mapping[str, Any]
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -51,8 +32,8 @@ def arguments_for(peeked: Peeked) -> type:
     data = [flags.get("data"), flags.get("data-y")]
     # Flags have hyphens, fields have underscores.
     named = {key.removeprefix("trainer.").replace("-", "_"): v for key, v in flags.items()}
-    chosen = _choose(peeked.positional, data, flags.get("objective"), named)
-    return extended(TrainArguments, chosen.sections)
+    _, sections = _choose(peeked.positional, data, flags.get("objective"), named)
+    return extended(TrainArguments, sections)
 
 
 def run(arguments: Any) -> None:
@@ -88,8 +69,8 @@ def _given(model: Model) -> str:
 
 def _choose(
     name: str, data: Sequence[str | None], objective: str | None, named: Mapping[str, str]
-) -> Chosen:
-    """Return what follows from the names of the model, of the data and of the objective.
+) -> tuple[TrainerFlags, Mapping[str, Any]]:
+    """Return the trainer's flags, and all sections of flags with their defaults.
 
     Arguments:
         name: The model's name.
@@ -109,7 +90,7 @@ def _choose(
     }
     given = zip(("data", "data_y"), data, strict=True)
     of_data = {key: section(find_source(one)[0].Config) for key, one in given if one is not None}
-    return Chosen(model, first, trainer, {**of_data, **found})
+    return trainer, {**of_data, **found}
 
 
 def _stages(
@@ -160,16 +141,16 @@ def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequenc
         )
     second = arguments.data_y_name
     data, named = [arguments.data_name, second], named_by(arguments.trainer)
-    chosen = _choose(arguments.name, data, arguments.objective_name, named)
+    trainer, sections = _choose(arguments.name, data, arguments.objective_name, named)
     given = {
         name: changed(getattr(arguments, name), default)
-        for name, default in chosen.sections.items()
+        for name, default in sections.items()
         if name != "trainer"
     }
     recipe = Recipe(
         model=Component(name=arguments.name, config=given["model"]),
         data=Component(name=arguments.data_name, config=given["data"]),
         data_y=None if second is None else Component(name=second, config=given["data_y"]),
-        trainer=TrainerConfig.from_dict(chosen.trainer.given(arguments.trainer)),
+        trainer=TrainerConfig.from_dict(trainer.given(arguments.trainer)),
     )
     return recipe, lambda own: _stages(own, arguments.objective_name, given["objective"])
