@@ -1,7 +1,5 @@
 """Cards: the README.md of a model folder, with its figures as a model index for the Hub."""
 
-from __future__ import annotations
-
 from genzoo.card.figures import Figure as Figure, figures_of as figures_of
 from genzoo.card.samples import NUM_SAMPLES as NUM_SAMPLES, draw_samples as draw_samples
 from genzoo.card.writing import (

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
@@ -76,9 +75,5 @@ def render(contents: Contents) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"code": code, "fenced": fenced, "quoted": _quoted, "table": table}
+    environment.filters |= {"code": code, "fenced": fenced, "quoted": shlex.quote, "table": table}
     return environment.from_string(text).render(card=contents, picture=SAMPLES.name)
-
-
-def _quoted(text: Any) -> str:
-    return shlex.quote(str(text))

@@ -131,17 +131,13 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value if item is not None]
     if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, (int, float)):
-        return _number(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else NOT_FINITE
     if isinstance(value, (np.generic, np.ndarray, Tensor)):
         return plain(value.tolist())
     return str(value)
-
-
-def _number(value: float) -> int | float | str:
-    if isinstance(value, int):
-        return int(value)
-    return float(value) if math.isfinite(value) else NOT_FINITE
 
 
 def _note(stored: Any) -> Note:

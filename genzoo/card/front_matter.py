@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ConfigError, LoadError
-from genzoo.files import atomic_file, check_inside, write_text
+from genzoo.files import check_inside, replace_text
 from genzoo.model_files import CARD
 from genzoo.parsing import check_yaml
 from genzoo.text_safety import visible
@@ -30,6 +30,7 @@ def read_card(folder: Path) -> ModelCard | None:
         LoadError: It cannot be read, or is a link out of the folder.
     """
     from huggingface_hub import ModelCard
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
     from yaml import YAMLError
 
     path = folder / CARD.name
@@ -40,7 +41,8 @@ def read_card(folder: Path) -> ModelCard | None:
         raise LoadError(f"{path} has over {CARD.max_bytes:,} bytes, too many for a card.")
     try:
         text = CARD.read_text(folder)
-        check_yaml(_head(text))
+        head = re.search(REGEX_YAML_BLOCK, text)  # What the client reads as YAML.
+        check_yaml(head[2] if head else "")
         card = ModelCard(text)
     except (*_UNREADABLE, YAMLError) as error:
         reason = " ".join(str(error).split())[:_MAX_SHOWN]
@@ -65,14 +67,6 @@ def _check_index(card: ModelCard, path: Path) -> None:
             ) from error
 
 
-def _head(text: str) -> str:
-    """Return the text that the client will read as YAML; empty if there is no head."""
-    from huggingface_hub.repocard import REGEX_YAML_BLOCK
-
-    match = re.search(REGEX_YAML_BLOCK, text)
-    return match[2] if match else ""
-
-
 def new_card() -> ModelCard:
     """Return an empty card."""
     from huggingface_hub import ModelCard
@@ -86,8 +80,7 @@ def save_card(folder: Path, card: ModelCard) -> None:
     Raises:
         DiskFullError: No space is left; the card is unchanged.
     """
-    with atomic_file(folder / CARD.name) as temporary:
-        write_text(temporary, str(card))
+    replace_text(folder / CARD.name, str(card))
 
 
 def describe(
@@ -106,7 +99,8 @@ def describe(
     data.library_name = data.library_name or LIBRARY
     data.model_name = name
     data.pipeline_tag = data.pipeline_tag or task
-    data.tags = list(dict.fromkeys([*_list(data.tags), *_TAGS, *tags]))
+    own = [data.tags] if isinstance(data.tags, str) else map(str, data.tags or ())
+    data.tags = list(dict.fromkeys([*own, *_TAGS, *tags]))
     data.datasets = data.datasets or datasets or None
     data.eval_results = data.eval_results or None  # An empty list would make an invalid index.
 
@@ -152,9 +146,3 @@ def name_of(card: ModelCard) -> str:
     """Return the card's title of the model; empty if there is none."""
     data: Any = card.data
     return data.model_name if isinstance(data.model_name, str) else ""
-
-
-def _list(values: Any) -> list[str]:
-    if isinstance(values, str):
-        return [values]
-    return [str(value) for value in values or ()]

@@ -89,28 +89,22 @@ def paragraph_of(cls: type) -> str:
 
 def _rows(model: Model, description: Mapping[str, Any], files: WeightFiles) -> dict[str, Any]:
     plugin = description["plugin"]
+    owner = f"{plugin['distribution']} {plugin['version']}".strip()
     parameters = sum(parameter.numel() for parameter in model.parameters())
     elsewhere = {"event", "conditions"}
     shown = {k: v for k, v in description["config"].items() if k not in elsewhere}
+    values = {k: json.dumps(abridged(v), ensure_ascii=False) for k, v in shown.items()}
     given = {name: space.describe() for name, space in model.conditions.items()}
     rows = {
-        "model": Markup(f"{code(description['model'])} of {code(_named(plugin))}"),
+        "model": Markup(f"{code(description['model'])} of {code(owner or 'this session')}"),
         "data": model.event.describe(),
         "given": "; ".join(f"{name} ({words})" for name, words in given.items()),
         "parameters": f"{parameters:,}",
         "weights": f"{files.num_bytes() / 1e6:,.2f} MB, {description['dtype']}",
-        "config": Markup(", ".join(code(f"{k} = {_value(v)}") for k, v in shown.items())),
+        "config": Markup(", ".join(code(f"{k} = {v}") for k, v in values.items())),
         "can": ", ".join(_words(name) for name in capabilities.of(model)),
     }
     return {key: text for key, text in rows.items() if text}
-
-
-def _named(plugin: Mapping[str, str]) -> str:
-    return f"{plugin['distribution']} {plugin['version']}".strip() or "this session"
-
-
-def _value(value: Any) -> str:
-    return json.dumps(abridged(value), ensure_ascii=False)
 
 
 def _words(capability: str) -> str:

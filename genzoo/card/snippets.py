@@ -63,7 +63,9 @@ def _sampler(model: Model, sampler: Sampler | None) -> tuple[list[str], list[str
         return [], []
     cls, config = type(sampler), type(sampler.config)
     given = differences(sampler.config, config())
-    if cls.__module__ != config.__module__ or not all(_is_plain(v) for v in given.values()):
+    if cls.__module__ != config.__module__ or not all(
+        isinstance(value, _PLAIN) for value in given.values()
+    ):
         return [], []
     fields = ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
     return (
@@ -75,10 +77,6 @@ def _sampler(model: Model, sampler: Sampler | None) -> tuple[list[str], list[str
 def _literal(value: Any) -> str:
     """Return a plain value as Python code."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, _PLAIN)
 
 
 def _num_and_condition(model: Model, drawn: SampleMetadata) -> str:

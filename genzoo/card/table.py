@@ -45,7 +45,8 @@ def _kind(figure: Figure) -> str:
     if any(note.unreliable for note in figure.notes):
         parts.append("UNRELIABLE")
     parts.append(str(facts.get("kind", "")))
-    ends = [_number(end) for end in _texts(facts.get("interval"))]
+    interval = facts.get("interval")
+    ends = [_number(end) for end in interval] if isinstance(interval, (list, tuple)) else []
     parts += [f"between {' and '.join(ends)}"] if ends else []
     if isinstance(reference := facts.get("reference"), Mapping):
         parts.append(f"{reference.get('kind', '')} {_number(reference.get('value'))}".strip())
@@ -65,10 +66,6 @@ def _provenance(figure: Figure) -> str:
     """Return the provenance as text, or a text that there is none."""
     kept = {key: value for key, value in figure.provenance.items() if key not in _ELSEWHERE}
     return in_words(shown(kept)) or "none"
-
-
-def _texts(values: Any) -> list[Any]:
-    return list(values) if isinstance(values, (list, tuple)) else []
 
 
 def _number(value: Any) -> str:

@@ -21,7 +21,6 @@ from genzoo.card.front_matter import (
     source_of,
 )
 from genzoo.card.managed_sections import refreshed, split
-from genzoo.card.model import About
 from genzoo.card.table import table
 from genzoo.evaluation import Evaluation
 from genzoo.text_safety import visible
@@ -36,11 +35,7 @@ _AROUND = re.compile(
 
 
 def write_card(
-    folder: Path,
-    *,
-    name: str | None = None,
-    source: str | None = None,
-    license: str | None = None,
+    folder: Path, *, name: str | None = None, source: str | None = None, license: str | None = None
 ) -> None:
     """Write or update the card of a model folder.
 
@@ -123,7 +118,11 @@ def shows_its_figures(folder: Path) -> bool:
     card = read_card(Path(folder))
     blocks = [piece.text for piece in split(card.text if card else "") if piece.block == "figures"]
     written = [line for line in str(table(_figures(card))).splitlines() if line.strip()]
-    return all(_said(block) == written for block in blocks)
+    said = [
+        [line for line in block.splitlines() if line.strip() and not _AROUND.fullmatch(line)]
+        for block in blocks
+    ]
+    return all(lines == written for lines in said)
 
 
 def has_figures_block(folder: Path) -> bool:
@@ -134,12 +133,6 @@ def has_figures_block(folder: Path) -> bool:
     """
     card = read_card(Path(folder))
     return any(piece.block == "figures" for piece in split(card.text if card else ""))
-
-
-def _said(block: str) -> list[str]:
-    """Return the lines of a block of figures, without marks, heading and command."""
-    lines = [line for line in block.splitlines() if line.strip()]
-    return [line for line in lines if not _AROUND.fullmatch(line)]
 
 
 def read_licence(folder: Path) -> str:
@@ -170,19 +163,16 @@ def _write(folder: Path, card: ModelCard, name: str, *, task: str | None, is_new
 def _describe(card: ModelCard, contents: Contents, task: str | None) -> None:
     """Add to the head what is known about the model and its data."""
     about, training = contents.about, contents.training
+    if about:  # The Hub has no name of a task for models that do not make images.
+        task = task_of(about.conditions) if about.is_image else None
     repositories = [data.repository for data in training.data] if training else []
     describe(
         card,
         name=contents.name,
         tags=[about.name] if about else [],
-        task=_task(about) if about else task,
+        task=task,
         datasets=list(dict.fromkeys(filter(None, repositories))),
     )
-
-
-def _task(about: About) -> str | None:
-    """Return the Hub's name of the task; it has none for models that do not make images."""
-    return task_of(about.conditions) if about.is_image else None
 
 
 def _figures(card: ModelCard | None) -> list[Figure]:

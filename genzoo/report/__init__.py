@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from genzoo.errors import ConfigError
-from genzoo.files import atomic_file, write_text
+from genzoo.files import replace_text
 from genzoo.model_files import REPORT
-from genzoo.report.contents import read_report
-from genzoo.report.page import render
+from genzoo.report.contents import Report, read_report
+from genzoo.text_safety import visible
 
 __all__ = ["write_report"]
 
@@ -47,7 +52,23 @@ def write_report(
     path = Path(folder, REPORT.name) if output is None else Path(output)
     if path.suffix not in _SUFFIXES:
         raise ConfigError(f"--output must end in .html, got {str(path)!r}.")
-    page = render(read_report(Path(folder), [Path(file) for file in evaluations]))
-    with atomic_file(path) as temporary:
-        write_text(temporary, page)
+    replace_text(path, render(read_report(Path(folder), [Path(file) for file in evaluations])))
     return path
+
+
+def render(report: Report) -> str:
+    """Return the HTML of a report."""
+    text = resources.files("genzoo.report").joinpath("page.html.jinja").read_text("utf-8")
+    environment = Environment(
+        autoescape=True,
+        finalize=_text,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.from_string(text).render(report=report)
+
+
+def _text(value: Any) -> Any:
+    return value if isinstance(value, Markup) or value is None else visible(value)

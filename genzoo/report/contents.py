@@ -16,7 +16,8 @@ from genzoo.report.evaluations import Figure, StoredEvaluation, read_evaluations
 from genzoo.report.log import Log, read_log
 from genzoo.report.pictures import Timeline, read_timeline
 from genzoo.report.reading import changed_at
-from genzoo.report.run_summary import RunSummary, StageFacts, machine, read_run_summary
+from genzoo.report.run_summary import RunSummary, StageFacts, read_run_summary
+from genzoo.training.environment import machine
 
 _RUN = (RECIPE.name, METRICS.name, CONFIG.name)
 _HEADLINE = 6
@@ -111,7 +112,7 @@ def read_report(folder: Path, named: Sequence[Path]) -> Report:
         timeline=read_timeline(folder),
         evaluations=evaluations,
         evaluation_notes=evaluation_notes,
-        machine=machine(),
+        machine=machine("torch", "numpy", "matplotlib"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 

@@ -148,12 +148,6 @@ def _svg(thinned: Thinned, wide: bool) -> Markup:
     return Markup(text)
 
 
-def _dot(axes: Any, x: float, y: float, style: dict[str, Any]) -> None:
-    """Draw a single point as the round ends of a line; a marker would need a reference by id."""
-    axes.plot([x - 0.01, x + 0.01], [y, y], linewidth=4, solid_capstyle="round", **style)
-    axes.set_xlim(x - 1, x + 1)
-
-
 def _plot(axes: Any, thinned: Thinned, wide: bool) -> None:
     from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
 
@@ -165,7 +159,10 @@ def _plot(axes: Any, thinned: Thinned, wide: bool) -> None:
     if len(thinned.steps) > 1:
         axes.plot(thinned.steps, thinned.mean, linewidth=1.3, **free)
     else:
-        _dot(axes, thinned.steps[0], thinned.mean[0], free)
+        # A single point is the round ends of a line: a marker would need a reference by id.
+        x, y = thinned.steps[0], thinned.mean[0]
+        axes.plot([x - 0.01, x + 0.01], [y, y], linewidth=4, solid_capstyle="round", **free)
+        axes.set_xlim(x - 1, x + 1)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     if wide:

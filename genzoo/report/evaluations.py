@@ -17,10 +17,7 @@ from genzoo.report.reading import Text, inside, read_text
 MAX_FILES = 20
 _SLACK = 60.0
 _TOLD = {"value", "std_error", "kind", "unit", "notes", "provenance", "reference"}
-_WORDS = {
-    "num_samples": "samples",
-    "interval": "between",
-}
+_WORDS = {"num_samples": "samples", "interval": "between"}
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,8 @@ class Log:
                     continue
                 self.series[place] = Series(*place)
             self.series[place].steps.append(step)
-            self.series[place].values.append(_finite(value))
+            kept = math.nan if value is None or abs(value) > _MAX_VALUE else float(value)
+            self.series[place].values.append(kept)
         return room
 
 
@@ -140,8 +141,3 @@ def _row(line: bytes) -> dict[str, Any] | None:
     places = [row.get(name) for name in _POSITION]
     known = all(type(place) is int and 0 <= place < _MAX_STEP for place in places)
     return row if known else None
-
-
-def _finite(value: float | None) -> float:
-    """Return a value that can be drawn, or NaN."""
-    return float(value) if value is not None and abs(value) <= _MAX_VALUE else math.nan

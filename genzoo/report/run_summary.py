@@ -5,11 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,6 @@ from genzoo.stage import Recipe, Stage
 from genzoo.storage import FolderSource, OwnModel
 from genzoo.training import checkpoint
 from genzoo.training.config import resolve
-from genzoo.version import __version__
 
 
 @dataclass(frozen=True)
@@ -121,18 +117,6 @@ def _shortened_recipe(file: Text, recipe: Recipe | None) -> Text:
         return file
     model = Component(name=recipe.model.name, config=abridged(recipe.model.config))
     return Text(file.name, dataclasses.replace(recipe, model=model).to_toml())
-
-
-def machine() -> dict[str, str]:
-    """Return the environment of the report."""
-    packages = {name: metadata.version(name) for name in ("torch", "numpy", "matplotlib")}
-    return {
-        "genzoo": __version__,
-        "Python": platform.python_version(),
-        **packages,
-        "system": platform.platform(),
-        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
 
 
 def _environment(folder: Path, notes: list[str]) -> dict[str, str]:
