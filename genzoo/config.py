@@ -90,7 +90,12 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the config as plain values that JSON and TOML can hold."""
-        return {name: _plain(getattr(self, name)) for name in field_types(type(self))}
+        return {name: plain(getattr(self, name)) for name in field_types(type(self))}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoFields(Config):
+    """The config of a class without values."""
 
 
 if TYPE_CHECKING:
@@ -142,12 +147,13 @@ def _check_keys(config: type[Config], values: Mapping[str, Any]) -> None:
         raise ConfigError(f"{config.__name__} needs a value for: {', '.join(missing)}.")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a field's value as plain values that JSON and TOML can hold."""
     if isinstance(value, Config):
         return value.to_dict()
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _coerce(kind: Any, value: Any, where: str) -> Any:
@@ -169,10 +175,10 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
         return _coerce_tuple(get_args(kind), value, where)
     if origin is not None and issubclass(origin, Mapping):
         return _coerce_mapping(get_args(kind)[1], value, where)
-    return _coerce_plain(kind, value, where)
+    return _coerceplain(kind, value, where)
 
 
-def _coerce_plain(kind: Any, value: Any, where: str) -> Any:
+def _coerceplain(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
     if kind is int and is_whole(value):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genzoo.capabilities import SupportsClassify
-from genzoo.config import Config
+from genzoo.config import NoFields
 from genzoo.data.dataset import Dataset
 from genzoo.errors import NotFiniteFigureError
 from genzoo.estimate import Estimate, Note, Reference, mean_of
@@ -21,24 +21,18 @@ _BLOCK = 256
 _UNLABELLED = Note("no-labels", "none of the rows that are judged has a label.", unreliable=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccuracyConfig(Config):
-    """The accuracy."""
-
-
-class Accuracy(Metric[AccuracyConfig]):
+class Accuracy(Metric[NoFields]):
     """The share of rows whose label the model finds most probable.
 
     For two aligned domains it is computed for both, with the labels of x for y too. The reference
     is the share of the most frequent label, which a model that learned nothing can reach.
     """
 
-    Config = AccuracyConfig
+    Config = NoFields
     requires = (SupportsClassify,)
     uses_conditions = False
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figure cannot be computed; empty if it can."""
         lacking = super().unavailable_reason(model, data)
         return lacking or ("" if "label" in data.head(1) else f"{data.name} has no labels")
 
@@ -54,7 +48,14 @@ class Accuracy(Metric[AccuracyConfig]):
 
 def _share(model: Any, x: Tensor, label: Tensor) -> Estimate:
     if not len(label):
-        return _nothing()
+        return Estimate(
+            value=math.nan,
+            std_error=math.nan,
+            kind="exact",
+            unit="share",
+            num_samples=0,
+            notes=(_UNLABELLED,),
+        )
     with torch.no_grad():
         blocks = [_most_probable(model.classify(block)) for block in torch.split(x, _BLOCK)]
     figure = mean_of((torch.cat(blocks) == label).double(), "exact", unit="share")
@@ -70,14 +71,3 @@ def _most_probable(p: Tensor) -> Tensor:
             "in the classifier. Check whether training diverged, or compute in float64."
         )
     return p.argmax(1).cpu()
-
-
-def _nothing() -> Estimate:
-    return Estimate(
-        value=math.nan,
-        std_error=math.nan,
-        kind="exact",
-        unit="share",
-        num_samples=0,
-        notes=(_UNLABELLED,),
-    )

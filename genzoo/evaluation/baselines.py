@@ -36,7 +36,6 @@ class IndependentPixels(Metric[BaselineConfig]):
     uses_conditions = False
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figure cannot be computed; empty if it can."""
         lacking = super().unavailable_reason(model, data)
         unknown = "the mean of the training data is not known"
         return lacking or ("" if "x" in data.info.mean else unknown)

@@ -45,16 +45,17 @@ def settled(stated: Figure, made: Figure) -> list[str]:
     Kind, unit, texts of notes, number of samples, kind of reference, software, and all settings
     except numbers that come from draws are compared.
     """
-    size = ("num_samples", "number of samples")
+    nums = stated.facts.get("num_samples"), made.facts.get("num_samples")
+    other = stated.facts.get(METRIC_TYPE)  # A model index may have a second name of a figure.
     texts = [
         *_words(stated, made),
-        _number(size[1], stated.facts.get(size[0]), made.facts.get(size[0]), 0.0),
-        _notes(_codes(stated), _codes(made)),
+        _number("number of samples", *nums, 0.0),
+        _notes(stated, made),
         _texts(stated, made, numbers=False),
         _reference(stated.facts.get("reference"), made.facts.get("reference"), math.inf),
         *_settings(stated.provenance, made.provenance, every=False),
         *_software(stated.provenance),
-        _type(stated),
+        f"type {other!r}, recomputed {stated.name!r}" if other else "",
     ]
     return [text for text in texts if text]
 
@@ -119,21 +120,19 @@ def _scale(figure: Figure) -> float:
 
 
 def _number(name: str, stated: Any, made: Any, scale: float) -> str:
-    if not _is_number(made):
-        equal = not _is_number(stated)
-    else:
-        equal = _is_number(stated) and abs(stated - made) <= ROUNDING * max(scale, abs(made))
-    return "" if equal else f"{name} {_shown(stated)}, recomputed {_shown(made)}"
+    allowed = ROUNDING * max(scale, abs(made) if _is_number(made) else 0.0)
+    return (
+        ""
+        if _agree(stated, made, allowed)
+        else f"{name} {_shown(stated)}, recomputed {_shown(made)}"
+    )
 
 
 def _ends(stated: Figure, made: Figure, allowed: float) -> list[str]:
     theirs, ours = stated.facts.get("interval"), made.facts.get("interval")
     theirs, ours = list(theirs or ()), list(ours or ())
-    equal = len(theirs) == len(ours) and all(
-        (not _is_number(a) and not _is_number(b))
-        or (_is_number(a) and _is_number(b) and abs(a - b) <= allowed)
-        for a, b in zip(theirs, ours, strict=True)
-    )
+    pairs = zip(theirs, ours, strict=False)
+    equal = len(theirs) == len(ours) and all(_agree(a, b, allowed) for a, b in pairs)
     return [] if equal else [f"interval {_interval(theirs)}, recomputed {_interval(ours)}"]
 
 
@@ -143,11 +142,16 @@ def _reference(stated: Any, made: Any, allowed: float) -> str:
     if theirs.get("kind") != ours.get("kind") or bool(stated) != bool(made):
         return f"reference {_kind_of(stated)}, recomputed {_kind_of(made)}"
     a, b = theirs.get("value"), ours.get("value")
+    return (
+        "" if _agree(a, b, allowed) else f"{ours.get('kind')} {_shown(a)}, recomputed {_shown(b)}"
+    )
+
+
+def _agree(a: Any, b: Any, allowed: float) -> bool:
+    """Whether two values are numbers that differ by at most ``allowed``, or neither is one."""
     if _is_number(a) and _is_number(b):
-        equal = abs(a - b) <= allowed
-    else:
-        equal = not (_is_number(a) or _is_number(b))
-    return "" if equal else f"{ours.get('kind')} {_shown(a)}, recomputed {_shown(b)}"
+        return abs(a - b) <= allowed
+    return not (_is_number(a) or _is_number(b))
 
 
 def _kind_of(reference: Any) -> str:
@@ -160,24 +164,19 @@ def _kind_of(reference: Any) -> str:
 
 def _words(stated: Figure, made: Figure) -> list[str]:
     """Return the differences in kind, unit and name of the data."""
-    pairs = [(key, stated.facts.get(key) or "", made.facts.get(key) or "") for key in _TEXTS]
+    keys = ("kind", "unit")
+    pairs = [(key, stated.facts.get(key) or "", made.facts.get(key) or "") for key in keys]
     pairs.append(("data", stated.provenance.get("data", ""), made.provenance.get("data", "")))
     return [
         f"{key} {a or 'none'}, recomputed {b or 'none'}" for key, a, b in pairs if str(a) != str(b)
     ]
 
 
-_TEXTS = ("kind", "unit")
-
-
-def _codes(figure: Figure) -> list[tuple[str, bool]]:
-    return sorted((note.code, note.unreliable) for note in figure.notes)
-
-
-def _notes(stated: list[tuple[str, bool]], made: list[tuple[str, bool]]) -> str:
-    if stated == made:
+def _notes(stated: Figure, made: Figure) -> str:
+    a, b = (sorted((note.code, note.unreliable) for note in f.notes) for f in (stated, made))
+    if a == b:
         return ""
-    theirs, ours = (", ".join(code for code, _ in codes) for codes in (stated, made))
+    theirs, ours = (", ".join(code for code, _ in codes) for codes in (a, b))
     return f"notes {theirs or 'none'}, recomputed {ours or 'none'}"
 
 
@@ -206,12 +205,6 @@ def _software(provenance: Mapping[str, Any]) -> list[str]:
         for key, value in versions.items()
         if not (isinstance(value, str) and _VERSION.fullmatch(value))
     ]
-
-
-def _type(stated: Figure) -> str:
-    """Return a difference if a model index has another second name of the figure."""
-    other = stated.facts.get(METRIC_TYPE)
-    return f"type {other!r}, recomputed {stated.name!r}" if other else ""
 
 
 def _settings(stated: Mapping[str, Any], made: Mapping[str, Any], *, every: bool) -> list[str]:

@@ -51,14 +51,9 @@ class Extractor:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         """Return the features of ``x`` (N, *event_shape), (N, D) float64, on the CPU."""
-        blocks = [
-            self.function(self._moved(block)).double().cpu() for block in torch.split(x, _BLOCK)
-        ]
-        return torch.cat(blocks)
-
-    def _moved(self, block: Tensor) -> Tensor:
-        dtype = torch.float32 if block.is_floating_point() else block.dtype
-        return block.to(self.device, dtype)
+        dtype = torch.float32 if x.is_floating_point() else x.dtype
+        blocks = (block.to(self.device, dtype) for block in torch.split(x, _BLOCK))
+        return torch.cat([self.function(block).double().cpu() for block in blocks])
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,6 @@ class FeatureMetric(Metric[F]):
     defining_fields = ("extractor",)
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figure does not apply; empty if it does."""
         if model.event_field != "x":
             return f"it compares x; {type(model).__name__} draws {model.event_field}"
         space = data.info["x"]
@@ -106,7 +100,6 @@ class FeatureMetric(Metric[F]):
         return super().inapplicable_reason(model, data)
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figure cannot be computed; empty if it can."""
         return super().unavailable_reason(model, data) or unfit(
             self.config.extractor, data.info["x"]
         )

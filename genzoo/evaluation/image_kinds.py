@@ -139,10 +139,7 @@ def _convnext(model: str, config: str) -> ImageKind:
 
 KINDS: Mapping[str, ImageKind] = {
     "clip_vision_model": ImageKind(
-        "CLIPVisionModel",
-        "CLIPVisionConfig",
-        "CLIP",
-        _allowed(ClipVisionFields, "projection_dim"),
+        "CLIPVisionModel", "CLIPVisionConfig", "CLIP", _allowed(ClipVisionFields, "projection_dim")
     ),
     "convnext": _convnext("ConvNextModel", "ConvNextConfig"),
     "convnextv2": _convnext("ConvNextV2Model", "ConvNextV2Config"),

@@ -49,7 +49,6 @@ class InceptionDistance(Metric[InceptionConfig]):
     is_default = False
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figures cannot be computed; empty if they can."""
         shape = data.info["x"].event_shape
         if len(shape) != 3 or shape[0] not in (1, 3):
             return f"it is for images of one or three channels, not data of shape {shape}"

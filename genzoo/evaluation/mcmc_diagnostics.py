@@ -29,9 +29,7 @@ _LEVEL = 0.95
 _FEW = Note("few-states", f"fewer than {_LEAST} states of a chain are left.", unreliable=True)
 _STILL = Note("no-change", "no chain's statistic ever changes.", unreliable=True)
 _SHORT = Note(
-    "chains-short",
-    f"the chains are shorter than {_LONG} autocorrelation times.",
-    unreliable=True,
+    "chains-short", f"the chains are shorter than {_LONG} autocorrelation times.", unreliable=True
 )
 
 
@@ -59,7 +57,6 @@ class ChainDiagnostics(Metric[ChainConfig]):
     effort_fields = ("num_chains", "num_states")
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figures do not apply; empty if they do."""
         sampler = own_sampler(model)
         if not sampler.is_markov_chain:
             return f"the model's sampler, {type(sampler).__name__}, is not a Markov chain"
@@ -67,7 +64,9 @@ class ChainDiagnostics(Metric[ChainConfig]):
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the three figures."""
-        sampler = _sampler(case)
+        sampler = case.sampler
+        if sampler is None or not sampler.is_markov_chain:
+            sampler = own_sampler(case.model)
         series = self._series(case, sampler)
         facts = {
             "chain": type(sampler).__name__,
@@ -83,13 +82,10 @@ class ChainDiagnostics(Metric[ChainConfig]):
         condition = spread(case.model, case.model.conditions_of(case.rows(num)), num)
         states = sampler.trajectory(case.model, num, condition=condition, generator=case.generator)
         statistics = [
-            _statistic(case.model, state) for state in islice(states, self._num_states())
+            _statistic(case.model, state) for state in islice(states, 2 * self.config.num_states)
         ]
         series = torch.stack(statistics)
         return series[len(series) // 2 :]
-
-    def _num_states(self) -> int:
-        return 2 * int(self.config.num_states)
 
 
 def diagnosed(series: Tensor, provenance: dict[str, Any]) -> dict[str, Estimate]:
@@ -127,20 +123,10 @@ def _notes(series: Tensor) -> tuple[Note, ...]:
         notes.append(_SHORT)
     r_hat, bound = split_r_hat(series), r_hat_bound(series, _LEVEL)
     if r_hat > max(_CLOSE, bound):
-        notes.append(Note("not-met", _apart(r_hat, bound)))
+        met = f"of chains of this length that have met {_LEVEL:.0%} stay below {bound:.3f}"
+        text = f"The chains are not shown to have met: split R̂ is {r_hat:.3f}, and {met}."
+        notes.append(Note("not-met", text))
     return tuple(notes)
-
-
-def _apart(r_hat: float, bound: float) -> str:
-    """Return a note if R̂ is above that of converged chains of the same length."""
-    met = f"of chains of this length that have met {_LEVEL:.0%} stay below {bound:.3f}"
-    return f"The chains are not shown to have met: split R̂ is {r_hat:.3f}, and {met}."
-
-
-def _sampler(case: Case) -> Sampler:
-    """Return the evaluated chain: the given sampler if it is a chain, else the model's."""
-    given = case.sampler
-    return given if given is not None and given.is_markov_chain else own_sampler(case.model)
 
 
 def _statistic(model: Model, state: Tensor) -> Tensor:

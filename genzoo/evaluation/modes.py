@@ -50,7 +50,6 @@ class ModeCoverage(Metric[ModeConfig]):
     Config = ModeConfig
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figures do not apply; empty if they do."""
         if "x" not in data.info.mixture:
             return "the data do not come from a known mixture"
         return super().inapplicable_reason(model, data)
@@ -60,7 +59,8 @@ class ModeCoverage(Metric[ModeConfig]):
         mixture, num = _mixture(case), self.config.num_samples
         counts = captured(_samples(case, num), mixture)
         provenance = {"batch_size": block_size(case.model, num)}
-        share = mean_with_error(_flags(counts, num), 1.0, "share")
+        flags = (torch.arange(num) < counts.sum()).double()
+        share = mean_with_error(flags, 1.0, "share")
         num_data = min(num, len(case.batch["x"]))
         real = captured(case.rows(num_data)["x"], mixture)
         modes = Estimate(
@@ -100,10 +100,6 @@ def _samples(case: Case, num: int) -> Tensor:
         batch_size=block_size(case.model, num),
     )
     return x.cpu()
-
-
-def _flags(counts: Tensor, num: int) -> Tensor:
-    return (torch.arange(num) < counts.sum()).double()
 
 
 def error_of_number(counts: Tensor, num: int) -> float:

@@ -67,7 +67,6 @@ class LatentProbes(Metric[ProbeConfig]):
     effort_fields = ("max_steps",)
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figures cannot be computed; empty if they can."""
         lacking = super().unavailable_reason(model, data)
         return lacking or ("" if "label" in data.head(1) else "the data have no labels")
 

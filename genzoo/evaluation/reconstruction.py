@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genzoo.capabilities import SupportsDecode, SupportsEncode
-from genzoo.config import Config
+from genzoo.config import NoFields
 from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate, Reference, mean_of
 from genzoo.evaluation.encoding import blocks
 from genzoo.evaluation.metric import Case, Metric
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReconstructionConfig(Config):
-    """The reconstruction error."""
-
-
-class ReconstructionError(Metric[ReconstructionConfig]):
+class ReconstructionError(Metric[NoFields]):
     """The mean over rows of ‖decode(encode(x)) − x‖² / D, the squared error per dimension.
 
     The reference is the error of the mean row, which a model that learned nothing can reach.
     """
 
-    Config = ReconstructionConfig
+    Config = NoFields
     requires = (SupportsEncode, SupportsDecode)
 
     def compute(self, case: Case) -> dict[str, Estimate]:

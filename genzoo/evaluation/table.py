@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genzoo.estimate import Estimate, Note
+from genzoo.estimate import Estimate
 from genzoo.evaluation.choosing import by_reason
 from genzoo.evaluation.provenance import METRIC, flat, in_words, shown
 
@@ -19,10 +19,11 @@ def lines_of(figures: Mapping[str, Estimate], provenance: Mapping[str, Any]) -> 
     """
     width = max(map(len, figures), default=0)
     notes = list(dict.fromkeys(note for figure in figures.values() for note in figure.notes))
-    lines = [
-        " ".join([f"{name:<{width}}  {figure.short()}", *_marks(figure, notes)])
-        for name, figure in figures.items()
-    ]
+    lines = []
+    for name, figure in figures.items():
+        marks = ["UNRELIABLE"] if figure.unreliable else []
+        marks += [f"[{notes.index(note) + 1}]" for note in figure.notes]
+        lines.append(" ".join([f"{name:<{width}}  {figure.short()}", *marks]))
     lines += [f"[{number}] {note.code}: {note}" for number, note in enumerate(notes, 1)]
     lines.append(f"Provenance: {in_words(shown(provenance))}.")
     return [" ".join(line.splitlines()) for line in [*lines, *_own_provenance(figures)]]
@@ -40,12 +41,6 @@ def lines_of_others(left_out: Mapping[str, str], not_applicable: Mapping[str, st
     ]
     names = f"{', '.join(not_applicable)} (reasons: --json)"
     return [*lines, *([f"Not for this model and these data: {names}."] if not_applicable else [])]
-
-
-def _marks(figure: Estimate, notes: list[Note]) -> list[str]:
-    """Return the references to a figure's notes, marked if one is unreliable."""
-    numbers = [f"[{notes.index(note) + 1}]" for note in figure.notes]
-    return [*(["UNRELIABLE"] if figure.unreliable else []), *numbers]
 
 
 def _own_provenance(figures: Mapping[str, Estimate]) -> list[str]:

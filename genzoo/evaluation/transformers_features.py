@@ -19,8 +19,6 @@ from genzoo.published import make_transformers_model, weights_of
 from genzoo.storage import FolderSource, plain_weights, require_weights
 from genzoo.weights import WeightFiles, read_index
 
-_CHUNK = 2**20
-
 
 def load_image_model(
     name: str, device: torch.device | str
@@ -153,6 +151,5 @@ def _sha256(files: WeightFiles) -> str:
     digest = hashlib.sha256()
     for path in sorted({path for path, _, _ in files.headers.values()}):
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()

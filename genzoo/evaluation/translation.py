@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genzoo.capabilities import SupportsTranslate
-from genzoo.config import Config
+from genzoo.config import NoFields
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, mean_of
 from genzoo.evaluation.metric import Case, Metric
@@ -17,12 +17,7 @@ from genzoo.model import Model
 from genzoo.translating import Cycle, there_and_back
 
 
-@dataclass(frozen=True, kw_only=True)
-class TranslationConfig(Config):
-    """Translations and cycle errors."""
-
-
-class CycleError(Metric[TranslationConfig]):
+class CycleError(Metric[NoFields]):
     """The cycle error: the mean over rows of |F(G(x)) − x|, and of |G(F(y)) − y|.
 
     It measures what is lost, not what is right: translators that do nothing have a cycle error of
@@ -32,7 +27,7 @@ class CycleError(Metric[TranslationConfig]):
     | (Zhu, Park, Isola, Efros, 2017)
     """
 
-    Config = TranslationConfig
+    Config = NoFields
     requires = (SupportsTranslate,)
 
     def compute(self, case: Case) -> dict[str, Estimate]:
@@ -44,19 +39,20 @@ class CycleError(Metric[TranslationConfig]):
         }
 
 
-class TranslationError(Metric[TranslationConfig]):
+class TranslationError(Metric[NoFields]):
     """The mean over rows of |G(x) − y|, and of |F(y) − x|, where row i of y is T of row i of x.
 
     The notes state the error of x itself in place of the translation, if it has y's shape, and
     that of the mean of the rows of y.
     """
 
-    Config = TranslationConfig
+    Config = NoFields
     requires = (SupportsTranslate,)
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
-        """Return why the figures do not apply; empty if they do."""
-        return super().inapplicable_reason(model, data) or _unaligned(data)
+        if (reason := super().inapplicable_reason(model, data)) or data.info.aligned:
+            return reason
+        return "the rows of the two domains are not aligned: the truth is not known"
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both errors, exact for each row."""
@@ -78,12 +74,6 @@ def cycle_of(case: Case, domain: str) -> Cycle:
         return there_and_back(model, case.batch[domain], to="y" if domain == "x" else "x")
 
     return case.once(("cycle", domain), make)
-
-
-def _unaligned(data: Dataset) -> str:
-    if data.info.aligned:
-        return ""
-    return "the rows of the two domains are not aligned: the truth is not known"
 
 
 def _controls(source: Tensor, truth: Tensor) -> str:

@@ -92,15 +92,13 @@ def verify(model: Model, figures: Sequence[Figure]) -> list[Verdict]:
     """
     reproduction = Reproduction(model)
     asked = Counter(figure.question for figure in figures)
+    twice = ("the card has two figures for this question; remove one",)
     return [
-        _verdict(figure, reproduction) if asked[figure.question] == 1 else _twice(figure)
+        _verdict(figure, reproduction)
+        if asked[figure.question] == 1
+        else Verdict(figure, "cannot be verified", reasons=twice)
         for figure in figures
     ]
-
-
-def _twice(figure: Figure) -> Verdict:
-    reason = "the card has two figures for this question; remove one"
-    return Verdict(figure, "cannot be verified", reasons=(reason,))
 
 
 def _verdict(figure: Figure, reproduction: Reproduction) -> Verdict:
