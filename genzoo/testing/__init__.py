@@ -18,8 +18,6 @@ checks for each capability that a model declares. There are three ways to run it
 and ``genzoo check rbm`` on the command line. Only the second one needs pytest.
 """
 
-from __future__ import annotations
-
 from genzoo.capabilities import of as capabilities_of
 from genzoo.testing.cases import Case, CheckFailed, NotApplicable, cases, equal_states
 from genzoo.testing.checks import BY_CAPABILITY, CHECKS, MUST, checks_for

@@ -15,6 +15,7 @@ from genzoo.capabilities import SupportsDataInit
 from genzoo.conditions import spread
 from genzoo.data.dataset import Dataset
 from genzoo.errors import GenzooError
+from genzoo.evaluation.metric import rows_of
 from genzoo.meta_init import build_empty
 from genzoo.objective import Objective
 from genzoo.pretrained import GenerativeModel
@@ -51,11 +52,7 @@ class ExampleData(Dataset):
 
     def batch(self, indices: Any, generator: torch.Generator | None = None) -> dict[str, Any]:
         """Return the rows at ``indices``."""
-        index = torch.as_tensor(indices)
-        return {
-            key: value[index] if isinstance(value, Tensor) else [value[i] for i in index.tolist()]
-            for key, value in self.rows.items()
-        }
+        return rows_of(self.rows, torch.as_tensor(indices))
 
 
 @dataclass(frozen=True)
@@ -109,9 +106,10 @@ class Case:
             objective: Objective = registry.make("objectives", stage.objective, learning)
         return objective
 
-    def condition(self, model: GenerativeModel, num: int) -> dict[str, Any]:
-        """Return ``num`` rows of each condition, taken from the example's batch."""
+    def condition(self, model: GenerativeModel, num: int | None = None) -> dict[str, Any]:
+        """Return ``num`` rows of each condition of the example; of all rows if None."""
         data = self.data()
+        num = len(data) if num is None else num
         rows = data.batch([i % len(data) for i in range(num)])
         return spread(model, model.conditions_of(rows), num)
 

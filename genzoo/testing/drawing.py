@@ -87,9 +87,8 @@ def check_trajectory(case: Case) -> None:
     model = case.model()
     sampler, condition = own_sampler(model), case.condition(model, 3)
     with torch.no_grad(), evaluating(model), trusted():
-        states = list(
-            sampler.trajectory(model, 3, condition=condition, generator=seeds.generator(SEED))
-        )
+        generator = seeds.generator(SEED)
+        states = list(sampler.trajectory(model, 3, condition=condition, generator=generator))
         demand(bool(states), "The sampler yields no state.")
         wrong = [tuple(state.shape) for state in states if len(state) != 3]
         demand(not wrong, f"Of three trajectories, a state has the shape {wrong[:1]}.")

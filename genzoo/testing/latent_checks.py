@@ -19,7 +19,7 @@ from genzoo.testing.cases import SEED, Case, CheckFailed, demand, seeded
 def check_encode(case: Case) -> None:
     """One finite code per row, with the shape of codes, which depends only on that row."""
     model: Any = case.model().eval()
-    x, condition = case.event_rows(), case.condition(model, len(case.data()))
+    x, condition = case.event_rows(), case.condition(model)
     z = model.encode(x, condition=condition)
     _demand_shape(model, z, len(x), "encode")
     demand(bool(torch.isfinite(z).all()), "A code is not finite.")
@@ -72,7 +72,7 @@ def _demand_shape(model: Any, z: Tensor, num: int, method: str) -> None:
 def check_decode(case: Case) -> None:
     """Data of the model's shape for each code, which depend only on that code."""
     model: Any = case.model().eval()
-    condition = case.condition(model, len(case.data()))
+    condition = case.condition(model)
     z = codes_of(case, model, condition)
     condition = condition_rows(condition, model.conditions, slice(len(z)))
     x = model.decode(z, condition=condition)

@@ -33,7 +33,7 @@ _MAX_RELATIVE_ERROR = 0.1
 def check_likelihood(case: Case) -> None:
     """log_prob gives one finite value per row, and the same from the same generator."""
     model = case.model().eval()
-    x, condition = case.event_rows(), _condition(case, model)
+    x, condition = case.event_rows(), case.condition(model)
     first, again = (_log_prob(model, x, condition) for _ in range(2))
     demand(isinstance(first, LogProb), f"log_prob gives {type(first)}, not a LogProb.")
     demand(first.kind in get_args(EstimateKind), f"It is of the kind {first.kind!r}.")
@@ -62,7 +62,7 @@ def _check_values(found: LogProb, num: int) -> None:
 def check_likelihood_by_row(case: Case) -> None:
     """An exact log p(x) of a row does not depend on other rows."""
     model = case.model().eval()
-    x, condition = case.event_rows(), _condition(case, model)
+    x, condition = case.event_rows(), case.condition(model)
     whole = _log_prob(model, x, condition)
     if whole.kind != "exact":
         raise NotApplicable(f"A {whole.kind} depends on draws that the rows share.")
@@ -75,11 +75,10 @@ def check_likelihood_by_row(case: Case) -> None:
 def check_likelihood_gradient(case: Case) -> None:
     """With gradients enabled, the values are the same and have a graph, or are refused."""
     model = case.model().eval()
-    x, condition = case.event_rows(), _condition(case, model)
+    x, condition = case.event_rows(), case.condition(model)
     plain = _log_prob(model, x, condition)
     try:
-        with torch.enable_grad():
-            found = _asked(model, x, condition)
+        found = _log_prob(model, x, condition, gradients=True)
     except CapabilityError:
         return
     values = found.values
@@ -97,7 +96,7 @@ def check_likelihood_gradient(case: Case) -> None:
 def check_likelihood_kind(case: Case) -> None:
     """The total probability is one if exact, at most one for lower bounds, else at least one."""
     model = case.model().eval()
-    kind = _log_prob(model, case.event_rows(), _condition(case, model)).kind
+    kind = _log_prob(model, case.event_rows(), case.condition(model)).kind
     total = _total(case, model, exact=kind == "exact")
     if total.std_error > _MAX_RELATIVE_ERROR * max(1.0, total.value):
         demand(
@@ -118,7 +117,7 @@ def check_likelihood_kind(case: Case) -> None:
 def check_bound_tightens(case: Case) -> None:
     """A bound gets tighter with more draws, not looser."""
     model = case.model().eval()
-    x, condition = case.event_rows(), _condition(case, model)
+    x, condition = case.event_rows(), case.condition(model)
     few, many = (
         [_log_prob(model, x, condition, seed=s, num_samples=k) for s in range(8)]
         for k in (_FEW_DRAWS, _MANY_DRAWS)
@@ -159,7 +158,7 @@ def check_energy(case: Case) -> None:
 
 
 def _total(case: Case, model: GenerativeModel, *, exact: bool) -> Total:
-    condition, x = _row(_condition(case, model), 0), case.event_rows()
+    condition, x = _row(case.condition(model), 0), case.event_rows()
     one = {name: values[0] for name, values in condition.items()}
     drawn = itertools.count()
 
@@ -182,23 +181,19 @@ def _total(case: Case, model: GenerativeModel, *, exact: bool) -> Total:
 
 
 def _log_prob(
-    model: Any, x: Tensor, condition: Any, *, seed: int = SEED, num_samples: int | None = None
+    model: Any,
+    x: Tensor,
+    condition: Any,
+    *,
+    seed: int = SEED,
+    num_samples: int | None = None,
+    gradients: bool = False,
 ) -> LogProb:
-    with torch.no_grad():
-        return _asked(model, x, condition, seed=seed, num_samples=num_samples)
-
-
-def _asked(
-    model: Any, x: Tensor, condition: Any, *, seed: int = SEED, num_samples: int | None = None
-) -> LogProb:
-    found: LogProb = model.log_prob(
-        x, condition=condition, generator=seeds.generator(seed), num_samples=num_samples
-    )
-    return found
-
-
-def _condition(case: Case, model: GenerativeModel) -> Any:
-    return case.condition(model, len(case.data()))
+    with torch.set_grad_enabled(gradients):
+        found: LogProb = model.log_prob(
+            x, condition=condition, generator=seeds.generator(seed), num_samples=num_samples
+        )
+        return found
 
 
 def _row(condition: Any, index: int) -> Any:

@@ -6,7 +6,7 @@ import torch
 
 from genzoo.testing.cases import SEED, Case, demand
 from genzoo.testing.learning import few_steps
-from genzoo.testing.training_harness import updated
+from genzoo.testing.training_harness import as_dtype, updated
 from genzoo.training import Trainer
 
 
@@ -17,10 +17,8 @@ def check_float64(case: Case) -> None:
         other = [n for n, p in objective.named_parameters() if p.dtype != torch.float64]
         demand(not other, f"Trained in float64, {', '.join(other[:3])} are not of float64.")
     model = case.model().double()
-    condition = case.condition(model, 3)
-    x = model.sample(
-        3, seed=SEED, condition={name: _double(values) for name, values in condition.items()}
-    )
+    condition = {n: as_dtype(v, torch.float64) for n, v in case.condition(model, 3).items()}
+    x = model.sample(3, seed=SEED, condition=condition)
     demand(bool(torch.isfinite(x).all()), "A sample in float64 is not finite.")
     real = x.dtype == torch.float64 or not x.is_floating_point()
     demand(real, f"A model in float64 gives samples of {x.dtype}.")
@@ -40,8 +38,3 @@ def check_autocast(case: Case) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         x = model.sample(3, seed=SEED, condition=case.condition(model, 3))
     demand(bool(torch.isfinite(x).all()), "A sample under autocast is not finite.")
-
-
-def _double(condition: object) -> object:
-    real = isinstance(condition, torch.Tensor) and condition.is_floating_point()
-    return condition.double() if isinstance(condition, torch.Tensor) and real else condition

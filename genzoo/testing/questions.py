@@ -72,7 +72,7 @@ def questions(case: Case, model: GenerativeModel, capability: type) -> list[Ques
 def _questions(case: Case, model: GenerativeModel, capability: type) -> Iterator[Question]:
     if not isinstance(model, capability):
         return
-    condition = case.condition(model, len(case.data()))
+    condition = case.condition(model)
     for title, (ask, conditioned) in _ASKED.get(capability, {}).items():
         given = condition if conditioned else {}
         if capability is capabilities.SupportsDecode:

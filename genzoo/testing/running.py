@@ -67,12 +67,7 @@ def run_checks(
 
 
 def check_model(name: str, *, expected_failures: Mapping[str, str] | None = None) -> None:
-    """Run both tiers on a registered model.
-
-    Arguments:
-        name: The model's registered name.
-        expected_failures: The reasons of expected failures by check; if such a check passes, that
-            is a failure too.
+    """Run both tiers on a registered model; the arguments are those of `run_checks`.
 
     Raises:
         CheckFailed: Checks fail; the message names each failure.
@@ -134,12 +129,8 @@ def judged(outcome: Outcome, excuses: Mapping[str, str]) -> Outcome:
 
 def never_exercised(capability: type) -> Outcome:
     """Return the failure of a declared capability that no check applies to."""
-    title = capability.__name__
-    return Outcome(
-        "check_capabilities",
-        "failed",
-        f"{title} is declared and never exercised: no check of it had anything to look at.",
-    )
+    said = "is declared and never exercised: no check of it had anything to look at."
+    return Outcome("check_capabilities", "failed", f"{capability.__name__} {said}")
 
 
 def demand_known(excuses: Mapping[str, str]) -> None:

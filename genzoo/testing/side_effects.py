@@ -25,9 +25,8 @@ def check_no_side_effects(case: Case) -> None:
     """Building, training and sampling print nothing and change no seeds, flags or threads."""
     with minding_manners() as before:
         model = case.cls(case.cls.example()[0])
-        before["torch generator"] = world()[
-            "torch generator"
-        ]  # Parameters are drawn from this generator.
+        # Parameters are drawn from this generator.
+        before["torch generator"] = world()["torch generator"]
         for stage in case.cls.default_stages(model.config):
             Trainer(model, case.data(), stage, few_steps(2, 4)).fit()
         model.sample(2, seed=SEED, condition=case.condition(model, 2))

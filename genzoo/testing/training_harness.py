@@ -63,13 +63,14 @@ def shared(
     data = case.data()
     size = len(data) // slots
     parts = [data.batch(range(i * size, (i + 1) * size)) for i in range(slots)]
-    typed = [{key: _as(value, dtype) for key, value in part.items()} for part in parts]
+    typed = [{key: as_dtype(value, dtype) for key, value in part.items()} for part in parts]
     if not stage.inputs:
         return typed
     return Inputs(stage, case.model().to(dtype)).feed(typed, range(slots), SEED, 0)
 
 
-def _as(value: Any, dtype: torch.dtype) -> Any:
+def as_dtype(value: Any, dtype: torch.dtype) -> Any:
+    """Return a value with a dtype if it is a tensor of real numbers; others unchanged."""
     real = isinstance(value, Tensor) and value.is_floating_point()
     return value.to(dtype) if real else value
 
