@@ -4,8 +4,6 @@ These are the names that users type; those for authors of plugins are in `genzoo
 genzoo imports no torch and no plugin: a name is loaded when it is used.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from genzoo import lazy

@@ -61,7 +61,6 @@ class SupportsLogProb(Protocol):
             CapabilityError: Gradients are enabled, but the estimate has no useful gradient; the
                 message names the objective for training.
         """
-        ...
 
 
 @runtime_checkable
@@ -74,7 +73,6 @@ class SupportsHeldOutRows(SupportsLogProb, Protocol):
 
     def num_held_out(self, num_samples: int | None = None) -> int:
         """Return the number of rows that the estimate starts at for a number of draws."""
-        ...
 
     def log_prob(
         self,
@@ -87,15 +85,9 @@ class SupportsHeldOutRows(SupportsLogProb, Protocol):
     ) -> LogProb:
         """Return log p(x) of each row of ``x`` (N, *event_shape), in nats.
 
-        Arguments:
-            x: The rows.
-            condition: A condition for each row, if the model takes one.
-            generator: The generator of an estimate, on the model's device.
-            num_samples: The number of draws of an estimate; None means the model's default.
-            start: Rows that are not in ``x``, (K, *event_shape). If None, the model takes rows of
-                ``x``, and the notes say so.
+        The arguments are those of `SupportsLogProb.log_prob`, and ``start``: rows that are not in
+        ``x``, (K, *event_shape). If None, the model takes rows of ``x``, and the notes say so.
         """
-        ...
 
 
 @runtime_checkable
@@ -104,7 +96,6 @@ class SupportsEnergy(Protocol):
 
     def energy(self, x: Tensor) -> Tensor:
         """Return −log p(x) − log Z, of shape (B,), for ``x`` of shape (B, *event_shape)."""
-        ...
 
 
 @runtime_checkable
@@ -117,7 +108,6 @@ class SupportsEncode(Protocol):
     @property
     def codes(self) -> Space:
         """The space of what `draw_codes` returns."""
-        ...
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean or the mode of the codes of each row of ``x`` (B, *event_shape).
@@ -125,7 +115,6 @@ class SupportsEncode(Protocol):
         The result has the shape of codes, (B, *codes.event_shape). A mean need not be a code
         itself: for binary codes it is a probability.
         """
-        ...
 
     def draw_codes(
         self, x: Tensor, *, condition: Any = None, generator: torch.Generator
@@ -139,7 +128,6 @@ class SupportsEncode(Protocol):
             condition: A condition for each row, if the model takes one.
             generator: The generator, on the model's device.
         """
-        ...
 
 
 @runtime_checkable
@@ -148,7 +136,6 @@ class SupportsDecode(Protocol):
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return data (B, *event_shape) for each code of ``z`` (B, ...), of finite values."""
-        ...
 
 
 @runtime_checkable
@@ -157,7 +144,6 @@ class SupportsTranslate(Protocol):
 
     def translate(self, x: Tensor, *, to: str) -> Tensor:
         """Return ``x`` (B, *event_shape) translated to the domain ``to``."""
-        ...
 
 
 @runtime_checkable
@@ -166,7 +152,6 @@ class SupportsClassify(Protocol):
 
     def classify(self, x: Tensor) -> Tensor:
         """Return the probability of each label, (B, C), for each row of ``x``."""
-        ...
 
 
 @runtime_checkable
@@ -189,7 +174,6 @@ class SupportsInpainting(Protocol):
             generator: The generator, on the model's device.
             num_inference_steps: How many steps are made: of a Markov chain, or back in time.
         """
-        ...
 
 
 @runtime_checkable
@@ -198,11 +182,9 @@ class SupportsDataInit(Protocol):
 
     def needs_data_init(self) -> bool:
         """Whether the statistics are still missing; False once initialised, also after loading."""
-        ...
 
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:
         """Set the statistics from one large batch, and from ``info.mean`` if it is known."""
-        ...
 
 
 @runtime_checkable
@@ -211,7 +193,6 @@ class SupportsFilters(Protocol):
 
     def filters(self) -> Tensor:
         """Return the filters, of shape (num_filters, *event_shape)."""
-        ...
 
 
 ALL: tuple[type, ...] = (

@@ -45,8 +45,9 @@ def spread(model: Model, condition: Any, num: int) -> dict[str, Any]:
         if name in given:
             found[name] = _rows(model, name, space, given[name], num)
         elif not model.takes_null or space.null is None:
+            form = "..." if len(model.conditions) == 1 else f"{{{name!r}: ...}}"
             raise ConditionError(
-                f"{who} needs a {name} for each sample. Give condition={_form(model, name)}, or "
+                f"{who} needs a {name} for each sample. Give condition={form}, or "
                 f"{flag_of(name)} in a shell."
             )
         else:
@@ -116,14 +117,8 @@ def dropped_rows(
 ) -> dict[str, Tensor]:
     """Return which rows `drop_conditions` drops, a mask (num,) for each condition by name.
 
-    It is empty if none is dropped.
-
-    Arguments:
-        names: The names of the conditions.
-        num: The number of rows.
-        generator: The generator of the choice; the masks are on its device.
-        together: The probability that all conditions of a row are dropped.
-        each: The probability that a condition is dropped, independently of the others.
+    It is empty if none is dropped. The masks are on the generator's device; the probabilities are
+    those of `drop_conditions`.
     """
     if not names or not (together or each):
         return {}
@@ -197,10 +192,6 @@ def _refuse_nulls(space: Space, rows: Any, who: str, name: str) -> None:
             f"{int(missing.nonzero()[0])}. Leave them out, or train the model with "
             "condition_dropout above 0."
         )
-
-
-def _form(model: Model, name: str) -> str:
-    return "..." if len(model.conditions) == 1 else f"{{{name!r}: ...}}"
 
 
 def flag_of(name: str) -> str:

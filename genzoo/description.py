@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ def check_description(found: Any, path: Path) -> dict[str, Any]:
     if not isinstance(found["config"], dict):
         raise ConfigFileError(f"{path}: config must be an object, got {shown(found['config'])}.")
     plugin = found["plugin"]
-    if not (isinstance(plugin, dict) and plugin.keys() == _PLUGIN and _are_texts(plugin.values())):
+    fields = plugin.values() if isinstance(plugin, dict) and plugin.keys() == _PLUGIN else [None]
+    if not all(isinstance(value, str) for value in fields):
         raise ConfigFileError(
             f"{path}: plugin must hold the texts {', '.join(sorted(_PLUGIN))}, got "
             f"{shown(plugin)}."
@@ -133,7 +134,3 @@ def written_places(folder: Path) -> Places:
         return places_in(read_description(folder))
     except LoadError:
         return Places()
-
-
-def _are_texts(values: Iterable[Any]) -> bool:
-    return all(isinstance(value, str) for value in values)

@@ -87,11 +87,6 @@ class Package:
     source: metadata.Distribution = field(compare=False, repr=False)
 
     @property
-    def location(self) -> str:
-        """Its folder."""
-        return _location(self.source)
-
-    @property
     def disabled(self) -> bool:
         """Whether GENZOO_DISABLE_PLUGINS leaves it out."""
         named = disabled_names()
@@ -211,19 +206,16 @@ def _points(text: str, wanted: str) -> Iterator[Point]:
     Raises:
         ValueError: A line of those groups is neither a comment nor NAME = TARGET.
     """
-    group = ""
+    group, is_wanted = "", False
     for line in map(str.strip, text.splitlines()):
         if line.startswith("[") and line.endswith("]"):
             group = line[1:-1].strip()
-        elif line and line[0] not in "#;" and _is_wanted(group, wanted):
+            is_wanted = group == wanted or (wanted.endswith(".") and group.startswith(wanted))
+        elif line and line[0] not in "#;" and is_wanted:
             name, equals, value = line.partition("=")
             if not equals:
                 raise ValueError(f"not NAME = TARGET: {line!r}")
             yield Point(group, name.strip(), value.strip())
-
-
-def _is_wanted(group: str, wanted: str) -> bool:
-    return group == wanted or (wanted.endswith(".") and group.startswith(wanted))
 
 
 def _head(dist: metadata.Distribution) -> dict[str, list[str]]:
@@ -264,7 +256,7 @@ def _parse(point: Point, package: Package) -> Entry:
         needed,
         _problem(point, target if parts else "", package),
         package.disabled,
-        package.location,
+        _location(package.source),
     )
 
 

@@ -130,19 +130,15 @@ class Estimate:
 
     def short(self) -> str:
         """Return the figure with error, unit, kind, interval and reference, without notes."""
-        digits = _digits(self.std_error)
+        # Two digits of the error, and at least two decimals.
+        small = 0 < self.std_error < 0.1
+        digits = min(8, 1 - math.floor(math.log10(self.std_error))) if small else 2
         ends = [f"{end:.{digits}f}" for end in self.interval or ()]
         facts = [self.kind, *([f"between {ends[0]} and {ends[1]}"] if ends else [])]
         if self.reference is not None:
             facts.append(f"{self.reference.kind} {self.reference.value:.{digits}f}")
         value = f"{self.value:.{digits}f} ± {self.std_error:.{digits}f} {self.unit}".rstrip()
         return f"{value} ({', '.join(facts)})"
-
-
-def _digits(error: float) -> int:
-    """Return the number of decimals that shows two digits of an error, at least two."""
-    small = 0 < error < 0.1
-    return min(8, 1 - math.floor(math.log10(error))) if small else 2
 
 
 def mean_of(

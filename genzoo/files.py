@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -61,6 +62,16 @@ def atomic_file(path: Path) -> Iterator[Path]:
             fsync(folder / path.name)
             os.replace(folder / path.name, path)
             fsync(path.parent)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file completely or not at all; an existing one is replaced.
+
+    Raises:
+        DiskFullError: No space is left; ``path`` is unchanged.
+    """
+    with atomic_file(path) as temporary:
+        write_text(temporary, text)
 
 
 @contextlib.contextmanager
@@ -210,6 +221,12 @@ def fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_inside(path: Path, folder: Path) -> None:

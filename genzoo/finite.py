@@ -60,7 +60,8 @@ def check_weights(model: nn.Module) -> None:
     allowed: masks of attention are made of it. Within `genzoo.values.trusted`, and for what is
     within a model that `weights_checked` has looked at, nothing is read.
     """
-    if is_trusted() or _is_checked(model):
+    checked = (part for root in _checked.get() for part in root.modules())
+    if is_trusted() or any(model is part for part in checked):
         return
     if not finite(total(t) for t in _tensors(model) if _is_real(t)):
         name_broken(model)
@@ -82,10 +83,6 @@ def _tensors(model: nn.Module) -> Iterator[Tensor]:
     for module in model.modules():
         for held in (module._parameters, module._buffers):
             yield from (t for t in held.values() if t is not None)
-
-
-def _is_checked(model: nn.Module) -> bool:
-    return any(model is part for root in _checked.get() for part in root.modules())
 
 
 def _is_real(t: Tensor) -> bool:

@@ -149,7 +149,8 @@ def foreign_errors(kind: type[GenzooError], failed: str, remedy: str = "") -> It
     except GenzooError:
         raise
     except BaseException as error:
-        if not isinstance(error, Exception) and not _is_panic(error):
+        # pyo3 derives its PanicException from BaseException and does not export it.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         more = f". {remedy}" if remedy else ""
         raise kind(f"{failed}: {in_one_line(error)}{more}") from error
@@ -168,14 +169,6 @@ def loading(what: str) -> Iterator[None]:
             yield
     except ConfigError as error:
         raise LoadError(f"{failed}: {error}") from error
-
-
-def _is_panic(error: BaseException) -> bool:
-    """Whether an error is the panic of a library in Rust.
-
-    pyo3 derives its PanicException from BaseException and does not export it.
-    """
-    return type(error).__name__ == "PanicException"
 
 
 def in_one_line(error: BaseException) -> str:

@@ -8,20 +8,6 @@ import sys
 
 from genzoo.errors import NameConflictError, PluginError, UnknownNameError
 
-GROUPS = (
-    "models",
-    "objectives",
-    "samplers",
-    "spaces",
-    "optimizers",
-    "lr_schedulers",
-    "datasets",
-    "metrics",
-    "extractors",
-    "formats",
-)
-"""genzoo's groups; the entry-point group of ``models`` is ``genzoo.models``."""
-
 _BASES = {
     "models": "genzoo.pretrained.generative_model:GenerativeModel",
     "objectives": "genzoo.objective:Objective",
@@ -34,6 +20,8 @@ _BASES = {
     "extractors": "genzoo.evaluation.extractor:FeatureExtractor",
     "formats": "genzoo.layouts.foreign:ForeignFormat",
 }
+GROUPS = tuple(_BASES)
+"""genzoo's groups; the entry-point group of ``models`` is ``genzoo.models``."""
 _NAME = re.compile(r"[A-Za-z]\w{0,63}(\.\w{1,64}){1,4}", re.ASCII)
 _opened: dict[str, type] = {}
 

@@ -6,7 +6,6 @@ unnoticed.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,13 @@ from torch import nn
 
 from genzoo.config import Config
 from genzoo.errors import ConfigError, WeightsError
+from genzoo.files import sha256_of
+from genzoo.hub.fetching import Snapshot
+from genzoo.hub.reference import MAIN, Reference
 from genzoo.model_files import MAX_LAYOUT_BYTES, WEIGHTS as WEIGHTS_FILE
 
 WEIGHTS = WEIGHTS_FILE.name
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +43,6 @@ class HubComponent(Config):
     """The hash of its model.safetensors, 64 hexadecimal digits."""
 
     def __post_init__(self) -> None:
-        from genzoo.hub.reference import Reference
-
         super().__post_init__()
         if not Reference(self.repo, self.commit).is_pinned:
             raise ConfigError(
@@ -65,9 +64,6 @@ class HubComponent(Config):
             HubError: It is not available.
             WeightsError: It has no single model.safetensors that is stored as a large file.
         """
-        from genzoo.hub.fetching import Snapshot
-        from genzoo.hub.reference import MAIN, Reference
-
         snapshot = Snapshot(Reference(repo, revision or MAIN), token=token)
         stated = snapshot.files.get(WEIGHTS)
         if stated is None:
@@ -75,7 +71,7 @@ class HubComponent(Config):
                 f"{repo} has no single file {WEIGHTS}. Only safetensors are loaded: choose a "
                 "repository, or a pull request's revision of it, that has them."
             )
-        sha256 = stated.sha256 or _digest(snapshot.file(WEIGHTS))
+        sha256 = stated.sha256 or sha256_of(snapshot.file(WEIGHTS))
         return cls(repo=repo, commit=snapshot.sha, sha256=sha256)
 
     def folder(self, files: Sequence[str]) -> Path:
@@ -91,13 +87,10 @@ class HubComponent(Config):
             HubError: A file is not available.
             WeightsError: The weights do not have the hash in the config.
         """
-        from genzoo.hub.fetching import Snapshot
-        from genzoo.hub.reference import Reference
-
         with Snapshot(Reference(self.repo, self.commit)) as snapshot:
             for name in files:
                 snapshot.file(name, most=MAX_LAYOUT_BYTES)
-            found = _digest(snapshot.file(WEIGHTS))
+            found = sha256_of(snapshot.file(WEIGHTS))
         if found != self.sha256:
             raise WeightsError(
                 f"{WEIGHTS} of {self.repo} has the hash {found}, not {self.sha256} as the config "
@@ -137,11 +130,3 @@ class FrozenModule(nn.Module):
         copy = FrozenModule(self._make)
         copy._held = self._held
         return copy
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from genzoo import registry
 from genzoo.errors import ConfigError, ConfigFileError, DataError, GenzooError
@@ -127,11 +127,15 @@ def _ask(
         threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
         answers: list[dict[str, Any]] = []
         try:
-            _write(process.stdin, request)
+            if process.stdin is not None:
+                process.stdin.write(json.dumps(request))
+                process.stdin.close()
             while len(answers) < len(entries):
                 line = lines.get(timeout=seconds)
                 if not line:
-                    return answers, f"importing it ended the process, {_left(process)}"
+                    code = process.wait()
+                    how = f"with exit code {code}" if code >= 0 else f"by signal {-code}"
+                    return answers, f"importing it ended the process, {how}"
                 answers.append(json.loads(line))
         except queue.Empty:
             return answers, f"importing it takes over {seconds:g} seconds"
@@ -140,22 +144,11 @@ def _ask(
     return answers, ""
 
 
-def _write(pipe: IO[str] | None, request: Any) -> None:
-    if pipe is not None:
-        pipe.write(json.dumps(request))
-        pipe.close()
-
-
 def _read(pipe: Iterable[str] | None, lines: queue.Queue[str]) -> None:
     """Pass on each line, and an empty one at the end."""
     for line in pipe or ():
         lines.put(line)
     lines.put("")
-
-
-def _left(process: subprocess.Popen[str]) -> str:
-    code = process.wait()
-    return f"with exit code {code}" if code >= 0 else f"by signal {-code}"
 
 
 def main() -> None:
@@ -195,12 +188,7 @@ def _fits(cls: type[Model], question: Question) -> bool:
 
         if question.can not in map(capabilities.title_of, capabilities.of(cls)):
             return False
-    return question.data is None or _models(cls, question.data)
-
-
-def _models(cls: type[Model], data: str) -> bool:
-    """Whether a model accepts a dataset, possibly after binarisation."""
-    return any(_accepts(cls, info) for info in _infos_of(data))
+    return question.data is None or any(_accepts(cls, i) for i in _infos_of(question.data))
 
 
 def _accepts(cls: type[Model], info: DataInfo) -> bool:

@@ -148,13 +148,10 @@ class _NoInit(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = getattr(func, "__name__", "")
-        if name in self.NAMES and args and _needs_no_values(args[0]):
-            return args[0]
+        target = args[0] if name in self.NAMES and args else None
+        if isinstance(target, nn.Parameter) or (isinstance(target, Tensor) and target.is_meta):
+            return target
         return func(*args, **(kwargs or {}))
-
-
-def _needs_no_values(value: object) -> bool:
-    return isinstance(value, nn.Parameter) or (isinstance(value, Tensor) and value.is_meta)
 
 
 @contextlib.contextmanager

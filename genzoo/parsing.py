@@ -95,12 +95,9 @@ def check_yaml(text: str) -> None:
             raise _too_deep()
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError(f"it refers to *{event.anchor}, a part of itself")
-        if isinstance(event, yaml.ScalarEvent) and _is_long_number(event.value):
+        long = isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_NUMBER
+        if long and _YAML_NUMBER.fullmatch(event.value):
             raise ValueError(f"it holds a number of over {_MAX_NUMBER} digits")
-
-
-def _is_long_number(text: str) -> bool:
-    return len(text) > _MAX_NUMBER and bool(_YAML_NUMBER.fullmatch(text))
 
 
 def _not_deep(found: Any) -> Any:
@@ -109,7 +106,7 @@ def _not_deep(found: Any) -> Any:
     Raises:
         ValueError: It is too deep.
     """
-    level = [found]
+    level = [found] if isinstance(found, (dict, list)) else []
     for _ in range(MAX_DEPTH):
         level = [inner for outer in level for inner in _within(outer)]
         if not level:
@@ -117,13 +114,10 @@ def _not_deep(found: Any) -> Any:
     raise _too_deep()
 
 
-def _within(value: Any) -> Iterable[Any]:
-    """Return the lists and tables inside a list or table; nothing for other values."""
-    if isinstance(value, dict):
-        return [inner for inner in value.values() if isinstance(inner, (dict, list))]
-    if isinstance(value, list):
-        return [inner for inner in value if isinstance(inner, (dict, list))]
-    return ()
+def _within(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    """Return the lists and tables inside a list or a table."""
+    inner = value.values() if isinstance(value, dict) else value
+    return [one for one in inner if isinstance(one, (dict, list))]
 
 
 def _too_deep() -> ValueError:

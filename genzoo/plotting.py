@@ -147,9 +147,7 @@ def lines_of_text(lines: Sequence[str]) -> Image.Image:
 def points(x: Tensor) -> Image.Image:
     """Return points (N, 2) as a scatter plot."""
     figure = new_figure(5, 5)
-    axes = figure.subplots()
-    axes.scatter(*x.detach().float().cpu().numpy().T, s=3, alpha=0.5, linewidths=0)
-    axes.set_aspect("equal")
+    _scatter(figure.subplots(), x)
     return to_image(figure)
 
 
@@ -158,11 +156,15 @@ def _planes(states: Sequence[Tensor], titles: Sequence[str] = ()) -> Image.Image
     figure = new_figure(2 * len(states), 2.2)
     panels = figure.subplots(1, len(states), squeeze=False, sharex=True, sharey=True)[0]
     for axes, x in zip(panels, states, strict=True):
-        axes.scatter(*x.detach().float().cpu().numpy().T, s=3, alpha=0.5, linewidths=0)
-        axes.set_aspect("equal")
+        _scatter(axes, x)
     for axes, title in zip(panels, titles, strict=False):
         axes.set_title(title, fontsize=8, parse_math=False)
     return to_image(figure)
+
+
+def _scatter(axes: Any, x: Tensor) -> None:
+    axes.scatter(*x.detach().float().cpu().numpy().T, s=3, alpha=0.5, linewidths=0)
+    axes.set_aspect("equal")
 
 
 def new_figure(width: float, height: float) -> Any:

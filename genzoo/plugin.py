@@ -4,8 +4,6 @@ A name is loaded when it is used, so importing this module imports no torch. Tes
 use `genzoo` and `genzoo.testing`. docs/writing-a-plugin.md is the guide.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from genzoo import lazy
@@ -45,7 +43,6 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     )
     from genzoo.data.fields import image_fields as image_fields
     from genzoo.data.idx import IDXConfig as IDXConfig, IDXSource as IDXSource
-    from genzoo.draws import bernoulli as bernoulli
     from genzoo.errors import (
         CapabilityError as CapabilityError,
         ConditionError as ConditionError,
@@ -105,7 +102,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
         register as register,
         register_group as register_group,
     )
-    from genzoo.sampler import OneDraw as OneDraw, Sampler as Sampler
+    from genzoo.sampler import OneDraw as OneDraw, Sampler as Sampler, bernoulli as bernoulli
     from genzoo.sampling import batch_size_for as batch_size_for, evaluating as evaluating
     from genzoo.seeds import derive_seed as derive_seed, fresh_generator as fresh_generator
     from genzoo.spaces import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from genzoo import registry, seeds
-from genzoo.data import Dataset, load_dataset, pair
+from genzoo.data import load_dataset, pair
 from genzoo.stage import Recipe, Stage
 from genzoo.training import Trainer
 
@@ -48,14 +48,13 @@ def make_trainer(
 ) -> Trainer:
     """Return the trainer of a recipe, its model initialised from the recipe's seed.
 
-    Arguments:
-        recipe: The recipe.
-        output_dir: The folder of the run; None writes nothing.
-        overwrite: Whether an existing run may be replaced.
-        change: A change of the model's default stages, used if the recipe has none.
+    The arguments are those of `train`, and ``change``: a change of the model's default stages,
+    used if the recipe has none.
     """
     cls = registry.load("models", recipe.model.name)
-    data = _load(recipe)
+    data = load_dataset(recipe.data.name, **recipe.data.config)
+    if recipe.data_y is not None:
+        data = pair(data, load_dataset(recipe.data_y.name, **recipe.data_y.config))
     config = cls.configure(data.info, **recipe.model.config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive_seed(recipe.trainer.seed, "model"))
@@ -69,11 +68,3 @@ def make_trainer(
         output_dir=output_dir,
         overwrite=overwrite,
     )
-
-
-def _load(recipe: Recipe) -> Dataset:
-    """Return the training split of a recipe's data, with both domains if it names two."""
-    data = load_dataset(recipe.data.name, **recipe.data.config)
-    if recipe.data_y is None:
-        return data
-    return pair(data, load_dataset(recipe.data_y.name, **recipe.data_y.config))

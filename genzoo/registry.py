@@ -238,7 +238,11 @@ def import_entry(entry: Entry) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == name.partition(".")[0]:
             raise
-        raise MissingDependencyError(_missing(entry, error)) from error
+        extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
+        raise MissingDependencyError(
+            f"{entry.name!r} needs the module {error.name!r}, which is not installed. "
+            f"Try: pip install '{entry.distribution}{extras}'"
+        ) from error
     try:
         found = functools.reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
@@ -253,14 +257,6 @@ def _elsewhere(group: str, name: str) -> str:
     """Return a hint if other groups have the name; else nothing."""
     others = [other for other in known_groups() if other != group and name in names(other)]
     return f"{name!r} is one of the {' and the '.join(others)}: name it there." if others else ""
-
-
-def _missing(entry: Entry, error: ModuleNotFoundError) -> str:
-    extras = f"[{','.join(entry.extras)}]" if entry.extras else ""
-    return (
-        f"{entry.name!r} needs the module {error.name!r}, which is not installed. "
-        f"Try: pip install '{entry.distribution}{extras}'"
-    )
 
 
 def _check_kind(group: str, name: str, found: object) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from genzoo import conditions, registry, seeds
 from genzoo.config import is_whole, shown
 from genzoo.errors import ConfigError, DataError, NotFiniteSampleError
 from genzoo.finite import RunningTotal, check_weights, name_broken
-from genzoo.progress import bar
 from genzoo.sampler import last_of
 from genzoo.spaces import Real
 from genzoo.values import trusted
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _VALUES = 2**21
 _MOST = 1024
+BAR_DELAY = 1.0
+"""Seconds before a progress bar is shown on a terminal."""
 Watch = Callable[[int, Tensor], None]
 """Receives each state of a block's trajectory, and the block's number."""
 
@@ -98,16 +101,22 @@ def draw(model: Model, request: Request, seed: int | None, watch: Watch | None =
     if request.batch_size is not None:
         _positive("batch_size", request.batch_size)
     condition = conditions.spread(model, request.condition, num)
-    start = _check_start(model, request.start, num)
+    start = request.start
+    if start is not None:
+        _check_start(model, start, num)
     check_weights(model)
     seed = seeds.fresh() if seed is None else seeds.checked(seed)
     states = request.sampler.num_states(model)
     num_blocks = request.num_blocks(model)
     total = None if states is None else states * num_blocks
-    with evaluating(model), trusted(), bar("Sampling", "state", total) as shown:
+    hidden = not sys.stderr.isatty()
+    bar = tqdm(
+        total=total, desc="Sampling", unit="state", delay=BAR_DELAY, leave=False, disable=hidden
+    )
+    with evaluating(model), trusted(), bar:
 
         def come(k: int, state: Tensor) -> Tensor:
-            shown.update()
+            bar.update()
             if watch is not None:
                 watch(k, state)
             return state
@@ -132,14 +141,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
                 module.training = mode
 
 
-def _check_start(model: Model, start: Tensor | None, num: int) -> Tensor | None:
-    if start is not None and len(start) != num:
+def _check_start(model: Model, start: Tensor, num: int) -> None:
+    if len(start) != num:
         raise DataError(f"{num} samples need {num} states to start from, got {len(start)}.")
-    if start is not None:
-        rows = start if start.ndim > 1 else start[:, None]
-        space = Real(shape=tuple(rows.shape[1:]))
-        space.require(rows, type(model).__name__, noun="start")
-    return start
+    rows = start if start.ndim > 1 else start[:, None]
+    Real(shape=tuple(rows.shape[1:])).require(rows, type(model).__name__, noun="start")
 
 
 def _block(

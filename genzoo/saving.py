@@ -7,7 +7,6 @@ import os
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import save_file
 from torch import Tensor
@@ -47,19 +46,16 @@ def save_model(model: Model, folder: str | os.PathLike[str]) -> None:
         for name in places.paths:
             (temporary / name).parent.mkdir(exist_ok=True)
         _save_placed(state, places, temporary)
-        for name, text in {**layout.files, CONFIG.name: _text(description)}.items():
+        config = json.dumps(description, indent=2) + "\n"
+        for name, text in {**layout.files, CONFIG.name: config}.items():
             write_text(temporary / name, text)
         for path in temporary.rglob("*.safetensors"):  # Written for their owner only.
             shutil.copymode(temporary / CONFIG.name, path)
 
 
-def _text(description: dict[str, Any]) -> str:
-    return json.dumps(description, indent=2) + "\n"
-
-
 def _save_placed(state: dict[str, Tensor], places: Places, folder: Path) -> None:
     """Write each tensor into the file of its prefix, the others into the default files."""
-    rest = _apart({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    rest = apart({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
     for path, prefix in places.weights.items():
         names = [name for name in rest if name.startswith(prefix)]
         own = {name.removeprefix(prefix): rest.pop(name) for name in names}
@@ -81,7 +77,7 @@ def _save_weights(state: dict[str, Tensor], folder: Path) -> None:
         write_text(folder / INDEX.name, json.dumps(index, indent=2) + "\n")
 
 
-def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copy the tensors that are parts of one storage, which safetensors refuses."""
     users = Counter(tensor.untyped_storage().data_ptr() for tensor in state.values())
     return {

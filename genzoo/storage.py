@@ -27,11 +27,10 @@ from genzoo.description import (
     read_description,
     resolve_description,
 )
-from genzoo.errors import WeightsError
+from genzoo.errors import ConfigFileError, WeightsError
 from genzoo.layouts.foreign import (
     TranslatedModel,
     check_path_inside,
-    local_file,
     marker_in,
     read_foreign,
 )
@@ -125,30 +124,28 @@ class FolderSource(ModelSource):
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         super().__init__(Path(folder), str(folder))
-        self._file = local_file(self.folder)
 
     def __contains__(self, name: object) -> bool:
         """Whether a name exists; broken links count, so that they are refused later."""
         return os.path.lexists(self.folder / str(name))
 
     def names(self, folder: str) -> Iterable[str]:
-        """Return the names in a subfolder."""
         return [path.name for path in (self.folder / folder).glob("*")]
 
     def description(self) -> dict[str, Any]:
-        """Return the content of ``config.json``."""
         return read_description(self.folder)
 
     def file(self, name: str, most: int) -> Path:
         """Return the path of a file; its reader bounds the size."""
-        return self._file(name, most)
+        path = check_path_inside(name, self.folder)
+        if not path.is_file():
+            raise ConfigFileError(f"{self.title!r} has no {name}. Fetch or save it again.")
+        return path
 
     def has_file(self, name: str) -> bool:
-        """Whether there is a file of that name."""
         return check_path_inside(name, self.folder).is_file()
 
     def header(self, name: str) -> Header:
-        """Return the header of a weight file."""
         return read_header(self.folder / name)
 
     def fetch(self, names: Iterable[str]) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import importlib.machinery
 import importlib.util
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from genzoo.entry_points import Entry
@@ -62,10 +61,7 @@ def _tree(source: bytes, name: str) -> ast.Module:
 
 
 def _first_line(tree: ast.Module, name: str) -> str:
-    found = next((node for node in _classes(tree) if node.name == name), None)
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    found = next((node for node in classes if node.name == name), None)
     text = ast.get_docstring(found) if found else None
     return text.strip().splitlines()[0][:_MOST_WORDS] if text and text.strip() else ""
-
-
-def _classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
-    return (node for node in tree.body if isinstance(node, ast.ClassDef))

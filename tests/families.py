@@ -25,8 +25,8 @@ from families_common import (
 from families_games import GAN, Cycle, CycleLoss, Game, GameConfig, Translated
 from families_latent import VAE, Denoise, Denoising, Diffusion, Elbo, Guided, Latent
 from genzoo import Binary, Real, Stage, Unit, create_model, register
-from genzoo.draws import bernoulli
 from genzoo.plugin import Bounds, Config, GenerativeModel, Loss, Objective, Sampler
+from genzoo.sampler import bernoulli
 
 __all__ = [
     "GAN",

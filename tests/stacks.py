@@ -16,7 +16,6 @@ from genzoo import (
     register,
     registry,
 )
-from genzoo.draws import bernoulli
 from genzoo.plugin import (
     Bounds,
     Config,
@@ -27,7 +26,7 @@ from genzoo.plugin import (
     Sampler,
     Space,
 )
-from genzoo.sampler import last_of
+from genzoo.sampler import bernoulli, last_of
 
 
 @dataclass(frozen=True, kw_only=True)

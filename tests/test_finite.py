@@ -9,7 +9,6 @@ from torch import nn
 import families
 import genzoo
 import genzoo.plugin
-from genzoo.draws import bernoulli
 from genzoo.errors import (
     DataError,
     NotFiniteFigureError,
@@ -18,7 +17,7 @@ from genzoo.errors import (
 )
 from genzoo.estimate import mean_of
 from genzoo.finite import RunningTotal, check_weights, finite, total, weights_checked
-from genzoo.sampler import Sampler
+from genzoo.sampler import Sampler, bernoulli
 from genzoo.values import trusted
 from likelihoods import mean_log_prob
 from sound_models import Exact

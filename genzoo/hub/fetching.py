@@ -19,7 +19,7 @@ from genzoo.errors import (
     HubSpaceError,
     LoadError,
 )
-from genzoo.files import atomic_file, write_text
+from genzoo.files import replace_text
 from genzoo.hub.errors import is_offline
 from genzoo.hub.file_metadata import Commit, Stated, ask_commit
 from genzoo.hub.integrity import Record
@@ -56,10 +56,13 @@ class Snapshot:
         cache_dir: str | os.PathLike[str] | None = None,
         verify: bool = False,
     ) -> None:
+        from huggingface_hub import constants
+
         self.reference, self.token, self.verify = reference, token, verify
         self._read_in_full: set[str] = set()
-        self.cache = _cache(cache_dir)
-        self._storage = self.cache / _folder_name(reference.repository)
+        self.cache = Path(cache_dir or constants.HF_HUB_CACHE).expanduser()
+        # The client's name of the folder; its own function takes long to import.
+        self._storage = self.cache / f"models--{reference.repository.replace('/', '--')}"
         self._record = self._resolved()
         self.sha = self._record.commit.sha
         snapshot = self._storage / "snapshots" / self.sha
@@ -211,8 +214,7 @@ class Snapshot:
         path = self._storage / "refs" / self.reference.revision
         with contextlib.suppress(GenzooError):
             if self._read_ref() != sha:
-                with atomic_file(path) as temporary:
-                    write_text(temporary, sha)
+                replace_text(path, sha)
 
 
 def _told_by_names(storage: Path, sha: str) -> Record | None:
@@ -231,14 +233,3 @@ def _told_by_names(storage: Path, sha: str) -> Record | None:
             if kind:
                 files[path.relative_to(snapshot).as_posix()] = Stated(size, **{kind: digest})
     return Record(None, Commit(sha, files))
-
-
-def _cache(given: str | os.PathLike[str] | None) -> Path:
-    from huggingface_hub import constants
-
-    return Path(given or constants.HF_HUB_CACHE).expanduser()
-
-
-def _folder_name(repository: str) -> str:
-    """Return the client's name of the folder; its own function takes long to import."""
-    return f"models--{repository.replace('/', '--')}"

@@ -10,10 +10,9 @@ from typing import Any
 
 from genzoo.config import shown
 from genzoo.errors import HubError, HubMissingError
+from genzoo.files import sha256_of
 from genzoo.hub.reference import Reference, is_commit
 from genzoo.hub.retry import ask
-
-_PIECE = 2**20
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,12 @@ class Stated:
         if path.stat().st_size != self.size:
             return False
         if self.sha256 is not None:
-            return _digest(path, hashlib.sha256()) == self.sha256
+            return sha256_of(path) == self.sha256
         # Git's name of a file. It does not protect against forgery, which is the task of TLS and
         # the Hub, but it detects all damage in transit and on the disk.
         named = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
-        return _digest(path, named) == self.git
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: named).hexdigest() == self.git
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,3 @@ def _stated(file: Any) -> tuple[str, Stated]:
         raise ValueError(f"{shown(file.rfilename)} has {shown(size)} bytes")
     kind = "git" if large is None else "sha256"
     return file.rfilename, Stated(size, **{kind: str(digest)})
-
-
-def _digest(path: Path, digest: Any) -> str:
-    with path.open("rb", buffering=0) as file:
-        piece = memoryview(bytearray(_PIECE))
-        while count := file.readinto(piece):
-            digest.update(piece[:count])
-    return str(digest.hexdigest())

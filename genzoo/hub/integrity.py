@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import GenzooError
-from genzoo.files import atomic_file, read_text, write_text
+from genzoo.files import read_text, replace_text
 from genzoo.hub.file_metadata import Commit, Stated
 from genzoo.parsing import strict_json
 
@@ -60,16 +60,17 @@ class Record:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             values = strict_json(read_text(path, _MAX_BYTES))
             commit = Commit.from_dict(values["commit"])
-            checked = {name: _mark_of(mark) for name, mark in values["checked"].items()}
+            checked = {n: (int(a), int(b), int(c)) for n, (a, b, c) in values["checked"].items()}
             return cls(path, commit, checked, is_written=True) if commit.sha == sha else None
         return None
 
     def holds(self, name: str, path: Path, stated: Stated, *, in_full: bool) -> bool:
         """Whether a file has the stated checksum; a file known to be unchanged is not read."""
         try:
-            mark = _mark(path)
+            stat = path.stat()  # That of the file itself, behind all links.
         except OSError:
             return False
+        mark = stat.st_size, stat.st_mtime_ns, stat.st_ino
         if not in_full and mark[0] == stated.size and self.checked.get(name) == mark:
             return True
         self.is_written = False
@@ -85,22 +86,10 @@ class Record:
             return
         values: Mapping[str, Any] = {"commit": self.commit.to_dict(), "checked": self.checked}
         try:
-            with atomic_file(self.path) as temporary:
-                write_text(temporary, json.dumps(values))
+            replace_text(self.path, json.dumps(values))
         except GenzooError as error:
             log.info("%s So files are checked in full at each load.", error)
 
 
 def _path(storage: Path, sha: str) -> Path:
     return storage / _FOLDER / f"{sha}.json"
-
-
-def _mark(path: Path) -> _Mark:
-    """Return size, time and inode of a file itself, behind all links."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
-
-
-def _mark_of(values: Any) -> _Mark:
-    size, time, inode = values
-    return int(size), int(time), int(inode)

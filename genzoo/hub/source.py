@@ -86,14 +86,7 @@ def source_of(
 ) -> Iterator[ModelSource]:
     """Give the files of a model: of a folder, or of a repository where there is no such folder.
 
-    Arguments:
-        source: A folder, or a repository ``user/name``.
-        revision: The repository's branch, tag or commit; "main" by default.
-        subfolder: The subfolder of the model.
-        token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
-        cache_dir: The cache; None means huggingface_hub's.
-        verify: Whether files are compared with their checksums even if they are known to be
-            unchanged.
+    The arguments are those of `GenModel.from_pretrained`.
 
     Raises:
         HubError: It is not available; the subclass and the message say why, and what to do.

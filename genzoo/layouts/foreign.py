@@ -17,11 +17,10 @@ from typing import Any
 from genzoo import registry
 from genzoo.errors import ConfigFileError
 from genzoo.files import check_inside, read_text
-from genzoo.foreign_fields import loading
-from genzoo.parsing import strict_json
+from genzoo.foreign_fields import MAX_BYTES, loading, read_object
 
-MAX_BYTES, MAX_TEXT_BYTES = 2**20, 2**22
-"""The maximum size of a JSON file, and of a file that is read as text."""
+MAX_TEXT_BYTES = 2**22
+"""The maximum size of a file that is read as text."""
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*"
 _INSIDE = re.compile(rf"(?:{_PART}/)?{_PART}")
 
@@ -107,29 +106,17 @@ def read_foreign(
         LoadError: A file is missing or malformed, or its kind is not supported.
     """
     layout: ForeignFormat = registry.load("formats", marker)()
-    head = _read_json(file(marker, MAX_BYTES))
+    head = read_object(file(marker, MAX_BYTES))
     found: dict[str, Any] = {marker: head}
     with loading(f"The layout of {marker}"):  # The result of a plugin for untrusted values.
         for name in layout.configs(head):
-            found[name] = _read_json(file(check_path(name), MAX_BYTES))
+            found[name] = read_object(file(check_path(name), MAX_BYTES))
         for name in filter(there, map(check_path, layout.texts(head))):
-            found[name] = _read(file(name, MAX_TEXT_BYTES), MAX_TEXT_BYTES)
+            found[name] = _read(file(name, MAX_TEXT_BYTES))
         foreign = layout.translate(found)
     for name in foreign.weights:
         check_path(name)
     return foreign
-
-
-def local_file(folder: Path) -> Callable[[str, int], Path]:
-    """Return a function from paths to files of a folder, which refuses paths out of the folder."""
-
-    def file(name: str, most: int) -> Path:
-        path = check_path_inside(name, folder)
-        if not path.is_file():
-            raise ConfigFileError(f"{str(folder)!r} has no {name}. Fetch or save it again.")
-        return path
-
-    return file
 
 
 def check_path(name: str) -> str:
@@ -156,18 +143,8 @@ def check_path_inside(name: str, folder: Path) -> Path:
     return path
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
+def _read(path: Path) -> str:
     try:
-        found = strict_json(_read(path, MAX_BYTES))
-    except ValueError as error:
-        raise ConfigFileError(f"{path} cannot be read: {error}") from error
-    if not isinstance(found, Mapping):
-        raise ConfigFileError(f"{path} must hold an object, got a {type(found).__name__}.")
-    return found
-
-
-def _read(path: Path, most: int) -> str:
-    try:
-        return read_text(path, most)
+        return read_text(path, MAX_TEXT_BYTES)
     except (OSError, ValueError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error

@@ -21,8 +21,6 @@ def pull(
     reference: Reference,
     folder: str | os.PathLike[str],
     *,
-    token: str | bool | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Copy a model from the Hub into a folder, with its card, recipe, figures and pictures.
@@ -30,8 +28,6 @@ def pull(
     Arguments:
         reference: The model.
         folder: The destination; created if it does not exist.
-        token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
-        cache_dir: The cache; None means huggingface_hub's.
         overwrite: Whether existing files may be replaced.
 
     Raises:
@@ -46,7 +42,7 @@ def pull(
             f"{str(folder)!r} is not empty. Choose another one, or replace its model with "
             "--overwrite."
         )
-    with Snapshot(reference, token=token, cache_dir=cache_dir) as snapshot:
+    with Snapshot(reference) as snapshot:
         opened = open_model(SnapshotSource(snapshot))
         fetch_all(snapshot, opened)
     if CONFIG.name not in opened.source:

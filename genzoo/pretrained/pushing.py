@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.card import NUM_SAMPLES, draw_samples, write_card
+from genzoo.description import read_description
 from genzoo.errors import HubConflictError, HubError, HubMissingError, LoadError
 from genzoo.files import check_inside
 from genzoo.hub.fetching import Snapshot
@@ -56,18 +57,9 @@ def push(
     model no longer has are deleted in the same commit; other files of the repository stay. The
     parent of the commit is the one that was there when the push began: if somebody else pushes in
     the meantime, nothing is overwritten. The folder's card is written or updated with the
-    repository, and a picture of samples is drawn if the folder has none.
-
-    Arguments:
-        folder: The model folder; it is loaded first, to check that it can be loaded.
-        repository: ``user/name``; created if it does not exist.
-        private: Whether a new repository is private; None means the account's default.
-        revision: The branch, created if it does not exist; "main" by default.
-        license: The licence for the card's head, such as "mit"; None keeps the existing one.
-        message: The message of the commit.
-        samples: The number of samples in the picture that is drawn if there is none; 0 for no
-            picture.
-        token: The access token; None means that of HF_TOKEN or of ``hf auth login``.
+    repository, and a picture of samples is drawn if the folder has none. The folder is loaded
+    first, to check that it can be loaded. The other arguments are those of
+    `GenerativeModel.push_to_hub`.
 
     Raises:
         HubConflictError: Somebody else pushed in the meantime.
@@ -92,6 +84,43 @@ def push(
     write_card(folder, name=repository.partition("/")[2], source=repository, license=license)
     message = message or f"{opened.description['model']}, by genzoo {__version__}"
     return _committed(api, reference, parent, _belonging(folder, opened.places), message)
+
+
+def publish(
+    folders: Sequence[Path], namespace: str | None = None, *, private: bool | None = None
+) -> Iterator[tuple[Path, str, str]]:
+    """Push each folder, after checking all of them.
+
+    Arguments:
+        folders: The model folders.
+        namespace: The owner of the repositories; None means the owner of the token.
+        private: Whether new repositories are private; None means the account's default.
+
+    Yields:
+        Each folder with its repository and the URL of the commit.
+
+    Raises:
+        LoadError: A folder is not a valid model.
+        HubError: A push failed; the subclass and the message say why.
+    """
+    for folder in folders:
+        read_description(folder)
+    namespace = namespace or _own_name()
+    for folder in folders:
+        repository = f"{namespace}/{folder.resolve().name}"
+        yield folder, repository, push(folder, repository, private=private)
+
+
+def _own_name() -> str:
+    from huggingface_hub import HfApi
+
+    def name() -> str:
+        found = HfApi().whoami().get("name")
+        if not isinstance(found, str):
+            raise HubError("The Hub does not say who you are. Name yourself: --namespace USER.")
+        return found
+
+    return ask("your account", name)
 
 
 def _belonging(folder: Path, places: Places) -> dict[str, Path]:

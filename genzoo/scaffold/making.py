@@ -55,8 +55,10 @@ def make_plugin(name: str, folder: Path, *, license: str = "apache-2.0") -> list
     }
     texts["LICENSE"] = _filled(_read("licences", f"{license}.txt"), fields)
     with disk_full_named(folder):
-        folder.mkdir(parents=True)
-        return [_write(folder / path, text) for path, text in texts.items()]
+        for path, text in texts.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            write_text(folder / path, text)
+    return [folder / path for path in texts]
 
 
 def _fields(name: str, license: str) -> Mapping[str, str]:
@@ -115,9 +117,3 @@ def _read(folder: str, file: str) -> str:
 
 def _filled(text: str, fields: Mapping[str, str]) -> str:
     return _FIELD.sub(lambda found: fields.get(found[1], found[0]), text)
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
-    return path

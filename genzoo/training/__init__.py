@@ -1,7 +1,5 @@
 """Training: the loop, checkpoints, players and optimisers."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from genzoo import lazy

@@ -8,7 +8,6 @@ manifest back → only then prune, never below two.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -20,8 +19,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genzoo.errors import CheckpointError
-from genzoo.files import check_no_link, disk_full_named, fsync, own_folder, remove, write_text
+from genzoo.files import (
+    check_no_link,
+    disk_full_named,
+    fsync,
+    own_folder,
+    remove,
+    sha256_of,
+    write_text,
+)
 from genzoo.parsing import strict_json
+from genzoo.saving import apart
 
 _NAME = re.compile(r"stage-(\d{3})-step-(\d{9})")
 _MANIFEST = "manifest.json"
@@ -117,7 +125,7 @@ def problem_of(path: Path) -> str:
         for name, entry in manifest["files"].items():
             if (path / name).stat().st_size != entry["size"]:
                 return f"{name} is truncated"
-            if _sha256(path / name) != entry["sha256"]:
+            if sha256_of(path / name) != entry["sha256"]:
                 return f"{name} is damaged"
     except FileNotFoundError as error:
         return f"{Path(str(error.filename)).name} is missing"
@@ -150,10 +158,10 @@ def remove_stale(root: Path) -> None:
 def _write(checkpoint: Checkpoint, folder: Path) -> None:
     for name, tensors in checkpoint.tensors.items():
         contiguous = {key: t.detach().cpu().contiguous() for key, t in tensors.items()}
-        save_file(_unshared(contiguous), folder / f"{name}.safetensors")
+        save_file(apart(contiguous), folder / f"{name}.safetensors")
     write_text(folder / "values.json", json.dumps(checkpoint.values, allow_nan=False))
     files = {
-        path.name: {"size": path.stat().st_size, "sha256": _sha256(path)}
+        path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.iterdir())
     }
     for path in folder.iterdir():
@@ -168,17 +176,6 @@ def _write(checkpoint: Checkpoint, folder: Path) -> None:
     write_text(folder / _MANIFEST, json.dumps(manifest, indent=1))
     fsync(folder / _MANIFEST)
     fsync(folder)
-
-
-def _unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copy tensors that share memory, such as tied weights, because safetensors refuses them."""
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        pointer = tensor.untyped_storage().data_ptr()
-        if pointer in seen:
-            tensors[name] = tensor.clone()
-        seen.add(pointer)
-    return tensors
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -200,8 +197,3 @@ def _position(path: Path) -> tuple[int, int]:
     if match is None:
         raise CheckpointError(f"{path.name!r} is not the name of a checkpoint.")
     return int(match[1]), int(match[2])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

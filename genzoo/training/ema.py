@@ -52,8 +52,3 @@ class Average:
     def load(self, state: dict[str, Tensor]) -> None:
         """Load what ``state`` returned."""
         self.module.load_state_dict(state, strict=True)
-
-
-def make_average(model: Model, decay: float | None) -> Average | None:
-    """Return the average, or None if ``decay`` is 0."""
-    return Average(model, decay) if decay else None

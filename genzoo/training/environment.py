@@ -5,28 +5,33 @@ from __future__ import annotations
 import os
 import platform
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import torch
-from accelerate import Accelerator
 
 from genzoo.version import __version__
 
-_PACKAGES = ("torch", "accelerate", "safetensors", "numpy")
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def describe(accelerator: Accelerator, threads: int | None) -> dict[str, str]:
     """Return what a run's speed and last digits depend on, without host names and paths."""
+    device = accelerator.device
     return {
-        "genzoo": __version__,
-        "Python": platform.python_version(),
-        **{name: metadata.version(name) for name in _PACKAGES},
-        "system": platform.platform(),
-        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
-        "device": _device(accelerator.device),
+        **machine("torch", "accelerate", "safetensors", "numpy"),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "processes": str(accelerator.num_processes),
         "threads": str(threads or torch.get_num_threads()),
     }
 
 
-def _device(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+def machine(*packages: str) -> dict[str, str]:
+    """Return the machine, and the versions of genzoo, Python and some packages."""
+    return {
+        "genzoo": __version__,
+        "Python": platform.python_version(),
+        **{name: metadata.version(name) for name in packages},
+        "system": platform.platform(),
+        "processor": f"{platform.machine()}, {os.cpu_count()} cores",
+    }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +13,10 @@ import filelock
 
 from genzoo.description import written_places
 from genzoo.errors import CheckpointError, OutputExistsError, RunningError
-from genzoo.files import atomic_file, check_no_link, disk_full_named, remove, write_text
+from genzoo.files import check_no_link, disk_full_named, remove
 from genzoo.model_files import (
     CHECKPOINTS,
     CONFIG,
-    ENVIRONMENT,
     INDEX,
     LEFTOVERS,
     LOCK,
@@ -30,7 +28,6 @@ from genzoo.model_files import (
     WEIGHTS,
     file_of,
 )
-from genzoo.stage import Recipe
 from genzoo.training import checkpoint
 
 logger = logging.getLogger("genzoo")
@@ -157,16 +154,6 @@ class RunFolder:
         for name in passed:
             logger.info("Skipped the checkpoint %s.", name)
         return path, newest
-
-    def write_recipe(self, recipe: Recipe) -> None:
-        """Write recipe.toml."""
-        with atomic_file(self.path / RECIPE.name) as temporary:
-            write_text(temporary, recipe.to_toml())
-
-    def write_environment(self, environment: Mapping[str, str]) -> None:
-        """Write environment.json; resuming elsewhere replaces it."""
-        with atomic_file(self.path / ENVIRONMENT.name) as temporary:
-            write_text(temporary, json.dumps(environment, indent=2) + "\n")
 
     def _occupied(self) -> bool:
         return any(file.matches(name) for name in self._names() for file in _RUN)

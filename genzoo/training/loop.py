@@ -26,7 +26,7 @@ from genzoo.training import workers
 from genzoo.training.batches import batches
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
-from genzoo.training.ema import make_average
+from genzoo.training.ema import Average
 from genzoo.training.initialization import init_from_data, ready_objective
 from genzoo.training.inputs import Inputs
 from genzoo.training.logs import Log
@@ -77,7 +77,7 @@ def _train_stage(plan: Plan, session: Session, start: Start) -> None:
     config, folder = plan.configs[number], session.folder
     with plan.only_part(number):
         players = make_players(objective, config, session.accelerator)
-        average = make_average(plan.model, config.ema_decay)
+        average = Average(plan.model, config.ema_decay) if config.ema_decay else None
         state = StageState(plan.model, objective, players, average, session.accelerator)
         first, offset = 0, folder.log_size() if folder and number else 0
         if start.checkpoint is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from genzoo.component import Configured
-from genzoo.config import Bounds, C, Config
+from genzoo.config import Bounds, C, Config, NoFields
 
 
 class LRScheduler(Configured[C]):
@@ -39,30 +39,20 @@ class AfterWarmup(LRScheduler[C], abc.ABC):
         """Return the factor after the share ``done`` of the updates after warm-up."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConstantConfig(Config):
-    """A constant learning rate (no fields)."""
-
-
-class Constant(AfterWarmup[ConstantConfig]):
+class Constant(AfterWarmup[NoFields]):
     """A constant learning rate after warm-up."""
 
-    Config = ConstantConfig
+    Config = NoFields
 
     def curve(self, done: float) -> float:
         """Return 1."""
         return 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class LinearConfig(Config):
-    """A learning rate that falls linearly (no fields)."""
-
-
-class Linear(AfterWarmup[LinearConfig]):
+class Linear(AfterWarmup[NoFields]):
     """Falls linearly to zero after warm-up."""
 
-    Config = LinearConfig
+    Config = NoFields
 
     def curve(self, done: float) -> float:
         """Return 1 − done."""
@@ -70,21 +60,21 @@ class Linear(AfterWarmup[LinearConfig]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConstantThenLinearConfig(Config):
+class ConstantThenNoFields(Config):
     """A learning rate that is constant at first, then falls linearly."""
 
     constant_share: Annotated[float, Bounds(0.0, 0.999)] = 0.5
     """The share of the updates after warm-up in which the rate is constant."""
 
 
-class ConstantThenLinear(AfterWarmup[ConstantThenLinearConfig]):
+class ConstantThenLinear(AfterWarmup[ConstantThenNoFields]):
     """Constant after warm-up, then falls linearly to zero; by default in the second half.
 
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park,
     | Isola, Efros, 2017)
     """
 
-    Config = ConstantThenLinearConfig
+    Config = ConstantThenNoFields
 
     def curve(self, done: float) -> float:
         """Return min(1, (1 − done) / (1 − constant_share))."""
@@ -92,18 +82,13 @@ class ConstantThenLinear(AfterWarmup[ConstantThenLinearConfig]):
         return min(1.0, (1 - done) / (1 - share))
 
 
-@dataclass(frozen=True, kw_only=True)
-class CosineConfig(Config):
-    """A learning rate that falls as a cosine (no fields)."""
-
-
-class Cosine(AfterWarmup[CosineConfig]):
+class Cosine(AfterWarmup[NoFields]):
     """Falls to zero as half a period of a cosine after warm-up.
 
     | SGDR: Stochastic Gradient Descent with Warm Restarts (Loshchilov, Hutter, 2017)
     """
 
-    Config = CosineConfig
+    Config = NoFields
 
     def curve(self, done: float) -> float:
         """Return (1 + cos(π done)) / 2."""

@@ -66,7 +66,6 @@ class SGD(Optimizer[SGDConfig]):
     Config = SGDConfig
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``."""
         c = self.config
         return torch.optim.SGD(decayed(parameters, c.weight_decay), lr=c.lr, momentum=c.momentum)
 
@@ -94,7 +93,6 @@ class Adam(Optimizer[AdamConfig]):
     Config = AdamConfig
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``."""
         c = self.config
         # One kernel for all parameters: on a CPU it takes a tenth of the time of torch's default,
         # which runs one operation at a time. SGD does not gain.
@@ -120,7 +118,6 @@ class AdamW(Optimizer[AdamWConfig]):
     Config = AdamWConfig
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``."""
         c = self.config
         groups = decayed(parameters, c.weight_decay)
         # Without groups, PyTorch would decay all parameters with its own default.
@@ -152,7 +149,6 @@ class RMSprop(Optimizer[RMSpropConfig]):
     Config = RMSpropConfig
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser over ``parameters``."""
         c = self.config
         return torch.optim.RMSprop(
             decayed(parameters, c.weight_decay), lr=c.lr, momentum=c.momentum, eps=c.eps

@@ -94,14 +94,7 @@ def make_plan(
     objective: str | Objective | Stage | Sequence[Stage] | None,
     config: TrainerConfig,
 ) -> Plan:
-    """Return the plan of a run, after checking that its parts fit.
-
-    Raises:
-        DataError: The data do not fit the model, lack a condition, or have labels outside of its
-            space.
-        ConfigError: A stage's inputs do not encode, or do not fit; or a tracker is unknown.
-        MissingDependencyError: A tracker is not installed.
-    """
+    """Return the plan of a run, after checking that its parts fit; the errors are `Trainer`'s."""
     check_trackers(config.report_to)
     given = objective if isinstance(objective, Objective) else None
     model.check_data(data.info)
@@ -143,13 +136,9 @@ def _reading(
     objectives = [type(given)] if given is not None else []
     objectives += [registry.load("objectives", name) for name in names]
     coded = [model_of(stage, model) for stage in stages if stage.inputs]
-    return Reading.of([model, *_parts(model, stages)], objectives, data, coded)
-
-
-def _parts(model: Model, stages: Sequence[Stage]) -> list[Model]:
-    """Return the submodels of ``model`` that stages train or that their data pass through."""
     learning = [model_of(stage, model) for stage in stages if stage.model is not None]
-    return [*learning, *(part for stage in stages for part in Inputs(stage, model).models)]
+    inputs = [part for stage in stages for part in Inputs(stage, model).models]
+    return Reading.of([model, *learning, *inputs], objectives, data, coded)
 
 
 def _optimizers(stage: Stage, given: Objective | None) -> Mapping[str, Component]:

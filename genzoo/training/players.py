@@ -58,7 +58,8 @@ class Player:
         self.name, self.names = name, list(named_parameters)
         self.parameters = list(named_parameters.values())
         self._own = frozenset(self.parameters)
-        self.base = _make_optimizer(optimizer).build(self.parameters)
+        made: Optimizer = registry.make("optimizers", optimizer)
+        self.base = made.build(self.parameters)
         # Before the wrapper below, which captures the step function: the schedule counts it.
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.base, _factor(config))
         # Accelerate's wrapper is needed for loss scaling only; each of its steps searches the file
@@ -156,11 +157,7 @@ def make_players(
     optimizers = _optimizers(objective, players, config)
     return {
         player: Player(
-            player,
-            {names[id(p)]: p for p in parameters},
-            optimizers[player],
-            config,
-            accelerator,
+            player, {names[id(p)]: p for p in parameters}, optimizers[player], config, accelerator
         )
         for player, parameters in players.items()
     }
@@ -214,11 +211,6 @@ def _optimizers(
     given = {player: config.optimizers.get(player, ComponentOverride()) for player in own}
     changed = {player: given[player].over(component) for player, component in own.items()}
     return {player: Component.from_dict(c.to_dict()) for player, c in changed.items()}
-
-
-def _make_optimizer(component: Component) -> Optimizer:
-    optimizer: Optimizer = registry.make("optimizers", component)
-    return optimizer
 
 
 def _check_partition(

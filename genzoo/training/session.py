@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 
+from genzoo.files import replace_text
 from genzoo.model import Model
+from genzoo.model_files import ENVIRONMENT, RECIPE
 from genzoo.saving import save_model
 from genzoo.training import checkpoint, environment
 from genzoo.training.accelerating import accelerating, on_main, others_named, own_randomness
@@ -70,8 +74,7 @@ class Session:
     def claim(self) -> None:
         """Lock the folder for a new run, and remove the run that it replaces."""
         if self.folder is not None:
-            folder = self.folder
-            on_main(self.accelerator, lambda: self._own(folder, resume=False))
+            on_main(self.accelerator, partial(self._own, self.folder, resume=False))
 
     def newest(self) -> Checkpoint | None:
         """Lock the folder of the resumed run, and return its newest valid checkpoint.
@@ -80,9 +83,8 @@ class Session:
         """
         if self.folder is None:
             return None
-        folder = self.folder
-        on_main(self.accelerator, lambda: self._own(folder, resume=True))
-        found = folder.newest()
+        on_main(self.accelerator, partial(self._own, self.folder, resume=True))
+        found = self.folder.newest()
         if found is None:
             return None
         self.last_good, newest = found
@@ -92,26 +94,28 @@ class Session:
         """Write a checkpoint on the main process; all remember it as the last good one."""
         if self.folder is not None:
             root = self.folder.checkpoints
-            on_main(self.accelerator, lambda: checkpoint.save(made, root, keep=limit))
+            on_main(self.accelerator, partial(checkpoint.save, made, root, keep=limit))
             self.last_good = checkpoint.path_of(made.stage, made.step, root)
 
     def publish(self, model: Model) -> None:
         """Write the model into the folder."""
         if self.folder is not None:
-            path = self.folder.path
-            on_main(self.accelerator, lambda: save_model(model, path))
+            on_main(self.accelerator, partial(save_model, model, self.folder.path))
 
     def write_recipe(self, plan: Plan) -> None:
         """Write recipe.toml, with the number of threads that was chosen."""
         if self.folder is not None and self.accelerator.is_main_process:
             recipe = plan.recipe()
             chosen = dataclasses.replace(recipe.trainer, threads=self.threads)
-            self.folder.write_recipe(dataclasses.replace(recipe, trainer=chosen))
+            recipe = dataclasses.replace(recipe, trainer=chosen)
+            replace_text(self.folder.path / RECIPE.name, recipe.to_toml())
 
     def write_environment(self) -> None:
-        """Write environment.json."""
+        """Write environment.json; resuming elsewhere replaces it."""
         if self.folder is not None and self.accelerator.is_main_process:
-            self.folder.write_environment(environment.describe(self.accelerator, self.threads))
+            found = environment.describe(self.accelerator, self.threads)
+            text = json.dumps(found, indent=2)
+            replace_text(self.folder.path / ENVIRONMENT.name, f"{text}\n")
 
     def _own(self, folder: RunFolder, *, resume: bool) -> None:
         """Lock the folder until the session ends, and check its content."""
