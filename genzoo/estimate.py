@@ -180,6 +180,21 @@ def mean_of(
     )
 
 
+def undefined(
+    kind: EstimateKind, unit: Unit, num_samples: int, note: Note, **provenance: Any
+) -> Estimate:
+    """Return a figure that cannot be computed, NaN, with a note that says why."""
+    return Estimate(
+        value=math.nan,
+        std_error=math.nan,
+        kind=kind,
+        unit=unit,
+        num_samples=num_samples,
+        notes=(note,),
+        provenance=provenance,
+    )
+
+
 def _check_figures(values: Tensor) -> None:
     if len(values) == 0:
         raise DataError("A mean over no rows was asked for. Give at least one row.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from genzoo.capabilities import SupportsClassify
 from genzoo.config import NoFields
 from genzoo.data.dataset import Dataset
 from genzoo.errors import NotFiniteFigureError
-from genzoo.estimate import Estimate, Note, Reference, mean_of
+from genzoo.estimate import Estimate, Note, Reference, mean_of, undefined
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import Model
 
@@ -48,14 +47,7 @@ class Accuracy(Metric[NoFields]):
 
 def _share(model: Any, x: Tensor, label: Tensor) -> Estimate:
     if not len(label):
-        return Estimate(
-            value=math.nan,
-            std_error=math.nan,
-            kind="exact",
-            unit="share",
-            num_samples=0,
-            notes=(_UNLABELLED,),
-        )
+        return undefined("exact", "share", 0, _UNLABELLED)
     with torch.no_grad():
         blocks = [_most_probable(model.classify(block)) for block in torch.split(x, _BLOCK)]
     figure = mean_of((torch.cat(blocks) == label).double(), "exact", unit="share")

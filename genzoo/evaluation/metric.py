@@ -73,12 +73,22 @@ class Case:
         With the conditions of ``reference``, samples would be nearer to it than data, whose
         conditions differ.
         """
+        return self.drawn_for(self.held_out, "samples", self.batch_size)
+
+    def drawn_for(self, rows: Mapping[str, Any], stream: str, batch_size: int) -> Tensor:
+        """Return a sample for each row, given its conditions, on the CPU.
+
+        Arguments:
+            rows: The rows.
+            stream: The name of the random stream, which the seed is derived from.
+            batch_size: The block size.
+        """
         x = self.model.sample(
-            self._half,
-            condition=self.model.conditions_of(self.held_out),
+            len(rows["x"]),
+            condition=self.model.conditions_of(rows),
             sampler=self.sampler,
-            seed=seeds.derive_seed(self.seed, "samples"),
-            batch_size=self.batch_size,
+            seed=seeds.derive_seed(self.seed, stream),
+            batch_size=batch_size,
         )
         return x.cpu()
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo import seeds
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.errors import DataError
@@ -57,8 +56,9 @@ class ModeCoverage(Metric[ModeConfig]):
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the number of modes and the share of high quality."""
         mixture, num = _mixture(case), self.config.num_samples
-        counts = captured(_samples(case, num), mixture)
-        provenance = {"batch_size": block_size(case.model, num)}
+        size = block_size(case.model, num)
+        counts = captured(case.drawn_for(case.rows(num), "mode coverage", size), mixture)
+        provenance = {"batch_size": size}
         flags = (torch.arange(num) < counts.sum()).double()
         share = mean_with_error(flags, 1.0, "share")
         num_data = min(num, len(case.batch["x"]))
@@ -88,18 +88,6 @@ def captured(x: Tensor, mixture: Mixture) -> Tensor:
     means = mixture.means.double().flatten(1)
     distance, mode = torch.cdist(x.double().flatten(1), means).min(1)
     return torch.bincount(mode[distance <= 3 * mixture.sigma], minlength=len(means))
-
-
-def _samples(case: Case, num: int) -> Tensor:
-    """Draw the samples of the protocol, given the conditions of rows."""
-    x = case.model.sample(
-        num,
-        condition=case.model.conditions_of(case.rows(num)),
-        sampler=case.sampler,
-        seed=seeds.derive_seed(case.seed, "mode coverage"),
-        batch_size=block_size(case.model, num),
-    )
-    return x.cpu()
 
 
 def error_of_number(counts: Tensor, num: int) -> float:

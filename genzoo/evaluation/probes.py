@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -22,7 +21,7 @@ from genzoo import seeds
 from genzoo.capabilities import SupportsEncode
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
-from genzoo.estimate import Estimate, Note, mean_of
+from genzoo.estimate import Estimate, Note, mean_of, undefined
 from genzoo.evaluation.encoding import codes_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import Model
@@ -97,15 +96,7 @@ class LatentProbes(Metric[ProbeConfig]):
         """Return the accuracy of labels, each predicted from the other folds."""
         provenance = {"dimensions": values.shape[1], "folds": self.config.folds}
         if int(label.bincount().count_nonzero()) < 2:
-            return Estimate(
-                value=math.nan,
-                std_error=math.nan,
-                kind="stochastic estimate",
-                unit="share",
-                num_samples=len(label),
-                notes=(_ONE_LABEL,),
-                provenance=provenance,
-            )
+            return undefined("stochastic estimate", "share", len(label), _ONE_LABEL, **provenance)
         folds = StratifiedKFold(self.config.folds, shuffle=True, random_state=seed)
         x, y = values.float().numpy(), label.numpy()
         # With more threads, other neighbours at equal distance vote, and a solver stops elsewhere.

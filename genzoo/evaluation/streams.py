@@ -107,14 +107,7 @@ def _samples(case: Case, batch_size: int | None) -> tuple[int, Tensor]:
     given = case.held_out if len(case.held_out["x"]) else case.batch
     size = min(batch_size or NUM_SAMPLES, len(given["x"]))
     first = rows_of(given, torch.arange(size))
-    x = case.model.sample(
-        size,
-        condition=case.model.conditions_of(first),
-        sampler=case.sampler,
-        seed=seeds.derive_seed(case.seed, "samples"),
-        batch_size=size,
-    )
-    return size, x.cpu()
+    return size, case.drawn_for(first, "samples", size)
 
 
 def _noise(case: Case) -> Tensor:

@@ -69,9 +69,8 @@ class Verdict:
         return self.judgement not in FAILURES
 
     def __str__(self) -> str:
-        value = "not finite" if self.figure.value is None else f"{self.figure.value:.6g}"
         data = self.figure.provenance.get("data", "")
-        parts = [f"{self.figure.name} on {data}: card {value}"]
+        parts = [f"{self.figure.name} on {data}: card {self.figure.shown_value}"]
         if self.now is not None:
             parts.append(f"recomputed {_shown(self.now)}")
         if self.default is not None and self.default is not self.now:
