@@ -27,6 +27,15 @@ def visible(text: object) -> str:
     return "".join(map(_shown, given))
 
 
+def one_line(text: object) -> str:
+    """Return a text on one line, without hidden characters.
+
+    >>> one_line("a\\n  b\\x1b[2J")
+    'a b␛[2J'
+    """
+    return visible(" ".join(str(text).split()))
+
+
 def _shown(character: str) -> str:
     if _is_seen(character):
         return character

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from genzoo.text_safety import visible
+from genzoo.text_safety import one_line, visible
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$@]|(?<=\bwww)\.|:(?=//))")
 _NO_CODE = re.compile(r"[`|\\]")
@@ -24,7 +24,7 @@ def escaped(text: Any) -> Markup:
     """
     if isinstance(text, Markup):
         return text
-    return Markup(_MARKDOWN.sub(r"\\\1", html.escape(_line(text), quote=False)))
+    return Markup(_MARKDOWN.sub(r"\\\1", html.escape(one_line(text), quote=False)))
 
 
 def code(text: Any) -> Markup:
@@ -33,7 +33,7 @@ def code(text: Any) -> Markup:
     >>> print(code("latent_dim = 2"), code("a|b"))
     `latent_dim = 2` <code>a\\|b</code>
     """
-    line = _line(text)
+    line = one_line(text)
     plain = line and not _NO_CODE.search(line)
     return Markup(f"`{line}`" if plain else f"<code>{escaped(line)}</code>")
 
@@ -46,7 +46,3 @@ def fenced(text: str, language: str) -> Markup:
     shown = _MARK.sub(" ", visible(text).strip("\n"))
     fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(shown)), default=0))
     return Markup(f"{fence}{language}\n{shown}\n{fence}")
-
-
-def _line(text: Any) -> str:
-    return visible(" ".join(str(text).split()))

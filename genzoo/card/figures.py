@@ -46,10 +46,15 @@ class Figure:
     provenance: Mapping[str, Any]
 
     @property
+    def shown_value(self) -> str:
+        """Its value as text."""
+        return NOT_FINITE if self.value is None else f"{self.value:.6g}"
+
+    @property
     def notes(self) -> list[Note]:
         """Its notes, read as untrusted text; a note without a valid code is "uncoded"."""
         notes = self.facts.get("notes")
-        return [_note(note) for note in notes] if isinstance(notes, (list, tuple)) else []
+        return [read_note(note) for note in notes] if isinstance(notes, (list, tuple)) else []
 
     def same_question(self, other: Figure) -> bool:
         """Whether two figures answer the same question: the same name for the same data."""
@@ -140,12 +145,12 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _note(stored: Any) -> Note:
+def read_note(stored: Any) -> Note:
     """Return a stored note from an untrusted value.
 
-    >>> _note({"code": "ess-low", "text": "2.1 of 100.", "unreliable": True})
+    >>> read_note({"code": "ess-low", "text": "2.1 of 100.", "unreliable": True})
     Note(code='ess-low', text='2.1 of 100.', unreliable=True)
-    >>> _note("Typed by hand.")
+    >>> read_note("Typed by hand.")
     Note(code='uncoded', text='Typed by hand.', unreliable=False)
     """
     if not isinstance(stored, Mapping):

@@ -11,7 +11,7 @@ from genzoo.errors import ConfigError, LoadError
 from genzoo.files import check_inside, replace_text
 from genzoo.model_files import CARD
 from genzoo.parsing import check_yaml
-from genzoo.text_safety import visible
+from genzoo.text_safety import one_line, visible
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
@@ -84,18 +84,17 @@ def save_card(folder: Path, card: ModelCard) -> None:
 
 
 def describe(
-    card: ModelCard, *, name: str, tags: Iterable[str], task: str | None, datasets: list[str]
+    data: Any, *, name: str, tags: Iterable[str], task: str | None, datasets: list[str]
 ) -> None:
     """Add to a card's head what a Hub lists models by; existing values stay.
 
     Arguments:
-        card: The card.
+        data: The head.
         name: The title of the model, which replaces the existing one.
         tags: Tags that are added.
         task: The Hub's name of the model's task.
         datasets: The repositories of its data.
     """
-    data: Any = card.data
     data.library_name = data.library_name or LIBRARY
     data.model_name = name
     data.pipeline_tag = data.pipeline_tag or task
@@ -109,10 +108,10 @@ def licence_of(card: ModelCard | None) -> str:
     """Return the licence that a card states, on one line; empty if it states none."""
     data: Any = card and card.data
     licence = getattr(data, "license", None)
-    return visible(" ".join(licence.split()))[:_MAX_SHOWN] if isinstance(licence, str) else ""
+    return one_line(licence)[:_MAX_SHOWN] if isinstance(licence, str) else ""
 
 
-def set_licence(card: ModelCard, licence: str) -> None:
+def set_licence(data: Any, licence: str) -> None:
     """Set the licence.
 
     Raises:
@@ -123,26 +122,22 @@ def set_licence(card: ModelCard, licence: str) -> None:
             f"{licence!r} is not a short name of a licence: give one such as apache-2.0, mit, "
             "cc-by-4.0 or other."
         )
-    data: Any = card.data
     data.license = licence.lower()
 
 
-def source_of(card: ModelCard) -> str:
-    """Return the model's source that the card states; empty if it states none."""
-    data: Any = card.data
+def source_of(data: Any) -> str:
+    """Return the model's source that a head states; empty if it states none."""
     own = data.get(LIBRARY)
     source = own.get("source") if isinstance(own, dict) else None
     return source if isinstance(source, str) and len(source) <= _MAX_SHOWN else ""
 
 
-def set_source(card: ModelCard, source: str) -> None:
+def set_source(data: Any, source: str) -> None:
     """Store the model's source in the head, for the next time the card is written."""
-    data: Any = card.data
     own = data.get(LIBRARY)
     data[LIBRARY] = {**(own if isinstance(own, dict) else {}), "source": visible(source)}
 
 
-def name_of(card: ModelCard) -> str:
-    """Return the card's title of the model; empty if there is none."""
-    data: Any = card.data
+def name_of(data: Any) -> str:
+    """Return the head's title of the model; empty if there is none."""
     return data.model_name if isinstance(data.model_name, str) else ""

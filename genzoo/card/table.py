@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from genzoo.card.escaping import escaped
-from genzoo.card.figures import NOT_FINITE, Figure
+from genzoo.card.figures import Figure
 from genzoo.evaluation.provenance import in_words, shown
 
 _ELSEWHERE = ("data", "source", "split", "data_config")
@@ -34,9 +34,8 @@ def table(figures: Sequence[Figure]) -> Markup:
 
 
 def _value(figure: Figure) -> str:
-    value = NOT_FINITE if figure.value is None else f"{figure.value:.6g}"
     error = _number(figure.facts.get("std_error"))
-    return f"{value}{error and f' ± {error}'} {figure.facts.get('unit', '')}".strip()
+    return f"{figure.shown_value}{error and f' ± {error}'} {figure.facts.get('unit', '')}".strip()
 
 
 def _kind(figure: Figure) -> str:

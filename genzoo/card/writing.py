@@ -61,10 +61,10 @@ def write_card(
     existing = read_card(folder)
     card = existing or new_card()
     if license is not None:
-        set_licence(card, license)
+        set_licence(card.data, license)
     if source is not None:
-        set_source(card, source)
-    name = name or name_of(card) or folder.resolve().name
+        set_source(card.data, source)
+    name = name or name_of(card.data) or folder.resolve().name
     _write(folder, card, name, task=None, is_new=existing is None)
 
 
@@ -94,7 +94,7 @@ def write_figures(
     old = [(Figure.from_result(result), result) for result in data.eval_results or []]
     kept = [result for figure, result in old if not any(map(figure.same_question, new))]
     data.eval_results = [*kept, *(figure.to_result(task) for figure in new)]
-    _write(folder, card, name_of(card) or name, task=task, is_new=existing is None)
+    _write(folder, card, name_of(data) or name, task=task, is_new=existing is None)
 
 
 def read_figures(folder: Path) -> list[Figure]:
@@ -150,7 +150,7 @@ def _write(folder: Path, card: ModelCard, name: str, *, task: str | None, is_new
     contents = read_contents(
         folder,
         name=name,
-        source=source_of(card) or visible(folder.resolve().name),
+        source=source_of(card.data) or visible(folder.resolve().name),
         figures=_figures(card),
         licence=licence_of(card),
     )
@@ -167,7 +167,7 @@ def _describe(card: ModelCard, contents: Contents, task: str | None) -> None:
         task = task_of(about.conditions) if about.is_image else None
     repositories = [data.repository for data in training.data] if training else []
     describe(
-        card,
+        card.data,
         name=contents.name,
         tags=[about.name] if about else [],
         task=task,

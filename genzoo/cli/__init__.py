@@ -8,8 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from genzoo.cli import listing
-from genzoo.cli.texts import VisibleFormatter, plain, write
+from genzoo.cli.texts import VisibleFormatter, write
 from genzoo.errors import GenzooError, TrainingInterrupted, VerificationError
+from genzoo.text_safety import one_line
 from genzoo.version import __version__
 
 
@@ -62,7 +63,7 @@ def _run(args: list[str]) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{plain(text)}\n")
+    sys.stderr.write(f"{one_line(text)}\n")
 
 
 def _set_up_logging() -> None:

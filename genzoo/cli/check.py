@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from genzoo.cli.arguments import CheckArguments
-from genzoo.cli.texts import plain, write, write_json
+from genzoo.cli.texts import write, write_json
 from genzoo.errors import ConfigError
 from genzoo.testing import CheckFailed, run_checks
+from genzoo.text_safety import one_line
 
 
 def run(arguments: CheckArguments) -> None:
@@ -22,7 +23,7 @@ def run(arguments: CheckArguments) -> None:
     for outcome in run_checks(arguments.name, expected_failures=excuses):
         outcomes.append(outcome)
         if not arguments.json:
-            said = f": {plain(outcome.message)}" if outcome.message else ""
+            said = f": {one_line(outcome.message)}" if outcome.message else ""
             write(f"{outcome.status:<14}  {outcome.check}{said}")
     if arguments.json:
         write_json([asdict(outcome) for outcome in outcomes])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -75,4 +74,4 @@ def titles_of(given: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the titles of the rows of a picture: the texts of their conditions."""
     num = max((len(texts) for texts in given.values()), default=0)
     several = [texts for texts in given.values() if len(texts) == num]
-    return [", ".join(row) for row in itertools.islice(zip(*several, strict=True), num)]
+    return [", ".join(row) for row in zip(*several, strict=True)]

@@ -14,7 +14,7 @@ from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import folder_of, model_of, own_folder
 from genzoo.cli.sample import sampler_of
-from genzoo.cli.texts import plain, write
+from genzoo.cli.texts import write
 from genzoo.component import Component
 from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
@@ -22,6 +22,7 @@ from genzoo.evaluation.verifying import verify
 from genzoo.files import replace_text
 from genzoo.model import Model
 from genzoo.model_files import CARD
+from genzoo.text_safety import one_line
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -88,7 +89,7 @@ def _verify(model: Model, arguments: Any) -> None:
         )
     verdicts = verify(model, figures)
     for verdict in verdicts:
-        write(plain(verdict))
+        write(one_line(verdict))
     counts = Counter(verdict.judgement for verdict in verdicts if not verdict.holds)
     wrong = [f"{num} of {len(verdicts)} figures {_FAILED[name]}" for name, num in counts.items()]
     if not has_figures_block(folder):

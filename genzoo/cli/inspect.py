@@ -9,10 +9,11 @@ from typing import Any
 
 from genzoo import capabilities, plugin_hints, registry
 from genzoo.cli.arguments import InspectArguments
-from genzoo.cli.texts import plain, write
+from genzoo.cli.texts import write
 from genzoo.config import abridged
 from genzoo.errors import ConfigFileError, UnknownNameError
 from genzoo.pretrained.inspecting import Inspected, inspect
+from genzoo.text_safety import one_line
 
 
 def run(arguments: InspectArguments) -> None:
@@ -23,7 +24,7 @@ def run(arguments: InspectArguments) -> None:
         lines["commit"] = found.commit
     width = max(map(len, lines))
     for name, text in [*lines.items(), *(("", line) for line in _tensors(found))]:
-        write(f"{name:<{width}}  {plain(text)}")
+        write(f"{name:<{width}}  {one_line(text)}")
 
 
 def _model(found: Inspected) -> dict[str, str]:
@@ -73,9 +74,8 @@ def _card(found: Inspected) -> dict[str, str]:
 
 
 def _figure(figure: Any) -> str:
-    value = "not finite" if figure.value is None else f"{figure.value:.6g}"
     unit, data = figure.facts.get("unit", ""), figure.provenance.get("data", "")
-    return " ".join(f"{figure.name} {value} {unit} on {data}".split())[:200]
+    return " ".join(f"{figure.name} {figure.shown_value} {unit} on {data}".split())[:200]
 
 
 def _tensors(found: Inspected) -> Iterator[str]:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from genzoo import entry_points, registry
-from genzoo.cli.texts import plain, write, write_json
+from genzoo.cli.texts import write, write_json
 from genzoo.errors import ConfigError, UnknownNameError
 from genzoo.isolation import SECONDS, Question, look
 from genzoo.summaries import summary_of
+from genzoo.text_safety import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,9 @@ def run(arguments: Listing) -> None:
         return
     _write([g for g in groups if not patterns or any(e.group == g for e in rows)], rows, arguments)
     if unknown := entry_points.unknown_disabled():
-        write(f"{entry_points.DISABLE} names unknown distributions: {plain(', '.join(unknown))}")
+        write(
+            f"{entry_points.DISABLE} names unknown distributions: {one_line(', '.join(unknown))}"
+        )
 
 
 def _chosen(arguments: Listing) -> tuple[list[str], Sequence[str]]:
@@ -87,25 +90,25 @@ def _question(arguments: Listing) -> Question | None:
 
 def _write(groups: list[str], rows: list[registry.Entry], arguments: Listing) -> None:
     """Write a table; the metadata of distributions are untrusted and escaped."""
-    name = max((len(plain(entry.name)) for entry in rows), default=0)
+    name = max((len(one_line(entry.name)) for entry in rows), default=0)
     origin = max((len(_origin(entry)) for entry in rows), default=0) if arguments.origin else 0
     for group in groups:
         write(group)
         for entry in (entry for entry in rows if entry.group == group):
-            where = f"{_origin(entry):<{origin}}  {plain(entry.location)}  "
-            about = _problem(entry) or plain(summary_of(entry))
+            where = f"{_origin(entry):<{origin}}  {one_line(entry.location)}  "
+            about = _problem(entry) or one_line(summary_of(entry))
             # The distribution of an entry is named if it is not genzoo.
             owner = "" if entry.distribution == entry_points.OURS else f"[{_origin(entry)}] "
             line = f"{where if arguments.origin else owner}{about}"
-            write(f"  {plain(entry.name):<{name}}  {line}".rstrip())
+            write(f"  {one_line(entry.name):<{name}}  {line}".rstrip())
 
 
 def _origin(entry: registry.Entry) -> str:
-    return plain(f"{entry.distribution} {entry.version}") or "this session"
+    return one_line(f"{entry.distribution} {entry.version}") or "this session"
 
 
 def _problem(entry: registry.Entry) -> str:
     """Return the problem of an entry; being disabled is not an error."""
     if not entry.problem:
         return ""
-    return f"{'' if entry.disabled else 'error: '}{plain(entry.problem)}"
+    return f"{'' if entry.disabled else 'error: '}{one_line(entry.problem)}"

@@ -48,13 +48,9 @@ def run(arguments: QuickstartArguments) -> None:
 def read_recipes(*, fast: bool) -> dict[str, Recipe]:
     """Return the recipes in the package by name; ``fast`` reduces their steps to a tenth."""
     folder = resources.files("genzoo").joinpath("quickstart")
-    files = [file.name for file in folder.iterdir() if file.name.endswith(".toml")]
-    found = {
-        name.removesuffix(".toml"): Recipe.from_dict(
-            tomllib.loads(folder.joinpath(name).read_text("utf-8"))
-        )
-        for name in sorted(files, key=lambda name: name.removesuffix(".toml"))
-    }
+    files = (file for file in folder.iterdir() if file.name.endswith(".toml"))
+    texts = {file.name.removesuffix(".toml"): file.read_text("utf-8") for file in files}
+    found = {n: Recipe.from_dict(tomllib.loads(text)) for n, text in sorted(texts.items())}
     return {name: _tenth(recipe) for name, recipe in found.items()} if fast else found
 
 

@@ -10,15 +10,6 @@ from typing import Any
 from genzoo.text_safety import visible
 
 
-def plain(text: object) -> str:
-    """Return a text on one line, without control characters.
-
-    >>> plain("a\\n  b\\x1b[2J")
-    'a b␛[2J'
-    """
-    return visible(" ".join(str(text).split()))
-
-
 def write(text: object = "") -> None:
     """Write a line to the standard output."""
     sys.stdout.write(f"{visible(text)}\n")
