@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import metadata
-from pathlib import Path
 from typing import NamedTuple
 
 from genzoo.parsing import strict_json
@@ -21,8 +20,6 @@ from genzoo.version import __version__
 NAME = re.compile(r"[a-z][a-z0-9_+-]{0,63}")
 FILE_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 """The name of a format: the file that marks it."""
-_ENDS = (*importlib.machinery.all_suffixes(), "")
-"""The suffixes of a module's file or a package's folder."""
 OURS = "genzoo"
 _OUR_GROUPS = "genzoo."
 DISABLE = "GENZOO_DISABLE_PLUGINS"
@@ -271,7 +268,7 @@ def _problem(point: Point, target: str, package: Package) -> str:
     if outdated := _outdated(package):
         return outdated
     module = target.partition(":")[0]
-    if not _module_exists(module):
+    if find_module(module) is None:
         return f"its module {module} cannot be found: reinstall {package.name}"
     return ""
 
@@ -299,17 +296,19 @@ def _outdated(package: Package) -> str:
     return ""
 
 
-def _module_exists(module: str) -> bool:
-    """Whether the module's file exists, without importing its package."""
+def find_module(module: str) -> importlib.machinery.ModuleSpec | None:
+    """Return where a module is, as an import would find it, or None; no parent is imported."""
     top, *rest = module.split(".")
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
-        return False
-    if spec is None or not rest:
-        return spec is not None
-    bases = [Path(folder, *rest) for folder in spec.submodule_search_locations or ()]
-    return any(base.with_name(base.name + end).exists() for base in bases for end in _ENDS)
+        return None
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        places = list(spec.submodule_search_locations)
+        spec = importlib.machinery.PathFinder.find_spec(f"{spec.name}.{part}", places)
+    return spec
 
 
 def _normal(name: str) -> str:

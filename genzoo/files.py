@@ -26,16 +26,25 @@ def read_text(path: Path, most: int) -> str:
     """Return the text of a file of at most ``most`` bytes, with any line endings.
 
     Raises:
+        OSError, ValueError: As `read_bytes`; or it is not UTF-8.
+    """
+    return read_bytes(path, most).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return the content of a file of at most ``most`` bytes.
+
+    Raises:
         OSError: It cannot be read.
-        ValueError: It is not a plain file (such as a pipe), is too large, or is not UTF-8.
+        ValueError: It is not a plain file (such as a pipe), or is too large.
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is not a file")
     with path.open("rb") as file:
         found = file.read(most + 1)
     if len(found) > most:
-        raise ValueError(f"it is larger than {most} bytes")
-    return found.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+        raise ValueError(f"it is larger than {most:,} bytes")
+    return found
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from genzoo.config import Config, field_types, shown
 from genzoo.errors import ConfigError, ConfigFileError, GenzooError, LoadError, suggest
-from genzoo.files import check_inside
+from genzoo.files import check_inside, read_bytes
 from genzoo.parsing import strict_json
 
 MAX_BYTES = 2**20
@@ -98,11 +98,9 @@ def read_file(path: Path, most: int = MAX_BYTES) -> bytes:
     """
     check_file(path, path.parent)
     try:
-        if path.stat().st_size <= most:
-            return path.read_bytes()
-    except OSError as error:
+        return read_bytes(path, most)
+    except (OSError, ValueError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}.") from error
-    raise ConfigFileError(f"{path} cannot be read: it is larger than {most:,} bytes.")
 
 
 def parse_object(raw: bytes, where: str) -> dict[str, Any]:

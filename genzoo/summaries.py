@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import importlib.machinery
-import importlib.util
 import re
 from pathlib import Path
 
-from genzoo.entry_points import Entry
+from genzoo.entry_points import Entry, find_module
 
 _MOST_BYTES = 2**20
 _MOST_WORDS = 200
@@ -27,24 +25,13 @@ def summary_of(entry: Entry) -> str:
     if entry.problem or not entry.distribution:
         return ""
     try:
-        path = _file_of(module)
-        if path is None or path.stat().st_size > _MOST_BYTES:
+        spec = find_module(module)
+        path = Path(spec.origin or "") if spec else Path()
+        if path.suffix != ".py" or path.stat().st_size > _MOST_BYTES:
             return ""
         return _first_line(_tree(path.read_bytes(), name), name)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
-
-
-def _file_of(module: str) -> Path | None:
-    """Return the source file of a module; the first package of its name decides where it is."""
-    top, *rest = module.split(".")
-    spec = importlib.util.find_spec(top)
-    for part in rest:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        places = list(spec.submodule_search_locations)
-        spec = importlib.machinery.PathFinder.find_spec(f"{spec.name}.{part}", places)
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
 def _tree(source: bytes, name: str) -> ast.Module:

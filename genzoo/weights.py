@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -41,13 +41,6 @@ Header = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.safetensors")
 _CHUNK = 2**24
 _MAX_DIMENSIONS = 64
-
-
-class SupportsRead(Protocol):
-    """A source of bytes: a file, or the answer to a request."""
-
-    def read(self, count: int, /) -> bytes:
-        """Return the next ``count`` bytes."""
 
 
 class WeightFiles:
@@ -156,7 +149,7 @@ def read_header(path: Path) -> Header:
         raise WeightsError(f"{path} cannot be read: {error}. Fetch or save it again.") from error
 
 
-def parse_header(file: SupportsRead, size: int, where: object) -> Header:
+def parse_header(file: IO[bytes], size: int, where: object) -> Header:
     """Return dtype and shape of every tensor of a safetensors file, reading only the header.
 
     Arguments:

@@ -158,7 +158,7 @@ def test_texts_are_read_as_they_are_where_they_are_there(hub, tmp_path, told):
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"\xff", "'utf-8' codec"), (b"a" * (2**22 + 1), "is larger than 4194304")],
+    [(b"\xff", "'utf-8' codec"), (b"a" * (2**22 + 1), "is larger than 4,194,304")],
 )
 def test_texts_are_utf_8_and_not_too_large(tmp_path, told, content, why):
     (put_down(tmp_path) / "parts" / "hidden.txt").write_bytes(content)

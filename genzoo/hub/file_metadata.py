@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,9 @@ class Commit:
     sha: str
     files: Mapping[str, Stated]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the metadata as plain values."""
-        return {
-            "sha": self.sha,
-            "files": {name: asdict(file) for name, file in self.files.items()},
-        }
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Commit:
-        """Read the result of ``to_dict``.
+        """Read the result of `dataclasses.asdict`.
 
         Raises:
             KeyError, TypeError: It is malformed.

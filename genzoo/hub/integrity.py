@@ -11,10 +11,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from genzoo.errors import GenzooError
 from genzoo.files import read_text, replace_text
@@ -84,7 +82,7 @@ class Record:
         """Write the record; if the cache is read-only, files are read in full each time."""
         if self.path is None or self.is_written:
             return
-        values: Mapping[str, Any] = {"commit": self.commit.to_dict(), "checked": self.checked}
+        values = {"commit": asdict(self.commit), "checked": self.checked}
         try:
             replace_text(self.path, json.dumps(values))
         except GenzooError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genzoo.card.figures import read_note
 from genzoo.errors import DataError, LoadError
 from genzoo.parsing import strict_json
 from genzoo.report.reading import Text, inside, read_text
@@ -126,8 +127,8 @@ def _evaluation(file: Text, note: str = "") -> StoredEvaluation:
 def _figure(name: str, fields: Any) -> Figure:
     if not isinstance(fields, dict):
         raise DataError(f"the figure {name!r} is not an object")
-    notes = fields.get("notes") or []
-    notes = notes if isinstance(notes, list) else [notes]
+    stored = fields.get("notes") or []
+    notes = [read_note(note) for note in (stored if isinstance(stored, list) else [stored])]
     error = fields.get("std_error")
     rest = {k: v for k, v in fields.items() if k not in _TOLD and v is not None}
     return Figure(
@@ -135,24 +136,12 @@ def _figure(name: str, fields: Any) -> Figure:
         value=_value(fields.get("value"), error),
         unit=_text(fields.get("unit") or ""),
         kind=_text(fields.get("kind") or ""),
-        reliable=not any(isinstance(n, dict) and n.get("unreliable") is True for n in notes),
-        notes=tuple(map(_note, notes)),
+        reliable=not any(note.unreliable for note in notes),
+        notes=tuple(f"{note.code}: {note}" for note in notes),
         facts={_WORDS.get(k, k): _fact(v, error) for k, v in rest.items()}
         | _reference(fields.get("reference"), error),
         provenance=_texts(fields.get("provenance")),
     )
-
-
-def _note(stored: Any) -> str:
-    """Return a note as text, after its code.
-
-    >>> _note({"code": "ess-low", "text": "2.1 of 100.", "unreliable": True})
-    'ess-low: Unreliable: 2.1 of 100.'
-    """
-    if not (isinstance(stored, dict) and isinstance(stored.get("text"), str)):
-        return _text(stored)
-    unreliable = "Unreliable: " if stored.get("unreliable") is True else ""
-    return f"{_text(stored.get('code', ''))}: {unreliable}{stored['text']}"
 
 
 def _reference(stored: Any, error: Any) -> dict[str, str]:

@@ -101,10 +101,16 @@ def check_trajectory(case: Case) -> None:
 def _block(case: Case, model: GenerativeModel, noise: _Noise) -> Tensor:
     """Return a block of samples, with the noise of the last one unchanged or changed."""
     condition = case.condition(model, _Noise.ROWS)
-    with evaluating(model), trusted(), noise:
+    with noise:
+        return draw_block(model, _Noise.ROWS, condition)
+
+
+def draw_block(model: GenerativeModel, num: int, condition: dict[str, Any]) -> Tensor:
+    """Return one block of samples of a model's own sampler, without the checks of `sample`."""
+    with evaluating(model), trusted():
         generator = seeds.generator(SEED, model.device)
         sampler = own_sampler(model)
-        state = sampler.sample_state(model, _Noise.ROWS, condition=condition, generator=generator)
+        state = sampler.sample_state(model, num, condition=condition, generator=generator)
         return model.to_data(state)
 
 

@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo import capabilities, seeds
+from genzoo import capabilities
 from genzoo.errors import GenzooError
 from genzoo.pretrained import GenerativeModel
-from genzoo.sampling import evaluating, own_sampler
 from genzoo.spaces import Space
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand, seeded
+from genzoo.testing.drawing import draw_block
 from genzoo.testing.questions import Question, all_questions, every_other, inpaint, questions
-from genzoo.values import trusted
 
 _NUM = 5
 _CANDIDATES = (math.nan, math.inf, 2.0, -0.5, 0.5, -1.0, 300.5, 2.0**22)
@@ -131,13 +130,7 @@ def check_broken_states(case: Case) -> None:
 
 def _drawn(case: Case, model: GenerativeModel) -> Tensor:
     """Return the result of the sampler itself, because `sample` would check the weights first."""
-    condition = case.condition(model, _NUM)
-    with evaluating(model), trusted():
-        generator = seeds.generator(SEED, model.device)
-        state = own_sampler(model).sample_state(
-            model, _NUM, condition=condition, generator=generator
-        )
-        return model.to_data(state)
+    return draw_block(model, _NUM, case.condition(model, _NUM))
 
 
 @torch.no_grad()

@@ -17,29 +17,17 @@ from genzoo.spaces import Space
 
 
 @dataclass(frozen=True)
-class Read:
-    """A field that is read.
-
-    Arguments:
-        space: Its space.
-        nullable: Whether a row may lack it.
-    """
-
-    space: Space
-    nullable: bool
-
-
-@dataclass(frozen=True)
 class Reading:
     """The fields that models and objectives read besides the event x.
 
     Arguments:
         who: The reader, which begins messages.
-        fields: The requirements of each; a field with two readers must satisfy both.
+        fields: The space of each, and whether a row may lack it; a field with two readers must
+            satisfy both.
     """
 
     who: str
-    fields: Mapping[str, Sequence[Read]]
+    fields: Mapping[str, Sequence[tuple[Space, bool]]]
 
     @classmethod
     def of(
@@ -57,15 +45,15 @@ class Reading:
         Raises:
             DataError: The data have no such field.
         """
-        found: dict[str, list[Read]] = {}
+        found: dict[str, list[tuple[Space, bool]]] = {}
         for model in models:
             if (event := model.event_field) != "x":
                 optional = any(event in objective.reads for objective in objectives)
-                found.setdefault(event, []).append(Read(model.event, optional))
+                found.setdefault(event, []).append((model.event, optional))
             for name, space in model.conditions.items():
                 if name == "x" and model in coded:
                     continue
-                found.setdefault(name, []).append(Read(space, model.takes_null))
+                found.setdefault(name, []).append((space, model.takes_null))
         for objective in objectives:
             for name in objective.reads:
                 if name not in data.info:
@@ -73,7 +61,7 @@ class Reading:
                         f"The objective {objective.__name__} reads {name}; {data.name} has "
                         f"{', '.join(data.info.fields)}. Give data with it, or another objective."
                     )
-                found.setdefault(name, [Read(data.info[name], True)])
+                found.setdefault(name, [(data.info[name], True)])
         return cls(type(models[0]).__name__, found)
 
     def check_all(self, data: Dataset) -> None:
@@ -103,9 +91,9 @@ class Reading:
             self._check(name, batch[name], len(batch["x"]))
 
     def _check(self, name: str, values: Any, num: int) -> None:
-        for read in self.fields[name]:
-            self._check_type(name, values, num, read.space)
-            check = read.space.nullable if read.nullable else read.space.require
+        for space, may_lack in self.fields[name]:
+            self._check_type(name, values, num, space)
+            check = space.nullable if may_lack else space.require
             check(values, self.who, noun=name)
 
     def _check_type(self, name: str, values: Any, num: int, space: Space) -> None:

@@ -46,15 +46,21 @@ def decayed(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class SGDConfig(Config):
-    """Stochastic gradient descent."""
+class OptimizerConfig(Config):
+    """Abstract base class of the configs of optimisers."""
 
     lr: Annotated[float, Bounds(0.0, 1e3)] = 1e-3
     """The learning rate, before warm-up and schedule."""
-    momentum: Share = 0.0
-    """The momentum."""
     weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
     """The weight decay, for matrices and higher tensors only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGDConfig(OptimizerConfig):
+    """Stochastic gradient descent."""
+
+    momentum: Share = 0.0
+    """The momentum."""
 
 
 class SGD(Optimizer[SGDConfig]):
@@ -71,11 +77,9 @@ class SGD(Optimizer[SGDConfig]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdamConfig(Config):
+class AdamConfig(OptimizerConfig):
     """Adam."""
 
-    lr: Annotated[float, Bounds(0.0, 1e3)] = 1e-3
-    """The learning rate, before warm-up and schedule."""
     betas: tuple[Share, Share] = (0.9, 0.999)
     """The decay rates of the means of gradients and of their squares."""
     eps: Share = 1e-8
@@ -127,17 +131,13 @@ class AdamW(Optimizer[AdamWConfig]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RMSpropConfig(Config):
+class RMSpropConfig(OptimizerConfig):
     """RMSprop."""
 
-    lr: Annotated[float, Bounds(0.0, 1e3)] = 1e-3
-    """The learning rate, before warm-up and schedule."""
     momentum: Share = 0.0
     """The momentum."""
     eps: Share = 1e-8
     """The constant that is added to the denominator."""
-    weight_decay: Annotated[float, Bounds(0.0, 1e3)] = 0.0
-    """The weight decay, for matrices and higher tensors only."""
 
 
 class RMSprop(Optimizer[RMSpropConfig]):
