@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from genzoo import conditions, registry, seeds
 from genzoo.config import is_whole, shown
 from genzoo.errors import ConfigError, DataError, NotFiniteSampleError
 from genzoo.finite import RunningTotal, check_weights, name_broken
+from genzoo.progress import bar
 from genzoo.sampler import last_of
 from genzoo.spaces import Real
 from genzoo.values import trusted
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 _VALUES = 2**21
 _MOST = 1024
-BAR_DELAY = 1.0
-"""Seconds before a progress bar is shown on a terminal."""
 Watch = Callable[[int, Tensor], None]
 """Receives each state of a block's trajectory, and the block's number."""
 
@@ -109,14 +106,10 @@ def draw(model: Model, request: Request, seed: int | None, watch: Watch | None =
     states = request.sampler.num_states(model)
     num_blocks = request.num_blocks(model)
     total = None if states is None else states * num_blocks
-    hidden = not sys.stderr.isatty()
-    bar = tqdm(
-        total=total, desc="Sampling", unit="state", delay=BAR_DELAY, leave=False, disable=hidden
-    )
-    with evaluating(model), trusted(), bar:
+    with evaluating(model), trusted(), bar("Sampling", "state", total) as shown:
 
         def come(k: int, state: Tensor) -> Tensor:
-            bar.update()
+            shown.update()
             if watch is not None:
                 watch(k, state)
             return state

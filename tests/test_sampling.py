@@ -14,7 +14,7 @@ import torch
 import families
 import genzoo
 import genzoo.plugin
-from genzoo import sampling, seeds
+from genzoo import progress, sampling, seeds
 from genzoo.errors import ConditionError, ConfigError, DataError, NotFiniteSampleError
 from genzoo.sampler import Sampler
 
@@ -451,10 +451,11 @@ class Counted(families.Fixed):
 
 @pytest.mark.parametrize("cls", [families.Fixed, Counted])
 def test_a_bar_on_a_terminal_counts_the_states_of_all_blocks(cls, monkeypatch):
-    monkeypatch.setattr(sampling, "BAR_DELAY", 0)
+    monkeypatch.setattr(progress, "DELAY", 0)
     monkeypatch.setattr(sys, "stderr", Terminal())
     updates = []
-    monkeypatch.setattr(sampling.tqdm, "update", lambda self, n=1: updates.append(self.total))
+    made = progress.bar("title", "state", None)
+    monkeypatch.setattr(type(made), "update", lambda self, n=1: updates.append(self.total))
     MODEL.sample(5, batch_size=2, seed=0, sampler=cls())
     states = len(list(cls().trajectory(MODEL, 2, generator=torch.Generator())))
     assert updates == [3 * states if cls is Counted else None] * 3 * states
@@ -462,7 +463,7 @@ def test_a_bar_on_a_terminal_counts_the_states_of_all_blocks(cls, monkeypatch):
 
 
 def test_where_there_is_no_terminal_nothing_is_written(monkeypatch):
-    monkeypatch.setattr(sampling, "BAR_DELAY", 0)
+    monkeypatch.setattr(progress, "DELAY", 0)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     MODEL.sample(5, batch_size=2, seed=0)
     assert sys.stderr.getvalue() == ""
