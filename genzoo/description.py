@@ -19,6 +19,7 @@ from genzoo.foreign_fields import in_one_line
 from genzoo.layouts.own import Places, places_in
 from genzoo.model import Model
 from genzoo.model_files import CONFIG
+from genzoo.parsing import strict_json
 
 FORMAT = 1
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -37,7 +38,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise ConfigFileError(f"There is no model folder {str(folder)!r}. Check the path.")
     try:
-        found = CONFIG.read(folder)
+        found = strict_json(CONFIG.read_text(folder))
     except FileNotFoundError as error:
         raise ConfigFileError(
             f"{str(folder)!r} has no {CONFIG.name}, so it is not a model folder. A training run "

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from genzoo.files import check_inside, read_text
-from genzoo.parsing import strict_json, strict_toml
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,6 @@ class ModelFile:
         cleared: Whether it is removed when a new run replaces the one in the folder.
         max_bytes: Its maximum size; 0 for a file that is read in pieces, each bounded by its
             reader.
-        reader: Parses its text; None for a file that is not read as one text.
         pattern: A regular expression for the names of several files.
     """
 
@@ -30,7 +27,6 @@ class ModelFile:
     pushed: bool
     cleared: bool
     max_bytes: int = 0
-    reader: Callable[[str], Any] | None = None
     pattern: str = ""
 
     def matches(self, name: str) -> bool:
@@ -48,33 +44,25 @@ class ModelFile:
         check_inside(folder / self.name, folder)
         return read_text(folder / self.name, self.max_bytes)
 
-    def read(self, folder: Path) -> Any:
-        """Return the content of the file of a folder, parsed by ``reader``.
-
-        Raises:
-            LoadError, OSError, ValueError: As `read_text`; or the text is malformed.
-        """
-        return (self.reader or str)(self.read_text(folder))
-
 
 _MIB = 2**20
 _LETTER = "[A-Za-z0-9_]"
 
-# What is pushed.                 pushed cleared  max_bytes   reader
-CONFIG = ModelFile("config.json", True, True, _MIB, strict_json)
+# What is pushed.                 pushed cleared  max_bytes
+CONFIG = ModelFile("config.json", True, True, _MIB)
 WEIGHTS = ModelFile("model.safetensors", True, True)
 SHARDS = ModelFile("shards", True, True, pattern=r"model-\d+-of-\d+\.safetensors")
-INDEX = ModelFile("model.safetensors.index.json", True, True, _MIB, strict_json)
-CARD = ModelFile("README.md", True, True, 1_000_000, str)
-RECIPE = ModelFile("recipe.toml", True, True, _MIB, strict_toml)
-EVALUATION = ModelFile("evaluation.json", True, True, 4_000_000, strict_json)
+INDEX = ModelFile("model.safetensors.index.json", True, True, _MIB)
+CARD = ModelFile("README.md", True, True, 1_000_000)
+RECIPE = ModelFile("recipe.toml", True, True, _MIB)
+EVALUATION = ModelFile("evaluation.json", True, True, 4_000_000)
 SAMPLES = ModelFile("samples.png", True, False, 20_000_000)
 PICTURES = ModelFile(
     "pictures", True, False, 20_000_000, pattern=r"[A-Za-z0-9_][A-Za-z0-9_-]*\.png"
 )
 # What stays here.
-EVALUATIONS = ModelFile("evaluations", False, True, _MIB, strict_json, r"evaluation.*\.json")
-ENVIRONMENT = ModelFile("environment.json", False, True, _MIB, strict_json)
+EVALUATIONS = ModelFile("evaluations", False, True, _MIB, r"evaluation.*\.json")
+ENVIRONMENT = ModelFile("environment.json", False, True, _MIB)
 METRICS = ModelFile("metrics.jsonl", False, True, 2**28)
 REPORT = ModelFile("report.html", False, True)
 CHECKPOINTS = ModelFile("checkpoints", False, True)

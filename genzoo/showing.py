@@ -17,21 +17,14 @@ MAX_LINES = 100
 
 
 def picture_of(space: Space, rows: Any) -> Image.Image:
-    """Return the picture of rows of a space: images, points in the plane, or lines of text.
+    """Return the picture of rows of a space: images, points, or the first 100 as lines of text.
 
     Raises:
         DataError: They cannot be shown.
     """
     images = space.images(rows)
-    return plotting.picture(images) if images is not None else text_of(space, rows)
-
-
-def text_of(space: Space, rows: Any) -> Image.Image:
-    """Return the picture of the first 100 rows of a space as lines of text.
-
-    Raises:
-        DataError: The space cannot show its rows as text.
-    """
+    if images is not None:
+        return plotting.picture(images)
     lines = space.lines(space.take(rows, range(min(MAX_LINES, len(rows)))))
     if lines is None:
         raise DataError(f"There is no picture of {space.describe()}. Write an .npz instead.")

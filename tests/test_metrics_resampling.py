@@ -97,8 +97,8 @@ def test_few_blocks_are_drawn_more_often(blocks, partitions):
 @pytest.mark.parametrize(("num", "blocks"), [(50, 2), (1000, 2), (1001, 4), (2501, 8)])
 def test_there_are_as_few_blocks_as_the_number_of_rows_allows(num, blocks):
     rows = torch.zeros(num, 1)
-    found = design_effects(lambda x, y: [x[:, 0].double()], rows, rows, seeds.generator(0))
-    assert found.provenance == {"blocks": blocks, "partitions": partitions_of(blocks)}
+    _, made = design_effects(lambda x, y: [x[:, 0].double()], rows, rows, seeds.generator(0))
+    assert made == {"blocks": blocks, "partitions": partitions_of(blocks)}
 
 
 def test_the_design_effect_is_the_variance_over_that_of_independent_rows():
@@ -115,7 +115,7 @@ def test_the_design_effect_is_the_variance_over_that_of_independent_rows():
     found = [
         design_effects(
             values, drawn(80, 1, seed=2 * i), drawn(80, 1, seed=2 * i + 1), seeds.generator(i)
-        ).values
+        )[0]
         for i in range(25)
     ]
     mean = torch.stack(found).mean(0).tolist()
@@ -124,8 +124,8 @@ def test_the_design_effect_is_the_variance_over_that_of_independent_rows():
 
 def test_rows_that_all_agree_have_an_effect_of_one_and_the_error_of_one_row():
     ones = torch.ones(60).double()
-    found = design_effects(lambda x, y: [x], ones, ones, seeds.generator(0))
-    assert found.values.tolist() == [1]
+    effects, _ = design_effects(lambda x, y: [x], ones, ones, seeds.generator(0))
+    assert effects.tolist() == [1]
     figure = mean_with_error(ones, 1.0, "share")
     assert (figure.value, figure.std_error, figure.unit) == (1, 1 / 60, "share")
 
@@ -164,5 +164,5 @@ def test_the_smaller_set_says_how_many_blocks_there_are():
 
     for sizes in ((20, 1100), (1100, 20)):
         x, y = (drawn(num, 1) for num in sizes)
-        effects = design_effects(values, x, y, seeds.generator(0))
-        assert (effects.blocks, effects.partitions) == (2, 48)
+        _, made = design_effects(values, x, y, seeds.generator(0))
+        assert made == {"blocks": 2, "partitions": 48}

@@ -278,13 +278,9 @@ class PullArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportArguments:
+class ReportArguments(FromModel):
     """Write one HTML file about a run, finished or not: figures, samples, curves, config."""
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """The folder of the run, or a Hub repository: user/name."""
-    revision: str | None = None
-    """The branch, tag or commit of the repository."""
     output: Path | None = None
     """The output FILE.html; by default report.html in the folder, or in the current directory for
     a repository."""

@@ -36,79 +36,75 @@ def peek(args: Sequence[str], arguments: type) -> Peeked:
         arguments: The command's fixed arguments.
     """
     found = Peeked(flags=_named(args), metrics=_values_of("--metrics", args))
-    sure, doubtful = _no_values(args, _Flags(arguments, found))
+    sure, doubtful = _no_values(args, arguments, found)
     is_train = arguments is TrainArguments
     likely = registry.names("models").__contains__ if is_train else _is_there
     positional = next(iter([*sure, *filter(likely, doubtful)]), "")
     return Peeked(positional, found.flags, found.metrics)
 
 
-class _Flags:
-    """The number of values of each flag.
+def _count(flag: str, fixed: Mapping[str, int], peeked: Peeked) -> int | None:
+    """Return the number of values of ``--name`` or ``--section.name``; None if unknown.
 
     Arguments:
-        arguments: The command's fixed arguments.
+        flag: The flag.
+        fixed: The number of values of each fixed flag.
         peeked: The names in the arguments, whose classes have further flags.
+
+    Raises:
+        GenzooError: The class of its section does not exist.
     """
-
-    def __init__(self, arguments: type, peeked: Peeked) -> None:
-        plain = [flag for flag in flags_of(arguments) if not flag.positional]
-        self._plain = {flag.name.removeprefix("--"): flag.num_values for flag in plain}
-        self._plain |= {"help": 0}
-        self._peeked = peeked
-
-    def count(self, flag: str) -> int | None:
-        """Return the number of values of ``--name`` or ``--section.name``; None if unknown.
-
-        Raises:
-            GenzooError: The class of its section does not exist.
-        """
-        section, dot, name = flag.removeprefix("--").partition(".")
-        if not dot:
-            return self._plain.get(section.removeprefix("no-"), 0 if flag == "-h" else None)
-        fields = self._fields_of(section, name)
-        name = name.rpartition(".")[2].replace("-", "_")
-        kind = fields.get(name, fields.get(name.removeprefix("no_")))
-        return None if kind is None else count(kind)
-
-    def _fields_of(self, section: str, name: str) -> Mapping[str, Any]:
-        """Return the types of the fields of a section, as far as they are known."""
-        named = self._peeked.flags.get(section)
-        if section == "trainer":
-            return self._fields_of_trainer(name)
-        if section in ("data", "data-y"):
-            return field_types(find_source(named)[0].Config if named else DataConfig)
-        if section in _GROUPS and named:
-            return field_types(registry.load(_GROUPS[section], named).Config)
-        if section in self._peeked.metrics:
-            return field_types(registry.load("metrics", section).Config)
-        return {}
-
-    def _fields_of_trainer(self, name: str) -> Mapping[str, Any]:
-        """Return the types of fields such as ``lr-scheduler.FIELD``."""
-        part, dot, _ = name.rpartition(".")
-        if not dot:
-            return field_types(TrainerConfig)
-        if part == "optimizers":
-            return {name.rpartition(".")[2].replace("-", "_"): str}
-        group = "lr_schedulers" if part == "lr-scheduler" else "optimizers"
-        named = self._peeked.flags.get(f"trainer.{part}")
-        names = [e.name for e in registry.entries(group) if e.distribution == OURS and not named]
-        # The class depends on the model, which is not known yet, so all of genzoo's are
-        # considered.
-        found = [registry.load(group, one).Config for one in ([named] if named else names)]
-        return {key: kind for config in found for key, kind in field_types(config).items()}
+    section, dot, name = flag.removeprefix("--").partition(".")
+    if not dot:
+        return fixed.get(section.removeprefix("no-"), 0 if flag in ("-h", "--help") else None)
+    fields = _fields_of(section, name, peeked)
+    name = name.rpartition(".")[2].replace("-", "_")
+    kind = fields.get(name, fields.get(name.removeprefix("no_")))
+    return None if kind is None else count(kind)
 
 
-def _no_values(args: Sequence[str], flags: _Flags) -> tuple[list[str], list[str]]:
+def _fields_of(section: str, name: str, peeked: Peeked) -> Mapping[str, Any]:
+    """Return the types of the fields of a section, as far as they are known."""
+    named = peeked.flags.get(section)
+    if section == "trainer":
+        return _fields_of_trainer(name, peeked)
+    if section in ("data", "data-y"):
+        return field_types(find_source(named)[0].Config if named else DataConfig)
+    if section in _GROUPS and named:
+        return field_types(registry.load(_GROUPS[section], named).Config)
+    if section in peeked.metrics:
+        return field_types(registry.load("metrics", section).Config)
+    return {}
+
+
+def _fields_of_trainer(name: str, peeked: Peeked) -> Mapping[str, Any]:
+    """Return the types of fields such as ``lr-scheduler.FIELD``."""
+    part, dot, _ = name.rpartition(".")
+    if not dot:
+        return field_types(TrainerConfig)
+    if part == "optimizers":
+        return {name.rpartition(".")[2].replace("-", "_"): str}
+    group = "lr_schedulers" if part == "lr-scheduler" else "optimizers"
+    named = peeked.flags.get(f"trainer.{part}")
+    # The class depends on the model, which is not known yet, so all of genzoo's are considered.
+    ours = [entry.name for entry in registry.entries(group) if entry.distribution == OURS]
+    found = [registry.load(group, one).Config for one in ([named] if named else ours)]
+    return {key: kind for config in found for key, kind in field_types(config).items()}
+
+
+def _no_values(
+    args: Sequence[str], arguments: type, peeked: Peeked
+) -> tuple[list[str], list[str]]:
     """Return the arguments that are not values of flags, and those that may not be."""
+    plain = [flag for flag in flags_of(arguments) if not flag.positional]
+    fixed = {flag.name.removeprefix("--"): flag.num_values for flag in plain}
     sure: list[str] = []
     doubtful: list[str] = []
     left, unknown = 0, False
     for argument in args:
         flag, joined, _ = argument.partition("=")
         if is_flag(argument):
-            num = 0 if joined else flags.count(normal(flag))
+            num = 0 if joined else _count(normal(flag), fixed, peeked)
             left, unknown = num or 0, num is None
         elif left:
             left -= 1

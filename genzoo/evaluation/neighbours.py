@@ -50,11 +50,11 @@ class PrecisionRecall(FeatureMetric[NeighbourConfig]):
         counts = count(compared.reference, compared.samples, k)
         held_out = count(compared.reference, compared.held_out, k)
         generator = seeds.generator(case.generator.initial_seed())
-        effects = design_effects(_values(k), compared.reference, compared.samples, generator)
-        provenance = {**compared.provenance, "k": k, **effects.provenance}
+        effects, made = design_effects(_values(k), compared.reference, compared.samples, generator)
+        provenance = {**compared.provenance, "k": k, **made}
         return {
             name: _figure(name, effect, counts, held_out, provenance)
-            for name, effect in zip(counts, effects.values.tolist(), strict=True)
+            for name, effect in zip(counts, effects.tolist(), strict=True)
         }
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -20,26 +19,6 @@ from genzoo.estimate import Estimate, Unit, mean_of
 _FREEDOM = 48
 """The degrees of freedom of a variance between blocks, which determine its root within a tenth."""
 _FEW, _MANY = 1000, 2500
-
-
-@dataclass(frozen=True)
-class DesignEffects:
-    """The factor by which dependent rows multiply the variance of a mean, for several figures.
-
-    Arguments:
-        values: The effects, (F,); 1 for independent rows.
-        blocks: The number of blocks of a partition.
-        partitions: The number of partitions.
-    """
-
-    values: Tensor
-    blocks: int
-    partitions: int
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """The settings of the errors."""
-        return {"blocks": self.blocks, "partitions": self.partitions}
 
 
 def halving_error(
@@ -99,9 +78,10 @@ def design_effects(
     x: Tensor,
     y: Tensor,
     generator: torch.Generator,
-) -> DesignEffects:
+) -> tuple[Tensor, dict[str, int]]:
     """Return the design effects of figures that are means over rows of ``x`` and ``y``.
 
+    A design effect is the factor by which dependent rows multiply the variance of a mean.
     The mean of dependent rows (they share neighbours, or the balls of the other set) does not have
     the variance of independent rows. The ratio of the two is measured between disjoint blocks,
     which are independent: the variance of the blocks' means over the mean variance that
@@ -116,6 +96,9 @@ def design_effects(
         x: One set, (N, D).
         y: The other, (M, D).
         generator: The generator of the blocks, on the CPU.
+
+    Returns:
+        The effects, (F,), 1 for independent rows; and their settings, for the provenance.
     """
     blocks = _blocks(min(len(x), len(y)))
     partitions = partitions_of(blocks)
@@ -127,7 +110,8 @@ def design_effects(
         within.append(moments[:, 1].mean(0))
     naive = torch.stack(within).mean(0)
     ratios = torch.stack(between).mean(0) / naive
-    return DesignEffects(torch.where(naive > 0, ratios, 1.0), blocks, partitions)
+    settings = {"blocks": blocks, "partitions": partitions}
+    return torch.where(naive > 0, ratios, 1.0), settings
 
 
 def mean_with_error(values: Tensor, effect: float, unit: Unit) -> Estimate:

@@ -40,11 +40,11 @@ class TwoSample(FeatureMetric[FeatureConfig]):
         compared = self.compared(case)
         x, y = compared.reference, compared.samples
         generator = seeds.generator(case.generator.initial_seed())
-        effects = design_effects(lambda *parts: [told_apart(*parts)], x, y, generator)
-        figure = mean_with_error(told_apart(x, y), effects.values.item(), "share")
+        effects, made = design_effects(lambda *parts: [told_apart(*parts)], x, y, generator)
+        figure = mean_with_error(told_apart(x, y), effects.item(), "share")
         held_out = told_apart(x, compared.held_out).mean().item()
         reference = Reference(held_out, "held-out data")
-        provenance = {**compared.provenance, **effects.provenance}
+        provenance = {**compared.provenance, **made}
         share = replace(figure, notes=(_NOTE,), reference=reference, provenance=provenance)
         return {"two-sample": share}
 

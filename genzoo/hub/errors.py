@@ -63,28 +63,27 @@ def translated(error: Exception, what: str) -> Exception:
 def _by_class(error: BaseException, what: str) -> HubError | None:
     from huggingface_hub import errors as hub
 
-    if isinstance(error, hub.GatedRepoError):
-        return HubAccessError(
-            f"{what} is gated: its authors decide on access. Request it on its page, then log in "
-            "(hf auth login) or set HF_TOKEN."
-        )
-    if isinstance(error, hub.LocalTokenNotFoundError):
-        return HubAccessError(
+    log_in = "log in (hf auth login) or set HF_TOKEN."
+    known: dict[type, HubError] = {  # The first that fits: some are subclasses of others.
+        hub.GatedRepoError: HubAccessError(
+            f"{what} is gated: its authors decide on access. Request it on its page, then {log_in}"
+        ),
+        hub.LocalTokenNotFoundError: HubAccessError(
             f"{what}: there is no token. Log in (hf auth login) or set HF_TOKEN."
-        )
-    if isinstance(error, hub.RevisionNotFoundError):
-        return HubMissingError(
+        ),
+        hub.RevisionNotFoundError: HubMissingError(
             f"{what}: there is no such revision. Check the name of the branch, tag or commit."
-        )
-    if isinstance(error, hub.RemoteEntryNotFoundError):
-        return HubMissingError(f"{what} does not exist. Check the files of the repository.")
-    if isinstance(error, hub.RepositoryNotFoundError):
-        return HubMissingError(
+        ),
+        hub.RemoteEntryNotFoundError: HubMissingError(
+            f"{what} does not exist. Check the files of the repository."
+        ),
+        hub.RepositoryNotFoundError: HubMissingError(
             f"{what}: there is no such repository, or it is private: a Hub does not tell which. "
-            "Check the name; if it is private, log in (hf auth login) or set HF_TOKEN. A folder "
-            "with this name does not exist here either."
-        )
-    return None
+            f"Check the name; if it is private, {log_in} A folder with this name does not exist "
+            "here either."
+        ),
+    }
+    return next((found for kind, found in known.items() if isinstance(error, kind)), None)
 
 
 def _by_status(error: BaseException, what: str) -> HubError | None:

@@ -60,21 +60,21 @@ class Linear(AfterWarmup[NoFields]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConstantThenNoFields(Config):
+class ConstantThenLinearConfig(Config):
     """A learning rate that is constant at first, then falls linearly."""
 
     constant_share: Annotated[float, Bounds(0.0, 0.999)] = 0.5
     """The share of the updates after warm-up in which the rate is constant."""
 
 
-class ConstantThenLinear(AfterWarmup[ConstantThenNoFields]):
+class ConstantThenLinear(AfterWarmup[ConstantThenLinearConfig]):
     """Constant after warm-up, then falls linearly to zero; by default in the second half.
 
     | Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park,
     | Isola, Efros, 2017)
     """
 
-    Config = ConstantThenNoFields
+    Config = ConstantThenLinearConfig
 
     def curve(self, done: float) -> float:
         """Return min(1, (1 − done) / (1 − constant_share))."""
