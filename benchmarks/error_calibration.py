@@ -35,7 +35,7 @@ from genzoo.evaluation.features import Compared, FeatureConfig
 from genzoo.evaluation.frechet import FrechetConfig, FrechetFeatureDistance, frechet_distance
 from genzoo.evaluation.mmd import KernelConfig, KernelFeatureDistance, mmd_of_blocks
 from genzoo.evaluation.modes import error_of_number
-from genzoo.evaluation.neighbours import NAMES, NeighbourConfig, PrecisionRecall, count
+from genzoo.evaluation.neighbours import NeighbourConfig, PrecisionRecall, count
 from genzoo.evaluation.two_sample import TwoSample, told_apart
 
 REPETITIONS = 400
@@ -143,8 +143,7 @@ def values_of(x: Tensor, y: Tensor, group: str) -> dict[str, float]:
             "frechet-feature-distance": frechet_distance(x, y),
             "kernel-feature-distance": mmd_of_blocks(x, y, len(x) // 10).mean().item(),
         }
-    counts = count(x, y, 5)
-    shares = {name: getattr(counts, name).mean().item() for name in NAMES}
+    shares = {name: values.mean().item() for name, values in count(x, y, 5).items()}
     return {**shares, "two-sample": told_apart(x, y).mean().item()}
 
 

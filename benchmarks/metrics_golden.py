@@ -18,7 +18,7 @@ import time
 import torch
 from timing import circumstances, say
 
-from genzoo.evaluation.neighbours import NAMES, count
+from genzoo.evaluation.neighbours import count
 
 ROWS, DIMENSIONS, K = 10_000, 1000, 5
 README = {"precision": 0.4772, "recall": 0.4705, "density": 1.0555, "coverage": 0.9735}
@@ -33,8 +33,7 @@ def drawn(seed: int, rows: int = ROWS) -> tuple[torch.Tensor, torch.Tensor]:
 
 def figures(data: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
     """Return the four figures."""
-    counts = count(data, samples, K)
-    return torch.stack([getattr(counts, name).mean() for name in NAMES])
+    return torch.stack([values.mean() for values in count(data, samples, K).values()])
 
 
 def beside_prdc() -> str:
@@ -45,7 +44,7 @@ def beside_prdc() -> str:
         return "prdc is not installed: pip install prdc to count the same rows by both."
     x, y = (rows.double() for rows in drawn(0, 2000))
     theirs = compute_prdc(x.numpy(), y.numpy(), K)
-    apart = (figures(x, y) - torch.tensor([theirs[name] for name in NAMES])).abs().max().item()
+    apart = (figures(x, y) - torch.tensor([theirs[name] for name in README])).abs().max().item()
     return f"greatest difference to prdc on the same 2,000 rows: {apart:.1e}"
 
 
@@ -59,7 +58,7 @@ def main() -> None:
     began = time.process_time()
     found = torch.stack([figures(*drawn(seed)) for seed in range(given.draws)])
     seconds = (time.process_time() - began) / given.draws
-    for name, values in zip(NAMES, found.T, strict=True):
+    for name, values in zip(README, found.T, strict=True):
         mean, spread = values.mean().item(), values.std().item()
         off = (README[name] - mean) / spread
         say(
