@@ -15,6 +15,7 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.data.dataset import Dataset, mean_of_rows
 from genzoo.data.domains import TwoDomains
+from genzoo.permutation import MAX_LISTED, Permutation
 
 How = Literal["stratified by label", "random"]
 
@@ -40,6 +41,9 @@ def stratified(
     Returns:
         n row indices, int64.
     """
+    if label is None and num_rows > MAX_LISTED:
+        seed = int(torch.randint(2**63 - 1, (1,), generator=generator))
+        return Permutation(num_rows, seed)(torch.arange(num))
     order = torch.randperm(num_rows, generator=generator)
     if label is None:
         return order[:num].clone()  # A view would keep all N in memory.

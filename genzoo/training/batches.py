@@ -16,6 +16,9 @@ from genzoo import seeds
 from genzoo.data.dataset import Dataset
 from genzoo.data.domains import TwoDomains, of_second
 from genzoo.errors import ConfigError
+from genzoo.permutation import MAX_LISTED, Permutation
+
+_BLOCK = 2**16
 
 logger = logging.getLogger("genzoo")
 
@@ -63,6 +66,8 @@ class BatchPartition:
 class Stream:
     """The endless stream of row indices: one seeded permutation of the rows after another.
 
+    Its memory does not grow with the number of rows.
+
     Arguments:
         num_rows: The number of rows.
         seed: The seed of the permutations.
@@ -70,24 +75,34 @@ class Stream:
 
     def __init__(self, num_rows: int, seed: int) -> None:
         self.num_rows = num_rows
+        # A permutation of many rows is not listed, but computed in blocks.
+        self._block = num_rows if num_rows <= MAX_LISTED else _BLOCK
 
         @lru_cache(maxsize=2)
-        def permutation(epoch: int) -> Tensor:
-            return torch.randperm(
-                num_rows, generator=seeds.generator(seeds.derive_seed("order", seed, epoch))
-            )
+        def order(epoch: int, block: int) -> Tensor:
+            derived, first = seeds.derive_seed("order", seed, epoch), block * self._block
+            return _order(num_rows, derived, first, min(first + self._block, num_rows))
 
-        self._permutation = permutation
+        self._order = order
 
     def indices(self, rows: range) -> Tensor:
         """Return the row indices at the given positions."""
         parts, first = [], rows.start
         while first < rows.stop:
-            epoch, offset = divmod(first, self.num_rows)
-            taken = self._permutation(epoch)[offset : offset + rows.stop - first]
+            epoch, place = divmod(first, self.num_rows)
+            block, offset = divmod(place, self._block)
+            taken = self._order(epoch, block)[offset : offset + rows.stop - first]
             parts.append(taken)
             first += len(taken)
         return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _order(num_rows: int, seed: int, first: int, last: int) -> Tensor:
+    """Return the places from ``first`` up to ``last`` of a permutation."""
+    if num_rows <= MAX_LISTED:
+        # The order of all recipes so far, whose figures depend on it.
+        return torch.randperm(num_rows, generator=seeds.generator(seed))
+    return Permutation(num_rows, seed)(torch.arange(first, last))
 
 
 @dataclass(frozen=True)
