@@ -23,6 +23,7 @@ from genzoo.model import Model
 from genzoo.objective import Loss, Objective, Step
 from genzoo.threads import limited
 from genzoo.training import workers
+from genzoo.training.advice import advice
 from genzoo.training.batches import batches
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
@@ -176,11 +177,8 @@ class StageLoop:
             return self.updater.run(on_device, index, self.total, leaving=leaving, logged=logged)
         except NotFiniteError as error:
             good = self.session.last_good
-            raise NotFiniteError(
-                f"{error} {f'The last good checkpoint is {good}. ' if good else ''}Lower the "
-                "learning rate (--trainer.optimizers.PLAYER.lr), clip gradients "
-                "(--trainer.max-grad-norm 1), or warm up (--trainer.warmup-steps)."
-            ) from error
+            last = f" The last good checkpoint is {good}." if good else ""
+            raise NotFiniteError(f"{error}{last} {advice(micro_batches, index)}") from error
 
     def _save(self, step: int) -> None:
         """Write a checkpoint; every process contributes its part."""
