@@ -41,9 +41,7 @@ def test_the_range_of_the_data_is_named_first_at_the_first_update():
     rows = torch.tensor([[0.5, -555.0, 678.25]]).expand(32, 3)
     data = from_array(rows, "rows")
     found = said(data, at=0, event=Real)
-    assert (
-        "The field x of this batch has values from -555 to 678.25: rescale the data first" in found
-    )
+    assert "The field x of this batch has values from -555 to 678.25: rescale the data" in found
     assert found.index("--data.scale 678.25; in Python, scale=678.25") < found.index(RATE)
     later = said(data, at=2, event=Real)
     assert "rescale" not in later

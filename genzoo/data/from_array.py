@@ -138,8 +138,8 @@ def _label_space(classes: Tensor, names: Sequence[str], name: str) -> Space:
 
 
 def _texts(text: Sequence[str], num: int, name: str) -> Text:
-    if len(text) != num or not all(isinstance(one, str) for one in text):
-        wrong = next((one for one in text if not isinstance(one, str)), None)
-        what = f"{len(text)} texts" if wrong is None else shown(wrong)
+    wrong = [one for one in text if not isinstance(one, str)]
+    if wrong or len(text) != num:
+        what = shown(wrong[0]) if wrong else f"{len(text)} texts"
         raise DataError(f"{name} needs {num} texts, one for each row; got {what}.")
     return Text()
