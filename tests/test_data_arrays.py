@@ -160,7 +160,8 @@ def test_a_missing_file_is_named():
     [
         ([[0, np.nan], [1, 1], [np.inf, 0]], "NaN or infinity, in 2 of 3 rows.* row 0"),
         ([0.0, 1.0], r"has shape \(2,\): one row for each example"),
-        (3.0, r"has shape \(\)"),
+        (np.float64(3), r"has shape \(\)"),
+        (3.0, "The given float is not a dataset"),
         (np.zeros((0, 3)), r"is empty: its shape is \(0, 3\)"),
         (np.zeros((3, 0)), r"is empty: its shape is \(3, 0\)"),
         ([["a", "b"]], "holds <U1 values; numbers are needed"),
@@ -168,7 +169,7 @@ def test_a_missing_file_is_named():
         (torch.ones(2, 2, dtype=torch.complex64), "holds torch.complex64 values"),
         ([[None, 1]], "holds object values"),
         ([[1], [1, 2]], "inhomogeneous"),
-        ({"x": 1}, "holds object values"),
+        ({"x": 1}, "has no column to model"),
         (np.array([["2020-01-01"]], "datetime64[D]"), "numbers are needed"),
         ([[1e300, 0]], "NaN or infinity"),
     ],

@@ -99,7 +99,7 @@ def test_one_line_says_rows_fields_split_and_notes():
     assert "\n" not in line
     for part in ("'digits/test'", "split 'test'", "297 rows", "1 × 8 × 8", "labels from 0 to 9"):
         assert part in line
-    assert "are left out." in line
+    assert "are left out" in line
 
 
 def pictures_in(page):

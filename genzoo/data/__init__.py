@@ -1,20 +1,19 @@
-"""Data by name or by path.
+"""Data by name or by path, and from what people hold.
 
-A name is looked up in the registry. A path may be an array file, a folder of IDX files or a folder
-of images. ``user/name`` is a dataset of the Hub.
+A name is looked up in the registry. A path may be a file of arrays or a table, or a folder of
+images, of IDX files, of tables or of `datasets`. ``user/name`` is a dataset of the Hub.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from genzoo import registry
 from genzoo.data.captioned import caption
 from genzoo.data.dataset import (
     ArrayDataset,
@@ -23,11 +22,14 @@ from genzoo.data.dataset import (
     DataSource,
 )
 from genzoo.data.domains import TwoDomains
+from genzoo.data.finding import find_source, name_of
 from genzoo.data.from_array import from_array
+from genzoo.data.from_columns import Kind
+from genzoo.data.held import dataset_of, held_with
 from genzoo.data.labelling import keep_labels
 from genzoo.data.subsets import draw_rows, subset
 from genzoo.data.transforms import prepare
-from genzoo.errors import ConfigError, DataError, UnknownNameError, suggest
+from genzoo.errors import ConfigError, DataError, suggest
 
 __all__ = [
     "ArrayDataset",
@@ -47,28 +49,29 @@ __all__ = [
 ]
 
 logger = logging.getLogger("genzoo")
-_ARRAYS = (".npz", ".npy", ".safetensors")
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load_dataset(name_or_path: str, split: str | None = "train", **config: Any) -> Dataset:
+def load_dataset(
+    name_or_path: str | os.PathLike[str], split: str | None = "train", **config: Any
+) -> Dataset:
     """Return one split of a dataset, by its registered name, a path, or a Hub repository.
 
     Arguments:
-        name_or_path: Such as "digits", "data.npz", "folder/" or "user/name".
+        name_or_path: Such as "digits", "data.npz", "~/table.csv", "folder/" or "user/name".
         split: The split; None means "test", or the only one.
         config: Fields of the source's config, such as ``binarize="threshold"``.
 
     Raises:
         UnknownNameError: Neither a registered name nor a path.
         DataError: The data are empty, unreadable or malformed.
+        ConfigError: Data are given in place of their name; see `as_dataset`.
 
     >>> len(load_dataset("digits")), load_dataset("digits", "test").info["x"].event_shape
     (1500, (1, 8, 8))
     """
     cls, location = find_source(name_or_path)
     dataset = load_split(cls(cls.Config.from_dict(config), location), split)
-    dataset.origin = name_or_path, config
+    dataset.origin = name_of(name_or_path), config
     return dataset
 
 
@@ -111,49 +114,59 @@ def _noted(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def find_source(name_or_path: str) -> tuple[type[DataSource], str]:
-    """Return the source's class and its location.
+def as_dataset(
+    data: Dataset | Tensor | Any,
+    *,
+    label: str | int | Sequence[Any] | Tensor | None = None,
+    drop: str | Sequence[str] = (),
+    text: str | Sequence[str] | None = None,
+    space: str | None = None,
+    scale: float | None = None,
+    name: str | None = None,
+) -> Dataset:
+    """Return what you hold as a dataset; a dataset is returned as it is.
+
+    Taken are arrays, tensors and lists of rows; ``(X, y)``; a DataFrame, or a dictionary of
+    columns; a map-style dataset of torch whose items are x, tuples or dictionaries; the dataset
+    of a DataLoader; and a ``datasets.Dataset``. In a table, each column of numbers is a value of
+    x. In a dictionary, x is named x, data or images; further columns with one value per row are
+    fields. What is inferred or left out is logged, and is in `Dataset.notes`.
+
+    Arguments:
+        data: The data.
+        label: The column of labels, or the labels of all rows. By default, a column named label,
+            labels, target, targets, class or y, in any letter case; the empty text stands for
+            none. Texts become classes in natural order. −1 and missing labels mean "not labelled".
+        drop: Columns to leave out.
+        text: The column of captions, or the captions of all rows. By default, a column of texts
+            named text, caption or captions.
+        space: The registered name of the space of x, such as "unit"; inferred by default, see
+            `from_array`.
+        scale: The divisor of x, such as 255.
+        name: The dataset's name.
 
     Raises:
-        UnknownNameError: Neither a registered name nor a path.
-        DataError: The file is not data, or the name is that of a reader.
+        DataError: The data are none of these, or a value is missing or refused; the message names
+            the column and the row.
+        ConfigError: A name is given in place of data, or columns of data that have none.
+
+    >>> import numpy as np
+    >>> as_dataset({"width": [0.2, 1.5], "height": [0.1, 2.0], "kind": ["b", "a"]}, label="kind")
+    ArrayDataset('the given table'; 2 rows; x: 2: finite numbers; label: labels from 0 to 1)
     """
-    if name_or_path in registry.names("datasets"):
-        return _complete(registry.load("datasets", name_or_path), name_or_path), ""
-    path = Path(name_or_path)
-    if name_or_path and os.path.isdir(path):
-        idx = any(path.glob("*-idx3-ubyte*"))
-        return registry.load("datasets", "idx" if idx else "images"), name_or_path
-    if path.suffix in _ARRAYS:
-        return registry.load("datasets", "arrays"), name_or_path
-    if os.path.isfile(path):
-        raise DataError(
-            f"{name_or_path!r} is not a data file: use {', '.join(_ARRAYS)}, or a folder of "
-            "images."
-        )
-    if _REPOSITORY.fullmatch(name_or_path) and not os.path.isdir(path.parent):
-        return registry.load("datasets", "hub"), name_or_path
-    raise UnknownNameError("dataset (and no such path)", name_or_path, registry.names("datasets"))
-
-
-def _complete(cls: type[DataSource], name: str) -> type[DataSource]:
-    """Refuse the name of a reader in place of data."""
-    if cls.located:
-        raise DataError(
-            f"{name!r} is a reader, not a dataset. Give the file, the folder or the "
-            f"repository itself; ./{name} is a folder of that name."
-        )
-    return cls
-
-
-def as_dataset(data: Dataset | Tensor | Any) -> Dataset:
-    """Return ``data`` as a dataset; an array or tensor of rows becomes a dataset in memory."""
+    if isinstance(data, (str, os.PathLike)):
+        raise ConfigError(f"Give a dataset, not its name: load_dataset({os.fspath(data)!r}).")
+    given = {"label": label, "text": text, "space": space, "scale": scale, "name": name}
+    named = [key for key, value in given.items() if value is not None] + ["drop"] * bool(drop)
     if isinstance(data, Dataset):
+        if named:
+            raise ConfigError(f"A dataset is taken as it is: leave {', '.join(named)} out.")
         return data
-    if isinstance(data, str):
-        raise ConfigError(f"Give a dataset, not its name: load_dataset({data!r}).")
-    dataset = _noted(from_array(data, "the given array"))
-    dataset.info = dataset.info.with_mean(dataset.mean)
+    held = held_with(
+        label=label, drop=drop, text=text, kind=Kind(space=space, scale=scale), name=name
+    )
+    dataset = _noted(dataset_of(data, held))
+    dataset.info = dataset.info.with_default_mean(dataset.mean)
     return dataset
 
 

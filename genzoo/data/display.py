@@ -24,7 +24,7 @@ def line_of(dataset: Dataset) -> str:
     """Return a dataset as one line: its name, split, rows, fields and notes."""
     parts = [f"{len(dataset)} {'row' if len(dataset) == 1 else 'rows'}"]
     parts += [f"{name}: {space.describe()}" for name, space in dataset.info.fields.items()]
-    parts += [_short(note) for note in dataset.notes]
+    parts += [_short(note).rstrip(".") for note in dataset.notes]
     title = type(dataset).__name__
     split = f", split {dataset.split!r}" if dataset.split else ""
     return visible(f"{title}({_short(dataset.name)!r}{split}; {'; '.join(parts)})").replace(

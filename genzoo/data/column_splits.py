@@ -1,0 +1,76 @@
+"""Splits of one source as columns: they share the space of x and the names of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from genzoo.data.classes import all_names
+from genzoo.data.columns import ColumnNames, Columns
+from genzoo.data.dataset import ArrayDataset
+from genzoo.data.from_columns import Kind, from_columns, labels_in, x_of
+from genzoo.data.roles import Roles, roles_like, roles_of
+from genzoo.data.splits import shared_space
+
+
+@dataclass(frozen=True)
+class ColumnSplits:
+    """Splits of one source.
+
+    Arguments:
+        splits: The columns of each split, the training split first.
+        chosen: The columns that their holder names.
+        kind: What is known of their values.
+        title: The name of the source.
+    """
+
+    splits: Mapping[str, Columns]
+    chosen: ColumnNames
+    kind: Kind
+    title: str
+
+    def load(self, split: str) -> ArrayDataset:
+        """Return a split as a dataset.
+
+        Raises:
+            DataError: It does not fit the first split, or a value is refused; see `from_columns`.
+        """
+        roles = self._roles()
+        kind = self._shared(roles) if len(self.splits) > 1 else self.kind
+        return from_columns(self._columns(split), roles[split], kind, self._name(split))
+
+    def _columns(self, split: str) -> Columns:
+        """Return the columns of a split without those that are dropped."""
+        return self.splits[split].without(self.chosen.drop)
+
+    def _roles(self) -> dict[str, Roles]:
+        first = next(iter(self.splits))
+        own = roles_of(self.splits[first], self.chosen, self._name(first))
+        found = {first: own}
+        for split in self.splits:
+            if split != first:
+                found[split] = roles_like(self._columns(split), own, self._name(split))
+        return found
+
+    def _shared(self, roles: Mapping[str, Roles]) -> Kind:
+        """Return what all splits have in common."""
+        first = next(iter(self.splits))
+        arrays = [x_of(self.splits[s], roles[s], self._name(s)) for s in self.splits]
+        kind = self.kind
+        like = shared_space(arrays, self._name(first), scale=kind.scale, space=kind.space)
+        columns = [c for c in (roles[first].label, *roles[first].fields) if c is not None]
+        names = {column: self._class_names(column, roles) for column in columns}
+        return replace(kind, like=like, class_names=names)
+
+    def _class_names(self, column: str, roles: Mapping[str, Roles]) -> tuple[str, ...]:
+        """Return the names of the classes of a column in all splits; empty for numbers."""
+        parts = [
+            labels_in(self.splits[s], column, self._name(s))
+            for s in self.splits
+            if column in (roles[s].label, *roles[s].fields)
+        ]
+        names = {part.names for part in parts}
+        return names.pop() if len(names) == 1 else all_names(parts)
+
+    def _name(self, split: str) -> str:
+        return self.title if len(self.splits) == 1 else f"{self.title}/{split}"

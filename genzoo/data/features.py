@@ -1,0 +1,101 @@
+"""Columns of numbers as the rows of a table, after checks that name the column and the row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from genzoo.config import shown
+from genzoo.data.missing import missing_in
+from genzoo.errors import DataError
+
+_MOST_NAMED = 8
+
+
+def table_of(columns: Mapping[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any, Any]:
+    """Return columns of numbers, (N,) or (N, 1) each, as rows (N, D) of their common dtype.
+
+    Arguments:
+        columns: The columns.
+        name: The name of the data in messages.
+
+    Raises:
+        DataError: A column has a value that is missing or not a number, which the message names.
+    """
+    columns = {column: values.reshape(len(values)) for column, values in columns.items()}
+    _check_present(columns, name)
+    found, wrong = {}, {}
+    for column, values in columns.items():
+        numbers = _numbers(values)
+        if isinstance(numbers, int):
+            wrong[column] = numbers
+        else:
+            found[column] = numbers
+    if wrong:
+        raise DataError(_not_numbers(columns, wrong, name))
+    return np.column_stack(list(found.values()))
+
+
+def leave_out(names: list[str]) -> str:
+    """Return how to leave columns out, in Python and on the command line."""
+    flags = " ".join(f"'{n}'" if " " in n else n for n in names)
+    return f"drop={names!r} (--data.drop {flags})"
+
+
+def named(names: list[str]) -> str:
+    """Return names of columns for a message; of many, the first ones and their number."""
+    quoted = ", ".join(repr(name) for name in names[:_MOST_NAMED])
+    more = len(names) - _MOST_NAMED
+    return f"{quoted} and {more} more" if more > 0 else quoted
+
+
+def _check_present(columns: Mapping[str, np.ndarray[Any, Any]], name: str) -> None:
+    """Raise DataError if a value is missing."""
+    holes = {}
+    for column, values in columns.items():
+        missing = missing_in(values)
+        if missing.any():
+            holes[column] = missing
+    if not holes:
+        return
+    column, missing = next(iter(holes.items()))
+    more = f", and so have {len(holes) - 1} other columns" if len(holes) > 1 else ""
+    raise DataError(
+        f"The column {column!r} of {name} has no value in row {int(missing.argmax())} "
+        f"({int(missing.sum())} of {len(missing)} are missing{more}). Fill them in, or leave out: "
+        f"{leave_out(list(holes)[:_MOST_NAMED])}."
+    )
+
+
+def _numbers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | int:
+    """Return a column's numbers, or the first row whose value is not one."""
+    if values.dtype.kind in "buif":
+        return values
+    if values.dtype.kind != "O":
+        return 0
+    found = np.empty(len(values))
+    for row, value in enumerate(values):
+        try:
+            if isinstance(value, (str, bytes)):
+                return row
+            found[row] = float(value)
+        except (TypeError, ValueError, OverflowError):
+            return row
+    return found
+
+
+def _not_numbers(
+    columns: Mapping[str, np.ndarray[Any, Any]], wrong: Mapping[str, int], name: str
+) -> str:
+    column, row = next(iter(wrong.items()))
+    value = columns[column][row]
+    plain = value.item() if isinstance(value, np.generic) else value
+    several = len(wrong) > 1
+    also = f" (and {named(list(wrong)[1:])} too)" if several else ""
+    return (
+        f"The column {column!r} of {name} holds {shown(plain)} in row {row}{also}: numbers are "
+        f"needed. Convert {'them' if several else 'it'}, or leave "
+        f"{'them' if several else 'it'} out: {leave_out(list(wrong)[:_MOST_NAMED])}."
+    )

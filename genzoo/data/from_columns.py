@@ -1,0 +1,136 @@
+"""Datasets from columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+
+from genzoo.data.classes import Classes, are_classes, as_texts, classes_of
+from genzoo.data.columns import Columns
+from genzoo.data.dataset import ArrayDataset
+from genzoo.data.features import table_of
+from genzoo.data.fields import label_space
+from genzoo.data.from_array import from_array
+from genzoo.data.missing import is_missing
+from genzoo.data.roles import Roles
+from genzoo.spaces import Real, Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What is known of the values.
+
+    Arguments:
+        space: The registered name of the space of x; inferred if None, see `from_array`.
+        scale: The divisor of x.
+        like: The space of another split, which x must fit.
+        class_names: The names of the classes of columns, if several splits share them.
+    """
+
+    space: str | None = None
+    scale: float | None = None
+    like: Space | None = None
+    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def from_columns(columns: Columns, roles: Roles, kind: Kind, name: str) -> ArrayDataset:
+    """Return columns as a dataset.
+
+    Arguments:
+        columns: The columns.
+        roles: Their roles.
+        kind: What is known of their values.
+        name: The dataset's name.
+
+    Raises:
+        DataError: A value is missing, not a number, or not a label. The message names the column
+            and the row.
+    """
+    label = (
+        None if roles.label is None else labels_in(columns, roles.label, name, kind.class_names)
+    )
+    dataset = from_array(
+        x_of(columns, roles, name),
+        name,
+        label=label.index if label else None,
+        label_names=label.names if label else (),
+        text=None if roles.text is None else _texts(columns.values[roles.text]),
+        scale=kind.scale,
+        space=kind.space,
+        like=kind.like,
+    )
+    for column in roles.fields:
+        _add_field(dataset, columns, column, name, kind)
+    missing = _on_missing(label, roles.label)
+    dataset.notes = (*columns.notes, *dataset.notes, *roles.notes, *missing)
+    return dataset
+
+
+def x_of(columns: Columns, roles: Roles, name: str) -> np.ndarray[Any, Any]:
+    """Return the rows of x, (N, ...).
+
+    Raises:
+        DataError: A value of a table is missing or not a number.
+    """
+    if roles.is_table:
+        return table_of({column: columns.values[column] for column in roles.x}, name)
+    return columns.values[roles.x[0]]
+
+
+def labels_in(
+    columns: Columns,
+    column: str,
+    name: str,
+    class_names: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Classes:
+    """Return a column as classes.
+
+    Arguments:
+        columns: The columns.
+        column: The name of the column.
+        name: The name of the data in messages.
+        class_names: The names of the classes of columns, if several splits share them.
+
+    Raises:
+        DataError: A value is not a label.
+    """
+    shared, own = class_names.get(column, ()), columns.class_names.get(column, ())
+    values = columns.values[column]
+    if shared and not own:  # Texts of one split may look like numbers in another.
+        values = as_texts(values)
+    names = shared or own
+    found = classes_of(values, f"The column {column!r} of {name}", names=names)
+    return found.renamed(names) if names and set(found.names) <= set(names) else found
+
+
+def _texts(values: np.ndarray[Any, Any]) -> list[str]:
+    """Return captions; the empty text for a missing one."""
+    return ["" if is_missing(value) else str(value) for value in values]
+
+
+def _add_field(
+    dataset: ArrayDataset, columns: Columns, column: str, name: str, kind: Kind
+) -> None:
+    """Add a further field: classes, or a number for each row."""
+    values = columns.values[column].reshape(len(dataset))
+    if not are_classes(values):
+        space: Space = Real(shape=(1,))
+        dataset.columns[column] = torch.from_numpy(values.astype(np.float32))[:, None]
+    else:
+        found = labels_in(columns, column, name, kind.class_names)
+        num = max(int(found.index.max()) + 1, len(found.names), 1)
+        space = label_space(num, found.names)
+        dataset.columns[column] = torch.from_numpy(found.index)
+    dataset.info = dataset.info.with_field(column, space)
+
+
+def _on_missing(label: Classes | None, column: str | None) -> Sequence[str]:
+    """Return what is said of rows without a label."""
+    if label is None or not label.num_without:
+        return ()
+    return (f"{label.num_without} of {len(label.index)} rows have no {column}.",)

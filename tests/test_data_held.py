@@ -1,0 +1,337 @@
+"""as_dataset takes what people hold, says what it leaves out, and refuses other things."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+    random_split,
+)
+
+from genzoo.data import as_dataset, load_dataset
+from genzoo.errors import ConfigError, DataError
+from genzoo.spaces import Label, Real, Text, Unit
+
+pd = pytest.importorskip("pandas")
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(6, 2)).astype(np.float32)
+IMAGES = torch.rand(10, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(10) % 3
+
+
+def everything(dataset):
+    return dataset.batch(range(len(dataset)))
+
+
+def frame(**columns):
+    return pd.DataFrame({"a": X[:, 0], "b": X[:, 1], **columns})
+
+
+# Arrays and pairs.
+
+
+@pytest.mark.parametrize(
+    "data", [X, torch.from_numpy(X), X.tolist(), tuple(map(tuple, X.tolist()))]
+)
+def test_rows_are_taken_whatever_holds_them(data):
+    dataset = as_dataset(data, name="mine")
+    assert np.array_equal(everything(dataset)["x"], X)
+    assert (dataset.info["x"], dataset.name, dataset.notes) == (Real(shape=(2,)), "mine", ())
+
+
+@pytest.mark.parametrize("labels", [["b", "a", None, "b", "a", "a"], [1, 0, -1, 1, 0, 0]])
+def test_x_and_y_are_rows_and_labels(labels):
+    for given in (labels, np.array(labels, dtype=object)):
+        dataset = as_dataset((X, given))
+        assert everything(dataset)["label"].tolist() == [1, 0, -1, 1, 0, 0]
+        assert np.array_equal(everything(dataset)["x"], X)
+    names = ("a", "b") if "a" in labels else ()
+    assert dataset.info["label"] == Label(num_classes=2, names=names)
+    assert everything(as_dataset(X, label=labels))["label"].tolist() == [1, 0, -1, 1, 0, 0]
+
+
+def test_two_rows_are_not_a_pair():
+    assert len(as_dataset(((0.5, -2.0), (3.0, 4.0)))) == 2
+    assert "label" not in as_dataset((X[0], X[1])).info
+
+
+def test_a_frame_and_a_series_are_a_pair():
+    dataset = as_dataset((frame(), pd.Series(list("babaab"))))
+    assert everything(dataset)["label"].tolist() == [1, 0, 1, 0, 0, 1]
+    assert np.array_equal(everything(dataset)["x"], X)
+
+
+# Tables.
+
+
+def test_a_frame_is_a_row_of_numbers_with_a_label(caplog):
+    dataset = as_dataset(frame(Target=["x10", "x2", "x10", "x1", "x2", "x1"]))
+    assert np.array_equal(everything(dataset)["x"], X)
+    assert dataset.info["label"].names == ("x1", "x2", "x10")
+    assert everything(dataset)["label"].tolist() == [2, 1, 2, 0, 1, 0]
+    assert dataset.notes == ("the column 'Target' is the label.",)
+    assert [r.getMessage() for r in caplog.records] == [f"{dataset.name}: {dataset.notes[0]}"]
+
+
+def test_columns_are_named_or_dropped_or_not_taken_by_their_name():
+    table = frame(kind=list("uvuvuv"), y=[0, 1, 0, 1, 0, 1])
+    named = as_dataset(table, label="kind", drop="y")
+    assert named.info["label"].names == ("u", "v")
+    assert (named.info["x"].event_shape, named.notes) == ((2,), ())
+    assert as_dataset(table, label="", drop=["kind"]).info["x"].event_shape == (3,)
+    assert "label" not in as_dataset(table, label="", drop=["kind"]).info
+
+
+def test_a_column_of_integers_has_an_integer_for_its_name():
+    table = pd.DataFrame(X).assign(**{"9": [0, 1] * 3}).rename(columns={"9": 9})
+    assert everything(as_dataset(table, label=9))["label"].tolist() == [0, 1] * 3
+
+
+def test_a_column_called_y_may_be_a_number_and_one_called_label_may_not():
+    points = as_dataset(pd.DataFrame(X, columns=["x", "y"]))
+    assert np.array_equal(everything(points)["x"], X)
+    assert points.notes == (
+        "the column 'y' holds numbers that are not classes, so it is part of x.",
+    )
+    with pytest.raises(
+        DataError, match=r"column 'label' of .* has .* in row 0, which is not a la"
+    ):
+        as_dataset(frame(label=X[:, 0]))
+
+
+def test_categories_keep_their_order_and_those_that_do_not_occur():
+    kind = pd.Categorical(["v", "u", None, "v", "u", "u"], categories=["v", "u", "w"])
+    dataset = as_dataset(frame(label=kind))
+    assert dataset.info["label"].names == ("v", "u", "w")
+    assert everything(dataset)["label"].tolist() == [0, 1, -1, 0, 1, 1]
+    assert "1 of 6 rows have no label." in dataset.notes
+
+
+def test_what_counts_the_rows_is_pointed_out_and_an_index_is_left_out():
+    table = pd.DataFrame({"id": range(12), "a": np.linspace(-1, 1, 12)})
+    assert "'id' numbers the rows" in as_dataset(table).notes[0]
+    assert as_dataset(table.set_index("id")).notes == ("its index, id, is left out.",)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (
+            [1.0, None, 3, 4, None, 6],
+            r"'c' of .* has no value in row 1 \(2 of 6 are missing\).*'c'",
+        ),
+        (pd.array([1, 2, 3, 4, 5, None], dtype="Int64"), r"'c' of .* has no value in row 5"),
+        (pd.array([True, None] * 3, dtype="boolean"), r"'c' of .* has no value in row 1"),
+        (["u", "v"] * 3, r"'c' of .* holds 'u' in row 0: numbers are needed.*drop=\['c'\]"),
+        ([1, 2, "?", 4, 5, 6], r"'c' of .* holds '\?' in row 2.*--data.drop c"),
+        (pd.to_datetime(["2020-01-01"] * 6), r"'c' of .* holds datetime.* in row 0"),
+        (pd.Categorical(["u"] * 6), r"'c' of .* holds 'u' in row 0"),
+        ([1 + 2j] * 6, r"'c' of .* holds \(1\+2j\) in row 0"),
+        (
+            [1.0, np.inf, 0, 0, 0, 0],
+            r"NaN or infinity, in 1 of 6 rows, the first of which is row 1",
+        ),
+    ],
+)
+def test_a_value_that_is_not_a_number_is_named_with_its_column_and_row(column, message):
+    with pytest.raises(DataError, match=message):
+        as_dataset(frame(c=column))
+
+
+def test_all_columns_of_text_are_named_at_once():
+    table = frame(name=list("abcdef"), town=list("abcdef"))
+    with pytest.raises(DataError, match=r"drop=\['name', 'town'\] \(--data.drop name town\)"):
+        as_dataset(table)
+    assert as_dataset(table, drop=["name", "town"]).info["x"].event_shape == (2,)
+
+
+def test_other_tables_are_taken_through_pandas():
+    arrow = pytest.importorskip("pyarrow")
+    dataset = as_dataset(arrow.table({"a": X[:, 0], "b": X[:, 1], "label": list("ababab")}))
+    assert np.array_equal(everything(dataset)["x"], X)
+    assert dataset.info["label"].names == ("a", "b")
+
+
+# Mappings.
+
+
+@pytest.mark.parametrize("key", ["x", "X", "data", "Images", "pixel_values"])
+def test_a_mapping_has_rows_labels_captions_and_further_fields(key):
+    dataset = as_dataset(
+        {
+            key: IMAGES[:6],
+            "targets": ["b", "a", "b", "a", None, "b"],
+            "caption": ["one", None, "three", "four", "five", "six"],
+            "colour": list("rgbrgb"),
+            "size": X[:, 0],
+            "count": [0, 1, 2, 0, 1, 2],
+            "Not a field": range(6),
+            "short": [1, 2],
+            "description": "digits of somebody",
+        }
+    )
+    batch = everything(dataset)
+    assert torch.equal(batch["x"], IMAGES[:6])
+    assert batch["label"].tolist() == [1, 0, 1, 0, -1, 1]
+    assert batch["text"] == ["one", "", "three", "four", "five", "six"]
+    assert (batch["colour"].tolist(), batch["count"].tolist()) == ([2, 1, 0] * 2, [0, 1, 2] * 2)
+    assert torch.equal(batch["size"], torch.from_numpy(X[:, :1]))
+    fields = dataset.info.fields
+    assert set(fields) == {"x", "label", "text", "colour", "size", "count"}
+    assert fields["colour"] == Label(num_classes=3, names=("b", "g", "r"))
+    assert (fields["size"], fields["text"]) == (Real(shape=(1,)), Text())
+    left = next(note for note in dataset.notes if "left out" in note)
+    assert all(name in left for name in ("'Not a field'", "'short'", "'description'"))
+
+
+def test_a_mapping_without_rows_is_a_table():
+    dataset = as_dataset(
+        {"width": X[:, 0], "height": X[:, 1].tolist(), "kind": list("aabbab")}, label="kind"
+    )
+    assert np.array_equal(everything(dataset)["x"], X)
+
+
+def test_records_are_a_table():
+    records = [{"a": -1.5, "b": 2, "label": "u"}, {"a": 0.5, "b": 3, "label": "v"}]
+    assert everything(as_dataset(records))["x"].tolist() == [[-1.5, 2], [0.5, 3]]
+    with pytest.raises(DataError, match=r"'b' of .* has no value in row 1"):
+        as_dataset([*records[:1], {"a": 0.5, "label": "v"}])
+
+
+def test_what_scikit_learn_loads_is_taken():
+    from sklearn.datasets import load_iris
+
+    for data in (load_iris(), load_iris(as_frame=True).frame, load_iris(return_X_y=True)):
+        dataset = as_dataset(data)
+        assert np.allclose(everything(dataset)["x"], load_iris().data)
+        assert everything(dataset)["label"].tolist() == load_iris().target.tolist()
+
+
+# Datasets of torch that hold tensors, and their loaders.
+
+
+def test_tensors_are_taken_as_they_are():
+    data = TensorDataset(IMAGES, Y)
+    part, rest = random_split(data, [7, 3], torch.Generator().manual_seed(0))
+    for given, rows in (
+        (data, range(10)),
+        (Subset(data, [3, 1]), [3, 1]),
+        (Subset(Subset(data, [3, 1, 7]), [2, 0]), [7, 3]),
+        (part, part.indices),
+        (rest, rest.indices),
+    ):
+        dataset = as_dataset(given)
+        assert torch.equal(everything(dataset)["x"], IMAGES[list(rows)])
+        assert torch.equal(everything(dataset)["label"], Y[list(rows)])
+        assert torch.equal(dataset.labels(), Y[list(rows)])
+
+
+def test_tensors_that_are_no_labels_are_left_out_and_that_is_said():
+    assert as_dataset(TensorDataset(IMAGES)).notes == ()
+    dataset = as_dataset(TensorDataset(IMAGES, IMAGES, Y))
+    assert torch.equal(everything(dataset)["label"], Y)
+    assert dataset.notes == ("1 of its 3 tensors are left out.",)
+
+
+def test_a_loader_is_its_dataset_and_what_is_ignored_is_said():
+    data = TensorDataset(IMAGES, Y)
+    dataset = as_dataset(DataLoader(data, batch_size=3, shuffle=True))
+    assert torch.equal(everything(dataset)["x"], IMAGES)
+    assert "ignored are its batch size, order, workers" in dataset.notes[0]
+    odd = DataLoader(
+        data, sampler=WeightedRandomSampler([1.0] * 10, 10), collate_fn=lambda items: items
+    )
+    assert "sampler (WeightedRandomSampler), collate_fn." in as_dataset(odd).notes[0]
+
+
+def test_a_loader_of_some_rows_is_these_rows():
+    loader = DataLoader(TensorDataset(IMAGES, Y), sampler=SubsetRandomSampler([8, 2, 5]))
+    assert torch.equal(everything(as_dataset(loader))["x"], IMAGES[[8, 2, 5]])
+
+
+# Refused, or passed on.
+
+
+class Streamed(IterableDataset):
+    def __iter__(self):
+        return iter(IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "None is not a dataset"),
+        (3, "The given int is not a dataset"),
+        ({1, 2}, "The given set is not a dataset"),
+        (Image.new("L", (4, 3)), "The given Image is not a dataset"),
+        ((row for row in X), "The given generator yields rows one after another"),
+        (Streamed(), "The given Streamed yields rows one after another"),
+        (DataLoader(Streamed()), "The given Streamed yields rows one after another"),
+        ([[1, 2], [3]], "Make its rows equal"),
+        ([], "the given array"),
+        ({}, "has no column to model"),
+        (pd.DataFrame(), "has no column to model"),
+        (frame()[:0], "is empty"),
+        (((X, [0] * 6), (X, [1] * 6)), r"Two pairs \(X, y\) are two splits"),
+        ((X, np.eye(6)), r"the shape \(6, 6\): one label for each row is needed"),
+        ((X, [0, 1]), "must be 6 whole numbers"),
+        ({"train": X, "test": X}, r"has the splits 'train', 'test'. Give one: data\['train'\]"),
+        ({"p": X, "q": X}, r"in the columns 'p', 'q': it is not clear.*drop=\['q'\]"),
+        (pd.DataFrame(X, columns=["a", "a"]), "two columns with the name 'a'"),
+    ],
+)
+def test_other_things_are_answered_in_a_sentence(data, message):
+    with pytest.raises(DataError, match=message):
+        as_dataset(data)
+
+
+def test_a_column_that_is_not_there_is_answered_with_those_there_are():
+    for given in ({"label": "tgt"}, {"drop": ["tgt"]}, {"text": "tgt"}):
+        with pytest.raises(
+            DataError, match=r"no column 'tgt'. Did you mean 'target'.*a, b, target"
+        ):
+            as_dataset(frame(target=[0, 1] * 3), **given)
+
+
+def test_columns_of_what_has_none_are_refused():
+    with pytest.raises(ConfigError, match=r"ndarray has no columns, so 'a' cannot be one.*label="):
+        as_dataset(X, drop=["a"])
+    with pytest.raises(ConfigError, match="leave label, drop out"):
+        as_dataset(load_dataset("digits"), label="a", drop="b")
+    with pytest.raises(ConfigError, match="has its labels already"):
+        as_dataset((X, [0] * 6), label=[1] * 6)
+
+
+def test_labels_of_another_number_are_refused():
+    with pytest.raises(DataError, match="has 6 rows, and 2 values are given as label"):
+        as_dataset(frame(), label=[0, 1])
+
+
+def test_a_dataset_is_returned_and_a_name_is_not_loaded(tmp_path):
+    digits = load_dataset("digits")
+    assert as_dataset(digits) is digits
+    for name in ("digits", tmp_path):
+        with pytest.raises(ConfigError, match="load_dataset"):
+            as_dataset(name)
+
+
+def test_the_space_and_the_divisor_can_be_given():
+    grey = RNG.integers(0, 256, (8, 5))
+    assert as_dataset(grey, space="unit").info["x"] == Unit(shape=(5,), levels=256)
+    table = pd.DataFrame(grey)
+    assert as_dataset(table, space="real").info["x"] == Real(shape=(5,))
+    scaled = as_dataset({"data": grey.astype(float)}, scale=255)
+    torch.testing.assert_close(everything(scaled)["x"], torch.from_numpy(grey / 255).float())
+
+
+def test_the_mean_is_known():
+    torch.testing.assert_close(
+        as_dataset(frame(label=[0, 1] * 3)).info.mean["x"], torch.from_numpy(X.mean(0))
+    )
