@@ -67,6 +67,8 @@ METRICS = ModelFile("metrics.jsonl", False, True, 2**28)
 REPORT = ModelFile("report.html", False, True)
 CHECKPOINTS = ModelFile("checkpoints", False, True)
 PROGRESS = ModelFile("samples", False, True)
+BEST = ModelFile("best", False, True)
+LAST = ModelFile("last", False, True)
 TRACKERS = ModelFile("genzoo", False, False)
 LOCK = ModelFile(".lock", False, False)
 # Weights under a name that this version does not use.
@@ -74,7 +76,8 @@ LEFTOVERS = ModelFile("other weights", False, True, pattern=r"model.*\.safetenso
 
 TABLE = (
     *(CONFIG, WEIGHTS, SHARDS, INDEX, CARD, RECIPE, EVALUATION, SAMPLES, PICTURES),
-    *(EVALUATIONS, ENVIRONMENT, METRICS, REPORT, CHECKPOINTS, PROGRESS, TRACKERS, LOCK, LEFTOVERS),
+    *(EVALUATIONS, ENVIRONMENT, METRICS, REPORT, CHECKPOINTS, PROGRESS, BEST, LAST),
+    *(TRACKERS, LOCK, LEFTOVERS),
 )
 """All files. If two rows match a name, the first counts."""
 LOADED = (CONFIG, WEIGHTS, SHARDS, INDEX)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from genzoo import registry, seeds
-from genzoo.data import load_dataset, pair
+from genzoo.data import Dataset, load_dataset, pair
+from genzoo.data.holding_out import HELD_OUT
+from genzoo.errors import ConfigError
 from genzoo.stage import Recipe, Stage
 from genzoo.training import Trainer
 
@@ -52,9 +54,8 @@ def make_trainer(
     used if the recipe has none.
     """
     cls = registry.load("models", recipe.model.name)
-    data = load_dataset(recipe.data.name, **recipe.data.config)
-    if recipe.data_y is not None:
-        data = pair(data, load_dataset(recipe.data_y.name, **recipe.data_y.config))
+    data = _load(recipe, "train")
+    held_out = _load(recipe, HELD_OUT) if _has_held_out(recipe) else None
     config = cls.configure(data.info, **recipe.model.config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive_seed(recipe.trainer.seed, "model"))
@@ -65,6 +66,31 @@ def make_trainer(
         data,
         stages if recipe.stages or change is None else change(stages),
         recipe.trainer,
+        eval_data=held_out,
         output_dir=output_dir,
         overwrite=overwrite,
     )
+
+
+def _load(recipe: Recipe, split: str) -> Dataset:
+    """Return a split of a recipe's data, with both domains if it names two."""
+    data = load_dataset(recipe.data.name, split, **recipe.data.config)
+    if recipe.data_y is None:
+        return data
+    return pair(data, load_dataset(recipe.data_y.name, split, **recipe.data_y.config))
+
+
+def _has_held_out(recipe: Recipe) -> bool:
+    """Whether a recipe holds out a share of its data.
+
+    Raises:
+        ConfigError: It holds out a share of one domain only.
+    """
+    parts = [part for part in (recipe.data, recipe.data_y) if part is not None]
+    found = [bool(part.config.get("valid_fraction")) for part in parts]
+    if any(found) and not all(found):
+        raise ConfigError(
+            "valid_fraction holds out rows of one domain only. Give both --data.valid-fraction "
+            "and --data-y.valid-fraction."
+        )
+    return any(found)

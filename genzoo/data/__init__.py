@@ -26,6 +26,7 @@ from genzoo.data.finding import find_source, name_of
 from genzoo.data.from_array import from_array
 from genzoo.data.from_columns import Kind
 from genzoo.data.held import dataset_of, held_with
+from genzoo.data.holding_out import HELD_OUT, load_part, splits_of
 from genzoo.data.labelling import keep_labels
 from genzoo.data.subsets import draw_rows, subset
 from genzoo.data.transforms import prepare
@@ -76,15 +77,16 @@ def load_dataset(
 
 
 def load_split(source: DataSource, split: str | None = "train") -> Dataset:
-    """Return one split of a source, prepared; None means "test", or the only split.
+    """Return one split of a source, prepared; None means "test", or what is held out, or the only
+    split.
 
     The mean in the info is always that of the training split. The notes of the split are logged.
 
     Raises:
         DataError: There is no such split.
     """
-    splits = source.splits()
-    split = split or ("test" if "test" in splits else splits[0])
+    splits = splits_of(source)
+    split = split or next(name for name in ("test", HELD_OUT, splits[0]) if name in splits)
     if split not in splits:
         raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
     dataset = _noted(_prepared(source, split))
@@ -100,7 +102,7 @@ def load_split(source: DataSource, split: str | None = "train") -> Dataset:
 
 def _prepared(source: DataSource, split: str) -> Dataset:
     key = Path(source.location).name or type(source).__name__
-    loaded = source.load(split)
+    loaded = load_part(source, split)
     dataset = prepare(loaded, source.config, key)
     dataset = caption(dataset, source.grammar) if source.config.captions else dataset
     dataset.notes = loaded.notes

@@ -39,6 +39,11 @@ class DataConfig(Config):
     any."""
     limit_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     """The seed of this draw."""
+    valid_fraction: Annotated[float, Bounds(0.0, 0.9)] = 0.0
+    """The share of the training rows that is held out, in proportion to the labels if there are
+    any: they are the split held-out, on which training is evaluated; 0 for none."""
+    valid_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
+    """The seed of the choice of these rows."""
     labelled: Annotated[int | None, Bounds(1, 10**9)] = None
     """Keep this many training labels, balanced over classes; the rest become −1."""
     labelled_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0

@@ -91,6 +91,21 @@ def on_main(accelerator: Accelerator, action: Callable[[], T]) -> T | None:
     return found
 
 
+def from_main(accelerator: Accelerator, action: Callable[[], T]) -> T:
+    """Run an action on the main process, and return its result on all."""
+    found: Any = on_main(accelerator, action)
+    if accelerator.num_processes > 1:
+        (found,) = broadcast_object_list([found])
+    result: T = found
+    return result
+
+
+def autocast(accelerator: Accelerator) -> contextlib.AbstractContextManager[None]:
+    """Return Accelerate's autocast if enabled; its set-up is noticeable in small steps."""
+    on = accelerator.mixed_precision != "no"
+    return accelerator.autocast() if on else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def others_named(accelerator: Accelerator) -> Iterator[None]:
     """Map the error of a communication library for a lost process to a TrainingError.

@@ -45,6 +45,21 @@ class TrainerConfig(Config):
     """The number of checkpoints to keep."""
     sample_steps: Annotated[int, Bounds(0, 10**9)] = 0
     """Updates between pictures of samples; 0 for none."""
+    eval_steps: Annotated[int, Bounds(0, 10**9)] = 0
+    """Updates between evaluations on the held-out rows, if there are any; 0 evaluates at the end
+    of each stage only."""
+    eval_metrics: tuple[str, ...] = ()
+    """Metrics of these evaluations besides the loss (see genzoo list metrics)."""
+    metric_for_best_model: Annotated[str | None, Bounds(1, 200)] = None
+    """The figure of the evaluations that decides which weights are the best, such as loss; by
+    default none, and loss if there is a patience."""
+    greater_is_better: bool | None = None
+    """Whether a greater figure is better; of losses a smaller one is, of others it must be
+    given."""
+    load_best_model_at_end: bool = True
+    """Publish the best weights, if a figure decides which they are; if not, the last ones."""
+    early_stopping_patience: Annotated[int, Bounds(0, 10**9)] = 0
+    """Evaluations in a row without a better figure after which a stage ends; 0 for no limit."""
     logging_steps: Annotated[int, Bounds(1, 10**9)] = 50
     """Updates between lines of metrics.jsonl."""
     report_to: tuple[str, ...] = ()

@@ -15,9 +15,11 @@ from genzoo.description import written_places
 from genzoo.errors import CheckpointError, OutputExistsError, RunningError
 from genzoo.files import check_no_link, disk_full_named, remove
 from genzoo.model_files import (
+    BEST,
     CHECKPOINTS,
     CONFIG,
     INDEX,
+    LAST,
     LEFTOVERS,
     LOCK,
     METRICS,
@@ -36,7 +38,7 @@ logger = logging.getLogger("genzoo")
 LOCK_SECONDS = 6.0
 _RUN = (RECIPE, METRICS, CONFIG, CHECKPOINTS, WEIGHTS, SHARDS, INDEX, LEFTOVERS)
 """The files of a folder that holds a run or a model."""
-_INTO = (CHECKPOINTS, PROGRESS, TRACKERS, METRICS)
+_INTO = (CHECKPOINTS, PROGRESS, BEST, LAST, TRACKERS, METRICS)
 """Files and folders that are written into rather than replaced."""
 
 

@@ -77,17 +77,23 @@ class Log:
         total = self.config.max_steps or 1
         self.last = self._row(stage, step, results, players)
         self.bar.set_postfix_str(self._short(), refresh=False)
-        if self.path is not None:
-            with disk_full_named(self.path), open_end(self.path) as file:
-                file.write(json.dumps(self.last) + "\n")
-        if self.config.report_to:
-            numbers = {k: v for k, v in self.last.items() if isinstance(v, float)}
-            self.accelerator.log(numbers, step=step)
+        self._write(self.last, step)
         if (
             self.bar.disable
             and step * 10 // total > (step - self.config.logging_steps) * 10 // total
         ):
             logger.info("%s step %d of %d: %s", self.title, step, total, self._short())
+
+    def evaluation(self, stage: int, step: int, figures: Mapping[str, float]) -> None:
+        """Record an evaluation after update number ``step``, each figure as ``eval/NAME``."""
+        if not self.main:
+            return
+        found = {f"eval/{name}": value for name, value in figures.items()}
+        finite = {name: v if math.isfinite(v) else None for name, v in found.items()}
+        self._write({"stage": stage, "step": step, **finite}, step)
+        if self.bar.disable:
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+            logger.info("%s step %d: %s", self.title, step, shown)
 
     def offset(self) -> int:
         """Return the length of metrics.jsonl."""
@@ -96,6 +102,15 @@ class Log:
     def close(self) -> None:
         """Close the bar."""
         self.bar.close()
+
+    def _write(self, row: Mapping[str, Any], step: int) -> None:
+        """Write a row to metrics.jsonl, and its numbers to the trackers."""
+        if self.path is not None:
+            with disk_full_named(self.path), open_end(self.path) as file:
+                file.write(json.dumps(row) + "\n")
+        if self.config.report_to:
+            numbers = {k: v for k, v in row.items() if isinstance(v, float)}
+            self.accelerator.log(numbers, step=step)
 
     def _row(
         self, stage: int, step: int, results: list[SubstepResult], players: Mapping[str, Player]

@@ -8,6 +8,7 @@ clip it, step that player's optimiser, ask for the next loss.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,14 +21,18 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.errors import NotFiniteError, TrainingError, TrainingInterrupted
 from genzoo.model import Model
+from genzoo.model_files import BEST, LAST
 from genzoo.objective import Loss, Objective, Step
 from genzoo.threads import limited
 from genzoo.training import workers
+from genzoo.training.accelerating import autocast
 from genzoo.training.advice import advice
 from genzoo.training.batches import batches
+from genzoo.training.best import Best
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
 from genzoo.training.ema import Average
+from genzoo.training.held_out import HeldOut
 from genzoo.training.initialization import init_from_data, ready_objective
 from genzoo.training.inputs import Inputs
 from genzoo.training.logs import Log
@@ -39,6 +44,8 @@ from genzoo.training.session import Session
 from genzoo.training.state import StageState
 from genzoo.values import trusted
 from genzoo.version import __version__
+
+logger = logging.getLogger("genzoo")
 
 
 @dataclass
@@ -73,13 +80,14 @@ def train(plan: Plan, session: Session, start: Start) -> Model:
 
 
 def _train_stage(plan: Plan, session: Session, start: Start) -> None:
-    """Train one stage, and leave the averaged weights, if any, in the model."""
+    """Train one stage, and leave what it publishes in the model: averaged or best weights."""
     number, objective = start.stage, start.objective
     config, folder = plan.configs[number], session.folder
     with plan.only_part(number):
         players = make_players(objective, config, session.accelerator)
         average = Average(plan.model, config.ema_decay) if config.ema_decay else None
-        state = StageState(plan.model, objective, players, average, session.accelerator)
+        best = Best(config)
+        state = StageState(plan.model, objective, players, average, best, session.accelerator)
         first, offset = 0, folder.log_size() if folder and number else 0
         if start.checkpoint is not None:
             state.load(start.checkpoint.tensors, start.checkpoint.values)
@@ -92,6 +100,10 @@ def _train_stage(plan: Plan, session: Session, start: Start) -> None:
             StageLoop(plan, session, number, state, log).run(first)
         if average is not None:
             average.apply_to(plan.model)
+        if best.weights:
+            session.publish(plan.model, LAST.name)
+            if config.load_best_model_at_end:
+                plan.model.load_state_dict(best.weights)
 
 
 def _compile(objective: Objective, config: TrainerConfig) -> None:
@@ -126,6 +138,7 @@ class StageLoop:
         self.slots = self.partition.slots()
         self.inputs = Inputs(plan.stages[number], plan.model)
         self.pictures = Pictures(plan, session, number, self.inputs)
+        self.held_out = HeldOut(plan, session, number, self.inputs)
         self.updater = Updater(
             state.objective, state.players, session.accelerator, self.slots, self.seed
         )
@@ -137,6 +150,8 @@ class StageLoop:
             NotFiniteError: A loss or gradient is not finite; the update was not made.
             TrainingInterrupted: A signal arrived; the run is saved.
         """
+        if self.state.best.patience_is_over:
+            return  # The run was stopped early and is resumed.
         alone = self.session.accelerator.num_processes == 1
         if alone:
             self._leave_if_asked(first, saved=False)
@@ -156,9 +171,12 @@ class StageLoop:
                 self.state.average.update(self.plan.model)
             step = index + 1
             self.log.step(self.number, step, results, self.state.players)
+            if self.held_out.is_due(step, last=step == self.total):
+                self._evaluate(step)
+            ended = step == self.total or self.state.best.patience_is_over
             # Checkpoints and pictures are made here only, between two updates: in the middle of an
             # update, the generators have state that no file can hold.
-            saved = step == self.total or _is_due(self.config.save_steps, step)
+            saved = ended or _is_due(self.config.save_steps, step)
             if saved:
                 self._save(step)
             if _is_due(self.config.sample_steps, step):
@@ -167,6 +185,20 @@ class StageLoop:
             # signal counts once all processes know of it, through the message of a move.
             if alone or self.updater.left:
                 self._leave_if_asked(step, saved=saved)
+            if ended:
+                break
+
+    def _evaluate(self, step: int) -> None:
+        """Evaluate on the held-out rows, and keep the weights if they are the best so far."""
+        average, best = self.state.average, self.state.best
+        figures = self.held_out.figures(self.state.objective, average)
+        self.log.evaluation(self.number, step, figures)
+        best.consider(step, figures, self.plan.model, average)
+        if best.patience_is_over:
+            logger.info(
+                "Stopped early after step %d of %d: %s has not improved since step %d (%.6g).",
+                *(step, self.total, best.name, best.step, best.value),
+            )
 
     def _update(self, micro_batches: list[dict[str, Any]], index: int) -> list[SubstepResult]:
         on_device = [self.plan.to_device(batch, self.session.device) for batch in micro_batches]
@@ -195,6 +227,8 @@ class StageLoop:
         versions = {"genzoo": __version__, "torch": torch.__version__}
         made = Checkpoint(self.number, step, self.state.tensors(), values, versions)
         self.session.save(made, self.plan.config.save_total_limit)
+        if self.state.best.weights:
+            self.session.publish(self.state.best.model_like(self.plan.model), BEST.name)
 
     def _leave_if_asked(self, step: int, *, saved: bool) -> None:
         """Save and stop if a signal has arrived."""
@@ -280,7 +314,7 @@ class Updater:
             seeds.seed_defaults(seed, self.accelerator.device)
             # Autocast is entered anew for each move. A context that a game holds open across a
             # yield would also apply to the backward pass and to the other games.
-            with self._autocast():
+            with autocast(self.accelerator):
                 loss = next(game, None)
             if loss is None:
                 continue
@@ -312,15 +346,10 @@ class Updater:
                 return
         alone = len(self.players) == 1  # Then the cheaper call is sufficient.
         inputs = None if alone else player.parameters
-        if scaler is None:  # Accelerate's is for the loss scale: see _autocast.
+        if scaler is None:  # Accelerate's is for the loss scale: see autocast.
             torch.autograd.backward(loss.value, inputs=inputs)
         else:
             self.accelerator.backward(loss.value, inputs=inputs)
-
-    def _autocast(self) -> contextlib.AbstractContextManager[None]:
-        """Return Accelerate's autocast if enabled; its set-up is noticeable in small steps."""
-        on = self.accelerator.mixed_precision != "no"
-        return self.accelerator.autocast() if on else contextlib.nullcontext()
 
     def _move(self, losses: list[Loss], index: int, leaving: bool) -> SubstepResult:
         """Step the player whose move it is."""

@@ -19,6 +19,7 @@ from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
 from genzoo.training.batches import to_device
 from genzoo.training.config import TrainerConfig, resolve
+from genzoo.training.evaluations import check_evaluations, without_metrics
 from genzoo.training.inputs import Inputs, check_inputs
 from genzoo.training.labels import Reading
 from genzoo.training.stage_scope import model_of, only_part
@@ -33,6 +34,8 @@ class Plan:
         model: The model that is trained in place.
         data: The original data.
         rows: The data with only the fields that the model and the objectives read.
+        eval_data: The held-out data; None if there are none.
+        eval_rows: These, likewise with the fields that are read.
         reading: These fields and their requirements.
         stages: The stages, in order.
         config: The user's training values.
@@ -48,6 +51,8 @@ class Plan:
     config: TrainerConfig
     configs: tuple[TrainerConfig, ...]
     given: Objective | None = None
+    eval_data: Dataset | None = None
+    eval_rows: Dataset | None = None
 
     def learning(self, number: int) -> Model:
         """Return the model of a stage's objective: the whole model, or a nested one."""
@@ -93,6 +98,7 @@ def make_plan(
     data: Dataset,
     objective: str | Objective | Stage | Sequence[Stage] | None,
     config: TrainerConfig,
+    eval_data: Dataset | None = None,
 ) -> Plan:
     """Return the plan of a run, after checking that its parts fit; the errors are `Trainer`'s."""
     check_trackers(config.report_to)
@@ -104,6 +110,12 @@ def make_plan(
         check_inputs(stage, model, data.info)
     reading = _reading(model, data, stages, given)
     reading.check_all(data)
+    configs = tuple(resolve(config, s.trainer, _optimizers(s, given)) for s in stages)
+    check_evaluations(configs, model, eval_data)
+    configs = (*map(without_metrics, configs[:-1]), configs[-1])
+    if eval_data is not None:
+        model.check_data(eval_data.info)
+        reading.check_all(eval_data)
     return Plan(
         model=model,
         data=data,
@@ -111,8 +123,10 @@ def make_plan(
         reading=reading,
         stages=stages,
         config=config,
-        configs=tuple(resolve(config, s.trainer, _optimizers(s, given)) for s in stages),
+        configs=configs,
         given=given,
+        eval_data=eval_data,
+        eval_rows=None if eval_data is None else eval_data.select(reading.fields),
     )
 
 

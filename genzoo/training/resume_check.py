@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from genzoo.data import Dataset
 from genzoo.errors import CheckpointError
 from genzoo.training.plan import Plan
 
@@ -32,7 +33,8 @@ def identity(plan: Plan, num_processes: int) -> dict[str, Any]:
     """
     return {
         "model": plan.model.config.to_dict(),
-        "data": {"name": plan.data.name, "rows": len(plan.data)},
+        "data": _named(plan.data),
+        "eval_data": None if plan.eval_data is None else _named(plan.eval_data),
         "stages": [stage.to_dict() for stage in plan.stages],
         # Seeds and process buffers belong to slots, so their number must stay the same; the number
         # per process may change.
@@ -42,6 +44,10 @@ def identity(plan: Plan, num_processes: int) -> dict[str, Any]:
             for config in plan.configs
         ],
     }
+
+
+def _named(data: Dataset) -> dict[str, Any]:
+    return {"name": data.name, "rows": len(data)}
 
 
 def demand_same(then: Any, now: Any) -> None:

@@ -97,10 +97,10 @@ class Session:
             on_main(self.accelerator, partial(checkpoint.save, made, root, keep=limit))
             self.last_good = checkpoint.path_of(made.stage, made.step, root)
 
-    def publish(self, model: Model) -> None:
-        """Write the model into the folder."""
+    def publish(self, model: Model, name: str = "") -> None:
+        """Write the model into the folder, or into its subfolder of a name."""
         if self.folder is not None:
-            on_main(self.accelerator, partial(save_model, model, self.folder.path))
+            on_main(self.accelerator, partial(save_model, model, self.folder.path / name))
 
     def write_recipe(self, plan: Plan) -> None:
         """Write recipe.toml, with the number of threads that was chosen."""

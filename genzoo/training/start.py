@@ -10,7 +10,10 @@ from collections.abc import Callable
 from genzoo.objective import Objective
 from genzoo.training import threads
 from genzoo.training.batches import batches
+from genzoo.training.best import figure_of, is_loss, unknown_figure
 from genzoo.training.checkpoint import Checkpoint
+from genzoo.training.evaluations import check_figure
+from genzoo.training.held_out import HeldOut
 from genzoo.training.initialization import init_from_data, ready_objective
 from genzoo.training.inputs import Inputs
 from genzoo.training.loop import Start, Updater
@@ -38,6 +41,8 @@ def start(plan: Plan, session: Session, *, resume: bool) -> Start:
         init_from_data(plan, session, 0)
     number = 0 if checkpoint is None else checkpoint.stage
     objective = _check_stages(plan, session, number)
+    if checkpoint is None:
+        _check_figure(plan, session, number, objective)
     if not resume:
         session.claim()
     if checkpoint is None:
@@ -75,9 +80,25 @@ def _check_stages(plan: Plan, session: Session, first: int) -> Objective:
                 else plan.make_objective(number)
             )
             make_players(objective, config, session.accelerator)
+            check_figure(config, objective.players())
         if number == first:
             found.append(objective)
     return found[0]
+
+
+def _check_figure(plan: Plan, session: Session, number: int, objective: Objective) -> None:
+    """Evaluate once if a metric decides which weights are the best: only so its figures are known.
+
+    Raises:
+        ConfigError: The metrics have no such figure.
+    """
+    name = figure_of(plan.configs[number])
+    if name is None or is_loss(name):
+        return
+    held_out = HeldOut(plan, session, number, Inputs(plan.stages[number], plan.model))
+    figures = held_out.figures(objective, None)
+    if name not in figures:
+        raise unknown_figure(name, figures)
 
 
 def _make_trial(plan: Plan, session: Session, objective: Objective) -> Callable[[], None]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from genzoo.errors import CheckpointError
 from genzoo.model import Model
 from genzoo.objective import Objective
+from genzoo.training.best import Best
 from genzoo.training.ema import Average
 from genzoo.training.players import Player
 
@@ -34,6 +35,7 @@ class StageState:
     objective: Objective
     players: Mapping[str, Player]
     average: Average | None
+    best: Best
     accelerator: Accelerator
 
     def shown_model(self) -> Model:
@@ -49,6 +51,7 @@ class StageState:
         }
         if self.average is not None:
             found["average"] = self.average.state()
+        found["best"] = self.best.weights
         for name, player in self.players.items():
             found[f"optimizer-{name}"], _ = flatten(player.base.state_dict())
         for rank, state in enumerate(self._process_states()):
@@ -60,6 +63,7 @@ class StageState:
         scaler = self.accelerator.scaler
         return {
             "num_processes": self.accelerator.num_processes,
+            "best": self.best.values(),
             "process_buffers": bool(self.objective.process_state()),
             "optimizers": {n: flatten(p.base.state_dict())[1] for n, p in self.players.items()},
             "schedules": {n: flatten(p.schedule.state_dict())[1] for n, p in self.players.items()},
@@ -77,6 +81,7 @@ class StageState:
         self._load_process_state(tensors, values)
         if self.average is not None:
             self.average.load(dict(tensors["average"]))
+        self.best.load(tensors.get("best", {}), values["best"])
         for name, player in self.players.items():
             saved = tensors.get(f"optimizer-{name}", {})
             player.base.load_state_dict(unflatten(values["optimizers"][name], saved))

@@ -33,6 +33,8 @@ class Trainer:
         objective: An objective's registered name, an objective, a stage, or several stages; the
             model's own stages by default.
         config: What the user decides; values left out are the stage's.
+        eval_data: Held-out rows, on which the objective's loss and ``config.eval_metrics`` are
+            computed during training; see `TrainerConfig.eval_steps`.
         output_dir: Where checkpoints, metrics, pictures and at the end the model are written;
             None writes nothing.
         overwrite: Whether a run that is in ``output_dir`` may be replaced.
@@ -40,9 +42,11 @@ class Trainer:
     Raises:
         DataError: The data do not fit the model, lack a condition, or have labels outside of its
             space.
-        ConfigError: A stage's inputs do not encode, or do not fit; or a tracker is unknown.
+        ConfigError: A stage's inputs do not encode, or do not fit; or a tracker is unknown; or
+            values for evaluations contradict each other.
         MissingDependencyError: A tracker is not installed.
-        CapabilityError: The objective needs what the model lacks.
+        CapabilityError: The objective needs what the model lacks, or the model does not support a
+            metric of the evaluations.
     """
 
     def __init__(
@@ -52,10 +56,14 @@ class Trainer:
         objective: str | Objective | Stage | Sequence[Stage] | None = None,
         config: TrainerConfig | None = None,
         *,
+        eval_data: Dataset | Any = None,
         output_dir: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
     ) -> None:
-        self.plan = make_plan(model, as_dataset(data), objective, config or TrainerConfig())
+        held_out = None if eval_data is None else as_dataset(eval_data)
+        self.plan = make_plan(
+            model, as_dataset(data), objective, config or TrainerConfig(), held_out
+        )
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
 
     @property
