@@ -167,7 +167,7 @@ def test_a_run_that_was_stopped_early_has_ended(tmp_path):
 
 def test_patience_counts_evaluations_in_a_row():
     config = genzoo.TrainerConfig(
-        eval_steps=1, early_stopping_patience=2, metric_for_best_model="f", greater_is_better=True
+        eval_steps=1, early_stopping_patience=2, metric_for_best_model="f", metric_mode="max"
     )
     best, model = Best(config), trainer().model
     for step, value in enumerate([1.0, 0.5, float("nan"), 2.0, 2.0], 1):
@@ -185,9 +185,9 @@ def test_patience_counts_evaluations_in_a_row():
         ({"eval_metrics": ("loglikelihood",)}, UnknownNameError, "log-likelihood"),
         ({"held_out": None, "eval_steps": 5}, ConfigError, "eval_steps needs held-out rows"),
         ({"held_out": torch.randn(5, 3)}, DataError, "do not fit"),
-        ({"eval_steps": 5, "metric_for_best_model": "mmd"}, ConfigError, "greater-is-better"),
+        ({"eval_steps": 5, "metric_for_best_model": "mmd"}, ConfigError, "metric-mode"),
         (
-            {"eval_steps": 5, "metric_for_best_model": "kl", "greater_is_better": False},
+            {"eval_steps": 5, "metric_for_best_model": "kl", "metric_mode": "min"},
             ConfigError,
             "no figure 'kl'.*generator/loss",
         ),

@@ -88,7 +88,7 @@ class Best:
             return False
         if self.value is None:
             return True
-        return value > self.value if self.config.greater_is_better else value < self.value
+        return value > self.value if self.config.metric_mode == "max" else value < self.value
 
 
 def figure_of(config: TrainerConfig) -> str | None:

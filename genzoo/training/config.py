@@ -53,9 +53,9 @@ class TrainerConfig(Config):
     metric_for_best_model: Annotated[str | None, Bounds(1, 200)] = None
     """The figure of the evaluations that decides which weights are the best, such as loss; by
     default none, and loss if there is a patience."""
-    greater_is_better: bool | None = None
-    """Whether a greater figure is better; of losses a smaller one is, of others it must be
-    given."""
+    metric_mode: Literal["min", "max"] | None = None
+    """Whether the best figure is the smallest or the greatest; of losses it is the smallest, of
+    others it must be given."""
     load_best_model_at_end: bool = True
     """Publish the best weights, if a figure decides which they are; if not, the last ones."""
     early_stopping_patience: Annotated[int, Bounds(0, 10**9)] = 0

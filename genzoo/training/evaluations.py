@@ -86,10 +86,10 @@ def _check(config: TrainerConfig, data: Dataset | None) -> None:
             f"{asked[0]} compares evaluations, and without eval_steps there is only one. Give "
             "--trainer.eval-steps."
         )
-    if not is_loss(name) and config.greater_is_better is None:
+    if not is_loss(name) and config.metric_mode is None:
         raise ConfigError(
-            f"metric_for_best_model: say which way {name!r} is good. Give "
-            "--trainer.greater-is-better True or False."
+            f"metric_for_best_model: say whether the smallest or the greatest {name!r} is the "
+            "best. Give --trainer.metric-mode min or max."
         )
-    if is_loss(name) and config.greater_is_better:
-        raise ConfigError("A greater loss is not better. Leave greater_is_better out.")
+    if is_loss(name) and config.metric_mode == "max":
+        raise ConfigError("The best loss is the smallest one. Leave metric_mode out.")
