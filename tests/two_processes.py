@@ -51,12 +51,14 @@ def train(model, micro_batches, folder, *, resume=False):
         ema_decay=0.5,
         max_grad_norm=1.0,
         logging_steps=1,
+        eval_steps=4,
     )
     if "LEAVE_AT" in os.environ and os.environ["RANK"] == "1":
         leave_at(int(os.environ["LEAVE_AT"]))
     stages = genzoo.Stage(objective=genzoo.Component(name=objective)) if objective else None
+    data = Case(name, cls).data()
     trainer = genzoo.Trainer(
-        cls(config), Case(name, cls).data(), stages, settings, output_dir=folder
+        cls(config), data, stages, settings, eval_data=data, output_dir=folder
     )
     trainer.fit(resume=resume)
 
