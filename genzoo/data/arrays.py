@@ -25,7 +25,7 @@ from genzoo.data.from_array import from_array
 from genzoo.data.labelling import UNKNOWN
 from genzoo.data.mapping import is_archive, map_npy, start_of
 from genzoo.data.natural_order import natural_key
-from genzoo.data.splits import shared_space
+from genzoo.data.splits import is_counted, shared_space
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size, size_of
 from genzoo.errors import DataError
 from genzoo.spaces import Space
@@ -84,7 +84,7 @@ class Arrays(DataSource[ArraysConfig]):
             text=self._text(split),
             scale=self.config.scale,
             space=self.config.reading,
-            like=None if split == self.splits()[0] else self._space,
+            like=self._like(split),
         )
         if "label" in dataset.info and not self._class_names:
             space = label_space(max(map(self._num_classes, self.splits())))
@@ -96,6 +96,11 @@ class Arrays(DataSource[ArraysConfig]):
 
     def _name(self, split: str) -> str:
         return f"{Path(self.location).name}:{self._contents.rows[split]}"
+
+    def _like(self, split: str) -> Space | None:
+        """Return the space that the rows of a split must have; None if it follows from them."""
+        counted = is_counted(self.config.reading, self.config.scale) and len(self.splits()) > 1
+        return self._space if counted or split != self.splits()[0] else None
 
     @cached_property
     def _space(self) -> Space:

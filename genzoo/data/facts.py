@@ -11,6 +11,8 @@ from torch import Tensor
 from genzoo.data.rows import blocks, is_whole_type
 from genzoo.errors import DataError
 
+_VALUES = 2**20
+"""The numbers of a block, few enough for the processor's cache."""
 _LARGEST = torch.finfo(torch.float32).max
 
 
@@ -59,7 +61,7 @@ def look_at(
         DataError: A value is NaN, or is infinite in float32.
     """
     found: Facts | None = None
-    for block in blocks(rows):
+    for block in blocks(rows, _VALUES):
         new = _of_block(block, top, found)
         if not -_LARGEST <= new.low <= new.high <= _LARGEST:
             raise _not_finite(rows, name)
@@ -90,7 +92,9 @@ def _of_block(block: Tensor, top: float, before: Facts | None) -> Facts:
 
 def _not_finite(rows: Tensor, name: str) -> DataError:
     """Return the error that counts the rows with NaN or infinity, and names the first."""
-    bad = torch.cat([~(b.double().abs() <= _LARGEST).flatten(1).all(1) for b in blocks(rows)])
+    bad = torch.cat(
+        [~(b.double().abs() <= _LARGEST).flatten(1).all(1) for b in blocks(rows, _VALUES)]
+    )
     return DataError(
         f"{name} holds NaN or infinity, in {int(bad.sum())} of {len(rows)} rows, the first of "
         f"which is row {int(bad.nonzero()[0])}. Remove or fill them."

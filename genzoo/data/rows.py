@@ -77,13 +77,13 @@ def take(rows: Tensor, index: Tensor) -> Tensor:
     return rows.index_select(0, index)  # Ten times as fast as rows[index].
 
 
-def blocks(rows: Tensor) -> Iterator[Tensor]:
-    """Yield all rows, some at a time."""
-    size = rows_at_once(rows.shape[1:])
+def blocks(rows: Tensor, values: int = _VALUES) -> Iterator[Tensor]:
+    """Yield all rows, some at a time: at most 4,096, with about ``values`` numbers."""
+    size = rows_at_once(rows.shape[1:], values)
     for first in range(0, len(rows), size):
         yield rows[first : first + size]
 
 
-def rows_at_once(event_shape: Sequence[int]) -> int:
+def rows_at_once(event_shape: Sequence[int], values: int = _VALUES) -> int:
     """Return the number of rows that are widened at once: 4,096, or fewer for long rows."""
-    return max(1, min(4096, _VALUES // max(1, math.prod(event_shape))))
+    return max(1, min(4096, values // max(1, math.prod(event_shape))))

@@ -31,10 +31,15 @@ def shared_space(
     Raises:
         DataError: The rows of the first split cannot be read.
     """
-    counted = scale is None and space in ("unit", "categorical")
-    readers = [Reader(stored_rows(x, name), name, scale) for x in arrays[: None if counted else 1]]
+    some = arrays if is_counted(space, scale) else arrays[:1]
+    readers = [Reader(stored_rows(x, name), name, scale) for x in some]
     found = [r.inferred().space if space is None else r.named(space).space for r in readers]
     return max(found, key=_num_values)
+
+
+def is_counted(space: str | None, scale: float | None) -> bool:
+    """Whether the number of levels or categories follows from the rows of all splits."""
+    return scale is None and space in ("unit", "categorical")
 
 
 def read_like(reader: Reader, like: Space, space: str | None) -> Reading:
@@ -58,7 +63,8 @@ def read_like(reader: Reader, like: Space, space: str | None) -> Reading:
     layout = into_shape(reader.rows, like.event_shape, reader.name)
     scale = _scale(reader, like)
     clip = isinstance(like, Unit) and not reader.is_whole
-    reading = Reading(like, scale, layout, like.bounds or (-math.inf, math.inf), clip)
+    ends, notes = like.bounds or (-math.inf, math.inf), (layout.note,) if layout.note else ()
+    reading = Reading(like, scale, layout, ends, clip, notes=notes)
     if reader.has_bytes and isinstance(like, Unit) and like.levels == scale + 1 >= 256:
         return reading
     facts = reader.look(scale)
