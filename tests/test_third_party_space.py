@@ -1,6 +1,7 @@
 """A stranger's space goes through every command and a Hub; without its package, our list helps."""
 
 import logging
+import math
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from hubs import same
 from test_scaffold import points
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "genzoo-angle"
+QUICK = "--trainer.max-steps 2 --trainer.batch-size 4 --trainer.threads 1"
 TRAIN = "--trainer.max-steps 20 --trainer.threads 1 --trainer.sample-steps 20 --data.num 500"
 GIVEN = "--label north --condition.moon -90deg"
 INSTALL = "part of genzoo-angle: pip install ./examples/genzoo-angle, in a checkout of genzoo"
@@ -78,6 +80,20 @@ def test_it_goes_through_every_command_and_a_hub(run, hub):
     assert np.array_equal(x, pulled)
     assert run("evaluate ada/tide --verify").count(": equal") == 3
     assert "does not both encode and decode" in run("explore mine --output x.png", code=2)
+
+
+def test_an_array_is_read_in_it_by_name(run):
+    x = np.array([[0.5, -3.0], [math.pi, 1.0]] * 10)
+    np.save("wind.npy", x)
+    run(f"train von-mises --data wind.npy --data.space angle --output run {QUICK}")
+    rows = genzoo.load_dataset("wind.npy", space="angle")
+    assert rows.info["x"].describe() == "2: angles in [-π, π)"
+    assert rows.head(2)["x"][1, 0] < -3.14  # π is −π.
+    x[3, 1] = 7
+    np.save("wind.npy", x)
+    said = run("train von-mises --data wind.npy --data.space angle --output other", code=2)
+    assert "wind.npy:x must hold 2: angles" in said
+    assert "row 3 holds 7. Give x mod 2π" in said
 
 
 def test_without_its_package_the_error_says_what_to_install(run, uninstall):

@@ -128,8 +128,8 @@ class Angle(Space):
     def made_from(cls, other: Space, low: float, high: float) -> str:
         """Say how numbers become angles."""
         return (
-            "If they are angles, wrap them into [-π, π) (genzoo_angle.angle.wrap) and give them "
-            "as a genzoo.ArrayDataset whose field x is an Angle."
+            "If they are angles, wrap them into [-π, π) (genzoo_angle.angle.wrap) and give "
+            "--data.space angle."
         )
 
 
