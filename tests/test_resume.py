@@ -179,8 +179,8 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path):
 
 def test_another_run_is_not_gone_on_with(tmp_path):
     game(tmp_path).fit()
-    with pytest.raises(CheckpointError, match=r"trainer\[0\]\.max_steps was 12, is 20"):
-        game(tmp_path, steps=20).fit(resume=True)
+    with pytest.raises(CheckpointError, match=r"trainer\[0\]\.warmup_steps was 3, is 4"):
+        game(tmp_path, warmup_steps=4).fit(resume=True)
 
 
 def test_what_does_not_touch_the_mathematics_may_change(tmp_path):

@@ -92,6 +92,8 @@ def _train_stage(plan: Plan, session: Session, start: Start) -> None:
         if start.checkpoint is not None:
             state.load(start.checkpoint.tensors, start.checkpoint.values)
             first, offset = start.checkpoint.step, start.checkpoint.values["metrics_offset"]
+            if session.changed:
+                state.set_total()
             start.checkpoint = None  # Its tensors take as much memory as those of the run.
         _compile(objective, config)
         title, path = plan.stages[number].objective.name, folder.path if folder else None

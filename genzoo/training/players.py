@@ -124,6 +124,15 @@ class Player:
         # Once per update, not per move: a critic with five moves would decay five times as fast.
         self.schedule.step()
 
+    def set_lr(self) -> None:
+        """Set the learning rate of the next update again, because the total has changed."""
+        step, groups = self.schedule.last_epoch, self.base.param_groups
+        factors = [factor(step) for factor in self.schedule.lr_lambdas]
+        rates = [base * f for base, f in zip(self.schedule.base_lrs, factors, strict=True)]
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
+        self.schedule._last_lr = rates
+
     @property
     def lr(self) -> float:
         """The learning rate of the next update."""

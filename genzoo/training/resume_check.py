@@ -7,6 +7,7 @@ from typing import Any
 
 from genzoo.data import Dataset
 from genzoo.errors import CheckpointError
+from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.plan import Plan
 
 _FREE = frozenset(
@@ -50,14 +51,38 @@ def _named(data: Dataset) -> dict[str, Any]:
     return {"name": data.name, "rows": len(data)}
 
 
-def demand_same(then: Any, now: Any) -> None:
-    """Raise CheckpointError with the changes if the resumed run was another one."""
-    changed = list(_changes(then, now, ""))
+def demand_same(checkpoint: Checkpoint, now: Any) -> int | None:
+    """Check that the resumed run is the same one; only its number of updates may change.
+
+    Arguments:
+        checkpoint: The checkpoint that is resumed from.
+        now: The identity of the run.
+
+    Returns:
+        The earlier number of updates of the stage under way if it has changed, or None.
+
+    Raises:
+        CheckpointError: It was another run; or more updates have been made than it is to have.
+    """
+    then, stage = checkpoint.values["identity"], checkpoint.stage
+    changed = list(_changes(_without_totals(then), _without_totals(now), ""))
     if changed:
         raise CheckpointError(
             f"The run in this folder was another one: {'; '.join(changed[:5])}. Resume with the "
             "values it was started with, or start anew in another folder."
         )
+    before, total = (identity["trainer"][stage]["max_steps"] for identity in (then, now))
+    if total < checkpoint.step:
+        raise CheckpointError(
+            f"The run has already made {checkpoint.step} updates, and max_steps is {total}. Give "
+            "at least as many, or start anew in another folder."
+        )
+    return None if before == total else int(before)
+
+
+def _without_totals(identity: Any) -> Any:
+    stages = [{**values, "max_steps": None} for values in identity["trainer"]]
+    return {**identity, "trainer": stages}
 
 
 def _changes(then: Any, now: Any, path: str) -> Iterator[str]:

@@ -38,6 +38,8 @@ class Session:
         held: Resources that are held until the session ends, such as the folder's lock.
         threads: The number of CPU threads; None leaves it unchanged.
         last_good: The newest valid checkpoint.
+        changed: A sentence on a number of updates that the resumed run did not start with, for its
+            recipe; empty if there is none.
     """
 
     accelerator: Accelerator
@@ -46,6 +48,7 @@ class Session:
     held: contextlib.ExitStack
     threads: int | None = None
     last_good: Path | None = None
+    changed: str = ""
 
     @property
     def device(self) -> torch.device:
@@ -108,7 +111,16 @@ class Session:
             recipe = plan.recipe()
             chosen = dataclasses.replace(recipe.trainer, threads=self.threads)
             recipe = dataclasses.replace(recipe, trainer=chosen)
-            replace_text(self.folder.path / RECIPE.name, recipe.to_toml())
+            path = self.folder.path / RECIPE.name
+            replace_text(path, self._comments(path) + recipe.to_toml())
+
+    def _comments(self, path: Path) -> str:
+        """Return the comments of the recipe: earlier ones, and on a changed number of updates."""
+        if not self.changed:
+            return ""
+        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        kept = [line for line in lines if line.startswith("# ")]
+        return "\n".join(dict.fromkeys([*kept, f"# {self.changed}"])) + "\n"
 
     def write_environment(self) -> None:
         """Write environment.json; resuming elsewhere replaces it."""

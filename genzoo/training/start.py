@@ -51,6 +51,8 @@ def start(plan: Plan, session: Session, *, resume: bool) -> Start:
         session.write_recipe(plan)
     else:
         session.threads = checkpoint.values["threads"]
+        if session.changed:
+            session.write_recipe(plan)
     session.write_environment()
     if session.accelerator.scaler is not None:
         session.accelerator.free_memory()  # It keeps the optimisers that were prepared for it.
@@ -60,11 +62,24 @@ def start(plan: Plan, session: Session, *, resume: bool) -> Start:
 def _resumed(plan: Plan, session: Session) -> Checkpoint | None:
     """Return the checkpoint that is resumed from, after checking that the run is the same one."""
     checkpoint = session.newest()
-    if checkpoint is not None:
-        now = identity(plan, session.accelerator.num_processes)
-        demand_same(checkpoint.values["identity"], now)
-        logger.info("Going on from %s.", session.last_good)
+    if checkpoint is None:
+        return None
+    before = demand_same(checkpoint, identity(plan, session.accelerator.num_processes))
+    logger.info("Going on from %s.", session.last_good)
+    if before is not None:
+        session.changed = _changed_total(checkpoint, before, plan)
     return checkpoint
+
+
+def _changed_total(checkpoint: Checkpoint, before: int, plan: Plan) -> str:
+    """Return, after logging it, that the resumed run gets another number of updates."""
+    said = (
+        f"The run has made {checkpoint.step} of {before} updates and now gets "
+        f"{plan.configs[checkpoint.stage].max_steps}. Learning-rate schedules and annealing "
+        "follow the new total from here on, so a run that starts with it gives other weights."
+    )
+    logger.info(said)
+    return said
 
 
 def _check_stages(plan: Plan, session: Session, first: int) -> Objective:

@@ -89,6 +89,12 @@ class StageState:
         if self.accelerator.scaler is not None and values["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(unflatten(values["scaler"], {}))
 
+    def set_total(self) -> None:
+        """Follow another number of updates than the checkpoint's from here on."""
+        for player in self.players.values():
+            player.set_lr()
+        self.best.unimproved = 0
+
     # Chains and pools are saved for each process, and never averaged: the mean of two chains'
     # states is not a state.
     def _process_states(self) -> list[dict[str, Tensor]]:

@@ -75,7 +75,8 @@ class Trainer:
         """Train, and return the model, with its averaged weights where there are any.
 
         Arguments:
-            resume: Resume from the newest good checkpoint of ``output_dir``, bit-exactly.
+            resume: Resume from the newest good checkpoint of ``output_dir``, bit-exactly. With
+                another ``max_steps``, a finished run goes on; schedules then follow the new total.
 
         Raises:
             DataError: A row has a condition that the model does not know.
