@@ -195,17 +195,19 @@ class SupportsFilters(Protocol):
         """Return the filters, of shape (num_filters, *event_shape)."""
 
 
-ALL: tuple[type, ...] = (
-    SupportsLogProb,
-    SupportsEnergy,
-    SupportsEncode,
-    SupportsDecode,
-    SupportsTranslate,
-    SupportsClassify,
-    SupportsInpainting,
-    SupportsDataInit,
-    SupportsFilters,
-)
+_DOES: dict[type, str] = {
+    SupportsLogProb: "give a log-likelihood",
+    SupportsEnergy: "give an energy",
+    SupportsEncode: "encode",
+    SupportsDecode: "decode",
+    SupportsTranslate: "translate",
+    SupportsClassify: "classify",
+    SupportsInpainting: "inpaint",
+    SupportsDataInit: "start from data",
+    SupportsFilters: "show filters",
+}
+ALL = tuple(_DOES)
+"""All capabilities."""
 
 
 def names() -> list[str]:
@@ -240,19 +242,6 @@ def title_of(capability: str) -> str:
     'log-prob'
     """
     return re.sub(r"(?<!^)([A-Z])", r"-\1", capability).lower()
-
-
-_DOES: dict[type, str] = {
-    SupportsLogProb: "give a log-likelihood",
-    SupportsEnergy: "give an energy",
-    SupportsEncode: "encode",
-    SupportsDecode: "decode",
-    SupportsTranslate: "translate",
-    SupportsClassify: "classify",
-    SupportsInpainting: "inpaint",
-    SupportsDataInit: "start from data",
-    SupportsFilters: "show filters",
-}
 
 
 def lacking(model: object, needed: Sequence[type]) -> str:

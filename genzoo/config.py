@@ -254,6 +254,17 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def positive(name: str, value: Any) -> int:
+    """Return a whole number of at least 1.
+
+    Raises:
+        ConfigError: It is not one.
+    """
+    if not is_whole(value) or value < 1:
+        raise ConfigError(f"{name} must be a whole number of at least 1, got {shown(value)}.")
+    return int(value)
+
+
 def shown(value: Any) -> str:
     """Return a value for a message, on one line and abbreviated."""
     return _Repr().repr(value)

@@ -161,7 +161,9 @@ def atomic_folder_update(
         with own_folder(folder) as temporary:
             yield temporary
             final = [*markers, last]
-            paths = sorted(_files_in(temporary), key=lambda path: (path in final, path == last))
+            made = (path for path in temporary.rglob("*") if path.is_file())
+            names = (path.relative_to(temporary).as_posix() for path in made)
+            paths = sorted(names, key=lambda path: (path in final, path == last, path))
             for path in paths:
                 fsync(temporary / path)
             there = [path.name for path in folder.iterdir() if re.fullmatch(stale, path.name)]
@@ -176,12 +178,6 @@ def atomic_folder_update(
             for path in paths:
                 os.replace(temporary / path, folder / path)
             _settle(folder, inner)
-
-
-def _files_in(folder: Path) -> list[str]:
-    """Return the paths of all files below a folder, in order."""
-    found = [path for path in folder.rglob("*") if path.is_file()]
-    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def _make_folders(folder: Path, new: Iterable[str], gone: Iterable[str]) -> list[Path]:

@@ -17,7 +17,7 @@ _BASES = {
     "lr_schedulers": "genzoo.training.lr_schedulers:LRScheduler",
     "datasets": "genzoo.data.dataset:DataSource",
     "metrics": "genzoo.evaluation.metric:Metric",
-    "extractors": "genzoo.evaluation.extractor:FeatureExtractor",
+    "extractors": "genzoo.evaluation.features:FeatureExtractor",
     "formats": "genzoo.layouts.foreign:ForeignFormat",
 }
 GROUPS = tuple(_BASES)

@@ -46,7 +46,6 @@ class ModelFile:
 
 
 _MIB = 2**20
-_LETTER = "[A-Za-z0-9_]"
 
 # What is pushed.                 pushed cleared  max_bytes
 CONFIG = ModelFile("config.json", True, True, _MIB)

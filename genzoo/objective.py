@@ -81,10 +81,12 @@ class Objective(nn.Module, abc.ABC, Generic[C]):
         super().__init__()
         for needed in self.requires:
             if not isinstance(model, needed):
+                stages = model.default_stages(model.config)
+                names = dict.fromkeys(stage.objective.name for stage in stages)
+                own = f" It is trained by {' and '.join(names)}." if names else ""
                 raise CapabilityError(
                     f"The objective {type(self).__name__} needs a model that is a "
-                    f"{needed.__name__}; {type(model).__name__} is not."
-                    f"{_own(model)}"
+                    f"{needed.__name__}; {type(model).__name__} is not.{own}"
                 )
         self.model = model
         given: Any = self.Config() if config is None else config
@@ -139,9 +141,3 @@ class Objective(nn.Module, abc.ABC, Generic[C]):
         """Load what ``own_state`` returned, strictly."""
         model = {f"model.{name}": t for name, t in self.model.state_dict().items()}
         self.load_state_dict({**model, **state}, strict=True)
-
-
-def _own(model: Model) -> str:
-    """Return which objectives train a model by default; nothing if it has none."""
-    names = dict.fromkeys(s.objective.name for s in model.default_stages(model.config))
-    return f" It is trained by {' and '.join(names)}." if names else ""

@@ -133,6 +133,15 @@ def as_images(x: Tensor) -> Tensor:
     )
 
 
+def evenly(num: int, most: int) -> list[int]:
+    """Return at most ``most`` evenly spaced indices below ``num``, including 0 and ``num`` − 1.
+
+    >>> evenly(9, 3), evenly(2, 3)
+    ([0, 4, 8], [0, 1])
+    """
+    return [int(i) for i in np.linspace(0, num - 1, min(num, most)).round()]
+
+
 def lines_of_text(lines: Sequence[str]) -> Image.Image:
     """Return lines of text, one below the other, in letters of equal width."""
     font = _font(_FONT_LEAST + 4, "DejaVuSansMono.ttf")

@@ -66,7 +66,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
         mean_of as mean_of,
     )
     from genzoo.evaluation import Case as Case, Metric as Metric
-    from genzoo.evaluation.extractor import FeatureExtractor as FeatureExtractor
+    from genzoo.evaluation.features import FeatureExtractor as FeatureExtractor
     from genzoo.evaluation.translation import cycle_of as cycle_of
     from genzoo.foreign_fields import (
         AllowedFields as AllowedFields,

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from genzoo import conditions, registry, seeds
-from genzoo.config import is_whole, shown
-from genzoo.errors import ConfigError, DataError, NotFiniteSampleError
+from genzoo.config import positive
+from genzoo.errors import DataError, NotFiniteSampleError
 from genzoo.finite import RunningTotal, check_weights, name_broken
 from genzoo.progress import bar
 from genzoo.sampler import last_of
@@ -43,10 +43,6 @@ class Request:
         """Return the number of samples per block."""
         return self.batch_size or block_size(model, self.num)
 
-    def num_blocks(self, model: Model) -> int:
-        """Return the number of blocks."""
-        return -(-self.num // self.block_size(model))
-
 
 def block_size(model: Model, num: int) -> int:
     """Return the default block size for ``num`` samples of a model.
@@ -58,8 +54,8 @@ def block_size(model: Model, num: int) -> int:
         ConfigError: ``num``, or the model's ``default_batch_size``, is not a whole number of at
             least 1.
     """
-    num = _positive("num", num)
-    most = _positive(f"{type(model).__name__}.default_batch_size", model.default_batch_size)
+    num = positive("num", num)
+    most = positive(f"{type(model).__name__}.default_batch_size", model.default_batch_size)
     return -(-num // -(-num // most))
 
 
@@ -74,7 +70,7 @@ def batch_size_for(num_values: int) -> int:
     >>> batch_size_for(500), batch_size_for(16 * 28 * 28), batch_size_for(128 * 512 * 512)
     (1024, 128, 1)
     """
-    fitting = _VALUES // _positive("num_values", num_values)
+    fitting = _VALUES // positive("num_values", num_values)
     return min(_MOST, 1 << max(0, fitting.bit_length() - 1))
 
 
@@ -94,9 +90,9 @@ def draw(model: Model, request: Request, seed: int | None, watch: Watch | None =
 
     On a terminal, sampling that takes more than a second shows a progress bar of the states.
     """
-    num = _positive("num", request.num)
+    num = positive("num", request.num)
     if request.batch_size is not None:
-        _positive("batch_size", request.batch_size)
+        positive("batch_size", request.batch_size)
     condition = conditions.spread(model, request.condition, num)
     start = request.start
     if start is not None:
@@ -104,7 +100,7 @@ def draw(model: Model, request: Request, seed: int | None, watch: Watch | None =
     check_weights(model)
     seed = seeds.fresh() if seed is None else seeds.checked(seed)
     states = request.sampler.num_states(model)
-    num_blocks = request.num_blocks(model)
+    num_blocks = -(-num // request.block_size(model))
     total = None if states is None else states * num_blocks
     with evaluating(model), trusted(), bar("Sampling", "state", total) as shown:
 
@@ -211,9 +207,3 @@ def _blame(model: Model, run: Any) -> None:
         f"to give NaN or infinity was {culprit}. The weights may be damaged, so that values "
         "overflow, or training may have diverged."
     )
-
-
-def _positive(name: str, value: Any) -> int:
-    if not is_whole(value) or value < 1:
-        raise ConfigError(f"{name} must be a whole number of at least 1, got {shown(value)}.")
-    return int(value)

@@ -11,8 +11,7 @@ from genzoo import Label, seeds
 from genzoo.data import from_array
 from genzoo.errors import CapabilityError
 from genzoo.evaluation import evaluate
-from genzoo.evaluation.encoding import codes_of
-from genzoo.evaluation.metric import rows_of
+from genzoo.evaluation.metric import codes_of, rows_of
 from genzoo.evaluation.probes import LatentProbes, ProbeConfig
 from genzoo.evaluation.reconstruction import ReconstructionError
 from judges import Replay, case

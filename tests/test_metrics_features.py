@@ -10,10 +10,10 @@ import families
 from genzoo import registry
 from genzoo.data import from_array
 from genzoo.errors import LoadError, MissingDependencyError, UnknownNameError
-from genzoo.evaluation.extractor import FeatureExtractor
 from genzoo.evaluation.features import (
     Extractor,
     FeatureConfig,
+    FeatureExtractor,
     FeatureMetric,
     default_extractor,
     load_extractor,

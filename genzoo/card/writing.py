@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.card.contents import Contents, read_contents, render
+from genzoo.card.contents import read_contents, render
 from genzoo.card.figures import Figure, figures_of, task_of
 from genzoo.card.front_matter import (
     describe,
@@ -154,14 +154,6 @@ def _write(folder: Path, card: ModelCard, name: str, *, task: str | None, is_new
         figures=_figures(card),
         licence=licence_of(card),
     )
-    _describe(card, contents, task)
-    text, needed = render(contents), ["figures"] if contents.figures else []
-    card.text = text if is_new else refreshed(card.text, text, needed=needed)
-    save_card(folder, card)
-
-
-def _describe(card: ModelCard, contents: Contents, task: str | None) -> None:
-    """Add to the head what is known about the model and its data."""
     about, training = contents.about, contents.training
     if about:  # The Hub has no name of a task for models that do not make images.
         task = task_of(about.conditions) if about.is_image else None
@@ -173,6 +165,9 @@ def _describe(card: ModelCard, contents: Contents, task: str | None) -> None:
         task=task,
         datasets=list(dict.fromkeys(filter(None, repositories))),
     )
+    text, needed = render(contents), ["figures"] if contents.figures else []
+    card.text = text if is_new else refreshed(card.text, text, needed=needed)
+    save_card(folder, card)
 
 
 def _figures(card: ModelCard | None) -> list[Figure]:

@@ -27,12 +27,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except TrainingInterrupted as interrupted:
         _say(str(interrupted))
         sys.exit(128 + interrupted.signum)
-    except VerificationError as error:
-        _say(f"error: {error}")
-        sys.exit(1)
     except GenzooError as error:
         _say(f"error: {error}")
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, VerificationError) else 2)
     except KeyboardInterrupt:
         _say("Stopped.")
         sys.exit(128 + signal.SIGINT)

@@ -77,10 +77,11 @@ def flags_of(arguments: type, prefix: str = "") -> Iterator[Flag]:
         kind, default, factory = kinds[field.name], field.default, field.default_factory
         if factory is not dataclasses.MISSING:
             default = factory()
+        hidden = tyro.conf.Suppress in _marks(kind) or any(map(_is_table, _alternatives(kind)))
         name = f"{prefix}{normal(next(_given(kind, 'name'), field.name))}"
         if dataclasses.is_dataclass(default):
             yield from flags_of(type(default), f"{name}.")
-        elif not _is_hidden(kind):
+        elif not hidden:
             required = not prefix and default is dataclasses.MISSING
             positional = tyro.conf.Positional in _marks(kind)
             shown = next(_given(kind, "metavar"), name) if positional else f"--{name}"
@@ -156,7 +157,3 @@ def _given(kind: Any, name: str) -> Iterator[str]:
     """Yield the values of a name in `tyro.conf.arg` of a flag."""
     found = (getattr(mark, name, None) for mark in _marks(kind))
     return (text for text in found if text)
-
-
-def _is_hidden(kind: Any) -> bool:
-    return tyro.conf.Suppress in _marks(kind) or any(map(_is_table, _alternatives(kind)))

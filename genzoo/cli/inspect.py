@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from genzoo import capabilities, plugin_hints, registry
@@ -23,7 +22,11 @@ def run(arguments: InspectArguments) -> None:
     if found.commit:
         lines["commit"] = found.commit
     width = max(map(len, lines))
-    for name, text in [*lines.items(), *(("", line) for line in _tensors(found))]:
+    tensors = [
+        ("", f"{name} {shape} {str(dtype).removeprefix('torch.')}")
+        for name, (_, dtype, shape) in sorted(found.weights.headers.items())
+    ]
+    for name, text in [*lines.items(), *tensors]:
         write(f"{name:<{width}}  {one_line(text)}")
 
 
@@ -76,8 +79,3 @@ def _card(found: Inspected) -> dict[str, str]:
 def _figure(figure: Any) -> str:
     unit, data = figure.facts.get("unit", ""), figure.provenance.get("data", "")
     return " ".join(f"{figure.name} {figure.shown_value} {unit} on {data}".split())[:200]
-
-
-def _tensors(found: Inspected) -> Iterator[str]:
-    for name, (_, dtype, shape) in sorted(found.weights.headers.items()):
-        yield f"{name} {shape} {str(dtype).removeprefix('torch.')}"

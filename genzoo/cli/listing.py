@@ -96,7 +96,9 @@ def _write(groups: list[str], rows: list[registry.Entry], arguments: Listing) ->
         write(group)
         for entry in (entry for entry in rows if entry.group == group):
             where = f"{_origin(entry):<{origin}}  {one_line(entry.location)}  "
-            about = _problem(entry) or one_line(summary_of(entry))
+            error = "" if entry.disabled else "error: "  # To be disabled is not an error.
+            problem = f"{error}{one_line(entry.problem)}" if entry.problem else ""
+            about = problem or one_line(summary_of(entry))
             # The distribution of an entry is named if it is not genzoo.
             owner = "" if entry.distribution == entry_points.OURS else f"[{_origin(entry)}] "
             line = f"{where if arguments.origin else owner}{about}"
@@ -105,10 +107,3 @@ def _write(groups: list[str], rows: list[registry.Entry], arguments: Listing) ->
 
 def _origin(entry: registry.Entry) -> str:
     return one_line(f"{entry.distribution} {entry.version}") or "this session"
-
-
-def _problem(entry: registry.Entry) -> str:
-    """Return the problem of an entry; being disabled is not an error."""
-    if not entry.problem:
-        return ""
-    return f"{'' if entry.disabled else 'error: '}{one_line(entry.problem)}"

@@ -22,7 +22,7 @@ from genzoo.component import Component
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.model import Model
-from genzoo.plotting import titled_rows, trajectories, write_picture
+from genzoo.plotting import evenly, titled_rows, trajectories, write_picture
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, evaluating, own_sampler
 from genzoo.showing import are_points, images_of, picture_of
@@ -85,15 +85,6 @@ class Way:
         with evaluating(model):
             shown = [self.kept[i] for i in evenly(len(self.kept), COLUMNS)]
             return [model.to_data(state[:num]).cpu() for state in shown]
-
-
-def evenly(num: int, most: int) -> list[int]:
-    """Return at most ``most`` evenly spaced indices below ``num``, including 0 and ``num`` − 1.
-
-    >>> evenly(9, 3), evenly(2, 3)
-    ([0, 4, 8], [0, 1])
-    """
-    return [int(i) for i in np.linspace(0, num - 1, min(num, most)).round()]
 
 
 def with_sampler_fields(arguments: type, peeked: Peeked) -> type:

@@ -11,14 +11,13 @@ import torch
 
 from genzoo import seeds
 from genzoo.component import Component
-from genzoo.config import is_whole, shown
+from genzoo.config import positive
 from genzoo.data import as_dataset, subset
 from genzoo.data.dataset import Dataset
-from genzoo.errors import ConfigError, DataError
+from genzoo.errors import DataError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.choosing import check_available, choose, no_figures_error
-from genzoo.evaluation.conditions import with_conditions
-from genzoo.evaluation.metric import Case, Metric
+from genzoo.evaluation.metric import Case, Metric, with_conditions
 from genzoo.evaluation.provenance import provenance_of, with_metric_name
 from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.finite import weights_checked
@@ -116,10 +115,7 @@ def open_case(
     max_examples: int = MAX_EXAMPLES,
 ) -> Case:
     """Return the case of an evaluation; see `evaluate`."""
-    if not is_whole(max_examples) or max_examples < 1:
-        raise ConfigError(
-            f"max_examples must be a whole number of at least 1, got {shown(max_examples)}."
-        )
+    positive("max_examples", max_examples)
     seed = seeds.checked(seed)
     if len(data) == 0:
         raise DataError(f"{data.name} has no rows to evaluate on. Choose another split or file.")

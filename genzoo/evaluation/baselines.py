@@ -10,7 +10,6 @@ from torch import Tensor
 
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
-from genzoo.errors import DataError
 from genzoo.estimate import Estimate, mean_of
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.model import Model
@@ -42,7 +41,8 @@ class IndependentPixels(Metric[BaselineConfig]):
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the baseline's exact figure."""
-        values = independent_log_likelihood(case.batch["x"], _mean(case), self.config.eps)
+        mean = case.data.info.mean["x"]
+        values = independent_log_likelihood(case.batch["x"], mean, self.config.eps)
         return {"independent-pixels": mean_of(values, "exact")}
 
 
@@ -51,10 +51,3 @@ def independent_log_likelihood(x: Tensor, mean: Tensor, eps: float) -> Tensor:
     mu = mean.double().clamp(eps, 1 - eps)
     rows = x.double().flatten(1)
     return rows @ torch.logit(mu).flatten() + torch.log1p(-mu).sum()
-
-
-def _mean(case: Case) -> Tensor:
-    mean = case.data.info.mean.get("x")
-    if mean is None:
-        raise DataError(f"{case.data.name} has no known training mean, which the baseline needs.")
-    return mean

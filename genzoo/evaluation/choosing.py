@@ -39,7 +39,15 @@ def choose(model: Model, data: Dataset, names: Sequence[str | Component] | None)
         ConfigError: A metric is named twice.
         UnknownNameError: A metric does not exist.
     """
-    return _everything(model, data) if names is None else _named(model, data, names)
+    if names is None:
+        return _everything(model, data)
+    pairs = list(map(_made, names))
+    metrics = dict(pairs)
+    if len(metrics) < len(pairs):
+        twice = next(name for name in metrics if [key for key, _ in pairs].count(name) > 1)
+        raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
+    check_available(model, data, metrics)
+    return Choice(metrics)
 
 
 def check_available(model: Model, data: Dataset, metrics: Mapping[str, Metric]) -> None:
@@ -66,16 +74,6 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     for name, reason in reasons.items():
         names.setdefault(reason, []).append(name)
     return names
-
-
-def _named(model: Model, data: Dataset, names: Sequence[str | Component]) -> Choice:
-    pairs = list(map(_made, names))
-    metrics = dict(pairs)
-    if len(metrics) < len(pairs):
-        twice = next(name for name in metrics if [key for key, _ in pairs].count(name) > 1)
-        raise ConfigError(f"The metric {twice} is named twice; evaluate once for each config.")
-    check_available(model, data, metrics)
-    return Choice(metrics)
 
 
 def _everything(model: Model, data: Dataset) -> Choice:

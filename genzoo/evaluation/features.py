@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import hashlib
 import logging
 import math
@@ -9,7 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +31,35 @@ MAX_PIXELS = 64
 """Larger examples are not compared by their values unless that is requested."""
 _BLOCK = 250
 _GREY = (0.0, 1.0)
+
+
+class FeatureExtractor(abc.ABC):
+    """Abstract base class of feature extractors, which are registered in ``genzoo.extractors``.
+
+    Class attributes:
+        is_default: Whether it is used for rows that it accepts if a metric names no extractor.
+
+    Attributes:
+        sha256: The hash of its weights, for the provenance of figures.
+
+    Arguments:
+        device: The device.
+    """
+
+    is_default: ClassVar[bool] = False
+    sha256: str
+
+    @abc.abstractmethod
+    def __init__(self, device: torch.device | str = "cpu") -> None: ...
+
+    @classmethod
+    @abc.abstractmethod
+    def inapplicable_reason(cls, space: Space) -> str:
+        """Return why it does not accept rows of a space; empty if it does."""
+
+    @abc.abstractmethod
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features (B, D) of rows (B, *event_shape) on the device."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import torch
 
 from genzoo.capabilities import SupportsHeldOutRows, SupportsLogProb
 from genzoo.config import Bounds, Config
-from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate, Note
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.log_prob import LogProb
@@ -53,22 +52,17 @@ class LogLikelihood(Metric[LogLikelihoodConfig]):
 
 
 def log_prob(case: Case, num_samples: int | None = None) -> LogProb:
-    """Return the model's log p(x) of each of the case's rows.
-
-    Raises:
-        CapabilityError: The model has no likelihood.
-    """
+    """Return the model's log p(x) of each of the case's rows."""
     model: Any = case.model
-    if not isinstance(model, SupportsLogProb):
-        raise CapabilityError(f"{type(model).__name__} has no log-likelihood.")
     with torch.no_grad():
-        return model.log_prob(
+        found: LogProb = model.log_prob(
             case.batch[case.model.event_field],
             condition=case.model.conditions_of(case.batch),
             generator=case.generator,
             num_samples=num_samples,
             **_start(case, num_samples),
         )
+    return found
 
 
 def _of_levels(bits: Estimate, log_p: LogProb, case: Case) -> Estimate:

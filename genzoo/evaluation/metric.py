@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -18,14 +18,15 @@ from genzoo.config import C
 from genzoo.data.dataset import Dataset
 from genzoo.data.subsets import Subset, stratified
 from genzoo.estimate import Estimate
-from genzoo.evaluation.conditions import lacking_condition
 from genzoo.fitting import titles
 from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size
 from genzoo.spaces import Space
+from genzoo.spec import DataInfo
 
 T = TypeVar("T")
+_BLOCK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +147,44 @@ def rows_of(batch: Mapping[str, Any], index: Tensor) -> dict[str, Any]:
         key: values[index] if isinstance(values, Tensor) else [values[i] for i in index.tolist()]
         for key, values in batch.items()
     }
+
+
+def codes_of(case: Case) -> Tensor:
+    """Return the codes of a case's rows, flattened, (N, D) on the CPU."""
+    model: Any = case.model
+    codes = [model.encode(x, condition=condition).cpu() for x, condition in blocks(case)]
+    return torch.cat(codes).flatten(1)
+
+
+def blocks(case: Case) -> Iterator[tuple[Tensor, Any]]:
+    """Yield rows (B, *event_shape), on the model's device, with their conditions."""
+    for index in torch.split(torch.arange(len(case.batch["x"])), _BLOCK):
+        rows, model = rows_of(case.batch, index), case.model
+        place = model.device, model.dtype
+        condition = {
+            name: model.conditions[name].place(values, *place)
+            for name, values in model.conditions_of(rows).items()
+        }
+        yield model.event.place(rows["x"], *place), condition
+
+
+def lacking_condition(model: Model, batch: Mapping[str, Any]) -> str:
+    """Return the condition that a batch lacks; empty if it has all that the model needs."""
+    lacking = [name for name in model.conditions if name not in batch]
+    if not lacking:
+        return ""
+    return f"it is conditioned on {lacking[0]}; the data have none (no {lacking[0]!r} in a batch)"
+
+
+def with_conditions(model: Model, info: DataInfo) -> DataInfo:
+    """Return the info of data as if they had all conditions of the model.
+
+    Some metrics do not need conditions; the others say what they lack. Both domains must exist.
+    """
+    conditions = {
+        name: space for name, space in model.conditions.items() if name not in ("x", "y")
+    }
+    return replace(info, fields={**info.fields, **conditions, **info.fields})
 
 
 class Metric(Configured[C]):

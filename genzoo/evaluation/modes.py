@@ -11,7 +11,6 @@ from torch import Tensor
 
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
-from genzoo.errors import DataError
 from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.resampling import mean_with_error
@@ -55,7 +54,7 @@ class ModeCoverage(Metric[ModeConfig]):
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the number of modes and the share of high quality."""
-        mixture, num = _mixture(case), self.config.num_samples
+        mixture, num = case.data.info.mixture["x"], self.config.num_samples
         size = block_size(case.model, num)
         counts = captured(case.drawn_for(case.rows(num), "mode coverage", size), mixture)
         provenance = {"batch_size": size}
@@ -119,9 +118,3 @@ def _note(counts: Tensor) -> Note:
     present = counts[counts > 0]
     rarest = f"; the rarest that is found has {int(present.min())} samples" if len(present) else ""
     return Note("modes-in-all", f"Of {len(counts)}{rarest}.")
-
-
-def _mixture(case: Case) -> Mixture:
-    if "x" not in case.data.info.mixture:
-        raise DataError(f"{case.data.name} does not come from a known mixture of modes.")
-    return case.data.info.mixture["x"]

@@ -22,8 +22,7 @@ from genzoo.capabilities import SupportsEncode
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, mean_of, undefined
-from genzoo.evaluation.encoding import codes_of
-from genzoo.evaluation.metric import Case, Metric
+from genzoo.evaluation.metric import Case, Metric, codes_of
 from genzoo.model import Model
 
 _ONE_LABEL = Note(

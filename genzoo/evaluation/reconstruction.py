@@ -12,8 +12,7 @@ from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.config import NoFields
 from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate, Reference, mean_of
-from genzoo.evaluation.encoding import blocks
-from genzoo.evaluation.metric import Case, Metric
+from genzoo.evaluation.metric import Case, Metric, blocks
 
 
 class ReconstructionError(Metric[NoFields]):

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.evaluation.conditions import lacking_condition
-from genzoo.evaluation.metric import Case, rows_of
+from genzoo.evaluation.metric import Case, lacking_condition, rows_of
 
 NUM_SAMPLES = 8
 MAX_BATCH_SIZE = 10_000

@@ -44,12 +44,14 @@ def lines_of_others(left_out: Mapping[str, str], not_applicable: Mapping[str, st
 
 
 def _own_provenance(figures: Mapping[str, Estimate]) -> list[str]:
-    names: dict[str, list[str]] = {}
-    for name, figure in figures.items():
-        own = {key: _cut(key, v) for key, v in figure.provenance.items() if key not in METRIC}
-        if own:
-            names.setdefault(flat(own), []).append(name)
-    return [f"  {', '.join(shared)}: {text}." for text, shared in names.items()]
+    own = {
+        name: flat(
+            {key: _cut(key, v) for key, v in figure.provenance.items() if key not in METRIC}
+        )
+        for name, figure in figures.items()
+    }
+    shared = by_reason({name: text for name, text in own.items() if text})
+    return [f"  {', '.join(names)}: {text}." for text, names in shared.items()]
 
 
 def _cut(key: str, value: Any) -> Any:

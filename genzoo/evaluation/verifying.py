@@ -105,11 +105,14 @@ def _verdict(figure: Figure, reproduction: Reproduction) -> Verdict:
         stated = Settings.of(figure.provenance)
         now = _figure(figure, stated, reproduction)
         strong = stated.for_verification(reproduction.model)
-        if not stated.is_weaker_than(strong, len(reproduction.case(stated).data)):
-            return _judged(figure, now, now, same=_is_same(figure, stated, reproduction))
-        logger.info("%s: computed again with the defaults as well.", visible(figure.name))
-        default = _figure(figure, strong, reproduction)
-        return _judged(figure, now, default, same=_is_same(figure, stated, reproduction))
+        default = now
+        if stated.is_weaker_than(strong, len(reproduction.case(stated).data)):
+            logger.info("%s: computed again with the defaults as well.", visible(figure.name))
+            default = _figure(figure, strong, reproduction)
+        stream = figure.provenance.get("stream")
+        same = same_stream(stream, reproduction.stream(stated, stream))
+        judgement, reasons = _judgement(figure, now, default, same=same)
+        return Verdict(figure, judgement, now.estimate, default.estimate, tuple(reasons))
     except (GenzooError, TypeError, KeyError, ValueError) as error:
         return Verdict(figure, "cannot be verified", reasons=(str(error),))
 
@@ -129,16 +132,6 @@ def _figure(figure: Figure, settings: Settings, reproduction: Reproduction) -> _
     made: Estimate = figures[figure.name]
     evaluation = Evaluation({figure.name: made}, reproduction.provenance(settings))
     return _Made(made, figures_of(evaluation)[0])
-
-
-def _is_same(figure: Figure, settings: Settings, reproduction: Reproduction) -> bool:
-    stated = figure.provenance.get("stream")
-    return same_stream(stated, reproduction.stream(settings, stated))
-
-
-def _judged(figure: Figure, now: _Made, default: _Made, *, same: bool) -> Verdict:
-    judgement, reasons = _judgement(figure, now, default, same=same)
-    return Verdict(figure, judgement, now.estimate, default.estimate, tuple(reasons))
 
 
 def _judgement(

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -153,16 +154,15 @@ class Snapshot:
     def _fetched(self, name: str, *, again: bool = False) -> Path:
         from huggingface_hub import hf_hub_download
 
-        def fetch() -> str:
-            return hf_hub_download(
-                self.reference.repository,
-                self.reference.inside(name),
-                revision=self.sha,
-                cache_dir=self.cache,
-                token=self.token,
-                force_download=again,
-            )
-
+        fetch = partial(
+            hf_hub_download,
+            self.reference.repository,
+            self.reference.inside(name),
+            revision=self.sha,
+            cache_dir=self.cache,
+            token=self.token,
+            force_download=again,
+        )
         return Path(ask(f"{name} of {self.reference}", fetch))
 
     def _resolved(self) -> Record:

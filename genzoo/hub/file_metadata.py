@@ -55,16 +55,6 @@ class Commit:
     sha: str
     files: Mapping[str, Stated]
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Commit:
-        """Read the result of `dataclasses.asdict`.
-
-        Raises:
-            KeyError, TypeError: It is malformed.
-        """
-        files = {name: Stated(**file) for name, file in values["files"].items()}
-        return cls(values["sha"], files)
-
 
 def ask_commit(reference: Reference, token: str | bool | None) -> Commit:
     """Get the current commit of a reference and its files from the Hub, with one request.

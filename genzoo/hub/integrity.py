@@ -21,7 +21,6 @@ from genzoo.parsing import strict_json
 
 _FOLDER = "genzoo"
 _MAX_BYTES = 2**24
-_Mark = tuple[int, int, int]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class Record:
 
     path: Path | None
     commit: Commit
-    checked: dict[str, _Mark] = field(default_factory=dict)
+    checked: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     is_written: bool = False
 
     @classmethod
@@ -57,7 +56,9 @@ class Record:
         path = _path(storage, sha)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             values = strict_json(read_text(path, _MAX_BYTES))
-            commit = Commit.from_dict(values["commit"])
+            stored = values["commit"]["files"].items()
+            files = {name: Stated(**file) for name, file in stored}
+            commit = Commit(values["commit"]["sha"], files)
             checked = {n: (int(a), int(b), int(c)) for n, (a, b, c) in values["checked"].items()}
             return cls(path, commit, checked, is_written=True) if commit.sha == sha else None
         return None

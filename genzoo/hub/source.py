@@ -40,9 +40,11 @@ class SnapshotSource(ModelSource):
     def description(self) -> dict[str, Any]:
         """Return the content of ``config.json``, fetched separately."""
         if CONFIG.name not in self:
+            names = list(self._snapshot.files)
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             raise ConfigFileError(
                 f"{self.title} has no {CONFIG.name}, so it is not a model of genzoo. It has "
-                f"{_some(list(self._snapshot.files))}."
+                f"{', '.join(names[:5]) or 'nothing'}{more}."
             )
         self._snapshot.file(CONFIG.name, most=CONFIG.max_bytes)
         return read_description(self.folder)
@@ -98,8 +100,3 @@ def source_of(
     reference = Reference(str(source), revision or MAIN, subfolder or "")
     with Snapshot(reference, token=token, cache_dir=cache_dir, verify=verify) as snapshot:
         yield SnapshotSource(snapshot)
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{', '.join(names[:5])}{more}" if names else "nothing"

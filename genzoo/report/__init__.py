@@ -22,8 +22,6 @@ from genzoo.model_files import REPORT
 from genzoo.report.contents import Report, read_report
 from genzoo.text_safety import visible
 
-__all__ = ["write_report"]
-
 _SUFFIXES = (".html", ".htm")
 
 

@@ -9,11 +9,11 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from genzoo.errors import DataError, LoadError
 from genzoo.model_files import PROGRESS
+from genzoo.plotting import evenly
 from genzoo.report.reading import inside
 
 MAX_PICTURES = 24
@@ -60,7 +60,7 @@ def read_timeline(folder: Path) -> Timeline:
     except (OSError, LoadError) as error:
         return Timeline(notes=(f"samples is not shown: {error}",))
     names.sort(key=_order)
-    kept = evenly_spaced(names)
+    kept = [names[i] for i in evenly(len(names), MAX_PICTURES)]
     notes = []
     if len(kept) < len(names):
         notes.append(f"{len(kept)} of {len(names):,} pictures are shown, evenly spaced.")
@@ -73,12 +73,6 @@ def read_timeline(folder: Path) -> Timeline:
         except _BROKEN:
             notes.append(f"{name} was left out: it is not a complete PNG picture.")
     return Timeline(tuple(pictures), tuple(notes))
-
-
-def evenly_spaced(names: list[str]) -> list[str]:
-    """Keep at most `MAX_PICTURES`, evenly spaced, including the first and the last."""
-    spaced = np.linspace(0, len(names) - 1, min(len(names), MAX_PICTURES))
-    return [names[i] for i in spaced.round().astype(int)]
 
 
 def _order(name: str) -> tuple[bool, int, int, str]:

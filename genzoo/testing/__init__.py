@@ -21,8 +21,7 @@ and ``genzoo check rbm`` on the command line. Only the second one needs pytest.
 from genzoo.capabilities import of as capabilities_of
 from genzoo.testing.cases import Case, CheckFailed, NotApplicable, cases, equal_states
 from genzoo.testing.checks import BY_CAPABILITY, CHECKS, MUST, checks_for
-from genzoo.testing.commands import run_command
-from genzoo.testing.running import Outcome, check_model, run_check, run_checks
+from genzoo.testing.running import Outcome, check_model, run_check, run_checks, run_command
 from genzoo.testing.suites import ModelSuite, conformance
 
 __all__ = [

@@ -159,6 +159,11 @@ def demand(condition: bool, message: str) -> None:
         raise CheckFailed(message)
 
 
+def demand_close(a: Tensor, b: Tensor, message: str) -> None:
+    """Raise `CheckFailed` unless two tensors are equal up to rounding in float32."""
+    demand(torch.allclose(a, b, rtol=1e-4, atol=1e-5), message)
+
+
 def demand_equal(a: dict[str, Any], b: dict[str, Any], when: str) -> None:
     """Raise `CheckFailed` unless the tensors are bit-equal."""
     names = equal_states(a, b)

@@ -43,7 +43,10 @@ def world() -> dict[str, Any]:
         "module hooks": (len(hooks._global_forward_hooks), len(hooks._global_forward_pre_hooks)),
         "numpy errors": tuple(np.geterr().items()),
         "print options": tuple(sorted(vars(torch._tensor_str.PRINT_OPTS).items())),
-        "warning filters": _settings(warnings.filters),
+        # Those that silence everything; others come and go with libraries.
+        "warning filters": [
+            repr(f) for f in warnings.filters if (f[0], f[1], f[2]) == ("ignore", None, Warning)
+        ],
         "environment": {name: os.environ[name] for name in foreign(os.environ)},
         "working folder": os.getcwd(),
         "import path": list(sys.path),
@@ -105,8 +108,3 @@ def changed(before: dict[str, Any]) -> list[str]:
     # The end of an earlier thread is not a side effect.
     after["running threads"] = sorted({*before["running threads"], *after["running threads"]})
     return [name for name, value in before.items() if value != after[name]]
-
-
-def _settings(filters: Any) -> list[str]:
-    """Return the filters that silence everything; others come and go with libraries."""
-    return [repr(f) for f in filters if f[0] == "ignore" and f[1] is None and f[2] is Warning]

@@ -12,7 +12,7 @@ from genzoo.conditions import condition_rows
 from genzoo.errors import DataError
 from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Space
-from genzoo.testing.cases import SEED, Case, CheckFailed, demand, seeded
+from genzoo.testing.cases import SEED, Case, CheckFailed, demand, demand_close, seeded
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def check_encode(case: Case) -> None:
     _demand_shape(model, z, len(x), "encode")
     demand(bool(torch.isfinite(z).all()), "A code is not finite.")
     alone = model.encode(x[:1], condition=condition_rows(condition, model.conditions, slice(1)))
-    demand(torch.allclose(alone, z[:1], rtol=1e-4, atol=1e-5), "A code depends on other rows.")
+    demand_close(alone, z[:1], "A code depends on other rows.")
 
 
 @torch.no_grad()
@@ -49,16 +49,12 @@ def check_draws_by_row(case: Case) -> None:
     model: Any = case.model().eval()
     x = case.event_rows()
     a, b = (_drawn(case, model, rows)[:1] for rows in (x, x[:1].expand_as(x)))
-    same = torch.allclose(a, b, rtol=1e-4, atol=1e-5)
-    demand(same, "What is drawn for a row depends on other rows.")
+    demand_close(a, b, "What is drawn for a row depends on other rows.")
 
 
-def _drawn(case: Case, model: Any, x: Tensor) -> Tensor:
-    condition = case.condition(model, len(x))
-    found: Tensor = model.draw_codes(
-        x, condition=condition, generator=torch.Generator().manual_seed(SEED)
-    )
-    return found
+def _drawn(case: Case, model: Any, x: Tensor) -> Any:
+    condition, generator = case.condition(model, len(x)), torch.Generator().manual_seed(SEED)
+    return model.draw_codes(x, condition=condition, generator=generator)
 
 
 def _demand_shape(model: Any, z: Tensor, num: int, method: str) -> None:
@@ -80,8 +76,7 @@ def check_decode(case: Case) -> None:
     demand(tuple(x.shape) == expected, f"Decoded codes have {tuple(x.shape)}, not {expected}.")
     demand(bool(torch.isfinite(x).all()), "What is decoded is not finite.")
     alone = model.decode(z[:1], condition=condition_rows(condition, model.conditions, slice(1)))
-    same = torch.allclose(alone, x[:1], rtol=1e-4, atol=1e-5)
-    demand(same, "What a code is decoded to depends on other codes.")
+    demand_close(alone, x[:1], "What a code is decoded to depends on other codes.")
 
 
 def codes_of(case: Case, model: Any, condition: Any) -> Tensor:
@@ -107,10 +102,9 @@ def _decoded_in_sampling(case: Case, model: GenerativeModel) -> Tensor | None:
     watching: Any = model
     decode = watching.decode
 
-    def watched(z: Tensor, **options: Any) -> Tensor:
+    def watched(z: Tensor, **options: Any) -> Any:
         seen.append(z)
-        found: Tensor = decode(z, **options)
-        return found
+        return decode(z, **options)
 
     watching.decode = watched
     try:
@@ -131,5 +125,4 @@ def check_classify(case: Case) -> None:
     whole = torch.allclose(p.sum(1), torch.ones_like(p[:, 0]), atol=1e-4)
     demand(whole and bool((p >= 0).all()), "A row's probabilities do not sum to one.")
     alone = model.classify(x[:1])
-    same = torch.allclose(alone, p[:1], rtol=1e-4, atol=1e-5)
-    demand(same, "A row's probabilities depend on other rows.")
+    demand_close(alone, p[:1], "A row's probabilities depend on other rows.")

@@ -101,11 +101,10 @@ def every_other(x: Tensor) -> Tensor:
     return mask
 
 
-def inpaint(model: Any, x: Tensor, _: Any = None) -> Tensor:
+def inpaint(model: Any, x: Tensor, _: Any = None) -> Any:
     """Fill in every second value of rows."""
     generator = seeds.generator(SEED, model.device)
-    found: Tensor = model.inpaint(x, every_other(x), generator=generator, num_inference_steps=3)
-    return found
+    return model.inpaint(x, every_other(x), generator=generator, num_inference_steps=3)
 
 
 def _likelihood(model: Any, rows: Tensor, condition: Any) -> Any:
@@ -115,10 +114,9 @@ def _likelihood(model: Any, rows: Tensor, condition: Any) -> Any:
     return found.values
 
 
-def _codes(model: Any, rows: Tensor, condition: Any) -> Tensor:
+def _codes(model: Any, rows: Tensor, condition: Any) -> Any:
     generator = seeds.generator(SEED, model.device)
-    found: Tensor = model.draw_codes(rows, condition=condition, generator=generator)
-    return found
+    return model.draw_codes(rows, condition=condition, generator=generator)
 
 
 _FIELDS = {"translate to x": "y", "translate to y": "x"}

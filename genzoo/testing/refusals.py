@@ -201,13 +201,18 @@ def _tried(ask: Callable[..., Any], *given: Any, **named: Any) -> tuple[Any, Exc
         return None, error
 
 
+_BEGIN = (
+    "Begin with self.check_rows(x) or self.checked_codes(z, shape), and "
+    "self.checked_condition(condition, len(x))."
+)
+
+
 def _demand_refused(said: str, ask: Callable[..., Any], *given: Any) -> None:
     """Raise unless a call raises an error of genzoo."""
     _, error = _tried(ask, *given)
     demand(
         error is not None,
-        f"{said}. Begin with self.check_rows(x) or self.checked_codes(z, shape), and "
-        "self.checked_condition(condition, len(x)).",
+        f"{said}. {_BEGIN}",
     )
     _demand_ours(error, said)
 
@@ -216,8 +221,7 @@ def _demand_ours(error: Exception | None, said: str) -> None:
     demand(
         isinstance(error, GenzooError),
         f"{said}: {type(error).__name__} ({str(error)[:80]}), not a GenzooError with what is "
-        "wrong and the remedy. Begin with self.check_rows(x) or self.checked_codes(z, shape), "
-        "and self.checked_condition(condition, len(x)).",
+        f"wrong and the remedy. {_BEGIN}",
     )
 
 

@@ -1,10 +1,11 @@
-"""Running the suite on a model, and its outcomes."""
+"""Running the suite on a model, with its outcomes; and running a command of genzoo."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any, Literal
 
 from genzoo import registry
@@ -141,3 +142,14 @@ def demand_known(excuses: Mapping[str, str]) -> None:
             raise UnknownNameError("check", check, titles)
         if not str(reason or "").strip():
             raise ConfigError(f"The expected failure of {check} has no reason. Say why.")
+
+
+def run_command(args: Sequence[str]) -> None:
+    """Run a command in this process, such as ``["list", "models"]``.
+
+    Raises:
+        SystemExit: The command has ended; the code is that of the process.
+    """
+    # The command line is in a higher layer, so it is found like a shell finds it.
+    (command,) = metadata.entry_points(group="console_scripts", name="genzoo")
+    command.load()(args)

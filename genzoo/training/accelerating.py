@@ -142,10 +142,13 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
         # example by the first optimiser, they would keep the group and its threads until after the
         # end of Python.
         importlib.import_module("torch.distributed.nn.functional")
+    # Whether processes can communicate through a device other than the CPU.
+    device = torch.accelerator.current_accelerator(check_available=True)
+    only_cpu = device is None or device.type == "mps"
     trackers: Any = list(config.report_to) or None
     try:
         accelerator = Accelerator(
-            cpu=_launched() > 1 and not _has_accelerator(),
+            cpu=_launched() > 1 and only_cpu,
             mixed_precision=config.mixed_precision,
             log_with=trackers,
             project_dir=str(folder) if folder is not None and trackers else None,
@@ -169,12 +172,6 @@ def _launched() -> int:
     """Return the number of processes that a launcher such as torchrun has started."""
     size = os.environ.get("WORLD_SIZE", "")
     return int(size) if "LOCAL_RANK" in os.environ and size.isdecimal() else 1
-
-
-def _has_accelerator() -> bool:
-    """Whether processes can communicate through a device other than the CPU."""
-    found = torch.accelerator.current_accelerator(check_available=True)
-    return found is not None and found.type != "mps"
 
 
 def _demand_one_group(accelerator: Accelerator) -> None:

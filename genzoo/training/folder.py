@@ -108,8 +108,7 @@ class RunFolder:
         """
         self.demand_free()
         if self._occupied():
-            with disk_full_named(self.path):
-                self._clear()
+            self._clear()
             self._check_links()
 
     def demand_free(self) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from genzoo.capabilities import SupportsTranslate
 from genzoo.data import Dataset, subset
-from genzoo.evaluation.conditions import lacking_condition
+from genzoo.evaluation.metric import lacking_condition
 from genzoo.files import check_no_link
 from genzoo.model import Model
 from genzoo.plotting import strips, write_picture
@@ -84,9 +84,7 @@ def draw(model: Model, rows: Mapping[str, Any], seed: int, path: Path) -> None:
         failures = path.with_stem(f"{path.stem}-failures")
         write_picture(both_ways(there.worst(_STRIPS), here.worst(_STRIPS)), failures)
         return
-    if lacking_condition(model, rows):
-        return
-    if not can_be_shown(model.event):
+    if lacking_condition(model, rows) or not can_be_shown(model.event):
         return
     num = len(rows[model.event_field])
     x = model.sample(num, seed=seed, condition=model.conditions_of(rows))
