@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     from genzoo.component import Component as Component
     from genzoo.data import (
         ArrayDataset as ArrayDataset,
+        as_dataset as as_dataset,
         load_dataset as load_dataset,
         pair as pair,
     )

@@ -57,14 +57,19 @@ def test_what_is_not_a_label_is_named_with_its_row(values, message):
     assert not are_classes(values)
 
 
-def test_names_that_are_known_are_given_to_indices_but_not_to_texts():
-    assert classes_of([1, 0], WHERE, names=("cat", "dog")).names == ("cat", "dog")
-    assert classes_of(["b", "a"], WHERE, names=("cat", "dog")).names == ("a", "b")
+def test_names_that_are_known_say_the_numbers_of_texts():
+    for values in ([1, 0], ["dog", "cat"]):
+        found = classes_of(values, WHERE, names=("cat", "dog"))
+        assert (found.index.tolist(), found.names) == ([1, 0], ("cat", "dog"))
+    with pytest.raises(DataError, match=r"has an unknown class. Did you mean 'dog'\?.*cat, dog"):
+        classes_of(["dogs", "cat"], WHERE, names=("cat", "dog"))
+    with pytest.raises(DataError, match=r"has the class 2; there are 2 classes"):
+        classes_of([0, 2], WHERE, names=("cat", "dog"))
 
 
 def test_two_splits_have_the_classes_of_both():
     first, second = classes_of(["b", "d"], WHERE), classes_of([None, "a", "d"], WHERE)
     names = all_names([first, second])
     assert names == ("a", "b", "d")
-    assert first.renamed(names).index.tolist() == [1, 2]
-    assert second.renamed(names).index.tolist() == [-1, 0, 2]
+    assert first.numbered_as(names, WHERE).index.tolist() == [1, 2]
+    assert second.numbered_as(names, WHERE).index.tolist() == [-1, 0, 2]

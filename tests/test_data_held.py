@@ -331,6 +331,25 @@ def test_the_space_and_the_divisor_can_be_given():
     torch.testing.assert_close(everything(scaled)["x"], torch.from_numpy(grey / 255).float())
 
 
+def test_another_split_has_the_space_and_the_classes_of_the_first():
+    train = as_dataset(frame(label=list("abcabc")))
+    inside = pd.DataFrame({"a": [0.25, 0.5], "b": [0.5, 0.75], "label": ["c", "b"]})
+    assert as_dataset(inside).info["x"] == Unit(shape=(2,))
+    values = inside[["a", "b"]].to_numpy().copy()
+    for data in (
+        inside,
+        (values, ["c", "b"]),
+        {"x": values, "y": [2, 1]},
+        [(torch.from_numpy(row), i) for row, i in zip(values, (2, 1), strict=True)],
+        TensorDataset(torch.from_numpy(values), torch.tensor([2, 1])),
+    ):
+        test = as_dataset(data, like=train)
+        assert test.info.fields == train.info.fields
+        assert everything(test)["label"].tolist() == [2, 1]
+    with pytest.raises(DataError, match=r"'label' of .* has an unknown class.*Known: a, b, c"):
+        as_dataset(inside.assign(label=["c", "z"]), like=train)
+
+
 def test_the_mean_is_known():
     torch.testing.assert_close(
         as_dataset(frame(label=[0, 1] * 3)).info.mean["x"], torch.from_numpy(X.mean(0))

@@ -112,6 +112,12 @@ def test_images_of_pillow_are_bytes():
     columns = as_dataset({"image": [picture(i, "RGB") for i in range(12)], "label": range(12)})
     assert columns.info["x"] == Unit(shape=(3, 3, 4), levels=256)
     assert columns[7]["label"] == 7
+    named = as_dataset({"images": [picture(i) for i in range(4)], "y": list("baba"), "z": "?"})
+    assert (everything(named)["label"].tolist(), named.info["label"].names) == (
+        [1, 0] * 2,
+        ("a", "b"),
+    )
+    assert named.notes == ("'z' left out: not one value for each image.",)
 
 
 def test_colour_and_grey_are_both_read_in_colour_and_that_is_said():

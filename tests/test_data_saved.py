@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from genzoo.data import as_dataset, find_source, load_dataset
-from genzoo.errors import DataError
+from genzoo.errors import ConfigError, DataError
 from genzoo.spaces import Label, Unit
 
 datasets = pytest.importorskip("datasets")
@@ -76,6 +76,11 @@ def test_rows_with_images_are_images():
     assert dataset.info["x"] == Unit(shape=(3, 3, 4), levels=256)
     assert dataset.info["label"].names == ("cat", "dog")
     assert dataset[3]["x"][0, 0, 0] == 30 / 255
+
+
+def test_what_images_do_not_take_is_refused():
+    with pytest.raises(ConfigError, match="leave label and space out"):
+        as_dataset(pictures(), label=[0, 1, 0, 1], space="unit")
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,10 @@ def test_classes_that_look_like_numbers_in_one_split_are_those_of_the_other(tmp_
     files = {"train.csv": "a,label\n1.5,10\n-1,x\n2,2\n", "test.csv": "a,label\n1.5,10\n-1,2\n"}
     folder = write(tmp_path, files)
     assert everything(load_dataset(str(folder), "test"))["label"].tolist() == [1, 0]
+    write(folder, {"test.csv": "a,label\n1.5,7\n-1,2\n"})
+    test = load_dataset(str(folder), "test")
+    assert everything(test)["label"].tolist() == [1, 0]
+    assert test.info["label"].names == ("2", "7", "10", "x")
 
 
 def test_a_test_split_may_lack_the_label_and_have_further_columns(tmp_path):

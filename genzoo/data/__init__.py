@@ -124,6 +124,7 @@ def as_dataset(
     text: str | Sequence[str] | None = None,
     space: str | None = None,
     scale: float | None = None,
+    like: Dataset | None = None,
     name: str | None = None,
 ) -> Dataset:
     """Return what you hold as a dataset; a dataset is returned as it is.
@@ -145,6 +146,7 @@ def as_dataset(
         space: The registered name of the space of x, such as "unit"; inferred by default, see
             `from_array`.
         scale: The divisor of x, such as 255.
+        like: The dataset of another split: x has its space, and classes have its numbers.
         name: The dataset's name.
 
     Raises:
@@ -158,18 +160,26 @@ def as_dataset(
     """
     if isinstance(data, (str, os.PathLike)):
         raise ConfigError(f"Give a dataset, not its name: load_dataset({os.fspath(data)!r}).")
-    given = {"label": label, "text": text, "space": space, "scale": scale, "name": name}
-    named = [key for key, value in given.items() if value is not None] + ["drop"] * bool(drop)
+    given = {"label": label, "drop": drop or None, "text": text, "space": space, "scale": scale}
+    named = [
+        key for key, value in (given | {"like": like, "name": name}).items() if value is not None
+    ]
     if isinstance(data, Dataset):
         if named:
             raise ConfigError(f"A dataset is taken as it is: leave {', '.join(named)} out.")
         return data
-    held = held_with(
-        label=label, drop=drop, text=text, kind=Kind(space=space, scale=scale), name=name
-    )
+    held = held_with(label=label, drop=drop, text=text, kind=_kind(space, scale, like), name=name)
     dataset = _noted(dataset_of(data, held))
     dataset.info = dataset.info.with_default_mean(dataset.mean)
     return dataset
+
+
+def _kind(space: str | None, scale: float | None, like: Dataset | None) -> Kind:
+    if like is None:
+        return Kind(space=space, scale=scale)
+    fields = like.info.fields
+    names = fields["label"].value_names() if "label" in fields else ()
+    return Kind(space=space, scale=scale, like=fields["x"], label_names=names)
 
 
 def pair(x: Dataset | Any, y: Dataset | Any) -> TwoDomains:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from genzoo.data.fields import MAX_NAMES
 from genzoo.data.labelling import UNKNOWN
 from genzoo.data.missing import is_missing, missing_in
 from genzoo.data.natural_order import natural_key
-from genzoo.errors import DataError
+from genzoo.errors import DataError, suggest
 from genzoo.spaces.space import MAX_COUNT
 
 _NO_NUMBERS = (str, bytes, complex, np.complexfloating)
@@ -37,8 +37,28 @@ class Classes:
         """The number of rows without a label."""
         return int((self.index == UNKNOWN).sum())
 
-    def renamed(self, names: Sequence[str]) -> Classes:
-        """Return the same labels, numbered as in ``names``, which has all of theirs."""
+    def numbered_as(self, names: Sequence[str], where: str) -> Classes:
+        """Return the same labels with the numbers that names have elsewhere.
+
+        Labels that are numbers stay as they are.
+
+        Arguments:
+            names: The names of all classes; empty if they are not known.
+            where: The column in messages.
+
+        Raises:
+            DataError: A class is not among them.
+        """
+        if not names:
+            return self
+        if not self.names:
+            most = int(self.index.max(initial=UNKNOWN))
+            if most >= len(names):
+                raise DataError(f"{where} has the class {most}; there are {len(names)} classes.")
+            return Classes(self.index, tuple(names))
+        unknown = [name for name in self.names if name not in names]
+        if unknown:
+            raise DataError(f"{where} has an unknown class. {suggest(unknown[0], names)}")
         place = {name: number for number, name in enumerate(names)}
         table = np.array([*(place[name] for name in self.names), UNKNOWN], dtype=np.int64)
         return Classes(table[self.index], tuple(names))
@@ -53,7 +73,7 @@ def classes_of(values: Any, where: str, *, names: Sequence[str] = ()) -> Classes
     Arguments:
         values: One label for each row, (N,) or (N, 1).
         where: The column in messages, such as "the column 'kind' of a.csv".
-        names: The names of the indices, if they are known.
+        names: The names of all classes, if they are known; texts are then numbered as they are.
 
     Raises:
         DataError: They are not labels; the message names the row and the value.
@@ -70,8 +90,7 @@ def classes_of(values: Any, where: str, *, names: Sequence[str] = ()) -> Classes
     found = _of_known(given[known], known.nonzero()[0], where)
     index = np.full(len(given), UNKNOWN, dtype=np.int64)
     index[known] = found.index
-    found = replace(found, index=index)
-    return replace(found, names=tuple(names)) if names and not found.names else found
+    return Classes(index, found.names).numbered_as(names, where)
 
 
 def are_classes(values: Any) -> bool:
@@ -91,6 +110,12 @@ def are_few_classes(values: Any) -> bool:
     if len(found.names) > MAX_NAMES or not all(0 < len(name) <= 256 for name in found.names):
         return False
     return bool((found.index < MAX_COUNT).all())
+
+
+def texts_among(values: np.ndarray[Any, Any], names: Sequence[str]) -> np.ndarray[Any, Any]:
+    """Return numbers as texts if all are among names; texts may look like numbers in one split."""
+    texts = as_texts(values)
+    return texts if set(texts) - {None} <= set(names) else values
 
 
 def as_texts(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

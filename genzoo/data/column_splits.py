@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from genzoo.data.classes import all_names
+from genzoo.data.classes import all_names, as_texts, classes_of
 from genzoo.data.columns import ColumnNames, Columns
 from genzoo.data.dataset import ArrayDataset
 from genzoo.data.from_columns import Kind, from_columns, labels_in, x_of
@@ -64,13 +64,17 @@ class ColumnSplits:
 
     def _class_names(self, column: str, roles: Mapping[str, Roles]) -> tuple[str, ...]:
         """Return the names of the classes of a column in all splits; empty for numbers."""
-        parts = [
-            labels_in(self.splits[s], column, self._name(s))
-            for s in self.splits
-            if column in (roles[s].label, *roles[s].fields)
+        with_it = [s for s in self.splits if column in (roles[s].label, *roles[s].fields)]
+        parts = [labels_in(self.splits[s], column, self._name(s)) for s in with_it]
+        if len({part.names for part in parts}) == 1:
+            return parts[0].names
+        # Texts may look like numbers in one split.
+        texts = [
+            as_texts(self.splits[s].values[column])
+            for s, p in zip(with_it, parts, strict=True)
+            if not p.names
         ]
-        names = {part.names for part in parts}
-        return names.pop() if len(names) == 1 else all_names(parts)
+        return all_names([*parts, *(classes_of(values, "") for values in texts)])
 
     def _name(self, split: str) -> str:
         return self.title if len(self.splits) == 1 else f"{self.title}/{split}"

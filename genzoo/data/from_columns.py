@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genzoo.data.classes import Classes, are_classes, as_texts, classes_of
+from genzoo.data.classes import Classes, are_classes, classes_of, texts_among
 from genzoo.data.columns import Columns
 from genzoo.data.dataset import ArrayDataset
 from genzoo.data.features import table_of
@@ -30,12 +30,14 @@ class Kind:
         scale: The divisor of x.
         like: The space of another split, which x must fit.
         class_names: The names of the classes of columns, if several splits share them.
+        label_names: The names of the classes of the label, if another split has them.
     """
 
     space: str | None = None
     scale: float | None = None
     like: Space | None = None
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
 
 
 def from_columns(columns: Columns, roles: Roles, kind: Kind, name: str) -> ArrayDataset:
@@ -51,9 +53,10 @@ def from_columns(columns: Columns, roles: Roles, kind: Kind, name: str) -> Array
         DataError: A value is missing, not a number, or not a label. The message names the column
             and the row.
     """
-    label = (
-        None if roles.label is None else labels_in(columns, roles.label, name, kind.class_names)
-    )
+    label = None
+    if roles.label is not None:
+        shared = {roles.label: kind.label_names} if kind.label_names else kind.class_names
+        label = labels_in(columns, roles.label, name, shared)
     dataset = from_array(
         x_of(columns, roles, name),
         name,
@@ -97,15 +100,13 @@ def labels_in(
         class_names: The names of the classes of columns, if several splits share them.
 
     Raises:
-        DataError: A value is not a label.
+        DataError: A value is not a label, or not one of these classes.
     """
     shared, own = class_names.get(column, ()), columns.class_names.get(column, ())
-    values = columns.values[column]
-    if shared and not own:  # Texts of one split may look like numbers in another.
-        values = as_texts(values)
-    names = shared or own
-    found = classes_of(values, f"The column {column!r} of {name}", names=names)
-    return found.renamed(names) if names and set(found.names) <= set(names) else found
+    where, values = f"The column {column!r} of {name}", columns.values[column]
+    if shared and not own:
+        values = texts_among(values, shared)
+    return classes_of(values, where, names=own).numbered_as(shared, where)
 
 
 def _texts(values: np.ndarray[Any, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from genzoo.data.from_array import from_array
 from genzoo.data.from_columns import Kind, from_columns
 from genzoo.data.hf_rows import dataset_of_rows, is_hf
 from genzoo.data.item_rows import ItemRows
-from genzoo.data.roles import X_NAMES, roles_of
+from genzoo.data.roles import LABEL_NAMES, X_NAMES, first_of, roles_of
 from genzoo.data.split_names import split_of
 from genzoo.data.torch_parts import is_loader, loaded_part, tensors_of
 from genzoo.errors import ConfigError, DataError
@@ -90,8 +90,10 @@ def dataset_of(data: Any, held: Held) -> Dataset:
 def _of_array(data: Any, held: Held) -> Dataset:
     _refuse_columns(data, held)
     name = held.name or "the given array"
-    label = None if held.label is None else classes_of(held.label, f"The label of {name}")
     kind, x = held.kind, as_column(data) if isinstance(data, (list, tuple)) else None
+    label = None
+    if held.label is not None:
+        label = classes_of(held.label, f"The label of {name}", names=kind.label_names)
     # Rows of several lengths are refused by from_array, which says so.
     return from_array(
         data if x is None or x.dtype.kind == "O" else x,
@@ -101,6 +103,7 @@ def _of_array(data: Any, held: Held) -> Dataset:
         text=held.text,
         space=kind.space,
         scale=kind.scale,
+        like=kind.like,
     )
 
 
@@ -137,8 +140,22 @@ def _of_mapping(data: Mapping[Any, Any], held: Held) -> Dataset:
     if names and all(split_of(key) and key.lower() not in X_NAMES for key in names):
         raise DataError(f"{name} has the splits {named(names)}. Give one: data[{names[0]!r}].")
     if any(_has_images(values) for values in data.values()):
-        return _of_items(_Zipped(data), held)
+        return _of_images(data, held)
     return _of_columns(columns_of(data, name), held, name)
+
+
+def _of_images(data: Mapping[Any, Any], held: Held) -> Dataset:
+    """Return a mapping with a list of images of Pillow, and its other columns, as a dataset."""
+    num = next(len(values) for values in data.values() if _has_images(values))
+    columns = {str(key): v for key, v in data.items() if _has_length(v, num)}
+    left = [str(key) for key in data if str(key) not in columns]
+    label = first_of(columns, LABEL_NAMES) if held.chosen.label is None else held.chosen.label
+    if held.label is None and label in columns:
+        held = replace(held, label=columns.pop(label), chosen=replace(held.chosen, label=""))
+    found = _of_items(_Zipped(columns, num), held)
+    if left:
+        found.notes = (*found.notes, f"{named(left)} left out: not one value for each image.")
+    return found
 
 
 def _of_records(data: Sequence[Mapping[Any, Any]], held: Held) -> Dataset:
@@ -166,7 +183,16 @@ def _of_rows(data: Any, held: Held) -> Dataset:
     if getattr(data, "format", {}).get("type") == "custom":
         return _of_items(data, held)  # Its transform makes the rows.
     found = dataset_of_rows(data, held.chosen, name)
-    return found if isinstance(found, Dataset) else _of_columns(found, held, name)
+    if not isinstance(found, Dataset):
+        return _of_columns(found, held, name)
+    given = {"label": held.label, "text": held.text, "space": held.kind.space}
+    unused = [key for key, value in given.items() if value is not None]
+    if unused:
+        raise ConfigError(
+            f"{name} has images, whose labels and captions are columns: leave "
+            f"{' and '.join(unused)} out."
+        )
+    return found
 
 
 def _of_tensors(data: Any, held: Held) -> Dataset:
@@ -200,18 +226,13 @@ def _of_items(data: Any, held: Held) -> Dataset:
 class _Zipped:
     """The rows of a mapping of columns, one mapping for each."""
 
-    def __init__(self, columns: Mapping[Any, Any]) -> None:
-        self.num = next(len(values) for values in columns.values() if _has_images(values))
-        self.columns = {
-            key: values
-            for key, values in columns.items()
-            if hasattr(values, "__getitem__") and len(values) == self.num
-        }
+    def __init__(self, columns: Mapping[str, Any], num: int) -> None:
+        self.columns, self.num = columns, num
 
     def __len__(self) -> int:
         return self.num
 
-    def __getitem__(self, index: int) -> dict[Any, Any]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         return {key: values[index] for key, values in self.columns.items()}
 
 
@@ -234,6 +255,11 @@ def _has_images(values: Any) -> bool:
     """Whether a column is a list of images of Pillow."""
     some = values[0] if isinstance(values, (list, tuple)) and len(values) else None
     return isinstance(some, Image.Image)
+
+
+def _has_length(values: Any, num: int) -> bool:
+    text = isinstance(values, (str, bytes))
+    return isinstance(values, Sized) and not text and len(values) == num
 
 
 def _are_labels(values: Any, num: int) -> bool:

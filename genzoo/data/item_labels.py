@@ -39,7 +39,14 @@ class ItemLabels:
 
     @classmethod
     def of(
-        cls, items: Any, name: str, *, given: Any, rows: Sequence[int], labels: list[int] | None
+        cls,
+        items: Any,
+        name: str,
+        *,
+        given: Any,
+        rows: Sequence[int],
+        labels: list[int] | None,
+        names: tuple[str, ...] = (),
     ) -> ItemLabels:
         """Return the labels of a dataset.
 
@@ -49,25 +56,26 @@ class ItemLabels:
             given: The label of every row, if the holder gives them.
             rows: Some rows.
             labels: Their labels, if items have labels.
+            names: The names of all classes, if another split has them.
 
         Raises:
             DataError: The given labels are not one for each row.
         """
         if given is not None:
-            return cls._given(given, name, len(items))
+            return cls._given(given, name, len(items), names)
         if labels is None or max(labels) == UNKNOWN:
             return cls(name)
         known = _listed(items)
         if known is not None and known[list(rows)].tolist() != labels:
             known = None  # A transform changes them, or the attribute is something else.
         num = int(known.max()) + 1 if known is not None else max(labels) + 1
-        names = _class_names(items)
+        names = names or _class_names(items)
         space = label_space(max(num, len(names)), names if len(names) >= num else ())
         return cls(name, space, known)
 
     @classmethod
-    def _given(cls, given: Any, name: str, num: int) -> ItemLabels:
-        found = classes_of(given, f"The label of {name}")
+    def _given(cls, given: Any, name: str, num: int, names: tuple[str, ...]) -> ItemLabels:
+        found = classes_of(given, f"The label of {name}", names=names)
         if len(found.index) != num:
             raise DataError(f"{name} has {num} rows, and {len(found.index)} labels are given.")
         if found.num_without == num:

@@ -62,11 +62,15 @@ class ItemRows(Dataset):
         probes = self._read(rows, seeds.generator(0))
         found = self._each(rows, probes, self.form.x_in)
         self.pictures = Pictures.of(found)
-        sample = from_array(self._stacked(rows, found), name, space=kind.space, scale=kind.scale)
+        sample = from_array(
+            self._stacked(rows, found), name, space=kind.space, scale=kind.scale, like=kind.like
+        )
         labels = None
         if self.form.label is not None and label is None:
             labels = self._each(rows, probes, self.form.label_in)
-        self.label = ItemLabels.of(items, name, given=label, rows=rows, labels=labels)
+        self.label = ItemLabels.of(
+            items, name, given=label, rows=rows, labels=labels, names=kind.label_names
+        )
         fields: dict[str, Space] = {"x": sample.info["x"]}
         if self.label.space is not None:
             fields["label"] = self.label.space
