@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
@@ -9,10 +10,14 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from genzoo import registry, seeds
+from genzoo.config import differences
 from genzoo.data import Dataset, load_dataset, pair
 from genzoo.data.holding_out import HELD_OUT
 from genzoo.errors import ConfigError
+from genzoo.hub.source import source_of
+from genzoo.model import Model
 from genzoo.stage import Recipe, Stage
+from genzoo.storage import open_model
 from genzoo.training import Trainer
 
 if TYPE_CHECKING:
@@ -56,12 +61,9 @@ def make_trainer(
     cls = registry.load("models", recipe.model.name)
     data = _load(recipe, "train")
     held_out = _load(recipe, HELD_OUT) if _has_held_out(recipe) else None
-    config = cls.configure(data.info, **recipe.model.config)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.derive_seed(recipe.trainer.seed, "model"))
-        model = cls(config)
-    stages = recipe.stages or cls.default_stages(config)
-    return Trainer(
+    model = _new(recipe, data) if recipe.pretrained is None else _stored(recipe)
+    stages = recipe.stages or cls.default_stages(model.config)
+    trainer = Trainer(
         model,
         data,
         stages if recipe.stages or change is None else change(stages),
@@ -70,6 +72,43 @@ def make_trainer(
         output_dir=output_dir,
         overwrite=overwrite,
     )
+    if recipe.pretrained is not None:
+        pretrained = recipe.pretrained, recipe.revision
+        trainer.plan = dataclasses.replace(trainer.plan, pretrained=pretrained)
+    return trainer
+
+
+def _new(recipe: Recipe, data: Dataset) -> Model:
+    """Return a new model that fits the data, its weights drawn from the recipe's seed."""
+    cls = registry.load("models", recipe.model.name)
+    config = cls.configure(data.info, **recipe.model.config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.derive_seed(recipe.trainer.seed, "model"))
+        model: Model = cls(config)
+    return model
+
+
+def _stored(recipe: Recipe) -> Model:
+    """Return the stored model that training starts from.
+
+    Raises:
+        ConfigError: It is another model than the recipe's, or has another config.
+        LoadError, HubError: As `GenModel.from_pretrained`.
+    """
+    with source_of(str(recipe.pretrained), revision=recipe.revision) as files:
+        model = open_model(files).check().fill()
+    name, stored = registry.describe(model).name, model.config
+    if name != recipe.model.name:
+        raise ConfigError(
+            f"The model in {recipe.pretrained!r} is a {name}, not a {recipe.model.name}."
+        )
+    wanted = type(stored).from_dict({**stored.to_dict(), **recipe.model.config})
+    if changed := list(differences(wanted, stored)):
+        raise ConfigError(
+            f"The model in {recipe.pretrained!r} has another {changed[0]}, which its weights fix. "
+            "Leave it out of the config."
+        )
+    return model.train()
 
 
 def _load(recipe: Recipe, split: str) -> Dataset:

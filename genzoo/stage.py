@@ -53,6 +53,11 @@ class Recipe(Config):
     """The data, with the fields of their config."""
     data_y: Component | None = None
     """The data of the second domain, if there is one."""
+    pretrained: Annotated[str | None, Bounds(1, 4096)] = None
+    """The stored model that training starts from, a folder or a repository user/name; None starts
+    from new weights."""
+    revision: Annotated[str | None, Bounds(1, 200)] = None
+    """The branch, tag or commit of that repository."""
     stages: tuple[Stage, ...] = ()
     """The stages in order; if empty, the model's default stages."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)

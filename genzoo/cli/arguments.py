@@ -117,6 +117,11 @@ class TrainArguments:
     """The data of the second domain, for a model that learns from two."""
     objective_name: Annotated[str | None, tyro.conf.arg(name="objective")] = None
     """The objective (see genzoo list objectives); by default the model's own stages."""
+    pretrained: Annotated[str | None, tyro.conf.arg(name="from", metavar="MODEL")] = None
+    """A stored model to start from, a folder or a Hub repository user/name; NAME may be left
+    out."""
+    revision: str | None = None
+    """The branch, tag or commit of that repository."""
     recipe: Path | None = None
     """A recipe to train, instead of NAME and --data."""
     resume: bool = False

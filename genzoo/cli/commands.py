@@ -80,7 +80,7 @@ def _parse(name: str, args: list[str]) -> Any:
 
 def resolved(name: str, peeked: arguments.Peeked) -> Any:
     """Return the arguments of a command, with the fields of the classes that they name."""
-    if peeked.positional:
+    if peeked.positional or (name == "train" and "from" in peeked.flags):
         return importlib.import_module(f"genzoo.cli.{_MODULES[name]}").arguments_for(peeked)
     return COMMANDS[name]
 

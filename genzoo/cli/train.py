@@ -19,6 +19,7 @@ from genzoo.conditions import flag_of
 from genzoo.data import find_source
 from genzoo.errors import ConfigError
 from genzoo.model import Model
+from genzoo.pretrained.inspecting import inspect
 from genzoo.recipes import make_trainer
 from genzoo.stage import Recipe, Stage
 from genzoo.training import TrainerConfig
@@ -32,8 +33,13 @@ def arguments_for(peeked: Peeked) -> type:
     data = [flags.get("data"), flags.get("data-y")]
     # Flags have hyphens, fields have underscores.
     named = {key.removeprefix("trainer.").replace("-", "_"): v for key, v in flags.items()}
-    _, sections = _choose(peeked.positional, data, flags.get("objective"), named)
-    return extended(TrainArguments, sections)
+    start = _start(flags["from"], flags.get("revision")) if "from" in flags else None
+    name = peeked.positional or (start.name if start else "")
+    _, sections = _choose(name, data, flags.get("objective"), named)
+    # A stored model has a config, which cannot be changed.
+    return extended(
+        TrainArguments, {k: v for k, v in sections.items() if k != "model" or not start}
+    )
 
 
 def run(arguments: Any) -> None:
@@ -46,6 +52,24 @@ def run(arguments: Any) -> None:
         recipe, change = _read(arguments), None
     trainer = make_trainer(recipe, arguments.output, overwrite=arguments.overwrite, change=change)
     _tell(trainer.fit(resume=arguments.resume), arguments.output)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """A stored model that training starts from.
+
+    Arguments:
+        name: The model's registered name.
+        revision: The commit of its repository; None for a folder.
+    """
+
+    name: str
+    revision: str | None
+
+
+def _start(source: str, revision: str | None) -> _Start:
+    found = inspect(source, revision)
+    return _Start(found.description["model"], found.commit or None)
 
 
 def _tell(model: Model, output: Path) -> None:
@@ -117,6 +141,7 @@ def _read(arguments: TrainArguments) -> Recipe:
         "NAME": arguments.name,
         "--data": arguments.data_name,
         "--data-y": arguments.data_y_name,
+        "--from": arguments.pretrained,
     }
     given = [flag for flag, value in others.items() if value is not None]
     if given:
@@ -129,7 +154,10 @@ def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequenc
 
     The stages of a model depend on its config, and this on the data, which are not loaded yet.
     """
-    if arguments.name is None:
+    stored = arguments.pretrained
+    start = None if stored is None else _start(stored, arguments.revision)
+    name = arguments.name or (start.name if start else None)
+    if name is None:
         raise ConfigError(
             "Which model? Give its name first (genzoo train NAME --data DATA --output DIR), or "
             f"--recipe FILE.toml. Models: {', '.join(registry.names('models'))}."
@@ -141,16 +169,18 @@ def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequenc
         )
     second = arguments.data_y_name
     data, named = [arguments.data_name, second], named_by(arguments.trainer)
-    trainer, sections = _choose(arguments.name, data, arguments.objective_name, named)
+    trainer, sections = _choose(name, data, arguments.objective_name, named)
     given = {
         name: changed(getattr(arguments, name), default)
         for name, default in sections.items()
-        if name != "trainer"
+        if name != "trainer" and hasattr(arguments, name)
     }
     recipe = Recipe(
-        model=Component(name=arguments.name, config=given["model"]),
+        model=Component(name=name, config=given.get("model", {})),
         data=Component(name=arguments.data_name, config=given["data"]),
         data_y=None if second is None else Component(name=second, config=given["data_y"]),
+        pretrained=stored,
+        revision=None if start is None else start.revision,
         trainer=TrainerConfig.from_dict(trainer.given(arguments.trainer)),
     )
     return recipe, lambda own: _stages(own, arguments.objective_name, given["objective"])

@@ -93,7 +93,9 @@ def _remedy(flag: str, table: Mapping[str, Flag], command: str, peeked: Peeked) 
         return ""
     if "recipe" in peeked.flags:
         return " A recipe is complete: change the file instead."
-    if command == "train" and not peeked.positional:
+    if section == "--model" and "from" in peeked.flags:
+        return " The model of --from has its config, which its weights fix."
+    if command == "train" and not peeked.positional and "from" not in peeked.flags:
         return " Give the model's name first: genzoo train NAME --data DATA --output DIR."
     if section in _FIRST and section.removeprefix("--") not in peeked.flags:
         return f" Give {_FIRST[section]} too: its fields are flags then."

@@ -41,6 +41,7 @@ class Plan:
         config: The user's training values.
         configs: The training values of each stage.
         given: An objective instance that the user passed.
+        pretrained: The stored model that training starts from, for the recipe, and its revision.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Plan:
     config: TrainerConfig
     configs: tuple[TrainerConfig, ...]
     given: Objective | None = None
+    pretrained: tuple[str, str | None] | None = None
     eval_data: Dataset | None = None
     eval_rows: Dataset | None = None
 
@@ -88,6 +90,8 @@ class Plan:
             model=registry.describe(self.model),
             data=_named(x),
             data_y=None if y is None else _named(y),
+            pretrained=self.pretrained and self.pretrained[0],
+            revision=self.pretrained and self.pretrained[1],
             stages=self.stages,
             trainer=self.config,
         )
