@@ -125,8 +125,7 @@ class TrainArguments:
     recipe: Path | None = None
     """A recipe to train, instead of NAME and --data."""
     resume: bool = False
-    """Resume the run in --output bit-exactly; with another --trainer.max-steps, a finished run
-    goes on."""
+    """Resume the run in --output bit-exactly; with more steps, a finished run goes on."""
     overwrite: bool = False
     """Replace the run in --output."""
 
