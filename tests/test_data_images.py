@@ -88,7 +88,7 @@ def test_one_colour_image_makes_all_colour_wherever_it_stands(tmp_path, first):
     found = {tuple(row[:, 0, 0].tolist()) for row in everything(dataset)["x"] * 255}
     assert found == {(50, 50, 50), (60, 70, 80)}
     assert dataset.notes == (
-        "1 of 2 images are grey; all are read in colour. For grey images: --data.mode L.",
+        "Grey, but read in colour: 1 of 2 images. For grey rows: --data.mode L.",
     )
     assert not load_dataset(str(tmp_path), mode="L").notes
 

@@ -141,9 +141,7 @@ def test_half_transparent_parts_are_mixed_and_that_is_said(tmp_path):
     Image.new("RGBA", (2, 2), (0, 0, 200, 51)).save(tmp_path / "a.png")
     assert read(tmp_path)[0, :, 0, 0].tolist() == [204, 204, 244]
     (note,) = load_dataset(str(tmp_path)).notes
-    assert note.startswith(
-        "1 of 1 images can have transparent parts; they show the background, white."
-    )
+    assert note.startswith("With an alpha channel, shown on white: 1 of 1 images.")
 
 
 def test_grey_with_transparency_stays_grey_on_a_grey_background(tmp_path):
@@ -259,6 +257,9 @@ def test_sixteen_bits_are_scaled_from_their_full_range(tmp_path, kind):
     values = np.array([[0, 128, 129], [257 * 7, 65534, 65535]], np.uint16)
     Image.fromarray(values).save(tmp_path / f"a.{kind}")
     assert read(tmp_path)[0, 0].tolist() == [[0, 0, 1], [7, 255, 255]]
+    assert load_dataset(str(tmp_path)).notes == (
+        "With 16 bits, scaled from their full range to 8: 1 of 1 images.",
+    )
 
 
 def test_a_pgm_of_sixteen_bits_is_scaled_by_its_own_greatest_value(tmp_path):
@@ -302,7 +303,7 @@ def test_of_several_frames_the_first_is_read_and_that_is_said(tmp_path, kind):
     frames[0].save(tmp_path / f"a.{kind}", save_all=True, append_images=frames[1:], **options)
     dataset = load_dataset(str(tmp_path))
     assert read(tmp_path)[0, :, 0, 0].tolist() == list(RED)
-    assert "1 of 1 images have several frames; only the first is read." in dataset.notes
+    assert "With several frames, of which the first is read: 1 of 1 images." in dataset.notes
 
 
 def test_the_preview_in_a_photograph_of_a_phone_is_not_a_frame(tmp_path):

@@ -84,9 +84,14 @@ def mode_of(image: Image.Image, background: Colour = (255, 255, 255)) -> Mode:
     if image.mode in ("P", "PA"):
         grey = _has_grey_palette(image)
     else:
-        grey = image.mode in _GREY or _is_deep(image)
+        grey = image.mode in _GREY or is_deep(image)
     seen = image.has_transparency_data and len(set(background)) > 1
     return "L" if grey and not seen else "RGB"
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image has one channel of more than 8 bits."""
+    return image.mode.startswith("I") or image.mode == "F"
 
 
 def as_mode(image: Image.Image, mode: str, background: Colour = (255, 255, 255)) -> Image.Image:
@@ -105,7 +110,7 @@ def as_mode(image: Image.Image, mode: str, background: Colour = (255, 255, 255))
     """
     check_range(image)
     turn = _TURNS.get(orientation(image))
-    image = _on_background(_in_8_bits(image) if _is_deep(image) else image, background)
+    image = _on_background(_in_8_bits(image) if is_deep(image) else image, background)
     if image.mode != mode:
         image = image.convert(mode)
     return image if turn is None else image.transpose(turn)
@@ -135,11 +140,6 @@ def _on_background(image: Image.Image, background: Colour) -> Image.Image:
     over = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     under = Image.new("RGBA", image.size, (*background, 255))
     return Image.alpha_composite(under, over).convert("RGB")
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """Whether an image has one channel of more than 8 bits."""
-    return image.mode.startswith("I") or image.mode == "F"
 
 
 def check_range(image: Image.Image) -> None:

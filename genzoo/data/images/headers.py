@@ -14,6 +14,7 @@ from genzoo.data.images.appearance import (
     Colour,
     Mode,
     check_range,
+    is_deep,
     is_turned,
     mode_of,
     orientation,
@@ -35,12 +36,14 @@ class Header:
         size: Width and height, turned upright.
         mode: Grey (L) or colour (RGB).
         has_alpha: Whether parts can be transparent.
+        is_deep: Whether grey values have 16 bits.
         has_more: Whether other frames follow the first one.
     """
 
     size: Size
     mode: Mode
     has_alpha: bool
+    is_deep: bool
     has_more: bool
 
 
@@ -69,6 +72,7 @@ def read_header(
             (height, width) if is_turned(orientation(image)) else (width, height),
             mode_of(image, background),
             bool(image.has_transparency_data),
+            is_deep(image),
             # The second picture of a phone's JPEG is a preview.
             image.format != "MPO" and bool(getattr(image, "is_animated", False)),
         )

@@ -21,7 +21,7 @@ class Survey:
     def __init__(self, config: PicturesConfig) -> None:
         self.config = config
         self.first: tuple[str, Size] | None = None
-        self.num = self.num_colour = self.num_alpha = self.num_more = 0
+        self.num = self.num_colour = self.num_alpha = self.num_deep = self.num_more = 0
 
     def add(self, headers: Iterable[tuple[str, Header]]) -> Self:
         """Count images.
@@ -37,6 +37,7 @@ class Survey:
             self.num += 1
             self.num_colour += header.mode == "RGB"
             self.num_alpha += header.has_alpha
+            self.num_deep += header.is_deep
             self.num_more += header.has_more
         return self
 
@@ -72,23 +73,22 @@ class Survey:
         Arguments:
             mode: The mode that they are read in.
         """
-        grey, found = self.num - self.num_colour, []
-        if mode == "RGB" and self.num_colour and grey:
-            found.append(
-                f"{grey} of {self.num} images are grey; all are read in colour. For grey images: "
-                "--data.mode L."
-            )
-        if self.num_alpha:
-            found.append(
-                f"{self.num_alpha} of {self.num} images can have transparent parts; they show the "
-                f"background, {self.config.background}. For another one: --data.background COLOUR."
-            )
-        if self.num_more:
-            found.append(
-                f"{self.num_more} of {self.num} images have several frames; only the first is "
-                "read."
-            )
-        return tuple(found)
+        num_grey = self.num - self.num_colour if mode == "RGB" and self.num_colour else 0
+        found = (
+            (num_grey, "Grey, but read in colour", "For grey rows: --data.mode L."),
+            (
+                self.num_alpha,
+                f"With an alpha channel, shown on {self.config.background}",
+                "For another background: --data.background COLOUR.",
+            ),
+            (self.num_deep, "With 16 bits, scaled from their full range to 8", ""),
+            (self.num_more, "With several frames, of which the first is read", ""),
+        )
+        return tuple(
+            f"{what}: {num} of {self.num} images. {remedy}".rstrip()
+            for num, what, remedy in found
+            if num
+        )
 
     def _check_size(self, name: str, size: Size) -> None:
         if self.first is None:
