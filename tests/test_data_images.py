@@ -212,7 +212,13 @@ def test_images_are_read_when_they_are_asked_for(tmp_path):
         dataset.batch([1])
 
 
-def test_the_mean_is_left_unknown_until_the_rows_are_in_memory(tmp_path):
+def test_the_mean_is_that_of_the_training_images_if_all_are_kept(tmp_path, monkeypatch):
     folder(tmp_path)
-    assert "x" not in load_dataset(str(tmp_path)).info.mean
-    assert load_dataset(str(tmp_path), binarize="static").info.mean["x"].shape == (1, 4, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+        train, test = load_dataset(str(tmp_path)), load_dataset(str(tmp_path), "test")
+    for dataset in (train, test):
+        assert torch.allclose(dataset.info.mean["x"], torch.full((1, 4, 3), 20 / 255))
+    assert "x" not in load_dataset(str(tmp_path), cache_bytes=0).info.mean
+    static = load_dataset(str(tmp_path), binarize="static", cache_bytes=0)
+    assert static.info.mean["x"].shape == (1, 4, 3)

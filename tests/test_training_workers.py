@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import get_worker_info
+from torch.utils.data import dataloader, get_worker_info
 
 import genzoo
 from genzoo.data import keep_labels, pair, subset
@@ -112,13 +112,31 @@ class Ending(genzoo.data.ArrayDataset):
         return super().batch(indices, generator)
 
 
-def test_after_the_end_of_a_worker_the_rest_is_read_here(caplog):
+def test_after_the_end_of_a_worker_the_rest_is_read_here(caplog, monkeypatch):
+    monkeypatch.setattr(
+        dataloader._MultiProcessingDataLoaderIter._try_get_data, "__defaults__", (0.2,)
+    )
     x = torch.arange(12).float()[:, None]
     info = genzoo.DataInfo(fields={"x": genzoo.Real(shape=(1,))})
     data = Ending(x, info, "ending")
     for here, ahead in zip(rows(data, 0), rows(data, 1), strict=True):
         assert torch.equal(here, ahead)
     assert "A worker process has ended" in caplog.text
+
+
+def test_the_end_of_a_worker_raises_nothing_in_the_midst_of_an_update(images):
+    data = images(cache_bytes=0)
+    others = set(multiprocessing.active_children())
+    feed = batches(data, BatchPartition(4, 1, 1, 0), seed=3, first=0, last=50, num_workers=1)
+    next(feed)
+    (worker,) = set(multiprocessing.active_children()) - others
+    before = signal.getsignal(signal.SIGCHLD)
+    worker.kill()
+    worker.join()
+    signal.raise_signal(signal.SIGCHLD)
+    feed.close()
+    assert before == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGCHLD).__module__.startswith("torch.")
 
 
 def _choose(queue):

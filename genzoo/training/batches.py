@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset as TorchDataset
+from torch.utils.data import Dataset as TorchDataset
 
 from genzoo import seeds
 from genzoo.data.dataset import Dataset
 from genzoo.data.domains import TwoDomains, of_second
 from genzoo.errors import ConfigError
 from genzoo.permutation import MAX_LISTED, Permutation
+from genzoo.training.reading_ahead import read_ahead
 
 _BLOCK = 2**16
-
-logger = logging.getLogger("genzoo")
 
 
 @dataclass(frozen=True)
@@ -159,38 +157,11 @@ def batches(
     def keys() -> Iterator[tuple[int, int]]:
         return ((update, slot) for update in range(first, last) for slot in slots)
 
-    loader = _ahead(micro, keys, num_workers) if num_workers else map(micro.__getitem__, keys())
+    loader = (
+        read_ahead(micro, keys, num_workers) if num_workers else map(micro.__getitem__, keys())
+    )
     for _ in range(first, last):
         yield [next(loader) for _ in slots]
-
-
-def _ahead(
-    micro: _Micro | _Both, keys: Callable[[], Iterator[tuple[int, int]]], num_workers: int
-) -> Iterator[dict[str, Any]]:
-    """Yield the batches of ``keys()``, which worker processes read ahead."""
-    # A generator of its own: torch would draw a seed for the workers from the default one.
-    loader = iter(
-        DataLoader(
-            micro,
-            batch_size=None,
-            sampler=keys(),
-            num_workers=num_workers,
-            generator=torch.Generator(),
-        )
-    )
-    remaining = keys()
-    for key in remaining:
-        try:
-            batch = next(loader)
-        except Exception:  # noqa: BLE001 - the rows' own, or a worker was ended by a signal
-            # Read here, an error of the rows is raised as it is; and after a signal, this update
-            # is still made, so that the run is saved.
-            batch = micro[key]
-            logger.warning("A worker process has ended; rows are read in the training process.")
-            yield batch
-            yield from map(micro.__getitem__, remaining)
-            return
-        yield batch
 
 
 def to_device(
