@@ -117,8 +117,8 @@ def test_no_column_of_images_is_said(hub):
 def test_a_column_that_is_not_there_or_holds_no_labels_is_named(hub):
     with pytest.raises(DataError, match="no column 'labl': image, label, caption"):
         load_dataset("someone/something", label_column="labl")
-    with pytest.raises(DataError, match="'caption' has no class labels"):
-        load_dataset("someone/something", label_column="caption")
+    with pytest.raises(DataError, match=r"'image' of someone.*one label for each row"):
+        load_dataset("someone/something", label_column="image")
 
 
 def test_mixed_sizes_and_missing_images_are_named_by_their_row(hub):
@@ -196,3 +196,158 @@ def test_mnist_that_is_nowhere_says_where_it_was_looked_for(hub, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", fail)
     with pytest.raises(DataError, match=r"/usr/share/datasets/mnist.*no network.*--data.folder"):
         load_dataset("mnist")
+
+
+# Rows as people have them
+
+
+def held(label=None, kind=None, num=3, images=None, caption=None, **config):
+    """Return rows with an image each, and a label and a caption where they are given."""
+    values, features = {"image": images or pictures(num)}, {"image": datasets.Image()}
+    if label is not None:
+        values["label"], features["label"] = label, kind
+    if caption is not None:
+        values["caption"], features["caption"] = caption, datasets.Value("string")
+        config |= {"text_column": "caption"}
+    rows = datasets.Dataset.from_dict(values, features=datasets.Features(features))
+    return HubRows(rows, HubConfig(**config), "rows")
+
+
+def test_labels_that_are_none_are_rows_without_a_label():
+    found = held([1, None, 0], datasets.ClassLabel(names=["cat", "dog"]))
+    assert found.labels().tolist() == found.batch([0, 1, 2])["label"].tolist() == [1, -1, 0]
+    assert found.info["label"].names == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "right", "names", "num"),
+    [
+        ([4, 0, None], "int64", [4, 0, -1], (), 5),
+        ([4.0, 0.0, None], "float64", [4, 0, -1], (), 5),
+        ([True, False, True], "bool", [1, 0, 1], ("False", "True"), 2),
+        (["b10", "b2", None], "string", [1, 0, -1], ("b2", "b10"), 2),
+    ],
+)
+def test_labels_need_no_names(values, kind, right, names, num):
+    found = held(values, datasets.Value(kind), label_column="label")
+    assert found.labels().tolist() == right
+    assert found.info["label"] == Label(num_classes=num, names=names)
+    if kind != "float64":
+        assert held(values, datasets.Value(kind)).labels().tolist() == right
+    assert "label" not in held(values, datasets.Value(kind), label_column="").info
+
+
+def test_labels_that_are_all_missing_are_none():
+    found = held([None, -1, None], datasets.Value("int64"))
+    assert found.labels() is None
+    assert set(found.batch([0])) == {"x"}
+
+
+def test_captions_that_are_none_are_empty():
+    assert held(caption=["a", None, ""]).batch([0, 1, 2])["text"] == ["a", "", ""]
+
+
+def test_numbers_are_not_captions():
+    found = held([4, 0, 1], datasets.Value("int64"), text_column="label", label_column="")
+    with pytest.raises(DataError, match=r"row 1 of rows, column 'label', is not a text"):
+        found.batch([1])
+
+
+def test_colour_is_found_from_all_rows_and_that_is_said():
+    for images in (
+        [*pictures(1, (4, 3, 3), 7), *pictures(1)],
+        [*pictures(1), *pictures(1, (4, 3, 3))],
+    ):
+        found = held(images=images)
+        assert found.info["x"].event_shape == (3, 4, 3)
+        assert found.notes == (
+            "Grey, but read in colour: 1 of 2 images. For grey rows: --data.mode L.",
+        )
+
+
+def test_rows_are_seen_as_files_are(tmp_path):
+    image = Image.new("RGBA", (3, 2), (1, 2, 3, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "a.png", exif=exif)
+    found = held(images=[str(tmp_path / "a.png")], background="#0a141e")
+    assert (found.batch([0])["x"] * 255).round()[0, :, :, 0].T.tolist() == [[10, 20, 30]] * 3
+    assert found.info["x"].event_shape == (3, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        datasets.Image(decode=False),
+        {"bytes": datasets.Value("binary"), "path": datasets.Value("string")},
+    ],
+)
+def test_undecoded_images_are_read(feature):
+    rows = (
+        table(2).cast_column("image", datasets.Image(decode=False)).cast_column("image", feature)
+    )
+    assert (HubRows(rows, HubConfig(), "rows").batch([1])["x"] * 255).unique().tolist() == [1]
+
+
+def test_bytes_of_files_are_images(tmp_path):
+    pictures(1, first=9)[0].save(tmp_path / "a.png")
+    rows = datasets.Dataset.from_dict({"jpg": [(tmp_path / "a.png").read_bytes()]})
+    assert (HubRows(rows, HubConfig(), "rows").batch([0])["x"] * 255).unique().tolist() == [9]
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy", "pandas", "arrow"])
+def test_a_format_of_the_rows_changes_nothing(kind):
+    found = HubRows(table(3).with_format(kind), HubConfig(), "rows")
+    assert found.batch([2])["label"].tolist() == [0]
+    assert (found.batch([2])["x"] * 255).unique().tolist() == [2]
+
+
+def test_a_transform_of_the_rows_is_left_out_and_that_is_said():
+    rows = table(2).with_transform(lambda batch: {"image": [None] * len(batch["image"])})
+    found = HubRows(rows, HubConfig(), "rows")
+    assert (found.batch([1])["x"] * 255).unique().tolist() == [1]
+    assert "Their transform is not used." in found.notes
+
+
+def test_selected_and_shuffled_rows_keep_their_own_labels():
+    rows = table(6).select([5, 2, 3])
+    found = HubRows(rows, HubConfig(), "rows")
+    assert (found.batch([0, 1, 2])["x"] * 255)[:, 0, 0, 0].tolist() == [5, 2, 3]
+    assert found.labels().tolist() == [1, 0, 1]
+
+
+def test_columns_that_are_not_read_are_said():
+    assert HubRows(table(2), HubConfig(), "rows").notes == ("Columns that are not read: caption.",)
+
+
+def test_the_first_split_decides_the_space_of_all(hub):
+    splits, _ = hub
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.Value("string")})
+
+    def split(images, labels):
+        return datasets.Dataset.from_dict({"image": images, "label": labels}, features=features)
+
+    splits["train"] = split(pictures(2, (4, 3, 3)), ["c", "a"])
+    splits["test"] = split(pictures(1), ["c"])
+    test = load_dataset("someone/something", "test")
+    assert test.info["x"].event_shape == (3, 4, 3)
+    assert test.info["label"].names == ("a", "c")
+    assert test.labels().tolist() == [1]
+    splits["test"] = split(pictures(1), ["b"])
+    with pytest.raises(DataError, match=r"has the class 'b', which .*train does not have"):
+        load_dataset("someone/something", "test")
+    splits["test"] = split(pictures(1, (5, 3)), ["a"])
+    with pytest.raises(
+        DataError, match=r"row 0 of someone/something/test has 3 × 5 .*--data.size"
+    ):
+        load_dataset("someone/something", "test")
+
+
+def test_two_columns_of_classes_are_not_guessed_between():
+    rows = table(2, kind=(datasets.ClassLabel(names=["x", "y"]), [0, 1]))
+    assert HubRows(rows, HubConfig(), "rows").labels().tolist() == [0, 1]
+    rows = rows.rename_column("label", "animal")
+    found = HubRows(rows, HubConfig(), "rows")
+    assert found.labels() is None
+    assert "animal, kind" in found.notes[0]
+    assert HubRows(rows, HubConfig(label_column="kind"), "rows").labels().tolist() == [0, 1]

@@ -10,17 +10,11 @@ from typing import Literal
 
 from genzoo.data.images.tree import Tree, entries, is_folder, is_hidden, is_image
 from genzoo.data.natural_order import natural_key
+from genzoo.data.split_names import SPLIT_NAMES, SPLITS
 from genzoo.errors import DataError
 
 Subfolders = Literal["splits", "classes"]
-_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "val", "validation"), "valid"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""The names of splits, which folders may have in any case of letters."""
-_SPLITS = tuple(dict.fromkeys(_NAMES.values()))
-_FOLDER = re.compile(rf"({'|'.join(sorted(_NAMES, key=len, reverse=True))})([ab]?)")
+_FOLDER = re.compile(rf"({'|'.join(sorted(SPLIT_NAMES, key=len, reverse=True))})([ab]?)")
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ def find_layout(home: Path, subfolders: Subfolders | None) -> Layout:
                 "Rename one of them."
             )
     notes = _left_out(home, [folder for folder, _, _ in found], subfolders)
-    ordered = {split: splits[split] for split in _SPLITS if split in splits}
+    ordered = {split: splits[split] for split in SPLITS if split in splits}
     return Layout({name: _domains(home, given) for name, given in ordered.items()}, notes)
 
 
@@ -73,7 +67,7 @@ def _named(home: Path) -> list[tuple[Path, str, str]]:
     matches = [
         (name, _FOLDER.fullmatch(name.casefold())) for name in sorted(names, key=natural_key)
     ]
-    return [(home / name, _NAMES[found[1]], found[2]) for name, found in matches if found]
+    return [(home / name, SPLIT_NAMES[found[1]], found[2]) for name, found in matches if found]
 
 
 def _domains(home: Path, given: Mapping[str, Path]) -> tuple[Path, ...]:

@@ -55,6 +55,15 @@ class Survey:
             found.num_colour += survey.num_colour
         return found
 
+    def deciding_for(self, other: Survey) -> Survey:
+        """Return this survey, whose size and mode the images of another one get too.
+
+        Raises:
+            DataError: They differ in size, and the config names none.
+        """
+        self.joined([other])
+        return self
+
     @property
     def mode(self) -> Mode:
         """Colour if any image has colour, or as the config says."""
@@ -73,9 +82,12 @@ class Survey:
         Arguments:
             mode: The mode that they are read in.
         """
-        num_grey = self.num - self.num_colour if mode == "RGB" and self.num_colour else 0
+        colour, is_chosen = self.num_colour, self.config.mode is not None
+        num_grey = self.num - colour if mode == "RGB" and colour else 0
+        num_lost = 0 if mode == "RGB" or is_chosen else colour
         found = (
             (num_grey, "Grey, but read in colour", "For grey rows: --data.mode L."),
+            (num_lost, "In colour, but read as the grey first split", "Or: --data.mode RGB."),
             (
                 self.num_alpha,
                 f"With an alpha channel, shown on {self.config.background}",
