@@ -143,14 +143,14 @@ def _classes(rows: Any, columns: HubColumns, name: str, like: HubRows | None) ->
         return classes_of([], name)
     where = f"the column {columns.label!r} of {name}"
     values = rows.select_columns([columns.label])[:][columns.label]
-    found = classes_of(values, where, names=columns.class_names)
-    if like is None:
-        return found
-    new = sorted(set(found.names) - set(like.classes.names))
-    if new or found.index.max(initial=-1) >= like.num_classes:
-        what = f"the class {new[0]!r}" if new else f"the label {found.index.max()}"
-        raise DataError(f"{where} has {what}, which {like.name} does not have.")
-    return found.renamed(like.classes.names) if found.names else found
+    names = columns.class_names or (like.classes.names if like else ())
+    found = classes_of(values, where, names=names)
+    most = int(found.index.max(initial=-1))
+    if like is not None and most >= like.num_classes:
+        raise DataError(
+            f"{where} has the class {most}; {like.name} has {like.num_classes} classes."
+        )
+    return found
 
 
 def _on_format(rows: Any) -> tuple[str, ...]:

@@ -64,13 +64,18 @@ class Saved(DataSource[SavedConfig]):
 
     def load(self, split: str) -> Dataset:
         """Return the rows of one split."""
-        rows = self._rows[split]
-        if not has_images(rows):
+        if not has_images(self._rows[split]):
             return self._columns.load(split)
-        config = self.config
+        first = next(iter(self._rows))
+        return self._images(split, None if split == first else self._images(first))
+
+    def _images(self, split: str, like: HubRows | None = None) -> HubRows:
+        """Return a split with images; the first one decides the space of all."""
+        rows, config = self._rows[split], self.config
         shared = {field.name: getattr(config, field.name) for field in fields(PicturesConfig)}
         hub = HubConfig(**shared, image_column=config.image_column)
-        return HubRows(rows, image_columns(rows, self._chosen, hub), f"{self._title}/{split}")
+        columns = image_columns(rows, self._chosen, hub)
+        return HubRows(rows, columns, f"{self._title}/{split}", like=like)
 
     @property
     def _chosen(self) -> ColumnNames:
