@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -59,14 +58,10 @@ def render(report: Report) -> str:
     text = resources.files("genzoo.report").joinpath("page.html.jinja").read_text("utf-8")
     environment = Environment(
         autoescape=True,
-        finalize=_text,
+        finalize=lambda v: v if v is None or isinstance(v, Markup) else visible(v),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     return environment.from_string(text).render(report=report)
-
-
-def _text(value: Any) -> Any:
-    return value if isinstance(value, Markup) or value is None else visible(value)

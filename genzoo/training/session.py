@@ -53,8 +53,7 @@ class Session:
     @property
     def device(self) -> torch.device:
         """The device that this process computes on."""
-        device: torch.device = self.accelerator.device
-        return device
+        return torch.device(self.accelerator.device)
 
     def partition(self, config: TrainerConfig) -> BatchPartition:
         """Return the partition of an update's batch among the processes.
