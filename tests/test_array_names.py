@@ -105,7 +105,7 @@ def test_texts_are_labels_in_natural_order_or_captions(tmp_path):
 def test_what_is_left_out_is_said(tmp_path):
     targets = {"y": X[:, 0], "epoch": np.array(3), "X": X}
     found = load_dataset(save(tmp_path / "a.npz", **targets))
-    assert found.notes == ("left out of the file: epoch, y",)
+    assert found.notes == ("left out of the file: epoch, y (not one class for each row)",)
     assert "label" not in found.info
     found = load_dataset(save(tmp_path / "b.npz", x=X, x_train=X, y_train=LABEL))
     assert found.notes == ("left out of the file: x",)

@@ -384,8 +384,15 @@ def test_arrays_that_hide_values_are_refused():
     x = np.ma.masked_array(np.eye(3), mask=np.eye(3) > 0)
     with pytest.raises(DataError, match=r"has masked values\. Fill them"):
         from_array(x, "x")
-    with pytest.raises(DataError, match=r"holds torch\.sparse_coo values"):
-        from_array(torch.eye(3).to_sparse(), "x")
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    for x, said in (
+        (torch.eye(3).to_sparse(), r"torch\.sparse_coo"),
+        (torch.eye(3, device="meta"), "meta"),
+        (nested, "nested"),
+        (torch.eye(3).to(torch.float8_e4m3fn), r"torch\.float8_e4m3fn"),
+    ):
+        with pytest.raises(DataError, match=f"holds {said} values; a dense array of real"):
+            from_array(x, "x")
 
 
 @pytest.mark.parametrize("x", [BYTES, BYTES / 255, BYTES.astype("f2") / 300, BYTES.astype("i8")])

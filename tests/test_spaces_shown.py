@@ -293,4 +293,7 @@ def test_what_data_are_divided_by_is_said():
         assert all("Divide by 255? Give" in cls.made_from(real, 0, high) for high in (128, 254))
         assert cls.made_from(real, -1, 1) == cls.made_from(real, 0, math.inf) == ""
     assert "--data.binarize threshold" in Binary.made_from(Unit(shape=(1,)), 0, 1)
+    for levels, flag in ((17, "--data.space categorical"), (None, "")):
+        found = Categorical.made_from(Unit(shape=(1,), levels=levels), 0, 1)
+        assert flag in found if flag else not found
     assert Unit.made_from(real, 0, 1) == Real.made_from(real, 0, 1) == ""

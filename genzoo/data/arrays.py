@@ -89,7 +89,10 @@ class Arrays(DataSource[ArraysConfig]):
         if "label" in dataset.info and not self._class_names:
             space = label_space(max(map(self._num_classes, self.splits())))
             dataset.info = dataset.info.with_field("label", space)
-        left_out = [*contents.left_out, *numbers]
+        left_out = [
+            *contents.left_out,
+            *(f"{key} (not one class for each row)" for key in numbers),
+        ]
         if left_out:
             dataset.notes += (f"left out of the file: {', '.join(left_out)}",)
         return dataset

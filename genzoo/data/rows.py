@@ -29,9 +29,13 @@ def stored_rows(x: Any, name: str) -> Tensor:
         DataError: It is not an array of real numbers.
     """
     rows = x.detach() if isinstance(x, Tensor) else _from_numpy(as_array(x, name), name)
-    if rows.dtype not in (*_FLOATS, *_WHOLE) or rows.layout != torch.strided:
-        kind = rows.dtype if rows.layout == torch.strided else rows.layout
-        raise DataError(f"{name} holds {kind} values; a dense array of real numbers is needed.")
+    dense = rows.layout == torch.strided and not (rows.is_nested or rows.is_meta)
+    if not dense or rows.dtype not in (*_FLOATS, *_WHOLE):
+        form = "nested" if rows.is_nested else "meta" if rows.is_meta else rows.layout
+        raise DataError(
+            f"{name} holds {rows.dtype if dense else form} values; a dense array of real numbers "
+            "is needed."
+        )
     return rows.cpu()
 
 

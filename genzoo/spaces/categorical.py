@@ -75,6 +75,13 @@ class Categorical(Indices, Shaped):
         return rows, torch.full((num,), log_mass, dtype=torch.float64)
 
     @classmethod
+    def made_from(cls, other: Space, low: float, high: float) -> str:
+        """Return the flag that turns levels into categories."""
+        if other.is_discrete and other.bounds == (0, 1):
+            return "Give --data.space categorical; in Python, space='categorical'."
+        return ""
+
+    @classmethod
     def of_rows(cls, shape: tuple[int, ...], low: float, high: float, steps: int | None) -> Space:
         """Return whole numbers from 0 to the greatest one."""
         if steps != 1 or low < 0:

@@ -55,7 +55,10 @@ def scale_hint(low: float, high: float) -> str:
     if not (high > 1 and low >= 0) or math.isinf(high):
         return ""
     scale = 255.0 if 127 < high < 255 else high
-    return f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}."
+    return (
+        f"Values reach {high:g}. Divide by {scale:g}? Give --data.scale {scale:g}; in Python, "
+        f"scale={scale:g}."
+    )
 
 
 def renumbered(message: str, noun: str, rows: Sequence[int]) -> str:
