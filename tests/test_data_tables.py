@@ -226,6 +226,27 @@ def test_classes_that_look_like_numbers_in_one_split_are_those_of_the_other(tmp_
     assert test.info["label"].names == ("2", "7", "10", "x")
 
 
+def test_splits_share_the_number_of_classes(tmp_path):
+    files = {"train.csv": "a,label\n1.5,4\n-1,0\n", "test.csv": "a,label\n1.5,2\n-1,6\n"}
+    folder = write(tmp_path, files)
+    for split in ("train", "test"):
+        assert load_dataset(str(folder), split).info["label"] == Label(num_classes=7)
+
+
+def test_pixels_can_be_binarised(tmp_path):
+    text = "a,b\n0,255\n200,100\n"
+    dataset = load(tmp_path, text, scale=255.0, binarize="threshold")
+    assert everything(dataset)["x"].tolist() == [[0, 1], [1, 0]]
+    assert load(tmp_path, text, space="unit", binarize="threshold").info["x"] == Binary(shape=(2,))
+
+
+def test_a_column_of_texts_may_be_meant_as_the_label(tmp_path):
+    with pytest.raises(DataError, match=r"Is it the label\? .*\(--data.label-column kind\)"):
+        load(tmp_path, "a,kind\n1.5,u\n-1,v\n")
+    with pytest.raises(DataError, match=r"--data.drop kind\)\.$"):
+        load(tmp_path, "a,kind,label\n1.5,u,0\n-1,v,1\n")
+
+
 def test_a_test_split_may_lack_the_label_and_have_further_columns(tmp_path):
     folder = write(tmp_path, {"train.csv": PLAIN, "test.csv": "id,b,a\n7,1,0.5\n9,2,-3\n"})
     test = load_dataset(str(folder), "test")

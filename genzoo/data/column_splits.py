@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from genzoo.data.classes import all_names, as_texts, classes_of
 from genzoo.data.columns import ColumnNames, Columns
 from genzoo.data.dataset import ArrayDataset
+from genzoo.data.fields import label_space
 from genzoo.data.from_columns import Kind, from_columns, labels_in, x_of
 from genzoo.data.roles import Roles, roles_like, roles_of
 from genzoo.data.splits import shared_space
@@ -37,7 +38,11 @@ class ColumnSplits:
         """
         roles = self._roles()
         kind = self._shared(roles) if len(self.splits) > 1 else self.kind
-        return from_columns(self._columns(split), roles[split], kind, self._name(split))
+        found = from_columns(self._columns(split), roles[split], kind, self._name(split))
+        if "label" in found.info and not found.info["label"].value_names():
+            space = label_space(self._num_classes(roles))
+            found.info = found.info.with_field("label", space)
+        return found
 
     def _columns(self, split: str) -> Columns:
         """Return the columns of a split without those that are dropped."""
@@ -75,6 +80,15 @@ class ColumnSplits:
             if not p.names
         ]
         return all_names([*parts, *(classes_of(values, "") for values in texts)])
+
+    def _num_classes(self, roles: Mapping[str, Roles]) -> int:
+        """Return the number of classes that labels without names have in all splits."""
+        parts = [
+            labels_in(self.splits[split], role.label, self._name(split))
+            for split, role in roles.items()
+            if role.label is not None
+        ]
+        return max(int(part.index.max()) + 1 for part in parts)
 
     def _name(self, split: str) -> str:
         return self.title if len(self.splits) == 1 else f"{self.title}/{split}"

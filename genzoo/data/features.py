@@ -14,12 +14,15 @@ from genzoo.errors import DataError
 _MOST_NAMED = 8
 
 
-def table_of(columns: Mapping[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any, Any]:
+def table_of(
+    columns: Mapping[str, np.ndarray[Any, Any]], name: str, *, has_label: bool = True
+) -> np.ndarray[Any, Any]:
     """Return columns of numbers, (N,) or (N, 1) each, as rows (N, D) of their common dtype.
 
     Arguments:
         columns: The columns.
         name: The name of the data in messages.
+        has_label: Whether another column is the label, so that none of these may be meant.
 
     Raises:
         DataError: A column has a value that is missing or not a number, which the message names.
@@ -34,7 +37,9 @@ def table_of(columns: Mapping[str, np.ndarray[Any, Any]], name: str) -> np.ndarr
         else:
             found[column] = numbers
     if wrong:
-        raise DataError(_not_numbers(columns, wrong, name))
+        column = next(iter(wrong))
+        advice = f" Is it the label? Give label={column!r} (--data.label-column {column})."
+        raise DataError(_not_numbers(columns, wrong, name) + ("" if has_label else advice))
     return np.column_stack(list(found.values()))
 
 

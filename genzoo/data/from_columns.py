@@ -81,7 +81,8 @@ def x_of(columns: Columns, roles: Roles, name: str) -> np.ndarray[Any, Any]:
         DataError: A value of a table is missing or not a number.
     """
     if roles.is_table:
-        return table_of({column: columns.values[column] for column in roles.x}, name)
+        table = {column: columns.values[column] for column in roles.x}
+        return table_of(table, name, has_label=roles.label is not None)
     return columns.values[roles.x[0]]
 
 

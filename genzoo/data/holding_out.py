@@ -25,7 +25,9 @@ def load_part(source: DataSource, split: str) -> Dataset:
     Raises:
         DataError: The data are empty, unreadable or malformed; or no row would be left.
     """
-    train, fraction = source.splits()[0], source.config.valid_fraction
+    fraction = source.config.valid_fraction
+    # To ask a source of the Hub for its splits is a request.
+    train = source.splits()[0] if fraction else split
     if not fraction or split not in (train, HELD_OUT):
         return source.load(split)
     every = source.load(train)

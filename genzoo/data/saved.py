@@ -102,7 +102,7 @@ class Saved(DataSource[SavedConfig]):
         return ColumnSplits(
             {split: columns_of_rows(rows, self._title) for split, rows in self._rows.items()},
             self._chosen,
-            Kind(space=config.space, scale=config.scale),
+            Kind(space=config.reading, scale=config.scale),
             self._title,
         )
 

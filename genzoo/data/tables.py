@@ -78,7 +78,7 @@ class Tables(DataSource[TablesConfig]):
         return ColumnSplits(
             {split: self._columns(files, title) for split, files in self._files.items()},
             ColumnNames(label=config.label_column, text=config.text_column, drop=config.drop),
-            Kind(space=config.space, scale=config.scale),
+            Kind(space=config.reading, scale=config.scale),
             title,
         )
 
