@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.utils.data import dataloader, get_worker_info
 import genzoo
 from genzoo.data import keep_labels, pair, subset
 from genzoo.data.transforms import Binarized
-from genzoo.training import workers
+from genzoo.training import batches as batches_module, workers
 from genzoo.training.batches import BatchPartition, batches
 from genzoo.training.config import TrainerConfig
 
@@ -161,3 +162,26 @@ def test_a_worker_keeps_no_images(images, monkeypatch):
     monkeypatch.undo()
     data.batch([0])
     assert data.cache._num_kept == 1
+
+
+def test_rows_can_be_sent_to_a_worker_process_that_is_not_forked(images):
+    data = Binarized(images(), "dynamic")
+    data.batch([0])
+    micro = batches_module._micro(data, BatchPartition(4, 1, 1, 0), seed=3)
+    sent = pickle.dumps(micro)
+    assert torch.equal(pickle.loads(sent)[2, 0]["x"], micro[2, 0]["x"])
+    assert pickle.loads(sent).dataset.dataset.cache._kept is None
+
+
+@pytest.mark.parametrize("workers_by_default", [0, 1])
+def test_training_is_the_same_with_workers_by_default(images, processors, workers_by_default):
+    processors(1 + workers_by_default)
+    weights = []
+    for budget in (0, 2**20):
+        data = images(cache_bytes=budget, binarize="dynamic")
+        torch.manual_seed(0)
+        model = genzoo.create_model("vae", data=data, hidden_dims=(4,), latent_dim=2)
+        config = TrainerConfig(max_steps=5, batch_size=4)
+        genzoo.Trainer(model, data, config=config).fit()
+        weights.append([p.detach().clone() for p in model.parameters()])
+    assert all(map(torch.equal, *weights))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -72,7 +72,7 @@ class Stream:
     """
 
     def __init__(self, num_rows: int, seed: int) -> None:
-        self.num_rows = num_rows
+        self.num_rows, self._seed = num_rows, seed
         # A permutation of many rows is not listed, but computed in blocks.
         self._block = num_rows if num_rows <= MAX_LISTED else _BLOCK
 
@@ -82,6 +82,10 @@ class Stream:
             return _order(num_rows, derived, first, min(first + self._block, num_rows))
 
         self._order = order
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the same stream for a worker process."""
+        return Stream, (self.num_rows, self._seed)
 
     def indices(self, rows: range) -> Tensor:
         """Return the row indices at the given positions."""
@@ -149,7 +153,7 @@ def batches(
     first: int,
     last: int,
     num_workers: int = 0,
-) -> Iterator[list[dict[str, Any]]]:
+) -> Generator[list[dict[str, Any]], None, None]:
     """Yield this process's micro-batches of each update from ``first`` up to ``last``."""
     micro = _micro(dataset, shares, seed)
     slots = shares.slots()

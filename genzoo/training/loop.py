@@ -167,6 +167,11 @@ class StageLoop:
                 self.config, self.plan.rows, self.session.accelerator.num_processes
             ),
         )
+        with contextlib.closing(feed):  # An error would keep its worker processes.
+            self._updates(first, feed, alone)
+
+    def _updates(self, first: int, feed: Iterator[list[dict[str, Any]]], alone: bool) -> None:
+        """Make the updates from ``first`` on."""
         for index, micro_batches in zip(range(first, self.total), feed, strict=True):
             results = self._update(micro_batches, index)
             if self.state.average is not None:

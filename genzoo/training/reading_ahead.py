@@ -71,7 +71,10 @@ def _by_workers(
     )
     batches = iter(loader)
     with _no_errors_between_batches():
-        yield from batches
+        try:
+            yield from batches
+        finally:
+            del batches  # Its workers end here, while the end of one raises nothing.
 
 
 def _leave_interrupts(worker: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.data.dataset import Dataset, mean_of_rows
+from genzoo.data.dataset import Dataset
 from genzoo.data.fields import image_fields
 from genzoo.data.images.appearance import colour_of
 from genzoo.data.images.cache import RowCache
@@ -79,10 +79,6 @@ class PictureRows(Dataset):
     def needs_workers(self, num_rows: int) -> bool:
         """Whether more rows are read than are kept, so that they are decoded again and again."""
         return num_rows > self.cache.capacity
-
-    def mean(self) -> Tensor | None:
-        """Return the mean row; None if not all images are kept, so that it would cost an epoch."""
-        return None if self.needs_workers(self.num_rows) else mean_of_rows(self)
 
     def _checked(self, rows: list[int]) -> list[Tensor]:
         found = self.decode(rows)
