@@ -76,7 +76,7 @@ def test_a_run_goes_on_bit_for_bit_within_the_second_stage(last, tmp_path):
 KILLED = """
 import os, signal, sys
 import stacks
-from genzoo.training.loop import Updater
+from genzoo.training.updater import Updater
 
 run, count = Updater.run, []
 

@@ -17,7 +17,7 @@ import stacks  # noqa: F401  Registers one more.
 from genzoo import registry
 from genzoo.testing import Case
 from genzoo.training.accelerating import leave_group
-from genzoo.training.loop import Updater
+from genzoo.training.updater import Updater
 
 
 def main():

@@ -17,9 +17,9 @@ from genzoo.training.accelerating import accelerating
 from genzoo.training.batches import to_device
 from genzoo.training.config import resolve
 from genzoo.training.inputs import Inputs
-from genzoo.training.loop import Updater
 from genzoo.training.players import make_players
 from genzoo.training.stage_scope import only_part
+from genzoo.training.updater import Updater
 
 TOTAL = 10
 """The total number of updates that a game is told."""

@@ -1,4 +1,4 @@
-"""The log of a run: metrics.jsonl, trackers, and a progress bar or lines of text."""
+"""What is recorded and shown of a run: metrics.jsonl, trackers, a progress bar, lines of text."""
 
 from __future__ import annotations
 
@@ -8,127 +8,211 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from PIL import Image
 from tqdm.auto import tqdm
 
-from genzoo.files import disk_full_named, open_end
-from genzoo.model_files import METRICS
+from genzoo.files import check_no_link, disk_full_named, open_end
+from genzoo.plotting import write_picture
+from genzoo.training.callbacks import Callback, TrainerState
 from genzoo.training.config import TrainerConfig
 from genzoo.training.players import Player, SubstepResult
 
 logger = logging.getLogger("genzoo")
 
 
-class Log:
-    """The log of one stage, on the main process; silent on the others.
+class Rows:
+    """Makes the rows of a stage's log.
 
     Arguments:
         config: The stage's training values.
-        title: The title of the bar.
-        folder: The folder of metrics.jsonl; None writes none.
-        accelerator: The accelerator with the trackers.
         first: The number of updates made before.
-        offset: The length to which metrics.jsonl is truncated: the log up to ``first``.
     """
 
-    def __init__(
-        self,
-        config: TrainerConfig,
-        title: str,
-        folder: Path | None,
-        accelerator: Accelerator,
-        *,
-        first: int = 0,
-        offset: int = 0,
-    ) -> None:
-        self.config, self.accelerator, self.title = config, accelerator, title
-        self.main = accelerator.is_main_process
-        self.path = folder / METRICS.name if folder is not None and self.main else None
-        if self.path is not None:
-            with disk_full_named(self.path), open_end(self.path) as file:
-                size = os.fstat(file.fileno()).st_size
-                os.truncate(file.fileno(), min(size, offset))  # A larger size would add NULs.
-            if size < offset:
-                logger.info("%s is shorter than it was; it continues from here.", self.path)
-        self.last: dict[str, Any] = {}
+    def __init__(self, config: TrainerConfig, first: int) -> None:
+        self.config = config
         self._began, self._since = time.perf_counter(), first
-        shown = self.main and config.progress and sys.stderr.isatty()
-        self.bar = tqdm(
-            total=config.max_steps, initial=first, desc=title, unit="step", disable=not shown
-        )
 
     def due(self, step: int) -> bool:
-        """Whether a line is written of update number ``step``."""
+        """Whether update number ``step`` is logged."""
         return step % self.config.logging_steps == 0 or step == self.config.max_steps
 
-    def step(
-        self, stage: int, step: int, results: list[SubstepResult], players: Mapping[str, Player]
-    ) -> None:
-        """Record update number ``step``; write a line if one is due."""
-        if not self.main:
-            return
-        self.bar.update()
-        if not self.due(step):
-            return
-        total = self.config.max_steps or 1
-        self.last = self._row(stage, step, results, players)
-        self.bar.set_postfix_str(self._short(), refresh=False)
-        self._write(self.last, step)
-        if (
-            self.bar.disable
-            and step * 10 // total > (step - self.config.logging_steps) * 10 // total
-        ):
-            logger.info("%s step %d of %d: %s", self.title, step, total, self._short())
-
-    def evaluation(self, stage: int, step: int, figures: Mapping[str, float]) -> None:
-        """Record an evaluation after update number ``step``, each figure as ``eval/NAME``."""
-        if not self.main:
-            return
-        found = {f"eval/{name}": value for name, value in figures.items()}
-        finite = {name: v if math.isfinite(v) else None for name, v in found.items()}
-        self._write({"stage": stage, "step": step, **finite}, step)
-        if self.bar.disable:
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
-            logger.info("%s step %d: %s", self.title, step, shown)
-
-    def offset(self) -> int:
-        """Return the length of metrics.jsonl."""
-        return self.path.stat().st_size if self.path is not None else 0
-
-    def close(self) -> None:
-        """Close the bar."""
-        self.bar.close()
-
-    def _write(self, row: Mapping[str, Any], step: int) -> None:
-        """Write a row to metrics.jsonl, and its numbers to the trackers."""
-        if self.path is not None:
-            with disk_full_named(self.path), open_end(self.path) as file:
-                file.write(json.dumps(row) + "\n")
-        if self.config.report_to:
-            numbers = {k: v for k, v in row.items() if isinstance(v, float)}
-            self.accelerator.log(numbers, step=step)
-
-    def _row(
-        self, stage: int, step: int, results: list[SubstepResult], players: Mapping[str, Player]
+    def row(
+        self,
+        state: TrainerState,
+        results: Iterable[SubstepResult],
+        players: Mapping[str, Player],
     ) -> dict[str, Any]:
+        """Return the row of an update; values that are not finite are None."""
         now = time.perf_counter()
-        made, spent = step - self._since, now - self._began
-        self._began, self._since = now, step
-        row: dict[str, Any] = {"stage": stage, "step": step}
+        made, spent = state.step - self._since, now - self._began
+        self._began, self._since = now, state.step
+        row: dict[str, Any] = {"stage": state.stage, "step": state.step}
         for result in results:
             row[f"{result.player}/loss"] = result.loss
             row[f"{result.player}/grad_norm"] = result.grad_norm
             row[f"{result.player}/lr"] = players[result.player].lr
             for name, value in result.metrics.items():
-                number = float(value)
-                row[f"{result.player}/{name}"] = number if math.isfinite(number) else None
+                row[f"{result.player}/{name}"] = _finite(float(value))
         row["examples_per_second"] = made * (self.config.batch_size or 1) / max(spent, 1e-9)
         return row
 
-    def _short(self) -> str:
-        losses = [f"{k} {v:.4g}" for k, v in self.last.items() if k.endswith("/loss")]
-        return f"{', '.join(losses)}, {self.last['examples_per_second']:,.0f} examples/s"
+
+class History(Callback):
+    """Keeps the rows: those of updates that are logged, and one for each evaluation.
+
+    Arguments:
+        rows: Where they are kept.
+    """
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.rows = rows
+
+    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
+        """Keep the row of an update."""
+        if row is not None:
+            self.rows.append(dict(row))
+
+    def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
+        """Keep the figures of an evaluation."""
+        self.rows.append(_evaluation(state, figures))
+
+
+class MetricsFile(Callback):
+    """Writes the rows to metrics.jsonl.
+
+    Arguments:
+        path: The file.
+        offset: The length to which it is truncated: the rows up to the checkpoint.
+    """
+
+    def __init__(self, path: Path, offset: int) -> None:
+        self.path = path
+        with disk_full_named(path), open_end(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            os.truncate(file.fileno(), min(size, offset))  # A larger size would add NULs.
+        if size < offset:
+            logger.info("%s is shorter than it was; it continues from here.", path)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows in it that are rows."""
+        lines = self.path.read_text("utf-8", "replace").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
+        """Write the row of an update."""
+        if row is not None:
+            self._write(row)
+
+    def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
+        """Write the figures of an evaluation."""
+        self._write(_evaluation(state, figures))
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        with disk_full_named(self.path), open_end(self.path) as file:
+            file.write(json.dumps(row) + "\n")
+
+
+class PictureFiles(Callback):
+    """Writes the pictures of samples into a folder.
+
+    Arguments:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_sample(self, state: TrainerState, pictures: Mapping[str, Image.Image]) -> None:
+        """Write pictures as PNG files named by their position."""
+        check_no_link(self.folder)
+        for name, picture in pictures.items():
+            ending = "-failures" if name == "failures" else ""
+            stem = f"stage-{state.stage:03d}-step-{state.step:09d}{ending}"
+            write_picture(picture, self.folder / f"{stem}.png")
+
+
+class Trackers(Callback):
+    """Sends the numbers of the rows to Accelerate's trackers.
+
+    Arguments:
+        accelerator: The accelerator with the trackers.
+    """
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+
+    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
+        """Send the row of an update."""
+        if row is not None:
+            self._send(row, state)
+
+    def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
+        """Send the figures of an evaluation."""
+        self._send(_evaluation(state, figures), state)
+
+    def _send(self, row: Mapping[str, Any], state: TrainerState) -> None:
+        numbers = {name: value for name, value in row.items() if isinstance(value, float)}
+        self.accelerator.log(numbers, step=state.step)
+
+
+class ProgressBar(Callback):
+    """A progress bar for each stage."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stage = -1
+
+    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
+        """Advance the bar; show the losses of a row."""
+        if state.stage != self._stage:
+            self.on_end(state)
+            self._stage, before = state.stage, state.step - 1
+            self._bar = tqdm(total=state.max_steps, initial=before, desc=state.title, unit="step")
+        self._bar.update()
+        if row is not None:
+            self._bar.set_postfix_str(_short(row), refresh=False)
+
+    def on_end(self, state: TrainerState) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Lines(Callback):
+    """Logs a line of text for every tenth of a stage, and for each evaluation."""
+
+    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
+        """Log a row if a tenth of the stage is complete."""
+        step, total, since = state.step, state.max_steps, state.config.logging_steps
+        if row is not None and step * 10 // total > (step - since) * 10 // total:
+            logger.info("%s step %d of %d: %s", state.title, step, total, _short(row))
+
+    def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
+        """Log the figures of an evaluation."""
+        shown = ", ".join(f"eval/{name} {value:.4g}" for name, value in figures.items())
+        logger.info("%s step %d: %s", state.title, state.step, shown)
+
+
+def shown_on_terminal(config: TrainerConfig) -> Sequence[Callback]:
+    """Return a progress bar on a terminal, lines of text elsewhere."""
+    return [ProgressBar() if config.progress and sys.stderr.isatty() else Lines()]
+
+
+def _evaluation(state: TrainerState, figures: Mapping[str, float]) -> dict[str, Any]:
+    """Return the row of an evaluation."""
+    found = {f"eval/{name}": _finite(value) for name, value in figures.items()}
+    return {"stage": state.stage, "step": state.step, **found}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _short(row: Mapping[str, Any]) -> str:
+    losses = [f"{key} {value:.4g}" for key, value in row.items() if key.endswith("/loss")]
+    return f"{', '.join(losses)}, {row['examples_per_second']:,.0f} examples/s"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,9 +12,8 @@ from PIL import Image
 from genzoo.capabilities import SupportsTranslate
 from genzoo.data import Dataset, subset
 from genzoo.evaluation.metric import lacking_condition
-from genzoo.files import check_no_link
 from genzoo.model import Model
-from genzoo.plotting import strips, write_picture
+from genzoo.plotting import strips
 from genzoo.showing import can_be_shown, picture_of
 from genzoo.training.inputs import Inputs
 from genzoo.training.plan import Plan
@@ -32,7 +30,7 @@ class Pictures:
 
     Arguments:
         plan: What is trained.
-        session: The session, with the output folder.
+        session: The session, with the device.
         number: The number of the stage.
         inputs: The models that the stage's data pass through.
     """
@@ -46,49 +44,42 @@ class Pictures:
         """The rows, drawn once, because sorting the labels of many rows takes time."""
         return subset(self.plan.data, ROWS_IN_PICTURE, seed=self.seed)
 
-    def draw(self, model: Model, step: int) -> None:
-        """Write the picture at ``step`` on the main process.
+    def draw(self, model: Model) -> dict[str, Image.Image]:
+        """Return the pictures by name; see `draw`.
 
         Arguments:
             model: The whole model, of which the stage may train a part.
-            step: The number of updates made.
         """
-        folder = self.session.folder
-        if folder is None or not self.session.accelerator.is_main_process:
-            return
-        check_no_link(folder.samples)
-        path = folder.samples / f"stage-{self.number:03d}-step-{step:09d}.png"
         rows = self._rows.head(ROWS_IN_PICTURE)
         if self.inputs.models:
             rows = self.inputs.coded(self.plan.to_device(rows, self.session.device), self.seed)
-        draw(model_of(self.plan.stages[self.number], model), rows, self.seed, path)
+        return draw(model_of(self.plan.stages[self.number], model), rows, self.seed)
 
 
-def draw(model: Model, rows: Mapping[str, Any], seed: int, path: Path) -> None:
-    """Write a picture of samples given the rows' conditions, or of translations of the rows.
+def draw(model: Model, rows: Mapping[str, Any], seed: int) -> dict[str, Image.Image]:
+    """Return ``samples`` given the rows' conditions, or ``translations`` of the rows.
 
-    There are two pictures of translations: of some rows, and of those with the largest cycle
-    error, in a file whose name ends in ``-failures``. Rows without the condition are skipped.
+    There are two pictures of translations: of some rows, and ``failures``, of those with the
+    largest cycle error. There are none for rows without the condition.
 
     Arguments:
         model: What is drawn from.
         rows: The rows, in random order, because only the first translations are shown.
         seed: The seed of the samples.
-        path: The file.
     """
     if isinstance(model, SupportsTranslate) and "y" in rows:
         there = there_and_back(model, rows["x"], to="y")
         here = there_and_back(model, rows["y"], to="x")
         first = torch.arange(min(_STRIPS, len(there.source)))
-        write_picture(both_ways(there.rows(first), here.rows(first)), path)
-        failures = path.with_stem(f"{path.stem}-failures")
-        write_picture(both_ways(there.worst(_STRIPS), here.worst(_STRIPS)), failures)
-        return
+        return {
+            "translations": both_ways(there.rows(first), here.rows(first)),
+            "failures": both_ways(there.worst(_STRIPS), here.worst(_STRIPS)),
+        }
     if lacking_condition(model, rows) or not can_be_shown(model.event):
-        return
+        return {}
     num = len(rows[model.event_field])
     x = model.sample(num, seed=seed, condition=model.conditions_of(rows))
-    write_picture(picture_of(model.event, x.cpu()), path)
+    return {"samples": picture_of(model.event, x.cpu())}
 
 
 def both_ways(there: Cycle, here: Cycle) -> Image.Image:

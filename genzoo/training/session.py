@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from genzoo.saving import save_model
 from genzoo.training import checkpoint, environment
 from genzoo.training.accelerating import accelerating, on_main, others_named, own_randomness
 from genzoo.training.batches import BatchPartition
+from genzoo.training.callbacks import Callbacks, TrainerState
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
 from genzoo.training.folder import RunFolder
@@ -40,6 +41,8 @@ class Session:
         last_good: The newest valid checkpoint.
         changed: A sentence on a number of updates that the resumed run did not start with, for its
             recipe; empty if there is none.
+        callbacks: The callbacks; none on processes other than the main one.
+        at: Where training is, for the callbacks.
     """
 
     accelerator: Accelerator
@@ -49,6 +52,8 @@ class Session:
     threads: int | None = None
     last_good: Path | None = None
     changed: str = ""
+    callbacks: Callbacks = field(default_factory=Callbacks)
+    at: TrainerState = field(default_factory=TrainerState)
 
     @property
     def device(self) -> torch.device:
@@ -92,12 +97,12 @@ class Session:
         self.last_good, newest = found
         return newest
 
-    def save(self, made: Checkpoint, limit: int) -> None:
+    def save(self, folder: RunFolder, made: Checkpoint, limit: int) -> Path:
         """Write a checkpoint on the main process; all remember it as the last good one."""
-        if self.folder is not None:
-            root = self.folder.checkpoints
-            on_main(self.accelerator, partial(checkpoint.save, made, root, keep=limit))
-            self.last_good = checkpoint.path_of(made.stage, made.step, root)
+        root = folder.checkpoints
+        on_main(self.accelerator, partial(checkpoint.save, made, root, keep=limit))
+        self.last_good = checkpoint.path_of(made.stage, made.step, root)
+        return self.last_good
 
     def publish(self, model: Model, name: str = "") -> None:
         """Write the model into the folder, or into its subfolder of a name."""

@@ -16,11 +16,12 @@ from genzoo.training.evaluations import check_figure
 from genzoo.training.held_out import HeldOut
 from genzoo.training.initialization import init_from_data, ready_objective
 from genzoo.training.inputs import Inputs
-from genzoo.training.loop import Start, Updater
+from genzoo.training.loop import Start
 from genzoo.training.plan import Plan
 from genzoo.training.players import make_players
 from genzoo.training.resume_check import demand_same, identity
 from genzoo.training.session import Session
+from genzoo.training.updater import Updater
 
 logger = logging.getLogger("genzoo")
 

@@ -12,13 +12,17 @@ import torch
 from genzoo.data import Dataset, as_dataset
 from genzoo.errors import TrainingError
 from genzoo.model import Model
+from genzoo.model_files import METRICS
 from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
+from genzoo.training.callbacks import Callback, Callbacks
 from genzoo.training.config import TrainerConfig
+from genzoo.training.curves import plot_history
 from genzoo.training.folder import RunFolder
-from genzoo.training.loop import train
+from genzoo.training.logs import History, MetricsFile, PictureFiles, Trackers, shown_on_terminal
+from genzoo.training.loop import Start, train
 from genzoo.training.plan import make_plan
-from genzoo.training.session import open_session
+from genzoo.training.session import Session, open_session
 from genzoo.training.start import start
 
 
@@ -35,6 +39,7 @@ class Trainer:
         config: What the user decides; values left out are the stage's.
         eval_data: Held-out rows, on which the objective's loss and ``config.eval_metrics`` are
             computed during training; see `TrainerConfig.eval_steps`.
+        callbacks: What else is called during training; see `Callback`.
         output_dir: Where checkpoints, metrics, pictures and at the end the model are written;
             None writes nothing.
         overwrite: Whether a run that is in ``output_dir`` may be replaced.
@@ -47,6 +52,10 @@ class Trainer:
         MissingDependencyError: A tracker is not installed.
         CapabilityError: The objective needs what the model lacks, or the model does not support a
             metric of the evaluations.
+
+    Attributes:
+        history: A row for each update that is logged and for each evaluation, as in metrics.jsonl;
+            ``pandas.DataFrame(trainer.history)`` is a table. A resumed run keeps the rows before.
     """
 
     def __init__(
@@ -57,6 +66,7 @@ class Trainer:
         config: TrainerConfig | None = None,
         *,
         eval_data: Dataset | Any = None,
+        callbacks: Sequence[Callback] = (),
         output_dir: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -64,6 +74,8 @@ class Trainer:
         self.plan = make_plan(
             model, as_dataset(data), objective, config or TrainerConfig(), held_out
         )
+        self.callbacks = list(callbacks)
+        self.history: list[dict[str, Any]] = []
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
 
     @property
@@ -91,7 +103,35 @@ class Trainer:
         """
         _demand_gradients()
         with open_session(self.plan.config, self.folder) as session:
-            return train(self.plan, session, start(self.plan, session, resume=resume))
+            found = start(self.plan, session, resume=resume)
+            self.history.clear()
+            if session.accelerator.is_main_process:
+                session.callbacks = Callbacks([*self._recorders(session, found), *self.callbacks])
+            return train(self.plan, session, found)
+
+    def _recorders(self, session: Session, found: Start) -> list[Callback]:
+        """Return the callbacks that record and show the run, on the main process."""
+        callbacks: list[Callback] = [History(self.history)]
+        if self.folder is not None:
+            offset = found.checkpoint.values["metrics_offset"] if found.checkpoint else 0
+            file = MetricsFile(self.folder.path / METRICS.name, offset)
+            self.history.extend(file.rows())
+            callbacks += [file, PictureFiles(self.folder.samples)]
+        if self.plan.config.report_to:
+            callbacks.append(Trackers(session.accelerator))
+        return [*callbacks, *shown_on_terminal(self.plan.config)]
+
+    def plot(self, *names: str) -> Any:
+        """Return a matplotlib figure of curves of `history`.
+
+        Arguments:
+            names: The columns; by default the losses and what was evaluated. A loss and its
+                evaluation share a panel.
+
+        Raises:
+            ConfigError: There is no such column.
+        """
+        return plot_history(self.history, names)
 
     def recipe(self) -> Recipe:
         """Return the recipe of this run."""

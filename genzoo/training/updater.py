@@ -1,0 +1,169 @@
+"""The moves of an update.
+
+Take the gradient of the next loss with respect to one player's parameters, clip it, step that
+player's optimiser, ask for the next loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from genzoo import seeds
+from genzoo.errors import NotFiniteError, TrainingError
+from genzoo.objective import Loss, Objective, Step
+from genzoo.training.accelerating import autocast
+from genzoo.training.players import Player, SubstepResult, player_of
+from genzoo.values import trusted
+
+
+class Updater:
+    """Runs updates: in turn, every micro-batch's game advances one move, and one player steps.
+
+    Arguments:
+        objective: The objective, which yields the losses.
+        players: The players.
+        accelerator: The accelerator, for gradients and communication between processes.
+        slots: The slots of this process.
+        seed: The seed of all moves.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        players: Mapping[str, Player],
+        accelerator: Accelerator,
+        slots: list[int],
+        seed: int,
+    ) -> None:
+        self.objective, self.players, self.accelerator = objective, players, accelerator
+        self.slots, self.seed = slots, seed
+        self.generators = {slot: torch.Generator(accelerator.device) for slot in slots}
+        self.left = False
+
+    def run(
+        self,
+        batches: list[dict[str, Any]],
+        index: int,
+        total: int,
+        *,
+        leaving: bool = False,
+        logged: bool = True,
+    ) -> list[SubstepResult]:
+        """Run update ``index`` of ``total``; ``left`` then says whether any process wants to stop.
+
+        Raises:
+            NotFiniteError: A loss or gradient is not finite; that player was not updated.
+            TrainingError: The micro-batches yield losses of different players, or the objective
+                yields something other than a `Loss`.
+        """
+        # One game per micro-batch, all in lockstep. If the micro-batches ran one after the other,
+        # the second would see players that the first has already updated, and four micro-batches
+        # would not equal one batch, nor one process four.
+        games = {
+            slot: self.objective.losses(
+                batch, Step(index, total, slot, self.generators[slot], logged)
+            )
+            for slot, batch in zip(self.slots, batches, strict=True)
+        }
+        self._check_games(games)
+        results: list[SubstepResult] = []
+        with trusted():  # The data were checked before; another check would wait for the device.
+            while losses := self._advance(games, index, len(results)):
+                results.append(self._move(losses, index, leaving))
+        for player in self.players.values():
+            player.next_update()
+        return results
+
+    def _advance(self, games: Mapping[int, Iterator[Loss]], index: int, move: int) -> list[Loss]:
+        """Get the next loss of every game, and accumulate that player's gradients."""
+        losses: list[Loss] = []
+        for slot, game in games.items():
+            # Every move has its own seed, in the step's generator and in the default one, which
+            # dropout and torch.distributions use. So a move draws the same numbers after resuming,
+            # on any process, and whatever was drawn before.
+            seed = seeds.derive_seed(self.seed, index, slot, move)
+            self.generators[slot].manual_seed(seed)
+            seeds.seed_defaults(seed, self.accelerator.device)
+            # Autocast is entered anew for each move. A context that a game holds open across a
+            # yield would also apply to the backward pass and to the other games.
+            with autocast(self.accelerator):
+                loss = next(game, None)
+            if loss is None:
+                continue
+            player = player_of(loss, losses, self.players, self.objective)
+            if not losses:
+                player.zero_grad()
+            # Immediately, while the game is suspended: its next loss is computed after the
+            # player's step. A graph that is shared across a yield would belong to old parameters.
+            self._backward(loss, player)
+            losses.append(loss)
+        if losses and len(losses) != len(games):
+            raise TrainingError(
+                f"{type(self.objective).__name__} yielded a loss for {len(losses)} of "
+                f"{len(games)} micro-batches on move {move}; all must make the same moves."
+            )
+        return losses
+
+    def _backward(self, loss: Loss, player: Player) -> None:
+        """Add the loss's gradient to that player's parameters and to no other's."""
+        scaler = self.accelerator.scaler
+        # A gradient that is known without autograd is added directly. Passing it through a scalar
+        # with its own backward took a twentieth of an RBM's update.
+        if loss.gradients:
+            scaled = loss.gradients
+            if scaler is not None:
+                scaled = {p: scaler.scale(gradient) for p, gradient in scaled.items()}
+            player.add_gradients(scaled)
+            if not loss.value.requires_grad:
+                return
+        alone = len(self.players) == 1  # Then the cheaper call is sufficient.
+        inputs = None if alone else player.parameters
+        if scaler is None:  # Accelerate's is for the loss scale: see autocast.
+            torch.autograd.backward(loss.value, inputs=inputs)
+        else:
+            self.accelerator.backward(loss.value, inputs=inputs)
+
+    def _move(self, losses: list[Loss], index: int, leaving: bool) -> SubstepResult:
+        """Step the player whose move it is."""
+        player = self.players[losses[0].player]
+        norm = player.gather_gradients(1 / len(losses))
+        values = [loss.value.detach().float().reshape(()) for loss in losses]
+        mean = values[0] if len(values) == 1 else torch.stack(values).mean()
+        value, grad_norm, left = self._agree(mean, norm, leaving)
+        self.left = self.left or left > 0
+        # With a loss scale, an infinite gradient means an overflow, and the scaler skips the step.
+        scaled = self.accelerator.scaler is not None
+        if not math.isfinite(value) or not (scaled or math.isfinite(grad_norm)):
+            what = "loss" if not math.isfinite(value) else "gradient"
+            raise NotFiniteError(
+                f"The {what} of the player {player.name!r} is not finite at step {index + 1} "
+                f"(loss {value}, gradient norm {grad_norm}); the player was not updated."
+            )
+        player.step()
+        return SubstepResult(player.name, value, grad_norm, losses[-1].metrics)
+
+    def _agree(self, mean: Tensor, norm: Tensor, leaving: bool) -> list[float]:
+        """Average over processes what all must decide equally."""
+        # One host read per move, because each one waits for the device; and one message, which
+        # also says whether to stop, so that all processes stop at the same step.
+        if self.accelerator.num_processes == 1:
+            return [*torch.stack([mean, norm.float()]).tolist(), float(leaving)]
+        values = torch.stack([mean, norm.float(), mean.new_tensor(float(leaving))])
+        values = self.accelerator.reduce(values, reduction="mean")
+        found: list[float] = values.tolist()
+        return found
+
+    def _check_games(self, games: Mapping[int, Iterator[Loss]]) -> None:
+        """Raise if `losses` returns instead of yielding."""
+        for game in games.values():
+            if not isinstance(game, Iterator):
+                raise TrainingError(
+                    f"{type(self.objective).__name__}.losses returned a {type(game).__name__} "
+                    "instead of yielding a Loss. Write: yield Loss(value)."
+                )
