@@ -8,6 +8,8 @@ import torch
 import families
 from genzoo.errors import CheckpointError
 from genzoo.training.batches import to_device
+from genzoo.training.best import Best
+from genzoo.training.config import TrainerConfig
 from genzoo.training.ema import Average
 from genzoo.training.players import _average
 from genzoo.training.state import StageState
@@ -29,7 +31,7 @@ def loaded(kept, *, num_processes, rank):
     accelerator = types.SimpleNamespace(
         num_processes=num_processes, process_index=rank, device=torch.device("cpu")
     )
-    state = StageState(None, objective, {}, None, accelerator)
+    state = StageState(None, objective, {}, None, Best(TrainerConfig()), accelerator)
     tensors = {f"process-{i}": buffers for i, buffers in enumerate(kept)}
     values = {"process_buffers": True, "num_processes": len(kept)}
     state._load_process_state(tensors, values)
