@@ -8,7 +8,7 @@ import torch
 
 from genzoo import load_dataset
 from genzoo.cli import main
-from genzoo.data import as_dataset, from_array
+from genzoo.data import as_dataset, facts, from_array
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 from genzoo.spaces import Binary, Categorical, Label, Real, Unit
 
@@ -358,7 +358,29 @@ def test_names_and_texts_that_do_not_fit_are_refused(given, said):
         from_array(np.eye(3), "x", **given)
 
 
-# What is held.
+# What is held, and read.
+
+
+@pytest.mark.parametrize(
+    ("given", "high", "share"),
+    [
+        ({}, 200, 1),
+        ({"scale": 255}, 200, 1),
+        ({"space": "unit"}, 200, 1),
+        ({"space": "binary"}, 200, 1),
+        ({"like": Unit(shape=(4, 256, 256), levels=256)}, 9, 0),
+        ({}, 1, 6),
+        ({"space": "real"}, 200, 6),
+        ({"space": "categorical"}, 200, 6),
+    ],
+)
+def test_bytes_are_read_only_until_their_kind_is_clear(monkeypatch, given, high, share):
+    """Rows of six blocks."""
+    blocks, real = [], facts._of_block
+    monkeypatch.setattr(facts, "_of_block", lambda *args: blocks.append(1) or real(*args))
+    from_array(np.full((24, 4, 256, 256), high, np.uint8), "x", **given)
+    # The two rules that a threshold needs look at the begin twice.
+    assert len(blocks) == share * (2 if given == {"space": "binary"} else 1)
 
 
 @pytest.mark.parametrize("kind", ["u1", "i1", "u2", "i4", "u8", "f2", "f4", "f8"])

@@ -62,8 +62,8 @@ class Arrays(DataSource[ArraysConfig]):
 
     Names such as ``x_train``, ``train_images``, ``X``, ``y``, ``labels`` and ``captions`` are
     understood in any case. A file with one array has only the split "train". An array that is
-    stored without compression is mapped: only rows that are used are read. Nothing in a file is
-    unpickled.
+    stored without compression is mapped: only rows that are used are read, and the file must not
+    be changed while it is in use. Nothing in a file is unpickled.
     """
 
     Config = ArraysConfig
