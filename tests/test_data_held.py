@@ -237,7 +237,7 @@ def test_tensors_that_are_no_labels_are_left_out_and_that_is_said():
     assert as_dataset(TensorDataset(IMAGES)).notes == ()
     dataset = as_dataset(TensorDataset(IMAGES, IMAGES, Y))
     assert torch.equal(everything(dataset)["label"], Y)
-    assert dataset.notes == ("1 of its 3 tensors are left out.",)
+    assert dataset.notes == ("1 of its 3 tensors is left out.",)
 
 
 def test_a_loader_is_its_dataset_and_what_is_ignored_is_said():
@@ -282,6 +282,8 @@ class Streamed(IterableDataset):
         (((X, [0] * 6), (X, [1] * 6)), r"Two pairs \(X, y\) are two splits"),
         ((X, np.eye(6)), r"the shape \(6, 6\): one label for each row is needed"),
         ((X, [0, 1]), "must be 6 whole numbers"),
+        (Subset(TensorDataset(IMAGES), [3, 10]), "names the row 10 of 10 rows"),
+        (torch.utils.data.Dataset(), "does not say how many rows it has: TypeError"),
         ({"train": X, "test": X}, r"has the splits 'train', 'test'. Give one: data\['train'\]"),
         ({"p": X, "q": X}, r"in the columns 'p', 'q': it is not clear.*drop=\['q'\]"),
         (pd.DataFrame(X, columns=["a", "a"]), "two columns with the name 'a'"),
@@ -312,6 +314,27 @@ def test_columns_of_what_has_none_are_refused():
 def test_labels_of_another_number_are_refused():
     with pytest.raises(DataError, match="has 6 rows, and 2 values are given as label"):
         as_dataset(frame(), label=[0, 1])
+    with pytest.raises(DataError, match="one label for each row is needed; got <generator"):
+        as_dataset(frame(), label=(i for i in range(6)))
+
+
+def test_wrong_types_of_settings_are_answered():
+    with pytest.raises(ConfigError, match="scale must be a number, got 'x'"):
+        as_dataset(X, scale="x")
+    with pytest.raises(ConfigError, match="like must be a dataset"):
+        as_dataset(X, like=X)
+
+
+def test_labels_such_as_years_are_pointed_out():
+    dataset = as_dataset(frame(label=[1990, 1991, 2024] * 2))
+    assert "the numbers of 'label' are class indices: 3 of 2025 classes occur." in dataset.notes
+
+
+def test_an_array_with_named_columns_is_a_table():
+    rows = [(a, b, "uv"[i % 2]) for i, (a, b) in enumerate(X)]
+    dataset = as_dataset(np.array(rows, dtype=[("a", "f4"), ("b", "f4"), ("label", "U1")]))
+    assert np.array_equal(everything(dataset)["x"], X)
+    assert everything(dataset)["label"].tolist() == [0, 1] * 3
 
 
 def test_a_dataset_is_returned_and_a_name_is_not_loaded(tmp_path):

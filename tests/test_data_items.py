@@ -73,7 +73,10 @@ def test_items_are_x_alone():
     assert torch.equal(everything(as_dataset(Items(lambda i: X[i])))["x"], X)
     assert set(everything(as_dataset(Items(lambda i: (X[i],))))) == {"x"}
     assert set(everything(as_dataset(Items(lambda i: (X[i], None))))) == {"x"}
-    assert torch.equal(everything(as_dataset([(x, 0) for x in X]))["x"], X)
+    for pairs in ([(x, 0) for x in X], [[x, 0] for x in X]):
+        assert torch.equal(everything(as_dataset(pairs))["x"], X)
+    nested = as_dataset([[x, x] for x in X])
+    assert nested.info["x"].event_shape == (2, 1, 4, 4)
 
 
 def test_single_numbers_of_a_mapping_are_one_row():

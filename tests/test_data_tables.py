@@ -114,6 +114,8 @@ def test_pixels_are_levels_once_their_space_is_named(tmp_path):
     [
         ("a,b\n1.5,\n-1,3\n", r"'b' of a.csv has no value in row 0 \(1 of 2 are missing\)"),
         ("a,b\n1.5,NA\n-1,3\n", r"'b' of a.csv holds 'NA' in row 0.*--data.drop b"),
+        ("a,b\n1.5,2\n-1,nan\n", r"'b' of a.csv holds 'nan' in row 1"),
+        ("a,b\n1.5,2\n-1,?\n", r"'b' of a.csv holds '\?' in row 1.*--data.drop b\)\.$"),
         ("a,b\n1.5,2,9\n-1,3,9\n", "more values than names of columns"),
         ("a,b\n1.5,2\n-1,3,9\n", "Expected 2 fields in line 3, saw 3"),
         ("a,b,c\n1.5,2,3\n-1,3\n", "'c' of a.csv has no value in row 1"),
@@ -241,8 +243,10 @@ def test_pixels_can_be_binarised(tmp_path):
 
 
 def test_a_column_of_texts_may_be_meant_as_the_label(tmp_path):
-    with pytest.raises(DataError, match=r"Is it the label\? .*\(--data.label-column kind\)"):
+    with pytest.raises(DataError, match=r"Is 'kind' the label\? .*\(--data.label-column kind"):
         load(tmp_path, "a,kind\n1.5,u\n-1,v\n")
+    with pytest.raises(DataError, match=r"\(--data.drop 'a b'\)\.$"):
+        load(tmp_path, "a b\n1.5\n?\n")
     with pytest.raises(DataError, match=r"--data.drop kind\)\.$"):
         load(tmp_path, "a,kind,label\n1.5,u,0\n-1,v,1\n")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from genzoo.config import shown
 from genzoo.data.captioned import caption
 from genzoo.data.dataset import (
     ArrayDataset,
@@ -168,6 +169,10 @@ def as_dataset(
         if named:
             raise ConfigError(f"A dataset is taken as it is: leave {', '.join(named)} out.")
         return data
+    if not (scale is None or isinstance(scale, (int, float))):
+        raise ConfigError(f"scale must be a number, got {shown(scale)}.")
+    if not (like is None or isinstance(like, Dataset)):
+        raise ConfigError("like must be a dataset: give as_dataset(...) of the other split.")
     held = held_with(label=label, drop=drop, text=text, kind=_kind(space, scale, like), name=name)
     dataset = _noted(dataset_of(data, held))
     dataset.info = dataset.info.with_default_mean(dataset.mean)

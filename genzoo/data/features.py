@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,16 +39,19 @@ def table_of(
         else:
             found[column] = numbers
     if wrong:
-        column = next(iter(wrong))
-        advice = f" Is it the label? Give label={column!r} (--data.label-column {column})."
-        raise DataError(_not_numbers(columns, wrong, name) + ("" if has_label else advice))
+        advice = "" if has_label else _label_advice(columns, wrong)
+        raise DataError(_not_numbers(columns, wrong, name) + advice)
     return np.column_stack(list(found.values()))
 
 
 def leave_out(names: list[str]) -> str:
     """Return how to leave columns out, in Python and on the command line."""
-    flags = " ".join(f"'{n}'" if " " in n else n for n in names)
-    return f"drop={names!r} (--data.drop {flags})"
+    return f"drop={names!r} (--data.drop {' '.join(map(_in_shell, names))})"
+
+
+def _in_shell(name: str) -> str:
+    """Return the name of a column as an argument of the command line."""
+    return name if re.fullmatch(r"[\w.:/-]+", name) else repr(name)
 
 
 def named(names: list[str]) -> str:
@@ -75,20 +80,30 @@ def _check_present(columns: Mapping[str, np.ndarray[Any, Any]], name: str) -> No
 
 
 def _numbers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | int:
-    """Return a column's numbers, or the first row whose value is not one."""
+    """Return a column's numbers, or the row of a value that is not one.
+
+    One value that is not a number can make texts of all; its row is returned.
+    """
     if values.dtype.kind in "buif":
         return values
-    if values.dtype.kind != "O":
+    if values.dtype.kind not in "OU":
         return 0
-    found = np.empty(len(values))
-    for row, value in enumerate(values):
-        try:
-            if isinstance(value, (str, bytes)):
-                return row
-            found[row] = float(value)
-        except (TypeError, ValueError, OverflowError):
-            return row
-    return found
+    found = [_as_float(value) for value in values]
+    others = [row for row, number in enumerate(found) if number is None]
+    texts = [row for row, value in enumerate(values) if isinstance(value, (str, bytes))]
+    wrong = others or texts
+    return wrong[0] if wrong else np.array(found, dtype=np.float64)
+
+
+def _as_float(value: Any) -> float | None:
+    """Return a value as a number, also from a text; None if it is not one."""
+    if isinstance(value, (complex, np.complexfloating)):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) or not isinstance(value, (str, bytes)) else None
 
 
 def _not_numbers(
@@ -104,3 +119,16 @@ def _not_numbers(
         f"needed. Convert {'them' if several else 'it'}, or leave "
         f"{'them' if several else 'it'} out: {leave_out(list(wrong)[:_MOST_NAMED])}."
     )
+
+
+def _label_advice(columns: Mapping[str, np.ndarray[Any, Any]], wrong: Mapping[str, int]) -> str:
+    """Return how to name the label, if one of the columns without numbers may be meant."""
+    texts = [column for column in wrong if all(map(_is_word, columns[column]))]
+    if not texts:
+        return ""
+    flag = f"--data.label-column {_in_shell(texts[0])}"
+    return f" Is {texts[0]!r} the label? Give label={texts[0]!r} ({flag})."
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and _as_float(value) is None

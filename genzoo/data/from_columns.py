@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ from genzoo.data.dataset import ArrayDataset
 from genzoo.data.features import table_of
 from genzoo.data.fields import label_space
 from genzoo.data.from_array import from_array
+from genzoo.data.labelling import UNKNOWN
 from genzoo.data.missing import is_missing
 from genzoo.data.roles import Roles
 from genzoo.spaces import Real, Space
@@ -69,8 +70,8 @@ def from_columns(columns: Columns, roles: Roles, kind: Kind, name: str) -> Array
     )
     for column in roles.fields:
         _add_field(dataset, columns, column, name, kind)
-    missing = _on_missing(label, roles.label)
-    dataset.notes = (*columns.notes, *dataset.notes, *roles.notes, *missing)
+    labels = () if label is None else _on_labels(label, str(roles.label))
+    dataset.notes = (*columns.notes, *dataset.notes, *roles.notes, *labels)
     return dataset
 
 
@@ -131,8 +132,10 @@ def _add_field(
     dataset.info = dataset.info.with_field(column, space)
 
 
-def _on_missing(label: Classes | None, column: str | None) -> Sequence[str]:
-    """Return what is said of rows without a label."""
-    if label is None or not label.num_without:
-        return ()
-    return (f"{label.num_without} of {len(label.index)} rows have no {column}.",)
+def _on_labels(label: Classes, column: str) -> Iterator[str]:
+    """Yield what is said of labels: rows without one, and classes that do not occur."""
+    if label.num_without:
+        yield f"{label.num_without} of {len(label.index)} rows have no {column}."
+    num, used = int(label.index.max()) + 1, len(np.unique(label.index[label.index != UNKNOWN]))
+    if not label.names and num > 2 * used:
+        yield f"the numbers of {column!r} are class indices: {used} of {num} classes occur."

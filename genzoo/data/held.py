@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from PIL import Image
 from torch.utils.data import Dataset as TorchDataset, IterableDataset
 
+from genzoo.config import shown
 from genzoo.data.classes import classes_of
 from genzoo.data.columns import ColumnNames, Columns, as_column, columns_of
 from genzoo.data.dataset import Dataset
 from genzoo.data.features import named
+from genzoo.data.forms import (
+    are_items,
+    are_labels,
+    are_records,
+    are_splits,
+    has_images,
+    has_length,
+    is_array,
+    is_map_style,
+    is_pair,
+    is_structured,
+)
 from genzoo.data.frames import columns_of_frame, is_frame
 from genzoo.data.from_array import from_array
 from genzoo.data.from_columns import Kind, from_columns
@@ -118,9 +130,11 @@ def _with_given(columns: Columns, held: Held, name: str) -> tuple[Columns, Held]
     values = dict(columns.values)
     names = {"label": held.chosen.label, "text": held.chosen.text}
     for role, value in (("label", held.label), ("text", held.text)):
+        if value is None:
+            continue
         given = as_column(value)
         if given is None:
-            continue
+            raise DataError(f"A list of one {role} for each row is needed; got {shown(value)}.")
         if len(given) != num:
             raise DataError(f"{name} has {num} rows, and {len(given)} values are given as {role}.")
         names[role] = role if role not in values else f"given {role}"
@@ -139,15 +153,15 @@ def _of_mapping(data: Mapping[Any, Any], held: Held) -> Dataset:
     names = [str(key) for key in data]
     if names and all(split_of(key) and key.lower() not in X_NAMES for key in names):
         raise DataError(f"{name} has the splits {named(names)}. Give one: data[{names[0]!r}].")
-    if any(_has_images(values) for values in data.values()):
+    if any(has_images(values) for values in data.values()):
         return _of_images(data, held)
     return _of_columns(columns_of(data, name), held, name)
 
 
 def _of_images(data: Mapping[Any, Any], held: Held) -> Dataset:
     """Return a mapping with a list of images of Pillow, and its other columns, as a dataset."""
-    num = next(len(values) for values in data.values() if _has_images(values))
-    columns = {str(key): v for key, v in data.items() if _has_length(v, num)}
+    num = next(len(values) for values in data.values() if has_images(values))
+    columns = {str(key): v for key, v in data.items() if has_length(v, num)}
     left = [str(key) for key in data if str(key) not in columns]
     label = first_of(columns, LABEL_NAMES) if held.chosen.label is None else held.chosen.label
     if held.label is None and label in columns:
@@ -156,6 +170,11 @@ def _of_images(data: Mapping[Any, Any], held: Held) -> Dataset:
     if left:
         found.notes = (*found.notes, f"{named(left)} left out: not one value for each image.")
     return found
+
+
+def _of_structured(data: Any, held: Held) -> Dataset:
+    """Return an array with named columns as a dataset."""
+    return _of_mapping({name: data[name] for name in data.dtype.names}, held)
 
 
 def _of_records(data: Sequence[Mapping[Any, Any]], held: Held) -> Dataset:
@@ -201,11 +220,12 @@ def _of_tensors(data: Any, held: Held) -> Dataset:
     name = held.name or "the given dataset"
     label = held.label
     if label is None and held.chosen.label != "":
-        label = next((tensor for tensor in others if _are_labels(tensor, len(x))), None)
+        label = next((tensor for tensor in others if are_labels(tensor, len(x))), None)
     found = _of_array(x, replace(held, label=label, name=name))
     left = sum(tensor is not label for tensor in others)
     if left:
-        found.notes = (*found.notes, f"{left} of its {1 + len(others)} tensors are left out.")
+        are = "is" if left == 1 else "are"
+        found.notes = (*found.notes, f"{left} of its {1 + len(others)} tensors {are} left out.")
     return found
 
 
@@ -251,77 +271,6 @@ def _kind_of(data: Any) -> str:
     return "None" if data is None else f"The given {type(data).__name__}"
 
 
-def _has_images(values: Any) -> bool:
-    """Whether a column is a list of images of Pillow."""
-    some = values[0] if isinstance(values, (list, tuple)) and len(values) else None
-    return isinstance(some, Image.Image)
-
-
-def _has_length(values: Any, num: int) -> bool:
-    text = isinstance(values, (str, bytes))
-    return isinstance(values, Sized) and not text and len(values) == num
-
-
-def _are_labels(values: Any, num: int) -> bool:
-    shape = tuple(values.shape)
-    whole = not (values.is_floating_point() or values.is_complex())
-    return shape in ((num,), (num, 1)) and whole
-
-
-def _is_pair(data: Any) -> bool:
-    """Whether ``data`` are (X, y), and not an array of two rows."""
-    if not isinstance(data, tuple) or len(data) != 2:
-        return False
-    x, y = data
-    if is_frame(x) or isinstance(x, Mapping):
-        return True
-    return not isinstance(x, tuple) and _num_dims(x) > 1 and _num_dims(y) > 0
-
-
-def _are_splits(data: Any) -> bool:
-    """Whether ``data`` are ((x_train, y_train), (x_test, y_test))."""
-    return isinstance(data, tuple) and len(data) > 1 and all(map(_is_pair, data))
-
-
-def _num_dims(values: Any) -> int:
-    """Return the number of dimensions of values; of ragged ones, that of the regular part."""
-    if hasattr(values, "shape"):
-        return len(values.shape)
-    if not isinstance(values, (list, tuple)) or not values:
-        return 0
-    return 1 + _num_dims(values[0])
-
-
-def _are_records(data: Any) -> bool:
-    """Whether ``data`` are a list of mappings, one for each row."""
-    return isinstance(data, (list, tuple)) and bool(data) and isinstance(data[0], Mapping)
-
-
-def _are_items(data: Any) -> bool:
-    """Whether ``data`` are a list of images, or of tuples such as (x, label)."""
-    if not isinstance(data, (list, tuple)) or not data:
-        return False
-    first = data[0]
-    if isinstance(first, Image.Image):
-        return True
-    return isinstance(first, tuple) and any(
-        isinstance(part, Image.Image) or (hasattr(part, "ndim") and part.ndim > 0)
-        for part in first
-    )
-
-
-def _is_array(data: Any) -> bool:
-    if isinstance(data, (Image.Image, str, bytes)):
-        return False
-    return isinstance(data, (list, tuple)) or hasattr(data, "__array__")
-
-
-def _is_map_style(data: Any) -> bool:
-    if isinstance(data, (Image.Image, str, bytes)):
-        return False
-    return hasattr(data, "__len__") and hasattr(data, "__getitem__")
-
-
 def _refuse_stream(data: Any, held: Held) -> Dataset:
     raise DataError(
         f"{_kind_of(data)} yields rows one after another; rows by index are needed. Collect them "
@@ -342,11 +291,12 @@ _READERS: Sequence[tuple[Callable[[Any], bool], Callable[[Any, Held], Dataset]]]
     (lambda data: bool(tensors_of(data)), _of_tensors),
     (lambda data: isinstance(data, TorchDataset), _of_items),
     (lambda data: isinstance(data, Mapping), _of_mapping),
-    (_are_splits, _of_splits),
-    (_is_pair, _of_pair),
-    (_are_records, _of_records),
-    (_are_items, _of_items),
-    (_is_array, _of_array),
-    (_is_map_style, _of_items),
+    (are_splits, _of_splits),
+    (is_pair, _of_pair),
+    (are_records, _of_records),
+    (are_items, _of_items),
+    (is_structured, _of_structured),
+    (is_array, _of_array),
+    (is_map_style, _of_items),
 )
 """What reads each kind of data; the first that fits does."""

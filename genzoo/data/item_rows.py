@@ -53,9 +53,9 @@ class ItemRows(Dataset):
     def __init__(
         self, items: Any, chosen: ColumnNames, kind: Kind, name: str, label: Any = None
     ) -> None:
-        if len(items) == 0:
-            raise DataError(f"{name} is empty: it has no rows.")
         self.items, self.name, self.kind = items, name, kind
+        if _num_items(items, name) == 0:
+            raise DataError(f"{name} is empty: it has no rows.")
         first = self._read([0], seeds.generator(0))[0]
         self.form = self._of_row(0, partial(form_of, first, chosen))
         rows = _spread(len(items), self._of_row(0, partial(self.form.x_in, first)))
@@ -154,6 +154,16 @@ class ItemRows(Dataset):
                     f"{arrays[0].shape}: all must have one. Crop or resize them in the dataset."
                 )
         return np.stack(arrays)
+
+
+def _num_items(items: Any, name: str) -> int:
+    try:
+        return len(items)
+    except Exception as error:  # The dataset is other people's code and may raise anything.
+        raise DataError(
+            f"{name} does not say how many rows it has: {type(error).__name__}: {error}. Define "
+            "__len__."
+        ) from error
 
 
 def _spread(num: int, first: Any) -> list[int]:

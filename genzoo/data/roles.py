@@ -70,7 +70,8 @@ def roles_of(columns: Columns, chosen: ColumnNames, name: str) -> Roles:
     others = {key: v for key, v in values.items() if key not in (array, label, text)}
     x = (array,) if array else tuple(key for key, v in others.items() if _is_single(v))
     if not x:
-        raise DataError(f"{name} has no column to model ({named(list(columns.values))}).")
+        rest = f" besides {named(list(columns.values))}" if columns.values else ""
+        raise DataError(f"{name} has no column to model{rest}. At least one of numbers is needed.")
     fields = tuple(key for key, v in others.items() if array and _is_field(key, v))
     used = {*x, *fields, label, text}
     left = [*columns.left_out, *(key for key in columns.values if key not in used)]

@@ -16,18 +16,27 @@ from torch.utils.data import (
     default_collate,
 )
 
+from genzoo.errors import DataError
+
 _PLAIN = (RandomSampler, SequentialSampler)
 
 
 def tensors_of(dataset: Any) -> tuple[Tensor, ...]:
-    """Return the tensors of a TensorDataset, or of a part of one; none of other datasets."""
+    """Return the tensors of a TensorDataset, or of a part of one; none of other datasets.
+
+    Raises:
+        DataError: The part has a row that is not there.
+    """
     # A subclass may return other items than its tensors.
     if type(dataset) is TensorDataset:
         return tuple(dataset.tensors)
     if type(dataset) is not Subset:
         return ()
-    rows = torch.as_tensor(dataset.indices, dtype=torch.long)
-    return tuple(tensor[rows] for tensor in tensors_of(dataset.dataset))
+    rows, tensors = torch.as_tensor(dataset.indices, dtype=torch.long), tensors_of(dataset.dataset)
+    num = len(tensors[0]) if tensors else 0
+    if tensors and len(rows) and not -num <= int(rows.min()) <= int(rows.max()) < num:
+        raise DataError(f"A Subset names the row {int(rows.abs().max())} of {num} rows.")
+    return tuple(tensor[rows] for tensor in tensors)
 
 
 def is_loader(data: Any) -> bool:
