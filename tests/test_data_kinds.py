@@ -1,6 +1,7 @@
 """What the numbers of an array mean: inferred by rules, named, or asked for."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -392,6 +393,15 @@ def test_rows_keep_their_type_and_their_memory(kind):
     assert found.batch(torch.tensor([3, 0]))["x"].dtype == torch.float32
     x[:] = 0
     assert batch(found).sum() == 0
+
+
+@pytest.mark.parametrize("space", ["unit", "binary", "categorical", "real"])
+def test_rows_can_be_sent_to_another_process(space):
+    found = from_array(BYTES, "x", space=space, scale=255)
+    found.info = found.info.with_mean(found.mean)
+    sent = pickle.loads(pickle.dumps(found))
+    assert torch.equal(batch(sent), batch(found))
+    assert ("x" in sent.info.mean) == (space != "categorical")
 
 
 def test_arrays_that_torch_cannot_hold_are_copied():

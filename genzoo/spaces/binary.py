@@ -65,10 +65,10 @@ class Binary(Shaped):
     def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
         """Return the space itself, or two categories, 0 and 1."""
         if name == "binary":
-            return self, lambda x: x
+            return self, same
         if name != "categorical":
             return super().into(name)
-        return Categorical(shape=self.shape, num_categories=2), lambda x: x.round().long()
+        return Categorical(shape=self.shape, num_categories=2), _index
 
     def rules(self, values: Tensor) -> list[Rule]:
         """Return the rule: x is 0 or 1."""
@@ -81,3 +81,7 @@ class Binary(Shaped):
 
     def __str__(self) -> str:
         return "zeros and ones"
+
+
+def _index(x: Tensor) -> Tensor:
+    return x.round().long()

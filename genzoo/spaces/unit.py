@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -91,14 +92,14 @@ class Unit(Shaped):
     def into(self, name: str) -> tuple[Space, Callable[[Any], Any]]:
         """Return zeros and ones by the threshold 0.5, or the levels as categories from 0."""
         if name == "unit":
-            return self, lambda x: x
+            return self, same
         if name == "binary":
-            return Binary(shape=self.shape), lambda x: (x > 0.5).float()
+            return Binary(shape=self.shape), _cut
         if name != "categorical" or self.levels is None:
             return super().into(name)
         steps = self.levels - 1
         space = Categorical(shape=self.shape, num_categories=self.levels)
-        return space, lambda x: (x * steps).round().long()
+        return space, functools.partial(_level, steps=steps)
 
     @property
     def bits_of_density(self) -> float:
@@ -127,3 +128,14 @@ class Unit(Shaped):
         if self.levels is None:
             return "values in [0, 1]"
         return f"the {self.levels} levels 0, 1/{self.levels - 1}, ..., 1"
+
+
+# Functions with a name, because rows may be sent to another process.
+
+
+def _cut(x: Tensor) -> Tensor:
+    return (x > 0.5).float()
+
+
+def _level(x: Tensor, *, steps: int) -> Tensor:
+    return (x * steps).round().long()
