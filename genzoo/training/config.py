@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from genzoo.component import Component, ComponentOverride
 from genzoo.config import Bounds, Config, differences
+from genzoo.errors import ConfigError
 from genzoo.registry import Group
 
 Precision = Literal["no", "fp16", "bf16"]
@@ -19,6 +20,9 @@ class TrainerConfig(Config):
 
     max_steps: Annotated[int | None, Bounds(1, 10**9)] = None
     """Updates to make (default: the stage's, else 1000)."""
+    minutes: Annotated[float | None, Bounds(0.001, 10**7)] = None
+    """Minutes to train for, instead of max_steps, which is estimated once from 20 updates of a
+    copy and written into the recipe."""
     batch_size: Annotated[int | None, Bounds(1, 10**7)] = None
     """Examples per update, over all processes (default: the stage's, else 64)."""
     optimizers: Mapping[str, Annotated[ComponentOverride, Group("optimizers")]] = field(
@@ -74,6 +78,15 @@ class TrainerConfig(Config):
     """Compile each child network of the model with torch.compile."""
     progress: bool = True
     """Show a progress bar on a terminal."""
+
+
+def check_minutes(config: TrainerConfig) -> None:
+    """Raise ConfigError if both a number of updates and one of minutes are given."""
+    if config.minutes is not None and config.max_steps is not None:
+        raise ConfigError(
+            f"minutes {config.minutes:g} and max_steps {config.max_steps} exclude each other. "
+            "Leave one out."
+        )
 
 
 _FALLBACK: dict[str, Any] = {

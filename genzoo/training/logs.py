@@ -24,6 +24,8 @@ from genzoo.training.players import Player, SubstepResult
 
 logger = logging.getLogger("genzoo")
 
+_FIRST_STEPS = 20
+
 
 class Rows:
     """Makes the rows of a stage's log.
@@ -198,9 +200,41 @@ class Lines(Callback):
         logger.info("%s step %d: %s", state.title, state.step, shown)
 
 
+class TimeLeft(Callback):
+    """Logs once in each stage, after its first updates, about how long it will take."""
+
+    def __init__(self) -> None:
+        self._stage, self._first, self._began = -1, 0, 0.0
+
+    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
+        """Log the time left after `_FIRST_STEPS` updates; the very first one is not timed."""
+        if state.stage != self._stage:
+            self._stage, self._first, self._began = state.stage, state.step, time.perf_counter()
+        made, left = state.step - self._first, state.max_steps - state.step
+        if made == min(_FIRST_STEPS, state.max_steps // 10) and made and left:
+            seconds = (time.perf_counter() - self._began) / made * left
+            with tqdm.external_write_mode():
+                logger.info("%s: about %s for %d more updates.", state.title, words(seconds), left)
+
+
+def words(seconds: float) -> str:
+    """Return a duration in words.
+
+    >>> words(4.4), words(230), words(3600 * 2.5)
+    ('4 seconds', '4 minutes', '2.5 hours')
+    """
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * size:
+            amount = seconds / size
+            return f"{amount:.1f} {unit}s" if unit == "hour" else f"{amount:.0f} {unit}s"
+    whole = max(1, round(seconds))
+    return f"{whole} second{'s' * (whole != 1)}"
+
+
 def shown_on_terminal(config: TrainerConfig) -> Sequence[Callback]:
-    """Return a progress bar on a terminal, lines of text elsewhere."""
-    return [ProgressBar() if config.progress and sys.stderr.isatty() else Lines()]
+    """Return the time left, and a progress bar on a terminal or lines of text elsewhere."""
+    bar = ProgressBar() if config.progress and sys.stderr.isatty() else Lines()
+    return [bar, TimeLeft()]
 
 
 def _evaluation(state: TrainerState, figures: Mapping[str, float]) -> dict[str, Any]:

@@ -48,28 +48,30 @@ class Start:
     """The start of training.
 
     Arguments:
+        plan: What is trained, with the number of updates of each stage.
         stage: Its number.
         objective: Its objective, ready for training.
         checkpoint: The checkpoint to resume from; None starts anew.
     """
 
+    plan: Plan
     stage: int
     objective: Objective
     checkpoint: Checkpoint | None = None
 
 
-def train(plan: Plan, session: Session, start: Start) -> Model:
+def train(session: Session, start: Start) -> Model:
     """Train the remaining stages, and return the model, which is also saved in the folder."""
-    first, last = start.stage, len(plan.stages)
+    plan, first, last = start.plan, start.stage, len(start.plan.stages)
     try:
         with limited(session.threads):
-            _train_stage(plan, session, start)
+            _train_stage(session, start)
             for number in range(first + 1, last):
                 # Not earlier: a model that holds another one is initialised with the trained one.
                 init_from_data(plan, session, number)
                 with plan.only_part(number):
-                    next_start = Start(number, ready_objective(plan, session, number))
-                _train_stage(plan, session, next_start)
+                    next_start = Start(plan, number, ready_objective(plan, session, number))
+                _train_stage(session, next_start)
         plan.model.eval()
         session.publish(plan.model)
     finally:
@@ -77,9 +79,9 @@ def train(plan: Plan, session: Session, start: Start) -> Model:
     return plan.model
 
 
-def _train_stage(plan: Plan, session: Session, start: Start) -> None:
+def _train_stage(session: Session, start: Start) -> None:
     """Train one stage, and leave what it publishes in the model: averaged or best weights."""
-    number, objective = start.stage, start.objective
+    plan, number, objective = start.plan, start.stage, start.objective
     config = plan.configs[number]
     with plan.only_part(number):
         players = make_players(objective, config, session.accelerator)

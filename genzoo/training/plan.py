@@ -18,7 +18,7 @@ from genzoo.model import Model
 from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
 from genzoo.training.batches import to_device
-from genzoo.training.config import TrainerConfig, resolve
+from genzoo.training.config import TrainerConfig, check_minutes, resolve
 from genzoo.training.evaluations import check_evaluations, without_metrics
 from genzoo.training.inputs import Inputs, check_inputs
 from genzoo.training.labels import Reading
@@ -106,6 +106,7 @@ def make_plan(
 ) -> Plan:
     """Return the plan of a run, after checking that its parts fit; the errors are `Trainer`'s."""
     check_trackers(config.report_to)
+    check_minutes(config)
     given = objective if isinstance(objective, Objective) else None
     model.check_data(data.info)
     stages = tuple(_stages(model, objective))

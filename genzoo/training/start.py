@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable
 
 from genzoo.objective import Objective
-from genzoo.training import threads
+from genzoo.training import minutes, threads
 from genzoo.training.batches import batches
 from genzoo.training.best import figure_of, is_loss, unknown_figure
 from genzoo.training.checkpoint import Checkpoint
@@ -37,7 +38,7 @@ def start(plan: Plan, session: Session, *, resume: bool) -> Start:
         session.partition(config)
     if not resume:
         session.demand_free()  # Before the model is initialised: a refusal changes nothing.
-    checkpoint = _resumed(plan, session) if resume else None
+    plan, checkpoint = _resumed(plan, session) if resume else (plan, None)
     if checkpoint is None:
         init_from_data(plan, session, 0)
     number = 0 if checkpoint is None else checkpoint.stage
@@ -47,8 +48,12 @@ def start(plan: Plan, session: Session, *, resume: bool) -> Start:
     if not resume:
         session.claim()
     if checkpoint is None:
-        make_step = functools.partial(_make_trial, plan, session, objective)
+        make_step = functools.partial(_make_trial, plan, session, objective, 0)
         session.threads = threads.choose(plan.configs[0], make_step)
+        if plan.config.minutes is not None:
+            later = range(1, len(plan.stages))
+            others = [functools.partial(_make_later_trial, plan, session, n) for n in later]
+            plan = minutes.estimated(plan, session, [make_step, *others])
         session.write_recipe(plan)
     else:
         session.threads = checkpoint.values["threads"]
@@ -57,19 +62,23 @@ def start(plan: Plan, session: Session, *, resume: bool) -> Start:
     session.write_environment()
     if session.accelerator.scaler is not None:
         session.accelerator.free_memory()  # It keeps the optimisers that were prepared for it.
-    return Start(number, objective, checkpoint)
+    return Start(plan, number, objective, checkpoint)
 
 
-def _resumed(plan: Plan, session: Session) -> Checkpoint | None:
-    """Return the checkpoint that is resumed from, after checking that the run is the same one."""
+def _resumed(plan: Plan, session: Session) -> tuple[Plan, Checkpoint | None]:
+    """Return the checkpoint that is resumed from, after checking that the run is the same one.
+
+    The plan that is returned with it has the number of updates that was estimated at the start.
+    """
     checkpoint = session.newest()
+    plan = minutes.resumed(plan, session, checkpoint)
     if checkpoint is None:
-        return None
+        return plan, None
     before = demand_same(checkpoint, identity(plan, session.accelerator.num_processes))
     logger.info("Going on from %s.", session.last_good)
     if before is not None:
         session.changed = _changed_total(checkpoint, before, plan)
-    return checkpoint
+    return plan, checkpoint
 
 
 def _changed_total(checkpoint: Checkpoint, before: int, plan: Plan) -> str:
@@ -117,13 +126,25 @@ def _check_figure(plan: Plan, session: Session, number: int, objective: Objectiv
         raise unknown_figure(name, figures)
 
 
-def _make_trial(plan: Plan, session: Session, objective: Objective) -> Callable[[], None]:
-    """Return a function that trains a copy of the first stage for one step."""
-    config = plan.configs[0]
-    with plan.only_part(0):
+def _make_later_trial(plan: Plan, session: Session, number: int) -> Callable[[], None]:
+    """Return a function that trains a copy of a later stage for one step."""
+    # Its initialisation from data belongs to the stage's start, so a copy is initialised.
+    plan = dataclasses.replace(plan, model=copy.deepcopy(plan.model))
+    init_from_data(plan, session, number)
+    with plan.only_part(number):
+        objective = ready_objective(plan, session, number)
+    return _make_trial(plan, session, objective, number)
+
+
+def _make_trial(
+    plan: Plan, session: Session, objective: Objective, number: int
+) -> Callable[[], None]:
+    """Return a function that trains a copy of a stage for one step."""
+    config = plan.configs[number]
+    with plan.only_part(number):
         model, objective = copy.deepcopy((plan.model, objective))
         players = make_players(objective, config, session.accelerator)
-    partition, inputs = session.partition(config), Inputs(plan.stages[0], model)
+    partition, inputs = session.partition(config), Inputs(plan.stages[number], model)
     slots = partition.slots()
     updater = Updater(objective, players, session.accelerator, slots, config.seed)
     feed = batches(plan.rows, partition, seed=config.seed, first=0, last=10**6)

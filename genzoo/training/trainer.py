@@ -107,7 +107,8 @@ class Trainer:
             self.history.clear()
             if session.accelerator.is_main_process:
                 session.callbacks = Callbacks([*self._recorders(session, found), *self.callbacks])
-            return train(self.plan, session, found)
+            self.plan = found.plan
+            return train(session, found)
 
     def _recorders(self, session: Session, found: Start) -> list[Callback]:
         """Return the callbacks that record and show the run, on the main process."""
