@@ -293,6 +293,8 @@ def test_what_data_are_divided_by_is_said():
         assert all("Divide by 255? Give" in cls.made_from(real, 0, high) for high in (128, 254))
         assert cls.made_from(real, -1, 1) == cls.made_from(real, 0, math.inf) == ""
     assert "--data.binarize threshold" in Binary.made_from(Unit(shape=(1,)), 0, 1)
+    letters = Categorical(shape=(1,), num_categories=5)
+    assert Binary.made_from(letters, 0, 4) == Unit.made_from(letters, 0, 4) == ""
     for levels, flag in ((17, "--data.space categorical"), (None, "")):
         found = Categorical.made_from(Unit(shape=(1,), levels=levels), 0, 1)
         assert flag in found if flag else not found

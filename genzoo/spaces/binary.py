@@ -54,7 +54,9 @@ class Binary(Shaped):
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
-        """Return how to binarise grey values, or what to divide larger values by."""
+        """Return how to binarise grey values, or what to divide larger numbers by."""
+        if isinstance(other, Categorical):
+            return ""
         if not (low >= 0 and high <= 1):
             return scale_hint(low, high)
         return (

@@ -79,8 +79,8 @@ class Unit(Shaped):
 
     @classmethod
     def made_from(cls, other: Space, low: float, high: float) -> str:
-        """Return the divisor."""
-        return scale_hint(low, high)
+        """Return the divisor of numbers; categories are not divided."""
+        return "" if isinstance(other, Categorical) else scale_hint(low, high)
 
     @classmethod
     def of_rows(cls, shape: tuple[int, ...], low: float, high: float, steps: int | None) -> Space:
