@@ -190,11 +190,24 @@ def test_other_scales_are_refused_with_the_divisor(x, divisor):
 def test_measured_and_negative_numbers_are_real():
     measured = as_dataset(np.array([[0.5, 99.5], [3.0, 7.0]]))
     assert (measured.info["x"], measured.notes) == (Real(shape=(2,)), ())
-    for kind in ("i1", "i8", "f4"):
-        negative = as_dataset(np.array([[-3, 99], [3, 7]], kind))
-        assert negative.info["x"] == Real(shape=(2,))
-        assert negative.info.range["x"] == (-3, 99)
-        assert batch(negative).tolist() == [[-3, 99], [3, 7]]
+    negative = as_dataset(np.array([[-3, 99], [3, 7]], "f4"))
+    assert negative.info["x"] == Real(shape=(2,))
+    assert negative.info.range["x"] == (-3, 99)
+    assert batch(negative).tolist() == [[-3, 99], [3, 7]]
+
+
+@pytest.mark.parametrize("kind", ["i1", "i8"])
+def test_whole_numbers_with_negative_ones_have_no_reading_by_themselves(kind):
+    """A −1 may stand for a missing category, so they are not real numbers without a word."""
+    x = np.array([[-3, 99], [3, 7]], kind)
+    with pytest.raises(DataError, match=r"whole numbers from -3 to 99 \(int.*begin at 0.*'real'"):
+        as_dataset(x)
+    assert batch(as_dataset(x, space="real")).tolist() == [[-3, 99], [3, 7]]
+
+
+def test_numbers_beyond_float32_are_not_called_infinite():
+    with pytest.raises(DataError, match=r"float32 cannot hold .* row 1\. Rescale"):
+        as_dataset(np.array([[0.5, 1.0], [1e300, 2.0]]))
 
 
 def test_real_numbers_that_may_be_images_are_noted():

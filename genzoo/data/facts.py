@@ -95,7 +95,10 @@ def _not_finite(rows: Tensor, name: str) -> DataError:
     bad = torch.cat(
         [~(b.double().abs() <= _LARGEST).flatten(1).all(1) for b in blocks(rows, _VALUES)]
     )
+    first = int(bad.nonzero()[0])
+    finite = bool(rows[first].isfinite().all())
+    what = "numbers that float32 cannot hold (above 3.4e38)" if finite else "NaN or infinity"
     return DataError(
-        f"{name} holds NaN or infinity, in {int(bad.sum())} of {len(rows)} rows, the first of "
-        f"which is row {int(bad.nonzero()[0])}. Remove or fill them."
+        f"{name} holds {what}, in {int(bad.sum())} of {len(rows)} rows, the first of which is row "
+        f"{first}. {'Rescale' if finite else 'Remove or fill'} them."
     )

@@ -7,7 +7,7 @@ The first rule that fits holds:
 3. Images of bytes are `Unit` with 256 levels. Numbers in [0, 1] are `Unit`; what is off by less
    than 10⁻⁵ is clipped.
 4. Numbers above 1 that are whole, or that have the shape of images, were probably not divided: the
-   user must say so. Other numbers, and everything with negative ones, are `Real`.
+   user must say so. Other numbers, and those with negative ones, are `Real`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Reader:
         facts = self.look(until=_is_grey if self.has_bytes else None)
         if facts.two:
             return self.made(Binary, facts)
-        if facts.low <= -TOLERANCE:
+        if facts.low <= -TOLERANCE and not self.is_whole:
             return self._noted(self.made(Real, facts))
         if self.is_whole:
             if not (self.has_bytes and self.is_image and facts.high >= _GREY):
@@ -220,6 +220,12 @@ class Reader:
 
     def _ambiguous(self, facts: Facts) -> DataError:
         kind = str(self.rows.dtype).removeprefix("torch.")
+        if facts.low < 0:
+            return DataError(
+                f"{self.name} holds whole numbers from {facts.low:g} to {facts.high:g} ({kind}); "
+                "levels and categories begin at 0. Shift them, or give --data.space real; in "
+                "Python, space='real'."
+            )
         up_to = "of 32 and more" if _is_grey(facts) and self.has_bytes else f"up to {facts.high:g}"
         return DataError(
             f"{self.name} holds whole numbers {up_to} ({kind}, rows of shape "
