@@ -284,6 +284,15 @@ def test_no_more_images_are_kept_than_the_budget_allows(tmp_path, monkeypatch, b
     assert dataset.needs_workers(3) == (kept < 3)
 
 
+def test_an_image_that_occurs_twice_in_a_batch_is_kept_once(tmp_path, monkeypatch):
+    dataset = load(numbered(tmp_path, 6), cache_bytes=32)
+    dataset.batch([1, 1])
+    dataset.batch([0])
+    files = counted(monkeypatch)
+    assert (dataset.batch([0, 1])["x"][:, 0, 0, 0] * 255).tolist() == [0, 1]
+    assert files == []
+
+
 def test_a_batch_that_is_changed_changes_no_image(tmp_path):
     dataset = load(numbered(tmp_path, 2))
     for _ in range(2):

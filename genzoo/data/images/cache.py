@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
@@ -37,10 +38,10 @@ class RowCache:
         if not self.capacity:
             return self._stacked(decode(index.tolist()))
         kept, place = self._memory()
-        places = place[index]
-        missing = (places < 0).nonzero()[:, 0]
-        if not len(missing):
+        places = place.index_select(0, index)
+        if not len(index) or int(places.min()) >= 0:
             return kept.index_select(0, places)
+        missing = (places < 0).nonzero()[:, 0]
         found = torch.empty(len(index), *self.shape, dtype=torch.uint8)
         present = (places >= 0).nonzero()[:, 0]
         found[present] = kept.index_select(0, places[present])
@@ -50,8 +51,9 @@ class RowCache:
 
     def _memory(self) -> tuple[Tensor, Tensor]:
         if self._kept is None or self._place is None:
-            # The system provides the memory of these bytes when they are written.
-            self._kept = torch.empty(self.capacity, *self.shape, dtype=torch.uint8)
+            # The system provides this memory when it is written. numpy asks for large pages, from
+            # which rows in random order are read a tenth faster than from torch's.
+            self._kept = torch.from_numpy(np.empty((self.capacity, *self.shape), np.uint8))
             self._place = torch.full((self.num_rows,), -1)
         return self._kept, self._place
 
