@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from folders import write_header
 from genzoo.data import load_dataset
-from genzoo.data.images import FORMATS, MAX_PIXELS, open_image
+from genzoo.data.images import FORMATS, MAX_PIXELS, Look, decode
 from genzoo.data.unpacking import MAX_BYTES, size_of
 from genzoo.errors import DataError
 from watched import peak, reset_peak
@@ -230,7 +230,7 @@ def test_a_postscript_by_the_name_of_an_image_starts_no_program(tmp_path, monkey
     (folder / "a.png").write_text(text)
     refused(folder, "cannot be read as an image")
     with pytest.raises(DataError, match="cannot be read as an image"):
-        open_image(io.BytesIO(text.encode()), "a row")
+        decode(io.BytesIO(text.encode()), "a row", Look("RGB", None, (255, 255, 255)))
     assert not log.exists()
 
 

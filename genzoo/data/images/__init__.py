@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from genzoo.data.images.appearance import as_mode, mode_of, to_bytes
 from genzoo.data.images.config import MAX_PIXELS, ImagesConfig, PicturesConfig
-from genzoo.data.images.decoding import FORMATS, open_image
+from genzoo.data.images.decoding import FORMATS, Look, decode
 from genzoo.data.images.folder import ImageFiles, ImageFolder
 from genzoo.data.images.rows import PictureRows
 
@@ -14,10 +13,8 @@ __all__ = [
     "ImageFiles",
     "ImageFolder",
     "ImagesConfig",
+    "Look",
     "PictureRows",
     "PicturesConfig",
-    "as_mode",
-    "mode_of",
-    "open_image",
-    "to_bytes",
+    "decode",
 ]

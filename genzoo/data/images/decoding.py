@@ -73,24 +73,6 @@ def decode(file: Path | io.BytesIO | Image.Image, name: object, look: Look) -> T
         return to_bytes(found)
 
 
-def open_image(
-    file: Path | io.BytesIO, name: object = "", *, most: int = MAX_PIXELS
-) -> Image.Image:
-    """Open and load an image after checking its size; a small file can unpack to gigabytes.
-
-    Arguments:
-        file: Its path or content.
-        name: Its name in errors; its path by default.
-        most: The maximum number of pixels.
-
-    Raises:
-        DataError: It cannot be read, has none of the `FORMATS`, or has too many pixels.
-    """
-    with opened(file, name or file, most) as image:
-        image.load()
-        return image
-
-
 @contextlib.contextmanager
 def opened(
     file: Path | io.BytesIO | Image.Image, name: object, most: int
