@@ -96,7 +96,7 @@ def _array(values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, (list, tuple)):
         some = next((value for value in values if not is_missing(value)), None)
         # Among texts, numpy would turn None into "None"; tensors it would take apart.
-        if isinstance(some, (str, bytes, Tensor, np.ndarray)) or any(map(is_missing, values)):
+        if isinstance(some, (str, bytes, Tensor, np.ndarray)):
             return _objects(values)
     try:
         return np.asarray(values)
