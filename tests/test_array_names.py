@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from genzoo import load_dataset
-from genzoo.data.array_names import Part, contents_of, part_of
+from genzoo.data.arrays.names import Part, contents_of, part_of
 from genzoo.errors import DataError
 from genzoo.spaces import Binary, Categorical, Label, Unit
 from test_data_arrays import everything, save

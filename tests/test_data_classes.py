@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genzoo.data.classes import all_names, are_classes, classes_of
+from genzoo.data.columns.classes import all_names, are_classes, classes_of
 from genzoo.errors import DataError
 
 WHERE = "The column 'kind' of a.csv"

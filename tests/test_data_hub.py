@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from genzoo.data import load_dataset
-from genzoo.data.hub import HubConfig, HubRows
+from genzoo.data.hub.source import HubConfig, HubRows
 from genzoo.errors import DataError, MissingDependencyError
 from genzoo.spaces import Label, Unit
 

@@ -9,7 +9,8 @@ from PIL import Image
 from torch.utils.data import Subset
 
 from genzoo import seeds
-from genzoo.data import as_dataset, item_rows
+from genzoo.data import as_dataset
+from genzoo.data.items import rows as item_rows
 from genzoo.errors import DataError
 from genzoo.spaces import Binary, Label, Real, Text, Unit
 from genzoo.training.batches import BatchPartition, batches

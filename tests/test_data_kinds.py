@@ -9,7 +9,8 @@ import torch
 
 from genzoo import load_dataset
 from genzoo.cli import main
-from genzoo.data import as_dataset, facts, from_array
+from genzoo.data import as_dataset, from_array
+from genzoo.data.arrays import facts
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 from genzoo.spaces import Binary, Categorical, Label, Real, Unit
 

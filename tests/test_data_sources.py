@@ -9,7 +9,7 @@ import torch
 
 from genzoo import seeds
 from genzoo.data import as_dataset, find_source, load_dataset
-from genzoo.data.rows import rows_at_once
+from genzoo.data.arrays.rows import rows_at_once
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 from genzoo.spaces import Label, Unit
 

@@ -190,7 +190,7 @@ def labelled_images(root, num=6):
 
 def hub_rows(num=6):
     datasets = pytest.importorskip("datasets")
-    from genzoo.data.hub import HubConfig, HubRows
+    from genzoo.data.hub.source import HubConfig, HubRows
 
     features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
     values = {

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from genzoo.data import load_dataset
-from genzoo.data.csv_file import dialect_of
 from genzoo.data.split_names import split_of
+from genzoo.data.tables.csv_file import dialect_of
 from genzoo.errors import DataError, MissingDependencyError
 from genzoo.spaces import Binary, Label, Real, Unit
 

@@ -34,7 +34,7 @@ def unpacked(monkeypatch):
         seen.append(str(path))
         return load(path, **options)
 
-    monkeypatch.setattr("genzoo.data.arrays.np.load", watched)
+    monkeypatch.setattr("genzoo.data.arrays.file.np.load", watched)
     return seen
 
 

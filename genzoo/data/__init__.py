@@ -15,7 +15,9 @@ from typing import Any
 from torch import Tensor
 
 from genzoo.config import shown
+from genzoo.data.arrays.from_array import from_array
 from genzoo.data.captioned import caption
+from genzoo.data.columns.from_columns import Kind
 from genzoo.data.dataset import (
     ArrayDataset,
     DataConfig,
@@ -24,8 +26,6 @@ from genzoo.data.dataset import (
 )
 from genzoo.data.domains import TwoDomains
 from genzoo.data.finding import find_source, name_of
-from genzoo.data.from_array import from_array
-from genzoo.data.from_columns import Kind
 from genzoo.data.held import dataset_of, held_with
 from genzoo.data.holding_out import HELD_OUT, load_part, splits_of
 from genzoo.data.labelling import keep_labels

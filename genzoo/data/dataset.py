@@ -14,9 +14,9 @@ from genzoo import seeds
 from genzoo.component import Configured
 from genzoo.config import Bounds, C, Config
 from genzoo.data import display
-from genzoo.data.conversion import Conversion
+from genzoo.data.arrays.conversion import Conversion
+from genzoo.data.arrays.rows import blocks, rows_at_once, take
 from genzoo.data.indexing import position, positions
-from genzoo.data.rows import blocks, rows_at_once, take
 from genzoo.errors import DataError
 from genzoo.spec import DataInfo
 

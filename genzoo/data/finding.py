@@ -10,10 +10,10 @@ from typing import Any
 
 from genzoo import registry
 from genzoo.data.dataset import DataSource
+from genzoo.data.hub.saved import is_saved
 from genzoo.data.images.decoding import ENDINGS
-from genzoo.data.parquet_file import holds_features
-from genzoo.data.saved import is_saved
-from genzoo.data.table_files import ENDINGS as TABLES, PARQUET, is_table
+from genzoo.data.tables.files import ENDINGS as TABLES, PARQUET, is_table
+from genzoo.data.tables.parquet_file import holds_features
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 
 _ARRAYS = (".npz", ".npy", ".safetensors")

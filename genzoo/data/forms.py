@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from genzoo.data.frames import is_frame
+from genzoo.data.tables.frames import is_frame
 
 
 def has_images(values: Any) -> bool:

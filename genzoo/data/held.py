@@ -9,10 +9,13 @@ from typing import Any
 from torch.utils.data import Dataset as TorchDataset, IterableDataset
 
 from genzoo.config import shown
-from genzoo.data.classes import classes_of
-from genzoo.data.columns import ColumnNames, Columns, as_column, columns_of
+from genzoo.data.arrays.from_array import from_array
+from genzoo.data.columns.classes import classes_of
+from genzoo.data.columns.column import ColumnNames, Columns, as_column, columns_of
+from genzoo.data.columns.features import named
+from genzoo.data.columns.from_columns import Kind, from_columns
+from genzoo.data.columns.roles import LABEL_NAMES, X_NAMES, first_of, roles_of
 from genzoo.data.dataset import Dataset
-from genzoo.data.features import named
 from genzoo.data.forms import (
     are_items,
     are_labels,
@@ -25,14 +28,11 @@ from genzoo.data.forms import (
     is_pair,
     is_structured,
 )
-from genzoo.data.frames import columns_of_frame, is_frame
-from genzoo.data.from_array import from_array
-from genzoo.data.from_columns import Kind, from_columns
-from genzoo.data.hf_rows import dataset_of_rows, is_hf
-from genzoo.data.item_rows import ItemRows
-from genzoo.data.roles import LABEL_NAMES, X_NAMES, first_of, roles_of
+from genzoo.data.hub.rows import dataset_of_rows, is_hf
+from genzoo.data.items.rows import ItemRows
+from genzoo.data.items.torch_parts import is_loader, loaded_part, tensors_of
 from genzoo.data.split_names import split_of
-from genzoo.data.torch_parts import is_loader, loaded_part, tensors_of
+from genzoo.data.tables.frames import columns_of_frame, is_frame
 from genzoo.errors import ConfigError, DataError
 
 

@@ -90,7 +90,7 @@ class IDXSource(DataSource[IDXConfig], abc.ABC):
         if folder is not None:
             most = self.config.max_bytes
             return read_folder(Path(folder), split, self.title, self.class_names, most)
-        from genzoo.data.hub import load_from_hub
+        from genzoo.data.hub.source import load_from_hub
 
         try:
             return load_from_hub(self.repository, split, self.config)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from genzoo import registry, seeds
+from genzoo.data.arrays.reading import space_named
 from genzoo.data.dataset import (
     ArrayDataset,
     Binarize,
@@ -20,7 +21,6 @@ from genzoo.data.dataset import (
     mean_of_rows,
 )
 from genzoo.data.domains import TwoDomains
-from genzoo.data.reading import space_named
 from genzoo.data.subsets import Subset, subset
 from genzoo.errors import DataError
 from genzoo.spaces import Space

@@ -16,8 +16,8 @@ from numpy.lib import format as npy
 from safetensors import safe_open
 
 from genzoo.config import Bounds
-from genzoo.data.array_names import part_of
-from genzoo.data.mapping import HEADERS, can_map, is_archive, start_of
+from genzoo.data.arrays.mapping import HEADERS, can_map, is_archive, start_of
+from genzoo.data.arrays.names import part_of
 from genzoo.errors import DataError
 
 MAX_BYTES = 2**30

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from genzoo.config import shown
-from genzoo.data.missing import missing_in
+from genzoo.data.columns.missing import missing_in
 from genzoo.errors import DataError
 
 _MOST_NAMED = 8

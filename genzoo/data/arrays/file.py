@@ -18,14 +18,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genzoo.config import Bounds
-from genzoo.data.array_names import Contents, contents_of
+from genzoo.data.arrays.from_array import from_array
+from genzoo.data.arrays.mapping import is_archive, map_npy, start_of
+from genzoo.data.arrays.names import Contents, contents_of
+from genzoo.data.arrays.splits import is_counted, shared_space
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
 from genzoo.data.fields import label_space
-from genzoo.data.from_array import from_array
 from genzoo.data.labelling import UNKNOWN
-from genzoo.data.mapping import is_archive, map_npy, start_of
 from genzoo.data.natural_order import natural_key
-from genzoo.data.splits import is_counted, shared_space
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size, size_of
 from genzoo.errors import DataError
 from genzoo.spaces import Space

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from genzoo.data.columns.roles import LABEL_NAMES, first_of
 from genzoo.data.images.config import PicturesConfig
-from genzoo.data.roles import LABEL_NAMES, first_of
 from genzoo.errors import DataError
 
 _CLASSES = ("int", "uint", "bool", "string", "large_string")

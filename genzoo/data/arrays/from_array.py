@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from genzoo.config import shown
-from genzoo.data.conversion import Conversion
+from genzoo.data.arrays.conversion import Conversion
+from genzoo.data.arrays.reading import Reader, Reading
+from genzoo.data.arrays.rows import as_array, stored_rows
+from genzoo.data.arrays.splits import read_like
 from genzoo.data.dataset import ArrayDataset
 from genzoo.data.fields import label_space
-from genzoo.data.reading import Reader, Reading
-from genzoo.data.rows import as_array, stored_rows
-from genzoo.data.splits import read_like
 from genzoo.errors import ConfigError, DataError
 from genzoo.spaces import Space, Text
 from genzoo.spec import DataInfo
@@ -37,8 +37,8 @@ def from_array(
 ) -> ArrayDataset:
     """Make a dataset from an array, and infer its kind of data.
 
-    The array is neither copied nor converted: each batch is. `genzoo.data.reading` has the rules
-    of inference; what they find in an unusual way is in the dataset's ``notes``.
+    The array is neither copied nor converted: each batch is. `genzoo.data.arrays.reading` has the
+    rules of inference; what they find in an unusual way is in the dataset's ``notes``.
 
     Arguments:
         x: One row for each example, (N, ...).

@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from genzoo.config import shown
-from genzoo.data.columns import ColumnNames, as_numpy
-from genzoo.data.features import named
+from genzoo.data.columns.column import ColumnNames, as_numpy
+from genzoo.data.columns.features import named
+from genzoo.data.columns.missing import is_missing
+from genzoo.data.columns.roles import LABEL_NAMES, TEXT_NAMES, X_NAMES, first_of
 from genzoo.data.labelling import UNKNOWN
-from genzoo.data.missing import is_missing
-from genzoo.data.roles import LABEL_NAMES, TEXT_NAMES, X_NAMES, first_of
 from genzoo.errors import DataError, suggest
 
 

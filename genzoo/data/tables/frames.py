@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from genzoo.data.columns import Columns, as_column
+from genzoo.data.columns.column import Columns, as_column
 from genzoo.errors import DataError
 
 

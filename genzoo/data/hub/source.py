@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
-from genzoo.data.hub_columns import HubConfig
-from genzoo.data.hub_rows import HubRows
+from genzoo.data.hub.columns import HubConfig
+from genzoo.data.hub.image_rows import HubRows
 from genzoo.data.libraries import library
 from genzoo.errors import DataError
 

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from genzoo import seeds
-from genzoo.data.columns import ColumnNames
+from genzoo.data.arrays.from_array import from_array
+from genzoo.data.columns.column import ColumnNames
+from genzoo.data.columns.from_columns import Kind
 from genzoo.data.dataset import Dataset
-from genzoo.data.from_array import from_array
-from genzoo.data.from_columns import Kind
-from genzoo.data.item_form import form_of
-from genzoo.data.item_images import Pictures
-from genzoo.data.item_labels import ItemLabels
-from genzoo.data.seeded import seeded
+from genzoo.data.items.form import form_of
+from genzoo.data.items.images import Pictures
+from genzoo.data.items.labels import ItemLabels
+from genzoo.data.items.seeded import seeded
 from genzoo.errors import DataError, GenzooError
 from genzoo.spaces import Space, Text
 from genzoo.spaces.rules import renumbered

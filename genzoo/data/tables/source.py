@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from genzoo.config import Bounds
-from genzoo.data.column_splits import ColumnSplits
-from genzoo.data.columns import ColumnNames, Columns
-from genzoo.data.csv_file import read_csv
+from genzoo.data.columns.column import ColumnNames, Columns
+from genzoo.data.columns.from_columns import Kind
+from genzoo.data.columns.splits import ColumnSplits
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
-from genzoo.data.frames import columns_of_frame
-from genzoo.data.from_columns import Kind
 from genzoo.data.libraries import library
-from genzoo.data.parquet_file import read_parquet
-from genzoo.data.table_files import PARQUET, find_tables
+from genzoo.data.tables.csv_file import read_csv
+from genzoo.data.tables.files import PARQUET, find_tables
+from genzoo.data.tables.frames import columns_of_frame
+from genzoo.data.tables.parquet_file import read_parquet
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size
 from genzoo.errors import DataError
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo.data.missing import is_missing
+from genzoo.data.columns.missing import is_missing
 from genzoo.errors import DataError
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from genzoo.data.columns import ColumnNames, Columns, as_column
+from genzoo.data.columns.column import ColumnNames, Columns, as_column
+from genzoo.data.columns.roles import LABEL_NAMES, TEXT_NAMES, first_of
 from genzoo.data.dataset import Dataset
-from genzoo.data.frames import comes_from
-from genzoo.data.hub import HubConfig, HubRows
-from genzoo.data.roles import LABEL_NAMES, TEXT_NAMES, first_of
+from genzoo.data.hub.source import HubConfig, HubRows
+from genzoo.data.tables.frames import comes_from
 from genzoo.errors import DataError
 
 _PLAIN = ("Value", "ClassLabel")

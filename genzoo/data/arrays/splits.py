@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from genzoo.data.conversion import Conversion
-from genzoo.data.facts import Facts
-from genzoo.data.layout import into_shape
-from genzoo.data.reading import TOLERANCE, Reader, Reading
-from genzoo.data.rows import stored_rows
+from genzoo.data.arrays.conversion import Conversion
+from genzoo.data.arrays.facts import Facts
+from genzoo.data.arrays.layout import into_shape
+from genzoo.data.arrays.reading import TOLERANCE, Reader, Reading
+from genzoo.data.arrays.rows import stored_rows
 from genzoo.errors import DataError
 from genzoo.spaces import Binary, Categorical, Real, Space, Unit
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
-from genzoo.data.classes import are_classes, classes_of
+from genzoo.data.columns.classes import are_classes, classes_of
 from genzoo.data.fields import label_space
 from genzoo.data.labelling import UNKNOWN
 from genzoo.errors import DataError

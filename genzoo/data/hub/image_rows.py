@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from genzoo import progress
-from genzoo.data.classes import Classes, classes_of
-from genzoo.data.hub_columns import HubColumns, HubConfig, choose_columns
+from genzoo.data.columns.classes import Classes, classes_of
+from genzoo.data.hub.columns import HubColumns, HubConfig, choose_columns
 from genzoo.data.images.appearance import colour_of
 from genzoo.data.images.decoding import decode
 from genzoo.data.images.headers import Header, read_header

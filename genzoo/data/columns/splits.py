@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from genzoo.data.classes import all_names, as_texts, classes_of
-from genzoo.data.columns import ColumnNames, Columns
+from genzoo.data.arrays.splits import shared_space
+from genzoo.data.columns.classes import all_names, as_texts, classes_of
+from genzoo.data.columns.column import ColumnNames, Columns
+from genzoo.data.columns.from_columns import Kind, from_columns, labels_in, x_of
+from genzoo.data.columns.roles import Roles, roles_like, roles_of
 from genzoo.data.dataset import ArrayDataset
 from genzoo.data.fields import label_space
-from genzoo.data.from_columns import Kind, from_columns, labels_in, x_of
-from genzoo.data.roles import Roles, roles_like, roles_of
-from genzoo.data.splits import shared_space
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from genzoo.data.column_splits import ColumnSplits
-from genzoo.data.columns import ColumnNames
+from genzoo.data.columns.column import ColumnNames
+from genzoo.data.columns.from_columns import Kind
+from genzoo.data.columns.splits import ColumnSplits
 from genzoo.data.dataset import Dataset, DataSource
-from genzoo.data.from_columns import Kind
-from genzoo.data.hf_rows import columns_of_rows, has_images, image_columns
-from genzoo.data.hub import HubConfig, HubRows
+from genzoo.data.hub.rows import columns_of_rows, has_images, image_columns
+from genzoo.data.hub.source import HubConfig, HubRows
 from genzoo.data.images.config import PicturesConfig
 from genzoo.data.libraries import library
-from genzoo.data.parquet_file import read_parquet
-from genzoo.data.table_files import find_tables
-from genzoo.data.tables import ColumnName, Dropped, Scale
+from genzoo.data.tables.files import find_tables
+from genzoo.data.tables.parquet_file import read_parquet
+from genzoo.data.tables.source import ColumnName, Dropped, Scale
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes
 from genzoo.errors import DataError
 

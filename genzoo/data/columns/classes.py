@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from genzoo.config import shown
+from genzoo.data.columns.missing import is_missing, missing_in
 from genzoo.data.fields import MAX_NAMES
 from genzoo.data.labelling import UNKNOWN
-from genzoo.data.missing import is_missing, missing_in
 from genzoo.data.natural_order import natural_key
 from genzoo.errors import DataError, suggest
 from genzoo.spaces.space import MAX_COUNT

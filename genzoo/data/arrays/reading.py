@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from genzoo import plugin_hints, registry
-from genzoo.data.conversion import Conversion
-from genzoo.data.facts import Facts, look_at
-from genzoo.data.layout import Layout, as_images, as_stored, has_image_shape
-from genzoo.data.rows import is_whole_type
+from genzoo.data.arrays.conversion import Conversion
+from genzoo.data.arrays.facts import Facts, look_at
+from genzoo.data.arrays.layout import Layout, as_images, as_stored, has_image_shape
+from genzoo.data.arrays.rows import is_whole_type
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 from genzoo.spaces import Binary, Categorical, Real, Space, Unit
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from genzoo.data.classes import Classes, are_classes, classes_of, texts_among
-from genzoo.data.columns import Columns
+from genzoo.data.arrays.from_array import from_array
+from genzoo.data.columns.classes import Classes, are_classes, classes_of, texts_among
+from genzoo.data.columns.column import Columns
+from genzoo.data.columns.features import table_of
+from genzoo.data.columns.missing import is_missing
+from genzoo.data.columns.roles import Roles
 from genzoo.data.dataset import ArrayDataset
-from genzoo.data.features import table_of
 from genzoo.data.fields import label_space
-from genzoo.data.from_array import from_array
 from genzoo.data.labelling import UNKNOWN
-from genzoo.data.missing import is_missing
-from genzoo.data.roles import Roles
 from genzoo.spaces import Real, Space
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from genzoo.data.classes import are_classes, are_few_classes
-from genzoo.data.columns import ColumnNames, Columns
-from genzoo.data.features import leave_out, named
-from genzoo.data.missing import is_missing
+from genzoo.data.columns.classes import are_classes, are_few_classes
+from genzoo.data.columns.column import ColumnNames, Columns
+from genzoo.data.columns.features import leave_out, named
+from genzoo.data.columns.missing import is_missing
 from genzoo.errors import DataError, suggest
 from genzoo.spec import FIELD
 

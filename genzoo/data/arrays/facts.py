@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genzoo.data.rows import blocks, is_whole_type
+from genzoo.data.arrays.rows import blocks, is_whole_type
 from genzoo.errors import DataError
 
 _VALUES = 2**20

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.data.rows import blocks
+from genzoo.data.arrays.rows import blocks
 from genzoo.errors import DataError
 from genzoo.spaces import Space
 from genzoo.spaces.rules import renumbered

@@ -1,0 +1,1 @@
+"""Rows of the package `datasets`: of the Hub, in memory or on a disk."""

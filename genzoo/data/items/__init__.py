@@ -1,0 +1,1 @@
+"""Map-style datasets of other people, read item by item."""
