@@ -18,6 +18,7 @@ from genzoo.data.arrays.conversion import Conversion
 from genzoo.data.arrays.rows import blocks, rows_at_once, take
 from genzoo.data.indexing import position, positions
 from genzoo.errors import DataError
+from genzoo.spaces.unit import GREY
 from genzoo.spec import DataInfo
 
 Binarize = Literal["static", "dynamic", "threshold"]
@@ -60,7 +61,7 @@ class DataConfig(Config):
 
         Rows that are binarised are converted to a space only after that.
         """
-        return self.space if self.binarize is None or self.space == "unit" else None
+        return self.space if self.binarize is None or self.space == GREY else None
 
 
 class Dataset(abc.ABC):

@@ -48,6 +48,11 @@ class Binary(Shaped):
         return self.shape_differs(other) if isinstance(other, Binary) else f"they are {other}"
 
     @property
+    def num_values(self) -> int | None:
+        """2."""
+        return 2
+
+    @property
     def bounds(self) -> tuple[float, float] | None:
         """0 and 1."""
         return 0.0, 1.0

@@ -89,6 +89,11 @@ class Categorical(Indices, Shaped):
             raise DataError(f"categories are whole numbers from 0; some values are {what}.")
         return cls(shape=shape, num_categories=max(2, int(high) + 1))
 
+    @property
+    def num_values(self) -> int | None:
+        """The number of categories."""
+        return self.num_categories
+
     def accepts(self, other: Space) -> str | None:
         """Accept Categorical of the same shape with at most as many categories."""
         if not isinstance(other, Categorical):

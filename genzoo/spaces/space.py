@@ -329,6 +329,11 @@ class Space(Config, abc.ABC):
         raise DataError(f"{self.describe()}: these values cannot be written as {shown(name)}.")
 
     @property
+    def num_values(self) -> int | None:
+        """The number of values at one place; None if there are infinitely many."""
+        return None
+
+    @property
     def bounds(self) -> tuple[float, float] | None:
         """The least and the greatest possible number, if the numbers are magnitudes."""
         return None

@@ -19,6 +19,8 @@ from genzoo.spaces.shaped import Shaped
 from genzoo.spaces.space import Space
 
 MAX_LEVELS = 2**16
+GREY = "unit"
+"""The registered name of the space of grey levels."""
 _OFF_LEVEL = 0.01
 
 
@@ -71,6 +73,11 @@ class Unit(Shaped):
     def relaxed(self) -> Space:
         """Return the space without levels."""
         return replace(self, levels=None)
+
+    @property
+    def num_values(self) -> int | None:
+        """The number of levels, if there are any."""
+        return self.levels
 
     @property
     def bounds(self) -> tuple[float, float] | None:

@@ -107,7 +107,7 @@ class Reader:
         cls = space_named(name)
         if cls is Unit:
             return self._unit()
-        if cls is Binary or (cls is Categorical and self.scale is not None):
+        if self.is_converted(name):
             return self._converted(name)
         facts, scale = self.look(), self.scale or 1
         try:
@@ -117,6 +117,11 @@ class Reader:
         if cls not in _KNOWN:
             Conversion(found.space, scale).check(self.rows, f"{self.name} must hold")
         return found
+
+    def is_converted(self, name: str) -> bool:
+        """Whether rows of the space with this name are made from grey levels."""
+        cls = space_named(name)
+        return cls is Binary or (cls is Categorical and self.scale is not None)
 
     def look(self, top: float = 1.0, until: Callable[[Facts], bool] | None = None) -> Facts:
         """Return facts about the stored values."""

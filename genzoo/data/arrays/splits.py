@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from genzoo.data.arrays.conversion import Conversion
-from genzoo.data.arrays.facts import Facts
 from genzoo.data.arrays.layout import into_shape
 from genzoo.data.arrays.reading import TOLERANCE, Reader, Reading
 from genzoo.data.arrays.rows import stored_rows
 from genzoo.errors import DataError
-from genzoo.spaces import Binary, Categorical, Real, Space, Unit
+from genzoo.spaces import Space
 
 
 def shared_space(
@@ -34,12 +34,12 @@ def shared_space(
     some = arrays if is_counted(space, scale) else arrays[:1]
     readers = [Reader(stored_rows(x, name), name, scale) for x in some]
     found = [r.inferred().space if space is None else r.named(space).space for r in readers]
-    return max(found, key=_num_values)
+    return max(found, key=lambda one: one.num_values or 0)
 
 
 def is_counted(space: str | None, scale: float | None) -> bool:
-    """Whether the number of levels or categories follows from the rows of all splits."""
-    return scale is None and space in ("unit", "categorical")
+    """Whether the number of levels or categories may follow from the rows of all splits."""
+    return scale is None and space is not None
 
 
 def read_like(reader: Reader, like: Space, space: str | None) -> Reading:
@@ -53,7 +53,7 @@ def read_like(reader: Reader, like: Space, space: str | None) -> Reading:
     Raises:
         DataError: The rows are not in that space.
     """
-    if space == "binary" or (space == "categorical" and reader.scale is not None):
+    if space is not None and reader.is_converted(space):
         found = reader.named(space)
         if reason := like.accepts(found.space):
             raise DataError(
@@ -61,36 +61,23 @@ def read_like(reader: Reader, like: Space, space: str | None) -> Reading:
             )
         return found
     layout = into_shape(reader.rows, like.event_shape, reader.name)
-    scale = _scale(reader, like)
-    clip = isinstance(like, Unit) and not reader.is_whole
+    scale = reader.scale or (_divisor(like) if reader.is_whole else 1)
     ends, notes = like.bounds or (-math.inf, math.inf), (layout.note,) if layout.note else ()
-    reading = Reading(like, scale, layout, ends, clip, notes=notes)
-    if reader.has_bytes and isinstance(like, Unit) and like.levels == scale + 1 >= 256:
-        return reading
+    reading = Reading(like, scale, layout, ends, notes=notes)
+    if reader.has_bytes and like.bounds is not None and like.num_values == scale + 1 >= 256:
+        return reading  # All bytes are levels.
     facts = reader.look(scale)
-    if not _in_space(facts, reader, reading):
-        rows = layout.arrange(reader.rows)
-        Conversion(like, scale).check(rows, f"{reader.name} must fit the first split,")
-    return reading
+    low, high = facts.low / scale, facts.high / scale
+    near = like.bounds == (0, 1) and -TOLERANCE < low <= high < 1 + TOLERANCE
+    clip = near and not 0 <= low <= high <= 1
+    rows = layout.arrange(reader.rows)
+    Conversion(like, scale, clip).check(rows, f"{reader.name} must fit the first split,")
+    return dataclasses.replace(reading, clip=clip)
 
 
-def _scale(reader: Reader, like: Space) -> float:
-    levels = like.levels if isinstance(like, Unit) else None
-    return reader.scale or (levels - 1 if levels is not None and reader.is_whole else 1)
-
-
-def _num_values(space: Space) -> int:
-    if isinstance(space, Unit):
-        return space.levels or 0
-    return space.num_categories if isinstance(space, Categorical) else 0
-
-
-def _in_space(facts: Facts, reader: Reader, reading: Reading) -> bool:
-    """Whether facts alone show that all rows are in the space."""
-    space, low, high = reading.space, facts.low / reading.scale, facts.high / reading.scale
-    if isinstance(space, Unit):
-        known = space.levels is None or (reader.is_whole and space.levels == reading.scale + 1)
-        return known and low > -TOLERANCE and high < 1 + TOLERANCE
-    if isinstance(space, Categorical):
-        return facts.whole and reading.scale == 1 and low >= 0 and high < space.num_categories
-    return facts.two if isinstance(space, Binary) else isinstance(space, Real)
+def _divisor(space: Space) -> float:
+    """Return what whole numbers are divided by: L − 1 for L levels, otherwise 1."""
+    if space.bounds is None or space.num_values is None:
+        return 1
+    low, high = space.bounds
+    return (space.num_values - 1) / (high - low)

@@ -87,7 +87,7 @@ def _is_image(feature: Any) -> bool:
     """Whether values are images, or the bytes of files, as of images that were never decoded."""
     if isinstance(feature, Mapping):
         return set(feature) == {"bytes", "path"}
-    return type(feature).__name__ == "Image" or _dtype(feature) in ("binary", "large_binary")
+    return type(feature).__name__ == "Image" or _dtype(feature).endswith("binary")
 
 
 def _label(features: Mapping[str, Any], config: HubConfig) -> tuple[str | None, tuple[str, ...]]:
