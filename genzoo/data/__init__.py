@@ -157,7 +157,7 @@ def as_dataset(
 
     >>> import numpy as np
     >>> as_dataset({"width": [0.2, 1.5], "height": [0.1, 2.0], "kind": ["b", "a"]}, label="kind")
-    ArrayDataset('the given table'; 2 rows; x: 2: finite numbers; label: labels from 0 to 1)
+    ArrayDataset('the given table'; 2 rows; x: 2: finite numbers; label: labels from 0 to 1 (a, b))
     """
     if isinstance(data, (str, os.PathLike)):
         raise ConfigError(f"Give a dataset, not its name: load_dataset({os.fspath(data)!r}).")

@@ -14,8 +14,11 @@ from genzoo.text_safety import visible
 
 if TYPE_CHECKING:
     from genzoo.data.dataset import Dataset
+    from genzoo.spaces import Space
 
 _ROWS = 16
+_CLASSES = 10
+"""The maximum number of names of classes that are shown."""
 _MOST = 200
 """The maximum number of characters of a text that is shown."""
 
@@ -23,7 +26,7 @@ _MOST = 200
 def line_of(dataset: Dataset) -> str:
     """Return a dataset as one line: its name, split, rows, fields and notes."""
     parts = [f"{len(dataset)} {'row' if len(dataset) == 1 else 'rows'}"]
-    parts += [f"{name}: {space.describe()}" for name, space in dataset.info.fields.items()]
+    parts += [f"{name}: {_described(space)}" for name, space in dataset.info.fields.items()]
     parts += [_short(note).rstrip(".") for note in dataset.notes]
     title = type(dataset).__name__
     split = f", split {dataset.split!r}" if dataset.split else ""
@@ -35,7 +38,7 @@ def line_of(dataset: Dataset) -> str:
 def html_of(dataset: Dataset) -> str:
     """Return a dataset as HTML: its fields, its notes, and the first rows as a picture."""
     facts = {"rows": f"{len(dataset):,}", "split": dataset.split}
-    facts |= {name: space.describe() for name, space in dataset.info.fields.items()}
+    facts |= {name: _described(space) for name, space in dataset.info.fields.items()}
     rows = "".join(_row(name, fact) for name, fact in facts.items() if fact)
     notes = "".join(f"<li>{_escaped(note)}</li>" for note in dataset.notes)
     notes = f"<ul>{notes}</ul>" if notes else ""
@@ -43,6 +46,15 @@ def html_of(dataset: Dataset) -> str:
         f"<div><strong>{_escaped(dataset.name)}</strong><table>{rows}</table>{notes}"
         f"{''.join(_first_rows(dataset))}</div>"
     )
+
+
+def _described(space: Space) -> str:
+    """Return a space in words, with the first names of classes."""
+    names = space.value_names()
+    if not names or space.event_shape:
+        return space.describe()
+    first = [_short(name) for name in names[:_CLASSES]]
+    return f"{space.describe()} ({', '.join([*first, '…'] if len(names) > _CLASSES else first)})"
 
 
 def _first_rows(dataset: Dataset) -> Iterator[str]:
