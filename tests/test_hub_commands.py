@@ -1,6 +1,7 @@
 """Commands take a repository wherever they take a folder; push, pull and publish move models."""
 
 import logging
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,15 @@ def test_a_missing_folder_that_reads_like_a_repository_is_named_as_both(hub, hom
 
 def test_a_push_without_a_repository_says_what_it_needs(home, capsys):
     assert "genzoo push needs USER/NAME." in run("push model", capsys, code=2)
+
+
+def test_training_starts_from_a_repository_and_the_recipe_names_its_commit(hub, digits, capsys):
+    data = "--data digits --data.binarize threshold"
+    run(f"train --from {REPOSITORY} {data} --output fine --trainer.max-steps 2", capsys)
+    recipe = tomllib.loads(Path("fine/recipe.toml").read_text())
+    assert recipe["pretrained"] == REPOSITORY
+    assert len(recipe["revision"]) == 40
+    run("train --recipe fine/recipe.toml --output again", capsys)
+    fine, again = (genzoo.GenModel.from_pretrained(name) for name in ("fine", "again"))
+    assert torch.equal(fine.W, again.W)
+    assert not torch.equal(fine.W, digits.W)

@@ -40,6 +40,7 @@ class HeldOut:
         self.plan, self.session, self.inputs = plan, session, inputs
         self.config = plan.configs[number]
         self.seed = seeds.derive_seed("held-out", self.config.seed, number)
+        self._frozen = True
 
     def is_due(self, step: int, *, last: bool) -> bool:
         """Whether to evaluate after update number ``step``."""
@@ -55,16 +56,32 @@ class HeldOut:
         return from_main(self.session.accelerator, partial(self._figures, objective, average))
 
     def _figures(self, objective: Objective, average: Average | None) -> dict[str, float]:
-        model: Model
-        model, objective = copy.deepcopy((self.plan.model, objective))
-        if average is not None:
-            average.apply_to(model)
-        found = self._losses(objective.eval())
+        try:
+            model, judged = self._copy(objective, average)
+            found = self._losses(judged)
+        except RuntimeError:
+            if not self._frozen:
+                raise
+            # The losses take derivatives by parameters, as unrolled updates do.
+            self._frozen = False
+            model, judged = self._copy(objective, average)
+            found = self._losses(judged)
         data, metrics = self.plan.eval_data, self.config.eval_metrics
         if metrics and data is not None:
-            judged = evaluate(model.eval(), data, metrics, seed=self.config.seed)
-            found |= {name: figure.value for name, figure in judged.figures.items()}
+            figures = evaluate(model.eval(), data, metrics, seed=self.config.seed).figures
+            found |= {name: figure.value for name, figure in figures.items()}
         return found
+
+    def _copy(self, objective: Objective, average: Average | None) -> tuple[Model, Objective]:
+        """Return copies of the model and the objective in eval mode."""
+        model, judged = copy.deepcopy((self.plan.model, objective))
+        if average is not None:
+            average.apply_to(model)
+        # Frozen, no graph is kept. Gradients stay enabled, because a loss may take derivatives by
+        # its inputs, as penalties do.
+        if self._frozen:
+            judged.requires_grad_(False)
+        return model, judged.eval()
 
     def _losses(self, objective: Objective) -> dict[str, float]:
         """Return the mean over rows of each player's loss, over its moves, and of its metrics."""
@@ -99,7 +116,6 @@ class HeldOut:
         total, generator = self.config.max_steps or 1, torch.Generator(self.session.device)
         game = objective.losses(batch, Step(total, total, 0, generator))
         move = 0
-        # Gradients stay enabled, because a loss may take derivatives itself, as penalties do.
         with trusted():
             while True:
                 own = seeds.derive_seed(seed, move)
