@@ -124,12 +124,14 @@ BEST = {
 }
 
 
-def test_best_and_last_are_kept_and_the_best_is_published(tmp_path):
+def test_best_and_last_are_kept_and_the_best_is_published(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="genzoo")
     made = trainer(tmp_path, **BEST)
     model = made.fit()
     losses = log_of(tmp_path)
     step = min(losses, key=losses.get)
     plain = trainer(max_steps=8, held_out=None, **at_rate(0.03))
+    assert f"was after step {step} of 8: these weights are published" in caplog.text
     assert 1 < step < 8, "The test needs a best step in the middle."
     states = {}
     for name in ("", "best", "last"):

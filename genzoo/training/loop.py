@@ -106,6 +106,8 @@ def _train_stage(session: Session, start: Start) -> None:
             session.publish(plan.model, LAST.name)
             if config.load_best_model_at_end:
                 plan.model.load_state_dict(best.weights)
+                text = "The best %s, %.6g, was after step %d of %d: these weights are published."
+                logger.info(text, best.name, best.value, best.step, config.max_steps)
 
 
 def _compile(objective: Objective, config: TrainerConfig) -> None:
