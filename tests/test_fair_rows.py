@@ -111,8 +111,14 @@ def test_explored_examples_are_of_every_label_and_drawn_by_a_seed(
     create_model("vae", event=Binary(shape=(1, 8, 8)), latent_dim=2).save_pretrained(
         tmp_path / "vae"
     )
-    seen, encode = [], explore._encode
-    monkeypatch.setattr(explore, "_encode", lambda m, x, c: seen.append(x) or encode(m, x, c))
+    seen, draw = [], explore.draw_rows
+
+    def draw_rows(data, num, *, seed):
+        rows = draw(data, num, seed=seed)
+        seen.append(rows["x"])
+        return rows
+
+    monkeypatch.setattr(explore, "draw_rows", draw_rows)
     for flags in ("interpolation", "interpolation --seed 1", "traversal", "traversal --seed 2"):
         line = f"explore {tmp_path}/vae --data {sorted_images} --output {tmp_path}/x.png"
         with pytest.raises(SystemExit) as left:

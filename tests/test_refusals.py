@@ -55,7 +55,7 @@ def test_a_folder_without_a_config_is_refused(folder):
         (b"[" * 10**5, "are nested over"),
         (b'{"a":' * 10**5, "are nested over"),
         (b"1" * 10**4, "limit"),
-        (b"{}" + b" " * 2**20, "larger than 1048576 bytes"),
+        (b"{}" + b" " * 2**20, "larger than 1,048,576 bytes"),
     ],
 )
 def test_a_config_that_is_not_strict_json_of_a_modest_size_is_refused(text, why, folder):

@@ -15,7 +15,7 @@ from genzoo import seeds
 from genzoo.component import Component
 from genzoo.data import as_dataset
 from genzoo.objective import Loss, Objective
-from genzoo.training import batches as reading
+from genzoo.training import batches as reading, reading_ahead
 from genzoo.training.batches import BatchPartition
 from genzoo.training.config import resolve
 from genzoo.training.players import _factor
@@ -188,7 +188,9 @@ def test_the_loss_that_is_logged_is_the_mean_over_micro_batches(parts, tmp_path)
 
 
 def test_batches_are_read_in_this_process_where_nobody_asks_for_others(monkeypatch):
-    monkeypatch.setattr(reading, "DataLoader", lambda *args, **named: pytest.fail("A process."))
+    monkeypatch.setattr(
+        reading_ahead, "DataLoader", lambda *args, **named: pytest.fail("A process.")
+    )
     data = as_dataset(DATA)
     found = list(reading.batches(data, BatchPartition(4, 2, 1, 0), seed=0, first=0, last=3))
     assert [[len(batch["x"]) for batch in update] for update in found] == [[2, 2]] * 3
