@@ -168,7 +168,7 @@ def test_a_missing_file_is_named():
         ([[1j, 2]], "holds complex128 values"),
         (torch.ones(2, 2, dtype=torch.complex64), "holds torch.complex64 values"),
         ([[None, 1]], "holds object values"),
-        ([[1], [1, 2]], "inhomogeneous"),
+        ([[1], [1, 2]], "different shapes"),
         ({"x": 1}, "has no column to model"),
         (np.array([["2020-01-01"]], "datetime64[D]"), "numbers are needed"),
         ([[1e300, 0]], "float32 cannot hold"),
@@ -275,7 +275,7 @@ def test_labels_can_be_tensors(dtype):
         (np.array(list("abcdef")), "got <U1 values"),
         (np.array([0, 1, -2, 0, 0, 0]), "with the minimum -2"),
         (np.array([0, 1, 2**64 - 1, 0, 0, 0], np.uint64), "got uint64 values"),
-        ([[0], [1, 2]], "inhomogeneous"),
+        ([[0], [1, 2]], "different shapes"),
     ],
 )
 def test_labels_that_are_no_class_indices_are_refused(label, message):

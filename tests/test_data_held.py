@@ -274,7 +274,7 @@ class Streamed(IterableDataset):
         ((row for row in X), "The given generator yields rows one after another"),
         (Streamed(), "The given Streamed yields rows one after another"),
         (DataLoader(Streamed()), "The given Streamed yields rows one after another"),
-        ([[1, 2], [3]], "Make its rows equal"),
+        ([[1, 2], [3]], "different shapes"),
         ([], "the given array"),
         ({}, "has no column to model"),
         (pd.DataFrame(), "has no column to model"),
@@ -377,3 +377,77 @@ def test_the_mean_is_known():
     torch.testing.assert_close(
         as_dataset(frame(label=[0, 1] * 3)).info.mean["x"], torch.from_numpy(X.mean(0))
     )
+
+
+# What would be misread.
+
+
+def test_a_list_of_two_arrays_is_a_pair_where_it_cannot_be_rows():
+    dataset = as_dataset([X, np.array([1, 0, 2, 1, 0, 0])])
+    assert everything(dataset)["label"].tolist() == [1, 0, 2, 1, 0, 0]
+    assert "label" not in as_dataset([X[:2], X[2:4]]).info
+
+
+def test_images_of_pillow_and_labels_are_a_pair():
+    pictures = [Image.new("L", (4, 4), level) for level in (0, 100, 200)]
+    assert everything(as_dataset((pictures, [1, 0, 1])))["label"].tolist() == [1, 0, 1]
+
+
+def test_a_flat_x_with_classes_is_refused_and_not_read_as_two_rows():
+    with pytest.raises(DataError, match=r"shape \(6,\): rows .* Give X\[:, None\]"):
+        as_dataset((X[:, 0], np.array([0, 1] * 3)))
+
+
+def test_rows_of_different_shapes_are_refused_in_plain_words():
+    with pytest.raises(DataError, match="its rows have different shapes"):
+        as_dataset([[1.0, 2.0], [3.0]])
+
+
+def test_labels_in_the_order_of_other_rows_are_refused():
+    labels = pd.Series(list("babaab"))
+    with pytest.raises(DataError, match=r"another order .* label\.loc\[table\.index\]"):
+        as_dataset((frame().iloc[::-1], labels))
+    with pytest.raises(DataError, match="another order"):
+        as_dataset(frame(), label=labels.iloc[::-1])
+    # Another index altogether does not say which rows are meant.
+    assert len(as_dataset((frame(), labels.set_axis(range(10, 16))))) == 6
+
+
+def test_a_label_of_another_length_is_refused_and_not_dropped():
+    with pytest.raises(DataError, match=r"6 rows, and its column 'Y' has 2 values"):
+        as_dataset({"X": X, "Y": [0, 1]})
+    assert "label" not in as_dataset({"X": X, "Y": [0, 1]}, label="").info
+    assert "label" in as_dataset({"X": X, "y": [0, 1] * 3, "labels": ["a", "b"]}).info
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([-1, 1, -1, 1, 1, 1], "−1 of 'label' is not a class"),
+        ([1, 2, 3, 1, 2, 3], "class indices: 3 of 4 classes occur"),
+        ([2001, 2000] * 3, "class indices: 2 of 2002 classes occur"),
+        (["cat", "Cat ", "dog"] * 2, "'cat' and 'Cat ' of 'label' are two classes"),
+        ([0, None] * 3, "3 of 6 rows have no label."),
+        ([0, 1] * 3, ""),
+    ],
+)
+def test_labels_that_may_mean_something_else_are_pointed_out(labels, said, tmp_path):
+    kept = np.array([-1 if v is None else v for v in labels])
+    np.savez(tmp_path / "a.npz", x=X, y=kept)
+    named = {"x": X, "label": labels}
+    for dataset in (
+        as_dataset((X, labels)),
+        as_dataset(named),
+        as_dataset(list(X[:, :, None]), label=labels),
+        load_dataset(tmp_path / "a.npz"),
+    ):
+        assert said in " ".join(dataset.notes)
+        assert bool(said) == bool(dataset.notes)
+
+
+def test_labels_of_a_file_may_be_stored_as_floats(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, y=np.array([0, 1, np.nan, 1, 0, 1.0]))
+    assert everything(load_dataset(tmp_path / "a.npz"))["label"].tolist() == [0, 1, -1, 1, 0, 1]
+    np.savez(tmp_path / "b.npz", x=X, labels=np.array([0, 1.0, 0.5, 1, 0, 1]))
+    with pytest.raises(DataError, match=r"'labels' of .* has 0\.5 in row 2, which is not a label"):
+        load_dataset(tmp_path / "b.npz")

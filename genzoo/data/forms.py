@@ -31,13 +31,29 @@ def are_labels(values: Any, num: int) -> bool:
 
 
 def is_pair(data: Any) -> bool:
-    """Whether ``data`` are (X, y), and not an array of two rows."""
-    if not isinstance(data, tuple) or len(data) != 2:
+    """Whether ``data`` are (X, y), and not an array of two rows.
+
+    A list of two arrays is such a pair if it cannot be two rows.
+    """
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
         return False
     x, y = data
-    if is_frame(x) or isinstance(x, Mapping):
+    if isinstance(data, list):
+        arrays = hasattr(x, "shape") and hasattr(y, "shape")
+        return arrays and len(x.shape) > 1 and tuple(y.shape) in ((len(x),), (len(x), 1))
+    if is_frame(x) or isinstance(x, Mapping) or has_images(x):
         return True
     return not isinstance(x, tuple) and num_dims(x) > 1 and num_dims(y) > 0
+
+
+def is_flat_pair(data: Any) -> bool:
+    """Whether ``data`` are a pair of one number and one class for each row."""
+    if not isinstance(data, tuple) or len(data) != 2:
+        return False
+    if not all(hasattr(part, "shape") and len(part.shape) == 1 for part in data):
+        return False
+    x, y = (np.asarray(part).dtype.kind for part in data)
+    return x in "iuf" and y in "iubOUS" and x != y
 
 
 def are_splits(data: Any) -> bool:

@@ -14,6 +14,7 @@ from genzoo.data.columns.classes import classes_of
 from genzoo.data.columns.column import ColumnNames, Columns, as_column, columns_of
 from genzoo.data.columns.features import named
 from genzoo.data.columns.from_columns import Kind, from_columns
+from genzoo.data.columns.label_notes import on_labels
 from genzoo.data.columns.roles import LABEL_NAMES, X_NAMES, first_of, roles_of
 from genzoo.data.dataset import Dataset
 from genzoo.data.forms import (
@@ -24,6 +25,7 @@ from genzoo.data.forms import (
     has_images,
     has_length,
     is_array,
+    is_flat_pair,
     is_map_style,
     is_pair,
     is_structured,
@@ -32,7 +34,7 @@ from genzoo.data.hub.rows import dataset_of_rows, is_hf
 from genzoo.data.items.rows import ItemRows
 from genzoo.data.items.torch_parts import is_loader, loaded_part, tensors_of
 from genzoo.data.split_names import split_of
-from genzoo.data.tables.frames import columns_of_frame, is_frame
+from genzoo.data.tables.frames import check_index, columns_of_frame, is_frame
 from genzoo.errors import ConfigError, DataError
 
 
@@ -107,7 +109,7 @@ def _of_array(data: Any, held: Held) -> Dataset:
     if held.label is not None:
         label = classes_of(held.label, f"The label of {name}", names=kind.label_names)
     # Rows of several lengths are refused by from_array, which says so.
-    return from_array(
+    found = from_array(
         data if x is None or x.dtype.kind == "O" else x,
         name,
         label=None if label is None else label.index,
@@ -117,6 +119,8 @@ def _of_array(data: Any, held: Held) -> Dataset:
         scale=kind.scale,
         like=kind.like,
     )
+    found.notes = (*found.notes, *(on_labels(label) if label else ()))
+    return found
 
 
 def _of_columns(columns: Columns, held: Held, name: str) -> Dataset:
@@ -145,6 +149,8 @@ def _with_given(columns: Columns, held: Held, name: str) -> tuple[Columns, Held]
 
 def _of_frame(data: Any, held: Held) -> Dataset:
     name = held.name or "the given table"
+    for role, values in (("label", held.label), ("text", held.text)):
+        check_index(data, values, role)
     return _of_columns(columns_of_frame(data, name), held, name)
 
 
@@ -186,6 +192,13 @@ def _of_records(data: Sequence[Mapping[Any, Any]], held: Held) -> Dataset:
 def _of_splits(data: Any, held: Held) -> Dataset:
     raise DataError(
         "Two pairs (X, y) are two splits. Give one of them: as_dataset((x_train, y_train))."
+    )
+
+
+def _refuse_flat(data: Any, held: Held) -> Dataset:
+    raise DataError(
+        f"X of (X, y) has the shape ({len(data[0])},): rows (N, ...) are needed. Give X[:, None] "
+        "for one value in each row."
     )
 
 
@@ -293,6 +306,7 @@ _READERS: Sequence[tuple[Callable[[Any], bool], Callable[[Any, Held], Dataset]]]
     (lambda data: isinstance(data, Mapping), _of_mapping),
     (are_splits, _of_splits),
     (is_pair, _of_pair),
+    (is_flat_pair, _refuse_flat),
     (are_records, _of_records),
     (are_items, _of_items),
     (is_structured, _of_structured),

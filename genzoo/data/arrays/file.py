@@ -22,6 +22,9 @@ from genzoo.data.arrays.from_array import from_array
 from genzoo.data.arrays.mapping import is_archive, map_npy, start_of
 from genzoo.data.arrays.names import Contents, contents_of
 from genzoo.data.arrays.splits import is_counted, shared_space
+from genzoo.data.columns.classes import Classes, are_classes, classes_of
+from genzoo.data.columns.column import as_numpy
+from genzoo.data.columns.label_notes import on_labels
 from genzoo.data.dataset import DataConfig, Dataset, DataSource
 from genzoo.data.fields import label_space
 from genzoo.data.labelling import UNKNOWN
@@ -89,6 +92,9 @@ class Arrays(DataSource[ArraysConfig]):
         if "label" in dataset.info and not self._class_names:
             space = label_space(max(map(self._num_classes, self.splits())))
             dataset.info = dataset.info.with_field("label", space)
+        if dataset.label is not None:
+            known = Classes(dataset.label.numpy(), tuple(self._class_names))
+            dataset.notes = (*dataset.notes, *on_labels(known))
         left_out = [
             *contents.left_out,
             *(f"{key} (not one class for each row)" for key in numbers),
@@ -122,7 +128,11 @@ class Arrays(DataSource[ArraysConfig]):
     def _label(self, split: str) -> Any:
         key = self._contents.labels.get(split)
         given = None if key is None else self._arrays[key]
-        if given is None or not _is_text(given):
+        if given is None:
+            return None
+        if _is_float(given):
+            return classes_of(_numpy(given), f"The array {key!r} of {self.location}").index
+        if not _is_text(given):
             return given
         index = {name: i for i, name in enumerate(self._class_names)}
         return np.array([index.get(name, UNKNOWN) for name in given.tolist()])
@@ -168,11 +178,19 @@ def _is_text(array: Any) -> bool:
 
 def _are_classes(array: Any) -> bool:
     """Whether values can be classes: one text or whole number for each row."""
-    if isinstance(array, Tensor):
-        whole = not (array.is_floating_point() or array.is_complex())
-    else:
-        whole = _is_text(array) or np.asarray(array).dtype.kind in "bui"
-    return whole and tuple(array.shape[1:]) in ((), (1,))
+    if tuple(array.shape[1:]) not in ((), (1,)):
+        return False
+    if _is_float(array):
+        return are_classes(_numpy(array))
+    return _is_text(array) or _numpy(array).dtype.kind in "bui"
+
+
+def _is_float(array: Any) -> bool:
+    return bool(_numpy(array).dtype.kind == "f") and tuple(array.shape[1:]) in ((), (1,))
+
+
+def _numpy(array: Any) -> np.ndarray[Any, Any]:
+    return as_numpy(array) if isinstance(array, Tensor) else np.asarray(array)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

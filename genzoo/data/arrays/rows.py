@@ -50,7 +50,10 @@ def as_array(x: Any, name: str) -> np.ndarray[Any, Any]:
     try:
         return np.asarray(x)
     except ValueError as error:
-        raise DataError(f"{name} is not an array: {error} Make its rows equal.") from error
+        raise DataError(
+            f"{name} is not an array: its rows have different shapes. Make them equal; x with "
+            "labels is given as the tuple (X, y)."
+        ) from error
 
 
 def _from_numpy(array: np.ndarray[Any, Any], name: str) -> Tensor:

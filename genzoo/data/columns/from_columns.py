@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -14,11 +14,11 @@ from genzoo.data.arrays.from_array import from_array
 from genzoo.data.columns.classes import Classes, are_classes, classes_of, texts_among
 from genzoo.data.columns.column import Columns
 from genzoo.data.columns.features import table_of
+from genzoo.data.columns.label_notes import on_labels
 from genzoo.data.columns.missing import is_missing
 from genzoo.data.columns.roles import Roles
 from genzoo.data.dataset import ArrayDataset
 from genzoo.data.fields import label_space
-from genzoo.data.labelling import UNKNOWN
 from genzoo.spaces import Real, Space
 
 
@@ -70,7 +70,7 @@ def from_columns(columns: Columns, roles: Roles, kind: Kind, name: str) -> Array
     )
     for column in roles.fields:
         _add_field(dataset, columns, column, name, kind)
-    labels = () if label is None else _on_labels(label, str(roles.label))
+    labels = () if label is None else on_labels(label, str(roles.label))
     dataset.notes = (*columns.notes, *dataset.notes, *roles.notes, *labels)
     return dataset
 
@@ -130,12 +130,3 @@ def _add_field(
         space = label_space(num, found.names)
         dataset.columns[column] = torch.from_numpy(found.index)
     dataset.info = dataset.info.with_field(column, space)
-
-
-def _on_labels(label: Classes, column: str) -> Iterator[str]:
-    """Yield what is said of labels: rows without one, and classes that do not occur."""
-    if label.num_without:
-        yield f"{label.num_without} of {len(label.index)} rows have no {column}."
-    num, used = int(label.index.max()) + 1, len(np.unique(label.index[label.index != UNKNOWN]))
-    if not label.names and num > 2 * used:
-        yield f"the numbers of {column!r} are class indices: {used} of {num} classes occur."

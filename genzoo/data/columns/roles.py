@@ -67,6 +67,8 @@ def roles_of(columns: Columns, chosen: ColumnNames, name: str) -> Roles:
     num = len(columns.values[array] if array else next(iter(columns.values.values()), ()))
     values = {key: v for key, v in columns.values.items() if len(v) == num}
     label, text = _label_of(values, chosen, array), _text_of(values, chosen)
+    if label is None and chosen.label is None:
+        _refuse_short(columns, num, name)
     others = {key: v for key, v in values.items() if key not in (array, label, text)}
     x = (array,) if array else tuple(key for key, v in others.items() if _is_single(v))
     if not x:
@@ -77,6 +79,16 @@ def roles_of(columns: Columns, chosen: ColumnNames, name: str) -> Roles:
     left = [*columns.left_out, *(key for key in columns.values if key not in used)]
     notes = () if array else _on_table(values, x, label, text, chosen)
     return Roles(x, not array, label, text, fields, (*notes, *_on_left_out(left, num)))
+
+
+def _refuse_short(columns: Columns, num: int, name: str) -> None:
+    """Raise DataError if a column with the name of labels has more or fewer values than rows."""
+    found = first_of([key for key, v in columns.values.items() if len(v) != num], LABEL_NAMES)
+    if found is not None:
+        raise DataError(
+            f"{name} has {num} rows, and its column {found!r} has {len(columns.values[found])} "
+            f"values. Give one for each row, or leave it out: {leave_out([found])}."
+        )
 
 
 def roles_like(columns: Columns, first: Roles, name: str) -> Roles:

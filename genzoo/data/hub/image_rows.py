@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genzoo import progress
 from genzoo.data.columns.classes import Classes, classes_of
+from genzoo.data.columns.label_notes import on_labels
 from genzoo.data.hub.columns import HubColumns, HubConfig, choose_columns
 from genzoo.data.images.appearance import colour_of
 from genzoo.data.images.decoding import decode
@@ -67,7 +68,12 @@ class HubRows(PictureRows):
         )
         if columns.text:
             self.info = self.info.with_field("text", Text())
-        self.notes = (*columns.notes, *_on_format(rows), *self.survey.notes(self.look.mode))
+        self.notes = (
+            *columns.notes,
+            *_on_format(rows),
+            *self.survey.notes(self.look.mode),
+            *(on_labels(self.classes, columns.label) if columns.label else ()),
+        )
 
     def batch(
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from genzoo.data.columns.classes import are_classes, classes_of
+from genzoo.data.columns.label_notes import on_labels
 from genzoo.data.fields import label_space
 from genzoo.data.labelling import UNKNOWN
 from genzoo.errors import DataError
@@ -81,9 +82,7 @@ class ItemLabels:
         if found.num_without == num:
             return cls(name)
         space = label_space(max(int(found.index.max()) + 1, len(found.names)), found.names)
-        missing = f"{found.num_without} of {num} rows have no label."
-        notes = (missing,) if found.num_without else ()
-        return cls(name, space, torch.from_numpy(found.index), notes)
+        return cls(name, space, torch.from_numpy(found.index), tuple(on_labels(found)))
 
     def checked(self, rows: Sequence[int], labels: Sequence[int]) -> Tensor:
         """Return the labels of some rows as a tensor.

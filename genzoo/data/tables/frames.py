@@ -27,6 +27,26 @@ def comes_from(data: Any, package: str, *names: str) -> bool:
     )
 
 
+def check_index(frame: Any, values: Any, role: str) -> None:
+    """Refuse a Series whose index has the order of other rows than those of a DataFrame.
+
+    Arguments:
+        frame: The DataFrame.
+        values: The values of every row; only a Series is checked.
+        role: What they are, in messages.
+
+    Raises:
+        DataError: Its index has the same values in another order.
+    """
+    if not comes_from(values, "pandas", "Series") or values.index.equals(frame.index):
+        return
+    if len(values) == len(frame) and set(values.index) == set(frame.index):
+        raise DataError(
+            f"The index of the {role} has another order than that of the table. Give "
+            f"{role}.loc[table.index], or {role}.to_numpy() if the rows are in order already."
+        )
+
+
 def columns_of_frame(frame: Any, name: str) -> Columns:
     """Return the columns of a DataFrame; its index is left out, and that is said if it has a name.
 
