@@ -467,3 +467,22 @@ def test_bytes_in_a_file_are_learned_as_levels(tmp_path, capsys):
     drawn = np.load(tmp_path / "x.npz")["x"]
     assert 0 <= drawn.min() < drawn.max() <= 1
     assert load_dataset(str(tmp_path / "u8.npz")).info["x"] == Unit(shape=(1, 16, 16), levels=256)
+
+
+@pytest.mark.parametrize(
+    ("top", "levels"), [(250, 256), (255, 256), (100, 101), (40_000, 65536), (300, 301)]
+)
+def test_whole_numbers_near_a_full_range_are_levels_of_that_range(top, levels):
+    x = np.arange(60).reshape(20, 3) % 7
+    x[3, 1] = top
+    dataset = as_dataset(x, space="unit")
+    assert dataset.info["x"].levels == levels
+    assert dataset.batch([3])["x"][0, 1].item() == pytest.approx(top / (levels - 1))
+    assert dataset.notes[-1].startswith(f"whole numbers are divided by {levels - 1}")
+
+
+def test_a_threshold_that_follows_from_the_space_is_said():
+    dataset = as_dataset(np.array([[0.2, 0.7], [0.9, 0.1]]), space="binary")
+    assert dataset.batch([0, 1])["x"].tolist() == [[0, 1], [1, 0]]
+    assert "converted to 2: zeros and ones (x > 0.5 is 1)" in dataset.notes[0]
+    assert as_dataset(np.array([[0.0, 1.0]]), space="binary").notes == ()

@@ -297,3 +297,45 @@ def test_a_file_by_itself_points_to_the_splits_next_to_it(tmp_path):
     folder = write(tmp_path, {"train.csv": "a\n1.5\n-1\n", "test.csv": "a\n1.5\n"})
     dataset = load_dataset(str(folder / "train.csv"))
     assert dataset.notes == ("test.csv next to it: give the folder to read all splits.",)
+
+
+# What would be misread.
+
+
+@pytest.mark.parametrize("index", [[17, 4, 9], [1, 2, 3], [0, 1, 2]])
+def test_an_index_that_pandas_wrote_is_left_out_in_any_order(tmp_path, index):
+    text = pd.DataFrame(ROWS, columns=["a", "b"], index=index).to_csv()
+    assert everything(load(tmp_path, text))["x"].tolist() == ROWS
+
+
+def test_a_first_column_without_a_name_that_is_not_an_index_is_kept_and_said(tmp_path):
+    dataset = load(tmp_path, ",a\n3,1.5\n3,-2\n")
+    assert everything(dataset)["x"].tolist() == [[3, 1.5], [3, -2]]
+    assert dataset.notes == (
+        "the first column has no name. It is not an index, because values repeat.",
+    )
+
+
+@pytest.mark.parametrize("num", [2, 3])
+def test_the_names_that_pandas_gives_are_not_a_row(tmp_path, num):
+    rows = np.random.default_rng(0).random((4, num)).round(3)
+    dataset = load(tmp_path, pd.DataFrame(rows).to_csv(index=False))
+    assert everything(dataset)["x"].tolist() == rows.astype(np.float32).tolist()
+
+
+def test_zero_and_one_may_be_a_row(tmp_path):
+    assert len(load(tmp_path, "0,1\n1,1\n0,0\n")) == 3
+
+
+def test_a_first_line_with_decimals_is_a_row_even_with_a_class(tmp_path):
+    text = "5.1,3.5,setosa\n4.9,3.0,virginica\n6,2.5,setosa\n"
+    dataset = load(tmp_path, text, label_column="2")
+    assert len(dataset) == 3
+    assert dataset.info["label"].names == ("setosa", "virginica")
+    wavelengths = load(tmp_path, "kind,400.5,401.5\nu,0.2,0.3\nv,0.1,0.2\n", label_column="kind")
+    assert len(wavelengths) == 2
+
+
+def test_two_columns_with_one_name_are_refused(tmp_path):
+    with pytest.raises(DataError, match="two columns with the name 'label'"):
+        load(tmp_path, "a,label,label\n1.5,u,v\n2.5,v,u\n")

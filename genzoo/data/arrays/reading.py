@@ -180,7 +180,8 @@ class Reader:
         facts = self.look(until=_is_grey if asked and self.has_bytes else None)
         scale = self.scale or 1
         if asked:
-            scale = 255 if self.has_bytes and facts.high >= _GREY else max(1, facts.high)
+            grey = self.has_bytes and facts.high >= _GREY
+            scale = 255 if grey else self._top(max(1, int(facts.high)))
             facts = dataclasses.replace(facts, high=scale)
         if facts.low / scale <= -TOLERANCE:
             raise DataError(
@@ -189,7 +190,17 @@ class Reader:
             )
         if facts.high / scale > 1 + TOLERANCE:
             raise self._undivided(facts)
-        return self.made(Unit, facts, scale)
+        found = self.made(Unit, facts, scale)
+        return found if not asked or self.has_bytes else self._on_levels(found)
+
+    @staticmethod
+    def _top(high: int) -> int:
+        """Return the greatest level: that of 8 or 16 bits if the upper half of them occurs."""
+        return next((top for top in (255, 65535) if top // 2 < high <= top), high)
+
+    def _on_levels(self, found: Reading) -> Reading:
+        note = f"whole numbers are divided by {found.scale:g}; for another divisor, give the scale"
+        return dataclasses.replace(found, notes=(*found.notes, note))
 
     def _converted(self, name: str) -> Reading:
         """Return the reading in a space that grey levels are converted to."""
@@ -201,7 +212,9 @@ class Reader:
         except DataError as error:
             raise DataError(f"{self.name}: {error} Leave --data.space out.") from error
         ends = space.bounds or (-torch.inf, torch.inf)
-        return dataclasses.replace(found, space=space, rewrite=rewrite, ends=ends)
+        how = " (x > 0.5 is 1); give --data.binarize to draw them" * (name == "binary")
+        notes = (*found.notes, f"numbers in [0, 1] are converted to {space.describe()}{how}")
+        return dataclasses.replace(found, space=space, rewrite=rewrite, ends=ends, notes=notes)
 
     def _zeros_and_ones(self) -> Reading:
         facts = self.look(until=_is_not_two)

@@ -127,7 +127,10 @@ def _label_advice(columns: Mapping[str, np.ndarray[Any, Any]], wrong: Mapping[st
     if not texts:
         return ""
     flag = f"--data.label-column {_in_shell(texts[0])}"
-    return f" Is {texts[0]!r} the label? Give label={texts[0]!r} ({flag})."
+    return (
+        f" Is {texts[0]!r} the label? Give label={texts[0]!r} to as_dataset, or "
+        f"label_column={texts[0]!r} to load_dataset ({flag})."
+    )
 
 
 def _is_word(value: Any) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import re
 import warnings
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ class Dialect:
     Arguments:
         delimiter: What separates values.
         decimal: What separates whole numbers from decimals.
-        header: The names of the columns; None if the first line holds numbers.
+        header: The names of the columns; None if the first line is a row.
     """
 
     delimiter: str
@@ -40,7 +42,7 @@ def read_csv(path: Path) -> tuple[Any, tuple[str, ...]]:
 
     Values are separated by commas, semicolons, tabs or bars. A first line of numbers is a row, and
     columns are then named 0, 1, …. Only an empty value is missing. A first column without a name
-    that counts the rows, as pandas writes its index, is left out.
+    that has another whole number in each row, as the index that pandas writes, is left out.
 
     Raises:
         DataError: It is not such a file; the message names the line.
@@ -82,7 +84,7 @@ def read_csv(path: Path) -> tuple[Any, tuple[str, ...]]:
             f"{str(path)!r} cannot be read as CSV: {first}. Give every line the same number of "
             "values."
         ) from error
-    return _named(frame, dialect)
+    return _named(frame, dialect, path)
 
 
 def dialect_of(sample: str) -> Dialect:
@@ -94,8 +96,29 @@ def dialect_of(sample: str) -> Dialect:
     comma = delimiter != "," and _DECIMAL_COMMA.search(text) and not _DECIMAL_POINT.search(text)
     decimal = "," if comma else "."
     found = tuple(cell.lstrip("# ").strip() for cell in cells[delimiter])
-    numbers = bool(found) and all(_is_number(cell, decimal) for cell in found)
-    return Dialect(delimiter, decimal, None if numbers else found)
+    below = [_cells(line, delimiter) for line in lines[1:]]
+    return Dialect(delimiter, decimal, found if _are_names(found, decimal, below) else None)
+
+
+def _are_names(cells: tuple[str, ...], decimal: str, below: Sequence[Sequence[str]]) -> bool:
+    """Whether the cells of the first line name columns.
+
+    Arguments:
+        cells: The cells.
+        decimal: What separates whole numbers from decimals.
+        below: The cells of the lines below.
+    """
+    texts = [place for place, cell in enumerate(cells) if not _is_number(cell, decimal)]
+    if texts or not cells:  # A row has decimals, and its texts occur again, as classes do.
+        some = any(decimal in cell for place, cell in enumerate(cells) if place not in texts)
+        return not some or not all(_occurs(cells[place], place, below) for place in texts)
+    # 0, 1, 2, … are the names that pandas gives, unless they may be whole numbers of a row.
+    counted = cells == tuple(str(place) for place in range(len(cells)))
+    return counted and (len(cells) > 2 or any(decimal in cell for row in below for cell in row))
+
+
+def _occurs(text: str, place: int, rows: Sequence[Sequence[str]]) -> bool:
+    return any(len(row) > place and row[place].strip() == text for row in rows)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -110,7 +133,7 @@ def _is_number(text: str, decimal: str) -> bool:
     return True
 
 
-def _named(frame: Any, dialect: Dialect) -> tuple[Any, tuple[str, ...]]:
+def _named(frame: Any, dialect: Dialect, path: Path) -> tuple[Any, tuple[str, ...]]:
     """Return a DataFrame with tidy names and without an index, and notes."""
     notes: list[str] = []
     if dialect.decimal == ",":
@@ -118,16 +141,15 @@ def _named(frame: Any, dialect: Dialect) -> tuple[Any, tuple[str, ...]]:
     if dialect.header is None:
         notes.append("the first line holds numbers, so columns are named 0, 1, ….")
         return frame, tuple(notes)
+    # Pandas would rename the second one.
+    double = [name for name, num in Counter(dialect.header).items() if name and num > 1]
+    if double:
+        raise DataError(f"{str(path)!r} has two columns with the name {double[0]!r}. Rename one.")
     frame.columns = [str(column).lstrip("# ").strip() for column in frame.columns]
-    if _is_index(frame):
-        notes.append("the first column has no name and numbers the rows: it is left out.")
-        frame = frame.iloc[:, 1:]
+    if frame.shape[1] and _UNNAMED.fullmatch(frame.columns[0]):
+        first = frame.iloc[:, 0]
+        if first.is_unique and first.dtype.kind in "iu":
+            notes.append("the first column has no name and numbers the rows: it is left out.")
+            return frame.iloc[:, 1:], tuple(notes)
+        notes.append("the first column has no name. It is not an index, because values repeat.")
     return frame, tuple(notes)
-
-
-def _is_index(frame: Any) -> bool:
-    """Whether the first column is an index that pandas wrote: without a name, counting."""
-    if not frame.shape[1] or not _UNNAMED.fullmatch(frame.columns[0]):
-        return False
-    first = frame.iloc[:, 0].tolist()
-    return first in (list(range(len(frame))), list(range(1, len(frame) + 1)))
