@@ -484,5 +484,5 @@ def test_whole_numbers_near_a_full_range_are_levels_of_that_range(top, levels):
 def test_a_threshold_that_follows_from_the_space_is_said():
     dataset = as_dataset(np.array([[0.2, 0.7], [0.9, 0.1]]), space="binary")
     assert dataset.batch([0, 1])["x"].tolist() == [[0, 1], [1, 0]]
-    assert "converted to 2: zeros and ones (x > 0.5 is 1)" in dataset.notes[0]
+    assert dataset.notes == ("numbers in [0, 1] are converted to 2: zeros and ones",)
     assert as_dataset(np.array([[0.0, 1.0]]), space="binary").notes == ()

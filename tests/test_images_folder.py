@@ -308,3 +308,24 @@ def test_a_file_that_has_changed_its_size_is_named(tmp_path):
         DataError, match=r"1\.png has the shape \(1, 5, 4\), which was \(1, 4, 4\)"
     ):
         dataset.batch([1])
+
+
+# Splits that are one folder deeper
+
+
+def test_splits_within_the_folder_of_an_archive_are_pointed_out(tmp_path):
+    write(tmp_path, "photos/Train/cat/0.png", "photos/Test/cat/0.png", "__MACOSX/photos/0.png")
+    with pytest.raises(
+        DataError, match=r"splits Test and Train one folder deeper.*Give '.*photos'"
+    ):
+        load(tmp_path)
+    assert len(load(tmp_path / "photos")) == 1
+    assert len(load(tmp_path, subfolders="classes")) == 2
+
+
+def test_splits_within_classes_are_not_read_as_one(tmp_path):
+    write(tmp_path, *(f"{kind}/{split}/0.png" for kind in "ab" for split in ("train", "val")))
+    with pytest.raises(DataError, match="one folder deeper, in a. Move them up"):
+        load(tmp_path)
+    write(tmp_path / "one", "a/test/0.png", "b/1.png")  # One such folder may mean anything.
+    assert len(load(tmp_path / "one")) == 2

@@ -212,8 +212,7 @@ class Reader:
         except DataError as error:
             raise DataError(f"{self.name}: {error} Leave --data.space out.") from error
         ends = space.bounds or (-torch.inf, torch.inf)
-        how = " (x > 0.5 is 1); give --data.binarize to draw them" * (name == "binary")
-        notes = (*found.notes, f"numbers in [0, 1] are converted to {space.describe()}{how}")
+        notes = (*found.notes, f"numbers in [0, 1] are converted to {space.describe()}")
         return dataclasses.replace(found, space=space, rewrite=rewrite, ends=ends, notes=notes)
 
     def _zeros_and_ones(self) -> Reading:

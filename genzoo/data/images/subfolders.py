@@ -47,6 +47,8 @@ def find_layout(home: Path, subfolders: Subfolders | None) -> Layout:
             raise DataError(
                 f"{str(home)!r} has no folder train, valid or test. Leave --data.subfolders out."
             )
+        if subfolders is None:
+            _refuse_deeper(home)
         return Layout({"train": (home,)})
     splits: dict[str, dict[str, Path]] = {}
     for folder, split, domain in found:
@@ -68,6 +70,30 @@ def _named(home: Path) -> list[tuple[Path, str, str]]:
         (name, _FOLDER.fullmatch(name.casefold())) for name in sorted(names, key=natural_key)
     ]
     return [(home / name, SPLIT_NAMES[found[1]], found[2]) for name, found in matches if found]
+
+
+def _refuse_deeper(home: Path) -> None:
+    """Raise DataError if splits are one folder deeper, so that all would be read as one.
+
+    Archives often unpack to one folder, and some datasets have splits within each class.
+    """
+    names = [e.name for e in entries(home) if not is_hidden(e.name) and is_folder(e)]
+    for folder in (home / name for name in sorted(names, key=natural_key)):
+        found = _named(folder)
+        if len({split for _, split, _ in found}) < 2 or not all(
+            Tree(p).paths for p, _, _ in found
+        ):
+            continue
+        inner = " and ".join(path.name for path, _, _ in found)
+        remedy = (
+            f"Give {str(folder)!r}"
+            if len(names) == 1
+            else "Move them up, as train/cat and test/cat"
+        )
+        raise DataError(
+            f"{str(home)!r} has the splits {inner} one folder deeper, in {folder.name}. {remedy}, "
+            "or give --data.subfolders classes to read all images as one split."
+        )
 
 
 def _domains(home: Path, given: Mapping[str, Path]) -> tuple[Path, ...]:
