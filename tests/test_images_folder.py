@@ -325,7 +325,7 @@ def test_splits_within_the_folder_of_an_archive_are_pointed_out(tmp_path):
 
 def test_splits_within_classes_are_not_read_as_one(tmp_path):
     write(tmp_path, *(f"{kind}/{split}/0.png" for kind in "ab" for split in ("train", "val")))
-    with pytest.raises(DataError, match="one folder deeper, in a. Move them up"):
+    with pytest.raises(DataError, match=r"one folder deeper, in a\. Move them up"):
         load(tmp_path)
     write(tmp_path / "one", "a/test/0.png", "b/1.png")  # One such folder may mean anything.
     assert len(load(tmp_path / "one")) == 2

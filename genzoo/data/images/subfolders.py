@@ -80,9 +80,7 @@ def _refuse_deeper(home: Path) -> None:
     names = [e.name for e in entries(home) if not is_hidden(e.name) and is_folder(e)]
     for folder in (home / name for name in sorted(names, key=natural_key)):
         found = _named(folder)
-        if len({split for _, split, _ in found}) < 2 or not all(
-            Tree(p).paths for p, _, _ in found
-        ):
+        if len({split for _, split, _ in found}) < 2:
             continue
         inner = " and ".join(path.name for path, _, _ in found)
         remedy = (
