@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genzoo import registry
-from genzoo.config import field_types
+from genzoo.config import field_types, shown
 from genzoo.errors import ConfigError, DataError, PluginError
 from genzoo.spaces import Space
 from genzoo.spec import DataInfo
 
 if TYPE_CHECKING:
     from genzoo.model import Model
+
+logger = logging.getLogger("genzoo")
 
 
 def fitted(cls: type[Model], info: DataInfo, conditions: Sequence[str] | None) -> dict[str, Any]:
@@ -105,6 +108,7 @@ def check_data(model: Model, info: DataInfo) -> None:
                 f"{who} has the condition {name}, {space.describe()}; these data do not fit: "
                 f"{reason}. Create the model for these data."
             )
+        _check_names(name, space.value_names(), info[name].value_names())
     if "y" in info and "y" not in (*model.conditions, model.event_field):
         raise DataError(
             f"{who} models one domain; these data have a second one. Leave --data-y out, or "
@@ -117,6 +121,26 @@ def check_data(model: Model, info: DataInfo) -> None:
         raise DataError(
             f"{who} models {model.event.describe()}; these data do not fit: {reason}. {remedy} Or "
             "make the model for these data."
+        )
+
+
+def _check_names(field: str, known: Sequence[str], found: Sequence[str]) -> None:
+    """Raise DataError if a name has another number in the data than in the model.
+
+    Names that the model does not know may be translations or captions of the same classes.
+    """
+    number = {name: place for place, name in enumerate(known)}
+    for place, name in enumerate(found):
+        if number.get(name, place) != place:
+            raise DataError(
+                f"{name!r} is class {place} of {field} in these data and class {number[name]} of "
+                "the model. Name the same classes: in Python, as_dataset(data, like=...) keeps "
+                "the numbers of other data."
+            )
+    if known and any(name not in number for name in found):
+        logger.warning(
+            "The data's classes of %s are %s, the model's are %s: they are matched by number.",
+            *(field, shown(", ".join(found)), shown(", ".join(known))),
         )
 
 
