@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genzoo.data import load_dataset
+from genzoo.data import as_dataset, load_dataset
 from genzoo.data.hub.source import HubConfig, HubRows
 from genzoo.errors import DataError, MissingDependencyError
 from genzoo.spaces import Label, Unit
@@ -360,3 +360,15 @@ def test_splits_on_a_disk_share_the_space_of_the_first(tmp_path):
         found = load_dataset(str(tmp_path / "saved"), split)
         assert found.info["x"].event_shape == (3, 4, 3)
         assert found.info["label"].names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_bytes_without_a_feature_of_images_are_images(nested):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 5)).astype(np.uint8)
+    inner = datasets.Sequence(datasets.Sequence(datasets.Value("uint8")))
+    feature = inner if nested else datasets.Array2D((4, 5), "uint8")
+    features = datasets.Features(image=feature)
+    rows = datasets.Dataset.from_dict({"image": pixels.tolist()}, features=features)
+    dataset = as_dataset(rows)
+    assert dataset.info["x"] == Unit(shape=(1, 4, 5), levels=256)
+    assert np.allclose(dataset.batch(range(6))["x"].numpy()[:, 0] * 255, pixels)

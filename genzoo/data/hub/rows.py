@@ -95,7 +95,17 @@ def columns_of_rows(rows: Any, name: str) -> Columns:
         if kind in _PLAIN:  # As arrow has them: numpy's format would round 64-bit numbers.
             values[column] = as_column(table[column].to_pandas().to_numpy())
         else:
-            values[column] = as_column(only.with_format("numpy")[:][column])
+            values[column] = _stored(as_column(only.with_format("numpy")[:][column]), feature)
         if kind == "ClassLabel":
             class_names[column] = tuple(feature.names)
     return Columns({key: v for key, v in values.items() if v is not None}, class_names)
+
+
+def _stored(values: Any, feature: Any) -> Any:
+    """Return whole numbers of the type that the feature states; numpy's format widens them."""
+    while hasattr(feature, "feature"):
+        feature = feature.feature
+    stated = str(getattr(feature, "dtype", ""))
+    if values is not None and values.dtype.kind in "iu" and "int" in stated:
+        return values.astype(stated, copy=False)
+    return values
