@@ -451,3 +451,9 @@ def test_labels_of_a_file_may_be_stored_as_floats(tmp_path):
     np.savez(tmp_path / "b.npz", x=X, labels=np.array([0, 1.0, 0.5, 1, 0, 1]))
     with pytest.raises(DataError, match=r"'labels' of .* has 0\.5 in row 2, which is not a label"):
         load_dataset(tmp_path / "b.npz")
+
+
+def test_numbers_that_rounding_makes_equal_are_pointed_out():
+    days = [20200101 + day for day in range(6)]
+    assert "'day' holds numbers that are equal once" in as_dataset(frame(day=days)).notes[-1]
+    assert as_dataset(frame(far=[2.0**30 * k for k in range(6)])).notes == ()

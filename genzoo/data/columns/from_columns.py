@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +20,9 @@ from genzoo.data.columns.roles import Roles
 from genzoo.data.dataset import ArrayDataset
 from genzoo.data.fields import label_space
 from genzoo.spaces import Real, Space
+
+_EXACT = 2**24
+"""Whole numbers up to this are exact in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,8 @@ def from_columns(columns: Columns, roles: Roles, kind: Kind, name: str) -> Array
     for column in roles.fields:
         _add_field(dataset, columns, column, name, kind)
     labels = () if label is None else on_labels(label, str(roles.label))
-    dataset.notes = (*columns.notes, *dataset.notes, *roles.notes, *labels)
+    rounded = _on_rounding(columns, roles) if roles.is_table and kind.scale is None else ()
+    dataset.notes = (*columns.notes, *dataset.notes, *roles.notes, *labels, *rounded)
     return dataset
 
 
@@ -130,3 +134,16 @@ def _add_field(
         space = label_space(num, found.names)
         dataset.columns[column] = torch.from_numpy(found.index)
     dataset.info = dataset.info.with_field(column, space)
+
+
+def _on_rounding(columns: Columns, roles: Roles) -> Iterator[str]:
+    """Yield a note for each column of numbers, such as times, that float32 makes equal."""
+    for column in roles.x:
+        values = columns.values[column]
+        if values.dtype.kind not in "iuf" or np.abs(values.astype(np.float64)).max() <= _EXACT:
+            continue
+        if len(np.unique(values)) > len(np.unique(values.astype(np.float32))):
+            yield (
+                f"the column {column!r} holds numbers that are equal once they are rounded to "
+                "float32. Subtract an offset, or leave it out."
+            )
