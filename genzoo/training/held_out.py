@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from genzoo import seeds
 from genzoo.evaluation import evaluate
@@ -74,7 +75,10 @@ class HeldOut:
 
     def _copy(self, objective: Objective, average: Average | None) -> tuple[Model, Objective]:
         """Return copies of the model and the objective in eval mode."""
-        model, judged = copy.deepcopy((self.plan.model, objective))
+        both = (self.plan.model, objective)
+        # No player moves, so without averaged weights the copies can share the numbers.
+        shared = {} if average else {id(p): _alias(p) for m in both for p in m.parameters()}
+        model, judged = copy.deepcopy(both, shared)
         if average is not None:
             average.apply_to(model)
         # Frozen, no graph is kept. Gradients stay enabled, because a loss may take derivatives by
@@ -101,8 +105,10 @@ class HeldOut:
         rows = self.plan.eval_rows
         if rows is None:
             return
-        # Equal, because a last block of a single row would have no batch statistics.
-        num_blocks = -(-len(rows) // (self.config.batch_size or 1))
+        # Without a graph, larger blocks than those of an update fit in the same memory. They are
+        # equal, because a last block of a single row would have no batch statistics.
+        most = (self.config.batch_size or 1) * (4 if self._frozen else 1)
+        num_blocks = -(-len(rows) // most)
         for number, index in enumerate(torch.arange(len(rows)).tensor_split(num_blocks)):
             seed = seeds.derive_seed(self.seed, number)
             batch = self.plan.to_device(
@@ -127,3 +133,8 @@ class HeldOut:
                     return
                 yield loss
                 move += 1
+
+
+def _alias(parameter: nn.Parameter) -> nn.Parameter:
+    """Return another parameter with the same storage."""
+    return nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
