@@ -22,7 +22,8 @@ class UnknownNameError(GenzooError):
     """No class is registered under a name."""
 
     def __init__(self, what: str, name: str, known: Iterable[str], remedy: str = "") -> None:
-        super().__init__(f"Unknown {what} {name!r}. {suggest(name, known)} {remedy}".rstrip())
+        given = name if len(name) <= 200 else f"{name[:199]}…"
+        super().__init__(f"Unknown {what} {given!r}. {suggest(name, known)} {remedy}".rstrip())
 
 
 class NameConflictError(GenzooError):

@@ -220,3 +220,19 @@ def test_what_is_there_decides_the_source(tmp_path):
         find_source(str(tmp_path / "notes.txt"))
     with pytest.raises(UnknownNameError):
         find_source(f"{tmp_path.name}/deep/missing")
+
+
+def test_a_split_is_asked_for_by_any_of_its_usual_names(tmp_path):
+    x = np.eye(4)
+    np.savez(tmp_path / "x.npz", x_train=x, x_val=x[:2])
+    for name in ("valid", "val", "Validation"):
+        found = load_dataset(str(tmp_path / "x.npz"), name)
+        assert (found.split, len(found)) == ("valid", 2)
+    with pytest.raises(DataError, match="no split 'test'"):
+        load_dataset(str(tmp_path / "x.npz"), "test")
+
+
+def test_a_long_name_is_not_repeated_whole():
+    with pytest.raises(UnknownNameError) as caught:
+        load_dataset("x" * 5000)
+    assert len(str(caught.value)) < 1000

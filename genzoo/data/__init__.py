@@ -29,6 +29,7 @@ from genzoo.data.finding import find_source, name_of
 from genzoo.data.held import dataset_of, held_with
 from genzoo.data.holding_out import HELD_OUT, load_part, splits_of
 from genzoo.data.labelling import keep_labels
+from genzoo.data.split_names import split_among
 from genzoo.data.subsets import draw_rows, subset
 from genzoo.data.transforms import prepare
 from genzoo.errors import ConfigError, DataError, suggest
@@ -78,18 +79,20 @@ def load_dataset(
 
 
 def load_split(source: DataSource, split: str | None = "train") -> Dataset:
-    """Return one split of a source, prepared; None means "test", or what is held out, or the only
-    split.
+    """Return one split of a source, prepared.
 
-    The mean in the info is always that of the training split. The notes of the split are logged.
+    None means "test", or else what is held out, or the only split. Usual names stand for each
+    other: "val" also means "valid" and "validation". The mean in the info is always that of the
+    training split. The notes of the split are logged.
 
     Raises:
         DataError: There is no such split.
     """
     splits = splits_of(source)
-    split = split or next(name for name in ("test", HELD_OUT, splits[0]) if name in splits)
-    if split not in splits:
-        raise DataError(f"{_title(source)} has no split {split!r}. {suggest(split, splits)}")
+    asked = split or next(name for name in ("test", HELD_OUT, splits[0]) if name in splits)
+    split = split_among(asked, splits)
+    if split is None:
+        raise DataError(f"{_title(source)} has no split {asked!r}. {suggest(asked, splits)}")
     dataset = _noted(_prepared(source, split))
     of_train = dataset.mean if split == splits[0] else lambda: _prepared(source, splits[0]).mean()
     dataset.info = dataset.info.with_default_mean(of_train)
