@@ -170,10 +170,11 @@ def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequenc
     second = arguments.data_y_name
     data, named = [arguments.data_name, second], named_by(arguments.trainer)
     trainer, sections = _choose(name, data, arguments.objective_name, named)
+    flags = vars(arguments)
     given = {
-        name: changed(getattr(arguments, name), default)
+        name: changed(flags[name], default)
         for name, default in sections.items()
-        if name != "trainer" and hasattr(arguments, name)
+        if name != "trainer" and name in flags
     }
     recipe = Recipe(
         model=Component(name=name, config=given.get("model", {})),

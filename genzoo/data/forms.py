@@ -10,6 +10,9 @@ from PIL import Image
 
 from genzoo.data.tables.frames import is_frame
 
+# Objects of other packages are told by their attributes: to ask for their classes would import
+# pandas, scipy and others, which may not be installed.
+
 
 def has_images(values: Any) -> bool:
     """Whether a column is a list of images of Pillow."""

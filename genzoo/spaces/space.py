@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import abc
 import math
-import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genzoo import registry
-from genzoo.config import Config, required_fields, shown
-from genzoo.errors import ConditionError, ConfigError, DataError, GenzooError
+from genzoo.config import required_fields, shown
+from genzoo.errors import ConditionError, DataError, GenzooError
 from genzoo.spaces.numbers import parsed
 from genzoo.spaces.rules import renumbered
-from genzoo.spaces.stored import registered, stored
+from genzoo.spaces.stored import StoredByName
 from genzoo.values import is_trusted
 
 MAX_COUNT = 2**20
@@ -25,7 +23,7 @@ MAX_COUNT = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space(Config, abc.ABC):
+class Space(StoredByName, abc.ABC):
     """Abstract base class of spaces: a set of values, as a config that can be checked and stored.
 
     Values come as *rows*: B of them are one tensor (B, *event_shape) of the type `dtype`, their
@@ -36,45 +34,6 @@ class Space(Config, abc.ABC):
     ``genzoo.spaces`` and stored by its name. It implements `check`, `cast`, `num_dims`,
     `is_discrete`, `reference` and `accepts`; the other methods have defaults that it may override.
     """
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> typing.Self:
-        """Create a space from its stored form, ``{"name": …, "config": {…}}``.
-
-        Raises:
-            UnknownNameError: No installed package registers a space with this name; the message
-                names its package if genzoo's own list has it.
-            ConfigError: It does not have this class, or its config is refused.
-        """
-        given = stored(values)
-        found = registered(given.name)
-        if not issubclass(found, cls):
-            raise ConfigError(f"The space {given.name!r} is not a {cls.__name__}.")
-        return typing.cast("typing.Self", found.from_fields(given.config))
-
-    @classmethod
-    def from_fields(cls, values: Mapping[str, Any]) -> typing.Self:
-        """Create a space of this class from plain values of its fields.
-
-        Raises:
-            ConfigError: An unknown or missing key, a wrong type, a value out of bounds.
-        """
-        return super().from_dict(values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the stored form, without fields that have their defaults."""
-        values = super().to_dict()
-        needed = required_fields(type(self))
-        usual = {f: d for f, d in self._defaults().items() if f not in needed}
-        given = {k: v for k, v in values.items() if k in needed or v != usual.get(k)}
-        return {"name": registry.name_of("spaces", type(self)), "config": given}
-
-    @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        """Return the plain defaults of the fields."""
-        fields = cls.__dataclass_fields__.values()
-        made = {f.name: getattr(cls, f.name, None) for f in fields}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in made.items()}
 
     @classmethod
     def example(cls, shape: tuple[int, ...]) -> Space:

@@ -66,7 +66,7 @@ class Tree:
             found.append(f"{_counted(num, 'file')} left out, because of the ending ({names}).")
         if self._num_repeated:
             what = _counted(self._num_repeated, "link")
-            found.append(f"{what} left out, which lead to folders that are read already.")
+            found.append(f"{what} left out, to folders that are read already.")
         return tuple(found)
 
     def _images(self, top: Path, links: list[Path]) -> Iterator[Path]:
