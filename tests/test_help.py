@@ -4,6 +4,8 @@ import ast
 import dataclasses
 import inspect
 import logging
+import os
+import re
 import textwrap
 
 import numpy as np
@@ -14,6 +16,7 @@ from genzoo.cli import arguments, main
 from genzoo.cli.arguments import Peeked
 from genzoo.cli.commands import COMMANDS, resolved
 from genzoo.cli.flag_table import flags_of
+from genzoo.cli.trainer_groups import heading_of
 from genzoo.config import field_types
 from genzoo.training import TrainerConfig
 
@@ -27,12 +30,15 @@ def here(tmp_path, monkeypatch):
 
 
 def helped(line, capsys):
-    """Return a help text as one line without its frames."""
+    """Return a help text as one line; no line is wider than the terminal."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as left:
         main([*line.split(), "--help"])
     assert left.value.code == 0
-    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= int(os.environ["COLUMNS"])
+    assert not re.search(r"\{|\w\|\w|None|typing|dataclass|<class", text)
+    return " ".join(text.split())
 
 
 def docs_of(config):
@@ -44,6 +50,9 @@ def docs_of(config):
             if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
                 found[field.target.id] = " ".join(doc.value.value.split())
     return {field.name: found[field.name] for field in dataclasses.fields(config)}
+
+
+KINDS = r"(whole number|number|one of|text|names|switch|2 numbers|folder|file|path)"
 
 
 def flag(prefix, name):
@@ -74,8 +83,9 @@ def test_every_field_has_a_flag_with_its_help_and_default(objective, capsys):
         docs = docs_of(config)
         for name in field_types(config).keys() - set(without.get(prefix, ())):
             _, _, rest = text.partition(f" {flag(prefix, name)}")
-            assert rest[:200].startswith((" {", " [", ", --")) or rest[1:3].isupper(), name
-            assert f"{docs[name]} (default: " in rest, name
+            assert re.match(rf"(, --\S+)?  ?{KINDS}", rest), (name, rest[:80])
+            said = rest.partition(docs[name])[0]
+            assert "default: " in said or "switch" in said or "default" in docs[name], name
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "list"])
@@ -92,13 +102,13 @@ def test_the_help_names_the_values_that_hold_where_none_is_given(capsys):
     prescribed = rbm.default_stages(rbm.example()[0])[0].trainer
     for name in ("max_steps", "batch_size", "lr_scheduler"):
         _, _, rest = text.partition(f" {flag('trainer', name)} ")
-        assert f"(default: {prescribed[name]})" in rest[:200]
+        assert f"default: {prescribed[name]} " in rest[:200]
 
 
 def test_the_spaces_of_a_model_follow_from_the_data_and_conditions_are_named(capsys):
     text = helped("train vae --data digits", capsys)
     assert "--model.event" not in text
-    assert "--model.conditions [STR [STR ...]] Fields of the data that condition" in text
+    assert "--model.conditions names of fields; default: none Fields of the data" in text
     assert "--model.conditions" not in helped("train rbm --data digits", capsys)
 
 
@@ -123,7 +133,7 @@ def test_values_are_taken_as_the_command_line_takes_them(model):
     for one in flags_of(resolved("train", Peeked(model, {"data": "digits"}))):
         if one.num_values:
             assert one.takes(example(one)), one.name
-            anything = one.in_words in ("a value", "values")
+            anything = re.fullmatch(r"a text|a path|(\d )?texts", one.in_words) is not None
             assert one.takes(["x"] * len(example(one))) == anything, one.name
 
 
@@ -132,3 +142,22 @@ def example(one):
     if one.choices:
         return [one.choices[0]]
     return ["1"] * min(one.num_values, 3)
+
+
+@pytest.mark.parametrize("columns", ["80", "120", "200"])
+def test_the_help_fits_the_terminal_and_every_flag_has_one_line_of_its_own(
+    columns, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    text = helped("sample", capsys)
+    assert "--seed whole number from 0 The seed" in text
+    assert "--label text; can be repeated Short for" in text
+
+
+def test_the_trainer_has_each_of_its_flags_under_one_heading(capsys):
+    fields = [*field_types(TrainerConfig).keys() - {"optimizers"}, "lr_scheduler_name"]
+    assert [name for name in fields if heading_of(name) == "other values"] == []
+    text = helped("train rbm --data bits.npz", capsys)
+    heads = [text.index(f"--trainer.*: {heading_of(name)}") for name in ("seed", "eval_steps")]
+    assert heads == sorted(heads)
+    assert text.count("--trainer.*: held-out rows") == 1

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from genzoo.cli import listing
 from genzoo.cli.texts import VisibleFormatter, write
 from genzoo.errors import GenzooError, TrainingInterrupted, VerificationError
-from genzoo.text_safety import one_line
+from genzoo.text_safety import visible
 from genzoo.version import __version__
 
 
@@ -55,12 +55,15 @@ def _run(args: list[str]) -> int:
 
     if name in ("--help", "-h"):
         commands.show_help()
+        return 0
     commands.run(name, args[1:])
     return 0
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{one_line(text)}\n")
+    # Runs of spaces stay: a command in the text may name a folder with two of them.
+    said = " ".join(line.strip() for line in text.splitlines())
+    sys.stderr.write(f"{visible(said)}\n")
 
 
 def _set_up_logging() -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from genzoo.cli.listing import Listing
+from genzoo.cli.value_kinds import DATA, FILE, FOLDER, MODEL, ValueKind, name_of
 from genzoo.config import Bounds, Config
 from genzoo.isolation import SECONDS
 
@@ -28,7 +29,7 @@ class Arguments(Config):
 class FromModel(Arguments):
     """Abstract base class of the arguments of a command that takes a model."""
 
-    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    folder: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL"), MODEL]
     """The model folder, or a Hub repository: user/name."""
     revision: str | None = None
     """The branch, tag or commit of the repository."""
@@ -38,9 +39,9 @@ class FromModel(Arguments):
 class OnData(Arguments):
     """Abstract base class of the arguments of a command that reads data."""
 
-    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
+    data_name: Annotated[str | None, tyro.conf.arg(name="data"), DATA] = None
     """The data; by default the model's training data, with the same settings."""
-    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
+    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y"), DATA] = None
     """The data of the second domain, for a model of two domains."""
     split: str | None = None
     """The split; by default "test", or the only one."""
@@ -70,7 +71,7 @@ class WithConditions(Arguments):
 class WithSampler(Arguments):
     """Abstract base class of the arguments of a command that draws samples."""
 
-    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler")] = None
+    sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler"), name_of("samplers")] = None
     """The sampler (see genzoo list samplers); by default the model's own."""
 
 
@@ -89,7 +90,7 @@ class ListArguments(Listing):
     what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = ()
     """A group (models, objectives, samplers, optimizers, lr_schedulers, datasets, metrics,
     extractors, formats), names, or both."""
-    data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA")] = None
+    data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA"), DATA] = None
     """Show models that can learn this dataset, possibly after binarisation. Imports them."""
     can: Annotated[str | None, tyro.conf.arg(metavar="CAPABILITY")] = None
     """Show models with this capability, such as log-prob or encode. Imports them."""
@@ -107,22 +108,26 @@ class ListArguments(Listing):
 class TrainArguments:
     """Train a model: genzoo train NAME --data DATA --output DIR, or --recipe FILE.toml."""
 
-    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    name: Annotated[
+        str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME"), name_of("models")
+    ] = None
     """The model (see genzoo list models); genzoo train NAME --data DATA --help shows all flags."""
-    output: Path
+    output: Annotated[Path, FOLDER]
     """The folder of the run, which also receives the trained model."""
-    data_name: Annotated[str | None, tyro.conf.arg(name="data")] = None
+    data_name: Annotated[str | None, tyro.conf.arg(name="data"), DATA] = None
     """A dataset's name, an array file, a folder of images, or a Hub repository user/name."""
-    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y")] = None
+    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y"), DATA] = None
     """The data of the second domain, for a model that learns from two."""
-    objective_name: Annotated[str | None, tyro.conf.arg(name="objective")] = None
+    objective_name: Annotated[
+        str | None, tyro.conf.arg(name="objective"), name_of("objectives")
+    ] = None
     """The objective (see genzoo list objectives); by default the model's own stages."""
-    pretrained: Annotated[str | None, tyro.conf.arg(name="from", metavar="MODEL")] = None
+    pretrained: Annotated[str | None, tyro.conf.arg(name="from", metavar="MODEL"), MODEL] = None
     """A stored model to start from, a folder or a Hub repository user/name; NAME may be left
     out."""
     revision: str | None = None
     """The branch, tag or commit of that repository."""
-    recipe: Path | None = None
+    recipe: Annotated[Path | None, FILE] = None
     """A recipe to train, instead of NAME and --data."""
     resume: bool = False
     """Resume the run in --output bit-exactly; with more steps, a finished run goes on."""
@@ -140,10 +145,10 @@ class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
 
     num: _Count
     """The number of samples."""
-    output: Path | None = None
+    output: Annotated[Path | None, FILE] = None
     """FILE.png for a picture, FILE.npz for an array named x, as bytes if the values are whole
     numbers; a new samples.png by default."""
-    trajectory: Path | None = None
+    trajectory: Annotated[Path | None, FILE] = None
     """FILE.png for a second picture with the trajectories of the first samples, a row for each,
     from the sampler's first state to its last."""
     seed: _Seed | None = None
@@ -159,9 +164,9 @@ class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
 class EvaluateArguments(WithSampler, OnDevice, OnData, FromModel):
     """Evaluate a trained model on data."""
 
-    metrics: tuple[str, ...] = ()
+    metrics: Annotated[tuple[str, ...], ValueKind("names", group="metrics")] = ()
     """The metrics (see genzoo list metrics); by default all that the model and the data allow."""
-    json: Path | None = None
+    json: Annotated[Path | None, FILE] = None
     """Also write the figures with their provenance to this file."""
     card: bool = False
     """Write the figures into the folder's card, README.md, as a table and as model index."""
@@ -181,7 +186,7 @@ class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
     view: Literal["manifold", "interpolation", "traversal"] = "manifold"
     """manifold: a plane of codes; interpolation: lines between codes of examples; traversal: one
     value of a code varied."""
-    output: Path
+    output: Annotated[Path, FILE]
     """FILE.png."""
     num: Annotated[int, Bounds(2, 200)] = 16
     """The number of codes per side of the plane, or per line."""
@@ -197,7 +202,7 @@ class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
 class TranslateArguments(OnDevice, OnData, FromModel):
     """Translate data of one domain to the other and back."""
 
-    output: Path
+    output: Annotated[Path, FILE]
     """FILE.png for strips, FILE.npz for arrays named source, translated and back."""
     to: Literal["y", "x"] = "y"
     """The target domain; for x, the source is the data's second domain, if there is one."""
@@ -220,7 +225,7 @@ class InspectArguments(FromModel):
 class CardArguments(WithSampler, WithConditions, OnDevice):
     """Write a model folder's card, README.md, and its picture of samples, samples.png."""
 
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER"), FOLDER]
     """The model folder."""
     license: str | None = None
     """The licence, such as apache-2.0; by default that of the existing card."""
@@ -239,9 +244,14 @@ class CardArguments(WithSampler, WithConditions, OnDevice):
 class PushArguments(Arguments):
     """Push a model folder to a Hub repository in one commit."""
 
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER"), FOLDER]
     """The model folder."""
-    repository: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="USER/NAME")]
+    repository: Annotated[
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="USER/NAME"),
+        ValueKind("user/name"),
+    ]
     """The repository; created if it does not exist."""
     private: bool = False
     """Create a private repository; by default as your account's settings say."""
@@ -260,7 +270,12 @@ class PushArguments(Arguments):
 class PublishArguments:
     """Push model folders, each to a repository with the folder's name."""
 
-    folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folders: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="FOLDER"),
+        ValueKind("folders", paths="folders"),
+    ]
     """The model folders; files among them, as from folder/*, are ignored."""
     namespace: str | None = None
     """The user or organisation; by default yourself."""
@@ -272,9 +287,14 @@ class PublishArguments:
 class PullArguments:
     """Copy a model from the Hub into a folder, with its card, recipe, figures and pictures."""
 
-    repository: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="USER/NAME")]
+    repository: Annotated[
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="USER/NAME"),
+        ValueKind("user/name"),
+    ]
     """The repository."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER"), FOLDER]
     """The destination; created if it does not exist."""
     revision: str | None = None
     """The branch, tag or commit; "main" by default."""
@@ -286,10 +306,10 @@ class PullArguments:
 class ReportArguments(FromModel):
     """Write one HTML file about a run, finished or not: figures, samples, curves, config."""
 
-    output: Path | None = None
+    output: Annotated[Path | None, FILE] = None
     """The output FILE.html; by default report.html in the folder, or in the current directory for
     a repository."""
-    evaluation: tuple[Path, ...] = ()
+    evaluation: Annotated[tuple[Path, ...], ValueKind("files", paths="files")] = ()
     """Files of genzoo evaluate --json, in addition to evaluation*.json in the folder."""
 
 
@@ -297,7 +317,7 @@ class ReportArguments(FromModel):
 class QuickstartArguments:
     """Train models of handwritten digits, save, load, sample and evaluate them."""
 
-    output: Path = Path("quickstart")
+    output: Annotated[Path, FOLDER] = Path("quickstart")
     """The output folder; an earlier quickstart in it is replaced."""
     fast: bool = False
     """Train a tenth of the steps, to check that everything works."""
@@ -307,7 +327,7 @@ class QuickstartArguments:
 class CheckArguments:
     """Run the conformance suite on a registered model, for example yours."""
 
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME"), name_of("models")]
     """The model's registered name (see genzoo list models)."""
     expect: tuple[str, ...] = ()
     """Expected failures, each as CHECK=REASON; if such a check passes, that is a failure too."""
@@ -321,7 +341,7 @@ class NewPluginArguments:
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """The model's name, in lower case; the package is called genzoo-NAME."""
-    folder: Path | None = None
+    folder: Annotated[Path | None, FOLDER] = None
     """The destination, a new folder; by default genzoo-NAME in the current directory."""
     license: Literal["apache-2.0", "bsd-3-clause", "mit"] = "apache-2.0"
     """The package's licence."""

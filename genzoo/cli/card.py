@@ -10,7 +10,7 @@ from genzoo.cli.arguments import CardArguments, Peeked
 from genzoo.cli.conditions import given_by, rows_given, takes_images
 from genzoo.cli.folders import own_folder
 from genzoo.cli.sample import sampler_of, with_sampler_fields, write_samples
-from genzoo.cli.texts import write
+from genzoo.cli.texts import command_line, write
 from genzoo.conditions import flag_of
 from genzoo.model import Model
 from genzoo.model_files import CARD, SAMPLES
@@ -53,7 +53,8 @@ def _why_no_picture(model: Model, folder: Path) -> str:
     if not can_be_shown(model.event):
         return f"There is no {SAMPLES.name}: there is no picture of {model.event.describe()}."
     if takes_images(model):
-        remedy = f"Draw strips: genzoo translate {folder} --output strips.png."
+        command = command_line("genzoo", "translate", folder, "--output", "strips.png")
+        remedy = f"Draw strips: {command}"
     else:
         name = next(name for name, space in model.conditions.items() if space.count is None)
         remedy = f"Give a value: {flag_of(name)} VALUE."

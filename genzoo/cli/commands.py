@@ -11,6 +11,7 @@ from typing import Any
 import tyro
 
 from genzoo.cli import arguments
+from genzoo.cli.texts import write
 from genzoo.cli.usage_errors import usage_error
 from genzoo.errors import ConfigError, UnknownNameError
 
@@ -33,16 +34,24 @@ COMMANDS: dict[str, Any] = {
     "new-plugin": arguments.NewPluginArguments,
     "quickstart": arguments.QuickstartArguments,
 }
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Begin": ("quickstart", "list", "train"),
+    "Use a model": ("sample", "evaluate", "explore", "translate"),
+    "Describe and share": ("inspect", "report", "card", "push", "pull", "publish"),
+    "Write a plugin": ("new-plugin", "check"),
+}
+"""The commands by what they are for."""
 _MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
 _CONDITION = "--condition."
 _RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
 
 
 def show_help() -> None:
-    """Print what commands there are, and exit."""
-    tyro.extras.subcommand_cli_from_dict(
-        COMMANDS, prog="genzoo", description=DESCRIPTION, args=["--help"]
-    )
+    """Print what commands there are."""
+    from genzoo.cli.help_page import overview
+
+    groups = {title: {name: COMMANDS[name] for name in names} for title, names in GROUPS.items()}
+    write(overview(DESCRIPTION, groups))
 
 
 def run(name: str, args: Sequence[str]) -> None:
@@ -66,6 +75,11 @@ def _parse(name: str, args: list[str]) -> Any:
 
         peeked = peek(args, COMMANDS[name])
     found = resolved(name, peeked)
+    if not {"--help", "-h"}.isdisjoint(args):
+        from genzoo.cli.help_page import page
+
+        write(page(name, found))
+        raise SystemExit(0)
     # A field that is another config or None can be set by a recipe only; it is not a subcommand.
     config = (tyro.conf.AvoidSubcommands,)
     try:

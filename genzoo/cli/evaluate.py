@@ -14,7 +14,7 @@ from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import folder_of, model_of, own_folder
 from genzoo.cli.sample import sampler_of
-from genzoo.cli.texts import write
+from genzoo.cli.texts import command_line, write
 from genzoo.component import Component
 from genzoo.errors import ConfigError, VerificationError
 from genzoo.evaluation import evaluate
@@ -84,8 +84,8 @@ def _verify(model: Model, arguments: Any) -> None:
     figures = read_figures(folder)
     if not figures:
         raise ConfigError(
-            f"{arguments.folder!r} has no card with figures. Make one: genzoo evaluate "
-            f"{arguments.folder} --card."
+            f"{arguments.folder!r} has no card with figures. Make one: "
+            f"{command_line('genzoo', 'evaluate', arguments.folder, '--card')}"
         )
     verdicts = verify(model, figures)
     for verdict in verdicts:

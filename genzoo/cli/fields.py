@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from genzoo.cli.value_kinds import ValueKind, name_of
 from genzoo.config import Config, field_types, plain, required_fields
 from genzoo.pretrained import GenerativeModel
 
@@ -74,11 +75,11 @@ def model_section(model: type[GenerativeModel]) -> Config:
     return section(model.Config, hidden=spaces, named=bool(model.condition_spaces))
 
 
-def choice(flag: str, about: str, default: str) -> Any:
-    """Return the type of a flag that chooses a class by name."""
+def choice(flag: str, about: str, default: str, group: str) -> Any:
+    """Return the type of a flag that chooses a class of a group by name."""
     hint = f"(default: {default})"
     mark = tyro.conf.arg(name=flag, metavar="NAME", help=about, help_behavior_hint=hint)
-    return Annotated[str | None, mark]
+    return Annotated[str | None, mark, name_of(group)]
 
 
 def extended(arguments: type, values: Mapping[str, Any]) -> type:
@@ -104,6 +105,7 @@ _HIDDEN = Annotated[Any, tyro.conf.Suppress]
 _CONDITIONS = Annotated[
     tuple[str, ...],
     tyro.conf.arg(help="Fields of the data that condition the model, such as label text."),
+    ValueKind("names of fields"),
 ]
 _FITTED = tyro.conf.arg(help_behavior_hint="(default: that of the data)")
 

@@ -10,14 +10,20 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import tyro
 
+from genzoo.cli.value_kinds import ValueKind
+from genzoo.config import Bounds
+
 MANY = 10**6
 """The number of values of a flag that takes any number of them."""
 _FLAG = re.compile(r"-[^\d.]")
-_WORDS = {int: ("a whole number", "whole numbers"), float: ("a number", "numbers")}
+_NOUNS = {int: "whole number", float: "number", Path: "path", str: "text"}
+_LARGE = 10**4
+"""A greater bound says little to a reader."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,18 @@ class Flag:
         kind: The annotated type of its values.
         required: Whether it must be given.
         positional: Whether it is an argument without a flag.
+        default: The value if it is not given.
+        owner: The dataclass with its field.
+        field: The field.
     """
 
     name: str
     kind: Any
     required: bool
     positional: bool
+    default: Any
+    owner: type
+    field: str
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -48,6 +60,38 @@ class Flag:
     def in_words(self) -> str:
         """The description of its values, such as ``a whole number or auto``."""
         return " or ".join(map(_in_words, _alternatives(self.kind)))
+
+    @property
+    def type_in_words(self) -> str:
+        """The type of its values for the help, such as ``whole number from 1``; "" of a switch.
+
+        >>> from genzoo.cli.arguments import ExploreArguments
+        >>> found = {flag.name: flag.type_in_words for flag in flags_of(ExploreArguments)}
+        >>> found["--num"], found["--dimensions"]
+        ('whole number from 2 to 200', '2 whole numbers')
+        """
+        named = next((mark for mark in _marks(self.kind) if isinstance(mark, ValueKind)), None)
+        if named:
+            return named.words
+        if self.is_repeatable:
+            return _noun(get_args(_plain(self.kind))[0], self.kind)
+        return " or ".join(_noun(kind, self.kind) for kind in _alternatives(self.kind))
+
+    @property
+    def value_kind(self) -> ValueKind:
+        """What its values are, for completion."""
+        named = next((mark for mark in _marks(self.kind) if isinstance(mark, ValueKind)), None)
+        paths = Path in _alternatives(self.kind)
+        return named or ValueKind(self.type_in_words, paths="files" if paths else "")
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it can be given several times."""
+        return tyro.conf.UseAppendAction in _marks(self.kind)
+
+    def given(self, name: str) -> str:
+        """Return a text that the annotation of the flag gives, such as its ``help``, or ""."""
+        return next(_given(self.kind, name), "")
 
     @property
     def num_values(self) -> int:
@@ -85,7 +129,7 @@ def flags_of(arguments: type, prefix: str = "") -> Iterator[Flag]:
             required = not prefix and default is dataclasses.MISSING
             positional = tyro.conf.Positional in _marks(kind)
             shown = next(_given(kind, "metavar"), name) if positional else f"--{name}"
-            yield Flag(shown, kind, required, positional)
+            yield Flag(shown, kind, required, positional, default, arguments, field.name)
 
 
 def is_flag(argument: str) -> bool:
@@ -118,8 +162,29 @@ def _in_words(kind: Any) -> str:
         return " or ".join(map(str, inner))
     if origin is tuple:
         num = "" if inner[-1] is Ellipsis else f"{len(inner)} "
-        return num + _WORDS.get(_plain(inner[0]), ("", "values"))[1]
-    return _WORDS.get(kind, ("a value",))[0]
+        noun = _NOUNS.get(_plain(inner[0]))
+        return f"{num}{noun}s" if noun else f"{num}values"
+    return f"a {_NOUNS[kind]}" if kind in _NOUNS else "a value"
+
+
+def _noun(kind: Any, marked: Any) -> str:
+    """Return one of the types of a flag in words; "" of a switch."""
+    if get_origin(kind) is Literal:
+        texts = list(map(str, get_args(kind)))
+        return texts[0] if len(texts) == 1 else f"one of {', '.join(texts)}"
+    if kind is bool:
+        return ""
+    words = _in_words(kind).removeprefix("a ")
+    return f"{words}{_range(marked)}" if kind in (int, float) else words
+
+
+def _range(kind: Any) -> str:
+    """Return the bounds of a number in words, as far as they say something."""
+    parts = [kind, *(get_args(kind) if not _marks(kind) else get_args(_plain(kind)))]
+    marks = [mark for part in parts for mark in _marks(part) if isinstance(mark, Bounds)]
+    low, high = (marks[0].low, marks[0].high) if marks else (-_LARGE - 1, _LARGE + 1)
+    start = f" from {low:g}" if abs(low) <= _LARGE else ""
+    return f"{start} to {high:g}" if start and high <= _LARGE else start
 
 
 def _num_values(kind: Any) -> int:

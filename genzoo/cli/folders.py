@@ -6,6 +6,7 @@ import functools
 from functools import cached_property
 from pathlib import Path
 
+from genzoo.cli.texts import command_line
 from genzoo.errors import ConfigError
 from genzoo.hub.fetching import Snapshot
 from genzoo.hub.reference import MAIN, Reference, local_folder, names_repository
@@ -80,6 +81,6 @@ def own_folder(source: str, what: str) -> Path:
     if names_repository(source):
         raise ConfigError(
             f"{what}, and {source!r} is a repository, not a local folder. Fetch it "
-            f"first: genzoo pull {source} FOLDER."
+            f"first: {command_line('genzoo', 'pull', source, 'FOLDER')}"
         )
     return Path(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from genzoo.cli.arguments import NewPluginArguments
-from genzoo.cli.texts import write
+from genzoo.cli.texts import command_line, write_steps
 from genzoo.scaffold import make_plugin
 
 
@@ -13,9 +13,10 @@ def run(arguments: NewPluginArguments) -> None:
     """Write the package and print the next steps."""
     folder = arguments.folder or Path(f"genzoo-{arguments.name.replace('_', '-')}")
     make_plugin(arguments.name, folder, license=arguments.license)
-    write(
-        f"The package is in {folder}. Next steps:\n"
-        f"  pip install -e '{folder}[test]'\n"
-        f"  genzoo train {arguments.name} --data digits --output runs/{arguments.name}\n"
-        f"  python -m pytest {folder}"
-    )
+    name = arguments.name
+    steps = [
+        command_line("pip", "install", "-e", f"{folder}[test]"),
+        command_line("genzoo", "train", name, "--data", "digits", "--output", f"runs/{name}"),
+        command_line("python", "-m", "pytest", folder),
+    ]
+    write_steps(f"The package is in {folder}.", steps)

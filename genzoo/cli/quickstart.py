@@ -9,7 +9,7 @@ from importlib import resources
 
 from genzoo.cli.arguments import QuickstartArguments
 from genzoo.cli.quickstart_figure import draw
-from genzoo.cli.texts import write
+from genzoo.cli.texts import command_line, write, write_steps
 from genzoo.data import load_dataset
 from genzoo.estimate import Estimate
 from genzoo.evaluation import evaluate
@@ -37,12 +37,12 @@ def run(arguments: QuickstartArguments) -> None:
         picture = arguments.output / "quickstart.png"
         draw(models, test, picture)
     first = arguments.output / next(iter(models))
-    write(
-        f"\nThe picture is {picture}. Next steps:\n"
-        f"  genzoo sample {first} --num 100 --output samples.png\n"
-        f"  genzoo evaluate {first}\n"
-        f"  genzoo report {first}"
-    )
+    steps = [
+        command_line("genzoo", "sample", first, "--num", 100, "--output", "samples.png"),
+        command_line("genzoo", "evaluate", first),
+        command_line("genzoo", "report", first),
+    ]
+    write_steps(f"\nThe picture is {picture}.", steps)
 
 
 def read_recipes(*, fast: bool) -> dict[str, Recipe]:

@@ -17,7 +17,7 @@ from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import model_of
-from genzoo.cli.texts import write
+from genzoo.cli.texts import command_line, write
 from genzoo.component import Component
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
@@ -170,10 +170,9 @@ def _of_images(model: Model, arguments: Any) -> str:
     """Return the error for a model that needs an image for each sample."""
     who = type(model).__name__
     if isinstance(model, SupportsTranslate):
-        return (
-            f"{who} translates images. Give it some: genzoo translate "
-            f"{arguments.folder} --data DATA --output {arguments.output}."
-        )
+        output = arguments.output or USUAL
+        words = ("translate", arguments.folder, "--data", "DATA", "--output", output)
+        return f"{who} translates images. Give it some: {command_line('genzoo', *words)}"
     return (
         f"{who} needs an image for each sample, which this command cannot take. In Python: "
         "model.sample(len(x), condition=x)."

@@ -12,7 +12,7 @@ from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
 from genzoo.cli.conditions import takes_images
 from genzoo.cli.fields import changed, extended, model_section, section
-from genzoo.cli.texts import write
+from genzoo.cli.texts import command_line, write_steps
 from genzoo.cli.trainer_flags import TrainerFlags, named_by, trainer_flags
 from genzoo.component import Component
 from genzoo.conditions import flag_of
@@ -73,22 +73,19 @@ def _start(source: str, revision: str | None) -> _Start:
 
 
 def _tell(model: Model, output: Path) -> None:
-    look = f"  genzoo sample {output} --num 64{_given(model)} --output samples.png\n"
+    looks = [["sample", output, "--num", 64, *_given(model), "--output", "samples.png"]]
     if takes_images(model):
         translates = isinstance(model, SupportsTranslate)
-        look = f"  genzoo translate {output} --output strips.png\n" if translates else ""
-    write(
-        f"The model is in {output}. Next steps:\n{look}"
-        f"  genzoo evaluate {output}\n"
-        f"  genzoo report {output}"
-    )
+        looks = [["translate", output, "--output", "strips.png"]] if translates else []
+    steps = [*looks, ["evaluate", output], ["report", output]]
+    write_steps(f"The model is in {output}.", [command_line("genzoo", *step) for step in steps])
 
 
-def _given(model: Model) -> str:
+def _given(model: Model) -> list[str]:
     """Return flags for the conditions that a model needs, with an example value for each."""
     needed = {} if model.takes_null else model.conditions
     values = {name: "0" if space.count else "VALUE" for name, space in needed.items()}
-    return "".join(f" {flag_of(name)} {value}" for name, value in values.items())
+    return [word for name, value in values.items() for word in (flag_of(name), value)]
 
 
 def _choose(

@@ -73,7 +73,7 @@ def trainer_flags(
             "optimizers": _players(values.optimizers, named),
         },
         shown={name: value for name, value in shown.items() if getattr(plain, name) is None},
-        choices={"lr_scheduler": choice("lr-scheduler", _SCHEDULE, own.name)},
+        choices={"lr_scheduler": choice("lr-scheduler", _SCHEDULE, own.name, "lr_schedulers")},
     )
     return TrainerFlags(schedule, tuple(values.optimizers), made)
 
@@ -93,10 +93,14 @@ def _players(own: Mapping[str, ComponentOverride], named: Mapping[str, str]) -> 
     fields: list[Any] = []
     for player, prescribed in own.items():
         chosen = _fields("optimizers", _chosen(prescribed, named.get(f"optimizers.{player}")))
-        kind = choice(player, _OPTIMIZER.format(player), str(prescribed.name))
+        about = _OPTIMIZER.format(player)
+        kind = choice(player, about, str(prescribed.name), "optimizers")
         fields.append((f"{player}_name", kind, None))
         fields.append((player, type(chosen), dataclasses.field(default=chosen)))
-    return dataclasses.make_dataclass("Optimizers", fields, kw_only=True, frozen=True)()
+    doc = {"__doc__": "The optimiser of each player."}
+    return dataclasses.make_dataclass(
+        "Optimizers", fields, kw_only=True, frozen=True, namespace=doc
+    )()
 
 
 def _chosen(own: Component | ComponentOverride, name: str | None) -> Component:
