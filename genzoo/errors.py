@@ -149,6 +149,10 @@ class TrainingInterrupted(GenzooError):
         super().__init__(message)
         self.signum = signum
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the sentence, because the user has asked for the stop."""
+        return [str(self)]
+
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a sentence with names similar to ``name``, and all known ones.

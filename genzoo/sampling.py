@@ -14,7 +14,7 @@ from genzoo import conditions, registry, seeds
 from genzoo.config import positive
 from genzoo.errors import DataError, NotFiniteSampleError
 from genzoo.finite import RunningTotal, check_weights, name_broken
-from genzoo.progress import bar
+from genzoo.progress import progress_bar
 from genzoo.sampler import last_of
 from genzoo.spaces import Real
 from genzoo.values import trusted
@@ -88,7 +88,7 @@ def draw(model: Model, request: Request, seed: int | None, watch: Watch | None =
     its noise and the order in which a kernel sums. So the samples are a function of the seed and
     the block size, and ``num`` only says how many of them are returned.
 
-    On a terminal, sampling that takes more than a second shows a progress bar of the states.
+    Sampling that takes more than a second shows a bar of the states.
     """
     num = positive("num", request.num)
     if request.batch_size is not None:
@@ -102,7 +102,7 @@ def draw(model: Model, request: Request, seed: int | None, watch: Watch | None =
     states = request.sampler.num_states(model)
     num_blocks = -(-num // request.block_size(model))
     total = None if states is None else states * num_blocks
-    with evaluating(model), trusted(), bar("Sampling", "state", total) as shown:
+    with evaluating(model), trusted(), progress_bar("Sampling", "state", total) as shown:
 
         def come(k: int, state: Tensor) -> Tensor:
             shown.update()

@@ -9,10 +9,11 @@ import pytest
 import families
 import genzoo
 from genzoo.errors import ConfigError
+from genzoo.progress import words
 from genzoo.recipes import train
 from genzoo.stage import Recipe
 from genzoo.training.callbacks import TrainerState
-from genzoo.training.logs import TimeLeft, words
+from genzoo.training.progress import TimeLeft
 from test_resume import equal, forget_after, game
 
 

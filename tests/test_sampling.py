@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import pytest
 import torch
+from tqdm import tqdm
 
 import families
 import genzoo
@@ -454,8 +455,7 @@ def test_a_bar_on_a_terminal_counts_the_states_of_all_blocks(cls, monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0)
     monkeypatch.setattr(sys, "stderr", Terminal())
     updates = []
-    made = progress.bar("title", "state", None)
-    monkeypatch.setattr(type(made), "update", lambda self, n=1: updates.append(self.total))
+    monkeypatch.setattr(tqdm, "update", lambda self, n=1: updates.append(self.total))
     MODEL.sample(5, batch_size=2, seed=0, sampler=cls())
     states = len(list(cls().trajectory(MODEL, 2, generator=torch.Generator())))
     assert updates == [3 * states if cls is Counted else None] * 3 * states

@@ -100,6 +100,13 @@ def test_without_a_folder_it_leaves_and_says_nothing_of_saving():
     with pytest.raises(TrainingInterrupted) as caught:
         trainer(None, signal.SIGTERM, 2).fit()
     assert "saved" not in str(caught.value)
+    assert "has the weights of this step" in str(caught.value)
+
+
+def test_a_notebook_shows_the_sentence_of_a_stop_without_a_traceback(tmp_path):
+    with pytest.raises(TrainingInterrupted, match=r"fit\(resume=True\)") as caught:
+        trainer(tmp_path / "run", signal.SIGINT, 2).fit()
+    assert caught.value._render_traceback_() == [str(caught.value)]
 
 
 def test_outside_the_main_thread_nothing_is_listened_to():

@@ -22,6 +22,7 @@ from genzoo.evaluation.provenance import provenance_of, with_metric_name
 from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.finite import weights_checked
 from genzoo.model import Model
+from genzoo.progress import progress_bar
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
 
@@ -96,11 +97,13 @@ def evaluate(
     )
     choice = choose(model, case.judged, metrics)
     figures: dict[str, Estimate] = {}
-    for name, metric in choice.metrics.items():
-        metric_figures = _computed(case, name, metric)
-        figures |= metric_figures
-        if not metric_figures:
-            choice.left_out[name] = "it gives no figure for these rows"
+    with progress_bar("Evaluating", "metric", len(choice.metrics)) as shown:
+        for name, metric in choice.metrics.items():
+            metric_figures = _computed(case, name, metric)
+            figures |= metric_figures
+            if not metric_figures:
+                choice.left_out[name] = "it gives no figure for these rows"
+            shown.update()
     if not figures:
         raise no_figures_error(model, case.judged, choice)
     return Evaluation(figures, provenance_of(case), choice.left_out, choice.not_applicable)

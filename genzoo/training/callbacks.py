@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +118,7 @@ class Callbacks(Callback):
             callback.on_sample(state, pictures)
 
     def on_end(self, state: TrainerState) -> None:
-        """Call all at the end of the run."""
-        for callback in self.callbacks:
-            callback.on_end(state)
+        """Call all at the end of the run, also if one of them fails."""
+        with contextlib.ExitStack() as ended:
+            for callback in reversed(self.callbacks):
+                ended.callback(callback.on_end, state)

@@ -1,4 +1,4 @@
-"""What is recorded and shown of a run: metrics.jsonl, trackers, a progress bar, lines of text."""
+"""What is recorded of a run: metrics.jsonl, pictures, trackers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import json
 import logging
 import math
 import os
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 from PIL import Image
-from tqdm.auto import tqdm
 
 from genzoo.files import check_no_link, disk_full_named, open_end
 from genzoo.plotting import write_picture
@@ -23,8 +21,6 @@ from genzoo.training.config import TrainerConfig
 from genzoo.training.players import Player, SubstepResult
 
 logger = logging.getLogger("genzoo")
-
-_FIRST_STEPS = 20
 
 
 class Rows:
@@ -162,81 +158,6 @@ class Trackers(Callback):
         self.accelerator.log(numbers, step=state.step)
 
 
-class ProgressBar(Callback):
-    """A progress bar for each stage."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._stage = -1
-
-    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
-        """Advance the bar; show the losses of a row."""
-        if state.stage != self._stage:
-            self.on_end(state)
-            self._stage, before = state.stage, state.step - 1
-            self._bar = tqdm(total=state.max_steps, initial=before, desc=state.title, unit="step")
-        self._bar.update()
-        if row is not None:
-            self._bar.set_postfix_str(_short(row), refresh=False)
-
-    def on_end(self, state: TrainerState) -> None:
-        """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
-
-
-class Lines(Callback):
-    """Logs a line of text for every tenth of a stage, and for each evaluation."""
-
-    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
-        """Log a row if a tenth of the stage is complete."""
-        step, total, since = state.step, state.max_steps, state.config.logging_steps
-        if row is not None and step * 10 // total > (step - since) * 10 // total:
-            logger.info("%s step %d of %d: %s", state.title, step, total, _short(row))
-
-    def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
-        """Log the figures of an evaluation."""
-        shown = ", ".join(f"eval/{name} {value:.4g}" for name, value in figures.items())
-        logger.info("%s step %d: %s", state.title, state.step, shown)
-
-
-class TimeLeft(Callback):
-    """Logs once in each stage, after its first updates, about how long it will take."""
-
-    def __init__(self) -> None:
-        self._stage, self._first, self._began = -1, 0, 0.0
-
-    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
-        """Log the time left after `_FIRST_STEPS` updates; the very first one is not timed."""
-        if state.stage != self._stage:
-            self._stage, self._first, self._began = state.stage, state.step, time.perf_counter()
-        made, left = state.step - self._first, state.max_steps - state.step
-        if made == min(_FIRST_STEPS, state.max_steps // 10) and made and left:
-            seconds = (time.perf_counter() - self._began) / made * left
-            with tqdm.external_write_mode():
-                logger.info("%s: about %s for %d more updates.", state.title, words(seconds), left)
-
-
-def words(seconds: float) -> str:
-    """Return a duration in words.
-
-    >>> words(4.4), words(230), words(3600 * 2.5)
-    ('4 seconds', '4 minutes', '2.5 hours')
-    """
-    for unit, size in (("hour", 3600), ("minute", 60)):
-        if seconds >= 1.5 * size:
-            amount = seconds / size
-            return f"{amount:.1f} {unit}s" if unit == "hour" else f"{amount:.0f} {unit}s"
-    whole = max(1, round(seconds))
-    return f"{whole} second{'s' * (whole != 1)}"
-
-
-def shown_on_terminal(config: TrainerConfig) -> Sequence[Callback]:
-    """Return the time left, and a progress bar on a terminal or lines of text elsewhere."""
-    bar = ProgressBar() if config.progress and sys.stderr.isatty() else Lines()
-    return [bar, TimeLeft()]
-
-
 def _evaluation(state: TrainerState, figures: Mapping[str, float]) -> dict[str, Any]:
     """Return the row of an evaluation."""
     found = {f"eval/{name}": _finite(value) for name, value in figures.items()}
@@ -245,8 +166,3 @@ def _evaluation(state: TrainerState, figures: Mapping[str, float]) -> dict[str, 
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _short(row: Mapping[str, Any]) -> str:
-    losses = [f"{key} {value:.4g}" for key, value in row.items() if key.endswith("/loss")]
-    return f"{', '.join(losses)}, {row['examples_per_second']:,.0f} examples/s"

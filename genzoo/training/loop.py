@@ -260,9 +260,13 @@ class StageLoop:
         if not saved:
             self._save(step)
         good = self.session.last_good
-        where = f"; it is saved in {good}. Continue with --resume" if self.session.folder else ""
+        how = (
+            f"; it is saved in {good}. Continue with --resume, or in Python with fit(resume=True)"
+            if self.session.folder
+            else ". The model has the weights of this step. Give output_dir for runs that go on later"
+        )
         raise TrainingInterrupted(
-            f"Training was stopped by a signal after step {step}{where}.", signum or 15
+            f"Training was stopped by a signal after step {step}{how}.", signum or 15
         )
 
 

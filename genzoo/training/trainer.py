@@ -19,9 +19,10 @@ from genzoo.training.callbacks import Callback, Callbacks
 from genzoo.training.config import TrainerConfig
 from genzoo.training.curves import plot_history
 from genzoo.training.folder import RunFolder
-from genzoo.training.logs import History, MetricsFile, PictureFiles, Trackers, shown_on_terminal
+from genzoo.training.logs import History, MetricsFile, PictureFiles, Trackers
 from genzoo.training.loop import Start, train
 from genzoo.training.plan import make_plan
+from genzoo.training.progress import following
 from genzoo.training.session import Session, open_session
 from genzoo.training.start import start
 
@@ -103,15 +104,18 @@ class Trainer:
         """
         _demand_gradients()
         with open_session(self.plan.config, self.folder) as session:
-            found = start(self.plan, session, resume=resume)
-            self.history.clear()
-            if session.accelerator.is_main_process:
-                session.callbacks = Callbacks([*self._recorders(session, found), *self.callbacks])
-            self.plan = found.plan
-            return train(session, found)
+            is_main = session.accelerator.is_main_process
+            with following(self.plan.config, is_main) as shown:
+                found = start(self.plan, session, resume=resume)
+                self.history.clear()
+                if is_main:
+                    recorders = self._recorders(session, found)
+                    session.callbacks = Callbacks([*recorders, *shown, *self.callbacks])
+                self.plan = found.plan
+                return train(session, found)
 
     def _recorders(self, session: Session, found: Start) -> list[Callback]:
-        """Return the callbacks that record and show the run, on the main process."""
+        """Return the callbacks that record the run, on the main process."""
         callbacks: list[Callback] = [History(self.history)]
         if self.folder is not None:
             offset = found.checkpoint.values["metrics_offset"] if found.checkpoint else 0
@@ -120,7 +124,7 @@ class Trainer:
             callbacks += [file, PictureFiles(self.folder.samples)]
         if self.plan.config.report_to:
             callbacks.append(Trackers(session.accelerator))
-        return [*callbacks, *shown_on_terminal(self.plan.config)]
+        return callbacks
 
     def plot(self, *names: str) -> Any:
         """Return a matplotlib figure of curves of `history`.

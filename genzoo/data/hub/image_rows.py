@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genzoo import progress
 from genzoo.data.columns.classes import Classes, classes_of
 from genzoo.data.columns.label_notes import on_labels
 from genzoo.data.hub.columns import HubColumns, HubConfig, choose_columns
@@ -21,6 +20,7 @@ from genzoo.data.images.headers import Header, read_header
 from genzoo.data.images.rows import PictureRows
 from genzoo.data.images.survey import Survey
 from genzoo.errors import DataError
+from genzoo.progress import progress_bar
 from genzoo.spaces import Text
 
 _AT_ONCE = 256
@@ -92,7 +92,7 @@ class HubRows(PictureRows):
 
     def _headers(self, config: HubConfig) -> Iterator[tuple[str, Header]]:
         background, num = colour_of(config.background), len(self._images)
-        with progress.bar("Reading headers of images", "image", num) as shown:
+        with progress_bar("Reading headers of images", "image", num) as shown:
             for first in range(0, num, _AT_ONCE):
                 for name, file in self._files(list(range(first, min(first + _AT_ONCE, num)))):
                     yield name, read_header(file, name, background, config.max_pixels)

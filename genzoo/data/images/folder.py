@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genzoo import progress
 from genzoo.data.dataset import Dataset, DataSource
 from genzoo.data.domains import TwoDomains
 from genzoo.data.images.appearance import colour_of
@@ -22,6 +21,7 @@ from genzoo.data.images.survey import Survey
 from genzoo.data.images.tree import Tree
 from genzoo.data.natural_order import natural_key
 from genzoo.errors import DataError
+from genzoo.progress import progress_bar
 
 
 class ImageFolder(DataSource[ImagesConfig]):
@@ -129,7 +129,7 @@ def survey_files(paths: Sequence[Path], config: PicturesConfig) -> Survey:
         DataError: One cannot be read, or they differ in size.
     """
     background = colour_of(config.background)
-    with progress.bar("Reading headers of images", "image", len(paths)) as shown:
+    with progress_bar("Reading headers of images", "image", len(paths)) as shown:
 
         def headers() -> Iterator[tuple[str, Header]]:
             for path in paths:
