@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from genzoo.plugin import ConfigError, Estimate, Note
-from genzoo_boltzmann.tempering import TemperedPath
+from genzoo_boltzmann.path import Path
 
 MIN_EFFECTIVE_SAMPLES = 10.0
 _POOL = 10
@@ -46,7 +46,7 @@ class Annealed:
 
 
 def anneal(
-    path: TemperedPath, v: Tensor, schedule: Sequence[float], generator: torch.Generator
+    path: Path, v: Tensor, schedule: Sequence[float], generator: torch.Generator
 ) -> Annealed:
     """Anneal chains from the first to the last temperature, with one sweep at each.
 
@@ -81,7 +81,7 @@ def _stretches(schedule: Sequence[float]) -> list[Sequence[float]]:
     return [schedule[first : last + 1] for first, last in itertools.pairwise(ends)]
 
 
-def _probe(path: TemperedPath, v: Tensor, stretch: Sequence[float]) -> Tensor:
+def _probe(path: Path, v: Tensor, stretch: Sequence[float]) -> Tensor:
     """Return the mean of log p*_last(v) − log p*_first(v) over a few of the chains."""
     few = v[:: max(1, len(v) // _PROBED_CHAINS)]
     return path.change(few, stretch[0], stretch[-1]).mean()
@@ -97,7 +97,7 @@ def _longest(stretch: Sequence[float]) -> float:
     return max(steps) / sum(steps)
 
 
-def annealed_start(path: TemperedPath, num: int, generator: torch.Generator) -> Tensor:
+def annealed_start(path: Path, num: int, generator: torch.Generator) -> Tensor:
     """Draw states approximately from the machine: annealed over a coarse path, then resampled.
 
     Sweeps do not move chains between modes, so the modes would have their shares from the

@@ -1,11 +1,11 @@
-"""log Z by a sum over all states of the smaller layer."""
+"""log Z by a sum over all states of some binary units."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -14,30 +14,36 @@ from genzoo_boltzmann.precision import full_precision
 _BLOCK_BITS = 12
 
 
-def log_sum(W: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Return log Z by a sum over all states of the smaller layer, in float64.
+def log_sum(log_p: Callable[..., Tensor], num: int, *parameters: Tensor) -> Tensor:
+    """Return log Σ exp log_p(h, *parameters) over all states h of ``num`` binary units.
 
     For a gradient, each block of states is computed again, so that only one is in memory.
+
+    Arguments:
+        log_p: A function of states (B, num) in float64 and of the parameters, with values (B,).
+        num: The number of units.
+        parameters: Tensors in float64.
     """
-    with full_precision(W.device):
-        W, b, c = W.double(), b.double(), c.double()
-        if W.shape[0] < W.shape[1]:
-            W, b, c = W.T, c, b
-        low, high = min(W.shape[1], _BLOCK_BITS), max(0, W.shape[1] - _BLOCK_BITS)
-        inner = _states(low, W.device)
+    device = parameters[0].device
+    with full_precision(device):
+        low, high = min(num, _BLOCK_BITS), max(0, num - _BLOCK_BITS)
+        inner = states(low, device)
         run = functools.partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
-        blocks = [run(_of_block, inner, outer, W, b, c) for outer in _states(high, W.device)]
+        blocks = [
+            run(_of_block, log_p, inner, outer, *parameters) for outer in states(high, device)
+        ]
         return torch.stack(blocks).logsumexp(0)
 
 
-def _of_block(inner: Tensor, outer: Tensor, W: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Return log Σ exp(cᵀh + Σ_i log(1 + exp(b + Wh)_i)) over a block of states h."""
+def _of_block(
+    log_p: Callable[..., Tensor], inner: Tensor, outer: Tensor, *parameters: Tensor
+) -> Tensor:
+    """Return log Σ exp log_p over a block of states whose last units are ``outer``."""
     h = torch.cat([inner, outer.expand(len(inner), -1)], dim=1)
-    log_p = h @ c + F.softplus(torch.addmm(b, h, W.T)).sum(1)
-    return log_p.logsumexp(0)
+    return log_p(h, *parameters).logsumexp(0)
 
 
-def _states(num: int, device: torch.device) -> Tensor:
+def states(num: int, device: torch.device) -> Tensor:
     """Return all states of ``num`` units, (2^num, num), in float64."""
     index = torch.arange(2**num, device=device)
     return ((index[:, None] >> torch.arange(num, device=device)) & 1).double()

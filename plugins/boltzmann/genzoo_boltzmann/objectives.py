@@ -5,16 +5,13 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from genzoo.plugin import Batch, Bounds, Component, Config, Loss, Objective, Step
-from genzoo_boltzmann.fast_bernoulli import bernoulli
-from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
-from genzoo_boltzmann.gradient import Phase, contrast, phase
-from genzoo_boltzmann.rbm import RBM
+from genzoo_boltzmann.machine import Machine, Phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +38,8 @@ C = TypeVar("C", bound=LearningConfig)
 class Divergence(Objective[C]):
     """Abstract base class: minimises F(data) − F(chain), a difference of free energies."""
 
-    requires = (RBM,)
-    model: RBM
+    requires = (Machine,)
+    model: Machine[Any]
 
     @classmethod
     def optimizers(cls, config: LearningConfig) -> Mapping[str, Component]:
@@ -52,12 +49,13 @@ class Divergence(Objective[C]):
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the difference of free energies."""
         with torch.no_grad():
-            data, chain = self.phases(batch["x"].flatten(1), step)
+            state = self.model.states(batch["x"], step.generator)
+            data, chain = self.phases(state, step)
         yield _loss(self.model, data, chain, self.config, step)
 
     @abc.abstractmethod
-    def phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
-        """Return the phase of the data v, (B, V), and that of the chains."""
+    def phases(self, state: Tensor, step: Step) -> tuple[Phase, Phase]:
+        """Return the phase of states of the data, (B, D), and that of the chains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +74,13 @@ class ContrastiveDivergence(Divergence[CDConfig]):
 
     Config = CDConfig
 
-    def phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
+    def phases(self, state: Tensor, step: Step) -> tuple[Phase, Phase]:
         """Return the phase of the data, and that of k sweeps after them."""
-        data = chain = phase(self.model, v)
+        model = self.model
+        path, data = model.path(), model.phase(state)
+        chain = data
         for _ in range(self.config.num_steps):
-            h = bernoulli(chain.p, step.generator)
-            probs = self.model.visible_logits(h).sigmoid_()
-            chain = phase(self.model, bernoulli(probs, step.generator))
+            chain = model.phase(path.sweep_after(chain.state, chain.p, step.generator))
         return data, chain
 
 
@@ -107,21 +105,23 @@ class PersistentContrastiveDivergence(Divergence[PCDConfig]):
 
     Config = PCDConfig
 
-    def phases(self, v: Tensor, step: Step) -> tuple[Phase, Phase]:
+    def phases(self, state: Tensor, step: Step) -> tuple[Phase, Phase]:
         """Return the phase of the data, and that of the chains after k sweeps."""
-        return phase(self.model, v), phase(self.model, self._advance(len(v), step))
+        data = self.model.phase(state)
+        return data, self.model.phase(self._advance(len(state), step))
 
     def _advance(self, batch_size: int, step: Step) -> Tensor:
         """Sweep the slot's chains and store them."""
         name = f"chains_{step.slot}"
-        v = self.process_state().get(name)
-        if v is None:
+        state = self.process_state().get(name)
+        if state is None:
             num = self.config.num_chains or batch_size
-            v = start_from_base_rates(self.model, num, step.generator)
+            state = self.model.start(num, step.generator)
+        path = self.model.path()
         for _ in range(self.config.num_steps):
-            v = sweep(self.model, v, step.generator)
-        self.set_process_buffer(name, v)
-        return v
+            state = path.sweep(state, step.generator)
+        self.set_process_buffer(name, state)
+        return state
 
 
 def _sgd(config: LearningConfig) -> Component:
@@ -129,13 +129,16 @@ def _sgd(config: LearningConfig) -> Component:
     return Component(name="sgd", config=values)
 
 
-def _loss(model: RBM, data: Phase, chain: Phase, config: LearningConfig, step: Step) -> Loss:
-    found = contrast(model, data, chain, centred=config.centred)
-    pairs = ((model.W, found.d_W), (model.b, found.d_b), (model.c, found.d_c))
-    gradients = {p: gradient for p, gradient in pairs if p.requires_grad}  # Some may be frozen.
+def _loss(
+    model: Machine[Any], data: Phase, chain: Phase, config: LearningConfig, step: Step
+) -> Loss:
+    found = model.contrast(data, chain, centred=config.centred)
+    gradients = {
+        p: g for p, g in found.gradients.items() if p.requires_grad
+    }  # Some may be frozen.
     value = found.value
     if config.sparsity_cost:
-        value = value + config.sparsity_cost * _sparsity(model, data.v, config.sparsity_target)
+        value = value + config.sparsity_cost * _sparsity(model, data, config.sparsity_target)
     metrics = _metrics(data) if step.logged else {}
     return Loss(value, metrics=metrics, gradients=gradients)
 
@@ -145,10 +148,9 @@ def _metrics(data: Phase) -> dict[str, Tensor]:
     return {"hidden_activity": data.p.mean()}
 
 
-def _sparsity(model: RBM, v: Tensor, target: float) -> Tensor:
-    """Return Σ_j (mean_B σ(c + vᵀW)_j − target)².
+def _sparsity(model: Machine[Any], data: Phase, target: float) -> Tensor:
+    """Return Σ_j (mean_B p(h_j = 1 | v) − target)².
 
     | Sparse Deep Belief Net Model for Visual Area V2 (Lee, Ekanadham, Ng, 2007)
     """
-    activity = torch.sigmoid(model.hidden_logits(v)).mean(0)
-    return ((activity - target) ** 2).sum()
+    return ((model.activity(data.state) - target) ** 2).sum()

@@ -38,12 +38,13 @@ from genzoo_boltzmann.annealing import (
     published_betas,
     schedule_of,
 )
-from genzoo_boltzmann.enumeration import log_sum
+from genzoo_boltzmann.path import Path
 from genzoo_boltzmann.precision import full_precision
-from genzoo_boltzmann.tempering import TemperedPath
 
 if TYPE_CHECKING:
-    from genzoo_boltzmann.rbm import RBM
+    from genzoo_boltzmann.machine import Machine
+
+Measure = Literal["mass", "density"]
 
 MAX_ENUMERATED = 22
 NUM_CHAINS = 100
@@ -77,10 +78,14 @@ class LogPartition:
         """(Σw)² / Σw², at most the number of chains; infinite where exact."""
         return effective_sample_size(self.log_weights)
 
-    def of_rows(self, negative_energy: Tensor) -> LogProb:
+    def of_rows(self, negative_energy: Tensor, measure: Measure = "mass") -> LogProb:
         """Return log p(x) = −F(x) − log Z of rows, from −F(x), (N,).
 
         The interval is reversed, because a log Z that is too high makes log p(x) too low.
+
+        Arguments:
+            negative_energy: −F(x), (N,).
+            measure: Whether p is a mass or a density.
         """
         log_z = self.estimate
         ends = log_z.interval
@@ -88,23 +93,23 @@ class LogPartition:
         return LogProb(
             values=values,
             kind=log_z.kind,
-            measure="mass",
+            measure=measure,
             shared_error=log_z.std_error,
             interval=ends and (log_z.value - ends[1], log_z.value - ends[0]),
-            notes=(*_too_likely(values, log_z), *log_z.notes),
+            notes=(*_too_likely(values, log_z, measure), *log_z.notes),
         )
 
 
-def _too_likely(values: Tensor, log_z: Estimate) -> tuple[Note, ...]:
+def _too_likely(values: Tensor, log_z: Estimate, measure: Measure) -> tuple[Note, ...]:
     """Return a note on a row whose probability is above 1 by more than the error of log Z."""
-    if log_z.kind == "exact" or not (values > 3 * log_z.std_error).any():
+    if measure == "density" or log_z.kind == "exact" or not (values > 3 * log_z.std_error).any():
         return ()
     text = f"a row would have log p = {values.max().item():.2f} > 0, so log Z is too low."
     return (Note("log-p-positive", text, unreliable=True),)
 
 
 def estimate(
-    model: RBM, method: str, *, generator: torch.Generator | None = None, **options: Any
+    model: Machine[Any], method: str, *, generator: torch.Generator | None = None, **options: Any
 ) -> LogPartition:
     """Return log Z by one of the methods "exact", "ais" and "reverse-ais".
 
@@ -122,7 +127,7 @@ def estimate(
 
 
 def best(
-    model: RBM,
+    model: Machine[Any],
     *,
     start: Tensor | None = None,
     generator: torch.Generator | None = None,
@@ -141,7 +146,7 @@ def best(
         betas: The temperatures, from 0 to 1; `published_betas` by default.
         num_burn_in: The number of Gibbs sweeps before the reverse annealing.
     """
-    if min(model.W.shape) <= MAX_ENUMERATED:
+    if model.num_bits <= MAX_ENUMERATED:
         return exact(model)
     generator = generator or fresh_generator(model.device)
     forward = ais(model, generator=generator, num_chains=num_chains, betas=betas)
@@ -156,9 +161,9 @@ def best(
     return with_interval(forward, *backward)
 
 
-def num_rows(model: RBM, num_chains: int) -> int:
+def num_rows(model: Machine[Any], num_chains: int) -> int:
     """Return the number of rows at which `best` starts reverse chains; 0 if log Z is exact."""
-    return 0 if min(model.W.shape) <= MAX_ENUMERATED else num_chains // 2
+    return 0 if model.num_bits <= MAX_ENUMERATED else num_chains // 2
 
 
 def with_interval(
@@ -199,55 +204,53 @@ def with_interval(
 
 
 @torch.no_grad()
-def exact(model: RBM) -> LogPartition:
-    """Sum over all states of the smaller layer, in float64.
-
-    log Z = log Σ_h exp(cᵀh + Σ_i log(1 + exp(b + Wh)_i)), or with exchanged layers.
+def exact(model: Machine[Any]) -> LogPartition:
+    """Sum over all states of one block of units, in float64; see `Machine.log_sum`.
 
     Raises:
-        CapabilityError: Both layers have more than 22 units.
+        CapabilityError: The smallest such block has more than 2^22 states.
     """
-    num = min(model.W.shape)
-    if num > MAX_ENUMERATED:
+    if model.num_bits > MAX_ENUMERATED:
         raise CapabilityError(
-            f"The smaller layer has {num} units; up to {MAX_ENUMERATED} can be enumerated. Use "
-            "method='ais' and method='reverse-ais'."
+            f"log Z is a sum over 2^{model.num_bits:g} states, those of {model.num_bits:g} units; "
+            f"up to 2^{MAX_ENUMERATED} can be enumerated. Use method='ais' and "
+            "method='reverse-ais'."
         )
     value = Estimate(
-        value=float(log_sum(model.W, model.b, model.c)),
+        value=float(model.log_sum()),
         std_error=0.0,
         kind="exact",
         unit="nats",
-        num_samples=2**num,
+        num_samples=round(2**model.num_bits),
     )
     return LogPartition(value, torch.empty(0, dtype=torch.float64))
 
 
-def differentiable(model: RBM) -> Tensor:
+def differentiable(model: Machine[Any]) -> Tensor:
     """Return log Z, a float64 scalar with its graph.
 
     Raises:
-        CapabilityError: Both layers have more than 22 units; the gradient of an estimate by
+        CapabilityError: The machine is too large to enumerate; the gradient of an estimate by
             annealing is not useful.
     """
-    if min(model.W.shape) > MAX_ENUMERATED:
+    if model.num_bits > MAX_ENUMERATED:
         raise CapabilityError(
-            f"log Z of {model.W.shape[0]} × {model.W.shape[1]} units is estimated by annealing, "
-            "which has no useful gradient. Train with the objective 'pcd' or 'cd'; for the value "
-            "alone, call log_prob under torch.no_grad()."
+            f"log Z of 2^{model.num_bits:g} states is estimated by annealing, which has no useful "
+            "gradient. Train with the objective 'pcd' or 'cd'; for the value alone, call log_prob "
+            "under torch.no_grad()."
         )
-    return log_sum(model.W, model.b, model.c)
+    return model.log_sum()
 
 
 def ais(
-    model: RBM,
+    model: Machine[Any],
     *,
     generator: torch.Generator,
     num_chains: int = NUM_CHAINS,
     betas: Tensor | None = None,
-    base: Literal["base-rates", "uniform"] = "base-rates",
+    path: Path | None = None,
 ) -> LogPartition:
-    """Anneal chains from the base rates to the machine.
+    """Anneal chains from independent units to the machine.
 
     log w = Σ_k log p*_{β_k}(v_k) − log p*_{β_{k−1}}(v_k), with v_{k+1} from a sweep at β_k;
     Ẑ = Z₀ · mean(w) is unbiased.
@@ -257,9 +260,9 @@ def ais(
         generator: The generator, on the model's device.
         num_chains: The number of chains.
         betas: The temperatures, from 0 to 1; `published_betas` by default.
-        base: The start of the path.
+        path: The tempered distributions; by default the machine's own.
     """
-    path = TemperedPath(model, uniform=base == "uniform", dtype=_dtype(model))
+    path = path or model.path(dtype=_dtype(model))
     schedule = schedule_of(betas)
     with full_precision(model.device):
         chains = anneal(path, path.start(num_chains, generator), schedule, generator)
@@ -267,7 +270,7 @@ def ais(
 
 
 def reverse_ais(
-    model: RBM,
+    model: Machine[Any],
     *,
     generator: torch.Generator,
     num_chains: int = NUM_CHAINS,
@@ -275,7 +278,7 @@ def reverse_ais(
     start: Tensor | None = None,
     num_burn_in: int = 5000,
 ) -> LogPartition:
-    """Anneal chains from the machine to the base rates: 1 / Ẑ is unbiased.
+    """Anneal chains from the machine to independent units: 1 / Ẑ is unbiased.
 
     The chains must start at the machine's own distribution, which only long sampling can approach.
     An error of the start is an error of the estimate.
@@ -289,17 +292,17 @@ def reverse_ais(
             annealed to the machine and resampled by their weights.
         num_burn_in: The number of Gibbs sweeps before annealing.
     """
-    path, schedule = TemperedPath(model, dtype=_dtype(model)), schedule_of(betas)
+    path, schedule = model.path(dtype=_dtype(model)), schedule_of(betas)
     with full_precision(model.device):
         if start is None:
             start = annealed_start(path, num_chains, generator)
-        v = _burned_in(path, _units(path, start), num_burn_in, generator)
+        v = _burned_in(path, _states(model, path, start, generator), num_burn_in, generator)
         chains = anneal(path, v, schedule[::-1], generator)
     return _from_chains(path, chains, sign=-1)
 
 
 def reverse_halves(
-    model: RBM,
+    model: Machine[Any],
     rows: Tensor | None,
     *,
     generator: torch.Generator,
@@ -324,36 +327,38 @@ def reverse_halves(
         betas: The temperatures, from 0 to 1; `published_betas` by default.
         num_burn_in: The number of Gibbs sweeps before annealing.
     """
-    path, schedule = TemperedPath(model, dtype=_dtype(model)), schedule_of(betas)
+    path, schedule = model.path(dtype=_dtype(model)), schedule_of(betas)
     num = num_chains if rows is None else num_chains - num_chains // 2
     with full_precision(model.device):
         v = annealed_start(path, num, generator)
         if rows is not None:
-            v = torch.cat([v, _units(path, _drawn(rows, num_chains - num, generator))])
+            drawn = _drawn(rows, num_chains - num, generator)
+            v = torch.cat([v, _states(model, path, drawn, generator)])
         v = _burned_in(path, v, num_burn_in, generator)
         chains = anneal(path, v, schedule[::-1], generator)
     halves = [chains[:num], chains[num:]]
     return tuple(_from_chains(path, half, sign=-1) for half in halves if len(half.v))
 
 
-def _burned_in(path: TemperedPath, v: Tensor, num: int, generator: torch.Generator) -> Tensor:
+def _burned_in(path: Path, v: Tensor, num: int, generator: torch.Generator) -> Tensor:
     for _ in range(num):
         v = path.sweep(v, generator)
     return v
 
 
-def _from_chains(path: TemperedPath, chains: Annealed, *, sign: int) -> LogPartition:
+def _from_chains(path: Path, chains: Annealed, *, sign: int) -> LogPartition:
     log_weights = sign * path.log_z0 + chains.log_weights
     return LogPartition(estimate_of(log_weights, chains.divergence, sign=sign), log_weights)
 
 
-def _dtype(model: RBM) -> torch.dtype:
+def _dtype(model: Machine[Any]) -> torch.dtype:
     """Return the dtype of annealing: at least float32, whatever the dtype of the weights."""
     return torch.promote_types(model.dtype, torch.float32)
 
 
-def _units(path: TemperedPath, states: Tensor) -> Tensor:
-    return states.flatten(1).to(path.W)
+def _states(model: Machine[Any], path: Path, rows: Tensor, generator: torch.Generator) -> Tensor:
+    """Return rows of data, or states, as states of the path."""
+    return model.states(rows, generator).to(path.dtype)
 
 
 def _drawn(rows: Tensor, num: int, generator: torch.Generator) -> Tensor:

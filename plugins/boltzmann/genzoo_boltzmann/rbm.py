@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
-from genzoo.plugin import (
-    Batch,
-    Binary,
-    Bounds,
-    Component,
-    Config,
-    DataInfo,
-    GenerativeModel,
-    LogProb,
-    Note,
-    NotFiniteWeightsError,
-    Space,
-    Stage,
-    batch_size_for,
-    bernoulli,
-    by_blocks,
-)
-from genzoo_boltzmann import partition
+from genzoo.plugin import Batch, Binary, Bounds, Config, DataInfo, Space, batch_size_for
+from genzoo_boltzmann import binary_gradient, enumeration
+from genzoo_boltzmann.couplings import BinaryDense
+from genzoo_boltzmann.fast_bernoulli import bernoulli
+from genzoo_boltzmann.machine import Contrast, Phase
+from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
+from genzoo_boltzmann.two_blocks import TwoBlockMachine
+from genzoo_boltzmann.units import BernoulliHidden, BernoulliVisible
 
 _RATE_FLOOR = 1e-3
-_ROWS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +34,7 @@ class RBMConfig(Config):
     """The number of hidden units."""
 
 
-class RBM(GenerativeModel[RBMConfig]):
+class RBM(TwoBlockMachine[RBMConfig]):
     """A restricted Boltzmann machine of binary units, E(v, h) = −vᵀWh − bᵀv − cᵀh.
 
     p(v, h) = exp(−E(v, h)) / Z. Both conditionals factorise: p(h_j = 1 | v) = σ(c + vᵀW)_j and
@@ -63,7 +52,6 @@ class RBM(GenerativeModel[RBMConfig]):
 
     Config = RBMConfig
     event_spaces = (Binary,)
-    default_num_samples = partition.NUM_CHAINS
     papers = (
         (
             "Paul Smolensky. Information Processing in Dynamical Systems: Foundations of Harmony "
@@ -118,29 +106,10 @@ class RBM(GenerativeModel[RBMConfig]):
         x = torch.rand(8, 1, 2, 3, generator=torch.Generator().manual_seed(0)).round()
         return RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=4), {"x": x}
 
-    @classmethod
-    def default_stages(cls, config: RBMConfig) -> tuple[Stage, ...]:
-        """Return centred persistent contrastive divergence with a falling learning rate."""
-        return (
-            Stage(
-                objective=Component(name="pcd"),
-                trainer={"max_steps": 5000, "batch_size": 100, "lr_scheduler": "linear"},
-            ),
-        )
-
     @property
     def default_batch_size(self) -> int:
         """The number of chains that run at once, by the larger layer."""
         return batch_size_for(max(self.W.shape))
-
-    @classmethod
-    def default_sampler(cls, config: RBMConfig) -> Component:
-        """Return block Gibbs sampling."""
-        return Component(name="gibbs")
-
-    def to_data(self, state: Tensor) -> Tensor:
-        """Return visible units (B, V) as examples (B, *event_shape)."""
-        return state.reshape(-1, *self.event_shape)
 
     # Conditionals
 
@@ -160,49 +129,68 @@ class RBM(GenerativeModel[RBMConfig]):
         """Return p(v | h), (B, *event_shape), for hidden units (B, H)."""
         return Bernoulli(logits=self.to_data(self.visible_logits(h)))
 
+    def visible_mean(self, h: Tensor) -> Tensor:
+        """Return p(v_i = 1 | h), (B, V)."""
+        return self.visible_logits(h).sigmoid()
+
     @property
     def codes(self) -> Space:
         """The hidden units, (H,)."""
         return Binary(shape=(self.config.num_hidden,))
 
-    def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
-        """Return p(h_j = 1 | x), (B, H), of examples (B, *event_shape)."""
-        self.checked_condition(condition, len(x))
-        return self.hidden_logits(self.checked_rows(x).flatten(1)).sigmoid()
+    # Chains and learning
 
-    def draw_codes(
-        self, x: Tensor, *, condition: Any = None, generator: torch.Generator
-    ) -> Tensor:
-        """Draw hidden units h ~ p(h | x), (B, H), of examples (B, *event_shape)."""
-        self.checked_condition(condition, len(x))
-        logits = self.hidden_logits(self.checked_rows(x).flatten(1))
-        return bernoulli(logits=logits, generator=generator)
+    def path(self, *, dtype: torch.dtype | None = None, uniform: bool = False) -> TwoBlockPath:
+        """Return p*_β = exp((1 − β) aᵀv + β(vᵀWh + bᵀv + cᵀh)), with a = logit(base rates).
 
-    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return p(v_i = 1 | h = z), (B, *event_shape), of hidden units (B, H)."""
-        self.checked_condition(condition, len(z))
-        z = self.checked_codes(z, self.codes.event_shape)
-        return self.to_data(self.visible_logits(z)).sigmoid()
+        At β = 0 the hidden units are fair coins.
 
-    def check_sums(self) -> None:
-        """Raise if sums of the weights could overflow, so that a unit's field would be NaN.
-
-        A draw compares a uniform number with a probability, which is false for NaN, so such a
-        machine would draw zeros. The maximum sum of any state is therefore bounded beforehand, and
-        draws need not be checked.
-
-        Raises:
-            NotFiniteWeightsError: The bound is not finite in the parameters' dtype.
+        Arguments:
+            dtype: The dtype of its values and states; by default that of the model.
+            uniform: Whether the visible units are fair coins at β = 0 too. This worse path is kept
+                to show that bad estimates are flagged.
         """
-        ends = torch.stack([end for p in (self.W, self.b, self.c) for end in p.detach().aminmax()])
-        sizes = [self.W.numel()] * 2 + [self.b.numel()] * 2 + [self.c.numel()] * 2
-        bound = sum(abs(end) * n for end, n in zip(ends.double().tolist(), sizes, strict=True))
-        if not bound < torch.finfo(self.dtype).max:
-            raise NotFiniteWeightsError(
-                f"The weights of this RBM are not finite, or so large that sums of them overflow "
-                f"{self.dtype}: their values reach {ends.abs().max().item():g}. Training may have "
-                "diverged: take an earlier checkpoint, or model.double()."
-            )
+        coupling = BinaryDense(self.W, self.c, dtype)
+        rates = self.base_rates.to(coupling.dtype)
+        rates = torch.full_like(rates, 0.5) if uniform else rates
+        visible = BernoulliVisible(self.b.detach().to(coupling.dtype), rates)
+        return TwoBlockPath(visible, BernoulliHidden(len(self.c)), coupling)
+
+    def start(self, num: int, generator: torch.Generator) -> Tensor:
+        """Draw v from the independent model of the base rates, (num, V)."""
+        return bernoulli(self.base_rates.expand(num, -1), generator)
+
+    def phase(self, state: Tensor) -> Phase:
+        """Return the phase of visible units (B, V)."""
+        return binary_gradient.phase(self.W, self.c, state)
+
+    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
+        """Return mean F(data) − mean F(chain) and its gradient; see `binary_gradient`."""
+        rates = self.base_rates if centred else None
+        value, *found = binary_gradient.contrast(self.W, self.b, self.c, data, chain, rates)
+        return Contrast(value, dict(zip((self.W, self.b, self.c), found, strict=True)))
+
+    def sum_terms(self) -> tuple[Tensor, ...]:
+        """Return W, b and c."""
+        return self.W, self.b, self.c
+
+    # log Z
+
+    @property
+    def num_bits(self) -> int:
+        """The number of units of the smaller layer."""
+        return min(self.W.shape)
+
+    def log_sum(self) -> Tensor:
+        """Return log Z by a sum over all states of the smaller layer, in float64.
+
+        It is log Σ_h exp(cᵀh + Σ_i log(1 + exp(b + Wh)_i)), or with exchanged layers.
+        """
+        with full_precision(self.device):
+            W, b, c = self.W.double(), self.b.double(), self.c.double()
+            if W.shape[0] < W.shape[1]:
+                W, b, c = W.T, c, b
+            return enumeration.log_sum(_log_joint, W.shape[1], W, b, c)
 
     # Energies
 
@@ -226,113 +214,19 @@ class RBM(GenerativeModel[RBMConfig]):
             DataError: ``v`` does not have zeros and ones, (B, V).
         """
         self.check_rows(v, space=Binary(shape=(len(self.b),)))
-        return self._free_energy(v.to(self.device))
+        return self.free_energies(v.to(self.device))
 
-    def _free_energy(self, v: Tensor) -> Tensor:
+    def free_energies(self, state: Tensor) -> Tensor:
+        """Return F(v), (B,), of visible units (B, V), unchecked."""
         with full_precision(self.device):
-            v, W, b, c = self._widened(v)
+            v, W, b, c = self._widened(state)
             return -(v @ b) - F.softplus(torch.addmm(c, v, W)).sum(1)
 
     def _widened(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         dtype = torch.promote_types(v.dtype, self.dtype)
         return v.to(dtype), self.W.to(dtype), self.b.to(dtype), self.c.to(dtype)
 
-    def energy(self, x: Tensor) -> Tensor:
-        """Return the free energy, −log p(x) − log Z, (B,), of examples (B, *event_shape)."""
-        self.check_rows(x)
-        return self._free_energy(x.to(self.device).flatten(1))
-
-    # Likelihood
-
-    def log_partition_function(
-        self,
-        method: Literal["exact", "ais", "reverse-ais"] = "ais",
-        *,
-        generator: torch.Generator | None = None,
-        **options: Any,
-    ) -> partition.LogPartition:
-        """Return log Z; see `genzoo_boltzmann.partition` for methods and their options.
-
-        Raises:
-            CapabilityError: The method is "exact", but both layers have more than 22 units.
-            ConfigError: The method is unknown.
-            NotFiniteWeightsError: The weights are not finite, or so large that sums overflow.
-        """
-        self.check_sums()
-        return partition.estimate(self, method, generator=generator, **options)
-
-    def num_held_out(self, num_samples: int | None = None) -> int:
-        """Return the number of rows that `log_prob` takes as ``start``; 0 if log Z is exact."""
-        num_chains = self.checked_num_samples(num_samples)
-        return partition.num_rows(self, num_chains)
-
-    def log_prob(
-        self,
-        x: Tensor,
-        *,
-        condition: Any = None,
-        generator: torch.Generator | None = None,
-        num_samples: int | None = None,
-        start: Tensor | None = None,
-        log_partition: partition.LogPartition | None = None,
-    ) -> LogProb:
-        """Return log p(x) = −F(x) − log Z of each example of ``x`` (N, *event_shape), in nats.
-
-        A row with a probability above 1 shows that log Z is too low, and a note says so.
-
-        log Z is exact if the smaller layer can be enumerated. Otherwise annealed importance
-        sampling estimates it, and a reverse run gives the other end of the interval: the first
-        makes the likelihood look too good, the second too bad. Half of the reverse chains start at
-        rows of data, to detect a mode that annealing misses.
-
-        Arguments:
-            x: Zeros and ones.
-            condition: None; the model takes none.
-            generator: The generator of the estimate, on the model's device.
-            num_samples: The number of annealed chains in each direction; 100 by default.
-            start: The rows at which reverse chains start, (K, *event_shape), preferably not in
-                ``x``; by default rows of ``x``, and a note says so.
-            log_partition: An earlier estimate to use.
-
-        Raises:
-            CapabilityError: Gradients are enabled, and log Z must be estimated.
-        """
-        self.check_rows(x)
-        self.check_sums()
-        self.checked_condition(condition, len(x))
-        self.checked_num_samples(num_samples)
-        if torch.is_grad_enabled():
-            return self._differentiable(x)
-        log_z = log_partition or self._log_partition(x, start, generator, num_samples)
-        negative_energy = by_blocks(lambda rows: -self._energies(x[rows]), len(x), _ROWS)
-        return log_z.of_rows(negative_energy)
-
-    def _energies(self, x: Tensor) -> Tensor:
-        """Return F(x), (B,), in float64."""
-        return self._free_energy(x.flatten(1).to(self.device, torch.float64))
-
-    def _differentiable(self, x: Tensor) -> LogProb:
-        """Return log p(x) with its graph; both terms are computed in float64."""
-        values = -self._energies(x) - partition.differentiable(self)
-        return LogProb(values=values.to(self.dtype), kind="exact", measure="mass")
-
-    def _log_partition(
-        self,
-        x: Tensor,
-        start: Tensor | None,
-        generator: torch.Generator | None,
-        num_samples: int | None,
-    ) -> partition.LogPartition:
-        num_chains = self.checked_num_samples(num_samples)
-        rows = start if start is not None else x if len(x) else None
-        log_z = partition.best(self, start=rows, generator=generator, num_chains=num_chains)
-        if start is not None or self.num_held_out(num_samples) == 0:
-            return log_z
-        text = "Half of the reverse chains began at rows that are judged, for want of others."
-        notes = (*log_z.estimate.notes, Note("starts-judged", text))
-        return replace(log_z, estimate=replace(log_z.estimate, notes=notes))
-
-    # Data and inpainting
+    # Data
 
     def needs_data_init(self) -> bool:
         """Whether the statistics of the data are still missing."""
@@ -347,34 +241,11 @@ class RBM(GenerativeModel[RBMConfig]):
         self.b.copy_(torch.logit(rates))
         self.data_seen.fill_(True)
 
-    @torch.no_grad()
-    def inpaint(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        *,
-        generator: torch.Generator,
-        num_inference_steps: int = 1000,
-    ) -> Tensor:
-        """Return ``x``, filled in where ``mask`` is true by clamped Gibbs sweeps.
-
-        Arguments:
-            x: Examples (B, *event_shape); values where the mask is true are ignored.
-            mask: Where to fill in, bool, broadcastable to the shape of ``x``.
-            generator: The generator, on the model's device.
-            num_inference_steps: The number of sweeps.
-        """
-        from genzoo_boltzmann.fast_bernoulli import bernoulli
-        from genzoo_boltzmann.gibbs import sweep
-
-        x, mask = self.checked_inpainting(x, mask)
-        self.check_sums()
-        free, clamped = mask.flatten(1), x.flatten(1)
-        v = torch.where(free, bernoulli(self.base_rates.expand_as(clamped), generator), clamped)
-        for _ in range(num_inference_steps):
-            v = torch.where(free, sweep(self, v, generator), clamped)
-        return self.to_data(v)
-
     def filters(self) -> Tensor:
         """Return the weights of each hidden unit, (H, *event_shape)."""
         return self.to_data(self.W.detach().T)
+
+
+def _log_joint(h: Tensor, W: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """Return cᵀh + Σ_i log(1 + exp(b + Wh)_i), (B,), for states h (B, H)."""
+    return h @ c + F.softplus(torch.addmm(b, h, W.T)).sum(1)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from genzoo.plugin import NO_CONDITIONS, Bounds, Conditions, Config, Model, Sampler
-from genzoo_boltzmann.fast_bernoulli import bernoulli
-from genzoo_boltzmann.gibbs import start_from_base_rates, sweep
+from genzoo_boltzmann.machine import Machine
+from genzoo_boltzmann.path import Path
 from genzoo_boltzmann.precision import full_precision
-from genzoo_boltzmann.rbm import RBM
-from genzoo_boltzmann.tempering import TemperedPath
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +31,7 @@ C = TypeVar("C", bound=ChainsConfig)
 class Chains(Sampler[C]):
     """Abstract base class: Markov chains over the visible units, with one state per sweep."""
 
-    requires = (RBM,)
+    requires = (Machine,)
     is_markov_chain = True
 
     def num_states(self, model: Model) -> int:
@@ -50,14 +48,15 @@ class Chains(Sampler[C]):
         generator: torch.Generator,
     ) -> Iterator[Tensor]:
         """Yield the visible units after each sweep, (num, V)."""
-        rbm: RBM = self.checked(model)
-        rbm.check_sums()
-        v = None if start is None else start.flatten(1).to(rbm.device, rbm.dtype)
-        yield from self.sweeps(rbm, num, v, generator)
+        machine: Machine[Any] = self.checked(model)
+        machine.check_sums()
+        with torch.no_grad():
+            states = None if start is None else machine.states(start, generator)
+        yield from self.sweeps(machine, num, states, generator)
 
     @abc.abstractmethod
     def sweeps(
-        self, model: RBM, num: int, start: Tensor | None, generator: torch.Generator
+        self, model: Machine[Any], num: int, start: Tensor | None, generator: torch.Generator
     ) -> Iterator[Tensor]:
         """Yield the visible units after each sweep, (num, V), from a start (num, V) if given."""
 
@@ -77,13 +76,14 @@ class Gibbs(Chains[GibbsConfig]):
     Config = GibbsConfig
 
     def sweeps(
-        self, model: RBM, num: int, start: Tensor | None, generator: torch.Generator
+        self, model: Machine[Any], num: int, start: Tensor | None, generator: torch.Generator
     ) -> Iterator[Tensor]:
         """Yield the visible units after each sweep, (num, V)."""
-        v = start_from_base_rates(model, num, generator) if start is None else start
+        path = model.path()
+        state = model.start(num, generator) if start is None else start
         for _ in range(self.config.num_steps):
-            v = _sweep(model, v, generator)
-            yield v
+            state = path.sweep(state, generator)
+            yield state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,39 +107,24 @@ class TemperedGibbs(Chains[TemperedGibbsConfig]):
     Config = TemperedGibbsConfig
 
     def sweeps(
-        self, model: RBM, num: int, start: Tensor | None, generator: torch.Generator
+        self, model: Machine[Any], num: int, start: Tensor | None, generator: torch.Generator
     ) -> Iterator[Tensor]:
         """Yield the visible units of the replicas at β = 1 after each sweep, (num, V)."""
-        path, levels = TemperedPath(model), self.config.num_temperatures
+        path, levels = model.path(), self.config.num_temperatures
         beta = torch.linspace(0, 1, levels, device=model.device, dtype=model.dtype)
         betas = beta.repeat_interleave(num)
         v = path.start(levels * num, generator)
         if start is not None:
             v = start.repeat(levels, 1)
         for step in range(self.config.num_steps):
-            v = _tempered_sweep(path, v, betas, generator)
+            v = path.sweep(v, generator, betas)
             with full_precision(v.device):
                 v = _exchange(path, v.view(levels, num, -1), beta, step % 2, generator)
             yield v[-num:]
 
 
-@torch.no_grad()
-def _sweep(model: RBM, v: Tensor, generator: torch.Generator) -> Tensor:
-    return sweep(model, v, generator)
-
-
-def _tempered_sweep(
-    path: TemperedPath, v: Tensor, betas: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Sweep every replica at its own temperature, (levels × num, V)."""
-    column = betas[:, None]
-    h = bernoulli(torch.sigmoid(column * path.field(v)), generator)
-    logits = (1 - column) * path.a + column * torch.addmm(path.b, h, path.W.T)
-    return bernoulli(logits.sigmoid_(), generator)
-
-
 def _exchange(
-    path: TemperedPath, v: Tensor, beta: Tensor, parity: int, generator: torch.Generator
+    path: Path, v: Tensor, beta: Tensor, parity: int, generator: torch.Generator
 ) -> Tensor:
     """Exchange neighbours (0, 1), (2, 3), … or (1, 2), (3, 4), …; v is (levels, num, V)."""
     levels, num, _ = v.shape

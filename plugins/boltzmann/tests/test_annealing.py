@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from genzoo import Binary
 from genzoo_boltzmann import annealing, partition
 from genzoo_boltzmann.rbm import RBM, RBMConfig
-from genzoo_boltzmann.tempering import TemperedPath
 from likelihoods import mean_log_prob
 from machines import machine, states
 
@@ -37,7 +36,7 @@ def flat(num_visible, num_hidden, **values):
 def test_a_step_in_float32_is_that_of_float64_at_any_exponent(exponent, generator):
     """With one field for all units, of both signs.
 
-    6e-6 a unit is the error of the fast identity up to an exponent of 4, as stated in path.py;
+    6e-6 a unit is the error of the fast identity up to an exponent of 4, as stated in units.py;
     beyond it float64 is exact but for torch's softplus, which is 2e-9 low from 20 on.
     """
     tolerance = 50 * (6e-6 if exponent < 4 else 5e-9)
@@ -46,7 +45,7 @@ def test_a_step_in_float32_is_that_of_float64_at_any_exponent(exponent, generato
             rbm = flat(3, 50, c=sign * exponent / 0.1)
             c = rbm.c.detach().double()
             wanted = (F.softplus(c * new) - F.softplus(c * old)).sum().item()
-            found, _ = TemperedPath(rbm).step(torch.ones(2, 3), old, new, generator)
+            found, _ = rbm.path().step(torch.ones(2, 3), old, new, generator)
             assert found[0].item() == pytest.approx(wanted, abs=tolerance, rel=0)
 
 
@@ -113,7 +112,7 @@ def test_chains_that_agree_because_none_of_them_moves_in_time_are_flagged(genera
 def test_divergence_is_that_of_the_distributions(generator):
     """½ Σ_k J_k by enumeration, with chains that are at each distribution when it is left."""
     rbm = machine(6, 4, scale=0.7)
-    path, schedule = TemperedPath(rbm), betas(4).tolist()
+    path, schedule = rbm.path(), betas(4).tolist()
     log_p = torch.stack(
         [path.log_unnormalized(states(6), path.field(states(6)), b) for b in schedule]
     )
@@ -145,7 +144,7 @@ def test_stretches_are_the_schedule(num):
 def test_a_schedules_divergence_falls_with_its_length(generator):
     """J is quadratic in a step: n times the steps are 1/n of the divergence, also in stretches."""
     rbm = machine(20, 8, scale=0.5)
-    path = TemperedPath(rbm)
+    path = rbm.path()
     found = []
     for num in (26, 51, 501):
         v = path.start(500, generator)
@@ -155,7 +154,7 @@ def test_a_schedules_divergence_falls_with_its_length(generator):
 
 
 def test_one_long_step_among_many_short_ones_counts(generator):
-    path = TemperedPath(flat(30, 2, b=9.0))
+    path = flat(30, 2, b=9.0).path()
     schedule = [0.0, *torch.linspace(0.5, 1, 1000, dtype=torch.float64).tolist()]
     v = path.start(100, generator)
     whole = annealing.anneal(path, v, [0.0, 0.5], generator).divergence
@@ -174,7 +173,7 @@ def test_the_default_schedule_is_not_called_coarse(generator):
 
 def test_all_of_a_few_chains_are_probed(generator):
     """One long step: ½ J of each chain's own change, though there are fewer than ten chains."""
-    path = TemperedPath(machine(6, 4))
+    path = machine(6, 4).path()
     v = path.start(3, generator)
     found = annealing.anneal(path, v, [0.0, 1.0], generator)
     wanted = (path.change(found.v, 0.0, 1.0).mean() - path.change(v, 0.0, 1.0).mean()) / 2

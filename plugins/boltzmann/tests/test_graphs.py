@@ -7,7 +7,6 @@ from torch.autograd.graph import saved_tensors_hooks
 from genzoo.plugin import Step
 from genzoo_boltzmann import objectives, partition
 from genzoo_boltzmann.samplers import Gibbs, TemperedGibbs
-from genzoo_boltzmann.tempering import TemperedPath
 from likelihoods import mean_log_prob
 from machines import machine, states
 
@@ -40,7 +39,7 @@ WORK = {
     "reverse AIS": _log_z(partition.reverse_ais, num_burn_in=1),
     "halves": _log_z(partition.reverse_halves, rows=states(6)[:2], num_burn_in=1),
     "log-likelihood": lambda rbm, generator: mean_log_prob(rbm, states(6)),
-    "a path": lambda rbm, generator: TemperedPath(rbm).change(states(6), 0.0, 0.5),
+    "a path": lambda rbm, generator: rbm.path().change(states(6), 0.0, 0.5),
     "cd": _losses(objectives.ContrastiveDivergence),
     "pcd": _losses(objectives.PersistentContrastiveDivergence),
     "gibbs": _states(Gibbs),

@@ -8,7 +8,6 @@ import torch
 import genzoo
 import genzoo.plugin
 from genzoo_boltzmann import partition
-from genzoo_boltzmann.tempering import TemperedPath
 from likelihoods import mean_log_prob
 from machines import (
     expected_variation,
@@ -122,7 +121,7 @@ def test_both_directions_bracket_the_truth(generator):
 def test_a_bad_estimate_is_called_unreliable(generator):
     """From fair coins with few temperatures the weights rest on a chain or two."""
     rbm = machine(40, 10, scale=2.0)
-    bad = partition.ais(rbm, generator=generator, betas=betas(10), base="uniform")
+    bad = partition.ais(rbm, generator=generator, betas=betas(10), path=rbm.path(uniform=True))
     good = partition.ais(rbm, generator=generator, betas=betas(3000))
     assert bad.effective_sample_size < 10
     assert bad.estimate.unreliable
@@ -149,7 +148,7 @@ def test_published_schedule():
 
 def test_ends_of_the_path_are_the_base_rates_and_the_machine():
     rbm = machine()
-    path, v = TemperedPath(rbm), states(6)
+    path, v = rbm.path(), states(6)
     field = path.field(v)
     base = (states(6) @ torch.logit(rbm.base_rates)) + 4 * math.log(2)
     torch.testing.assert_close(path.log_unnormalized(v, field, 0.0), base)
@@ -161,7 +160,7 @@ def test_ends_of_the_path_are_the_base_rates_and_the_machine():
 def test_a_steps_change_is_the_ratio_of_unnormalised_densities(old, new, generator):
     """Through the fast identity and, where the exponent is large, through two softplus."""
     for scale in (1.0, 20.0):
-        path, v = TemperedPath(machine(scale=scale)), states(6)
+        path, v = machine(scale=scale).path(), states(6)
         field = path.field(v)
         wanted = path.log_unnormalized(v, field, new) - path.log_unnormalized(v, field, old)
         found, _ = path.step(v, old, new, generator)
@@ -172,7 +171,7 @@ def test_a_steps_change_is_the_ratio_of_unnormalised_densities(old, new, generat
 def test_a_step_leaves_its_temperature_as_it_is(generator):
     """Draws from p_β stay draws from p_β: 200,000 of them over 64 states."""
     rbm, beta, num = machine(), 0.6, 200_000
-    path = TemperedPath(rbm)
+    path = rbm.path()
     log_p = path.log_unnormalized(states(6), path.field(states(6)), beta)
     p = (log_p - log_p.logsumexp(0)).exp()
     v = states(6)[torch.multinomial(p, num, replacement=True, generator=generator)]
@@ -282,7 +281,7 @@ def test_a_sweep_leaves_the_machine_as_it_is(generator):
     rbm, num = machine(), 100_000
     p = probabilities(rbm)
     v = states(6)[torch.multinomial(p, num, replacement=True, generator=generator)]
-    moved = TemperedPath(rbm).sweep(v, generator)
+    moved = rbm.path().sweep(v, generator)
     assert not torch.equal(moved, v)
     # Twice what exact draws have on average.
     assert total_variation(frequencies(moved), p) < 2 * expected_variation(p, num)

@@ -67,7 +67,9 @@ def test_other_models_are_refused():
     class Other(torch.nn.Module):
         pass
 
-    with pytest.raises(genzoo.CapabilityError, match="needs a model that is a RBM; Other is not"):
+    with pytest.raises(
+        genzoo.CapabilityError, match="needs a model that is a Machine; Other is not"
+    ):
         Gibbs().sample_state(Other(), 1, generator=torch.Generator())
 
 

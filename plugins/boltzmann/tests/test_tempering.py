@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from genzoo_boltzmann import samplers
+from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.samplers import TemperedGibbs, TemperedGibbsConfig
-from genzoo_boltzmann.tempering import TemperedPath
 from machines import (
     expected_variation,
     frequencies,
@@ -61,7 +61,7 @@ def exchanged(rbm, parity, generator):
     """How often an exchange goes from one joint state to another, (256, 256)."""
     before = joint_states().repeat_interleave(REPEATS, 0)
     v = states(2)[before.T]
-    after = samplers._exchange(TemperedPath(rbm), v, BETA, parity, generator)
+    after = samplers._exchange(rbm.path(), v, BETA, parity, generator)
     bits = after.view(4, -1, 2).long()
     place = number_of((bits[..., 0] + 2 * bits[..., 1]).T)
     pairs = torch.arange(256).repeat_interleave(REPEATS) * 256 + place
@@ -90,7 +90,7 @@ def test_a_sweep_leaves_the_law_of_every_replica(generator):
     rbm, num = machine(4, 3), 40_000
     p = log_p_of_levels(rbm).exp()
     v = states(4)[torch.multinomial(p, num, replacement=True, generator=generator)].flatten(0, 1)
-    moved = samplers._tempered_sweep(TemperedPath(rbm), v, BETA.repeat_interleave(num), generator)
+    moved = rbm.path().sweep(v, generator, BETA.repeat_interleave(num))
     assert not torch.equal(moved, v)
     for level, replicas in zip(p, moved.view(4, num, 4), strict=True):
         # Twice what exact draws have on average.
@@ -118,6 +118,6 @@ def test_every_replica_starts_where_the_caller_says(monkeypatch, generator):
     (found,) = sampler.trajectory(two_modes(40.0), 5, start=start, generator=generator)
     assert torch.equal(found, start.double())
     seen = []
-    monkeypatch.setattr(samplers, "_tempered_sweep", lambda path, v, *rest: seen.append(v) or v)
+    monkeypatch.setattr(TwoBlockPath, "sweep", lambda path, v, *rest: seen.append(v) or v)
     list(sampler.trajectory(two_modes(40.0), 5, start=start, generator=generator))
     assert torch.equal(seen[0].view(3, 5, 6), start.double().expand(3, 5, 6))
