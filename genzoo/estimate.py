@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import ConfigError, DataError, NotFiniteFigureError
+from genzoo.goal import Goal
 
 EstimateKind = Literal["exact", "lower bound", "upper bound", "stochastic estimate"]
 Unit = Literal["nats", "bits/dim", "", "share", "modes", "states"]
@@ -82,10 +83,11 @@ class Estimate:
             sides; None if there is only one estimator.
         notes: Remarks for readers, unreliable ones first.
         reference: A value to compare the figure with, or None.
+        goal: Which way is good; None if it is not known. An evaluation takes it from the metric.
         provenance: The settings of this figure, such as an extractor and its hash.
 
     Raises:
-        ConfigError: A note is not a `Note`.
+        ConfigError: A note is not a `Note`, or the goal not a `Goal`.
     """
 
     value: float
@@ -96,14 +98,19 @@ class Estimate:
     interval: tuple[float, float] | None = None
     notes: tuple[Note, ...] = ()
     reference: Reference | None = None
+    goal: Goal | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the notes; a text without a code cannot be compared."""
+        """Check the notes, since a text without a code cannot be compared, and the goal."""
         wrong = [note for note in self.notes if not isinstance(note, Note)]
         if wrong:
             raise ConfigError(
                 f"A note is a genzoo.plugin.Note, with a code and a text; got {wrong[0]!r}."
+            )
+        if not (self.goal is None or isinstance(self.goal, Goal)):
+            raise ConfigError(
+                f"A goal is a genzoo.plugin.Goal, such as Goal('higher', 1.0); got {self.goal!r}."
             )
 
     @property

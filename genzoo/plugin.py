@@ -77,6 +77,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
         read_file as read_file,
         read_object as read_object,
     )
+    from genzoo.goal import Goal as Goal
     from genzoo.hub_component import FrozenModule as FrozenModule, HubComponent as HubComponent
     from genzoo.layouts.foreign import (
         ForeignFormat as ForeignFormat,

@@ -115,7 +115,7 @@ def test_text_is_shown_as_text(tmp_path):
     assert "<script>" not in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 3
-    assert all(len(re.findall(r"(?<!\\)\|", row)) == 6 for row in rows)
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 7 for row in rows)
     assert "\n# heading" not in text
     assert read_figures(tmp_path)[0].provenance["data"] == NASTY
 

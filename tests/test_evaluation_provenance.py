@@ -54,6 +54,7 @@ def test_figures_are_json_and_what_is_not_finite_is_null():
                 "interval": [None, -2.0],
                 "notes": [{"code": "one", "text": "one example.", "unreliable": True}],
                 "reference": None,
+                "goal": None,
                 "provenance": {},
             }
         },
@@ -72,14 +73,15 @@ def test_an_evaluation_of_one_row_is_still_json():
 def test_an_evaluation_in_words_has_a_line_for_each_figure_and_one_for_the_provenance():
     text = str(evaluate(model(), ROWS, seed=5))
     lines = text.splitlines()
-    assert len(lines) == 6
-    assert lines[0].startswith("independent-pixels  -")
-    assert lines[1].startswith("log-likelihood      -")
-    assert lines[2].startswith("bits-per-dimension  ")
-    assert lines[3].startswith("Provenance: data the given array")
-    assert "examples 50, seed 5, batch_size 25, sampler toy-ancestral" in lines[3]
-    assert lines[4].startswith("Left out: ")
-    assert lines[5].startswith("Not for this model and these data: ")
+    assert len(lines) == 7
+    assert lines[0].startswith("independent-pixels  –  -")
+    assert lines[1].startswith("log-likelihood      ↑  -")
+    assert lines[2].startswith("bits-per-dimension  ↓  ")
+    assert lines[3].startswith("↑ higher is better, ↓ lower is better, – neither")
+    assert lines[4].startswith("Provenance: data the given array")
+    assert "examples 50, seed 5, batch_size 25, sampler toy-ancestral" in lines[4]
+    assert lines[5].startswith("Left out: ")
+    assert lines[6].startswith("Not for this model and these data: ")
     assert str(Evaluation({}, {"seed": 0})) == "Provenance: seed 0."
 
 

@@ -1,7 +1,10 @@
 """An evaluation in words: figures, notes once, provenance once."""
 
+from dataclasses import replace
+
 from genzoo.estimate import Estimate, Note
 from genzoo.evaluation import Evaluation
+from genzoo.goal import Goal, legend
 
 SHA = "4c468348878cb467f430"
 ONE, TWO = Note("one", "One."), Note("two", "Two.")
@@ -20,11 +23,16 @@ def figure(*notes, **provenance):
 
 
 def test_a_note_that_figures_share_stands_once():
-    figures = {"a": figure(ONE, TWO), "long-name": figure(TWO), "c": figure()}
+    figures = {
+        "a": replace(figure(ONE, TWO), goal=Goal("higher", 1.0)),
+        "long-name": replace(figure(TWO), goal=Goal("near", "reference")),
+        "c": figure(),
+    }
     assert str(Evaluation(figures, {"seed": 0})).splitlines() == [
-        "a          1.00 ± 0.50 share (exact) [1] [2]",
-        "long-name  1.00 ± 0.50 share (exact) [2]",
-        "c          1.00 ± 0.50 share (exact)",
+        "a          ↑ 1    1.00 ± 0.50 share (exact) [1] [2]",
+        "long-name  → ref  1.00 ± 0.50 share (exact) [2]",
+        "c          ?      1.00 ± 0.50 share (exact)",
+        legend(["↑ 1", "→ ref", "?"]),
         "[1] one: One.",
         "[2] two: Two.",
         "Provenance: seed 0.",
@@ -33,7 +41,7 @@ def test_a_note_that_figures_share_stands_once():
 
 def test_what_is_unreliable_says_so_in_its_own_line():
     bad = figure(Note("no", "no.", unreliable=True))
-    (line, note, _) = str(Evaluation({"a": bad}, {"seed": 0})).splitlines()
+    (line, _, note, _) = str(Evaluation({"a": bad}, {"seed": 0})).splitlines()
     assert line.endswith("(exact) UNRELIABLE [1]")
     assert note == "[1] no: Unreliable: no."
 
@@ -41,7 +49,7 @@ def test_what_is_unreliable_says_so_in_its_own_line():
 def test_figures_of_one_provenance_share_its_line_and_a_hash_is_cut():
     figures = {"a": figure(sha256=SHA), "b": figure(sha256=SHA), "c": figure(sha256=SHA, k=5)}
     text = str(Evaluation(figures, {"data": "d", "config": {"x": 1}, "none": None, "no": {}}))
-    assert text.splitlines()[3:] == [
+    assert text.splitlines()[4:] == [
         "Provenance: data d, config (x 1).",
         "  a, b: sha256 4c468348878c….",
         "  c: sha256 4c468348878c…, k 5.",

@@ -190,6 +190,24 @@ def test_patience_counts_evaluations_in_a_row():
 
 
 @pytest.mark.parametrize(
+    ("metric", "figure", "values", "best"),
+    [
+        ("two-sample", "two-sample", [0.9, 0.45, 0.52, 0.3], 3),  # Near 0.5.
+        ("accuracy", "accuracy-y", [0.2, 0.8, 0.5, 0.7], 2),
+        ("frechet-feature-distance", "frechet-feature-distance[pixels]", [4.0, 3.0, 1.0, 2.0], 3),
+    ],
+)
+def test_a_metric_declares_which_weights_are_the_best(metric, figure, values, best):
+    config = genzoo.TrainerConfig(
+        eval_steps=1, eval_metrics=(metric,), metric_for_best_model=figure
+    )
+    kept, model = Best(config), trainer().model
+    for step, value in enumerate(values, 1):
+        kept.consider(step, {figure: value}, model, None)
+    assert kept.step == best
+
+
+@pytest.mark.parametrize(
     ("values", "error", "text"),
     [
         ({"early_stopping_patience": 2}, ConfigError, "early_stopping_patience.*eval-steps"),
@@ -199,6 +217,25 @@ def test_patience_counts_evaluations_in_a_row():
         ({"held_out": None, "eval_steps": 5}, ConfigError, "eval_steps needs held-out rows"),
         ({"held_out": torch.randn(5, 3)}, DataError, "do not fit"),
         ({"eval_steps": 5, "metric_for_best_model": "mmd"}, ConfigError, "metric-mode"),
+        (
+            {
+                "eval_steps": 5,
+                "eval_metrics": ("two-sample",),
+                "metric_for_best_model": "two-sample",
+                "metric_mode": "max",
+            },
+            ConfigError,
+            "'max' contradicts 'two-sample': near 0.5 is the best",
+        ),
+        (
+            {
+                "eval_steps": 5,
+                "eval_metrics": ("independent-pixels",),
+                "metric_for_best_model": "independent-pixels",
+            },
+            ConfigError,
+            "no value of 'independent-pixels' is better",
+        ),
         (
             {"eval_steps": 5, "metric_for_best_model": "kl", "metric_mode": "min"},
             ConfigError,

@@ -14,6 +14,7 @@ from torch import Tensor
 from genzoo.errors import ConfigError
 from genzoo.estimate import Note
 from genzoo.evaluation import Evaluation
+from genzoo.goal import Goal, read_goal
 from genzoo.parsing import strict_json
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class Figure:
         """Its notes, read as untrusted text; a note without a valid code is "uncoded"."""
         notes = self.facts.get("notes")
         return [read_note(note) for note in notes] if isinstance(notes, (list, tuple)) else []
+
+    @property
+    def goal(self) -> Goal | None:
+        """Which way it is good, read as untrusted text; None if that is not known."""
+        return read_goal(self.facts.get("goal"))
 
     def same_question(self, other: Figure) -> bool:
         """Whether two figures answer the same question: the same name for the same data."""

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from genzoo.card.escaping import escaped
 from genzoo.card.figures import Figure
 from genzoo.evaluation.provenance import in_words, shown
+from genzoo.goal import legend, mark_of
 
 _ELSEWHERE = ("data", "source", "split", "data_config")
 
@@ -20,13 +21,17 @@ def table(figures: Sequence[Figure]) -> Markup:
     All values are escaped.
     """
     provenances = list(dict.fromkeys(map(_provenance, figures)))
-    lines = ["| figure | value | kind | data | provenance |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| figure | better | value | kind | data | provenance |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for figure in figures:
         number = provenances.index(_provenance(figure)) + 1
         data = figure.provenance.get("data", "")
-        cells = [figure.name, _value(figure), _kind(figure), data, number]
+        cells = [figure.name, mark_of(figure.goal), _value(figure), _kind(figure), data, number]
         lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
     notes = [f"- {escaped(note)} ({escaped(names)})" for note, names in _notes(figures).items()]
+    lines += ["", legend([mark_of(figure.goal) for figure in figures])]
     lines += ["", *notes] if notes else []
     lines += ["", "Provenance:", ""]
     lines += [f"{number}. {escaped(text)}" for number, text in enumerate(provenances, 1)]

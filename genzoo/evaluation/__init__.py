@@ -18,7 +18,7 @@ from genzoo.errors import DataError
 from genzoo.estimate import Estimate
 from genzoo.evaluation.choosing import check_available, choose, no_figures_error
 from genzoo.evaluation.metric import Case, Metric, with_conditions
-from genzoo.evaluation.provenance import provenance_of, with_metric_name
+from genzoo.evaluation.provenance import provenance_of, with_metric
 from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.finite import weights_checked
 from genzoo.model import Model
@@ -143,7 +143,7 @@ def _computed(case: Case, name: str, metric: Metric) -> dict[str, Estimate]:
     with evaluating(case.model), torch.no_grad(), weights_checked(case.model):
         case.generator.manual_seed(seeds.derive_seed(case.seed, name))
         figures = metric.compute(case)
-    return {key: with_metric_name(figure, name, metric) for key, figure in figures.items()}
+    return {key: with_metric(figure, key, name, metric) for key, figure in figures.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.errors import NotFiniteFigureError
 from genzoo.estimate import Estimate, Note, Reference, mean_of, undefined
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.goal import Goal
 from genzoo.model import Model
 
 _BLOCK = 256
@@ -30,6 +31,7 @@ class Accuracy(Metric[NoFields]):
     Config = NoFields
     requires = (SupportsClassify,)
     uses_conditions = False
+    goals: ClassVar = {"accuracy": Goal("higher", 1.0), "accuracy-y": Goal("higher", 1.0)}
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         lacking = super().unavailable_reason(model, data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, mean_of
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.goal import Goal
 from genzoo.model import Model
 from genzoo.spaces import Binary
 
@@ -33,6 +34,7 @@ class IndependentPixels(Metric[BaselineConfig]):
     Config = BaselineConfig
     spaces = (Binary,)
     uses_conditions = False
+    goals: ClassVar = {"independent-pixels": Goal("none")}
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         lacking = super().unavailable_reason(model, data)

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from genzoo.card.figures import METRIC_TYPE, Figure, plain
 from genzoo.estimate import Estimate
+from genzoo.goal import words_of
 
 ROUNDING = 1e-4
 WITHIN = 3.0
@@ -42,8 +43,8 @@ def differences(stated: Figure, made: Figure) -> list[str]:
 def settled(stated: Figure, made: Figure) -> list[str]:
     """Return the differences of a card's figure that do not depend on the random stream.
 
-    Kind, unit, texts of notes, number of samples, kind of reference, software, and all settings
-    except numbers that come from draws are compared.
+    Kind, unit, texts of notes, number of samples, kind of reference, goal, software, and all
+    settings except numbers that come from draws are compared.
     """
     nums = stated.facts.get("num_samples"), made.facts.get("num_samples")
     other = stated.facts.get(METRIC_TYPE)  # A model index may have a second name of a figure.
@@ -53,6 +54,7 @@ def settled(stated: Figure, made: Figure) -> list[str]:
         _notes(stated, made),
         _texts(stated, made, numbers=False),
         _reference(stated.facts.get("reference"), made.facts.get("reference"), math.inf),
+        _goal(stated, made),
         *_settings(stated.provenance, made.provenance, every=False),
         *_software(stated.provenance),
         f"type {other!r}, recomputed {stated.name!r}" if other else "",
@@ -160,6 +162,11 @@ def _kind_of(reference: Any) -> str:
         return "none"
     kind = reference.get("kind") if isinstance(reference, Mapping) else None
     return str(kind or "without a kind")
+
+
+def _goal(stated: Figure, made: Figure) -> str:
+    theirs, ours = words_of(stated.goal), words_of(made.goal)
+    return "" if theirs == ours else f"goal {theirs!r}, recomputed {ours!r}"
 
 
 def _words(stated: Figure, made: Figure) -> list[str]:

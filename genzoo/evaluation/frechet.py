@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.features import Compared, FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
 from genzoo.evaluation.resampling import halving_error
+from genzoo.goal import Goal
 
 NOTE = Note(
     "bias-of-n",
@@ -42,6 +43,7 @@ class FrechetFeatureDistance(FeatureMetric[FrechetConfig]):
     """
 
     Config = FrechetConfig
+    goals: ClassVar = {"frechet-feature-distance": Goal("lower", "reference")}
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the distance of the samples."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from genzoo.evaluation.features import Extractor, compared_by
 from genzoo.evaluation.frechet import frechet
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.mmd import kernel_distance
+from genzoo.goal import Goal
 from genzoo.model import Model
 from genzoo.spaces import Binary, Unit
 
@@ -47,6 +48,7 @@ class InceptionDistance(Metric[InceptionConfig]):
     spaces = (Unit, Binary)
     min_examples = 100
     is_default = False
+    goals: ClassVar = {"fid": Goal("lower", "reference"), "kid": Goal("lower", "reference")}
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         shape = data.info["x"].event_shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 
@@ -11,6 +11,7 @@ from genzoo.capabilities import SupportsHeldOutRows, SupportsLogProb
 from genzoo.config import Bounds, Config
 from genzoo.estimate import Estimate, Note
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.goal import Goal
 from genzoo.log_prob import LogProb
 from genzoo.model import Model
 
@@ -36,6 +37,7 @@ class LogLikelihood(Metric[LogLikelihoodConfig]):
 
     Config = LogLikelihoodConfig
     requires = (SupportsLogProb,)
+    goals: ClassVar = {"log-likelihood": Goal("higher"), "bits-per-dimension": Goal("lower")}
 
     def verification_config(self, model: Model) -> LogLikelihoodConfig:
         """Return a config with at least the model's default number of draws."""

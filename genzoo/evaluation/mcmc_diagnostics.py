@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Unit
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.goal import Goal
 from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.sampling import own_sampler
@@ -55,6 +56,11 @@ class ChainDiagnostics(Metric[ChainConfig]):
 
     Config = ChainConfig
     effort_fields = ("num_chains", "num_states")
+    goals: ClassVar = {
+        "autocorrelation-time": Goal("lower"),
+        "effective-sample-size": Goal("higher"),
+        "r-hat": Goal("near", 1.0),
+    }
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         sampler = own_sampler(model)

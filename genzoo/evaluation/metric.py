@@ -19,6 +19,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.data.subsets import Subset, stratified
 from genzoo.estimate import Estimate
 from genzoo.fitting import titles
+from genzoo.goal import Goal
 from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size
@@ -202,6 +203,9 @@ class Metric(Configured[C]):
             extractor.
         effort_fields: The fields of its config whose larger values are better, such as a number of
             draws.
+        goals: Which way each figure is good, and its best value. The keys are the names of
+            figures; a name without its part in brackets stands for all of them, and "*" for all
+            other figures. A figure without a goal is shown as not declared.
 
     Arguments:
         config: An instance of the metric's ``Config``.
@@ -215,6 +219,13 @@ class Metric(Configured[C]):
     is_default: ClassVar[bool] = True
     defining_fields: ClassVar[tuple[str, ...]] = ()
     effort_fields: ClassVar[tuple[str, ...]] = ()
+    goals: ClassVar[Mapping[str, Goal]] = {}
+
+    @classmethod
+    def goal_of(cls, figure: str) -> Goal | None:
+        """Return which way a figure of this metric is good; None if it does not declare it."""
+        keys = (figure, figure.partition("[")[0], "*")
+        return next((cls.goals[key] for key in keys if key in cls.goals), None)
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Return why the metric does not apply to a model or to data; empty if it does."""

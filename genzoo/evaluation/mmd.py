@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.features import Compared, FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
 from genzoo.evaluation.resampling import blocks_of, halving_error, partitions_of
+from genzoo.goal import Goal
 
 _BLOCKS, _LARGEST, _HALVINGS = 10, 1000, 50
 _NEGATIVE = Note(
@@ -43,6 +44,7 @@ class KernelFeatureDistance(FeatureMetric[KernelConfig]):
     """
 
     Config = KernelConfig
+    goals: ClassVar = {"kernel-feature-distance": Goal("lower", "reference")}
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the distance of the samples."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, Reference
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.evaluation.resampling import mean_with_error
+from genzoo.goal import Goal
 from genzoo.model import Model
 from genzoo.sampling import block_size
 from genzoo.spec import Mixture
@@ -46,6 +47,10 @@ class ModeCoverage(Metric[ModeConfig]):
     """
 
     Config = ModeConfig
+    goals: ClassVar = {
+        "modes": Goal("higher", "reference"),
+        "high-quality-share": Goal("near", "reference"),
+    }
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         if "x" not in data.info.mixture:

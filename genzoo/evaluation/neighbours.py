@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from genzoo.evaluation.distances import own_radii, squared_distances
 from genzoo.evaluation.features import FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
 from genzoo.evaluation.resampling import design_effects, mean_with_error
+from genzoo.goal import Goal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,12 @@ class PrecisionRecall(FeatureMetric[NeighbourConfig]):
     """
 
     Config = NeighbourConfig
+    goals: ClassVar = {
+        "precision": Goal("higher", "reference"),
+        "recall": Goal("higher", "reference"),
+        "density": Goal("near", 1.0),
+        "coverage": Goal("higher", "reference"),
+    }
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the four figures of the samples."""

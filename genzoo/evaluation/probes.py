@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, mean_of, undefined
 from genzoo.evaluation.metric import Case, Metric, codes_of
+from genzoo.goal import Goal
 from genzoo.model import Model
 
 _ONE_LABEL = Note(
@@ -63,6 +64,12 @@ class LatentProbes(Metric[ProbeConfig]):
     requires = (SupportsEncode,)
     min_examples = 100
     effort_fields = ("max_steps",)
+    goals: ClassVar = {
+        "knn-accuracy": Goal("higher", 1.0),
+        "linear-accuracy": Goal("higher", 1.0),
+        "knn-accuracy[pixels]": Goal("none"),
+        "linear-accuracy[pixels]": Goal("none"),
+    }
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         lacking = super().unavailable_reason(model, data)

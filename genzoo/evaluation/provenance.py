@@ -59,11 +59,11 @@ def in_words(provenance: Mapping[str, Any]) -> str:
     return flat(facts)
 
 
-def with_metric_name(figure: Estimate, name: str, metric: Metric) -> Estimate:
-    """Return a figure with the metric and its values in the provenance."""
+def with_metric(figure: Estimate, key: str, name: str, metric: Metric) -> Estimate:
+    """Return the figure ``key`` with its metric's goal, and the metric in its provenance."""
     config = differences(metric.config, metric.Config())
     own = {"metric": name, "metric_config": config, **figure.provenance}
-    return replace(figure, provenance=own)
+    return replace(figure, provenance=own, goal=figure.goal or metric.goal_of(key))
 
 
 def provenance_of(case: Case) -> dict[str, Any]:

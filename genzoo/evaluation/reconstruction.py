@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from genzoo.config import NoFields
 from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate, Reference, mean_of
 from genzoo.evaluation.metric import Case, Metric, blocks
+from genzoo.goal import Goal
 
 
 class ReconstructionError(Metric[NoFields]):
@@ -23,6 +24,7 @@ class ReconstructionError(Metric[NoFields]):
 
     Config = NoFields
     requires = (SupportsEncode, SupportsDecode)
+    goals: ClassVar = {"reconstruction-error": Goal("lower", 0.0)}
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the error, exact for each row."""

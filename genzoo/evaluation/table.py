@@ -8,6 +8,7 @@ from typing import Any
 from genzoo.estimate import Estimate
 from genzoo.evaluation.choosing import by_reason
 from genzoo.evaluation.provenance import METRIC, flat, in_words, shown
+from genzoo.goal import legend, mark_of
 
 _SHOWN_OF_A_HASH = 12
 
@@ -15,15 +16,18 @@ _SHOWN_OF_A_HASH = 12
 def lines_of(figures: Mapping[str, Estimate], provenance: Mapping[str, Any]) -> list[str]:
     """Return a line for each figure, each note once, and the provenance.
 
+    A mark after the name says which way is good.
     Figures with equal own provenance share its line; hashes are abbreviated.
     """
-    width = max(map(len, figures), default=0)
+    goals = [mark_of(figure.goal) for figure in figures.values()]
+    width, wide = (max(map(len, texts), default=0) for texts in (figures, goals))
     notes = list(dict.fromkeys(note for figure in figures.values() for note in figure.notes))
     lines = []
-    for name, figure in figures.items():
+    for (name, figure), goal in zip(figures.items(), goals, strict=True):
         marks = ["UNRELIABLE"] if figure.unreliable else []
         marks += [f"[{notes.index(note) + 1}]" for note in figure.notes]
-        lines.append(" ".join([f"{name:<{width}}  {figure.short()}", *marks]))
+        lines.append(" ".join([f"{name:<{width}}  {goal:<{wide}}  {figure.short()}", *marks]))
+    lines += [legend(goals)] if goals else []
     lines += [f"[{number}] {note.code}: {note}" for number, note in enumerate(notes, 1)]
     lines.append(f"Provenance: {in_words(shown(provenance))}.")
     return [" ".join(line.splitlines()) for line in [*lines, *_own_provenance(figures)]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from genzoo.config import NoFields
 from genzoo.data.dataset import Dataset
 from genzoo.estimate import Estimate, Note, mean_of
 from genzoo.evaluation.metric import Case, Metric
+from genzoo.goal import Goal
 from genzoo.model import Model
 from genzoo.translating import Cycle, there_and_back
 
@@ -29,6 +30,7 @@ class CycleError(Metric[NoFields]):
 
     Config = NoFields
     requires = (SupportsTranslate,)
+    goals: ClassVar = {"cycle-error-x": Goal("lower", 0.0), "cycle-error-y": Goal("lower", 0.0)}
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return both errors, exact for each row."""
@@ -48,6 +50,10 @@ class TranslationError(Metric[NoFields]):
 
     Config = NoFields
     requires = (SupportsTranslate,)
+    goals: ClassVar = {
+        "translation-error-y": Goal("lower", 0.0),
+        "translation-error-x": Goal("lower", 0.0),
+    }
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         if (reason := super().inapplicable_reason(model, data)) or data.info.aligned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from genzoo.evaluation.distances import nearest, own_radii
 from genzoo.evaluation.features import FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
 from genzoo.evaluation.resampling import design_effects, mean_with_error
+from genzoo.goal import Goal
 
 _NOTE = Note(
     "ideal-half",
@@ -34,6 +36,8 @@ class TwoSample(FeatureMetric[FeatureConfig]):
     | An Empirical Study on Evaluation Metrics of Generative Adversarial Networks
     | (Xu, Huang, Yuan, Guo, Sun, Wu, Weinberger, 2018)
     """
+
+    goals: ClassVar = {"two-sample": Goal("near", 0.5)}
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the accuracy of the samples."""

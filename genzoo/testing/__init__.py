@@ -15,12 +15,14 @@ checks for each capability that a model declares. There are three ways to run it
     class TestRBM(ModelSuite):  # The same, as a class to add your own tests to.
         name = "rbm"
 
-and ``genzoo check rbm`` on the command line. Only the second one needs pytest.
+and ``genzoo check rbm`` on the command line. Only the second one needs pytest. ``check_metric``
+checks a metric.
 """
 
 from genzoo.capabilities import of as capabilities_of
 from genzoo.testing.cases import Case, CheckFailed, NotApplicable, cases, equal_states
 from genzoo.testing.checks import BY_CAPABILITY, CHECKS, MUST, checks_for
+from genzoo.testing.metrics import check_metric
 from genzoo.testing.running import Outcome, check_model, run_check, run_checks, run_command
 from genzoo.testing.suites import ModelSuite, conformance
 
@@ -35,6 +37,7 @@ __all__ = [
     "Outcome",
     "capabilities_of",
     "cases",
+    "check_metric",
     "check_model",
     "checks_for",
     "conformance",

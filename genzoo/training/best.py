@@ -5,17 +5,22 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
+from genzoo import registry
 from genzoo.errors import ConfigError, suggest
+from genzoo.goal import REFERENCE, Goal
 from genzoo.model import Model
 from genzoo.training.config import TrainerConfig
 from genzoo.training.ema import Average
 
 logger = logging.getLogger("genzoo")
+
+LOWER = Goal("lower")
+_OF_MODE = {"min": LOWER, "max": Goal("higher")}
 
 
 class Best:
@@ -28,6 +33,7 @@ class Best:
     def __init__(self, config: TrainerConfig) -> None:
         self.config = config
         self.name = figure_of(config)
+        self.goal = goal_of(config)
         self.value: float | None = None
         self.step = 0
         self.unimproved = 0
@@ -88,12 +94,46 @@ class Best:
             return False
         if self.value is None:
             return True
-        return value > self.value if self.config.metric_mode == "max" else value < self.value
+        return self.goal.cost(value) < self.goal.cost(self.value)
 
 
 def figure_of(config: TrainerConfig) -> str | None:
     """Return the figure that decides which weights are the best; None keeps no best weights."""
     return config.metric_for_best_model or ("loss" if config.early_stopping_patience else None)
+
+
+def goal_of(config: TrainerConfig) -> Goal:
+    """Return the goal of the deciding figure.
+
+    Raises:
+        ConfigError: It is not known, or contradicts ``metric_mode``.
+        UnknownNameError: A metric does not exist.
+    """
+    name, mode = figure_of(config), config.metric_mode
+    declared = LOWER if name is None or is_loss(name) else _declared(name, config.eval_metrics)
+    if declared is None or (declared.direction == "near" and declared.best == REFERENCE):
+        if mode is None:
+            raise ConfigError(
+                f"metric_for_best_model: say whether the smallest or the greatest {name!r} is the "
+                "best. Give --trainer.metric-mode min or max."
+            )
+        return _OF_MODE[mode]
+    if declared.direction == "none":
+        raise ConfigError(
+            f"metric_for_best_model: no value of {name!r} is better than another. Choose another "
+            "figure, such as loss."
+        )
+    if mode is not None and _OF_MODE[mode].direction != declared.direction:
+        raise ConfigError(
+            f"metric_mode {mode!r} contradicts {name!r}: {declared}. Leave metric_mode out."
+        )
+    return declared
+
+
+def _declared(figure: str, metrics: Sequence[str]) -> Goal | None:
+    """Return the goal of a figure that one of the metrics declares."""
+    goals = [registry.load("metrics", metric).goal_of(figure) for metric in metrics]
+    return next((goal for goal in goals if goal is not None), None)
 
 
 def is_loss(figure: str) -> bool:

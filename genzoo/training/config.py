@@ -58,8 +58,8 @@ class TrainerConfig(Config):
     """The figure of the evaluations that decides which weights are the best, such as loss; by
     default none, and loss if there is a patience."""
     metric_mode: Literal["min", "max"] | None = None
-    """Whether the best figure is the smallest or the greatest; of losses it is the smallest, of
-    others it must be given."""
+    """Whether the best figure is the smallest or the greatest; to be given only if the metric does
+    not declare it."""
     load_best_model_at_end: bool = True
     """Publish the best weights, if a figure decides which they are; if not, the last ones."""
     early_stopping_patience: Annotated[int, Bounds(0, 10**9)] = 0

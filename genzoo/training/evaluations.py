@@ -10,7 +10,7 @@ from genzoo.data import Dataset
 from genzoo.errors import ConfigError, DataError, suggest
 from genzoo.evaluation.choosing import choose
 from genzoo.model import Model
-from genzoo.training.best import figure_of, is_loss
+from genzoo.training.best import figure_of, goal_of, is_loss
 from genzoo.training.config import TrainerConfig
 
 
@@ -86,10 +86,4 @@ def _check(config: TrainerConfig, data: Dataset | None) -> None:
             f"{asked[0]} compares evaluations, and without eval_steps there is only one. Give "
             "--trainer.eval-steps."
         )
-    if not is_loss(name) and config.metric_mode is None:
-        raise ConfigError(
-            f"metric_for_best_model: say whether the smallest or the greatest {name!r} is the "
-            "best. Give --trainer.metric-mode min or max."
-        )
-    if is_loss(name) and config.metric_mode == "max":
-        raise ConfigError("The best loss is the smallest one. Leave metric_mode out.")
+    goal_of(config)

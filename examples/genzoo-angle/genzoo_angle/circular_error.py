@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from genzoo.plugin import Case, Config, Estimate, Metric, Reference, mean_of
+from genzoo.plugin import Case, Config, Estimate, Goal, Metric, Reference, mean_of
 from genzoo_angle.angle import Angle
 
 
@@ -26,6 +27,7 @@ class CircularError(Metric[CircularErrorConfig]):
     Config = CircularErrorConfig
     spaces = (Angle,)
     min_examples = 2
+    goals: ClassVar = {"circular-error": Goal("lower", 0.0)}
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the error, an estimate from the samples drawn."""

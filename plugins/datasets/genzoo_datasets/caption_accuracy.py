@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from genzoo.plugin import (
     Config,
     Dataset,
     Estimate,
+    Goal,
     Grammar,
     Metric,
     Model,
@@ -50,6 +51,7 @@ class CaptionObeyed(Metric[CaptionConfig]):
     min_examples = 100
     needs_condition = "text"
     defining_fields = ("recognizer",)
+    goals: ClassVar = {"*": Goal("higher", "reference")}
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Return why the figure cannot be computed; empty if it can."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from genzoo.plugin import (
     Binary,
@@ -13,6 +13,7 @@ from genzoo.plugin import (
     DataInfo,
     Dataset,
     Estimate,
+    Goal,
     Metric,
     Model,
     Note,
@@ -50,6 +51,7 @@ class LabelAccuracy(Metric[LabelConfig]):
     min_examples = 100
     needs_condition = "label"
     defining_fields = ("classifier",)
+    goals: ClassVar = {"label-accuracy": Goal("higher", "reference")}
 
     def unavailable_reason(self, model: Model, data: Dataset) -> str:
         """Return why the figure cannot be computed; empty if it can."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from genzoo.plugin import (
     Case,
     Config,
     Dataset,
     Estimate,
+    Goal,
     Metric,
     Model,
     SupportsTranslate,
@@ -35,6 +37,7 @@ class LabelKept(Metric[LabelKeptConfig]):
     requires = (SupportsTranslate,)
     spaces = (Unit,)
     min_examples = 100
+    goals: ClassVar = {"label-kept": Goal("higher", 1.0)}
 
     def inapplicable_reason(self, model: Model, data: Dataset) -> str:
         """Return why the figure does not apply; empty if it does."""
