@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -30,6 +30,8 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    optimizer: Any = None,
+    lr_scheduler: Any = None,
 ) -> GenerativeModel:
     """Train a model from a recipe and return it.
 
@@ -38,11 +40,14 @@ def train(
         output_dir: The folder of the run; None writes nothing.
         resume: Whether to resume the run in the folder.
         overwrite: Whether an existing run may be replaced.
+        optimizer: A function that makes the optimisers; see `Trainer`.
+        lr_scheduler: A function that makes the learning-rate schedules; see `Trainer`.
 
     Raises:
         GenzooError: The recipe, the data or the run has an error.
     """
-    model = make_trainer(recipe, output_dir, overwrite=overwrite).fit(resume=resume)
+    functions = {"optimizer": optimizer, "lr_scheduler": lr_scheduler}
+    model = make_trainer(recipe, output_dir, overwrite=overwrite, **functions).fit(resume=resume)
     return cast("GenerativeModel", model)  # The registry has only such classes in this group.
 
 
@@ -52,12 +57,16 @@ def make_trainer(
     *,
     overwrite: bool = False,
     change: Callable[[Sequence[Stage]], Sequence[Stage]] | None = None,
+    optimizer: Any = None,
+    lr_scheduler: Any = None,
 ) -> Trainer:
     """Return the trainer of a recipe, its model initialised from the recipe's seed.
 
     The arguments are those of `train`, and ``change``: a change of the model's default stages,
     used if the recipe has none.
     """
+    functions = {"optimizer": optimizer, "lr_scheduler": lr_scheduler}
+    _check_functions(recipe, functions)
     cls = registry.load("models", recipe.model.name)
     data = _load(recipe, "train")
     held_out = _load(recipe, HELD_OUT) if _has_held_out(recipe) else None
@@ -69,6 +78,8 @@ def make_trainer(
         stages if recipe.stages or change is None else change(stages),
         recipe.trainer,
         eval_data=held_out,
+        optimizer=optimizer,
+        lr_scheduler=lr_scheduler,
         output_dir=output_dir,
         overwrite=overwrite,
     )
@@ -76,6 +87,16 @@ def make_trainer(
         pretrained = recipe.pretrained, recipe.revision
         trainer.plan = dataclasses.replace(trainer.plan, pretrained=pretrained)
     return trainer
+
+
+def _check_functions(recipe: Recipe, functions: Mapping[str, Any]) -> None:
+    """Raise ConfigError if a function is missing that a recipe's run was trained with."""
+    for name, text in (recipe.factories or {}).items():
+        if functions.get(name) is None:
+            raise ConfigError(
+                f"The run of this recipe was trained with a function for {name} (it made {text}), "
+                f"which a recipe cannot hold. Give it again: genzoo.train(recipe, {name}=...)."
+            )
 
 
 def _new(recipe: Recipe, data: Dataset) -> Model:

@@ -62,6 +62,9 @@ class Recipe(Config):
     """The stages in order; if empty, the model's default stages."""
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     """Training values for every stage."""
+    factories: Mapping[str, str] | None = None
+    """What functions in Python made (optimizer, lr_scheduler), in words. A recipe cannot hold such
+    a function, so repeating the run needs the function again."""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Recipe:

@@ -159,7 +159,7 @@ def _write(checkpoint: Checkpoint, folder: Path) -> None:
     for name, tensors in checkpoint.tensors.items():
         contiguous = {key: t.detach().cpu().contiguous() for key, t in tensors.items()}
         save_file(apart(contiguous), folder / f"{name}.safetensors")
-    write_text(folder / "values.json", json.dumps(checkpoint.values, allow_nan=False))
+    write_text(folder / "values.json", _json(checkpoint.values))
     files = {
         path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
         for path in sorted(folder.iterdir())
@@ -176,6 +176,16 @@ def _write(checkpoint: Checkpoint, folder: Path) -> None:
     write_text(folder / _MANIFEST, json.dumps(manifest, indent=1))
     fsync(folder / _MANIFEST)
     fsync(folder)
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError) as error:  # All other values are the Trainer's own.
+        raise CheckpointError(
+            f"An optimiser or a schedule has a state that a checkpoint cannot hold: {error}. It "
+            "can hold tensors, finite numbers and texts."
+        ) from error
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def _train_stage(session: Session, start: Start) -> None:
     plan, number, objective = start.plan, start.stage, start.objective
     config = plan.configs[number]
     with plan.only_part(number):
-        players = make_players(objective, config, session.accelerator)
+        players = make_players(objective, config, session.accelerator, plan.factories)
         average = Average(plan.model, config.ema_decay) if config.ema_decay else None
         best = Best(config)
         state = StageState(plan.model, objective, players, average, best, session.accelerator)

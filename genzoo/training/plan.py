@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from genzoo.stage import Recipe, Stage
 from genzoo.training.batches import to_device
 from genzoo.training.config import TrainerConfig, check_minutes, resolve
 from genzoo.training.evaluations import check_evaluations, without_metrics
+from genzoo.training.factories import Factories
 from genzoo.training.inputs import Inputs, check_inputs
 from genzoo.training.labels import Reading
 from genzoo.training.stage_scope import model_of, only_part
@@ -36,6 +37,8 @@ class Plan:
         rows: The data with only the fields that the model and the objectives read.
         eval_data: The held-out data; None if there are none.
         eval_rows: These, likewise with the fields that are read.
+        factories: Functions of the user's that make optimisers and schedules.
+        made: What these functions made, in words, for the recipe.
         reading: These fields and their requirements.
         stages: The stages, in order.
         config: The user's training values.
@@ -55,6 +58,8 @@ class Plan:
     pretrained: tuple[str, str | None] | None = None
     eval_data: Dataset | None = None
     eval_rows: Dataset | None = None
+    factories: Factories = field(default_factory=Factories)
+    made: Mapping[str, str] = field(default_factory=dict)
 
     def learning(self, number: int) -> Model:
         """Return the model of a stage's objective: the whole model, or a nested one."""
@@ -83,6 +88,10 @@ class Plan:
         self.reading.check(batch)
         return to_device(batch, device, self.model.dtype)
 
+    def functions(self) -> Mapping[str, str] | None:
+        """Return what the user's functions made, in words; None if there are none."""
+        return {name: self.made.get(name, "a function") for name in self.factories.given()} or None
+
     def recipe(self) -> Recipe:
         """Return the recipe of this run."""
         x, y = named_parts(self.data)
@@ -94,6 +103,7 @@ class Plan:
             revision=self.pretrained and self.pretrained[1],
             stages=self.stages,
             trainer=self.config,
+            factories=self.functions(),
         )
 
 
@@ -103,10 +113,13 @@ def make_plan(
     objective: str | Objective | Stage | Sequence[Stage] | None,
     config: TrainerConfig,
     eval_data: Dataset | None = None,
+    factories: Factories | None = None,
 ) -> Plan:
     """Return the plan of a run, after checking that its parts fit; the errors are `Trainer`'s."""
     check_trackers(config.report_to)
     check_minutes(config)
+    factories = factories or Factories()
+    factories.check_config(config)
     given = objective if isinstance(objective, Objective) else None
     model.check_data(data.info)
     stages = tuple(_stages(model, objective))
@@ -132,6 +145,7 @@ def make_plan(
         given=given,
         eval_data=eval_data,
         eval_rows=None if eval_data is None else eval_data.select(reading.fields),
+        factories=factories,
     )
 
 

@@ -5,18 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler as TorchLRScheduler
 
 from genzoo import registry
 from genzoo.component import Component, ComponentOverride
 from genzoo.errors import ConfigError, TrainingError, suggest
 from genzoo.objective import Loss, Objective
 from genzoo.training.config import TrainerConfig
+from genzoo.training.factories import Factories, values_of
 from genzoo.training.lr_schedulers import LRScheduler
 from genzoo.training.optimizers import Optimizer
+
+
+@dataclass(frozen=True)
+class Solver:
+    """An optimiser and its schedule.
+
+    Arguments:
+        base: The optimiser.
+        schedule: Its schedule.
+        made: What a function of the user's made of them, under "optimizer" and "lr_scheduler".
+    """
+
+    base: torch.optim.Optimizer
+    schedule: TorchLRScheduler
+    made: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,7 +60,7 @@ class Player:
     Arguments:
         name: The player's name.
         named_parameters: Its parameters by name.
-        optimizer: Its optimiser.
+        solver: Its optimiser and schedule.
         config: The stage's training values.
         accelerator: The accelerator, which wraps the optimiser for loss scaling.
     """
@@ -51,17 +69,16 @@ class Player:
         self,
         name: str,
         named_parameters: dict[str, nn.Parameter],
-        optimizer: Component,
+        solver: Solver,
         config: TrainerConfig,
         accelerator: Accelerator,
     ) -> None:
         self.name, self.names = name, list(named_parameters)
         self.parameters = list(named_parameters.values())
         self._own = frozenset(self.parameters)
-        made: Optimizer = registry.make("optimizers", optimizer)
-        self.base = made.build(self.parameters)
-        # Before the wrapper below, which captures the step function: the schedule counts it.
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.base, _factor(config))
+        # The schedule was made before the wrapper below, which captures the step function that it
+        # counts.
+        self.base, self.schedule, self.made = solver.base, solver.schedule, solver.made
         # Accelerate's wrapper is needed for loss scaling only; each of its steps searches the file
         # system for a package (lomo_optim), which takes longer than a small network's step.
         scaled = accelerator.scaler is not None
@@ -126,6 +143,8 @@ class Player:
 
     def set_lr(self) -> None:
         """Set the learning rate of the next update again, because the total has changed."""
+        if not isinstance(self.schedule, LambdaLR):
+            return  # A run with a schedule of the user's keeps its total.
         step, groups = self.schedule.last_epoch, self.base.param_groups
         factors = [factor(step) for factor in self.schedule.lr_lambdas]
         rates = [base * f for base, f in zip(self.schedule.base_lrs, factors, strict=True)]
@@ -152,24 +171,36 @@ class Player:
 
 
 def make_players(
-    objective: Objective, config: TrainerConfig, accelerator: Accelerator
+    objective: Objective,
+    config: TrainerConfig,
+    accelerator: Accelerator,
+    factories: Factories | None = None,
 ) -> dict[str, Player]:
     """Return the players of an objective; they must partition the trainable parameters.
 
+    Arguments:
+        objective: The objective.
+        config: The stage's training values.
+        accelerator: The accelerator.
+        factories: Functions of the user's that make optimisers and schedules.
+
     Raises:
         ConfigError: The user names an unknown player.
-        TrainingError: A trainable parameter has no player, or two.
+        TrainingError: A trainable parameter has no player, or two; or a function makes an
+            optimiser or a schedule that cannot be used.
     """
+    factories = factories or Factories()
     names = {id(p): name for name, p in objective.named_parameters()}
     players = objective.players()
     _check_partition(objective, players, names)
+    factories.check_players(players)
     optimizers = _optimizers(objective, players, config)
-    return {
-        player: Player(
-            player, {names[id(p)]: p for p in parameters}, optimizers[player], config, accelerator
-        )
-        for player, parameters in players.items()
-    }
+    found = {}
+    for player, parameters in players.items():
+        named = {names[id(p)]: p for p in parameters}
+        solver = _solver(player, named, optimizers[player], config, factories)
+        found[player] = Player(player, named, solver, config, accelerator)
+    return found
 
 
 def player_of(
@@ -220,6 +251,28 @@ def _optimizers(
     given = {player: config.optimizers.get(player, ComponentOverride()) for player in own}
     changed = {player: given[player].over(component) for player, component in own.items()}
     return {player: Component.from_dict(c.to_dict()) for player, c in changed.items()}
+
+
+def _solver(
+    player: str,
+    named: Mapping[str, nn.Parameter],
+    component: Component,
+    config: TrainerConfig,
+    factories: Factories,
+) -> Solver:
+    """Return the optimiser and schedule of a player, of the user's functions where given."""
+    base, made = factories.make_optimizer(player, named), {}
+    if base is None:
+        named_one: Optimizer = registry.make("optimizers", component)
+        base = named_one.build(list(named.values()))
+    else:
+        made["optimizer"] = values_of(base)
+    schedule = factories.make_lr_scheduler(player, base, config.max_steps or 1)
+    if schedule is None:
+        schedule = LambdaLR(base, _factor(config))
+    else:
+        made["lr_scheduler"] = values_of(schedule)
+    return Solver(base, schedule, made)
 
 
 def _check_partition(

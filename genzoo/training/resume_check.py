@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from genzoo.data import Dataset
 from genzoo.errors import CheckpointError
 from genzoo.training.checkpoint import Checkpoint
+from genzoo.training.factories import Made
 from genzoo.training.plan import Plan
 
 _FREE = frozenset(
@@ -78,6 +80,32 @@ def demand_same(checkpoint: Checkpoint, now: Any) -> int | None:
             "at least as many, or start anew in another folder."
         )
     return None if before == total else int(before)
+
+
+def demand_same_factories(checkpoint: Checkpoint, now: Made, *, changed: bool) -> None:
+    """Check that the functions of the user's make the same optimisers and schedules as before.
+
+    Arguments:
+        checkpoint: The checkpoint that is resumed from.
+        now: What they made for each player of the stage.
+        changed: Whether the run gets another number of updates.
+
+    Raises:
+        CheckpointError: They make others, or are missing; or a schedule of a function's should
+            follow another number of updates.
+    """
+    if changed and any("lr_scheduler" in of_player for of_player in now.values()):
+        raise CheckpointError(
+            "The schedule that lr_scheduler made cannot follow another number of updates. Resume "
+            "with max_steps as it was, or fine-tune the model in another folder."
+        )
+    # In the form of JSON, in which the checkpoint has them: tuples are lists.
+    then, made = checkpoint.values["factories"], json.loads(json.dumps(now))
+    if differ := list(_changes(then, made, "")):
+        raise CheckpointError(
+            f"The run in this folder had other optimisers or schedules: {differ[0]}. Resume with "
+            "the functions (optimizer, lr_scheduler) that it was started with."
+        )
 
 
 def _without_totals(identity: Any) -> Any:

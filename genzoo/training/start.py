@@ -14,13 +14,14 @@ from genzoo.training.batches import batches
 from genzoo.training.best import figure_of, is_loss, unknown_figure
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.evaluations import check_figure
+from genzoo.training.factories import Made, in_words
 from genzoo.training.held_out import HeldOut
 from genzoo.training.initialization import init_from_data, ready_objective
 from genzoo.training.inputs import Inputs
 from genzoo.training.loop import Start
 from genzoo.training.plan import Plan
 from genzoo.training.players import make_players
-from genzoo.training.resume_check import demand_same, identity
+from genzoo.training.resume_check import demand_same, demand_same_factories, identity
 from genzoo.training.session import Session
 from genzoo.training.updater import Updater
 
@@ -42,8 +43,11 @@ def start(plan: Plan, session: Session, *, resume: bool) -> Start:
     if checkpoint is None:
         init_from_data(plan, session, 0)
     number = 0 if checkpoint is None else checkpoint.stage
-    objective = _check_stages(plan, session, number)
-    if checkpoint is None:
+    objective, made = _check_stages(plan, session, number)
+    plan = dataclasses.replace(plan, made=in_words(made))
+    if checkpoint is not None:
+        demand_same_factories(checkpoint, made[number], changed=bool(session.changed))
+    else:
         _check_figure(plan, session, number, objective)
     if not resume:
         session.claim()
@@ -92,9 +96,13 @@ def _changed_total(checkpoint: Checkpoint, before: int, plan: Plan) -> str:
     return said
 
 
-def _check_stages(plan: Plan, session: Session, first: int) -> Objective:
-    """Raise what is wrong with any stage's objective and players; return the first one's."""
+def _check_stages(plan: Plan, session: Session, first: int) -> tuple[Objective, list[Made]]:
+    """Raise what is wrong with any stage's objective and players.
+
+    Returns the first stage's objective, and what functions of the user's made for each stage.
+    """
     found: list[Objective] = []
+    made: list[Made] = []
     for number, config in enumerate(plan.configs):
         with plan.only_part(number):
             # The first stage trains what is built here. The others build theirs when they begin,
@@ -104,11 +112,12 @@ def _check_stages(plan: Plan, session: Session, first: int) -> Objective:
                 if number == first
                 else plan.make_objective(number)
             )
-            make_players(objective, config, session.accelerator)
+            players = make_players(objective, config, session.accelerator, plan.factories)
+            made.append({name: player.made for name, player in players.items()})
             check_figure(config, objective.players())
         if number == first:
             found.append(objective)
-    return found[0]
+    return found[0], made
 
 
 def _check_figure(plan: Plan, session: Session, number: int, objective: Objective) -> None:
@@ -143,6 +152,7 @@ def _make_trial(
     config = plan.configs[number]
     with plan.only_part(number):
         model, objective = copy.deepcopy((plan.model, objective))
+        # Without the user's functions: they may name parameters of the model instead of the copy.
         players = make_players(objective, config, session.accelerator)
     partition, inputs = session.partition(config), Inputs(plan.stages[number], model)
     slots = partition.slots()

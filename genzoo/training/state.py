@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class StageState:
             "process_buffers": bool(self.objective.process_state()),
             "optimizers": {n: flatten(p.base.state_dict())[1] for n, p in self.players.items()},
             "schedules": {n: flatten(p.schedule.state_dict())[1] for n, p in self.players.items()},
+            "factories": {name: player.made for name, player in self.players.items()},
             "scaler": None if scaler is None else flatten(scaler.state_dict())[1],
         }
 
@@ -85,6 +87,7 @@ class StageState:
         for name, player in self.players.items():
             saved = tensors.get(f"optimizer-{name}", {})
             player.base.load_state_dict(unflatten(values["optimizers"][name], saved))
+            _demand_put_back(player, saved, values["optimizers"][name])
             player.schedule.load_state_dict(unflatten(values["schedules"][name], {}))
         if self.accelerator.scaler is not None and values["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(unflatten(values["scaler"], {}))
@@ -135,6 +138,22 @@ class StageState:
             if int(slot[1]) % now == self.accelerator.process_index:
                 found[name] = tensor
         return found
+
+
+def _demand_put_back(player: Player, saved: Mapping[str, Tensor], values: Any) -> None:
+    """Raise CheckpointError if an optimiser does not load what it saved, as an own one may not."""
+    tensors, rest = flatten(player.base.state_dict())
+    # PyTorch's casts tensors to the dtype of the parameter unless the optimiser knows better.
+    same = tensors.keys() == saved.keys() and all(
+        tensor.dtype == saved[name].dtype and torch.equal(tensor.cpu(), saved[name])
+        for name, tensor in tensors.items()
+    )
+    if not same or json.dumps(rest) != json.dumps(values):
+        raise CheckpointError(
+            f"{type(player.base).__name__}, the optimiser of the player {player.name!r}, does not "
+            "load the state that it saved, so the run cannot be resumed identically. Its "
+            "load_state_dict must put back what state_dict gives."
+        )
 
 
 def flatten(value: Any) -> tuple[dict[str, Tensor], Any]:

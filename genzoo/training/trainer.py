@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from genzoo.stage import Recipe, Stage
 from genzoo.training.callbacks import Callback, Callbacks
 from genzoo.training.config import TrainerConfig
 from genzoo.training.curves import plot_history
+from genzoo.training.factories import Factories, LRSchedulerFactory, OptimizerFactory
 from genzoo.training.folder import RunFolder
 from genzoo.training.logs import History, MetricsFile, PictureFiles, Trackers
 from genzoo.training.loop import Start, train
@@ -40,6 +41,11 @@ class Trainer:
         config: What the user decides; values left out are the stage's.
         eval_data: Held-out rows, on which the objective's loss and ``config.eval_metrics`` are
             computed during training; see `TrainerConfig.eval_steps`.
+        optimizer: A function from the parameters of a player to its optimiser, in place
+            of a registered one, such as ``lambda parameters: torch.optim.NAdam(parameters)``;
+            or such a function for each of some players by name.
+        lr_scheduler: A function from an optimiser and the number of updates to its schedule, a
+            `torch.optim.lr_scheduler.LRScheduler` that includes warm-up; likewise.
         callbacks: What else is called during training; see `Callback`.
         output_dir: Where checkpoints, metrics, pictures and at the end the model are written;
             None writes nothing.
@@ -49,7 +55,8 @@ class Trainer:
         DataError: The data do not fit the model, lack a condition, or have labels outside of its
             space.
         ConfigError: A stage's inputs do not encode, or do not fit; or a tracker is unknown; or
-            values for evaluations contradict each other.
+            values for evaluations contradict each other; or a function and the config both decide
+            an optimiser or a schedule.
         MissingDependencyError: A tracker is not installed.
         CapabilityError: The objective needs what the model lacks, or the model does not support a
             metric of the evaluations.
@@ -67,13 +74,16 @@ class Trainer:
         config: TrainerConfig | None = None,
         *,
         eval_data: Dataset | Any = None,
+        optimizer: OptimizerFactory | Mapping[str, OptimizerFactory] | None = None,
+        lr_scheduler: LRSchedulerFactory | Mapping[str, LRSchedulerFactory] | None = None,
         callbacks: Sequence[Callback] = (),
         output_dir: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
     ) -> None:
         held_out = None if eval_data is None else as_dataset(eval_data)
+        factories = Factories(optimizer, lr_scheduler)
         self.plan = make_plan(
-            model, as_dataset(data), objective, config or TrainerConfig(), held_out
+            model, as_dataset(data), objective, config or TrainerConfig(), held_out, factories
         )
         self.callbacks = list(callbacks)
         self.history: list[dict[str, Any]] = []
@@ -99,7 +109,8 @@ class Trainer:
             CheckpointError: The run cannot be resumed identically.
             RunningError: Another run is training in ``output_dir``.
             TrainingError: Another process of the run has ended; or gradients are disabled
-                (``torch.no_grad``, ``torch.inference_mode``).
+                (``torch.no_grad``, ``torch.inference_mode``); or ``optimizer`` or ``lr_scheduler``
+                return what cannot be used.
             LoadError: What would be written into, such as ``checkpoints``, is a link.
         """
         _demand_gradients()
