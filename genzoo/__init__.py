@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     )
     from genzoo.recipes import train as train
     from genzoo.registry import register as register, register_group as register_group
+    from genzoo.showing import show as show
     from genzoo.spaces import (
         Binary as Binary,
         Categorical as Categorical,

@@ -70,3 +70,7 @@ class Configured(abc.ABC, Generic[C]):
     def __init__(self, config: C | None = None) -> None:
         given: Any = self.Config() if config is None else config
         self.config: C = given
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{key}={value!r}" for key, value in vars(self.config).items())
+        return f"{type(self).__name__}({values})"

@@ -19,6 +19,7 @@ import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
+from genzoo import markup
 from genzoo.errors import ConfigError, suggest
 
 _LONG = 400
@@ -88,6 +89,16 @@ class Config:
         _check_keys(cls, values)
         return cls(**values)
 
+    def _repr_html_(self) -> str:
+        """Return the fields that are set as a table, and the others below it."""
+        values = {name: repr(getattr(self, name)) for name in field_types(type(self))}
+        default = {f.name: _default_of(f) for f in dataclasses.fields(self)}
+        given = {n: v for n, v in values.items() if getattr(self, n) != default[n]}
+        others = "\n".join(f"{n} = {v}" for n, v in values.items() if n not in given)
+        title = f"<strong>{markup.escaped(type(self).__name__)}</strong>"
+        rest = markup.folded("defaults", others) if others else ""
+        return f"<div>{title}{markup.facts(given)}{rest}</div>"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the config as plain values that JSON and TOML can hold."""
         return {name: plain(getattr(self, name)) for name in field_types(type(self))}
@@ -117,6 +128,11 @@ def _field_types(config: Any) -> Mapping[str, Any]:
     hints = typing.get_type_hints(config, include_extras=True)
     found = {field.name: hints[field.name] for field in dataclasses.fields(config)}
     return types.MappingProxyType(found)
+
+
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def required_fields(config: type[Config]) -> list[str]:

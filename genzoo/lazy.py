@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from genzoo.notebook import import_tqdm_silently
+
 
 def public(module: str) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``__all__``, ``__getattr__`` and ``__dir__`` of a module of other modules' names."""
@@ -20,6 +22,7 @@ def public(module: str) -> tuple[list[str], Callable[[str], Any], Callable[[], l
     def get(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        import_tqdm_silently()  # Before a library that warns.
         value = getattr(importlib.import_module(homes[name]), name)
         setattr(sys.modules[module], name, value)
         return value

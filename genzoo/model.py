@@ -14,6 +14,7 @@ from genzoo.component import Component
 from genzoo.conditions import spread
 from genzoo.config import C, Config, is_whole, shown
 from genzoo.errors import CapabilityError, ConfigError
+from genzoo.estimate import EstimateKind
 from genzoo.finite import check_weights
 from genzoo.layouts.own import Layout
 from genzoo.sampler import Sampler
@@ -97,6 +98,11 @@ class Model(nn.Module, abc.ABC, Generic[C]):
         """
         shares = ("condition_dropout", "condition_dropout_each")
         return any(getattr(self.config, name, 0.0) > 0 for name in shares)
+
+    @property
+    def log_prob_kind(self) -> EstimateKind | None:
+        """The kind of what ``log_prob`` returns, for descriptions; None if it is not stated."""
+        return None
 
     @property
     def default_batch_size(self) -> int:

@@ -7,11 +7,14 @@ in exported notebooks. Clearing a cell makes it flicker, and removes what else w
 from __future__ import annotations
 
 import base64
+import contextlib
+import importlib
 import io
 import logging
 import os
 import sys
 import uuid
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +35,17 @@ def shell() -> Any:
     # A forked process has the shell of its parent, but cannot use its sockets.
     pid = getattr(getattr(kernel, "session", None), "pid", os.getpid())
     return found if kernel is not None and pid == os.getpid() else None
+
+
+def import_tqdm_silently() -> None:
+    """Import ``tqdm.auto`` without its warning, if this process is the kernel of a notebook.
+
+    Libraries that genzoo uses import it, and without ipywidgets it warns in the middle of a cell.
+    """
+    if shell() is not None:
+        with warnings.catch_warnings(), contextlib.suppress(ImportError):
+            warnings.simplefilter("ignore")
+            importlib.import_module("tqdm.auto")
 
 
 class Output:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -181,9 +183,17 @@ def new_figure(width: float, height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure: Any = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    # A notebook knows matplotlib's figures once pyplot was imported; before, it would show text.
+    figure._repr_png_ = functools.partial(_png_of, figure)
     return figure
+
+
+def _png_of(figure: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", bbox_inches="tight")
+    return file.getvalue()
 
 
 def show(axes: Any, image: Image.Image, title: str) -> None:

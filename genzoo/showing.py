@@ -16,6 +16,37 @@ from genzoo.spaces import Space
 MAX_LINES = 100
 
 
+def show(x: Any, space: Space | None = None) -> Image.Image:
+    """Return a picture of rows; as the last line of a notebook's cell it is shown.
+
+    Arguments:
+        x: Rows (N, *event_shape), such as samples; or a list of states of the same rows, from the
+            first to the last, which are shown next to each other.
+        space: Their space, such as ``model.event``, if they are not images, vectors or points as
+            they are.
+
+    Raises:
+        DataError: There are no rows, or they cannot be shown.
+
+    >>> show(torch.rand(4, 1, 8, 8)).size
+    (323, 323)
+    """
+    if len(x) == 0:
+        raise DataError("There are no rows to show.")
+    if isinstance(x, (list, tuple)) and not isinstance(x[0], str):
+        return plotting.trajectories([_images(state, space) for state in x])
+    return plotting.picture(_images(x, None)) if space is None else picture_of(space, x)
+
+
+def _images(rows: Any, space: Space | None) -> Tensor:
+    """Return rows as numbers to plot; without a space, bytes of images are scaled to [0, 1]."""
+    if space is not None:
+        return images_of(space, rows)
+    x = torch.as_tensor(rows)
+    are_bytes = x.dtype == torch.uint8 and x.max() > 1
+    return x / 255 if are_bytes else x.float()
+
+
 def picture_of(space: Space, rows: Any) -> Image.Image:
     """Return the picture of rows of a space: images, points, or the first 100 as lines of text.
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from genzoo.component import Component
 from genzoo.config import Bounds, Config, shown
 from genzoo.errors import ConfigError
+from genzoo.markup import escaped
 from genzoo.parsing import MAX_TOML_BYTES, strict_toml
 from genzoo.training.config import TrainerConfig
 
@@ -86,6 +87,9 @@ class Recipe(Config):
             return cls.from_dict(values)
         except ConfigError as error:
             raise ConfigError(f"The recipe {os.fspath(path)!r}: {error}") from error
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escaped(self.to_toml())}</pre>"
 
     def to_toml(self) -> str:
         """Return the recipe as TOML; `read` returns an equal recipe.

@@ -108,9 +108,7 @@ def test_the_gradient_over_many_blocks_of_states_is_that_of_one():
 
 def test_an_estimate_by_annealing_has_no_gradient():
     rbm = RBM(RBMConfig(event=Binary(shape=(30,)), num_hidden=23))
-    with pytest.raises(
-        CapabilityError, match=r"2\^23 states .* objective 'pcd' or 'cd'.*no_grad"
-    ):
+    with pytest.raises(CapabilityError, match=r"2\^23 states .* objective 'pcd' or 'cd'.*no_grad"):
         rbm.log_prob(torch.zeros(2, 30))
 
 

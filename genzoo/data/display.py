@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from genzoo import showing
 from genzoo.errors import GenzooError
+from genzoo.markup import escaped, facts
+from genzoo.notebook import base64_png
 from genzoo.text_safety import visible
 
 if TYPE_CHECKING:
@@ -37,13 +36,12 @@ def line_of(dataset: Dataset) -> str:
 
 def html_of(dataset: Dataset) -> str:
     """Return a dataset as HTML: its fields, its notes, and the first rows as a picture."""
-    facts = {"rows": f"{len(dataset):,}", "split": dataset.split}
-    facts |= {name: _described(space) for name, space in dataset.info.fields.items()}
-    rows = "".join(_row(name, fact) for name, fact in facts.items() if fact)
-    notes = "".join(f"<li>{_escaped(note)}</li>" for note in dataset.notes)
+    found = {"rows": f"{len(dataset):,}", "split": dataset.split}
+    found |= {name: _described(space) for name, space in dataset.info.fields.items()}
+    notes = "".join(f"<li>{escaped(note)}</li>" for note in dataset.notes)
     notes = f"<ul>{notes}</ul>" if notes else ""
     return (
-        f"<div><strong>{_escaped(dataset.name)}</strong><table>{rows}</table>{notes}"
+        f"<div><strong>{escaped(dataset.name)}</strong>{facts(found)}{notes}"
         f"{''.join(_first_rows(dataset))}</div>"
     )
 
@@ -62,7 +60,7 @@ def _first_rows(dataset: Dataset) -> Iterator[str]:
     try:
         batch = dataset.head(_ROWS)
     except GenzooError as error:
-        yield f"<p>{_escaped(error)}</p>"
+        yield f"<p>{escaped(error)}</p>"
         return
     for name, space in dataset.info.fields.items():
         yield _values(name, space, batch)
@@ -76,25 +74,15 @@ def _values(name: str, space: Any, batch: Mapping[str, Any]) -> str:
         return _picture(name, space, batch[name])
     lines = space.lines(batch[name])
     shown = ", ".join(_short(line) for line in lines or ())
-    return f"<p>{_escaped(name)}: {_escaped(shown)}</p>" if shown else ""
+    return f"<p>{escaped(name)}: {escaped(shown)}</p>" if shown else ""
 
 
 def _picture(name: str, space: Any, rows: Any) -> str:
     if not showing.can_be_shown(space):
         return ""
-    file = io.BytesIO()
-    showing.picture_of(space, rows).save(file, format="PNG")
-    data = base64.b64encode(file.getvalue()).decode("ascii")
-    title = _escaped(f"the first rows of {name}")
+    data = base64_png(showing.picture_of(space, rows))
+    title = escaped(f"the first rows of {name}")
     return f'<img alt="{title}" title="{title}" src="data:image/png;base64,{data}">'
-
-
-def _row(name: str, fact: str) -> str:
-    return f"<tr><th>{_escaped(name)}</th><td>{_escaped(fact)}</td></tr>"
-
-
-def _escaped(text: object) -> str:
-    return html.escape(visible(text))
 
 
 def _short(text: str) -> str:

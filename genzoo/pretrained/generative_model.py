@@ -6,6 +6,7 @@ import os
 
 from genzoo.config import C
 from genzoo.model import Model
+from genzoo.pretrained import display
 from genzoo.saving import save_model
 
 
@@ -14,6 +15,9 @@ class GenerativeModel(Model[C]):
 
     `Model` documents what a family implements; this class adds saving and sharing. Samplers,
     objectives and metrics take a `Model`.
+
+    ``repr(model)`` is one line, and the last line of a notebook's cell shows a table;
+    ``print(model)`` prints the tree of modules.
     """
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
@@ -65,3 +69,12 @@ class GenerativeModel(Model[C]):
             samples=samples,
             token=token,
         )
+
+    def __repr__(self) -> str:
+        return display.line_of(self)
+
+    def __str__(self) -> str:
+        return display.tree_of(self)
+
+    def _repr_html_(self) -> str:
+        return display.html_of(self)

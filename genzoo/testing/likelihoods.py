@@ -37,6 +37,8 @@ def check_likelihood(case: Case) -> None:
     first, again = (_log_prob(model, x, condition) for _ in range(2))
     demand(isinstance(first, LogProb), f"log_prob gives {type(first)}, not a LogProb.")
     demand(first.kind in get_args(EstimateKind), f"It is of the kind {first.kind!r}.")
+    stated = model.log_prob_kind
+    demand(stated in (None, first.kind), f"log_prob_kind says {stated!r}; it is {first.kind!r}.")
     demand(first.measure in get_args(Measure), f"Its measure is {first.measure!r}.")
     _check_values(first, len(x))
     same = torch.equal(first.values, again.values)

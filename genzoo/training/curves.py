@@ -35,18 +35,21 @@ def plot_history(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -
     panels: dict[str, list[str]] = {}
     for name in chosen:
         panels.setdefault(_panel(name, known), []).append(name)
-    figure = new_figure(5.0, 2.4 * len(panels))
+    width = 1 if len(panels) == 1 else 2
+    height = -(-len(panels) // width)
+    figure = new_figure(4.5 * width, 2.5 * height)
     starts = _starts(rows)
-    for axes, (title, columns) in zip(
-        figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True
-    ):
+    places = figure.subplots(height, width, squeeze=False).flatten()
+    for axes in places[len(panels) :]:
+        axes.remove()
+    for axes, (title, columns) in zip(places, panels.items(), strict=False):
         for name in columns:
             points = [(starts[r["stage"]] + r["step"], r[name]) for r in rows if _has(r, name)]
             marker = "o" if name.startswith(_EVAL) else ""
             axes.plot(*zip(*points, strict=True), label=name, marker=marker, markersize=3)
         axes.set_title(title, fontsize=10)
         axes.legend(fontsize=8)
-    axes.set_xlabel("updates")
+        axes.set_xlabel("updates")
     return figure
 
 

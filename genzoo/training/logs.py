@@ -60,7 +60,7 @@ class Rows:
         return row
 
 
-class History(Callback):
+class KeepRows(Callback):
     """Keeps the rows: those of updates that are logged, and one for each evaluation.
 
     Arguments:

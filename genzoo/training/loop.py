@@ -263,7 +263,7 @@ class StageLoop:
         how = (
             f"; it is saved in {good}. Continue with --resume, or in Python with fit(resume=True)"
             if self.session.folder
-            else ". The model has the weights of this step. Give output_dir for runs that go on later"
+            else ". The model has the weights of this step. With output_dir, runs can be resumed"
         )
         raise TrainingInterrupted(
             f"Training was stopped by a signal after step {step}{how}.", signum or 15

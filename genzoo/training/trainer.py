@@ -20,7 +20,8 @@ from genzoo.training.config import TrainerConfig
 from genzoo.training.curves import plot_history
 from genzoo.training.factories import Factories, LRSchedulerFactory, OptimizerFactory
 from genzoo.training.folder import RunFolder
-from genzoo.training.logs import History, MetricsFile, PictureFiles, Trackers
+from genzoo.training.history import History
+from genzoo.training.logs import KeepRows, MetricsFile, PictureFiles, Trackers
 from genzoo.training.loop import Start, train
 from genzoo.training.plan import make_plan
 from genzoo.training.progress import following
@@ -63,7 +64,7 @@ class Trainer:
 
     Attributes:
         history: A row for each update that is logged and for each evaluation, as in metrics.jsonl;
-            ``pandas.DataFrame(trainer.history)`` is a table. A resumed run keeps the rows before.
+            ``trainer.history.to_frame()`` is a table. A resumed run keeps the rows before.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Trainer:
             model, as_dataset(data), objective, config or TrainerConfig(), held_out, factories
         )
         self.callbacks = list(callbacks)
-        self.history: list[dict[str, Any]] = []
+        self.history = History()
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
 
     @property
@@ -127,7 +128,7 @@ class Trainer:
 
     def _recorders(self, session: Session, found: Start) -> list[Callback]:
         """Return the callbacks that record the run, on the main process."""
-        callbacks: list[Callback] = [History(self.history)]
+        callbacks: list[Callback] = [KeepRows(self.history)]
         if self.folder is not None:
             offset = found.checkpoint.values["metrics_offset"] if found.checkpoint else 0
             file = MetricsFile(self.folder.path / METRICS.name, offset)

@@ -221,6 +221,12 @@ class Machine(GenerativeModel[C]):
         self.check_sums()
         return partition.estimate(self, method, generator=generator, **options)
 
+    @property
+    def log_prob_kind(self) -> Literal["exact", "stochastic estimate"]:
+        """Exact if the states of the smaller block can be enumerated."""
+        exact = partition.num_rows(self, 2) == 0
+        return "exact" if exact else "stochastic estimate"
+
     def num_held_out(self, num_samples: int | None = None) -> int:
         """Return the number of rows that `log_prob` takes as ``start``; 0 if log Z is exact."""
         num_chains = self.checked_num_samples(num_samples)

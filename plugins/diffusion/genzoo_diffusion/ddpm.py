@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -141,6 +141,11 @@ class DDPM(Diffusion):
         return ((state + 1) / 2).clamp(0, 1) if self.is_bounded else state
 
     # Capabilities
+
+    @property
+    def log_prob_kind(self) -> Literal["lower bound"]:
+        """A lower bound."""
+        return "lower bound"
 
     def log_prob(
         self,

@@ -234,6 +234,11 @@ class VAE(GenerativeModel[VAEConfig]):
 
     # Likelihood
 
+    @property
+    def log_prob_kind(self) -> Literal["lower bound"]:
+        """A lower bound."""
+        return "lower bound"
+
     def log_prob(
         self,
         x: Tensor,
