@@ -168,6 +168,8 @@ class EvaluateArguments(WithSampler, OnDevice, OnData, FromModel):
     """The metrics (see genzoo list metrics); by default all that the model and the data allow."""
     json: Annotated[Path | None, FILE] = None
     """Also write the figures with their provenance to this file."""
+    store: bool = True
+    """Store the figures in the model's folder, where the report and genzoo compare find them."""
     card: bool = False
     """Write the figures into the folder's card, README.md, as a table and as model index."""
     verify: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,16 @@ from genzoo.cli.folders import folder_of, model_of, own_folder
 from genzoo.cli.sample import sampler_of
 from genzoo.cli.texts import command_line, write
 from genzoo.component import Component
-from genzoo.errors import ConfigError, VerificationError
-from genzoo.evaluation import evaluate
+from genzoo.errors import ConfigError, GenzooError, VerificationError
+from genzoo.evaluation import Evaluation, evaluate
 from genzoo.evaluation.verifying import verify
 from genzoo.files import replace_text
+from genzoo.hub import names_repository
 from genzoo.model import Model
 from genzoo.model_files import CARD
 from genzoo.text_safety import one_line
+
+logger = logging.getLogger("genzoo")
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -55,11 +59,23 @@ def run(arguments: Any) -> None:
     if arguments.json is not None:
         text = json.dumps(result.to_dict(), indent=2, allow_nan=False)
         replace_text(arguments.json, f"{text}\n")
+    if arguments.store and not names_repository(arguments.folder):
+        _store(result, Path(arguments.folder), arguments.json)
     if arguments.card:
         folder = Path(arguments.folder)
         name, conditions = folder.resolve().name, tuple(model.conditions)
         write_figures(folder, result, name=name, conditions=conditions)
         write(f"The figures are in {folder / CARD.name}.")
+
+
+def _store(result: Evaluation, folder: Path, json_file: Path | None) -> None:
+    """Store the figures in the folder, unless ``--json`` has written them there."""
+    if json_file is not None and json_file.resolve().parent == folder.resolve():
+        return
+    try:
+        write(f"The figures are stored in {result.save(folder)}.")
+    except GenzooError as error:
+        logger.warning("The figures are not stored, only shown: %s", error)
 
 
 _FAILED = {"differs": "differ", "cannot be verified": "cannot be verified"}

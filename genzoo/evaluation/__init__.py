@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -56,6 +58,24 @@ class Evaluation:
             "left_out": dict(self.left_out),
             "not_applicable": dict(self.not_applicable),
         }
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Store the evaluation in the folder of the run or model, as ``genzoo evaluate`` does.
+
+        The report and ``genzoo compare`` find it there. Evaluations with other data or settings
+        lie next to each other, and one with the same is replaced.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            LoadError: The folder has no model.
+            DiskFullError: No space is left.
+            GenzooError: The folder cannot be written.
+        """
+        from genzoo.evaluation.storing import save_evaluation
+
+        return save_evaluation(self, folder)
 
     def __str__(self) -> str:
         lines = lines_of(self.figures, self.provenance)
