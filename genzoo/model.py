@@ -160,6 +160,15 @@ class Model(nn.Module, abc.ABC, Generic[C]):
     def default_sampler(cls, config: C) -> Component:
         """Return the default sampler of a model with this config."""
 
+    @classmethod
+    def preview_sampler(cls, config: C) -> Component:
+        """Return the sampler of pictures during training; by default the model's own sampler.
+
+        A family overrides it with a sampler that is quicker, or that shows the mean of p(x | z)
+        where draws are noisy. Pictures state their sampler.
+        """
+        return cls.default_sampler(config)
+
     def layout(self) -> Layout:
         """Return the files that store the tensors, and files for other libraries next to them.
 

@@ -80,6 +80,12 @@ def own_sampler(model: Model) -> Sampler:
     return sampler
 
 
+def preview_sampler(model: Model) -> Sampler:
+    """Return the model's sampler of pictures during training."""
+    sampler: Sampler = registry.make("samplers", model.preview_sampler(model.config))
+    return sampler
+
+
 @torch.no_grad()
 def draw(model: Model, request: Request, seed: int | None, watch: Watch | None = None) -> Tensor:
     """Draw samples; block k is seeded from (seed, k), block 0 with ``seed`` itself.

@@ -63,8 +63,8 @@ def test_callbacks_are_called_in_the_order_of_what_happens(tmp_path):
         ("step", 3),
         ("step", 4),
         ("evaluate", 4, figures),
-        ("checkpoint", 4),
         ("sample", 4, ("samples",)),
+        ("checkpoint", 4),
         ("end", 4),
     ]
     assert [row["step"] for row in watcher.rows] == [2, 4]

@@ -22,10 +22,10 @@ from genzoo.card import (
 )
 from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.managed_sections import refreshed, split
-from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.cli import main
 from genzoo.errors import LoadError
 from genzoo.model_files import CARD, SAMPLES
+from genzoo.sample_metadata import SampleMetadata
 from genzoo.text_safety import visible
 from watched import peak, reset_peak
 

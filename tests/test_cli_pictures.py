@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from genzoo import Binary, ConditionError, Real, create_model, plotting
-from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.cli import main
+from genzoo.sample_metadata import SampleMetadata
 
 
 @pytest.fixture(autouse=True)

@@ -72,7 +72,7 @@ def test_pictures_show_every_label_and_the_same_rows_each_time_and_after_a_resum
     tmp_path, counting, monkeypatch
 ):
     seen = []
-    monkeypatch.setattr(pictures, "draw", lambda model, rows, seed: seen.append(rows) or {})
+    monkeypatch.setattr(pictures, "draw", lambda model, rows, *given: seen.append(rows) or {})
     straight = train(tmp_path / "a", sample_steps=1, save_steps=2)
     assert len(seen) == 4
     assert torch.bincount(labels_of(seen[0]["x"])).tolist() == [32, 32]

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from genzoo import Binary, DataError, GenModel, Label, create_model, plotting, registry
-from genzoo.card.sample_metadata import KEY, SampleMetadata
 from genzoo.card.snippets import snippet_for
 from genzoo.cli import main
+from genzoo.sample_metadata import KEY, SampleMetadata
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from jinja2 import Environment, StrictUndefined
 from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.figures import Figure
 from genzoo.card.model import About, read_about
-from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.card.table import table
 from genzoo.card.training import Training, read_training
 from genzoo.model_files import CONFIG, SAMPLES
+from genzoo.sample_metadata import SampleMetadata
 
 TEMPLATE = "card.md.jinja"
 

@@ -13,10 +13,10 @@ from markupsafe import Markup
 
 from genzoo import capabilities
 from genzoo.card.escaping import code
-from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.card.snippets import snippet_for
 from genzoo.config import abridged
 from genzoo.model import Model
+from genzoo.sample_metadata import SampleMetadata
 from genzoo.showing import is_image
 from genzoo.storage import FolderSource, OwnModel
 from genzoo.weights import WeightFiles

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from genzoo.card.sample_metadata import sample_metadata
 from genzoo.model import Model
 from genzoo.model_files import SAMPLES
 from genzoo.plotting import write_picture
+from genzoo.sample_metadata import sample_metadata
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size, own_sampler
 from genzoo.showing import can_be_shown, picture_of

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.sample_metadata import SampleMetadata
 from genzoo.conditions import spread
 from genzoo.config import differences
 from genzoo.errors import GenzooError
 from genzoo.model import Model
+from genzoo.sample_metadata import SampleMetadata
 from genzoo.sampler import Sampler
 from genzoo.sampling import own_sampler
 from genzoo.showing import are_their_images, can_be_shown

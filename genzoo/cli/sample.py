@@ -12,7 +12,6 @@ from torch import Tensor
 
 from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.sample_metadata import given_rows, sample_metadata
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
@@ -23,6 +22,7 @@ from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.model import Model
 from genzoo.plotting import evenly, titled_rows, trajectories, write_picture
+from genzoo.sample_metadata import given_rows, sample_metadata
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, evaluating, own_sampler
 from genzoo.showing import are_points, images_of, picture_of

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from genzoo.capabilities import SupportsTranslate
-from genzoo.card.sample_metadata import KEY
 from genzoo.cli.arguments import Peeked, TranslateArguments
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import model_of
@@ -18,6 +17,7 @@ from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.files import atomic_file
 from genzoo.plotting import strips, write_picture
+from genzoo.sample_metadata import KEY
 from genzoo.translating import Cycle, there_and_back
 
 

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from genzoo import seeds
 from genzoo.errors import DataError
 from genzoo.pretrained import GenerativeModel
-from genzoo.sampling import evaluating, own_sampler
+from genzoo.sampling import evaluating, own_sampler, preview_sampler
 from genzoo.testing.cases import SEED, Case, demand, demand_equal
 from genzoo.values import trusted
 
@@ -23,11 +23,22 @@ def check_samples(case: Case) -> None:
     demand(tuple(x.shape) == (5, *model.event_shape), f"Five samples have shape {tuple(x.shape)}.")
     demand(bool(torch.isfinite(x).all()), "A sample is not finite.")
     demand(not x.requires_grad, "Samples must not require gradients.")
+    _demand_preview(case, model)
     if len(case.cls.event_spaces) == 1 and model.event.is_discrete:
         try:
             model.event.require(x, "sample")
         except DataError as error:
             demand(False, f"Samples are not in the model's space: {error}")
+
+
+def _demand_preview(case: Case, model: Any) -> None:
+    """Raise unless the sampler of pictures draws rows that are finite."""
+    if case.cls.preview_sampler(model.config) == case.cls.default_sampler(model.config):
+        return
+    sampler, condition = preview_sampler(model), case.condition(model, 3)
+    x = model.sample(3, seed=SEED, condition=condition, sampler=sampler)
+    fits = tuple(x.shape) == (3, *model.event_shape) and bool(torch.isfinite(x).all())
+    demand(fits, "The sampler of pictures, preview_sampler, draws no finite rows of the event.")
 
 
 def check_seed_and_blocks(case: Case) -> None:

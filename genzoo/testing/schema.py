@@ -63,10 +63,13 @@ def check_config_bounds(case: Case) -> None:
 
 
 def _configs(case: Case) -> Iterator[Config]:
-    """Yield the configs of the model, its sampler and its objectives."""
+    """Yield the configs of the model, its samplers and its objectives."""
     config, _ = case.cls.example()
     yield config
-    yield registry.config_of("samplers", case.cls.default_sampler(config))
+    own, preview = case.cls.default_sampler(config), case.cls.preview_sampler(config)
+    yield registry.config_of("samplers", own)
+    if preview != own:
+        yield registry.config_of("samplers", preview)
     for stage in case.stages():
         yield registry.config_of("objectives", stage.objective)
 

@@ -76,11 +76,12 @@ class Callback:
         """
 
     def on_sample(self, state: TrainerState, pictures: Mapping[str, Image.Image]) -> None:
-        """After pictures were drawn, every ``sample_steps``.
+        """After pictures were drawn, about ten times in a stage or every ``sample_steps``.
 
         Arguments:
             state: Where training is.
-            pictures: Pictures by name: ``samples``, or ``translations`` and ``failures``.
+            pictures: Pictures by name: ``samples``, or ``translations`` and ``failures``. The
+                ``info["genzoo"]`` of samples says how they were drawn, as JSON.
         """
 
     def on_end(self, state: TrainerState) -> None:
@@ -96,6 +97,11 @@ class Callbacks(Callback):
 
     def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
         self.callbacks = list(callbacks)
+
+    @property
+    def show_samples(self) -> bool:
+        """Whether one of them looks at pictures; if not, none are drawn."""
+        return any(type(one).on_sample is not Callback.on_sample for one in self.callbacks)
 
     def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
         """Call all after an update."""

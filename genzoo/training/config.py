@@ -47,8 +47,9 @@ class TrainerConfig(Config):
     """Updates between checkpoints; 0 writes one at the end of each stage only."""
     save_total_limit: Annotated[int, Bounds(2, 10**6)] = 2
     """The number of checkpoints to keep."""
-    sample_steps: Annotated[int, Bounds(0, 10**9)] = 0
-    """Updates between pictures of samples; 0 for none."""
+    sample_steps: Annotated[int | None, Bounds(0, 10**9)] = None
+    """Updates between pictures of samples; 0 for none (default: ten pictures a stage, fewer where
+    it is short or a sample is expensive)."""
     eval_steps: Annotated[int, Bounds(0, 10**9)] = 0
     """Updates between evaluations on the held-out rows, if there are any; 0 evaluates at the end
     of each stage only."""

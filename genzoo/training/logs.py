@@ -16,6 +16,7 @@ from PIL import Image
 
 from genzoo.files import check_no_link, disk_full_named, open_end
 from genzoo.plotting import write_picture
+from genzoo.sample_metadata import KEY
 from genzoo.training.callbacks import Callback, TrainerState
 from genzoo.training.config import TrainerConfig
 from genzoo.training.players import Player, SubstepResult
@@ -131,7 +132,8 @@ class PictureFiles(Callback):
         for name, picture in pictures.items():
             ending = "-failures" if name == "failures" else ""
             stem = f"stage-{state.stage:03d}-step-{state.step:09d}{ending}"
-            write_picture(picture, self.folder / f"{stem}.png")
+            texts = {key: text for key, text in picture.info.items() if key == KEY}
+            write_picture(picture, self.folder / f"{stem}.png", texts=texts)
 
 
 class Trackers(Callback):

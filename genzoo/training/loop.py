@@ -181,13 +181,13 @@ class StageLoop:
             if self.held_out.is_due(step, last=step == self.total):
                 self._evaluate(step)
             ended = step == self.total or self.state.best.patience_is_over
-            # Checkpoints and pictures are made here only, between two updates: in the middle of an
-            # update, the generators have state that no file can hold.
+            # Pictures and checkpoints are made here only, between two updates: in the middle of an
+            # update, the generators have state that no file can hold. Pictures come first, so that
+            # a run that is killed in between draws them again.
+            self._sample(step, last=ended)
             saved = ended or _is_due(self.config.save_steps, step)
             if saved:
                 self._save(step)
-            if _is_due(self.config.sample_steps, step):
-                self._sample()
             # All processes must stop after the same update, or the others would wait forever. So a
             # signal counts once all processes know of it, through the message of a move.
             if alone or self.updater.left:
@@ -213,9 +213,9 @@ class StageLoop:
             text = "Stopped early after step %d of %d: %s has not improved %s."
             logger.info(text, step, self.total, best.name, since)
 
-    def _sample(self) -> None:
-        """Draw pictures for the callbacks, on the main process."""
-        if self.session.accelerator.is_main_process:
+    def _sample(self, step: int, *, last: bool) -> None:
+        """Draw pictures if they are due and a callback looks at them, on the main process only."""
+        if self.session.callbacks.show_samples and self.pictures.timetable.is_due(step, last=last):
             pictures = self.pictures.draw(self.state.shown_model())
             if pictures:
                 self.session.callbacks.on_sample(self.session.at, pictures)

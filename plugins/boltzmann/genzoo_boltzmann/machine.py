@@ -144,6 +144,11 @@ class Machine(GenerativeModel[C]):
         """Return block Gibbs sampling."""
         return Component(name="gibbs")
 
+    @classmethod
+    def preview_sampler(cls, config: C) -> Component:
+        """Return block Gibbs sampling with few sweeps, which may not have reached the model."""
+        return Component(name="gibbs", config={"num_steps": 100})
+
     def to_data(self, state: Tensor) -> Tensor:
         """Return the visible units of states (B, D) as examples (B, *event_shape)."""
         return state[:, : math.prod(self.event_shape)].reshape(-1, *self.event_shape)

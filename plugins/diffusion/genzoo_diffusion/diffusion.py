@@ -17,6 +17,8 @@ from genzoo_diffusion.networks import widest
 from genzoo_diffusion.parameterization import PARAMETERIZATIONS
 from genzoo_diffusion.schedule import make_schedule
 
+_PREVIEW_STEPS = 20
+
 
 class Diffusion(GenerativeModel[DiffusionConfig]):
     """Abstract base class of diffusion models, p(x_{t−1} | x_t) = N(μ(x_t, t), σ_t² I).
@@ -79,6 +81,12 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
     def default_sampler(cls, config: DiffusionConfig) -> Component:
         """Return ancestral sampling over all times."""
         return Component(name="ddpm")
+
+    @classmethod
+    def preview_sampler(cls, config: DiffusionConfig) -> Component:
+        """Return DDIM with few steps: the whole chain would take longer than many updates."""
+        steps = min(_PREVIEW_STEPS, config.num_train_timesteps)
+        return Component(name="ddim", config={"num_inference_steps": steps})
 
     # Units
 

@@ -174,6 +174,11 @@ class VAE(GenerativeModel[VAEConfig]):
         """Return ancestral sampling."""
         return Component(name="prior")
 
+    @classmethod
+    def preview_sampler(cls, config: VAEConfig) -> Component:
+        """Return ancestral sampling of means: values that are drawn given z hide them by noise."""
+        return Component(name="prior", config={"output": "mean"})
+
     # Conditionals
 
     def moments(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
