@@ -137,15 +137,21 @@ class Estimate:
 
     def short(self) -> str:
         """Return the figure with error, unit, kind, interval and reference, without notes."""
-        # Two digits of the error, and at least two decimals.
-        small = 0 < self.std_error < 0.1
-        digits = min(8, 1 - math.floor(math.log10(self.std_error))) if small else 2
-        ends = [f"{end:.{digits}f}" for end in self.interval or ()]
+        ends = [self.rounded(end) for end in self.interval or ()]
         facts = [self.kind, *([f"between {ends[0]} and {ends[1]}"] if ends else [])]
         if self.reference is not None:
-            facts.append(f"{self.reference.kind} {self.reference.value:.{digits}f}")
-        value = f"{self.value:.{digits}f} ± {self.std_error:.{digits}f} {self.unit}".rstrip()
-        return f"{value} ({', '.join(facts)})"
+            facts.append(f"{self.reference.kind} {self.rounded(self.reference.value)}")
+        return f"{f'{self.with_error()} {self.unit}'.rstrip()} ({', '.join(facts)})"
+
+    def with_error(self) -> str:
+        """Return the value and its error, rounded to two digits of the error."""
+        return f"{self.rounded(self.value)} ± {self.rounded(self.std_error)}"
+
+    def rounded(self, value: float) -> str:
+        """Return a number rounded to two digits of the error, with at least two decimals."""
+        small = 0 < self.std_error < 0.1
+        digits = min(8, 1 - math.floor(math.log10(self.std_error))) if small else 2
+        return f"{value:.{digits}f}"
 
 
 def mean_of(

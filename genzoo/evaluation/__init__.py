@@ -22,7 +22,9 @@ from genzoo.evaluation.choosing import check_available, choose, no_figures_error
 from genzoo.evaluation.metric import Case, Metric, with_conditions
 from genzoo.evaluation.provenance import provenance_of, with_metric
 from genzoo.evaluation.table import lines_of, lines_of_others
+from genzoo.evaluation.views import html_of, record
 from genzoo.finite import weights_checked
+from genzoo.frames import frame_of
 from genzoo.model import Model
 from genzoo.progress import progress_bar
 from genzoo.sampler import Sampler
@@ -76,6 +78,18 @@ class Evaluation:
         from genzoo.evaluation.storing import save_evaluation
 
         return save_evaluation(self, folder)
+
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame` with a row for each figure.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return frame_of([record(*item) for item in self.figures.items()], index="figure")
+
+    def _repr_html_(self) -> str:
+        """Return the figures as a table, for notebooks."""
+        return html_of(self.figures, self.provenance, self.left_out, self.not_applicable)
 
     def __str__(self) -> str:
         lines = lines_of(self.figures, self.provenance)

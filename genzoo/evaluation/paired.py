@@ -18,13 +18,17 @@ from genzoo.estimate import Estimate, EstimateKind, Note, mean_of
 from genzoo.evaluation import MAX_EXAMPLES, open_case
 from genzoo.evaluation.likelihood import log_prob
 from genzoo.evaluation.provenance import provenance_of
+from genzoo.evaluation.views import html_of, record
 from genzoo.finite import weights_checked
+from genzoo.frames import frame_of
+from genzoo.goal import Goal
 from genzoo.log_prob import LogProb
 from genzoo.model import Model
 from genzoo.sampling import evaluating
 
 _SIDE: Mapping[EstimateKind, int] = {"exact": 0, "lower bound": -1, "upper bound": 1}
 """The side of the truth on which a kind of value lies."""
+HIGHER = Goal("higher")
 _KIND: Mapping[int, EstimateKind] = {0: "exact", -1: "lower bound", 1: "upper bound"}
 
 
@@ -43,11 +47,27 @@ class Comparison:
     differences: Mapping[tuple[str, str], Estimate]
     provenance: Mapping[str, Any]
 
+    def to_frame(self) -> Any:
+        """Return a `pandas.DataFrame` with a row for each model and each difference.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return frame_of([record(*item) for item in self._rows.items()], index="figure")
+
+    def _repr_html_(self) -> str:
+        """Return the figures and the differences as a table, for notebooks."""
+        return html_of(self._rows, self.provenance, {}, {})
+
     def __str__(self) -> str:
-        rows = [*self.figures.items()]
-        rows += [(f"{a} − {b}", figure) for (a, b), figure in self.differences.items()]
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {figure}" for name, figure in rows)
+        rows = self._rows
+        width = max(map(len, rows))
+        return "\n".join(f"{name:<{width}}  {figure}" for name, figure in rows.items())
+
+    @property
+    def _rows(self) -> dict[str, Estimate]:
+        named = {f"{a} − {b}": figure for (a, b), figure in self.differences.items()}
+        return {**self.figures, **named}
 
 
 def compare(
@@ -91,7 +111,7 @@ def compare(
     for a, b in pairs:
         _demand_same((a, models[a], log_probs[a]), (b, models[b], log_probs[b]))
     return Comparison(
-        figures={name: log_p.mean() for name, log_p in log_probs.items()},
+        figures={name: replace(p.mean(), goal=HIGHER) for name, p in log_probs.items()},
         differences={(a, b): difference(a, log_probs[a], b, log_probs[b]) for a, b in pairs},
         provenance=provenance,
     )
@@ -120,7 +140,8 @@ def difference(name_a: str, a: LogProb, name_b: str, b: LogProb) -> Estimate:
     mean = mean_of(a.values - b.values, kind, shared_error=error)
     own = [(name_a, note) for note in a.notes] + [(name_b, note) for note in b.notes]
     named = tuple(replace(note, text=f"{name}: {note.text}") for name, note in own)
-    return replace(mean, interval=_ends(mean.value, a, b), notes=(*notes, *named))
+    ends, goal = _ends(mean.value, a, b), HIGHER
+    return replace(mean, interval=ends, notes=(*notes, *named), goal=goal)
 
 
 def _kind_of(a: EstimateKind, b: EstimateKind) -> tuple[EstimateKind, tuple[Note, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from genzoo import markup
-from genzoo.errors import MissingDependencyError
+from genzoo.frames import frame_of
 
 _SHOWN = 10
 
@@ -19,13 +19,7 @@ class History(list[dict[str, Any]]):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingDependencyError(
-                "A table of the history needs pandas: pip install pandas"
-            ) from error
-        return pandas.DataFrame(list(self))
+        return frame_of(self)
 
     def _repr_html_(self) -> str:
         """Return the last rows as a table."""
