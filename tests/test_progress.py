@@ -89,7 +89,8 @@ def test_stages_and_what_is_logged_share_the_bars_output(notebook):
     model = genzoo.create_model("vae", data=data)
     watcher = Watcher()
     watcher.on_end = lambda state: logging.getLogger("genzoo").info("one <thing> more")
-    genzoo.Trainer(model, data, stages, callbacks=[watcher]).fit()
+    config = genzoo.TrainerConfig(sample_steps=0)
+    genzoo.Trainer(model, data, stages, config, callbacks=[watcher]).fit()
     (bar,) = notebook.outputs.values()
     first, second, note = bar["text/plain"].splitlines()
     assert "3 of 3 updates in" in first
