@@ -162,6 +162,22 @@ def points(x: Tensor) -> Image.Image:
     return to_image(figure)
 
 
+def point_frames(states: Sequence[Tensor]) -> list[Image.Image]:
+    """Return a scatter plot of points (N, 2) for each state, all on one scale."""
+    every = torch.cat([x.detach().float().cpu() for x in states])
+    low, high = every.amin(0), every.amax(0)
+    margin = 0.04 * (high - low).clamp_min(1e-6)
+    frames = []
+    for x in states:
+        figure = new_figure(5, 5)
+        axes = figure.subplots()
+        _scatter(axes, x)
+        axes.set_xlim((low - margin)[0].item(), (high + margin)[0].item())
+        axes.set_ylim((low - margin)[1].item(), (high + margin)[1].item())
+        frames.append(to_image(figure))
+    return frames
+
+
 def _planes(states: Sequence[Tensor], titles: Sequence[str] = ()) -> Image.Image:
     """Return a scatter plot of points (N, 2) per state, all on one scale."""
     figure = new_figure(2 * len(states), 2.2)

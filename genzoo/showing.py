@@ -93,6 +93,11 @@ def are_points(space: Space) -> bool:
     return images is not None and plotting.are_points(images)
 
 
+def are_lines(space: Space) -> bool:
+    """Whether rows of a space are shown as lines of text."""
+    return _empty_images(space) is None
+
+
 def are_their_images(space: Space) -> bool:
     """Whether rows of a space are images, points or vectors as they are.
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 import families  # noqa: F401 - registers the toy families
 import genzoo
 from genzoo import registry
-from genzoo.cli import main, sample
+from genzoo.cli import main, trajectory
 from genzoo.plotting import grid
 from likelihoods import mean_log_prob
 
@@ -120,7 +120,9 @@ def test_samples_without_a_named_file_replace_none(capsys):
 def test_the_way_to_the_samples_is_drawn_row_by_row(num, steps, shown, monkeypatch):
     genzoo_(f"train rbm --data bits.npz --output run {QUICK}")
     drawn = []
-    monkeypatch.setattr(sample, "trajectories", lambda states: drawn.append(states) or grid(BLANK))
+    monkeypatch.setattr(
+        trajectory, "trajectories", lambda states: drawn.append(states) or grid(BLANK)
+    )
     sampler = f"--sampler gibbs --sampler.num-steps {steps}"
     genzoo_(f"sample run --num {num} --output x.npz --seed 3 --trajectory way.png {sampler}")
     gibbs = registry.load("samplers", "gibbs")

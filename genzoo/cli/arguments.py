@@ -149,8 +149,9 @@ class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
     """FILE.png for a picture, FILE.npz for an array named x, as bytes if the values are whole
     numbers; a new samples.png by default."""
     trajectory: Annotated[Path | None, FILE] = None
-    """FILE.png for a second picture with the trajectories of the first samples, a row for each,
-    from the sampler's first state to its last."""
+    """A second file with the trajectories of the first samples, from the sampler's first state to
+    its last: FILE.png has a row for each, FILE.gif and FILE.html show one state after the
+    other."""
     seed: _Seed | None = None
     """The seed; by default a fresh one. With a fixed --batch-size, a seed gives the same samples
     for every --num; without it, block sizes and samples depend on --num."""
@@ -183,11 +184,12 @@ class EvaluateArguments(WithSampler, OnDevice, OnData, FromModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
-    """Visualise the codes of a model that encodes and decodes."""
+    """Visualise the codes of a model that encodes."""
 
-    view: Literal["manifold", "interpolation", "traversal"] = "manifold"
-    """manifold: a plane of codes; interpolation: lines between codes of examples; traversal: one
-    value of a code varied."""
+    view: Literal["manifold", "interpolation", "traversal", "codes"] = "manifold"
+    """manifold: a plane of codes, decoded; interpolation: lines between codes of examples;
+    traversal: one value of a code varied; codes: the codes of examples as points, coloured by
+    label, those of more than two values by principal components."""
     output: Annotated[Path, FILE]
     """FILE.png."""
     num: Annotated[int, Bounds(2, 200)] = 16
@@ -195,7 +197,9 @@ class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
     rows: Annotated[int, Bounds(1, 200)] = 10
     """The number of lines of an interpolation or a traversal."""
     dimensions: tuple[int, int] = (0, 1)
-    """The two dimensions of the plane."""
+    """The two dimensions of the manifold."""
+    max_examples: _Count = 2000
+    """The maximum number of examples that are shown as codes."""
     seed: _Seed = 0
     """The seed of the choice of examples."""
 

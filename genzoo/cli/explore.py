@@ -16,12 +16,16 @@ from genzoo.cli.conditions import given_by, rows_given
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import model_of
 from genzoo.cli.texts import write
+from genzoo.code_plots import in_plane, scatter
 from genzoo.conditions import condition_rows, spread
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
 from genzoo.plotting import picture, write_picture
 from genzoo.sampling import evaluating
 from genzoo.showing import images_of
+from genzoo.spaces import Label, Real
+
+_BLOCK = 256
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -34,17 +38,56 @@ def run(arguments: Any) -> None:
     """Decode the codes and write the picture."""
     if arguments.output.suffix != ".png":
         raise ConfigError(f"--output must end in .png, got {str(arguments.output)!r}.")
-    model = model_of(arguments.folder, arguments.revision, arguments.device)
-    if not isinstance(model, SupportsEncode) or not isinstance(model, SupportsDecode):
-        raise CapabilityError(
-            f"{type(model).__name__} does not both encode and decode, so it has no codes to show"
-            ". Draw samples from it: genzoo sample."
-        )
+    model: Any = model_of(arguments.folder, arguments.revision, arguments.device)
+    _check(model, arguments.view)
+    if arguments.view == "codes":
+        _codes(model, arguments)
+        return
     with evaluating(model):
         view = _VIEWS[arguments.view](model, arguments)
         x = model.decode(view.codes, condition=view.condition)
     write_picture(picture(images_of(model.event, x), view.columns), arguments.output)
     write(f"{view.title}: {arguments.output}.")
+
+
+def _check(model: Any, view: str) -> None:
+    """Raise CapabilityError if a model lacks what a view needs."""
+    if not isinstance(model, SupportsEncode):
+        raise CapabilityError(
+            f"{type(model).__name__} does not encode, so it has no codes to show. Draw samples "
+            "from it: genzoo sample."
+        )
+    if view != "codes" and not isinstance(model, SupportsDecode):
+        raise CapabilityError(
+            f"{type(model).__name__} does not decode, which the view {view} needs. Show its "
+            "codes: --view codes."
+        )
+    if view in ("manifold", "traversal") and not isinstance(model.codes, Real):
+        raise CapabilityError(
+            f"The view {view} moves along the values of a normal distribution, and the codes of "
+            f"{type(model).__name__} are {model.codes.describe()}. Use --view codes or "
+            "interpolation."
+        )
+
+
+def _codes(model: Any, arguments: Any) -> None:
+    """Write the picture of the codes of examples, coloured by label."""
+    data = data_of(arguments)
+    rows = draw_rows(data, arguments.max_examples, seed=arguments.seed)
+    condition = model.conditions_of(rows)
+
+    found = []
+    with evaluating(model):
+        for index in torch.split(torch.arange(len(rows["x"])), _BLOCK):
+            given = condition_rows(condition, model.conditions, index)
+            x = model.event.take(rows["x"], index)
+            found.append(model.encode(x, condition=given).cpu())
+    plane, space = in_plane(torch.cat(found)), data.info.fields.get("label")
+    labels = rows["label"] if isinstance(space, Label) else None
+    names = space.value_names() if space else ()
+    write_picture(scatter(plane, labels, names), arguments.output)
+    colours = "coloured by label" if labels is not None else "one colour: the data have no labels"
+    write(f"{len(plane.points):,} {plane.title}, {colours}: {arguments.output}.")
 
 
 @dataclass(frozen=True)

@@ -17,20 +17,19 @@ from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import model_of
 from genzoo.cli.texts import command_line, write
+from genzoo.cli.trajectory import Way, check_suffix
 from genzoo.component import Component
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.model import Model
-from genzoo.plotting import evenly, titled_rows, trajectories, write_picture
+from genzoo.plotting import titled_rows, write_picture
 from genzoo.sample_metadata import given_rows, sample_metadata
 from genzoo.sampler import Sampler
-from genzoo.sampling import Request, draw, evaluating, own_sampler
-from genzoo.showing import are_points, images_of, picture_of
+from genzoo.sampling import Request, draw, own_sampler
+from genzoo.showing import images_of, picture_of
 from genzoo.spaces import Space
 
 USUAL = Path("samples.png")
-ROWS = 8
-COLUMNS = 10
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -45,46 +44,16 @@ def run(arguments: Any) -> None:
     if takes_images(model):
         raise ConditionError(_of_images(model, arguments))
     sampler = sampler_of(arguments) or own_sampler(model)
-    # Few trajectories of images, many of points in the plane.
-    way = Way(sampler.num_states(model), 1000 if are_points(model.event) else ROWS)
+    path = arguments.trajectory
+    way = None if path is None else Way(model, sampler, path)
     given = given_by(arguments)
     conditions = rows_given(model, given, arguments.num)
     request = Request(arguments.num, conditions, sampler, None, arguments.batch_size)
-    x = draw(model, request, arguments.seed, way if arguments.trajectory else None)
+    x = draw(model, request, arguments.seed, way)
     write_samples(model, x.cpu(), output, request, seed=arguments.seed, given=given)
     write(f"{arguments.num} samples are in {output}.")
-    if arguments.trajectory is not None:
-        states = [images_of(model.event, s) for s in way.states(model, arguments.num)]
-        write_picture(trajectories(states), arguments.trajectory)
-        write(f"The trajectories of the first are in {arguments.trajectory}.")
-
-
-class Way:
-    """Keeps evenly spaced states of the first samples of the first block.
-
-    Arguments:
-        num_states: The number of states; None keeps all states until the end.
-        rows: The number of samples.
-    """
-
-    def __init__(self, num_states: int | None, rows: int) -> None:
-        self.rows = rows
-        self.wanted = None if num_states is None else set(evenly(num_states, COLUMNS))
-        self.kept: list[Tensor] = []
-        self.come = 0
-
-    def __call__(self, k: int, state: Tensor) -> None:
-        """Receive a state of block ``k``."""
-        if k == 0 and (self.wanted is None or self.come in self.wanted):
-            self.kept.append(state[: self.rows].clone())
-        self.come += 1
-
-    @torch.no_grad()
-    def states(self, model: Model, num: int) -> list[Tensor]:
-        """Return the states of the first of ``num`` samples in the units of x, on the CPU."""
-        with evaluating(model):
-            shown = [self.kept[i] for i in evenly(len(self.kept), COLUMNS)]
-            return [model.to_data(state[:num]).cpu() for state in shown]
+    if way is not None:
+        write(f"{way.write(model, arguments.num)}: {path}.")
 
 
 def with_sampler_fields(arguments: type, peeked: Peeked) -> type:
@@ -112,8 +81,8 @@ def _output(arguments: Any) -> Path:
         ConfigError: A name has another suffix.
         OutputExistsError: No name is given, and the default file exists.
     """
-    if arguments.trajectory is not None and arguments.trajectory.suffix != ".png":
-        raise ConfigError(f"--trajectory must end in .png, got {str(arguments.trajectory)!r}.")
+    if arguments.trajectory is not None:
+        check_suffix(arguments.trajectory)
     if arguments.output is None and USUAL.exists():
         raise OutputExistsError(f"{USUAL} exists. Name the file, with --output.")
     output: Path = arguments.output or USUAL
