@@ -175,7 +175,7 @@ def test_points_keep_one_scale():
     assert not np.array_equal(images[0], images[2])
 
 
-WORDS = genzoo.Categorical(shape=(4,), num_categories=3)
+WORDS = genzoo.Categorical(shape=(4,), num_categories=3, names=("a", "b", "c"))
 
 
 def test_rows_of_text_are_lines_in_each_frame_and_no_picture():

@@ -205,6 +205,34 @@ class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InpaintArguments(WithConditions, OnDevice, OnData, FromModel):
+    """Fill in a part of rows, given the rest of them: genzoo inpaint MODEL --mask left.
+
+    The rows are those of --input, or of --data. Each is filled in several times, and the results
+    differ where the model is not sure.
+    """
+
+    mask: str
+    """What is filled in: left, right, top or bottom for a half, center for the middle, a number
+    such as 0.3 for the share of random places, or a file (.png, white is filled in; .npy)."""
+    output: Annotated[Path, FILE]
+    """FILE.png: each row as given, masked and filled in; FILE.npz: arrays x (rows, times, ...),
+    given and mask."""
+    input: Annotated[tuple[Path, ...], ValueKind("files", paths="files")] = ()
+    """Image files of the model's size, or one file of rows (.npz, .npy, .safetensors), instead of
+    --data."""
+    rows: str | None = None
+    """The rows by number, such as 3,5 or 0-7; by default 4 of them, drawn by the seed, or all
+    images of --input."""
+    num: Annotated[int, Bounds(1, 1000)] = 4
+    """How many times each row is filled in."""
+    num_inference_steps: _Count | None = None
+    """Steps of the Markov chain, or back in time; by default as many as the model prescribes."""
+    seed: _Seed = 0
+    """The seed of what is filled in, of random places and of drawn rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TranslateArguments(OnDevice, OnData, FromModel):
     """Translate data of one domain to the other and back."""
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, Any] = {
     "sample": arguments.SampleArguments,
     "evaluate": arguments.EvaluateArguments,
     "explore": arguments.ExploreArguments,
+    "inpaint": arguments.InpaintArguments,
     "translate": arguments.TranslateArguments,
     "inspect": arguments.InspectArguments,
     "check": arguments.CheckArguments,
@@ -36,14 +37,14 @@ COMMANDS: dict[str, Any] = {
 }
 GROUPS: dict[str, tuple[str, ...]] = {
     "Begin": ("quickstart", "list", "train"),
-    "Use a model": ("sample", "evaluate", "explore", "translate"),
+    "Use a model": ("sample", "evaluate", "explore", "inpaint", "translate"),
     "Describe and share": ("inspect", "report", "card", "push", "pull", "publish"),
     "Write a plugin": ("new-plugin", "check"),
 }
 """The commands by what they are for."""
 _MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
 _CONDITION = "--condition."
-_RESOLVED = ("train", "sample", "evaluate", "explore", "translate", "card")
+_RESOLVED = ("train", "sample", "evaluate", "explore", "inpaint", "translate", "card")
 
 
 def show_help() -> None:

@@ -22,7 +22,7 @@ from genzoo.entry_points import OURS
 from genzoo.hub.reference import is_repository
 from genzoo.training.config import TrainerConfig
 
-_NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision", "from")
+_NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision", "from", "input")
 _GROUPS = {"objective": "objectives", "sampler": "samplers"}
 _CHOICE = re.compile(r"trainer\.(lr-scheduler|optimizers\.[^.]+)")
 """The trainer's flags that name classes."""
