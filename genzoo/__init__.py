@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
         load_dataset as load_dataset,
         pair as pair,
     )
+    from genzoo.embedding import embed as embed
     from genzoo.errors import (
         CapabilityError as CapabilityError,
         ConditionError as ConditionError,

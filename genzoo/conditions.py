@@ -175,8 +175,9 @@ def _rows(model: Model, name: str, space: Space, given: Any, num: int) -> Any:
     space.nullable(rows, who, noun=name, error=ConditionError)
     if not model.takes_null:
         _refuse_nulls(space, rows, who, name)
-    if not one and len(rows) != num:
-        raise ConditionError(f"{num} samples need {num} conditions, got {len(rows)} of {name}.")
+    found = rows.shape[0] if isinstance(rows, Tensor) else len(rows)  # See `Space.require`.
+    if not one and found != num:
+        raise ConditionError(f"{num} samples need {num} conditions, got {found} of {name}.")
     rows = space.place(rows, model.device, model.dtype)
     return space.repeat(space.take(rows, [0])[0], num) if one else rows
 

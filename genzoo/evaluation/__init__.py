@@ -99,7 +99,7 @@ class Evaluation:
 def evaluate(
     model: Model,
     data: Dataset | Any,
-    metrics: Sequence[str | Component] | None = None,
+    metrics: str | Sequence[str | Component] | None = None,
     *,
     sampler: Sampler | None = None,
     seed: int = 0,
@@ -110,8 +110,8 @@ def evaluate(
     Arguments:
         model: The model.
         data: A dataset, or an array or tensor of rows.
-        metrics: Registered names, or components; None means all that the model's capabilities and
-            the data allow.
+        metrics: Registered names, or components, or one name; None means all that the model's
+            capabilities and the data allow.
         sampler: The sampler; the model's default sampler if None.
         seed: The seed of samples, of estimators and of the choice of rows.
         max_examples: The maximum number of rows. If there are more, a part is drawn at random, in
@@ -129,7 +129,8 @@ def evaluate(
     case = open_case(
         model, as_dataset(data), sampler=sampler, seed=seed, max_examples=max_examples
     )
-    choice = choose(model, case.judged, metrics)
+    named = [metrics] if isinstance(metrics, str) else metrics
+    choice = choose(model, case.judged, named)
     figures: dict[str, Estimate] = {}
     with progress_bar("Evaluating", "metric", len(choice.metrics)) as shown:
         for name, metric in choice.metrics.items():

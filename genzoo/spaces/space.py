@@ -137,7 +137,8 @@ class Space(StoredByName, abc.ABC):
             error: The class of the error.
         """
         self._require_form(values, who, noun, error)
-        if len(values) < at_least:
+        # Not its len(), which torch.export would take for a constant.
+        if values.shape[0] < at_least:
             raise error(
                 f"{who} got {len(values)} {noun}s{self._of_shape(values)}; at least {at_least} "
                 f"{'is' if at_least == 1 else 'are'} needed. A mean over no rows is undefined."

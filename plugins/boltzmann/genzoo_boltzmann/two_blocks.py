@@ -52,7 +52,7 @@ class TwoBlockMachine(Machine[C]):
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return p(h_j = 1 | x), (B, *codes.event_shape), of examples (B, *event_shape)."""
-        self.checked_condition(condition, len(x))
+        self.checked_condition(condition, x.shape[0])
         p = self.hidden_probabilities(self.checked_rows(x).flatten(1))
         return p.reshape(-1, *self.codes.event_shape)
 
@@ -60,12 +60,12 @@ class TwoBlockMachine(Machine[C]):
         self, x: Tensor, *, condition: Any = None, generator: torch.Generator
     ) -> Tensor:
         """Draw hidden units h ~ p(h | x), (B, *codes.event_shape), of examples."""
-        self.checked_condition(condition, len(x))
+        self.checked_condition(condition, x.shape[0])
         v = self.checked_rows(x).flatten(1)
         return self.draw_hidden(v, generator).reshape(-1, *self.codes.event_shape)
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return E[v | h = z], (B, *event_shape), of hidden units (B, *codes.event_shape)."""
-        self.checked_condition(condition, len(z))
+        self.checked_condition(condition, z.shape[0])
         z = self.checked_codes(z, self.codes.event_shape)
         return self.to_data(self.visible_mean(z.flatten(1)))

@@ -202,7 +202,7 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of q(z | x), (B, L, h, w)."""
-        self.checked_condition(condition, len(x))
+        self.checked_condition(condition, x.shape[0])
         mean: Tensor = self.posterior(self.scaled(self.checked_rows(x))).mean
         return mean
 
@@ -210,14 +210,14 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
         self, x: Tensor, *, condition: Any = None, generator: torch.Generator
     ) -> Tensor:
         """Draw z ~ q(z | x), (B, L, h, w)."""
-        self.checked_condition(condition, len(x))
+        self.checked_condition(condition, x.shape[0])
         q = self.posterior(self.scaled(self.checked_rows(x)))
         z: Tensor = q.sample(generator=generator)
         return z
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return x̂(z), (B, C, H, W), in the units of x."""
-        self.checked_condition(condition, len(z))
+        self.checked_condition(condition, z.shape[0])
         return self.unscaled(self.reconstruct(self.checked_codes(z, self.latent_shape)))
 
 

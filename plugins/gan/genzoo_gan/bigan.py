@@ -80,7 +80,7 @@ class BiGAN(AdversarialModel[BiGANConfig]):
         Raises:
             ConditionError: A condition was given.
         """
-        self.checked_condition(condition, len(x))
+        self.checked_condition(condition, x.shape[0])
         found: Tensor = self.encoder.mean(self.checked_rows(x))
         return found
 
@@ -92,7 +92,7 @@ class BiGAN(AdversarialModel[BiGANConfig]):
         Raises:
             ConditionError: A condition was given.
         """
-        self.checked_condition(condition, len(x))
+        self.checked_condition(condition, x.shape[0])
         found: Tensor = self.encoder.draw(self.checked_rows(x), generator)
         return found
 

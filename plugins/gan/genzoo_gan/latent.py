@@ -124,7 +124,7 @@ class LatentModel(GenerativeModel[G], abc.ABC):
             ConditionError: The condition is missing, superfluous or not a label.
         """
         z = self.checked_codes(z, (self.config.latent_dim,))
-        return self.generate(z, self.checked(condition, len(z)))
+        return self.generate(z, self.checked(condition, z.shape[0]))
 
     def checked(self, condition: Any, num: int) -> Tensor | None:
         """Return labels as one-hot vectors (num, C); None if the model takes none.

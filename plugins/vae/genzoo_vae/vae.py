@@ -198,12 +198,12 @@ class VAE(GenerativeModel[VAEConfig]):
 
     def posterior(self, x: Tensor, *, condition: Any = None) -> Independent[Normal]:
         """Return q(z | x), a distribution of codes (B, L), for examples (B, *event_shape)."""
-        mean, log_variance = self.moments(x, self.checked(condition, len(x)))
+        mean, log_variance = self.moments(x, self.checked(condition, x.shape[0]))
         return independent(Normal(mean, (0.5 * log_variance).exp()), 1)
 
     def likelihood(self, z: Tensor, *, condition: Any = None) -> Independent[Any]:
         """Return p(x | z), a distribution of examples (B, *event_shape), for codes (B, L)."""
-        outputs = self.outputs(z, self.checked(condition, len(z)))
+        outputs = self.outputs(z, self.checked(condition, z.shape[0]))
         return independent(self.observation(outputs), len(self.event_shape))
 
     def prior(self) -> Independent[Normal]:
@@ -219,21 +219,21 @@ class VAE(GenerativeModel[VAEConfig]):
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of q(z | x), (B, L)."""
         x = self.checked_rows(x)
-        return self.moments(x, self.checked(condition, len(x)))[0]
+        return self.moments(x, self.checked(condition, x.shape[0]))[0]
 
     def draw_codes(
         self, x: Tensor, *, condition: Any = None, generator: torch.Generator
     ) -> Tensor:
         """Draw z ~ q(z | x), (B, L)."""
         x = self.checked_rows(x)
-        mean, log_variance = self.moments(x, self.checked(condition, len(x)))
+        mean, log_variance = self.moments(x, self.checked(condition, x.shape[0]))
         eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
         return mean + (0.5 * log_variance).exp() * eps
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of p(x | z), (B, *event_shape)."""
         z = self.checked_codes(z, self.codes.event_shape)
-        outputs = self.outputs(z, self.checked(condition, len(z)))
+        outputs = self.outputs(z, self.checked(condition, z.shape[0]))
         mean: Tensor = self.observation(outputs).mean
         return mean
 
@@ -272,7 +272,7 @@ class VAE(GenerativeModel[VAEConfig]):
 
         self.check_rows(x)
         num_samples = self.checked_num_samples(num_samples)
-        return estimate(self, x, self.checked(condition, len(x)), generator, num_samples)
+        return estimate(self, x, self.checked(condition, x.shape[0]), generator, num_samples)
 
     # Conditions and data
 
