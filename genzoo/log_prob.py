@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genzoo.errors import ConfigError
 from genzoo.estimate import Estimate, EstimateKind, Note, mean_of
+from genzoo.progress import progress_bar
 
 Measure = Literal["mass", "density"]
 """A probability of discrete values, or a density of real ones, in the units of x."""
@@ -92,7 +93,9 @@ def by_blocks(log_prob: Callable[[slice], Tensor], num: int, size: int) -> Tenso
     if torch.is_grad_enabled():
         return log_prob(slice(0, num))
     values = torch.empty(num, dtype=torch.float64)
-    for first in range(0, num, size):
-        rows = slice(first, min(first + size, num))
-        values[rows] = log_prob(rows).double().cpu()
+    with progress_bar("Log-likelihood", "row", num) as shown:
+        for first in range(0, num, size):
+            rows = slice(first, min(first + size, num))
+            values[rows] = log_prob(rows).double().cpu()
+            shown.update(rows.stop - rows.start)
     return values

@@ -293,6 +293,7 @@ class _CellBar(Bar):
         if len(self._board.blocks) > 1:
             self._board.blocks.remove(self.count)
         self._board.refresh(at_once=True)
+        self._board = None
 
 
 def _has_ended(block: Block) -> bool:

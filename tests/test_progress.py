@@ -1,9 +1,11 @@
 """What long calls show: in a notebook's cell, on a terminal, in a script's standard error."""
 
 import base64
+import importlib
 import io
 import logging
 import os
+import re
 import sys
 
 import pytest
@@ -12,8 +14,9 @@ from PIL import Image
 
 import families
 import genzoo
-from genzoo import progress
+from genzoo import GenModel, progress
 from genzoo.errors import DataError
+from genzoo.log_prob import by_blocks
 from genzoo.training import Callback
 from notebooks import open_notebook
 from test_callbacks import Watcher, digits as unseeded
@@ -196,6 +199,27 @@ def test_an_evaluation_counts_its_metrics(notebook):
     model = genzoo.create_model("rbm", data=data, num_hidden=2)
     genzoo.evaluate(model, data, ["independent-pixels", "log-likelihood"])
     assert notebook.texts()[0].startswith("Evaluating: 2 of 2 metrics in ")
+
+
+def test_a_likelihood_counts_its_rows_and_annealing_its_temperatures(notebook):
+    with torch.no_grad():
+        by_blocks(lambda rows: torch.zeros(rows.stop - rows.start), 10, 3)
+    assert notebook.texts() == ["Log-likelihood: 10 of 10 rows in 1 second"]
+    data = genzoo.load_dataset("digits", "test", binarize="threshold", limit=20)
+    model = genzoo.create_model("rbm", data=data, num_hidden=23)
+    model.log_partition_function("ais", num_chains=2, betas=torch.linspace(0, 1, 101))
+    assert notebook.texts() == ["Annealing: 100 of 100 temperatures in 1 second"]
+
+
+def test_a_download_is_a_line_of_the_cell(hub, notebook, monkeypatch):
+    bars = importlib.import_module("huggingface_hub.utils.tqdm")
+    monkeypatch.setattr(bars, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    data = genzoo.load_dataset("digits", limit=20)
+    genzoo.create_model("vae", data=data).push_to_hub("ada/digits", samples=0)
+    GenModel.from_pretrained("ada/digits")
+    assert re.fullmatch(
+        r"Downloading model\.safetensors: ([\d,]+) of \1 bytes in 1 second", notebook.texts()[0]
+    )
 
 
 def test_time_left_follows_the_pace():

@@ -21,6 +21,7 @@ from genzoo.errors import (
     LoadError,
 )
 from genzoo.files import replace_text
+from genzoo.hub.download_bar import tqdm_class
 from genzoo.hub.errors import is_offline
 from genzoo.hub.file_metadata import Commit, Stated, ask_commit
 from genzoo.hub.integrity import Record
@@ -162,6 +163,7 @@ class Snapshot:
             cache_dir=self.cache,
             token=self.token,
             force_download=again,
+            tqdm_class=tqdm_class(name),
         )
         return Path(ask(f"{name} of {self.reference}", fetch))
 

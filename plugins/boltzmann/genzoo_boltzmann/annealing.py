@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genzoo.plugin import ConfigError, Estimate, Note
+from genzoo.plugin import ConfigError, Estimate, Note, progress_bar
 from genzoo_boltzmann.path import Path
 
 MIN_EFFECTIVE_SAMPLES = 10.0
@@ -64,12 +64,14 @@ def anneal(
     """
     log_w = torch.zeros(len(v), dtype=torch.float64, device=v.device)
     moved = log_w.new_zeros(())
-    for stretch in _stretches(schedule):
-        before = _probe(path, v, stretch)
-        for old, new in itertools.pairwise(stretch):
-            change, v = path.step(v, old, new, generator)
-            log_w += change
-        moved += _longest(stretch) * (_probe(path, v, stretch) - before)
+    with progress_bar("Annealing", "temperature", len(schedule) - 1) as shown:
+        for stretch in _stretches(schedule):
+            before = _probe(path, v, stretch)
+            for old, new in itertools.pairwise(stretch):
+                change, v = path.step(v, old, new, generator)
+                log_w += change
+            moved += _longest(stretch) * (_probe(path, v, stretch) - before)
+            shown.update(len(stretch) - 1)
     return Annealed(v, log_w, float(moved) / 2)
 
 
