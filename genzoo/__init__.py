@@ -10,6 +10,7 @@ from genzoo import lazy
 from genzoo.version import __version__ as __version__
 
 if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
+    from genzoo.comparison import compare_runs as compare_runs
     from genzoo.component import Component as Component
     from genzoo.data import (
         ArrayDataset as ArrayDataset,

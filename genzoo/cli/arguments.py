@@ -183,6 +183,41 @@ class EvaluateArguments(WithSampler, OnDevice, OnData, FromModel):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareArguments(OnDevice):
+    """Compare runs in one table of figures on the same rows, and in one figure of their curves.
+
+    Without --data, the figures that genzoo evaluate stored in the folders are compared. With
+    --data, each run is evaluated unless it has stored the same, and log-likelihoods are compared
+    row by row.
+    """
+
+    runs: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RUN"),
+        ValueKind("folders", paths="folders"),
+    ]
+    """At least two folders of finished runs, or of models."""
+    data_name: Annotated[str | None, tyro.conf.arg(name="data"), DATA] = None
+    """The data to evaluate the runs on; by default the stored figures are compared."""
+    data_y_name: Annotated[str | None, tyro.conf.arg(name="data-y"), DATA] = None
+    """The data of the second domain, for models of two domains."""
+    split: str | None = None
+    """The split; by default "test", or the only one."""
+    metrics: Annotated[tuple[str, ...], ValueKind("names", group="metrics")] = ()
+    """The metrics (see genzoo list metrics); by default all that fit."""
+    output: Annotated[Path | None, FILE] = None
+    """FILE.png for the curves of training and of held-out rows that the runs have in common."""
+    json: Annotated[Path | None, FILE] = None
+    """Also write the figures of each run with their provenance to this file."""
+    seed: _Seed = 0
+    """The seed of samples, of estimators and of the choice of rows."""
+    max_examples: _Count = 10_000
+    """The maximum number of rows; if there are more, a part is drawn in proportion to the
+    labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
     """Visualise the codes of a model that encodes."""
 

@@ -22,6 +22,7 @@ COMMANDS: dict[str, Any] = {
     "train": arguments.TrainArguments,
     "sample": arguments.SampleArguments,
     "evaluate": arguments.EvaluateArguments,
+    "compare": arguments.CompareArguments,
     "explore": arguments.ExploreArguments,
     "inpaint": arguments.InpaintArguments,
     "translate": arguments.TranslateArguments,
@@ -37,14 +38,14 @@ COMMANDS: dict[str, Any] = {
 }
 GROUPS: dict[str, tuple[str, ...]] = {
     "Begin": ("quickstart", "list", "train"),
-    "Use a model": ("sample", "evaluate", "explore", "inpaint", "translate"),
+    "Use a model": ("sample", "evaluate", "compare", "explore", "inpaint", "translate"),
     "Describe and share": ("inspect", "report", "card", "push", "pull", "publish"),
     "Write a plugin": ("new-plugin", "check"),
 }
 """The commands by what they are for."""
 _MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
 _CONDITION = "--condition."
-_RESOLVED = ("train", "sample", "evaluate", "explore", "inpaint", "translate", "card")
+_RESOLVED = ("train", "sample", "evaluate", "compare", "explore", "inpaint", "translate", "card")
 
 
 def show_help() -> None:

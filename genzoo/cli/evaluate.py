@@ -17,6 +17,7 @@ from genzoo.cli.folders import folder_of, model_of, own_folder
 from genzoo.cli.sample import sampler_of
 from genzoo.cli.texts import command_line, write
 from genzoo.component import Component
+from genzoo.config import Config
 from genzoo.errors import ConfigError, GenzooError, VerificationError
 from genzoo.evaluation import Evaluation, evaluate
 from genzoo.evaluation.verifying import verify
@@ -34,9 +35,12 @@ def arguments_for(peeked: Peeked) -> type:
     sections = sections_of(peeked_data(peeked))
     if name := peeked.flags.get("sampler"):
         sections["sampler"] = section(registry.load("samplers", name).Config)
-    for name in peeked.metrics:
-        sections[_field(name)] = section(registry.load("metrics", name).Config)
-    return extended(EvaluateArguments, sections)
+    return extended(EvaluateArguments, {**sections, **metric_sections(peeked)})
+
+
+def metric_sections(peeked: Peeked) -> dict[str, Config]:
+    """Return the sections of flags of the named metrics."""
+    return {_field(n): section(registry.load("metrics", n).Config) for n in peeked.metrics}
 
 
 def run(arguments: Any) -> None:
@@ -50,7 +54,7 @@ def run(arguments: Any) -> None:
     result = evaluate(
         model,
         data_of(arguments),
-        _metrics(arguments) or None,
+        metrics_of(arguments) or None,
         sampler=sampler_of(arguments),
         seed=arguments.seed,
         max_examples=arguments.max_examples,
@@ -116,7 +120,8 @@ def _verify(model: Model, arguments: Any) -> None:
         raise VerificationError(f"The card does not hold: {'; '.join(wrong)}.")
 
 
-def _metrics(arguments: Any) -> list[Component]:
+def metrics_of(arguments: Any) -> list[Component]:
+    """Return the named metrics with the values of their flags."""
     found = []
     for name in arguments.metrics:
         cls = registry.load("metrics", name)

@@ -89,7 +89,7 @@ def _remedy(flag: str, table: Mapping[str, Flag], command: str, peeked: Peeked) 
     """Return what a section of flags needs if that is not given; else ""."""
     section, dot, _ = flag.partition(".")
     known = any(name.startswith(f"{section}.") for name in table)
-    if not dot or known or command not in ("train", "sample", "evaluate"):
+    if not dot or known or command not in ("train", "sample", "evaluate", "compare"):
         return ""
     if "recipe" in peeked.flags:
         return " A recipe is complete: change the file instead."
