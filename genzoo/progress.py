@@ -85,6 +85,14 @@ def hidden(value: bool = True) -> Iterator[None]:
         _hidden.reset(token)
 
 
+def above_bars(stream: Any) -> contextlib.AbstractContextManager[None]:
+    """Return a context in which lines are written to a stream without breaking a bar."""
+    tqdm = getattr(
+        sys.modules.get("tqdm"), "tqdm", None
+    )  # If it is not imported, no bar is shown.
+    return contextlib.nullcontext() if tqdm is None else tqdm.external_write_mode(file=stream)
+
+
 def words(seconds: float) -> str:
     """Return a duration in words.
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from genzoo.component import Component
 from genzoo.config import Bounds, Config, shown
 from genzoo.errors import ConfigError
-from genzoo.markup import escaped
+from genzoo.markup import facts, folded
 from genzoo.parsing import MAX_TOML_BYTES, strict_toml
 from genzoo.training.config import TrainerConfig
 
@@ -89,7 +89,9 @@ class Recipe(Config):
             raise ConfigError(f"The recipe {os.fspath(path)!r}: {error}") from error
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escaped(self.to_toml())}</pre>"
+        objectives = ", ".join(stage.objective.name for stage in self.stages)
+        found = {"model": self.model.name, "data": self.data.name, "objectives": objectives}
+        return f"<div>{facts(found)}{folded('recipe.toml', self.to_toml())}</div>"
 
     def to_toml(self) -> str:
         """Return the recipe as TOML; `read` returns an equal recipe.

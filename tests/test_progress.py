@@ -15,9 +15,11 @@ from PIL import Image
 import families
 import genzoo
 from genzoo import GenModel, progress
+from genzoo.cli.texts import LineHandler
 from genzoo.errors import DataError
 from genzoo.log_prob import by_blocks
 from genzoo.training import Callback
+from genzoo.training.progress import _write_line
 from notebooks import open_notebook
 from test_callbacks import Watcher, digits as unseeded
 
@@ -276,6 +278,21 @@ def test_a_terminal_has_a_bar_and_a_line_for_each_evaluation(monkeypatch):
     digits().fit()
     assert "elbo: 100%" in stream.getvalue()
     assert stream.getvalue().count("eval/loss") == 2
+
+
+@pytest.mark.parametrize("write", ["script", "command"])
+def test_lines_are_written_above_a_bar(write, monkeypatch):
+    """A line starts on a line of its own, and the bar is drawn again below it."""
+    stream = streamed(monkeypatch, is_terminal=True)
+    bar = progress.Terminal(total=3, desc="title", mininterval=0)
+    bar.call("update")
+    if write == "script":
+        _write_line("one line")
+    else:
+        record = logging.LogRecord("genzoo", logging.INFO, "", 1, "one line", (), None)
+        LineHandler().emit(record)
+    bar.call("close")
+    assert re.search(r"\r *\rone line\n\r?title:  33%", stream.getvalue())
 
 
 def test_quiet_is_quiet_and_a_program_with_its_own_logging_decides(monkeypatch, caplog):

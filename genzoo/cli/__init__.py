@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from genzoo.cli import listing
-from genzoo.cli.texts import VisibleFormatter, write
+from genzoo.cli.texts import LineHandler, VisibleFormatter, write
 from genzoo.errors import GenzooError, TrainingInterrupted, VerificationError
 from genzoo.text_safety import visible
 from genzoo.version import __version__
@@ -69,7 +69,7 @@ def _say(text: str) -> None:
 def _set_up_logging() -> None:
     logger = logging.getLogger("genzoo")
     if not logger.handlers:
-        handler = logging.StreamHandler()
+        handler = LineHandler()
         handler.setFormatter(VisibleFormatter("%(message)s"))
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -8,8 +8,9 @@ import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from genzoo.progress import above_bars
 from genzoo.text_safety import visible
 
 
@@ -41,6 +42,15 @@ def write_steps(done: str, commands: Iterable[str]) -> None:
 def write_json(value: Any) -> None:
     """Write a value as JSON, with all but plain ASCII escaped."""
     sys.stdout.write(json.dumps(value, indent=2).replace("\x7f", "\\u007f") + "\n")
+
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes lines to the standard error, above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        with above_bars(self.stream):
+            super().emit(record)
 
 
 class VisibleFormatter(logging.Formatter):

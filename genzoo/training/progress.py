@@ -13,7 +13,7 @@ from PIL import Image
 
 from genzoo import markup
 from genzoo.notebook import Output, picture_data
-from genzoo.progress import Board, Count, Terminal, collecting, hidden, place, words
+from genzoo.progress import Board, Count, Terminal, above_bars, collecting, hidden, place, words
 from genzoo.text_safety import visible
 from genzoo.training.callbacks import Callback, TrainerState
 from genzoo.training.config import TrainerConfig
@@ -255,9 +255,8 @@ class _Messages(logging.Handler):
 
 def _write_line(text: str) -> None:
     """Write a line to the standard error, above a bar if there is one."""
-    from tqdm import tqdm
-
-    with contextlib.suppress(OSError, ValueError, AttributeError), tqdm.external_write_mode():
+    # There may be no standard error, or a closed one.
+    with contextlib.suppress(OSError, ValueError, AttributeError), above_bars(sys.stderr):
         sys.stderr.write(f"{text}\n")
 
 
