@@ -114,6 +114,15 @@ def test_muon_is_muon_for_the_matrix_and_adamw_for_the_rest():
     assert difference(found, by_hand(Both)) == 0
 
 
+def test_filters_go_to_adamw_with_decay_and_biases_without():
+    shapes = [(2, 3), (2, 1, 3, 3), (2,)]
+    parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes]
+    made = genzoo.registry.load("optimizers", "muon")().build(parameters)
+    found = [(tuple(g["params"][0].shape), g["lr"], g["weight_decay"]) for g in made.param_groups]
+    rates, decays = (0.02, 3e-4, 3e-4), (0.01, 0.01, 0.0)
+    assert found == list(zip(shapes, rates, decays, strict=True))
+
+
 def test_muon_needs_a_matrix_and_a_new_pytorch(monkeypatch):
     make = genzoo.registry.load("optimizers", "muon")().build
     filters = [torch.nn.Parameter(torch.zeros(2, 2, 3, 3))]
