@@ -69,7 +69,7 @@ def make_trainer(
     _check_functions(recipe, functions)
     cls = registry.load("models", recipe.model.name)
     data = _load(recipe, "train")
-    held_out = _load(recipe, HELD_OUT) if _has_held_out(recipe) else None
+    held_out = _held_out(recipe)
     model = _new(recipe, data) if recipe.pretrained is None else _stored(recipe)
     stages = recipe.stages or cls.default_stages(model.config)
     trainer = Trainer(
@@ -130,6 +130,14 @@ def _stored(recipe: Recipe) -> Model:
             "Leave it out of the config."
         )
     return model.train()
+
+
+def _held_out(recipe: Recipe) -> Dataset | None:
+    """Return the rows that a recipe holds out: those that it names, or a share of its data."""
+    if recipe.eval_data is not None:
+        named = recipe.eval_data
+        return load_dataset(named.name, recipe.eval_split, **named.config)
+    return _load(recipe, HELD_OUT) if _has_held_out(recipe) else None
 
 
 def _load(recipe: Recipe, split: str) -> Dataset:

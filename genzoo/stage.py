@@ -54,6 +54,10 @@ class Recipe(Config):
     """The data, with the fields of their config."""
     data_y: Component | None = None
     """The data of the second domain, if there is one."""
+    eval_data: Component | None = None
+    """The held-out data of evaluations during training, if they are not a share of the data."""
+    eval_split: Annotated[str, Bounds(1, 200)] | None = None
+    """The split of these; None means "test", or the only one."""
     pretrained: Annotated[str | None, Bounds(1, 4096)] = None
     """The stored model that training starts from, a folder or a repository user/name; None starts
     from new weights."""

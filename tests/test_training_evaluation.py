@@ -142,6 +142,26 @@ def test_best_and_last_are_kept_and_the_best_is_published(tmp_path, caplog):
     assert not equal(states["last"], states["best"])
 
 
+def test_best_and_last_have_the_recipe(tmp_path):
+    trainer(tmp_path, **BEST).fit()
+    whole = genzoo.Recipe.read(tmp_path / "recipe.toml")
+    for name in ("best", "last"):
+        assert genzoo.Recipe.read(tmp_path / name / "recipe.toml") == whole
+
+
+def test_a_recipe_names_other_held_out_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("rows.npz", train=rows(32).numpy(), test=rows(10, 1).numpy())
+    held_out = genzoo.load_dataset("rows.npz", "test")
+    data = genzoo.load_dataset("rows.npz")
+    trainer(tmp_path / "a", **BEST, data=data, held_out=held_out).fit()
+    recipe = genzoo.Recipe.read(tmp_path / "a" / "recipe.toml")
+    assert (recipe.eval_data, recipe.eval_split) == (genzoo.Component(name="rows.npz"), "test")
+    genzoo.train(recipe, tmp_path / "b")
+    assert log_of(tmp_path / "a").keys() == log_of(tmp_path / "b").keys()
+    assert recipe == genzoo.Recipe.read(tmp_path / "b" / "recipe.toml")
+
+
 def test_the_last_weights_are_published_if_so_decided(tmp_path):
     model = trainer(tmp_path, **BEST, load_best_model_at_end=False).fit()
     last = genzoo.GenModel.from_pretrained(tmp_path / "last").state_dict()

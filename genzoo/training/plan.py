@@ -13,6 +13,7 @@ from genzoo import registry, seeds
 from genzoo.component import Component
 from genzoo.data import Dataset
 from genzoo.data.domains import named_parts
+from genzoo.data.holding_out import HELD_OUT
 from genzoo.errors import PluginError
 from genzoo.model import Model
 from genzoo.objective import Objective
@@ -99,6 +100,7 @@ class Plan:
             model=registry.describe(self.model),
             data=_named(x),
             data_y=None if y is None else _named(y),
+            **_held_out(self.data, self.eval_data),
             pretrained=self.pretrained and self.pretrained[0],
             revision=self.pretrained and self.pretrained[1],
             stages=self.stages,
@@ -187,6 +189,15 @@ def _described(objective: Objective) -> Component:
     with contextlib.suppress(PluginError):
         return registry.describe(objective)
     return Component(name=type(objective).__name__.lower(), config=objective.config.to_dict())
+
+
+def _held_out(data: Dataset, held_out: Dataset | None) -> dict[str, Any]:
+    """Return held-out data and their split for a recipe; a share of the data is named by these."""
+    if held_out is None or held_out.origin is None:
+        return {}
+    if held_out.split == HELD_OUT and held_out.origin == data.origin:
+        return {}
+    return {"eval_data": _named(held_out), "eval_split": held_out.split or None}
 
 
 def _named(data: Dataset) -> Component:

@@ -105,9 +105,9 @@ class Session:
         return self.last_good
 
     def publish(self, model: Model, name: str = "") -> None:
-        """Write the model into the folder, or into its subfolder of a name."""
+        """Write the model into the folder, or with the recipe into its subfolder of a name."""
         if self.folder is not None:
-            on_main(self.accelerator, partial(save_model, model, self.folder.path / name))
+            on_main(self.accelerator, partial(_publish, model, self.folder.path, name))
 
     def write_recipe(self, plan: Plan) -> None:
         """Write recipe.toml, with the number of threads that was chosen."""
@@ -142,6 +142,14 @@ class Session:
         self.held.enter_context(folder.locked())
         if not resume:
             folder.claim()
+
+
+def _publish(model: Model, folder: Path, name: str) -> None:
+    save_model(model, folder / name)
+    if name:
+        # So that a subfolder is whole: it can be evaluated, published and made again.
+        recipe = (folder / RECIPE.name).read_text("utf-8")
+        replace_text(folder / name / RECIPE.name, f"# The {name} weights of the run.\n{recipe}")
 
 
 @contextlib.contextmanager
