@@ -63,6 +63,8 @@ PICTURES = ModelFile(
 EVALUATIONS = ModelFile("evaluations", False, True, _MIB, r"evaluation.*\.json")
 ENVIRONMENT = ModelFile("environment.json", False, True, _MIB)
 METRICS = ModelFile("metrics.jsonl", False, True, 2**28)
+MEANINGS = ModelFile("meanings.json", False, True, _MIB)
+STATUS = ModelFile("status.json", False, True, _MIB)
 REPORT = ModelFile("report.html", False, True)
 CHECKPOINTS = ModelFile("checkpoints", False, True)
 PROGRESS = ModelFile("samples", False, True)
@@ -75,7 +77,18 @@ LEFTOVERS = ModelFile("other weights", False, True, pattern=r"model.*\.safetenso
 
 TABLE = (
     *(CONFIG, WEIGHTS, SHARDS, INDEX, CARD, RECIPE, EVALUATION, SAMPLES, PICTURES),
-    *(EVALUATIONS, ENVIRONMENT, METRICS, REPORT, CHECKPOINTS, PROGRESS, BEST, LAST),
+    *(
+        EVALUATIONS,
+        ENVIRONMENT,
+        METRICS,
+        MEANINGS,
+        STATUS,
+        REPORT,
+        CHECKPOINTS,
+        PROGRESS,
+        BEST,
+        LAST,
+    ),
     *(TRACKERS, LOCK, LEFTOVERS),
 )
 """All files. If two rows match a name, the first counts."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from genzoo.component import Component
 from genzoo.config import C, Config, field_types
 from genzoo.errors import CapabilityError
+from genzoo.meaning import Meaning
 from genzoo.model import Model
 from genzoo.spec import Batch
 
@@ -64,6 +65,8 @@ class Objective(nn.Module, abc.ABC, Generic[C]):
     Class attributes:
         requires: The classes and capabilities that a model must have.
         reads: The fields of the data that it reads besides the model's, such as ``("label",)``.
+        meanings: What the figures that it logs are, in words for the report: ``"loss"`` and the
+            names of `Loss.metrics`, or ``"PLAYER/NAME"`` for one player's.
 
     Arguments:
         model: The model that learns.
@@ -76,6 +79,7 @@ class Objective(nn.Module, abc.ABC, Generic[C]):
     Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
+    meanings: ClassVar[Mapping[str, Meaning]] = {}
 
     def __init__(self, model: Model, config: C | None = None) -> None:
         super().__init__()

@@ -85,6 +85,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     )
     from genzoo.layouts.own import Layout as Layout
     from genzoo.log_prob import LogProb as LogProb, by_blocks as by_blocks
+    from genzoo.meaning import Meaning as Meaning
     from genzoo.model import Model as Model
     from genzoo.model_spec import ModelSpec as ModelSpec
     from genzoo.objective import Loss as Loss, Objective as Objective, Step as Step

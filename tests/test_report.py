@@ -53,7 +53,7 @@ def test_a_finished_run_is_told_whole(run):
     check_harmless(page)
     assert "run" in page.title
     num = sum(tensor.numel() for tensor in load_file(run / "model.safetensors").values())
-    for text in ("Finished", "step 6 of 6", "step 3", "step 6", "# A card", f"weights{num}in"):
+    for text in ("Finished", "step 6 of 6", "step 3", "step 6", "# A card", f"weights {num} in"):
         assert text in page.text
     value, _, kind = str(Estimate(**figure | {"goal": None})).partition(" nats (")
     assert value in page.text
@@ -77,7 +77,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(run):
     shutil.rmtree(run / "samples")
     (run / "evaluation.json").unlink()
     page = page_of(run)
-    assert f"genzoo evaluate {run} --json {run}/evaluation.json" in page.text
+    assert f"genzoo evaluate {run}\n" in page.text
     assert f"genzoo sample {run} --num 64 --output {run}/samples/final.png" in page.text
     assert f"genzoo evaluate {run} --card" in page.text
     command(["sample", str(run), "--num", "4", "--output", f"{run}/samples/final.png"])
@@ -93,7 +93,7 @@ def test_a_run_under_way_says_how_far_it_is_and_how_to_go_on():
     assert "step 100 of 500" in page.text
     assert ("progress", "value", "0.2") in page.attributes
     assert "train --recipe 'my run'/recipe.toml --output 'my run' --resume" in page.text
-    assert "sample_steps = 100" in page.text
+    assert "sample_steps = 0" in page.text
     assert "no config.json yet" in page.text
 
 
@@ -278,5 +278,4 @@ def test_likelihoods_stand_first():
     text = page_of(unfinished("run"), "many.json").text
     assert text.index("likelihood") < text.index("other 0")
     assert "has no provenance" in text
-    assert text.count("other 4") == 2
-    assert text.count("other 5") == 1
+    assert text.count("other 4") == 1

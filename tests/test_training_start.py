@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.utils import LoggerType
 
 import families
 import genzoo
@@ -166,7 +167,9 @@ def test_without_gradients_nothing_is_trained(off, tmp_path):
 
 
 def test_a_tracker_that_is_not_there_is_refused_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("accelerate.tracking.get_available_trackers", lambda: ["tensorboard"])
+    monkeypatch.setattr(
+        "accelerate.tracking.get_available_trackers", lambda: [LoggerType.TENSORBOARD]
+    )
 
     def make(*names):
         config = TrainerConfig(report_to=names)
@@ -177,6 +180,8 @@ def test_a_tracker_that_is_not_there_is_refused_before_anything_is_written(tmp_p
     make("tensorboard")
     with pytest.raises(MissingDependencyError, match=r"'comet_ml' is not installed.*comet-ml"):
         make("tensorboard", "comet_ml")
+    with pytest.raises(MissingDependencyError, match=r"pip install 'genzoo\[trackers\]'"):
+        make("trackio")
     with pytest.raises(ConfigError, match=r"'tensorbord' is not a tracker.*'tensorboard'\?"):
         make("tensorbord")
     assert not (tmp_path / "run").exists()

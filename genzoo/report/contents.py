@@ -11,30 +11,18 @@ from pathlib import Path
 
 from genzoo.errors import DataError
 from genzoo.model_files import CONFIG, METRICS, RECIPE
-from genzoo.report.curves import Curve, draw, number
-from genzoo.report.evaluations import Figure, StoredEvaluation, read_evaluations
+from genzoo.report.curves import number
+from genzoo.report.evaluations import StoredEvaluation, read_evaluations
 from genzoo.report.log import Log, read_log
 from genzoo.report.pictures import Timeline, read_timeline
 from genzoo.report.reading import changed_at
-from genzoo.report.run_summary import RunSummary, StageFacts, read_run_summary
+from genzoo.report.run_summary import RunSummary, read_run_summary
+from genzoo.report.stage_curves import StageCurves, read_curves
+from genzoo.report.state import RunState, read_state
 from genzoo.training.environment import machine
+from genzoo.training.meanings import EVAL
 
 _RUN = (RECIPE.name, METRICS.name, CONFIG.name)
-_HEADLINE = 6
-_LIKELIHOODS = ("nats", "bits/dim")
-
-
-@dataclass(frozen=True)
-class StageCurves:
-    """The curves of a stage: of each player if there are several, then those of the run.
-
-    Arguments:
-        stage: The stage.
-        players: The curves by player; the name is empty if it is not needed.
-    """
-
-    stage: StageFacts
-    players: Mapping[str, Sequence[Curve]]
 
 
 @dataclass(frozen=True)
@@ -45,6 +33,7 @@ class Report:
         folder: The folder as given, quoted for a shell.
         name: The folder's name.
         facts: The summary of the run.
+        state: What it does, why, and how long it still takes.
         losses: The last loss of each player, with its step.
         curves: The curves of each stage.
         log_notes: Notes on what was left out of them.
@@ -59,6 +48,7 @@ class Report:
     folder: str
     name: str
     facts: RunSummary
+    state: RunState
     losses: Mapping[str, tuple[str, str]]
     curves: Sequence[StageCurves]
     log_notes: Sequence[str]
@@ -68,27 +58,6 @@ class Report:
     evaluation_notes: Sequence[str]
     machine: Mapping[str, str]
     written: str
-
-    @property
-    def headline(self) -> list[tuple[Figure, StoredEvaluation]]:
-        """The headline figures: likelihoods before figures without a common unit."""
-        pairs = [(figure, one) for one in self.evaluations for figure in one.figures]
-        return sorted(pairs, key=lambda pair: pair[0].unit not in _LIKELIHOODS)[:_HEADLINE]
-
-    @property
-    def current(self) -> StageFacts | None:
-        """The current stage of the run, or None if it is not known."""
-        begun = [stage for stage in self.facts.stages if stage.reached]
-        return [*self.facts.stages[:1], *begun][-1] if self.facts.stages else None
-
-    @property
-    def progress(self) -> float | None:
-        """The share of updates that are made, or None if it is not known."""
-        stages = self.facts.stages
-        total = sum(stage.total or 0 for stage in stages)
-        if not total or any(stage.total is None for stage in stages):
-            return None
-        return min(1.0, sum(stage.reached for stage in stages) / total)
 
 
 def read_report(folder: Path, named: Sequence[Path]) -> Report:
@@ -105,8 +74,9 @@ def read_report(folder: Path, named: Sequence[Path]) -> Report:
         folder=shlex.quote(os.fspath(folder)),
         name=folder.resolve().name,
         facts=facts,
+        state=read_state(folder, facts, log),
         losses=_losses(log),
-        curves=_curves(log, facts),
+        curves=read_curves(folder, log, facts),
         log_notes=log.notes,
         logged=changed_at(folder / METRICS.name) if log.last else "",
         timeline=read_timeline(folder),
@@ -129,23 +99,11 @@ def _check(folder: Path) -> None:
         )
 
 
-def _curves(log: Log, facts: RunSummary) -> list[StageCurves]:
-    stages = []
-    for stage in facts.stages:
-        series = [one for (number, _), one in log.series.items() if number == stage.number]
-        series.sort(key=lambda one: not one.player)
-        several = len({one.player for one in series if one.player}) > 1
-        curves: dict[str, list[Curve]] = {}
-        for one in series:
-            group = (one.player or "run") if several else ""
-            curves.setdefault(group, []).append(draw(one))
-        if curves:
-            stages.append(StageCurves(stage, curves))
-    return stages
-
-
 def _losses(log: Log) -> dict[str, tuple[str, str]]:
     """Return the last loss of each player of the last stage, and its step."""
     last = max(log.last, default=0)
     series = [s for (stage, _), s in log.series.items() if stage == last and s.name == "loss"]
-    return {one.player: (number(one.values[-1]), f"{one.steps[-1]:,}") for one in series}
+    names = {one.player: "held-out" if f"{one.player}/" == EVAL else one.player for one in series}
+    if len(series) == 1:
+        names = dict.fromkeys(names, "")
+    return {names[one.player]: (number(one.values[-1]), f"{one.steps[-1]:,}") for one in series}

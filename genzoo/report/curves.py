@@ -11,14 +11,20 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from genzoo.meaning import Meaning
 from genzoo.plotting import new_figure
 from genzoo.report.log import Series
 
 MAX_POINTS = 400
 GROUPS = 150
 _DECADES = 100.0
-_COLOURS = {"#010203": "var(--accent)", "#040506": "var(--muted)", "#070809": "var(--line)"}
-_ACCENT, _INK, _GRID = _COLOURS
+_COLOURS = {
+    "#010203": "var(--accent)",
+    "#040506": "var(--muted)",
+    "#070809": "var(--line)",
+    "#0a0b0c": "var(--second)",
+}
+_ACCENT, _INK, _GRID, _SECOND = _COLOURS
 _PLAIN = {
     "svg.fonttype": "none",
     "svg.hashsalt": "genzoo",
@@ -49,12 +55,17 @@ class Curve:
         last: Its last value.
         facts: The minimum, the maximum, and how it is drawn.
         picture: The SVG.
+        meaning: What it is; None if that is not declared.
+        held_out: The last value on the held-out rows, which the picture shows too; empty if there
+            is none.
     """
 
     name: str
     last: str
     facts: tuple[str, ...]
     picture: Markup
+    meaning: Meaning | None = None
+    held_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,27 +107,58 @@ def thin(steps: NDArray[np.float64], values: NDArray[np.float64]) -> Thinned:
     )
 
 
-def draw(series: Series) -> Curve:
-    """Draw a series with its description."""
-    steps, values = np.asarray(series.steps, float), np.asarray(series.values, float)
-    finite = np.isfinite(values)
-    missing = int((~finite).sum())
-    facts = [f"{missing:,} of {len(values):,} values are not finite"] if missing else []
-    if not finite.any():
-        return Curve(series.name, "not finite", tuple(facts), Markup())
-    steps, values = steps[finite], values[finite]
+def draw(
+    series: Series,
+    held_out: Series | None = None,
+    meaning: Meaning | None = None,
+    best: int | None = None,
+) -> Curve:
+    """Draw a series with its description.
+
+    Arguments:
+        series: The series.
+        held_out: The same figure on held-out rows, for the same picture.
+        meaning: What the figure is.
+        best: The step to mark, after which the best weights were.
+    """
+    (steps, values), (later, judged) = _finite(series), _finite(held_out)
+    missing = len(series.values) - len(values)
+    facts = [f"{missing:,} of {len(series.values):,} values are not finite"] if missing else []
+    last = number(series.values[-1])
+    shown = "" if held_out is None else number(held_out.values[-1])
+    if not len(values) and not len(judged):
+        return Curve(series.name, last, tuple(facts), Markup(), meaning, shown)
+    both = np.concatenate([values, judged])
+    wide = bool(both.min() > 0 and both.max() > _DECADES * both.min())
     thinned = thin(steps, values)
-    wide = bool(values.min() > 0 and values.max() > _DECADES * values.min())
-    low, high = values.argmin(), values.argmax()
-    ends = {"lowest": low, "highest": high} if low != high else {}
-    said = [f"{end} {number(values[i])} at step {steps[i]:,.0f}" for end, i in ends.items()]
-    facts = [*said, *facts]
+    facts = [*_ends(steps, values), *facts]
+    if held_out is not None:
+        goal = meaning.goal if meaning is not None else None
+        best_first = 1 if goal is not None and goal.direction == "higher" else 0
+        facts += [f"held out: {text}" for text in _ends(later, judged)[best_first:][:1]]
     if thinned.size > 1:
         facts.append(f"mean and range of groups of {thinned.size:,} values")
     if wide:
         facts.append("logarithmic")
-    last = number(series.values[-1])
-    return Curve(series.name, last, tuple(facts), _svg(thinned, wide))
+    picture = _svg(thinned, thin(later, judged), wide, best)
+    return Curve(series.name, last, tuple(facts), picture, meaning, shown)
+
+
+def _finite(series: Series | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the steps and the values that are finite."""
+    if series is None:
+        return np.empty(0), np.empty(0)
+    steps, values = np.asarray(series.steps, float), np.asarray(series.values, float)
+    finite = np.isfinite(values)
+    return steps[finite], values[finite]
+
+
+def _ends(steps: NDArray[np.float64], values: NDArray[np.float64]) -> list[str]:
+    """Return the lowest and the highest value with their steps, if they differ."""
+    if not len(values) or values.min() == values.max():
+        return []
+    ends = {"lowest": values.argmin(), "highest": values.argmax()}
+    return [f"{end} {number(values[i])} at step {steps[i]:,.0f}" for end, i in ends.items()]
 
 
 def number(value: float) -> str:
@@ -130,14 +172,18 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
-def _svg(thinned: Thinned, wide: bool) -> Markup:
+def _svg(thinned: Thinned, held_out: Thinned, wide: bool, best: int | None) -> Markup:
     """Return the picture; it is safe, because it contains numbers only."""
     from matplotlib import style
 
     with style.context(["default", _PLAIN]):
         figure = new_figure(3.6, 1.9)
         axes = figure.subplots()
-        _plot(axes, thinned, wide)
+        _line(axes, thinned, _ACCENT)
+        _line(axes, held_out, _SECOND)
+        if best is not None:
+            axes.axvline(best, color=_INK, linewidth=0.8, linestyle=(0, (3, 3)))
+        _furnish(axes, wide)
         buffer = io.StringIO()
         unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=unsaid)
@@ -148,21 +194,26 @@ def _svg(thinned: Thinned, wide: bool) -> Markup:
     return Markup(text)
 
 
-def _plot(axes: Any, thinned: Thinned, wide: bool) -> None:
-    from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
-
-    free = {"clip_on": False, "color": _ACCENT}
+def _line(axes: Any, thinned: Thinned, colour: str) -> None:
+    """Draw a line, and the range of its groups."""
+    free = {"clip_on": False, "color": colour}
     if thinned.size > 1:
         around = np.concatenate([thinned.steps, thinned.steps[::-1]])
         edge = np.concatenate([thinned.high, thinned.low[::-1]])
         axes.fill(around, edge, alpha=0.25, linewidth=0, **free)
     if len(thinned.steps) > 1:
         axes.plot(thinned.steps, thinned.mean, linewidth=1.3, **free)
-    else:
+    elif len(thinned.steps):
         # A single point is the round ends of a line: a marker would need a reference by id.
         x, y = thinned.steps[0], thinned.mean[0]
         axes.plot([x - 0.01, x + 0.01], [y, y], linewidth=4, solid_capstyle="round", **free)
-        axes.set_xlim(x - 1, x + 1)
+        if not axes.lines[:-1]:
+            axes.set_xlim(x - 1, x + 1)
+
+
+def _furnish(axes: Any, wide: bool) -> None:
+    from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
+
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     if wide:

@@ -12,12 +12,14 @@ from typing import Any
 
 from genzoo.card.figures import read_note
 from genzoo.errors import DataError, LoadError
+from genzoo.goal import Goal, legend, mark_of, read_goal
 from genzoo.parsing import strict_json
 from genzoo.report.reading import Text, inside, read_text
 
 MAX_FILES = 20
 _SLACK = 60.0
-_TOLD = {"value", "std_error", "kind", "unit", "notes", "provenance", "reference"}
+_TOLD = {"value", "std_error", "kind", "unit", "notes", "provenance", "reference", "goal"}
+_LIKELIHOODS = ("nats", "bits/dim")
 _WORDS = {"num_samples": "samples", "interval": "between"}
 
 
@@ -30,6 +32,8 @@ class Figure:
         value: The figure with its standard error.
         unit: The unit.
         kind: Exact, a bound or an estimate.
+        reference: A value to compare it with, and what that is; empty if there is none.
+        goal: Which way it is good; None if that is not declared.
         reliable: Whether no note marks it as unreliable.
         notes: Remarks for readers.
         facts: Everything else in the file about it.
@@ -40,10 +44,17 @@ class Figure:
     value: str
     unit: str
     kind: str
+    reference: str
+    goal: Goal | None
     reliable: bool
     notes: tuple[str, ...]
     facts: Mapping[str, str]
     provenance: Mapping[str, str]
+
+    @property
+    def mark(self) -> str:
+        """An arrow for which way it is good, with the best value."""
+        return mark_of(self.goal)
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,20 @@ class StoredEvaluation:
     note: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     not_applicable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def legend(self) -> str:
+        """A sentence that explains the marks of its figures."""
+        return legend([figure.mark for figure in self.figures])
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Each note of its figures, with the names of the figures."""
+        names: dict[str, list[str]] = {}
+        for figure in self.figures:
+            for note in figure.notes:
+                names.setdefault(note, []).append(figure.name)
+        return {note: ", ".join(of) for note, of in names.items()}
 
 
 def read_evaluations(
@@ -113,10 +138,11 @@ def _evaluation(file: Text, note: str = "") -> StoredEvaluation:
         raise DataError(f"it is not JSON ({error})") from error
     if not (isinstance(stored, dict) and isinstance(stored.get("figures"), dict)):
         raise DataError("it has no figures of genzoo evaluate")
-    figures = tuple(_figure(name, fields) for name, fields in stored["figures"].items())
+    figures = [_figure(name, fields) for name, fields in stored["figures"].items()]
+    figures.sort(key=lambda figure: figure.unit not in _LIKELIHOODS)
     return StoredEvaluation(
         file.name,
-        figures,
+        tuple(figures),
         _texts(stored.get("provenance")),
         note,
         _texts(stored.get("left_out"), "left out"),
@@ -138,19 +164,21 @@ def _figure(name: str, fields: Any) -> Figure:
         kind=_text(fields.get("kind") or ""),
         reliable=not any(note.unreliable for note in notes),
         notes=tuple(f"{note.code}: {note}" for note in notes),
-        facts={_WORDS.get(k, k): _fact(v, error) for k, v in rest.items()}
-        | _reference(fields.get("reference"), error),
+        reference=_reference(fields.get("reference"), error),
+        goal=read_goal(fields.get("goal")),
+        facts={_WORDS.get(k, k): _fact(v, error) for k, v in rest.items()},
         provenance=_texts(fields.get("provenance")),
     )
 
 
-def _reference(stored: Any, error: Any) -> dict[str, str]:
-    """Return the reference of a figure by its kind."""
+def _reference(stored: Any, error: Any) -> str:
+    """Return the reference of a figure with its kind."""
     if stored is None:
-        return {}
+        return ""
     if not isinstance(stored, dict):
-        return {"reference": _text(stored)}
-    return {_text(stored.get("kind", "reference")): _fact(stored.get("value"), error)}
+        return _text(stored)
+    value = _fact(stored.get("value"), error)
+    return f"{value} ({_text(stored['kind'])})" if stored.get("kind") else value
 
 
 def _value(value: Any, error: Any) -> str:

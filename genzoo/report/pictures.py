@@ -12,9 +12,11 @@ from pathlib import Path
 from PIL import Image
 
 from genzoo.errors import DataError, LoadError
-from genzoo.model_files import PROGRESS
+from genzoo.evaluation.provenance import flat
+from genzoo.model_files import PROGRESS, SAMPLES
 from genzoo.plotting import evenly
 from genzoo.report.reading import inside
+from genzoo.sample_metadata import SampleMetadata
 
 MAX_PICTURES = 24
 MAX_SIDE = 1024
@@ -35,6 +37,7 @@ class Picture:
         subject: The rest of the name, such as "failures"; empty for samples.
         source: The picture as a ``data:`` URL.
         size: Its width and height in pixels.
+        caption: How it was drawn; empty if that is not known.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Picture:
     subject: str
     source: str
     size: tuple[int, int]
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,22 +56,45 @@ class Timeline:
     pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def newest(self) -> tuple[Picture, ...]:
+        """The pictures of the last step, or the last picture if none has a step."""
+        dated = [one for one in self.pictures if one.step is not None]
+        if not dated:
+            return self.pictures[-1:]
+        last = (dated[-1].stage, dated[-1].step)
+        return tuple(one for one in dated if (one.stage, one.step) == last)
+
+    @property
+    def are_wide(self) -> bool:
+        """Whether pictures are more than twice as wide as high, as strips are."""
+        return any(one.size[0] > 2 * one.size[1] for one in self.pictures)
+
+    @property
+    def earlier(self) -> tuple[Picture, ...]:
+        """All others, in order."""
+        return tuple(one for one in self.pictures if one not in self.newest)
+
 
 def read_timeline(folder: Path) -> Timeline:
-    """Read the samples of a run in the order of stage and step, then those with other names."""
+    """Read the samples of a run in the order of stage and step, then those with other names.
+
+    The picture of the model itself, if there is one, is the last.
+    """
     try:
         names = [path.name for path in inside(folder, PROGRESS.name).glob("*.png")]
     except (OSError, LoadError) as error:
         return Timeline(notes=(f"samples is not shown: {error}",))
     names.sort(key=_order)
-    kept = [names[i] for i in evenly(len(names), MAX_PICTURES)]
+    kept = [(PROGRESS.name, names[i]) for i in evenly(len(names), MAX_PICTURES)]
     notes = []
     if len(kept) < len(names):
         notes.append(f"{len(kept)} of {len(names):,} pictures are shown, evenly spaced.")
+    own = [(SAMPLES.name,)] if (folder / SAMPLES.name).exists() else []
     pictures = []
-    for name in kept:
+    for *parts, name in [*kept, *own]:
         try:
-            pictures.append(_read(folder, name))
+            pictures.append(_read(folder, *parts, name))
         except (DataError, LoadError) as error:
             notes.append(f"{name} was left out: {error}")
         except _BROKEN:
@@ -85,8 +112,8 @@ def _position(name: str) -> tuple[int | None, int | None, str]:
     return (int(match[1]), int(match[2]), match[3] or "") if match else (None, None, "")
 
 
-def _read(folder: Path, name: str) -> Picture:
-    path = inside(folder, PROGRESS.name, name)
+def _read(folder: Path, *parts: str) -> Picture:
+    path, name = inside(folder, *parts), parts[-1]
     if not path.is_file():
         raise DataError("it is not a file.")
     if path.stat().st_size > MAX_FILE_BYTES:
@@ -99,4 +126,22 @@ def _read(folder: Path, name: str) -> Picture:
     buffer = io.BytesIO()
     small.save(buffer, format="PNG", optimize=True)
     source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-    return Picture(name, *_position(name), source, small.size)
+    told = SampleMetadata.read(path)
+    caption = "" if told is None else _caption(told)
+    return Picture(name, *_position(name), source, small.size, caption)
+
+
+def _caption(told: SampleMetadata) -> str:
+    """Return how a picture was drawn; empty if that is not known.
+
+    >>> _caption(SampleMetadata(num=64, seed=0, sampler="ddim", sampler_config={"eta": 0.5}))
+    '64 samples by ddim (eta 0.5), seed 0'
+    """
+    if told.caption is not None:
+        return told.caption
+    if told.sampler is None:
+        return ""
+    config = flat(told.sampler_config)
+    how = f"by {told.sampler}{config and f' ({config})'}"
+    seed = "" if told.seed is None else f", seed {told.seed}"
+    return f"{'samples' if told.num is None else f'{told.num} samples'} {how}{seed}"

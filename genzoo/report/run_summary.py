@@ -21,7 +21,8 @@ from genzoo.report.reading import Text, inside, read_text
 from genzoo.stage import Recipe, Stage
 from genzoo.storage import FolderSource, OwnModel
 from genzoo.training import checkpoint
-from genzoo.training.config import resolve
+from genzoo.training.best import figure_of
+from genzoo.training.config import TrainerConfig, resolve
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class StageFacts:
         part: The part of the model that is trained; empty for the whole model.
         total: The number of updates in the recipe; None if it is not known.
         reached: The number of updates that are known to be made.
+        batch_size: The number of examples of an update; None if it is not known.
+        figure: The figure that decides which weights are the best; empty if there is none.
+        mode: Whether its "min" or its "max" is the best; empty if that is not stated.
     """
 
     number: int
@@ -41,6 +45,9 @@ class StageFacts:
     part: str
     total: int | None
     reached: int
+    batch_size: int | None = None
+    figure: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,20 @@ class RunSummary:
     def finished(self) -> bool:
         """Whether the final model exists."""
         return bool(self.weights)
+
+    @property
+    def current(self) -> StageFacts | None:
+        """The current stage of the run, or None if it is not known."""
+        begun = [stage for stage in self.stages if stage.reached]
+        return [*self.stages[:1], *begun][-1] if self.stages else None
+
+    @property
+    def progress(self) -> float | None:
+        """The share of updates that are made, or None if it is not known."""
+        total = sum(stage.total or 0 for stage in self.stages)
+        if not total or any(stage.total is None for stage in self.stages):
+            return None
+        return min(1.0, sum(stage.reached for stage in self.stages) / total)
 
 
 def read_run_summary(folder: Path, log: Log) -> RunSummary:
@@ -201,13 +222,23 @@ def _stages(
     for number in sorted({*range(len(stages)), *log.last}):
         known = number < len(stages)
         stage = stages[number] if known else None
-        total = resolve(recipe.trainer, stage.trainer).max_steps if recipe and stage else None
+        values = resolve(recipe.trainer, stage.trainer) if recipe and stage else None
+        total = values.max_steps if values else None
         reached = max(log.last.get(number, 0), saved[1] if number == saved[0] else 0)
-        if total is not None and (finished or number < begun):
+        ended = finished and number not in log.last  # A stage that stopped early has fewer.
+        if total is not None and (ended or number < begun):
             reached = total
         name, part = (stage.objective.name, _part(stage)) if stage else ("", "")
-        facts.append(StageFacts(number, name, part, total, reached))
+        facts.append(StageFacts(number, name, part, total, reached, **_values(values)))
     return tuple(facts)
+
+
+def _values(config: TrainerConfig | None) -> dict[str, Any]:
+    """Return what `StageFacts` has of the training values of a stage."""
+    if config is None:
+        return {}
+    figure, mode = figure_of(config) or "", config.metric_mode or ""
+    return {"batch_size": config.batch_size, "figure": figure, "mode": mode}
 
 
 def _part(stage: Stage) -> str:

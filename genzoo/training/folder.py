@@ -42,6 +42,22 @@ _INTO = (CHECKPOINTS, PROGRESS, BEST, LAST, TRACKERS, METRICS)
 """Files and folders that are written into rather than replaced."""
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a run trains in a folder now, on this machine; nothing is created."""
+    path = folder / LOCK.name
+    if not path.is_file() or path.is_symlink():
+        return False
+    lock = filelock.FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:  # It is an OSError too.
+        return True
+    except (OSError, NotImplementedError):  # The folder is not ours, or has no locks.
+        return False
+    lock.release()
+    return False
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The output folder of a run: a model folder with the run's own files.

@@ -11,13 +11,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from genzoo import seeds
+from genzoo import registry, seeds
+from genzoo.estimate import Estimate
 from genzoo.evaluation import evaluate
+from genzoo.meaning import Meaning
 from genzoo.model import Model
 from genzoo.objective import Loss, Objective, Step
 from genzoo.training.accelerating import autocast, from_main
 from genzoo.training.ema import Average
 from genzoo.training.inputs import Inputs
+from genzoo.training.meanings import EVAL
 from genzoo.training.plan import Plan
 from genzoo.training.session import Session
 from genzoo.values import trusted
@@ -41,6 +44,7 @@ class HeldOut:
         self.plan, self.session, self.inputs = plan, session, inputs
         self.config = plan.configs[number]
         self.seed = seeds.derive_seed("held-out", self.config.seed, number)
+        self.meanings: dict[str, Meaning] = {}
         self._frozen = True
 
     def is_due(self, step: int, *, last: bool) -> bool:
@@ -71,6 +75,7 @@ class HeldOut:
         if metrics and data is not None:
             figures = evaluate(model.eval(), data, metrics, seed=self.config.seed).figures
             found |= {name: figure.value for name, figure in figures.items()}
+            self.meanings = {EVAL + name: _meaning(figure) for name, figure in figures.items()}
         return found
 
     def _copy(self, objective: Objective, average: Average | None) -> tuple[Model, Objective]:
@@ -133,6 +138,13 @@ class HeldOut:
                     return
                 yield loss
                 move += 1
+
+
+def _meaning(figure: Estimate) -> Meaning:
+    """Return what a metric's figure is: the summary of the metric, unit and goal."""
+    metric = registry.load("metrics", figure.provenance["metric"])
+    summary = (metric.__doc__ or "").strip().partition("\n")[0]
+    return Meaning(summary or "figure of a metric", figure.unit, figure.goal)
 
 
 def _alias(parameter: nn.Parameter) -> nn.Parameter:

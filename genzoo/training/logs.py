@@ -1,4 +1,4 @@
-"""What is recorded of a run: metrics.jsonl, pictures, trackers."""
+"""What is recorded of a run: metrics.jsonl and pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
 from PIL import Image
 
 from genzoo.files import check_no_link, disk_full_named, open_end
@@ -78,7 +77,7 @@ class KeepRows(Callback):
 
     def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
         """Keep the figures of an evaluation."""
-        self.rows.append(_evaluation(state, figures))
+        self.rows.append(evaluation_row(state, figures))
 
 
 class MetricsFile(Callback):
@@ -109,7 +108,7 @@ class MetricsFile(Callback):
 
     def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
         """Write the figures of an evaluation."""
-        self._write(_evaluation(state, figures))
+        self._write(evaluation_row(state, figures))
 
     def _write(self, row: Mapping[str, Any]) -> None:
         with disk_full_named(self.path), open_end(self.path) as file:
@@ -136,31 +135,7 @@ class PictureFiles(Callback):
             write_picture(picture, self.folder / f"{stem}.png", texts=texts)
 
 
-class Trackers(Callback):
-    """Sends the numbers of the rows to Accelerate's trackers.
-
-    Arguments:
-        accelerator: The accelerator with the trackers.
-    """
-
-    def __init__(self, accelerator: Accelerator) -> None:
-        self.accelerator = accelerator
-
-    def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
-        """Send the row of an update."""
-        if row is not None:
-            self._send(row, state)
-
-    def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
-        """Send the figures of an evaluation."""
-        self._send(_evaluation(state, figures), state)
-
-    def _send(self, row: Mapping[str, Any], state: TrainerState) -> None:
-        numbers = {name: value for name, value in row.items() if isinstance(value, float)}
-        self.accelerator.log(numbers, step=state.step)
-
-
-def _evaluation(state: TrainerState, figures: Mapping[str, float]) -> dict[str, Any]:
+def evaluation_row(state: TrainerState, figures: Mapping[str, float]) -> dict[str, Any]:
     """Return the row of an evaluation."""
     found = {f"eval/{name}": _finite(value) for name, value in figures.items()}
     return {"stage": state.stage, "step": state.step, **found}

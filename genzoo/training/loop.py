@@ -99,6 +99,7 @@ def _train_stage(session: Session, start: Start) -> None:
         at = session.at
         at.stage, at.step, at.config, at.model = number, first, config, state.shown_model()
         at.title = plan.stages[number].objective.name
+        session.describe(number, objective.meanings)
         StageLoop(plan, session, number, state).run(first)
         if average is not None:
             average.apply_to(plan.model)
@@ -206,6 +207,7 @@ class StageLoop:
         """Evaluate on the held-out rows, and keep the weights if they are the best so far."""
         average, best = self.state.average, self.state.best
         figures = self.held_out.figures(self.state.objective, average)
+        self.session.describe(self.number, self.held_out.meanings)
         self.session.callbacks.on_evaluate(self.session.at, figures)
         best.consider(step, figures, self.plan.model, average)
         if best.patience_is_over:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,9 @@ import torch
 from accelerate import Accelerator
 
 from genzoo.files import replace_text
+from genzoo.meaning import Meaning
 from genzoo.model import Model
-from genzoo.model_files import ENVIRONMENT, RECIPE
+from genzoo.model_files import ENVIRONMENT, MEANINGS, RECIPE, STATUS
 from genzoo.saving import save_model
 from genzoo.training import checkpoint, environment
 from genzoo.training.accelerating import accelerating, on_main, others_named, own_randomness
@@ -24,8 +25,10 @@ from genzoo.training.callbacks import Callbacks, TrainerState
 from genzoo.training.checkpoint import Checkpoint
 from genzoo.training.config import TrainerConfig
 from genzoo.training.folder import RunFolder
+from genzoo.training.meanings import MeaningsFile
 from genzoo.training.plan import Plan
 from genzoo.training.signals import Interrupts, listening
+from genzoo.training.status import recorded
 
 
 @dataclass
@@ -125,6 +128,16 @@ class Session:
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         kept = [line for line in lines if line.startswith("# ")]
         return "\n".join(dict.fromkeys([*kept, f"# {self.changed}"])) + "\n"
+
+    def describe(self, stage: int, meanings: Mapping[str, Meaning]) -> None:
+        """Keep what the figures of a stage mean, for the report."""
+        if self.folder is not None and self.accelerator.is_main_process:
+            MeaningsFile(self.folder.path / MEANINGS.name).add(stage, meanings)
+
+    def recording(self) -> contextlib.AbstractContextManager[None]:
+        """Record in the folder that the run is running, and how it ends."""
+        own = self.folder is not None and self.accelerator.is_main_process
+        return recorded(self.folder.path / STATUS.name if self.folder and own else None)
 
     def write_environment(self) -> None:
         """Write environment.json; resuming elsewhere replaces it."""

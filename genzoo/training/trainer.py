@@ -21,12 +21,13 @@ from genzoo.training.curves import plot_history
 from genzoo.training.factories import Factories, LRSchedulerFactory, OptimizerFactory
 from genzoo.training.folder import RunFolder
 from genzoo.training.history import History
-from genzoo.training.logs import KeepRows, MetricsFile, PictureFiles, Trackers
+from genzoo.training.logs import KeepRows, MetricsFile, PictureFiles
 from genzoo.training.loop import Start, train
 from genzoo.training.plan import make_plan
 from genzoo.training.progress import following
 from genzoo.training.session import Session, open_session
 from genzoo.training.start import start
+from genzoo.training.trackers import Trackers
 
 
 class Trainer:
@@ -124,7 +125,8 @@ class Trainer:
                     recorders = self._recorders(session, found)
                     session.callbacks = Callbacks([*recorders, *shown, *self.callbacks])
                 self.plan = found.plan
-                return train(session, found)
+                with session.recording():
+                    return train(session, found)
 
     def _recorders(self, session: Session, found: Start) -> list[Callback]:
         """Return the callbacks that record the run, on the main process."""
@@ -135,7 +137,8 @@ class Trainer:
             self.history.extend(file.rows())
             callbacks += [file, PictureFiles(self.folder.samples)]
         if self.plan.config.report_to:
-            callbacks.append(Trackers(session.accelerator))
+            recipe = found.plan.recipe().to_dict()
+            callbacks.append(Trackers(session.accelerator, found.plan.configs, recipe))
         return callbacks
 
     def plot(self, *names: str) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Batch, Bounds, Component, Config, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Component, Config, Goal, Loss, Meaning, Objective, Step
 from genzoo_boltzmann.machine import Machine, Phase
 
 
@@ -39,6 +39,22 @@ class Divergence(Objective[C]):
     """Abstract base class: minimises F(data) − F(chain), a difference of free energies."""
 
     requires = (Machine,)
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "loss": Meaning(
+            "free energy of the data minus that of the chains, whose gradient is that of "
+            "learning: not a likelihood",
+            unit="nats",
+            goal=Goal("none"),
+            healthy="it is noisy around 0; if its size grows steadily, the chains do not mix or "
+            "learning diverges",
+        ),
+        "hidden_activity": Meaning(
+            "mean probability of hidden units given the data",
+            unit="share",
+            goal=Goal("none"),
+            healthy="it is steady and away from 0 and 1",
+        ),
+    }
     model: Machine[Any]
 
     @classmethod

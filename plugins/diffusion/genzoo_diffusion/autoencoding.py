@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 
-from genzoo.plugin import Batch, Bounds, Config, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Config, Goal, Loss, Meaning, Objective, Step
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 
 
@@ -37,6 +37,24 @@ class Autoencoding(Objective[AutoencodingConfig]):
     """
 
     Config = AutoencodingConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "loss": Meaning(
+            "squared error plus the weighted KL term, for each value of x",
+            goal=Goal("lower"),
+            healthy="it falls fast, then slowly",
+        ),
+        "error": Meaning(
+            "squared error of reconstructions of images in [−1, 1], a mean over values",
+            goal=Goal("lower", 0.0),
+            healthy="it falls fast, then slowly",
+        ),
+        "kl": Meaning(
+            "KL divergence of the codes from N(0, I)",
+            unit="nats",
+            goal=Goal("none"),
+            healthy="it is steady; at 0 the codes say nothing about x",
+        ),
+    }
     requires = (AutoencoderKL,)
     model: AutoencoderKL
 

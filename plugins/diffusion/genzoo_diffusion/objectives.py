@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Batch, Bounds, Config, Loss, Objective, Step, dropped_rows
+from genzoo.plugin import Batch, Bounds, Config, Goal, Loss, Meaning, Objective, Step, dropped_rows
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.diffusion import Diffusion
@@ -83,6 +83,20 @@ class Denoising(_AtRandomTimes[DenoisingConfig]):
     """
 
     Config = DenoisingConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "loss": Meaning(
+            "weighted squared error of the network's prediction at random noise levels, a mean "
+            "over values",
+            goal=Goal("lower"),
+            healthy="it falls fast, then is noisy and nearly flat while samples still improve",
+        ),
+        "error": Meaning(
+            "squared error of the prediction without weights; for noise 1 is no better than "
+            "predicting 0",
+            goal=Goal("lower", 0.0),
+            healthy="it falls fast, then is noisy and nearly flat while samples still improve",
+        ),
+    }
 
     def __init__(self, model: Diffusion, config: Any = None) -> None:
         super().__init__(model, config)
@@ -110,6 +124,20 @@ class VLB(_AtRandomTimes[VLBConfig]):
     """
 
     Config = VLBConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "loss": Meaning(
+            "terms of the variational bound at random times, times their number",
+            unit="nats",
+            goal=Goal("lower"),
+            healthy="it falls, and is noisy, because the terms differ much between times",
+        ),
+        "vlb": Meaning(
+            "variational bound: an upper bound on −log p(x)", unit="nats", goal=Goal("lower")
+        ),
+        "bits_per_dimension": Meaning(
+            "the same bound for each value of x", unit="bits/dim", goal=Goal("lower")
+        ),
+    }
     requires = (DDPM,)
     model: DDPM
 

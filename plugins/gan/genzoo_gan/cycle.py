@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from torch import Tensor, nn
 
-from genzoo.plugin import Batch, Bounds, Component, Config, ConfigError, Loss, Objective, Step
+from genzoo.plugin import (
+    Batch,
+    Bounds,
+    Component,
+    Config,
+    ConfigError,
+    Goal,
+    Loss,
+    Meaning,
+    Objective,
+    Step,
+)
 from genzoo_gan.cyclegan import CycleGAN, signed
 from genzoo_gan.normalising import Normalization
 from genzoo_gan.patches import PatchCritic
@@ -61,6 +72,39 @@ class Cycle(Objective[CycleConfig]):
     """
 
     Config = CycleConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "translators/loss": Meaning(
+            "loss of both translators: adversarial terms plus weighted cycle errors",
+            goal=Goal("none"),
+            healthy="it falls with the cycle errors, then is steady and noisy",
+        ),
+        "adversarial": Meaning(
+            "how far the critics are from taking translations for images of the other domain",
+            goal=Goal("none"),
+            healthy="it is steady: near 0.5 the critics cannot distinguish them",
+        ),
+        "cycle_x": Meaning(
+            "mean absolute difference of x and its translation there and back, in [−1, 1]",
+            goal=Goal("lower", 0.0),
+            healthy="it falls fast, then slowly",
+        ),
+        "cycle_y": Meaning(
+            "mean absolute difference of y and its translation there and back, in [−1, 1]",
+            goal=Goal("lower", 0.0),
+            healthy="it falls fast, then slowly",
+        ),
+        "identity": Meaning(
+            "mean absolute change of images that are in the target domain already",
+            goal=Goal("lower", 0.0),
+        ),
+        "critics/loss": Meaning(
+            "loss of both critics: squared distances of scores from 1 for images and 0 for "
+            "translations",
+            goal=Goal("none"),
+            healthy="it is steady between 0, where the critics are certain, and 0.5, where they "
+            "cannot distinguish translations",
+        ),
+    }
     requires = (CycleGAN,)
     model: CycleGAN
 

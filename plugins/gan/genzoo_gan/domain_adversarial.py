@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo.plugin import Batch, Bounds, Config, DataError, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Config, DataError, Goal, Loss, Meaning, Objective, Step
 from genzoo_gan.classifier import Classifier
 from genzoo_gan.features import perceptron
 from genzoo_gan.reversal import reverse, rising
@@ -34,6 +34,19 @@ class CrossEntropy(Objective[CrossEntropyConfig]):
     """
 
     Config = CrossEntropyConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "loss": Meaning(
+            "cross-entropy of the labels",
+            unit="nats",
+            goal=Goal("lower", 0.0),
+            healthy="it falls from the logarithm of the number of classes",
+        ),
+        "accuracy_x": Meaning(
+            "share of the batch whose label is the most probable one",
+            unit="share",
+            goal=Goal("higher", 1.0),
+        ),
+    }
     requires = (Classifier,)
     reads = ("label",)
     model: Classifier
@@ -77,6 +90,27 @@ class DomainAdversarial(Objective[DomainAdversarialConfig]):
     """
 
     Config = DomainAdversarialConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "loss": Meaning(
+            "cross-entropy of the labels plus the loss of the critic of domains",
+            unit="nats",
+            goal=Goal("none"),
+            healthy="it falls at first, then is steady",
+        ),
+        "label_loss": Meaning(
+            "cross-entropy of the labels of x", unit="nats", goal=Goal("lower", 0.0)
+        ),
+        "domain_loss": Meaning(
+            "cross-entropy of the domains by the critic",
+            unit="nats",
+            goal=Goal("none"),
+            healthy="it is near 0.69, where the critic cannot distinguish the domains",
+        ),
+        "accuracy_x": CrossEntropy.meanings["accuracy_x"],
+        "reversal": Meaning(
+            "weight λ of the reversed gradient", goal=Goal("none"), healthy="it rises from 0"
+        ),
+    }
     requires = (Classifier,)
     reads = ("label", "y")
     model: Classifier

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genzoo.plugin import Batch, Bounds, Component, Config, DataError, Loss, Objective, Step
+from genzoo.plugin import (
+    Batch,
+    Bounds,
+    Component,
+    Config,
+    DataError,
+    Goal,
+    Loss,
+    Meaning,
+    Objective,
+    Step,
+)
 from genzoo_gan.semi_supervised import SemiSupervisedGAN
 
 _Rate = Annotated[float, Bounds(0.0, 1e3)]
@@ -44,6 +55,33 @@ class FeatureMatching(Objective[FeatureMatchingConfig]):
     """
 
     Config = FeatureMatchingConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "classifier/loss": Meaning(
+            "cross-entropy of the labels plus the weighted loss of telling data from fakes",
+            unit="nats",
+            goal=Goal("none"),
+            healthy="it falls at first, then is steady",
+        ),
+        "generator/loss": Meaning(
+            "squared distance of the mean features of data and fakes",
+            goal=Goal("none"),
+            healthy="it is steady; it need not fall, because the features change too",
+        ),
+        "labels": Meaning(
+            "cross-entropy of the labels of labelled rows", unit="nats", goal=Goal("lower", 0.0)
+        ),
+        "real_or_fake": Meaning(
+            "cross-entropy of data and fakes by the classifier",
+            unit="nats",
+            goal=Goal("none"),
+            healthy="it is steady between 0, certain, and 1.39, unable to distinguish",
+        ),
+        "accuracy": Meaning(
+            "share of labelled rows whose label is the most probable one",
+            unit="share",
+            goal=Goal("higher", 1.0),
+        ),
+    }
     requires = (SemiSupervisedGAN,)
     reads = ("label",)
     model: SemiSupervisedGAN

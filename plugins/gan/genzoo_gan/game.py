@@ -10,7 +10,17 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from genzoo.plugin import Batch, Bounds, Component, Config, Loss, Objective, Step
+from genzoo.plugin import (
+    Batch,
+    Bounds,
+    Component,
+    Config,
+    Goal,
+    Loss,
+    Meaning,
+    Objective,
+    Step,
+)
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import (
     ClippedCritic,
@@ -73,6 +83,24 @@ class Game(Objective[G], abc.ABC):
 
     Config: ClassVar[type[Config]] = GameConfig
     requires = (AdversarialModel,)
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "critic/loss": Meaning("loss of the critic", goal=Goal("none")),
+        "generator/loss": Meaning(
+            "loss of the generator, against the critic of the moment",
+            goal=Goal("none"),
+            healthy="it is steady and noisy; it need not fall, because the critic improves too",
+        ),
+        "score_real": Meaning(
+            "mean score of the critic for data",
+            goal=Goal("none"),
+            healthy="it is above that of fakes, and both stay near each other",
+        ),
+        "score_fake": Meaning(
+            "mean score of the critic for fakes",
+            goal=Goal("none"),
+            healthy="it is below that of data, and both stay near each other",
+        ),
+    }
     settled: ClassVar[float | None] = 1e-2
     model: AdversarialModel[Any]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from genzoo.plugin import Bounds, Component
+from genzoo.plugin import Bounds, Component, Goal, Meaning
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.critics import ClippedCritic
 from genzoo_gan.game import Count, G, Game, GameConfig, Rate, for_both
@@ -19,6 +19,17 @@ from genzoo_gan.scoring import FutureCritic, PresentCritic
 
 class LogisticGame(Game[G]):
     """Abstract base class of games whose critic is a logistic regression."""
+
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        **Game.meanings,
+        "critic/loss": Meaning(
+            "loss of the critic: cross-entropy of data and fakes, plus penalties",
+            unit="nats",
+            goal=Goal("none"),
+            healthy="it is steady between 0, where the critic is certain, and 1.39, where it "
+            "cannot distinguish data from fakes; near 0 the generator may not learn",
+        ),
+    }
 
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return −E log σ(s) − E log(1 − σ(s̃))."""
@@ -51,6 +62,16 @@ class LinearGame(Game[G]):
 
 class WassersteinGame(LinearGame[G]):
     """Abstract base class of games for the difference of mean scores, E s − E s̃."""
+
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        **Game.meanings,
+        "critic/loss": Meaning(
+            "mean score of fakes minus that of data, plus penalties: minus a distance between "
+            "data and fakes",
+            goal=Goal("none"),
+            healthy="it falls below 0 at first, then rises slowly towards 0",
+        ),
+    }
 
     settled = None
 
@@ -93,6 +114,16 @@ class LeastSquares(Game[GameConfig]):
     """
 
     settled = 1e-3
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        **Game.meanings,
+        "critic/loss": Meaning(
+            "loss of the critic: half the squared distances of scores from 1 for data and 0 for "
+            "fakes, plus penalties",
+            goal=Goal("none"),
+            healthy="it is steady between 0, where the critic is certain, and 0.25, where it "
+            "cannot distinguish data from fakes",
+        ),
+    }
 
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return ½ E(s − 1)² + ½ E s̃²."""
@@ -114,6 +145,15 @@ class Hinge(LinearGame[GameConfig]):
     """
 
     settled = 1e-3
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        **Game.meanings,
+        "critic/loss": Meaning(
+            "loss of the critic: scores of data below 1 and of fakes above −1, plus penalties",
+            goal=Goal("none"),
+            healthy="it is steady between 0, where the critic is certain, and 2, where it cannot "
+            "distinguish data from fakes",
+        ),
+    }
 
     def critic_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return E max(0, 1 − s) + E max(0, 1 + s̃)."""

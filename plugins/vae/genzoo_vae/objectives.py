@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Batch, Bounds, Config, Loss, Objective, Step
+from genzoo.plugin import Batch, Bounds, Config, Goal, Loss, Meaning, Objective, Step
 from genzoo_vae.bounds import Terms, terms
 from genzoo_vae.collapse import active_units, is_due, warn_if_collapsed
 from genzoo_vae.vae import VAE
@@ -49,6 +49,32 @@ class _Bound(Objective[C], abc.ABC):
     """Abstract base class: the negative of a bound on log p(x) from codes z ~ q(z | x)."""
 
     requires = (VAE,)
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        "reconstruction": Meaning(
+            "log p(x | z) of the examples at codes drawn from the encoder",
+            unit="nats",
+            goal=Goal("higher"),
+            healthy="it rises fast, then slowly",
+        ),
+        "kl": Meaning(
+            "KL divergence of the codes from their prior: what the codes say about x",
+            unit="nats",
+            goal=Goal("none"),
+            healthy="it rises at first, then is steady; at 0 the codes say nothing (collapse)",
+        ),
+        "elbo": Meaning(
+            "evidence lower bound, reconstruction minus KL: a lower bound on log p(x)",
+            unit="nats",
+            goal=Goal("higher"),
+            healthy="it rises fast, then slowly; held out, it falls when the model overfits",
+        ),
+        "active_units": Meaning(
+            "dimensions of the codes whose mean differs between examples",
+            unit="of the dimensions of z",
+            goal=Goal("none"),
+            healthy="it settles above 0; at 0 the codes say nothing",
+        ),
+    }
     model: VAE
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
@@ -75,6 +101,16 @@ class ELBO(_Bound[ELBOConfig]):
     """
 
     Config = ELBOConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        **_Bound.meanings,
+        "loss": Meaning(
+            "negative evidence bound, with the weight of its KL term; without weights and free "
+            "bits an upper bound on −log p(x)",
+            unit="nats",
+            goal=Goal("lower"),
+            healthy="it falls fast, then slowly; during a warm-up of the KL term it may rise",
+        ),
+    }
 
     def _value(self, found: Terms, step: Step) -> Tensor:
         cost = found.kl.mean(0).clamp_min(self.config.free_bits).sum()
@@ -103,6 +139,15 @@ class IWAE(_Bound[IWAEConfig]):
     """
 
     Config = IWAEConfig
+    meanings: ClassVar[Mapping[str, Meaning]] = {
+        **_Bound.meanings,
+        "loss": Meaning(
+            "negative importance-weighted bound: an upper bound on −log p(x)",
+            unit="nats",
+            goal=Goal("lower"),
+            healthy="it falls fast, then slowly",
+        ),
+    }
 
     def _value(self, found: Terms, step: Step) -> Tensor:
         bound = found.log_weights.logsumexp(0) - math.log(self.config.num_samples)
