@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from genzoo.data import Dataset, subset
 from genzoo.evaluation.metric import lacking_condition
 from genzoo.model import Model
 from genzoo.plotting import strips
-from genzoo.sample_metadata import sample_metadata
+from genzoo.sample_metadata import KEY
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size, preview_sampler
 from genzoo.showing import can_be_shown, picture_of
@@ -147,11 +148,22 @@ class Pictures:
             if self.inputs.models:
                 rows = self.inputs.coded(self.plan.to_device(rows, self.session.device), self.seed)
             shown = model_of(self.plan.stages[self.number], model)
-            return draw(shown, rows, self.seed, self._sampler)
+            pictures = draw(shown, rows, self.seed, self._sampler)
+            if "samples" in pictures:
+                num = len(rows[shown.event_field])
+                pictures["samples"].info[KEY] = self._told(shown, num)
+            return pictures
         # Pictures look on: an error of a sampler, which may be anything, must not end training.
         except Exception as error:  # noqa: BLE001
             self._leave_out(error)
             return {}
+
+    def _told(self, model: Model, num: int) -> str:
+        """Return how samples were drawn, with the sampler's values that are not its defaults."""
+        named = model.preview_sampler(model.config)
+        size = block_size(model, num)
+        how = {"num": num, "seed": self.seed, "batch_size": size}
+        return json.dumps({**how, "sampler": named.name, "sampler_config": dict(named.config)})
 
     def _leave_out(self, error: Exception) -> None:
         """Log, once in a stage, that pictures are left out."""
@@ -167,8 +179,7 @@ def draw(
     """Return ``samples`` given the rows' conditions, or ``translations`` of the rows.
 
     There are two pictures of translations: of some rows, and ``failures``, of those with the
-    largest cycle error. There are none for rows without the condition. The ``info`` of a picture
-    of samples has the text of `genzoo.sample_metadata`.
+    largest cycle error. There are none for rows without the condition.
 
     Arguments:
         model: What is drawn from.
@@ -189,10 +200,7 @@ def draw(
         return {}
     num = len(rows[model.event_field])
     x = model.sample(num, seed=seed, condition=model.conditions_of(rows), sampler=sampler)
-    picture = picture_of(model.event, x.cpu())
-    size = block_size(model, num)
-    picture.info.update(sample_metadata(num, seed, sampler, batch_size=size))
-    return {"samples": picture}
+    return {"samples": picture_of(model.event, x.cpu())}
 
 
 def both_ways(there: Cycle, here: Cycle) -> Image.Image:

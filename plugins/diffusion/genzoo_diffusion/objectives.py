@@ -91,8 +91,7 @@ class Denoising(_AtRandomTimes[DenoisingConfig]):
             healthy="it falls fast, then is noisy and nearly flat while samples still improve",
         ),
         "error": Meaning(
-            "squared error of the prediction without weights; for noise 1 is no better than "
-            "predicting 0",
+            "squared error of the prediction without weights; for noise, predicting 0 gives 1",
             goal=Goal("lower", 0.0),
             healthy="it falls fast, then is noisy and nearly flat while samples still improve",
         ),

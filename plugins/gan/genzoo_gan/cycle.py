@@ -48,6 +48,16 @@ class CycleConfig(Config):
     """The normalisation of a critic's activations; as the translators' by default."""
 
 
+def _scores(name: str, what: str, healthy: str) -> dict[str, Meaning]:
+    """Return the meanings of the mean scores of both critics."""
+    return {
+        f"score_{name}_{domain}": Meaning(
+            f"mean score of the critic of {domain} for {what}", "", Goal("none"), healthy
+        )
+        for domain in ("x", "y")
+    }
+
+
 class Cycle(Objective[CycleConfig]):
     """Two patch critics, least squares, cycle consistency, and pools of earlier fakes.
 
@@ -97,6 +107,8 @@ class Cycle(Objective[CycleConfig]):
             "mean absolute change of images that are in the target domain already",
             goal=Goal("lower", 0.0),
         ),
+        **_scores("real", "images", "it is above that of translations, and both stay apart"),
+        **_scores("fake", "translations", "it is below that of images, and both are steady"),
         "critics/loss": Meaning(
             "loss of both critics: squared distances of scores from 1 for images and 0 for "
             "translations",
