@@ -116,7 +116,7 @@ def test_stages_and_players_have_curves_of_their_own():
     assert ("progress", "value", str(330 / 600)) in page.attributes  # The user's steps hold.
     assert "Stage 1: first" in page.text
     assert "Stage 2: second, of the part decoder" in page.text
-    for text in ("critic loss, last logged", "generator loss, last logged", "4.5"):
+    for text in ("critic loss 3 at step 30", "generator loss 4.5 at step 30"):
         assert text in page.text
     assert page.elements.count("svg") == 4
 
