@@ -52,8 +52,9 @@ class Meaning:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the meaning as plain values."""
-        goal = self.goal and {"direction": self.goal.direction, "best": self.goal.best}
-        values = {"what": self.what, "unit": self.unit, "goal": goal, "healthy": self.healthy}
+        values: dict[str, Any] = {name: getattr(self, name) for name in _TEXTS}
+        if self.goal is not None:
+            values["goal"] = {"direction": self.goal.direction, "best": self.goal.best}
         return {name: value for name, value in values.items() if value}
 
 

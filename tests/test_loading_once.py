@@ -126,6 +126,8 @@ def test_inspecting_builds_nothing_and_reads_no_weight(tmp_path, count, monkeypa
         ("strip.png", True, False),
         ("metrics.jsonl", False, True),
         ("environment.json", False, True),
+        ("meanings.json", False, True),
+        ("status.json", False, True),
         ("report.html", False, True),
         ("checkpoints", False, True),
         ("samples", False, True),
