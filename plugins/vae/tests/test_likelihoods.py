@@ -172,3 +172,17 @@ def test_an_example_is_as_likely_as_all_of_its_values_together():
     whole = independent(each, 3)
     torch.testing.assert_close(whole.log_prob(x), each.log_prob(x).sum((1, 2, 3)))
     assert whole.event_shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("scale", [0.1, 3.0, 60.0])
+def test_without_gradients_a_bernoulli_loses_no_digits(scale, generator):
+    """Against float64 with gradients, where the sum over 784 values is of the usual form."""
+    x = torch.rand(3, 1, 28, 28, generator=generator).round()
+    outputs = scale * torch.randn(2, 3, 1, 28, 28, generator=generator)
+    wanted = BernoulliLikelihood().log_prob(outputs.double().requires_grad_(), x.double())
+    assert wanted.requires_grad
+    with torch.no_grad():
+        found = BernoulliLikelihood().log_prob(outputs, x)
+        exact = BernoulliLikelihood().log_prob(outputs.double(), x.double())
+    torch.testing.assert_close(found.double(), wanted, rtol=2e-6, atol=0)
+    torch.testing.assert_close(exact, wanted, rtol=1e-14, atol=0)

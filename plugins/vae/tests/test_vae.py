@@ -141,14 +141,23 @@ def test_blocks_leave_the_likelihood_as_it_is(generator):
 
 
 @pytest.mark.parametrize(
-    ("num", "rows", "sizes"), [(500, 7, [2000, 1500]), (5000, 2, [2048, 2048, 904] * 2)]
+    ("num", "rows", "sizes"),
+    [
+        (500, 7, [512, 512, 512, 464, 510, 510, 480]),
+        (5000, 1, [512] * 9 + [392]),
+    ],
 )
-def test_no_more_than_2048_codes_are_decoded_at_once(num, rows, sizes):
-    """Four rows of 500 draws each go together; 5,000 draws of a row are cut into pieces."""
-    model, seen = vae(), []
-    model.decoder.register_forward_hook(lambda module, given, out: seen.append(len(given[0])))
-    mean_log_prob(model, bits(rows, 1, 3, 3), num_samples=num)
+def test_no_more_than_512_codes_are_decoded_at_once(num, rows, sizes):
+    """Four rows of 500 draws each are drawn together, and decoded in pieces of these draws."""
+    model, seen, x = vae().double(), [], bits(rows, 1, 3, 3).double()
+    again = torch.Generator().manual_seed(1)
+    with model.decoder.register_forward_hook(lambda m, given, out: seen.append(len(given[0]))):
+        found = mean_log_prob(model, x, num_samples=num, generator=again.clone_state())
     assert seen == sizes
+    drawn = [torch.randn(num, len(b), 2, generator=again, dtype=x.dtype) for b in x.split(4)]
+    weights = [terms(model, b, e).log_weights for b, e in zip(x.split(4), drawn, strict=True)]
+    wanted = torch.cat([w.logsumexp(0) for w in weights]).mean() - math.log(num)
+    assert num > 2048 or found.value == pytest.approx(wanted.item())  # Drawn in pieces then.
 
 
 def test_the_bound_and_its_effective_draws_are_those_of_the_weights(generator):
