@@ -50,6 +50,51 @@ def test_what_is_not_finite_stops_before_the_update(how):
     assert difference(model, seen) == 0
 
 
+class BrokenMatrix(Objective):
+    """A gradient of the matrix alone that goes wrong at a given step."""
+
+    Config = families.None_
+
+    def __init__(self, model, at):
+        super().__init__(model)
+        self.at = at
+
+    def losses(self, batch, step):
+        broken = math.nan if step.index == self.at else 1.0
+        gradients = {
+            p: torch.full_like(p, broken if p.ndim == 2 else 1) for p in self.parameters()
+        }
+        yield Loss(self.model.net(batch["x"]).sum().detach(), gradients=gradients)
+
+
+@pytest.mark.parametrize(
+    ("at", "due", "what"),
+    [
+        (3, {"save_steps": 4}, "gradient"),
+        (3, {"logging_steps": 4}, "gradient"),
+        (3, {"max_grad_norm": 1.0}, "gradient"),
+        (2, {"save_steps": 4}, "loss"),
+    ],
+)
+def test_no_weights_that_are_not_finite_are_kept(tmp_path, at, due, what):
+    """At other updates a matrix's gradient is not looked at; the next loss shows it."""
+    model = families.linear()
+    config = genzoo.TrainerConfig(max_steps=9, batch_size=8, **due)
+    trainer = genzoo.Trainer(model, DATA, BrokenMatrix(model, at), config, output_dir=tmp_path)
+    with pytest.raises(NotFiniteError, match=f"The {what} of the player 'model' .* at step 4"):
+        trainer.fit()
+    assert not list(tmp_path.glob("checkpoints/step*"))
+
+
+def test_the_norm_that_is_logged_is_that_of_all_gradients():
+    model = families.linear()
+    config = genzoo.TrainerConfig(max_steps=4, batch_size=8, logging_steps=2)
+    trainer = genzoo.Trainer(model, DATA, BrokenMatrix(model, 99), config)
+    trainer.fit()
+    norms = [row["model/grad_norm"] for row in trainer.history]
+    assert norms == [pytest.approx(sum(p.numel() for p in model.parameters()) ** 0.5)] * 2
+
+
 def test_last_good_checkpoint_is_named(tmp_path):
     model = families.linear()
     objective = Broken(model, "loss", at=4)

@@ -56,6 +56,8 @@ class Inputs:
             seed: The stage's seed.
             index: The update's number.
         """
+        if not self.models:
+            return list(batches)
         # This is a function of the batch on the device, not a wrapped dataset: worker processes
         # would encode on the CPU, and a cache of codes would repeat the same draws.
         with trusted():  # The data were checked when they were loaded.

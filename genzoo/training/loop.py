@@ -226,9 +226,13 @@ class StageLoop:
         on_device = [self.plan.to_device(batch, self.session.device) for batch in micro_batches]
         on_device = self.inputs.feed(on_device, self.slots, self.seed, index)
         leaving = self.session.interrupts.signum != 0
+        step = index + 1
+        logged, saved = self.rows.due(step), _is_due(self.config.save_steps, step)
+        kept = saved or self.held_out.is_due(step, last=step == self.total)
         try:
-            logged = self.rows.due(index + 1)
-            return self.updater.run(on_device, index, self.total, leaving=leaving, logged=logged)
+            return self.updater.run(
+                on_device, index, self.total, leaving=leaving, logged=logged, kept=kept
+            )
         except NotFiniteError as error:
             good = self.session.last_good
             last = f" The last good checkpoint is {good}." if good else ""

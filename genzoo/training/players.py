@@ -44,7 +44,8 @@ class SubstepResult:
     Arguments:
         player: The player.
         loss: The mean loss over micro-batches and processes.
-        grad_norm: The norm of the player's gradient before clipping.
+        grad_norm: The norm of the player's gradient before clipping; of its part that is checked
+            at every update if the step is not logged, see `Player.gather_gradients`.
         metrics: The metrics of the last micro-batch's loss, still on the device.
     """
 
@@ -76,6 +77,7 @@ class Player:
         self.name, self.names = name, list(named_parameters)
         self.parameters = list(named_parameters.values())
         self._own = frozenset(self.parameters)
+        self._vectors = [p for p in self.parameters if p.ndim < 2] or self.parameters
         # The schedule was made before the wrapper below, which captures the step function that it
         # counts.
         self.base, self.schedule, self.made = solver.base, solver.schedule, solver.made
@@ -111,8 +113,13 @@ class Player:
             part = gradient.to(parameter.dtype)  # Autocast may have changed its dtype.
             parameter.grad = part if parameter.grad is None else parameter.grad + part
 
-    def gather_gradients(self, scale: float) -> Tensor:
+    def gather_gradients(self, scale: float, *, whole: bool = True) -> Tensor:
         """Average the gradients over processes, clip them, and return their norm before clipping.
+
+        Arguments:
+            scale: What the gradients are multiplied by first.
+            whole: Whether the norm is that of all gradients, as it always is if they are clipped.
+                If not, it is that of offsets and scales, to see whether they are finite.
 
         Raises:
             TrainingError: A parameter has no gradient on the player's first update.
@@ -127,8 +134,13 @@ class Player:
             _average(grads, self.accelerator)
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
+        clips = math.isfinite(self.max_grad_norm)
+        if not (whole or clips):
+            # To read all of them once more takes some per cent of a small network's step. What is
+            # not finite in the backward pass reaches the offsets of the layers that it passes.
+            grads = [p.grad for p in self._vectors if p.grad is not None] or grads
         norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-        if math.isfinite(self.max_grad_norm):
+        if clips:
             nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)
         return norm
 
@@ -139,10 +151,16 @@ class Player:
     def next_update(self) -> None:
         """Set the learning rate of the next update."""
         # Once per update, not per move: a critic with five moves would decay five times as fast.
-        self.schedule.step()
+        if type(self.schedule) is LambdaLR:
+            # Its own `step` does this after checks that take ten times as long.
+            self.schedule.last_epoch += 1
+            self.schedule._step_count += 1
+            self.set_lr()
+        else:
+            self.schedule.step()
 
     def set_lr(self) -> None:
-        """Set the learning rate of the next update again, because the total has changed."""
+        """Set the learning rate of the next update, also if the total has changed."""
         if not isinstance(self.schedule, LambdaLR):
             return  # A run with a schedule of the user's keeps its total.
         step, groups = self.schedule.last_epoch, self.base.param_groups

@@ -54,14 +54,26 @@ class Updater:
         *,
         leaving: bool = False,
         logged: bool = True,
+        kept: bool = True,
     ) -> list[SubstepResult]:
         """Run update ``index`` of ``total``; ``left`` then says whether any process wants to stop.
+
+        Arguments:
+            batches: The micro-batches, on the device.
+            index: The number of updates made before.
+            total: The number of updates of the stage.
+            leaving: Whether this process wants to stop.
+            logged: Whether the losses and gradient norms of this update are logged.
+            kept: Whether its weights are saved or evaluated.
 
         Raises:
             NotFiniteError: A loss or gradient is not finite; that player was not updated.
             TrainingError: The micro-batches yield losses of different players, or the objective
                 yields something other than a `Loss`.
         """
+        # Before the forward pass: it reuses their memory, which is still in the processor's cache.
+        for player in self.players.values():
+            player.zero_grad()
         # One game per micro-batch, all in lockstep. If the micro-batches ran one after the other,
         # the second would see players that the first has already updated, and four micro-batches
         # would not equal one batch, nor one process four.
@@ -73,9 +85,10 @@ class Updater:
         }
         self._check_games(games)
         results: list[SubstepResult] = []
+        whole = logged or kept or leaving
         with trusted():  # The data were checked before; another check would wait for the device.
             while losses := self._advance(games, index, len(results)):
-                results.append(self._move(losses, index, leaving))
+                results.append(self._move(losses, index, leaving, whole=whole))
         for player in self.players.values():
             player.next_update()
         return results
@@ -129,10 +142,12 @@ class Updater:
         else:
             self.accelerator.backward(loss.value, inputs=inputs)
 
-    def _move(self, losses: list[Loss], index: int, leaving: bool) -> SubstepResult:
+    def _move(
+        self, losses: list[Loss], index: int, leaving: bool, *, whole: bool
+    ) -> SubstepResult:
         """Step the player whose move it is."""
         player = self.players[losses[0].player]
-        norm = player.gather_gradients(1 / len(losses))
+        norm = player.gather_gradients(1 / len(losses), whole=whole)
         values = [loss.value.detach().float().reshape(()) for loss in losses]
         mean = values[0] if len(values) == 1 else torch.stack(values).mean()
         value, grad_norm, left = self._agree(mean, norm, leaving)

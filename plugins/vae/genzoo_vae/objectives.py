@@ -82,7 +82,9 @@ class _Bound(Objective[C], abc.ABC):
         x, y = batch["x"], self.model.vectors(self.model.conditions_of(batch))
         eps = _noise(self.model, self.config.num_samples, len(x), step.generator)
         found = terms(self.model, x, eps, y)
-        yield Loss(self._value(found, step), metrics=_metrics(self.model, found, step))
+        value = self._value(found, step)
+        shown = step.logged or is_due(step)
+        yield Loss(value, metrics=_metrics(self.model, found, step) if shown else {})
 
     @abc.abstractmethod
     def _value(self, found: Terms, step: Step) -> Tensor:
@@ -157,12 +159,9 @@ class IWAE(_Bound[IWAEConfig]):
 @torch.no_grad()
 def _metrics(model: VAE, found: Terms, step: Step) -> dict[str, Tensor]:
     """Return both terms of the bound and the number of active dimensions of z; warn if it is 0."""
-    last_look = is_due(step)
-    if not (step.logged or last_look):
-        return {}
     reconstruction, kl = found.reconstruction.mean(), found.kl.sum(1).mean()
     active = active_units(found.mean)
-    if last_look:
+    if is_due(step):
         warn_if_collapsed(active, model.config.latent_dim, step)
     return {
         "reconstruction": reconstruction,

@@ -286,6 +286,8 @@ class VAE(GenerativeModel[VAEConfig]):
 
     def vectors(self, conditions: Conditions) -> Tensor | None:
         """Return rows of each condition as vectors (B, C) in the parameters' dtype."""
+        if not conditions:
+            return None
         return vectors_of(conditions, self.conditions, self.dtype)
 
     def needs_data_init(self) -> bool:
