@@ -291,5 +291,5 @@ def test_data_of_another_shape_or_kind_are_refused_with_both_named():
 
 
 def test_an_objective_that_needs_more_than_the_model_has_is_refused():
-    with pytest.raises(genzoo.CapabilityError, match="needs a model that is a RBM"):
+    with pytest.raises(genzoo.CapabilityError, match="needs a model that is a Machine"):
         fit(objective="cd")
