@@ -8,7 +8,7 @@ from typing import Any
 from genzoo.card import draw_samples, write_card
 from genzoo.cli.arguments import CardArguments, Peeked
 from genzoo.cli.conditions import given_by, rows_given, takes_images
-from genzoo.cli.folders import own_folder
+from genzoo.cli.folders import own_folder, unpublished_figures
 from genzoo.cli.sample import sampler_of, with_sampler_fields, write_samples
 from genzoo.cli.texts import command_line, write
 from genzoo.conditions import flag_of
@@ -33,6 +33,8 @@ def run(arguments: Any) -> None:
             write(_why_no_picture(model, folder))
     write_card(folder, name=arguments.name, source=arguments.source, license=arguments.license)
     write(f"The card is {folder / CARD.name}.")
+    if note := unpublished_figures(folder):
+        write(note)
 
 
 def _draw(model: Model, folder: Path, arguments: Any) -> bool:

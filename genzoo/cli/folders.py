@@ -6,6 +6,7 @@ import functools
 from functools import cached_property
 from pathlib import Path
 
+from genzoo.card import read_figures
 from genzoo.cli.texts import command_line
 from genzoo.errors import ConfigError
 from genzoo.hub.fetching import Snapshot
@@ -70,6 +71,17 @@ def recipe_of(source: str, revision: str | None) -> Path | None:
     with repository_of(source, revision).snapshot as snapshot:
         there = RECIPE.name in snapshot.files
         return snapshot.file(RECIPE.name, most=RECIPE.max_bytes) if there else None
+
+
+def unpublished_figures(folder: Path) -> str:
+    """Return how to publish stored figures if the card shows none; else an empty text."""
+    stored = any(folder.glob("evaluation-*.json"))
+    if not stored or read_figures(folder):
+        return ""
+    command = command_line("genzoo", "evaluate", folder, "--card")
+    return (
+        f"The card shows no figures; those that are stored stay here. To publish some: {command}"
+    )
 
 
 def own_folder(source: str, what: str) -> Path:

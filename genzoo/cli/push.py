@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from genzoo.cli.arguments import PushArguments
+from genzoo.cli.folders import unpublished_figures
 from genzoo.cli.texts import write
 from genzoo.pretrained.pushing import push
 
@@ -19,3 +20,5 @@ def run(arguments: PushArguments) -> None:
         samples=arguments.samples,
     )
     write(f"{arguments.folder} is in {arguments.repository}: {address}")
+    if note := unpublished_figures(arguments.folder):
+        write(note)
