@@ -132,6 +132,13 @@ def test_held_out_values_share_the_picture_and_mark_the_best_step():
     assert "held out: lowest 7 at step 3" in page.text
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_single_logged_value_shares_a_picture_with_more_that_are_held_out():
+    held_out = [{"stage": 0, "step": s, "eval/loss": 1e5 + s} for s in (10, 5000)]
+    page = page_of(unfinished("run", *held_out, row(5000, loss=1e5)))
+    assert page.elements.count("svg") == 1
+
+
 def test_meanings_of_a_folder_are_untrusted_and_those_of_an_objective_are_checked():
     stored = {"0": {"loss": {"what": 3}, "kl": {"what": "k", "goal": {"direction": "up"}}}, "x": 1}
     assert read_meanings(json.dumps(stored)) == {0: {"kl": Meaning("k")}}

@@ -181,6 +181,9 @@ def _svg(thinned: Thinned, held_out: Thinned, wide: bool, best: int | None) -> M
         axes = figure.subplots()
         _line(axes, thinned, _ACCENT)
         _line(axes, held_out, _SECOND)
+        shown = np.concatenate([thinned.steps, held_out.steps])
+        if shown.min() == shown.max():
+            axes.set_xlim(shown[0] - 1, shown[0] + 1)
         if best is not None:
             axes.axvline(best, color=_INK, linewidth=0.8, linestyle=(0, (3, 3)))
         _furnish(axes, wide)
@@ -207,8 +210,6 @@ def _line(axes: Any, thinned: Thinned, colour: str) -> None:
         # A single point is the round ends of a line: a marker would need a reference by id.
         x, y = thinned.steps[0], thinned.mean[0]
         axes.plot([x - 0.01, x + 0.01], [y, y], linewidth=4, solid_capstyle="round", **free)
-        if not axes.lines[:-1]:
-            axes.set_xlim(x - 1, x + 1)
 
 
 def _furnish(axes: Any, wide: bool) -> None:

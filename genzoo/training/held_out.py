@@ -144,7 +144,7 @@ def _meaning(figure: Estimate) -> Meaning:
     """Return what a metric's figure is: the summary of the metric, unit and goal."""
     metric = registry.load("metrics", figure.provenance["metric"])
     summary = (metric.__doc__ or "").strip().partition("\n")[0]
-    return Meaning(summary or "figure of a metric", figure.unit, figure.goal)
+    return Meaning(summary.rstrip(".") or "figure of a metric", figure.unit, figure.goal)
 
 
 def _alias(parameter: nn.Parameter) -> nn.Parameter:
