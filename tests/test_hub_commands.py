@@ -90,7 +90,7 @@ def test_a_repository_names_no_file_of_this_machine_in_any_field(
 
 def test_a_repository_names_choices_and_numbers_of_registered_data(hub, digits, capsys):
     out = run(f"evaluate {REPOSITORY} --help", capsys)
-    assert "(default: threshold)" in " ".join(out.replace("│", " ").split())
+    assert "threshold; default: threshold" in " ".join(out.replace("│", " ").split())
 
 
 @pytest.mark.parametrize("command", ["evaluate", "explore", "translate"])
