@@ -12,7 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from genzoo.parsing import strict_json
 from genzoo.version import __version__
@@ -232,11 +234,16 @@ def _head(dist: metadata.Distribution) -> dict[str, list[str]]:
 
 def _location(dist: metadata.Distribution) -> str:
     """Return the folder of the code: for an editable installation, that of the project."""
+    return _editable(dist) or str(dist.locate_file(""))
+
+
+def _editable(dist: metadata.Distribution) -> str:
+    """Return the project's folder of an editable installation; else ""."""
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
         url = strict_json(dist.read_text("direct_url.json") or "{}")
         if url.get("dir_info", {}).get("editable"):
-            return str(url["url"]).removeprefix("file://")
-    return str(dist.locate_file(""))
+            return unquote(str(url["url"]).removeprefix("file://"))
+    return ""
 
 
 def _parse(point: Point, package: Package) -> Entry:
@@ -269,8 +276,25 @@ def _problem(point: Point, target: str, package: Package) -> str:
         return outdated
     module = target.partition(":")[0]
     if find_module(module) is None:
-        return f"its module {module} cannot be found: reinstall {package.name}"
+        return (
+            f"its module {module} cannot be found; {point.name} = {point.value} is written in "
+            f"{_written_in(package.source)}: correct it there and reinstall {package.name}"
+        )
     return ""
+
+
+def _written_in(dist: metadata.Distribution) -> str:
+    """Return the file with the entry points of a distribution.
+
+    For an editable installation, it is the project's pyproject.toml, if there is one.
+    """
+    folder = _editable(dist)
+    if folder and Path(folder, "pyproject.toml").is_file():
+        return str(Path(folder, "pyproject.toml"))
+    written = [file for file in dist.files or () if file.name == "entry_points.txt"]
+    if written:
+        return str(dist.locate_file(written[0]))
+    return f"entry_points.txt of the package, in {_location(dist)}"
 
 
 @functools.cache

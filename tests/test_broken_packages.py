@@ -249,7 +249,26 @@ def test_whatever_can_be_registered_is_listed(install, capsys):
         if row["name"] == "fake-bad"
     }
     assert set(problems) == set(registry.GROUPS)
-    assert set(problems.values()) == {"its module fake_lost cannot be found: reinstall fake-bad"}
+    (problem,) = set(problems.values())
+    assert problem.startswith("its module fake_lost cannot be found; fake-bad = fake_lost:Mine is")
+    assert problem.endswith("correct it there and reinstall fake-bad")
+
+
+@pytest.mark.parametrize("how", ["wheel", "editable"])
+def test_a_missing_module_is_said_with_the_file_that_names_it(how, install, tmp_path, capsys):
+    folder = install("fake-bad", points("fake-bad", "fake_lost:Mine"))
+    info = folder / "fake-bad-1.0.dist-info"
+    wanted = info / "entry_points.txt"
+    (info / "RECORD").write_text("fake-bad-1.0.dist-info/entry_points.txt,,\n")
+    if how == "editable":
+        project = tmp_path / "my project"
+        project.mkdir()
+        wanted = project / "pyproject.toml"
+        wanted.touch()
+        url = {"url": project.as_uri(), "dir_info": {"editable": True}}
+        (info / "direct_url.json").write_text(json.dumps(url))
+    registry.refresh()
+    assert f"is written in {wanted}: correct it there" in row("fake-bad", capsys)["problem"]
 
 
 def test_an_editable_installation_is_where_its_project_is(install, capsys):

@@ -14,7 +14,8 @@ import pytest
 from genzoo import registry
 from genzoo.cli import arguments, main
 from genzoo.cli.arguments import Peeked
-from genzoo.cli.commands import COMMANDS, resolved
+from genzoo.cli.command_table import COMMANDS
+from genzoo.cli.commands import resolved
 from genzoo.cli.flag_table import flags_of
 from genzoo.cli.trainer_groups import heading_of
 from genzoo.config import field_types
@@ -112,9 +113,7 @@ def test_the_spaces_of_a_model_follow_from_the_data_and_conditions_are_named(cap
     assert "--model.conditions" not in helped("train rbm --data digits", capsys)
 
 
-@pytest.mark.parametrize(
-    "config", [cls for name, cls in vars(arguments).items() if name.endswith("Arguments")]
-)
+@pytest.mark.parametrize("config", list(COMMANDS.values()))
 def test_switches_are_just_the_fields_that_are_true_or_false(config):
     hints = {f.name: f.type for f in dataclasses.fields(config)}
     switches = {one.name for one in flags_of(config) if one.num_values == 0}

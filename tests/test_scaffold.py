@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -14,7 +15,7 @@ import installs
 from genzoo import registry
 from genzoo.cli import main
 from genzoo.errors import ConfigError, NameConflictError, OutputExistsError
-from genzoo.scaffold import LICENCES, make_plugin
+from genzoo.scaffold import LICENCES, PARTS, make_plugin
 from genzoo.testing import Case
 from genzoo.testing.drawing import check_samples
 from genzoo.testing.learning import check_loss_is_a_mean
@@ -35,7 +36,7 @@ def points(folder):
 def made(tmp_path):
     """A new package, and the folder whose metadata say that it is installed."""
     folder = tmp_path / "project"
-    make_plugin("my-normal", folder)
+    make_plugin("my-normal", folder, parts=PARTS)
     site = installs.write(tmp_path / "site", "genzoo-my-normal", points(folder))
     path = os.pathsep.join([str(folder), str(site)])
     return folder, {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
@@ -68,6 +69,40 @@ def test_it_is_clean(made):
     assert not {"@model@", "@package@", "@title@", "@distribution@", "@licence@"} & set(
         text.replace("(", " ").split()
     )
+
+
+@pytest.mark.full
+def test_its_types_are_complete(made):
+    folder, environment = made
+    typed = {**environment, "MYPYPATH": str(Path(genzoo.__file__).parents[1])}
+    run("mypy", "--strict", "genzoo_my_normal", cwd=folder, env=typed)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_has_its_module_its_test_and_its_name(part, tmp_path):
+    files = {path.name for path in make_plugin("mine", tmp_path / "mine", parts=[part])}
+    assert {f"{part}.py", f"test_genzoo_mine_{part}.py", "model.py"} <= files
+    assert not {f"{other}.py" for other in PARTS if other != part} & files
+    project = tomllib.loads((tmp_path / "mine" / "pyproject.toml").read_text("utf-8"))["project"]
+    (target,) = project["entry-points"][f"genzoo.{part}s"].values()
+    module, _, name = target.partition(":")
+    text = (tmp_path / "mine" / module.replace(".", "/")).with_suffix(".py").read_text("utf-8")
+    assert f"class {name}(" in text
+
+
+@pytest.mark.parametrize(
+    ("parts", "error"),
+    [(["datset"], "no part 'datset'. Did you mean 'dataset'"), ([""], "no part ''")],
+)
+def test_an_unknown_part_is_refused(parts, error, tmp_path):
+    with pytest.raises(ConfigError, match=re.escape(error)):
+        make_plugin("mine", tmp_path / "new", parts=parts)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_taken_name_of_a_part_is_refused(tmp_path):
+    with pytest.raises(NameConflictError, match="'digits' in datasets is taken, by genzoo"):
+        make_plugin("digits", tmp_path / "new", parts=["dataset"])
 
 
 @pytest.mark.parametrize("license", LICENCES)
@@ -125,10 +160,12 @@ def test_the_command_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for code in (0, 2):
         with pytest.raises(SystemExit) as left:
-            main(["new-plugin", "my_flow", "--license", "mit"])
+            main(["new-plugin", "my_flow", "--license", "mit", "--with", "space,dataset"])
         assert left.value.code == code
     said = capsys.readouterr()
     assert "pip install -e 'genzoo-my-flow[test]'" in said.out
     assert "genzoo-my-flow exists" in said.err
-    assert Path("genzoo-my-flow", "genzoo_my_flow", "model.py").exists()
+    files = {path.name for path in Path("genzoo-my-flow", "genzoo_my_flow").iterdir()}
+    assert {"model.py", "space.py", "dataset.py"} <= files
+    assert "metric.py" not in files
     assert "my_flow" not in registry.names("models")

@@ -1,6 +1,7 @@
 """The suite itself: models broken on purpose, each caught by the check that names its fault."""
 
 import json
+import logging
 import subprocess
 import sys
 from unittest import SkipTest
@@ -13,6 +14,7 @@ import families
 from broken_models import ANY, BROKEN, LEFT, SOUND
 from genzoo import Label, Unit, capabilities, registry
 from genzoo.cli import main
+from genzoo.cli.check import _causes
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 from genzoo.testing import (
     BY_CAPABILITY,
@@ -21,6 +23,7 @@ from genzoo.testing import (
     CheckFailed,
     ModelSuite,
     NotApplicable,
+    Outcome,
     check_model,
     checks,
     conformance,
@@ -145,18 +148,38 @@ def test_the_suite_needs_no_pytest():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_command_says_what_comes_of_each_check(capsys):
+def test_the_command_says_what_fails_and_a_summary(capsys, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("genzoo"), "handlers", [])
     BROKEN["metric-with-a-gradient"][0]()
     with pytest.raises(SystemExit) as left:
         main(["check", "metric-with-a-gradient"])
     said = capsys.readouterr()
     assert left.value.code == 2
-    assert "failed          check_loss_is_a_mean: " in said.out
-    assert "fails 1 of 31" in said.err
+    (line,) = said.out.splitlines()
+    assert line.startswith("check_loss_is_a_mean: ")
+    (line,) = said.err.splitlines()
+    assert "fails 1 of 31 checks (28 passed, 1 failed, 2 not applicable). Begin with" in line
+    assert "check_loss_is_a_mean. All of it: " in line
+    assert "genzoo check metric-with-a-gradient --verbose" in line
+    excuse = "check_loss_is_a_mean=Only logged."
     with pytest.raises(SystemExit) as left:
-        main(["check", "metric-with-a-gradient", "--expect", "check_loss_is_a_mean=Only logged."])
+        main(["check", "metric-with-a-gradient", "--verbose", "--expect", excuse])
     assert left.value.code == 0
-    assert "excused         check_loss_is_a_mean: Only logged." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "excused         check_loss_is_a_mean: Only logged." in out
+    assert (
+        out.splitlines()[-1] == "metric-with-a-gradient: 28 passed, 1 excused, 2 not applicable."
+    )
+
+
+def test_the_first_cause_comes_first_and_one_message_is_one_cause():
+    same = [Outcome(f"check_{i}", "failed", "it has no weights") for i in range(3)]
+    late = Outcome("check_late", "failed", "x" * 500)
+    lines = _causes([same[0], late, *same[1:]])
+    assert lines[0] == "check_0 (and 2 more with this message): it has no weights"
+    assert lines[1].startswith("check_late: xxx")
+    assert len(lines[1]) < 200
+    assert _causes([late])[0].endswith("x" * 500)
 
 
 def test_the_command_speaks_json(capsys):

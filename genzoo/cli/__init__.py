@@ -51,6 +51,11 @@ def _run(args: list[str]) -> int:
         # Names alone need no parser, which takes longer to import than all else that this does.
         listing.run(listing.Listing(what=tuple(args[1:])))
         return 0
+    if args[:2] == ["completion", "answer"]:
+        from genzoo.cli import completion
+
+        completion.answer(args[2:])
+        return 0
     from genzoo.cli import commands
 
     if name in ("--help", "-h"):

@@ -13,9 +13,8 @@ from genzoo.cli.value_kinds import DATA, FILE, FOLDER, MODEL, ValueKind, name_of
 from genzoo.config import Bounds, Config
 from genzoo.isolation import SECONDS
 
-_Seed = Annotated[int, Bounds(0, 2**63 - 1)]
+Seed = Annotated[int, Bounds(0, 2**63 - 1)]
 _Count = Annotated[int, Bounds(1, 10**9)]
-_Samples = Annotated[int, Bounds(0, 10_000)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +151,7 @@ class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
     """A second file with the trajectories of the first samples, from the sampler's first state to
     its last: FILE.png has a row for each, FILE.gif and FILE.html show one state after the
     other."""
-    seed: _Seed | None = None
+    seed: Seed | None = None
     """The seed; by default a fresh one. With a fixed --batch-size, a seed gives the same samples
     for every --num; without it, block sizes and samples depend on --num."""
     batch_size: _Count | None = None
@@ -175,7 +174,7 @@ class EvaluateArguments(WithSampler, OnDevice, OnData, FromModel):
     """Write the figures into the folder's card, README.md, as a table and as model index."""
     verify: bool = False
     """Compute the figures of the folder's card again from their provenance, and compare."""
-    seed: _Seed = 0
+    seed: Seed = 0
     """The seed of samples, of estimators and of the choice of rows."""
     max_examples: _Count = 10_000
     """The maximum number of rows; if there are more, a part is drawn in proportion to the
@@ -210,7 +209,7 @@ class CompareArguments(OnDevice):
     """FILE.png for the curves of training and of held-out rows that the runs have in common."""
     json: Annotated[Path | None, FILE] = None
     """Also write the figures of each run with their provenance to this file."""
-    seed: _Seed = 0
+    seed: Seed = 0
     """The seed of samples, of estimators and of the choice of rows."""
     max_examples: _Count = 10_000
     """The maximum number of rows; if there are more, a part is drawn in proportion to the
@@ -235,7 +234,7 @@ class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
     """The two dimensions of the manifold."""
     max_examples: _Count = 2000
     """The maximum number of examples that are shown as codes."""
-    seed: _Seed = 0
+    seed: Seed = 0
     """The seed of the choice of examples."""
 
 
@@ -263,7 +262,7 @@ class InpaintArguments(WithConditions, OnDevice, OnData, FromModel):
     """How many times each row is filled in."""
     num_inference_steps: _Count | None = None
     """Steps of the Markov chain, or back in time; by default as many as the model prescribes."""
-    seed: _Seed = 0
+    seed: Seed = 0
     """The seed of what is filled in, of random places and of drawn rows."""
 
 
@@ -281,94 +280,13 @@ class TranslateArguments(OnDevice, OnData, FromModel):
     """The number of examples."""
     max_examples: _Count = 1000
     """The maximum number of rows that are searched for failures."""
-    seed: _Seed = 0
+    seed: Seed = 0
     """The seed of the choice of examples, or of rows to search."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InspectArguments(FromModel):
     """Describe a model from its config, its card and the headers of its weights."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CardArguments(WithSampler, WithConditions, OnDevice):
-    """Write a model folder's card, README.md, and its picture of samples, samples.png."""
-
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER"), FOLDER]
-    """The model folder."""
-    license: str | None = None
-    """The licence, such as apache-2.0; by default that of the existing card."""
-    name: str | None = None
-    """The title of the model; by default that of the existing card, or the folder's name."""
-    source: str | None = None
-    """The repository or folder in the card's example; by default that of the existing card, or the
-    folder's name."""
-    num: _Samples = 36
-    """The number of samples in the picture; 0 leaves the picture unchanged."""
-    seed: _Seed = 0
-    """The seed of the samples."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PushArguments(Arguments):
-    """Push a model folder to a Hub repository in one commit."""
-
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER"), FOLDER]
-    """The model folder."""
-    repository: Annotated[
-        str,
-        tyro.conf.Positional,
-        tyro.conf.arg(metavar="USER/NAME"),
-        ValueKind("user/name"),
-    ]
-    """The repository; created if it does not exist."""
-    private: bool = False
-    """Create a private repository; by default as your account's settings say."""
-    revision: str | None = None
-    """The branch, created if it does not exist; "main" by default."""
-    license: str | None = None
-    """The licence for the model's card, such as mit; by default that of the existing card."""
-    message: str | None = None
-    """The message of the commit."""
-    samples: _Samples = 36
-    """The number of samples in the picture that is drawn if the folder has no samples.png; 0 for
-    none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishArguments:
-    """Push model folders, each to a repository with the folder's name."""
-
-    folders: Annotated[
-        tuple[Path, ...],
-        tyro.conf.Positional,
-        tyro.conf.arg(metavar="FOLDER"),
-        ValueKind("folders", paths="folders"),
-    ]
-    """The model folders; files among them, as from folder/*, are ignored."""
-    namespace: str | None = None
-    """The user or organisation; by default yourself."""
-    private: bool = False
-    """Create private repositories; by default as your account's settings say."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PullArguments:
-    """Copy a model from the Hub into a folder, with its card, recipe, figures and pictures."""
-
-    repository: Annotated[
-        str,
-        tyro.conf.Positional,
-        tyro.conf.arg(metavar="USER/NAME"),
-        ValueKind("user/name"),
-    ]
-    """The repository."""
-    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER"), FOLDER]
-    """The destination; created if it does not exist."""
-    revision: str | None = None
-    """The branch, tag or commit; "main" by default."""
-    overwrite: bool = False
-    """Replace the model in the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -400,20 +318,41 @@ class CheckArguments:
     """The model's registered name (see genzoo list models)."""
     expect: tuple[str, ...] = ()
     """Expected failures, each as CHECK=REASON; if such a check passes, that is a failure too."""
+    verbose: bool = False
+    """Print a line for each check, and all of every message."""
     json: bool = False
     """Print JSON instead of lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewPluginArguments:
-    """Create a plugin package with a working model and its tests."""
+    """Create a plugin package with a working model and its tests.
+
+    --with dataset,metric,space adds a dataset, a metric and a kind of data, each with its test.
+    """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """The model's name, in lower case; the package is called genzoo-NAME."""
     folder: Annotated[Path | None, FOLDER] = None
     """The destination, a new folder; by default genzoo-NAME in the current directory."""
+    parts: Annotated[tuple[str, ...], tyro.conf.arg(name="with"), ValueKind("names")] = ()
+    """What else it has: dataset, metric, space, with commas or spaces between them."""
     license: Literal["apache-2.0", "bsd-3-clause", "mit"] = "apache-2.0"
     """The package's licence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletionArguments:
+    """Print the script of tab completion for a shell.
+
+    bash: eval "$(genzoo completion bash)" in ~/.bashrc; zsh: the same with zsh in ~/.zshrc, after
+    compinit; fish: genzoo completion fish > ~/.config/fish/completions/genzoo.fish.
+    """
+
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"], tyro.conf.Positional, tyro.conf.arg(metavar="SHELL")
+    ]
+    """The shell."""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.card import draw_samples, write_card
-from genzoo.cli.arguments import CardArguments, Peeked
+from genzoo.cli.arguments import Peeked
 from genzoo.cli.conditions import given_by, rows_given, takes_images
 from genzoo.cli.folders import own_folder, unpublished_figures
 from genzoo.cli.sample import sampler_of, with_sampler_fields, write_samples
+from genzoo.cli.sharing_arguments import CardArguments
 from genzoo.cli.texts import command_line, write
 from genzoo.conditions import flag_of
 from genzoo.model import Model

@@ -11,38 +11,11 @@ from typing import Any
 import tyro
 
 from genzoo.cli import arguments
+from genzoo.cli.command_table import COMMANDS, DESCRIPTION, GROUPS
 from genzoo.cli.texts import write
 from genzoo.cli.usage_errors import usage_error
 from genzoo.errors import ConfigError, UnknownNameError
 
-DESCRIPTION = "A zoo of deep generative models: train, sample, evaluate."
-
-COMMANDS: dict[str, Any] = {
-    "list": arguments.ListArguments,
-    "train": arguments.TrainArguments,
-    "sample": arguments.SampleArguments,
-    "evaluate": arguments.EvaluateArguments,
-    "compare": arguments.CompareArguments,
-    "explore": arguments.ExploreArguments,
-    "inpaint": arguments.InpaintArguments,
-    "translate": arguments.TranslateArguments,
-    "inspect": arguments.InspectArguments,
-    "check": arguments.CheckArguments,
-    "card": arguments.CardArguments,
-    "push": arguments.PushArguments,
-    "pull": arguments.PullArguments,
-    "publish": arguments.PublishArguments,
-    "report": arguments.ReportArguments,
-    "new-plugin": arguments.NewPluginArguments,
-    "quickstart": arguments.QuickstartArguments,
-}
-GROUPS: dict[str, tuple[str, ...]] = {
-    "Begin": ("quickstart", "list", "train"),
-    "Use a model": ("sample", "evaluate", "compare", "explore", "inpaint", "translate"),
-    "Describe and share": ("inspect", "report", "card", "push", "pull", "publish"),
-    "Write a plugin": ("new-plugin", "check"),
-}
-"""The commands by what they are for."""
 _MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
 _CONDITION = "--condition."
 _RESOLVED = ("train", "sample", "evaluate", "compare", "explore", "inpaint", "translate", "card")

@@ -12,7 +12,8 @@ from genzoo.scaffold import make_plugin
 def run(arguments: NewPluginArguments) -> None:
     """Write the package and print the next steps."""
     folder = arguments.folder or Path(f"genzoo-{arguments.name.replace('_', '-')}")
-    make_plugin(arguments.name, folder, license=arguments.license)
+    parts = [word for text in arguments.parts for word in text.split(",") if word]
+    make_plugin(arguments.name, folder, license=arguments.license, parts=parts)
     name = arguments.name
     steps = [
         command_line("pip", "install", "-e", f"{folder}[test]"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genzoo.cli.arguments import PublishArguments
+from genzoo.cli.sharing_arguments import PublishArguments
 from genzoo.cli.texts import write
 from genzoo.errors import ConfigError
 from genzoo.pretrained.pushing import publish

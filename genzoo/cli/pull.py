@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genzoo.cli.arguments import PullArguments
+from genzoo.cli.sharing_arguments import PullArguments
 from genzoo.cli.texts import write
 from genzoo.hub.reference import MAIN, Reference
 from genzoo.pretrained.pulling import pull

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from genzoo.cli.arguments import PushArguments
 from genzoo.cli.folders import unpublished_figures
+from genzoo.cli.sharing_arguments import PushArguments
 from genzoo.cli.texts import write
 from genzoo.pretrained.pushing import push
 

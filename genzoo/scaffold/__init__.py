@@ -1,5 +1,5 @@
 """New plugin packages: `genzoo new-plugin NAME`."""
 
-from genzoo.scaffold.making import LICENCES, make_plugin
+from genzoo.scaffold.making import LICENCES, PARTS, make_plugin
 
-__all__ = ["LICENCES", "make_plugin"]
+__all__ = ["LICENCES", "PARTS", "make_plugin"]
