@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli
 
-from genzoo.plugin import Batch, Binary, Bounds, Config, DataInfo, Space, batch_size_for
-from genzoo_boltzmann import binary_gradient, enumeration
+from genzoo.plugin import Batch, Binary, Bounds, Config, DataInfo, Space, Stage, batch_size_for
+from genzoo_boltzmann import binary_gradient, enumeration, suiting
 from genzoo_boltzmann.couplings import BinaryDense
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.machine import Contrast, Phase
@@ -30,7 +31,7 @@ class RBMConfig(Config):
 
     event: Space
     """Zeros and ones of any shape; each place is a visible unit."""
-    num_hidden: Annotated[int, Bounds(1, 2**20)] = 500
+    num_hidden: Annotated[int, Bounds(1, 2**20)] = suiting.MOST_HIDDEN
     """The number of hidden units."""
 
 
@@ -105,6 +106,20 @@ class RBM(TwoBlockMachine[RBMConfig]):
         """Return the config of a machine of 6 + 4 units, and eight rows."""
         x = torch.rand(8, 1, 2, 3, generator=torch.Generator().manual_seed(0)).round()
         return RBMConfig(event=Binary(shape=(1, 2, 3)), num_hidden=4), {"x": x}
+
+    @classmethod
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> RBMConfig:
+        """Return a config that fits the data; see `suiting.num_hidden`."""
+        cls.check_event(info)
+        fitted = suiting.num_hidden(info[cls.event_field])
+        return super().configure(info, conditions, **{"num_hidden": fitted, **overrides})
+
+    @classmethod
+    def default_stages(cls, config: RBMConfig) -> tuple[Stage, ...]:
+        """Return centred persistent contrastive divergence; see `suiting.learning`."""
+        return (suiting.learning(config.event),)
 
     @property
     def default_batch_size(self) -> int:

@@ -29,12 +29,15 @@ from genzoo_diffusion.config import Channels
 from genzoo_diffusion.dependencies import diffusers
 from genzoo_diffusion.diffusers_config import build
 from genzoo_diffusion.networks import check_image, norm_groups, widest
+from genzoo_diffusion.suiting import channels
+
+_CHANNELS = (16, 32, 32)
 
 AUTOENCODING = (
     Stage(
-        objective=Component(name="autoencoding"),
+        objective=Component(name="autoencoding", config={"lr": 3e-3}),
         trainer={
-            "max_steps": 10_000,
+            "max_steps": 2_000,
             "batch_size": 32,
             "warmup_steps": 100,
             "lr_scheduler": "cosine",
@@ -54,7 +57,7 @@ class AutoencoderKLConfig(Config):
     """Images (C, H, W): `Unit` or `Binary`, which are scaled to [−1, 1], or `Real`, not scaled."""
     latent_channels: Annotated[int, Bounds(1, 2**12)] = 4
     """L, the number of channels of a code."""
-    channels: Channels = (16, 32, 32)
+    channels: Channels = _CHANNELS
     """The channels at each level, from the finest; all levels but the last halve the image."""
     layers_per_block: Annotated[int, Bounds(1, 64)] = 1
     """The number of residual blocks at each level of the encoder; the decoder has one more."""
@@ -133,8 +136,17 @@ class AutoencoderKL(GenerativeModel[AutoencoderKLConfig]):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data, without grey levels."""
-        values = {"event": info[cls.event_field].relaxed(), **overrides}
+        """Return a config that fits the data, without grey levels.
+
+        Images are halved at most twice, while their sides are even and above 7, so that codes keep
+        a place for each part of a small image.
+        """
+        cls.check_event(info)
+        event = info[cls.event_field].relaxed()
+        values = {"event": event, **overrides}
+        if len(event.event_shape) == 3:
+            levels = len(channels(event.event_shape))
+            values = {"channels": _CHANNELS[:levels], **values}
         return super().configure(info, conditions, **values)
 
     @classmethod

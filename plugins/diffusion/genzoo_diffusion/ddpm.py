@@ -11,7 +11,6 @@ from torch import Tensor
 
 from genzoo.plugin import (
     Batch,
-    Component,
     DataInfo,
     Label,
     Layout,
@@ -23,6 +22,7 @@ from genzoo.plugin import (
 )
 from genzoo_diffusion.config import DiffusionConfig, with_captions
 from genzoo_diffusion.diffusion import Diffusion
+from genzoo_diffusion.suiting import denoising, suited
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +93,13 @@ class DDPM(Diffusion):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data: range, network, and words of captions."""
-        values = with_captions(info, conditions, overrides)
+        """Return a config that fits the data: network, noise, and words of captions.
+
+        See `suiting.suited`.
+        """
+        cls.check_event(info)
+        fields = suited(info[cls.event_field].event_shape, overrides)
+        values = {**fields, **with_captions(info, conditions, overrides)}
         return super().configure(info, conditions, **values)
 
     @classmethod
@@ -113,16 +118,8 @@ class DDPM(Diffusion):
 
     @classmethod
     def default_stages(cls, config: DiffusionConfig) -> tuple[Stage, ...]:
-        """Return training by denoising, with averaged weights."""
-        trainer = {
-            "max_steps": 20_000,
-            "batch_size": 128,
-            "warmup_steps": 500,
-            "max_grad_norm": 1.0,
-        }
-        return (
-            Stage(objective=Component(name="denoising"), trainer={**trainer, "ema_decay": 0.999}),
-        )
+        """Return training by denoising, with averaged weights; see `suiting.denoising`."""
+        return (denoising(config),)
 
     def layout(self) -> Layout:
         """Return diffusers' layout: a `DDPMPipeline` of images, or the parts of one."""

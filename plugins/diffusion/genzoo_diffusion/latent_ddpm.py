@@ -15,7 +15,6 @@ from genzoo.plugin import (
     Batch,
     Binary,
     Bounds,
-    Component,
     ConfigError,
     DataInfo,
     Label,
@@ -33,6 +32,7 @@ from genzoo.plugin import (
 from genzoo_diffusion.autoencoder_kl import AUTOENCODING, AutoencoderKL
 from genzoo_diffusion.config import Channels, DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
+from genzoo_diffusion.suiting import denoising, suited_to_codes
 
 _ROWS = 256
 """The number of rows that are encoded at once to measure the scale."""
@@ -146,10 +146,15 @@ class LatentDDPM(Diffusion):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data: the autoencoder's, and the words of captions."""
+        """Return a config that fits the data: autoencoder, noise, and the words of captions.
+
+        See `suiting.suited_to_codes`.
+        """
+        cls.check_event(info)
         given = overrides.get("autoencoder", _autoencoder())
         inner = ModelSpec.from_dict(given) if isinstance(given, Mapping) else given
-        values = with_captions(info, conditions, overrides)
+        fields = suited_to_codes(info[cls.event_field].event_shape, overrides)
+        values = {**fields, **with_captions(info, conditions, overrides)}
         return super().configure(info, conditions, **{**values, "autoencoder": inner.fitted(info)})
 
     @classmethod
@@ -172,18 +177,7 @@ class LatentDDPM(Diffusion):
         Another autoencoder needs its own stages in their place.
         """
         first = (dataclasses.replace(stage, model="autoencoder") for stage in AUTOENCODING)
-        trainer = {
-            "max_steps": 20_000,
-            "batch_size": 128,
-            "warmup_steps": 500,
-            "max_grad_norm": 1.0,
-        }
-        denoising = Stage(
-            objective=Component(name="denoising"),
-            part=("network", "embedder"),
-            trainer={**trainer, "ema_decay": 0.999},
-        )
-        return (*first, denoising)
+        return (*first, denoising(config, part=("network", "embedder")))
 
     def layout(self) -> Layout:
         """Return diffusers' layout: a `StableDiffusionPipeline`, or the parts of one."""

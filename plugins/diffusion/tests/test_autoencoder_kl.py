@@ -169,7 +169,7 @@ def test_the_config_follows_the_kind_of_the_data():
         assert found.is_bounded
         assert torch.equal(found.scaled(X), 2 * X - 1)
         if isinstance(event, Unit):  # No decoder meets a level exactly.
-            assert found.encode(found.decode(found.encode(X[:1]))).shape == (1, 4, 2, 2)
+            assert found.encode(found.decode(found.encode(X[:1]))).shape == (1, 4, 4, 4)
     real = DataInfo(fields={"x": Real(shape=shape)})
     found = AutoencoderKL(AutoencoderKL.configure(real))
     assert torch.equal(found.scaled(X), X)

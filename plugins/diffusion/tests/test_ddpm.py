@@ -213,7 +213,7 @@ def test_a_config_that_makes_no_model_is_refused_with_a_remedy(config, remedy):
 def test_a_config_fits_the_data():
     info = load_dataset("digits").info
     digits = DDPM.configure(info, ("label",))
-    assert (digits.event, digits.network) == (Unit(shape=(1, 8, 8), levels=17), "image")
+    assert (digits.event, digits.network) == (Unit(shape=(1, 8, 8), levels=17), "flat")
     assert digits.conditions == {"label": info["label"]}
     ring = DDPM.configure(load_dataset("ring").info)
     assert (ring.event, ring.network, ring.conditions) == (Real(shape=(2,)), "flat", {})

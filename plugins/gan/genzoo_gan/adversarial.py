@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Batch, Component, Stage
+from genzoo.plugin import Batch, Stage
 from genzoo_gan.latent import G, GeneratorConfig, LatentModel
+from genzoo_gan.suiting import game
 from genzoo_gan.views import View
 
 
@@ -30,13 +31,8 @@ class AdversarialModel(LatentModel[G], abc.ABC):
 
     @classmethod
     def default_stages(cls, config: GeneratorConfig) -> tuple[Stage, ...]:
-        """Return the non-saturating game."""
-        return (
-            Stage(
-                objective=Component(name="non-saturating"),
-                trainer={"max_steps": 20_000, "batch_size": 64},
-            ),
-        )
+        """Return the non-saturating game; see `suiting.game`."""
+        return (game(config.network),)
 
     @abc.abstractmethod
     def fake(self, z: Tensor, batch: Batch) -> View:

@@ -25,6 +25,7 @@ from genzoo.plugin import (
 from genzoo_gan.generators import GENERATORS
 from genzoo_gan.labels import num_labels, one_hot
 from genzoo_gan.spaces import without_levels
+from genzoo_gan.suiting import suited
 
 Width = Annotated[int, Bounds(1, 2**16)]
 Widths = Annotated[tuple[Width, ...], Bounds(0, 32)]
@@ -89,8 +90,10 @@ class LatentModel(GenerativeModel[G], abc.ABC):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data, without grey levels."""
-        return without_levels(super().configure(info, conditions, **overrides), overrides)
+        """Return a config that fits the data, without grey levels; see `suiting.suited`."""
+        cls.check_event(info)
+        values = {**suited(info[cls.event_field], overrides), **overrides}
+        return without_levels(super().configure(info, conditions, **values), overrides)
 
     @property
     def num_labels(self) -> int:

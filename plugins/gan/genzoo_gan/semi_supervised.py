@@ -103,11 +103,18 @@ class SemiSupervisedGAN(LatentModel[SemiSupervisedGANConfig]):
 
     @classmethod
     def default_stages(cls, config: SemiSupervisedGANConfig) -> tuple[Stage, ...]:
-        """Return feature matching."""
+        """Return feature matching with falling rates and averaged weights."""
         return (
             Stage(
-                objective=Component(name="feature-matching"),
-                trainer={"max_steps": 20_000, "batch_size": 128},
+                objective=Component(
+                    name="feature-matching", config={"lr": 1e-3, "classifier_lr": 1e-3}
+                ),
+                trainer={
+                    "max_steps": 6_000,
+                    "batch_size": 128,
+                    "lr_scheduler": "linear",
+                    "ema_decay": 0.995,
+                },
             ),
         )
 

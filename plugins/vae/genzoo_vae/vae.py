@@ -33,6 +33,7 @@ from genzoo_vae.likelihoods import check_likelihood, independent, make_likelihoo
 from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEncoder
 
 _Width = Annotated[int, Bounds(1, 2**16)]
+_MOST_CODES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class VAEConfig(Config):
 
     event: Space
     """The space of the data; of shape (C, H, W) for images."""
-    latent_dim: Annotated[int, Bounds(1, 2**16)] = 20
+    latent_dim: Annotated[int, Bounds(1, 2**16)] = _MOST_CODES
     """The size of a code z."""
     hidden_dims: Annotated[tuple[_Width, ...], Bounds(0, 32)] = (400,)
     """The widths of the encoder's hidden layers, or the numbers of channels; the decoder mirrors
@@ -134,9 +135,16 @@ class VAE(GenerativeModel[VAEConfig]):
     ) -> Any:
         """Return a config that fits the data; for a Gaussian, levels are left out.
 
+        A code has a number for every 16 values, at least 2 and at most 20. The fewer numbers it
+        has, the better the codes of the data fill N(0, I); codes far from those of any row are
+        decoded to blends of several rows.
+
         Raises:
             ConfigError: The requested likelihood does not fit these data.
         """
+        cls.check_event(info)
+        size = info[cls.event_field].num_dims
+        overrides = {"latent_dim": max(2, min(_MOST_CODES, size // 16)), **overrides}
         if overrides.get("likelihood") == "gaussian":
             overrides = {"event": info[cls.event_field].relaxed(), **overrides}
         return super().configure(info, conditions, **overrides)

@@ -85,7 +85,7 @@ def test_the_decoder_starts_from_the_datas_mean(binarize):
     assert not model.needs_data_init()
     with torch.no_grad():
         model.decoder.output.weight.zero_()
-    mean = model.decode(torch.zeros(1, 20))[0]
+    mean = model.decode(torch.zeros(1, model.config.latent_dim))[0]
     wanted = data.info.mean["x"]
     middle = (wanted > 0.2) & (wanted < 0.8)
     torch.testing.assert_close(mean[middle], wanted[middle], atol=0.03, rtol=0)

@@ -1,0 +1,21 @@
+"""Defaults that follow from the data: rules for any data, not for a dataset."""
+
+import pytest
+
+from genzoo import Binary
+from genzoo.spec import DataInfo
+from genzoo_boltzmann.rbm import RBM
+
+FITTED = [((1, 8, 8), 256, 0.5), ((1, 28, 28), 500, 80 / 784), ((5,), 20, 0.5)]
+
+
+@pytest.mark.parametrize(("shape", "num_hidden", "rate"), FITTED)
+def test_a_machine_and_its_rate_fit_the_number_of_visible_units(shape, num_hidden, rate):
+    config = RBM.configure(DataInfo(fields={"x": Binary(shape=shape)}))
+    assert config.num_hidden == num_hidden
+    assert RBM.default_stages(config)[0].objective.config["lr"] == pytest.approx(rate)
+
+
+def test_a_given_number_of_hidden_units_is_kept():
+    info = DataInfo(fields={"x": Binary(shape=(1, 8, 8))})
+    assert RBM.configure(info, num_hidden=500).num_hidden == 500

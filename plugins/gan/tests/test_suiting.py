@@ -1,0 +1,35 @@
+"""Defaults that follow from the data: rules for any data, not for a dataset."""
+
+import pytest
+
+from genzoo import Real, Unit
+from genzoo.spec import DataInfo
+from genzoo_gan.gan import GAN
+
+GREY, COLOUR = Unit(shape=(1, 28, 28), levels=256), Unit(shape=(3, 32, 32), levels=256)
+FITTED = [
+    (Real(shape=(2,)), ("flat", 2, (128, 128, 128), False)),
+    (Real(shape=(13,)), ("flat", 13, (256, 256), False)),
+    (Unit(shape=(1, 8, 8)), ("flat", 64, (256, 256), False)),
+    (Real(shape=(3, 15, 40)), ("flat", 64, (256, 256), False)),
+    (GREY, ("convolutional", 64, (64, 32), True)),
+    (COLOUR, ("convolutional", 64, (128, 64, 32), True)),
+    (Unit(shape=(3, 128, 64)), ("convolutional", 64, (256, 128, 64, 32), True)),
+]
+
+
+def configured(space, **given):
+    config = GAN.configure(DataInfo(fields={"x": space}), **given)
+    return config.network, config.latent_dim, config.hidden_dims, config.batch_norm
+
+
+@pytest.mark.parametrize(("space", "expected"), FITTED)
+def test_a_generator_fits_the_data(space, expected):
+    assert configured(space) == expected
+
+
+def test_what_is_given_is_kept_and_the_rest_fits_it():
+    assert configured(GREY, network="flat") == ("flat", 64, (256, 256), False)
+    assert configured(GREY, hidden_dims=(300,)) == ("flat", 64, (300,), False)
+    small = configured(GREY, network="residual", latent_dim=8, batch_norm=True)
+    assert small == ("residual", 8, (64, 32), True)

@@ -1,0 +1,24 @@
+"""Defaults that follow from the data: rules for any data, not for a dataset."""
+
+import pytest
+
+from genzoo import Binary, Real, Unit
+from genzoo.spec import DataInfo
+from genzoo_vae.vae import VAE
+
+SPACES = [
+    (Unit(shape=(1, 8, 8)), 4),
+    (Binary(shape=(1, 28, 28)), 20),
+    (Unit(shape=(3, 32, 32)), 20),
+    (Real(shape=(2,)), 2),
+    (Real(shape=(50,)), 3),
+]
+
+
+@pytest.mark.parametrize(("space", "size"), SPACES)
+def test_a_code_fits_the_size_of_the_data(space, size):
+    assert VAE.configure(DataInfo(fields={"x": space})).latent_dim == size
+
+
+def test_a_given_size_is_kept():
+    assert VAE.configure(DataInfo(fields={"x": Real(shape=(2,))}), latent_dim=7).latent_dim == 7
