@@ -88,7 +88,7 @@ def game(network: str) -> Stage:
     return Stage(
         objective=Component(name="non-saturating", config={**rates, **_PENALTY}),
         trainer={
-            "max_steps": 10_000 if flat else 6_000,
+            "max_steps": 7_000 if flat else 6_000,
             "batch_size": 128 if flat else 64,
             "lr_scheduler": "linear",
             "ema_decay": 0.995 if flat else 0.999,
