@@ -95,7 +95,7 @@ class Recipe(Config):
     def _repr_html_(self) -> str:
         objectives = ", ".join(stage.objective.name for stage in self.stages)
         found = {"model": self.model.name, "data": self.data.name, "objectives": objectives}
-        return f"<div>{facts(found)}{folded('recipe.toml', self.to_toml())}</div>"
+        return f"<div>{facts(found)}{folded('recipe', self.to_toml())}</div>"
 
     def to_toml(self) -> str:
         """Return the recipe as TOML; `read` returns an equal recipe.

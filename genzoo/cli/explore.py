@@ -23,7 +23,6 @@ from genzoo.errors import CapabilityError, ConfigError
 from genzoo.plotting import picture, write_picture
 from genzoo.sampling import evaluating
 from genzoo.showing import images_of
-from genzoo.spaces import Label, Real
 
 _BLOCK = 256
 
@@ -62,7 +61,7 @@ def _check(model: Any, view: str) -> None:
             f"{type(model).__name__} does not decode, which the view {view} needs. Show its "
             "codes: --view codes."
         )
-    if view in ("manifold", "traversal") and not isinstance(model.codes, Real):
+    if view in ("manifold", "traversal") and model.codes.is_discrete:
         raise CapabilityError(
             f"The view {view} moves along the values of a normal distribution, and the codes of "
             f"{type(model).__name__} are {model.codes.describe()}. Use --view codes or "
@@ -83,8 +82,8 @@ def _codes(model: Any, arguments: Any) -> None:
             x = model.event.take(rows["x"], index)
             found.append(model.encode(x, condition=given).cpu())
     plane, space = in_plane(torch.cat(found)), data.info.fields.get("label")
-    labels = rows["label"] if isinstance(space, Label) else None
     names = space.value_names() if space else ()
+    labels = rows["label"] if space is not None and space.count else None
     write_picture(scatter(plane, labels, names), arguments.output)
     colours = "coloured by label" if labels is not None else "one colour: the data have no labels"
     write(f"{len(plane.points):,} {plane.title}, {colours}: {arguments.output}.")

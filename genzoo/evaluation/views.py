@@ -12,6 +12,23 @@ from genzoo.evaluation.table import lines_of_others
 from genzoo.goal import legend, mark_of
 
 _TITLES = ("", "value", "unit", "reference", "better", "kind", "notes")
+RECORD = (
+    "figure",
+    "value",
+    "std_error",
+    "unit",
+    "reference",
+    "reference_kind",
+    "better",
+    "best",
+    "kind",
+    "low",
+    "high",
+    "num_samples",
+    "unreliable",
+    "notes",
+)
+"""The columns of a figure in a data frame."""
 
 
 def html_of(
@@ -68,19 +85,21 @@ def _cells(name: str, figure: Estimate, notes: Sequence[Any]) -> list[object]:
 def record(name: str, figure: Estimate) -> dict[str, Any]:
     """Return a figure as a row of a data frame."""
     low, high = figure.interval or (None, None)
-    return {
-        "figure": name,
-        "value": figure.value,
-        "std_error": figure.std_error,
-        "unit": figure.unit,
-        "reference": None if figure.reference is None else figure.reference.value,
-        "reference_kind": None if figure.reference is None else figure.reference.kind,
-        "better": "unknown" if figure.goal is None else figure.goal.direction,
-        "best": None if figure.goal is None else figure.goal.best,
-        "kind": figure.kind,
-        "low": low,
-        "high": high,
-        "num_samples": figure.num_samples,
-        "unreliable": figure.unreliable,
-        "notes": " ".join(map(str, figure.notes)),
-    }
+    reference, goal = figure.reference, figure.goal
+    values = (
+        name,
+        figure.value,
+        figure.std_error,
+        figure.unit,
+        None if reference is None else reference.value,
+        None if reference is None else reference.kind,
+        "unknown" if goal is None else goal.direction,
+        None if goal is None else goal.best,
+        figure.kind,
+        low,
+        high,
+        figure.num_samples,
+        figure.unreliable,
+        " ".join(map(str, figure.notes)),
+    )
+    return dict(zip(RECORD, values, strict=True))
