@@ -93,10 +93,6 @@ class Machine(GenerativeModel[C]):
         """Return the phase of states (B, D), without a graph."""
 
     @abc.abstractmethod
-    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
-        """Return mean F(data) − mean F(chain) and its gradient, centred or not."""
-
-    @abc.abstractmethod
     def activity(self, state: Tensor) -> Tensor:
         """Return the mean probability of each unit that is summed out, (H,), with its graph."""
 
@@ -126,6 +122,23 @@ class Machine(GenerativeModel[C]):
     def _energies(self, x: Tensor) -> Tensor:
         """Return −log p(x) − log Z, (B,), in float64."""
         return self.row_energies(x.flatten(1).to(self.device, torch.float64))
+
+    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
+        """Return mean F(data) − mean F(chain) and its gradient, here by autograd.
+
+        Arguments:
+            data: The phase of the data.
+            chain: The phase of the chains.
+            centred: Whether the gradient is transformed to that of a centred machine, by machines
+                that define it.
+        """
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        with torch.enable_grad():
+            energies = self.free_energies(data.state), self.free_energies(chain.state)
+            value = energies[0].mean() - energies[1].mean()
+            found = torch.autograd.grad(value, parameters, allow_unused=True)
+        pairs = zip(parameters, found, strict=True)
+        return Contrast(value.detach(), {p: g for p, g in pairs if g is not None})
 
     # Samples
 
