@@ -61,10 +61,8 @@ class BernoulliLikelihood(Likelihood):
     def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return log p(x | z) = −Σ softplus((1 − 2x) output), (...), of zeros and ones x."""
         if not torch.is_grad_enabled():
-            # One pass less than below. No digits cancel, since all terms have one sign. Beyond the
-            # threshold softplus(t) is t to all digits of float64.
-            signed = (1 - 2 * x) * outputs
-            return -F.softplus(signed, threshold=40).flatten(outputs.ndim - x.ndim + 1).sum(-1)
+            signed = ((1 - 2 * x) * outputs).flatten(outputs.ndim - x.ndim + 1)
+            return -_sum_softplus(signed)
         # Not the same with gradients: stored recipes depend on how they are rounded. The sign is
         # changed after the sum, which saves two passes.
         bce = F.binary_cross_entropy_with_logits(outputs, x.expand_as(outputs), reduction="none")
@@ -77,6 +75,26 @@ class BernoulliLikelihood(Likelihood):
     def location(self, mean: Tensor) -> Tensor:
         """Return the log-odds of a mean, clipped away from 0 and 1."""
         return torch.logit(mean.clamp(1e-3, 1 - 1e-3))
+
+
+def _sum_softplus(t: Tensor) -> Tensor:
+    """Return Σ softplus(t) over the last dimension, overwriting t.
+
+    softplus(t) = max(t, 0) + log(1 + e^−|t|). The factors 1 + e^−|t| are from 1 to 2, so that 32 of
+    them have a product in every type, and one logarithm is taken of all: torch's softplus takes two
+    functions of each value, in three times the time. No digits cancel: all terms have one sign.
+    """
+    total = t.clamp_min(0).sum(-1)
+    factors = t.abs_().neg_().exp_().add_(1)
+    for _ in range(5):
+        half, odd = divmod(factors.shape[-1], 2)
+        if not half:
+            break
+        product = factors[..., :half] * factors[..., half : 2 * half]
+        if odd:
+            product[..., :1] *= factors[..., -1:]
+        factors = product
+    return total + factors.log().sum(-1)
 
 
 class _Scaled(Likelihood, abc.ABC):

@@ -186,3 +186,17 @@ def test_without_gradients_a_bernoulli_loses_no_digits(scale, generator):
         exact = BernoulliLikelihood().log_prob(outputs.double(), x.double())
     torch.testing.assert_close(found.double(), wanted, rtol=2e-6, atol=0)
     torch.testing.assert_close(exact, wanted, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3, 31, 64, 65, 784])
+def test_without_gradients_a_bernoulli_has_the_same_likelihood(dims, generator):
+    """In float32 the products of factors keep what float64 says, to the digits of the sum."""
+    outputs = 12 * torch.randn(2, 5, dims, generator=generator)
+    outputs[0, 0] = 200.0  # far out, where e^t overflows
+    x = torch.randint(2, (5, dims), generator=generator).float()
+    expected = -torch.nn.functional.binary_cross_entropy_with_logits(
+        outputs.double(), x.double().expand(2, 5, dims), reduction="none"
+    ).sum(-1)
+    with torch.no_grad():
+        given = make_likelihood("bernoulli", Binary(shape=(dims,))).log_prob(outputs, x)
+    torch.testing.assert_close(given.double(), expected, rtol=1e-6, atol=1e-5)
