@@ -82,7 +82,8 @@ def _sum_softplus(t: Tensor) -> Tensor:
 
     softplus(t) = max(t, 0) + log(1 + e^−|t|). The factors 1 + e^−|t| are from 1 to 2, so that 32
     of them have a product in every type, and one logarithm is taken of all: torch's softplus takes
-    two functions of each value, in three times the time. No digits cancel: all terms have one sign.
+    two functions of each value, in three times the time. All terms have one sign, so no digits
+    cancel.
     """
     total = t.clamp_min(0).sum(-1)
     factors = t.abs_().neg_().exp_().add_(1)
