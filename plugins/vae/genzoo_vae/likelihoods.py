@@ -78,13 +78,14 @@ class BernoulliLikelihood(Likelihood):
 
 
 def _sum_softplus(t: Tensor) -> Tensor:
-    """Return Σ softplus(t) over the last dimension, overwriting t.
+    """Return Σ softplus(t) over the last dimension, in float32 at least; t may be overwritten.
 
     softplus(t) = max(t, 0) + log(1 + e^−|t|). The factors 1 + e^−|t| are from 1 to 2, so that 32
-    of them have a product in every type, and one logarithm is taken of all: torch's softplus takes
+    of them have a product in float32, and one logarithm is taken of all: torch's softplus takes
     two functions of each value, in three times the time. All terms have one sign, so no digits
     cancel.
     """
+    t = t.to(torch.promote_types(t.dtype, torch.float32))
     total = t.clamp_min(0).sum(-1)
     factors = t.abs_().neg_().exp_().add_(1)
     for _ in range(5):

@@ -193,6 +193,7 @@ def test_without_gradients_a_bernoulli_has_the_same_likelihood(dims, generator):
     """In float32 the products of factors keep what float64 says, to the digits of the sum."""
     outputs = 12 * torch.randn(2, 5, dims, generator=generator)
     outputs[0, 0] = 200.0  # far out, where e^t overflows
+    outputs[0, 1] = 0.0  # all factors are 2
     x = torch.randint(2, (5, dims), generator=generator).float()
     expected = -torch.nn.functional.binary_cross_entropy_with_logits(
         outputs.double(), x.double().expand(2, 5, dims), reduction="none"
@@ -200,3 +201,10 @@ def test_without_gradients_a_bernoulli_has_the_same_likelihood(dims, generator):
     with torch.no_grad():
         given = make_likelihood("bernoulli", Binary(shape=(dims,))).log_prob(outputs, x)
     torch.testing.assert_close(given.double(), expected, rtol=1e-6, atol=1e-5)
+
+
+def test_a_likelihood_of_half_precision_does_not_overflow():
+    with torch.no_grad():
+        likelihood = make_likelihood("bernoulli", Binary(shape=(784,)))
+        given = likelihood.log_prob(torch.zeros(1, 784).half(), torch.ones(784).half())
+    torch.testing.assert_close(given, torch.full((1,), -784 * math.log(2)))
