@@ -206,5 +206,5 @@ def test_without_gradients_a_bernoulli_has_the_same_likelihood(dims, generator):
 def test_a_likelihood_of_half_precision_does_not_overflow():
     with torch.no_grad():
         likelihood = make_likelihood("bernoulli", Binary(shape=(784,)))
-        given = likelihood.log_prob(torch.zeros(1, 784).half(), torch.ones(784).half())
-    torch.testing.assert_close(given, torch.full((1,), -784 * math.log(2)))
+        given = likelihood.log_prob(torch.zeros(1, 1, 784).half(), torch.ones(1, 784).half())
+    torch.testing.assert_close(given, torch.full((1, 1), -784 * math.log(2)))
