@@ -6,7 +6,7 @@ from genzoo import Binary
 from genzoo.spec import DataInfo
 from genzoo_boltzmann.rbm import RBM
 
-FITTED = [((1, 8, 8), 256, 0.5), ((1, 28, 28), 500, 80 / 784), ((5,), 20, 0.5)]
+FITTED = [((1, 8, 8), 256, 0.35), ((1, 28, 28), 500, 80 / 784), ((5,), 20, 0.35)]
 
 
 @pytest.mark.parametrize(("shape", "num_hidden", "rate"), FITTED)
