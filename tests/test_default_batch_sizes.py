@@ -12,6 +12,7 @@ IMAGE_CODES = {"name": "autoencoder-kl", "config": {"event": Unit(shape=IMAGE).t
 BLOCKS = [
     ("rbm", {"event": Binary(shape=IMAGE)}, 1024),
     ("rbm", {"event": Binary(shape=(16, 16, 16))}, 512),
+    ("boltzmann-machine", {"event": Binary(shape=IMAGE)}, 1024),
     ("gaussian-rbm", {"event": Real(shape=IMAGE)}, 1024),
     ("vae", {"event": Binary(shape=IMAGE)}, 1024),
     ("vae", {"event": Binary(shape=(3, 32, 32))}, 512),
