@@ -130,7 +130,7 @@ def colours(joined: Tensor, units: Sequence[int]) -> list[list[int]]:
     blocks: list[list[int]] = []
     colour = torch.full((len(joined),), -1)
     for unit in units:
-        taken = set(colour[joined[unit]].unique().tolist())
+        taken = set(colour[joined[unit]].tolist())
         first = next(c for c in range(len(blocks) + 1) if c not in taken)
         if first == len(blocks):
             blocks.append([])
