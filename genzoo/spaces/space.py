@@ -137,8 +137,9 @@ class Space(StoredByName, abc.ABC):
             error: The class of the error.
         """
         self._require_form(values, who, noun, error)
-        # Not its len(), which torch.export would take for a constant.
-        if values.shape[0] < at_least:
+        # Not the len() of a tensor, which torch.export would take for a constant.
+        num = values.shape[0] if isinstance(values, Tensor) else len(values)
+        if num < at_least:
             raise error(
                 f"{who} got {len(values)} {noun}s{self._of_shape(values)}; at least {at_least} "
                 f"{'is' if at_least == 1 else 'are'} needed. A mean over no rows is undefined."

@@ -2,8 +2,7 @@
 
 import pytest
 
-from genzoo import Binary
-from genzoo.spec import DataInfo
+from genzoo import Binary, DataInfo
 from genzoo_boltzmann.rbm import RBM
 
 FITTED = [((1, 8, 8), 256, 0.35), ((1, 28, 28), 500, 80 / 784), ((5,), 20, 0.35)]

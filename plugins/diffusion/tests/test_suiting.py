@@ -2,8 +2,7 @@
 
 import pytest
 
-from genzoo import Real, Unit
-from genzoo.spec import DataInfo
+from genzoo import DataInfo, Real, Unit
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.latent_ddpm import LatentDDPM

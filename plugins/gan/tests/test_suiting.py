@@ -2,8 +2,7 @@
 
 import pytest
 
-from genzoo import Real, Unit
-from genzoo.spec import DataInfo
+from genzoo import DataInfo, Real, Unit
 from genzoo_gan.gan import GAN
 
 GREY, COLOUR = Unit(shape=(1, 28, 28), levels=256), Unit(shape=(3, 32, 32), levels=256)

@@ -34,6 +34,7 @@ from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEnc
 
 _Width = Annotated[int, Bounds(1, 2**16)]
 _MOST_CODES = 20
+_FEW_VALUES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,16 +136,19 @@ class VAE(GenerativeModel[VAEConfig]):
     ) -> Any:
         """Return a config that fits the data; for a Gaussian, levels are left out.
 
-        A code has a number for every 16 values, at least 2 and at most 20. The fewer numbers it
+        A code has a number for every 20 values, at least 2 and at most 20. The fewer numbers it
         has, the better the codes of the data fill N(0, I); codes far from those of any row are
-        decoded to blends of several rows.
+        decoded to blends of several rows. Few numbers need a decoder that bends: rows of at most
+        256 values have three hidden layers of 256 units.
 
         Raises:
             ConfigError: The requested likelihood does not fit these data.
         """
         cls.check_event(info)
         size = info[cls.event_field].num_dims
-        overrides = {"latent_dim": max(2, min(_MOST_CODES, size // 16)), **overrides}
+        overrides = {"latent_dim": max(2, min(_MOST_CODES, size // 20)), **overrides}
+        if size <= _FEW_VALUES and overrides.get("network") != "image":
+            overrides = {"hidden_dims": (256, 256, 256), **overrides}
         if overrides.get("likelihood") == "gaussian":
             overrides = {"event": info[cls.event_field].relaxed(), **overrides}
         return super().configure(info, conditions, **overrides)

@@ -2,16 +2,15 @@
 
 import pytest
 
-from genzoo import Binary, Real, Unit
-from genzoo.spec import DataInfo
+from genzoo import Binary, DataInfo, Real, Unit
 from genzoo_vae.vae import VAE
 
 SPACES = [
-    (Unit(shape=(1, 8, 8)), 4),
+    (Unit(shape=(1, 8, 8)), 3),
     (Binary(shape=(1, 28, 28)), 20),
     (Unit(shape=(3, 32, 32)), 20),
     (Real(shape=(2,)), 2),
-    (Real(shape=(50,)), 3),
+    (Real(shape=(50,)), 2),
 ]
 
 
