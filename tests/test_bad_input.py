@@ -334,7 +334,8 @@ def last_line(line, capsys):
 def test_a_full_disk_is_named_and_the_model_is_whole_or_not_there(
     num_bytes, where, tmp_path, capsys
 ):
-    line = f"train rbm --data bits.npz --output {tmp_path / 'run'} --trainer.max-steps 20"
+    line = f"train rbm --data bits.npz --model.num-hidden 500 --output {tmp_path / 'run'}"
+    line += " --trainer.max-steps 20"
     every = 1 if where == "metrics.jsonl" else 50
     with disk_of(num_bytes):
         error = last_line(f"{line} --trainer.logging-steps {every} --trainer.threads 1", capsys)

@@ -273,3 +273,23 @@ def test_inspect_tells_what_it_can_where_only_the_package_of_a_space_is_missing(
     config["config"]["event"]["name"] = "binary"
     path.write_text(json.dumps(config), "utf-8")
     assert printed("inspect run", capsys, code=2) == ""
+
+
+def test_a_default_that_is_typed_is_not_exchanged_for_one_that_fits(tmp_path, capsys):
+    """500 is the class's default, and fitted to six values it would be 24."""
+    np.savez(tmp_path / "bits.npz", x=np.eye(6, dtype=np.float32))
+    line = f"train rbm --data {tmp_path / 'bits.npz'} --output {tmp_path / 'run'}"
+    with pytest.raises(SystemExit):
+        main(
+            [
+                *line.split(),
+                "--trainer.max-steps",
+                "2",
+                "--model.num-hidden",
+                "500",
+                "--objective.lr=0.05",
+            ]
+        )
+    recipe = genzoo.Recipe.read(str(tmp_path / "run" / "recipe.toml"))
+    assert recipe.model.config["num_hidden"] == 500
+    assert recipe.stages[0].objective.config["lr"] == 0.05

@@ -120,7 +120,7 @@ def test_a_report_shows_what_was_left_out(tmp_path, gan, capsys):
     code, _, err = command(f"report {tmp_path}", capsys)
     assert code == 0, err
     page = (tmp_path / "report.html").read_text("utf-8")
-    shown = page.partition("<h3>Left out</h3>")[2]
+    shown = page.partition("<h4>Left out</h4>")[2]
     assert "<dt>odd</dt><dd>it needs &lt;b&gt;</dd>" in shown
     assert "<dt>accuracy</dt><dd>the model does not classify</dd>" in shown
     ((stored,), _) = read_evaluations(tmp_path, ())

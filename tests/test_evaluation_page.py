@@ -219,7 +219,7 @@ def test_5_a_threshold_is_easier_than_draws_and_draws_differ(printed):
 def test_6_a_copied_figure_differs_and_one_without_a_provenance_cannot_be_verified(printed):
     equal, differs, lacking = printed[_first(6)].splitlines()
     assert equal.endswith(": equal")
-    assert differs.endswith(": differs (value -17.65, recomputed -20.0756)")
+    assert differs.endswith(": differs (value -17.65, recomputed -20.0826)")
     assert lacking.endswith(": cannot be verified (its provenance lacks metric)")
 
 

@@ -27,7 +27,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@register("objectives", "toy-told")
+@register("objectives", "toy-meaning")
 class Told(families.LeastSquares):
     """Least squares that say what their figures are."""
 
@@ -46,7 +46,7 @@ class Ending(Callback):
         raise self.error
 
 
-def fit(folder, *callbacks, objective="toy-told", **values):
+def fit(folder, *callbacks, objective="toy-meaning", **values):
     config = genzoo.TrainerConfig(
         **{"max_steps": 4, "batch_size": 8, "logging_steps": 2, "progress": False} | values
     )

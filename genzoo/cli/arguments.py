@@ -132,6 +132,8 @@ class TrainArguments:
     """Resume the run in --output bit-exactly; with more steps, a finished run goes on."""
     overwrite: bool = False
     """Replace the run in --output."""
+    # The flags of sections that were typed, such as model.num_hidden, with a default too.
+    typed: Annotated[frozenset[str], tyro.conf.Suppress] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import io
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ def run(name: str, args: Sequence[str]) -> None:
     if name not in COMMANDS:
         raise UnknownNameError("command", name, COMMANDS, "See genzoo --help.")
     parsed = _parse(name, rewritten(args))
+    if name == "train":
+        parsed = dataclasses.replace(parsed, typed=typed(args))
     importlib.import_module(f"genzoo.cli.{_MODULES[name]}").run(parsed)
 
 
@@ -72,6 +75,17 @@ def resolved(name: str, peeked: arguments.Peeked) -> Any:
     if peeked.positional or (name == "train" and "from" in peeked.flags):
         return importlib.import_module(f"genzoo.cli.{_MODULES[name]}").arguments_for(peeked)
     return COMMANDS[name]
+
+
+def typed(args: Sequence[str]) -> frozenset[str]:
+    """Return the fields of sections that arguments name.
+
+    >>> sorted(typed(["--model.num-hidden", "500", "--objective.no-centred", "--data", "digits"]))
+    ['model.num_hidden', 'objective.centred']
+    """
+    flags = [arg[2:].partition("=")[0] for arg in args if arg.startswith("--")]
+    pairs = [flag.replace("-", "_").rpartition(".") for flag in flags if "." in flag]
+    return frozenset(f"{section}.{field.removeprefix('no_')}" for section, _, field in pairs)
 
 
 def rewritten(args: Sequence[str]) -> list[str]:

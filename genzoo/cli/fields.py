@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -94,11 +94,27 @@ def extended(arguments: type, values: Mapping[str, Any]) -> type:
     return made
 
 
-def changed(value: Any, default: Any) -> dict[str, Any]:
-    """Return the fields of a section that differ from their defaults, as plain values."""
+def changed(
+    value: Any, default: Any, typed: Collection[str] = (), prefix: str = ""
+) -> dict[str, Any]:
+    """Return the fields of a section that were given, as plain values.
+
+    They differ from their defaults or were typed: the default of a model that is fitted to data is
+    another one than that of its class.
+
+    Arguments:
+        value: The section.
+        default: The section with its defaults.
+        typed: The flags that were typed.
+        prefix: The name of the section in them.
+    """
     names = [field.name for field in dataclasses.fields(value)]
     pairs = {name: (getattr(value, name), getattr(default, name)) for name in names}
-    return {name: plain(new) for name, (new, old) in pairs.items() if new != old}
+    return {
+        name: plain(new)
+        for name, (new, old) in pairs.items()
+        if new != old or f"{prefix}.{name}" in typed
+    }
 
 
 _HIDDEN = Annotated[Any, tyro.conf.Suppress]

@@ -169,7 +169,7 @@ def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequenc
     trainer, sections = _choose(name, data, arguments.objective_name, named)
     flags = vars(arguments)
     given = {
-        name: changed(flags[name], default)
+        name: changed(flags[name], default, arguments.typed, name)
         for name, default in sections.items()
         if name != "trainer" and name in flags
     }
@@ -179,6 +179,6 @@ def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequenc
         data_y=None if second is None else Component(name=second, config=given["data_y"]),
         pretrained=stored,
         revision=None if start is None else start.revision,
-        trainer=TrainerConfig.from_dict(trainer.given(arguments.trainer)),
+        trainer=TrainerConfig.from_dict(trainer.given(arguments.trainer, arguments.typed)),
     )
     return recipe, lambda own: _stages(own, arguments.objective_name, given["objective"])

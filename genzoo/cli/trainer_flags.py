@@ -8,7 +8,7 @@ of its values; likewise ``--trainer.optimizers.PLAYER NAME`` and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,14 +38,18 @@ class TrainerFlags:
     players: tuple[str, ...]
     section: Any
 
-    def given(self, values: Any) -> dict[str, Any]:
-        """Return the fields of `TrainerConfig` that were set."""
-        found = changed(values, self.section)
+    def given(self, values: Any, typed: Collection[str] = ()) -> dict[str, Any]:
+        """Return the fields of `TrainerConfig` that were set or typed."""
+        found = changed(values, self.section, typed, "trainer")
         found = {name: value for name, value in found.items() if name not in _SPECIAL}
-        schedule = _change(values, self.section, "lr_scheduler")
+        schedule = _change(values, self.section, "lr_scheduler", typed, "trainer.lr_scheduler")
         if schedule != ComponentOverride():
             found["lr_scheduler"] = schedule.over(self.schedule).to_dict()
-        pairs = {p: _change(values.optimizers, self.section.optimizers, p) for p in self.players}
+        own, now = self.section.optimizers, values.optimizers
+        pairs = {
+            player: _change(now, own, player, typed, f"trainer.optimizers.{player}")
+            for player in self.players
+        }
         given = {player: c for player, c in pairs.items() if c != ComponentOverride()}
         return {**found, "optimizers": given} if given else found
 
@@ -114,7 +118,9 @@ def _fields(group: str, component: Component) -> Config:
     return section(type(config), {name: getattr(config, name) for name in component.config})
 
 
-def _change(values: Any, default: Any, name: str) -> ComponentOverride:
+def _change(
+    values: Any, default: Any, name: str, typed: Collection[str], prefix: str
+) -> ComponentOverride:
     """Return the changes of a component by the flags under a name."""
-    fields = changed(getattr(values, name), getattr(default, name))
+    fields = changed(getattr(values, name), getattr(default, name), typed, prefix)
     return ComponentOverride(name=getattr(values, f"{name}_name"), config=fields)
