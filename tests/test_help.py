@@ -50,7 +50,8 @@ def docs_of(config):
         for field, doc in zip(tree.body, tree.body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(doc, ast.Expr):
                 found[field.target.id] = " ".join(doc.value.value.split())
-    return {field.name: found[field.name] for field in dataclasses.fields(config)}
+    shown = [f.name for f in dataclasses.fields(config) if "Suppress" not in str(f.type)]
+    return {name: found[name] for name in shown}
 
 
 KINDS = r"(whole number|number|one of|text|names|switch|2 numbers|folder|file|path)"
