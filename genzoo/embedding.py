@@ -9,7 +9,7 @@ import torch
 from genzoo.capabilities import SupportsEncode
 from genzoo.data import Dataset, as_dataset
 from genzoo.errors import CapabilityError
-from genzoo.model import Model
+from genzoo.model import Model, check_loaded
 from genzoo.sampling import evaluating
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ def embed(model: Model, data: Dataset | Any, *, batch_size: int = 256) -> NDArra
         batch_size: The number of rows that are encoded at once.
 
     Raises:
+        ConfigError: The model is given by the name of its folder.
         CapabilityError: The model does not encode, or the data lack a condition.
         DataError: The data do not fit the model.
     """
+    check_loaded(model, "embed")
     if not isinstance(model, SupportsEncode):
         raise CapabilityError(
             f"{type(model).__name__} does not encode, so its rows have no codes. Choose a model "

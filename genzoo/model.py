@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
@@ -351,3 +352,17 @@ def _first_of(module: nn.Module) -> nn.Parameter | None:
         if found is not None:
             return found
     return None
+
+
+def check_loaded(model: Any, who: str) -> None:
+    """Raise ConfigError if a model is given by the name of its folder or repository.
+
+    Arguments:
+        model: The model.
+        who: The receiver of the model, which begins the message.
+    """
+    if isinstance(model, str | os.PathLike):
+        raise ConfigError(
+            f"{who} takes a model, got {os.fspath(model)!r}. Load it first: "
+            f"GenModel.from_pretrained({os.fspath(model)!r})."
+        )

@@ -73,7 +73,19 @@ def test_a_run_without_figures_on_these_rows_is_said(runs):
     genzoo.evaluate(model, data, METRICS, seed=3).save("b")
     found = genzoo.compare_runs(["a", "b", "c"])
     assert "b" not in found.evaluations
-    assert "b has stored figures of other rows only: seed 3 instead of 0" in str(found)
+    said = " ".join(str(found).split())
+    assert "b has stored figures of other rows only: seed 3 instead of 0. Give --data" in said
+
+
+def test_rows_held_out_of_the_training_split_do_not_touch_the_others(runs):
+    (stored,) = (runs / "b").glob("evaluation-*.json")
+    found = json.loads(stored.read_text())
+    found["provenance"]["data_config"] = {"valid_fraction": 0.1}
+    stored.write_text(json.dumps(found))
+    assert len(genzoo.compare_runs(["a", "b"]).evaluations) == 2
+    found["provenance"]["split"] = "train"
+    stored.write_text(json.dumps(found))
+    assert len(genzoo.compare_runs(["a", "b"]).evaluations) == 1
 
 
 def test_figures_of_earlier_weights_are_not_shown(runs):

@@ -34,3 +34,9 @@ def test_what_has_no_codes_or_does_not_fit_is_refused():
     model, data, _ = conditional()
     with pytest.raises(genzoo.DataError, match="needs the field label"):
         genzoo.embed(model, data.select(["x"]))
+
+
+def test_a_model_is_loaded_first():
+    for take in (genzoo.embed, genzoo.evaluate):
+        with pytest.raises(genzoo.ConfigError, match="takes a model, got 'runs/a'"):
+            take("runs/a", torch.zeros(2, 3))

@@ -236,6 +236,10 @@ def test_a_schedule_that_cannot_be_used_is_refused(function, message):
 def test_what_is_not_a_function_or_is_decided_twice_is_refused():
     with pytest.raises(genzoo.ConfigError, match=r"optimizer must be a function.* got a NAdam"):
         trainer(optimizer=nadam([OTHER]))
+    with pytest.raises(
+        genzoo.ConfigError, match=r"lr_scheduler must take .* than \(o\)\. Give lambda"
+    ):
+        trainer(lr_scheduler=lambda o: None)
     with pytest.raises(genzoo.ConfigError, match=r"lr_scheduler must be a function.* got a str"):
         trainer(lr_scheduler={"model": "cosine"})
     with pytest.raises(genzoo.ConfigError, match=r"optimizer: no player 'modle'. .*'?model"):

@@ -232,6 +232,12 @@ def test_a_metric_declares_which_weights_are_the_best(metric, figure, values, be
     [
         ({"early_stopping_patience": 2}, ConfigError, "early_stopping_patience.*eval-steps"),
         ({"metric_for_best_model": "loss"}, ConfigError, "metric_for_best_model.*eval-steps"),
+        ({"metric_mode": "max"}, ConfigError, "'max' .* none is named. .*metric-for-best-model"),
+        (
+            {"early_stopping_patience": 2, "eval_steps": 10**6},
+            ConfigError,
+            "eval_steps 1000000 there is only one",
+        ),
         ({"eval_metrics": ("log-likelihood",)}, CapabilityError, "does not support"),
         ({"eval_metrics": ("loglikelihood",)}, UnknownNameError, "log-likelihood"),
         ({"held_out": None, "eval_steps": 5}, ConfigError, "eval_steps needs held-out rows"),

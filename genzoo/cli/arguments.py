@@ -250,7 +250,8 @@ class InpaintArguments(WithConditions, OnDevice, OnData, FromModel):
 
     mask: str
     """What is filled in: left, right, top or bottom for a half, center for the middle, a number
-    such as 0.3 for the share of random places, or a file (.png, white is filled in; .npy)."""
+    such as 0.3 for the share of random places, or a file (.png, bright pixels are filled in;
+    .npy)."""
     output: Annotated[Path, FILE]
     """FILE.png: each row as given, masked and filled in; FILE.npz: arrays x (rows, times, ...),
     given and mask."""

@@ -17,6 +17,8 @@ from genzoo.cli.trainer_groups import heading_of, rank_of
 
 _MOST, _LEAST = 120, 40
 _TITLES = {"--data": "the data", "--data-y": "the data of the second domain"}
+_FITTED = ("--model", "--objective")
+"""The sections whose defaults a model may fit to the data, which are not loaded for a help."""
 _HELP = "--help, -h"
 
 
@@ -100,7 +102,8 @@ def _title_of(flag: Flag) -> str:
     about = _TITLES.get(section) or (inspect.getdoc(flag.owner) or "").partition("\n")[0]
     # A dataclass without a docstring has its signature.
     about = "" if about.startswith(f"{flag.owner.__name__}(") else about
-    return f"{section}.*: {about[:1].lower()}{about[1:].rstrip('.')}".removesuffix(": ")
+    fitted = " (what is not given may be fitted to the data)" if section in _FITTED else ""
+    return f"{section}.*: {about[:1].lower()}{about[1:].rstrip('.')}".removesuffix(": ") + fitted
 
 
 def _entries(title: str, flags: Iterable[Flag]) -> str:

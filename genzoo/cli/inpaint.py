@@ -60,8 +60,9 @@ def run(arguments: Any) -> None:
     else:
         write_picture(_picture(model.event, x, mask, filled), arguments.output)
     share = mask.float().mean().item()
+    rows = "1 row" if len(x) == 1 else f"{len(x)} rows"
     write(
-        f"{len(x)} rows, {100 * share:.0f} % of their values filled in {arguments.num} times: "
+        f"{rows}, {100 * share:.0f} % of the values filled in {arguments.num} times: "
         f"{arguments.output}."
     )
 

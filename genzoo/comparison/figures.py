@@ -33,6 +33,12 @@ def rows_of(evaluation: Evaluation) -> dict[str, Any]:
     """Return what decides which rows an evaluation is of."""
     provenance = _placed(evaluation.provenance)
     given = {key: provenance.get(key) for key in _ROWS}
+    for domain in ("", "_y"):
+        # Rows that are held out of the training split do not touch the rows of other splits.
+        if given[f"split{domain}"] not in ("train", "valid"):
+            config = dict(given[f"data{domain}_config"] or {})
+            config.pop("valid_fraction", None)
+            given[f"data{domain}_config"] = config
     return {key: value for key, value in given.items() if value not in (None, "", {})}
 
 
@@ -67,7 +73,8 @@ def chosen_evaluations(
             chosen[name] = _joined(same)
         elif other:
             notes.append(
-                f"{name} has stored figures of other rows only: {_differ(other[0], best)}."
+                f"{name} has stored figures of other rows only: {_differ(other[0], best)}. "
+                "Give --data to evaluate all on the same rows."
             )
         else:
             notes.append(f"{name} has stored no figures. Give --data, or run genzoo evaluate.")
@@ -220,5 +227,11 @@ def _differ(evaluation: Evaluation, best: Evaluation) -> str:
     if "data" in keys:
         keys = [key for key in keys if key not in ("source", "split", "data_config")]
     return ", ".join(
-        f"{key} {theirs.get(key, 'none')} instead of {ours.get(key, 'none')}" for key in keys
+        f"{key} {_said(theirs.get(key))} instead of {_said(ours.get(key))}" for key in keys
     )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return flat(value)
+    return "none" if value is None else str(value)

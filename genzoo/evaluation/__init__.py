@@ -25,7 +25,7 @@ from genzoo.evaluation.table import lines_of, lines_of_others
 from genzoo.evaluation.views import html_of, record
 from genzoo.finite import weights_checked
 from genzoo.frames import frame_of
-from genzoo.model import Model
+from genzoo.model import Model, check_loaded
 from genzoo.progress import progress_bar
 from genzoo.sampler import Sampler
 from genzoo.sampling import evaluating
@@ -122,10 +122,11 @@ def evaluate(
         NotFiniteWeightsError: A parameter or a buffer of the model contains NaN or infinity.
         CapabilityError: A named metric cannot be computed for the model, or no figure can; the
             error says what each metric needs.
-        ConfigError: ``max_examples`` is less than 1, a metric's config is refused, or a metric is
-            named twice.
+        ConfigError: The model is given by the name of its folder, ``max_examples`` is less than 1,
+            a metric's config is refused, or a metric is named twice.
         UnknownNameError: A metric does not exist.
     """
+    check_loaded(model, "evaluate")
     case = open_case(
         model, as_dataset(data), sampler=sampler, seed=seed, max_examples=max_examples
     )

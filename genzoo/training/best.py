@@ -114,8 +114,9 @@ def goal_of(config: TrainerConfig) -> Goal:
     if declared is None or (declared.direction == "near" and declared.best == REFERENCE):
         if mode is None:
             raise ConfigError(
-                f"metric_for_best_model: say whether the smallest or the greatest {name!r} is the "
-                "best. Give --trainer.metric-mode min or max."
+                "metric_for_best_model: no metric of eval_metrics says whether the smallest or "
+                f"the greatest {name!r} is the best. Add a metric to --trainer.eval-metrics, or, "
+                "for a figure of the objective, give --trainer.metric-mode min or max."
             )
         return _OF_MODE[mode]
     if declared.direction == "none":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -79,7 +80,18 @@ def _check(config: TrainerConfig, data: Dataset | None) -> None:
             "Trainer(..., eval_data=...)."
         )
     if name is None:
+        if config.metric_mode is not None:
+            raise ConfigError(
+                f"metric_mode {config.metric_mode!r} says which value of a figure is the best, "
+                "and none is named. Give --trainer.metric-for-best-model."
+            )
         return
+    if config.early_stopping_patience and config.eval_steps >= (config.max_steps or math.inf):
+        raise ConfigError(
+            "early_stopping_patience compares evaluations, and with eval_steps "
+            f"{config.eval_steps} there is only one in {config.max_steps} updates. Give a smaller "
+            "--trainer.eval-steps."
+        )
     if not config.eval_steps:
         asked = ["early_stopping_patience"] if config.early_stopping_patience else asked[-1:]
         raise ConfigError(

@@ -23,6 +23,19 @@ Made = dict[str, Mapping[str, Any]]
 _CALLS = {"optimizer": "lambda parameters: ...", "lr_scheduler": "lambda optimizer, steps: ..."}
 
 
+def _takes(function: Callable[..., Any], num: int) -> bool:
+    """Whether a function can be called with so many arguments, as far as it says."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # Written in C, without a signature.
+        return True
+    try:
+        signature.bind(*range(num))
+    except TypeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Factories:
     """Functions that make optimisers and schedules in place of registered components.
@@ -48,6 +61,11 @@ class Factories:
                         f"{name} must be a function, such as {_CALLS[name]}, got a "
                         f"{type(one).__name__}. Registered names and their values belong in the "
                         "config: TrainerConfig(optimizers=..., lr_scheduler=...)."
+                    )
+                if not _takes(one, 1 if name == "optimizer" else 2):
+                    raise ConfigError(
+                        f"{name} must take other arguments than {inspect.signature(one)}. Give "
+                        f"{_CALLS[name]}."
                     )
 
     def given(self) -> dict[str, Any]:
