@@ -8,6 +8,7 @@ no test can reach another Hub, nor the user's cache and token.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -53,6 +54,16 @@ for name in ("HF_TOKEN", "HF_HUB_CACHE", "HF_XET_CACHE", "HF_HUB_OFFLINE", "HF_H
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slow files first; otherwise the order stays."""
     items.sort(key=lambda item: item.path.name not in SLOW_FILES)
+
+
+@pytest.fixture(autouse=True)
+def logger_as_before() -> Iterator[None]:
+    """Undo what a command of the test sets: a handler of its stderr, and the level."""
+    logger = logging.getLogger("genzoo")
+    before = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:], logger.level = before
+    logger.manager._clear_cache()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """One thread: on busy cores more of them are slower, and sums keep their order."""
 
-import logging
 import sys
 from pathlib import Path
 
@@ -49,13 +48,3 @@ def install(tmp_path, monkeypatch, forgetting):
 
     yield put
     monkeypatch.undo()
-
-
-@pytest.fixture(autouse=True)
-def logger_as_before():
-    """Undo what a command of the test sets: a handler of its stderr, and the level."""
-    logger = logging.getLogger("genzoo")
-    before = list(logger.handlers), logger.level
-    yield
-    logger.handlers[:], logger.level = before
-    logger.manager._clear_cache()

@@ -24,6 +24,15 @@ from notebooks import open_notebook
 from test_callbacks import Watcher, digits as unseeded
 
 
+@pytest.fixture(autouse=True)
+def untouched_logger(monkeypatch):
+    """The logger of a program that has not touched it, whatever earlier fixtures ran."""
+    logger = logging.getLogger("genzoo")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    logger.manager._clear_cache()
+
+
 @pytest.fixture
 def notebook(monkeypatch):
     monkeypatch.setattr(progress, "DELAY", 0)
