@@ -42,9 +42,7 @@ QUICK = "--num-inference-steps 2"
 
 def test_rows_are_filled_in_as_in_python(model, capsys):
     line = f"inpaint m --data bits.npz --rows 3,5-6 --mask left --num 2 --seed 4 {QUICK}"
-    assert "3 rows, 50 % of their values filled in 2 times" in said(
-        f"{line} --output x.npz", capsys
-    )
+    assert "3 rows, 50 % of the values filled in 2 times" in said(f"{line} --output x.npz", capsys)
     found = np.load("x.npz")
     x = torch.from_numpy(BITS[[3, 5, 6]]).float()
     mask = torch.zeros(3, 1, 4, 6, dtype=torch.bool)
