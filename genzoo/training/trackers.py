@@ -62,7 +62,7 @@ class Trackers(Callback):
                 for name, picture in pictures.items():
                     rows = np.asarray(picture.convert("RGB"))[None]
                     tracker.log_images({name: rows}, step=step, dataformats="NHWC")
-            elif hasattr(tracker, "log_images"):
+            elif hasattr(tracker, "log_images"):  # Only some of Accelerate's trackers have it.
                 tracker.log_images({k: [v] for k, v in pictures.items()}, step=step)
 
     def _send(self, row: Mapping[str, Any], state: TrainerState) -> None:
