@@ -45,8 +45,9 @@ class Step:
         total: The number of updates of the stage; annealing follows ``index / total``.
         slot: Micro-batch × processes + rank: the part of the update's batch.
         generator: Seeded by the Trainer from (seed, index, slot, move) before each move.
-        logged: Whether the metrics of this step's losses are written; if not, they need not be
-            computed.
+        logged: Whether this step is looked at: its losses are written, or its weights are saved or
+            evaluated. If not, metrics need not be computed, and a value whose gradients are all
+            given may be 0.
     """
 
     index: int

@@ -77,15 +77,15 @@ class Updater:
         # One game per micro-batch, all in lockstep. If the micro-batches ran one after the other,
         # the second would see players that the first has already updated, and four micro-batches
         # would not equal one batch, nor one process four.
+        whole = logged or kept or leaving
         games = {
             slot: self.objective.losses(
-                batch, Step(index, total, slot, self.generators[slot], logged)
+                batch, Step(index, total, slot, self.generators[slot], whole)
             )
             for slot, batch in zip(self.slots, batches, strict=True)
         }
         self._check_games(games)
         results: list[SubstepResult] = []
-        whole = logged or kept or leaving
         with trusted():  # The data were checked before; another check would wait for the device.
             while losses := self._advance(games, index, len(results)):
                 results.append(self._move(losses, index, leaving, whole=whole))

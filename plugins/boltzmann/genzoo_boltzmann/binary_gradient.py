@@ -6,7 +6,6 @@ With p = σ(c + vᵀW): ∂F/∂W = −vpᵀ, ∂F/∂b = −v, ∂F/∂c = −p
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from genzoo_boltzmann.machine import Phase
@@ -23,9 +22,9 @@ def phase(W: Tensor, c: Tensor, v: Tensor) -> Phase:
 
 @torch.no_grad()
 def contrast(
-    W: Tensor, b: Tensor, c: Tensor, data: Phase, chain: Phase, rates: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return mean F(data) − mean F(chain) and its gradient with respect to W, b and c.
+    W: Tensor, c: Tensor, data: Phase, chain: Phase, rates: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradient of mean F(data) − mean F(chain) with respect to W, b and c.
 
     Both phases are one product.
 
@@ -37,22 +36,20 @@ def contrast(
 
     Arguments:
         W: The weights, (V, H).
-        b: The biases of the visible units, (V,).
         c: The biases of the hidden units, (H,).
         data: The phase of the data, from `phase`.
         chain: The phase of the chains, from `phase`.
         rates: The base rates μ, (V,); None for the plain gradient.
     """
     d_b = chain.state.mean(0) - data.state.mean(0)
-    value = d_b @ b + _mean_softplus(chain) - _mean_softplus(data)
     if rates is None:
         p = _signed(data.p, chain.p)
-        return value, _product(data, chain, p), d_b, p.sum(0)
+        return _product(data, chain, p), d_b, p.sum(0)
     lam = torch.sigmoid(torch.mv(W.T, rates) + c)
     p = _signed(data.p - lam, chain.p - lam)
     d_c = p.sum(0)
     d_W = _product(data, chain, p).addr_(rates, d_c, alpha=-1)
-    return value, d_W, d_b - d_W @ lam, d_c - d_W.T @ rates
+    return d_W, d_b - d_W @ lam, d_c - d_W.T @ rates
 
 
 def _signed(p_data: Tensor, p_chain: Tensor) -> Tensor:
@@ -72,8 +69,3 @@ def _product(data: Phase, chain: Phase, p: Tensor) -> Tensor:
     if data.ones is None or chain.ones is None:
         return torch.cat([data.state, chain.state]).T @ p
     return data.ones.above(chain.ones).T.matmul(p)
-
-
-def _mean_softplus(phase: Phase) -> Tensor:
-    """Return the mean over rows of Σ_j log(1 + exp field_j)."""
-    return F.softplus(phase.field).sum() / len(phase.field)

@@ -32,7 +32,7 @@ from genzoo_boltzmann.general_path import (
     split_free_energy,
     variational_bound,
 )
-from genzoo_boltzmann.machine import Contrast, Machine, Phase
+from genzoo_boltzmann.machine import Gradients, Machine, Phase
 from genzoo_boltzmann.precision import full_precision
 
 _RATE_FLOOR = 1e-3
@@ -253,8 +253,8 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
         return Phase(state, field, field.sigmoid())
 
     @torch.no_grad()
-    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
-        """Return mean F(data) − mean F(chain) and its gradient with respect to each pair's weight.
+    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
+        """Return the gradient of `difference` by parameter, that of each pair's weight.
 
         With u the units of a state and the probabilities of those that are summed out, ∂F/∂J_ij =
         −u_i u_j and ∂F/∂θ = −u. The centred gradient is that of the machine around offsets μ,
@@ -274,15 +274,13 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
         d_J = d_J * self._joined.to(d_J.device)
         d_theta = d_theta - d_J @ mu
         num = len(self.b)
-        value = self.free_energies(data.state).mean() - self.free_energies(chain.state).mean()
-        gradients = {
+        return {
             self.R: d_J[:num, :num].contiguous(),
             self.W: d_J[:num, num:].contiguous(),
             self.S: d_J[num:, num:].contiguous(),
             self.b: d_theta[:num].contiguous(),
             self.c: d_theta[num:].contiguous(),
         }
-        return Contrast(value, gradients)
 
     def _units(self, phase: Phase) -> Tensor:
         """Return all units of a phase, (B, N), with probabilities of those that are summed out."""

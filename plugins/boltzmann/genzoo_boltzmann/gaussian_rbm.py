@@ -25,7 +25,7 @@ from genzoo.plugin import (
 from genzoo_boltzmann import enumeration
 from genzoo_boltzmann.couplings import Dense
 from genzoo_boltzmann.gaussian_units import GaussianVisible
-from genzoo_boltzmann.machine import Contrast, Phase
+from genzoo_boltzmann.machine import Gradients, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
@@ -181,8 +181,8 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
         return Phase(state, field, field.sigmoid())
 
     @torch.no_grad()
-    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
-        """Return mean F(data) − mean F(chain) and its gradient, in the metric of σ².
+    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
+        """Return the gradient of `difference` by parameter, in the metric of σ².
 
         With p = p(h | v): ∂F/∂W = −(v/σ²)pᵀ, ∂F/∂b = −(v − b)/σ², ∂F/∂c = −p and ∂F/∂log σ² =
         −(v − b)²/2σ² + (v/σ²)Wp. Those of b_i and W_i are multiplied by σ_i², the inverse of their
@@ -198,15 +198,12 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
         d_W = v.T @ (sign * p)
         spread = 0.5 * (sign * (v - self.b) ** 2).sum(0)
         d_log_var = precision * (spread - (sign * v * (p @ self.W.T)).sum(0))
-        own = precision * ((v - self.b) ** 2 - self.b**2)
-        fields = torch.cat([data.field, chain.field])
-        value = (sign * F.softplus(fields)).sum() - 0.5 * (sign * own).sum()
         if centred:
             mu, lam = self.base_mean, data.p.mean(0)
             d_W = d_W - torch.outer(mu, d_c) - torch.outer(d_b, lam)
             d_b, d_c = d_b - d_W @ lam, d_c - d_W.T @ (mu * precision)
         d_log_var = _VARIANCE_RATE * d_log_var
-        return Contrast(value, {self.W: d_W, self.b: d_b, self.c: d_c, self.log_var: d_log_var})
+        return {self.W: d_W, self.b: d_b, self.c: d_c, self.log_var: d_log_var}
 
     def sum_terms(self) -> tuple[Tensor, ...]:
         """Return the weights of v, W/σ², and the biases."""

@@ -47,17 +47,7 @@ class Phase:
     ones: Ones | None = None
 
 
-@dataclass(frozen=True)
-class Contrast:
-    """The difference of the data's and the chain's phase.
-
-    Arguments:
-        value: Mean F(data) − mean F(chain).
-        gradients: Its gradient with respect to each parameter.
-    """
-
-    value: Tensor
-    gradients: Mapping[nn.Parameter, Tensor]
+Gradients = Mapping[nn.Parameter, Tensor]
 
 
 class Machine(GenerativeModel[C]):
@@ -123,8 +113,13 @@ class Machine(GenerativeModel[C]):
         """Return −log p(x) − log Z, (B,), in float64."""
         return self.row_energies(x.flatten(1).to(self.device, torch.float64))
 
-    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
-        """Return mean F(data) − mean F(chain) and its gradient, here by autograd.
+    @torch.no_grad()
+    def difference(self, data: Phase, chain: Phase) -> Tensor:
+        """Return mean F(data) − mean F(chain), a scalar, without a graph."""
+        return self.free_energies(data.state).mean() - self.free_energies(chain.state).mean()
+
+    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
+        """Return the gradient of `difference` by parameter, here by autograd.
 
         Arguments:
             data: The phase of the data.
@@ -138,7 +133,7 @@ class Machine(GenerativeModel[C]):
             value = energies[0].mean() - energies[1].mean()
             found = torch.autograd.grad(value, parameters, allow_unused=True)
         pairs = zip(parameters, found, strict=True)
-        return Contrast(value.detach(), {p: g for p, g in pairs if g is not None})
+        return {p: g for p, g in pairs if g is not None}
 
     # Samples
 

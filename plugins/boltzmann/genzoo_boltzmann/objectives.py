@@ -149,10 +149,9 @@ def _loss(
     model: Machine[Any], data: Phase, chain: Phase, config: LearningConfig, step: Step
 ) -> Loss:
     found = model.contrast(data, chain, centred=config.centred)
-    gradients = {
-        p: g for p, g in found.gradients.items() if p.requires_grad
-    }  # Some may be frozen.
-    value = found.value
+    gradients = {p: g for p, g in found.items() if p.requires_grad}  # Some may be frozen.
+    # Its gradient is known, so the value is for those who look, and it takes some per cent.
+    value = model.difference(data, chain) if step.logged else data.state.new_zeros(())
     if config.sparsity_cost:
         value = value + config.sparsity_cost * _sparsity(model, data, config.sparsity_target)
     metrics = _metrics(data) if step.logged else {}

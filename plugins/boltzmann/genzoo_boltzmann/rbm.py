@@ -16,7 +16,7 @@ from genzoo.plugin import Batch, Binary, Bounds, Config, DataInfo, Space, Stage,
 from genzoo_boltzmann import binary_gradient, enumeration, suiting
 from genzoo_boltzmann.couplings import BinaryDense
 from genzoo_boltzmann.fast_bernoulli import bernoulli
-from genzoo_boltzmann.machine import Contrast, Phase
+from genzoo_boltzmann.machine import Gradients, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
@@ -179,11 +179,11 @@ class RBM(TwoBlockMachine[RBMConfig]):
         """Return the phase of visible units (B, V)."""
         return binary_gradient.phase(self.W, self.c, state)
 
-    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Contrast:
-        """Return mean F(data) − mean F(chain) and its gradient; see `binary_gradient`."""
+    def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
+        """Return the gradient of `difference` by parameter; see `binary_gradient`."""
         rates = self.base_rates if centred else None
-        value, *found = binary_gradient.contrast(self.W, self.b, self.c, data, chain, rates)
-        return Contrast(value, dict(zip((self.W, self.b, self.c), found, strict=True)))
+        found = binary_gradient.contrast(self.W, self.c, data, chain, rates)
+        return dict(zip((self.W, self.b, self.c), found, strict=True))
 
     def sum_terms(self) -> tuple[Tensor, ...]:
         """Return W, b and c."""

@@ -109,8 +109,5 @@ def test_the_centred_gradient_by_sums_is_that_by_products(sums):
     assert len(sums) == 3
     expected = rbm.contrast(replace(data, ones=None), chain, centred=True)
     assert len(sums) == 3
-    torch.testing.assert_close(found.value, expected.value, **TIGHT)
     for parameter in (rbm.W, rbm.b, rbm.c):
-        torch.testing.assert_close(
-            found.gradients[parameter], expected.gradients[parameter], **TIGHT
-        )
+        torch.testing.assert_close(found[parameter], expected[parameter], **TIGHT)
