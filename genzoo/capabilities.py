@@ -188,6 +188,22 @@ class SupportsDataInit(Protocol):
 
 
 @runtime_checkable
+class SupportsNestedInit(Protocol):
+    """A model that initialises the models it holds, for example one of them from another.
+
+    Before the first stage of a nested model that starts from data, the Trainer calls `init_nested`
+    of the whole model in place of the nested one's ``init_from_data``. It is not one of `ALL`.
+    """
+
+    def init_nested(self, name: str, batch: Batch, info: DataInfo) -> None:
+        """Initialise the nested model of a dotted name from a batch of its data, with their info.
+
+        The batch and the info are those that `SupportsDataInit.init_from_data` of the nested model
+        would receive: codes, if the stage has inputs.
+        """
+
+
+@runtime_checkable
 class SupportsFilters(Protocol):
     """Weights that can be shown in the units of x."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
         SupportsHeldOutRows as SupportsHeldOutRows,
         SupportsInpainting as SupportsInpainting,
         SupportsLogProb as SupportsLogProb,
+        SupportsNestedInit as SupportsNestedInit,
         SupportsTranslate as SupportsTranslate,
     )
     from genzoo.captions import Grammar as Grammar, words_of as words_of

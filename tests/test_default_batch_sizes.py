@@ -14,6 +14,7 @@ BLOCKS = [
     ("rbm", {"event": Binary(shape=(16, 16, 16))}, 512),
     ("boltzmann-machine", {"event": Binary(shape=IMAGE)}, 1024),
     ("gaussian-rbm", {"event": Real(shape=IMAGE)}, 1024),
+    ("dbn", {"event": Binary(shape=IMAGE)}, 1024),
     ("vae", {"event": Binary(shape=IMAGE)}, 1024),
     ("vae", {"event": Binary(shape=(3, 32, 32))}, 512),
     ("vae", {"event": Binary(shape=IMAGE), "network": "image", "hidden_dims": (32, 64)}, 64),

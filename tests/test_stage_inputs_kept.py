@@ -105,7 +105,7 @@ def test_a_run_that_is_killed_in_the_second_stage_goes_on_bit_for_bit(tmp_path):
 def test_a_stage_of_other_inputs_is_another_run(tmp_path):
     trained(stack(), folder=tmp_path / "run", max_steps=2)
     model = stack()
-    other = dataclasses.replace(SECOND, inputs=())
+    other = dataclasses.replace(SECOND, model="first", inputs=())
     with pytest.raises(CheckpointError, match=r"stages\[1\].inputs"):
         trained(model, [FIRST, other], tmp_path / "run", max_steps=2, resume=True)
 

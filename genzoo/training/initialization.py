@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from genzoo import seeds
-from genzoo.capabilities import SupportsDataInit
+from genzoo.capabilities import SupportsDataInit, SupportsNestedInit
 from genzoo.data import draw_rows
 from genzoo.objective import Objective
 from genzoo.training.accelerating import same_everywhere
@@ -27,7 +27,12 @@ def init_from_data(plan: Plan, session: Session, number: int) -> None:
         batch = plan.to_device(draw_rows(plan.rows, INIT_ROWS, seed=seed), session.device)
         inputs = Inputs(plan.stages[number], plan.model)
         seed = seeds.derive_seed(seed, "first inputs", number)
-        model.init_from_data(*inputs.first(batch, plan.rows.info, seed))
+        first = inputs.first(batch, plan.rows.info, seed)
+        name, whole = plan.stages[number].model, plan.model
+        if name is not None and isinstance(whole, SupportsNestedInit):
+            whole.init_nested(name, *first)
+        else:
+            model.init_from_data(*first)
     same_everywhere(plan.model, session.accelerator)
 
 

@@ -94,14 +94,14 @@ class Inputs:
 
 
 def check_inputs(stage: Stage, model: Model, info: DataInfo) -> None:
-    """Check that a stage's data can pass through its inputs and then fit its model.
+    """Check that a stage's data can pass through its inputs, if any, and then fit its model.
 
     Raises:
         ConfigError: A name is not that of a submodule, a submodule does not encode, spaces do not
             fit, or the stage would train an input.
         DataError: The data lack a condition.
     """
-    if not stage.inputs:
+    if not stage.inputs and stage.model is None:
         return
     inputs, given, whose = Inputs(stage, model).models, info, "the data"
     for name, encoder in zip(stage.inputs, inputs, strict=True):

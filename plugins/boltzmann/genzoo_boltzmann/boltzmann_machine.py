@@ -25,6 +25,7 @@ from genzoo.plugin import (
     batch_size_for,
 )
 from genzoo_boltzmann import enumeration, graph
+from genzoo_boltzmann.base_rates import init_rates
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.general_path import (
     GeneralPath,
@@ -35,7 +36,6 @@ from genzoo_boltzmann.general_path import (
 from genzoo_boltzmann.machine import Gradients, Machine, Phase
 from genzoo_boltzmann.precision import full_precision
 
-_RATE_FLOOR = 1e-3
 _MAX_UNITS = 4096
 # With up to this number of hidden units besides those that are summed out, all their states are
 # added up; with more, a likelihood is a variational bound.
@@ -370,10 +370,7 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
     @torch.no_grad()
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:
         """Set the base rates to the data's mean, and b to their log-odds."""
-        mean = info.mean["x"] if "x" in info.mean else batch["x"].mean(0)
-        rates = mean.to(self.base_rates).flatten().clamp(_RATE_FLOOR, 1 - _RATE_FLOOR)
-        self.base_rates.copy_(rates)
-        self.b.copy_(torch.logit(rates))
+        init_rates(self.base_rates, self.b, batch, info)
         self.data_seen.fill_(True)
 
     def filters(self) -> Tensor:

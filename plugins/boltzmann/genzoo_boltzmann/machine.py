@@ -282,7 +282,7 @@ class Machine(GenerativeModel[C]):
         self.checked_num_samples(num_samples)
         if torch.is_grad_enabled():
             return self._differentiable(x)
-        log_z = log_partition or self._log_partition(x, start, generator, num_samples)
+        log_z = log_partition or self.log_partition_for(x, start, generator, num_samples)
         negative_energy = by_blocks(lambda rows: -self._energies(x[rows]), len(x), _ROWS)
         return log_z.of_rows(negative_energy, self.measure)
 
@@ -291,13 +291,14 @@ class Machine(GenerativeModel[C]):
         values = -self._energies(x) - partition.differentiable(self)
         return LogProb(values=values.to(self.dtype), kind="exact", measure=self.measure)
 
-    def _log_partition(
+    def log_partition_for(
         self,
         x: Tensor,
         start: Tensor | None,
         generator: torch.Generator | None,
         num_samples: int | None,
     ) -> partition.LogPartition:
+        """Return log Z for the likelihood of rows; the arguments are those of `log_prob`."""
         num_chains = self.checked_num_samples(num_samples)
         rows = start if start is not None else x if len(x) else None
         log_z = partition.best(self, start=rows, generator=generator, num_chains=num_chains)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -128,16 +129,36 @@ class PersistentContrastiveDivergence(Divergence[PCDConfig]):
 
     def _advance(self, batch_size: int, step: Step) -> Tensor:
         """Sweep the slot's chains and store them."""
-        name = f"chains_{step.slot}"
-        state = self.process_state().get(name)
-        if state is None:
-            num = self.config.num_chains or batch_size
-            state = self.model.start(num, step.generator)
-        path = self.model.path()
-        for _ in range(self.config.num_steps):
-            state = path.sweep(state, step.generator)
-        self.set_process_buffer(name, state)
-        return state
+        num = self.config.num_chains or batch_size
+        start = functools.partial(self.model.start, num, step.generator)
+        return advanced(self, self.model, start, self.config.num_steps, step)
+
+
+def advanced(
+    objective: Objective[Any],
+    model: Machine[Any],
+    start: Callable[[], Tensor],
+    num_steps: int,
+    step: Step,
+) -> Tensor:
+    """Sweep the persistent chains of a step's slot, keep them in the objective, return them.
+
+    Arguments:
+        objective: What keeps the chains, one set for each slot.
+        model: The machine of the chains.
+        start: Returns their first states, where there are none yet.
+        num_steps: The number of sweeps.
+        step: The step.
+    """
+    name = f"chains_{step.slot}"
+    state = objective.process_state().get(name)
+    if state is None:
+        state = start()
+    path = model.path()
+    for _ in range(num_steps):
+        state = path.sweep(state, step.generator)
+    objective.set_process_buffer(name, state)
+    return state
 
 
 def _sgd(config: LearningConfig) -> Component:

@@ -14,6 +14,7 @@ from torch.distributions import Bernoulli
 
 from genzoo.plugin import Batch, Binary, Bounds, Config, DataInfo, Space, Stage, batch_size_for
 from genzoo_boltzmann import binary_gradient, enumeration, suiting
+from genzoo_boltzmann.base_rates import init_rates
 from genzoo_boltzmann.couplings import BinaryDense
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.machine import Gradients, Phase
@@ -21,8 +22,6 @@ from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
 from genzoo_boltzmann.units import BernoulliHidden, BernoulliVisible
-
-_RATE_FLOOR = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,10 +249,7 @@ class RBM(TwoBlockMachine[RBMConfig]):
     @torch.no_grad()
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:
         """Set the base rates to the data's mean, and b to their log-odds."""
-        mean = info.mean["x"] if "x" in info.mean else batch["x"].mean(0)
-        rates = mean.to(self.base_rates).flatten().clamp(_RATE_FLOOR, 1 - _RATE_FLOOR)
-        self.base_rates.copy_(rates)
-        self.b.copy_(torch.logit(rates))
+        init_rates(self.base_rates, self.b, batch, info)
         self.data_seen.fill_(True)
 
     def filters(self) -> Tensor:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from genzoo.plugin import Component, Space, Stage
+from collections.abc import Sequence
+from dataclasses import replace
+
+from genzoo.plugin import Binary, Component, Space, Stage
 
 MOST_HIDDEN = 500
 _HIDDEN_PER_VISIBLE = 4
 _MOST_RATE, _RATE_TIMES_VISIBLE = 0.35, 80.0
 _SWEEPS, _WEIGHT_DECAY = 5, 1e-4
+_MOST_ABOVE = 2000
 
 
 def num_hidden(event: Space) -> int:
@@ -39,3 +43,35 @@ def learning(event: Space) -> Stage:
         objective=Component(name="pcd", config=values),
         trainer={"max_steps": 15_000, "batch_size": 100, "lr_scheduler": "linear"},
     )
+
+
+def hidden_dims(event: Space) -> tuple[int, int]:
+    """Return as many units as an RBM has, and at least the visible ones, at most 2,000, above.
+
+    So the second machine can start from the first one transposed.
+
+    Arguments:
+        event: The space of the data.
+    """
+    num = num_hidden(event)
+    return num, min(_MOST_ABOVE, max(num, event.num_dims))
+
+
+def greedy(event: Space, dims: Sequence[int]) -> tuple[Stage, ...]:
+    """Return a stage of `learning` for each machine of a deep belief net, and one of `up-down`.
+
+    Arguments:
+        event: The space of the data.
+        dims: The numbers of hidden units, from below.
+    """
+    events = (event, *(Binary(shape=(num,)) for num in dims[:-1]))
+    names = [f"rbms.{level}" for level in range(len(dims))]
+    stages = [
+        replace(learning(its), model=name, inputs=tuple(names[:level]))
+        for level, (its, name) in enumerate(zip(events, names, strict=True))
+    ]
+    last = Stage(
+        objective=Component(name="up-down"),
+        trainer={"max_steps": 5000, "batch_size": 100, "lr_scheduler": "linear"},
+    )
+    return (*stages, last)
