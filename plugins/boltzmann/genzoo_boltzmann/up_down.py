@@ -106,14 +106,15 @@ class UpDown(Objective[UpDownConfig]):
             up = model.draw_up(v, generator)
             chain = advanced(self, model.top, lambda: up[-1], self.config.num_steps, step)
             down = model.draw_down(chain, generator)
-        yield self.loss(up, down)
+        yield self.loss(up, down, logged=step.logged)
 
-    def loss(self, up: list[Tensor], down: list[Tensor]) -> Loss:
+    def loss(self, up: list[Tensor], down: list[Tensor], *, logged: bool = True) -> Loss:
         """Return the loss of layers drawn from the data up and from the model down.
 
         Arguments:
             up: v, h₁, …, h_{L−1}, each (B, D_l).
             down: The same of the model.
+            logged: Whether the metrics are looked at.
         """
         model = self.model
         wake, sleep = torch.zeros_like(model.top.c[0]), torch.zeros_like(model.top.c[0])
@@ -123,8 +124,9 @@ class UpDown(Objective[UpDownConfig]):
             q = model.recognition_logits(level, down[level])
             sleep = sleep - log_bernoulli(above, q).mean()
         data, chain = model.top.phase(up[-1]), model.top.phase(down[-1])
-        top = model.top.contrast(data, chain, centred=self.config.centred)
-        gradients = {p: g for p, g in top.gradients.items() if p.requires_grad}
-        value = wake + top.value + sleep
-        metrics = {"wake": wake.detach(), "top": top.value, "sleep": sleep.detach()}
-        return Loss(value, metrics=metrics, gradients=gradients)
+        found = model.top.contrast(data, chain, centred=self.config.centred)
+        gradients = {p: g for p, g in found.items() if p.requires_grad}
+        # Its gradient is known, so the value is for those who look.
+        top = model.top.difference(data, chain) if logged else torch.zeros_like(wake)
+        metrics = {"wake": wake.detach(), "top": top, "sleep": sleep.detach()}
+        return Loss(wake + top + sleep, metrics=metrics if logged else {}, gradients=gradients)

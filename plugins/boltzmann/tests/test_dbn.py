@@ -196,7 +196,7 @@ def test_up_down_draws_up_from_data_and_down_from_chains_that_go_on(monkeypatch)
     model = net((4, 3, 3))
     objective = UpDown(model, UpDownConfig(num_steps=2))
     seen = []
-    monkeypatch.setattr(objective, "loss", lambda up, down: seen.append((up, down)))
+    monkeypatch.setattr(objective, "loss", lambda up, down, logged: seen.append((up, down)))
     x = states(4)
     for index in range(2):
         step = Step(index, 2, 0, torch.Generator().manual_seed(index))
