@@ -73,7 +73,10 @@ class SGD(Optimizer[SGDConfig]):
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         c = self.config
-        return torch.optim.SGD(decayed(parameters, c.weight_decay), lr=c.lr, momentum=c.momentum)
+        groups = decayed(parameters, c.weight_decay)
+        # What torch chooses on a CPU, too; it looks at each step, for as long as the step takes.
+        foreach = False if parameters[0].device.type == "cpu" else None
+        return torch.optim.SGD(groups, lr=c.lr, momentum=c.momentum, foreach=foreach)
 
 
 @dataclass(frozen=True, kw_only=True)

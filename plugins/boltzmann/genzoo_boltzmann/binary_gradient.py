@@ -12,15 +12,13 @@ from genzoo_boltzmann.machine import Phase
 from genzoo_boltzmann.sparse_binary import binary_addmm, few_ones
 
 
-@torch.no_grad()
 def phase(W: Tensor, c: Tensor, v: Tensor) -> Phase:
-    """Return the phase of visible units (B, V)."""
+    """Return the phase of visible units (B, V), for weights without a graph."""
     ones = few_ones(v, W)
     field = binary_addmm(c, v, W, ones).to(v.dtype)  # Autocast would reduce its precision.
-    return Phase(v, field, field.sigmoid(), ones)
+    return Phase(v, field.sigmoid_(), ones)
 
 
-@torch.no_grad()
 def contrast(
     W: Tensor, c: Tensor, data: Phase, chain: Phase, rates: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -35,7 +33,7 @@ def contrast(
     | How to Center Deep Boltzmann Machines (Melchior, Fischer, Wiskott, 2016)
 
     Arguments:
-        W: The weights, (V, H).
+        W: The weights, (V, H), without a graph as all values here.
         c: The biases of the hidden units, (H,).
         data: The phase of the data, from `phase`.
         chain: The phase of the chains, from `phase`.

@@ -249,8 +249,7 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
     @torch.no_grad()
     def phase(self, state: Tensor) -> Phase:
         """Return the phase of states (B, D)."""
-        field = self.path().field(state).to(state.dtype)
-        return Phase(state, field, field.sigmoid())
+        return Phase(state, self.path().field(state).to(state.dtype).sigmoid_())
 
     @torch.no_grad()
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:

@@ -177,8 +177,7 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
     @torch.no_grad()
     def phase(self, state: Tensor) -> Phase:
         """Return the phase of visible units (B, V)."""
-        field = self.hidden_logits(state).to(state.dtype)
-        return Phase(state, field, field.sigmoid())
+        return Phase(state, self.hidden_logits(state).to(state.dtype).sigmoid_())
 
     @torch.no_grad()
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:

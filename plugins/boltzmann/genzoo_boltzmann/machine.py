@@ -36,13 +36,11 @@ class Phase:
 
     Arguments:
         state: The units that are not summed out, (B, D).
-        field: The fields of those that are, given the state, (B, H).
-        p: Their probabilities, (B, H).
+        p: The probabilities of those that are, (B, H).
         ones: The positions of ones in the state, if products with them are sums of rows.
     """
 
     state: Tensor
-    field: Tensor
     p: Tensor
     ones: Ones | None = None
 

@@ -176,12 +176,12 @@ class RBM(TwoBlockMachine[RBMConfig]):
 
     def phase(self, state: Tensor) -> Phase:
         """Return the phase of visible units (B, V)."""
-        return binary_gradient.phase(self.W, self.c, state)
+        return binary_gradient.phase(self.W.detach(), self.c.detach(), state)
 
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
         """Return the gradient of `difference` by parameter; see `binary_gradient`."""
         rates = self.base_rates if centred else None
-        found = binary_gradient.contrast(self.W, self.c, data, chain, rates)
+        found = binary_gradient.contrast(self.W.detach(), self.c.detach(), data, chain, rates)
         return dict(zip((self.W, self.b, self.c), found, strict=True))
 
     def sum_terms(self) -> tuple[Tensor, ...]:

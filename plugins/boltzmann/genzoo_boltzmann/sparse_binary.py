@@ -76,9 +76,8 @@ def few_ones(v: Tensor, M: Tensor) -> Ones | None:
     return found if len(found.rows) == total else None  # Some values are neither zero nor one.
 
 
-@torch.no_grad()
 def binary_addmm(bias: Tensor, v: Tensor, M: Tensor, ones: Ones | None) -> Tensor:
-    """Return bias + v @ M, (N, D), for a bias (D,), without a gradient.
+    """Return bias + v @ M, (N, D), for a bias (D,), without a graph.
 
     Arguments:
         bias: The bias of each row.
