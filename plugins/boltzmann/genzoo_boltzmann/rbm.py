@@ -204,7 +204,7 @@ class RBM(TwoBlockMachine[RBMConfig]):
             W, b, c = self.W.double(), self.b.double(), self.c.double()
             if W.shape[0] < W.shape[1]:
                 W, b, c = W.T, c, b
-            return enumeration.log_sum(_log_joint, W.shape[1], W, b, c)
+            return enumeration.log_sum_two_layers(W, b, c)
 
     # Energies
 
@@ -255,8 +255,3 @@ class RBM(TwoBlockMachine[RBMConfig]):
     def filters(self) -> Tensor:
         """Return the weights of each hidden unit, (H, *event_shape)."""
         return self.to_data(self.W.detach().T)
-
-
-def _log_joint(h: Tensor, W: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Return cᵀh + Σ_i log(1 + exp(b + Wh)_i), (B,), for states h (B, H)."""
-    return h @ c + F.softplus(torch.addmm(b, h, W.T)).sum(1)

@@ -7,7 +7,7 @@ import torch
 
 import genzoo
 import genzoo.plugin
-from genzoo_boltzmann import partition
+from genzoo_boltzmann import enumeration, partition
 from likelihoods import mean_log_prob
 from machines import (
     expected_variation,
@@ -45,6 +45,26 @@ def test_the_smaller_layer_is_summed_over_whichever_it_is():
     field = rbm.c + states(3) @ rbm.W
     wanted = (states(3) @ rbm.b + torch.nn.functional.softplus(field).sum(1)).logsumexp(0)
     assert values == pytest.approx([wanted.item()] * 2)
+
+
+@pytest.mark.parametrize(("scale", "num"), [(0.5, 16), (15.0, 4), (60.0, 1), (1e3, 0)])
+def test_a_sum_by_products_is_that_by_softplus(scale, num, monkeypatch):
+    """The states are in blocks, and weights so large that few factors fit in a product."""
+    monkeypatch.setattr(enumeration, "_FACTORS_AT_ONCE", 2**6)
+    monkeypatch.setattr(enumeration, "_BLOCKS_AT_ONCE", 3)
+    rbm = machine(9, 7, scale=scale)
+    W, b, c = (p.detach() for p in (rbm.W, rbm.b, rbm.c))
+    assert enumeration._num_factors(W, b) == num
+    joint = states(7) @ c + torch.nn.functional.softplus(b + states(7) @ W.T).sum(1)
+    wanted = joint.logsumexp(0)
+    found = rbm.log_sum()
+    torch.testing.assert_close(found.detach(), wanted, rtol=1e-13, atol=1e-12)
+    p = joint.softmax(0)
+    on = torch.sigmoid(b + states(7) @ W.T)
+    gradients = torch.autograd.grad(found, [rbm.W, rbm.b, rbm.c])
+    wanted = (torch.einsum("k,ki,kj->ij", p, on, states(7)), p @ on, p @ states(7))
+    for value, exact in zip(gradients, wanted, strict=True):
+        torch.testing.assert_close(value, exact, rtol=1e-9, atol=1e-11)
 
 
 def test_exact_refuses_what_cannot_be_enumerated():
