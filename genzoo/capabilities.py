@@ -208,7 +208,10 @@ class SupportsFilters(Protocol):
     """Weights that can be shown in the units of x."""
 
     def filters(self) -> Tensor:
-        """Return the filters, of shape (num_filters, *event_shape)."""
+        """Return the filters, of shape (num_filters, *event_shape).
+
+        Filters that see a part of an example have its sizes, such as (num_filters, C, 7, 7).
+        """
 
 
 _DOES: dict[type, str] = {

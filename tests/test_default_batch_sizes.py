@@ -13,6 +13,7 @@ BLOCKS = [
     ("rbm", {"event": Binary(shape=IMAGE)}, 1024),
     ("rbm", {"event": Binary(shape=(16, 16, 16))}, 512),
     ("boltzmann-machine", {"event": Binary(shape=IMAGE)}, 1024),
+    ("conv-rbm", {"event": Binary(shape=IMAGE)}, 64),
     ("gaussian-rbm", {"event": Real(shape=IMAGE)}, 1024),
     ("dbn", {"event": Binary(shape=IMAGE)}, 1024),
     ("vae", {"event": Binary(shape=IMAGE)}, 1024),

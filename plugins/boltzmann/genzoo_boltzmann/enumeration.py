@@ -1,4 +1,4 @@
-"""log Z by a sum over all states of some binary units."""
+"""log Z by a sum over all states of some units."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _MOST_FACTORS = 16
 _LARGEST_LOG = 700.0  # exp(709) is the largest number in float64.
 
 
-def log_sum(log_p: Callable[..., Tensor], num: int, *parameters: Tensor) -> Tensor:
-    """Return log Σ exp log_p(h, *parameters) over all states h of ``num`` binary units.
+def log_sum(
+    log_p: Callable[..., Tensor], num: int, *parameters: Tensor, num_values: int = 2
+) -> Tensor:
+    """Return log Σ exp log_p(h, *parameters) over all states h of ``num`` units.
 
     For a gradient, each block of states is computed again, so that only one is in memory.
 
@@ -31,14 +33,13 @@ def log_sum(log_p: Callable[..., Tensor], num: int, *parameters: Tensor) -> Tens
         log_p: A function of states (B, num) in float64 and of the parameters, with values (B,).
         num: The number of units.
         parameters: Tensors in float64.
+        num_values: The number of values of a unit, 0 to num_values − 1.
     """
     device = parameters[0].device
     with full_precision(device):
-        low, high = min(num, _BLOCK_BITS), max(0, num - _BLOCK_BITS)
-        inner = states(low, device)
-        blocks = [
-            _again(_of_block, log_p, inner, outer, *parameters) for outer in states(high, device)
-        ]
+        low = min(num, max(1, int(_BLOCK_BITS / math.log2(num_values))))
+        inner, outer = (states(n, device, num_values) for n in (low, num - low))
+        blocks = [_again(_of_block, log_p, inner, last, *parameters) for last in outer]
         return torch.stack(blocks).logsumexp(0)
 
 
@@ -128,7 +129,8 @@ def _of_block(
     return log_p(h, *parameters).logsumexp(0)
 
 
-def states(num: int, device: torch.device) -> Tensor:
-    """Return all states of ``num`` units, (2^num, num), in float64."""
-    index = torch.arange(2**num, device=device)
-    return ((index[:, None] >> torch.arange(num, device=device)) & 1).double()
+def states(num: int, device: torch.device, num_values: int = 2) -> Tensor:
+    """Return all states of ``num`` units, (num_values^num, num), in float64."""
+    index = torch.arange(num_values**num, device=device)
+    place = num_values ** torch.arange(num, device=device)
+    return (index[:, None] // place % num_values).double()

@@ -18,10 +18,10 @@ def bernoulli(probs: Tensor, generator: torch.Generator) -> Tensor:
 
     A uniform draw compared in place is several times as fast as ``torch.bernoulli`` on a CPU.
     """
-    return _uniform(probs, generator).lt_(probs)
+    return uniform(probs, generator).lt_(probs)
 
 
-def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
+def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     """Draw multiples of 2⁻²⁴ in [0, 1) in the shape of ``like``, distributed as by torch.rand.
 
     On a CPU, large numbers of float32 values come, two at a time, from the 64-bit words of numpy's

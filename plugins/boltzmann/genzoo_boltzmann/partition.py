@@ -212,9 +212,8 @@ def exact(model: Machine[Any]) -> LogPartition:
     """
     if model.num_bits > MAX_ENUMERATED:
         raise CapabilityError(
-            f"log Z is a sum over 2^{model.num_bits:g} states, those of {model.num_bits:g} units; "
-            f"up to 2^{MAX_ENUMERATED} can be enumerated. Use method='ais' and "
-            "method='reverse-ais'."
+            f"log Z is a sum over 2^{model.num_bits:.4g} states; up to 2^{MAX_ENUMERATED} can be "
+            "enumerated. Use method='ais' and method='reverse-ais'."
         )
     value = Estimate(
         value=float(model.log_sum()),
@@ -235,9 +234,9 @@ def differentiable(model: Machine[Any]) -> Tensor:
     """
     if model.num_bits > MAX_ENUMERATED:
         raise CapabilityError(
-            f"log Z of 2^{model.num_bits:g} states is estimated by annealing, which has no useful "
-            "gradient. Train with the objective 'pcd' or 'cd'; for the value alone, call log_prob "
-            "under torch.no_grad()."
+            f"log Z of 2^{model.num_bits:.4g} states is estimated by annealing, which has no "
+            "useful gradient. Train with the objective 'pcd' or 'cd'; for the value alone, call "
+            "log_prob under torch.no_grad()."
         )
     return model.log_sum()
 

@@ -1,4 +1,4 @@
-"""Defaults that follow from the data: the number of hidden units, and how they learn."""
+"""Defaults that follow from the data: hidden units, filters, and how machines learn."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _HIDDEN_PER_VISIBLE = 4
 _MOST_RATE, _RATE_TIMES_VISIBLE = 0.35, 80.0
 _SWEEPS, _WEIGHT_DECAY = 5, 1e-4
 _MOST_ABOVE = 2000
+_IMAGE_PER_FILTER, _LEAST_FILTER, _POOLS = 4, 3, (2, 3)
 
 
 def num_hidden(event: Space) -> int:
@@ -75,3 +76,43 @@ def greedy(event: Space, dims: Sequence[int]) -> tuple[Stage, ...]:
         trainer={"max_steps": 5000, "batch_size": 100, "lr_scheduler": "linear"},
     )
     return (*stages, last)
+
+
+def filters(
+    image: tuple[int, ...], filter_size: int | None = None, pool: int | None = None
+) -> dict[str, int]:
+    """Return ``filter_size`` and ``pool`` of a convolutional machine; those given are kept.
+
+    Filters are a quarter as high as the image and at least 3 × 3, or as close to it as leaves maps
+    that blocks of 2 × 2, or else of 3 × 3, divide. Without such a size, as when height and width
+    differ by one, units are not pooled.
+
+    Arguments:
+        image: The shape of the images, (channels, height, width).
+        filter_size: The height and width of a filter.
+        pool: The height and width of a block.
+    """
+    _, height, width = image
+    side = min(height, width)
+    wanted = min(side, max(_LEAST_FILTER, round(side / _IMAGE_PER_FILTER)))
+    sizes = sorted(
+        range(min(2, side), min(2 * wanted, side) + 1),
+        key=lambda size: (abs(size - wanted), -size),
+    )
+    for p in [pool] if pool else _POOLS:
+        for size in [filter_size] if filter_size else sizes:
+            if (height - size + 1) % p == 0 == (width - size + 1) % p:
+                return {"filter_size": size, "pool": p}
+    return {"filter_size": filter_size or wanted, "pool": pool or 1}
+
+
+def convolution() -> Stage:
+    """Return a stage of centred persistent contrastive divergence for shared filters.
+
+    Their gradient is a mean over all places, so it is small and needs a large rate.
+    """
+    values = {"lr": 3.0, "num_steps": 1}
+    return Stage(
+        objective=Component(name="pcd", config=values),
+        trainer={"max_steps": 5_000, "batch_size": 100, "lr_scheduler": "linear"},
+    )

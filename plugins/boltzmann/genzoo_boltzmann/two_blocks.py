@@ -38,6 +38,14 @@ class TwoBlockMachine(Machine[C]):
     def codes(self) -> Space:
         """The space of the hidden units."""
 
+    def to_codes(self, h: Tensor) -> Tensor:
+        """Return hidden units (B, H) as codes (B, *codes.event_shape)."""
+        return h.reshape(-1, *self.codes.event_shape)
+
+    def from_codes(self, z: Tensor) -> Tensor:
+        """Return codes (B, *codes.event_shape) as hidden units (B, H)."""
+        return z.flatten(1)
+
     def hidden_probabilities(self, v: Tensor) -> Tensor:
         """Return p(h_j = 1 | v), (B, H), for visible units (B, V)."""
         return self.hidden_logits(v).sigmoid()
@@ -53,8 +61,7 @@ class TwoBlockMachine(Machine[C]):
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return p(h_j = 1 | x), (B, *codes.event_shape), of examples (B, *event_shape)."""
         self.checked_condition(condition, x.shape[0])
-        p = self.hidden_probabilities(self.checked_rows(x).flatten(1))
-        return p.reshape(-1, *self.codes.event_shape)
+        return self.to_codes(self.hidden_probabilities(self.checked_rows(x).flatten(1)))
 
     def draw_codes(
         self, x: Tensor, *, condition: Any = None, generator: torch.Generator
@@ -62,10 +69,10 @@ class TwoBlockMachine(Machine[C]):
         """Draw hidden units h ~ p(h | x), (B, *codes.event_shape), of examples."""
         self.checked_condition(condition, x.shape[0])
         v = self.checked_rows(x).flatten(1)
-        return self.draw_hidden(v, generator).reshape(-1, *self.codes.event_shape)
+        return self.to_codes(self.draw_hidden(v, generator))
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return E[v | h = z], (B, *event_shape), of hidden units (B, *codes.event_shape)."""
         self.checked_condition(condition, z.shape[0])
         z = self.checked_codes(z, self.codes.event_shape)
-        return self.to_data(self.visible_mean(z.flatten(1)))
+        return self.to_data(self.visible_mean(self.from_codes(z)))

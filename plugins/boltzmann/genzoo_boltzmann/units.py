@@ -16,7 +16,7 @@ from genzoo_boltzmann.fast_bernoulli import bernoulli
 # The largest error of one hidden unit's part of `BernoulliHidden.change` by the fast identity in
 # float32, over all fields and temperatures: 3e-7 at an exponent of 1, 6e-6 at 4, 4e-5 at 6, 1e-3
 # at 10, 0.2 at 16, and infinite from 17. Up to 4 it is that of two softplus in float32, or less.
-_SAFE_EXPONENT = 4.0
+SAFE_EXPONENT = 4.0
 
 
 class VisibleUnits(abc.ABC):
@@ -159,7 +159,7 @@ class BernoulliHidden(HiddenUnits):
         large exponent the argument of the logarithm suffers from cancellation, so two softplus in
         float64 are used.
         """
-        if exponent > _SAFE_EXPONENT:
+        if exponent > SAFE_EXPONENT:
             f = field.double()
             return (F.softplus(f * new) - F.softplus(f * old)).sum(1)
         factor = field.mul_(old - new).expm1_().mul_(p).log1p_()
