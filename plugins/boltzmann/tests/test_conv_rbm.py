@@ -321,3 +321,16 @@ def test_a_map_is_one_detector_whose_activity_is_its_mean():
     torch.testing.assert_close(model.activity(x), wanted)
     assert model.activity(x).requires_grad
     assert model.filters().shape == (2, 2, 2, 2)
+
+
+def test_energies_do_not_round_the_factors_of_convolutions(monkeypatch):
+    """CuDNN's TF32 is off within an energy, and as it was after it."""
+    model, seen, before = machine(), [], torch.backends.cudnn.allow_tf32
+
+    def field(*arguments):
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return ConvRBM._field(model, *arguments)
+
+    monkeypatch.setattr(model, "_field", field)
+    model.free_energies(states(12)[:3])
+    assert (seen, torch.backends.cudnn.allow_tf32) == ([False], before)
