@@ -24,15 +24,18 @@ from genzoo.plugin import (
 )
 from genzoo_boltzmann import convolution, enumeration, suiting
 from genzoo_boltzmann.convolution import Convolution
+from genzoo_boltzmann.couplings import Coupling
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.machine import Gradients, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.pooled_units import PooledHidden
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
-from genzoo_boltzmann.units import BernoulliVisible
+from genzoo_boltzmann.units import BernoulliHidden, BernoulliVisible, HiddenUnits
 
 _RATE_FLOOR = 1e-3
+# Up to this number of weights a product with the unrolled filters is faster than convolutions.
+_MOST_UNROLLED = 2**19
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +140,7 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
         self.c = nn.Parameter(torch.zeros(config.num_filters))
         self.register_buffer("base_rates", torch.full((num_visible,), 0.5))
         self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
-        places = config.pool**2
-        self.hidden = PooledHidden(math.prod(config.maps) // places, places)
+        self.hidden = _hidden_units(math.prod(config.maps), config.pool**2)
 
     @classmethod
     def example(cls) -> tuple[ConvRBMConfig, Batch]:
@@ -207,9 +209,9 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
         Arguments:
             v: Images, (B, C, height, width), with values from 0 to 1.
         """
-        num, height, width = self.config.maps
-        p = self.hidden.pooled(self.hidden_probabilities(v.flatten(1)))
-        return p.view(len(p), num, height // self.config.pool, width // self.config.pool)
+        (num, height, width), pool = self.config.maps, self.config.pool
+        p = self.hidden_probabilities(v.flatten(1))
+        return p.view(len(p), pool**2, num, height // pool, width // pool).sum(1)
 
     @property
     def codes(self) -> Space:
@@ -228,7 +230,10 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
 
     def path(self, *, dtype: torch.dtype | None = None) -> TwoBlockPath:
         """Return the geometric path from independent pixels with the base rates."""
-        coupling = Convolution(self.W, self.c, self.event_shape, self.config.pool, dtype)
+        shared = Convolution(self.W, self.c, self.event_shape, self.config.pool, dtype)
+        coupling: Coupling = shared
+        if len(self.b) * math.prod(self.config.maps) <= _MOST_UNROLLED:
+            coupling = shared.unrolled()
         b, rates = self.b.detach().to(coupling.dtype), self.base_rates.to(coupling.dtype)
         return TwoBlockPath(BernoulliVisible(b, rates), self.hidden, coupling)
 
@@ -313,8 +318,9 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
         W, b, c = self.W.double(), self.b.double(), self.c.double()
         if self.num_bits == len(self.b):
             return enumeration.log_sum(self._log_image, len(b), W, b, c)
-        num, size = self.hidden.num, self.hidden.size
-        return enumeration.log_sum(self._log_maps, num, W, b, c, num_values=size + 1)
+        places = self.config.pool**2
+        num = math.prod(self.config.maps) // places
+        return enumeration.log_sum(self._log_maps, num, W, b, c, num_values=places + 1)
 
     def _log_image(self, v: Tensor, W: Tensor, b: Tensor, c: Tensor) -> Tensor:
         return -self._free_energies(v, W, b, c)
@@ -328,7 +334,7 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
             b: The biases of the pixels.
             c: The biases of the maps.
         """
-        h = F.one_hot(on.long(), self.hidden.size + 1)[..., 1:].transpose(1, 2).flatten(1)
+        h = F.one_hot(on.long(), self.config.pool**2 + 1)[..., 1:].transpose(1, 2).flatten(1)
         maps = self.to_codes(h.to(W.dtype))
         field = b + self._visible_field(maps, W)
         return maps.sum((2, 3)) @ c + F.softplus(field).sum(1)
@@ -351,3 +357,8 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
     def filters(self) -> Tensor:
         """Return the filters, (K, C, size, size)."""
         return self.W.detach()
+
+
+def _hidden_units(num: int, places: int) -> HiddenUnits:
+    """Return independent units, or blocks of ``places`` of which at most one is on."""
+    return BernoulliHidden(num) if places == 1 else PooledHidden(num // places, places)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_weight
 
-from genzoo_boltzmann.couplings import Coupling
+from genzoo_boltzmann.couplings import BinaryDense, Coupling
 
 _weight_gradient: Callable[..., Tensor] = conv2d_weight  # It has no annotations.
 
@@ -114,6 +114,13 @@ class Convolution(Coupling):
     @functools.cached_property
     def _biases(self) -> Tensor:
         return self.c.repeat(self.pool**2)
+
+    def unrolled(self) -> BinaryDense:
+        """Return the same coupling with a weight for each pair of a pixel and a hidden unit."""
+        pixels = torch.eye(math.prod(self.image), dtype=self.dtype, device=self.device)
+        images = pixels.view(-1, *self.image)
+        W = F.conv2d(images, self._bank, stride=self.pool).flatten(1)
+        return BinaryDense(W, self._biases.repeat_interleave(W.shape[1] // len(self._biases)))
 
     def hidden(self, v: Tensor) -> Tensor:
         """Return c + w ⋆ v, (B, H), for v (B, V)."""

@@ -41,13 +41,6 @@ class PooledHidden(HiddenUnits):
         """Return rows (B, H) as (B, p, num)."""
         return h.view(len(h), self.size, self.num)
 
-    def pooled(self, p: Tensor) -> Tensor:
-        """Return the probability that a unit of each group is on, (B, num), from `probabilities`.
-
-        From units (B, H) of zeros and ones these are the pooling units.
-        """
-        return self.groups(p).sum(1)
-
     def probabilities(self, field: Tensor) -> Tensor:
         """Return the probability that each unit is on, (B, H)."""
         field = self.groups(field)

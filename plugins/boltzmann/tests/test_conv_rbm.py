@@ -8,8 +8,9 @@ import torch
 
 import genzoo
 from genzoo import Binary, DataInfo
-from genzoo_boltzmann import convolution, partition, suiting
+from genzoo_boltzmann import conv_rbm, convolution, partition, suiting
 from genzoo_boltzmann.conv_rbm import ConvRBM, ConvRBMConfig
+from genzoo_boltzmann.couplings import BinaryDense
 from genzoo_boltzmann.pooled_units import PooledHidden
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 from machines import expected_variation, frequencies, states, total_variation
@@ -94,10 +95,6 @@ def test_without_pooling_it_is_its_unrolled_machine(shape):
     torch.testing.assert_close(model.visible_mean(h), rbm.visible_mean(h), **TIGHT)
     ours, its = model.path(), rbm.path()
     assert ours.log_z0 == pytest.approx(its.log_z0)
-    assert ours.coupling.largest_field == pytest.approx(its.coupling.largest_field)
-    bias = model.b.detach()
-    found = ours.coupling.visible(bias, h, 0.3)
-    torch.testing.assert_close(found, its.coupling.visible(bias, h, 0.3), **TIGHT)
     for old, new in ((0.0, 0.3), (0.7, 1.0)):
         torch.testing.assert_close(ours.change(v, old, new), its.change(v, old, new), **TIGHT)
     data, chain = states(len(model.b))[::97], states(len(model.b))[40:3000:211]
@@ -108,6 +105,25 @@ def test_without_pooling_it_is_its_unrolled_machine(shape):
     torch.testing.assert_close(found[model.b], of[rbm.b], **TIGHT)
     of_c = of[rbm.c].view(2, places).sum(1)
     torch.testing.assert_close(places * found[model.c], of_c, **TIGHT)
+
+
+@pytest.mark.parametrize("options", [((2, 3, 5), 2, 2, 2), ((1, 4, 5), 3, 3, 1)])
+@torch.no_grad()
+def test_convolutions_are_products_with_the_unrolled_filters(options, monkeypatch, generator):
+    model = machine(*options)
+    dense = model.path().coupling
+    monkeypatch.setattr(conv_rbm, "_MOST_UNROLLED", 0)
+    path = model.path()
+    shared = path.coupling
+    assert (type(dense), type(shared)) == (BinaryDense, convolution.Convolution)
+    v = path.start(5, generator)
+    torch.testing.assert_close(shared.hidden(v), model.hidden_logits(v), **TIGHT)
+    torch.testing.assert_close(shared.hidden(v), dense.hidden(v), **TIGHT)
+    assert shared.largest_field == pytest.approx(dense.largest_field)
+    h = path.hidden.draw(path.hidden.probabilities(shared.hidden(v)), generator)
+    found = shared.visible(model.b, h, 0.3)
+    torch.testing.assert_close(found, dense.visible(model.b, h, 0.3), **TIGHT)
+    torch.testing.assert_close(shared.visible(model.b, h).sigmoid(), model.visible_mean(h))
 
 
 @pytest.mark.parametrize(
