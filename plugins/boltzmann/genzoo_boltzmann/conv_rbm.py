@@ -254,7 +254,7 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
     def phase(self, state: Tensor) -> Phase:
         """Return the phase of visible units (B, V)."""
         field = self.hidden_logits(state).to(state.dtype)
-        return Phase(state, field, self.hidden.probabilities(field))
+        return Phase(state, self.hidden.probabilities(field))
 
     @torch.no_grad()
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
