@@ -14,6 +14,7 @@ BLOCKS = [
     ("rbm", {"event": Binary(shape=(16, 16, 16))}, 512),
     ("boltzmann-machine", {"event": Binary(shape=IMAGE)}, 1024),
     ("conv-rbm", {"event": Binary(shape=IMAGE)}, 64),
+    ("dbm", {"event": Binary(shape=IMAGE)}, 1024),
     ("gaussian-rbm", {"event": Real(shape=IMAGE)}, 1024),
     ("dbn", {"event": Binary(shape=IMAGE)}, 1024),
     ("vae", {"event": Binary(shape=IMAGE)}, 1024),

@@ -40,7 +40,6 @@ _MAX_UNITS = 4096
 # With up to this number of hidden units besides those that are summed out, all their states are
 # added up; with more, a likelihood is a variational bound.
 _MAX_ENUMERATED_HIDDEN = 12
-_STATES_AT_ONCE = 2**16
 _BOUND = Note(
     "mean-field",
     "The hidden units are too many to enumerate: log p is replaced by its mean-field lower bound.",
@@ -328,17 +327,8 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
         num = self._num_kept_hidden
         if num > _MAX_ENUMERATED_HIDDEN:
             return self._bounded_energies(v)
-        if num == 0:
-            return self.free_energies(v)
-        states = enumeration.states(num, v.device).to(torch.promote_types(v.dtype, self.dtype))
-        found = v.new_full((len(v),), -math.inf, dtype=states.dtype)
-        size = max(1, _STATES_AT_ONCE // max(1, len(v)))
-        for first in range(0, len(states), size):
-            h = states[first : first + size]
-            pairs = torch.cat([v.to(h.dtype).repeat_interleave(len(h), 0), h.repeat(len(v), 1)], 1)
-            block = -self.free_energies(pairs).view(len(v), len(h))
-            found = torch.logaddexp(found, block.logsumexp(1))
-        return -found
+        dtype = torch.promote_types(v.dtype, self.dtype)
+        return enumeration.rest_summed(self.free_energies, v.to(dtype), num)
 
     def _bounded_energies(self, v: Tensor) -> Tensor:
         with full_precision(self.device):

@@ -20,6 +20,7 @@ _FACTORS_AT_ONCE = 2**17
 _BLOCKS_AT_ONCE = 16
 _MOST_FACTORS = 16
 _LARGEST_LOG = 700.0  # exp(709) is the largest number in float64.
+_STATES_AT_ONCE = 2**16
 
 
 def log_sum(
@@ -134,3 +135,24 @@ def states(num: int, device: torch.device, num_values: int = 2) -> Tensor:
     index = torch.arange(num_values**num, device=device)
     place = num_values ** torch.arange(num, device=device)
     return (index[:, None] // place % num_values).double()
+
+
+def rest_summed(free_energies: Callable[[Tensor], Tensor], v: Tensor, num: int) -> Tensor:
+    """Return −log Σ_h exp(−F(v, h)) over all states of ``num`` binary units h, (B,).
+
+    Arguments:
+        free_energies: F of states (B, V + num), (B,).
+        v: The other units, (B, V).
+        num: The number of units, which follow v in a state; with 0 it is F(v).
+    """
+    if num == 0:
+        return free_energies(v)
+    every = states(num, v.device)
+    found = v.new_full((len(v),), -math.inf, dtype=torch.promote_types(v.dtype, torch.float32))
+    size = max(1, _STATES_AT_ONCE // max(1, len(v)))
+    for first in range(0, len(every), size):
+        h = every[first : first + size].to(v.dtype)
+        pairs = torch.cat([v.repeat_interleave(len(h), 0), h.repeat(len(v), 1)], 1)
+        block = -free_energies(pairs).view(len(v), len(h))
+        found = torch.logaddexp(found, block.logsumexp(1))
+    return -found

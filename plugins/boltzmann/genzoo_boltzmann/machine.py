@@ -103,6 +103,10 @@ class Machine(GenerativeModel[C]):
         """Return states (B, D) for rows (B, *event_shape), or states as they are."""
         return x.flatten(1).to(self.device, self.dtype)
 
+    def data_phase(self, x: Tensor, generator: torch.Generator) -> Phase:
+        """Return the phase of rows (B, *event_shape), without a graph."""
+        return self.phase(self.states(x, generator))
+
     def row_energies(self, v: Tensor) -> Tensor:
         """Return −log p(v) − log Z of visible units (B, V), (B,), as `free_energies` does."""
         return self.free_energies(v)
@@ -233,7 +237,7 @@ class Machine(GenerativeModel[C]):
         return partition.estimate(self, method, generator=generator, **options)
 
     @property
-    def log_prob_kind(self) -> Literal["exact", "stochastic estimate"]:
+    def log_prob_kind(self) -> Literal["exact", "lower bound", "stochastic estimate"]:
         """Exact if the states of the smaller block can be enumerated."""
         exact = partition.num_rows(self, 2) == 0
         return "exact" if exact else "stochastic estimate"

@@ -61,18 +61,18 @@ class Divergence(Objective[C]):
     @classmethod
     def optimizers(cls, config: LearningConfig) -> Mapping[str, Component]:
         """Return stochastic gradient descent with the config's values."""
-        return {"model": _sgd(config)}
+        return {"model": sgd(config)}
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the difference of free energies."""
         with torch.no_grad():
-            state = self.model.states(batch["x"], step.generator)
-            data, chain = self.phases(state, step)
+            data = self.model.data_phase(batch["x"], step.generator)
+            chain = self.chain(data, step)
         yield _loss(self.model, data, chain, self.config, step)
 
     @abc.abstractmethod
-    def phases(self, state: Tensor, step: Step) -> tuple[Phase, Phase]:
-        """Return the phase of states of the data, (B, D), and that of the chains."""
+    def chain(self, data: Phase, step: Step) -> Phase:
+        """Return the phase of the chains, given that of the data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +91,13 @@ class ContrastiveDivergence(Divergence[CDConfig]):
 
     Config = CDConfig
 
-    def phases(self, state: Tensor, step: Step) -> tuple[Phase, Phase]:
-        """Return the phase of the data, and that of k sweeps after them."""
-        model = self.model
-        path, data = model.path(), model.phase(state)
-        chain = data
+    def chain(self, data: Phase, step: Step) -> Phase:
+        """Return the phase of the data after k sweeps."""
+        model, chain = self.model, data
+        path = model.path()
         for _ in range(self.config.num_steps):
             chain = model.phase(path.sweep_after(chain.state, chain.p, step.generator))
-        return data, chain
+        return chain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +121,9 @@ class PersistentContrastiveDivergence(Divergence[PCDConfig]):
 
     Config = PCDConfig
 
-    def phases(self, state: Tensor, step: Step) -> tuple[Phase, Phase]:
-        """Return the phase of the data, and that of the chains after k sweeps."""
-        data = self.model.phase(state)
-        return data, self.model.phase(self._advance(len(state), step))
+    def chain(self, data: Phase, step: Step) -> Phase:
+        """Return the phase of the chains after k sweeps."""
+        return self.model.phase(self._advance(len(data.state), step))
 
     def _advance(self, batch_size: int, step: Step) -> Tensor:
         """Sweep the slot's chains and store them."""
@@ -161,7 +159,8 @@ def advanced(
     return state
 
 
-def _sgd(config: LearningConfig) -> Component:
+def sgd(config: LearningConfig) -> Component:
+    """Return stochastic gradient descent with the values of a config."""
     values = {"lr": config.lr, "momentum": config.momentum, "weight_decay": config.weight_decay}
     return Component(name="sgd", config=values)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from genzoo.plugin import Binary, Component, Space, Stage
 
 MOST_HIDDEN = 500
+DEEP_HIDDEN = (500, 500)
 _HIDDEN_PER_VISIBLE = 4
 _MOST_RATE, _RATE_TIMES_VISIBLE = 0.35, 80.0
 _SWEEPS, _WEIGHT_DECAY = 5, 1e-4
@@ -116,3 +117,22 @@ def convolution() -> Stage:
         objective=Component(name="pcd", config=values),
         trainer={"max_steps": 5_000, "batch_size": 100, "lr_scheduler": "linear"},
     )
+
+
+def deep_dims(event: Space) -> tuple[int, ...]:
+    """Return two hidden layers for a deep machine, each as large as an RBM's."""
+    return tuple(min(most, num_hidden(event)) for most in DEEP_HIDDEN)
+
+
+def deep_learning(event: Space) -> tuple[Stage, ...]:
+    """Return greedy pretraining of a deep machine's layers, and joint learning of all of them.
+
+    Arguments:
+        event: The space of the data.
+    """
+    joint = learning(event)
+    pretraining = Stage(
+        objective=Component(name="dbm-pretraining"),
+        trainer={"max_steps": 2000, "batch_size": 100, "lr_scheduler": "linear"},
+    )
+    return pretraining, joint
