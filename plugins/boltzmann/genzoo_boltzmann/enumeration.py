@@ -69,7 +69,7 @@ def log_sum_two_layers(W: Tensor, b: Tensor, c: Tensor) -> Tensor:
         outer = states(len(c) - low, W.device)
         blocks = [
             _again(split.log_sum, part, W[:, low:], b, c[low:])
-            for part in outer.split(_BLOCKS_AT_ONCE)
+            for part in torch.split(outer, _BLOCKS_AT_ONCE)
         ]
         return torch.stack(blocks).logsumexp(0)
 
