@@ -48,6 +48,8 @@ class ProbeConfig(Config):
     """λ of the logistic regression, which minimises the mean loss per row plus λ‖w‖² / 2."""
     max_steps: Annotated[int, Bounds(1, 10**6)] = 1000
     """The maximum number of steps of the logistic regression."""
+    tol: Annotated[float, Bounds(1e-12, 1.0)] = 1e-3
+    """The logistic regression ends once no derivative of its mean loss per row is above this."""
 
 
 class LatentProbes(Metric[ProbeConfig]):
@@ -92,7 +94,9 @@ class LatentProbes(Metric[ProbeConfig]):
     def _probes(self, num: int) -> dict[str, Any]:
         num_learned = num * (1 - 1 / self.config.folds)
         strength = 1 / (self.config.decay * max(1.0, num_learned))
-        linear = LogisticRegression(C=strength, max_iter=self.config.max_steps)
+        linear = LogisticRegression(
+            C=strength, max_iter=self.config.max_steps, tol=self.config.tol
+        )
         return {
             "knn-accuracy": KNeighborsClassifier(self.config.k),
             "linear-accuracy": make_pipeline(StandardScaler(), linear),

@@ -141,6 +141,7 @@ class StageLoop:
         self.slots = self.partition.slots()
         self.inputs = Inputs(plan.stages[number], plan.model)
         self.pictures = Pictures(plan, session, number, self.inputs)
+        self.shows = session.callbacks.show_samples
         self.held_out = HeldOut(plan, session, number, self.inputs)
         self.updater = Updater(
             state.objective, state.players, session.accelerator, self.slots, self.seed
@@ -217,7 +218,7 @@ class StageLoop:
 
     def _sample(self, step: int, *, last: bool) -> None:
         """Draw pictures if they are due and a callback looks at them, on the main process only."""
-        if self.session.callbacks.show_samples and self.pictures.timetable.is_due(step, last=last):
+        if self.shows and self.pictures.timetable.is_due(step, last=last):
             pictures = self.pictures.draw(self.state.shown_model())
             if pictures:
                 self.session.callbacks.on_sample(self.session.at, pictures)

@@ -139,7 +139,7 @@ class Player:
             # To read all of them once more takes some per cent of a small network's step. What is
             # not finite in the backward pass reaches the offsets of the layers that it passes.
             grads = [p.grad for p in self._vectors if p.grad is not None] or grads
-        norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+        norm = _norm(grads)
         if clips:
             nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)
         return norm
@@ -309,6 +309,15 @@ def _check_partition(
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad and id(parameter) not in owners:
             raise TrainingError(f"The trainable parameter {name} belongs to no player.")
+
+
+def _norm(grads: list[Tensor]) -> Tensor:
+    """Return the norm of all values."""
+    if len(grads) == 1:
+        found: Tensor = torch.linalg.vector_norm(grads[0])
+    else:
+        found = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    return found
 
 
 def _average(grads: list[Tensor], accelerator: Accelerator) -> None:

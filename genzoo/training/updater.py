@@ -17,7 +17,6 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.errors import NotFiniteError, TrainingError
 from genzoo.objective import Loss, Objective, Step
-from genzoo.training.accelerating import autocast
 from genzoo.training.players import Player, SubstepResult, player_of
 from genzoo.values import trusted
 
@@ -45,6 +44,10 @@ class Updater:
         self.slots, self.seed = slots, seed
         self.generators = {slot: torch.Generator(accelerator.device) for slot in slots}
         self.left = False
+        # Read once: Accelerate looks these up in its shared state, which small steps notice.
+        self.alone = accelerator.num_processes == 1
+        self.on_cpu = accelerator.device.type == "cpu"
+        self.autocasts = accelerator.mixed_precision != "no"
 
     def run(
         self,
@@ -105,7 +108,10 @@ class Updater:
             seeds.seed_defaults(seed, self.accelerator.device)
             # Autocast is entered anew for each move. A context that a game holds open across a
             # yield would also apply to the backward pass and to the other games.
-            with autocast(self.accelerator):
+            if self.autocasts:
+                with self.accelerator.autocast():
+                    loss = next(game, None)
+            else:
                 loss = next(game, None)
             if loss is None:
                 continue
@@ -148,7 +154,7 @@ class Updater:
         """Step the player whose move it is."""
         player = self.players[losses[0].player]
         norm = player.gather_gradients(1 / len(losses), whole=whole)
-        values = [loss.value.detach().float().reshape(()) for loss in losses]
+        values = [_scalar(loss.value) for loss in losses]
         mean = values[0] if len(values) == 1 else torch.stack(values).mean()
         value, grad_norm, left = self._agree(mean, norm, leaving)
         self.left = self.left or left > 0
@@ -167,7 +173,9 @@ class Updater:
         """Average over processes what all must decide equally."""
         # One host read per move, because each one waits for the device; and one message, which
         # also says whether to stop, so that all processes stop at the same step.
-        if self.accelerator.num_processes == 1:
+        if self.alone:
+            if self.on_cpu:  # There is nothing to wait for, so two reads are cheaper than a copy.
+                return [mean.item(), norm.float().item(), float(leaving)]
             return [*torch.stack([mean, norm.float()]).tolist(), float(leaving)]
         values = torch.stack([mean, norm.float(), mean.new_tensor(float(leaving))])
         values = self.accelerator.reduce(values, reduction="mean")
@@ -182,3 +190,11 @@ class Updater:
                     f"{type(self.objective).__name__}.losses returned a {type(game).__name__} "
                     "instead of yielding a Loss. Write: yield Loss(value)."
                 )
+
+
+def _scalar(value: Tensor) -> Tensor:
+    """Return a loss as a float32 scalar without its graph."""
+    value = value.detach()
+    if value.dtype == torch.float32 and value.ndim == 0:
+        return value
+    return value.float().reshape(())

@@ -47,7 +47,13 @@ class Terms:
         return self.reconstruction + self.log_ratio
 
 
-def terms(model: VAE, x: Tensor, eps: Tensor, y: Tensor | None = None) -> Terms:
+def terms(
+    model: VAE,
+    x: Tensor,
+    eps: Tensor,
+    y: Tensor | None = None,
+    moments: tuple[Tensor, Tensor] | None = None,
+) -> Terms:
     """Return the terms at z = μ(x) + σ(x) ε.
 
     Arguments:
@@ -55,8 +61,9 @@ def terms(model: VAE, x: Tensor, eps: Tensor, y: Tensor | None = None) -> Terms:
         x: Examples (B, *event_shape).
         eps: Standard normal noise (K, B, L).
         y: Vectors of the conditions (B, C), if there are any.
+        moments: μ(x) and log σ²(x), (B, L) each, if they are known.
     """
-    mean, log_variance = model.moments(x, y)
+    mean, log_variance = moments or model.moments(x, y)
     z = mean + (0.5 * log_variance).exp() * eps
     return Terms(_log_reconstruction(model, x, z, y), eps, z, mean, log_variance)
 

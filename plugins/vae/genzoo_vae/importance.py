@@ -76,12 +76,14 @@ def _log_weights(
 ) -> Tensor:
     """Return log w, (K, B), float64, of a few rows."""
     x = x.to(model.device, model.dtype)
+    moments = model.moments(x, y)
     parts, most = [], _CODES.get(model.device.type, _CODES_ELSEWHERE)
     for first in range(0, num_samples, most):
         shape = (min(most, num_samples - first), len(x), model.config.latent_dim)
         eps = torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)
         parts += [
-            terms(model, x, e, y).log_weights.double() for e in torch.split(eps, _at_once(x, eps))
+            terms(model, x, e, y, moments).log_weights.double()
+            for e in torch.split(eps, _at_once(x, eps))
         ]
     return torch.cat(parts)
 
