@@ -30,7 +30,7 @@ from genzoo.plugin import Batch, Config, Loss, Model, Objective, Space, Step
 
 ROWS, SIZE = 20_000, 20
 BATCH = {"vae": 128, "affine": 32}
-STEPS = {"vae": 390, "affine": 500}
+STEPS = {"vae": 390, "affine": 2000}
 SEED = 0
 Run = Callable[[], object]
 

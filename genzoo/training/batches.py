@@ -89,14 +89,21 @@ class Stream:
 
     def indices(self, rows: range) -> Tensor:
         """Return the row indices at the given positions."""
-        parts, first = [], rows.start
-        while first < rows.stop:
-            epoch, place = divmod(first, self.num_rows)
-            block, offset = divmod(place, self._block)
-            taken = self._order(epoch, block)[offset : offset + rows.stop - first]
+        first, last = rows.start, rows.stop
+        taken = self._in_block(first, last)
+        if len(taken) == last - first:
+            return taken
+        parts = [taken]
+        while (first := first + len(taken)) < last:
+            taken = self._in_block(first, last)
             parts.append(taken)
-            first += len(taken)
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+        return torch.cat(parts)
+
+    def _in_block(self, first: int, last: int) -> Tensor:
+        """Return the row indices at the positions from ``first`` that are in the same block."""
+        epoch, place = divmod(first, self.num_rows)
+        block, offset = divmod(place, self._block)
+        return self._order(epoch, block)[offset : offset + last - first]
 
 
 def _order(num_rows: int, seed: int, first: int, last: int) -> Tensor:

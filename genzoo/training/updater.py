@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from types import GeneratorType
 from typing import Any
 
 import torch
@@ -46,7 +47,8 @@ class Updater:
         self.left = False
         # Read once: Accelerate looks these up in its shared state, which small steps notice.
         self.alone = accelerator.num_processes == 1
-        self.on_cpu = accelerator.device.type == "cpu"
+        self.device = accelerator.device
+        self.on_cpu = self.device.type == "cpu"
         self.autocasts = accelerator.mixed_precision != "no"
 
     def run(
@@ -105,7 +107,7 @@ class Updater:
             # on any process, and whatever was drawn before.
             seed = seeds.derive_seed(self.seed, index, slot, move)
             self.generators[slot].manual_seed(seed)
-            seeds.seed_defaults(seed, self.accelerator.device)
+            seeds.seed_defaults(seed, self.device)
             # Autocast is entered anew for each move. A context that a game holds open across a
             # yield would also apply to the backward pass and to the other games.
             if self.autocasts:
@@ -185,7 +187,8 @@ class Updater:
     def _check_games(self, games: Mapping[int, Iterator[Loss]]) -> None:
         """Raise if `losses` returns instead of yielding."""
         for game in games.values():
-            if not isinstance(game, Iterator):
+            # The usual type first: a look at an abstract class takes longer.
+            if type(game) is not GeneratorType and not isinstance(game, Iterator):
                 raise TrainingError(
                     f"{type(self.objective).__name__}.losses returned a {type(game).__name__} "
                     "instead of yielding a Loss. Write: yield Loss(value)."
