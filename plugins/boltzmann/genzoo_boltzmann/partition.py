@@ -148,6 +148,26 @@ def best(
     """
     if model.num_bits <= MAX_ENUMERATED:
         return exact(model)
+    return bracketed(
+        model,
+        start=start,
+        generator=generator,
+        num_chains=num_chains,
+        betas=betas,
+        num_burn_in=num_burn_in,
+    )
+
+
+def bracketed(
+    model: Machine[Any],
+    *,
+    start: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    num_chains: int = NUM_CHAINS,
+    betas: Tensor | None = None,
+    num_burn_in: int = 5000,
+) -> LogPartition:
+    """Return log Z by AIS, with an interval from reverse AIS; see `best` for the arguments."""
     generator = generator or fresh_generator(model.device)
     forward = ais(model, generator=generator, num_chains=num_chains, betas=betas)
     backward = reverse_halves(
@@ -371,6 +391,7 @@ __all__ = [
     "LogPartition",
     "ais",
     "best",
+    "bracketed",
     "effective_sample_size",
     "estimate",
     "exact",
