@@ -154,6 +154,15 @@ class TrainingInterrupted(GenzooError):
         return [str(self)]
 
 
+def counted(num: int, noun: str) -> str:
+    """Return a number with a noun.
+
+    >>> counted(1, "row"), counted(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{num} {noun}" if num == 1 else f"{num} {noun}s"
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return a sentence with names similar to ``name``, and all known ones.
 

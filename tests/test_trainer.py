@@ -282,6 +282,14 @@ def test_compile_asks_each_child_network_and_no_other(monkeypatch):
     assert {type(module).__name__ for module in compiled} == {"Sequential", "Linear"}
 
 
+def test_second_run_of_a_trainer_is_refused_because_its_recipe_would_be_wrong():
+    settings = genzoo.TrainerConfig(max_steps=1, batch_size=8, progress=False)
+    once = genzoo.Trainer(families.linear(), DATA, None, settings)
+    once.fit()
+    with pytest.raises(genzoo.errors.TrainingError, match="Make another Trainer"):
+        once.fit()
+
+
 def test_data_of_another_shape_or_kind_are_refused_with_both_named():
     with pytest.raises(genzoo.DataError, match=r"\(4,\), not \(3,\)"):
         fit(data=families.rows(8, 4))

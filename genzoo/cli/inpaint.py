@@ -22,7 +22,7 @@ from genzoo.cli.masks import mask_of
 from genzoo.cli.texts import write
 from genzoo.conditions import condition_rows, spread
 from genzoo.data import Dataset, draw_rows, load_dataset
-from genzoo.errors import CapabilityError, ConfigError, DataError, GenzooError
+from genzoo.errors import CapabilityError, ConfigError, DataError, GenzooError, counted
 from genzoo.files import atomic_file
 from genzoo.model import Model
 from genzoo.plotting import grid, lines_of_text, write_picture
@@ -60,7 +60,7 @@ def run(arguments: Any) -> None:
     else:
         write_picture(_picture(model.event, x, mask, filled), arguments.output)
     share = mask.float().mean().item()
-    rows = "1 row" if len(x) == 1 else f"{len(x)} rows"
+    rows = counted(len(x), "row")
     write(
         f"{rows}, {100 * share:.0f} % of the values filled in {arguments.num} times: "
         f"{arguments.output}."
@@ -118,7 +118,9 @@ def _chosen(data: Dataset, arguments: Any) -> dict[str, Any]:
         return draw_rows(data, _DRAWN, seed=arguments.seed)
     index = _numbers(arguments.rows)
     if beyond := [i for i in index if i >= len(data)]:
-        raise ConfigError(f"--rows names row {beyond[0]}, and {data.name} has {len(data)} rows.")
+        raise ConfigError(
+            f"--rows names row {beyond[0]}, and {data.name} has {counted(len(data), 'row')}."
+        )
     return data.batch(torch.tensor(index), seeds.generator(arguments.seed))
 
 

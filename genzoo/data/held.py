@@ -35,7 +35,7 @@ from genzoo.data.items.rows import ItemRows
 from genzoo.data.items.torch_parts import is_loader, loaded_part, tensors_of
 from genzoo.data.split_names import split_of
 from genzoo.data.tables.frames import check_index, columns_of_frame, is_frame
-from genzoo.errors import ConfigError, DataError
+from genzoo.errors import ConfigError, DataError, counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,9 @@ def _with_given(columns: Columns, held: Held, name: str) -> tuple[Columns, Held]
         if given is None:
             raise DataError(f"A list of one {role} for each row is needed; got {shown(value)}.")
         if len(given) != num:
-            raise DataError(f"{name} has {num} rows, and {len(given)} values are given as {role}.")
+            raise DataError(
+                f"{name} has {counted(num, 'row')}, and {len(given)} values are given as {role}."
+            )
         names[role] = role if role not in values else f"given {role}"
         values[str(names[role])] = given
     chosen = replace(held.chosen, label=names["label"], text=names["text"])

@@ -8,7 +8,7 @@ from genzoo import seeds
 from genzoo.data.dataset import Dataset, DataSource
 from genzoo.data.domains import TwoDomains
 from genzoo.data.subsets import How, Subset, stratified
-from genzoo.errors import DataError
+from genzoo.errors import DataError, counted
 
 HELD_OUT = "held-out"
 """The name of the split of held-out rows."""
@@ -55,8 +55,8 @@ def hold_out(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dat
     num, label = round(fraction * len(dataset)), dataset.labels()
     if not 0 < num < len(dataset):
         raise DataError(
-            f"{dataset.name} has {len(dataset)} rows, so a share of {fraction:g} holds {num} of "
-            "them out. Give another --data.valid-fraction, or more rows."
+            f"{dataset.name} has {counted(len(dataset), 'row')}, so a share of {fraction:g} holds "
+            f"{num} of them out. Give another --data.valid-fraction, or more rows."
         )
     generator = seeds.generator(seeds.derive_seed("held-out", seed))
     held = stratified(label, len(dataset), num, generator)

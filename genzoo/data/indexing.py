@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genzoo.errors import counted
+
 
 def position(index: Any, num: int) -> int | None:
     """Return the row that an index means; None for a slice or several indices.
@@ -27,7 +29,7 @@ def position(index: Any, num: int) -> int | None:
     except TypeError:
         return None
     if not -num <= row < num:
-        raise IndexError(f"There is no row {row}: the dataset has {num} rows.")
+        raise IndexError(f"There is no row {row}: the dataset has {counted(num, 'row')}.")
     return row % num
 
 
@@ -47,11 +49,15 @@ def positions(index: slice | Sequence[int] | Tensor | Any, num: int) -> Tensor:
     found = _indices(index)
     if found.dtype == torch.bool:
         if len(found) != num:
-            raise IndexError(f"The mask has {len(found)} values: the dataset has {num} rows.")
+            raise IndexError(
+                f"The mask has {len(found)} values: the dataset has {counted(num, 'row')}."
+            )
         return found.nonzero().flatten()
     wrong = found[(found < -num) | (found >= num)]
     if len(wrong):
-        raise IndexError(f"There is no row {int(wrong[0])}: the dataset has {num} rows.")
+        raise IndexError(
+            f"There is no row {int(wrong[0])}: the dataset has {counted(num, 'row')}."
+        )
     return found % num
 
 

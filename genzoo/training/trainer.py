@@ -90,6 +90,7 @@ class Trainer:
         self.callbacks = list(callbacks)
         self.history = History()
         self.folder = None if output_dir is None else RunFolder(Path(output_dir), overwrite)
+        self._began = False
 
     @property
     def model(self) -> Model:
@@ -112,10 +113,16 @@ class Trainer:
             RunningError: Another run is training in ``output_dir``.
             TrainingError: Another process of the run has ended; or gradients are disabled
                 (``torch.no_grad``, ``torch.inference_mode``); or ``optimizer`` or ``lr_scheduler``
-                return what cannot be used.
+                return what cannot be used; or a second run would start from trained weights.
             LoadError: What would be written into, such as ``checkpoints``, is a link.
         """
         _demand_gradients()
+        if self._began and not resume:
+            raise TrainingError(
+                "This Trainer has trained its model already, so its recipe would not say what a "
+                "second run starts from. Make another Trainer to train the model further, or "
+                "resume a run that has an output_dir with fit(resume=True)."
+            )
         with open_session(self.plan.config, self.folder) as session:
             is_main = session.accelerator.is_main_process
             with following(self.plan.config, is_main) as shown:
@@ -124,7 +131,7 @@ class Trainer:
                 if is_main:
                     recorders = self._recorders(session, found)
                     session.callbacks = Callbacks([*recorders, *shown, *self.callbacks])
-                self.plan = found.plan
+                self.plan, self._began = found.plan, True
                 with session.recording():
                     return train(session, found)
 

@@ -12,7 +12,7 @@ from genzoo.data.columns.classes import are_classes, are_few_classes
 from genzoo.data.columns.column import ColumnNames, Columns
 from genzoo.data.columns.features import leave_out, named
 from genzoo.data.columns.missing import is_missing
-from genzoo.errors import DataError, suggest
+from genzoo.errors import DataError, counted, suggest
 from genzoo.spec import FIELD
 
 X_NAMES = ("x", "data", "images", "image", "pixel_values")
@@ -86,8 +86,9 @@ def _refuse_short(columns: Columns, num: int, name: str) -> None:
     found = first_of([key for key, v in columns.values.items() if len(v) != num], LABEL_NAMES)
     if found is not None:
         raise DataError(
-            f"{name} has {num} rows, and its column {found!r} has {len(columns.values[found])} "
-            f"values. Give one for each row, or leave it out: {leave_out([found])}."
+            f"{name} has {counted(num, 'row')}, and its column {found!r} has "
+            f"{len(columns.values[found])} values. Give one for each row, or leave "
+            f"it out: {leave_out([found])}."
         )
 
 

@@ -15,7 +15,7 @@ from genzoo.data.columns.classes import are_classes, classes_of
 from genzoo.data.columns.label_notes import on_labels
 from genzoo.data.fields import label_space
 from genzoo.data.labelling import UNKNOWN
-from genzoo.errors import DataError
+from genzoo.errors import DataError, counted
 from genzoo.spaces import Label
 
 _LISTS = ("targets", "labels")
@@ -78,7 +78,9 @@ class ItemLabels:
     def _given(cls, given: Any, name: str, num: int, names: tuple[str, ...]) -> ItemLabels:
         found = classes_of(given, f"The label of {name}", names=names)
         if len(found.index) != num:
-            raise DataError(f"{name} has {num} rows, and {len(found.index)} labels are given.")
+            raise DataError(
+                f"{name} has {counted(num, 'row')}, and {len(found.index)} labels are given."
+            )
         if found.num_without == num:
             return cls(name)
         space = label_space(max(int(found.index.max()) + 1, len(found.names)), found.names)

@@ -20,6 +20,7 @@ from genzoo.plugin import (
     Real,
     Space,
     Stage,
+    Unit,
     batch_size_for,
 )
 from genzoo_boltzmann import enumeration
@@ -69,7 +70,7 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
     """
 
     Config = GaussianRBMConfig
-    event_spaces = (Real,)
+    event_spaces = (Real, Unit)
     measure = "density"
     papers = (
         (
