@@ -197,6 +197,12 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
         """Return R, W, S, b and c."""
         return self.R, self.W, self.S, self.b, self.c
 
+    @torch.no_grad()
+    def connections(self) -> Tensor:
+        """Return W, (V, H), or R if there are no hidden units; 0 for pairs that are not joined."""
+        J, num = self.weights()[0], len(self.b)
+        return J[:num, num:] if len(self.c) else J
+
     def joint_energy(self, v: Tensor, h: Tensor) -> Tensor:
         """Return E(v, h), (B,), for units (B, V) and (B, H), in the wider dtype."""
         with full_precision(self.device):

@@ -254,14 +254,9 @@ class DBM(Machine[DBMConfig]):
         field = coupling.layers.odd_fields(state, ones).to(state.dtype)
         return Phase(state, field.sigmoid(), ones)
 
-    @torch.no_grad()
-    def difference(self, data: Phase, chain: Phase) -> Tensor:
-        """Return mean F(data) − mean F(chain), a scalar, without a graph.
-
-        Of data whose even hidden units are mean-field probabilities, F is E_q[E] − H(q).
-        """
-        unsure = entropy(data.state[:, len(self.b) :]).mean()
-        return super().difference(data, chain) - unsure
+    def energies_of(self, state: Tensor) -> Tensor:
+        """Return F(state), and E_q[E] − H(q) where even hidden units are mean-field ones, (B,)."""
+        return self.free_energies(state) - entropy(state[:, len(self.b) :])
 
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
         """Return the gradient of `difference` by parameter; see `layer_gradient`."""

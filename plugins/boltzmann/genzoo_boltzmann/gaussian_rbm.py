@@ -210,6 +210,10 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
         precision = (-self.log_var).exp()
         return self.W * precision[:, None], self.b * precision, self.c, self.log_var.exp()
 
+    def connections(self) -> Tensor:
+        """Return W/σ, the weights of visible units of variance 1, (V, H)."""
+        return self.W.detach() * (-0.5 * self.log_var.detach()).exp()[:, None]
+
     # log Z
 
     @property

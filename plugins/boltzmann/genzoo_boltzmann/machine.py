@@ -97,6 +97,11 @@ class Machine(GenerativeModel[C]):
     def sum_terms(self) -> tuple[Tensor, ...]:
         """Return the weights and biases whose sums are the units' fields."""
 
+    def connections(self) -> Tensor:
+        """Return the weights between visible and hidden units as a matrix, without a graph."""
+        weights: Tensor = next(p for p in self.parameters() if p.ndim >= 2)
+        return weights.detach().flatten(1)
+
     # What a machine whose state has hidden units redefines
 
     def states(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -115,10 +120,14 @@ class Machine(GenerativeModel[C]):
         """Return −log p(x) − log Z, (B,), in float64."""
         return self.row_energies(x.flatten(1).to(self.device, torch.float64))
 
+    def energies_of(self, state: Tensor) -> Tensor:
+        """Return the free energies of the states of a phase, (B,), those of the data included."""
+        return self.free_energies(state)
+
     @torch.no_grad()
     def difference(self, data: Phase, chain: Phase) -> Tensor:
         """Return mean F(data) − mean F(chain), a scalar, without a graph."""
-        return self.free_energies(data.state).mean() - self.free_energies(chain.state).mean()
+        return self.energies_of(data.state).mean() - self.energies_of(chain.state).mean()
 
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
         """Return the gradient of `difference` by parameter, here by autograd.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genzoo.plugin import Batch, Bounds, Component, Config, Goal, Loss, Meaning, Objective, Step
+from genzoo_boltzmann import health
 from genzoo_boltzmann.machine import Machine, Phase
 
 
@@ -49,14 +50,10 @@ class Divergence(Objective[C]):
             healthy="it is noisy around 0; if its size grows steadily, the chains do not mix or "
             "learning diverges",
         ),
-        "hidden_activity": Meaning(
-            "mean probability of hidden units given the data",
-            unit="share",
-            goal=Goal("none"),
-            healthy="it is steady and away from 0 and 1",
-        ),
+        **health.MEANINGS,
     }
     model: Machine[Any]
+    _last: Tensor | None = None
 
     @classmethod
     def optimizers(cls, config: LearningConfig) -> Mapping[str, Component]:
@@ -67,8 +64,45 @@ class Divergence(Objective[C]):
         """Yield the difference of free energies."""
         with torch.no_grad():
             data = self.model.data_phase(batch["x"], step.generator)
+            before = self.chains(step)
             chain = self.chain(data, step)
-        yield _loss(self.model, data, chain, self.config, step)
+        yield self._loss(data, chain, before, step)
+
+    def _loss(self, data: Phase, chain: Phase, before: Tensor | None, step: Step) -> Loss:
+        model, config = self.model, self.config
+        found = model.contrast(data, chain, centred=config.centred)
+        gradients = {p: g for p, g in found.items() if p.requires_grad}  # Some may be frozen.
+        value = data.state.new_zeros(())
+        metrics: dict[str, Tensor] = {}
+        # Its gradient is known, so the value is for those who look, and it takes some per cent.
+        if step.logged:
+            value, metrics = self._looked_at(data, chain, before)
+        if config.sparsity_cost:
+            value = value + config.sparsity_cost * _sparsity(model, data, config.sparsity_target)
+        return Loss(value, metrics=metrics, gradients=gradients)
+
+    @torch.no_grad()
+    def _looked_at(
+        self, data: Phase, chain: Phase, before: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the difference of free energies, and figures of the machine's health."""
+        model = self.model
+        energies, after = model.energies_of(data.state), model.energies_of(chain.state)
+        figures = health.of_rows(data, energies)
+        if self.training:
+            # Rows of one batch only: older ones would have to be in checkpoints.
+            self._last = data.state
+            figures |= health.of_weights(model)
+            if before is not None:
+                figures["chain_time"] = health.chain_time(model.energies_of(before), after)
+        elif self._last is not None:
+            own = model.energies_of(self._last).mean()
+            figures["free_energy_gap"] = figures["free_energy"] - own
+        return energies.mean() - after.mean(), figures
+
+    def chains(self, step: Step) -> Tensor | None:
+        """Return the states of chains that continue, as they are before the update, if any."""
+        return None
 
     @abc.abstractmethod
     def chain(self, data: Phase, step: Step) -> Phase:
@@ -121,6 +155,10 @@ class PersistentContrastiveDivergence(Divergence[PCDConfig]):
 
     Config = PCDConfig
 
+    def chains(self, step: Step) -> Tensor | None:
+        """Return the states of the slot's chains; None before the first update."""
+        return self.process_state().get(_name(step))
+
     def chain(self, data: Phase, step: Step) -> Phase:
         """Return the phase of the chains after k sweeps."""
         return self.model.phase(self._advance(len(data.state), step))
@@ -148,7 +186,7 @@ def advanced(
         num_steps: The number of sweeps.
         step: The step.
     """
-    name = f"chains_{step.slot}"
+    name = _name(step)
     state = objective.process_state().get(name)
     if state is None:
         state = start()
@@ -159,28 +197,14 @@ def advanced(
     return state
 
 
+def _name(step: Step) -> str:
+    return f"chains_{step.slot}"
+
+
 def sgd(config: LearningConfig) -> Component:
     """Return stochastic gradient descent with the values of a config."""
     values = {"lr": config.lr, "momentum": config.momentum, "weight_decay": config.weight_decay}
     return Component(name="sgd", config=values)
-
-
-def _loss(
-    model: Machine[Any], data: Phase, chain: Phase, config: LearningConfig, step: Step
-) -> Loss:
-    found = model.contrast(data, chain, centred=config.centred)
-    gradients = {p: g for p, g in found.items() if p.requires_grad}  # Some may be frozen.
-    # Its gradient is known, so the value is for those who look, and it takes some per cent.
-    value = model.difference(data, chain) if step.logged else data.state.new_zeros(())
-    if config.sparsity_cost:
-        value = value + config.sparsity_cost * _sparsity(model, data, config.sparsity_target)
-    metrics = _metrics(data) if step.logged else {}
-    return Loss(value, metrics=metrics, gradients=gradients)
-
-
-def _metrics(data: Phase) -> dict[str, Tensor]:
-    """Return the mean of p(h_j = 1 | v) over the data and the hidden units."""
-    return {"hidden_activity": data.p.mean()}
 
 
 def _sparsity(model: Machine[Any], data: Phase, target: float) -> Tensor:

@@ -1,7 +1,5 @@
 """Gradients against autograd and against the exact gradient of the likelihood."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -105,18 +103,6 @@ def test_sparsity_adds_its_own_gradient():
     found = torch.autograd.grad(with_cost.value, [rbm.W, rbm.c])
     for given, expected in zip(found, wanted, strict=True):
         torch.testing.assert_close(given, expected, **TIGHT)
-
-
-def test_how_much_hidden_units_are_on_is_said_where_it_is_written():
-    rbm, x = machine(), _phases(machine())[0]
-    for cls in (ContrastiveDivergence, PersistentContrastiveDivergence):
-        for logged in (True, False):
-            (loss,) = cls(rbm, cls.Config()).losses({"x": x}, replace(_step(), logged=logged))
-            assert list(loss.metrics) == ["hidden_activity"] * logged
-            if logged:
-                activity = torch.sigmoid(rbm.hidden_logits(x)).mean()
-                torch.testing.assert_close(loss.metrics["hidden_activity"], activity.detach())
-            assert bool(loss.value) == logged  # Not computed if no one looks.
 
 
 def test_a_frozen_parameter_is_left_alone():
