@@ -13,6 +13,7 @@ _HIDDEN_PER_VISIBLE = 4
 _MOST_RATE, _RATE_TIMES_VISIBLE = 0.35, 80.0
 _SWEEPS, _WEIGHT_DECAY = 5, 1e-4
 _MOST_ABOVE = 2000
+_GREEDY_STEPS, _UP_DOWN_RATE = 8000, 0.3
 _IMAGE_PER_FILTER, _LEAST_FILTER, _POOLS = 4, 3, (2, 3)
 
 
@@ -24,13 +25,20 @@ def num_hidden(event: Space) -> int:
     return min(MOST_HIDDEN, _HIDDEN_PER_VISIBLE * event.num_dims)
 
 
-def learning(event: Space) -> Stage:
+def rate(event: Space) -> float:
+    """Return the learning rate: 80 over the number of visible units, at most 0.35.
+
+    A hidden unit's field is a sum over the visible units, so an update changes it in proportion to
+    their number. For binarised MNIST that is 0.1, which learns more in ten epochs than 0.05 and
+    still mixes well (benchmarks/README.md).
+    """
+    return min(_MOST_RATE, _RATE_TIMES_VISIBLE / event.num_dims)
+
+
+def learning(event: Space, max_steps: int = 15_000) -> Stage:
     """Return a stage of centred persistent contrastive divergence with a falling learning rate.
 
-    The rate is 80 over the number of visible units, at most 0.35. A hidden unit's field is a sum
-    over the visible units, so an update changes it in proportion to their number. For binarised
-    MNIST that is 0.1, which learns more in ten epochs than 0.05 and still mixes well
-    (benchmarks/README.md). Five sweeps an update keep the chains near the
+    It begins at `rate`. Five sweeps an update keep the chains near the
     machine at such rates, where one leaves whole kinds of data out; a weight decay of 1e-4 keeps
     them mixing (Hinton, 2010).
 
@@ -38,12 +46,12 @@ def learning(event: Space) -> Stage:
 
     Arguments:
         event: The space of the data.
+        max_steps: The number of updates.
     """
-    rate = min(_MOST_RATE, _RATE_TIMES_VISIBLE / event.num_dims)
-    values = {"lr": rate, "num_steps": _SWEEPS, "weight_decay": _WEIGHT_DECAY}
+    values = {"lr": rate(event), "num_steps": _SWEEPS, "weight_decay": _WEIGHT_DECAY}
     return Stage(
         objective=Component(name="pcd", config=values),
-        trainer={"max_steps": 15_000, "batch_size": 100, "lr_scheduler": "linear"},
+        trainer={"max_steps": max_steps, "batch_size": 100, "lr_scheduler": "linear"},
     )
 
 
@@ -69,14 +77,17 @@ def greedy(event: Space, dims: Sequence[int]) -> tuple[Stage, ...]:
     events = (event, *(Binary(shape=(num,)) for num in dims[:-1]))
     names = [f"rbms.{level}" for level in range(len(dims))]
     stages = [
-        replace(learning(its), model=name, inputs=tuple(names[:level]))
+        replace(learning(its, _GREEDY_STEPS), model=name, inputs=tuple(names[:level]))
         for level, (its, name) in enumerate(zip(events, names, strict=True))
     ]
-    last = Stage(
-        objective=Component(name="up-down"),
-        trainer={"max_steps": 5000, "batch_size": 100, "lr_scheduler": "linear"},
+    last = {"lr": _UP_DOWN_RATE * rate(event), "weight_decay": _WEIGHT_DECAY}
+    return (
+        *stages,
+        Stage(
+            objective=Component(name="up-down", config=last),
+            trainer={"max_steps": 4000, "batch_size": 100, "lr_scheduler": "linear"},
+        ),
     )
-    return (*stages, last)
 
 
 def filters(
