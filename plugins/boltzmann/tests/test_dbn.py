@@ -366,6 +366,9 @@ def test_stages_train_one_machine_each_and_then_all(tmp_path):
 def test_defaults_start_every_machine_from_the_one_below():
     info = DataInfo(fields={"x": Binary(shape=(1, 8, 8))})
     assert DBN.configure(info).hidden_dims == (256, 256)
+    first, second, last = DBN.default_stages(DBN.configure(info))
+    rates = [stage.objective.config["lr"] for stage in (first, second, last)]
+    assert rates == pytest.approx([0.35, 80 / 256, 0.3 * 0.35])
     assert DBN.configure(DataInfo(fields={"x": Binary(shape=(784,))})).hidden_dims == (500, 784)
     assert DBN.configure(DataInfo(fields={"x": Binary(shape=(3072,))})).hidden_dims == (500, 2000)
 
