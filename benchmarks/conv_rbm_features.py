@@ -9,8 +9,8 @@ of the pixels. The classifier has ``--rows`` labelled training rows, the same fo
 by the seed and stratified; a fifth of them chooses its C out of the same list for all kinds, then
 it is fitted to all of them. The accuracy is that of the 10,000 official test rows.
 
-Printed are the accuracies of each seed, then their means, ranges and gains over pixels. A seed draws the labelled
-rows, the initial weights and the chains.
+Printed are the accuracies of each seed, then their means, ranges and gains over pixels. A seed
+draws the labelled rows, the initial weights and the chains.
 
 Usage: python benchmarks/conv_rbm_features.py [--seeds 0 1 2] [--rows 5000]
 """

@@ -266,20 +266,17 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
 
         The centred gradient is that of the machine around μ, the mean base rate of each channel,
         and λ, the mean of p over the data and the places of each map, transformed back; see
-        `binary_gradient`. With offsets of their own, pixels would need a bias for each place.
+        `binary_gradient`. Offsets that differ by pixel would give each place of a map its own bias.
         """
         maps = self.config.maps
         places = math.prod(maps[1:])
-        p = torch.cat([data.p / -len(data.p), chain.p / len(chain.p)])
-        v = torch.cat([data.state, chain.state])
-        d_W = convolution.filter_products(
-            v.view(-1, *self.event_shape), p, self.W, self.config.pool
-        )
+        d_W = self._mean_products(chain) - self._mean_products(data)
         d_b = chain.state.mean(0) - data.state.mean(0)
-        d_c = self._by_map(p.sum(0))
+        on = self._by_map(data.p.mean(0))
+        d_c = self._by_map(chain.p.mean(0)) - on
         if centred:
             mu = self.base_rates.view(len(d_W[0]), -1).mean(1)[:, None, None]
-            lam = self._by_map(data.p.mean(0)) / places
+            lam = on / places
             window = d_b.new_ones(1, 1, *maps[1:])
             sums = F.conv2d(d_b.view(self.event_shape)[:, None], window)[:, 0]
             d_W = d_W - mu * d_c[:, None, None, None] - lam[:, None, None, None] * sums
@@ -289,6 +286,11 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
         else:
             d_W, d_c = d_W / places, d_c / places
         return {self.W: d_W, self.b: d_b, self.c: d_c}
+
+    def _mean_products(self, phase: Phase) -> Tensor:
+        images = phase.state.view(len(phase.state), *self.event_shape)
+        sums = convolution.filter_products(images, phase.p, self.W, self.config.pool)
+        return sums / len(images)
 
     def _by_map(self, h: Tensor) -> Tensor:
         """Return the sums of a row (H,) over the places of each map, (K,)."""

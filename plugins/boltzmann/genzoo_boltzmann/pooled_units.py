@@ -45,7 +45,7 @@ class PooledHidden(HiddenUnits):
         """Return the probability that each unit is on, (B, H)."""
         field = self.groups(field)
         top = _top(field)
-        e = (field - top).exp()
+        e = (field - top).exp_()
         off = (-top).exp()
         return (e / (e.sum(1, keepdim=True) + off)).flatten(1)
 
