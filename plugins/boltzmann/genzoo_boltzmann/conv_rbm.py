@@ -266,7 +266,7 @@ class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
 
         The centred gradient is that of the machine around μ, the mean base rate of each channel,
         and λ, the mean of p over the data and the places of each map, transformed back; see
-        `binary_gradient`. Offsets that differ by pixel would give each place of a map its own bias.
+        `binary_gradient`. Offsets that differ by pixel would give each place of a map a bias.
         """
         maps = self.config.maps
         places = math.prod(maps[1:])
