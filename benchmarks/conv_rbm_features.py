@@ -36,8 +36,9 @@ from torch import Tensor
 
 import genzoo
 from genzoo.data import subset
+from genzoo.plugin import Component
 
-STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2)
+STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 ITERATIONS = 200
 PIXELS, DENSE, CONVOLUTIONAL = "raw pixels", "rbm, 500 units", "conv-rbm, pooled"
 
@@ -45,26 +46,30 @@ Array = Any
 Features = Callable[[Tensor], Tensor]
 
 
-def learned(name: str, seed: int, steps: int | None, **config: Any) -> Any:
-    """Return a machine that learned the training images by its defaults, but for the steps."""
+def learned(name: str, seed: int, stage: genzoo.Stage) -> Any:
+    """Return a machine that learned the training images."""
     data = genzoo.load_dataset("fashion-mnist", binarize="dynamic")
     torch.manual_seed(seed)
-    model = genzoo.create_model(name, data=data, **config)
-    (stage,) = model.default_stages(model.config)
-    given = {"max_steps": steps} if steps else {}
-    trainer = genzoo.TrainerConfig(
-        **{**stage.trainer, **given, "seed": seed, "threads": 1}, progress=False
-    )
+    model = genzoo.create_model(name, data=data)
+    trainer = genzoo.TrainerConfig(**stage.trainer, seed=seed, threads=1, progress=False)
     began = time.process_time()
     genzoo.Trainer(model, data, stage, trainer).fit()
     say(f"  {name}: {trainer.max_steps} updates, {time.process_time() - began:.0f} s")
     return model
 
 
-def features(seed: int, steps: int | None, dense_steps: int | None) -> dict[str, Features]:
+def stage(steps: int, batch_size: int, **config: Any) -> genzoo.Stage:
+    """Return a stage of persistent contrastive divergence."""
+    trainer = {"max_steps": steps, "batch_size": batch_size, "lr_scheduler": "linear"}
+    return genzoo.Stage(objective=Component(name="pcd", config=config), trainer=trainer)
+
+
+def features(seed: int, steps: int, dense_steps: int) -> dict[str, Features]:
     """Return the three kinds of features, functions of grey images (N, 1, 28, 28)."""
-    dense = learned("rbm", seed, dense_steps)
-    convolutional = learned("conv-rbm", seed, steps)
+    dense = learned("rbm", seed, stage(dense_steps, 100, lr=0.1, weight_decay=1e-4))
+    # Without the penalty of sparsity the maps learn less that a classifier can use.
+    sparse = {"sparsity_cost": 3.0, "sparsity_target": 0.03}
+    convolutional = learned("conv-rbm", seed, stage(steps, 20, lr=10.0, **sparse))
     return {
         PIXELS: lambda x: x,
         DENSE: lambda x: dense.hidden_probabilities(x.flatten(1)),
@@ -102,8 +107,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rows", type=int, default=5000, help="with labels, of training")
-    parser.add_argument("--steps", type=int, help="updates of the conv-rbm; its own by default")
-    parser.add_argument("--dense-steps", type=int, help="updates of the rbm; its own by default")
+    parser.add_argument("--steps", type=int, default=2000, help="updates of the conv-rbm")
+    parser.add_argument("--dense-steps", type=int, default=6000, help="updates of the rbm")
     given = parser.parse_args()
     torch.set_num_threads(1)
     np.random.seed(0)

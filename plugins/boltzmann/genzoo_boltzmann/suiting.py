@@ -121,12 +121,13 @@ def filters(
 def convolution() -> Stage:
     """Return a stage of centred persistent contrastive divergence for shared filters.
 
-    Their gradient is a mean over all places, so it is small and needs a large rate.
+    Their gradient is a mean over all places of all images, so it has little noise and takes a
+    large rate and few images.
     """
-    values = {"lr": 3.0, "num_steps": 1}
+    values = {"lr": 10.0}
     return Stage(
         objective=Component(name="pcd", config=values),
-        trainer={"max_steps": 5_000, "batch_size": 100, "lr_scheduler": "linear"},
+        trainer={"max_steps": 10_000, "batch_size": 50, "lr_scheduler": "linear"},
     )
 
 
