@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -127,7 +128,12 @@ def test_with_data_runs_are_evaluated_unless_they_stored_the_same(runs, monkeypa
     assert found.to_frame().equals(stored.to_frame())
     models = {name: genzoo.GenModel.from_pretrained(name) for name in "abc"}
     assert found.differences == genzoo.compare(models, data).differences
-    assert "a − c" in str(found)
+    difference = found.differences["a", "c"]
+    (line,) = [line for line in str(found).splitlines() if "a − c" in line]
+    marks = [int(mark) for mark in re.findall(r"\[(\d+)\]", line)]
+    named = [f"[{mark}] {note.code}: " for mark, note in zip(marks, difference.notes, strict=True)]
+    assert marks
+    assert all(name in str(found) for name in named)
 
 
 def test_curves_in_common_are_drawn(runs):

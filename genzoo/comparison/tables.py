@@ -161,11 +161,14 @@ def _below(
     lines = [legend([mark_of(figure.goal) for figure in figures])]
     lines += [f"{', '.join(words)}."] if words else []
     unreliable = [note for note in notes_of(figures) if note.unreliable]
-    lines += numbered(unreliable)
+    lines += [f"{_BAD} {note.code}: {note}" for note in unreliable]
     if differences:
         lines += ["Differences of log-likelihoods on the same rows, in nats:"]
-        lines += [f"  {a} − {b}  {figure.short()}" for (a, b), figure in differences.items()]
-        lines += [f"  {line}" for line in numbered(notes_of(differences.values()))]
+        listed = notes_of(differences.values())
+        for (a, b), figure in differences.items():
+            marks = "".join(f" [{listed.index(note) + 1}]" for note in figure.notes)
+            lines.append(f"  {a} − {b}  {figure.short()}{marks}")
+        lines += [f"  {line}" for line in numbered(listed)]
     lines += notes
     return [*lines, *_rows(evaluations)]
 
