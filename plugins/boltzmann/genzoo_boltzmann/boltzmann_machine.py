@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -24,7 +25,7 @@ from genzoo.plugin import (
     Stage,
     batch_size_for,
 )
-from genzoo_boltzmann import enumeration, graph
+from genzoo_boltzmann import enumeration, graph, suiting
 from genzoo_boltzmann.base_rates import init_rates
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.general_path import (
@@ -117,7 +118,8 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
     limits = (
         (
             "A sweep draws one colour of the graph after the other, so a complete graph of N "
-            "units takes N steps: it is for small machines."
+            "units takes N steps: it is for small machines. By default, data of more than 32 "
+            "places get the graph of an RBM."
         ),
         (
             "If more than 12 hidden units are connected with each other, its likelihood is a "
@@ -167,8 +169,19 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
         return BoltzmannMachineConfig(event=event, num_hidden=3), {"x": x}
 
     @classmethod
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> BoltzmannMachineConfig:
+        """Return a config that fits the data; see `suiting.general`."""
+        cls.check_event(info)
+        fitted = suiting.general(info[cls.event_field], overrides)
+        return super().configure(info, conditions, **fitted)
+
+    @classmethod
     def default_stages(cls, config: BoltzmannMachineConfig) -> tuple[Stage, ...]:
-        """Return centred persistent contrastive divergence with a falling learning rate."""
+        """Return persistent contrastive divergence with a falling rate; that of an RBM for one."""
+        if config.graph == "restricted":
+            return (suiting.learning(config.event),)
         return (
             Stage(
                 objective=Component(name="pcd", config={"num_steps": 2}),

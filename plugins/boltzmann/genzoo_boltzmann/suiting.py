@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from genzoo.plugin import Binary, Component, Space, Stage
 
@@ -14,6 +15,7 @@ _MOST_RATE, _RATE_TIMES_VISIBLE = 0.35, 80.0
 _SWEEPS, _WEIGHT_DECAY = 5, 1e-4
 _MOST_ABOVE = 2000
 _GREEDY_STEPS, _UP_DOWN_RATE = 8000, 0.3
+_MOST_COMPLETE = 32
 _IMAGE_PER_FILTER, _LEAST_FILTER, _POOLS = 4, 3, (2, 3)
 
 
@@ -53,6 +55,23 @@ def learning(event: Space, max_steps: int = 15_000) -> Stage:
         objective=Component(name="pcd", config=values),
         trainer={"max_steps": max_steps, "batch_size": 100, "lr_scheduler": "linear"},
     )
+
+
+def general(event: Space, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the graph and the hidden units of a general machine, without those that are given.
+
+    Up to 32 visible units are all connected, with each other and with 8 hidden units. A sweep of
+    such a machine takes as many steps as there are units, so more visible units get the graph
+    "restricted" and as many hidden units as an RBM has.
+
+    Arguments:
+        event: The space of the data.
+        given: Fields of the config that the user sets.
+    """
+    small = event.num_dims <= _MOST_COMPLETE
+    if not small and not {"graph", "edges"} & given.keys():
+        return {"graph": "restricted", "num_hidden": num_hidden(event), **given}
+    return dict(given)
 
 
 def hidden_dims(event: Space) -> tuple[int, int]:

@@ -3,6 +3,8 @@
 import pytest
 
 from genzoo import Binary, DataInfo
+from genzoo_boltzmann import suiting
+from genzoo_boltzmann.boltzmann_machine import BoltzmannMachine
 from genzoo_boltzmann.rbm import RBM
 
 FITTED = [((1, 8, 8), 256, 0.35), ((1, 28, 28), 500, 80 / 784), ((5,), 20, 0.35)]
@@ -18,3 +20,13 @@ def test_a_machine_and_its_rate_fit_the_number_of_visible_units(shape, num_hidde
 def test_a_given_number_of_hidden_units_is_kept():
     info = DataInfo(fields={"x": Binary(shape=(1, 8, 8))})
     assert RBM.configure(info, num_hidden=500).num_hidden == 500
+
+
+def test_large_general_machine_gets_the_graph_of_an_rbm():
+    few, many = Binary(shape=(1, 4, 4)), Binary(shape=(1, 8, 8))
+    assert suiting.general(few, {}) == {}
+    assert suiting.general(many, {}) == {"graph": "restricted", "num_hidden": 256}
+    assert suiting.general(many, {"graph": "complete"}) == {"graph": "complete"}
+    config = BoltzmannMachine.configure(DataInfo(fields={"x": many}), num_hidden=9)
+    assert (config.graph, config.num_hidden) == ("restricted", 9)
+    assert BoltzmannMachine.default_stages(config) == (suiting.learning(many),)
