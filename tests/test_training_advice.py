@@ -68,5 +68,7 @@ def test_usual_data_are_not_blamed():
 )
 def test_every_field_of_numbers_is_looked_at(batches, begin):
     with pytest.raises(NotFiniteError, match=begin):
-        raise NotFiniteError(advice(batches, 0))
-    assert advice(batches, 1).startswith(f"L{RATE}")
+        raise NotFiniteError(advice(batches, 0, ["model"]))
+    assert advice(batches, 1, ["model"]).startswith(f"L{RATE}")
+    assert "--trainer.optimizers.model.lr" in advice(batches, 1, ["model"])
+    assert "--trainer.optimizers.PLAYER.lr" in advice(batches, 1, ["generator", "critic"])

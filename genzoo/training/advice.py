@@ -17,23 +17,25 @@ _LOWER = (
 )
 
 
-def advice(batches: Sequence[Mapping[str, Any]], index: int) -> str:
+def advice(batches: Sequence[Mapping[str, Any]], index: int, players: Sequence[str]) -> str:
     """Return the remedy for update ``index`` (from 0): the data's range, or the learning rate.
 
     Arguments:
         batches: The micro-batches of the update.
         index: Its number. The data are looked at if it is the first: later ones have trained on
             such rows before.
+        players: The names of the players.
     """
+    lower = _LOWER.replace("PLAYER", players[0]) if len(players) == 1 else _LOWER
     for name in ("x", "y") if index == 0 else ():
         rows = [batch[name] for batch in batches if name in batch]
-        found = _of_range([part for part in rows if part.is_floating_point()], name)
+        found = _of_range([part for part in rows if part.is_floating_point()], name, lower)
         if found:
             return found
-    return f"L{_LOWER}"
+    return f"L{lower}"
 
 
-def _of_range(rows: Sequence[Tensor], name: str) -> str:
+def _of_range(rows: Sequence[Tensor], name: str, lower: str) -> str:
     """Return a remedy if the values of rows are unusual."""
     if not rows:
         return ""
@@ -48,5 +50,5 @@ def _of_range(rows: Sequence[Tensor], name: str) -> str:
     return (
         f"The field {name} of this batch has values from {low:g} to {high:g}: rescale the "
         f"data first ({flag} {largest:g}; in Python, scale={largest:g}). If they must stay so, "
-        f"l{_LOWER}"
+        f"l{lower}"
     )

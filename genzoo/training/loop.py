@@ -237,7 +237,8 @@ class StageLoop:
         except NotFiniteError as error:
             good = self.session.last_good
             last = f" The last good checkpoint is {good}." if good else ""
-            raise NotFiniteError(f"{error}{last} {advice(micro_batches, index)}") from error
+            remedy = advice(micro_batches, index, list(self.state.players))
+            raise NotFiniteError(f"{error}{last} {remedy}") from error
 
     def _save(self, step: int) -> None:
         """Write a checkpoint; every process contributes its part."""

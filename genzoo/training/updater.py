@@ -163,10 +163,12 @@ class Updater:
         # With a loss scale, an infinite gradient means an overflow, and the scaler skips the step.
         scaled = self.accelerator.scaler is not None
         if not math.isfinite(value) or not (scaled or math.isfinite(grad_norm)):
-            what = "loss" if not math.isfinite(value) else "gradient"
+            # Only what is not finite is shown: a loss that is not looked at need not be computed.
+            bad_loss = not math.isfinite(value)
+            what, found = ("loss", f"{value}") if bad_loss else ("gradient", f"norm {grad_norm}")
             raise NotFiniteError(
                 f"The {what} of the player {player.name!r} is not finite at step {index + 1} "
-                f"(loss {value}, gradient norm {grad_norm}); the player was not updated."
+                f"({found}); the player was not updated."
             )
         player.step()
         return SubstepResult(player.name, value, grad_norm, losses[-1].metrics)

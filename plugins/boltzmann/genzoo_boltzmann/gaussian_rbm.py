@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,6 @@ from genzoo.plugin import (
     Batch,
     Binary,
     Bounds,
-    Component,
     Config,
     DataInfo,
     Real,
@@ -23,7 +23,7 @@ from genzoo.plugin import (
     Unit,
     batch_size_for,
 )
-from genzoo_boltzmann import enumeration
+from genzoo_boltzmann import enumeration, suiting
 from genzoo_boltzmann.couplings import Dense
 from genzoo_boltzmann.gaussian_units import GaussianVisible
 from genzoo_boltzmann.machine import Gradients, Phase
@@ -119,14 +119,18 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
         return GaussianRBMConfig(event=Real(shape=(2,)), num_hidden=3), {"x": x}
 
     @classmethod
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> GaussianRBMConfig:
+        """Return a config that fits the data; see `suiting.num_mixing`."""
+        cls.check_event(info)
+        fitted = suiting.num_mixing(info[cls.event_field])
+        return super().configure(info, conditions, **{"num_hidden": fitted, **overrides})
+
+    @classmethod
     def default_stages(cls, config: GaussianRBMConfig) -> tuple[Stage, ...]:
-        """Return centred persistent contrastive divergence with a small, falling rate."""
-        return (
-            Stage(
-                objective=Component(name="pcd", config={"lr": 0.01}),
-                trainer={"max_steps": 10_000, "batch_size": 100, "lr_scheduler": "linear"},
-            ),
-        )
+        """Return centred persistent contrastive divergence; see `suiting.real_learning`."""
+        return (suiting.real_learning(),)
 
     @property
     def default_batch_size(self) -> int:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from genzoo import Binary, DataInfo
+from genzoo import Binary, DataInfo, Real
 from genzoo_boltzmann import suiting
 from genzoo_boltzmann.boltzmann_machine import BoltzmannMachine
+from genzoo_boltzmann.gaussian_rbm import GaussianRBM
 from genzoo_boltzmann.rbm import RBM
 
 FITTED = [((1, 8, 8), 256, 0.35), ((1, 28, 28), 500, 80 / 784), ((5,), 20, 0.35)]
@@ -30,3 +31,9 @@ def test_large_general_machine_gets_the_graph_of_an_rbm():
     config = BoltzmannMachine.configure(DataInfo(fields={"x": many}), num_hidden=9)
     assert (config.graph, config.num_hidden) == ("restricted", 9)
     assert BoltzmannMachine.default_stages(config) == (suiting.learning(many),)
+
+
+def test_real_data_get_hidden_units_by_their_size_and_few_stay_exact():
+    for shape, num_hidden in (((2,), 16), ((1, 8, 8), 256), ((1, 28, 28), 500)):
+        config = GaussianRBM.configure(DataInfo(fields={"x": Real(shape=shape)}))
+        assert config.num_hidden == num_hidden
