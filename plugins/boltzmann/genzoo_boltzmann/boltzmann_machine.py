@@ -338,6 +338,11 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
     def _num_kept_hidden(self) -> int:
         return len(self._blocks.kept) - len(self.b)
 
+    @property
+    def sums_hidden(self) -> bool:
+        """Whether the hidden units that are connected with each other are at most 12."""
+        return self._num_kept_hidden <= _MAX_ENUMERATED_HIDDEN
+
     def row_energies(self, v: Tensor) -> Tensor:
         """Return −log p(v) − log Z of visible units (B, V), (B,).
 
@@ -364,7 +369,7 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
         It is a bound if more than 12 hidden units are not summed out, and a note says so.
         """
         found = super().log_prob(x, **options)
-        if self._num_kept_hidden <= _MAX_ENUMERATED_HIDDEN:
+        if self.sums_hidden:
             return found
         kind = "lower bound" if found.kind == "exact" else found.kind
         return dataclasses.replace(found, kind=kind, notes=(_BOUND, *found.notes))

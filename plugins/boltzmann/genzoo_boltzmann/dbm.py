@@ -289,6 +289,11 @@ class DBM(Machine[DBMConfig]):
     def _num_even_hidden(self) -> int:
         return sum(self.config.hidden_dims[1::2])
 
+    @property
+    def sums_hidden(self) -> bool:
+        """Whether the units of hidden layers that the state has are at most 12."""
+        return self._num_even_hidden <= _MAX_ENUMERATED_HIDDEN
+
     def row_energies(self, v: Tensor) -> Tensor:
         """Return −log p(v) − log Z of visible units (B, V), (B,).
 

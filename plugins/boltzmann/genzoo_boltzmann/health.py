@@ -17,6 +17,8 @@ _RARE = 0.01
 _POWER_STEPS = 5
 _NONE = Goal("none")
 
+WEIGHTS = ("largest_singular_value", "effective_rank")
+
 MEANINGS: Mapping[str, Meaning] = {
     "hidden_activity": Meaning(
         "mean probability of hidden units given the data",

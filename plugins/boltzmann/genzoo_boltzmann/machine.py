@@ -120,6 +120,11 @@ class Machine(GenerativeModel[C]):
         """Return −log p(x) − log Z, (B,), in float64."""
         return self.row_energies(x.flatten(1).to(self.device, torch.float64))
 
+    @property
+    def sums_hidden(self) -> bool:
+        """Whether `row_energies` sums over all hidden units, and is not a bound."""
+        return True
+
     def energies_of(self, state: Tensor) -> Tensor:
         """Return the free energies of the states of a phase, (B,), those of the data included."""
         return self.free_energies(state)

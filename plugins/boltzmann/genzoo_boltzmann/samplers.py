@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -26,6 +27,11 @@ class ChainsConfig(Config):
 
 
 C = TypeVar("C", bound=ChainsConfig)
+
+logger = logging.getLogger("genzoo")
+
+# Below this rate a state takes hundreds of proposals to pass from one end to the other.
+_FEWEST_SWAPS = 0.1
 
 
 class Chains(Sampler[C]):
@@ -110,6 +116,19 @@ class TemperedGibbs(Chains[TemperedGibbsConfig]):
         self, model: Machine[Any], num: int, start: Tensor | None, generator: torch.Generator
     ) -> Iterator[Tensor]:
         """Yield the visible units of the replicas at β = 1 after each sweep, (num, V)."""
+        swaps = Swaps(self.config.num_temperatures)
+        yield from self.counted(model, num, start, generator, swaps)
+        logger.info("%s", swaps)
+
+    def counted(
+        self,
+        model: Machine[Any],
+        num: int,
+        start: Tensor | None,
+        generator: torch.Generator,
+        swaps: Swaps,
+    ) -> Iterator[Tensor]:
+        """Yield what `sweeps` yields, and count the exchanges."""
         path, levels = model.path(), self.config.num_temperatures
         beta = torch.linspace(0, 1, levels, device=model.device, dtype=model.dtype)
         betas = beta.repeat_interleave(num)
@@ -119,14 +138,59 @@ class TemperedGibbs(Chains[TemperedGibbsConfig]):
         for step in range(self.config.num_steps):
             v = path.sweep(v, generator, betas)
             with full_precision(v.device):
-                v = _exchange(path, v.view(levels, num, -1), beta, step % 2, generator)
+                v, swapped = _exchange(path, v.view(levels, num, -1), beta, step % 2, generator)
+            swaps.add(step % 2, swapped)
             yield v[-num:]
+
+
+class Swaps:
+    """The share of proposed exchanges between neighbouring temperatures that are accepted.
+
+    Arguments:
+        num_temperatures: The number K of temperatures, equally spaced from 0 to 1.
+    """
+
+    def __init__(self, num_temperatures: int) -> None:
+        self.beta = [float(beta) for beta in torch.linspace(0, 1, num_temperatures)]
+        self._accepted = torch.zeros(num_temperatures - 1, dtype=torch.float64)
+        self._proposed = [0] * (num_temperatures - 1)
+
+    def add(self, parity: int, swapped: Tensor) -> None:
+        """Count the exchanges of every second pair, (pairs, num), from the pair ``parity`` on."""
+        self._accepted = self._accepted.to(swapped.device)  # Reading them would wait for it.
+        self._accepted[parity::2] += swapped.sum(1)
+        for pair in range(parity, len(self._proposed), 2):
+            self._proposed[pair] += swapped.shape[1]
+
+    @property
+    def rates(self) -> Tensor:
+        """The rate of each pair of neighbours, (K − 1,); NaN if none was proposed."""
+        proposed = torch.tensor(self._proposed, dtype=torch.float64)
+        return self._accepted.cpu() / proposed
+
+    def __str__(self) -> str:
+        """Say the rates in a sentence, with the remedy if they are too low."""
+        rates = self.rates
+        if rates.isnan().all():
+            return "Parallel tempering proposed no exchanges: it needs more than one sweep."
+        known = rates.nan_to_num(2.0)
+        low, high = int(known.argmin()), float(rates.nan_to_num(-1.0).max())
+        text = (
+            f"Parallel tempering: neighbours exchanged states in {float(rates[low]):.0%} "
+            f"(β = {self.beta[low]:.3g} and {self.beta[low + 1]:.3g}) to {high:.0%} "
+            "of the proposals."
+        )
+        few = float(rates[low]) < _FEWEST_SWAPS
+        return text + " Take more temperatures (num_temperatures)." * few
 
 
 def _exchange(
     path: Path, v: Tensor, beta: Tensor, parity: int, generator: torch.Generator
-) -> Tensor:
-    """Exchange neighbours (0, 1), (2, 3), … or (1, 2), (3, 4), …; v is (levels, num, V)."""
+) -> tuple[Tensor, Tensor]:
+    """Exchange neighbours (0, 1), (2, 3), … or (1, 2), (3, 4), …; v is (levels, num, V).
+
+    Returns the states (levels × num, V), and which pairs were exchanged, (pairs, num).
+    """
     levels, num, _ = v.shape
     flat = v.reshape(levels * num, -1)
     # log p*_β depends only on β and these two, so the swap needs no product.
@@ -141,8 +205,9 @@ def _exchange(
 
     gain = log_p(low, high) + log_p(high, low) - log_p(low, low) - log_p(high, high)
     u = torch.rand(gain.shape, generator=generator, device=v.device, dtype=gain.dtype)
-    swap = (u.log() < gain)[:, :, None]
+    swapped = u.log() < gain
+    swap = swapped[:, :, None]
     lower, upper = v[low], v[high]
     v = v.clone()
     v[low], v[high] = torch.where(swap, upper, lower), torch.where(swap, lower, upper)
-    return v.reshape(levels * num, -1)
+    return v.reshape(levels * num, -1), swapped

@@ -1,11 +1,15 @@
 """Parallel tempering's moves against the enumerated laws of its replicas."""
 
+import copy
 import itertools
 import math
+import re
 
 import pytest
 import torch
 
+import genzoo
+import genzoo.data
 from genzoo_boltzmann import samplers
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.samplers import TemperedGibbs, TemperedGibbsConfig
@@ -61,7 +65,9 @@ def exchanged(rbm, parity, generator):
     """How often an exchange goes from one joint state to another, (256, 256)."""
     before = joint_states().repeat_interleave(REPEATS, 0)
     v = states(2)[before.T]
-    after = samplers._exchange(rbm.path(), v, BETA, parity, generator)
+    after, swapped = samplers._exchange(rbm.path(), v, BETA, parity, generator)
+    moved = (after.view(4, -1, 2) != v).any(2)
+    assert not (moved[parity::2][: len(swapped)] & ~swapped).any()
     bits = after.view(4, -1, 2).long()
     place = number_of((bits[..., 0] + 2 * bits[..., 1]).T)
     pairs = torch.arange(256).repeat_interleave(REPEATS) * 256 + place
@@ -102,7 +108,7 @@ def test_temperatures_are_equally_spaced_and_neighbours_take_turns(monkeypatch, 
 
     def noted(path, v, beta, parity, generator):
         seen.append((tuple(v.shape), beta.tolist(), parity))
-        return v.flatten(0, 1)
+        return v.flatten(0, 1), torch.zeros(2, v.shape[1], dtype=torch.bool)
 
     monkeypatch.setattr(samplers, "_exchange", noted)
     sampler = TemperedGibbs(TemperedGibbsConfig(num_steps=3, num_temperatures=5))
@@ -121,3 +127,35 @@ def test_every_replica_starts_where_the_caller_says(monkeypatch, generator):
     monkeypatch.setattr(TwoBlockPath, "sweep", lambda path, v, *rest: seen.append(v) or v)
     list(sampler.trajectory(two_modes(40.0), 5, start=start, generator=generator))
     assert torch.equal(seen[0].view(3, 5, 6), start.double().expand(3, 5, 6))
+
+
+def test_the_rates_of_exchanges_are_those_of_the_replicas_at_their_own_laws(caplog):
+    """The mean of min(1, ratio) over independent draws from neighbouring laws."""
+    rbm = machine(4, 3, scale=1.5).float()
+    double = copy.deepcopy(rbm).double()
+    p = log_p_of_levels(double)
+    wanted = []
+    for low, high in itertools.pairwise(p):
+        gain = low[None] + high[:, None] - low[:, None] - high[None]
+        wanted.append(
+            float((low.exp()[:, None] * high.exp()[None] * gain.exp().clamp(max=1)).sum())
+        )
+    given = {"num_temperatures": 4, "num_chains": 2000}
+    found = genzoo.evaluate(
+        rbm,
+        genzoo.data.from_array(states(4).float(), "binary"),
+        [genzoo.Component(name="swap-rates", config=given)],
+    ).figures
+    lowest, mean = found["swap-rate-lowest"], found["swap-rate-mean"]
+    assert lowest.value == pytest.approx(min(wanted), abs=0.005)
+    assert mean.value == pytest.approx(sum(wanted) / 3, abs=0.005)
+    assert lowest.provenance["lowest_at"] == pytest.approx(wanted.index(min(wanted)) / 3)
+    assert max(wanted) - min(wanted) > 0.02
+
+    caplog.set_level("INFO", "genzoo")
+    sampler = TemperedGibbs(TemperedGibbsConfig(num_steps=40, num_temperatures=3))
+    rbm.sample(20, sampler=sampler, seed=0)
+    (line,) = caplog.messages
+    assert re.search(r"in \d+% \(β = (0 and 0.5|0.5 and 1)\) to \d+% of the proposals\.$", line)
+    two_modes(60.0).sample(20, sampler=sampler, seed=0)
+    assert caplog.messages[-1].endswith("Take more temperatures (num_temperatures).")
