@@ -62,7 +62,8 @@ class DBN(GenerativeModel[DBNConfig]):
     Each layer with the next one is an `RBM`, ``rbms.0`` to the top, whose W_l, b_l and c_l these
     are. They are trained one after the other on codes of those below. Until then R_l is W_l, so
     that the net of the first l machines has a bound of its own; `init_from_data` then makes R_l,
-    ``recognition.l``, a parameter, and the objective ``up-down`` learns both.
+    ``recognition.l``, a parameter, and the objective ``up-down`` learns both. From then on
+    train it by ``up-down`` alone.
 
     A machine starts from the one below it, transposed, if its hidden units are at least as many
     as the layer below has visible ones: W_{l+1} = W_lᵀ, b_{l+1} = c_l, c_{l+1} = b_l. Then p(v) is
@@ -332,7 +333,8 @@ class DBN(GenerativeModel[DBNConfig]):
         found = log_z.of_rows(means)
         kind = self.log_prob_kind if found.kind == "exact" else found.kind
         notes = (belief_bound.NOTE, *found.notes)
-        return replace(found, kind=kind, std_errors=errors, notes=notes)
+        known = errors if num > 1 else None  # One draw does not show its error.
+        return replace(found, kind=kind, std_errors=known, notes=notes)
 
     def _differentiable(self, x: Tensor) -> LogProb:
         """Return log p(x) with its graph, where it is exact."""

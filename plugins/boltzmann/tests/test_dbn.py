@@ -270,6 +270,7 @@ def test_a_net_too_large_to_sum_gives_its_bound_with_the_interval_of_log_z(monke
     assert bound.kind == "lower bound"
     assert [note.code for note in bound.notes] == ["variational"]
     assert ((bound.values - elbo(model)) / bound.std_errors).abs().max() < 4
+    assert model.log_prob(v, num_samples=1).std_errors is None
     with (
         torch.enable_grad(),
         pytest.raises(CapabilityError, match=r"5 units, too many to sum .*'up-down'"),
