@@ -33,7 +33,7 @@ import genzoo.plugin
 from genzoo.files import write_text
 from genzoo.recipes import make_trainer
 from genzoo_boltzmann.dbn import DBN
-from genzoo_boltzmann.partition import ais, reverse_halves, with_interval
+from genzoo_boltzmann.partition import ais, published_betas, reverse_halves, with_interval
 
 CHAINS = 100
 DRAWS = 20  # Of the hidden layers for each row, where the likelihood is a bound.
@@ -74,15 +74,18 @@ def first_machine(model: Any, recipe: genzoo.Recipe, folder: Path) -> Any:
 
 @torch.no_grad()
 def judged(
-    model: genzoo.plugin.GenerativeModel, rows: dict[str, torch.Tensor], seed: int, burn_in: int
+    model: genzoo.plugin.GenerativeModel,
+    rows: dict[str, torch.Tensor],
+    seed: int,
+    burn_in: int,
+    thin: int,
 ) -> dict[str, Any]:
-    """Return the figures of one seed."""
+    """Return the figures of one seed, with one of every ``thin`` temperatures."""
     generator = torch.Generator().manual_seed(seed)
     machine, starts = annealed(model, rows["valid"], generator)
-    forward = ais(machine, generator=generator, num_chains=CHAINS)
-    halves = reverse_halves(
-        machine, starts, generator=generator, num_chains=CHAINS, num_burn_in=burn_in
-    )
+    how = {"generator": generator, "num_chains": CHAINS, "betas": published_betas()[::thin]}
+    forward = ais(machine, **how)
+    halves = reverse_halves(machine, starts, num_burn_in=burn_in, **how)
     backward, from_rows = halves
     log_z = with_interval(forward, *halves).estimate
     options = {"log_partition": forward, "generator": generator, "num_samples": DRAWS}
@@ -109,6 +112,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--burn-in", type=int, default=20_000)
+    parser.add_argument("--thin", type=int, default=1, help="a divisor of 14,500")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     prepare()
@@ -123,10 +127,13 @@ def main() -> None:
     say(circumstances(threads), f"{given.recipe.name}: {_seconds(given.output)}")
     first = first_machine(model, recipe, given.output)
     if first is not None:
-        say("  the first machine:\n" + _line(judged(first, rows, 0, given.burn_in)), "  the net:")
+        say(
+            "  the first machine:\n" + _line(judged(first, rows, 0, given.burn_in, given.thin)),
+            "  the net:",
+        )
     figures = []
     for seed in range(given.seeds):
-        figures.append(judged(model, rows, seed, given.burn_in))
+        figures.append(judged(model, rows, seed, given.burn_in, given.thin))
         say(_line(figures[-1]))
     write_text(given.output / "figures.json", json.dumps(figures, indent=2) + "\n")
 
