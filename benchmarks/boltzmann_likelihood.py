@@ -36,7 +36,7 @@ from genzoo_boltzmann.dbn import DBN
 from genzoo_boltzmann.partition import ais, published_betas, reverse_halves, with_interval
 
 CHAINS = 100
-DRAWS = 20  # Of the hidden layers for each row, where the likelihood is a bound.
+DRAWS = 5  # Of the hidden layers for each row, where the likelihood is a bound.
 
 
 def trained(recipe: genzoo.Recipe, folder: Path) -> genzoo.plugin.GenerativeModel:
