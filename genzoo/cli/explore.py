@@ -91,7 +91,7 @@ def _codes(model: Any, arguments: Any) -> None:
 
 @dataclass(frozen=True)
 class _View:
-    """Codes (N, L) to decode given conditions and to show in rows."""
+    """Codes (N, ...) to decode given conditions and to show in rows."""
 
     codes: Tensor
     condition: Any
@@ -102,14 +102,16 @@ class _View:
 def _interpolation(model: Any, arguments: Any) -> _View:
     z, condition = _coded(model, arguments, 2 * arguments.rows)
     num, pairs = arguments.num, len(z) // 2
-    codes = latents.interpolation(z[:pairs], z[pairs : 2 * pairs], num).flatten(0, 1)
+    flat = z.flatten(1)
+    lines = latents.interpolation(flat[:pairs], flat[pairs : 2 * pairs], num).flatten(0, 1)
+    codes = lines.unflatten(1, z.shape[1:])
     index = torch.arange(pairs).repeat_interleave(num)
     given = condition_rows(spread(model, condition, len(z)), model.conditions, index)
     return _View(codes, given, num, f"Each row leads from one of {pairs} examples to another")
 
 
 def _traversal(model: Any, arguments: Any) -> _View:
-    z, condition = _coded(model, arguments, 1)
+    z, condition = _vector(model, arguments)
     codes = latents.traversal(z[0], arguments.num)
     codes = codes[: arguments.rows].flatten(0, 1)
     title = "Each row changes one value of one example's code from −3 to 3"
@@ -117,7 +119,7 @@ def _traversal(model: Any, arguments: Any) -> _View:
 
 
 def _manifold(model: Any, arguments: Any) -> _View:
-    z, condition = _coded(model, arguments, 1)
+    z, condition = _vector(model, arguments)
     codes = latents.manifold(arguments.num, z.shape[1], arguments.dimensions)
     chosen = rows_given(model, given_by(arguments), 1) if given_by(arguments) else {}
     given = {**condition, **chosen}
@@ -133,12 +135,20 @@ _VIEWS: dict[str, Callable[[Any, Any], _View]] = {
 
 
 def _coded(model: Any, arguments: Any, num: int) -> tuple[Tensor, Any]:
-    """Return the codes (N, L) of some rows of the data, and the conditions of the rows."""
+    """Return the codes (N, ...) of some rows of the data, and the conditions of the rows."""
     rows = draw_rows(data_of(arguments), num, seed=arguments.seed)
     condition = model.conditions_of(rows)
-    z: Tensor = model.encode(rows["x"], condition=condition)
+    return model.encode(rows["x"], condition=condition), condition
+
+
+def _vector(model: Any, arguments: Any) -> tuple[Tensor, Any]:
+    """Return the code (1, L) of a row of the data, and the conditions of the row."""
+    z, condition = _coded(model, arguments, 1)
     if z.ndim != 2:
-        raise CapabilityError(f"Codes of shape {tuple(z.shape[1:])} are not vectors.")
+        raise CapabilityError(
+            f"Codes of shape {tuple(z.shape[1:])} are not vectors, which the view "
+            f"{arguments.view} needs. Use --view codes or interpolation."
+        )
     return z, condition
 
 
