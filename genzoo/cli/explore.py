@@ -104,7 +104,7 @@ def _interpolation(model: Any, arguments: Any) -> _View:
     num, pairs = arguments.num, len(z) // 2
     flat = z.flatten(1)
     lines = latents.interpolation(flat[:pairs], flat[pairs : 2 * pairs], num).flatten(0, 1)
-    codes = lines.unflatten(1, z.shape[1:])
+    codes = lines.view(len(lines), *z.shape[1:])
     index = torch.arange(pairs).repeat_interleave(num)
     given = condition_rows(spread(model, condition, len(z)), model.conditions, index)
     return _View(codes, given, num, f"Each row leads from one of {pairs} examples to another")
