@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from genzoo.plugin import Batch, Real, Space
+from genzoo.plugin import Batch, DataInfo, Real, Space, Stage
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.backbones import TRUNKS
 from genzoo_gan.latent import GeneratorConfig
+from genzoo_gan.suiting import inference_game, num_codes
 from genzoo_gan.views import View
 
 
@@ -68,6 +70,20 @@ class BiGAN(AdversarialModel[BiGANConfig]):
             event=Real(shape=(1, 3, 3)), latent_dim=2, hidden_dims=(6,), inference="gaussian"
         )
         return config, {"x": torch.rand(12, 1, 3, 3, generator=generator)}
+
+    @classmethod
+    def configure(
+        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
+    ) -> Any:
+        """Return a config that fits the data; see `suiting.suited` and `suiting.num_codes`."""
+        cls.check_event(info)
+        fitted = {"latent_dim": num_codes(info[cls.event_field])}
+        return super().configure(info, conditions, **{**fitted, **overrides})
+
+    @classmethod
+    def default_stages(cls, config: GeneratorConfig) -> tuple[Stage, ...]:
+        """Return the non-saturating game of pairs; see `suiting.inference_game`."""
+        return (inference_game(config.network),)
 
     @property
     def codes(self) -> Space:

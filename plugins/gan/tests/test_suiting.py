@@ -3,6 +3,7 @@
 import pytest
 
 from genzoo import DataInfo, Real, Unit
+from genzoo_gan.bigan import BiGAN
 from genzoo_gan.gan import GAN
 
 GREY, COLOUR = Unit(shape=(1, 28, 28), levels=256), Unit(shape=(3, 32, 32), levels=256)
@@ -32,3 +33,14 @@ def test_what_is_given_is_kept_and_the_rest_fits_it():
     assert configured(GREY, hidden_dims=(300,)) == ("flat", 64, (300,), False)
     small = configured(GREY, network="residual", latent_dim=8, batch_norm=True)
     assert small == ("residual", 8, (64, 32), True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "latent_dim", "rate"),
+    [((1, 8, 8), 10, 3e-3), ((2,), 2, 3e-3), ((1,), 1, 3e-3), ((1, 28, 28), 64, 5e-4)],
+)
+def test_codes_that_are_inferred_are_short_and_their_game_is_its_own(shape, latent_dim, rate):
+    config = BiGAN.configure(DataInfo(fields={"x": Unit(shape=shape)}))
+    assert config.latent_dim == latent_dim
+    (stage,) = BiGAN.default_stages(config)
+    assert stage.objective.config["lr"] == rate
