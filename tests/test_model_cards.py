@@ -20,9 +20,9 @@ FOLDERS = sorted(path.parent for path in HOME.glob("*/recipe.toml"))
 DIGITS = [folder for folder in FOLDERS if folder.name.endswith("-digits")]
 
 
-def slow(folders, name):
-    """Return the folders, of which one is for `make test-all`: another one is of its kind."""
-    full = {name: pytest.mark.full}
+def slow(folders, *names):
+    """Return the folders, of which some are for `make test-all`: another one is of their kind."""
+    full = dict.fromkeys(names, pytest.mark.full)
     return [pytest.param(f, id=f.name, marks=full.get(f.name, ())) for f in folders]
 
 
@@ -120,7 +120,7 @@ def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
     assert (tmp_path / "picture.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize("folder", slow(DIGITS, "rbm-digits"))
+@pytest.mark.parametrize("folder", slow(DIGITS, "conv-rbm-digits", "rbm-digits"))
 def test_the_figures_of_digits_are_made_again(folder):
     """Those that depend on chance agree within their errors, where another machine draws."""
     verdicts = verify(GenModel.from_pretrained(folder), read_figures(folder))
