@@ -181,7 +181,7 @@ class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
     def default_stages(cls, config: BoltzmannMachineConfig) -> tuple[Stage, ...]:
         """Return persistent contrastive divergence with a falling rate; that of an RBM for one."""
         if config.graph == "restricted":
-            return (suiting.learning(config.event),)
+            return (suiting.general_learning(config.event),)
         return (
             Stage(
                 objective=Component(name="pcd", config={"num_steps": 2}),

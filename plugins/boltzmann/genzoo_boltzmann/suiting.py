@@ -68,10 +68,11 @@ def num_mixing(event: Space) -> int:
 def real_learning() -> Stage:
     """Return a stage of centred persistent contrastive divergence for real data of any unit.
 
-    Higher rates than 0.02 diverge, and with lower ones σ² is still too large at the end.
+    At twice the rate, samples are clearer from some seeds and leave out kinds of data from others:
+    σ² falls so far that chains stay in one mode.
     """
     return Stage(
-        objective=Component(name="pcd", config={"lr": 0.02}),
+        objective=Component(name="pcd", config={"lr": 0.01}),
         trainer={"max_steps": 40_000, "batch_size": 100, "lr_scheduler": "linear"},
     )
 
@@ -91,6 +92,17 @@ def general(event: Space, given: Mapping[str, Any]) -> dict[str, Any]:
     if not small and not {"graph", "edges"} & given.keys():
         return {"graph": "restricted", "num_hidden": num_hidden(event), **given}
     return dict(given)
+
+
+def general_learning(event: Space) -> Stage:
+    """Return the stage of `learning` at 1.4 times its rate, for restricted graphs.
+
+    Arguments:
+        event: The space of the data.
+    """
+    stage = learning(event)
+    values = {**stage.objective.config, "lr": 1.4 * stage.objective.config["lr"]}
+    return replace(stage, objective=Component(name=stage.objective.name, config=values))
 
 
 def hidden_dims(event: Space) -> tuple[int, int]:

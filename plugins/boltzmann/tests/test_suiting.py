@@ -30,7 +30,8 @@ def test_large_general_machine_gets_the_graph_of_an_rbm():
     assert suiting.general(many, {"graph": "complete"}) == {"graph": "complete"}
     config = BoltzmannMachine.configure(DataInfo(fields={"x": many}), num_hidden=9)
     assert (config.graph, config.num_hidden) == ("restricted", 9)
-    assert BoltzmannMachine.default_stages(config) == (suiting.learning(many),)
+    (stage,) = BoltzmannMachine.default_stages(config)
+    assert stage.objective.config["lr"] == pytest.approx(0.49)
 
 
 def test_real_data_get_hidden_units_by_their_size_and_few_stay_exact():
