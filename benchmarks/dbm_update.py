@@ -5,7 +5,7 @@
 784-500-1000 units, batches of 100, 100 chains, 5 mean-field steps, float32, one thread; random
 rows in which a share of 0.13 or 0.5 of the visible units is on. The bare products are those of an
 update as dense matrix products of the same shapes, and nothing else: no draws, no sigmoids, no
-loss, no step of an optimiser. Ours go through the Trainer. A pair is 200 updates of each, the
+loss, no step of an optimiser. Ours go through the Trainer. A pair is 60 updates of each, the
 first one changing from pair to pair. Printed are the median of the ratios of CPU time and the 95 %
 interval of that median.
 """
@@ -23,7 +23,7 @@ from timing import circumstances, say
 import genzoo
 from genzoo.data import from_array
 
-UPDATES, BATCH, VISIBLE, STEPS = 200, 100, 784, 5
+UPDATES, BATCH, VISIBLE, STEPS = 60, 100, 784, 5
 
 
 def through_the_trainer(x: torch.Tensor, dims: tuple[int, int]) -> Run:

@@ -254,12 +254,24 @@ class DBM(Machine[DBMConfig]):
         field = coupling.layers.odd_fields(state, ones).to(state.dtype)
         return Phase(state, field.sigmoid(), ones)
 
+    @torch.no_grad()
     def energies_of(self, state: Tensor) -> Tensor:
-        """Return F(state), and E_q[E] − H(q) where even hidden units are mean-field ones, (B,)."""
-        return self.free_energies(state) - entropy(state[:, len(self.b) :])
+        """Return F of the visible units of states by mean field, (B,).
+
+        The state of a chain has one draw of its even hidden layers, and F of such a state is
+        higher by the entropy that the other draws have. So they are replaced by mean field here.
+        """
+        v = state[:, : len(self.b)].contiguous()
+        even, _ = mean_field(self._detached(), v, self.config.num_mean_field_steps, _TOLERANCE)
+        return self._mean_field_energies(even)
+
+    def _mean_field_energies(self, even: Tensor) -> Tensor:
+        """Return E_q[E] − H(q), (B,), for v and the probabilities of the other even layers."""
+        return self.free_energies(even) - entropy(even[:, len(self.b) :])
+
 
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
-        """Return the gradient of `difference` by parameter; see `layer_gradient`."""
+        """Return the gradient of F(data) − F(chain) by parameter; see `layer_gradient`."""
         rates = self.base_rates if centred else None
         with full_precision(self.device):
             d_W, d_biases = layer_gradient.contrast(self._detached(), data, chain, rates)
@@ -304,7 +316,7 @@ class DBM(Machine[DBMConfig]):
             v = v.to(dtype)
             return enumeration.rest_summed(self.free_energies, v, self._num_even_hidden)
         even, _ = self._posterior(v, dtype)
-        return self.free_energies(even) - entropy(even[:, len(self.b) :])
+        return self._mean_field_energies(even)
 
     @property
     def log_prob_kind(self) -> Literal["exact", "lower bound", "stochastic estimate"]:
