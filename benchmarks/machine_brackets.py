@@ -33,6 +33,7 @@ from genzoo.plugin import Real
 from genzoo_boltzmann import enumeration, partition
 from genzoo_boltzmann.boltzmann_machine import BoltzmannMachine, BoltzmannMachineConfig
 from genzoo_boltzmann.conv_rbm import ConvRBM, ConvRBMConfig
+from genzoo_boltzmann.dbm import DBM, DBMConfig
 from genzoo_boltzmann.gaussian_rbm import GaussianRBM, GaussianRBMConfig
 from genzoo_boltzmann.machine import Machine
 from genzoo_boltzmann.rbm import RBM, RBMConfig
@@ -139,11 +140,34 @@ def boltzmann_machine(draw: Draw) -> Subject:
     return Subject(model, images(model, draw), name)
 
 
+@torch.no_grad()
+def dbm(draw: Draw) -> Subject:
+    """Return a deep machine of 4 to 8 visible units and 2 or 3 layers of 2 to 4 hidden ones."""
+    dims = tuple(draw.integer(2, 4) for _ in range(draw.integer(2, 3)))
+    shape, scale = (draw.integer(4, 8), *dims), draw.scale()
+    model = DBM(DBMConfig(event=Binary(shape=shape[:1]), hidden_dims=dims))
+    for W in model.W:
+        W.copy_(scale * draw.normal(*W.shape) / math.sqrt(sum(W.shape) / 2))
+    biases = (model.b, *model.c)
+    for bias in biases:
+        bias.copy_(scale * draw.normal(len(bias)) / 2)
+    equal = draw.integer(0, 2) == 0
+    if equal:  # A state and its opposite have the same mass.
+        for bias in biases:
+            bias.zero_()
+        for below, above, W in zip(biases, biases[1:], model.W, strict=False):
+            below.sub_(0.5 * W.sum(1))
+            above.sub_(0.5 * W.sum(0))
+    name = f"{'centred, ' * equal}{'-'.join(map(str, shape))} units, scale {scale:.1f}"
+    return Subject(model, images(model, draw), name)
+
+
 KINDS: dict[str, Callable[[Draw], Subject]] = {
     "rbm": rbm,
     "gaussian-rbm": gaussian_rbm,
     "conv-rbm": conv_rbm,
     "boltzmann-machine": boltzmann_machine,
+    "dbm": dbm,
 }
 
 
