@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -30,7 +29,7 @@ from genzoo_boltzmann import enumeration, layer_gradient, partition, suiting
 from genzoo_boltzmann.base_rates import init_rates
 from genzoo_boltzmann.deep_mean_field import entropy, mean_field
 from genzoo_boltzmann.fast_bernoulli import bernoulli
-from genzoo_boltzmann.layers import LayerCoupling, Layers
+from genzoo_boltzmann.layers import LayerCoupling, Layers, log_sum
 from genzoo_boltzmann.machine import Gradients, Machine, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
@@ -291,11 +290,7 @@ class DBM(Machine[DBMConfig]):
 
     def log_sum(self) -> Tensor:
         """Return log Z by a sum over the states of the odd or even layers, in float64."""
-        with full_precision(self.device):
-            layers = self.layers(torch.float64)
-            smaller = int(sum(layers.sizes[1::2]) < sum(layers.sizes[0::2]))
-            run = functools.partial(_log_joint, smaller, len(layers.W))
-            return enumeration.log_sum(run, self.num_bits, *layers.W, *layers.biases)
+        return log_sum(self.layers(torch.float64))
 
     @property
     def _num_even_hidden(self) -> int:
@@ -407,9 +402,3 @@ class DBM(Machine[DBMConfig]):
         for W in self.W[1:layer]:
             found = found @ W
         return self.to_data(found.T)
-
-
-def _log_joint(parity: int, num_weights: int, units: Tensor, *parameters: Tensor) -> Tensor:
-    """Return log Σ exp(−E) over the layers of the other parity, (B,), given those of this one."""
-    layers = Layers(parameters[:num_weights], parameters[num_weights:])
-    return layers.log_sum_out(units, 1 - parity)

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genzoo_boltzmann import enumeration
 from genzoo_boltzmann.couplings import Coupling
+from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.sparse_binary import Ones, binary_addmm, few_ones
 
 
@@ -124,6 +126,25 @@ class LayerCoupling(Coupling):
     def ones(self, even: Tensor) -> Ones | None:
         """Return the ones of the visible layer, if sums of rows of W₁ are faster."""
         return few_ones(even[:, : self.layers.sizes[0]], self.layers.W[0])
+
+
+def log_sum(layers: Layers) -> Tensor:
+    """Return log Z by a sum over the states of the even or the odd layers: the fewer units.
+
+    Arguments:
+        layers: The machine, in float64.
+    """
+    sizes = [sum(layers.sizes[parity::2]) for parity in (0, 1)]
+    fewer = int(sizes[1] < sizes[0])
+    run = functools.partial(_log_joint, fewer, len(layers.W))
+    with full_precision(layers.W[0].device):
+        return enumeration.log_sum(run, sizes[fewer], *layers.W, *layers.biases)
+
+
+def _log_joint(parity: int, num_weights: int, units: Tensor, *parameters: Tensor) -> Tensor:
+    """Return log Σ exp(−E) over the layers of the other parity, (B,), given those of this one."""
+    layers = Layers(parameters[:num_weights], parameters[num_weights:])
+    return layers.log_sum_out(units, 1 - parity)
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
