@@ -109,7 +109,7 @@ def test_a_card_is_what_the_template_makes_of_its_folder(folder, tmp_path):
     assert (copy / CARD.name).read_text("utf-8") == (folder / CARD.name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("folder", slow(FOLDERS, "ddpm-fashion-mnist-text"))
+@pytest.mark.parametrize("folder", slow(FOLDERS, "ddpm-fashion-mnist-text", "dbm-digits"))
 def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
     (tmp_path / HOME.name).symlink_to(HOME)
     monkeypatch.chdir(tmp_path)
@@ -120,7 +120,7 @@ def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
     assert (tmp_path / "picture.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize("folder", slow(DIGITS, "conv-rbm-digits", "rbm-digits"))
+@pytest.mark.parametrize("folder", slow(DIGITS, "conv-rbm-digits", "rbm-digits", "dbm-digits"))
 def test_the_figures_of_digits_are_made_again(folder):
     """Those that depend on chance agree within their errors, where another machine draws."""
     verdicts = verify(GenModel.from_pretrained(folder), read_figures(folder))
