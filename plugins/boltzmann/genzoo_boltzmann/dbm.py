@@ -268,7 +268,6 @@ class DBM(Machine[DBMConfig]):
         """Return E_q[E] − H(q), (B,), for v and the probabilities of the other even layers."""
         return self.free_energies(even) - entropy(even[:, len(self.b) :])
 
-
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
         """Return the gradient of F(data) − F(chain) by parameter; see `layer_gradient`."""
         rates = self.base_rates if centred else None
