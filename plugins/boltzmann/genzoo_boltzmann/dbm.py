@@ -341,7 +341,8 @@ class DBM(Machine[DBMConfig]):
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean-field probabilities of the top layer, (B, N_L), of examples.
 
-        They approximate p(h_L | x).
+        They approximate p(h_L | x). Codes are not decoded: p(x | h_L) does not factorise, and has
+        many modes.
         """
         self.checked_condition(condition, x.shape[0])
         layers = self._detached()
@@ -354,20 +355,6 @@ class DBM(Machine[DBMConfig]):
     ) -> Tensor:
         """Draw the units of the top layer from their mean-field probabilities, (B, N_L)."""
         return bernoulli(self.encode(x, condition=condition).contiguous(), generator)
-
-    @torch.no_grad()
-    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return the mean-field probabilities of x, (B, *event_shape), given the top layer.
-
-        It is mean field from the other end: the top layer is given, and all layers below it,
-        the visible one included, are not.
-        """
-        self.checked_condition(condition, z.shape[0])
-        z = self.checked_codes(z, self.codes.event_shape)
-        layers = self._detached().reversed()
-        even, odd = mean_field(layers, z.to(self.dtype), _MOST_STEPS, _TOLERANCE)
-        found = odd.sigmoid() if len(layers.W) % 2 else even
-        return self.to_data(found[:, -len(self.b) :])
 
     # Data
 

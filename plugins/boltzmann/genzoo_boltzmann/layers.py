@@ -34,10 +34,6 @@ class Layers:
         """Return the number of layers, the visible one included."""
         return len(self.sizes)
 
-    def reversed(self) -> Layers:
-        """Return the same machine with the top layer as layer 0."""
-        return Layers([W.T for W in self.W[::-1]], self.biases[::-1])
-
     def bias(self, parity: int) -> Tensor:
         """Return the biases of the even (0) or odd (1) layers, (D,)."""
         return torch.cat(self.biases[parity::2])

@@ -286,16 +286,15 @@ def test_states_of_rows_are_near_the_posterior(generator):
 @pytest.mark.parametrize("sizes", SHAPES[:2])
 @torch.no_grad()
 def test_codes_are_the_top_layer_by_mean_field(sizes, generator):
-    """Near p(h_L = 1 | v) and p(v = 1 | h_L) for weak weights, each by enumeration."""
+    """Near p(h_L = 1 | v) for weak weights, by enumeration."""
     model = machine(sizes, scale=0.2)
     x, joint = every(model)
-    v, z = states(sizes[0]), states(sizes[-1])
-    code, image = model.encode(v), model.decode(z)
+    v = states(sizes[0])
+    code = model.encode(v)
     assert model.draw_codes(v, generator=generator).shape == code.shape == (len(v), sizes[-1])
-    for found, given, at, wanted in ((code, v, x[0], x[-1]), (image, z, x[-1], x[0])):
-        for row, p in zip(given, found, strict=True):
-            weight = torch.where((at == row).all(1), joint, -math.inf).softmax(0)
-            torch.testing.assert_close(p, weight @ wanted, rtol=0, atol=0.01)
+    for row, p in zip(v, code, strict=True):
+        weight = torch.where((x[0] == row).all(1), joint, -math.inf).softmax(0)
+        torch.testing.assert_close(p, weight @ x[-1], rtol=0, atol=0.01)
 
 
 @torch.no_grad()
