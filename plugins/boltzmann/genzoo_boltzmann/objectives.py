@@ -53,7 +53,12 @@ class Divergence(Objective[C]):
         **health.MEANINGS,
     }
     model: Machine[Any]
-    _last: Tensor | None = None
+    last_rows: Tensor | None
+
+    def __init__(self, model: Machine[Any], config: C | None = None) -> None:
+        super().__init__(model, config)
+        # Not saved: an update before an evaluation sets it, also after resuming.
+        self.register_buffer("last_rows", None, persistent=False)
 
     @classmethod
     def optimizers(cls, config: LearningConfig) -> Mapping[str, Component]:
@@ -91,12 +96,12 @@ class Divergence(Objective[C]):
         figures = health.of_rows(data, energies)
         if self.training:
             # Rows of one batch only: older ones would have to be in checkpoints.
-            self._last = data.state
+            self.last_rows = data.state
             figures |= health.of_weights(model)
             if before is not None:
                 figures["chain_time"] = health.chain_time(model.energies_of(before), after)
-        elif self._last is not None:
-            own = model.energies_of(self._last).mean()
+        elif self.last_rows is not None:
+            own = model.energies_of(self.last_rows).mean()
             figures["free_energy_gap"] = figures["free_energy"] - own
         return energies.mean() - after.mean(), figures
 
