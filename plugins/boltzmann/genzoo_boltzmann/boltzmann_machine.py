@@ -34,7 +34,7 @@ from genzoo_boltzmann.general_path import (
     split_free_energy,
     variational_bound,
 )
-from genzoo_boltzmann.machine import Gradients, Machine, Phase
+from genzoo_boltzmann.machine import BinaryMachine, Gradients, Machine, Phase
 from genzoo_boltzmann.precision import full_precision
 
 _MAX_UNITS = 4096
@@ -86,7 +86,7 @@ class BoltzmannMachineConfig(Config):
         return math.prod(self.event.event_shape) + self.num_hidden
 
 
-class BoltzmannMachine(Machine[BoltzmannMachineConfig]):
+class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
     """A general Boltzmann machine, E(v, h) = −½ vᵀRv − vᵀWh − ½ hᵀSh − bᵀv − cᵀh.
 
     R and S are symmetric with zero diagonals, so each pair counts once: the weight of the pair i,

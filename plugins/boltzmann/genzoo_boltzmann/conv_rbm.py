@@ -26,7 +26,7 @@ from genzoo_boltzmann import convolution, enumeration, suiting
 from genzoo_boltzmann.convolution import Convolution
 from genzoo_boltzmann.couplings import Coupling
 from genzoo_boltzmann.fast_bernoulli import bernoulli
-from genzoo_boltzmann.machine import Gradients, Phase
+from genzoo_boltzmann.machine import BinaryMachine, Gradients, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.pooled_units import PooledHidden
 from genzoo_boltzmann.precision import full_precision
@@ -81,7 +81,7 @@ class ConvRBMConfig(Config):
         return self.num_filters, height - self.filter_size + 1, width - self.filter_size + 1
 
 
-class ConvRBM(TwoBlockMachine[ConvRBMConfig]):
+class ConvRBM(BinaryMachine, TwoBlockMachine[ConvRBMConfig]):
     """A convolutional RBM, E(v, h) = −Σ_k Σ_r h^k_r (w^k ⋆ v)_r − Σ_k c_k Σ_r h^k_r − bᵀv.
 
     The filters w^k are at all places r of the image at which they fit. In each block of p × p

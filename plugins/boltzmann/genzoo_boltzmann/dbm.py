@@ -30,7 +30,7 @@ from genzoo_boltzmann.base_rates import init_rates
 from genzoo_boltzmann.deep_mean_field import entropy, mean_field
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.layers import LayerCoupling, Layers, log_sum
-from genzoo_boltzmann.machine import Gradients, Machine, Phase
+from genzoo_boltzmann.machine import BinaryMachine, Gradients, Machine, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.units import BernoulliHidden, BernoulliVisible
@@ -70,7 +70,7 @@ class DBMConfig(Config):
             )
 
 
-class DBM(Machine[DBMConfig]):
+class DBM(BinaryMachine, Machine[DBMConfig]):
     """A deep Boltzmann machine, E = −bᵀv − Σ_l c_lᵀh_l − vᵀW_1h_1 − Σ_l h_{l−1}ᵀW_l h_l.
 
     Its units are in two blocks: the odd layers h_1, h_3, … are independent given the even ones v,

@@ -48,6 +48,15 @@ class Phase:
 Gradients = Mapping[nn.Parameter, Tensor]
 
 
+class BinaryMachine:
+    """Base class of machines of zeros and ones, next to `Machine`."""
+
+    @property
+    def sums_hidden(self) -> bool:
+        """Whether `Machine.row_energies` sums over all hidden units, and is not a bound."""
+        return True
+
+
 class Machine(GenerativeModel[C]):
     """Abstract base class: a machine p = exp(−E) / Z of units in blocks.
 
@@ -119,11 +128,6 @@ class Machine(GenerativeModel[C]):
     def _energies(self, x: Tensor) -> Tensor:
         """Return −log p(x) − log Z, (B,), in float64."""
         return self.row_energies(x.flatten(1).to(self.device, torch.float64))
-
-    @property
-    def sums_hidden(self) -> bool:
-        """Whether `row_energies` sums over all hidden units, and is not a bound."""
-        return True
 
     def energies_of(self, state: Tensor) -> Tensor:
         """Return the free energies of the states of a phase, (B,), those of the data included."""

@@ -23,13 +23,12 @@ from genzoo.plugin import (
     Loss,
     Meaning,
     Metric,
-    Model,
     Objective,
     Step,
     mean_of,
 )
 from genzoo_boltzmann import health
-from genzoo_boltzmann.machine import Machine
+from genzoo_boltzmann.machine import BinaryMachine, Machine
 
 _ROWS = 4096
 
@@ -52,15 +51,9 @@ def log_conditionals(model: Machine[Any], v: Tensor, units: Tensor) -> Tensor:
     return -F.softplus(gain)
 
 
-def why_not(model: Model) -> str:
-    """Return why a model has no pseudo-likelihood; empty if it has one."""
-    if not isinstance(model, Machine):
-        return "the model is not a Boltzmann machine"
-    if not isinstance(model.event, Binary):
-        return f"its units are not zeros and ones, but {model.event}"
-    if not model.sums_hidden:
-        return "its hidden units cannot be summed out"
-    return ""
+def why_not(model: BinaryMachine) -> str:
+    """Return why a machine has no pseudo-likelihood; empty if it has one."""
+    return "" if model.sums_hidden else "its hidden units cannot be summed out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +84,7 @@ class PseudoLikelihood(Objective[PseudoLikelihoodConfig]):
     """
 
     Config = PseudoLikelihoodConfig
-    requires = (Machine,)
+    requires = (Machine, BinaryMachine)
     meanings: ClassVar[Mapping[str, Meaning]] = {
         "loss": Meaning(
             "negative pseudo-log-likelihood, estimated from some units of each row",
@@ -103,7 +96,7 @@ class PseudoLikelihood(Objective[PseudoLikelihoodConfig]):
     }
     model: Machine[Any]
 
-    def __init__(self, model: Model, config: PseudoLikelihoodConfig | None = None) -> None:
+    def __init__(self, model: Any, config: PseudoLikelihoodConfig | None = None) -> None:
         super().__init__(model, config)
         if reason := why_not(model):
             raise CapabilityError(
@@ -139,13 +132,13 @@ class PseudoLogLikelihood(Metric[PseudoLogLikelihoodConfig]):
     """
 
     Config = PseudoLogLikelihoodConfig
-    requires = (Machine,)
+    requires = (Machine, BinaryMachine)
     spaces = (Binary,)
     is_default = False
     uses_conditions = False
     goals: ClassVar = {"pseudo-log-likelihood": Goal("higher", 0.0)}
 
-    def inapplicable_reason(self, model: Model, data: Any) -> str:
+    def inapplicable_reason(self, model: Any, data: Any) -> str:
         return super().inapplicable_reason(model, data) or why_not(model)
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ from genzoo_boltzmann import binary_gradient, enumeration, suiting
 from genzoo_boltzmann.base_rates import init_rates
 from genzoo_boltzmann.couplings import BinaryDense
 from genzoo_boltzmann.fast_bernoulli import bernoulli
-from genzoo_boltzmann.machine import Gradients, Phase
+from genzoo_boltzmann.machine import BinaryMachine, Gradients, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
@@ -34,7 +34,7 @@ class RBMConfig(Config):
     """The number of hidden units."""
 
 
-class RBM(TwoBlockMachine[RBMConfig]):
+class RBM(BinaryMachine, TwoBlockMachine[RBMConfig]):
     """A restricted Boltzmann machine of binary units, E(v, h) = −vᵀWh − bᵀv − cᵀh.
 
     p(v, h) = exp(−E(v, h)) / Z. Both conditionals factorise: p(h_j = 1 | v) = σ(c + vᵀW)_j and

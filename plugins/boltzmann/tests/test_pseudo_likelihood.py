@@ -77,6 +77,6 @@ def test_machines_that_have_none_are_refused():
     real = genzoo.create_model("gaussian-rbm", event=genzoo.Real(shape=(2,)), num_hidden=2)
     many = genzoo.create_model("boltzmann-machine", event=genzoo.Binary(shape=(2,)), num_hidden=14)
     deep = genzoo.create_model("dbm", event=genzoo.Binary(shape=(4,)), hidden_dims=(20, 20))
-    for model, words in ((real, "not zeros and ones"), (many, "summed out"), (deep, "summed out")):
+    for model, words in ((real, "is a BinaryMachine"), (many, "summed out"), (deep, "summed out")):
         with pytest.raises(genzoo.CapabilityError, match=words):
             PseudoLikelihood(model)
