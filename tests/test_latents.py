@@ -103,3 +103,11 @@ def test_a_traversal_has_a_row_for_each_value_of_the_code(folder):
 def test_what_cannot_be_explored_says_so(folder, capsys, line, remedy):
     run(line, code=2)
     assert remedy in capsys.readouterr().err
+
+
+def test_codes_that_are_maps_are_explored(folder):
+    event = genzoo.Binary(shape=(1, 8, 8))
+    genzoo.create_model("conv-rbm", event=event, filter_size=3).save_pretrained("maps")
+    run(f"explore maps --view interpolation --num 5 --rows 3 --output lines.png {DATA}")
+    width, height = Image.open("lines.png").size
+    assert width / height == pytest.approx(46 / 28, rel=0.01)

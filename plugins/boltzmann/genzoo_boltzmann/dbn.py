@@ -27,6 +27,7 @@ from genzoo.plugin import (
 )
 from genzoo_boltzmann import belief_bound, partition, stacking, suiting
 from genzoo_boltzmann.fast_bernoulli import bernoulli
+from genzoo_boltzmann.log_partition import LogPartition
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 
 
@@ -297,7 +298,7 @@ class DBN(GenerativeModel[DBNConfig]):
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
         start: Tensor | None = None,
-        log_partition: partition.LogPartition | None = None,
+        log_partition: LogPartition | None = None,
     ) -> LogProb:
         """Return log p(x) of each example of ``x`` (N, *event_shape), or a bound, in nats.
 
@@ -349,7 +350,7 @@ class DBN(GenerativeModel[DBNConfig]):
 
     def _log_partition(
         self, x: Tensor, start: Tensor | None, generator: torch.Generator, num: int
-    ) -> partition.LogPartition:
+    ) -> LogPartition:
         """Return log Z of the top machine; reverse chains start at codes of rows."""
         needed = self.top.num_held_out(num)
 

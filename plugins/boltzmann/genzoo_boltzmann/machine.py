@@ -22,6 +22,7 @@ from genzoo.plugin import (
     by_blocks,
 )
 from genzoo_boltzmann import partition
+from genzoo_boltzmann.log_partition import LogPartition
 from genzoo_boltzmann.path import Path
 from genzoo_boltzmann.sparse_binary import Ones
 
@@ -243,7 +244,7 @@ class Machine(GenerativeModel[C]):
         *,
         generator: torch.Generator | None = None,
         **options: Any,
-    ) -> partition.LogPartition:
+    ) -> LogPartition:
         """Return log Z; see `genzoo_boltzmann.partition` for methods and their options.
 
         Raises:
@@ -273,7 +274,7 @@ class Machine(GenerativeModel[C]):
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
         start: Tensor | None = None,
-        log_partition: partition.LogPartition | None = None,
+        log_partition: LogPartition | None = None,
     ) -> LogProb:
         """Return log p(x) = −F(x) − log Z of each example of ``x`` (N, *event_shape), in nats.
 
@@ -317,7 +318,7 @@ class Machine(GenerativeModel[C]):
         start: Tensor | None,
         generator: torch.Generator | None,
         num_samples: int | None,
-    ) -> partition.LogPartition:
+    ) -> LogPartition:
         """Return log Z for the likelihood of rows; the arguments are those of `log_prob`."""
         num_chains = self.checked_num_samples(num_samples)
         rows = start if start is not None else x if len(x) else None

@@ -8,7 +8,6 @@ import torch
 
 import genzoo
 from genzoo import Binary, DataInfo
-from genzoo.cli import main
 from genzoo_boltzmann import conv_rbm, convolution, partition, suiting
 from genzoo_boltzmann.conv_rbm import ConvRBM, ConvRBMConfig
 from genzoo_boltzmann.couplings import BinaryDense
@@ -351,14 +350,3 @@ def test_energies_do_not_round_the_factors_of_convolutions(monkeypatch):
     monkeypatch.setattr(model, "_field", field)
     model.free_energies(states(12)[:3])
     assert (seen, torch.backends.cudnn.allow_tf32) == ([False], before)
-
-
-def test_codes_that_are_maps_are_explored(tmp_path):
-    model = genzoo.create_model("conv-rbm", event=Binary(shape=(1, 8, 8)), filter_size=3)
-    model.save_pretrained(tmp_path / "model")
-    options = ["--data", "digits", "--data.binarize", "threshold", "--view", "interpolation"]
-    picture = tmp_path / "lines.png"
-    with pytest.raises(SystemExit) as ended:
-        main(["explore", str(tmp_path / "model"), *options, "--output", str(picture)])
-    assert ended.value.code == 0
-    assert picture.stat().st_size > 0

@@ -9,13 +9,11 @@ import torch
 
 import genzoo
 from genzoo import Binary, DataInfo, GenModel, Trainer, TrainerConfig
-from genzoo.errors import CapabilityError, ConfigError, DataError
-from genzoo.estimate import Estimate
-from genzoo.objective import Step
+from genzoo.plugin import CapabilityError, ConfigError, DataError, Estimate, Step
 from genzoo_boltzmann import belief_bound, partition, stacking
 from genzoo_boltzmann.ancestral import Ancestral, AncestralConfig
 from genzoo_boltzmann.dbn import DBN, DBNConfig
-from genzoo_boltzmann.partition import LogPartition
+from genzoo_boltzmann.log_partition import LogPartition
 from genzoo_boltzmann.up_down import UpDown, UpDownConfig
 from machines import machine, states
 

@@ -9,6 +9,7 @@ import genzoo
 import genzoo.plugin
 from genzoo.plugin import SupportsHeldOutRows
 from genzoo_boltzmann import annealing, partition
+from genzoo_boltzmann.log_partition import LogPartition
 from genzoo_boltzmann.rbm import RBM
 from likelihoods import mean_log_prob
 from machines import gated, machine, rows, rows_of_mode, two_modes
@@ -127,7 +128,7 @@ def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
             num_samples=5,
             interval=(low, high),
         )
-        return partition.LogPartition(estimate, torch.zeros(5))
+        return LogPartition(estimate, torch.zeros(5))
 
     forward, backward = log_z(1.0, 0.7, 1.3), log_z(1.5, 1.2, 1.8)
     near, above, below = log_z(1.25, 0.9, 1.5), log_z(1.9, 1.4, math.inf), log_z(0.5, 0.3, 0.6)
@@ -150,7 +151,7 @@ def test_agreement_is_not_flagged_and_one_interval_is_told_from_another():
 def test_what_is_wrong_with_the_reverse_chains_is_said_of_them():
     def log_z(divergence):
         estimate = annealing.estimate_of(torch.zeros(100).double(), divergence, sign=1)
-        return partition.LogPartition(estimate, torch.zeros(100))
+        return LogPartition(estimate, torch.zeros(100))
 
     found = partition.with_interval(*(log_z(d) for d in (0.0, 50.0, 60.0))).estimate
     assert codes(found) == ["reverse-schedule-coarse", "rows-schedule-coarse", "both-ways"]

@@ -8,6 +8,7 @@ import torch
 import genzoo
 import genzoo.plugin
 from genzoo_boltzmann import enumeration, partition
+from genzoo_boltzmann.log_partition import LogPartition
 from likelihoods import mean_log_prob
 from machines import (
     expected_variation,
@@ -202,7 +203,7 @@ def test_a_step_leaves_its_temperature_as_it_is(generator):
 
 def test_likelihood_turns_the_bracket_round():
     rbm = machine()
-    log_z = partition.LogPartition(
+    log_z = LogPartition(
         genzoo.plugin.Estimate(
             value=10.0,
             std_error=0.0,
@@ -249,7 +250,7 @@ def test_a_row_is_too_likely_from_three_errors_of_log_z_on():
     def codes(*values, **changes):
         given = {"kind": "stochastic estimate", "unit": "nats", "num_samples": 5, **changes}
         estimate = genzoo.plugin.Estimate(value=0.0, std_error=0.125, **given)
-        log_z = partition.LogPartition(estimate, torch.zeros(5))
+        log_z = LogPartition(estimate, torch.zeros(5))
         return [note.code for note in log_z.of_rows(torch.tensor(values)).notes]
 
     assert codes(-1.0, 0.26) == codes(0.375) == []

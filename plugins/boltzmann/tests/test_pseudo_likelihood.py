@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import genzoo
-from genzoo.evaluation import evaluate
+from genzoo import evaluate
 from genzoo.plugin import Step
 from genzoo_boltzmann.pseudo_likelihood import PseudoLikelihood, PseudoLikelihoodConfig
 from machines import machine, probabilities, states

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import genzoo
-import genzoo.data
 from genzoo_boltzmann import samplers
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.samplers import TemperedGibbs, TemperedGibbsConfig
@@ -143,7 +142,7 @@ def test_the_rates_of_exchanges_are_those_of_the_replicas_at_their_own_laws(capl
     given = {"num_temperatures": 4, "num_chains": 2000}
     found = genzoo.evaluate(
         rbm,
-        genzoo.data.from_array(states(4).float(), "binary"),
+        states(4).float(),
         [genzoo.Component(name="swap-rates", config=given)],
     ).figures
     lowest, mean = found["swap-rate-lowest"], found["swap-rate-mean"]
