@@ -29,7 +29,7 @@ def position(index: Any, num: int) -> int | None:
     except TypeError:
         return None
     if not -num <= row < num:
-        raise IndexError(f"There is no row {row}: the dataset has {counted(num, 'row')}.")
+        raise IndexError(f"Row {row} does not exist: the dataset has {counted(num, 'row')}.")
     return row % num
 
 
@@ -56,7 +56,7 @@ def positions(index: slice | Sequence[int] | Tensor | Any, num: int) -> Tensor:
     wrong = found[(found < -num) | (found >= num)]
     if len(wrong):
         raise IndexError(
-            f"There is no row {int(wrong[0])}: the dataset has {counted(num, 'row')}."
+            f"Row {int(wrong[0])} does not exist: the dataset has {counted(num, 'row')}."
         )
     return found % num
 

@@ -212,7 +212,7 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
 
     @torch.no_grad()
     def connections(self) -> Tensor:
-        """Return W, (V, H), or R if there are no hidden units; 0 for pairs that are not joined."""
+        """Return W, (V, H), or R without hidden units; unconnected pairs have the weight 0."""
         J, num = self.weights()[0], len(self.b)
         return J[:num, num:] if len(self.c) else J
 

@@ -380,7 +380,7 @@ class DBM(BinaryMachine, Machine[DBMConfig]):
         linear.
 
         Raises:
-            ConfigError: There is no such hidden layer.
+            ConfigError: ``layer`` is not from 1 to the number of hidden layers.
         """
         if not 1 <= layer <= len(self.W):
             raise ConfigError(f"The hidden layers are 1 to {len(self.W)}; there is none {layer}.")

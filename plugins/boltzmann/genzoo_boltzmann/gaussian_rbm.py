@@ -44,7 +44,7 @@ class GaussianRBMConfig(Config):
     """A Gaussian-Bernoulli restricted Boltzmann machine."""
 
     event: Space
-    """Real numbers of any shape; each place is a visible unit."""
+    """Real numbers or grey values of any shape; each place is a visible unit."""
     num_hidden: Annotated[int, Bounds(1, 2**20)] = 128
     """The number of hidden units."""
 
@@ -86,6 +86,11 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
         (
             "All components of its mixture share one variance for each unit, so it does not fit "
             "data whose spread differs from place to place, nor values with hard ends."
+        ),
+        (
+            "Grey values in [0, 1] are modelled as real numbers: samples may lie outside, and the "
+            "density of values without added noise can grow without bound at places that are "
+            "nearly constant. Add uniform noise to grey levels to compare likelihoods."
         ),
         (
             "With more than 22 hidden units, log Z is an estimate: read the likelihood with its "
