@@ -26,7 +26,7 @@ from genzoo.plugin import (
     batch_size_for,
 )
 from genzoo_boltzmann import enumeration, graph, suiting
-from genzoo_boltzmann.base_rates import init_rates
+from genzoo_boltzmann.binary_machine import BinaryMachine
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.general_path import (
     GeneralPath,
@@ -34,7 +34,7 @@ from genzoo_boltzmann.general_path import (
     split_free_energy,
     variational_bound,
 )
-from genzoo_boltzmann.machine import BinaryMachine, Gradients, Machine, Phase
+from genzoo_boltzmann.machine import Gradients, Machine, Phase
 from genzoo_boltzmann.precision import full_precision
 
 _MAX_UNITS = 4096
@@ -133,8 +133,6 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
     S: nn.Parameter
     b: nn.Parameter
     c: nn.Parameter
-    base_rates: Tensor
-    data_seen: Tensor
 
     def __init__(self, config: BoltzmannMachineConfig) -> None:
         super().__init__(config)
@@ -374,17 +372,7 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
         kind = "lower bound" if found.kind == "exact" else found.kind
         return dataclasses.replace(found, kind=kind, notes=(_BOUND, *found.notes))
 
-    # Data
-
-    def needs_data_init(self) -> bool:
-        """Whether the statistics of the data are still missing."""
-        return not bool(self.data_seen)
-
-    @torch.no_grad()
-    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Set the base rates to the data's mean, and b to their log-odds."""
-        init_rates(self.base_rates, self.b, batch, info)
-        self.data_seen.fill_(True)
+    # Pictures
 
     def filters(self) -> Tensor:
         """Return the weights of each unit to the visible ones, (N, *event_shape)."""

@@ -23,17 +23,17 @@ from genzoo.plugin import (
     batch_size_for,
 )
 from genzoo_boltzmann import convolution, enumeration, suiting
+from genzoo_boltzmann.binary_machine import BinaryMachine
 from genzoo_boltzmann.convolution import Convolution
 from genzoo_boltzmann.couplings import Coupling
 from genzoo_boltzmann.fast_bernoulli import bernoulli
-from genzoo_boltzmann.machine import BinaryMachine, Gradients, Phase
+from genzoo_boltzmann.machine import Gradients, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.pooled_units import PooledHidden
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
 from genzoo_boltzmann.units import BernoulliHidden, BernoulliVisible, HiddenUnits
 
-_RATE_FLOOR = 1e-3
 # Up to this number of weights a product with the unrolled filters is faster than convolutions.
 _MOST_UNROLLED = 2**19
 
@@ -128,8 +128,6 @@ class ConvRBM(BinaryMachine, TwoBlockMachine[ConvRBMConfig]):
     W: nn.Parameter
     b: nn.Parameter
     c: nn.Parameter
-    base_rates: Tensor
-    data_seen: Tensor
 
     def __init__(self, config: ConvRBMConfig) -> None:
         super().__init__(config)
@@ -341,20 +339,7 @@ class ConvRBM(BinaryMachine, TwoBlockMachine[ConvRBMConfig]):
         field = b + self._visible_field(maps, W)
         return maps.sum((2, 3)) @ c + F.softplus(field).sum(1)
 
-    # Data
-
-    def needs_data_init(self) -> bool:
-        """Whether the statistics of the data are still missing."""
-        return not bool(self.data_seen)
-
-    @torch.no_grad()
-    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Set the base rates to the data's mean, and b to their log-odds."""
-        mean = info.mean["x"] if "x" in info.mean else batch["x"].mean(0)
-        rates = mean.to(self.base_rates).flatten().clamp(_RATE_FLOOR, 1 - _RATE_FLOOR)
-        self.base_rates.copy_(rates)
-        self.b.copy_(torch.logit(rates))
-        self.data_seen.fill_(True)
+    # Pictures
 
     def filters(self) -> Tensor:
         """Return the filters, (K, C, size, size)."""

@@ -26,11 +26,11 @@ from genzoo.plugin import (
     batch_size_for,
 )
 from genzoo_boltzmann import enumeration, layer_gradient, partition, suiting
-from genzoo_boltzmann.base_rates import init_rates
+from genzoo_boltzmann.binary_machine import BinaryMachine
 from genzoo_boltzmann.deep_mean_field import entropy, mean_field
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.layers import LayerCoupling, Layers, log_sum
-from genzoo_boltzmann.machine import BinaryMachine, Gradients, Machine, Phase
+from genzoo_boltzmann.machine import Gradients, Machine, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.units import BernoulliHidden, BernoulliVisible
@@ -115,8 +115,6 @@ class DBM(BinaryMachine, Machine[DBMConfig]):
     W: nn.ParameterList
     b: nn.Parameter
     c: nn.ParameterList
-    base_rates: Tensor
-    data_seen: Tensor
 
     def __init__(self, config: DBMConfig) -> None:
         super().__init__(config)
@@ -356,17 +354,7 @@ class DBM(BinaryMachine, Machine[DBMConfig]):
         """Draw the units of the top layer from their mean-field probabilities, (B, N_L)."""
         return bernoulli(self.encode(x, condition=condition).contiguous(), generator)
 
-    # Data
-
-    def needs_data_init(self) -> bool:
-        """Whether the statistics of the data are still missing."""
-        return not bool(self.data_seen)
-
-    @torch.no_grad()
-    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Set the base rates to the data's mean, and b to their log-odds."""
-        init_rates(self.base_rates, self.b, batch, info)
-        self.data_seen.fill_(True)
+    # Pictures
 
     def filters(self) -> Tensor:
         """Return the receptive fields of the first hidden layer, (N_1, *event_shape)."""

@@ -49,15 +49,6 @@ class Phase:
 Gradients = Mapping[nn.Parameter, Tensor]
 
 
-class BinaryMachine:
-    """Base class of machines of zeros and ones, next to `Machine`."""
-
-    @property
-    def sums_hidden(self) -> bool:
-        """Whether `Machine.row_energies` sums over all hidden units, and is not a bound."""
-        return True
-
-
 class Machine(GenerativeModel[C]):
     """Abstract base class: a machine p = exp(−E) / Z of units in blocks.
 

@@ -28,7 +28,8 @@ from genzoo.plugin import (
     mean_of,
 )
 from genzoo_boltzmann import health
-from genzoo_boltzmann.machine import BinaryMachine, Machine
+from genzoo_boltzmann.binary_machine import BinaryMachine
+from genzoo_boltzmann.machine import Machine
 
 _ROWS = 4096
 

@@ -14,10 +14,10 @@ from torch.distributions import Bernoulli
 
 from genzoo.plugin import Batch, Binary, Bounds, Config, DataInfo, Space, Stage, batch_size_for
 from genzoo_boltzmann import binary_gradient, enumeration, suiting
-from genzoo_boltzmann.base_rates import init_rates
+from genzoo_boltzmann.binary_machine import BinaryMachine
 from genzoo_boltzmann.couplings import BinaryDense
 from genzoo_boltzmann.fast_bernoulli import bernoulli
-from genzoo_boltzmann.machine import BinaryMachine, Gradients, Phase
+from genzoo_boltzmann.machine import Gradients, Phase
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
@@ -88,8 +88,6 @@ class RBM(BinaryMachine, TwoBlockMachine[RBMConfig]):
     W: nn.Parameter
     b: nn.Parameter
     c: nn.Parameter
-    base_rates: Tensor
-    data_seen: Tensor
 
     def __init__(self, config: RBMConfig) -> None:
         super().__init__(config)
@@ -240,17 +238,7 @@ class RBM(BinaryMachine, TwoBlockMachine[RBMConfig]):
         dtype = torch.promote_types(v.dtype, self.dtype)
         return v.to(dtype), self.W.to(dtype), self.b.to(dtype), self.c.to(dtype)
 
-    # Data
-
-    def needs_data_init(self) -> bool:
-        """Whether the statistics of the data are still missing."""
-        return not bool(self.data_seen)
-
-    @torch.no_grad()
-    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Set the base rates to the data's mean, and b to their log-odds."""
-        init_rates(self.base_rates, self.b, batch, info)
-        self.data_seen.fill_(True)
+    # Pictures
 
     def filters(self) -> Tensor:
         """Return the weights of each hidden unit, (H, *event_shape)."""
