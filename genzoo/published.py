@@ -147,18 +147,26 @@ def weights_of(folder: Path, names: Sequence[str] = (WEIGHTS.name,)) -> WeightFi
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress transformers' report of loading and its progress bar."""
+    """Suppress transformers' report of loading and its progress bar.
+
+    transformers switches huggingface_hub's bars together with its own, so both are restored.
+    """
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
     from transformers.utils import logging
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub_is_quiet = are_progress_bars_disabled()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    if bar:
+        logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
         if bar:
             logging.enable_progress_bar()
+            if hub_is_quiet:
+                disable_progress_bars()
 
 
 def _check_room(model: Any, files: WeightFiles, what: str, optional: str) -> None:

@@ -1,5 +1,6 @@
 """Image models of others as extractors: what their files say is data, and changes nothing else."""
 
+import importlib
 import json
 import os
 import pickle
@@ -242,3 +243,16 @@ def test_transformers_is_given_no_folder_but_one_of_checked_values(folders, monk
 def test_an_image_model_of_another_kind_is_named():
     with pytest.raises(ConfigFileError, match=r"has the kind 'beit'.*: clip_vision_model"):
         transformers_features.kind_of({"model_type": "beit"}, "It")
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+@pytest.mark.parametrize("hub", [True, False])
+def test_progress_bars_are_on_and_off_as_before(folders, monkeypatch, theirs, hub):
+    """transformers switches the bars of huggingface_hub together with its own."""
+    bars = importlib.import_module("huggingface_hub.utils.tqdm")
+    monkeypatch.setattr(bars, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    monkeypatch.setattr(bars, "progress_bar_states", {"_global": hub})
+    monkeypatch.setattr(transformers.utils.logging, "_tqdm_active", theirs)
+    transformers_features.load_image_model(str(folders["vit"]), "cpu")
+    assert transformers.utils.logging.is_progress_bar_enabled() is theirs
+    assert bars.are_progress_bars_disabled() is not hub
