@@ -5,10 +5,13 @@ With p = σ(c + vᵀW): ∂F/∂W = −vpᵀ, ∂F/∂b = −v, ∂F/∂c = −p
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
 
-from genzoo_boltzmann.machine import Phase
+import torch
+from torch import Tensor, nn
+
+from genzoo_boltzmann.machine import Gradients, Phase
+from genzoo_boltzmann.natural_gradient import Statistics, Term
 from genzoo_boltzmann.sparse_binary import binary_addmm, few_ones
 
 
@@ -48,6 +51,36 @@ def contrast(
     d_c = p.sum(0)
     d_W = _product(data, chain, p).addr_(rates, d_c, alpha=-1)
     return d_W, d_b - d_W @ lam, d_c - d_W.T @ rates
+
+
+@torch.no_grad()
+def statistics(
+    parameters: tuple[nn.Parameter, nn.Parameter, nn.Parameter],
+    data: Phase,
+    chain: Phase,
+    rates: Tensor | None,
+) -> Statistics:
+    """Return vpᵀ, v and p of the rows of both phases, around the offsets of `contrast`.
+
+    Arguments:
+        parameters: W, b and c.
+        data: The phase of the data, from `phase`.
+        chain: The phase of the chains, from `phase`.
+        rates: The base rates μ, (V,); None for the plain gradient.
+    """
+    W, b, c = parameters
+    mu = torch.zeros_like(b) if rates is None else rates
+    lam = torch.zeros_like(c) if rates is None else torch.sigmoid(torch.mv(W.T, mu) + c)
+
+    def terms(phase: Phase) -> list[Term]:
+        v, p = phase.state - mu, phase.p - lam
+        return [Term(v, p), Term(v), Term(p)]
+
+    def step(found: Sequence[Tensor]) -> Gradients:
+        d_W, d_b, d_c = found
+        return {W: d_W, b: d_b - d_W @ lam, c: d_c - d_W.T @ mu}
+
+    return Statistics(terms(data), terms(chain), step)
 
 
 def _signed(p_data: Tensor, p_chain: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from genzoo.plugin import (
     Stage,
     batch_size_for,
 )
-from genzoo_boltzmann import enumeration, graph, suiting
+from genzoo_boltzmann import enumeration, graph, pair_gradient, suiting
 from genzoo_boltzmann.binary_machine import BinaryMachine
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.general_path import (
@@ -35,6 +35,7 @@ from genzoo_boltzmann.general_path import (
     variational_bound,
 )
 from genzoo_boltzmann.machine import Gradients, Machine, Phase
+from genzoo_boltzmann.natural_gradient import Statistics
 from genzoo_boltzmann.precision import full_precision
 
 _MAX_UNITS = 4096
@@ -269,25 +270,31 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
 
     @torch.no_grad()
     def contrast(self, data: Phase, chain: Phase, *, centred: bool) -> Gradients:
-        """Return the gradient of `difference` by parameter, that of each pair's weight.
+        """Return the gradient of `difference` by parameter; see `pair_gradient`.
 
-        With u the units of a state and the probabilities of those that are summed out, ∂F/∂J_ij =
-        −u_i u_j and ∂F/∂θ = −u. The centred gradient is that of the machine around offsets μ,
-        transformed back: ∇J is then a difference of covariances around μ, and ∇θ = ∇θ − ∇Jμ. Here
         μ is the base rate of a visible unit, and the mean over the data of a hidden one.
-
-        | How to Center Deep Boltzmann Machines (Melchior, Fischer, Wiskott, 2016)
         """
+        return self._by_parameter(*pair_gradient.contrast(*self._in_pairs(data, chain, centred)))
+
+    @torch.no_grad()
+    def statistics(self, data: Phase, chain: Phase, *, centred: bool) -> Statistics:
+        """Return −∂F of the rows of both phases; see `pair_gradient`."""
+        pairs = self._in_pairs(data, chain, centred)
+        return pair_gradient.statistics(*pairs, self._by_parameter)
+
+    def _in_pairs(
+        self, data: Phase, chain: Phase, centred: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return which units are connected, the units of both phases, and their offsets."""
         u, w = self._units(data), self._units(chain)
         mu = torch.zeros_like(u[0])
         if centred:
             mu = u.mean(0)
             mu[: len(self.base_rates)] = self.base_rates
-        d_theta = w.mean(0) - u.mean(0)
-        u, w = u - mu, w - mu
-        d_J = (w.T @ w) / len(w) - (u.T @ u) / len(u)
-        d_J = d_J * self._joined.to(d_J.device)
-        d_theta = d_theta - d_J @ mu
+        return self._joined.to(mu.device), u, w, mu
+
+    def _by_parameter(self, d_J: Tensor, d_theta: Tensor) -> Gradients:
+        """Return changes of J (N, N) and θ (N,) as those of the parameters."""
         num = len(self.b)
         return {
             self.R: d_J[:num, :num].contiguous(),
@@ -346,11 +353,10 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
 
         With more than 12 hidden units that are not summed out it is an upper bound, by mean field.
         """
-        num = self._num_kept_hidden
-        if num > _MAX_ENUMERATED_HIDDEN:
+        if not self.sums_hidden:
             return self._bounded_energies(v)
-        dtype = torch.promote_types(v.dtype, self.dtype)
-        return enumeration.rest_summed(self.free_energies, v.to(dtype), num)
+        v = v.to(torch.promote_types(v.dtype, self.dtype))
+        return enumeration.rest_summed(self.free_energies, v, self._num_kept_hidden)
 
     def _bounded_energies(self, v: Tensor) -> Tensor:
         with full_precision(self.device):

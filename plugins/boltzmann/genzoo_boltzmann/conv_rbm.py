@@ -28,6 +28,7 @@ from genzoo_boltzmann.convolution import Convolution
 from genzoo_boltzmann.couplings import Coupling
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.machine import Gradients, Phase
+from genzoo_boltzmann.natural_gradient import Statistics, Term
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.pooled_units import PooledHidden
 from genzoo_boltzmann.precision import full_precision
@@ -284,6 +285,31 @@ class ConvRBM(BinaryMachine, TwoBlockMachine[ConvRBMConfig]):
         else:
             d_W, d_c = d_W / places, d_c / places
         return {self.W: d_W, self.b: d_b, self.c: d_c}
+
+    @torch.no_grad()
+    def statistics(self, data: Phase, chain: Phase, *, centred: bool) -> Statistics:
+        """Return −∂F by b and by w and c times the root of the number of places of a map."""
+        places = math.prod(self.config.maps[1:])
+        mu, lam = self.base_rates.new_zeros(self.event_shape[0], 1, 1), torch.zeros_like(self.c)
+        if centred:
+            mu = self.base_rates.view(len(mu), -1).mean(1)[:, None, None]
+            lam = self._by_map(data.p.mean(0)) / places
+
+        def terms(phase: Phase) -> list[Term]:
+            v = phase.state.view(-1, *self.event_shape) - mu
+            maps = self.to_codes(phase.p).flatten(2) - lam[:, None]
+            windows = F.unfold(v, self.config.filter_size)
+            products = (maps @ windows.mT).flatten(1) / math.sqrt(places)
+            return [Term(products), Term(v.flatten(1)), Term(maps.sum(2) / math.sqrt(places))]
+
+        def step(found: Sequence[Tensor]) -> Gradients:
+            d_W, d_b, d_c = found
+            d_W, d_c = d_W.view_as(self.W) / math.sqrt(places), d_c / math.sqrt(places)
+            mean = lam[None, :, None, None].expand(1, *self.config.maps)
+            d_b = d_b - self._visible_field(mean, d_W)[0]
+            return {self.W: d_W, self.b: d_b, self.c: d_c - (d_W * mu).sum((1, 2, 3))}
+
+        return Statistics(terms(data), terms(chain), step)
 
     def _mean_products(self, phase: Phase) -> Tensor:
         images = phase.state.view(len(phase.state), *self.event_shape)

@@ -31,6 +31,7 @@ from genzoo_boltzmann.deep_mean_field import entropy, mean_field
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.layers import LayerCoupling, Layers, log_sum
 from genzoo_boltzmann.machine import Gradients, Machine, Phase
+from genzoo_boltzmann.natural_gradient import Statistics
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.units import BernoulliHidden, BernoulliVisible
@@ -272,6 +273,12 @@ class DBM(BinaryMachine, Machine[DBMConfig]):
         with full_precision(self.device):
             d_W, d_biases = layer_gradient.contrast(self._detached(), data, chain, rates)
         return dict(zip((*self.W, self.b, *self.c), (*d_W, *d_biases), strict=True))
+
+    def statistics(self, data: Phase, chain: Phase, *, centred: bool) -> Statistics:
+        """Return −∂F of the rows of both phases; see `layer_gradient`."""
+        rates = self.base_rates if centred else None
+        parameters = (*self.W, self.b, *self.c)
+        return layer_gradient.statistics(parameters, self._detached(), data, chain, rates)
 
     def activity(self, state: Tensor) -> Tensor:
         """Return the mean probability of each unit of the odd layers, with its graph."""

@@ -27,6 +27,7 @@ from genzoo_boltzmann import enumeration, suiting
 from genzoo_boltzmann.couplings import Dense
 from genzoo_boltzmann.gaussian_units import GaussianVisible
 from genzoo_boltzmann.machine import Gradients, Phase
+from genzoo_boltzmann.natural_gradient import Statistics, Term
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
@@ -213,6 +214,28 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
             d_b, d_c = d_b - d_W @ lam, d_c - d_W.T @ (mu * precision)
         d_log_var = _VARIANCE_RATE * d_log_var
         return {self.W: d_W, self.b: d_b, self.c: d_c, self.log_var: d_log_var}
+
+    @torch.no_grad()
+    def statistics(self, data: Phase, chain: Phase, *, centred: bool) -> Statistics:
+        """Return −∂F by W/σ, b/σ, c and √10 log σ² around the offsets of `contrast`."""
+        sigma, rate = (0.5 * self.log_var).exp(), math.sqrt(_VARIANCE_RATE)
+        mu, lam = torch.zeros_like(self.b), torch.zeros_like(self.c)
+        if centred:
+            mu, lam = self.base_mean, data.p.mean(0)
+
+        def terms(phase: Phase) -> list[Term]:
+            v, p = (phase.state - mu) / sigma, phase.p - lam
+            mean = phase.p @ self.W.T
+            spread = 0.5 * (phase.state - self.b) ** 2 - phase.state * mean
+            return [Term(v, p), Term(v), Term(p), Term(rate * spread / self.var)]
+
+        def step(found: Sequence[Tensor]) -> Gradients:
+            d_W, d_b, d_c, d_log_var = found
+            d_W, d_b = sigma[:, None] * d_W, sigma * d_b
+            d_b, d_c = d_b - d_W @ lam, d_c - d_W.T @ (mu / self.var)
+            return {self.W: d_W, self.b: d_b, self.c: d_c, self.log_var: rate * d_log_var}
+
+        return Statistics(terms(data), terms(chain), step)
 
     def sum_terms(self) -> tuple[Tensor, ...]:
         """Return the weights of v, W/σ², and the biases."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genzoo_boltzmann.layers import Layers
-from genzoo_boltzmann.machine import Phase
+from genzoo_boltzmann.machine import Gradients, Phase
+from genzoo_boltzmann.natural_gradient import Statistics, Term
 
 
 @torch.no_grad()
@@ -44,6 +48,42 @@ def contrast(
     return d_W, _centred(d_W, d_biases, mu)
 
 
+@torch.no_grad()
+def statistics(
+    parameters: Sequence[nn.Parameter],
+    layers: Layers,
+    data: Phase,
+    chain: Phase,
+    rates: Tensor | None,
+) -> Statistics:
+    """Return x_{l−1}x_lᵀ for each W_l and x_l for each bias, around the offsets of `contrast`.
+
+    Arguments:
+        parameters: Each W_l, then each bias.
+        layers: The machine.
+        data: The phase of the data.
+        chain: The phase of the chains.
+        rates: The base rates of the visible units, (N_0,); None for the plain gradient.
+    """
+    num = len(layers.W)
+    mu = [torch.zeros_like(c) for c in layers.biases]
+    if rates is not None:
+        means = _by_layer(layers, data.state.mean(0), data.p.mean(0))
+        mu = [rates, *means[1:]]
+
+    def terms(phase: Phase) -> list[Term]:
+        units = {**layers.split(phase.state, 0), **layers.split(phase.p, 1)}
+        x = [units[layer] - offset for layer, offset in enumerate(mu)]
+        pairs = [Term(below, above) for below, above in itertools.pairwise(x)]
+        return [*pairs, *(Term(own) for own in x)]
+
+    def step(found: Sequence[Tensor]) -> Gradients:
+        d_W, d_biases = list(found[:num]), _uncentred(found[:num], found[num:], mu)
+        return dict(zip(parameters, (*d_W, *d_biases), strict=True))
+
+    return Statistics(terms(data), terms(chain), step)
+
+
 def _centred(d_W: list[Tensor], d_biases: list[Tensor], mu: list[Tensor]) -> list[Tensor]:
     """Centre the even layers of products whose odd ones are centred; return the biases' part."""
     for layer, d in enumerate(d_W, start=1):
@@ -51,6 +91,13 @@ def _centred(d_W: list[Tensor], d_biases: list[Tensor], mu: list[Tensor]) -> lis
             d.addr_(mu[layer - 1], d_biases[layer], alpha=-1)
         else:
             d.addr_(d_biases[layer - 1], mu[layer], alpha=-1)
+    return _uncentred(d_W, d_biases, mu)
+
+
+def _uncentred(
+    d_W: Sequence[Tensor], d_biases: Sequence[Tensor], mu: Sequence[Tensor]
+) -> list[Tensor]:
+    """Return the biases' part for a machine without offsets, given that of the one around μ."""
     found = [d.clone() for d in d_biases]
     for layer, d in enumerate(d_W, start=1):
         found[layer - 1].addmv_(d, mu[layer], alpha=-1)

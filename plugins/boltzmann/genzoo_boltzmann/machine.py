@@ -23,6 +23,7 @@ from genzoo.plugin import (
 )
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.log_partition import LogPartition
+from genzoo_boltzmann.natural_gradient import Statistics
 from genzoo_boltzmann.path import Path
 from genzoo_boltzmann.sparse_binary import Ones
 
@@ -84,6 +85,13 @@ class Machine(GenerativeModel[C]):
     @abc.abstractmethod
     def activity(self, state: Tensor) -> Tensor:
         """Return the mean probability of each unit that is summed out, (H,), with its graph."""
+
+    @abc.abstractmethod
+    def statistics(self, data: Phase, chain: Phase, *, centred: bool) -> Statistics:
+        """Return −∂F of the rows of both phases, without a graph.
+
+        Their `Statistics.step` of mean(chain) − mean(data) is `contrast`.
+        """
 
     @property
     @abc.abstractmethod

@@ -6,19 +6,21 @@ import abc
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from genzoo.plugin import Batch, Bounds, Component, Config, Goal, Loss, Meaning, Objective, Step
 from genzoo_boltzmann import health
-from genzoo_boltzmann.machine import Machine, Phase
+from genzoo_boltzmann.machine import Gradients, Machine, Phase
+from genzoo_boltzmann.natural_gradient import natural
+from genzoo_boltzmann.precision import full_precision
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearningConfig(Config):
-    """The config of both objectives; each one adds its chains."""
+    """What configs of learning share: the optimiser, centring and sparsity."""
 
     lr: Annotated[float, Bounds(0.0, 1e3)] = 0.05
     """The learning rate."""
@@ -34,11 +36,25 @@ class LearningConfig(Config):
     """The weight of Σ_j (mean activation_j − target)²; 0 for no penalty."""
 
 
-C = TypeVar("C", bound=LearningConfig)
+@dataclass(frozen=True, kw_only=True)
+class DivergenceConfig(LearningConfig):
+    """The config of both objectives; each one adds its chains."""
+
+    metric: Literal["euclidean", "natural"] = "euclidean"
+    """Whether the gradient is taken as it is, or times an inverse Fisher information."""
+    damping: Annotated[float, Bounds(1e-6, 1e6)] = 0.03
+    """What the natural metric adds to the Fisher information; more is nearer to the gradient."""
+
+
+C = TypeVar("C", bound=DivergenceConfig)
 
 
 class Divergence(Objective[C]):
-    """Abstract base class: minimises F(data) − F(chain), a difference of free energies."""
+    """Abstract base class: minimises F(data) − F(chain), a difference of free energies.
+
+    With the natural metric its gradient is preconditioned, see `natural_gradient`; the parts of
+    sparsity and weight decay are not.
+    """
 
     requires = (Machine,)
     meanings: ClassVar[Mapping[str, Meaning]] = {
@@ -75,7 +91,7 @@ class Divergence(Objective[C]):
 
     def _loss(self, data: Phase, chain: Phase, before: Tensor | None, step: Step) -> Loss:
         model, config = self.model, self.config
-        found = model.contrast(data, chain, centred=config.centred)
+        found = self._gradients(data, chain)
         gradients = {p: g for p, g in found.items() if p.requires_grad}  # Some may be frozen.
         value = data.state.new_zeros(())
         metrics: dict[str, Tensor] = {}
@@ -85,6 +101,15 @@ class Divergence(Objective[C]):
         if config.sparsity_cost:
             value = value + config.sparsity_cost * _sparsity(model, data, config.sparsity_target)
         return Loss(value, metrics=metrics, gradients=gradients)
+
+    def _gradients(self, data: Phase, chain: Phase) -> Gradients:
+        """Return the gradient by parameter, in the metric of the config."""
+        model, config = self.model, self.config
+        if config.metric == "euclidean":
+            return model.contrast(data, chain, centred=config.centred)
+        with full_precision(data.state.device):
+            statistics = model.statistics(data, chain, centred=config.centred)
+            return natural(statistics, config.damping)
 
     @torch.no_grad()
     def _looked_at(
@@ -115,7 +140,7 @@ class Divergence(Objective[C]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CDConfig(LearningConfig):
+class CDConfig(DivergenceConfig):
     """Contrastive divergence."""
 
     num_steps: Annotated[int, Bounds(1, 10**6)] = 1
@@ -140,7 +165,7 @@ class ContrastiveDivergence(Divergence[CDConfig]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PCDConfig(LearningConfig):
+class PCDConfig(DivergenceConfig):
     """Persistent contrastive divergence."""
 
     num_steps: Annotated[int, Bounds(1, 10**6)] = 1

@@ -18,6 +18,7 @@ from genzoo_boltzmann.binary_machine import BinaryMachine
 from genzoo_boltzmann.couplings import BinaryDense
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.machine import Gradients, Phase
+from genzoo_boltzmann.natural_gradient import Statistics
 from genzoo_boltzmann.path import TwoBlockPath
 from genzoo_boltzmann.precision import full_precision
 from genzoo_boltzmann.two_blocks import TwoBlockMachine
@@ -181,6 +182,12 @@ class RBM(BinaryMachine, TwoBlockMachine[RBMConfig]):
         rates = self.base_rates if centred else None
         found = binary_gradient.contrast(self.W.detach(), self.c.detach(), data, chain, rates)
         return dict(zip((self.W, self.b, self.c), found, strict=True))
+
+    def statistics(self, data: Phase, chain: Phase, *, centred: bool) -> Statistics:
+        """Return v and p around the offsets, and their products; see `binary_gradient`."""
+        rates = self.base_rates if centred else None
+        parameters = self.W, self.b, self.c
+        return binary_gradient.statistics(parameters, data, chain, rates)
 
     def sum_terms(self) -> tuple[Tensor, ...]:
         """Return W, b and c."""
