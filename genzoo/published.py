@@ -151,7 +151,7 @@ def _quiet() -> Iterator[None]:
 
     transformers switches huggingface_hub's bars together with its own, so both are restored.
     """
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars
     from transformers.utils import logging
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

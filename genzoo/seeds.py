@@ -24,6 +24,32 @@ def derive_seed(*parts: int | str) -> int:
     return int.from_bytes(digest) & MAX_SEED
 
 
+class Derived:
+    """Derives seeds from the same first parts and further integers, in half the time.
+
+    >>> Derived(7, "data").seed(3, 0) == derive_seed(7, "data", 3, 0)
+    True
+
+    Arguments:
+        parts: The first parts.
+    """
+
+    def __init__(self, *parts: int | str) -> None:
+        self._parts = parts
+        begin = "".join(f"{part!r}, " for part in parts)
+        self._digest = hashlib.blake2b(f"({begin}".encode(), digest_size=8)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the same for a worker process."""
+        return Derived, self._parts
+
+    def seed(self, *parts: int) -> int:
+        """Return `derive_seed` of the first parts and these, of which there is at least one."""
+        digest = self._digest.copy()
+        digest.update((", ".join(map(str, parts)) + ")").encode())
+        return int.from_bytes(digest.digest()) & MAX_SEED
+
+
 def checked(seed: Any) -> int:
     """Return a user's seed as an int.
 

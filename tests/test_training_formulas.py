@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import pickle
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import genzoo
 from fitting import DATA, difference, fit
 from genzoo import seeds
 from genzoo.component import Component
-from genzoo.data import as_dataset
+from genzoo.data import DataConfig, as_dataset, from_array, prepare
 from genzoo.objective import Loss, Objective
 from genzoo.training import batches as reading, reading_ahead
 from genzoo.training.batches import BatchPartition
@@ -194,3 +195,36 @@ def test_batches_are_read_in_this_process_where_nobody_asks_for_others(monkeypat
     data = as_dataset(DATA)
     found = list(reading.batches(data, BatchPartition(4, 2, 1, 0), seed=0, first=0, last=3))
     assert [[len(batch["x"]) for batch in update] for update in found] == [[2, 2]] * 3
+
+
+class DrawnRows(genzoo.data.ArrayDataset):
+    """Rows that are drawn anew at each presentation."""
+
+    def batch(self, indices, generator=None):
+        return {"x": torch.rand(len(indices), generator=generator)}
+
+
+def test_rows_that_are_drawn_have_a_seed_of_their_own():
+    """(seed, "data", update, slot), through parts and selected fields, and for a subclass."""
+    x = torch.full((20, 1, 2, 2), 0.5)
+    data = from_array(x, "grey")
+    shares, update, slot = BatchPartition(4, 2, 1, 0), 3, 1
+    generator = seeds.generator(seeds.derive_seed("data", 7, update, slot))
+    dynamic = prepare(data, DataConfig(binarize="dynamic", limit=10), "x")
+    drawn = DrawnRows(x, data.info, "drawn")
+    assert not data.draws
+    for rows, expected in [
+        (dynamic, lambda: (torch.rand(2, 1, 2, 2, generator=generator) < 0.5).float()),
+        (drawn, lambda: torch.rand(2, generator=generator)),
+    ]:
+        assert rows.draws
+        assert rows.select(["x"]).draws
+        found = list(reading.batches(rows, shares, seed=7, first=0, last=4))[update][slot]["x"]
+        generator.manual_seed(seeds.derive_seed("data", 7, update, slot))
+        assert torch.equal(found, expected())
+
+
+def test_seeds_with_equal_first_parts_are_derived_alike():
+    derived = pickle.loads(pickle.dumps(seeds.Derived(2**62, "a'b")))
+    for parts in [(0,), (3, 4), (2**40, 0, 1)]:
+        assert derived.seed(*parts) == seeds.derive_seed(2**62, "a'b", *parts)

@@ -97,6 +97,11 @@ class Dataset(abc.ABC):
             generator: The generator of random data (dynamic binarisation, augmentation).
         """
 
+    @property
+    def draws(self) -> bool:
+        """Whether reading rows may draw random numbers; if not, it needs no generator."""
+        return True
+
     def select(self, fields: Collection[str]) -> Dataset:
         """Return the same rows with some of their fields only; others need not be computed.
 
@@ -231,6 +236,11 @@ class Selected(TransformedDataset):
         self.origin, self.split = dataset.origin, dataset.split
         self.notes = dataset.notes
 
+    @property
+    def draws(self) -> bool:
+        """Whether reading rows of the other dataset draws random numbers."""
+        return self.dataset.draws
+
     def transform(
         self, batch: dict[str, Any], generator: torch.Generator | None
     ) -> dict[str, Any]:
@@ -273,6 +283,11 @@ class ArrayDataset(Dataset):
         self.text, self.columns = text, dict(columns or {})
         self.convert = convert or Conversion(info["x"], scale)
 
+    @property
+    def draws(self) -> bool:
+        """Whether a subclass reads rows in its own way, which may draw random numbers."""
+        return type(self).batch is not ArrayDataset.batch
+
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.x)
@@ -281,7 +296,7 @@ class ArrayDataset(Dataset):
         self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None
     ) -> dict[str, Any]:
         """Return the rows at ``indices``."""
-        index = torch.as_tensor(indices)
+        index = indices if isinstance(indices, Tensor) else torch.as_tensor(indices)
         found: dict[str, Any] = {"x": self.convert(take(self.x, index))}
         found |= {name: values[index] for name, values in self.columns.items()}
         if self.label is not None:

@@ -93,6 +93,11 @@ class Subset(Dataset):
         """Return the rows at ``indices``."""
         return self.dataset.batch(self.rows[torch.as_tensor(indices)], generator)
 
+    @property
+    def draws(self) -> bool:
+        """Whether reading rows of the other dataset draws random numbers."""
+        return self.dataset.draws
+
     def select(self, fields: Collection[str]) -> Dataset:
         """Return the same rows with some of their fields; other fields are not computed."""
         found = copy.copy(self)

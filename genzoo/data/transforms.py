@@ -120,6 +120,11 @@ class Binarized(TransformedDataset):
         self.name = f"{dataset.name} ({how} binarisation)"
         self.info = _binary(dataset)
 
+    @property
+    def draws(self) -> bool:
+        """Whether the binarisation or the other dataset draws random numbers."""
+        return self.how == "dynamic" or self.dataset.draws
+
     def transform(
         self, batch: dict[str, Any], generator: torch.Generator | None
     ) -> dict[str, Any]:

@@ -121,12 +121,14 @@ class _Micro(TorchDataset[Any]):
     dataset: Dataset
     stream: Stream
     shares: BatchPartition
-    seed: int
+    seeds: seeds.Derived
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         update, slot = key
-        # Seeded by slot, so a row's crop or caption does not depend on the process that reads it.
-        generator = seeds.generator(seeds.derive_seed("data", self.seed, update, slot))
+        generator = None
+        if self.dataset.draws:
+            # By slot, so a row's crop or caption does not depend on the process that reads it.
+            generator = seeds.generator(self.seeds.seed(update, slot))
         return self.dataset.batch(self.stream.indices(self.shares.rows(update, slot)), generator)
 
 
@@ -149,7 +151,7 @@ def _micro(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro | _Bot
 
 
 def _stream(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro:
-    return _Micro(dataset, Stream(len(dataset), seed), shares, seed)
+    return _Micro(dataset, Stream(len(dataset), seed), shares, seeds.Derived("data", seed))
 
 
 def batches(

@@ -135,6 +135,7 @@ class StageLoop:
         self.plan, self.session, self.number = plan, session, number
         self.state, self.config = state, plan.configs[number]
         self.rows = Rows(self.config, session.at.step)
+        self.device = session.device
         self.total = self.config.max_steps or 1
         self.seed = seeds.derive_seed(self.config.seed, number)
         self.partition = session.partition(self.config)
@@ -224,7 +225,7 @@ class StageLoop:
                 self.session.callbacks.on_sample(self.session.at, pictures)
 
     def _update(self, micro_batches: list[dict[str, Any]], index: int) -> list[SubstepResult]:
-        on_device = [self.plan.to_device(batch, self.session.device) for batch in micro_batches]
+        on_device = [self.plan.to_device(batch, self.device) for batch in micro_batches]
         on_device = self.inputs.feed(on_device, self.slots, self.seed, index)
         leaving = self.session.interrupts.signum != 0
         step = index + 1

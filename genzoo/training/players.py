@@ -91,6 +91,7 @@ class Player:
         )
         self.max_grad_norm = config.max_grad_norm or math.inf
         self.accelerator = accelerator
+        self._alone = accelerator.num_processes == 1  # Accelerate looks it up each time.
         self._checked = False
 
     def zero_grad(self) -> None:
@@ -130,7 +131,7 @@ class Player:
         if scale != 1:
             torch._foreach_mul_(grads, scale)
         # Before clipping: the norm is that of the whole batch's gradient, as with one process.
-        if self.accelerator.num_processes > 1:
+        if not self._alone:
             _average(grads, self.accelerator)
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)

@@ -53,8 +53,10 @@ class Lines(Callback):
 
     def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
         """Log a row if a tenth of the stage is complete."""
+        if row is None:
+            return
         step, total, since = state.step, state.max_steps, state.config.logging_steps
-        if row is not None and step * 10 // total > (step - since) * 10 // total:
+        if step * 10 // total > (step - since) * 10 // total:
             logger.info("%s step %d of %d: %s", state.title, step, total, _short(row))
 
     def on_evaluate(self, state: TrainerState, figures: Mapping[str, float]) -> None:
@@ -92,15 +94,16 @@ class TimeLeft(Callback):
     """Logs once in each stage, after its first updates, about how long it will take."""
 
     def __init__(self) -> None:
-        self._stage, self._first, self._began = -1, 0, 0.0
+        self._stage, self._due, self._began = -1, 0, 0.0
 
     def on_step(self, state: TrainerState, row: Mapping[str, Any] | None) -> None:
         """Log the time left after `_FIRST_STEPS` updates; the very first one is not timed."""
         if state.stage != self._stage:
-            self._stage, self._first, self._began = state.stage, state.step, time.perf_counter()
-        made, left = state.step - self._first, state.max_steps - state.step
-        if made == min(_FIRST_STEPS, state.max_steps // 10) and made and left:
-            seconds = (time.perf_counter() - self._began) / made * left
+            self._stage, self._began = state.stage, time.perf_counter()
+            self._made = min(_FIRST_STEPS, state.max_steps // 10)
+            self._due = state.step + self._made
+        elif state.step == self._due and (left := state.max_steps - state.step):
+            seconds = (time.perf_counter() - self._began) / self._made * left
             logger.info("%s: about %s for %d more updates.", state.title, words(seconds), left)
 
 

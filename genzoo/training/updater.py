@@ -42,7 +42,7 @@ class Updater:
         seed: int,
     ) -> None:
         self.objective, self.players, self.accelerator = objective, players, accelerator
-        self.slots, self.seed = slots, seed
+        self.slots, self.seeds = slots, seeds.Derived(seed)
         self.generators = {slot: torch.Generator(accelerator.device) for slot in slots}
         self.left = False
         # Read once: Accelerate looks these up in its shared state, which small steps notice.
@@ -105,7 +105,7 @@ class Updater:
             # Every move has its own seed, in the step's generator and in the default one, which
             # dropout and torch.distributions use. So a move draws the same numbers after resuming,
             # on any process, and whatever was drawn before.
-            seed = seeds.derive_seed(self.seed, index, slot, move)
+            seed = self.seeds.seed(index, slot, move)
             self.generators[slot].manual_seed(seed)
             seeds.seed_defaults(seed, self.device)
             # Autocast is entered anew for each move. A context that a game holds open across a
