@@ -11,17 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from genzoo import conditions, registry, seeds
-from genzoo.config import positive
-from genzoo.errors import DataError, NotFiniteSampleError
+from genzoo.config import positive, shown
+from genzoo.errors import ConfigError, DataError, NotFiniteSampleError
 from genzoo.finite import RunningTotal, check_weights, name_broken
 from genzoo.progress import progress_bar
-from genzoo.sampler import last_of
+from genzoo.sampler import Sampler, last_of
 from genzoo.spaces import Real
 from genzoo.values import trusted
 
 if TYPE_CHECKING:
     from genzoo.model import Model
-    from genzoo.sampler import Sampler
 
 _VALUES = 2**21
 _MOST = 1024
@@ -80,6 +79,20 @@ def own_sampler(model: Model) -> Sampler:
     return sampler
 
 
+def checked_sampler(sampler: Any) -> Sampler:
+    """Return a sampler that a user gives.
+
+    Raises:
+        ConfigError: It is not a sampler.
+    """
+    if isinstance(sampler, Sampler):
+        return sampler
+    raise ConfigError(
+        f"A sampler is an instance of genzoo.plugin.Sampler, got {shown(sampler)}. Make one by "
+        "its name: genzoo.plugin.make('samplers', genzoo.Component(name='gibbs'))."
+    )
+
+
 def preview_sampler(model: Model) -> Sampler:
     """Return the model's sampler of pictures during training."""
     sampler: Sampler = registry.make("samplers", model.preview_sampler(model.config))
@@ -105,7 +118,7 @@ def draw(model: Model, request: Request, seed: int | None, watch: Watch | None =
         _check_start(model, start, num)
     check_weights(model)
     seed = seeds.fresh() if seed is None else seeds.checked(seed)
-    states = request.sampler.num_states(model)
+    states = checked_sampler(request.sampler).num_states(model)
     num_blocks = -(-num // request.block_size(model))
     total = None if states is None else states * num_blocks
     with evaluating(model), trusted(), progress_bar("Sampling", "state", total) as shown:

@@ -381,6 +381,14 @@ def test_modes_are_put_back_after_an_error():
     assert all(module.training for module in model.modules())
 
 
+@pytest.mark.parametrize("wrong", ["gibbs", genzoo.Component(name="gibbs"), Sampler])
+def test_what_is_not_a_sampler_is_refused(wrong):
+    with pytest.raises(ConfigError, match=r"genzoo\.plugin\.Sampler, got .*by its name"):
+        MODEL.sample(3, sampler=wrong)
+    with pytest.raises(ConfigError, match=r"instance of genzoo\.plugin\.Sampler"):
+        genzoo.evaluate(MODEL, torch.randn(9, 2), sampler=wrong)
+
+
 @pytest.mark.parametrize("seed", [None, 3])
 def test_global_generators_are_untouched(seed):
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()

@@ -28,7 +28,7 @@ from genzoo.frames import frame_of
 from genzoo.model import Model, check_loaded
 from genzoo.progress import progress_bar
 from genzoo.sampler import Sampler
-from genzoo.sampling import evaluating
+from genzoo.sampling import checked_sampler, evaluating
 
 __all__ = ["Case", "Evaluation", "Metric", "evaluate"]
 
@@ -156,6 +156,8 @@ def open_case(
     """Return the case of an evaluation; see `evaluate`."""
     positive("max_examples", max_examples)
     seed = seeds.checked(seed)
+    if sampler is not None:
+        checked_sampler(sampler)
     if len(data) == 0:
         raise DataError(f"{data.name} has no rows to evaluate on. Choose another split or file.")
     model.check_data(with_conditions(model, data.info))
