@@ -214,6 +214,36 @@ class SupportsFilters(Protocol):
         """
 
 
+@runtime_checkable
+class SupportsLayers(Protocol):
+    """Layers of hidden units, one above the other, that can be shown in the units of x."""
+
+    @property
+    def num_layers(self) -> int:
+        """The number of hidden layers."""
+
+    def receptive_fields(self, layer: int) -> Tensor:
+        """Return what each unit of a layer sees, (num_units, *event_shape); layer 1 is next to x.
+
+        Raises:
+            ConfigError: There is no such layer.
+        """
+
+    def fantasies(
+        self, num: int, *, generator: torch.Generator, num_inference_steps: int = 1000
+    ) -> Sequence[Tensor]:
+        """Draw all layers of the model, and return pictures of each, (num, *event_shape).
+
+        The first are x itself. Those of a layer show the examples that it allows: all layers
+        below are drawn anew, given its units.
+
+        Arguments:
+            num: The number of draws.
+            generator: The generator, on the model's device.
+            num_inference_steps: Steps of the Markov chain, if the model has one.
+        """
+
+
 _DOES: dict[type, str] = {
     SupportsLogProb: "give a log-likelihood",
     SupportsEnergy: "give an energy",
@@ -224,6 +254,7 @@ _DOES: dict[type, str] = {
     SupportsInpainting: "inpaint",
     SupportsDataInit: "start from data",
     SupportsFilters: "show filters",
+    SupportsLayers: "show layers of hidden units",
 }
 ALL = tuple(_DOES)
 """All capabilities."""

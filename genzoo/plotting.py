@@ -135,6 +135,12 @@ def as_images(x: Tensor) -> Tensor:
     )
 
 
+def spread_filters(filters: Tensor) -> Tensor:
+    """Return filters (N, ...), each scaled to [0, 1] with zero at one half."""
+    peak = filters.abs().flatten(1).amax(1).clamp_min(1e-12)
+    return 0.5 + 0.5 * filters / peak.view(-1, *[1] * (filters.ndim - 1))
+
+
 def evenly(num: int, most: int) -> list[int]:
     """Return at most ``most`` evenly spaced indices below ``num``, including 0 and ``num`` − 1.
 

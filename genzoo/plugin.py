@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
         SupportsFilters as SupportsFilters,
         SupportsHeldOutRows as SupportsHeldOutRows,
         SupportsInpainting as SupportsInpainting,
+        SupportsLayers as SupportsLayers,
         SupportsLogProb as SupportsLogProb,
         SupportsNestedInit as SupportsNestedInit,
         SupportsTranslate as SupportsTranslate,

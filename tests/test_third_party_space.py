@@ -79,7 +79,7 @@ def test_it_goes_through_every_command_and_a_hub(run, hub):
     assert np.array_equal(x, mine)
     assert np.array_equal(x, pulled)
     assert run("evaluate ada/tide --verify").count(": equal") == 3
-    assert "does not encode, so it has no codes" in run("explore mine --output x.png", code=2)
+    assert "the model does not encode or decode" in run("explore mine --output x.png", code=2)
 
 
 def test_an_array_is_read_in_it_by_name(run):

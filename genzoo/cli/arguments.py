@@ -220,24 +220,27 @@ class CompareArguments(OnDevice):
 
 @dataclass(frozen=True, kw_only=True)
 class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
-    """Visualise the codes of a model that encodes."""
+    """Visualise what a model learned: its codes, its filters, its layers."""
 
-    view: Literal["manifold", "interpolation", "traversal", "codes"] = "manifold"
+    view: Literal["manifold", "interpolation", "traversal", "codes", "filters", "fantasies"] = (
+        "manifold"
+    )
     """manifold: a plane of codes, decoded; interpolation: lines between codes of examples;
     traversal: one value of a code varied; codes: the codes of examples as points, coloured by
-    label, those of more than two values by principal components."""
+    label, those of more than two values by principal components; filters: the weights of hidden
+    units, layer by layer; fantasies: samples, and below each what its layers know of it."""
     output: Annotated[Path, FILE]
     """FILE.png."""
     num: Annotated[int, Bounds(2, 200)] = 16
-    """The number of codes per side of the plane, or per line."""
+    """The number of codes per side of the plane, or of pictures per line."""
     rows: Annotated[int, Bounds(1, 200)] = 10
-    """The number of lines of an interpolation or a traversal."""
+    """The number of lines of an interpolation or a traversal, or of filters of a layer."""
     dimensions: tuple[int, int] = (0, 1)
     """The two dimensions of the manifold."""
     max_examples: _Count = 2000
     """The maximum number of examples that are shown as codes."""
     seed: Seed = 0
-    """The seed of the choice of examples."""
+    """The seed of the choice of examples, or of the fantasies."""
 
 
 @dataclass(frozen=True, kw_only=True)

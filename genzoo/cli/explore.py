@@ -1,4 +1,4 @@
-"""genzoo explore: pictures of a model's codes."""
+"""genzoo explore: pictures of what a model has learned."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from genzoo import latents
-from genzoo.capabilities import SupportsDecode, SupportsEncode
+from genzoo.capabilities import lacking
+from genzoo.cli import explore_weights
 from genzoo.cli.arguments import ExploreArguments, Peeked
 from genzoo.cli.conditions import given_by, rows_given
 from genzoo.cli.data import data_of, with_data_fields
 from genzoo.cli.folders import model_of
 from genzoo.cli.texts import write
+from genzoo.cli.views import NEEDED, OF_NORMAL_CODES, views_of
 from genzoo.code_plots import in_plane, scatter
 from genzoo.conditions import condition_rows, spread
 from genzoo.data import draw_rows
@@ -34,13 +36,13 @@ def arguments_for(peeked: Peeked) -> type:
 
 @torch.no_grad()
 def run(arguments: Any) -> None:
-    """Decode the codes and write the picture."""
+    """Write the picture of a view."""
     if arguments.output.suffix != ".png":
         raise ConfigError(f"--output must end in .png, got {str(arguments.output)!r}.")
     model: Any = model_of(arguments.folder, arguments.revision, arguments.device)
     _check(model, arguments.view)
-    if arguments.view == "codes":
-        _codes(model, arguments)
+    if arguments.view in _WRITTEN:
+        _WRITTEN[arguments.view](model, arguments)
         return
     with evaluating(model):
         view = _VIEWS[arguments.view](model, arguments)
@@ -51,22 +53,23 @@ def run(arguments: Any) -> None:
 
 def _check(model: Any, view: str) -> None:
     """Raise CapabilityError if a model lacks what a view needs."""
-    if not isinstance(model, SupportsEncode):
+    if reason := lacking(model, NEEDED[view]):
         raise CapabilityError(
-            f"{type(model).__name__} does not encode, so it has no codes to show. Draw samples "
-            "from it: genzoo sample."
+            f"The view {view} is not for {type(model).__name__}: {reason}. {_instead(model)}"
         )
-    if view != "codes" and not isinstance(model, SupportsDecode):
-        raise CapabilityError(
-            f"{type(model).__name__} does not decode, which the view {view} needs. Show its "
-            "codes: --view codes."
-        )
-    if view in ("manifold", "traversal") and model.codes.is_discrete:
+    if view in OF_NORMAL_CODES and model.codes.is_discrete:
         raise CapabilityError(
             f"The view {view} moves along the values of a normal distribution, and the codes of "
-            f"{type(model).__name__} are {model.codes.describe()}. Use --view codes or "
-            "interpolation."
+            f"{type(model).__name__} are {model.codes.describe()}. {_instead(model)}"
         )
+
+
+def _instead(model: Any) -> str:
+    """Return what to use in place of a view: those that the model has, or another command."""
+    views = views_of(type(model))
+    if not views:
+        return "Draw samples from it: genzoo sample."
+    return f"Use --view {', '.join(views[:-1])}{' or ' if views[1:] else ''}{views[-1]}."
 
 
 def _codes(model: Any, arguments: Any) -> None:
@@ -127,6 +130,11 @@ def _manifold(model: Any, arguments: Any) -> _View:
     return _View(codes, _same(model, given, len(codes)), arguments.num, title)
 
 
+_WRITTEN: dict[str, Callable[[Any, Any], None]] = {
+    "codes": _codes,
+    "filters": explore_weights.filters,
+    "fantasies": explore_weights.fantasies,
+}
 _VIEWS: dict[str, Callable[[Any, Any], _View]] = {
     "interpolation": _interpolation,
     "traversal": _traversal,

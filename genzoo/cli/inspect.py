@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from typing import Any
 
 from genzoo import capabilities, plugin_hints, registry
 from genzoo.cli.arguments import InspectArguments
 from genzoo.cli.texts import write
+from genzoo.cli.views import views_of
 from genzoo.config import abridged
 from genzoo.errors import ConfigFileError, UnknownNameError
 from genzoo.pretrained.inspecting import Inspected, inspect
@@ -18,7 +20,7 @@ from genzoo.text_safety import one_line
 def run(arguments: InspectArguments) -> None:
     """Describe a model without reading or fetching weights."""
     found = inspect(arguments.folder, arguments.revision)
-    lines = {**_model(found), **_weights(found), **_card(found)}
+    lines = {**_model(found, arguments.folder), **_weights(found), **_card(found)}
     if found.commit:
         lines["commit"] = found.commit
     width = max(map(len, lines))
@@ -30,7 +32,7 @@ def run(arguments: InspectArguments) -> None:
         write(f"{name:<{width}}  {one_line(text)}")
 
 
-def _model(found: Inspected) -> dict[str, str]:
+def _model(found: Inspected, folder: str) -> dict[str, str]:
     """Return the content of the config, and the class if its plugin is installed."""
     description = found.description
     name, plugin = description["model"], description["plugin"]
@@ -59,7 +61,15 @@ def _model(found: Inspected) -> dict[str, str]:
         "data": config.event.describe(),
         **(told if given else {}),
         "capabilities": ", ".join(capabilities.of(cls)),
+        **_pictures(cls, folder),
     }
+
+
+def _pictures(cls: type, folder: str) -> dict[str, str]:
+    """Return the commands that draw what a model learned, if it has views."""
+    views = " | ".join(views_of(cls))
+    command = f"genzoo explore {shlex.quote(folder)} --view {views} --output FILE.png"
+    return {"pictures": command} if views else {}
 
 
 def _weights(found: Inspected) -> dict[str, str]:

@@ -15,7 +15,7 @@ from genzoo.capabilities import SupportsDecode, SupportsEncode, SupportsFilters,
 from genzoo.data import Dataset, draw_rows
 from genzoo.files import atomic_file
 from genzoo.model import Model
-from genzoo.plotting import grid, new_figure, show, to_image
+from genzoo.plotting import grid, new_figure, show, spread_filters, to_image
 from genzoo.pretrained import GenerativeModel
 from genzoo.sampling import own_sampler
 
@@ -58,7 +58,7 @@ def _views(model: Any, x: Tensor) -> Iterator[Panel]:
     if isinstance(model, SupportsInpainting):
         yield "upper halves given, lower halves filled in", grid(_inpainted(model, x))
     if isinstance(model, SupportsFilters):
-        yield "filters", grid(_spread(model.filters()[: _SIDE**2]))
+        yield "filters", grid(spread_filters(model.filters()[: _SIDE**2]))
     if codes:
         yield from _of_codes(model, x)
 
@@ -77,12 +77,6 @@ def _inpainted(model: SupportsInpainting, x: Tensor) -> Tensor:
     mask = torch.zeros(x.shape[1:], dtype=torch.bool)
     mask[..., x.shape[-2] // 2 :, :] = True
     return model.inpaint(x, mask, generator=seeds.generator(2))
-
-
-def _spread(filters: Tensor) -> Tensor:
-    """Return filters scaled to [0, 1] with zero at one half."""
-    peak = filters.abs().flatten(1).amax(1).clamp_min(1e-12)
-    return 0.5 + 0.5 * filters / peak.view(-1, *[1] * (filters.ndim - 1))
 
 
 def _chains(name: str, model: Model) -> Panel:

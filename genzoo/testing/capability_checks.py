@@ -102,6 +102,29 @@ def check_filters(case: Case) -> None:
     demand(bool(torch.isfinite(found).all()), "A filter is not finite.")
 
 
+@torch.no_grad()
+def check_layers(case: Case) -> None:
+    """Receptive fields of each layer are finite; fantasies are examples, then means of layers."""
+    model: Any = case.model().eval()
+    num, shape = model.num_layers, model.event_shape
+    for layer in range(1, num + 1):
+        fields = model.receptive_fields(layer)
+        demand(
+            fields.shape[1:] == shape and bool(torch.isfinite(fields).all()),
+            f"Receptive fields of layer {layer} have {tuple(fields.shape)}, or are not finite.",
+        )
+    a, again = (
+        model.fantasies(3, generator=seeds.generator(SEED), num_inference_steps=2)
+        for _ in range(2)
+    )
+    wanted = [(3, *shape)] * (num + 1)
+    found = [tuple(x.shape) for x in a]
+    demand(found == wanted, f"Fantasies have shapes {found}, not {wanted}.")
+    model.event.check(a[0])
+    same = all(torch.equal(x, y) for x, y in zip(a, again, strict=True))
+    demand(same, "The same generator draws other fantasies.")
+
+
 def _is_method(protocol: type, name: str) -> bool:
     return inspect.isfunction(vars(protocol)[name])
 

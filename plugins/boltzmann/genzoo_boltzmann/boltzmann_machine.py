@@ -381,6 +381,5 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
     # Pictures
 
     def filters(self) -> Tensor:
-        """Return the weights of each unit to the visible ones, (N, *event_shape)."""
-        with torch.no_grad():
-            return self.to_data(self.weights()[0])
+        """Return the weights of each hidden unit, (H, *event_shape); R if there are none."""
+        return self.to_data(self.connections().T)

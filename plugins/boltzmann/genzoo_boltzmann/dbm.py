@@ -25,7 +25,7 @@ from genzoo.plugin import (
     Stage,
     batch_size_for,
 )
-from genzoo_boltzmann import enumeration, layer_gradient, partition, suiting
+from genzoo_boltzmann import enumeration, fantasies, layer_gradient, partition, suiting
 from genzoo_boltzmann.binary_machine import BinaryMachine
 from genzoo_boltzmann.deep_mean_field import entropy, mean_field
 from genzoo_boltzmann.fast_bernoulli import bernoulli
@@ -363,23 +363,37 @@ class DBM(BinaryMachine, Machine[DBMConfig]):
 
     # Pictures
 
+    @property
+    def num_layers(self) -> int:
+        """The number of hidden layers."""
+        return len(self.W)
+
     def filters(self) -> Tensor:
         """Return the receptive fields of the first hidden layer, (N_1, *event_shape)."""
         return self.receptive_fields(1)
 
-    @torch.no_grad()
     def receptive_fields(self, layer: int) -> Tensor:
-        """Return the linear receptive field of each unit of a layer, (N_l, *event_shape).
+        """Return columns of W_1 ⋯ W_l, (N_l, *event_shape); see `fantasies`."""
+        return self.to_data(fantasies.receptive_fields(list(self.W), layer))
 
-        It is a column of W_1 W_2 … W_l: what a unit weighs in v if the layers between were
-        linear.
+    @torch.no_grad()
+    def fantasies(
+        self, num: int, *, generator: torch.Generator, num_inference_steps: int = 1000
+    ) -> tuple[Tensor, ...]:
+        """Draw states; return v, and for each h_l E[v | h_1] with the layers below h_l drawn anew.
 
-        Raises:
-            ConfigError: ``layer`` is not from 1 to the number of hidden layers.
+        Arguments:
+            num: The number of draws.
+            generator: The generator, on the model's device.
+            num_inference_steps: The number of sweeps of the chains, from the base rates. The
+                layers below a layer make a tenth of them.
         """
-        if not 1 <= layer <= len(self.W):
-            raise ConfigError(f"The hidden layers are 1 to {len(self.W)}; there is none {layer}.")
-        found = self.W[0].detach()
-        for W in self.W[1:layer]:
-            found = found @ W
-        return self.to_data(found.T)
+        self.check_sums()
+        layers, path, even = self._detached(), self.path(), self.start(num, generator)
+        for _ in range(num_inference_steps):
+            even = path.sweep(even, generator)
+        odd = bernoulli(self.phase(even).p, generator)
+        units = {**layers.split(even, 0), **layers.split(odd, 1)}
+        x = [units[layer].contiguous() for layer in range(len(layers))]
+        first = fantasies.in_machine(layers, x, 1 + num_inference_steps // 10, generator)
+        return tuple(self.to_data(v) for v in (x[0], *map(self.visible_mean, first)))

@@ -25,7 +25,7 @@ from genzoo.plugin import (
     batch_size_for,
     fresh_generator,
 )
-from genzoo_boltzmann import belief_bound, partition, stacking, suiting
+from genzoo_boltzmann import belief_bound, fantasies, partition, stacking, suiting
 from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.log_partition import LogPartition
 from genzoo_boltzmann.rbm import RBM, RBMConfig
@@ -227,10 +227,7 @@ class DBN(GenerativeModel[DBNConfig]):
         return self.top.draw_hidden(h, generator)
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return probabilities of ones, (B, *event_shape), given units of the top layer.
-
-        As in `encode`, probabilities stand for the units between.
-        """
+        """Return probabilities of ones, (B, *event_shape), given the top layer; see `encode`."""
         self.checked_condition(condition, z.shape[0])
         return self.project(len(self.rbms), self.checked_codes(z, self.codes.event_shape))
 
@@ -241,33 +238,47 @@ class DBN(GenerativeModel[DBNConfig]):
         return self.to_data(h)
 
     @torch.no_grad()
-    def fantasies(
-        self, num: int, *, generator: torch.Generator, num_steps: int = 1000
+    def draw_layers(
+        self, num: int, *, generator: torch.Generator, num_inference_steps: int = 1000
     ) -> tuple[Tensor, ...]:
         """Draw all layers from the net: v (num, V), h₁, …, h_L.
 
         Arguments:
             num: The number of draws.
             generator: The generator, on the model's device.
-            num_steps: The number of sweeps in the top machine.
+            num_inference_steps: The number of sweeps in the top machine.
         """
         self.check_sums()
         path, h = self.top.path(), self.top.start(num, generator)
-        for _ in range(num_steps):
+        for _ in range(num_inference_steps):
             h = path.sweep(h, generator)
         return (*self.draw_down(h, generator), self.top.draw_hidden(h, generator))
 
-    def filters(self) -> Tensor:
-        """Return what each hidden unit adds to the visible fields, (H₁ + … + H_L, *event_shape).
+    # Pictures
 
-        The rows of layer l are those of the product (W₀ ⋯ W_{l−1})ᵀ: an image that ignores the
-        nonlinearities between. Layers follow each other from below.
-        """
-        weights = [rbm.W.detach() for rbm in self.machines]
-        products = [weights[0]]
-        for W in weights[1:]:
-            products.append(products[-1] @ W)
-        return self.to_data(torch.cat([product.T for product in products]))
+    @property
+    def num_layers(self) -> int:
+        """The number of hidden layers."""
+        return len(self.rbms)
+
+    def filters(self) -> Tensor:
+        """Return the receptive fields of the first hidden layer, (H₁, *event_shape)."""
+        return self.receptive_fields(1)
+
+    def receptive_fields(self, layer: int) -> Tensor:
+        """Return columns of W₀ ⋯ W_{l−1}, (H_l, *event_shape); see `fantasies`."""
+        return self.to_data(fantasies.receptive_fields([rbm.W for rbm in self.machines], layer))
+
+    @torch.no_grad()
+    def fantasies(
+        self, num: int, *, generator: torch.Generator, num_inference_steps: int = 1000
+    ) -> tuple[Tensor, ...]:
+        """Return v, and for each h_l E[v | h₁] with the layers below drawn anew."""
+        layers = self.draw_layers(
+            num, generator=generator, num_inference_steps=num_inference_steps
+        )
+        first = fantasies.in_net(self.machines, layers, generator)
+        return (self.to_data(layers[0]), *(self.project(1, h) for h in first))
 
     # Likelihood
 
@@ -287,7 +298,7 @@ class DBN(GenerativeModel[DBNConfig]):
         return "lower bound" if self.top.log_prob_kind == "exact" else "stochastic estimate"
 
     def num_held_out(self, num_samples: int | None = None) -> int:
-        """Return the number of rows that `log_prob` takes as ``start``; 0 if log Z is exact."""
+        """Return the number of rows that `log_prob` takes as ``start``."""
         return self.top.num_held_out(self.checked_num_samples(num_samples))
 
     def log_prob(

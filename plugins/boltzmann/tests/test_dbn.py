@@ -211,7 +211,7 @@ def test_up_down_draws_up_from_data_and_down_from_chains_that_go_on(monkeypatch)
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("how", ["sampler", "fantasies"])
+@pytest.mark.parametrize("how", ["sampler", "layers"])
 def test_samples_follow_the_net(how):
     model, num = net((3, 3, 2), scale=0.7), 20_000
     p = joint(model).flatten(1).logsumexp(1).exp()
@@ -219,7 +219,9 @@ def test_samples_follow_the_net(how):
         sampler = Ancestral(AncestralConfig(num_steps=20))
         v = model.sample(num, sampler=sampler, seed=0, batch_size=num)
     else:
-        layers = model.fantasies(num, generator=torch.Generator().manual_seed(0), num_steps=20)
+        layers = model.draw_layers(
+            num, generator=torch.Generator().manual_seed(0), num_inference_steps=20
+        )
         assert [h.shape[1] for h in layers] == [3, 3, 2]
         v = layers[0]
     counts = torch.bincount((v @ torch.tensor([1.0, 2.0, 4.0]).double()).long(), minlength=8)
@@ -255,8 +257,9 @@ def test_codes_go_up_and_down_by_means():
     down = (model.rbms[1].b + z @ model.rbms[1].W.T).sigmoid()
     wanted = (model.rbms[0].b + down @ model.rbms[0].W.T).sigmoid()
     torch.testing.assert_close(model.decode(z), wanted)
-    torch.testing.assert_close(model.filters()[2:], (model.rbms[0].W @ model.rbms[1].W).T.detach())
-    torch.testing.assert_close(model.filters()[:2], model.rbms[0].W.T.detach())
+    second = (model.rbms[0].W @ model.rbms[1].W).T.detach()
+    torch.testing.assert_close(model.receptive_fields(2), second)
+    torch.testing.assert_close(model.filters(), model.rbms[0].W.T.detach())
 
 
 @torch.no_grad()
