@@ -11,6 +11,7 @@ import atexit
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 import types
@@ -47,6 +48,10 @@ SLOW_FILES = (
 """Files of tests that take half a minute or more; they start first, so that none is left alone at
 the end while the other processor waits."""
 os.environ.update(SETTINGS)
+# The suite starts more than a hundred processes: without compiled files each would compile the
+# package again, which takes as long as a test.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 for name in ("HF_TOKEN", "HF_HUB_CACHE", "HF_XET_CACHE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET"):
     os.environ.pop(name, None)
 
