@@ -118,31 +118,39 @@ def test_two_processes_are_resumed_as_one_with_two_micro_batches(model, trained,
         torch.testing.assert_close(resumed[name], straight[name], rtol=1e-6, atol=1e-7)
 
 
-def test_each_processes_chains_are_saved_and_come_back_to_it(trained, tmp_path):
-    """And so do those of one process whose two micro-batches two processes go on with."""
-    for other in ("one", "two"):
-        shutil.copytree(trained / other / "rbm", tmp_path / other / "rbm")
-    (one, *newer) = checkpoint.list_checkpoints(tmp_path / "one" / "rbm" / "checkpoints")
-    assert sorted(checkpoint.read(one).tensors["process-0"]) == ["chains_0", "chains_1"]
-    for path in newer:
-        shutil.rmtree(path)
-    launch(TORCHRUN, 1, tmp_path / "one", "rbm", "resume")
-    straight, resumed = (
-        weights_in(f) for f in (trained / "one" / "rbm", tmp_path / "one" / "rbm")
+@pytest.fixture(scope="module")
+def resumed(trained, tmp_path_factory):
+    """Both runs of the rbm, cut back to their first checkpoint and resumed by two processes."""
+    folder = tmp_path_factory.mktemp("resumed")
+    first = {}
+    for before in ("one", "two"):
+        shutil.copytree(trained / before / "rbm", folder / before / "rbm")
+        path, *newer = checkpoint.list_checkpoints(folder / before / "rbm" / "checkpoints")
+        first[before] = checkpoint.read(path).tensors
+        for later in newer:
+            shutil.rmtree(later)
+    both = os.pathsep.join([str(folder / "one"), str(folder / "two")])
+    launch(TORCHRUN, 1, both, "rbm", "resume")
+    return folder, first
+
+
+def test_each_processes_chains_are_saved_and_come_back_to_it(trained, resumed):
+    folder, first = resumed
+    assert sorted(first["two"]["process-0"]) == ["chains_0"]
+    assert sorted(first["two"]["process-1"]) == ["chains_1"]
+    straight, found = (
+        load_file(runs / "two" / "rbm" / "model.safetensors") for runs in (trained, folder)
     )
+    assert all(torch.equal(straight[name], found[name]) for name in straight)
+
+
+def test_two_processes_go_on_with_the_two_micro_batches_of_one(trained, resumed):
+    folder, first = resumed
+    assert sorted(first["one"]["process-0"]) == ["chains_0", "chains_1"]
+    straight, found = (weights_in(runs / "one" / "rbm") for runs in (trained, folder))
     for name in straight:
-        torch.testing.assert_close(resumed[name], straight[name], rtol=1e-6, atol=1e-7)
-    folder = tmp_path / "two" / "rbm"
-    straight = load_file(folder / "model.safetensors")
-    path, *newer = checkpoint.list_checkpoints(folder / "checkpoints")
-    kept = checkpoint.read(path)
-    assert sorted(kept.tensors["process-0"]) == ["chains_0"]
-    assert sorted(kept.tensors["process-1"]) == ["chains_1"]
-    for one in newer:
-        shutil.rmtree(one)
-    launch(TORCHRUN, 1, tmp_path / "two", "rbm", "resume")
-    resumed = load_file(folder / "model.safetensors")
-    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+        torch.testing.assert_close(found[name], straight[name], rtol=1e-6, atol=1e-7)
+    assert num_processes(folder / "one" / "rbm") == 2
 
 
 def test_a_process_that_loses_the_others_says_so_and_its_checkpoint_is_good(tmp_path):

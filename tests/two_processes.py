@@ -1,10 +1,11 @@
 """Run by the tests: train toys, one after another, in as many processes as Accelerate has started.
 
-Usage: two_processes.py MICRO_BATCHES FOLDER MODEL[:OBJECTIVE] ... [resume]
+Usage: two_processes.py MICRO_BATCHES FOLDERS MODEL[:OBJECTIVE] ... [resume]
 
-Each run goes to FOLDER/MODEL[:OBJECTIVE].
+Each run goes to FOLDER/MODEL[:OBJECTIVE], in one folder after another; a colon stands between them.
 """
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -22,9 +23,10 @@ from genzoo.training.updater import Updater
 
 def main():
     torch.set_num_threads(1)
-    micro_batches, folder, *models = sys.argv[1:]
+    micro_batches, folders, *models = sys.argv[1:]
     resume = models[-1] == "resume"
-    for model in models[: len(models) - resume]:
+    wanted = itertools.product(folders.split(os.pathsep), models[: len(models) - resume])
+    for folder, model in wanted:
         try:
             train(model, int(micro_batches), os.path.join(folder, model), resume=resume)
         except BaseException as error:

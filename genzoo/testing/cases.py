@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -78,13 +79,17 @@ class Case:
 
     def data(self) -> ExampleData:
         """Return the example's rows as data, with the spaces of its config."""
-        config, batch = self.cls.example()
-        model = build_empty(self.cls, config, max_tensors=100_000)
-        known = {self.cls.event_field: model.event, **model.conditions}
-        fields = {name: known.get(name) or _space_of(rows) for name, rows in batch.items()}
+        _, batch = self.cls.example()
+        fields = {name: self._spaces.get(name) or _space_of(rows) for name, rows in batch.items()}
         real = {k: v for k, v in batch.items() if isinstance(v, Tensor) and v.is_floating_point()}
         mean = {name: rows.float().mean(0) for name, rows in real.items()}
         return ExampleData(batch, DataInfo(fields=fields, mean=mean))
+
+    @functools.cached_property
+    def _spaces(self) -> dict[str, Space]:
+        """The spaces of the event and the conditions; a check asks for its data many times."""
+        model = build_empty(self.cls, self.cls.example()[0], max_tensors=100_000)
+        return {self.cls.event_field: model.event, **model.conditions}
 
     def event_rows(self) -> Any:
         """Return the rows of the example's event."""

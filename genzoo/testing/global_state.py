@@ -57,12 +57,9 @@ def world() -> dict[str, Any]:
     }
 
 
-def attributes() -> dict[str, dict[str, int]]:
-    """Return the attributes of shared libraries, as identities by name."""
-    return {
-        name: {key: id(value) for key, value in vars(owner).items()}
-        for name, owner in _owners().items()
-    }
+def attributes() -> dict[str, dict[str, Any]]:
+    """Return the attributes of shared libraries by name."""
+    return {name: dict(vars(owner)) for name, owner in _owners().items()}
 
 
 def _owners() -> dict[str, Any]:
@@ -72,19 +69,19 @@ def _owners() -> dict[str, Any]:
     return {**modules, **ours, **classes}
 
 
-def patched(before: dict[str, dict[str, int]]) -> list[str]:
+def patched(before: dict[str, dict[str, Any]]) -> list[str]:
     """Return the functions and classes that other code has replaced, by dotted name.
 
     Additions are not counted, nor what a library replaces itself, because libraries load parts at
     first use.
     """
-    after, owners = attributes(), _owners()
+    after = {name: vars(owner) for name, owner in _owners().items()}
     return [
         f"{owner}.{name}"
         for owner, names in before.items()
-        for name, identity in names.items()
-        if after.get(owner, {}).get(name, identity) != identity
-        and _is_strange(vars(owners[owner])[name], owner)
+        if (now := after.get(owner)) is not None
+        for name, value in names.items()
+        if (found := now.get(name, value)) is not value and _is_strange(found, owner)
     ]
 
 

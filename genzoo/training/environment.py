@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from importlib import metadata
@@ -31,7 +32,13 @@ def machine(*packages: str) -> dict[str, str]:
     return {
         "genzoo": __version__,
         "Python": platform.python_version(),
-        **{name: metadata.version(name) for name in packages},
+        **{name: _version(name) for name in packages},
         "system": platform.platform(),
         "processor": f"{platform.machine()}, {os.cpu_count()} cores",
     }
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Return a package's version; finding its metadata takes longer than a training step."""
+    return metadata.version(package)

