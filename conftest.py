@@ -24,7 +24,7 @@ import pytest
 from hub_server import HubServer
 
 MEMORY = Path("/dev/shm")
-# In memory, small files take a thirtieth of the time; 4 GiB are several times what the tests leave.
+# In memory, small files take a thirtieth of their time. 4 GiB are several times what tests leave.
 # Set TMPDIR to keep what a failed test has left.
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**32:
     os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="genzoo-", dir=MEMORY)
@@ -58,8 +58,8 @@ os.environ.update(SETTINGS)
 # package again, which takes as long as a test.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# Nothing here outlives the machine, and thousands of files would wait for the disk. What is synced,
-# and in which order, test_durability.py records.
+# Nothing here outlives the machine, and thousands of files would wait for the disk.
+# test_durability.py records what is synced, and in which order.
 os.fsync = lambda handle: None
 for name in ("HF_TOKEN", "HF_HUB_CACHE", "HF_XET_CACHE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET"):
     os.environ.pop(name, None)

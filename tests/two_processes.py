@@ -2,7 +2,7 @@
 
 Usage: two_processes.py MICRO_BATCHES FOLDERS MODEL[:OBJECTIVE] ... [resume]
 
-Each run goes to FOLDER/MODEL[:OBJECTIVE], in one folder after another; a colon stands between them.
+Each run goes to FOLDER/MODEL[:OBJECTIVE], in all of the folders, which a colon separates.
 """
 
 import itertools

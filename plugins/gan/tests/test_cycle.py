@@ -202,9 +202,9 @@ def test_learning_the_negative_of_digits_without_pairs():
     """Halves without an image in common; both directions beat the mean image and the identity."""
     x = load_dataset("digits").head(1500)["x"]
     model = cyclegan(width=8)
-    config = TrainerConfig(max_steps=400, batch_size=16, progress=False, threads=1)
+    config = TrainerConfig(max_steps=200, batch_size=16, progress=False, threads=1)
     stage = Stage(
-        objective=Component(name="cycle", config={"critic_width": 16, "lr": 1e-3}),
+        objective=Component(name="cycle", config={"critic_width": 8, "lr": 2e-3}),
         trainer={"lr_scheduler": "linear"},
     )
     Trainer(model, pair(x[:750], 1 - x[750:]), stage, config).fit()

@@ -162,21 +162,20 @@ def test_a_posterior_in_use_is_passed_over_in_silence(caplog):
 @pytest.mark.parametrize("name", ["elbo", "iwae"])
 @pytest.mark.parametrize("network", ["flat", "image"])
 def test_learning_digits_beats_independent_pixels(name, network):
-    """Each pixel on its own has −24.0 nats on the test rows; 400 updates go far beyond."""
+    """Each pixel on its own has −24.0 nats on the test rows; 200 updates go far beyond."""
     data = load_dataset("digits", binarize="threshold")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        hidden = (64,) if network == "flat" else (16, 32)
+        hidden = (64,) if network == "flat" else (8,)
         model = create_model(
             "vae", event=data.info["x"], latent_dim=8, hidden_dims=hidden, network=network
         )
-    steps = 600 if network == "flat" else 400
-    config = TrainerConfig(max_steps=steps, batch_size=100, progress=False, threads=1)
-    optimizers = {"model": {"config": {"lr": 3e-3}}}
+    config = TrainerConfig(max_steps=200, batch_size=100, progress=False, threads=1)
+    optimizers = {"model": {"config": {"lr": 1e-2}}}
     stage = Stage(objective=Component(name=name), trainer={"optimizers": optimizers})
     Trainer(model, data, stage, config).fit()
     x = load_dataset("digits", "test", binarize="threshold").head(297)["x"]
-    found = mean_log_prob(model, x, generator=torch.Generator().manual_seed(0), num_samples=200)
+    found = mean_log_prob(model, x, generator=torch.Generator().manual_seed(0), num_samples=20)
     assert found.value > -19.5
     assert math.isfinite(found.std_error)
 
