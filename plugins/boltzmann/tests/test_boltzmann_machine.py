@@ -9,7 +9,12 @@ import genzoo
 from genzoo import Binary
 from genzoo_boltzmann import boltzmann_machine, graph, partition
 from genzoo_boltzmann.boltzmann_machine import BoltzmannMachine, BoltzmannMachineConfig
-from genzoo_boltzmann.general_path import mean_field, split_free_energy, variational_bound
+from genzoo_boltzmann.general_path import (
+    GeneralPath,
+    mean_field,
+    split_free_energy,
+    variational_bound,
+)
 from machines import (
     expected_variation,
     frequencies,
@@ -116,6 +121,23 @@ def test_a_sweep_leaves_its_temperature_as_it_is(wiring, beta, generator):
     assert not torch.equal(moved, state)
     # Twice what exact draws have on average.
     assert total_variation(frequencies(moved), p) < 2 * expected_variation(p, num)
+
+
+@pytest.mark.parametrize("wiring", GRAPHS)
+@torch.no_grad()
+def test_a_sweep_at_beta_is_that_of_the_machine_with_these_weights(wiring):
+    """With βJ and βθ + (1 − β)a in place of J and θ the same numbers give the same units."""
+    path, beta = machine(wiring, scale=2.0).path(), 0.3
+    theta = beta * path.theta + (1 - beta) * path.a
+    tempered = GeneralPath(beta * path.J, theta, path.a[:5].sigmoid(), path.blocks)
+    state = states(len(path.blocks.kept)).repeat(50, 1)
+    moved = [
+        at.sweep(state, torch.Generator().manual_seed(0), b)
+        for at, b in ((tempered, 1.0), (path, beta), (path, torch.full((len(state),), beta)))
+    ]
+    assert not torch.equal(moved[0], path.sweep(state, torch.Generator().manual_seed(0)))
+    assert torch.equal(moved[1], moved[0])
+    assert torch.equal(moved[2], moved[0])
 
 
 @torch.no_grad()
