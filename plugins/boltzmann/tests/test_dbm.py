@@ -223,6 +223,26 @@ def test_mean_field_is_a_fixed_point_that_bounds_log_p(sizes, monkeypatch):
     assert (exact + weak.row_energies(v)).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("sizes", SHAPES)
+@torch.no_grad()
+def test_mean_field_begins_with_a_pass_upwards_with_doubled_weights(sizes):
+    """Up to the last odd layer; the weights of the top layer are single. Then comes one step."""
+    model, v = machine(sizes), states(sizes[0])
+    top, q = len(sizes) - 1, [v]
+    for layer, (W, c) in enumerate(zip(model.W, model.c, strict=True), start=1):
+        q.append((c + (1 if layer == top else 2) * (q[-1] @ W)).sigmoid())
+    biases, fields = (model.b, *model.c), []
+    for layer in (*range(2, len(sizes), 2), *range(1, len(sizes), 2)):
+        field = biases[layer] + q[layer - 1] @ model.W[layer - 1]
+        if layer < top:
+            field = field + q[layer + 1] @ model.W[layer].T
+        q[layer] = field.sigmoid()
+        fields += [field] * (layer % 2)
+    even, odd = mean_field(model.layers(), v, 1, 0.0)
+    torch.testing.assert_close(even, torch.cat(q[0::2], 1), **TIGHT)
+    torch.testing.assert_close(odd, torch.cat(fields, 1), **TIGHT)
+
+
 def test_the_gradient_of_the_bound_is_that_at_its_probabilities(monkeypatch):
     model, v = machine(), states(4)
     monkeypatch.setattr(dbm, "_MAX_ENUMERATED_HIDDEN", 0)
