@@ -145,6 +145,18 @@ def test_inpainting_keeps_what_is_given_and_draws_the_rest_from_the_conditional(
     assert total_variation(frequencies(v), p / p.sum()) < 0.03
 
 
+def test_values_under_the_mask_are_ignored_from_the_first_sweep():
+    mask = torch.tensor([False, False, False, True, True, True])
+    one, other = (torch.tensor([1.0, 0, 1, *[u] * 3]).double().expand(200, -1) for u in (0.0, 1.0))
+    found = [
+        machine(scale=2.0).inpaint(
+            x, mask, generator=torch.Generator().manual_seed(0), num_inference_steps=1
+        )
+        for x in (one, other)
+    ]
+    assert torch.equal(*found)
+
+
 def test_the_mask_is_true_where_values_are_filled_in():
     """The draws are those that a mask of what is given, its opposite, gave before."""
     given = torch.tensor([True, False, True, False, False, True])

@@ -150,6 +150,10 @@ def test_the_rates_of_exchanges_are_those_of_the_replicas_at_their_own_laws(capl
     assert mean.value == pytest.approx(sum(wanted) / 3, abs=0.005)
     assert lowest.provenance["lowest_at"] == pytest.approx(wanted.index(min(wanted)) / 3)
     assert max(wanted) - min(wanted) > 0.02
+    # Binomial: each of the three pairs is proposed in every second of the 200 sweeps.
+    for rate, proposals in ((lowest, 2000 * 100), (mean, 3 * 2000 * 100)):
+        error = math.sqrt(rate.value * (1 - rate.value) / proposals)
+        assert rate.std_error == pytest.approx(error)
 
     caplog.set_level("INFO", "genzoo")
     sampler = TemperedGibbs(TemperedGibbsConfig(num_steps=40, num_temperatures=3))
