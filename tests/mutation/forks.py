@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ def prepare(root: Path) -> None:
     sys.dont_write_bytecode = True
     os.environ.update(PYTHONPATH=os.pathsep.join(paths), PYTHONDONTWRITEBYTECODE="1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # A fork ends without cleaning up, so it must not fill the folder in memory of the conftest.
+    os.environ.setdefault("TMPDIR", tempfile.gettempdir())
     _name_hub(root / "tests")
     for name in HEAVY:
         with contextlib.suppress(ImportError):
