@@ -38,6 +38,8 @@ _VARIANCE_FLOOR = 1e-4
 # σ² follows the other parameters at this share of their rate: at the same rate it falls before
 # the weights have found what the variance is for, and the chains stop mixing.
 _VARIANCE_RATE = 0.1
+# How many σ hidden units may move a visible unit at first.
+_MOST_MOVED = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +273,11 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
 
     @torch.no_grad()
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Set the base, b and σ² to the data's mean and variance."""
+        """Set the base, b and σ² to the data's mean and variance; small σ make weights smaller.
+
+        Hidden units move v_i by about ‖W_i‖/2. Where that is more than 5σ_i, as at places that are
+        nearly constant, chains would leave the data and σ² would follow them.
+        """
         x = batch["x"].flatten(1).double()
         mean = info.mean["x"].flatten().double().to(x.device) if "x" in info.mean else x.mean(0)
         var = ((x - mean) ** 2).mean(0)
@@ -281,6 +287,8 @@ class GaussianRBM(TwoBlockMachine[GaussianRBMConfig]):
         self.base_var.copy_(var)
         self.b.copy_(mean)
         self.log_var.copy_(var.log())
+        moved = 0.5 * torch.linalg.vector_norm(self.W, dim=1)
+        self.W.mul_((_MOST_MOVED * self.var.sqrt() / moved).clamp_max(1)[:, None])
         self.data_seen.fill_(True)
 
     def filters(self) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import DataInfo
+from genzoo import DataInfo, Trainer, TrainerConfig
 from genzoo.plugin import Real
 from genzoo_boltzmann import partition
 from genzoo_boltzmann.gaussian_rbm import GaussianRBM, GaussianRBMConfig
@@ -234,3 +234,20 @@ def test_a_machine_learns_what_independent_units_cannot():
         found = model.log_prob(x).mean().value
     apart = -(x.std(0).log() + 0.5 * math.log(2 * math.pi) + 0.5).sum().item()
     assert found > apart + 0.6
+
+
+def test_weights_of_nearly_constant_places_are_scaled_to_their_deviation():
+    """Or chains leave the data there, and σ² follows them; other weights stay as they are."""
+    torch.manual_seed(0)
+    model = GaussianRBM(GaussianRBMConfig(event=Real(shape=(2,)), num_hidden=1024))
+    before = model.W.detach().clone()
+    x = torch.randn(500, 2) * torch.tensor([1.0, 0.001])
+    config = TrainerConfig(max_steps=30, batch_size=50, seed=0, progress=False)
+    Trainer(model, x, "pcd", config).fit()
+    assert model.var[1] < 0.05**2
+    fresh = GaussianRBM(model.config)
+    fresh.W.data.copy_(before)
+    fresh.init_from_data({"x": x}, DataInfo(fields={"x": model.event}))
+    assert torch.equal(fresh.W[0], before[0])
+    moved = 0.5 * torch.linalg.vector_norm(fresh.W[1])
+    torch.testing.assert_close(moved, 5 * fresh.var[1].sqrt())
