@@ -8,9 +8,11 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 
-from genzoo.plugin import Bounds, Case, Config, Estimate, Goal, Metric
+from genzoo.plugin import Bounds, Case, Config, Estimate, Goal, Metric, Note
 from genzoo_boltzmann.machine import Machine
 from genzoo_boltzmann.samplers import Swaps, TemperedGibbs, TemperedGibbsConfig
+
+_LEAST, _MOST = 0.1, 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,9 @@ class SwapRates(Metric[SwapRatesConfig]):
         rates = swaps.rates[~swaps.rates.isnan()]
         num = c.num_chains * c.num_steps // 2
         facts = {"num_temperatures": levels, "lowest_at": swaps.beta[int(rates.argmin())]}
+        lowest = float(rates.min())
         return {
-            "swap-rate-lowest": _rate(float(rates.min()), num, facts),
+            "swap-rate-lowest": _rate(lowest, num, facts, (_advice(lowest),)),
             "swap-rate-mean": _rate(float(rates.mean()), num * len(rates), facts),
         }
 
@@ -69,12 +72,23 @@ def _checked(model: Any) -> Machine[Any]:
     return machine
 
 
-def _rate(value: float, num: int, facts: dict[str, Any]) -> Estimate:
+def _advice(lowest: float) -> Note:
+    """Return what the lowest rate means, and what to do."""
+    meaning = "The pair of temperatures that exchanges states least decides how fast chains mix: "
+    if lowest < _LEAST:
+        return Note("swaps-rare", meaning + "below 10 %, take more temperatures.")
+    if lowest > _MOST:
+        return Note("swaps-frequent", meaning + "above 60 %, fewer temperatures cost less.")
+    return Note("swaps-enough", meaning + "10 to 60 % are enough.")
+
+
+def _rate(value: float, num: int, facts: dict[str, Any], notes: tuple[Note, ...] = ()) -> Estimate:
     return Estimate(
         value=value,
         std_error=math.sqrt(value * (1 - value) / num),
         kind="stochastic estimate",
         unit="share",
         num_samples=num,
+        notes=notes,
         provenance=facts,
     )

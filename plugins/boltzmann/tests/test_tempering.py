@@ -154,6 +154,15 @@ def test_the_rates_of_exchanges_are_those_of_the_replicas_at_their_own_laws(capl
     for rate, proposals in ((lowest, 2000 * 100), (mean, 3 * 2000 * 100)):
         error = math.sqrt(rate.value * (1 - rate.value) / proposals)
         assert rate.std_error == pytest.approx(error)
+    assert [note.code for note in lowest.notes] == ["swaps-frequent"]
+    few = genzoo.Component(name="swap-rates", config={"num_temperatures": 2, "num_steps": 20})
+    (note,) = (
+        genzoo.evaluate(two_modes(60.0).float(), states(6).float(), [few])
+        .figures["swap-rate-lowest"]
+        .notes
+    )
+    assert note.code == "swaps-rare"
+    assert "take more temperatures" in note.text
 
     caplog.set_level("INFO", "genzoo")
     sampler = TemperedGibbs(TemperedGibbsConfig(num_steps=40, num_temperatures=3))
