@@ -11,6 +11,10 @@ from torch import Tensor
 from genzoo.plugin import FeatureExtractor, Space
 from genzoo_datasets import classifier
 
+# On a CPU, images whose channels come last take two thirds of the time, and the layers of few
+# images stay in its cache.
+_AT_ONCE = {"cpu": 64}
+
 
 class ClassifierFeatures(FeatureExtractor, abc.ABC):
     """Abstract base class: the 64 penultimate activations of a small classifier.
@@ -23,7 +27,8 @@ class ClassifierFeatures(FeatureExtractor, abc.ABC):
     is_default = True
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        self.net = classifier.load_classifier(self.classifier).to(device)
+        net = classifier.load_classifier(self.classifier).to(device)
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.sha256 = classifier.sha256_of(self.classifier)
 
     @classmethod
@@ -36,7 +41,9 @@ class ClassifierFeatures(FeatureExtractor, abc.ABC):
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features (B, 64) of images (B, C, H, W) in [0, 1]."""
-        return self.net.features(x)
+        x = x.contiguous(memory_format=torch.channels_last)
+        blocks = torch.split(x, _AT_ONCE.get(x.device.type, max(1, len(x))))
+        return torch.cat([self.net.features(block) for block in blocks])
 
 
 class DigitsCNN(ClassifierFeatures):
