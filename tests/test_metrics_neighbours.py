@@ -127,7 +127,9 @@ def test_distances_in_blocks_are_the_distances(monkeypatch):
     expected = torch.cdist(x, y).square()
     own = torch.cdist(x, x).square().sort(1).values
     monkeypatch.setattr(distances, "_VALUES", 100)
-    torch.testing.assert_close(nearest(x, y), expected.amin(1))
+    from_x, from_y = nearest(x, y)
+    torch.testing.assert_close(from_x, expected.amin(1))
+    torch.testing.assert_close(from_y, expected.amin(0))
     for k in (1, 4):
         torch.testing.assert_close(own_radii(x, k), own[:, k])
     blocks = [(first, len(d)) for first, d in distances.squared_distances(x, y)]

@@ -39,6 +39,15 @@ def own_radii(x: Tensor, k: int) -> Tensor:
     return torch.cat(radii)
 
 
-def nearest(x: Tensor, y: Tensor) -> Tensor:
-    """Return the squared distance from each row of ``x`` (N, D) to the nearest of ``y``, (N,)."""
-    return torch.cat([squared.amin(1) for _, squared in squared_distances(x, y)])
+def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the squared distance from each row to the nearest of the other set, (N,) and (M,).
+
+    Arguments:
+        x: Rows (N, D).
+        y: Other rows (M, D).
+    """
+    from_x, from_y = [], y.new_full((len(y),), torch.inf)
+    for _, squared in squared_distances(x, y):
+        from_x.append(squared.amin(1))
+        from_y = torch.minimum(from_y, squared.amin(0))
+    return torch.cat(from_x), from_y

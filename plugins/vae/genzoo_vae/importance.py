@@ -35,8 +35,9 @@ def estimate(
     def bounds(rows: slice) -> Tensor:
         given = None if y is None else y[rows]
         log_w = _log_weights(model, x[rows], given, num_samples, generator)
-        effective[rows] = effective_samples(log_w.detach()).cpu()
-        errors[rows] = standard_error(log_w.detach()).cpu()
+        found = effective_samples(log_w.detach())
+        effective[rows] = found.cpu()
+        errors[rows] = standard_error(found, num_samples).cpu()
         return log_w.logsumexp(0) - math.log(num_samples)
 
     values = by_blocks(bounds, len(x), size)
@@ -58,16 +59,19 @@ def effective_samples(log_w: Tensor) -> Tensor:
     return (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
 
 
-def standard_error(log_w: Tensor) -> Tensor:
-    """Return the standard error of log (1/K) Σ_k w_k, (B,), for weights (K, B), to first order.
+def standard_error(effective: Tensor, num: int) -> Tensor:
+    """Return the standard error of log (1/K) Σ_k w_k of K weights, (B,), to first order.
 
     That is the relative error of the mean weight, √((Σw² / (Σw)² − 1/K) K / (K − 1)); infinite
     for one draw.
+
+    Arguments:
+        effective: (Σw)² / Σw², from `effective_samples`.
+        num: K.
     """
-    num = len(log_w)
     if num == 1:
-        return torch.full_like(log_w[0], math.inf)
-    spread = (1 / effective_samples(log_w) - 1 / num).clamp_min(0)
+        return torch.full_like(effective, math.inf)
+    spread = (1 / effective - 1 / num).clamp_min(0)
     return (spread * num / (num - 1)).sqrt()
 
 
