@@ -35,6 +35,9 @@ def folder(tmp_path_factory):
     digits = genzoo.load_dataset("digits")
     genzoo.create_model("ddpm", data=digits, **small).save_pretrained(folder / "runs" / "ddpm")
     genzoo.create_model("gan", data=digits).save_pretrained(folder / "runs" / "ring")
+    bars = genzoo.load_dataset("bars-and-stripes", side=4)
+    machine = genzoo.create_model("boltzmann-machine", data=bars)
+    machine.save_pretrained(folder / "runs" / "machine")
     return folder
 
 
