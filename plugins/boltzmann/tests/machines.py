@@ -5,6 +5,7 @@ import math
 import torch
 
 from genzoo import Binary
+from genzoo_boltzmann.dbm import DBM, DBMConfig
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 
 
@@ -115,3 +116,15 @@ def total_variation(p, q):
 def expected_variation(p, num):
     """The mean total variation of ``num`` exact draws from ``p``: half Σ √(2 p(1−p) / πn)."""
     return 0.5 * float((2 * p * (1 - p) / (torch.pi * num)).sqrt().sum())
+
+
+def deep_machine(sizes=(4, 3, 2), scale=0.7):
+    """A deep machine with layers of given sizes, from below, and random weights."""
+    generator = torch.Generator().manual_seed(0)
+    model = DBM(DBMConfig(event=Binary(shape=sizes[:1]), hidden_dims=sizes[1:])).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            draw = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.copy_(scale * draw)
+        model.base_rates.copy_(0.2 + 0.6 * torch.rand(sizes[0], generator=generator))
+    return model

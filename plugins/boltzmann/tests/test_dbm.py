@@ -13,6 +13,7 @@ from genzoo_boltzmann.dbm import DBM, DBMConfig
 from genzoo_boltzmann.deep_mean_field import entropy, mean_field
 from genzoo_boltzmann.layers import Layers
 from machines import (
+    deep_machine as machine,
     expected_variation,
     frequencies,
     machine as rbm_machine,
@@ -22,17 +23,6 @@ from machines import (
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
 SHAPES = [(4, 3, 2), (3, 2, 3, 2), (2, 3, 2, 2, 2)]
-
-
-def machine(sizes=(4, 3, 2), scale=0.7):
-    generator = torch.Generator().manual_seed(0)
-    model = DBM(DBMConfig(event=Binary(shape=sizes[:1]), hidden_dims=sizes[1:])).double()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            draw = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter.copy_(scale * draw)
-        model.base_rates.copy_(0.2 + 0.6 * torch.rand(sizes[0], generator=generator))
-    return model
 
 
 def every(model):
@@ -386,27 +376,3 @@ def test_pretraining_gradient_is_that_of_each_doubled_pair():
         raw = pair.up(y).mean(0) - pair.up(x).mean(0)
         torch.testing.assert_close(d_above + up * (d_W.T @ mu), raw, **TIGHT)
         torch.testing.assert_close(d_below + down * (d_W @ lam), y.mean(0) - x.mean(0), **TIGHT)
-
-
-def test_bars_and_stripes_are_learned_and_annealing_agrees():
-    """The recipe of PyDeep: 2 × 2 bars and stripes, 4-16-4 units; independent units: 1.04 nats."""
-    data = genzoo.load_dataset("bars-and-stripes", side=2)
-    torch.manual_seed(0)
-    model = genzoo.create_model("dbm", data=data, hidden_dims=(16, 4))
-    with torch.no_grad():
-        for W in model.W:
-            W.mul_(10)
-    values = {"lr": 0.8, "num_chains": 100}
-    stage = genzoo.Stage.from_dict({"objective": {"name": "pcd", "config": values}})
-    config = genzoo.TrainerConfig(
-        max_steps=800, batch_size=32, lr_scheduler="linear", threads=1, progress=False
-    )
-    genzoo.Trainer(model, data, stage, config).fit()
-    with torch.no_grad():
-        found = model.log_prob(data.head(100)["x"]).mean()
-        betas = torch.linspace(0, 1, 200, dtype=torch.float64)
-        log_z = model.log_partition_function("ais", betas=betas).estimate
-        exact = model.log_partition_function("exact").estimate.value
-    assert found.kind == "exact"
-    assert -1.732868 - found.value < 0.3
-    assert abs(log_z.value - exact) < 4 * log_z.std_error < 0.1
