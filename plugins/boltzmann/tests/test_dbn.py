@@ -370,7 +370,11 @@ def test_defaults_start_every_machine_from_the_one_below():
     assert DBN.configure(info).hidden_dims == (256, 256)
     first, second, last = DBN.default_stages(DBN.configure(info))
     rates = [stage.objective.config["lr"] for stage in (first, second, last)]
-    assert rates == pytest.approx([0.35, 80 / 256, 0.3 * 0.35])
+    assert rates == pytest.approx([0.35, 0.3 * 80 / 256, 0.3 * 0.35])
+    # A machine that is too small to start from the one below learns like the first.
+    _, second, third, _ = DBN.default_stages(DBN.configure(info, hidden_dims=(256, 63, 256)))
+    rates = [stage.objective.config["lr"] for stage in (second, third)]
+    assert rates == pytest.approx([80 / 256, 0.3 * 0.35])
     assert DBN.configure(DataInfo(fields={"x": Binary(shape=(784,))})).hidden_dims == (500, 784)
     assert DBN.configure(DataInfo(fields={"x": Binary(shape=(3072,))})).hidden_dims == (500, 2000)
 
