@@ -10,6 +10,8 @@ LABEL = {"conditions": {"label": Label(num_classes=10)}}
 VAE_CODES = {"name": "vae", "config": {"event": Binary(shape=IMAGE).to_dict()}}
 IMAGE_CODES = {"name": "autoencoder-kl", "config": {"event": Unit(shape=IMAGE).to_dict()}}
 BLOCKS = [
+    ("fvsbn", {"event": Binary(shape=IMAGE)}, 1024),
+    ("fvsbn", {"event": Unit(shape=IMAGE, levels=256)}, 128),
     ("rbm", {"event": Binary(shape=IMAGE)}, 1024),
     ("rbm", {"event": Binary(shape=(16, 16, 16))}, 512),
     ("boltzmann-machine", {"event": Binary(shape=IMAGE)}, 1024),
@@ -77,6 +79,7 @@ def test_a_model_that_is_loaded_draws_as_many_at_once(tmp_path):
 
 def _is_ours(name):
     return registry.load("models", name).__module__.split(".")[0] in {
+        "genzoo_autoregressive",
         "genzoo_boltzmann",
         "genzoo_diffusion",
         "genzoo_gan",

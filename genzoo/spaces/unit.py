@@ -36,6 +36,11 @@ class Unit(Shaped):
     """The number of equally spaced values including 0 and 1, such as 256 for images of bytes; None
     for all numbers."""
 
+    @classmethod
+    def example(cls, shape: tuple[int, ...]) -> Space:
+        """Return grey levels, because a model of probabilities takes no other numbers."""
+        return cls(shape=shape, levels=4)
+
     @property
     def is_discrete(self) -> bool:
         """Whether there are levels."""

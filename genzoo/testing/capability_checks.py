@@ -14,6 +14,7 @@ from genzoo.capabilities import SupportsDataInit
 from genzoo.errors import GenzooError
 from genzoo.pretrained import GenModel
 from genzoo.testing.cases import SEED, Case, demand, seeded
+from genzoo.testing.questions import fillable, inpaint_by
 
 
 def check_capabilities(case: Case) -> None:
@@ -62,13 +63,10 @@ def check_inpainting(case: Case) -> None:
     """Values where the mask is true are drawn from the generator; others are unchanged."""
     model: Any = case.model().eval()
     x = case.event_rows()
-    mask = torch.ones_like(x, dtype=torch.bool)
-    mask.flatten(1)[:, ::2] = False
-    a, again = (
-        # Another seed than that of the example's rows: the same one may draw the rows again.
-        model.inpaint(x, mask, generator=seeds.generator(SEED + 1), num_inference_steps=5)
-        for _ in range(2)
-    )
+    condition = case.condition(model)
+    mask = fillable(model, x, condition).expand_as(x)
+    # Another seed than that of the example's rows: the same one may draw the rows again.
+    a, again = (inpaint_by(model, x, mask, condition, SEED + 1) for _ in range(2))
     demand(a.shape == x.shape, f"Inpainted, {tuple(x.shape)} becomes {tuple(a.shape)}.")
     demand(torch.equal(a[~mask], x[~mask].to(a.dtype)), "inpaint changes what is given.")
     demand(torch.equal(a, again), "The same generator fills in other values.")

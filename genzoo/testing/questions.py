@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from genzoo import capabilities, seeds
 from genzoo.conditions import condition_rows
+from genzoo.errors import DataError
 from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Real, Space
 from genzoo.testing.cases import SEED, Case
@@ -101,10 +103,36 @@ def every_other(x: Tensor) -> Tensor:
     return mask
 
 
-def inpaint(model: Any, x: Tensor, _: Any = None) -> Any:
-    """Fill in every second value of rows."""
-    generator = seeds.generator(SEED, model.device)
-    return model.inpaint(x, every_other(x), generator=generator, num_inference_steps=3)
+def masks(x: Tensor) -> tuple[Tensor, ...]:
+    """Return masks, one of which a model must fill in: every second value, and the second half.
+
+    A model that draws values in an order fills in the end of a row only.
+    """
+    half = torch.zeros(x.shape[1:], dtype=torch.bool)
+    half.view(-1)[half.numel() // 2 :] = True
+    return every_other(x), half
+
+
+def inpaint(model: Any, x: Tensor, condition: Any = None) -> Any:
+    """Fill in a part of rows, by a mask that the model does not refuse."""
+    return inpaint_by(model, x, fillable(model, x, condition), condition)
+
+
+def fillable(model: Any, x: Tensor, condition: Any) -> Tensor:
+    """Return the first of `masks` that a model fills in; the last one if it refuses all."""
+    *others, last = masks(x)
+    for mask in others:
+        with contextlib.suppress(DataError):
+            inpaint_by(model, x, mask, condition)
+            return mask
+    return last
+
+
+def inpaint_by(model: Any, x: Tensor, mask: Tensor, condition: Any, seed: int = SEED) -> Any:
+    """Fill in rows where a mask is true, given their conditions if the model has any."""
+    generator = seeds.generator(seed, model.device)
+    given = {"condition": condition} if model.conditions else {}
+    return model.inpaint(x, mask, generator=generator, num_inference_steps=3, **given)
 
 
 def _likelihood(model: Any, rows: Tensor, condition: Any) -> Any:

@@ -15,7 +15,7 @@ from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Space
 from genzoo.testing.cases import SEED, Case, NotApplicable, demand, seeded
 from genzoo.testing.drawing import draw_block
-from genzoo.testing.questions import Question, all_questions, every_other, inpaint, questions
+from genzoo.testing.questions import Question, all_questions, fillable, inpaint_by, questions
 
 _NUM = 5
 _CANDIDATES = (math.nan, math.inf, 2.0, -0.5, 0.5, -1.0, 300.5, 2.0**22)
@@ -58,9 +58,11 @@ def check_inpainting_space(case: Case) -> None:
     x = case.event_rows()
     if not x.is_floating_point():
         return
-    unknown = torch.where(every_other(x), torch.full_like(x, math.nan), x)
+    model = case.model().eval()
+    nan, condition = torch.full_like(x, math.nan), case.condition(model)
     with torch.no_grad():
-        found = inpaint(case.model().eval(), unknown)
+        mask = fillable(model, x, condition)
+        found = inpaint_by(model, torch.where(mask, nan, x), mask, condition)
     demand(bool(torch.isfinite(found).all()), "inpaint: NaN where the mask is true stays NaN.")
 
 

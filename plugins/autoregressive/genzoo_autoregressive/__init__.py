@@ -1,0 +1,1 @@
+"""Autoregressive models for genzoo: exact likelihoods, one place after another."""
