@@ -114,7 +114,7 @@ class Flow(GenerativeModel[FlowConfig]):
             "lr_scheduler": "cosine",
             "max_grad_norm": 5.0,
         }
-        return (Stage(objective=Component(name="nll"), trainer=training),)
+        return (Stage(objective=Component(name="flow-nll"), trainer=training),)
 
     @classmethod
     def default_sampler(cls, config: FlowConfig) -> Component:
