@@ -66,5 +66,5 @@ def excess(numbers, p):
     there = expected > 0
     assert not bool(counts[~there].any())
     expected, counts = expected[there], counts[there]
-    free = len(expected) - 1
+    free = max(1, len(expected) - 1)
     return ((counts - expected).square() / expected).sum().sub(free).item() / (2 * free) ** 0.5
