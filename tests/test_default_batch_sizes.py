@@ -12,6 +12,9 @@ IMAGE_CODES = {"name": "autoencoder-kl", "config": {"event": Unit(shape=IMAGE).t
 BLOCKS = [
     ("fvsbn", {"event": Binary(shape=IMAGE)}, 1024),
     ("fvsbn", {"event": Unit(shape=IMAGE, levels=256)}, 128),
+    ("made", {"event": Binary(shape=IMAGE)}, 1024),
+    ("made", {"event": Binary(shape=IMAGE), "hidden_dims": (8000,)}, 256),
+    ("nade", {"event": Binary(shape=IMAGE)}, 1024),
     ("rbm", {"event": Binary(shape=IMAGE)}, 1024),
     ("rbm", {"event": Binary(shape=(16, 16, 16))}, 512),
     ("boltzmann-machine", {"event": Binary(shape=IMAGE)}, 1024),

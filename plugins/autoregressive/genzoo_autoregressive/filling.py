@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 def fill_in(
     model: Autoregressive[Any],
+    found: Sequence[Chain],
     x: Tensor,
     kept: Tensor,
     given: Tensor | None,
     generator: torch.Generator,
 ) -> Tensor:
-    """Return rows (B, *event_shape) with values drawn where ``kept`` is false.
+    """Return rows (B, *event_shape) with values drawn by some chains where ``kept`` is false.
 
     Raises:
         DataError: What is kept is not the beginning of a row in the order of each chain.
@@ -32,7 +33,7 @@ def fill_in(
     """
     if not len(x):
         return x
-    found, kept = model.chains(), kept.flatten(1)
+    kept = kept.flatten(1)
     check_beginning(found, kept, type(model).__name__)
     with evaluating(model):
         states = filled(model, found, x.flatten(1), kept, given, DRAWS, generator)

@@ -244,4 +244,4 @@ class Autoregressive(GenerativeModel[C], abc.ABC):
         """
         x, mask = self.checked_inpainting(x, mask)
         given = self.condition_vectors(self.checked_condition(condition, len(x)))
-        return filling.fill_in(self, x, ~mask, given, generator)
+        return filling.fill_in(self, self.chains(), x, ~mask, given, generator)

@@ -38,6 +38,12 @@ def shuffled(num: int, seed: int) -> list[int]:
     return sorted(range(num), key=keys.__getitem__)
 
 
+def more_orders(num_places: int, num: int, seed: int) -> list[list[int]]:
+    """Return the random orders of an ensemble of ``num`` orders, after its first one."""
+    # Not the seeds of single orders: an ensemble must not have its first order twice.
+    return [shuffled(num_places, (seed + 1) * 2**20 + index) for index in range(1, num)]
+
+
 def order_of(shape: Sequence[int], name: str, seed: int, permutation: Sequence[int]) -> list[int]:
     """Return the places in the order of a config: a permutation of 0 to D − 1.
 

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from genzoo.plugin import Component, Stage
+from genzoo.plugin import Component, Space, Stage
+
+_MOST_HIDDEN, _HIDDEN_PER_PLACE = 500, 4
+
+
+def num_hidden(event: Space) -> int:
+    """Return four hidden units for each place, at most 500 and at least 16."""
+    return max(16, min(_MOST_HIDDEN, _HIDDEN_PER_PLACE * event.num_dims))
+
+
+def hidden_dims(event: Space) -> tuple[int, ...]:
+    """Return one hidden layer of as many units as `num_hidden` says."""
+    return (num_hidden(event),)
 
 
 def regressions() -> Stage:
     """Return maximum likelihood for regressions, whose learning rate falls to zero."""
+    return _maximum_likelihood(lr=0.01, max_steps=4000)
+
+
+def learning(event: Space) -> Stage:
+    """Return maximum likelihood for networks with hidden units."""
+    return _maximum_likelihood(lr=1e-3, max_steps=4000)
+
+
+def _maximum_likelihood(lr: float, max_steps: int) -> Stage:
     return Stage(
-        objective=Component(name="nll", config={"lr": 0.01}),
-        trainer={"max_steps": 4000, "batch_size": 100, "lr_scheduler": "linear"},
+        objective=Component(name="nll", config={"lr": lr}),
+        trainer={"max_steps": max_steps, "batch_size": 100, "lr_scheduler": "linear"},
     )

@@ -20,7 +20,11 @@ from small_chains import (
     rows_of,
 )
 
-MODELS = {"fvsbn": {}}
+MODELS = {
+    "fvsbn": {},
+    "made": {"hidden_dims": (8, 7)},
+    "nade": {"hidden_dim": 5},
+}
 each_model = pytest.mark.parametrize("name", MODELS)
 each_event = pytest.mark.parametrize("event", EVENTS)
 
