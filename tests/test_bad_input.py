@@ -149,7 +149,7 @@ def complaint(line, capsys):
 CASES = {
     # names
     "trian": "Did you mean 'train'?",
-    "list model": "Did you mean 'models'?",
+    "list model": "Did you mean 'models'",
     "train rbn --data bits.npz --output new": "Unknown model 'rbn'. Did you mean 'rbm'",
     "train rbm --data digit --output new": "Did you mean 'digits'?",
     f"{TRAIN} --objective pdc": "Did you mean 'pcd'",

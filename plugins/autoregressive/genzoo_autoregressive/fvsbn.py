@@ -89,7 +89,7 @@ class FVSBN(Autoregressive[FVSBNConfig]):
         nn.init.normal_(self.W, std=_STD)
         self.b = nn.Parameter(self.output.start().repeat(D, 1))
         self.biases = ConditionVectors(config.conditions, D * P)
-        rank = rank_of(torch.tensor(self.order, device="cpu"))
+        rank = rank_of(torch.tensor(self.order))
         self.register_buffer("rank", rank, persistent=False)
 
     @classmethod

@@ -92,5 +92,4 @@ def _inverse(order: Sequence[int]) -> list[int]:
 
 
 def _int32(rows: list[list[int]]) -> Tensor:
-    # On the CPU also where a model is built without memory: it is computed, not stored.
-    return torch.tensor(rows, dtype=torch.int32, device="cpu")
+    return torch.tensor(rows, dtype=torch.int32)

@@ -122,7 +122,7 @@ class NADE(Autoregressive[NADEConfig]):
         self.b = nn.Parameter(self.output.start().repeat(D, 1))
         self.vectors = ConditionVectors(config.conditions, H + D * P)
         orders = [self.order, *more_orders(D, config.num_orders, config.order_seed)]
-        found = torch.tensor(orders, dtype=torch.int32, device="cpu")
+        found = torch.tensor(orders, dtype=torch.int32)
         self.register_buffer("orders", found, persistent=False)
 
     @classmethod
