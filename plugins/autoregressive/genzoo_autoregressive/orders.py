@@ -17,8 +17,8 @@ def raster(shape: Sequence[int]) -> list[int]:
 
     The channels of a pixel follow each other, so that the pixels above and to the left are known.
 
-    >>> raster((3,)), raster((2, 1, 2))
-    ([0, 1, 2], [0, 2, 1, 3])
+    >>> raster((2, 1, 2))
+    [0, 2, 1, 3]
     """
     size = num_places(shape)
     if len(shape) != 3:
