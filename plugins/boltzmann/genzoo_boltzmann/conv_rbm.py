@@ -121,7 +121,7 @@ class ConvRBM(BinaryMachine, TwoBlockMachine[ConvRBMConfig]):
             "with its interval, and not to be used if it is marked unreliable."
         ),
         (
-            "Its filters see a small part of the image, so samples have the right strokes and "
+            "Where its filters see a small part of the image, samples have the right strokes and "
             "textures rather than the right shapes."
         ),
     )
@@ -157,13 +157,15 @@ class ConvRBM(BinaryMachine, TwoBlockMachine[ConvRBMConfig]):
         cls.check_event(info)
         shape = info[cls.event_field].event_shape
         given = {name: overrides.get(name) for name in ("filter_size", "pool")}
-        fitted = suiting.filters(shape, **given) if len(shape) == 3 else {}
+        fitted = {}
+        if len(shape) == 3:
+            fitted = suiting.num_filters(shape) | suiting.filters(shape, **given)
         return super().configure(info, conditions, **{**fitted, **overrides})
 
     @classmethod
     def default_stages(cls, config: ConvRBMConfig) -> tuple[Stage, ...]:
         """Return centred persistent contrastive divergence; see `suiting.convolution`."""
-        return (suiting.convolution(),)
+        return (suiting.convolution(config.event.event_shape),)
 
     @property
     def default_batch_size(self) -> int:

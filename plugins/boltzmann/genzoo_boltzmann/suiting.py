@@ -17,6 +17,7 @@ _MOST_ABOVE = 2000
 _LATER_STEPS, _LATER_RATE, _UP_DOWN_STEPS = 5000, 0.3, 1500
 _MOST_COMPLETE, _LEAST_MIXING = 32, 16
 _IMAGE_PER_FILTER, _LEAST_FILTER, _POOLS = 4, 3, (2, 3)
+_SMALL_SIDE, _FILTERS_OF_SMALL = 12, 128
 
 
 def num_hidden(event: Space) -> int:
@@ -155,7 +156,8 @@ def filters(
 
     Filters are a quarter as high as the image and at least 3 × 3, or as close to it as leaves maps
     that blocks of 2 × 2, or else of 3 × 3, divide. Without such a size, as when height and width
-    differ by one, units are not pooled.
+    differ by one, units are not pooled. Filters of `small` images are one less than the image, so
+    that they see the whole of it.
 
     Arguments:
         image: The shape of the images, (channels, height, width).
@@ -164,7 +166,8 @@ def filters(
     """
     _, height, width = image
     side = min(height, width)
-    wanted = min(side, max(_LEAST_FILTER, round(side / _IMAGE_PER_FILTER)))
+    part = side - 1 if small(image) else round(side / _IMAGE_PER_FILTER)
+    wanted = min(side, max(_LEAST_FILTER, part))
     sizes = sorted(
         range(min(2, side), min(2 * wanted, side) + 1),
         key=lambda size: (abs(size - wanted), -size),
@@ -176,16 +179,36 @@ def filters(
     return {"filter_size": filter_size or wanted, "pool": pool or 1}
 
 
-def convolution() -> Stage:
+def small(image: tuple[int, ...]) -> bool:
+    """Whether images are at most 12 pixels high or wide, so that filters can see all of them."""
+    return min(image[1:]) <= _SMALL_SIDE
+
+
+def num_filters(image: tuple[int, ...]) -> dict[str, int]:
+    """Return ``num_filters`` of a convolutional machine for `small` images; else its default."""
+    return {"num_filters": _FILTERS_OF_SMALL} if small(image) else {}
+
+
+def convolution(image: tuple[int, ...]) -> Stage:
     """Return a stage of centred persistent contrastive divergence for shared filters.
 
     Their gradient is a mean over all places of all images, so it has little noise and takes a
-    large rate and few images.
+    large rate and few images. Filters that see the whole of `small` images have few places, and
+    learn as an RBM does.
+
+    Arguments:
+        image: The shape of the images, (channels, height, width).
     """
-    values = {"lr": 10.0}
+    values: dict[str, Any] = {"lr": 10.0}
+    if small(image):
+        values = {"lr": 3.0, "num_steps": _SWEEPS, "weight_decay": _WEIGHT_DECAY}
     return Stage(
         objective=Component(name="pcd", config=values),
-        trainer={"max_steps": 10_000, "batch_size": 50, "lr_scheduler": "linear"},
+        trainer={
+            "max_steps": 10_000,
+            "batch_size": 100 if small(image) else 50,
+            "lr_scheduler": "linear",
+        },
     )
 
 

@@ -310,11 +310,12 @@ def test_grey_images_are_refused():
 @pytest.mark.parametrize(
     ("shape", "size", "pool"),
     [
-        ((1, 8, 8), 3, 2),
+        ((1, 8, 8), 7, 2),
         ((1, 28, 28), 7, 2),
-        ((3, 9, 9), 4, 2),
-        ((1, 7, 8), 3, 1),
-        ((1, 10, 13), 2, 3),
+        ((3, 9, 9), 8, 2),
+        ((3, 13, 14), 3, 1),
+        ((1, 7, 8), 6, 1),
+        ((1, 10, 13), 8, 3),
         ((1, 2, 2), 2, 1),
         ((1, 1, 1), 1, 1),
     ],
@@ -322,6 +323,7 @@ def test_grey_images_are_refused():
 def test_filters_and_blocks_fit_any_image(shape, size, pool):
     config = ConvRBM.configure(DataInfo(fields={"x": Binary(shape=shape)}))
     assert (config.filter_size, config.pool) == (size, pool)
+    assert config.num_filters == (128 if min(shape[1:]) <= 12 else 32)
 
 
 def test_what_is_given_is_kept_and_the_rest_fits():
