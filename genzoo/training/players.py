@@ -77,7 +77,7 @@ class Player:
         self.name, self.names = name, list(named_parameters)
         self.parameters = list(named_parameters.values())
         self._own = frozenset(self.parameters)
-        self._vectors = [p for p in self.parameters if p.ndim < 2] or self.parameters
+        self._vectors = [p for p in self.parameters if p.ndim < 2]
         # The schedule was made before the wrapper below, which captures the step function that it
         # counts.
         self.base, self.schedule, self.made = solver.base, solver.schedule, solver.made
@@ -139,7 +139,8 @@ class Player:
         if not (whole or clips):
             # To read all of them once more takes some per cent of a small network's step. What is
             # not finite in the backward pass reaches the offsets of the layers that it passes.
-            grads = [p.grad for p in self._vectors if p.grad is not None] or grads
+            vectors = [p.grad.reshape(-1) for p in self._vectors if p.grad is not None]
+            grads = [torch.cat(vectors)] if vectors else grads
         norm = _norm(grads)
         if clips:
             nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)

@@ -70,11 +70,14 @@ class Divergence(Objective[C]):
     }
     model: Machine[Any]
     last_rows: Tensor | None
+    no_value: Tensor
 
     def __init__(self, model: Machine[Any], config: C | None = None) -> None:
         super().__init__(model, config)
         # Not saved: an update before an evaluation sets it, also after resuming.
         self.register_buffer("last_rows", None, persistent=False)
+        # a value that is not looked at, made once.
+        self.register_buffer("no_value", torch.zeros(()), persistent=False)
 
     @classmethod
     def optimizers(cls, config: LearningConfig) -> Mapping[str, Component]:
@@ -93,7 +96,7 @@ class Divergence(Objective[C]):
         model, config = self.model, self.config
         found = self._gradients(data, chain)
         gradients = {p: g for p, g in found.items() if p.requires_grad}  # Some may be frozen.
-        value = data.state.new_zeros(())
+        value = self.no_value
         metrics: dict[str, Tensor] = {}
         # Its gradient is known, so the value is for those who look, and it takes some per cent.
         if step.logged:

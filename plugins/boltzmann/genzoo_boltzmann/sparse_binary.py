@@ -14,6 +14,8 @@ from torch import Tensor
 _LARGEST_SHARE_ON = 0.2
 _FEWEST_COLUMNS = 256
 _FEWEST_VALUES = 2**14
+# Where the first rows have so many ones, the others are not counted.
+_FIRST_ROWS, _CLEARLY_TOO_MANY = 8, 0.3
 
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -68,6 +70,9 @@ def few_ones(v: Tensor, M: Tensor) -> Ones | None:
     They are on a CPU, if M has many columns and v has zeros and few ones only.
     """
     if v.device.type != "cpu" or M.shape[1] < _FEWEST_COLUMNS or v.numel() < _FEWEST_VALUES:
+        return None
+    first = v[:_FIRST_ROWS]
+    if first.sum().item() > _CLEARLY_TOO_MANY * first.numel():
         return None
     total = v.sum().item()
     if total > _LARGEST_SHARE_ON * v.numel():

@@ -40,6 +40,17 @@ def sums(monkeypatch):
     return made
 
 
+def test_where_the_first_rows_have_many_ones_the_others_are_not_counted():
+    v, M = _zeros_and_ones(0.1), _matrix(300)
+    assert few_ones(v, M) is not None
+    v[:8] = 1
+    assert v.mean() > 0.2
+    assert few_ones(v, M) is None
+    v[8:] = 0
+    assert v.mean() < 0.2
+    assert few_ones(v, M) is None
+
+
 @pytest.mark.parametrize(("share", "ways"), [(0.0, 1), (0.1, 1), (0.5, 0), (1.0, 0)])
 def test_zeros_and_ones(share, ways, sums):
     v = _zeros_and_ones(share)
