@@ -220,15 +220,11 @@ def deep_dims(event: Space) -> tuple[int, ...]:
 def deep_learning(event: Space) -> tuple[Stage, ...]:
     """Return greedy pretraining of a deep machine's layers, and joint learning of all of them.
 
-    An update costs twice that of an RBM, for mean field, and fewer of them are needed.
-
     Arguments:
         event: The space of the data.
     """
-    joint = learning(event)
-    joint = replace(joint, trainer={**joint.trainer, "max_steps": 12_000})
     pretraining = Stage(
         objective=Component(name="dbm-pretraining"),
         trainer={"max_steps": 2000, "batch_size": 100, "lr_scheduler": "linear"},
     )
-    return pretraining, joint
+    return pretraining, learning(event)

@@ -1,10 +1,9 @@
-"""Pictures of the layers of deep models: laws by enumeration, and the commands that draw them."""
+"""Pictures of the layers of deep models: laws by enumeration."""
 
 import pytest
 import torch
 
 from genzoo import Binary
-from genzoo.cli import explore_weights, main
 from genzoo_boltzmann import fantasies
 from genzoo_boltzmann.dbm import DBM, DBMConfig
 from genzoo_boltzmann.dbn import DBN, DBNConfig
@@ -75,35 +74,3 @@ def test_a_first_layer_says_all_about_its_sample(cls, config):
     )
     torch.testing.assert_close(first, v)
     assert not torch.equal(second.round(), v)
-
-
-def test_explore_draws_filters_and_fantasies_by_layer(tmp_path, monkeypatch, capsys):
-    model, seen = _model(DBM, DBMConfig).float(), []
-    model.save_pretrained(tmp_path / "dbm")
-    drawn = explore_weights.titled_rows
-    monkeypatch.setattr(
-        explore_weights,
-        "titled_rows",
-        lambda x, titles: seen.append((x, titles)) or drawn(x, titles),
-    )
-
-    def run(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([*words])
-        assert not ended.value.code
-        return capsys.readouterr().out
-
-    folder, file = str(tmp_path / "dbm"), str(tmp_path / "x.png")
-    assert f"explore {folder} --view codes | filters | fantasies" in run("inspect", folder)
-    out = run("explore", folder, "--view", "filters", "--output", file)
-    assert "3 of 3 of layer 1, 2 of 2 of layer 2, 2 of 2 of layer 3" in out
-    ((x, titles),) = seen
-    assert titles == ["layer 1", "", "layer 2", "layer 3"]  # Two columns: a square at most.
-    wanted = model.receptive_fields(3)[1]
-    torch.testing.assert_close(x[-1], 0.5 + 0.5 * wanted / wanted.abs().max())
-    assert (x[3] == 0.5).all()  # Nothing, to fill the row.
-    run("explore", folder, "--view", "fantasies", "--num", "5", "--output", file)
-    x, titles = seen[1]
-    assert titles == ["sample", "layer 1", "layer 2", "layer 3"]
-    generator = torch.Generator().manual_seed(0)
-    torch.testing.assert_close(x, torch.cat(model.fantasies(5, generator=generator)))

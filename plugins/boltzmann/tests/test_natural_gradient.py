@@ -5,19 +5,30 @@ import math
 import pytest
 import torch
 
-from genzoo import registry
 from genzoo.plugin import CapabilityError, Step
 from genzoo_boltzmann import natural_gradient
+from genzoo_boltzmann.boltzmann_machine import BoltzmannMachine
+from genzoo_boltzmann.conv_rbm import ConvRBM
+from genzoo_boltzmann.dbm import DBM
+from genzoo_boltzmann.gaussian_rbm import GaussianRBM
 from genzoo_boltzmann.natural_gradient import natural
 from genzoo_boltzmann.objectives import CDConfig, ContrastiveDivergence
+from genzoo_boltzmann.rbm import RBM
 
-NAMES = ["rbm", "gaussian-rbm", "boltzmann-machine", "dbm", "conv-rbm"]
+MACHINES = {
+    "rbm": RBM,
+    "gaussian-rbm": GaussianRBM,
+    "boltzmann-machine": BoltzmannMachine,
+    "dbm": DBM,
+    "conv-rbm": ConvRBM,
+}
+NAMES = list(MACHINES)
 TIGHT = {"rtol": 1e-8, "atol": 1e-10}
 
 
 def _machine(name, seed=0):
     """A machine with normal weights, and phases of 9 rows of data and 12 chains."""
-    cls = registry.load("models", name)
+    cls = MACHINES[name]
     config, batch = cls.example()
     model, generator = cls(config).double(), torch.Generator().manual_seed(seed)
     with torch.no_grad():
