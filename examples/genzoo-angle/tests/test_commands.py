@@ -80,7 +80,7 @@ def test_a_picture_shows_the_circle():
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("explore tide --output x.png", "VonMises does not encode, so it has no codes to show"),
+        ("explore tide --output x.png", "not for VonMises: the model does not encode or decode"),
         ("translate tide --data tides --output x.png", "VonMises does not translate"),
         ("sample tide --num 1 --output x.png", "VonMises needs a label for each sample"),
         (
