@@ -176,7 +176,7 @@ def test_inspecting_says_all_that_a_config_a_card_and_headers_say(name, capsys):
     assert left.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     said = [line.partition(" ")[0] for line in lines if not line.startswith(" ")]
-    given = ["given"] * ("text" in name)
-    assert said == [*LINES[:5], *given, *LINES[5:], "figures"]
+    given, views = ["given"] * ("text" in name), ["pictures"] * name.startswith(("rbm", "vae"))
+    assert said == [*LINES[:5], *given, LINES[5], *views, *LINES[6:], "figures"]
     headers = OwnModel(FolderSource(folder)).weights.headers
     assert [line.split()[0] for line in lines if line.startswith(" ")] == sorted(headers)

@@ -127,9 +127,11 @@ def test_standard_errors_of_importance_sampling_are_the_spread_of_fresh_draws():
 
 def test_equal_weights_are_all_effective_and_without_error():
     log_w = torch.full((8, 3), -700.0, dtype=torch.float64)
-    torch.testing.assert_close(effective_samples(log_w), torch.full((3,), 8.0).double())
-    torch.testing.assert_close(standard_error(log_w), torch.zeros(3).double(), atol=1e-6, rtol=0)
-    assert standard_error(log_w[:1]).tolist() == [math.inf] * 3
+    effective = effective_samples(log_w)
+    torch.testing.assert_close(effective, torch.full((3,), 8.0).double())
+    errors = standard_error(effective, 8)
+    torch.testing.assert_close(errors, torch.zeros(3).double(), atol=1e-6, rtol=0)
+    assert standard_error(effective_samples(log_w[:1]), 1).tolist() == [math.inf] * 3
 
 
 def test_the_gradient_of_a_vae_is_that_of_the_importance_weighted_bound():
