@@ -226,7 +226,7 @@ class SupportsLayers(Protocol):
         """Return what each unit of a layer sees, (num_units, *event_shape); layer 1 is next to x.
 
         Raises:
-            ConfigError: There is no such layer.
+            ConfigError: The layer is not from 1 to `num_layers`.
         """
 
     def fantasies(

@@ -17,7 +17,7 @@ class ChoosingConfig(Config):
 
     temperature: Annotated[float, Bounds(1e-3, 1e3)] = 1.0
     """T: values are drawn with probabilities in proportion to p^(1/T). Below 1, likely values
-    become likelier, and samples are no longer draws from the model."""
+    become likelier, and the distribution of samples is not the one that `log_prob` describes."""
     top_k: Annotated[int | None, Bounds(1, 2**20)] = None
     """Only the k likeliest values of a place are drawn."""
     top_p: Annotated[float, Bounds(1e-6, 1.0)] = 1.0

@@ -84,7 +84,7 @@ def _fault(permutation: Sequence[int], num: int) -> str:
     """Return what keeps numbers from being a permutation of 0 to ``num`` − 1; empty if nothing."""
     outside = next((place for place in permutation if place >= num), None)
     if outside is not None:
-        return f"there is no place {outside}"
+        return f"{outside} is not one of them"
     place, times = Counter(permutation).most_common(1)[0]
     if times > 1:
         return f"{place} comes {times} times"

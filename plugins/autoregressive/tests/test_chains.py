@@ -265,7 +265,7 @@ def test_the_loss_is_the_mean_negative_log_likelihood():
     ("config", "said"),
     [
         ({"permutation": (0, 1, 2, 3, 4, 4)}, "4 comes 2 times"),
-        ({"permutation": (0, 1, 2, 3, 4, 6)}, "there is no place 6"),
+        ({"permutation": (0, 1, 2, 3, 4, 6)}, "places 0 to 5 once; 6 is not one of them"),
         ({"permutation": (0, 2, 1)}, "3 are missing"),
         ({"permutation": (5, 4, 3, 2, 1, 0), "order": "random"}, "Give one of them"),
         ({"event": Unit(shape=(3,))}, "has a probability for each value"),
