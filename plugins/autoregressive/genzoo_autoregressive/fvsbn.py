@@ -13,7 +13,8 @@ from genzoo.plugin import Batch, Binary, ConfigError, Label, Stage
 from genzoo_autoregressive import suiting
 from genzoo_autoregressive.chains import Chain, Steps, before, rank_of
 from genzoo_autoregressive.condition_vectors import ConditionVectors
-from genzoo_autoregressive.model import Autoregressive, AutoregressiveConfig
+from genzoo_autoregressive.configs import OrderedConfig
+from genzoo_autoregressive.model import Autoregressive
 from genzoo_autoregressive.outputs import Output
 
 _MOST_WEIGHTS = 2**28
@@ -21,7 +22,7 @@ _STD = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class FVSBNConfig(AutoregressiveConfig):
+class FVSBNConfig(OrderedConfig):
     """A fully visible sigmoid belief net."""
 
     def check_size(self, output: Output) -> None:

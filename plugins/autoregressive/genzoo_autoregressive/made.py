@@ -16,8 +16,9 @@ from genzoo.plugin import Batch, Binary, Bounds, ConfigError, DataInfo, Label, S
 from genzoo_autoregressive import masks, suiting
 from genzoo_autoregressive.chains import Chain, Steps
 from genzoo_autoregressive.condition_vectors import ConditionVectors
+from genzoo_autoregressive.configs import OrderedConfig
 from genzoo_autoregressive.masks import Degrees
-from genzoo_autoregressive.model import Autoregressive, AutoregressiveConfig
+from genzoo_autoregressive.model import Autoregressive
 from genzoo_autoregressive.outputs import Output
 
 _MOST_WEIGHTS, _MOST_DEGREES = 2**28, 2**21
@@ -29,7 +30,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class MADEConfig(AutoregressiveConfig):
+class MADEConfig(OrderedConfig):
     """A masked autoencoder."""
 
     hidden_dims: Annotated[tuple[Annotated[int, Bounds(1, 2**16)], ...], Bounds(1, 32)] = (500,)

@@ -5,22 +5,17 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from genzoo.plugin import (
-    Bounds,
     CapabilityError,
     Component,
     Conditions,
-    ConditionSpaces,
-    Config,
     GenerativeModel,
     LogProb,
-    Space,
     Step,
     batch_size_for,
     by_blocks,
@@ -28,41 +23,9 @@ from genzoo.plugin import (
 )
 from genzoo_autoregressive import chains, condition_vectors, filling
 from genzoo_autoregressive.chains import Chain
-from genzoo_autoregressive.condition_vectors import ConditionVectors, check_conditions
-from genzoo_autoregressive.orders import check_order, order_of
-from genzoo_autoregressive.outputs import SPACES, Output, output_of
-
-_Place = Annotated[int, Bounds(0, 2**16)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AutoregressiveConfig(Config):
-    """The data, their order, and the conditions of an autoregressive model."""
-
-    event: Space
-    """The space of the data: zeros and ones, categories, or grey levels."""
-    order: Literal["raster", "random"] = "raster"
-    """The order of the places: as they are read, an image pixel by pixel, or at random."""
-    order_seed: Annotated[int, Bounds(0, 2**40)] = 0
-    """The seed of a random order."""
-    permutation: Annotated[tuple[_Place, ...], Bounds(0, 2**16)] = ()
-    """An order of your own: the places of a flat row, counted from 0, each once."""
-    num_mixtures: Annotated[int, Bounds(1, 2**10)] = 5
-    """The number of logistic distributions in the mixture of a place, for grey levels only."""
-    conditions: ConditionSpaces = field(default_factory=dict)
-    """The space of each condition."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        who = type(self).__name__
-        check_order(who, self.event.num_dims, self.order, self.permutation)
-        check_conditions(self.conditions)
-        if isinstance(self.event, SPACES):  # The model refuses others.
-            self.check_size(output_of(self.event, self.num_mixtures))
-
-    def check_size(self, output: Output) -> None:
-        """Raise ConfigError if the model would be too large; by default no size is refused."""
-
+from genzoo_autoregressive.condition_vectors import ConditionVectors
+from genzoo_autoregressive.configs import AutoregressiveConfig
+from genzoo_autoregressive.outputs import SPACES, output_of
 
 C = TypeVar("C", bound=AutoregressiveConfig)
 
@@ -95,8 +58,7 @@ class Autoregressive(GenerativeModel[C], abc.ABC):
     def __init__(self, config: C) -> None:
         super().__init__(config)
         self.output = output_of(config.event, config.num_mixtures)
-        shape = self.event_shape
-        self.order = order_of(shape, config.order, config.order_seed, config.permutation)
+        self.order = config.places()
 
     @classmethod
     def default_sampler(cls, config: C) -> Component:

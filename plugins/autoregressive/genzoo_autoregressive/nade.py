@@ -14,7 +14,8 @@ from genzoo.plugin import Batch, Binary, Bounds, ConfigError, DataInfo, Label, S
 from genzoo_autoregressive import filling, recursion, suiting
 from genzoo_autoregressive.chains import Chain, Steps
 from genzoo_autoregressive.condition_vectors import ConditionVectors
-from genzoo_autoregressive.model import Autoregressive, AutoregressiveConfig
+from genzoo_autoregressive.configs import OrderedConfig
+from genzoo_autoregressive.model import Autoregressive
 from genzoo_autoregressive.orders import more_orders
 from genzoo_autoregressive.outputs import Output
 
@@ -22,7 +23,7 @@ _MOST_WEIGHTS, _MOST_PLACES = 2**28, 2**21
 
 
 @dataclass(frozen=True, kw_only=True)
-class NADEConfig(AutoregressiveConfig):
+class NADEConfig(OrderedConfig):
     """A neural autoregressive distribution estimator."""
 
     hidden_dim: Annotated[int, Bounds(1, 2**16)] = 500

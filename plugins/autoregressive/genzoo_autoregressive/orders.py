@@ -58,17 +58,17 @@ def order_of(shape: Sequence[int], name: str, seed: int, permutation: Sequence[i
     return raster(shape) if name == "raster" else shuffled(num_places(shape), seed)
 
 
-def check_order(who: str, num: int, name: str, permutation: Sequence[int]) -> None:
-    """Check the order of a row with ``num`` places.
-
-    Raises:
-        ConfigError: There are too many places, or the permutation is not one of them.
-    """
+def check_num_places(who: str, num: int) -> None:
+    """Raise ConfigError if a row has more places than a model can draw one after another."""
     if num > MAX_PLACES:
         raise ConfigError(
             f"{who} models one place after another, at most {MAX_PLACES:,} of them; a row has "
             f"{num:,}. Give smaller rows."
         )
+
+
+def check_permutation(who: str, num: int, name: str, permutation: Sequence[int]) -> None:
+    """Raise ConfigError if a permutation is not one of ``num`` places; empty for none."""
     if not permutation:
         return
     if name != "raster":
