@@ -27,6 +27,16 @@ def learning(event: Space) -> Stage:
     return _maximum_likelihood(lr=1e-3, max_steps=4000)
 
 
+def image_learning(event: Space) -> Stage:
+    """Return maximum likelihood for networks of images."""
+    return _maximum_likelihood(lr=2e-3, max_steps=2000)
+
+
+def attention_learning(event: Space) -> Stage:
+    """Return maximum likelihood for transformers."""
+    return _maximum_likelihood(lr=1e-3, max_steps=3000)
+
+
 def _maximum_likelihood(lr: float, max_steps: int) -> Stage:
     return Stage(
         objective=Component(name="nll", config={"lr": lr}),

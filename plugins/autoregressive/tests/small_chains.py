@@ -7,9 +7,19 @@ from genzoo import Binary, Categorical, Label, Real, Text, Unit, create_model
 EVENTS = {
     "binary": Binary(shape=(1, 2, 3)),
     "channels": Binary(shape=(2, 2, 1)),
-    "categorical": Categorical(shape=(4,), num_categories=3),
+    "categorical": Categorical(shape=(1, 2, 2), num_categories=3),
     "grey": Unit(shape=(1, 2, 2), levels=4),
 }
+MODELS = {
+    "fvsbn": {},
+    "made": {"hidden_dims": (8, 7)},
+    "nade": {"hidden_dim": 5},
+    "pixelcnn": {"hidden_channels": 8, "num_layers": 3, "first_kernel_size": 3},
+    "pixelrnn": {"layer": "diagonal", "hidden_channels": 6, "first_kernel_size": 3},
+    "transformer": {"hidden_dim": 8, "num_layers": 2, "num_heads": 2},
+}
+PIXELS = ("pixelcnn", "pixelrnn")
+"""Models that read images in raster order alone."""
 ORDERS = {
     "raster": {},
     "random": {"order": "random", "order_seed": 3},
@@ -23,12 +33,14 @@ SPACES = {
 GIVEN = {"label": 2, "mood": [0.5, -1.0], "text": "a dog"}
 
 
-def net(name="fvsbn", event="binary", *, std=1.0, seed=0, order="raster", **config):
+def net(name="fvsbn", event="binary", *, std=None, seed=0, order="raster", **config):
     """Return a model whose weights are normal, so that its values depend on each other."""
-    space = EVENTS.get(event, event)
-    chosen = dict(ORDERS[order])
+    space = EVENTS[event] if isinstance(event, str) else event
+    chosen = {} if name in PIXELS else dict(ORDERS[order])
     if "permutation" in chosen:
         chosen["permutation"] = tuple(range(space.num_dims))[::-1]
+    if std is None:
+        std = 0.5 if name in PIXELS else 1.0  # Gates of larger sums are 0 or 1.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = create_model(name, event=space, **chosen, **config).double().eval()
@@ -40,6 +52,15 @@ def net(name="fvsbn", event="binary", *, std=1.0, seed=0, order="raster", **conf
 def rows_of(model):
     """Return all rows of a model's space, as the model computes with them."""
     return model.event.place(model.event.enumerate(), model.device, model.dtype)
+
+
+def dependence(model):
+    """Return which places depend on which, (D, D) bool, both in the order of the first chain."""
+    x = torch.rand(32, model.num_places, dtype=torch.float64)  # Units may be off for one row.
+    chain = model.chains()[0]
+    slopes = torch.autograd.functional.jacobian(lambda x: chain.parameters(x, None).sum(0), x)
+    found = slopes.ne(0).flatten(1, 1).any(1).any(1)
+    return found[chain.order][:, chain.order]
 
 
 @torch.no_grad()

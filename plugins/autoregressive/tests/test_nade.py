@@ -61,7 +61,7 @@ def test_an_ensemble_averages_probabilities_over_orders():
 
 def test_the_loss_for_all_orders_is_the_mean_over_them(generator):
     model = net("nade", "categorical", hidden_dim=4, orderless=True, std=0.5)
-    x = rows_of(model)[[50]].expand(20_000, -1)
+    x = rows_of(model)[[50]].flatten(1).expand(20_000, -1)
     orders = torch.tensor(list(itertools.permutations(range(4))))
     chain = model.chains()[0]
     each = []
