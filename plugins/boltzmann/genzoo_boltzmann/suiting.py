@@ -15,7 +15,7 @@ _MOST_RATE, _RATE_TIMES_VISIBLE = 0.35, 80.0
 _SWEEPS, _WEIGHT_DECAY = 5, 1e-4
 _MOST_ABOVE = 2000
 _LATER_STEPS, _LATER_RATE, _UP_DOWN_STEPS = 5000, 0.3, 1500
-_MOST_COMPLETE, _LEAST_MIXING = 32, 16
+_MOST_COMPLETE, _LEAST_MIXING, _GENERAL_STEPS = 32, 16, 18_000
 _IMAGE_PER_FILTER, _LEAST_FILTER, _POOLS = 4, 3, (2, 3)
 _SMALL_SIDE, _FILTERS_OF_SMALL = 12, 128
 
@@ -96,12 +96,14 @@ def general(event: Space, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def general_learning(event: Space) -> Stage:
-    """Return the stage of `learning` at 1.4 times its rate, for restricted graphs.
+    """Return the stage of `learning` at 1.4 times its rate, and with more updates.
+
+    It is for restricted graphs.
 
     Arguments:
         event: The space of the data.
     """
-    return _at(learning(event), 1.4)
+    return _at(learning(event, _GENERAL_STEPS), 1.4)
 
 
 def hidden_dims(event: Space) -> tuple[int, int]:
@@ -205,7 +207,7 @@ def convolution(image: tuple[int, ...]) -> Stage:
     return Stage(
         objective=Component(name="pcd", config=values),
         trainer={
-            "max_steps": 10_000,
+            "max_steps": 16_000 if small(image) else 10_000,
             "batch_size": 100 if small(image) else 50,
             "lr_scheduler": "linear",
         },
