@@ -244,6 +244,20 @@ class SupportsLayers(Protocol):
         """
 
 
+@runtime_checkable
+class SupportsBits(Protocol):
+    """An exact likelihood of one value after another."""
+
+    def bits(self, x: Tensor, *, condition: Any = None) -> Tensor:
+        """Return −log₂ p of each value of ``x`` (N, *event_shape) given those before it.
+
+        They have the shape of ``x``; their sum over a row is −log₂ p of the row.
+
+        Raises:
+            CapabilityError: The model as it is configured has no such order of values.
+        """
+
+
 _DOES: dict[type, str] = {
     SupportsLogProb: "give a log-likelihood",
     SupportsEnergy: "give an energy",
@@ -255,6 +269,7 @@ _DOES: dict[type, str] = {
     SupportsDataInit: "start from data",
     SupportsFilters: "show filters",
     SupportsLayers: "show layers of hidden units",
+    SupportsBits: "give the bits of each value",
 }
 ALL = tuple(_DOES)
 """All capabilities."""

@@ -10,6 +10,7 @@ from genzoo import lazy
 
 if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     from genzoo.capabilities import (
+        SupportsBits as SupportsBits,
         SupportsClassify as SupportsClassify,
         SupportsDataInit as SupportsDataInit,
         SupportsDecode as SupportsDecode,

@@ -222,13 +222,14 @@ class CompareArguments(OnDevice):
 class ExploreArguments(WithConditions, OnDevice, OnData, FromModel):
     """Visualise what a model learned: its codes, its filters, its layers."""
 
-    view: Literal["manifold", "interpolation", "traversal", "codes", "filters", "fantasies"] = (
-        "manifold"
-    )
+    view: Literal[
+        "manifold", "interpolation", "traversal", "codes", "filters", "fantasies", "bits"
+    ] = "manifold"
     """manifold: a plane of codes, decoded; interpolation: lines between codes of examples;
     traversal: one value of a code varied; codes: the codes of examples as points, coloured by
     label, those of more than two values by principal components; filters: the weights of hidden
-    units, layer by layer; fantasies: samples, and below each what its layers know of it."""
+    units, layer by layer; fantasies: samples, and below each what its layers know of it; bits:
+    examples, and below each how surprising its values are, given those before them."""
     output: Annotated[Path, FILE]
     """FILE.png."""
     num: Annotated[int, Bounds(2, 200)] = 16

@@ -22,7 +22,7 @@ from genzoo.code_plots import in_plane, scatter
 from genzoo.conditions import condition_rows, spread
 from genzoo.data import draw_rows
 from genzoo.errors import CapabilityError, ConfigError
-from genzoo.plotting import picture, write_picture
+from genzoo.plotting import as_images, picture, titled_rows, write_picture
 from genzoo.sampling import evaluating
 from genzoo.showing import images_of
 
@@ -130,7 +130,27 @@ def _manifold(model: Any, arguments: Any) -> _View:
     return _View(codes, _same(model, given, len(codes)), arguments.num, title)
 
 
+def _bits(model: Any, arguments: Any) -> None:
+    """Write the picture of examples, and below each the bits of its values."""
+    rows = draw_rows(data_of(arguments), arguments.num, seed=arguments.seed)
+    with evaluating(model):
+        bits = model.bits(rows["x"], condition=model.conditions_of(rows)).cpu()
+    images = images_of(model.event, rows["x"]).float()
+    of_pixels = bits.sum(1, keepdim=True) if bits.ndim == 4 else bits
+    most = max(float(of_pixels.max()), 1e-12)
+    # A picture has one number of channels, and its brightest value is the most surprising one.
+    shown = as_images(of_pixels / most).expand(-1, as_images(images).shape[1], -1, -1)
+    both = torch.cat([as_images(images), shown])
+    write_picture(titled_rows(both, ["example", "bits"]), arguments.output)
+    per_row = bits.flatten(1).sum(1).mean().item()
+    write(
+        f"{len(bits)} examples, and below each the bits of its values, from 0 (black) to "
+        f"{most:.2f} (white); {per_row:.1f} bits an example: {arguments.output}."
+    )
+
+
 _WRITTEN: dict[str, Callable[[Any, Any], None]] = {
+    "bits": _bits,
     "codes": _codes,
     "filters": explore_weights.filters,
     "fantasies": explore_weights.fantasies,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from genzoo.capabilities import (
+    SupportsBits,
     SupportsDecode,
     SupportsEncode,
     SupportsFilters,
@@ -15,6 +16,7 @@ NEEDED: dict[str, tuple[type, ...]] = {
     "interpolation": (SupportsEncode, SupportsDecode),
     "filters": (SupportsFilters,),
     "fantasies": (SupportsLayers,),
+    "bits": (SupportsBits,),
     "manifold": (SupportsEncode, SupportsDecode),
     "traversal": (SupportsEncode, SupportsDecode),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import tempfile
 from functools import partial
 from typing import Any
@@ -121,6 +122,23 @@ def check_layers(case: Case) -> None:
     model.event.check(a[0])
     same = all(torch.equal(x, y) for x, y in zip(a, again, strict=True))
     demand(same, "The same generator draws other fantasies.")
+
+
+@torch.no_grad()
+def check_bits(case: Case) -> None:
+    """Bits of values are of the shape of the rows, at least 0, and sum to −log₂ p of a row."""
+    model: Any = case.model().eval()
+    x = case.event_rows()
+    given = case.condition(model)
+    bits = model.bits(x, condition=given)
+    demand(bits.shape == x.shape, f"Bits of {tuple(x.shape)} have shape {tuple(bits.shape)}.")
+    demand(bool((bits >= 0).all()), "A value has fewer than 0 bits: its p is above 1, or NaN.")
+    wanted = -model.log_prob(x, condition=given).values.cpu().double() / math.log(2)
+    found = bits.cpu().double().flatten(1).sum(1)
+    demand(
+        torch.allclose(found, wanted, rtol=1e-4, atol=1e-3),
+        f"The bits of a row sum to {found[0]:.4f}, and its −log₂ p is {wanted[0]:.4f}.",
+    )
 
 
 def _is_method(protocol: type, name: str) -> bool:

@@ -86,6 +86,7 @@ BY_CAPABILITY: Mapping[type, tuple[Check, ...]] = {
     capabilities.SupportsDataInit: (capability_checks.check_data_init,),
     capabilities.SupportsFilters: (capability_checks.check_filters,),
     capabilities.SupportsLayers: (capability_checks.check_layers,),
+    capabilities.SupportsBits: (capability_checks.check_bits,),
 }
 """The checks for each capability that a model declares."""
 

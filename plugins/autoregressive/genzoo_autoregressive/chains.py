@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -76,6 +78,23 @@ class Recomputing(Steps):
 def log_probs(chain: Chain, output: Output, x: Tensor, given: Tensor | None) -> Tensor:
     """Return log p of each place given those before it, (B, D), in nats."""
     return output.log_prob(chain.parameters(x, given), x)
+
+
+def mixture_log_probs(
+    found: Sequence[Chain], output: Output, x: Tensor, given: Tensor | None
+) -> Tensor:
+    """Return log p of each place given those before it, (B, D), by chains of one order.
+
+    With the mean p of chains, p(x_{o_i} | x_{o_<i}) = Σ_m p_m(x_{o_≤i}) / Σ_m p_m(x_{o_<i}).
+    """
+    if len(found) == 1:
+        return log_probs(found[0], output, x, given)
+    order = found[0].order
+    each = torch.stack([log_probs(chain, output, x, given)[:, order] for chain in found])
+    up_to = each.double().cumsum(-1).logsumexp(0)
+    first = torch.full_like(up_to[:, :1], math.log(len(found)))
+    in_order = up_to.diff(dim=-1, prepend=first)
+    return in_order[:, torch.argsort(order)]
 
 
 def before(rank: Tensor) -> Tensor:

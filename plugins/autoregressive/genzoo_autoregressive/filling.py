@@ -71,7 +71,7 @@ def filled(
     how: ChoosingConfig,
     generator: torch.Generator,
 ) -> Iterator[Tensor]:
-    """Yield rows (B, D) after each place is filled in; those of chains side by side.
+    """Yield rows (B, D) after each place is filled in, the same tensor each time.
 
     Each row is drawn from one chain of the mixture, by the chains' probabilities of what is given.
 
@@ -106,7 +106,7 @@ def filled(
                 values = torch.where(fixed, values, model.output.values(drawn, dtype))
             group.steps.put(index, values)
             x[rows, place] = values
-        yield x.clone()
+        yield x
     _check_finite(total)
 
 

@@ -85,8 +85,18 @@ class Autoregressive(GenerativeModel[C], abc.ABC):
         """Return the chains that the model is a mixture of, one for most models."""
 
     @property
+    def widest_step(self) -> int:
+        """The number of values for one row that a place of a sample reads or computes at once."""
+        return self.widest
+
+    @property
     def default_batch_size(self) -> int:
-        """The number of rows at once, by the widest layer."""
+        """The number of samples at once, by what a place of a sample takes."""
+        return batch_size_for(self.widest_step)
+
+    @property
+    def rows_at_once(self) -> int:
+        """The number of rows whose log p is computed at once, by the widest layer."""
         return batch_size_for(self.widest)
 
     # Likelihood
@@ -120,7 +130,7 @@ class Autoregressive(GenerativeModel[C], abc.ABC):
         def of(rows: slice) -> Tensor:
             return self.row_log_prob(*self._placed(x, given, rows))
 
-        values = by_blocks(of, len(x), self.default_batch_size)
+        values = by_blocks(of, len(x), self.rows_at_once)
         return LogProb(values=values, kind="exact", measure="mass")
 
     def row_log_prob(self, x: Tensor, given: Tensor | None) -> Tensor:
@@ -149,27 +159,29 @@ class Autoregressive(GenerativeModel[C], abc.ABC):
     def bits(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return −log₂ p of each value given those before it, (N, *event_shape), float32.
 
-        Their sum over a row is −log₂ p(x): they show where a row is surprising.
+        Their sum over a row is −log₂ p(x): they show where a row is surprising. Those of a mixture
+        of chains are bits of the mixture, −log₂ Σ_m p_m(x_{o_≤i}) + log₂ Σ_m p_m(x_{o_<i}).
 
         Arguments:
             x: Rows (N, *event_shape).
             condition: Rows of each condition by name, one per row or one for all.
 
         Raises:
-            CapabilityError: The model averages several chains, whose factors differ.
+            CapabilityError: The model averages chains of several orders.
         """
         self.check_rows(x)
         given, found = self.checked_condition(condition, len(x)), self.chains()
-        if len(found) > 1:
+        if any(not torch.equal(chain.order, found[0].order) for chain in found):
             raise CapabilityError(
-                f"{type(self).__name__} averages {len(found)} chains; the bits of a place are "
-                "those of one. Make the model with one mask and one order."
+                f"{type(self).__name__} averages several orders, and a value has its bits in one "
+                "of them. Load the model with one order (num_orders=1)."
             )
         parts = [torch.empty(0, self.num_places)]
-        for first in range(0, len(x), self.default_batch_size):
-            rows = slice(first, first + self.default_batch_size)
-            nats = chains.log_probs(found[0], self.output, *self._placed(x, given, rows))
-            parts.append(nats.float().cpu() / -math.log(2))
+        for first in range(0, len(x), self.rows_at_once):
+            rows = slice(first, first + self.rows_at_once)
+            nats = chains.mixture_log_probs(found, self.output, *self._placed(x, given, rows))
+            # The difference of two sums may be above 0 by rounding.
+            parts.append((nats.float().cpu() / -math.log(2)).clamp_min(0))
         return torch.cat(parts).view(x.shape)
 
     def _placed(self, x: Tensor, given: Conditions, rows: slice) -> tuple[Tensor, Tensor | None]:

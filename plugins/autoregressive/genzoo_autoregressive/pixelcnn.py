@@ -97,9 +97,19 @@ class PixelCNN(PixelModel[PixelCNNConfig]):
         return max(height * width * most, self.num_places * self.output.num_parameters)
 
     @property
+    def widest_step(self) -> int:
+        """The number of values of the rows that are kept of an image."""
+        rows: int = sum(layer.above.rows + 1 for layer in self.stack())
+        return max(rows * self.config.grid[1] * self.config.hidden_channels, self.num_places)
+
+    @property
     def condition_vectors(self) -> ConditionVectors:
         """Biases of the gates of all layers."""
         return self.vectors
+
+    def stack(self) -> list[Any]:
+        """Return the layers, from below."""
+        return list(self.layers)
 
     def biases(self, given: Tensor | None) -> list[tuple[Tensor | None, Tensor | None]]:
         """Return the biases (B, 2F) of both gates of each layer by the conditions."""
@@ -186,7 +196,7 @@ class _Growing(FeatureSteps):
     """
 
     def __init__(self, net: PixelCNN, num: int, given: Tensor | None) -> None:
-        self.layers: list[Any] = list(net.layers)
+        self.layers = net.stack()
         self.biases, like = net.biases(given), net.heads.V
         width, size = net.config.grid[1], net.config.hidden_channels
         sizes = [net.num_inputs + 1, *[size] * (len(self.layers) - 1)]

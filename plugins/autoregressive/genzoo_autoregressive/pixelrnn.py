@@ -95,6 +95,12 @@ class PixelRNN(PixelModel[PixelRNNConfig]):
         return max(height * width * most, self.num_places * self.output.num_parameters)
 
     @property
+    def widest_step(self) -> int:
+        """The number of values of the states and features that are kept of an image."""
+        c = self.config
+        return max(4 * c.num_layers * c.grid[1] * c.hidden_channels, self.num_places)
+
+    @property
     def condition_vectors(self) -> ConditionVectors:
         """Biases of the first convolution and of the gates of all layers."""
         return self.vectors

@@ -33,6 +33,7 @@ class PixelConfig(AutoregressiveConfig):
     """The number of layers."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         shape, size, who = self.event.event_shape, self.patch_size, type(self).__name__
         if len(shape) != 3:
             raise ConfigError(
@@ -44,7 +45,6 @@ class PixelConfig(AutoregressiveConfig):
                 f"{who}.patch_size={size} does not divide images of {shape[1]} × {shape[2]}. "
                 "Choose another patch_size."
             )
-        super().__post_init__()
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -152,7 +152,9 @@ class Heads(nn.Module):
         super().__init__()
         self.num, self.width, self.num_inputs = num, width, output.num_inputs
         self.hidden = nn.Linear(width, num * width)
-        self.earlier = nn.Linear(num * output.num_inputs, num * width, bias=False)
+        self.earlier = (
+            nn.Linear(num * output.num_inputs, num * width, bias=False) if num > 1 else None
+        )
         self.V = nn.Parameter(torch.empty(num, width, output.num_parameters))
         nn.init.normal_(self.V, std=width**-0.5)
         self.c = nn.Parameter(output.start().repeat(num, 1))
@@ -164,7 +166,7 @@ class Heads(nn.Module):
     def forward(self, features: Tensor, inputs: Tensor) -> Tensor:
         """Return the parameters (M, N, P) by features (M, F) and values (M, N E)."""
         hidden = self.sums(features)
-        if self.num > 1:
+        if self.earlier is not None:
             hidden = hidden + F.linear(inputs, self.earlier.weight * self.mask)
         hidden = hidden.view(len(features), self.num, self.width).relu()
         if self.num == 1:
@@ -176,10 +178,12 @@ class Heads(nn.Module):
         found: Tensor = self.hidden(features.relu())
         return found
 
-    def columns(self, n: int) -> Tensor:
-        """Return what value n adds to the sums of later ones, (E, N F)."""
-        own = slice(n * self.num_inputs, (n + 1) * self.num_inputs)
-        return (self.earlier.weight[:, own] * self.mask[:, own]).T
+    def columns(self) -> list[Tensor]:
+        """Return what each value adds to the sums of later ones, (E, N F) each."""
+        if self.earlier is None:
+            return []
+        masked = self.earlier.weight * self.mask
+        return list(torch.split(masked.T, self.num_inputs))
 
     def parameters_of(self, n: int, sums: Tensor) -> Tensor:
         """Return the parameters (M, P) of value n by the sums of all hidden units."""
@@ -239,7 +243,7 @@ class _ValueSteps(Steps):
     def __init__(self, net: PixelModel[Any], num: int, given: Tensor | None) -> None:
         self.net: PixelModel[Any] = net
         self.found = net.feature_steps(num, given)
-        self.columns = [net.heads.columns(n) for n in range(net.num_values)]
+        self.columns = net.heads.columns()
         self.inputs: list[Tensor] = []
         self.sums: Tensor | None = None
 

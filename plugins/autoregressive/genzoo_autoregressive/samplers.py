@@ -24,8 +24,8 @@ class PlaceByPlace(Sampler[PlaceByPlaceConfig]):
     """Ancestral sampling: each value is drawn given those before it, in the model's order.
 
     A state is the rows so far, (num, *event_shape), with zeros at the places that are still to be
-    drawn. There is one state for each place, and for images (C, H, W) one for each W C places, a
-    row of pixels. The model keeps what later places share; see `chains.Steps`.
+    drawn. There is one state for each place, and for images (C, H, W) one for each pixel. The
+    model keeps what later places share; see `chains.Steps`.
 
     A model that averages several chains draws each sample from one of them.
 
@@ -37,7 +37,7 @@ class PlaceByPlace(Sampler[PlaceByPlaceConfig]):
     requires = (Autoregressive,)
 
     def num_states(self, model: Model) -> int:
-        """Return the number of places, or of rows of pixels."""
+        """Return the number of places, or of pixels."""
         return model.event.num_dims // _stride(model.event_shape)
 
     def trajectory(
@@ -65,9 +65,9 @@ class PlaceByPlace(Sampler[PlaceByPlaceConfig]):
         states = filled(known, known.chains(), x, kept, given, self.config, generator)
         for index, state in enumerate(states, 1):
             if index % stride == 0:
-                yield state.view(shape)
+                yield state.view(shape).clone()
 
 
 def _stride(shape: tuple[int, ...]) -> int:
     """Return the number of places from one state to the next."""
-    return shape[0] * shape[2] if len(shape) == 3 else 1
+    return shape[0] if len(shape) == 3 else 1

@@ -138,10 +138,14 @@ class Transformer(Autoregressive[TransformerConfig]):
 
     @property
     def widest(self) -> int:
-        """The number of values of the widest layer, or of the attention of a head."""
+        """The number of values of the widest layer."""
         c = self.config
-        per_place = max(c.hidden_dim * max(c.mlp_ratio, 3), self.out.out_features, self.num_places)
-        return self.num_places * per_place
+        return self.num_places * max(c.hidden_dim * max(c.mlp_ratio, 3), self.out.out_features)
+
+    @property
+    def widest_step(self) -> int:
+        """The number of keys and values of a layer, to which a place attends."""
+        return 2 * self.num_places * self.config.hidden_dim
 
     @property
     def condition_vectors(self) -> ConditionVectors:

@@ -120,14 +120,18 @@ def test_what_is_kept_between_places_changes_nothing(name, event, monkeypatch):
 
 @each_model
 def test_states_are_the_rows_so_far(name):
-    model = net(name, Binary(shape=(1, 3, 2)), **MODELS[name])
+    model = net(name, Binary(shape=(2, 3, 1)), **MODELS[name])
     sampler = make("samplers", model.default_sampler(model.config))
     generator = torch.Generator().manual_seed(0)
-    states = list(sampler.trajectory(model, 5, generator=generator))
+    states = list(sampler.trajectory(model, 50, generator=generator))
     assert len(states) == sampler.num_states(model) == 3
-    for row, state in enumerate(states, 1):
-        assert torch.equal(state[:, :, :row], states[-1][:, :, :row])
-        assert not state[:, :, row:].any()
+    last = states[-1].flatten(1)
+    for pixel, state in enumerate(states, 1):
+        known = model.order[: 2 * pixel]
+        wanted = torch.zeros_like(last)
+        wanted[:, known] = last[:, known]
+        assert torch.equal(state.flatten(1), wanted)
+    assert last.any(0).all()
 
 
 @pytest.mark.parametrize(
@@ -229,11 +233,12 @@ def test_memory_does_not_grow_with_the_number_of_rows(name, monkeypatch):
     with torch.no_grad():
         values = model.log_prob(torch.zeros(3000, 1, 2, 3)).values
     assert sum(sizes) == len(values) == 3000
-    assert max(sizes) == model.default_batch_size == 1024
+    assert max(sizes) == model.rows_at_once == 1024
 
 
-def test_bits_of_places_sum_to_the_bits_of_a_row():
-    model = net(order="random", conditions=SPACES)
+@each_model
+def test_bits_of_places_sum_to_the_bits_of_a_row(name):
+    model = net(name, order="random", conditions=SPACES, **MODELS[name])
     x = rows_of(model)
     bits = model.bits(x, condition=GIVEN)
     assert bits.shape == x.shape

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genzoo import ConfigError, create_model
-from genzoo.plugin import Step
+from genzoo.plugin import CapabilityError, Step
 from small_chains import EVENTS, excess, net, numbers_of, probabilities, rows_of
 
 
@@ -75,8 +75,20 @@ def test_an_update_trains_one_mask_and_the_next_one_another():
         assert torch.equal(found[index + 3], wanted)
 
 
+def test_bits_of_an_ensemble_of_masks_are_those_of_its_mean():
+    model = net("made", hidden_dims=(8, 7), num_masks=3, order="random")
+    p, x = probabilities(model), rows_of(model).flatten(1)
+    for row, bits in zip(x, model.bits(rows_of(model)).flatten(1).double(), strict=True):
+        known = torch.ones(len(x), dtype=torch.bool)
+        for place in model.order:
+            before = p[known].sum()
+            known &= x[:, place] == row[place]
+            wanted = -(p[known].sum() / before).log2()
+            assert bits[place].item() == pytest.approx(wanted.item(), rel=1e-5, abs=1e-6)
+
+
 def test_bits_of_places_are_those_of_one_order():
-    with pytest.raises(Exception, match="averages 3 chains"):
+    with pytest.raises(CapabilityError, match="averages several orders"):
         ensemble().bits(torch.zeros(1, 1, 2, 3))
 
 
