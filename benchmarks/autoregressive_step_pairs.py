@@ -26,7 +26,7 @@ from genzoo.data import from_array
 
 ROWS, SIDE, SEED = 2000, 28, 0
 WIDTH, LAYERS = 32, 5
-DIM, BLOCKS, HEADS = 128, 4, 4
+DIM, BLOCKS, HEADS = 64, 3, 4
 BATCH = {"pixelcnn": 50, "transformer": 8}
 STEPS = {"pixelcnn": 12, "transformer": 6}
 

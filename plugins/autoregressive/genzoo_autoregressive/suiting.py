@@ -29,16 +29,16 @@ def learning(event: Space) -> Stage:
 
 def image_learning(event: Space) -> Stage:
     """Return maximum likelihood for networks of images."""
-    return _maximum_likelihood(lr=2e-3, max_steps=2000)
+    return _maximum_likelihood(lr=3e-3, max_steps=1600, batch_size=50)
 
 
 def attention_learning(event: Space) -> Stage:
     """Return maximum likelihood for transformers."""
-    return _maximum_likelihood(lr=1e-3, max_steps=3000)
+    return _maximum_likelihood(lr=3e-3, max_steps=1200, batch_size=50)
 
 
-def _maximum_likelihood(lr: float, max_steps: int) -> Stage:
+def _maximum_likelihood(lr: float, max_steps: int, batch_size: int = 100) -> Stage:
     return Stage(
         objective=Component(name="nll", config={"lr": lr}),
-        trainer={"max_steps": max_steps, "batch_size": 100, "lr_scheduler": "linear"},
+        trainer={"max_steps": max_steps, "batch_size": batch_size, "lr_scheduler": "linear"},
     )

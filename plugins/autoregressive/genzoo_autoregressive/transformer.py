@@ -26,9 +26,9 @@ _MOST_PLACES, _STD = 2**14, 0.02
 class TransformerConfig(OrderedConfig):
     """A causal transformer."""
 
-    hidden_dim: Annotated[int, Bounds(1, 2**14)] = 128
+    hidden_dim: Annotated[int, Bounds(1, 2**14)] = 64
     """The size of the vector of a place."""
-    num_layers: Annotated[int, Bounds(1, 2**8)] = 4
+    num_layers: Annotated[int, Bounds(1, 2**8)] = 3
     """The number of layers."""
     num_heads: Annotated[int, Bounds(1, 2**10)] = 4
     """The number of heads of attention, which must divide hidden_dim."""

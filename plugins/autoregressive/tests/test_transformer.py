@@ -51,7 +51,7 @@ def test_dropout_is_for_training_alone():
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"num_heads": 3}, "num_heads=3 does not divide hidden_dim=128"),
+        ({"num_heads": 3}, "num_heads=3 does not divide hidden_dim=64"),
         ({"event": Binary(shape=(2**14 + 1,))}, "at most 16,384"),
     ],
 )
