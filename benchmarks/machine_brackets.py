@@ -9,7 +9,8 @@ have float32, as by default.
 
 Printed are, for each kind, how many machines have 10 effective chains in every estimate, the share
 of these that is flagged by anything else (must be at most .15), and the share of those not flagged
-whose interval of 3σ holds the truth (must be at least .98). Every one that misses is listed.
+whose interval of 3σ holds the truth (must be at least .98). Every one that misses is listed, and
+counts are printed after every 20 machines. A run that was stopped after n goes on with --seed n.
 
 Usage: python benchmarks/machine_brackets.py [--kinds rbm conv-rbm] [--machines 200] [--seed 0]
 """
@@ -40,6 +41,8 @@ from genzoo_boltzmann.rbm import RBM, RBMConfig
 
 ROWS, STARTS = 500, 50
 MUST_HOLD, MOST_FLAGGED = 0.98, 0.15
+EVERY = 20
+"""After how many machines of a kind the counts so far are printed."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,8 @@ def main() -> None:
             cases.append(judged(kind, given.seed + number))
             if not (cases[-1].found.unreliable or cases[-1].holds):
                 say(missed(cases[-1]))
+            if len(cases) % EVERY == 0 and len(cases) < given.machines:
+                say(f"  so far:{summary(kind, cases)}")
         seconds = time.process_time() - began
         say(summary(kind, cases), verdict(cases), f"  {seconds / len(cases):.1f} s a machine")
 

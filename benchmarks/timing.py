@@ -44,6 +44,7 @@ def ratio(seconds: Mapping[str, list[float]], of: str, to: str) -> str:
 def say(*lines: str) -> None:
     """Print lines."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
 
 
 def circumstances(threads: int) -> str:
