@@ -91,21 +91,22 @@ def filled(
     device, dtype = model.device, model.dtype
     u = torch.rand(len(x), model.num_places, generator=generator, device=device, dtype=dtype)
     groups = [
-        _Group(chain, rows, chain.steps(x[rows], _rows(given, rows)))
+        _Group(chain, rows, chain.steps(x[rows], _rows(given, rows)), kept[rows])
         for chain, rows in _groups(model, found, x, kept, given, generator)
     ]
     total = torch.zeros((), device=device)
     for index in range(model.num_places):
         for group in groups:
-            place, rows = group.chain.order[index], group.rows
-            fixed, values = kept[rows, place], x[rows, place]
-            if not bool(fixed.all()):
+            place, rows = group.places[index], group.rows
+            values = x[rows, place]
+            if not group.given[place]:
                 parameters = group.steps.parameters(index)
                 total = total + parameters.float().sum()
                 drawn = chosen(model.output.log_probs(parameters), u[rows, index], how)
-                values = torch.where(fixed, values, model.output.values(drawn, dtype))
+                new = model.output.values(drawn, dtype)
+                values = torch.where(kept[rows, place], values, new)
+                x[rows, place] = values
             group.steps.put(index, values)
-            x[rows, place] = values
         yield x
     _check_finite(total)
 
@@ -117,10 +118,14 @@ class _Group:
         chain: The chain.
         rows: Their indices, (B,).
         steps: The parameters of one place after another.
+        kept: Which values of the rows are given, (B, D) bool.
     """
 
-    def __init__(self, chain: Chain, rows: Tensor, steps: Steps) -> None:
-        self.chain, self.rows, self.steps = chain, rows, steps
+    def __init__(self, chain: Chain, rows: Tensor, steps: Steps, kept: Tensor) -> None:
+        self.rows, self.steps = rows, steps
+        # Read once, so that no place waits for the device.
+        self.places: list[int] = chain.order.tolist()
+        self.given: list[bool] = kept.all(0).tolist()
 
 
 def _groups(

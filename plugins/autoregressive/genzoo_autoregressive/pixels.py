@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genzoo.plugin import Bounds, ConfigError, Stage
 from genzoo_autoregressive import suiting
-from genzoo_autoregressive.chains import Chain, Steps
+from genzoo_autoregressive.chains import Chain, Steps, rank_of
 from genzoo_autoregressive.configs import AutoregressiveConfig
 from genzoo_autoregressive.model import Autoregressive
 from genzoo_autoregressive.outputs import Output
@@ -86,6 +86,8 @@ class PixelModel(Autoregressive[C], abc.ABC):
     """
 
     heads: Heads
+    places: Tensor
+    rank: Tensor
     limits = (
         "Samples take a step for each value, however many processors there are.",
         (
@@ -93,6 +95,13 @@ class PixelModel(Autoregressive[C], abc.ABC):
             "quantities and cannot be compared, also in bits per dimension."
         ),
     )
+
+    def __init__(self, config: C) -> None:
+        super().__init__(config)
+        # On the device, so that an update copies nothing to it.
+        places = torch.tensor(self.order)
+        self.register_buffer("places", places, persistent=False)
+        self.register_buffer("rank", rank_of(places), persistent=False)
 
     @property
     def num_values(self) -> int:
@@ -128,9 +137,8 @@ class PixelModel(Autoregressive[C], abc.ABC):
 
     def patches(self, x: Tensor) -> Tensor:
         """Return flat rows (B, D) as the network receives them, (B, H, W, N)."""
-        inputs = self.output.inputs(x, self.dtype)
-        order = torch.tensor(self.order, device=x.device)
-        return inputs[:, order].reshape(len(x), *self.config.grid, self.num_inputs)
+        inputs = self.output.inputs(x, self.dtype)[:, self.places]
+        return inputs.reshape(len(x), *self.config.grid, self.num_inputs)
 
 
 class Heads(nn.Module):
@@ -214,7 +222,7 @@ class _Pixels(Chain):
     """
 
     def __init__(self, net: PixelModel[Any]) -> None:
-        super().__init__(torch.tensor(net.order, device=net.device))
+        super().__init__(net.places)
         self.net = net
 
     def parameters(self, x: Tensor, given: Tensor | None) -> Tensor:
@@ -224,7 +232,7 @@ class _Pixels(Chain):
         found = net.features(patches.permute(0, 3, 1, 2), given).permute(0, 2, 3, 1)
         parameters: Tensor = net.heads(found.flatten(0, 2), patches.flatten(0, 2))
         in_order = parameters.reshape(len(x), net.num_places, -1)
-        return in_order[:, torch.argsort(self.order)]
+        return in_order[:, net.rank]
 
     def steps(self, x: Tensor, given: Tensor | None) -> Steps:
         """Return the features of patches that keep what later ones share."""

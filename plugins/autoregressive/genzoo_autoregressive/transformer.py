@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genzoo.plugin import Batch, Bounds, Categorical, ConfigError, Label, Stage
 from genzoo_autoregressive import suiting
 from genzoo_autoregressive.attention import Block, Cache
-from genzoo_autoregressive.chains import Chain, Steps
+from genzoo_autoregressive.chains import Chain, Steps, rank_of
 from genzoo_autoregressive.condition_vectors import ConditionVectors
 from genzoo_autoregressive.configs import OrderedConfig
 from genzoo_autoregressive.model import Autoregressive
@@ -100,8 +100,14 @@ class Transformer(Autoregressive[TransformerConfig]):
         ),
     )
 
+    places: Tensor
+    rank: Tensor
+
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__(config)
+        places = torch.tensor(self.order)
+        self.register_buffer("places", places, persistent=False)
+        self.register_buffer("rank", rank_of(places), persistent=False)
         D, width, output = self.num_places, config.hidden_dim, self.output
         self.start = nn.Parameter(_STD * torch.randn(width))
         self.values = nn.Linear(output.num_inputs, width, bias=False)
@@ -179,7 +185,7 @@ class _Attending(Chain):
     """
 
     def __init__(self, net: Transformer) -> None:
-        super().__init__(torch.tensor(net.order, device=net.device))
+        super().__init__(net.places)
         self.net = net
 
     def parameters(self, x: Tensor, given: Tensor | None) -> Tensor:
@@ -191,7 +197,7 @@ class _Attending(Chain):
         for block in net.blocks:
             h = block(h)
         in_order: Tensor = net.out(net.norm(h))
-        return in_order[:, torch.argsort(self.order)] + net.bias
+        return in_order[:, net.rank] + net.bias
 
     def steps(self, x: Tensor, given: Tensor | None) -> Steps:
         """Return the keys and values of earlier places, which later ones attend to."""
