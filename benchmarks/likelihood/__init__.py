@@ -1,0 +1,1 @@
+"""The parts of `likelihood_table.py`, one question each."""
