@@ -1,185 +1,19 @@
-"""benchmarks/likelihood_table.py: bounds through noise, the floor of a draw, and resuming."""
+"""benchmarks/likelihood_table.py: what enters, how it trains, what is stored and printed."""
 
-import importlib
 import itertools
 import json
 import math
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 import genzoo
-from genzoo import seeds
-from genzoo.errors import CapabilityError, ConfigError, DataError
+from genzoo import registry, seeds
+from genzoo.errors import CapabilityError, ConfigError
 from genzoo.estimate import Note
-from genzoo.evaluation import open_case
 from genzoo.log_prob import LogProb
-from likelihoods import log_prob_of
-from sound_models import Gaussian
-
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-PARTS = ("rows", "subjects", "training", "judging", "baselines", "results")
-
-
-@pytest.fixture(scope="module")
-def parts():
-    """The modules of the benchmark, and its script as ``table``."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        found = {name: importlib.import_module(f"likelihood.{name}") for name in PARTS}
-        yield SimpleNamespace(table=importlib.import_module("likelihood_table"), **found)
-
-
-def mass(values, kind="exact", **fields):
-    values = torch.as_tensor(values, dtype=torch.float64)
-    return LogProb(values=values, kind=kind, measure="mass", **fields)
-
-
-def binary(x):
-    info = genzoo.DataInfo(fields={"x": genzoo.Binary(shape=tuple(x.shape[1:]))})
-    return genzoo.ArrayDataset(x, info, "zeros and ones")
-
-
-# The floor: no distribution is below the entropy of the noise.
-
-
-@pytest.fixture
-def drawn():
-    """Grey levels of 400 rows of 50 pixels, a draw of them, and the entropy of each row."""
-    generator = seeds.generator(0)
-    g = torch.rand(400, 50, generator=generator, dtype=torch.float64)
-    x = torch.bernoulli(g, generator=generator)
-    return g, x, (torch.special.entr(g) + torch.special.entr(1 - g)).sum(1)
-
-
-def bernoulli(x, p):
-    return (x * p.log() + (1 - x) * (1 - p).log()).sum(1)
-
-
-def test_an_honest_likelihood_is_above_the_noise_by_its_excess(parts, drawn):
-    _, x, entropy = drawn
-    log_p = mass(bernoulli(x, x.mean(0).expand_as(x)))
-    gap = parts.judging.above_noise("independent", log_p, entropy)
-    assert gap.value == pytest.approx((-log_p.values - entropy).mean().item())
-    assert gap.value > 10 * gap.std_error
-
-
-def test_the_noise_itself_is_at_the_floor(parts, drawn):
-    """p(x | g) is read from the grey levels, and still passes: its excess is 0 on average."""
-    g, x, entropy = drawn
-    gap = parts.judging.above_noise("noise", mass(bernoulli(x, g)), entropy)
-    assert abs(gap.value) < 3 * gap.std_error
-
-
-@pytest.mark.parametrize("cheat", ["the likelier value of each grey level", "the row"])
-def test_a_cheating_likelihood_is_caught(parts, drawn, cheat):
-    g, x, entropy = drawn
-    p = torch.maximum(g, 1 - g) if "grey" in cheat else torch.full_like(x, 0.9)
-    values = p.log().sum(1)  # As if every pixel had the value that is looked at.
-    with pytest.raises(parts.judging.WrongLikelihoodError, match=r"cheat: the mean of −log p is"):
-        parts.judging.above_noise("cheat", mass(values), entropy)
-
-
-def test_the_floor_leaves_three_paired_errors_and_that_of_a_normaliser(parts):
-    """d = −log p − H has the mean −1 and over 100 rows the error .4/10: 25 errors below 0."""
-    entropy = torch.linspace(0, 500, 100, dtype=torch.float64)
-    d = -1 + 0.4 * torch.tensor([1.0, -1.0], dtype=torch.float64).repeat(50) * math.sqrt(0.99)
-    for error, caught in ((0.0, True), (0.32, True), (0.34, False)):
-        log_p = mass(-(entropy + d), "stochastic estimate", shared_error=error)
-        if caught:
-            with pytest.raises(parts.judging.WrongLikelihoodError, match=r"1\.00 ± 0\."):
-                parts.judging.above_noise("it", log_p, entropy)
-        else:
-            assert parts.judging.above_noise("it", log_p, entropy).value == pytest.approx(-1)
-
-
-def test_the_entropy_is_that_of_the_grey_levels_of_the_evaluated_rows(parts):
-    data = parts.rows.Data.load("digits", 0, 100)
-    model = genzoo.create_model("fvsbn", data=data.test)
-    case = open_case(model, data.test, seed=0, max_examples=100)
-    assert torch.equal(case.batch["x"], parts.rows.evaluated(data.test, 100))
-    g = genzoo.load_dataset("digits", "test").head(297)["x"].double()[case.judged.rows]
-    expected = torch.distributions.Bernoulli(probs=g).entropy().flatten(1).sum(1)
-    torch.testing.assert_close(data.noise_entropy(), expected)
-    other = parts.rows.Data(data.name, data.values, binary(torch.ones(297, 1, 8, 8)), data.grey, 9)
-    with pytest.raises(DataError, match="is not a draw of the grey levels of digits/test"):
-        other.noise_entropy()
-
-
-# Densities through uniform noise.
-
-
-class Steps(Gaussian):
-    """The density 2 (1 − q) below one half and 2 q above it: the mass q of a 1, exactly."""
-
-    event_spaces = (genzoo.Unit,)
-    q = 0.3
-
-    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
-        p = torch.where(x < 0.5, 1 - self.q, self.q).double()
-        return log_prob_of((2 * p).log().sum(1), "exact", "density")
-
-
-class Slope(Steps):
-    """The density 2 y: the masses are 1/4 and 3/4, and the bound is below them."""
-
-    def log_prob(self, x, *, condition=None, generator=None, num_samples=None):
-        return log_prob_of((2 * x.double()).log().sum(1), "exact", "density")
-
-
-class Estimated(Steps):
-    """The same density with an estimated normaliser."""
-
-    def log_prob(self, x, **others):
-        log_p = super().log_prob(x)
-        found = {"values": log_p.values, "kind": "stochastic estimate", "measure": "density"}
-        return LogProb(**found, shared_error=0.1, interval=(-0.2, 0.3))
-
-
-def of_all_rows(parts, cls, num):
-    x = torch.tensor(list(itertools.product([0.0, 1.0], repeat=3)))
-    space = genzoo.Unit(shape=(3,))
-    rows = parts.rows.Dequantised(binary(x), space)
-    found = parts.judging.dequantised(open_case(cls(cls.Config(event=space)), rows), num)
-    return x, found
-
-
-def test_the_bound_is_exact_for_a_density_that_is_constant_over_the_noise(parts):
-    x, found = of_all_rows(parts, Steps, num=2)
-    exact = (x * math.log(0.3) + (1 - x) * math.log(0.7)).sum(1).double()
-    torch.testing.assert_close(found.values, exact)
-    assert (found.kind, found.measure) == ("lower bound", "mass")
-    assert found.notes[0].code == "dequantised"
-
-
-def test_the_bound_is_the_mean_of_log_p_over_the_noise(parts):
-    """E log 2y is −1 for 0 and 2 log 2 − 1 for 1; 4,000 draws of 3 places have the error .03."""
-    x, found = of_all_rows(parts, Slope, num=4000)
-    bound = (x * (2 * math.log(2) - 1) - (1 - x) - math.log(2)).sum(1).double()
-    torch.testing.assert_close(found.values, bound, atol=0.12, rtol=0)
-    exact = (x * math.log(0.75) + (1 - x) * math.log(0.25)).sum(1).double()
-    assert bool((bound < exact).all())
-    assert found.values.exp().sum() < 1
-
-
-def test_an_estimated_density_stays_an_estimate_with_its_interval(parts):
-    found = of_all_rows(parts, Estimated, num=2)[1]
-    assert (found.kind, found.shared_error) == ("stochastic estimate", 0.1)
-    assert found.interval == (-0.2, 0.3)
-
-
-def test_noise_is_uniform_and_new_at_each_presentation(parts):
-    rows = parts.rows.Dequantised(binary(torch.tensor([[0.0, 1.0]])), genzoo.Unit(shape=(2,)))
-    y = torch.cat([rows.head(1, seed=seed)["x"] for seed in range(200)])
-    assert bool(((y[:, 0] < 0.5) & (y[:, 1] >= 0.5) & (y >= 0).all(1) & (y <= 1).all(1)).all())
-    # The error of a mean of 200 uniform numbers on an interval of one half is .01.
-    torch.testing.assert_close(y.mean(0), torch.tensor([0.25, 0.75]), atol=0.04, rtol=0)
-    torch.testing.assert_close(rows.mean(), torch.tensor([0.25, 0.75]))
-    assert rows.draws
-
+from likelihood_parts import Steps, binary, mass, parts
 
 # Which models enter, and why others do not.
 
@@ -189,13 +23,13 @@ def digits():
     return genzoo.load_dataset("digits", "test", binarize="static")
 
 
-def test_a_model_of_zeros_and_ones_enters_with_its_mass(parts, digits):
+def test_a_model_of_zeros_and_ones_enters_with_its_mass(digits):
     subject = parts.subjects.subject_of("fvsbn", digits)
     assert (subject.space, subject.measure) == (genzoo.Binary(shape=(1, 8, 8)), "mass")
     assert subject.rows(digits) is digits
 
 
-def test_a_model_of_two_grey_levels_enters_with_their_mass(parts, digits):
+def test_a_model_of_two_grey_levels_enters_with_their_mass(digits):
     pytest.importorskip("diffusers")
     subject = parts.subjects.subject_of("ddpm", digits)
     assert (subject.space.levels, subject.measure) == (2, "mass")
@@ -203,9 +37,7 @@ def test_a_model_of_two_grey_levels_enters_with_their_mass(parts, digits):
 
 
 @pytest.mark.parametrize("spaces", [(genzoo.Unit,), (genzoo.Real,)])
-def test_a_registered_density_joins_through_noise(parts, monkeypatch, spaces):
-    from genzoo import registry
-
+def test_a_registered_density_joins_through_noise(monkeypatch, spaces):
     monkeypatch.setitem(registry._local, ("models", "steps"), Steps)
     monkeypatch.setattr(Steps, "event_spaces", spaces)
     subject = parts.subjects.subject_of("steps", binary(torch.ones(4, 3)))
@@ -222,11 +54,11 @@ def test_a_registered_density_joins_through_noise(parts, monkeypatch, spaces):
         ("nonesuch", "nonesuch"),
     ],
 )
-def test_other_models_have_a_reason(parts, digits, name, reason):
+def test_other_models_have_a_reason(digits, name, reason):
     assert reason in parts.subjects.subject_of(name, digits)
 
 
-def test_a_density_of_zeros_and_ones_is_refused(parts, digits):
+def test_a_density_of_zeros_and_ones_is_refused(digits):
     model = genzoo.create_model("fvsbn", data=digits)
     subject = parts.subjects.Subject("fvsbn", digits.info["x"])
 
@@ -241,13 +73,13 @@ def test_a_density_of_zeros_and_ones_is_refused(parts, digits):
 # The budget of training.
 
 
-def test_stages_share_the_budget_in_proportion_to_their_defaults(parts):
+def test_stages_share_the_budget_in_proportion_to_their_defaults():
     """1,000 updates of 1 ms and 500 of 4 ms take 3 s: a budget of 6 s doubles both."""
     assert parts.training.shared_out([0.001, 0.004], [1000, 500], 6.0) == [2000, 1000]
     assert parts.training.shared_out([0.5, 0.5], [1000, 1], 5.0) == [10, 1]
 
 
-def test_a_stage_is_timed_by_more_updates_if_they_are_fast(parts):
+def test_a_stage_is_timed_by_more_updates_if_they_are_fast():
     asked = []
 
     def time_them(steps):
@@ -259,20 +91,20 @@ def test_a_stage_is_timed_by_more_updates_if_they_are_fast(parts):
     assert asked == [[first] * 3, [most, round(parts.training.SECONDS / 0.1), first]]
 
 
-def test_the_clock_leaves_out_the_first_quarter(parts):
+def test_the_clock_leaves_out_the_first_quarter():
     clock = parts.training.Clock()
     clock.times = {0: [0.0, 50.0, 51.0, 52.0, 53.0, 54.0, 55.0, 56.0]}
     assert clock.seconds() == [1.0]
 
 
 @pytest.fixture
-def measured(parts, tmp_path):
+def measured(tmp_path):
     data = parts.rows.Data.load("digits", 0, 50)
     store = parts.results.Store(tmp_path, {"rows": 50})
     return parts.table.Table(data, 0.002, tmp_path, tmp_path / "recipes", store)
 
 
-def test_a_recipe_is_stored_and_used_again(parts, measured, monkeypatch):
+def test_a_recipe_is_stored_and_used_again(measured, monkeypatch):
     first = measured.measure("fvsbn", 0)
     path = measured.recipes / "fvsbn.toml"
     recipe = genzoo.Recipe.read(path)
@@ -294,7 +126,7 @@ def test_a_recipe_is_stored_and_used_again(parts, measured, monkeypatch):
         parts.training.recipe_for(subject, other, 0.002, measured.recipes)
 
 
-def test_a_recipe_has_every_value_of_its_objectives(parts):
+def test_a_recipe_has_every_value_of_its_objectives():
     stage = parts.training._explicit(genzoo.Stage(objective="elbo", model="vae"))
     assert stage.objective.config["kl_weight"] == 1.0
     assert stage.model == "vae"
@@ -308,7 +140,7 @@ def test_the_figure_is_that_of_an_evaluation(measured):
     assert found.log_p.mean().value == figure.figures["log-likelihood"].value
 
 
-def test_a_recipe_may_hold_rows_out(parts, measured):
+def test_a_recipe_may_hold_rows_out(measured):
     measured.measure("fvsbn", 0)
     path = measured.recipes / "fvsbn.toml"
     recipe = genzoo.Recipe.read(path).to_dict()
@@ -322,7 +154,7 @@ def test_a_recipe_may_hold_rows_out(parts, measured):
     assert any("eval/loss" in row for row in logged)
 
 
-def test_the_seconds_of_a_resumed_run_are_added(parts, tmp_path):
+def test_the_seconds_of_a_resumed_run_are_added(tmp_path):
     path = tmp_path / "cpu.json"
     path.write_text('{"cpu": 100.0}')
     parts.training.Spent(path).on_end(None)
@@ -333,7 +165,7 @@ def test_the_seconds_of_a_resumed_run_are_added(parts, tmp_path):
 # References.
 
 
-def test_a_mixture_sums_to_one_and_em_raises_its_likelihood(parts):
+def test_a_mixture_sums_to_one_and_em_raises_its_likelihood():
     states = torch.tensor(list(itertools.product([0.0, 1.0], repeat=4)), dtype=torch.float64)
     x = states[torch.randint(3, 14, (300,), generator=seeds.generator(0))]
     found = [parts.baselines.fit_mixture(x, 3, iterations=i) for i in (1, 2, 5, 20)]
@@ -344,7 +176,7 @@ def test_a_mixture_sums_to_one_and_em_raises_its_likelihood(parts):
     assert means[-1] > means[0] + 0.05
 
 
-def test_a_mixture_finds_two_kinds_of_rows(parts):
+def test_a_mixture_finds_two_kinds_of_rows():
     kinds = torch.tensor([[1.0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
     x = kinds.repeat_interleave(torch.tensor([300, 100]), 0)
     # With the seed 3 the means start at rows of both kinds; alike, they would stay alike.
@@ -354,7 +186,7 @@ def test_a_mixture_finds_two_kinds_of_rows(parts):
     torch.testing.assert_close(pi[order], torch.tensor([0.75, 0.25]), atol=0.01, rtol=0)
 
 
-def test_independent_pixels_have_the_shares_of_ones(parts):
+def test_independent_pixels_have_the_shares_of_ones():
     x = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     found = parts.baselines.independent(binary(x), torch.tensor([[1.0, 1.0], [0.0, 1.0]]))
     # One more 0 and one more 1 are counted: 3/5 and 2/5.
@@ -365,7 +197,7 @@ def test_independent_pixels_have_the_shares_of_ones(parts):
 # What is stored, and the table of it.
 
 
-def test_a_result_is_stored_as_it_is(parts, tmp_path):
+def test_a_result_is_stored_as_it_is(tmp_path):
     store = parts.results.Store(tmp_path, {"rows": 3})
     note = Note("ess-low", "Few.", unreliable=True)
     log_p = mass([-1.5, -2.25], shared_error=0.5, interval=(-0.1, 0.2), notes=(note,))
@@ -383,23 +215,23 @@ def test_a_result_is_stored_as_it_is(parts, tmp_path):
     assert [getattr(rbm, f) for f in fields] == [getattr(result, f) for f in fields]
 
 
-def test_results_of_another_protocol_are_not_mixed(parts, tmp_path):
+def test_results_of_another_protocol_are_not_mixed(tmp_path):
     parts.results.Store(tmp_path, {"rows": 2000, "minutes": 10})
     parts.results.Store(tmp_path, {"rows": 2000, "minutes": 10})
     with pytest.raises(ConfigError, match="has results with rows 2000, not 100"):
         parts.results.Store(tmp_path, {"rows": 100, "minutes": 10})
 
 
-def results_of(parts, **values):
+def results_of(**values):
     return [
         parts.results.Result(name.split("_")[0], int(name[-1]), mass(v))
         for name, v in values.items()
     ]
 
 
-def test_the_table_is_sorted_and_differences_are_paired(parts):
+def test_the_table_is_sorted_and_differences_are_paired():
     """The differences from the best are 2, 2, 2.6 and 2: their error is .15, not that of means."""
-    results = results_of(parts, a_0=[-12.0, -22, -32.6, -42], b_0=[-10.0, -20, -30, -40])
+    results = results_of(a_0=[-12.0, -22, -32.6, -42], b_0=[-10.0, -20, -30, -40])
     results.append(parts.results.Result("gan", reason="it has no log_prob"))
     lines = parts.results.table(results, {"c": "ValueError: x\ny"}).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:4]] == ["| b", "| a"]
@@ -408,18 +240,18 @@ def test_the_table_is_sorted_and_differences_are_paired(parts):
     assert lines[-2:] == ["| gan | it has no log_prob |", "| c | ValueError: x y |"]
 
 
-def test_seeds_are_averaged_row_by_row(parts):
+def test_seeds_are_averaged_row_by_row():
     first = mass([-1.0, -3], shared_error=0.3, interval=(-1.0, 1.0))
     second = mass([-3.0, -5], shared_error=0.4, interval=(-2.0, 3.0))
     found = parts.results.over_seeds([first, second])
     assert found.values.tolist() == [-2, -4]
     assert found.shared_error == pytest.approx(0.25)
     assert found.interval == (-1.5, 2.0)
-    line = parts.results.table(results_of(parts, a_0=[-1.0, -3], a_1=[-3.0, -5])).splitlines()[2]
+    line = parts.results.table(results_of(a_0=[-1.0, -3], a_1=[-3.0, -5])).splitlines()[2]
     assert "| −2.00, −4.00 |" in line
 
 
-def test_the_best_models_get_further_seeds_and_references_do_not(parts, tmp_path):
+def test_the_best_models_get_further_seeds_and_references_do_not(tmp_path):
     store = parts.results.Store(tmp_path, {})
     reference = "independent-pixels"
     names = [reference, "a", "b", "c", "gan"]
@@ -431,9 +263,7 @@ def test_the_best_models_get_further_seeds_and_references_do_not(parts, tmp_path
     assert list(queue) == [("c", 1), ("a", 1), ("c", 2), ("a", 2)]
 
 
-def test_the_command_prints_a_table_and_goes_on_where_it_stopped(
-    parts, tmp_path, monkeypatch, capsys
-):
+def test_the_command_prints_a_table_and_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     argv = ["likelihood_table.py", "--data", "digits", "--rows", "50", "--minutes", "0.002"]
     argv += ["--only", "fvsbn", "gan", "made", "--seeds", "2", "--best", "1"]
     monkeypatch.setattr(sys, "argv", [*argv, "--output", str(tmp_path)])

@@ -40,7 +40,7 @@ def fit_mixture(
     pi, mu = x.new_full((num,), 1 / num), (0.5 * x[chosen] + 0.5 * x.mean(0)).clamp(0.01, 0.99)
     for _ in range(iterations):
         counts, sums = torch.zeros_like(pi), torch.zeros_like(mu)
-        for rows in x.split(_ROWS):
+        for rows in torch.split(x, _ROWS):
             r = _joint(rows, pi, mu).softmax(1)
             counts += r.sum(0)
             sums += r.T @ rows
@@ -50,7 +50,7 @@ def fit_mixture(
 
 def mixture_log_prob(x: Tensor, pi: Tensor, mu: Tensor) -> Tensor:
     """Return log p of rows (N, D) of the mixture, (N,), in float64."""
-    blocks = x.double().split(_ROWS)
+    blocks = torch.split(x.double(), _ROWS)
     return torch.cat([_joint(rows, pi.double(), mu.double()).logsumexp(1) for rows in blocks])
 
 

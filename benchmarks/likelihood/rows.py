@@ -67,7 +67,8 @@ class Data:
                 f"{self.test.name} is not a draw of the grey levels of {self.grey.name}: a pixel "
                 "of the level 0 is 1, or one of the level 1 is 0. Load both from one source."
             )
-        return (torch.special.entr(g) + torch.special.entr(1 - g)).sum(1)
+        each: Tensor = torch.special.entr(g) + torch.special.entr(1 - g)
+        return each.sum(1)
 
 
 def evaluated(data: Dataset, num: int) -> Tensor:
