@@ -19,7 +19,7 @@ from genzoo.log_prob import LogProb
 
 _PROTOCOL = "protocol.json"
 _HEAD = (
-    "| model | log p, nats | kind | truth between | less than the best | each seed "
+    "| model | log p, nats | kind | interval | difference to the best | each seed "
     "| above the noise | parameters | training, CPU-s | evaluation, CPU-s |"
 )
 
@@ -195,7 +195,7 @@ def _remarks(named: Mapping[str, Sequence[Result]]) -> list[str]:
 def _line(name: str, rows: Sequence[Result], mean: Estimate, less: str) -> str:
     ends = "" if mean.interval is None else " to ".join(map(_number, mean.interval))
     wrong = [note.code for note in mean.notes if note.unreliable]
-    kind = f"{mean.kind}{' (by noise)' * _through_noise(mean)}"
+    kind = f"{mean.kind}{' (through noise)' * _through_noise(mean)}"
     each = ", ".join(_number(p.values.mean().item()) for p in log_probs(rows))
     above = [row.above_noise for row in rows if row.above_noise is not None]
     gap = f"{sum(gap for gap, _ in above) / len(above):.1f}" if above else ""
