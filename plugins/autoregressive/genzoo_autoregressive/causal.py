@@ -60,6 +60,8 @@ class Left(nn.Conv2d):
 class Window:
     """The values of a row of pixels so far, with zeros to the left of the image.
 
+    A new row overwrites the last one from the left, before anything of it is seen.
+
     Arguments:
         num: The number of images.
         left: How many pixels to the left are seen.
@@ -71,10 +73,6 @@ class Window:
     def __init__(self, num: int, left: int, width: int, size: int, like: Tensor) -> None:
         self.left = left
         self.values = like.new_zeros(num, left + width, size)
-
-    def clear(self) -> None:
-        """Begin a new row."""
-        self.values.zero_()
 
     def put(self, column: int, values: Tensor) -> None:
         """Take the values (B, C) of a pixel."""

@@ -241,17 +241,15 @@ class _Growing(FeatureSteps):
         self.windows[0].put(column, self.image[:, :, column])
 
     def _begin(self, row: int) -> None:
-        """Compute a row of the vertical stack, and clear the row of the horizontal one."""
+        """Compute a row of the vertical stack."""
         if row:
             self.rows[0] = _pushed(self.rows[0], self.image)
         self.across = []
         for index, layer in enumerate(self.layers):
             up, across = layer.row_of(self.rows[index], self.biases[index][0])
             self.across.append(across.permute(0, 2, 1).contiguous())
-            self.windows[index].clear()
             if index + 1 < len(self.layers):
                 self.rows[index + 1] = _pushed(self.rows[index + 1], up)
-        self.image.zero_()
 
 
 def _pushed(rows: Tensor, row: Tensor) -> Tensor:

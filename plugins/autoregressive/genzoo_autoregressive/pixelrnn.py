@@ -173,6 +173,5 @@ class _Growing(FeatureSteps):
         self.above = self.net.above.of_rows(self.rows)
         if self.first is not None:
             self.above = self.above + self.first[..., None]
-        self.window.clear()
         for state in self.states:
             state.begin_row(self.above)

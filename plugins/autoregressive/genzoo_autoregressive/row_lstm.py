@@ -76,7 +76,6 @@ class _RowSteps(LSTMSteps):
 
     def begin_row(self, above: Tensor) -> None:
         """Compute what the states of the row above add to the gates of this one."""
-        self.window.clear()
         self.gates = self.layer.states(self.h)
         if self.bias is not None:
             self.gates = self.gates + self.bias[..., None]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genzoo import Binary, Categorical, ConfigError, Unit, create_model
-from small_chains import EVENTS, MODELS, PIXELS, dependence, net, probabilities
+from small_chains import EVENTS, MODELS, PIXELS, SPACES, dependence, net, probabilities
 
 SIDE = 4
 IMAGE = Binary(shape=(1, SIDE, SIDE))
@@ -94,6 +94,18 @@ def test_a_gate_is_the_formula_of_the_paper():
         a, b = sums.chunk(2, dim=1)
         skip = conv(a.tanh() * b.sigmoid(), layer.out.weight, layer.out.bias)[:, 8:, 0, 0]
         assert torch.allclose(found[:, :, row, column], skip)
+
+
+def test_a_condition_moves_the_gates_of_both_stacks_and_all_layers():
+    model = net("pixelcnn", IMAGE, conditions=SPACES, **MODELS["pixelcnn"])
+    x = torch.rand(20, SIDE * SIDE, dtype=torch.float64).round()
+    given = torch.randn(20, 3 * 4 * 8, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(model.row_log_prob(x, given).sum(), given)
+    moves = slope.ne(0).any(0).view(3, 2, 16)
+    # Nothing is above the vertical stack of the last layer.
+    assert bool(moves[:2].all())
+    assert bool(moves[2, 1].all())
+    assert not bool(moves[2, 0].any())
 
 
 @pytest.mark.parametrize(
