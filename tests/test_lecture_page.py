@@ -38,6 +38,9 @@ def folder(tmp_path_factory):
     bars = genzoo.load_dataset("bars-and-stripes", side=4)
     machine = genzoo.create_model("boltzmann-machine", data=bars)
     machine.save_pretrained(folder / "runs" / "machine")
+    zeros_and_ones = genzoo.Binary(shape=(1, 8, 8))
+    net = genzoo.create_model("pixelcnn", event=zeros_and_ones, hidden_channels=4, num_layers=1)
+    net.save_pretrained(folder / "runs" / "pixels")
     return folder
 
 

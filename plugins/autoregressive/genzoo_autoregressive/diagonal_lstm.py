@@ -62,7 +62,7 @@ class _Diagonal(nn.Module):
         super().__init__()
         self.inputs = nn.Linear(width, 4 * width)
         self.above = nn.Linear(width, 4 * width, bias=False)
-        self.beside = nn.Linear(width, 4 * width, bias=False)
+        self.left = nn.Linear(width, 4 * width, bias=False)
 
     def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Return h of all pixels, (B, H, W, F), by features (B, H, W, F)."""
@@ -88,9 +88,9 @@ class _Diagonal(nn.Module):
         found: Tensor = self.inputs(x)
         return found if bias is None else found + bias
 
-    def before(self, above: Tensor, beside: Tensor) -> Tensor:
+    def before(self, above: Tensor, left: Tensor) -> Tensor:
         """Return what the states above and to the left add to the gates."""
-        found: Tensor = self.above(above) + self.beside(beside)
+        found: Tensor = self.above(above) + self.left(left)
         return found
 
 
