@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genzoo import Binary, Categorical, ConfigError, Unit, create_model
-from small_chains import EVENTS, MODELS, PIXELS, SPACES, dependence, net, probabilities
+from small_chains import EVENTS, GIVEN, MODELS, PIXELS, SPACES, dependence, net, probabilities
 
 SIDE = 4
 IMAGE = Binary(shape=(1, SIDE, SIDE))
@@ -115,11 +115,13 @@ def test_a_condition_moves_the_gates_of_both_stacks_and_all_layers():
 def test_what_is_kept_is_what_is_computed_anew(name, extra):
     # Three rows, so that what is kept of one moves on more than once.
     event = Categorical(shape=(2, 3, 4), num_categories=3)
-    model = net(name, event, **{**MODELS[name], **extra})
+    model = net(name, event, conditions=SPACES, **{**MODELS[name], **extra})
     x = torch.randint(3, (5, 24), generator=torch.Generator().manual_seed(1))
     (chain,) = model.chains()
     with torch.no_grad():
-        wanted, steps = chain.parameters(x, None), chain.steps(x, None)
+        given = model.condition_vectors(model.checked_condition(GIVEN, 5))
+        wanted, steps = chain.parameters(x, given), chain.steps(x, given)
+        assert not torch.allclose(wanted, chain.parameters(x, 0 * given))
         for index, place in enumerate(chain.order.tolist()):
             found = steps.parameters(index)
             assert torch.allclose(found, wanted[:, place], rtol=0, atol=1e-10)
