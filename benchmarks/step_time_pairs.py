@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-STEPS = {"rbm": 200, "vae": 100, "gan": 100, "ddpm": 5}
+STEPS = {"rbm": 200, "vae": 100, "gan": 100, "ddpm": 5, "nade": 5}
 
 
 def trainers() -> dict[str, Callable[[], Any]]:
@@ -62,6 +62,7 @@ def trainers() -> dict[str, Callable[[], Any]]:
         "vae": made("vae", "binary", STEPS["vae"], {"latent_dim": 20, "hidden_dims": (400,)}),
         "gan": made("gan", "unit", STEPS["gan"], {"latent_dim": 32, "hidden_dims": (128, 128)}),
         "ddpm": made("ddpm", "unit", STEPS["ddpm"], {"channels": (8, 16), **labelled}),
+        "nade": made("nade", "binary", STEPS["nade"], {"hidden_dim": 500}),
     }
 
 
