@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ def outputs(inputs: Tensor, a: Tensor, W: Tensor, V: Tensor, activation: str) ->
 
 _MOST_CHANGED = 0.4
 _WIDEST = torch.complex128
+_MOST_ALONE = 2**18
 _INTO: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "sigmoid": lambda a, h: torch.sigmoid(a, out=h),
     "tanh": lambda a, h: torch.tanh(a, out=h),
@@ -80,26 +82,33 @@ def _wide(rows: Tensor) -> Tensor:
     return rows.view(_WIDEST) if fits else rows
 
 
+@contextlib.contextmanager
+def _alone(a: Tensor) -> Iterator[None]:
+    """Compute with one thread inside if the sums a are few.
+
+    A place takes some ten small operations, and each would wait for all threads: on busy cores
+    much longer than it computes.
+    """
+    before = torch.get_num_threads()
+    if before == 1 or a.device.type != "cpu" or a.numel() > _MOST_ALONE:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class _Recursion(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, inputs: Tensor, a: Tensor, W: Tensor, V: Tensor, activation: str
     ) -> Tensor:
         found = inputs.new_empty(len(V), len(a), V.shape[2])
-        act, changed = _INTO[activation], _changed_rows(inputs)
         a = a.clone(memory_format=torch.contiguous_format)
-        h = active(a, activation)
-        wide_a, wide_h = _wide(a), _wide(h)
-        for i, (x, w, v, out) in enumerate(zip(inputs, W, V, found, strict=True)):
-            torch.mm(h, v, out=out)
-            if changed is None:
-                act(a.addmm_(x, w), h)
-            elif len(rows := changed[i]):
-                part = a.index_select(0, rows)  # Faster than by brackets.
-                wide_part = _wide(part)
-                wide_a.index_copy_(0, rows, _wide(part.addmm_(x.index_select(0, rows), w)))
-                act(part, part)
-                wide_h.index_copy_(0, rows, wide_part)
+        with _alone(a):
+            _run(inputs, a, W, V, activation, found)
         ctx.save_for_backward(inputs, a, W, V)
         ctx.activation = activation
         return found
@@ -108,17 +117,52 @@ class _Recursion(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs, a, W, V = ctx.saved_tensors
-        act, to_slope = _INTO[ctx.activation], _TO_SLOPE[ctx.activation]
-        a, delta = a.clone(), torch.zeros_like(a)
-        h, of_h = torch.empty_like(a), torch.empty_like(a)
         of_x = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
-        of_W, of_V = torch.empty_like(W), torch.empty_like(V)
-        for i in reversed(range(len(V))):
-            if of_x is not None:
-                torch.mm(delta, W[i].T, out=of_x[i])
-            torch.mm(inputs[i].T, delta, out=of_W[i])
-            act(a.addmm_(inputs[i], W[i], alpha=-1), h)
-            torch.mm(h.T, gradient[i], out=of_V[i])
-            torch.mm(gradient[i], V[i].T, out=of_h)
-            delta.addcmul_(of_h, to_slope(h))
-        return of_x, delta, of_W, of_V, None
+        with _alone(a):
+            found = _run_back(inputs, a.clone(), W, V, ctx.activation, gradient, of_x)
+        return of_x, *found, None
+
+
+def _run(inputs: Tensor, a: Tensor, W: Tensor, V: Tensor, activation: str, found: Tensor) -> None:
+    """Write the outputs of all places into ``found``, and leave the last sums in ``a``."""
+    act, changed = _INTO[activation], _changed_rows(inputs)
+    h = active(a, activation)
+    wide_a, wide_h = _wide(a), _wide(h)
+    for i, (x, w, v, out) in enumerate(zip(inputs, W, V, found, strict=True)):
+        torch.mm(h, v, out=out)
+        if changed is None:
+            act(a.addmm_(x, w), h)
+        elif len(rows := changed[i]):
+            part = a.index_select(0, rows)  # Faster than by brackets.
+            wide_part = _wide(part)
+            part.addmm_(x.index_select(0, rows), w)
+            wide_a.index_copy_(0, rows, wide_part)
+            act(part, part)
+            wide_h.index_copy_(0, rows, wide_part)
+
+
+def _run_back(
+    inputs: Tensor,
+    a: Tensor,
+    W: Tensor,
+    V: Tensor,
+    activation: str,
+    gradient: Tensor,
+    of_x: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients by the first sums, W and V; write those by the inputs into ``of_x``.
+
+    The last sums ``a`` become the first ones.
+    """
+    act, to_slope = _INTO[activation], _TO_SLOPE[activation]
+    delta, h, of_h = torch.zeros_like(a), torch.empty_like(a), torch.empty_like(a)
+    of_W, of_V = torch.empty_like(W), torch.empty_like(V)
+    for i in reversed(range(len(V))):
+        if of_x is not None:
+            torch.mm(delta, W[i].T, out=of_x[i])
+        torch.mm(inputs[i].T, delta, out=of_W[i])
+        act(a.addmm_(inputs[i], W[i], alpha=-1), h)
+        torch.mm(h.T, gradient[i], out=of_V[i])
+        torch.mm(gradient[i], V[i].T, out=of_h)
+        delta.addcmul_(of_h, to_slope(h))
+    return delta, of_W, of_V

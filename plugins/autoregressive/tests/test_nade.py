@@ -32,6 +32,29 @@ def test_the_recursion_is_the_definition_and_so_is_its_gradient(activation, shar
     assert torch.autograd.gradcheck(recursion.outputs, (x, a, W, V, activation), fast_mode=True)
 
 
+def test_few_sums_are_computed_by_one_thread_and_the_number_is_restored(monkeypatch):
+    seen, before = [], torch.get_num_threads()
+    of = torch.sigmoid
+    monkeypatch.setattr(
+        torch, "sigmoid", lambda *a, **k: seen.append(torch.get_num_threads()) or of(*a, **k)
+    )
+    torch.set_num_threads(2)
+    try:
+        x, a, W, V = (torch.randn(s) for s in ((3, 4, 1), (4, 5), (3, 1, 5), (3, 5, 1)))
+        a.requires_grad_()
+        recursion.outputs(x, a, W, V, "sigmoid").sum().backward()
+        assert torch.get_num_threads() == 2
+        assert set(seen) == {1}
+        wide = torch.zeros(2**18 + 1, 1)
+        recursion.outputs(torch.zeros(1, len(wide), 1), wide, W[:1, :, :1], V[:1, :1], "sigmoid")
+        assert seen[-1] == 2
+        with pytest.raises(ValueError, match="shorter"):
+            recursion.outputs(x, a, W, V[:2], "sigmoid")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_log_p_is_the_sum_of_factors_on_their_own():
     model = net("nade", hidden_dim=5, order="random")
     x = rows_of(model)
