@@ -39,7 +39,7 @@ MODELS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "mushrooms": {
         "fvsbn": {"lr": 0.02},
-        "made": {"lr": 2e-3},
+        "made": {"lr": 2e-3, "weight_decay": 0.1},
         "nade": {"hidden_dim": 100, "lr": 5e-3},
     },
 }

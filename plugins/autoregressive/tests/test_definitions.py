@@ -343,7 +343,7 @@ def test_parameters_of_narrow_and_far_logistics_stay_finite():
     assert bool(torch.isfinite(slope).all())
     narrow = torch.tensor([0.0, 1 / 3, -30.0], dtype=torch.float64)
     assert torch.allclose(output.log_probs(narrow).exp(), torch.eye(4).double()[1], atol=1e-10)
-    # A level of 1/3 in float32 is 1e-8 beside it, which is many scales of a narrow logistic.
+    # A level of 1/3 in float32 is off by 1e-8, which is many scales of a narrow logistic.
     least = torch.tensor([[0.0, 0.5, -30.0]], dtype=torch.float64)
     sides = [output.log_prob(least, level.view(1)) for level in levels[1:3].float()]
     assert torch.allclose(*sides, atol=1e-6)
