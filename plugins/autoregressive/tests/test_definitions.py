@@ -180,9 +180,9 @@ def test_orders_of_an_ensemble_are_none_of_the_single_orders():
 
 def test_the_most_places_are_allowed_and_one_more_is_not():
     most = orders.MAX_PLACES
-    orders.check_order("It", most, "raster", ())
+    orders.check_num_places("It", most)
     with pytest.raises(ConfigError, match="65,537"):
-        orders.check_order("It", most + 1, "raster", ())
+        orders.check_num_places("It", most + 1)
 
 
 def test_as_many_masks_as_orders_are_allowed():
@@ -236,7 +236,8 @@ def test_the_chain_of_a_completion_is_drawn_by_what_is_given(generator):
 def test_values_that_are_not_kept_are_replaced_by_zeros(generator):
     model = net()
     x, kept = torch.full((2, 6), math.nan).double(), torch.zeros(2, 6).bool()
-    states = list(filled(model, model.chains(), x, kept, None, ChoosingConfig(), generator))
+    found = filled(model, model.chains(), x, kept, None, ChoosingConfig(), generator)
+    states = [state.clone() for state in found]
     for index, state in enumerate(states):
         assert not state[:, index + 1 :].any()
     assert bool(torch.isfinite(states[-1]).all())

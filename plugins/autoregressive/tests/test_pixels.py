@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from genzoo import Binary, Categorical, ConfigError, Unit, create_model
+from genzoo_autoregressive.image_lstm import cell
 from small_chains import EVENTS, GIVEN, MODELS, PIXELS, SPACES, dependence, net, probabilities
 
 SIDE = 4
@@ -94,6 +95,20 @@ def test_a_gate_is_the_formula_of_the_paper():
         a, b = sums.chunk(2, dim=1)
         skip = conv(a.tanh() * b.sigmoid(), layer.out.weight, layer.out.bias)[:, 8:, 0, 0]
         assert torch.allclose(found[:, :, row, column], skip)
+
+
+def test_a_cell_is_that_of_an_lstm(generator):
+    o, f, i, g, c = torch.randn(5, 2, 3, dtype=torch.float64, generator=generator)
+    lstm = torch.nn.LSTMCell(1, 3).double()  # Its gates are i, f, g and o.
+    torch.nn.init.zeros_(lstm.weight_ih)
+    torch.nn.init.zeros_(lstm.weight_hh)
+    for row in range(2):
+        lstm.bias_ih.data = torch.cat([i[row], f[row], g[row], o[row]])
+        torch.nn.init.zeros_(lstm.bias_hh)
+        wanted = lstm(torch.zeros(1, 1).double(), (torch.zeros(1, 3).double(), c[row : row + 1]))
+        found = cell(torch.cat([o, f, i, g], dim=1), c)
+        for mine, its in zip(found, wanted, strict=True):
+            assert torch.allclose(mine[row], its[0])
 
 
 def test_a_condition_moves_the_gates_of_both_stacks_and_all_layers():
