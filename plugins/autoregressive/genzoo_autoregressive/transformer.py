@@ -113,7 +113,6 @@ class Transformer(Autoregressive[TransformerConfig]):
         self.values = nn.Linear(output.num_inputs, width, bias=False)
         nn.init.normal_(self.values.weight, std=_STD)
         self.positions = nn.Parameter(_STD * torch.randn(D, width))
-        self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             Block(width, config.num_heads, config.mlp_ratio, config.dropout, config.num_layers)
             for _ in range(config.num_layers)
@@ -193,7 +192,7 @@ class _Attending(Chain):
         net = self.net
         inputs = net.output.inputs(x, net.dtype)[:, self.order]
         before = F.pad(inputs[:, :-1], (0, 0, 1, 0))
-        h = net.drop(net.embedded(before, given, slice(0, net.num_places)))
+        h = net.embedded(before, given, slice(0, net.num_places))
         for block in net.blocks:
             h = block(h)
         in_order: Tensor = net.out(net.norm(h))
