@@ -23,6 +23,8 @@ class PixelCNNConfig(PixelConfig):
     """k, odd: a layer sees ⌊k/2⌋ rows above and ⌊k/2⌋ columns on each side."""
     first_kernel_size: Annotated[int, Bounds(3, 63)] = 7
     """k of the first layer."""
+    dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.0
+    """The share of values that training sets to zero after each gate."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,8 +71,8 @@ class PixelCNN(PixelModel[PixelCNNConfig]):
         width, sizes = config.hidden_channels, [config.kernel_size] * (config.num_layers - 1)
         self.layers = nn.ModuleList(
             [
-                _Layer(self.num_inputs + 1, width, config.first_kernel_size, first=True),
-                *(_Layer(width, width, size, first=False) for size in sizes),
+                _Layer(self.num_inputs + 1, config, config.first_kernel_size, first=True),
+                *(_Layer(width, config, size, first=False) for size in sizes),
             ]
         )
         self.heads = Heads(width, self.num_values, self.output)
@@ -137,14 +139,15 @@ class _Layer(nn.Module):
 
     Arguments:
         num_inputs: The number of maps below.
-        width: F, the number of maps.
+        config: The number of maps F and the dropout.
         size: k of the kernels.
         first: Whether its input is the image, of which a pixel must not see itself.
     """
 
-    def __init__(self, num_inputs: int, width: int, size: int, *, first: bool) -> None:
+    def __init__(self, num_inputs: int, config: PixelCNNConfig, size: int, *, first: bool) -> None:
         super().__init__()
-        self.first = first
+        self.first, width = first, config.hidden_channels
+        self.drop = nn.Dropout(config.dropout)
         self.above = Above(num_inputs, 2 * width, size, own=not first)
         self.left = Left(num_inputs, 2 * width, size, own=not first)
         self.across = nn.Conv2d(2 * width, 2 * width, 1)
@@ -156,8 +159,8 @@ class _Layer(nn.Module):
         """Return the maps of both stacks and what is summed, (B, F, H, W) each."""
         vertical = self.above(above)
         horizontal = self.left(left) + self.across(vertical)
-        up = gated(vertical, biases[0])
-        more, skip = self.out(gated(horizontal, biases[1])).chunk(2, dim=1)
+        up = self.drop(gated(vertical, biases[0]))
+        more, skip = self.out(self.drop(gated(horizontal, biases[1]))).chunk(2, dim=1)
         if self.first:
             return up, more, skip
         return above + up, left + more, skip

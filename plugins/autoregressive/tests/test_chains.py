@@ -262,6 +262,19 @@ def test_the_loss_is_the_mean_negative_log_likelihood():
     assert torch.allclose(loss.metrics["bits_per_dim"], wanted / (6 * math.log(2)))
 
 
+@pytest.mark.parametrize("name", ["pixelcnn", "transformer"])
+def test_dropout_is_for_training_alone(name):
+    model = net(name, dropout=0.5, **MODELS[name])
+    x = rows_of(model)[:4].flatten(1)
+    step = Step(index=0, total=1, slot=0, generator=torch.Generator())
+    once, again = (model.training_loss(x, None, step) for _ in range(2))
+    assert torch.equal(once, again)
+    model.train()
+    torch.manual_seed(0)
+    once, again = (model.training_loss(x, None, step) for _ in range(2))
+    assert not torch.equal(once, again)
+
+
 # Refusals
 
 

@@ -1,4 +1,4 @@
-"""The transformer: what its attention computes, dropout, and refusals."""
+"""The transformer: what its attention computes, and refusals."""
 
 import math
 
@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from genzoo import Binary, ConfigError, create_model
-from genzoo.plugin import Step
-from small_chains import EVENTS, MODELS, net, rows_of
+from small_chains import EVENTS, MODELS, net
 
 
 def test_a_layer_is_the_formula_of_attention():
@@ -34,18 +33,6 @@ def test_a_place_receives_the_value_before_it_its_position_and_the_condition():
     assert torch.allclose(found, wanted)
     found = model.embedded(inputs[:, 1:], given, slice(1, 3))
     assert torch.allclose(found, wanted[:, 1:])
-
-
-def test_dropout_is_for_training_alone():
-    model = net("transformer", dropout=0.5, **MODELS["transformer"])
-    x = rows_of(model)[:4].flatten(1)
-    step = Step(index=0, total=1, slot=0, generator=torch.Generator())
-    once, again = (model.training_loss(x, None, step) for _ in range(2))
-    assert torch.equal(once, again)
-    model.train()
-    torch.manual_seed(0)
-    once, again = (model.training_loss(x, None, step) for _ in range(2))
-    assert not torch.equal(once, again)
 
 
 @pytest.mark.parametrize(
