@@ -27,8 +27,8 @@ from genzoo.data import from_array
 ROWS, SIDE, SEED = 2000, 28, 0
 WIDTH, LAYERS = 32, 5
 DIM, BLOCKS, HEADS = 64, 3, 4
-BATCH = {"pixelcnn": 50, "transformer": 8}
-STEPS = {"pixelcnn": 12, "transformer": 6}
+BATCH = {"pixelcnn": 25, "transformer": 8}
+STEPS = {"pixelcnn": 8, "transformer": 8}
 
 
 class GatedLayer(nn.Module):

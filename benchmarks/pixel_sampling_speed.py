@@ -92,6 +92,9 @@ def main() -> None:
             kind, event=genzoo.Binary(shape=(1, SIDE, SIDE)), **config
         )
         model.eval()
+        with torch.no_grad():  # Weights of an untrained model would give nearly equal logits.
+            for parameter in model.parameters():
+                parameter += 0.05 * torch.randn_like(parameter)
         x = (torch.rand(64, SIDE * SIDE) < 0.15).float()
         say(f"{name}: largest difference of a logit {largest_difference(model, x):.1e}")
         if given.compared:
