@@ -121,7 +121,12 @@ def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "folder", slow(DIGITS, "conv-rbm-digits", "dbm-digits", "dbn-digits", "rbm-digits")
+    "folder",
+    slow(
+        DIGITS,
+        *("conv-rbm-digits", "dbm-digits", "dbn-digits", "rbm-digits", "fvsbn-digits"),
+        *("nade-digits", "pixelcnn-digits", "transformer-digits"),
+    ),
 )
 def test_the_figures_of_digits_are_made_again(folder):
     """Those that depend on chance agree within their errors, where another machine draws."""
