@@ -148,7 +148,9 @@ def test_it_may_be_told_of_a_label_and_of_a_text(shape, tmp_path):
     """Either alone, both, or neither; each makes a difference, and no row one to another."""
     words = {"vocabulary": ["one", "two"], "width": 8, "num_layers": 1, "num_heads": 2}
     both = {"digit": Label(num_classes=3), "said": Text()}
-    found = model(shape, conditions=both, text=words)
+    # In groups of one channel, a norm would take away what a label adds to the channel.
+    more = {"channels": (8, 16)} if shape == IMAGE else {}
+    found = model(shape, conditions=both, text=words, **more)
     given = [
         {"digit": 1, "said": "one"},
         {"digit": 2, "said": "one"},
@@ -158,7 +160,8 @@ def test_it_may_be_told_of_a_label_and_of_a_text(shape, tmp_path):
         None,
     ]
     drawn = [found.sample(1, condition=condition, seed=0) for condition in given]
-    assert not any(torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i])
+    gaps = [(a - b).abs().max() for i, a in enumerate(drawn) for b in drawn[:i]]
+    assert min(gaps) > 1e-5
     rows = {"digit": torch.tensor([1, 2, 1, 1, -1, -1])}
     rows["said"] = ["one", "one", "two", "", "one", ""]
     x = torch.cat([states(1, found)] * 6)
@@ -171,7 +174,9 @@ def test_it_may_be_told_of_a_label_and_of_a_text(shape, tmp_path):
     found.save_pretrained(tmp_path)
     loaded = GenModel.from_pretrained(tmp_path)
     assert loaded.conditions == both
-    assert torch.equal(loaded.sample(1, condition=given[0], seed=0), drawn[0])
+    # Weights that lie elsewhere in memory may be summed in another order.
+    again = loaded.sample(1, condition=given[0], seed=0)
+    torch.testing.assert_close(again, drawn[0], atol=1e-5, rtol=1e-5)
 
 
 def test_signals_are_combined_row_by_row():

@@ -112,8 +112,11 @@ def neighbourhood(real: Tensor, fake: Tensor) -> tuple[float, float]:
     x, g = real.flatten(1).float(), fake.flatten(1).float()
     if len(x) <= _NEIGHBOURS:
         return 0.0, 1.0
-    distance, around = torch.cdist(x, x).topk(_NEIGHBOURS + 1, largest=False)
-    between = torch.cdist(x, g)
+    # Not by matrix products, whose rounding gives equal rows a distance above 0.
+    exactly = "donot_use_mm_for_euclid_dist"
+    distances = torch.cdist(x, x, compute_mode=exactly)
+    distance, around = distances.topk(_NEIGHBOURS + 1, largest=False)
+    between = torch.cdist(x, g, compute_mode=exactly)
     near = between <= distance[:, -1:]
     nearest = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     nearest[between.argmin(0)] = True
