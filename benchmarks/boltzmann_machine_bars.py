@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--graph", default="semi-restricted")
     parser.add_argument("--num-hidden", type=int, default=16)
     parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--sweeps", type=int, default=2)
+    parser.add_argument("--sweeps", type=int, default=4)
     parser.add_argument("--lr", type=float, default=0.1)
     given = parser.parse_args()
     logging.getLogger("genzoo").setLevel(logging.WARNING)
