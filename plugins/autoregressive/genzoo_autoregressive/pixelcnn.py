@@ -94,9 +94,7 @@ class PixelCNN(PixelModel[PixelCNNConfig]):
     @property
     def widest(self) -> int:
         """The number of values of a gate before it, for one image."""
-        height, width = self.config.grid
-        most = max(2 * self.config.hidden_channels, self.heads.hidden.out_features)
-        return max(height * width * most, self.num_places * self.output.num_parameters)
+        return self.widest_with(2 * self.config.hidden_channels)
 
     @property
     def widest_step(self) -> int:

@@ -90,9 +90,7 @@ class PixelRNN(PixelModel[PixelRNNConfig]):
     @property
     def widest(self) -> int:
         """The number of values of the gates of a layer, for one image."""
-        height, width = self.config.grid
-        most = max(8 * self.config.hidden_channels, self.heads.hidden.out_features)
-        return max(height * width * most, self.num_places * self.output.num_parameters)
+        return self.widest_with(8 * self.config.hidden_channels)
 
     @property
     def widest_step(self) -> int:

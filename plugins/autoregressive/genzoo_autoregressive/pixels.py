@@ -113,6 +113,12 @@ class PixelModel(Autoregressive[C], abc.ABC):
         """The number of values that the network receives of a patch."""
         return self.num_values * self.output.num_inputs
 
+    def widest_with(self, num_maps: int) -> int:
+        """Return the number of values of the widest of a layer, the heads and the parameters."""
+        patches = math.prod(self.config.grid)
+        most = max(num_maps, self.heads.hidden.out_features)
+        return max(patches * most, self.num_places * self.output.num_parameters)
+
     @abc.abstractmethod
     def features(self, image: Tensor, given: Tensor | None) -> Tensor:
         """Return the features of all patches, (B, F, H, W), each of those before it.
