@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from genzoo.errors import ConfigError, suggest
 from genzoo.model import Model
 from genzoo.spaces import Space
 from genzoo.spec import DataInfo
+from genzoo.stage import Stage
 
 MAX_DEPTH = 2
 _depth: ContextVar[int] = ContextVar("depth", default=0)
@@ -55,6 +57,27 @@ class ModelSpec(Config):
             cls = registry.load("models", self.name)
             found: Space = cls.Config.from_dict(self.config).event
             return found
+
+    def default_stages(self, where: str) -> tuple[Stage, ...]:
+        """Return the model's default stages, as stages of the outer model; nothing is built.
+
+        Arguments:
+            where: The model's name in the outer one.
+
+        Raises:
+            ConfigError: Its config is refused, or models are nested more than two deep.
+        """
+        with _deeper(self.name):
+            cls = registry.load("models", self.name)
+            stages = cls.default_stages(cls.Config.from_dict(self.config))
+        return tuple(
+            dataclasses.replace(
+                stage,
+                model=where if stage.model is None else f"{where}.{stage.model}",
+                inputs=tuple(f"{where}.{name}" for name in stage.inputs),
+            )
+            for stage in stages
+        )
 
     def fitted(self, info: DataInfo) -> ModelSpec:
         """Return a copy whose config fits the data; values that are set take precedence.

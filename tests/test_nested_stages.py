@@ -138,6 +138,21 @@ def test_a_part_is_one_of_the_nested_models_own():
         train(upon(), dataclasses.replace(first, part="other"))
 
 
+def test_the_stages_of_a_nested_model_are_stages_of_the_outer_one():
+    event = {"name": "real", "config": {"shape": [5]}}
+    (found,) = ModelSpec(name="toy-linear", config={"event": event}).default_stages("inner")
+    assert found == dataclasses.replace(stage("toy-least-squares")[0], model="inner")
+    spec = ModelSpec(
+        name="dbn",
+        config={"event": {"name": "binary", "config": {"shape": [5]}}, "hidden_dims": [4, 3]},
+    )
+    found = [(one.model, one.inputs) for one in spec.default_stages("outer.inner")]
+    first, second = "outer.inner.rbms.0", "outer.inner.rbms.1"
+    assert found == [(first, ()), (second, (first,)), ("outer.inner", ())]
+    with pytest.raises(ConfigError, match="needs a value for: event"):
+        ModelSpec(name="toy-linear").default_stages("inner")
+
+
 def test_a_nested_model_is_configured_for_data_with_what_is_given_over_it():
     info = DataInfo(fields={"x": Real(shape=(5,))})
     fitted = ModelSpec(name="toy-linear", config={"width": 7}).fitted(info)

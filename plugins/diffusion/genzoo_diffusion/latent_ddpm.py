@@ -29,7 +29,7 @@ from genzoo.plugin import (
     Unit,
     evaluating,
 )
-from genzoo_diffusion.autoencoder_kl import AUTOENCODING, AutoencoderKL
+from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 from genzoo_diffusion.config import Channels, DiffusionConfig, Shape, with_captions
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.suiting import denoising, suited_to_codes
@@ -171,12 +171,9 @@ class LatentDDPM(Diffusion):
         return config, {**batch, "label": torch.arange(12) % 3}
 
     @classmethod
-    def default_stages(cls, config: DiffusionConfig) -> tuple[Stage, ...]:
-        """Return the stages of `autoencoder-kl`, then denoising.
-
-        Another autoencoder needs its own stages in their place.
-        """
-        first = (dataclasses.replace(stage, model="autoencoder") for stage in AUTOENCODING)
+    def default_stages(cls, config: Any) -> tuple[Stage, ...]:
+        """Return the default stages of the autoencoder, then denoising."""
+        first = config.autoencoder.default_stages("autoencoder")
         return (*first, denoising(config, part=("network", "embedder")))
 
     def layout(self) -> Layout:
