@@ -75,7 +75,12 @@ def check_group(group: str) -> None:
 
 
 def base_of(group: str) -> type:
-    """Return the base class of a group, importing it."""
+    """Return the base class of a group, importing it.
+
+    Raises:
+        UnknownNameError: There is no such group.
+    """
+    check_group(group)
     if group in _opened:
         return _opened[group]
     module, _, attribute = _BASES[group].partition(":")

@@ -32,7 +32,7 @@ from genzoo.groups import (
     base_of,
     check_group,
     group_of,
-    known_groups,
+    known_groups as known_groups,
     register_group as register_group,
 )
 
@@ -178,6 +178,14 @@ def entries(group: str) -> list[Entry]:
     return sorted(
         [*entry_points.entries_of(group), *local], key=lambda e: (e.name, e.distribution)
     )
+
+
+def listed(group: str) -> list[Entry]:
+    """Return every entry of a group, also of one that no imported package has opened.
+
+    Of such a group it is what installed distributions register.
+    """
+    return entries(group) if group in known_groups() else [*entry_points.entries_of(group)]
 
 
 def name_of(group: str, cls: type) -> str:

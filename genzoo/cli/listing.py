@@ -31,7 +31,7 @@ class Listing:
 def run(arguments: Listing) -> None:
     """Print the entries of one group, or of all."""
     groups, patterns = _chosen(arguments)
-    known = [entry for group in groups for entry in registry.entries(group)]
+    known = [entry for group in groups for entry in registry.listed(group)]
     names = [entry.name for entry in known]
     if lost := [p for p in patterns if not fnmatch.filter(names, p)]:
         raise _unknown(groups, lost, names)
@@ -53,13 +53,19 @@ def run(arguments: Listing) -> None:
 
 def _chosen(arguments: Listing) -> tuple[list[str], Sequence[str]]:
     """Return the requested groups and patterns of names."""
-    groups = [word for word in arguments.what if word in registry.GROUPS]
-    patterns = [word for word in arguments.what if word not in registry.GROUPS]
+    groups = [word for word in arguments.what if _is_group(word)]
+    patterns = [word for word in arguments.what if word not in groups]
     if arguments.data is None and arguments.can is None:
         return groups or list(registry.GROUPS), patterns
     if groups not in ([], ["models"]):
         raise ConfigError(f"--for and --can choose models, not {groups[0]}. Leave them out.")
     return ["models"], patterns
+
+
+def _is_group(word: str) -> bool:
+    """Whether a word is a group: one of genzoo's, or one that a package opens or registers in."""
+    known = registry.known_groups()
+    return word in known or ("." in word and bool(registry.listed(word)))
 
 
 def _unknown(
