@@ -92,7 +92,7 @@ class Config:
     def _repr_html_(self) -> str:
         """Return the fields that are set as a table, and the others below it."""
         values = {name: repr(getattr(self, name)) for name in field_types(type(self))}
-        default = {f.name: _default_of(f) for f in dataclasses.fields(self)}
+        default = {f.name: default_of(f) for f in dataclasses.fields(self)}
         given = {n: v for n, v in values.items() if getattr(self, n) != default[n]}
         others = "\n".join(f"{n} = {v}" for n, v in values.items() if n not in given)
         title = f"<strong>{markup.escaped(type(self).__name__)}</strong>"
@@ -130,7 +130,8 @@ def _field_types(config: Any) -> Mapping[str, Any]:
     return types.MappingProxyType(found)
 
 
-def _default_of(field: dataclasses.Field[Any]) -> Any:
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """Return the default of a dataclass's field; `dataclasses.MISSING` if it has none."""
     made = field.default_factory
     return field.default if made is dataclasses.MISSING else made()
 
@@ -142,6 +143,17 @@ def required_fields(config: type[Config]) -> list[str]:
     return [f.name for f in fields if f.default is missing and f.default_factory is missing]
 
 
+def converted(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return some fields' values, checked and converted as in a config that is made of them.
+
+    Raises:
+        ConfigError: An unknown key, a wrong type, a value out of bounds.
+    """
+    _check_known(config, values)
+    types, title = field_types(config), config._title or f"{config.__name__}."
+    return {name: _coerce(types[name], value, title + name) for name, value in values.items()}
+
+
 def differences(new: Config, old: Config) -> dict[str, Any]:
     """Return the fields of ``new`` that differ from ``old``."""
     pairs = {name: (getattr(new, name), getattr(old, name)) for name in field_types(type(new))}
@@ -149,6 +161,13 @@ def differences(new: Config, old: Config) -> dict[str, Any]:
 
 
 def _check_keys(config: type[Config], values: Mapping[str, Any]) -> None:
+    _check_known(config, values)
+    missing = [name for name in required_fields(config) if name not in values]
+    if missing:
+        raise ConfigError(f"{config.__name__} needs a value for: {', '.join(missing)}.")
+
+
+def _check_known(config: type[Config], values: Mapping[str, Any]) -> None:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{config.__name__} is made from named values, got {shown(values)}.")
     known = field_types(config)
@@ -158,9 +177,6 @@ def _check_keys(config: type[Config], values: Mapping[str, Any]) -> None:
                 f"{config.__name__} has no field {shown(key)} (given {shown(value)}). "
                 f"{suggest(key, known)}"
             )
-    missing = [name for name in required_fields(config) if name not in values]
-    if missing:
-        raise ConfigError(f"{config.__name__} needs a value for: {', '.join(missing)}.")
 
 
 def plain(value: Any) -> Any:

@@ -155,7 +155,7 @@ def test_the_help_fits_the_terminal_and_every_flag_has_one_line_of_its_own(
 
 
 def test_the_trainer_has_each_of_its_flags_under_one_heading(capsys):
-    fields = [*field_types(TrainerConfig).keys() - {"optimizers"}, "lr_scheduler_name"]
+    fields = [*field_types(TrainerConfig).keys() - {"optimizers"}, "lr_scheduler__name"]
     assert [name for name in fields if heading_of(name) == "other values"] == []
     text = helped("train rbm --data bits.npz", capsys)
     heads = [text.index(f"--trainer.*: {heading_of(name)}") for name in ("seed", "eval_steps")]

@@ -88,7 +88,7 @@ class ListArguments(Listing):
 
     what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = ()
     """A group (models, objectives, samplers, optimizers, lr_schedulers, datasets, metrics,
-    extractors, formats), names, or both."""
+    extractors, formats, or one of a package such as my_package.estimators), names, or both."""
     data: Annotated[str | None, tyro.conf.arg(name="for", metavar="DATA"), DATA] = None
     """Show models that can learn this dataset, possibly after binarisation. Imports them."""
     can: Annotated[str | None, tyro.conf.arg(metavar="CAPABILITY")] = None
@@ -370,8 +370,11 @@ class Peeked:
         positional: The first argument that is neither a flag nor a flag's value.
         flags: The values of the flags that name classes.
         metrics: The values of ``--metrics``.
+        named: The texts of the flags of sections, of which some name components, such as
+            ``{"trainer.lr_scheduler": "cosine"}``.
     """
 
     positional: str = ""
     flags: dict[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
+    named: dict[str, str] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from genzoo.plotting import to_image, write_picture
 
 def arguments_for(peeked: Peeked) -> type:
     """Return the arguments of ``compare`` with the fields of the named data and metrics."""
-    sections = sections_of(peeked_data(peeked)) if "data" in peeked.flags else {}
+    sections = sections_of(peeked_data(peeked), peeked) if "data" in peeked.flags else {}
     return extended(CompareArguments, {**sections, **metric_sections(peeked)})
 
 

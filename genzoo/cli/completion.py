@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -36,10 +36,10 @@ _GROUPS = {
 }
 _OF_DATA = ("evaluate", "explore", "inpaint", "translate", "train")
 _NAMES = {
-    "--trainer.lr-scheduler": name_of("lr_schedulers"),
     "--trainer.eval-metrics": ValueKind("names", group="metrics"),
 }
-_HIDDEN = ("event", "optimizers", "lr_scheduler")
+_HIDDEN = ("event", "optimizers")
+_MOST_NESTED = 3
 
 
 def run(arguments: CompletionArguments) -> None:
@@ -177,6 +177,8 @@ def _values(
     if name in _NAMES or name.startswith("--trainer.optimizers."):
         return _named(_NAMES.get(name, name_of("optimizers")), current)
     found = _static(command, words).get(name)
+    if found and found.group:
+        return _named(name_of(found.group), current)
     return _of(dict.fromkeys(found.choices, ""), current) if found else Answer()
 
 
@@ -191,7 +193,7 @@ def _of_kind(flag: Flag, current: str) -> Answer:
 
 def _named(kind: ValueKind, current: str) -> Answer:
     """Return the names of a group, and whether the shell adds paths."""
-    entries = registry.entries(kind.group) if kind.group else []
+    entries = registry.listed(kind.group) if kind.group else []
     names = {e.name: summary_of(e) for e in entries if e.name.startswith(current)}
     return Answer(_of(names, current).texts, kind.paths)
 
@@ -217,24 +219,34 @@ def _sections(command: str, words: Sequence[str]) -> Iterator[tuple[str, StaticF
     named |= {normal(w.partition("=")[0]): w.partition("=")[2] for w in words if "=" in w}
     if command == "train":
         named["--model"] = next(iter(_positionals(words, command, table)), "")
-        yield from _section("--trainer", _TRAINER, own_config=False)
+        yield from _section("--trainer", _TRAINER, named, own_config=False)
         for name in _NAMES:
             yield name, StaticField(name)
     for prefix, group in _GROUPS.items():
         name = named.get(prefix, "")
-        targets = [e.target for e in registry.entries(group) if e.name == name]
-        if targets:
-            yield from _section(prefix, targets[0])
+        if target := _target(group, name):
+            yield from _section(prefix, target, named)
         elif group == "datasets" and command in _OF_DATA and (name or prefix == "--data"):
-            yield from _section(prefix, _DATA, own_config=False)
+            yield from _section(prefix, _DATA, named, own_config=False)
 
 
 def _section(
-    prefix: str, target: str, *, own_config: bool = True
+    prefix: str, target: str, named: Mapping[str, str], *, own_config: bool = True
 ) -> Iterator[tuple[str, StaticField]]:
+    """Yield the flags of a section, and those of the components that words name in it."""
     for name, each in fields_of(target, own_config=own_config).items():
-        if name not in _HIDDEN:
-            yield f"{prefix}.{normal(name)}", each
+        flag = f"{prefix}.{normal(name)}"
+        if name in _HIDDEN or (name == "conditions" and prefix.startswith("--model.")):
+            continue
+        yield flag, each
+        chosen = _target(each.group, named.get(flag, "")) if each.group else ""
+        if chosen and prefix.count(".") < _MOST_NESTED - 1:
+            yield from _section(flag, chosen, named)
+
+
+def _target(group: str, name: str) -> str:
+    """Return where the class of a name is, or ""."""
+    return next((e.target for e in registry.listed(group) if e.name == name), "")
 
 
 def _of(texts: dict[str, str], current: str) -> Answer:

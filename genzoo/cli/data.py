@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from genzoo import registry
 from genzoo.cli.arguments import Peeked
+from genzoo.cli.components import Place, resolved
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import recipe_of
 from genzoo.component import Component
@@ -19,7 +20,7 @@ from genzoo.stage import Recipe
 
 def with_data_fields(arguments: type, peeked: Peeked) -> type:
     """Return a command's arguments with the fields of the named data, or of the run's data."""
-    return extended(arguments, sections_of(peeked_data(peeked)))
+    return extended(arguments, sections_of(peeked_data(peeked), peeked))
 
 
 def data_of(arguments: Any) -> Dataset:
@@ -35,10 +36,9 @@ def data_of(arguments: Any) -> Dataset:
             f"Which data? {arguments.folder!r} has no recipe that names data known here, and no "
             "file: give --data."
         )
-    sections = sections_of(found)
     loaded = {}
     for key, data in found.items():
-        given = changed(getattr(arguments, key), sections[key])
+        given = data_values(data, changed(getattr(arguments, key)))
         loaded[key] = load_dataset(data.name, arguments.split, **{**data.config, **given})
     return pair(loaded["data"], loaded["data_y"]) if "data_y" in loaded else loaded["data"]
 
@@ -50,9 +50,17 @@ def peeked_data(peeked: Peeked) -> dict[str, Component]:
     return _found(peeked.positional, flags.get("revision"), names)
 
 
-def sections_of(data: Mapping[str, Component]) -> dict[str, Config]:
+def sections_of(data: Mapping[str, Component], peeked: Peeked) -> dict[str, Config]:
     """Return the sections of flags of the data of each domain."""
-    return {key: section(find_source(d.name)[0].Config, d.config) for key, d in data.items()}
+    return {
+        key: section(find_source(one.name)[0].Config, one.config, Place(key, peeked.named))
+        for key, one in data.items()
+    }
+
+
+def data_values(data: Component, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of data that flags have changed, with each component complete."""
+    return resolved(find_source(data.name)[0].Config, data.config, changes)
 
 
 def _found(

@@ -11,10 +11,11 @@ from typing import Any
 from genzoo import registry
 from genzoo.card import has_figures_block, read_figures, shows_its_figures, write_figures
 from genzoo.cli.arguments import EvaluateArguments, Peeked
+from genzoo.cli.components import Place, resolved
 from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import folder_of, model_of, own_folder
-from genzoo.cli.sample import sampler_of
+from genzoo.cli.sample import sampler_of, sampler_section
 from genzoo.cli.texts import command_line, write
 from genzoo.component import Component
 from genzoo.config import Config
@@ -32,15 +33,19 @@ logger = logging.getLogger("genzoo")
 
 def arguments_for(peeked: Peeked) -> type:
     """Return the arguments of ``evaluate`` with the fields of the named classes."""
-    sections = sections_of(peeked_data(peeked))
+    sections = sections_of(peeked_data(peeked), peeked)
     if name := peeked.flags.get("sampler"):
-        sections["sampler"] = section(registry.load("samplers", name).Config)
+        sections["sampler"] = sampler_section(name, peeked)
     return extended(EvaluateArguments, {**sections, **metric_sections(peeked)})
 
 
 def metric_sections(peeked: Peeked) -> dict[str, Config]:
     """Return the sections of flags of the named metrics."""
-    return {_field(n): section(registry.load("metrics", n).Config) for n in peeked.metrics}
+    places = {name: Place(_field(name), peeked.named) for name in peeked.metrics}
+    return {
+        place.prefix: section(registry.load("metrics", name).Config, place=place)
+        for name, place in places.items()
+    }
 
 
 def run(arguments: Any) -> None:
@@ -124,8 +129,8 @@ def metrics_of(arguments: Any) -> list[Component]:
     """Return the named metrics with the values of their flags."""
     found = []
     for name in arguments.metrics:
-        cls = registry.load("metrics", name)
-        values = changed(getattr(arguments, _field(name)), section(cls.Config))
+        config = registry.load("metrics", name).Config
+        values = resolved(config, {}, changed(getattr(arguments, _field(name))))
         found.append(Component(name=name, config=values))
     return found
 

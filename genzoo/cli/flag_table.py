@@ -109,22 +109,25 @@ class Flag:
         return True
 
 
-def flags_of(arguments: type, prefix: str = "") -> Iterator[Flag]:
+def flags_of(arguments: type, prefix: str = "", values: Any = None) -> Iterator[Flag]:
     """Yield the flags of a dataclass, including those of its sections.
 
     Arguments:
         arguments: The dataclass.
         prefix: The prefix of the names of its fields, such as ``data.``.
+        values: An instance with the defaults; None for those of the dataclass.
     """
     kinds = typing.get_type_hints(arguments, include_extras=True)
     for field in dataclasses.fields(arguments):
         kind, default, factory = kinds[field.name], field.default, field.default_factory
-        if factory is not dataclasses.MISSING:
+        if values is not None:
+            default = getattr(values, field.name)
+        elif factory is not dataclasses.MISSING:
             default = factory()
         hidden = tyro.conf.Suppress in _marks(kind) or any(map(_is_table, _alternatives(kind)))
         name = f"{prefix}{normal(next(_given(kind, 'name'), field.name))}"
         if dataclasses.is_dataclass(default):
-            yield from flags_of(type(default), f"{name}.")
+            yield from flags_of(type(default), f"{name}.", default)
         elif not hidden:
             required = not prefix and default is dataclasses.MISSING
             positional = tyro.conf.Positional in _marks(kind)

@@ -83,7 +83,9 @@ def _own_docs(cls: type) -> Mapping[str, str]:
 
 def _sorted(flags: Sequence[Flag]) -> list[Flag]:
     """Return flags with those of one heading together; the Trainer's own come before its parts."""
-    titles = list(dict.fromkeys(map(_title_of, flags)))
+    # A component may be the first field of its section.
+    outer_first = sorted(flags, key=lambda flag: flag.name.count("."))
+    titles = list(dict.fromkeys(map(_title_of, outer_first)))
     roots = [flag.name.partition(".")[0] for flag in flags]
 
     def place(flag: Flag) -> tuple[int, int, int]:

@@ -7,16 +7,17 @@ arguments are values of flags: a switch takes none, a pair of numbers two.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from genzoo import registry
 from genzoo.cli.arguments import Peeked, TrainArguments
+from genzoo.cli.components import Place, component_of, config_class, group_of
 from genzoo.cli.flag_table import count, flags_of, is_flag, normal
-from genzoo.config import field_types
+from genzoo.config import Config, field_types
 from genzoo.data import DataConfig, find_source
 from genzoo.entry_points import OURS
 from genzoo.hub.reference import is_repository
@@ -24,8 +25,7 @@ from genzoo.training.config import TrainerConfig
 
 _NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision", "from", "input")
 _GROUPS = {"objective": "objectives", "sampler": "samplers"}
-_CHOICE = re.compile(r"trainer\.(lr-scheduler|optimizers\.[^.]+)")
-"""The trainer's flags that name classes."""
+_OF_TRAINER = ("lr_schedulers", "optimizers")
 
 
 def peek(args: Sequence[str], arguments: type) -> Peeked:
@@ -35,12 +35,22 @@ def peek(args: Sequence[str], arguments: type) -> Peeked:
         args: The arguments after the command's name.
         arguments: The command's fixed arguments.
     """
-    found = Peeked(flags=_named(args), metrics=_values_of("--metrics", args))
+    flags, named = _named(args)
+    found = Peeked("", flags, _values_of("--metrics", args), named)
     sure, doubtful = _no_values(args, arguments, found)
     is_train = arguments is TrainArguments
     likely = registry.names("models").__contains__ if is_train else _is_there
-    positional = next(iter([*sure, *filter(likely, doubtful)]), "")
-    return Peeked(positional, found.flags, found.metrics)
+    rest = list(filter(likely, doubtful))
+    if is_train and not sure and len(rest) > 1:
+        # One names the model, and others components: --model.autoencoder vae latent-ddpm.
+        rest.sort(key=lambda name: not _explains(name, args, found))
+    return dataclasses.replace(found, positional=next(iter([*sure, *rest]), ""))
+
+
+def _explains(name: str, args: Sequence[str], peeked: Peeked) -> bool:
+    """Whether every flag has its values without a name, if that is the model's."""
+    sure, _ = _no_values(args, TrainArguments, dataclasses.replace(peeked, positional=name))
+    return name in sure
 
 
 def _count(flag: str, fixed: Mapping[str, int], peeked: Peeked) -> int | None:
@@ -57,39 +67,55 @@ def _count(flag: str, fixed: Mapping[str, int], peeked: Peeked) -> int | None:
     section, dot, name = flag.removeprefix("--").partition(".")
     if not dot:
         return fixed.get(section.removeprefix("no-"), 0 if flag in ("-h", "--help") else None)
-    fields = _fields_of(section, name, peeked)
-    name = name.rpartition(".")[2].replace("-", "_")
-    kind = fields.get(name, fields.get(name.removeprefix("no_")))
+    path, place = name.replace("-", "_").split("."), Place(section.replace("-", "_"), peeked.named)
+    if section == "trainer" and path[0] == "optimizers":
+        kinds = _inside("optimizers", "", path[2:], place.inside(path[0]).inside(path[1]))
+    else:
+        config = _config_of(section, peeked)
+        kinds = _kinds(config, path, place) if config else iter(())
+    kind = next(kinds, None)
     return None if kind is None else count(kind)
 
 
-def _fields_of(section: str, name: str, peeked: Peeked) -> Mapping[str, Any]:
-    """Return the types of the fields of a section, as far as they are known."""
+def _config_of(section: str, peeked: Peeked) -> type[Config] | None:
+    """Return the class of the config of a section, if it is known."""
     named = peeked.flags.get(section)
     if section == "trainer":
-        return _fields_of_trainer(name, peeked)
+        return TrainerConfig
+    if section == "model" and peeked.positional:
+        return config_class("models", peeked.positional)
     if section in ("data", "data-y"):
-        return field_types(find_source(named)[0].Config if named else DataConfig)
+        return find_source(named)[0].Config if named else DataConfig
     if section in _GROUPS and named:
-        return field_types(registry.load(_GROUPS[section], named).Config)
-    if section in peeked.metrics:
-        return field_types(registry.load("metrics", section).Config)
-    return {}
+        return config_class(_GROUPS[section], named)
+    return config_class("metrics", section) if section in peeked.metrics else None
 
 
-def _fields_of_trainer(name: str, peeked: Peeked) -> Mapping[str, Any]:
-    """Return the types of fields such as ``lr-scheduler.FIELD``."""
-    part, dot, _ = name.rpartition(".")
-    if not dot:
-        return field_types(TrainerConfig)
-    if part == "optimizers":
-        return {name.rpartition(".")[2].replace("-", "_"): str}
-    group = "lr_schedulers" if part == "lr-scheduler" else "optimizers"
-    named = peeked.flags.get(f"trainer.{part}")
-    # The class depends on the model, which is not known yet, so all of genzoo's are considered.
-    ours = [entry.name for entry in registry.entries(group) if entry.distribution == OURS]
-    found = [registry.load(group, one).Config for one in ([named] if named else ours)]
-    return {key: kind for config in found for key, kind in field_types(config).items()}
+def _kinds(config: type[Config], path: Sequence[str], place: Place) -> Iterator[Any]:
+    """Yield the possible types of a field, such as ``["lr_scheduler", "constant_share"]``."""
+    name, *rest = path
+    types = field_types(config)
+    kind = types.get(name, types.get(name.removeprefix("no_")))
+    if group := group_of(kind):
+        own = component_of(config, {}, name)
+        yield from _inside(group, own.name if own else "", rest, place.inside(name))
+    elif kind is not None and not rest:
+        yield kind
+
+
+def _inside(group: str, own: str, path: Sequence[str], place: Place) -> Iterator[Any]:
+    """Yield the possible types of a component's field, or that of its name."""
+    if not path:
+        yield str
+        return
+    if named := place.named.get(place.prefix, own):
+        known = [named]
+    else:
+        # The class depends on the model, which is not known yet, so all of genzoo's are tried.
+        every = registry.entries(group) if group in _OF_TRAINER else []
+        known = [entry.name for entry in every if entry.distribution == OURS]
+    for name in known:
+        yield from _kinds(config_class(group, name), path, place)
 
 
 def _no_values(
@@ -113,16 +139,22 @@ def _no_values(
     return sure, doubtful
 
 
-def _named(args: Sequence[str]) -> dict[str, str]:
-    """Return the values of the flags that name classes, ``--flag value`` or ``--flag=value``."""
-    found = {}
+def _named(args: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the values of the flags that name classes, and of all flags of sections.
+
+    They are written ``--flag value`` or ``--flag=value``.
+    """
+    flags, named = {}, {}
     for argument, after in itertools.zip_longest(args, args[1:], fillvalue=""):
         flag, joined, value = argument.partition("=")
         name = normal(flag).removeprefix("--")
-        is_choice = name in _NAMES or _CHOICE.fullmatch(name)
-        if flag.startswith("--") and is_choice and (joined or after):
-            found[name] = value if joined else after
-    return found
+        if not flag.startswith("--") or not (joined or after):
+            continue
+        if name in _NAMES:
+            flags[name] = value if joined else after
+        elif "." in name and (joined or not is_flag(after)):
+            named[name.replace("-", "_")] = value if joined else after
+    return flags, named
 
 
 def _values_of(flag: str, args: Sequence[str]) -> tuple[str, ...]:

@@ -13,12 +13,14 @@ from torch import Tensor
 from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, SampleArguments
+from genzoo.cli.components import Place, resolved
 from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import model_of
 from genzoo.cli.texts import command_line, write
 from genzoo.cli.trajectory import Way, check_suffix
 from genzoo.component import Component
+from genzoo.config import Config
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
 from genzoo.files import atomic_file
 from genzoo.model import Model
@@ -61,7 +63,13 @@ def with_sampler_fields(arguments: type, peeked: Peeked) -> type:
     name = peeked.flags.get("sampler")
     if not name:
         return arguments
-    return extended(arguments, {"sampler": section(registry.load("samplers", name).Config)})
+    return extended(arguments, {"sampler": sampler_section(name, peeked)})
+
+
+def sampler_section(name: str, peeked: Peeked) -> Config:
+    """Return the section of flags of a sampler."""
+    place = Place("sampler", peeked.named)
+    return section(registry.load("samplers", name).Config, place=place)
 
 
 def sampler_of(arguments: Any) -> Sampler | None:
@@ -69,7 +77,8 @@ def sampler_of(arguments: Any) -> Sampler | None:
     if arguments.sampler_name is None:
         return None
     name = arguments.sampler_name
-    values = changed(arguments.sampler, section(registry.load("samplers", name).Config))
+    config = registry.load("samplers", name).Config
+    values = resolved(config, {}, changed(arguments.sampler))
     sampler: Sampler = registry.make("samplers", Component(name=name, config=values))
     return sampler
 

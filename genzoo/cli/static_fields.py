@@ -22,19 +22,22 @@ class StaticField:
         about: The text below it.
         choices: The texts that it accepts, or nothing if it accepts others too.
         is_switch: Whether it is true or false.
+        group: The group of the component that it holds; "" if it holds none.
     """
 
     name: str
     about: str = ""
     choices: tuple[str, ...] = ()
     is_switch: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class _Source:
-    """The classes of a module, and what it imports by name."""
+    """The classes of a module, its constants that are texts, and what it imports by name."""
 
     classes: Mapping[str, ast.ClassDef] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     imported: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -49,13 +52,13 @@ def fields_of(target: str, *, own_config: bool = True) -> dict[str, StaticField]
     found: dict[str, StaticField] = {}
     if own_config:
         module, name = next(_configs(module, name, _MOST_BASES), ("", ""))
-    for each in _lineage(module, name, _MOST_BASES):
-        found |= {one.name: one for one in _own(each)}
+    for where, each in _lineage(module, name, _MOST_BASES):
+        found |= {one.name: one for one in _own(each, where)}
     return found
 
 
-def _lineage(module: str, name: str, most: int) -> Iterator[ast.ClassDef]:
-    """Yield a class after its bases, as far as their sources are found."""
+def _lineage(module: str, name: str, most: int) -> Iterator[tuple[str, ast.ClassDef]]:
+    """Yield a class with its module after its bases, as far as their sources are found."""
     source = _read(module)
     if name in source.imported and most:
         origin, _, attribute = source.imported[name].partition(":")
@@ -65,7 +68,7 @@ def _lineage(module: str, name: str, most: int) -> Iterator[ast.ClassDef]:
         return
     for base in node.bases:
         yield from _lineage(module, ast.unparse(base).partition("[")[0], most - 1)
-    yield node
+    yield module, node
 
 
 def _configs(module: str, name: str, most: int) -> Iterator[tuple[str, str]]:
@@ -87,14 +90,18 @@ def _configs(module: str, name: str, most: int) -> Iterator[tuple[str, str]]:
         yield from _configs(module, ast.unparse(base).partition("[")[0], most - 1)
 
 
-def _own(node: ast.ClassDef) -> Iterator[StaticField]:
-    """Yield the fields of one class."""
+def _own(node: ast.ClassDef, module: str) -> Iterator[StaticField]:
+    """Yield the fields of one class of a module."""
     for each, after in zip(node.body, [*node.body[1:], ast.Pass()], strict=True):
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
             kind = ast.unparse(each.annotation)
             if not kind.startswith("ClassVar"):
                 yield StaticField(
-                    each.target.id, _text(after), _choices(each.annotation), kind == "bool"
+                    each.target.id,
+                    _text(after),
+                    _choices(each.annotation),
+                    kind == "bool",
+                    _group(each.annotation, module),
                 )
 
 
@@ -113,6 +120,36 @@ def _choices(annotation: ast.expr) -> tuple[str, ...]:
     return ()
 
 
+def _group(annotation: ast.expr, module: str) -> str:
+    """Return the group of the component that a field with this annotation holds, or ""."""
+    # A mapping of components has no flag that names one of them.
+    parts = annotation.elts if isinstance(annotation, ast.Tuple) else [annotation]
+    for node in parts:
+        if isinstance(node, ast.BinOp):
+            found = _group(node.left, module) or _group(node.right, module)
+        elif isinstance(node, ast.Subscript):
+            held = ast.unparse(node.value).endswith(("Annotated", "Optional"))
+            found = _group(node.slice, module) if held else ""
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Group") and node.args:
+            found = _constant(node.args[0], module, _MOST_BASES)
+        else:
+            found = "models" if ast.unparse(node).endswith("ModelSpec") else ""
+        if found:
+            return found
+    return ""
+
+
+def _constant(node: ast.expr, module: str, most: int) -> str:
+    """Return a text, or that of a module's constant, of this module or of another one."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    name, source = ast.unparse(node), _read(module)
+    if name in source.imported and most:
+        origin, _, attribute = source.imported[name].partition(":")
+        return _constant(ast.Name(attribute), origin, most - 1)
+    return source.texts.get(name, "")
+
+
 def _read(module: str) -> _Source:
     try:
         spec = find_module(module)
@@ -129,4 +166,13 @@ def _read(module: str) -> _Source:
         if isinstance(node, ast.ImportFrom) and node.module and not node.level
         for alias in node.names
     }
-    return _Source(classes, imported)
+    return _Source(classes, dict(_texts(tree)), imported)
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the constants of a module that are texts."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            for target in node.targets:
+                if isinstance(target, ast.Name) and isinstance(node.value.value, str):
+                    yield target.id, node.value.value

@@ -10,17 +10,20 @@ from typing import Any
 from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, TrainArguments
+from genzoo.cli.components import Place, groups_of, resolved
 from genzoo.cli.conditions import takes_images
+from genzoo.cli.data import data_values, sections_of
 from genzoo.cli.fields import changed, extended, model_section, section
 from genzoo.cli.texts import command_line, write_steps
-from genzoo.cli.trainer_flags import TrainerFlags, named_by, trainer_flags
-from genzoo.component import Component
+from genzoo.cli.trainer_flags import trainer_section, trainer_values
+from genzoo.component import Component, ComponentOverride
 from genzoo.conditions import flag_of
-from genzoo.data import find_source
-from genzoo.errors import ConfigError
+from genzoo.config import Config, required_fields
+from genzoo.errors import ConfigError, DataError
 from genzoo.model import Model
 from genzoo.pretrained.inspecting import inspect
 from genzoo.recipes import make_trainer
+from genzoo.spec import DataInfo
 from genzoo.stage import Recipe, Stage
 from genzoo.training import TrainerConfig
 
@@ -30,12 +33,9 @@ def arguments_for(peeked: Peeked) -> type:
     if peeked.flags.get("recipe"):
         return TrainArguments
     flags = peeked.flags
-    data = [flags.get("data"), flags.get("data-y")]
-    # Flags have hyphens, fields have underscores.
-    named = {key.removeprefix("trainer.").replace("-", "_"): v for key, v in flags.items()}
     start = _start(flags["from"], flags.get("revision")) if "from" in flags else None
     name = peeked.positional or (start.name if start else "")
-    _, sections = _choose(name, data, flags.get("objective"), named)
+    sections = _sections(name, flags.get("objective"), peeked)
     # A stored model has a config, which cannot be changed.
     return extended(
         TrainArguments, {k: v for k, v in sections.items() if k != "model" or not start}
@@ -88,30 +88,66 @@ def _given(model: Model) -> list[str]:
     return [word for name, value in values.items() for word in (flag_of(name), value)]
 
 
-def _choose(
-    name: str, data: Sequence[str | None], objective: str | None, named: Mapping[str, str]
-) -> tuple[TrainerFlags, Mapping[str, Any]]:
-    """Return the trainer's flags, and all sections of flags with their defaults.
+def _sections(name: str, objective: str | None, peeked: Peeked) -> Mapping[str, Any]:
+    """Return all sections of flags with their defaults.
 
     Arguments:
         name: The model's name.
-        data: The data of each domain by name, or None.
         objective: The name of the objective, if any.
-        named: The names in the trainer's flags.
+        peeked: The names in the arguments.
     """
-    model = registry.load("models", name)
-    first = _stages(model.default_stages(model.example()[0]), objective, {})[0]
+    model, place = registry.load("models", name), Place("model", peeked.named)
+    first = _first(model, objective, _named(model.Config, place))
     learn = registry.load("objectives", first.objective.name)
-    optimizers = learn.optimizers(registry.config_of("objectives", first.objective))
-    trainer = trainer_flags(first, optimizers, named)
-    found = {
-        "model": model_section(model),
-        "objective": section(learn.Config, first.objective.config),
-        "trainer": trainer.section,
+    named = {"data": peeked.flags.get("data"), "data_y": peeked.flags.get("data-y")}
+    data = {key: Component(name=one) for key, one in named.items() if one is not None}
+    own, of_objective = first.objective.config, Place("objective", peeked.named)
+    chosen = {key: {"name": one} for key, one in _named(learn.Config, of_objective).items()}
+    optimizers = _optimizers(learn, {**chosen, **own})
+    return {
+        **sections_of(data, peeked),
+        "model": model_section(model, place),
+        "objective": section(learn.Config, own, of_objective),
+        "trainer": trainer_section(first, optimizers, peeked.named),
     }
-    given = zip(("data", "data_y"), data, strict=True)
-    of_data = {key: section(find_source(one)[0].Config) for key, one in given if one is not None}
-    return trainer, {**of_data, **found}
+
+
+def _named(config: type[Config], place: Place) -> dict[str, str]:
+    """Return the components of a config that flags name."""
+    chosen = {name: place.chosen(name, None) for name in groups_of(config)}
+    return {name: one.name for name, one in chosen.items() if one}
+
+
+def _optimizers(objective: Any, values: Mapping[str, Any]) -> Mapping[str, Component]:
+    """Return the optimisers of an objective; none if a value is missing, which flags may give."""
+    if set(required_fields(objective.Config)) - values.keys():
+        return {}
+    found: Mapping[str, Component] = objective.optimizers(objective.Config.from_dict(values))
+    return found
+
+
+def _first(model: Any, objective: str | None, inside: Mapping[str, str]) -> Stage:
+    """Return the first stage of a small model, whose values are the defaults of flags.
+
+    Arguments:
+        model: The model's class.
+        objective: The name of the objective, if any.
+        inside: The components of the model's config that flags name.
+    """
+    config = model.example()[0]
+    if inside:
+        config = _with(model, config, inside)
+    return _stages(model.default_stages(config), objective, {})[0]
+
+
+def _with(model: Any, config: Any, inside: Mapping[str, str]) -> Any:
+    """Return the config of a small model with other components, where they fit its example."""
+    info = DataInfo(fields={"x": config.event, model.event_field: config.event})
+    components = {name: Component(name=one).to_dict() for name, one in inside.items()}
+    try:
+        return model.configure(info, **components)
+    except (ConfigError, DataError):
+        return config
 
 
 def _stages(
@@ -128,7 +164,9 @@ def _stages(
         known = [stage for stage in own if stage.objective.name == objective]
         own = known[:1] or [Stage(objective=Component(name=objective))]
     first, *rest = own
-    learned = Component(name=first.objective.name, config={**first.objective.config, **values})
+    name, config = first.objective.name, first.objective.config
+    given = resolved(registry.load("objectives", name).Config, config, values)
+    learned = Component(name=name, config={**config, **given})
     return [dataclasses.replace(first, objective=learned), *rest]
 
 
@@ -165,20 +203,23 @@ def _recipe(arguments: Any) -> tuple[Recipe, Callable[[Sequence[Stage]], Sequenc
             "folder of images, or a repository user/name."
         )
     second = arguments.data_y_name
-    data, named = [arguments.data_name, second], named_by(arguments.trainer)
-    trainer, sections = _choose(name, data, arguments.objective_name, named)
-    flags = vars(arguments)
-    given = {
-        name: changed(flags[name], default, arguments.typed, name)
-        for name, default in sections.items()
-        if name != "trainer" and name in flags
-    }
+    objective, flags, typed = arguments.objective_name, vars(arguments), arguments.typed
+    keys = [key for key in ("model", "objective", "data", "data_y") if key in flags]
+    given = {key: changed(flags[key], typed, key) for key in keys}
+    model, changes = registry.load("models", name), given.get("model", {})
+    named = {key: one.name for key, one in changes.items() if isinstance(one, ComponentOverride)}
+    first = _first(model, objective, {key: one for key, one in named.items() if one})
     recipe = Recipe(
-        model=Component(name=name, config=given.get("model", {})),
-        data=Component(name=arguments.data_name, config=given["data"]),
-        data_y=None if second is None else Component(name=second, config=given["data_y"]),
+        model=Component(name=name, config=resolved(model.Config, {}, changes)),
+        data=_data(arguments.data_name, given["data"]),
+        data_y=None if second is None else _data(second, given["data_y"]),
         pretrained=stored,
         revision=None if start is None else start.revision,
-        trainer=TrainerConfig.from_dict(trainer.given(arguments.trainer, arguments.typed)),
+        trainer=TrainerConfig.from_dict(trainer_values(arguments.trainer, first, typed)),
     )
-    return recipe, lambda own: _stages(own, arguments.objective_name, given["objective"])
+    return recipe, lambda own: _stages(own, objective, given["objective"])
+
+
+def _data(name: str, changes: Mapping[str, Any]) -> Component:
+    found = Component(name=name)
+    return Component(name=name, config=data_values(found, changes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 _GROUPS = {
     "length and updates": (
         "max_steps minutes batch_size num_micro_batches seed warmup_steps lr_scheduler "
-        "lr_scheduler_name max_grad_norm ema_decay"
+        "lr_scheduler__name max_grad_norm ema_decay"
     ),
     "held-out rows": (
         "eval_steps eval_metrics metric_for_best_model metric_mode load_best_model_at_end "

@@ -87,9 +87,16 @@ def _near(name: str, table: Mapping[str, Flag]) -> str:
 
 def _remedy(flag: str, table: Mapping[str, Flag], command: str, peeked: Peeked) -> str:
     """Return what a section of flags needs if that is not given; else ""."""
+    component = flag.rpartition(".")[0]
+    named = component.removeprefix("--").replace("-", "_") in peeked.named
+    if "." in component and component in table and not named and not _has_fields(component, table):
+        return f" Give {component} NAME too: its fields are flags then."
     section, dot, _ = flag.partition(".")
-    known = any(name.startswith(f"{section}.") for name in table)
-    if not dot or known or command not in ("train", "sample", "evaluate", "compare"):
+    if (
+        not dot
+        or _has_fields(section, table)
+        or command not in ("train", "sample", "evaluate", "compare")
+    ):
         return ""
     if "recipe" in peeked.flags:
         return " A recipe is complete: change the file instead."
@@ -100,3 +107,7 @@ def _remedy(flag: str, table: Mapping[str, Flag], command: str, peeked: Peeked) 
     if section in _FIRST and section.removeprefix("--") not in peeked.flags:
         return f" Give {_FIRST[section]} too: its fields are flags then."
     return ""
+
+
+def _has_fields(section: str, table: Mapping[str, Flag]) -> bool:
+    return any(name.startswith(f"{section}.") for name in table)
