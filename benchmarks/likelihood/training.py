@@ -170,6 +170,8 @@ def _check(recipe: Recipe, subject: Subject, data: Data, path: Path) -> None:
     """Raise ConfigError unless a stored recipe is for this model and draw."""
     keys = ("binarize", "binarize_seed")
     drawn = {key: recipe.data.config[key] for key in keys if key in recipe.data.config}
+    # A recipe may state the default seed.
+    drawn = {key: value for key, value in drawn.items() if (key, value) != ("binarize_seed", 0)}
     if (recipe.model.name, recipe.data.name, drawn) != (subject.name, data.name, data.values):
         raise ConfigError(
             f"The recipe {path} is for {recipe.model.name} on {recipe.data.name} {drawn}, not for "
