@@ -9,6 +9,7 @@ import torch
 from genzoo.capabilities import SupportsEncode
 from genzoo.data import Dataset, as_dataset
 from genzoo.errors import CapabilityError
+from genzoo.latents import code_vectors
 from genzoo.model import Model, check_loaded
 from genzoo.sampling import evaluating
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def embed(model: Model, data: Dataset | Any, *, batch_size: int = 256) -> NDArray[np.float32]:
     """Return the code of each row, flattened, as an array (N, D) for scikit-learn and others.
+
+    Codes that are categories become one-hot vectors.
 
     The codes are those of ``model.encode``, computed in blocks, in eval mode and without
     gradients. Conditions are read from the data.
@@ -50,5 +53,6 @@ def embed(model: Model, data: Dataset | Any, *, batch_size: int = 256) -> NDArra
                 for name, values in model.conditions_of(batch).items()
             }
             x = model.event.place(batch[model.event_field], *place)
-            found.append(model.encode(x, condition=condition or None).flatten(1).float().cpu())
+            z = model.encode(x, condition=condition or None)
+            found.append(code_vectors(z, model.codes).float().cpu())
     return torch.cat(found).numpy()

@@ -6,6 +6,18 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import ConfigError
+from genzoo.spaces import Space
+
+
+def code_vectors(z: Tensor, space: Space) -> Tensor:
+    """Return codes (N, ...) as rows of numbers, (N, D): categories as one-hot vectors.
+
+    Arguments:
+        z: What ``encode`` returns: codes, or the mean of codes.
+        space: The space of codes.
+    """
+    vectors = None if z.is_floating_point() else space.vectors(z)
+    return z.flatten(1) if vectors is None else vectors
 
 
 def interpolation(z_from: Tensor, z_to: Tensor, num: int) -> Tensor:

@@ -84,7 +84,8 @@ def _codes(model: Any, arguments: Any) -> None:
             given = condition_rows(condition, model.conditions, index)
             x = model.event.take(rows["x"], index)
             found.append(model.encode(x, condition=given).cpu())
-    plane, space = in_plane(torch.cat(found)), data.info.fields.get("label")
+    z = latents.code_vectors(torch.cat(found), model.codes)
+    plane, space = in_plane(z), data.info.fields.get("label")
     names = space.value_names() if space else ()
     labels = rows["label"] if space is not None and space.count else None
     write_picture(scatter(plane, labels, names), arguments.output)
@@ -104,6 +105,11 @@ class _View:
 
 def _interpolation(model: Any, arguments: Any) -> _View:
     z, condition = _coded(model, arguments, 2 * arguments.rows)
+    if not z.is_floating_point():
+        raise CapabilityError(
+            f"The view interpolation leads from code to code in a line, and the codes of "
+            f"{type(model).__name__} are {model.codes.describe()}. {_instead(model)}"
+        )
     num, pairs = arguments.num, len(z) // 2
     flat = z.flatten(1)
     lines = latents.interpolation(flat[:pairs], flat[pairs : 2 * pairs], num).flatten(0, 1)

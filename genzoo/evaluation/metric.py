@@ -20,6 +20,7 @@ from genzoo.data.subsets import Subset, stratified
 from genzoo.estimate import Estimate
 from genzoo.fitting import titles
 from genzoo.goal import Goal
+from genzoo.latents import code_vectors
 from genzoo.model import Model
 from genzoo.sampler import Sampler
 from genzoo.sampling import block_size
@@ -154,7 +155,7 @@ def codes_of(case: Case) -> Tensor:
     """Return the codes of a case's rows, flattened, (N, D) on the CPU."""
     model: Any = case.model
     codes = [model.encode(x, condition=condition).cpu() for x, condition in blocks(case)]
-    return torch.cat(codes).flatten(1)
+    return code_vectors(torch.cat(codes), model.codes)
 
 
 def blocks(case: Case) -> Iterator[tuple[Tensor, Any]]:
