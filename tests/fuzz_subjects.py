@@ -120,6 +120,23 @@ FILLED: dict[str, list[dict[str, Any]]] = {
             "latent_dim": 2,
         }
     ],
+    "discrete-vae": [
+        {
+            "event": {"name": "binary", "config": {"shape": [4]}},
+            "hidden_dims": [8],
+            "latent_dim": 2,
+            "prior": {"name": "made"},
+            "posterior": {"name": "semi-amortised", "config": {"num_steps": 2}},
+        }
+    ],
+    "sbn": [
+        {
+            "event": {"name": "binary", "config": {"shape": [4]}},
+            "hidden_dims": [3, 2],
+            "autoregressive": True,
+            "posterior": {"name": "mean-field", "config": {"ascent": "coordinate"}},
+        }
+    ],
     "autoencoder-kl": [{**_LARGER, "autoencoder": autoencoder}],
     "ddpm": [
         {**_DIFFUSION, **_IMAGE, "unet": unet},

@@ -30,6 +30,8 @@ BLOCKS = [
     ("vae", {"event": Binary(shape=(3, 32, 32))}, 512),
     ("vae", {"event": Binary(shape=IMAGE), "network": "image", "hidden_dims": (32, 64)}, 64),
     ("vae", {"event": Binary(shape=IMAGE), "network": "image", "hidden_dims": ()}, 1024),
+    ("discrete-vae", {"event": Binary(shape=IMAGE)}, 1024),
+    ("sbn", {"event": Binary(shape=IMAGE)}, 1024),
     ("gan", {"event": Real(shape=(2,))}, 1024),
     (
         "gan",

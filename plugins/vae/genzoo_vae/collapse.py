@@ -16,11 +16,12 @@ MIN_STEPS = 100
 
 
 def active_units(mean: Tensor) -> Tensor:
-    """Return the number of dimensions in which the mean of q(z | x), (B, L), varies.
+    """Return the number of latents for which the mean of q(z | x), (B, L, ...), varies.
 
     | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
     """
-    return (torch.var(mean, dim=0, correction=0) > THRESHOLD).sum().to(mean.dtype)
+    varies = torch.var(mean, dim=0, correction=0) > THRESHOLD
+    return varies.reshape(len(varies), -1).any(1).sum().to(mean.dtype)
 
 
 def is_due(step: Step) -> bool:
@@ -39,8 +40,9 @@ def warn_if_collapsed(active: Tensor, latent_dim: int, step: Step) -> None:
     logger.warning(
         "The posterior has collapsed: after step %d of %d none of the %d dimensions of z depends "
         "on x, so the decoder ignores the code. Remedies: increase the KL weight slowly "
-        "(--objective.kl-warmup 0.5), use free bits (--objective.free-bits 0.1), lower "
-        "--objective.kl-weight, or make the decoder weaker (--model.hidden-dims).",
+        "(--objective.kl-warmup 0.5), use free bits (--objective.free-bits 0.1) or an auxiliary "
+        "loss (--objective.auxiliary-weight 1), lower --objective.kl-weight, optimise codes for "
+        "each example (--model.posterior semi-amortised), or make the decoder weaker.",
         step.index + 1,
         step.total,
         latent_dim,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from genzoo.plugin import LogProb, Note, by_blocks, fresh_generator
-from genzoo_vae.bounds import terms
+from genzoo_vae.posteriors.proposal import Rows
 
 if TYPE_CHECKING:
-    from genzoo_vae.vae import VAE
+    from genzoo_vae.latents import LatentModel
 
 # The number of codes that are drawn at once, on which the noise of a seed depends.
 _CODES = {"cpu": 2048}
@@ -20,10 +21,16 @@ _CODES_ELSEWHERE = 65_536
 # The number that are decoded at once: the outputs of more leave the processor's cache, which
 # doubles the time.
 _DECODED = {"cpu": 512}
+Weigher = Callable[[int], Tensor]
+"""From K to log w, (K, B), at K draws of each row."""
 
 
 def estimate(
-    model: VAE, x: Tensor, y: Tensor | None, generator: torch.Generator | None, num_samples: int
+    model: LatentModel[Any],
+    x: Tensor,
+    y: Tensor | None,
+    generator: torch.Generator | None,
+    num_samples: int,
 ) -> LogProb:
     """Return log (1/K) Σ_k w_k of each example (N, *event_shape), with its notes."""
     if generator is None:
@@ -33,8 +40,8 @@ def estimate(
     effective, errors = torch.empty(2, len(x), dtype=torch.float64)
 
     def bounds(rows: slice) -> Tensor:
-        given = None if y is None else y[rows]
-        log_w = _log_weights(model, x[rows], given, num_samples, generator)
+        given = Rows(x[rows].to(model.device, model.dtype), None if y is None else y[rows])
+        log_w = _log_weights(model, given, num_samples, generator)
         found = effective_samples(log_w.detach())
         effective[rows] = found.cpu()
         errors[rows] = standard_error(found, num_samples).cpu()
@@ -47,7 +54,7 @@ def estimate(
     return LogProb(
         values=values.to(model.dtype) if torch.is_grad_enabled() else values,
         kind="lower bound",
-        measure="mass" if model.observation.discrete else "density",
+        measure="mass" if model.is_mass else "density",
         std_errors=errors,
         notes=(_note(num_samples),),
         provenance=provenance,
@@ -76,27 +83,25 @@ def standard_error(effective: Tensor, num: int) -> Tensor:
 
 
 def _log_weights(
-    model: VAE, x: Tensor, y: Tensor | None, num_samples: int, generator: torch.Generator
+    model: LatentModel[Any], rows: Rows, num_samples: int, generator: torch.Generator
 ) -> Tensor:
     """Return log w, (K, B), float64, of a few rows."""
-    x = x.to(model.device, model.dtype)
-    moments = model.moments(x, y)
-    parts, most = [], _CODES.get(model.device.type, _CODES_ELSEWHERE)
-    for first in range(0, num_samples, most):
-        shape = (min(most, num_samples - first), len(x), model.config.latent_dim)
-        eps = torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)
-        parts += [
-            terms(model, x, e, y, moments).log_weights.double()
-            for e in torch.split(eps, _at_once(x, eps))
-        ]
-    return torch.cat(parts)
+    weigh, most = model.weigher(rows, generator), codes_at_once(model)
+    return torch.cat(
+        [weigh(min(most, num_samples - first)).double() for first in range(0, num_samples, most)]
+    )
 
 
-def _at_once(x: Tensor, eps: Tensor) -> int:
-    """Return how many of the draws (K, B, L) of noise are decoded at once."""
+def codes_at_once(model: LatentModel[Any]) -> int:
+    """Return how many codes are drawn at once."""
+    return _CODES.get(model.device.type, _CODES_ELSEWHERE)
+
+
+def draws_at_once(model: LatentModel[Any], num_rows: int, num: int) -> int:
+    """Return how many of ``num`` draws of each row are decoded at once."""
     # With gradients, all outputs are kept anyway.
-    most = None if torch.is_grad_enabled() else _DECODED.get(eps.device.type)
-    return max(1, most // max(1, len(x))) if most else len(eps)
+    most = None if torch.is_grad_enabled() else _DECODED.get(model.device.type)
+    return max(1, most // max(1, num_rows)) if most else num
 
 
 def _note(num_samples: int) -> Note:

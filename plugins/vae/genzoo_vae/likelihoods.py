@@ -40,6 +40,11 @@ class Likelihood(nn.Module, abc.ABC):
         log_p: Tensor = self(outputs).log_prob(x)
         return log_p.flatten(outputs.ndim - x.ndim + 1).sum(-1)
 
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the mean of x, (..., *event_shape)."""
+        mean: Tensor = self(outputs).mean
+        return mean
+
     @abc.abstractmethod
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw x ~ p(x | z) with randomness only from ``generator``."""

@@ -1,32 +1,59 @@
-"""Objectives of VAEs: the evidence lower bound and the importance-weighted bound."""
+"""Objectives of models with latents: the evidence bound and the importance-weighted bound."""
 
 from __future__ import annotations
 
 import abc
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from genzoo.plugin import Batch, Bounds, Config, Goal, Loss, Meaning, Objective, Step
-from genzoo_vae.bounds import Terms, terms
+from genzoo.plugin import (
+    Batch,
+    Bounds,
+    CapabilityError,
+    Component,
+    Config,
+    ConfigError,
+    Goal,
+    Group,
+    Loss,
+    Meaning,
+    Model,
+    Objective,
+    Step,
+    make,
+)
+from genzoo_vae.auxiliary import AuxiliaryDecoder
 from genzoo_vae.collapse import active_units, is_due, warn_if_collapsed
-from genzoo_vae.vae import VAE
+from genzoo_vae.condition_vectors import num_values
+from genzoo_vae.estimators.aggregates import Aggregate, LogMeanExp, Mean
+from genzoo_vae.estimators.estimator import (
+    GROUP,
+    Estimated,
+    Estimator,
+    Subject,
+    default_estimator,
+)
+from genzoo_vae.latents import Integrand, LatentModel
+from genzoo_vae.posteriors.proposal import Proposal, Recognised, Rows
 
-_Rate = Annotated[float, Bounds(0.0, 1e3)]
+Rate = Annotated[float, Bounds(0.0, 1e3)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundConfig(Config):
     """A bound at codes that are drawn."""
 
-    lr: _Rate = 1e-3
+    lr: Rate = 1e-3
     """The learning rate of Adam."""
     num_samples: Annotated[int, Bounds(1, 10**6)] = 1
     """The number of codes per example."""
+    estimator: Annotated[Component, Group(GROUP)] | None = None
+    """How the gradient passes the draws; by default reparameterised for continuous latents,
+    score-function for discrete ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +67,42 @@ class ELBOConfig(BoundConfig):
     """The share of training over which this weight rises from zero."""
     free_bits: Annotated[float, Bounds(0.0, 1e6)] = 0.0
     """The free nats of KL per dimension of z, averaged over the batch."""
+    auxiliary_weight: Annotated[float, Bounds(0.0, 1e3)] = 0.0
+    """The weight of an auxiliary loss, −log p of x under a decoder with independent values given z
+    that learns along and is not stored. It keeps a decoder from doing without z."""
 
 
 C = TypeVar("C", bound=BoundConfig)
 
 
-class _Bound(Objective[C], abc.ABC):
-    """Abstract base class: the negative of a bound on log p(x) from codes z ~ q(z | x)."""
+@dataclass(frozen=True)
+class Terms:
+    """The terms of a bound at draws of an estimator, for its loss and its figures.
 
-    requires = (VAE,)
+    Arguments:
+        found: The estimate.
+        integrand: What was estimated.
+        loss: The loss with all terms, a scalar.
+        kl: The KL term in closed form, (B, D); None if it is that of the draws.
+    """
+
+    found: Estimated
+    integrand: Integrand
+    loss: Tensor
+    kl: Tensor | None = None
+
+
+class Bound(Objective[C], abc.ABC):
+    """Abstract base class: the negative of a bound on log p(x) from draws z ~ q(z | x).
+
+    An optimised posterior is fixed while p learns. If it starts from recognition networks, these
+    learn by the same bound at their own q.
+
+    Raises:
+        CapabilityError: The estimator does not serve the model.
+    """
+
+    requires = (LatentModel,)
     meanings: ClassVar[Mapping[str, Meaning]] = {
         "reconstruction": Meaning(
             "log p(x | z) of the examples at codes drawn from the encoder",
@@ -75,36 +129,65 @@ class _Bound(Objective[C], abc.ABC):
             healthy="it settles above 0; at 0 the codes say nothing",
         ),
     }
-    model: VAE
+    aggregate: ClassVar[Aggregate]
+    model: LatentModel[Any]
+
+    def __init__(self, model: Model[Any], config: C | None = None) -> None:
+        super().__init__(model, config)
+        num_inputs = self.model.event.num_dims + num_values(self.model.conditions)
+        subject = Subject(self.model.families, self.config.num_samples, num_inputs)
+        component = self.config.estimator or default_estimator(subject)
+        self.estimator: Estimator[Any] = make(GROUP, component, subject)
+        if self.estimator.is_relaxed and not self.model.takes_relaxed:
+            raise CapabilityError(
+                f"The estimator {self.estimator.title} needs log p(x, z) at relaxed codes, which "
+                f"this {type(model).__name__} does not define. Use score-function."
+            )
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the negative bound."""
-        x, y = batch["x"], self.model.vectors(self.model.conditions_of(batch))
-        eps = _noise(self.model, self.config.num_samples, len(x), step.generator)
-        found = terms(self.model, x, eps, y)
-        value = self._value(found, step)
+        model = self.model
+        rows = Rows(batch["x"], model.vectors(model.conditions_of(batch)))
+        found = self.terms(rows, model.inference.proposal(model, rows, step), step)
         shown = step.logged or is_due(step)
-        yield Loss(value, metrics=_metrics(self.model, found, step) if shown else {})
+        yield Loss(
+            found.loss,
+            metrics=_metrics(found, step) if shown else {},
+            gradients=self._recognition_gradients(rows, step),
+        )
 
     @abc.abstractmethod
-    def _value(self, found: Terms, step: Step) -> Tensor:
-        """Return the negative bound, a scalar, from its terms."""
+    def terms(self, rows: Rows, proposal: Proposal, step: Step) -> Terms:
+        """Return the negative bound and its terms for q."""
+
+    def _recognition_gradients(self, rows: Rows, step: Step) -> Mapping[nn.Parameter, Tensor]:
+        """Return the gradients of recognition networks that only give an ascent its start."""
+        inference = self.model.inference
+        if not (inference.is_optimised and inference.is_recognised and torch.is_grad_enabled()):
+            return {}
+        loss = self.terms(rows, Recognised(self.model, rows), step).loss
+        parameters = [p for p in self.model.recognition_parameters() if p.requires_grad]
+        return dict(zip(parameters, torch.autograd.grad(loss, parameters), strict=True))
 
 
-class ELBO(_Bound[ELBOConfig]):
+class ELBO(Bound[ELBOConfig]):
     """The evidence bound: minimises −E_q[log p(x | z)] + β Σ_j max(λ, KL(q(z_j | x) ‖ p(z_j))).
 
-    The expectation is over z = μ(x) + σ(x) ε, which is differentiable; the KL divergence is ½ Σ_j
-    (μ² + σ² − 1 − log σ²)_j. β rises over the warm-up, λ are the free bits.
+    The gradient passes the expectation by an estimator, such as z = μ(x) + σ(x) ε for normal
+    codes. The KL divergence has a closed form for one layer of codes, such as ½ Σ_j (μ² + σ² − 1 −
+    log σ²)_j; else it is log q(z | x) − log p(z) at the draws. β rises over the warm-up, λ are the
+    free bits.
 
     | Auto-Encoding Variational Bayes (Kingma, Welling, 2014)
     | Generating Sentences from a Continuous Space (Bowman et al., 2016)
     | Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016)
+    | Auxiliary Guided Autoregressive Variational Autoencoders (Lucas, Verbeek, 2018)
     """
 
     Config = ELBOConfig
+    aggregate = Mean()
     meanings: ClassVar[Mapping[str, Meaning]] = {
-        **_Bound.meanings,
+        **Bound.meanings,
         "loss": Meaning(
             "negative evidence bound, with the weight of its KL term; without weights and free "
             "bits an upper bound on −log p(x)",
@@ -114,9 +197,34 @@ class ELBO(_Bound[ELBOConfig]):
         ),
     }
 
-    def _value(self, found: Terms, step: Step) -> Tensor:
-        cost = found.kl.mean(0).clamp_min(self.config.free_bits).sum()
-        return self._kl_weight(step) * cost - found.reconstruction.mean()
+    def __init__(self, model: Model[Any], config: ELBOConfig | None = None) -> None:
+        super().__init__(model, config)
+        if self.config.free_bits and not self._has_closed_kl:
+            raise ConfigError(
+                f"Free bits need the KL divergence of each latent in closed form, got free_bits = "
+                f"{self.config.free_bits} for {type(model).__name__} with the estimator "
+                f"{self.estimator.title}. Leave free_bits at 0, or use kl_warmup."
+            )
+        self.auxiliary = None
+        if self.config.auxiliary_weight:
+            self.auxiliary = AuxiliaryDecoder(self.model, self.config.auxiliary_weight)
+
+    @property
+    def _has_closed_kl(self) -> bool:
+        return self.model.has_closed_kl and not self.estimator.samples_kl
+
+    def terms(self, rows: Rows, proposal: Proposal, step: Step) -> Terms:
+        """Return the negative bound, with the weight of its KL term."""
+        weight, closed = self._kl_weight(step), self._has_closed_kl and not proposal.is_prior
+        integrand = Integrand(self.model, rows, proposal, closed, weight, self.auxiliary)
+        found = self.estimator.estimate(
+            integrand, self.config.num_samples, self.aggregate, step, self
+        )
+        if not closed:
+            return Terms(found, integrand, found.loss)
+        kl = self.model.kl(found.draws.layers[0].parameters, rows.y)[0]
+        cost = kl.mean(0).clamp_min(self.config.free_bits).sum()
+        return Terms(found, integrand, found.loss + weight * cost, kl)
 
     def _kl_weight(self, step: Step) -> float:
         """Return β at a step; it rises linearly until the end of the warm-up."""
@@ -132,7 +240,7 @@ class IWAEConfig(BoundConfig):
     """k, the number of codes per example."""
 
 
-class IWAE(_Bound[IWAEConfig]):
+class IWAE(Bound[IWAEConfig]):
     """The importance-weighted bound: minimises −E[log (1/k) Σ_i p(x, z_i) / q(z_i | x)].
 
     For larger k, the bound is nearer to −log p(x).
@@ -141,8 +249,9 @@ class IWAE(_Bound[IWAEConfig]):
     """
 
     Config = IWAEConfig
+    aggregate = LogMeanExp()
     meanings: ClassVar[Mapping[str, Meaning]] = {
-        **_Bound.meanings,
+        **Bound.meanings,
         "loss": Meaning(
             "negative importance-weighted bound: an upper bound on −log p(x)",
             unit="nats",
@@ -151,26 +260,32 @@ class IWAE(_Bound[IWAEConfig]):
         ),
     }
 
-    def _value(self, found: Terms, step: Step) -> Tensor:
-        bound = found.log_weights.logsumexp(0) - math.log(self.config.num_samples)
-        return -bound.mean()
+    def terms(self, rows: Rows, proposal: Proposal, step: Step) -> Terms:
+        """Return the negative bound."""
+        integrand = Integrand(self.model, rows, proposal)
+        found = self.estimator.estimate(
+            integrand, self.config.num_samples, self.aggregate, step, self
+        )
+        return Terms(found, integrand, found.loss)
 
 
 @torch.no_grad()
-def _metrics(model: VAE, found: Terms, step: Step) -> dict[str, Tensor]:
-    """Return both terms of the bound and the number of active dimensions of z; warn if it is 0."""
-    reconstruction, kl = found.reconstruction.mean(), found.kl.sum(1).mean()
-    active = active_units(found.mean)
+def _metrics(terms: Terms, step: Step) -> dict[str, Tensor]:
+    """Return both terms of the bound and the number of active latents; warn if it is 0."""
+    draws, integrand = terms.found.draws, terms.integrand
+    if terms.kl is None or integrand.extra is not None:
+        reconstruction, kl = integrand.apart(draws)
+    else:
+        reconstruction = terms.found.values.mean()
+    if terms.kl is not None:
+        kl = terms.kl.sum(1).mean()
+    means = [layer.family.mean(layer.parameters)[0] for layer in draws.layers]
+    active = torch.stack([active_units(mean) for mean in means]).sum()
     if is_due(step):
-        warn_if_collapsed(active, model.config.latent_dim, step)
+        warn_if_collapsed(active, sum(layer.family.size for layer in draws.layers), step)
     return {
         "reconstruction": reconstruction,
         "kl": kl,
         "elbo": reconstruction - kl,
         "active_units": active,
     }
-
-
-def _noise(model: VAE, num: int, rows: int, generator: torch.Generator) -> Tensor:
-    shape = (num, rows, model.config.latent_dim)
-    return torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)

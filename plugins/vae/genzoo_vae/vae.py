@@ -3,70 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent
 
-from genzoo.plugin import (
-    Batch,
-    Binary,
-    Bounds,
-    Component,
-    Conditions,
-    ConditionSpaces,
-    Config,
-    DataInfo,
-    GenerativeModel,
-    Label,
-    LogProb,
-    Real,
-    Space,
-    Stage,
-    Unit,
-    batch_size_for,
-)
-from genzoo_vae.condition_vectors import SPACES, num_values, vectors_of
-from genzoo_vae.likelihoods import check_likelihood, independent, make_likelihood, usual
-from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEncoder
+from genzoo.plugin import Batch, Binary, Component, DataInfo, Label, Stage
+from genzoo_vae.autoencoder import Autoencoder, AutoencoderConfig
+from genzoo_vae.families.continuous import CONTINUOUS, ContinuousFamily
+from genzoo_vae.likelihoods import independent
+from genzoo_vae.posteriors.proposal import Rows
 
-_Width = Annotated[int, Bounds(1, 2**16)]
 _MOST_CODES = 20
 _FEW_VALUES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAEConfig(Config):
+class VAEConfig(AutoencoderConfig):
     """A variational autoencoder."""
 
-    event: Space
-    """The space of the data; of shape (C, H, W) for images."""
-    latent_dim: Annotated[int, Bounds(1, 2**16)] = _MOST_CODES
-    """The size of a code z."""
-    hidden_dims: Annotated[tuple[_Width, ...], Bounds(0, 32)] = (400,)
-    """The widths of the encoder's hidden layers, or the numbers of channels; the decoder mirrors
-    them."""
-    network: Literal["flat", "image"] = "flat"
-    """Fully connected layers, or convolutions."""
-    activation: Literal["relu", "tanh", "silu", "softplus"] = "relu"
-    """The activation of the hidden layers."""
-    likelihood: Literal["bernoulli", "gaussian", "discretized-logistic"] | None = None
-    """p(x | z): for zeros and ones, real values, or grey levels; by default the one that fits the
-    data."""
-    conditions: ConditionSpaces = field(default_factory=dict)
-    """The space of each condition."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.likelihood is None:  # The stored config names a likelihood.
-            object.__setattr__(self, "likelihood", usual(self.event))
-        check_likelihood(self.likelihood or "", self.event)
+    latent: Literal["normal", "laplace", "log-normal", "exponential", "gamma"] = "normal"
+    """The family of q(z | x); the prior is its standard member, such as N(0, I)."""
 
 
-class VAE(GenerativeModel[VAEConfig]):
+class VAE(Autoencoder[VAEConfig]):
     """A variational autoencoder: p(x, z) = N(z; 0, I) p(x | z), q(z | x) = N(μ(x), diag σ²(x)).
+
+    Other families of latents have their standard member as the prior: Laplace, log-normal,
+    exponential and gamma, all with independent latents.
 
     The decoder's outputs start from the data's mean: each has its own learned offset. Both
     networks take conditions as vectors, labels as one-hot vectors.
@@ -83,9 +49,6 @@ class VAE(GenerativeModel[VAEConfig]):
     """
 
     Config = VAEConfig
-    event_spaces = (Binary, Real, Unit)
-    condition_spaces = SPACES
-    default_num_samples = 500
     papers = (
         "Diederik P. Kingma, Max Welling. Auto-Encoding Variational Bayes. ICLR, 2014.",
         (
@@ -113,22 +76,14 @@ class VAE(GenerativeModel[VAEConfig]):
         ),
     )
 
-    data_seen: Tensor
-
     def __init__(self, config: VAEConfig) -> None:
+        self._families = (CONTINUOUS[config.latent](config.latent_dim),)
         super().__init__(config)
-        shape, latent = self.event_shape, config.latent_dim
-        conditions = num_values(config.conditions)
-        encoder, decoder = (
-            (ImageEncoder, ImageDecoder)
-            if config.network == "image"
-            else (FlatEncoder, FlatDecoder)
-        )
-        hidden, activation = config.hidden_dims, config.activation
-        self.encoder = encoder(shape, hidden, conditions, 2 * latent, activation)
-        self.decoder = decoder(latent, hidden, conditions, shape, activation)
-        self.observation = make_likelihood(config.likelihood or "", config.event)
-        self.register_buffer("data_seen", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def families(self) -> tuple[ContinuousFamily]:
+        """The family of the codes."""
+        return self._families
 
     @classmethod
     def configure(
@@ -176,11 +131,6 @@ class VAE(GenerativeModel[VAEConfig]):
             ),
         )
 
-    @property
-    def default_batch_size(self) -> int:
-        """The number of codes that are decoded at once, by the decoder's widest layer."""
-        return batch_size_for(self.decoder.widest)
-
     @classmethod
     def default_sampler(cls, config: VAEConfig) -> Component:
         """Return ancestral sampling."""
@@ -194,121 +144,45 @@ class VAE(GenerativeModel[VAEConfig]):
     # Conditionals
 
     def moments(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the mean and the log-variance of q(z | x), (B, L) each.
+        """Return both halves of q's parameters, (B, L) each: for a normal μ and log σ².
 
         Arguments:
             x: Examples (B, *event_shape).
             y: Vectors of the conditions (B, C), if there are any.
         """
-        mean, log_variance = self.encoder(x, y).chunk(2, dim=1)
-        return mean, log_variance
+        first, second = self.recognise(0, Rows(x, y), ())[0].chunk(2, dim=1)
+        return first, second
 
-    def outputs(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return the parameters of p(x | z), (B, *event_shape), for codes (B, L)."""
-        out: Tensor = self.decoder(z, y)
-        return out
-
-    def posterior(self, x: Tensor, *, condition: Any = None) -> Independent[Normal]:
+    def posterior(self, x: Tensor, *, condition: Any = None) -> Independent[Any]:
         """Return q(z | x), a distribution of codes (B, L), for examples (B, *event_shape)."""
-        mean, log_variance = self.moments(x, self.checked(condition, x.shape[0]))
-        return independent(Normal(mean, (0.5 * log_variance).exp()), 1)
+        parameters = self.inferred(x, condition=condition)
+        return independent(self.families[0].distribution(parameters), 1)
 
-    def likelihood(self, z: Tensor, *, condition: Any = None) -> Independent[Any]:
-        """Return p(x | z), a distribution of examples (B, *event_shape), for codes (B, L)."""
-        outputs = self.outputs(z, self.checked(condition, z.shape[0]))
-        return independent(self.observation(outputs), len(self.event_shape))
-
-    def prior(self) -> Independent[Normal]:
+    def prior(self) -> Independent[Any]:
         """Return p(z), a distribution of one code (L,)."""
-        zeros = torch.zeros(self.config.latent_dim, device=self.device, dtype=self.dtype)
-        return independent(Normal(zeros, torch.ones_like(zeros)), 1)
+        return independent(self.families[0].distribution(self._standard()), 1)
+
+    def prior_parameters(self, level: int, above: Tensor | None, y: Tensor | None) -> Tensor:
+        """Return the parameters of the standard member, (1, 1, P)."""
+        return self._standard()[None, None]
 
     @property
-    def codes(self) -> Space:
-        """Codes z, (L,)."""
-        return Real(shape=(self.config.latent_dim,))
+    def has_closed_kl(self) -> bool:
+        """True."""
+        return True
+
+    def kl(self, parameters: Tensor, y: Tensor | None) -> Tensor:
+        """Return KL(q(z_j) ‖ p(z_j)), (K or 1, B, L)."""
+        return self.families[0].kl(parameters)
+
+    def draw_top(self, num: int, y: Tensor | None, generator: torch.Generator) -> Tensor:
+        """Draw z from the standard member of the family, (num, L)."""
+        parameters = self._standard().expand(1, num, -1)
+        return self.families[0].draw(parameters, 1, generator)[0]
 
     def encode(self, x: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of q(z | x), (B, L)."""
-        x = self.checked_rows(x)
-        return self.moments(x, self.checked(condition, x.shape[0]))[0]
+        return self.families[0].mean(self.inferred(x, condition=condition))
 
-    def draw_codes(
-        self, x: Tensor, *, condition: Any = None, generator: torch.Generator
-    ) -> Tensor:
-        """Draw z ~ q(z | x), (B, L)."""
-        x = self.checked_rows(x)
-        mean, log_variance = self.moments(x, self.checked(condition, x.shape[0]))
-        eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        return mean + (0.5 * log_variance).exp() * eps
-
-    def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return the mean of p(x | z), (B, *event_shape)."""
-        z = self.checked_codes(z, self.codes.event_shape)
-        outputs = self.outputs(z, self.checked(condition, z.shape[0]))
-        mean: Tensor = self.observation(outputs).mean
-        return mean
-
-    # Likelihood
-
-    @property
-    def log_prob_kind(self) -> Literal["lower bound"]:
-        """A lower bound."""
-        return "lower bound"
-
-    def log_prob(
-        self,
-        x: Tensor,
-        *,
-        condition: Any = None,
-        generator: torch.Generator | None = None,
-        num_samples: int | None = None,
-    ) -> LogProb:
-        """Return log (1/K) Σ_k p(x, z_k) / q(z_k | x), z_k ~ q(z | x), of each example, in nats.
-
-        It is below log p(x) in expectation and rises with K. With gradients enabled it is minus
-        the loss of the objective "iwae" with K samples.
-
-        | Importance Weighted Autoencoders (Burda, Grosse, Salakhutdinov, 2016)
-
-        Arguments:
-            x: Examples (N, *event_shape).
-            condition: Rows of each condition by name, one per example or one for all.
-            generator: The generator of the noise, on the model's device.
-            num_samples: K; 500 by default.
-
-        Raises:
-            DataError: The examples have values to which the likelihood assigns probability 0.
-        """
-        from genzoo_vae.importance import estimate
-
-        self.check_rows(x)
-        num_samples = self.checked_num_samples(num_samples)
-        return estimate(self, x, self.checked(condition, x.shape[0]), generator, num_samples)
-
-    # Conditions and data
-
-    def checked(self, condition: Any, num: int) -> Tensor | None:
-        """Check conditions and return them as vectors (num, C); None if there are none.
-
-        Raises:
-            ConditionError: A condition is missing, superfluous, or not in its space.
-        """
-        return self.vectors(self.checked_condition(condition, num))
-
-    def vectors(self, conditions: Conditions) -> Tensor | None:
-        """Return rows of each condition as vectors (B, C) in the parameters' dtype."""
-        if not conditions:
-            return None
-        return vectors_of(conditions, self.conditions, self.dtype)
-
-    def needs_data_init(self) -> bool:
-        """Whether the statistics of the data are still missing."""
-        return not bool(self.data_seen)
-
-    @torch.no_grad()
-    def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Initialise the decoder's outputs to the data's mean."""
-        mean = info.mean["x"] if "x" in info.mean else batch["x"].mean(0)
-        self.decoder.start_from(self.observation.location(mean.to(self.device, self.dtype)))
-        self.data_seen.fill_(True)
+    def _standard(self) -> Tensor:
+        return torch.zeros(self.families[0].num_parameters, device=self.device, dtype=self.dtype)

@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from genzoo_vae.bounds import terms
 from likelihoods import mean_log_prob
 from linear import PPCA, digits, linear_vae, sigma_points
+from normal_terms import terms
 
 
 @pytest.fixture(scope="module")

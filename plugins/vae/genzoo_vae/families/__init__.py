@@ -1,0 +1,1 @@
+"""Distributions of latents: continuous families with differentiable draws, and discrete ones."""
