@@ -27,7 +27,7 @@ from genzoo_vae.autoencoder import Autoencoder, AutoencoderConfig
 from genzoo_vae.condition_vectors import num_values
 from genzoo_vae.families.discrete import BernoulliFamily, CategoricalFamily, DiscreteFamily
 
-_MOST_CODES, _FEW_VALUES = 200, 256
+_MOST_CODES, _FEW_VALUES, _VALUES_PER_BIT = 200, 256, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,17 +115,21 @@ class DiscreteVAE(Autoencoder[DiscreteVAEConfig]):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data: four bits for each value, at most 200.
+        """Return a config that fits the data.
+
+        Rows of at most 256 values have a bit for every four values, whose prior is a model: codes
+        that no row has would be decoded to blends of several rows. Larger rows have 200 bits that
+        are independent in the prior.
 
         Raises:
             ConfigError: The requested likelihood does not fit these data.
         """
         cls.check_event(info)
         size = info[cls.event_field].num_dims
-        if "num_categories" not in overrides:
-            overrides = {"latent_dim": min(_MOST_CODES, 4 * size), **overrides}
         if size <= _FEW_VALUES and overrides.get("network") != "image":
-            overrides = {"hidden_dims": (256, 256), **overrides}
+            prior = {"prior": {"name": "made"}, "latent_dim": max(2, size // _VALUES_PER_BIT)}
+            own = {"latent_dim", "num_categories", "prior"} & overrides.keys()
+            overrides = {"hidden_dims": (256, 256, 256), **({} if own else prior), **overrides}
         if overrides.get("likelihood") == "gaussian":
             overrides = {"event": info[cls.event_field].relaxed(), **overrides}
         return super().configure(info, conditions, **overrides)
@@ -141,14 +145,18 @@ class DiscreteVAE(Autoencoder[DiscreteVAEConfig]):
 
     @classmethod
     def default_stages(cls, config: DiscreteVAEConfig) -> tuple[Stage, ...]:
-        """Return the evidence lower bound with relaxed draws, or by the score."""
-        name = "gumbel-softmax" if config.prior is None else "score-function"
-        return (
-            Stage(
-                objective=Component(name="elbo", config={"estimator": {"name": name}}),
-                trainer={"max_steps": 10_000, "batch_size": 100, "lr_scheduler": "linear"},
-            ),
-        )
+        """Return the evidence lower bound with relaxed draws.
+
+        With a model as the prior, it is the importance-weighted bound by the score, with VIMCO's
+        baseline, as the likelihood of such a model is not defined for relaxed codes.
+        """
+        trainer = {"max_steps": 10_000, "batch_size": 100, "lr_scheduler": "linear"}
+        objective = Component(name="elbo", config={"estimator": {"name": "gumbel-softmax"}})
+        if config.prior is not None:
+            estimator = {"name": "score-function", "config": {"baseline": "leave-one-out"}}
+            objective = Component(name="iwae", config={"num_samples": 4, "estimator": estimator})
+            trainer = {**trainer, "max_steps": 6000}
+        return (Stage(objective=objective, trainer=trainer),)
 
     @classmethod
     def default_sampler(cls, config: DiscreteVAEConfig) -> Component:

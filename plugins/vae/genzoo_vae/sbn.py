@@ -32,7 +32,7 @@ from genzoo_vae.posteriors.posterior import GROUP, amortised
 from genzoo_vae.posteriors.proposal import Rows
 
 _Width = Annotated[int, Bounds(1, 2**16)]
-_MOST_UNITS, _UNITS_PER_VALUE = 200, 4
+_MOST_UNITS, _FEW_VALUES, _VALUES_PER_UNIT = 200, 256, 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +127,21 @@ class SBN(LatentModel[SBNConfig]):
     def configure(
         cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
     ) -> Any:
-        """Return a config that fits the data: four units for each value, at most 200."""
+        """Return a config that fits the data.
+
+        Rows of at most 256 values have a unit for every six values, and tanh units between them
+        and x. Few units fill the prior; of many, most draws would not be the code of any row.
+        Larger rows have 200 units and linear maps.
+        """
         cls.check_event(info)
-        num = min(_MOST_UNITS, _UNITS_PER_VALUE * info[cls.event_field].num_dims)
-        return super().configure(info, conditions, **{"hidden_dims": (num,), **overrides})
+        size = info[cls.event_field].num_dims
+        fitted: dict[str, Any] = {"hidden_dims": (_MOST_UNITS,)}
+        if size <= _FEW_VALUES:
+            fitted = {
+                "hidden_dims": (max(2, size // _VALUES_PER_UNIT),),
+                "mlp_dims": (_FEW_VALUES, _FEW_VALUES),
+            }
+        return super().configure(info, conditions, **{**fitted, **overrides})
 
     @classmethod
     def example(cls) -> tuple[SBNConfig, Batch]:
@@ -142,10 +153,11 @@ class SBN(LatentModel[SBNConfig]):
     def default_stages(cls, config: SBNConfig) -> tuple[Stage, ...]:
         """Return the importance-weighted bound of 5 draws, by the score with VIMCO's baseline."""
         estimator = {"name": "score-function", "config": {"baseline": "leave-one-out"}}
+        rate = 1e-3 if config.mlp_dims else 3e-3
         return (
             Stage(
                 objective=Component(
-                    name="iwae", config={"num_samples": 5, "lr": 3e-3, "estimator": estimator}
+                    name="iwae", config={"num_samples": 5, "lr": rate, "estimator": estimator}
                 ),
                 trainer={"max_steps": 10_000, "batch_size": 100, "lr_scheduler": "linear"},
             ),

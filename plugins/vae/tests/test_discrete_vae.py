@@ -5,7 +5,6 @@ import torch
 
 import genzoo
 from genzoo import CapabilityError, ConfigError, Label, create_model
-from genzoo.embedding import embed
 from genzoo.plugin import ModelSpec
 from genzoo_vae import enumeration
 from genzoo_vae.posteriors.proposal import Rows
@@ -65,7 +64,7 @@ def test_codes_are_categories_and_embeddings_one_hot_vectors():
     assert modes.dtype == torch.int64
     p = model.families[0].mean(model.inferred(x))
     assert torch.equal(modes, p.argmax(-1))
-    vectors = torch.from_numpy(embed(model, x))
+    vectors = torch.from_numpy(genzoo.embed(model, x))
     assert vectors.shape == (16, 6)
     assert torch.equal(vectors.view(16, 2, 3).argmax(-1), modes)
     assert torch.equal(vectors.view(16, 2, 3).sum(-1), torch.ones(16, 2))
