@@ -34,6 +34,7 @@ from genzoo_vae.estimators.estimator import (
     GROUP,
     Estimated,
     Estimator,
+    Problem,
     Subject,
     default_estimator,
 )
@@ -156,6 +157,11 @@ class Bound(Objective[C], abc.ABC):
             gradients=self._recognition_gradients(rows, step),
         )
 
+    def estimated(self, integrand: Integrand, step: Step) -> Estimated:
+        """Return the estimate of the expectation of an integrand."""
+        problem = Problem(integrand, self.config.num_samples, self.aggregate, step, self)
+        return self.estimator.estimate(problem)
+
     @abc.abstractmethod
     def terms(self, rows: Rows, proposal: Proposal, step: Step) -> Terms:
         """Return the negative bound and its terms for q."""
@@ -217,9 +223,7 @@ class ELBO(Bound[ELBOConfig]):
         """Return the negative bound, with the weight of its KL term."""
         weight, closed = self._kl_weight(step), self._has_closed_kl and not proposal.is_prior
         integrand = Integrand(self.model, rows, proposal, closed, weight, self.auxiliary)
-        found = self.estimator.estimate(
-            integrand, self.config.num_samples, self.aggregate, step, self
-        )
+        found = self.estimated(integrand, step)
         if not closed:
             return Terms(found, integrand, found.loss)
         kl = self.model.kl(found.draws.layers[0].parameters, rows.y)[0]
@@ -263,9 +267,7 @@ class IWAE(Bound[IWAEConfig]):
     def terms(self, rows: Rows, proposal: Proposal, step: Step) -> Terms:
         """Return the negative bound."""
         integrand = Integrand(self.model, rows, proposal)
-        found = self.estimator.estimate(
-            integrand, self.config.num_samples, self.aggregate, step, self
-        )
+        found = self.estimated(integrand, step)
         return Terms(found, integrand, found.loss)
 
 

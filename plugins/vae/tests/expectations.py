@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from genzoo.plugin import Step
+from genzoo_vae.estimators.estimator import Problem
 from genzoo_vae.estimators.expectation import Draws, Expectation, Layer
 from genzoo_vae.families.family import Family
 
@@ -51,7 +52,8 @@ def gradients(estimator, expectation, aggregate, num_samples=1, memory=None, see
     """Return the estimate of ∇ E[F] by the parameters in each row, (B, P)."""
     rows = expectation.parameters.detach().expand(expectation.rows, -1).clone().requires_grad_()
     each = replace(expectation, parameters=rows)
-    found = estimator.estimate(each, num_samples, aggregate, step(seed), memory or Kept())
+    problem = Problem(each, num_samples, aggregate, step(seed), memory or Kept())
+    found = estimator.estimate(problem)
     (grad,) = torch.autograd.grad(found.loss, rows)
     return -grad * expectation.rows
 

@@ -8,7 +8,7 @@ import torch
 from expectations import Kept, OneLayer, enumerated, gradients, step, z_scores
 from genzoo import CapabilityError, ConfigError
 from genzoo_vae.estimators.aggregates import LogMeanExp, Mean
-from genzoo_vae.estimators.estimator import Subject
+from genzoo_vae.estimators.estimator import Problem, Subject
 from genzoo_vae.estimators.pathwise import (
     DoublyReparameterised,
     Reparameterised,
@@ -162,20 +162,20 @@ def test_straight_through_takes_f_at_discrete_draws_and_is_biased(family, cls):
 def test_the_shown_loss_is_the_value_of_the_bound():
     expectation, aggregate = quadratic(BernoulliFamily(3)), LogMeanExp()
     for estimator in (score("running-mean"), REBAR(Subject((BernoulliFamily(3),)))):
-        found = estimator.estimate(expectation, 2, aggregate, step(), Kept())
+        found = estimator.estimate(Problem(expectation, 2, aggregate, step(), Kept()))
         assert found.loss.item() == pytest.approx(-aggregate.value(found.values).mean().item())
 
 
 def test_a_running_mean_uses_earlier_rewards_only_and_those_of_its_slot():
     expectation, memory = quadratic(BernoulliFamily(3)), Kept()
     estimator = score("running-mean")
-    first = estimator.estimate(expectation, 2, Mean(), step(1), memory)
-    again = score().estimate(expectation, 2, Mean(), step(1), Kept())
+    first = estimator.estimate(Problem(expectation, 2, Mean(), step(1), memory))
+    again = score().estimate(Problem(expectation, 2, Mean(), step(1), Kept()))
     torch.testing.assert_close(first.loss, again.loss)
     mean = Mean().signals(first.values).mean()
     weighted, weight = memory.kept["baseline_0"]
     assert (weighted / weight).item() == pytest.approx(mean.item())
-    estimator.estimate(expectation, 2, Mean(), step(1, slot=1), memory)
+    estimator.estimate(Problem(expectation, 2, Mean(), step(1, slot=1), memory))
     assert set(memory.kept) == {"baseline_0", "baseline_1"}
 
 

@@ -19,7 +19,7 @@ from genzoo import (
 )
 from genzoo.plugin import Step, register
 from genzoo_vae.collapse import active_units
-from genzoo_vae.estimators.estimator import GROUP as ESTIMATORS, Estimated, Estimator
+from genzoo_vae.estimators.estimator import GROUP as ESTIMATORS, Estimator
 from genzoo_vae.estimators.pathwise import PathwiseConfig
 from genzoo_vae.objectives import ELBO, IWAE, ELBOConfig, IWAEConfig
 from likelihoods import mean_log_prob
@@ -55,10 +55,9 @@ class Mine(Estimator[PathwiseConfig]):
     Config = PathwiseConfig
     title = "mine"
 
-    def estimate(self, expectation, num_samples, aggregate, step, memory):
-        draws = expectation.drawn(num_samples, step.generator)
-        f = expectation.value(draws)
-        return Estimated(-aggregate.value(f).mean(), draws, f.detach())
+    def estimate(self, problem):
+        draws = problem.drawn()
+        return problem.estimated(problem.expectation.value(draws), draws)
 
 
 def test_an_estimator_of_someone_else_is_used_by_its_name():

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from genzoo.plugin import Step
-from genzoo_vae.estimators.aggregates import Aggregate
-from genzoo_vae.estimators.estimator import Memory, Subject
-from genzoo_vae.estimators.expectation import Expectation
+from genzoo_vae.estimators.estimator import Problem, Subject
 
 if TYPE_CHECKING:
     from genzoo_vae.estimators.score_function import ScoreFunctionConfig
@@ -29,39 +26,20 @@ class Baseline(nn.Module, abc.ABC):
         super().__init__()
 
     @abc.abstractmethod
-    def forward(
-        self,
-        signals: Tensor,
-        f: Tensor,
-        expectation: Expectation,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, signals: Tensor, f: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
         """Return b, which broadcasts to (K, B), and the baseline's own loss, a scalar.
 
         Arguments:
             signals: The rewards, (K, B).
             f: The values that they are made of, (K, B).
-            expectation: q and f, for the inputs.
-            aggregate: F.
-            step: The position in training.
-            memory: Where to keep tensors from step to step.
+            problem: What is estimated.
         """
 
 
 class NoBaseline(Baseline):
     """b = 0."""
 
-    def forward(
-        self,
-        signals: Tensor,
-        f: Tensor,
-        expectation: Expectation,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, signals: Tensor, f: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
         """Return 0."""
         return signals.new_zeros(()), signals.new_zeros(())
 
@@ -69,17 +47,9 @@ class NoBaseline(Baseline):
 class LeaveOneOut(Baseline):
     """b_k = what F would be without draw k; see `Aggregate.leave_one_out`."""
 
-    def forward(
-        self,
-        signals: Tensor,
-        f: Tensor,
-        expectation: Expectation,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, signals: Tensor, f: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
         """Return the value of the other draws."""
-        return aggregate.leave_one_out(f), signals.new_zeros(())
+        return problem.aggregate.leave_one_out(f), signals.new_zeros(())
 
 
 class RunningMean(Baseline):
@@ -94,21 +64,13 @@ class RunningMean(Baseline):
         super().__init__(config, subject)
         self.decay = config.decay
 
-    def forward(
-        self,
-        signals: Tensor,
-        f: Tensor,
-        expectation: Expectation,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, signals: Tensor, f: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
         """Return the mean of the earlier rewards of this slot, and take in these."""
-        return self.running(signals, step, memory), signals.new_zeros(())
+        return self.running(signals, problem), signals.new_zeros(())
 
-    def running(self, signals: Tensor, step: Step, memory: Memory) -> Tensor:
+    def running(self, signals: Tensor, problem: Problem) -> Tensor:
         """Return the mean of the earlier rewards of this slot, and take in these."""
-        name = f"baseline_{step.slot}"
+        name, memory = f"baseline_{problem.step.slot}", problem.memory
         # The total weight is kept with the sum, so that the mean of few updates is not too small.
         kept = memory.process_state().get(name, signals.new_zeros(2))
         new = torch.stack([signals.mean(), signals.new_ones(())])
@@ -136,17 +98,9 @@ class InputDependent(RunningMean):
             nn.Linear(config.hidden_dim, 1),
         )
 
-    def forward(
-        self,
-        signals: Tensor,
-        f: Tensor,
-        expectation: Expectation,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, signals: Tensor, f: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
         """Return the value of both, and the loss of the function."""
-        b = self.running(signals, step, memory) + self.network(expectation.inputs)[:, 0]
+        b = self.running(signals, problem) + self.network(problem.expectation.inputs)[:, 0]
         return b.detach(), 0.5 * (signals - b).square().mean()
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from torch import Tensor, nn
 
 from genzoo.plugin import CapabilityError, Component, Config, Step, register_group
-from genzoo_vae.estimators.aggregates import Aggregate
+from genzoo_vae.estimators.aggregates import Aggregate, Mean
 from genzoo_vae.estimators.expectation import Draws, Expectation
 from genzoo_vae.families.continuous import ContinuousFamily
 from genzoo_vae.families.family import Family
@@ -61,6 +61,38 @@ class Estimated:
     values: Tensor
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is to be estimated: ∇ E_q[F(f(z⁽¹⁾), …, f(z⁽ᴷ⁾))], at a step of training.
+
+    Arguments:
+        expectation: q and f.
+        num_samples: K.
+        aggregate: F.
+        step: The position in training, with the generator of all noise.
+        memory: Where to keep tensors from step to step, under names of the step's slot.
+    """
+
+    expectation: Expectation
+    num_samples: int
+    aggregate: Aggregate
+    step: Step
+    memory: Memory
+
+    def drawn(self) -> Draws:
+        """Return K draws of all layers, differentiable where their families are."""
+        return self.expectation.drawn(self.num_samples, self.step.generator)
+
+    def value_for_score(self, draws: Draws) -> Tensor:
+        """Return f, (K, B), without the direct gradient of log q where its expectation is 0."""
+        fixed = isinstance(self.aggregate, Mean)
+        return self.expectation.value(draws.stopped() if fixed else draws)
+
+    def estimated(self, f: Tensor, draws: Draws) -> Estimated:
+        """Return −F of values (K, B) as the loss, a mean over rows."""
+        return Estimated(-self.aggregate.value(f).mean(), draws, f.detach())
+
+
 class Estimator(nn.Module, abc.ABC, Generic[C]):
     """Abstract base class: an estimator of ∇ E_q[F(f(z⁽¹⁾), …, f(z⁽ᴷ⁾))] by all parameters.
 
@@ -99,23 +131,8 @@ class Estimator(nn.Module, abc.ABC, Generic[C]):
         return
 
     @abc.abstractmethod
-    def estimate(
-        self,
-        expectation: Expectation,
-        num_samples: int,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> Estimated:
-        """Return an estimate from K draws of each row.
-
-        Arguments:
-            expectation: q and f.
-            num_samples: K.
-            aggregate: F.
-            step: The position in training, with the generator of all noise.
-            memory: Where to keep tensors from step to step, under names of the step's slot.
-        """
+    def estimate(self, problem: Problem) -> Estimated:
+        """Return an estimate from K draws of each row."""
 
 
 def require(

@@ -6,10 +6,8 @@ import abc
 from dataclasses import dataclass
 from typing import Any
 
-from genzoo.plugin import CapabilityError, Config, Step
-from genzoo_vae.estimators.aggregates import Aggregate
-from genzoo_vae.estimators.estimator import Estimated, Estimator, Memory, Subject, require
-from genzoo_vae.estimators.expectation import Expectation
+from genzoo.plugin import CapabilityError, Config
+from genzoo_vae.estimators.estimator import Estimated, Estimator, Problem, Subject, require
 from genzoo_vae.families.continuous import ContinuousFamily
 
 REMEDY = "For discrete latents use score-function, gumbel-softmax, straight-through or rebar."
@@ -36,18 +34,11 @@ class Reparameterised(Estimator[PathwiseConfig]):
         """Raise CapabilityError for discrete latents."""
         require(self, subject.families, ContinuousFamily, REMEDY)
 
-    def estimate(
-        self,
-        expectation: Expectation,
-        num_samples: int,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> Estimated:
+    def estimate(self, problem: Problem) -> Estimated:
         """Return −F at differentiable draws."""
-        draws = expectation.drawn(num_samples, step.generator)
-        f = expectation.value(draws)
-        return Estimated(-aggregate.value(f).mean(), draws, f.detach())
+        draws = problem.drawn()
+        f = problem.expectation.value(draws)
+        return problem.estimated(f, draws)
 
 
 class _OneLayer(Reparameterised, abc.ABC):
@@ -78,18 +69,11 @@ class StickingTheLanding(_OneLayer):
 
     title = "sticking-the-landing"
 
-    def estimate(
-        self,
-        expectation: Expectation,
-        num_samples: int,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> Estimated:
+    def estimate(self, problem: Problem) -> Estimated:
         """Return −F at differentiable draws, with log q of fixed parameters."""
-        draws = expectation.drawn(num_samples, step.generator)
-        f = expectation.value(draws.stopped())
-        return Estimated(-aggregate.value(f).mean(), draws, f.detach())
+        draws = problem.drawn()
+        f = problem.expectation.value(draws.stopped())
+        return problem.estimated(f, draws)
 
 
 class DoublyReparameterised(_OneLayer):
@@ -105,20 +89,13 @@ class DoublyReparameterised(_OneLayer):
 
     title = "doubly-reparameterised"
 
-    def estimate(
-        self,
-        expectation: Expectation,
-        num_samples: int,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> Estimated:
+    def estimate(self, problem: Problem) -> Estimated:
         """Return −F, whose gradient is weighted once more where it reaches the draws."""
-        draws = expectation.drawn(num_samples, step.generator)
-        f = expectation.value(draws.stopped())
-        weights = aggregate.path_weights(f.detach())
+        draws = problem.drawn()
+        f = problem.expectation.value(draws.stopped())
+        weights = problem.aggregate.path_weights(f.detach())
         (z,) = draws.z
         if z.requires_grad:
             hooked: Any = z  # torch does not annotate the method.
             hooked.register_hook(lambda grad: grad * weights[..., None])
-        return Estimated(-aggregate.value(f).mean(), draws, f.detach())
+        return problem.estimated(f, draws)

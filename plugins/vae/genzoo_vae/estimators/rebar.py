@@ -8,17 +8,16 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Bounds, CapabilityError, Config, Step
-from genzoo_vae.estimators.aggregates import Aggregate, Mean
+from genzoo.plugin import Bounds, CapabilityError, Config
 from genzoo_vae.estimators.estimator import (
     Estimated,
     Estimator,
-    Memory,
+    Problem,
     Subject,
     require,
     showing,
 )
-from genzoo_vae.estimators.expectation import Draws, Expectation, Layer
+from genzoo_vae.estimators.expectation import Draws, Layer
 from genzoo_vae.estimators.relaxed import Temperature, discrete
 from genzoo_vae.families.discrete import DiscreteFamily
 
@@ -63,61 +62,49 @@ class REBAR(Estimator[REBARConfig]):
                 f"{len(subject.families)}. Use score-function or gumbel-softmax."
             )
 
-    def estimate(
-        self,
-        expectation: Expectation,
-        num_samples: int,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> Estimated:
+    def estimate(self, problem: Problem) -> Estimated:
         """Return −F with the gradient of REBAR, shown as −F."""
-        layer = expectation.layer(())
+        layer, aggregate = problem.expectation.layer(()), problem.aggregate
         # The control variate is differentiated by the parameters of q alone: its derivatives by
         # all others have expectation 0.
         parameters = layer.parameters.detach().requires_grad_()
         with torch.enable_grad():
-            b, c, again = self._relaxations(expectation, layer, parameters, num_samples, step)
+            b, c, again = self._relaxations(problem, layer, parameters)
             draws = Draws((layer,), (b,))
-            f = expectation.value(draws.stopped() if isinstance(aggregate, Mean) else draws)
+            f = problem.value_for_score(draws)
             log_q = layer.family.log_prob(parameters, b)
             reward, control = aggregate.signals(f.detach()), aggregate.signals(again.detach())
             of_f = _grad((reward * log_q).sum(), parameters)
             difference = (aggregate.value(c) - aggregate.value(again)).sum()
             of_c = _grad(difference - (control * log_q).sum(), parameters)
-        gradient = of_f + self._eta(of_f, of_c, step, memory) * of_c
+        gradient = of_f + self._eta(of_f, of_c, problem) * of_c
         bound = aggregate.value(f)
         surrogate = bound.sum() + (gradient * layer.parameters).sum()
         return Estimated(showing(-surrogate / len(bound), -bound), draws, f.detach())
 
     def _relaxations(
-        self,
-        expectation: Expectation,
-        layer: Layer,
-        parameters: Tensor,
-        num_samples: int,
-        step: Step,
+        self, problem: Problem, layer: Layer, parameters: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the draw b, and f at the relaxation of g and of g̃, (K, B) each."""
-        family, generator = discrete(layer), step.generator
-        g = family.perturb(parameters, num_samples, generator)
+        family, generator = discrete(layer), problem.step.generator
+        g = family.perturb(parameters, problem.num_samples, generator)
         b = family.harden(g)
         again = family.reperturb(parameters, b, generator)
         fixed = (Layer(family, layer.parameters.detach()),)
 
         def value(perturbed: Tensor) -> Tensor:
-            return expectation.value(
+            return problem.expectation.value(
                 Draws(fixed, (family.soften(perturbed, self.config.temperature),))
             )
 
         return b, value(g), value(again)
 
-    def _eta(self, of_f: Tensor, of_c: Tensor, step: Step, memory: Memory) -> Tensor:
+    def _eta(self, of_f: Tensor, of_c: Tensor, problem: Problem) -> Tensor:
         """Return η = −E[a · c] / E[c · c] of earlier updates, 1 at the first one.
 
         a is the gradient without and c that of the control variate, for each row.
         """
-        name = f"rebar_{step.slot}"
+        name, memory = f"rebar_{problem.step.slot}", problem.memory
         now = torch.stack([-(of_f * of_c).sum(), (of_c * of_c).sum()])
         kept = memory.process_state().get(name)
         # Means of this update would depend on its draws, and bias it.

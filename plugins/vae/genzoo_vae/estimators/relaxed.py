@@ -10,9 +10,8 @@ from typing import Annotated
 from torch import Tensor
 
 from genzoo.plugin import Bounds, Config, Step
-from genzoo_vae.estimators.aggregates import Aggregate
-from genzoo_vae.estimators.estimator import Estimated, Estimator, Memory, Subject, require
-from genzoo_vae.estimators.expectation import Expectation, Layer
+from genzoo_vae.estimators.estimator import Estimated, Estimator, Problem, Subject, require
+from genzoo_vae.estimators.expectation import Layer
 from genzoo_vae.families.discrete import DiscreteFamily
 
 _REMEDY = "For continuous latents use reparameterised."
@@ -46,24 +45,19 @@ class _Relaxed(Estimator[RelaxedConfig], abc.ABC):
         """Raise CapabilityError for continuous latents."""
         require(self, subject.families, DiscreteFamily, _REMEDY)
 
-    def estimate(
-        self,
-        expectation: Expectation,
-        num_samples: int,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> Estimated:
+    def estimate(self, problem: Problem) -> Estimated:
         """Return −F at relaxed draws."""
-        tau = temperature_at(self.config, step)
+        tau = temperature_at(self.config, problem.step)
 
         def relaxed(layer: Layer) -> Tensor:
-            g = discrete(layer).perturb(layer.parameters, num_samples, step.generator)
+            g = discrete(layer).perturb(
+                layer.parameters, problem.num_samples, problem.step.generator
+            )
             return self.value(discrete(layer), g, tau)
 
-        draws = expectation.draw(relaxed)
-        f = expectation.value(draws)
-        return Estimated(-aggregate.value(f).mean(), draws, f.detach())
+        draws = problem.expectation.draw(relaxed)
+        f = problem.expectation.value(draws)
+        return problem.estimated(f, draws)
 
     @abc.abstractmethod
     def value(self, family: DiscreteFamily, g: Tensor, temperature: float) -> Tensor:
@@ -117,23 +111,16 @@ class StraightThrough(Estimator[StraightThroughConfig]):
         """Raise CapabilityError for continuous latents."""
         require(self, subject.families, DiscreteFamily, _REMEDY)
 
-    def estimate(
-        self,
-        expectation: Expectation,
-        num_samples: int,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> Estimated:
+    def estimate(self, problem: Problem) -> Estimated:
         """Return −F at discrete draws."""
 
         def drawn(layer: Layer) -> Tensor:
-            z = layer.family.draw(layer.parameters, num_samples, step.generator)
+            z = layer.family.draw(layer.parameters, problem.num_samples, problem.step.generator)
             return straight_through(z, layer.family.mean(layer.parameters))
 
-        draws = expectation.draw(drawn)
-        f = expectation.value(draws)
-        return Estimated(-aggregate.value(f).mean(), draws, f.detach())
+        draws = problem.expectation.draw(drawn)
+        f = problem.expectation.value(draws)
+        return problem.estimated(f, draws)
 
 
 def straight_through(z: Tensor, soft: Tensor) -> Tensor:

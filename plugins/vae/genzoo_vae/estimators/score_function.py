@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from genzoo.plugin import Bounds, CapabilityError, Config, Step
-from genzoo_vae.estimators.aggregates import Aggregate, Mean
+from genzoo.plugin import Bounds, CapabilityError, Config
 from genzoo_vae.estimators.baselines import BASELINES, Baseline
-from genzoo_vae.estimators.estimator import Estimated, Estimator, Memory, Subject, showing
-from genzoo_vae.estimators.expectation import Expectation
+from genzoo_vae.estimators.estimator import Estimated, Estimator, Problem, Subject, showing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +58,15 @@ class ScoreFunction(Estimator[ScoreFunctionConfig]):
                 f"{subject.num_samples}. Give num_samples=2 or more, or another baseline."
             )
 
-    def estimate(
-        self,
-        expectation: Expectation,
-        num_samples: int,
-        aggregate: Aggregate,
-        step: Step,
-        memory: Memory,
-    ) -> Estimated:
+    def estimate(self, problem: Problem) -> Estimated:
         """Return −F − Σ_k (R_k − b_k) log q(z_k), shown as −F."""
-        draws = expectation.draw(
-            lambda layer: layer.family.draw(layer.parameters.detach(), num_samples, step.generator)
+        num, generator = problem.num_samples, problem.step.generator
+        draws = problem.expectation.draw(
+            lambda layer: layer.family.draw(layer.parameters.detach(), num, generator)
         )
-        f = expectation.value(draws.stopped() if isinstance(aggregate, Mean) else draws)
-        signals = aggregate.signals(f.detach())
-        b, extra = self.baseline(signals, f.detach(), expectation, aggregate, step, memory)
+        f = problem.value_for_score(draws)
+        signals = problem.aggregate.signals(f.detach())
+        b, extra = self.baseline(signals, f.detach(), problem)
         score = ((signals - b) * draws.log_q).sum(0)
-        bound = aggregate.value(f)
+        bound = problem.aggregate.value(f)
         return Estimated(showing(extra - (bound + score).mean(), -bound), draws, f.detach())

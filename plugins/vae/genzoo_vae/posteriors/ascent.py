@@ -11,7 +11,13 @@ from torch import Tensor
 from genzoo.plugin import Step, make
 from genzoo_vae import enumeration
 from genzoo_vae.estimators.aggregates import Mean
-from genzoo_vae.estimators.estimator import GROUP, Estimator, Subject, default_estimator
+from genzoo_vae.estimators.estimator import (
+    GROUP,
+    Estimator,
+    Problem,
+    Subject,
+    default_estimator,
+)
 from genzoo_vae.families.discrete import DiscreteFamily
 from genzoo_vae.latents import Integrand, LatentModel
 from genzoo_vae.posteriors.proposal import Proposal, Rows
@@ -69,8 +75,9 @@ def _stochastic(
     found = [parameters.detach().clone().requires_grad_() for parameters in start]
     adam = torch.optim.Adam(found, lr=config.lr)
     for _ in range(config.num_steps):
-        problem = Integrand(model, rows, proposal(found))
-        loss = estimator.estimate(problem, config.num_samples, Mean(), step, memory).loss
+        integrand = Integrand(model, rows, proposal(found))
+        problem = Problem(integrand, config.num_samples, Mean(), step, memory)
+        loss = estimator.estimate(problem).loss
         # The sum over rows, whose gradient in each row does not depend on the others.
         for parameters, grad in zip(
             found, torch.autograd.grad(loss * num_rows, found), strict=True
