@@ -20,7 +20,8 @@ COMMANDS = [
 ]
 TESTS = re.findall(r"`((?:tests|plugins)/[\w/]*test_\w+\.py)(?:::(\w+))?`", PAGE)
 CARDS = {"rbm": "rbm-digits", "vae": "vae-digits", "gan": "gan-fashion-mnist"}
-CARDS["negative"] = "cyclegan-fashion-mnist-negative"
+CARDS |= {"negative": "cyclegan-fashion-mnist-negative"}
+CARDS |= {"sbn": "sbn-digits", "discrete": "discrete-vae-digits"}
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +42,6 @@ def folder(tmp_path_factory):
     zeros_and_ones = genzoo.Binary(shape=(1, 8, 8))
     net = genzoo.create_model("pixelcnn", event=zeros_and_ones, hidden_channels=4, num_layers=1)
     net.save_pretrained(folder / "runs" / "pixels")
-    for run, name, values in (
-        ("sbn", "sbn", {"hidden_dims": (4,)}),
-        ("discrete", "discrete-vae", {}),
-    ):
-        genzoo.create_model(name, event=zeros_and_ones, **values).save_pretrained(
-            folder / "runs" / run
-        )
     return folder
 
 
