@@ -150,6 +150,8 @@ class Autoencoder(LatentModel[C]):
     @property
     def is_mass(self) -> bool:
         """Whether the likelihood is that of discrete data."""
+        if isinstance(self.observation, NestedLikelihood):
+            return self.event.is_discrete
         return self.observation.discrete
 
     # Conditionals

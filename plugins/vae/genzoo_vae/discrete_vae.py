@@ -173,7 +173,12 @@ class DiscreteVAE(Autoencoder[DiscreteVAEConfig]):
     @property
     def takes_relaxed(self) -> bool:
         """Not with a model as the prior, whose likelihood is that of codes only."""
-        return self.prior_model is None
+        return self.config.prior is None
+
+    @property
+    def has_independent_prior(self) -> bool:
+        """Not with a model as the prior."""
+        return self.config.prior is None
 
     @property
     def has_closed_kl(self) -> bool:
@@ -224,7 +229,15 @@ class DiscreteVAE(Autoencoder[DiscreteVAEConfig]):
 
         That is E[x | z_j = c] − E[x] with the other latents at the mean of the prior, or of equal
         probabilities if the prior is a model. A bit has one filter, for 1 in the place of 0.
+
+        Raises:
+            CapabilityError: The decoder is a model, whose mean has no closed form.
         """
+        if self.config.decoder is not None:
+            raise CapabilityError(
+                f"Filters are differences of means of x given z, which the decoder "
+                f"{self.config.decoder.name} does not have. Use --view codes or interpolation."
+            )
         family, logits = self.families[0], self.prior_logits
         usual = torch.zeros(family.num_parameters, device=self.device, dtype=self.dtype)
         mean = family.mean(usual if logits is None else logits)

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.plugin import (
+    CapabilityError,
     Conditions,
     Config,
+    DataError,
     GenerativeModel,
     LogProb,
     Space,
@@ -20,6 +22,7 @@ from genzoo.plugin import (
 )
 from genzoo_vae import importance
 from genzoo_vae.condition_vectors import vectors_of
+from genzoo_vae.estimators.estimator import Estimator
 from genzoo_vae.estimators.expectation import Draws, Expectation, Layer
 from genzoo_vae.families.family import Family
 from genzoo_vae.posteriors.posterior import GROUP, Posterior
@@ -65,6 +68,14 @@ class LatentModel(GenerativeModel[C]):
     @property
     def takes_relaxed(self) -> bool:
         """Whether log p(x, z) is defined for relaxed values of discrete z; True by default."""
+        return True
+
+    @property
+    def has_independent_prior(self) -> bool:
+        """Whether `prior_parameters` decide each layer of p(z), given the one above it.
+
+        True by default; not with units that depend on others of their layer.
+        """
         return True
 
     @abc.abstractmethod
@@ -227,10 +238,21 @@ class LatentModel(GenerativeModel[C]):
         return draws.layers[top].parameters[0].expand(len(x), -1)
 
     def values_of(self, codes: Tensor) -> Tensor:
-        """Check codes, and return them as values of the top layer, (B, *shape)."""
+        """Check codes, and return them as values of the top layer, (B, *shape).
+
+        Raises:
+            DataError: They have another shape, or values that the family does not have.
+        """
         family = self.families[-1]
         if codes.is_floating_point():
-            return self.checked_codes(codes, family.shape)
+            z = self.checked_codes(codes, family.shape)
+            if family.is_positive and bool((z < 0).any()):
+                raise DataError(
+                    f"The codes of this {type(self).__name__} are {family.title} latents, which "
+                    f"are not below 0, got {z.min().item():.3g}. Give codes from 0 up, such as "
+                    "those of encode; in a shell use --view codes or interpolation."
+                )
+            return z
         self.check_rows(codes, space=self.codes)
         return family.from_codes(codes.to(self.device)).to(self.dtype)
 
@@ -316,3 +338,12 @@ class Integrand(Expectation):
 def evaluation_step(generator: torch.Generator) -> Step:
     """Return a step after training, for what is computed in an evaluation."""
     return Step(AT_THE_END, 1, 0, generator)
+
+
+def check_relaxed(estimator: Estimator[Any], model: LatentModel[Any]) -> None:
+    """Raise CapabilityError for an estimator with relaxed draws of codes that have none."""
+    if estimator.is_relaxed and not model.takes_relaxed:
+        raise CapabilityError(
+            f"The estimator {estimator.title} needs log p(x, z) at relaxed codes, which this "
+            f"{type(model).__name__} does not define. Use score-function."
+        )

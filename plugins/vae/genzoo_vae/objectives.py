@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from genzoo.plugin import (
     Batch,
     Bounds,
-    CapabilityError,
     Component,
     Config,
     ConfigError,
@@ -38,7 +37,7 @@ from genzoo_vae.estimators.estimator import (
     Subject,
     default_estimator,
 )
-from genzoo_vae.latents import Integrand, LatentModel
+from genzoo_vae.latents import Integrand, LatentModel, check_relaxed
 from genzoo_vae.posteriors.proposal import Proposal, Recognised, Rows
 
 Rate = Annotated[float, Bounds(0.0, 1e3)]
@@ -139,11 +138,7 @@ class Bound(Objective[C], abc.ABC):
         subject = Subject(self.model.families, self.config.num_samples, num_inputs)
         component = self.config.estimator or default_estimator(subject)
         self.estimator: Estimator[Any] = make(GROUP, component, subject)
-        if self.estimator.is_relaxed and not self.model.takes_relaxed:
-            raise CapabilityError(
-                f"The estimator {self.estimator.title} needs log p(x, z) at relaxed codes, which "
-                f"this {type(model).__name__} does not define. Use score-function."
-            )
+        check_relaxed(self.estimator, self.model)
 
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the negative bound."""
@@ -283,7 +278,8 @@ def _metrics(terms: Terms, step: Step) -> dict[str, Tensor]:
         kl = terms.kl.sum(1).mean()
     means = [layer.family.mean(layer.parameters)[0] for layer in draws.layers]
     active = torch.stack([active_units(mean) for mean in means]).sum()
-    if is_due(step):
+    # What is drawn from the prior does not depend on x, as was asked for.
+    if is_due(step) and not integrand.proposal.is_prior:
         warn_if_collapsed(active, sum(layer.family.size for layer in draws.layers), step)
     return {
         "reconstruction": reconstruction,

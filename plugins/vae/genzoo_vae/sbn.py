@@ -195,6 +195,11 @@ class SBN(LatentModel[SBNConfig]):
         """Whether there is one layer of units that are independent in the prior."""
         return len(self.families) == 1 and not self.config.autoregressive
 
+    @property
+    def has_independent_prior(self) -> bool:
+        """Not with autoregressive layers."""
+        return not self.config.autoregressive
+
     def log_likelihood(self, rows: Rows, z: Tensor) -> Tensor:
         """Return log p(x | h_1), (K, B)."""
         x = rows.x.flatten(1).expand(len(z), -1, -1)

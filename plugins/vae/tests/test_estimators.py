@@ -1,6 +1,6 @@
 """Estimators of gradients: closed forms, sums over all values, and what each one refuses."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -177,6 +177,66 @@ def test_a_running_mean_uses_earlier_rewards_only_and_those_of_its_slot():
     assert (weighted / weight).item() == pytest.approx(mean.item())
     estimator.estimate(Problem(expectation, 2, Mean(), step(1, slot=1), memory))
     assert set(memory.kept) == {"baseline_0", "baseline_1"}
+
+
+def test_a_running_mean_forgets_at_its_decay():
+    """Of rewards R_1, R_2 it is (.9 R_1 + R_2) / 1.9."""
+    expectation, memory = quadratic(BernoulliFamily(3)), Kept()
+    estimator, means = score("running-mean"), []
+    for seed in (1, 2):
+        found = estimator.estimate(expectation, 2, Mean(), step(seed), memory)
+        means.append(Mean().signals(found.values).mean().item())
+    weighted, weight = memory.kept["baseline_0"].tolist()
+    assert weighted / weight == pytest.approx((0.9 * means[0] + means[1]) / 1.9)
+
+
+@dataclass(frozen=True)
+class WithInputs(OneLayer):
+    """An expectation with two inputs for each row."""
+
+    @property
+    def inputs(self):
+        return torch.linspace(-1, 1, 2 * self.rows).double().view(self.rows, 2)
+
+
+def test_a_function_of_x_learns_the_rewards_and_is_subtracted_from_them():
+    """Its loss is ½ (R − b)² with b = the running mean, here 3, and the function; the gradient by
+    the parameters of q is (R − b) ∇ log q."""
+    given = quadratic(BernoulliFamily(3))
+    parameters = given.parameters.clone().requires_grad_()
+    expectation = WithInputs(given.family, parameters, given.f, 20)
+    estimator = score("input-dependent", num_inputs=2).double()
+    memory = Kept(baseline_0=torch.tensor([6.0, 2.0]).double())
+    found = estimator.estimate(expectation, 2, Mean(), step(4), memory)
+    rewards = Mean().signals(found.values)
+    b = 3 + estimator.baseline.network(expectation.inputs)[:, 0]
+    own = list(estimator.baseline.parameters())
+    wanted = torch.autograd.grad((0.5 * (rewards - b).square()).mean(), own)
+    got = torch.autograd.grad(found.loss, own, retain_graph=True)
+    for a, c in zip(got, wanted, strict=True):
+        torch.testing.assert_close(a, c)
+    log_q = given.family.log_prob(parameters.expand(1, 20, -1), found.draws.z[0])
+    score_term = ((rewards - b.detach()) * log_q).sum(0).mean()
+    (wanted_q,) = torch.autograd.grad(-score_term, parameters, retain_graph=True)
+    (got_q,) = torch.autograd.grad(found.loss, parameters)
+    torch.testing.assert_close(got_q, wanted_q)
+
+
+def test_the_weight_of_rebars_control_variate_is_that_of_earlier_updates_of_its_slot():
+    expectation, memory = quadratic(DISCRETE["bernoulli"]), Kept()
+    estimator = REBAR(Subject((DISCRETE["bernoulli"],)), REBARConfig(decay=0.75))
+    estimator.estimate(expectation, 1, Mean(), step(1), memory)
+    first = memory.kept["rebar_0"]
+    estimator.estimate(expectation, 1, Mean(), step(2, slot=1), memory)
+    assert set(memory.kept) == {"rebar_0", "rebar_1"}
+    assert memory.kept["rebar_0"] is first
+    second = memory.kept["rebar_1"]
+    estimator.estimate(expectation, 1, Mean(), step(2), memory)
+    # The gradients with and without the control variate do not depend on its weight.
+    torch.testing.assert_close(memory.kept["rebar_0"], 0.75 * first + second)
+    a, c = memory.kept["rebar_0"].tolist()
+    of_eta = estimator._eta(torch.zeros(1), torch.zeros(1), step(), memory)
+    assert of_eta.item() == pytest.approx(a / c)
 
 
 def test_vimco_and_rloo_by_their_definitions():

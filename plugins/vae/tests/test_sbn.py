@@ -105,3 +105,35 @@ def test_tanh_units_are_inside_the_conditionals():
     model = create_model("sbn", event=EVENT, hidden_dims=(3,), mlp_dims=(5, 6))
     assert [p.shape[0] for p in model.generative[0].hidden.parameters() if p.ndim == 2] == [5, 6]
     assert [p.shape[0] for p in model.recognition[0].hidden.parameters() if p.ndim == 2] == [5, 6]
+
+
+def test_codes_are_those_of_the_top_layer():
+    """Draws of h_2 given x, and its probabilities with those of h_1 in the place of units."""
+    model = made("deep sbn", hidden_dims=(3, 2))
+    x = EVERY[[5]]
+    h1 = model.recognition[0].mean(x.flatten(1))
+    torch.testing.assert_close(model.encode(x), model.recognition[1].mean(h1))
+    z = model.draw_codes(x.expand(20_000, 1, 2, 2), generator=torch.Generator().manual_seed(0))
+    assert z.shape == (20_000, 2)
+    states = torch.cartesian_prod(*[torch.arange(2.0)] * 3).double()
+    p = model.recognition[0].mean(x.flatten(1))
+    weights = torch.where(states > 0.5, p, 1 - p).prod(1)
+    wanted = (weights[:, None] * model.recognition[1].mean(states)).sum(0)
+    assert (z.mean(0) - wanted).abs().max() < 5 * 0.5 / 20_000**0.5
+
+
+def test_a_recognition_network_sees_the_condition():
+    model = made("sbn", conditions={"label": Label(num_classes=2)})
+    codes = [model.encode(EVERY, condition=label) for label in (0, 1)]
+    assert (codes[0] - codes[1]).abs().max() > 0.01
+
+
+def test_means_of_autoregressive_units_depend_on_those_before():
+    layer = BeliefLayer(2, 3, autoregressive=True).double()
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    v = torch.tensor([[0.0, 1.0]]).double()
+    a, weights, wanted = layer.logits(v)[0], layer.among, []
+    for i in range(3):
+        wanted.append((a[i] + sum(weights[i, j] * wanted[j] for j in range(i))).sigmoid())
+    torch.testing.assert_close(layer.mean(v)[0], torch.stack(wanted))

@@ -344,3 +344,15 @@ def test_samples_have_the_likelihood_that_the_model_states():
     chi2 = ((counts - 40_000 * p) ** 2 / (40_000 * p)).sum().item()
     assert chi2 < 26.0  # The 0.9995 quantile at 7 degrees of freedom.
     assert p.max() / p.min() > 1.5
+
+
+@pytest.mark.parametrize("latent", ["log-normal", "exponential", "gamma"])
+def test_codes_of_a_positive_family_are_not_below_zero(latent):
+    """A plane of codes around 0 would have pictures of values that no code has."""
+    model = vae(latent=latent)
+    z = torch.tensor([[0.0, 0.5], [2.0, 1.0]])
+    assert model.decode(z).shape == (2, 1, 3, 3)
+    with pytest.raises(DataError, match=rf"are {latent} latents, which are not below 0, got -1\."):
+        model.decode(torch.tensor([[0.5, -1.0]]))
+    assert bool((model.draw_top(50, None, torch.Generator().manual_seed(0)) > 0).all())
+    assert vae(latent="laplace").decode(-z).shape == (2, 1, 3, 3)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from expectations import step
-from genzoo import CapabilityError, Trainer, TrainerConfig, create_model, load_dataset
+from genzoo import CapabilityError, Label, Trainer, TrainerConfig, create_model, load_dataset
 from genzoo.plugin import Component, Stage
 from genzoo_vae import enumeration
 from genzoo_vae.estimators.aggregates import LogMeanExp
@@ -67,6 +67,29 @@ def test_the_sleep_phase_fits_q_to_the_models_own_posterior(name):
     value = -(p * enumeration.log_q(Recognised(model, rows), z)).sum()
     truth = gradient(value, objective.players()[RECOGNITION])
     assert_near(estimates(objective, RECOGNITION), truth)
+
+
+@pytest.mark.parametrize("name", ["deep sbn", "bits"])
+def test_dreams_have_the_condition_of_their_row(name):
+    """The top layer of an sbn, and x of a discrete-vae, are drawn given the label 1."""
+    objective = WakeSleep(made(name, conditions={"label": Label(num_classes=2)})).double()
+    model = objective.model
+    every = torch.cartesian_prod(*[torch.arange(2.0)] * 4).double().view(-1, 1, 2, 2)
+    rows, z = Rows(every, model.checked(1, 16)), enumeration.states(model, 16)
+    p = enumeration.log_joint(model, rows, z).exp().detach()
+    value = -(p * enumeration.log_q(Recognised(model, rows), z)).sum()
+    truth = gradient(value, objective.players()[RECOGNITION])
+    batch = {**ROWS, "label": torch.ones(200).long()}
+    assert_near(estimates(objective, RECOGNITION, rows=batch), truth)
+
+
+def test_the_bound_that_is_shown_is_that_of_the_draws():
+    objective = WakeSleep(made("deep sbn")).double()
+    first, _ = objective.losses({"x": X.expand(1000, 3, 1, 2, 2).flatten(0, 1)}, step())
+    model, rows = objective.model, Rows(X)
+    z = enumeration.states(model, 3)
+    bound = enumeration.elbo(Recognised(model, rows), enumeration.log_joint(model, rows, z), z)
+    assert first.metrics["elbo"].item() == pytest.approx(bound.mean().item(), abs=0.2)
 
 
 def test_reweighted_wake_sleep_follows_the_importance_weighted_bound_in_p():

@@ -69,7 +69,8 @@ class GumbelSoftmax(_Relaxed):
 
     The gradient is that of the relaxed model. Its bias for the discrete model falls to 0 with the
     temperature, while its variance grows. Log-probabilities of latents are extended linearly to
-    relaxed values.
+    relaxed values. So the loss and the figures of training are those of the relaxed model, and
+    do not bound the likelihood of the discrete one; `log_prob` takes discrete draws.
 
     | Categorical Reparameterization with Gumbel-Softmax (Jang, Gu, Poole, 2017)
     | The Concrete Distribution (Maddison, Mnih, Teh, 2017)

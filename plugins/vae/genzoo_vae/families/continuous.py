@@ -120,6 +120,7 @@ class LogNormalFamily(_TwoParameters):
     """z = exp(μ + σ ε), ε ~ N(0, 1), from μ and log σ²."""
 
     title = "log-normal"
+    is_positive = True
 
     def distribution(self, parameters: Tensor) -> LogNormal:
         """Return the log-normal distribution."""
@@ -136,6 +137,7 @@ class ExponentialFamily(ContinuousFamily):
     """z = ε / λ, where ε has the density e^{−ε}, from log λ."""
 
     title = "exponential"
+    is_positive = True
 
     @property
     def num_parameters(self) -> int:
@@ -155,12 +157,13 @@ class GammaFamily(_TwoParameters):
     """z with the density β^α z^{α−1} e^{−βz} / Γ(α), from log α and log β.
 
     The derivative of a draw by α is implicit: dz/dα = −∂F(z; α)/∂α / p(z; α), with the
-    distribution function F. Other than a transformation of noise, it is exact for each α.
+    distribution function F. It is exact for each α, and needs no transformation of noise.
 
     | Implicit Reparameterization Gradients (Figurnov, Mohamed, Mnih, 2018)
     """
 
     title = "gamma"
+    is_positive = True
 
     def distribution(self, parameters: Tensor) -> Gamma:
         """Return the gamma distribution of shape α and rate β."""

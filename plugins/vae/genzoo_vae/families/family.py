@@ -21,12 +21,14 @@ class Family(abc.ABC):
 
     Class attributes:
         title: What it is called in messages.
+        is_positive: Whether its values cannot be below 0.
 
     Arguments:
         size: D, the number of latents.
     """
 
     title: ClassVar[str]
+    is_positive: ClassVar[bool] = False
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -45,11 +45,18 @@ class FromThePrior(Posterior[ComputedConfig]):
     is_recognised = False
 
     def check(self, model: LatentModel[Any]) -> None:
-        """Raise ConfigError without a condition."""
+        """Raise ConfigError without a condition, and for latents that depend on each other."""
         if not model.conditions:
             raise ConfigError(
                 "The posterior prior draws latents without looking at x, so the model needs a "
                 "condition that decides them. Give --model.conditions, or posterior='amortised'."
+            )
+        if not model.has_independent_prior:
+            raise ConfigError(
+                "The posterior prior draws the latents of a layer independently, and those of "
+                f"this {type(model).__name__} depend on each other in p(z). Use independent "
+                "latents (no autoregressive layers, no model as the prior), or "
+                "posterior='amortised'."
             )
 
     def proposal(self, model: LatentModel[Any], rows: Rows, step: Step) -> Proposal:

@@ -105,7 +105,6 @@ def _line_search(
         bound = enumeration.elbo(proposal(at), log_p, z)
         grads = torch.autograd.grad(bound.sum(), at)
         with torch.no_grad():
-            size = 2 * size
             for _ in range(_HALVINGS):
                 moved = [p + size * g for p, g in zip(found, grads, strict=True)]
                 better = enumeration.elbo(proposal(moved), log_p, z) >= bound
@@ -114,6 +113,7 @@ def _line_search(
                 size = torch.where(better[:, None], size, 0.5 * size)
             keep = better[:, None]
             found = [torch.where(keep, m, p) for m, p in zip(moved, found, strict=True)]
+            size = 2 * size
     return found
 
 

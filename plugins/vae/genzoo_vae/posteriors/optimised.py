@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -10,10 +11,10 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Bounds, Component, Config, ConfigError, Group, Step
+from genzoo.plugin import Bounds, Component, Config, ConfigError, Group, Step, make
 from genzoo_vae import enumeration
-from genzoo_vae.estimators.estimator import GROUP as ESTIMATORS
-from genzoo_vae.latents import LatentModel
+from genzoo_vae.estimators.estimator import GROUP as ESTIMATORS, Subject
+from genzoo_vae.latents import LatentModel, check_relaxed
 from genzoo_vae.posteriors import ascent
 from genzoo_vae.posteriors.posterior import Posterior
 from genzoo_vae.posteriors.proposal import Factorised, Proposal, Recognised, Rows
@@ -44,11 +45,19 @@ class _Optimised(Posterior[OptimisedConfig], abc.ABC):
     is_optimised = True
 
     def check(self, model: LatentModel[Any]) -> None:
-        """Raise ConfigError for coordinate ascent of latents that cannot be summed over."""
+        """Raise if the ascent does not serve the model's latents.
+
+        Raises:
+            ConfigError: Coordinate ascent of latents that cannot be summed over.
+            CapabilityError: The estimator does not serve the model.
+        """
+        if self.config.estimator is not None:
+            subject = Subject(model.families, self.config.num_samples)
+            check_relaxed(make(ESTIMATORS, self.config.estimator, subject), model)
         if self.config.ascent == "coordinate":
             found = enumeration.num_states(model)
             if found > enumeration.MAX_STATES:
-                many = "infinitely many" if found == float("inf") else f"{found:,}"
+                many = _in_words(found)
                 raise ConfigError(
                     f"Coordinate ascent sums over all values of the latents; these have {many}, "
                     f"and at most {enumeration.MAX_STATES:,} are allowed. Use ascent='gradient'."
@@ -64,6 +73,14 @@ class _Optimised(Posterior[OptimisedConfig], abc.ABC):
         self, model: LatentModel[Any], rows: Rows, step: Step
     ) -> tuple[Sequence[Tensor], Callable[[Sequence[Tensor]], Proposal]]:
         """Return the first parameters of each layer, (B, P), and the function to a proposal."""
+
+
+def _in_words(num: float) -> str:
+    """Return a number of states in words, of any size."""
+    if num == math.inf:
+        return "infinitely many"
+    # Python does not print integers of more than 4,300 digits.
+    return f"{num:,}" if num < 10**12 else f"about 10^{math.log10(num):.0f}"
 
 
 class MeanField(_Optimised):

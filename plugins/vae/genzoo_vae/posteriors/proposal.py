@@ -20,14 +20,12 @@ class Proposal(abc.ABC):
 
     Class attributes:
         is_prior: Whether it is p(z), so that log q − log p = 0.
-        is_factorised: Whether a layer does not depend on those drawn before it.
 
     Arguments:
         model: The model of the layers.
     """
 
     is_prior: bool = False
-    is_factorised: bool = False
 
     def __init__(self, model: LatentModel[Any]) -> None:
         self.model = model
@@ -69,7 +67,6 @@ class Recognised(Proposal):
     ) -> None:
         super().__init__(model)
         self.rows, self.offsets = rows, offsets
-        self.is_factorised = len(model.families) == 1
 
     def layer(self, drawn: Sequence[Tensor]) -> Layer:
         """Return q(z_l | z_{l−1}, x)."""
@@ -87,8 +84,6 @@ class Factorised(Proposal):
         model: The model.
         parameters: Those of each layer, (B, P).
     """
-
-    is_factorised = True
 
     def __init__(self, model: LatentModel[Any], parameters: Sequence[Tensor]) -> None:
         super().__init__(model)
@@ -124,4 +119,6 @@ class FromPrior(Proposal):
         level = len(self.model.families) - 1 - len(drawn)
         above = drawn[-1] if drawn else None
         parameters = self.model.prior_parameters(level, above, self.rows.y)
+        # Without conditions or a layer above, they are the same for all rows.
+        parameters = parameters.expand(-1, len(self.rows.x), -1)
         return Layer(self.model.families[level], parameters)
