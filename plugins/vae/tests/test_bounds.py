@@ -300,9 +300,12 @@ def test_the_kl_weight_also_scales_a_kl_term_of_draws():
         config = ELBOConfig(kl_weight=weight, estimator=Component(name="straight-through"))
         (loss,) = ELBO(model, config).losses({"x": X}, step(4))
         values[weight] = loss.value.item()
+        wanted = weight * loss.metrics["kl"] - loss.metrics["reconstruction"]
+        assert values[weight] == pytest.approx(wanted.item())
         assert loss.metrics["elbo"].item() == pytest.approx(
             (loss.metrics["reconstruction"] - loss.metrics["kl"]).item()
         )
+    assert abs(values[1.0] - values[0.0]) > 0.1
     between = values[0.0] + 0.25 * (values[1.0] - values[0.0])
     assert values[0.25] == pytest.approx(between)
     assert math.isclose(values[1.0], -loss.metrics["elbo"].item())

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import genzoo
-from genzoo import CapabilityError, ConfigError, Label, create_model
+from genzoo import CapabilityError, ConfigError, Label, Real, create_model
 from genzoo.plugin import ModelSpec
 from genzoo_vae import enumeration
 from genzoo_vae.posteriors.proposal import Rows
@@ -177,3 +177,10 @@ def test_decoders_that_cannot_serve_are_refused():
     other = create_model("made", event=EVENT).config.to_dict()
     with pytest.raises(ConfigError, match=r"given nothing; it must be one of .* given z, a"):
         create_model("vae", event=EVENT, decoder=ModelSpec(name="made", config=other))
+
+
+def test_a_decoder_that_is_a_model_of_values_without_levels_has_a_density(monkeypatch):
+    model = create_model("vae", event=EVENT, latent_dim=2, decoder={"name": "made"})
+    assert model.is_mass
+    monkeypatch.setattr(type(model), "event", Real(shape=(1, 2, 2)), raising=False)
+    assert not model.is_mass

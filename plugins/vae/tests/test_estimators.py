@@ -184,7 +184,7 @@ def test_a_running_mean_forgets_at_its_decay():
     expectation, memory = quadratic(BernoulliFamily(3)), Kept()
     estimator, means = score("running-mean"), []
     for seed in (1, 2):
-        found = estimator.estimate(expectation, 2, Mean(), step(seed), memory)
+        found = estimator.estimate(Problem(expectation, 2, Mean(), step(seed), memory))
         means.append(Mean().signals(found.values).mean().item())
     weighted, weight = memory.kept["baseline_0"].tolist()
     assert weighted / weight == pytest.approx((0.9 * means[0] + means[1]) / 1.9)
@@ -207,7 +207,7 @@ def test_a_function_of_x_learns_the_rewards_and_is_subtracted_from_them():
     expectation = WithInputs(given.family, parameters, given.f, 20)
     estimator = score("input-dependent", num_inputs=2).double()
     memory = Kept(baseline_0=torch.tensor([6.0, 2.0]).double())
-    found = estimator.estimate(expectation, 2, Mean(), step(4), memory)
+    found = estimator.estimate(Problem(expectation, 2, Mean(), step(4), memory))
     rewards = Mean().signals(found.values)
     b = 3 + estimator.baseline.network(expectation.inputs)[:, 0]
     own = list(estimator.baseline.parameters())
@@ -225,13 +225,13 @@ def test_a_function_of_x_learns_the_rewards_and_is_subtracted_from_them():
 def test_the_weight_of_rebars_control_variate_is_that_of_earlier_updates_of_its_slot():
     expectation, memory = quadratic(DISCRETE["bernoulli"]), Kept()
     estimator = REBAR(Subject((DISCRETE["bernoulli"],)), REBARConfig(decay=0.75))
-    estimator.estimate(expectation, 1, Mean(), step(1), memory)
+    estimator.estimate(Problem(expectation, 1, Mean(), step(1), memory))
     first = memory.kept["rebar_0"]
-    estimator.estimate(expectation, 1, Mean(), step(2, slot=1), memory)
+    estimator.estimate(Problem(expectation, 1, Mean(), step(2, slot=1), memory))
     assert set(memory.kept) == {"rebar_0", "rebar_1"}
     assert memory.kept["rebar_0"] is first
     second = memory.kept["rebar_1"]
-    estimator.estimate(expectation, 1, Mean(), step(2), memory)
+    estimator.estimate(Problem(expectation, 1, Mean(), step(2), memory))
     # The gradients with and without the control variate do not depend on its weight.
     torch.testing.assert_close(memory.kept["rebar_0"], 0.75 * first + second)
     a, c = memory.kept["rebar_0"].tolist()

@@ -5,7 +5,7 @@ import torch
 from expectations import Kept, OneLayer, gradients, step, z_scores
 from genzoo import Component
 from genzoo_vae.estimators.aggregates import LogMeanExp, Mean
-from genzoo_vae.estimators.estimator import Subject
+from genzoo_vae.estimators.estimator import Problem, Subject
 from genzoo_vae.estimators.pathwise import (
     DoublyReparameterised,
     Reparameterised,
@@ -91,6 +91,6 @@ def test_the_gradient_by_other_parameters_has_the_weights_of_the_bound():
     found = {}
     for cls in (DoublyReparameterised, Reparameterised):
         given = OneLayer(FAMILY, PARAMETERS, lambda d: log_weight(d) - theta * d.z[0].sum(-1), 5)
-        loss = made(cls).estimate(given, 3, LogMeanExp(), step(), Kept()).loss
+        loss = made(cls).estimate(Problem(given, 3, LogMeanExp(), step(), Kept())).loss
         (found[cls],) = torch.autograd.grad(loss, theta)
     torch.testing.assert_close(found[DoublyReparameterised], found[Reparameterised])

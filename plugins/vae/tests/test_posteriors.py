@@ -5,15 +5,16 @@ import itertools
 import pytest
 import torch
 
-from expectations import step
+from expectations import step, z_scores
 from genzoo import Binary, CapabilityError, ConfigError, Label, create_model
 from genzoo_vae import enumeration
+from genzoo_vae.estimators.aggregates import Mean
 from genzoo_vae.latents import Integrand
 from genzoo_vae.objectives import ELBO, IWAE, ELBOConfig, IWAEConfig
 from genzoo_vae.posteriors import ascent
 from genzoo_vae.posteriors.optimised import MeanField, OptimisedConfig
 from genzoo_vae.posteriors.proposal import Rows
-from test_bounds import EVENT, X, made
+from test_bounds import EVENT, X, exact_bound, made
 
 LABELS = {"conditions": {"label": Label(num_classes=3)}}
 MADE = {"name": "made"}
@@ -120,12 +121,28 @@ def test_a_line_search_tries_its_rate_first_and_twice_as_much_after_each_update(
     assert sizes[2] / sizes[1] == pytest.approx(2, rel=0.01)
 
 
-def test_an_optimised_q_carries_no_gradient():
-    """Also where it starts from networks: p learns at fixed q."""
-    for posterior in ("mean-field", "semi-amortised"):
-        for name in ("sbn", "deep sbn"):
-            given = {"name": posterior, "config": {"num_steps": 2}}
-            model, rows = made(name, posterior=given), Rows(X)
-            proposal = model.inference.proposal(model, rows, step())
-            integrand = Integrand(model, rows, proposal)
-            assert not integrand.drawn(2, step().generator).log_q.requires_grad
+@pytest.mark.parametrize("name", ["mean-field", "semi-amortised"])
+@pytest.mark.parametrize("hidden_dims", [(3,), (2, 2), (13,)])
+def test_an_optimised_q_carries_no_gradient(name, hidden_dims):
+    """Also where it starts from networks, and of 13 units, whose ascent is by draws."""
+    given = {"name": name, "config": {"num_steps": 2}}
+    model, rows = made("sbn", posterior=given, hidden_dims=hidden_dims), Rows(X)
+    proposal = model.inference.proposal(model, rows, step())
+    draws = Integrand(model, rows, proposal).drawn(2, step().generator)
+    assert not draws.log_q.requires_grad
+
+
+@pytest.mark.parametrize("name", ["sbn", "deep sbn"])
+def test_networks_that_start_an_ascent_learn_by_the_bound_at_their_own_q(name):
+    """100 estimates, each of 200 draws, have the enumerated gradient as their mean: 4.5 standard
+    errors in each parameter."""
+    model = made(name, posterior={"name": "semi-amortised", "config": {"num_steps": 2}})
+    objective, parameters = ELBO(model).double(), model.recognition_parameters()
+    truth = torch.autograd.grad(-exact_bound(model, Mean(), 1, Rows(X[:1])).sum(), parameters)
+    batch, found = {"x": X[:1].expand(200, 1, 2, 2)}, []
+    for seed in range(100):
+        (loss,) = objective.losses(batch, step(seed))
+        found.append(torch.cat([loss.gradients[p].flatten() for p in parameters]))
+    wanted = torch.cat([grad.flatten() for grad in truth])
+    assert z_scores(torch.stack(found), wanted).abs().max() < 4.5
+    assert wanted.norm() > 0.1
