@@ -32,7 +32,7 @@ from genzoo_vae.posteriors.posterior import GROUP, amortised
 from genzoo_vae.posteriors.proposal import Rows
 
 _Width = Annotated[int, Bounds(1, 2**16)]
-_MOST_UNITS, _FEW_VALUES, _VALUES_PER_UNIT = 200, 256, 6
+_MOST_UNITS, _FEW_VALUES, _VALUES_PER_UNIT = 200, 256, 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class SBN(LatentModel[SBNConfig]):
     ) -> Any:
         """Return a config that fits the data.
 
-        Rows of at most 256 values have a unit for every six values, and tanh units between them
+        Rows of at most 256 values have a unit for every eight values, and tanh units between them
         and x. Few units fill the prior; of many, most draws would not be the code of any row.
         Larger rows have 200 units and linear maps.
         """

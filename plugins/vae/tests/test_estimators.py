@@ -235,7 +235,9 @@ def test_the_weight_of_rebars_control_variate_is_that_of_earlier_updates_of_its_
     # The gradients with and without the control variate do not depend on its weight.
     torch.testing.assert_close(memory.kept["rebar_0"], 0.75 * first + second)
     a, c = memory.kept["rebar_0"].tolist()
-    of_eta = estimator._eta(torch.zeros(1), torch.zeros(1), step(), memory)
+    of_eta = estimator._eta(
+        torch.zeros(1), torch.zeros(1), Problem(expectation, 1, Mean(), step(), memory)
+    )
     assert of_eta.item() == pytest.approx(a / c)
 
 
