@@ -137,3 +137,14 @@ def test_codes_that_are_not_normal_have_no_plane_of_normal_values(view, folder, 
     error = said(f"explore rbm --view {view} --output x.png {DATA}", capsys, code=2)
     assert "codes of RBM are 6: zeros and ones" in error
     assert "--view codes" in error
+
+
+@pytest.mark.parametrize("view", ["manifold", "interpolation"])
+def test_no_line_leads_from_category_to_category(view, folder, capsys):
+    """The view that is named instead is one that the model has."""
+    event = genzoo.Binary(shape=(1, 8, 8))
+    model = genzoo.create_model("discrete-vae", event=event, latent_dim=2, num_categories=3)
+    model.save_pretrained("categories")
+    error = said(f"explore categories --view {view} --output x.png {DATA}", capsys, code=2)
+    assert "whole numbers from 0 to 2" in error
+    assert "Use --view codes or filters." in error

@@ -25,6 +25,7 @@ from genzoo.errors import CapabilityError, ConfigError
 from genzoo.plotting import as_images, picture, titled_rows, write_picture
 from genzoo.sampling import evaluating
 from genzoo.showing import images_of
+from genzoo.spaces import Categorical
 
 _BLOCK = 256
 
@@ -67,6 +68,9 @@ def _check(model: Any, view: str) -> None:
 def _instead(model: Any) -> str:
     """Return what to use in place of a view: those that the model has, or another command."""
     views = views_of(type(model))
+    if isinstance(getattr(model, "codes", None), Categorical):
+        # No line leads from one category to another.
+        views = [view for view in views if view != "interpolation"]
     if not views:
         return "Draw samples from it: genzoo sample."
     return f"Use --view {', '.join(views[:-1])}{' or ' if views[1:] else ''}{views[-1]}."
