@@ -11,7 +11,7 @@ import contextlib
 import functools
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -175,9 +175,7 @@ def entries(group: str) -> list[Entry]:
         for (where, name), cls in _local.items()
         if where == group
     ]
-    return sorted(
-        [*entry_points.entries_of(group), *local], key=lambda e: (e.name, e.distribution)
-    )
+    return _in_order([*entry_points.entries_of(group), *local])
 
 
 def listed(group: str) -> list[Entry]:
@@ -185,7 +183,12 @@ def listed(group: str) -> list[Entry]:
 
     Of such a group it is what installed distributions register.
     """
-    return entries(group) if group in known_groups() else [*entry_points.entries_of(group)]
+    known = group in known_groups()
+    return entries(group) if known else _in_order(entry_points.entries_of(group))
+
+
+def _in_order(found: Iterable[Entry]) -> list[Entry]:
+    return sorted(found, key=lambda entry: (entry.name, entry.distribution))
 
 
 def name_of(group: str, cls: type) -> str:

@@ -69,7 +69,7 @@ def write_recipes():
         ),
         "schedule": good.replace("[trainer]", "[trainer]\nlr_scheduler = 'adam'"),
         "part": good.replace('part = ""', 'part = "decoder"'),
-        "model": good.replace('name = "rbm"', 'name = "rbn"'),
+        "model": good.replace('name = "rbm"', 'name = "rbmm"'),
     }
     for name, text in wrong.items():
         assert text != good
@@ -150,7 +150,7 @@ CASES = {
     # names
     "trian": "Did you mean 'train'?",
     "list model": "Did you mean 'models'",
-    "train rbn --data bits.npz --output new": "Unknown model 'rbn'. Did you mean 'rbm'",
+    "train rbmm --data bits.npz --output new": "Unknown model 'rbmm'. Did you mean 'rbm'",
     "train rbm --data digit --output new": "Did you mean 'digits'?",
     f"{TRAIN} --objective pdc": "Did you mean 'pcd'",
     "sample run --num 1 --output x.png --sampler gibs": "Did you mean 'gibbs'?",

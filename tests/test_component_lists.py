@@ -54,6 +54,7 @@ def owner(install):
     """A package that opens a group, and classes of others in it; nothing is imported."""
     install("fake-owner", POINTS, {"fake_owner": OWNER})
     points = "[fake_owner.estimators]\nmean = fake_mean:Mean\nlost = fake_lost:X\n"
+    points += "also = fake_mean:Mean\n"
     install("fake-mean", points, {"fake_mean": MEAN, "fake_lost": "import fake_nothing"})
 
 
@@ -68,6 +69,7 @@ def listed(capsys, *words):
 def test_a_group_of_a_package_is_listed_without_an_import(owner, capsys):
     out = listed(capsys, "fake_owner.estimators")
     assert out.splitlines()[0] == "fake_owner.estimators"
+    assert [line.split()[0] for line in out.splitlines()[1:4]] == ["also", "lost", "mean"]
     assert "mean  [fake-mean 1.0] A mean of draws." in out
     rows = json.loads(listed(capsys, "fake_owner.estimators", "m*", "--json"))
     assert [row["name"] for row in rows] == ["mean"]
@@ -95,7 +97,7 @@ def texts(line, current=""):
 def test_names_and_fields_of_components_are_offered_without_an_import(owner):
     line = "train toy-linear --objective fake-own"
     assert texts(line, "--objective.") == ["--objective.estimator"]
-    assert texts(f"{line} --objective.estimator") == ["lost", "mean"]
+    assert texts(f"{line} --objective.estimator") == ["also", "lost", "mean"]
     assert texts(line, "--objective.estimator=m") == ["--objective.estimator=mean"]
     found = texts(f"{line} --objective.estimator mean", "--objective.estimator.")
     assert found == ["--objective.estimator.estimator"]

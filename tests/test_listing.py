@@ -135,7 +135,7 @@ def test_a_plugin_that_fails_is_a_row_whatever_is_asked(install, capsys):
     [
         (["modles"], "Unknown entry 'modles'"),
         (["models", "zzz", "*"], "Unknown entry 'zzz'"),
-        (["models", "rbn"], "Did you mean 'rbm'"),
+        (["models", "rbmm"], "Did you mean 'rbm'"),
         (["--can", "log-likelihood"], "Unknown capability 'log-likelihood'"),
         (["--for", "digitts"], "Did you mean 'digits'"),
         (["samplers", "--can", "encode"], "--for and --can choose models, not samplers"),
