@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-STEPS = {"rbm": 200, "vae": 100, "gan": 100, "ddpm": 5, "nade": 5}
+STEPS = {"rbm": 200, "rbm-cd-sparse": 500, "vae": 100, "gan": 100, "ddpm": 5, "nade": 5}
 
 
 def trainers() -> dict[str, Callable[[], Any]]:
@@ -37,9 +37,15 @@ def trainers() -> dict[str, Callable[[], Any]]:
     registry = importlib.import_module("genzoo.registry")
     x = torch.rand(2000, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     label = torch.arange(2000) % 10
-    data = {"binary": (x > 0.5).float(), "unit": (x * 255).round() / 255}
+    data = {
+        "binary": (x > 0.5).float(),
+        "sparse": (x > 0.87).float(),  # A share of .13 of the units is on.
+        "unit": (x * 255).round() / 255,
+    }
 
-    def made(name: str, kind: str, steps: int, config: dict[str, Any]) -> Callable[[], Any]:
+    def made(
+        name: str, kind: str, steps: int, config: dict[str, Any], objective: str = ""
+    ) -> Callable[[], Any]:
         rows = from_array(data[kind], kind, label=label)
         cls = registry.load("models", name)
         torch.manual_seed(0)
@@ -50,7 +56,10 @@ def trainers() -> dict[str, Callable[[], Any]]:
         names = ("max_steps", "logging_steps") if renamed else ("steps", "log_every")
         values |= dict(zip(names, (steps, 10**6), strict=True))
         trainer = genzoo.TrainerConfig(**values)
-        return lambda: genzoo.Trainer(model, rows, config=trainer).fit()
+        if not objective:
+            return lambda: genzoo.Trainer(model, rows, config=trainer).fit()
+        stage = genzoo.Stage(objective=genzoo.Component(name=objective))
+        return lambda: genzoo.Trainer(model, rows, stage, config=trainer).fit()
 
     labelled = (
         {"conditions": ("label",)}
@@ -59,6 +68,7 @@ def trainers() -> dict[str, Callable[[], Any]]:
     )
     return {
         "rbm": made("rbm", "binary", STEPS["rbm"], {"num_hidden": 200}),
+        "rbm-cd-sparse": made("rbm", "sparse", STEPS["rbm-cd-sparse"], {"num_hidden": 500}, "cd"),
         "vae": made("vae", "binary", STEPS["vae"], {"latent_dim": 20, "hidden_dims": (400,)}),
         "gan": made("gan", "unit", STEPS["gan"], {"latent_dim": 32, "hidden_dims": (128, 128)}),
         "ddpm": made("ddpm", "unit", STEPS["ddpm"], {"channels": (8, 16), **labelled}),
