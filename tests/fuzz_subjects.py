@@ -118,6 +118,8 @@ FILLED: dict[str, list[dict[str, Any]]] = {
             },
             "hidden_dims": [8],
             "latent_dim": 2,
+            "decoder": {"name": "made", "config": {"hidden_dims": [4]}},
+            "posterior": {"name": "semi-amortised", "config": {"num_steps": 2}},
         }
     ],
     "discrete-vae": [
@@ -125,7 +127,9 @@ FILLED: dict[str, list[dict[str, Any]]] = {
             "event": {"name": "binary", "config": {"shape": [4]}},
             "hidden_dims": [8],
             "latent_dim": 2,
-            "prior": {"name": "made"},
+            "prior": {"name": "made", "config": {"hidden_dims": [4]}},
+            "decoder": {"name": "made", "config": {"hidden_dims": [4]}},
+            "conditions": {"label": {"name": "label", "config": {"num_classes": 2}}},
             "posterior": {"name": "semi-amortised", "config": {"num_steps": 2}},
         }
     ],
@@ -134,6 +138,7 @@ FILLED: dict[str, list[dict[str, Any]]] = {
             "event": {"name": "binary", "config": {"shape": [4]}},
             "hidden_dims": [3, 2],
             "autoregressive": True,
+            "conditions": {"label": {"name": "label", "config": {"num_classes": 2}}},
             "posterior": {"name": "mean-field", "config": {"ascent": "coordinate"}},
         }
     ],

@@ -145,6 +145,10 @@ if __name__ == "__main__":
     # Types of fields are evaluated when a class is used first: our own texts, no stranger's.
     for name in registry.names("spaces"):
         field_types(registry.load("spaces", name))
+    # The message about an unknown component reads the metadata of all groups.
+    event = {"name": "binary", "config": {"shape": [4]}}
+    with contextlib.suppress(GenzooError):
+        registry.load("models", "vae").Config.from_dict({"event": event, "posterior": "nothing"})
     kinds = (hostile_foreign.foreign, hostile_layout.placed, hostile_pipelines.piped)
     sound = [put(lambda f: None) for put in kinds]
     known = ("header: binary", "index: a list", "description: a model that nobody knows")

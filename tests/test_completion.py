@@ -140,7 +140,7 @@ def test_bash_completes_what_it_is_told(program, tmp_path, capsys):
         "train|translate|",
         "my runs|",
         "digits|digits-folder|digits.csv|",
-        "--model.latent-dim|",
+        "--model.latent|--model.latent-dim|",
     ]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genzoo import latents
-from genzoo.capabilities import lacking
+from genzoo.capabilities import SupportsEncode, lacking
 from genzoo.cli import explore_weights
 from genzoo.cli.arguments import ExploreArguments, Peeked
 from genzoo.cli.conditions import given_by, rows_given
@@ -25,7 +25,7 @@ from genzoo.errors import CapabilityError, ConfigError
 from genzoo.plotting import as_images, picture, titled_rows, write_picture
 from genzoo.sampling import evaluating
 from genzoo.showing import images_of
-from genzoo.spaces import Categorical
+from genzoo.spaces import Space
 
 _BLOCK = 256
 
@@ -68,12 +68,17 @@ def _check(model: Any, view: str) -> None:
 def _instead(model: Any) -> str:
     """Return what to use in place of a view: those that the model has, or another command."""
     views = views_of(type(model))
-    if isinstance(getattr(model, "codes", None), Categorical):
-        # No line leads from one category to another.
+    if isinstance(model, SupportsEncode) and not _are_numbers(model.codes):
         views = [view for view in views if view != "interpolation"]
     if not views:
         return "Draw samples from it: genzoo sample."
     return f"Use --view {', '.join(views[:-1])}{' or ' if views[1:] else ''}{views[-1]}."
+
+
+def _are_numbers(space: Space) -> bool:
+    """Whether a line can lead from one value to another, as it cannot between categories."""
+    values, _ = space.reference(1, torch.Generator())
+    return bool(values.is_floating_point())
 
 
 def _codes(model: Any, arguments: Any) -> None:

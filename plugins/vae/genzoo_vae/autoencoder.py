@@ -175,8 +175,20 @@ class Autoencoder(LatentModel[C]):
         """Return the parameters of q(z | x), (1, B, P)."""
         if self.encoder is None:
             raise TypeError(f"The posterior {self.inference.title} has no recognition network.")
-        found: Tensor = self.encoder(rows.x, rows.y)
-        return found[None]
+        return self.posterior_parameters(rows.x, rows.y)[None]
+
+    def posterior_parameters(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the parameters of q(z | x), (B, P), from the encoder.
+
+        A subclass with a network of its own overrides this.
+
+        Arguments:
+            x: Examples (B, *event_shape).
+            y: Vectors of the conditions (B, C), if there are any.
+        """
+        encoder: Any = self.encoder
+        found: Tensor = encoder(x, y)
+        return found
 
     def recognition_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the encoder."""

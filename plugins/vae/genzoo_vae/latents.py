@@ -227,7 +227,7 @@ class LatentModel(GenerativeModel[C]):
         For one layer, q(z | x) has exactly these parameters.
         """
         x = self.checked_rows(x)
-        rows = Rows(x, self.checked(condition, len(x)))
+        rows = Rows(x, self.checked(condition, x.shape[0]))
         # A fixed seed: an optimised posterior starts at a random point.
         generator = torch.Generator(device=self.device).manual_seed(0)
         proposal = self.inference.proposal(self, rows, evaluation_step(generator))
@@ -235,7 +235,7 @@ class LatentModel(GenerativeModel[C]):
             lambda layer: layer.family.mean(layer.parameters)
         )
         top = proposal.order.index(len(self.families) - 1)
-        return draws.layers[top].parameters[0].expand(len(x), -1)
+        return draws.layers[top].parameters[0].expand(x.shape[0], -1)
 
     def values_of(self, codes: Tensor) -> Tensor:
         """Check codes, and return them as values of the top layer, (B, *shape).
@@ -259,14 +259,14 @@ class LatentModel(GenerativeModel[C]):
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return the mean of x given codes of the top layer, (B, *event_shape)."""
         z = self.values_of(z)
-        return self.mean_below(z, self.checked(condition, len(z)))
+        return self.mean_below(z, self.checked(condition, z.shape[0]))
 
     def draw_codes(
         self, x: Tensor, *, condition: Any = None, generator: torch.Generator
     ) -> Tensor:
         """Draw the top layer given examples, (B, *codes.event_shape)."""
         x = self.checked_rows(x)
-        rows = Rows(x, self.checked(condition, len(x)))
+        rows = Rows(x, self.checked(condition, x.shape[0]))
         proposal = self.inference.proposal(self, rows, evaluation_step(generator))
         problem = Integrand(self, rows, proposal)
         draws = problem.drawn(1, generator)

@@ -202,7 +202,7 @@ class SBN(LatentModel[SBNConfig]):
 
     def log_likelihood(self, rows: Rows, z: Tensor) -> Tensor:
         """Return log p(x | h_1), (K, B)."""
-        x = rows.x.flatten(1).expand(len(z), -1, -1)
+        x = rows.x.flatten(1).expand(z.shape[0], -1, -1)
         return BernoulliFamily(x.shape[-1]).log_prob(self._layer(0).logits(z, x), x)
 
     def prior_parameters(self, level: int, above: Tensor | None, y: Tensor | None) -> Tensor:
