@@ -65,7 +65,7 @@ class Held:
         group: Its group.
         own: The prescribed one; None for none.
         about: What the field is.
-        without: The words of the help if there is no prescribed one.
+        without: The words of the help if none is prescribed.
     """
 
     group: str
@@ -118,7 +118,7 @@ def config_class(group: str, name: str) -> type[Config]:
 
 
 def hidden_of(group: str) -> tuple[str, ...]:
-    """Return the fields of a component for which there is no flag, if it has them."""
+    """Return the fields of a component that have no flag."""
     return _OF_DATA if group == "models" else ()
 
 

@@ -39,7 +39,7 @@ class BeliefLayer(nn.Module):
         for before, after in itertools.pairwise(sizes):
             layers += [nn.Linear(before, after), nn.Tanh()]
         self.hidden = nn.Sequential(*layers)
-        # One offset for each unit, also where there is no input.
+        # One offset for each unit, also for a layer without inputs.
         self.offset = nn.Parameter(torch.zeros(num_units))
         self.linear = nn.Linear(sizes[-1], num_units, bias=False) if num_inputs else None
         self.among = nn.Parameter(torch.zeros(num_units, num_units)) if autoregressive else None

@@ -94,7 +94,7 @@ class DiscreteVAE(Autoencoder[DiscreteVAEConfig]):
             "given z, which the sampler prior returns for output = mean, is smoother but not a "
             "sample."
         ),
-        "Codes have no order: there is no path from one to the next.",
+        "Codes are discrete: samples do not change smoothly from one code to the next.",
     )
 
     def __init__(self, config: DiscreteVAEConfig) -> None:

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 import torch
 
+from enumerable import X, made
 from expectations import step
 from genzoo.plugin import Component
 from genzoo_vae.objectives import ELBO, ELBOConfig
-from test_bounds import X, made
 
 # Draws that do not depend on the loss: the first term of z is the same with each weight.
 ESTIMATOR = Component(name="straight-through")

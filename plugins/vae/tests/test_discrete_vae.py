@@ -4,26 +4,11 @@ import pytest
 import torch
 
 import genzoo
+from enumerable import EVENT, EVERY, made
 from genzoo import CapabilityError, ConfigError, Label, Real, create_model
 from genzoo.plugin import ModelSpec
-from genzoo_vae import enumeration
 from genzoo_vae.posteriors.proposal import Rows
 from genzoo_vae.samplers import Prior, PriorConfig
-from test_bounds import EVENT, made
-
-EVERY = torch.cartesian_prod(*[torch.arange(2.0)] * 4).double().view(-1, 1, 2, 2)
-
-
-@pytest.mark.parametrize("name", ["bits", "categories", "bits with made"])
-def test_samples_have_the_probabilities_of_the_enumerated_model(name):
-    """χ² of 20,000 samples over 16 states is below 37.7, its 99.9 % quantile."""
-    model = made(name)
-    with torch.no_grad():
-        p = enumeration.log_evidence(model, Rows(EVERY)).exp()
-        x = model.sample(20_000, seed=0, batch_size=20_000)
-    counts = torch.stack([(x == state).flatten(1).all(1).sum() for state in EVERY]).double()
-    expected = 20_000 * p
-    assert ((counts - expected) ** 2 / expected).sum() < 37.7
 
 
 def test_a_prior_that_is_a_model_gives_its_own_probabilities():

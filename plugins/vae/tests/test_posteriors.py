@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from enumerable import EVENT, X, exact_bound, made
 from expectations import step, z_scores
 from genzoo import Binary, CapabilityError, ConfigError, Label, create_model
 from genzoo_vae import enumeration
@@ -14,7 +15,6 @@ from genzoo_vae.objectives import ELBO, IWAE, ELBOConfig, IWAEConfig
 from genzoo_vae.posteriors import ascent
 from genzoo_vae.posteriors.optimised import MeanField, OptimisedConfig
 from genzoo_vae.posteriors.proposal import Rows
-from test_bounds import EVENT, X, exact_bound, made
 
 LABELS = {"conditions": {"label": Label(num_classes=3)}}
 MADE = {"name": "made"}

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from enumerable import X, exact_bound, made
 from expectations import step
 from genzoo import CapabilityError, Label, Trainer, TrainerConfig, create_model, load_dataset
 from genzoo.plugin import Component, Stage
@@ -16,7 +17,6 @@ from genzoo_vae.wake_sleep import (
     ReweightedWakeSleepConfig,
     WakeSleep,
 )
-from test_bounds import X, exact_bound, made
 
 ROWS = {"x": X[:1].expand(200, 1, 2, 2)}
 

@@ -86,7 +86,7 @@ def _in_words(num: float) -> str:
 class MeanField(_Optimised):
     """Mean field: q(z) = ∏_j q(z_j), optimised for each example from a random start.
 
-    There are no recognition networks. Coordinate ascent sets one latent after the other to its
+    The model has no recognition networks. Coordinate ascent sets one latent after the other to its
     optimum given the others, q(z_j) ∝ exp E[log p(x, z)].
 
     | An Introduction to Variational Methods for Graphical Models
