@@ -148,7 +148,7 @@ class Bound(Objective[C], abc.ABC):
         shown = step.logged or is_due(step)
         yield Loss(
             found.loss,
-            metrics=_metrics(found, step) if shown else {},
+            metrics=_metrics(found, step, self.estimator) if shown else {},
             gradients=self._recognition_gradients(rows, step),
         )
 
@@ -267,10 +267,12 @@ class IWAE(Bound[IWAEConfig]):
 
 
 @torch.no_grad()
-def _metrics(terms: Terms, step: Step) -> dict[str, Tensor]:
+def _metrics(terms: Terms, step: Step, estimator: Estimator[Any]) -> dict[str, Tensor]:
     """Return both terms of the bound and the number of active latents; warn if it is 0."""
     draws, integrand = terms.found.draws, terms.integrand
-    if terms.kl is None or integrand.extra is not None:
+    if not estimator.draws_codes:  # At relaxed codes the terms are not those of a bound.
+        draws = integrand.drawn(len(draws.z[0]), step.generator)
+    if terms.kl is None or integrand.extra is not None or not estimator.draws_codes:
         reconstruction, kl = integrand.apart(draws)
     else:
         reconstruction = terms.found.values.mean()

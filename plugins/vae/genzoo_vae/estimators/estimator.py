@@ -104,6 +104,7 @@ class Estimator(nn.Module, abc.ABC, Generic[C]):
         title: What it is called in messages.
         is_unbiased: Whether the expectation of the estimate is the gradient.
         is_relaxed: Whether it takes f at relaxed values of discrete latents, or differentiates it.
+        draws_codes: Whether its draws are codes; if not, figures are computed at other draws.
         samples_kl: Whether it needs log q at the draws, also where the KL term has a closed form.
 
     Arguments:
@@ -118,6 +119,7 @@ class Estimator(nn.Module, abc.ABC, Generic[C]):
     title: ClassVar[str]
     is_unbiased: ClassVar[bool] = True
     is_relaxed: ClassVar[bool] = False
+    draws_codes: ClassVar[bool] = True
     samples_kl: ClassVar[bool] = False
 
     def __init__(self, subject: Subject, config: C | None = None) -> None:

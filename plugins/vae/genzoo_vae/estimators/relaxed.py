@@ -69,14 +69,15 @@ class GumbelSoftmax(_Relaxed):
 
     The gradient is that of the relaxed model. Its bias for the discrete model falls to 0 with the
     temperature, while its variance grows. Log-probabilities of latents are extended linearly to
-    relaxed values. So the loss and the figures of training are those of the relaxed model, and
-    do not bound the likelihood of the discrete one; `log_prob` takes discrete draws.
+    relaxed values. So the loss is that of the relaxed model, and does not bound the likelihood
+    of the discrete one; other figures of training and `log_prob` take discrete draws.
 
     | Categorical Reparameterization with Gumbel-Softmax (Jang, Gu, Poole, 2017)
     | The Concrete Distribution (Maddison, Mnih, Teh, 2017)
     """
 
     title = "gumbel-softmax"
+    draws_codes = False
 
     def value(self, family: DiscreteFamily, g: Tensor, temperature: float) -> Tensor:
         """Return the relaxed value."""
