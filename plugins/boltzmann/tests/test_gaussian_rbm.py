@@ -251,3 +251,11 @@ def test_weights_of_nearly_constant_places_are_scaled_to_their_deviation():
     assert torch.equal(fresh.W[0], before[0])
     moved = 0.5 * torch.linalg.vector_norm(fresh.W[1])
     torch.testing.assert_close(moved, 5 * fresh.var[1].sqrt())
+
+
+def test_chains_of_a_machine_of_grey_levels_are_judged():
+    """Its states are real values, between the levels of the data and beyond them."""
+    data = genzoo.load_dataset("digits", "test")
+    model = genzoo.create_model("gaussian-rbm", data=data, num_hidden=4)
+    found = genzoo.evaluate(model, data, ["chain-diagnostics"])
+    assert any("effective" in name for name in found.figures)
