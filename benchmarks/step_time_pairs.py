@@ -51,7 +51,8 @@ def trainers() -> dict[str, Callable[[], Any]]:
         torch.manual_seed(0)
         known = getattr(rows, "info", None) or rows.spec
         model = cls(cls.configure(known, **config))
-        values = {"batch_size": 128, "threads": 1, "progress": False}
+        size = 100 if kind == "sparse" else 128
+        values = {"batch_size": size, "threads": 1, "progress": False}
         renamed = hasattr(genzoo.TrainerConfig, "max_steps")  # An older tree has other names.
         names = ("max_steps", "logging_steps") if renamed else ("steps", "log_every")
         values |= dict(zip(names, (steps, 10**6), strict=True))
