@@ -1,6 +1,7 @@
 """Cards: figures come back as they were written, and what was typed shows as text."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from genzoo.cli import main
 from genzoo.errors import LoadError
 from genzoo.estimate import Estimate
 from genzoo.evaluation import Evaluation
+from genzoo.evaluation.comparing import differences
+from genzoo.evaluation.reading import evaluation_of
 from genzoo.model_files import CARD
 
 PROVENANCE = {
@@ -59,6 +62,24 @@ def test_figures_come_back_with_their_provenance(tmp_path):
     assert found.facts["interval"] == [-18.0, -17.0]
     assert {**PROVENANCE, "metric": "log-likelihood"}.items() <= found.provenance.items()
     assert found.provenance["metric_config"] == {"num_samples": 7}
+
+
+@pytest.mark.parametrize(
+    ("interval", "kept", "said"),
+    [
+        ((-math.inf, math.inf), ["not finite", "not finite"], "between −∞ and ∞"),
+        ((-math.inf, -17.0), ["not finite", -17.0], "between −∞ and -17"),
+        ((-18.0, math.inf), [-18.0, "not finite"], "between -18 and ∞"),
+    ],
+)
+def test_an_end_of_an_interval_that_is_infinite_keeps_its_place(tmp_path, interval, kept, said):
+    written = evaluation(interval=interval)
+    write_figures(tmp_path, written, name="m")
+    (found,) = read_figures(tmp_path)
+    assert found.facts["interval"] == kept
+    assert differences(found, *figures_of(written)) == []
+    assert said in Path(tmp_path, CARD.name).read_text("utf-8")
+    assert evaluation_of(written.to_dict()).figures["log-likelihood"].interval == interval
 
 
 def test_the_hub_client_reads_the_index_that_it_is_meant_to(tmp_path):

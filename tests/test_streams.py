@@ -11,6 +11,7 @@ from genzoo.data import from_array
 from genzoo.evaluation import evaluate
 from genzoo.evaluation.streams import (
     MAX_THREADS,
+    arithmetic,
     same_stream,
     stated_batch_size,
     stated_threads,
@@ -26,6 +27,7 @@ FOUND = {
     "device": "cpu",
     "threads": 1,
     "processor": "AVX2",
+    "arithmetic": "0123abcd",
 }
 
 
@@ -130,3 +132,18 @@ def test_one_more_number_of_threads_is_another_stream():
     assert stream["threads"] == torch.get_num_threads()
     assert same_stream(stream, stream)
     assert not same_stream({**stream, "threads": stream["threads"] + 1}, stream)
+
+
+def test_the_digest_of_arithmetic_shows_one_other_bit(monkeypatch):
+    first = arithmetic.__wrapped__(1)
+    assert first == arithmetic.__wrapped__(1)
+    assert len(first) == 8
+    draw = torch.randn
+
+    def other(*shape, generator):
+        values = draw(*shape, generator=generator)
+        values[-1, -1] = torch.nextafter(values[-1, -1], torch.tensor(9.0))
+        return values
+
+    monkeypatch.setattr(torch, "randn", other)
+    assert arithmetic.__wrapped__(1) != first

@@ -350,6 +350,7 @@ def test_streams_agree_within_a_thousandth_of_their_scale():
         "device": "cpu",
         "threads": 1,
         "processor": "AVX2",
+        "arithmetic": "0123abcd",
     }
     assert same_stream(found, found)
     assert same_stream({**found, "mean": "0.5009 0.1"}, found)

@@ -130,16 +130,17 @@ def task_of(conditions: Sequence[str]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value for YAML: without types of numpy or torch, and without None.
+    """Return a value for YAML: without types of numpy or torch, and without keys of None.
 
     >>> import numpy
-    >>> plain({"a": (numpy.float32(0.5), numpy.int64(2)), "b": float("nan"), "c": None})
-    {'a': [0.5, 2], 'b': 'not finite'}
+    >>> plain({"a": (numpy.float32(0.5), None), "b": float("nan"), "c": None})
+    {'a': [0.5, 'not finite'], 'b': 'not finite'}
     """
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value if item is not None]
+        # An item keeps its place: a missing end of an interval must not make the other the first.
+        return [NOT_FINITE if item is None else plain(item) for item in value]
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):

@@ -8,11 +8,12 @@ from typing import Any
 from markupsafe import Markup
 
 from genzoo.card.escaping import escaped
-from genzoo.card.figures import Figure
+from genzoo.card.figures import NOT_FINITE, Figure
 from genzoo.evaluation.provenance import in_words, shown
 from genzoo.goal import legend, mark_of
 
 _ELSEWHERE = ("data", "source", "split", "data_config")
+_UNBOUNDED = ("−∞", "∞")
 
 
 def table(figures: Sequence[Figure]) -> Markup:
@@ -49,12 +50,21 @@ def _kind(figure: Figure) -> str:
     if any(note.unreliable for note in figure.notes):
         parts.append("UNRELIABLE")
     parts.append(str(facts.get("kind", "")))
-    interval = facts.get("interval")
-    ends = [_number(end) for end in interval] if isinstance(interval, (list, tuple)) else []
-    parts += [f"between {' and '.join(ends)}"] if ends else []
+    parts.append(_interval(facts.get("interval")))
     if isinstance(reference := facts.get("reference"), Mapping):
         parts.append(f"{reference.get('kind', '')} {_number(reference.get('value'))}".strip())
     return ", ".join(text for text in parts if text)
+
+
+def _interval(ends: Any) -> str:
+    """Return an untrusted interval as text; an end that is not finite is unbounded."""
+    if not isinstance(ends, (list, tuple)) or len(ends) != len(_UNBOUNDED):
+        return ""
+    shown = [
+        unbounded if end in (None, NOT_FINITE) else _number(end)
+        for end, unbounded in zip(ends, _UNBOUNDED, strict=True)
+    ]
+    return f"between {' and '.join(shown)}"
 
 
 def _notes(figures: Sequence[Figure]) -> dict[str, str]:

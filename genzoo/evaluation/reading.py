@@ -97,7 +97,7 @@ def _figure(name: str, facts: Any) -> Estimate:
             | {
                 "value": _number(given["value"]),
                 "std_error": _number(given["std_error"]),
-                "interval": interval and tuple(map(_number, interval)),
+                "interval": interval and _interval(*interval),
                 "notes": tuple(Note(**note) for note in given.get("notes", ())),
                 "reference": reference
                 and Reference(_number(reference["value"]), reference["kind"]),
@@ -114,6 +114,14 @@ def _changed(path: Path) -> tuple[float, str]:
         return path.stat().st_mtime, path.name
     except OSError:
         return 0.0, path.name
+
+
+def _interval(low: Any, high: Any) -> tuple[float, float]:
+    """Return the ends of an interval; JSON has None for one that is infinite."""
+    return (
+        -math.inf if low is None else _number(low),
+        math.inf if high is None else _number(high),
+    )
 
 
 def _number(value: Any) -> float:

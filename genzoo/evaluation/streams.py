@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -18,7 +20,9 @@ MAX_BATCH_SIZE = 10_000
 MAX_THREADS = max(16, os.cpu_count() or 1)
 """The maximum number of threads, whatever a card states."""
 _WITHIN = 1e-3
-_EQUAL = ("of", "batch_size", "device", "threads", "processor")
+_EQUAL = ("of", "batch_size", "device", "threads", "processor", "arithmetic")
+_SHAPES = ((8, 64, 256), (64, 784, 500), (148, 256, 64))
+"""The shapes (B, N, M) of the matrix products of the digest."""
 
 
 def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
@@ -37,8 +41,9 @@ def stream_of(case: Case, batch_size: int | None = None) -> dict[str, Any]:
 
     Returns:
         ``mean`` and ``std`` as texts of at most eight numbers, ``of`` (samples or noise), the
-        block size and the device; for a CPU also the number of threads and the kind of processor,
-        such as "AVX2". It is empty if the model needs a condition that the data lack.
+        block size and the device; for a CPU also the number of threads, the kind of processor,
+        such as "AVX2", and a digest of some products; see `arithmetic`. It is empty if the model
+        needs a condition that the data lack.
     """
     if batch_size is not None and lacking_condition(case.model, case.batch):
         return {}
@@ -90,8 +95,33 @@ def _where(device: torch.device) -> dict[str, Any]:
     """Return what determines the order of summation."""
     if device.type != "cpu":
         return {"device": device.type}
-    capability = torch.backends.cpu.get_cpu_capability()
-    return {"device": "cpu", "threads": torch.get_num_threads(), "processor": capability}
+    threads = torch.get_num_threads()
+    return {
+        "device": "cpu",
+        "threads": threads,
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "arithmetic": arithmetic(threads),
+    }
+
+
+@functools.cache
+def arithmetic(threads: int) -> str:
+    """Return a digest of the bits of some float32 products and sums on the CPU.
+
+    Processors of one kind may still sum in another order, since the library for matrix products
+    chooses its code by the model of the processor. Equal digests show that it does not. A card
+    without a digest was made before there was one.
+
+    Arguments:
+        threads: The number of threads, which the order depends on too; it is only a key.
+    """
+    generator, digest = torch.Generator().manual_seed(0), hashlib.sha256()
+    for rows, inner, columns in _SHAPES:
+        a = torch.randn(rows, inner, generator=generator)
+        product = a @ torch.randn(inner, columns, generator=generator)
+        for values in (product, product.sigmoid(), product.log_softmax(1), product.sum()):
+            digest.update(values.numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 def _differ(stated: Any, actual: Any) -> bool:
