@@ -14,6 +14,7 @@ from genzoo.values import trusted
 from space_rows import check_rows, rows_of, same
 
 NAMES = ("shoe", "boot", "hat")
+PADDED = ((3, ("a", "b", "")), (4, ("a", "b", "c", "")))
 SMALL = [
     Binary(shape=(2, 2)),
     Binary(shape=(1,)),
@@ -22,6 +23,8 @@ SMALL = [
     Categorical(shape=(2,), num_categories=4),
     Categorical(shape=(3,), num_categories=1),
     Label(num_classes=3, names=NAMES),
+    Categorical(shape=(1, 2), num_categories=3, names=("a", "b", "")),
+    Categorical(shape=(4,), num_categories=2, names=("a", "")),
 ]
 ENDLESS = [Unit(shape=(2, 3)), Real(shape=(4,)), Real(shape=(1,))]
 TEXT = Text(templates=("a {label=shoe|boot|hat}",))
@@ -136,7 +139,7 @@ def test_all_values_are_listed_once_the_first_place_the_slowest(space):
 
 
 def test_there_are_as_many_values_as_the_definition_says():
-    assert [space.count for space in SMALL] == [16, 2, 27, 2, 16, 1, 3]
+    assert [space.count for space in SMALL] == [16, 2, 27, 2, 16, 1, 3, 1 + 2 + 4, 5]
     assert [space.count for space in (*ENDLESS, TEXT)] == [None] * 4
 
 
@@ -149,6 +152,11 @@ def test_there_are_as_many_values_as_the_definition_says():
         (Unit(shape=(2,), levels=1025), None),
         (Categorical(shape=(1,), num_categories=2**20), 2**20),
         (Categorical(shape=(8192, 8192), num_categories=2**20 - 1), None),
+        (Categorical(shape=(19,), num_categories=3, names=("a", "b", "")), 2**20 - 1),
+        (Categorical(shape=(20,), num_categories=3, names=("a", "b", "")), None),
+        (Categorical(shape=(8191,), num_categories=2, names=("a", "")), 8192),
+        (Categorical(shape=(8192,), num_categories=2, names=("a", "")), None),
+        (Categorical(shape=(2**26,), num_categories=2, names=("a", "")), None),
     ],
     ids=str,
 )
@@ -347,8 +355,76 @@ def test_the_table_of_what_is_accepted():
     named = Categorical(shape=(2,), num_categories=2, names=("a", "b"))
     assert accepted(few, named)
     assert accepted(named, few)
+    words, other = (Categorical(shape=(2,), num_categories=k, names=n) for k, n in PADDED)
+    assert accepted(words, words)
+    assert accepted(Categorical(shape=(2,), num_categories=4), words)
+    assert accepted(words, Categorical(shape=(2,), num_categories=2))
+    plain = Categorical(shape=(2,), num_categories=3)
+    assert words.accepts(plain) == "they have no padding, and 2 is padding"
+    assert other.accepts(words) == "their padding is 2, not 3"
+    assert words.accepts(other) == "they have 4 categories, not 3"
     assert accepted(Text(), TEXT)
     assert accepted(TEXT, Text())
+
+
+# Padding.
+
+
+def test_the_last_name_is_padding_if_it_is_empty():
+    assert [s.padding for s in SMALL if isinstance(s, Categorical)] == [None, None, 2, 1]
+    assert Categorical(shape=(1,), num_categories=2, names=("a", "b")).padding is None
+
+
+def test_what_follows_padding_is_made_padding_in_row_major_order():
+    space = Categorical(shape=(2, 2), num_categories=3, names=("a", "b", ""))
+    rows = torch.tensor([[[0, 1], [1, 0]], [[0, 2], [1, 0]], [[2, 1], [2, 2]], [[1, 1], [0, 2]]])
+    kept = rows.clone()
+    found = space.ended(rows)
+    assert found.tolist() == [
+        [[0, 1], [1, 0]],
+        [[0, 2], [2, 2]],
+        [[2, 2], [2, 2]],
+        [[1, 1], [0, 2]],
+    ]
+    assert torch.equal(rows, kept)
+    assert found.dtype == torch.int64
+    space.require(found, "It")
+    assert space.ended(rows[:0]).shape == (0, 2, 2)
+    plain = Categorical(shape=(2, 2), num_categories=3)
+    assert plain.ended(rows) is rows
+
+
+def test_the_rows_with_padding_are_those_that_stay_as_they_are_when_ended():
+    space = Categorical(shape=(3,), num_categories=4, names=("a", "b", "c", ""))
+    rows = Categorical(shape=(3,), num_categories=4).enumerate()
+    alike = (space.ended(rows) == rows).all(1)
+    assert torch.equal(space.enumerate(), rows[alike])
+    for row, good in zip(rows, alike, strict=True):
+        if good:
+            space.check(row[None])
+        else:
+            with pytest.raises(DataError, match="after its end"):
+                space.check(row[None])
+
+
+def test_a_letter_after_the_end_of_a_row_is_refused():
+    space = Categorical(shape=(4,), num_categories=3, names=("a", "b", ""))
+    rows = torch.tensor([[0, 1, 0, 2], [1, 2, 2, 0], [2, 1, 1, 1]])
+    said = (
+        r"^row 1 holds 0 at place 3, after its end at place 1\. Fill what follows the end with 2, "
+        r"as the space's ended\(rows\) does\.$"
+    )
+    for dtype in (torch.int64, torch.uint8, torch.float32):
+        with pytest.raises(DataError, match=said):
+            space.check(rows.to(dtype))
+    with pytest.raises(DataError, match=r"^row 0 holds 3\. Give class indices"):
+        space.check(torch.tensor([[2, 3, 2, 2]]))
+    many = Categorical(
+        shape=(2,), num_categories=301, names=(*[chr(0x4E00 + i) for i in range(300)], "")
+    )
+    many.check(torch.tensor([[44, 0]], dtype=torch.uint8))
+    with pytest.raises(DataError, match=r"It takes whole.*is padding; row 2 holds 1 at place 1"):
+        space.nullable(torch.tensor([[-1] * 4, [2] * 4, [2, 1, 2, 2]]), "It")
 
 
 # What a check says.

@@ -23,6 +23,7 @@ PLAIN, NAMED = Label(num_classes=12), Label(num_classes=3, names=("shoe", "ankle
 NUMBERS = Label(num_classes=3, names=("10", "1", "0"))
 MARKED = Label(num_classes=2, names=("index:1", "name:x"))
 LETTERS = Categorical(shape=(3,), num_categories=3, names=("a", "b", "-"))
+ENDED = Categorical(shape=(3,), num_categories=3, names=("a", "b", ""))
 WORDS = Categorical(shape=(2,), num_categories=2, names=("yes", "no"))
 
 
@@ -122,6 +123,39 @@ def test_a_row_of_an_alphabet_is_read_as_it_is_shown():
         WORDS.parse("yn")
 
 
+def test_a_text_is_padded_to_a_row():
+    rows = ENDED.enumerate()
+    assert torch.equal(torch.stack([ENDED.parse(text) for text in ENDED.lines(rows)]), rows)
+    assert ENDED.parse("").tolist() == [2, 2, 2]
+    assert ENDED.parse("b, a").tolist() == ENDED.parse("1 0").tolist() == [1, 0, 2]
+    assert ENDED.parse("1, index:2").tolist() == [1, 2, 2]
+    said = Categorical(shape=(4,), num_categories=3, names=("yes", "no", ""))
+    assert said.parse("no, yes").tolist() == [1, 0, 2, 2]
+    for text, wrong in (
+        ("abba", r"'abba' is neither an index from 0 to 2 nor a name"),
+        ("a b b a", r"'a b b a' was given for 3: .*padding\. Give at most 3 of the names"),
+        ("abc", "'abc' is neither"),
+        ("2 0", "condition 0 holds 0 at place 1, after its end at place 0"),
+    ):
+        with pytest.raises(ConditionError, match=wrong):
+            ENDED.parse(text)
+
+
+def test_letters_that_are_digits_or_separators_are_read_as_letters():
+    for names in (("1", "0", " ", ","), ("1", "0", " ", ",", "")):
+        space = Categorical(shape=(4,), num_categories=len(names), names=names)
+        rows = torch.tensor([[0, 1, 1, 0], [2, 0, 3, 2], [3, 3, 2, 2]])
+        assert space.lines(rows) == ["1001", " 1, ", ",,  "]
+        assert torch.equal(torch.stack([space.parse(line) for line in space.lines(rows)]), rows)
+
+
+def test_line_breaks_and_tabs_are_shown_by_their_symbols_and_read_back():
+    space = Categorical(shape=(4,), num_categories=4, names=("\n", "\t", "\r", "a"))
+    row = torch.tensor([[3, 2, 0, 1]])
+    assert space.lines(row) == ["a␍␊␉"]
+    assert space.parse("a␍␊␉").tolist() == space.parse("a\r\n\t").tolist() == row[0].tolist()
+
+
 def test_a_text_is_a_text():
     assert Text().parse("3") == "3"
 
@@ -160,6 +194,7 @@ def test_lines_are_names_or_numbers_or_texts():
     assert NAMED.lines(index) == ["hat", "shoe", "-1"]
     assert PLAIN.lines(index) == ["2", "0", "-1"]
     assert LETTERS.lines(torch.tensor([[0, 1, 2], [-1, 0, 0]])) == ["ab-", "�aa"]
+    assert ENDED.lines(torch.tensor([[0, 1, 2], [2, 2, 2], [1, 0, 0]])) == ["ab", "", "baa"]
     assert Text().lines(["a b", ""]) == ["a b", ""]
     assert Unit(shape=(2,)).lines(torch.rand(3, 2)) is None
 
@@ -216,6 +251,7 @@ def test_numbers_are_their_own_images_and_points_have_two():
         (Unit(shape=(2,), levels=256), "2: the 256 levels 0, 1/255, ..., 1"),
         (Real(shape=(2,)), "2: finite numbers"),
         (Categorical(shape=(5,), num_categories=17), "5: whole numbers from 0 to 16"),
+        (ENDED, "3: whole numbers from 0 to 2, of which 2 is padding"),
         (Label(num_classes=10), "labels from 0 to 9"),
         (Text(), "texts"),
     ],

@@ -29,6 +29,11 @@ FORMS = [
         "categorical",
         {"shape": [4], "num_categories": 3, "names": list(LETTERS)},
     ),
+    (
+        Categorical(shape=(4,), num_categories=3, names=("a", "b", "")),
+        "categorical",
+        {"shape": [4], "num_categories": 3, "names": ["a", "b", ""]},
+    ),
     (Label(num_classes=3), "label", {"num_classes": 3}),
     (Label(num_classes=3, names=LETTERS), "label", {"num_classes": 3, "names": list(LETTERS)}),
     (Text(), "text", {}),
@@ -166,8 +171,7 @@ def test_classes_are_1_to_2_to_the_20_and_each_has_one_name_or_none(make):
     assert make(10_000, many).value_names() == many
     for num, names, said in (
         (10_001, (*many, "one more"), r"names must be a length in \[0, 10000\]"),
-        (2, ("a", "b" * 257), r"names\[1\] must be a length in \[1, 256\]"),
-        (2, ("a", ""), r"names\[1\] must be a length in \[1, 256\]"),
+        (2, ("a", "b" * 257), r"names\[1\] must be a length in \[[01], 256\]"),
         (2, ("a", 3), r"names\[1\] must be a text, got 3"),
         (3, ("a", "b"), "must have one name for each of 3, or none; got 2 names"),
         (1, ("a", "b"), "must have one name for each of 1, or none; got 2 names"),
@@ -176,6 +180,20 @@ def test_classes_are_1_to_2_to_the_20_and_each_has_one_name_or_none(make):
     ):
         with pytest.raises(ConfigError, match=said):
             make(num, names)
+
+
+def test_one_empty_name_the_last_marks_padding():
+    assert categories(2, ("a", "")).padding == 1
+    for names, said in (
+        (("", "a", "b"), r"index 0 of \['', 'a', 'b'\]\. One empty name"),
+        (("a", "", "b"), "an empty name at index 1 .* must be the last of at least two"),
+        (("a", "", ""), "an empty name at index 1 "),
+        (("",), "an empty name at index 0 "),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            categories(len(names), names)
+    with pytest.raises(ConfigError, match=r"Label\.names\[1\] must be a length in \[1, 256\]"):
+        labels(2, ("a", ""))
 
 
 def test_templates_are_100_texts_of_4096():
