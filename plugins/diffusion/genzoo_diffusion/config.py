@@ -79,7 +79,7 @@ class DiffusionConfig(Config):
     def _check(self) -> None:
         """Raise ConfigError if values do not fit together; called after defaults are filled in."""
         who = type(self).__name__
-        self._check_conditions()
+        check_conditions(self)
         if self.unet and (self.network == "flat" or named(self.conditions, Label)):
             raise ConfigError(f"{who}: unet is for images without a condition or with texts.")
         if self.beta_end < self.beta_start:
@@ -106,28 +106,30 @@ class DiffusionConfig(Config):
             state_features=64 if math.prod(shape) <= _FEW else 0,
         )
 
-    def _check_conditions(self) -> None:
-        """Raise ConfigError for two conditions of a kind, or texts that cannot be encoded."""
-        for kind in (Label, Text):
-            names = [name for name, space in self.conditions.items() if isinstance(space, kind)]
-            if len(names) > 1:
-                raise ConfigError(
-                    f"{type(self).__name__}: only one condition can be a {kind.__name__.lower()}; "
-                    f"{' and '.join(names)} are. Leave out all but one."
-                )
-        if named(self.conditions, Text):
-            self._check_text()
 
-    def _check_text(self) -> None:
-        """Raise ConfigError if texts cannot be encoded."""
-        who = type(self).__name__
-        if self.frozen_text is not None and self.stored_text is not None:
-            raise ConfigError(f"{who}: give a frozen_text or a stored_text, not both.")
-        if not (self.text.vocabulary or self.frozen_text or self.stored_text):
+def check_conditions(config: Any) -> None:
+    """Raise ConfigError for two conditions of a kind, or texts that cannot be encoded."""
+    for kind in (Label, Text):
+        names = [name for name, space in config.conditions.items() if isinstance(space, kind)]
+        if len(names) > 1:
             raise ConfigError(
-                f"{who}: a text encoder needs words. Give --data.captions, to use those of the "
-                "captions; or give text.vocabulary, frozen_text or stored_text."
+                f"{type(config).__name__}: only one condition can be a {kind.__name__.lower()}; "
+                f"{' and '.join(names)} are. Leave out all but one."
             )
+    if named(config.conditions, Text):
+        _check_text(config)
+
+
+def _check_text(config: Any) -> None:
+    """Raise ConfigError if texts cannot be encoded."""
+    who = type(config).__name__
+    if config.frozen_text is not None and config.stored_text is not None:
+        raise ConfigError(f"{who}: give a frozen_text or a stored_text, not both.")
+    if not (config.text.vocabulary or config.frozen_text or config.stored_text):
+        raise ConfigError(
+            f"{who}: a text encoder needs words. Give --data.captions, to use those of the "
+            "captions; or give text.vocabulary, frozen_text or stored_text."
+        )
 
 
 def with_captions(

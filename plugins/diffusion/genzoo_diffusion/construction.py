@@ -37,7 +37,7 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
     """Return the network of a config, for states of a shape."""
     labels = num_classes_of(config.conditions)
     classes = None if labels is None else labels + 1
-    width = _text_width(config) if named(config.conditions, Text) else None
+    width = text_width(config) if named(config.conditions, Text) else None
     if config.network == "image":
         if config.unet:
             return UNet(config.unet) if width is None else TextUNet(config.unet, width)
@@ -63,6 +63,6 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
     )
 
 
-def _text_width(config: Any) -> int:
+def text_width(config: Any) -> int:
     """Return the size of the states of the config's encoder of texts."""
     return int((config.frozen_text or config.stored_text or config.text).width)

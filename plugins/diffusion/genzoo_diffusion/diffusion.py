@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Component, GenerativeModel, Label, Text, batch_size_for
+from genzoo.plugin import Component, batch_size_for
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.config import DiffusionConfig
 from genzoo_diffusion.construction import make_embedder, make_network
+from genzoo_diffusion.denoising_model import DenoisingModel
 from genzoo_diffusion.networks import widest
 from genzoo_diffusion.parameterization import PARAMETERIZATIONS
 from genzoo_diffusion.schedule import make_schedule
@@ -20,7 +21,7 @@ from genzoo_diffusion.schedule import make_schedule
 _PREVIEW_STEPS = 20
 
 
-class Diffusion(GenerativeModel[DiffusionConfig]):
+class Diffusion(DenoisingModel[DiffusionConfig]):
     """Abstract base class of diffusion models, p(x_{t−1} | x_t) = N(μ(x_t, t), σ_t² I).
 
     x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε. The network predicts ε, x_0 or v from x_t, and μ is the mean of
@@ -44,8 +45,6 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
         embedder: Encodes the conditions for the network.
         network: Predicts, given x_t, t and the encoded conditions.
     """
-
-    condition_spaces = (Label, Text)
 
     alpha: Tensor
     sigma: Tensor
@@ -119,16 +118,3 @@ class Diffusion(GenerativeModel[DiffusionConfig]):
         """Return √ᾱ_t and √(1 − ᾱ_t), (B, 1, ...), for times (B,) and states like ``like``."""
         shape = (-1, *[1] * (like.ndim - 1))
         return self.alpha[t].view(shape), self.sigma[t].view(shape)
-
-    def signal(self, condition: Any, num: int) -> Signal:
-        """Return the signal of ``num`` rows, after a check of their conditions.
-
-        Arguments:
-            condition: The condition of the rows, as for `checked_condition`.
-            num: The number of rows.
-
-        Raises:
-            ConditionError: A condition is missing, superfluous or invalid.
-        """
-        signal: Signal = self.embedder(self.checked_condition(condition, num), self.device)
-        return signal

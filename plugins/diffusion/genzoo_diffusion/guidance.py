@@ -13,14 +13,14 @@ from genzoo.plugin import ConditionError, ConfigError, untrusted
 from genzoo_diffusion.conditioning import Signal
 
 if TYPE_CHECKING:
-    from genzoo_diffusion.diffusion import Diffusion
+    from genzoo_diffusion.denoising_model import DenoisingModel
 
 
 class Denoiser(abc.ABC):
     """Abstract base class of denoisers, which return what the model's network predicts."""
 
     @abc.abstractmethod
-    def __call__(self, x_t: Tensor, t: int) -> Tensor:
+    def __call__(self, x_t: Tensor, t: float) -> Tensor:
         """Return a prediction (B, *event_shape) for states (B, *event_shape) at one time."""
 
 
@@ -32,10 +32,10 @@ class Conditioned(Denoiser):
         signal: The signal of its condition.
     """
 
-    def __init__(self, model: Diffusion, signal: Signal) -> None:
+    def __init__(self, model: DenoisingModel[Any], signal: Signal) -> None:
         self.model, self.signal = model, signal
 
-    def __call__(self, x_t: Tensor, t: int) -> Tensor:
+    def __call__(self, x_t: Tensor, t: float) -> Tensor:
         """Return the network's prediction."""
         return self.model.predict(x_t, _times(t, x_t), self.signal)
 
@@ -52,10 +52,12 @@ class Guided(Denoiser):
         scale: s.
     """
 
-    def __init__(self, model: Diffusion, signal: Signal, null: Signal, scale: float) -> None:
+    def __init__(
+        self, model: DenoisingModel[Any], signal: Signal, null: Signal, scale: float
+    ) -> None:
         self.model, self.scale, self.both = model, scale, null.stacked_with(signal)
 
-    def __call__(self, x_t: Tensor, t: int) -> Tensor:
+    def __call__(self, x_t: Tensor, t: float) -> Tensor:
         """Return the guided prediction."""
         twice = torch.cat([x_t, x_t])
         nothing, told = self.model.predict(twice, _times(t, twice), self.both).chunk(2)
@@ -63,7 +65,11 @@ class Guided(Denoiser):
 
 
 def make_denoiser(
-    model: Diffusion, condition: Any, num: int, scale: float = 1.0, null: Signal | None = None
+    model: DenoisingModel[Any],
+    condition: Any,
+    num: int,
+    scale: float = 1.0,
+    null: Signal | None = None,
 ) -> Denoiser:
     """Return a denoiser; with a scale of 1 or 0 it computes only one branch.
 
@@ -91,7 +97,7 @@ def make_denoiser(
 
 
 def negative_signal(
-    model: Diffusion,
+    model: DenoisingModel[Any],
     prompt: str | None,
     condition: Mapping[str, int | str] | None,
     num: int,
@@ -128,7 +134,7 @@ def negative_signal(
         return model.signal(given, num)
 
 
-def _text_condition(model: Diffusion, prompt: str) -> str:
+def _text_condition(model: DenoisingModel[Any], prompt: str) -> str:
     """Return the name of the model's text condition."""
     name = model.embedder.text
     if name is None:
@@ -140,7 +146,7 @@ def _text_condition(model: Diffusion, prompt: str) -> str:
     return name
 
 
-def unconditional(model: Diffusion, num: int, scale: float) -> Signal:
+def unconditional(model: DenoisingModel[Any], num: int, scale: float) -> Signal:
     """Return the signal of ``num`` rows without any condition.
 
     Raises:
@@ -155,5 +161,6 @@ def unconditional(model: Diffusion, num: int, scale: float) -> Signal:
     return model.embedder.null(num, model.device)
 
 
-def _times(t: int, x_t: Tensor) -> Tensor:
-    return torch.full((len(x_t),), t, device=x_t.device)
+def _times(t: float, x_t: Tensor) -> Tensor:
+    """Return the time of each row, (B,): int64 for an integer."""
+    return torch.full((x_t.shape[0],), t, device=x_t.device)

@@ -31,6 +31,7 @@ class UNetShape:
         dropout: The probability of dropout.
         num_classes: The number of class embeddings, including the null class; None without
             classes.
+        out_channels: The number of channels of the output; C by default.
 
     Raises:
         ConfigError: The examples are not images, or cannot be halved that often.
@@ -42,6 +43,7 @@ class UNetShape:
     attention_levels: int
     dropout: float
     num_classes: int | None
+    out_channels: int | None = None
 
     def __post_init__(self) -> None:
         check_image(self.event_shape, len(self.channels))
@@ -62,7 +64,7 @@ class UNetShape:
         return {
             "sample_size": tuple(self.event_shape[1:]),
             "in_channels": self.event_shape[0],
-            "out_channels": self.event_shape[0],
+            "out_channels": self.out_channels or self.event_shape[0],
             "block_out_channels": tuple(self.channels),
             "down_block_types": tuple(f"{kind}DownBlock2D" for kind in kinds),
             "up_block_types": tuple(f"{kind}UpBlock2D" for kind in kinds[::-1]),
@@ -141,7 +143,7 @@ class FlatNetwork(nn.Module):
         self.text = None if text_width is None else TextEmbedding(text_width, hidden_dim)
         self.register_buffer("frequencies", feature_scale * torch.randn(size, state_features))
         self.input = nn.Linear(size + 2 * state_features, hidden_dim)
-        self.blocks = nn.ModuleList(_Block(hidden_dim) for _ in range(num_blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(hidden_dim) for _ in range(num_blocks))
         self.output = nn.Sequential(nn.SiLU(), nn.Linear(hidden_dim, size))
 
     def forward(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
@@ -238,7 +240,7 @@ def mean_state(signal: Signal) -> Tensor:
     return (there * signal.tokens).sum(1) / there.sum(1).clamp_min(1)
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
     """h + W₂ silu(W₁ silu(h) + W₃ told)."""
 
     def __init__(self, dim: int) -> None:
