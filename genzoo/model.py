@@ -321,7 +321,7 @@ class Model(nn.Module, abc.ABC, Generic[C]):
     def checked_inpainting(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Check rows and the mask of what to fill in, and return both with one shape.
 
-        Where the mask is true, ``x`` may hold any value, and 0 is returned.
+        Where the mask is true, ``x`` may hold any value, and `Space.filled` gives another.
 
         Raises:
             DataError: A value that is kept is not in the space, or the mask does not have dtype
@@ -329,7 +329,7 @@ class Model(nn.Module, abc.ABC, Generic[C]):
             NotFiniteWeightsError: A parameter or a buffer contains NaN or infinity.
         """
         mask = inpainting_mask(mask, x, type(self).__name__)
-        x = self.checked_rows(torch.where(mask, torch.zeros_like(x), x))
+        x = self.checked_rows(self.event.filled(x, mask))
         return x, mask.to(self.device)
 
 

@@ -427,6 +427,19 @@ def test_a_letter_after_the_end_of_a_row_is_refused():
         space.nullable(torch.tensor([[-1] * 4, [2] * 4, [2, 1, 2, 2]]), "It")
 
 
+def test_unknown_places_are_filled_so_that_the_row_ends_where_its_known_places_say():
+    space = Categorical(shape=(4,), num_categories=3, names=("a", "b", ""))
+    x = torch.tensor([[9, 1, 2, 9], [2, 9, 9, 1], [9, 9, 9, 1]])
+    filled = space.filled(x, x == 9)
+    assert filled.tolist() == [[0, 1, 2, 2], [2, 2, 2, 1], [0, 0, 0, 1]]
+    space.check(filled[[0, 2]])
+    with pytest.raises(DataError, match="after its end"):
+        space.check(filled)  # A known letter after a known end stays wrong.
+    unit = Unit(shape=(2,))
+    nan = torch.tensor([[math.nan, 0.5]])
+    assert unit.filled(nan, nan.isnan()).tolist() == [[0, 0.5]]
+
+
 # What a check says.
 
 

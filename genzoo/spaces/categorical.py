@@ -82,6 +82,11 @@ class Categorical(Indices, Shaped):
             return values
         return ends.ended(self._flat(values), self.padding).reshape(values.shape)
 
+    def filled(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Return rows with 0 where ``mask`` is true, or with padding after a known padding."""
+        found = super().filled(values, mask)
+        return torch.where(mask, self.ended(found), found)
+
     def check(self, values: Any, *, noun: str = "row") -> None:
         """Raise DataError if a value is not a category, or if a letter follows padding."""
         super().check(values, noun=noun)

@@ -308,6 +308,15 @@ class Space(StoredByName, abc.ABC):
         """The term that bits per dimension of a density add for levels: log₂ L."""
         return 0.0
 
+    def filled(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Return rows with placeholders where ``mask`` is true, which make no row invalid: 0.
+
+        Arguments:
+            values: Rows (B, *shape), which may hold anything where the mask is true.
+            mask: Which values are not known, (B, *shape) bool.
+        """
+        return torch.where(mask, torch.zeros_like(values), values)
+
     def with_null(self, values: Any, dropped: Tensor) -> Any:
         """Return rows with null where ``dropped``, (B,) bool, on the rows' device.
 

@@ -277,6 +277,7 @@ class DiscreteDiffusion(DenoisingModel[DiscreteDiffusionConfig]):
             ConditionError: A condition is missing, superfluous or out of range.
             ConfigError: num_inference_steps is less than 1.
             DataError: A value that is kept is not in the space.
+            NotFiniteSampleError: A probability is not finite.
         """
         from genzoo_diffusion.discrete_inpainting import inpaint
 

@@ -15,10 +15,11 @@ from genzoo_diffusion.discrete_kernels import Absorbing
 from genzoo_diffusion.discrete_samplers import (
     DiscreteAncestral,
     DiscreteAncestralConfig,
+    Watched,
     draw,
     first_state,
 )
-from genzoo_diffusion.guidance import Conditioned
+from genzoo_diffusion.guidance import Conditioned, Denoiser
 
 if TYPE_CHECKING:
     from genzoo_diffusion.discrete_diffusion import DiscreteDiffusion
@@ -40,7 +41,7 @@ def inpaint(
     if num_inference_steps < 1:
         raise ConfigError(f"num_inference_steps must be at least 1, got {num_inference_steps}.")
     num, known = x.shape[0], model.state(x)
-    denoiser = Conditioned(model, model.signal(condition, num))
+    denoiser = Watched(Conditioned(model, model.signal(condition, num)), model.device)
     fresh = first_state(model, num, generator)
     sampler = DiscreteAncestral(DiscreteAncestralConfig(num_inference_steps=num_inference_steps))
     with evaluating(model):
@@ -49,12 +50,13 @@ def inpaint(
         else:
             states = _replacing(model, denoiser, known, mask, generator, num_inference_steps)
         found = model.to_data(deque(states, maxlen=1)[0])
+    denoiser.check()
     return torch.where(mask, found, x)
 
 
 def _replacing(
     model: DiscreteDiffusion,
-    denoiser: Conditioned,
+    denoiser: Denoiser,
     known: Tensor,
     mask: Tensor,
     generator: torch.Generator,

@@ -16,7 +16,6 @@ from genzoo.plugin import (
     Bounds,
     Component,
     Config,
-    ConfigError,
     Goal,
     Loss,
     Meaning,
@@ -36,6 +35,7 @@ from genzoo_diffusion.discrete_diffusion import DiscreteDiffusion
 from genzoo_diffusion.discrete_kernels import Absorbing
 
 _Rate = Annotated[float, Bounds(0.0, 1e3)]
+DEFAULT_TIMESTEPS = 1000
 _LARGEST_T = 0.9999
 
 
@@ -54,7 +54,7 @@ class DiscreteTimeConfig(ContinuousTimeConfig):
     """The bound of T steps."""
 
     num_timesteps: Annotated[int | None, Bounds(1, 10**5)] = None
-    """T; the model's own number by default."""
+    """T; by default the model's own number, or 1,000 if its time is continuous."""
 
 
 C = TypeVar("C", bound=ContinuousTimeConfig)
@@ -148,16 +148,10 @@ class DiscreteTimeBound(_Bound[DiscreteTimeConfig]):
 
     def __init__(self, model: DiscreteDiffusion, config: Any = None) -> None:
         super().__init__(model, config)
-        T = self.config.num_timesteps or model.config.num_timesteps
-        if T is None:
-            raise ConfigError(
-                "The bound of discrete time needs a number of steps; the model's time is "
-                "continuous. Give --objective.num-timesteps, such as 1000, or use the objective "
-                "continuous-time-bound."
-            )
-        self.num_timesteps: int = T
+        given = self.config.num_timesteps or model.config.num_timesteps
+        self.num_timesteps: int = given or DEFAULT_TIMESTEPS
         absorbing = isinstance(model.kernel, Absorbing)
-        self.places = MaskedPlaces.of(model, T) if absorbing else None
+        self.places = MaskedPlaces.of(model, self.num_timesteps) if absorbing else None
 
     def _terms(self, x: Tensor, signal: Signal, generator: torch.Generator) -> Tensor:
         if self.places is not None:

@@ -19,6 +19,7 @@ from genzoo.plugin import (
     Conditions,
     Config,
     Model,
+    NotFiniteSampleError,
     Sampler,
 )
 from genzoo_diffusion.discrete_diffusion import DiscreteDiffusion
@@ -47,6 +48,32 @@ class DiscreteStepsConfig(Config):
 
 
 S = TypeVar("S", bound=DiscreteStepsConfig)
+
+
+class Watched(Denoiser):
+    """A denoiser that remembers whether its logits were finite: categories cannot show it.
+
+    Arguments:
+        denoiser: The denoiser.
+        device: The device of its logits.
+    """
+
+    def __init__(self, denoiser: Denoiser, device: torch.device) -> None:
+        self.denoiser, self.finite = denoiser, torch.ones((), dtype=torch.bool, device=device)
+
+    def __call__(self, x_t: Tensor, t: float) -> Tensor:
+        """Return the denoiser's logits."""
+        logits = self.denoiser(x_t, t)
+        self.finite = self.finite & logits.isfinite().all()
+        return logits
+
+    def check(self) -> None:
+        """Raise NotFiniteSampleError if logits were not finite; the device is read once."""
+        if not bool(self.finite):
+            raise NotFiniteSampleError(
+                "The probability of a category is not finite. The weights may be damaged, or "
+                "training may have diverged."
+            )
 
 
 class DiscreteSampler(Sampler[S], abc.ABC):
@@ -92,6 +119,7 @@ class DiscreteSampler(Sampler[S], abc.ABC):
             CapabilityError: The model is not a discrete diffusion, or has another kernel.
             ConditionError: A condition is missing, superfluous or out of range, or guidance needs
                 a model that is trained without conditions.
+            NotFiniteSampleError: A probability is not finite.
         """
         known: DiscreteDiffusion = self.checked(model)
         config = self.config
@@ -99,9 +127,10 @@ class DiscreteSampler(Sampler[S], abc.ABC):
         away = negative_signal(
             known, config.negative_prompt, config.negative_condition, num, scale
         )
-        denoiser = make_denoiser(known, condition, num, scale, away)
+        denoiser = Watched(make_denoiser(known, condition, num, scale, away), known.device)
         x = first_state(known, num, generator) if start is None else start.to(known.device)
         yield from self.steps(known, denoiser, x, generator)
+        denoiser.check()
 
     def probabilities(
         self, model: DiscreteDiffusion, denoiser: Denoiser, x: Tensor, t: float
