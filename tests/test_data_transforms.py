@@ -9,7 +9,7 @@ from genzoo.data import ArrayDataset, DataConfig, load_dataset, load_split
 from genzoo.data.dataset import DataSource
 from genzoo.data.transforms import prepare
 from genzoo.errors import ConfigError, DataError
-from genzoo.spaces import Binary, Text, Unit
+from genzoo.spaces import Binary, Categorical, Text, Unit
 from genzoo.spec import DataInfo
 
 
@@ -241,3 +241,44 @@ def test_a_mean_that_the_source_knows_is_kept():
 def test_the_mean_of_many_rows_is_summed_in_float64():
     rows = 1000 + torch.randn(70_000, 9, generator=seeds.generator(0))
     assert torch.equal(grey_dataset(rows).mean(), rows.double().mean(0).float())
+
+
+# Levels.
+
+
+def test_greys_are_rounded_to_levels_which_may_be_categories():
+    grey = x(digits())
+    for split in ("train", "test"):
+        data = digits(split, levels=8)
+        assert data.info["x"] == Unit(shape=(1, 8, 8), levels=8)
+        assert data.name == f"digits/{split} (8 levels)"
+        torch.testing.assert_close(data.info.mean["x"], x(digits(levels=8)).mean(0))
+    level = (grey * 7 + 0.5).floor()
+    assert torch.equal(x(digits(levels=8)), level / 7)
+    data = digits(levels=8, space="categorical", limit=100)
+    assert data.info["x"] == Categorical(shape=(1, 8, 8), num_categories=8)
+    assert torch.equal(x(data), (x(digits(limit=100)) * 7 + 0.5).floor().long())
+    assert data.info.mean == {}
+
+
+def test_bytes_of_a_file_are_rounded_before_they_become_categories(tmp_path):
+    rows = np.arange(256, dtype=np.uint8).reshape(1, 16, 16).repeat(3, 0)
+    np.save(tmp_path / "bytes.npy", rows)
+    data = load_dataset(str(tmp_path / "bytes.npy"), levels=8, space="categorical")
+    expected = [(2 * k * 7 + 255) // 510 for k in range(256)]
+    assert x(data)[0].flatten().tolist() == expected
+
+
+def test_what_cannot_be_rounded_is_refused():
+    with pytest.raises(DataError, match=r"17 levels.*fewer levels than 18\. Leave --data\.levels"):
+        digits(levels=18)
+    with pytest.raises(ConfigError, match="rounded to 8 levels or binarised, not both"):
+        digits(levels=8, binarize="threshold")
+    with pytest.raises(ConfigError, match=r"levels must be in \[2, 65536\], got 1"):
+        digits(levels=1)
+    letters = DataInfo(fields={"x": Categorical(shape=(1,), num_categories=2)})
+    data = ArrayDataset(torch.zeros(3, 1), letters, "letters")
+    with pytest.raises(DataError, match=r"^letters: 1: whole.*'binary'\. Leave --data\.binarize"):
+        prepare(data, DataConfig(binarize="threshold"))
+    with pytest.raises(DataError, match=r"^letters: 1: whole.*rounded to 3 levels\. Leave --data"):
+        prepare(data, DataConfig(levels=3))

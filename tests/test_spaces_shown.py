@@ -1,6 +1,7 @@
 """Spaces as people meet them: read from flags, shown, said in words, turned into one another."""
 
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -295,6 +296,32 @@ def test_levels_are_written_as_categories_and_as_zeros_and_ones():
 def test_values_that_have_no_such_form_are_refused(space, name):
     with pytest.raises(DataError, match=f"these values cannot be written as '{name}'"):
         space.into(name)
+
+
+def test_values_are_rounded_to_the_nearest_of_some_levels_and_up_between_two():
+    grey, nine, half = Unit(shape=(9,)), Unit(shape=(9,), levels=9), Fraction(1, 2)
+    x = torch.linspace(0, 1, 9)[None]
+    for space in (grey, nine):
+        found, rounded = space.rounded(3)
+        assert found == Unit(shape=(9,), levels=3)
+        assert rounded(x).tolist() == [[0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1, 1]]
+        found.require(rounded(x), "It")
+    assert torch.equal(nine.rounded(9)[1](x), x)
+    for own, levels in (
+        (23, 12),
+        (57, 29),
+        (17, 8),
+        (256, 8),
+    ):  # The first two are off in float32.
+        expected = [math.floor(Fraction(k * (levels - 1), own - 1) + half) for k in range(own)]
+        x = torch.arange(own)[None] / (own - 1)
+        rounded = Unit(shape=(own,), levels=own).rounded(levels)[1](x)
+        assert torch.equal(rounded, torch.tensor([expected]) / (levels - 1))
+    with pytest.raises(DataError, match="these values have fewer levels than 10"):
+        nine.rounded(10)
+    for space in (Real(shape=(2,)), Binary(shape=(2,)), LETTERS, Text()):
+        with pytest.raises(DataError, match="cannot be rounded to 3 levels"):
+            space.rounded(3)
 
 
 def test_magnitudes_from_0_to_1_have_bounds():

@@ -17,7 +17,7 @@ from genzoo.data import display
 from genzoo.data.arrays.conversion import Conversion
 from genzoo.data.arrays.rows import blocks, rows_at_once, take
 from genzoo.data.indexing import position, positions
-from genzoo.errors import DataError
+from genzoo.errors import ConfigError, DataError
 from genzoo.spaces.unit import GREY
 from genzoo.spec import DataInfo
 
@@ -35,6 +35,9 @@ class DataConfig(Config):
     0.5."""
     binarize_seed: Annotated[int, Bounds(0, 2**63 - 1)] = 0
     """The seed of the static draw."""
+    levels: Annotated[int | None, Bounds(2, 2**16)] = None
+    """Values in [0, 1] are rounded to the nearest of this many equally spaced levels from 0 to 1;
+    a value halfway between two becomes the higher one."""
     limit: Annotated[int | None, Bounds(1, 10**12)] = None
     """The maximum number of rows; drawn at random, in proportion to the labels if there are
     any."""
@@ -55,13 +58,22 @@ class DataConfig(Config):
     captions: bool = False
     """A caption for each row, drawn at each presentation from the data's grammar."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.levels is not None and self.binarize is not None:
+            raise ConfigError(
+                f"Rows are rounded to {self.levels} levels or binarised, not both. Leave "
+                "--data.levels or --data.binarize out."
+            )
+
     @property
     def reading(self) -> str | None:
         """The space that the rows of an array are read in; None infers it.
 
-        Rows that are binarised are converted to a space only after that.
+        Rows that are binarised or rounded are converted to a space only after that.
         """
-        return self.space if self.binarize is None or self.space == GREY else None
+        plain = self.binarize is None and self.levels is None
+        return self.space if plain or self.space == GREY else None
 
 
 class Dataset(abc.ABC):

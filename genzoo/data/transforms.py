@@ -1,4 +1,4 @@
-"""Transforms of every source's rows: a part of them, binarisation, conversion to another space."""
+"""Transforms of every source's rows: a part of them, binarisation, levels, another space."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def prepare(dataset: Dataset, config: DataConfig, key: str = "") -> Dataset:
         key: A name of the rows, so that two sets of one size do not get the same draw.
 
     Raises:
-        DataError: The rows cannot be binarised because they are not in [0, 1].
+        DataError: The rows cannot be binarised or rounded because they are not in [0, 1].
     """
     if isinstance(dataset, TwoDomains) and not dataset.info.aligned:
         return TwoDomains(*_each(dataset, config, key))
@@ -47,9 +47,10 @@ def prepare(dataset: Dataset, config: DataConfig, key: str = "") -> Dataset:
     if isinstance(dataset, TwoDomains):
         unlimited = dataclasses.replace(config, limit=None)
         return TwoDomains(*_each(dataset, unlimited, key), aligned=True)
-    # Rows that were read in this space are binarised, but not converted back to it.
+    # Rows that were read in this space are binarised or rounded, but not converted back to it.
     done = config.space is not None and isinstance(dataset.info["x"], space_named(config.space))
-    return _written(_binarized(dataset, config), None if done else config.space)
+    changed = _rounded(_binarized(dataset, config), config.levels)
+    return _written(changed, None if done else config.space)
 
 
 def _written(dataset: Dataset, name: str | None) -> Dataset:
@@ -88,6 +89,50 @@ class Rewritten(TransformedDataset):
     def mean(self) -> Tensor | None:
         """Return the mean row; None for categories."""
         return mean_of_rows(self) if self.info["x"].dtype.is_floating_point else None
+
+
+def _rounded(dataset: Dataset, levels: int | None) -> Dataset:
+    """Return rows at equally spaced levels; unchanged if ``levels`` is None."""
+    if levels is None:
+        return dataset
+    try:
+        return Rounded(dataset, *dataset.info["x"].rounded(levels))
+    except DataError as error:
+        raise DataError(
+            f"{dataset.name}: {error} Leave --data.levels out, or give values in [0, 1] with more "
+            "levels."
+        ) from error
+
+
+class Rounded(TransformedDataset):
+    """Rows rounded to equally spaced levels.
+
+    Arguments:
+        dataset: The rows.
+        space: The space of the rounded rows.
+        round_: Rounds rows.
+    """
+
+    def __init__(self, dataset: Dataset, space: Space, round_: Callable[[Any], Any]) -> None:
+        super().__init__(dataset)
+        self.round = round_
+        self.name = f"{dataset.name} ({space.num_values} levels)"
+        self.info = dataset.info.with_field("x", space).with_mean(None)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the other dataset draws random numbers."""
+        return self.dataset.draws
+
+    def transform(
+        self, batch: dict[str, Any], generator: torch.Generator | None
+    ) -> dict[str, Any]:
+        """Return the rounded rows."""
+        return {**batch, "x": self.round(batch["x"])}
+
+    def mean(self) -> Tensor | None:
+        """Return the mean row; None if that of the other dataset is unknown."""
+        return None if self.dataset.mean() is None else mean_of_rows(self)
 
 
 def _each(both: TwoDomains, config: DataConfig, key: str) -> list[Dataset]:
@@ -147,6 +192,8 @@ def _binary(dataset: Dataset) -> DataInfo:
     try:
         space, _ = dataset.info["x"].into("binary")
     except DataError as error:
+        if not dataset.info["x"].dtype.is_floating_point:
+            raise DataError(f"{dataset.name}: {error} Leave --data.binarize out.") from error
         low, high = dataset.info.range.get("x", (-math.inf, math.inf))
         remedy = (
             f"Divide by {high:g}? Give --data.scale {high:g}." if low >= 0 else "Rescale them."

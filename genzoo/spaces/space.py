@@ -289,6 +289,14 @@ class Space(StoredByName, abc.ABC):
         """
         raise DataError(f"{self.describe()}: these values cannot be written as {shown(name)}.")
 
+    def rounded(self, levels: int) -> tuple[Space, Callable[[Any], Any]]:
+        """Return the space of these values at fewer levels, and how to round to it.
+
+        Raises:
+            DataError: They have no levels to round to, or fewer already.
+        """
+        raise DataError(f"{self.describe()}: these values cannot be rounded to {levels} levels.")
+
     @property
     def num_values(self) -> int | None:
         """The number of values at one place; None if there are infinitely many."""

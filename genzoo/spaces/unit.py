@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genzoo.config import Bounds
+from genzoo.errors import DataError
 from genzoo.spaces.binary import Binary
 from genzoo.spaces.categorical import Categorical
 from genzoo.spaces.rules import Rule, off_level, same, scale_hint
@@ -113,6 +114,13 @@ class Unit(Shaped):
         space = Categorical(shape=self.shape, num_categories=self.levels)
         return space, functools.partial(_level, steps=steps)
 
+    def rounded(self, levels: int) -> tuple[Space, Callable[[Any], Any]]:
+        """Return L equally spaced levels; x becomes the nearest, ⌊x (L − 1) + 1/2⌋ / (L − 1)."""
+        if self.levels is not None and self.levels < levels:
+            raise DataError(f"{self.describe()}: these values have fewer levels than {levels}.")
+        own = None if self.levels is None else self.levels - 1
+        return replace(self, levels=levels), functools.partial(_nearest, steps=levels - 1, own=own)
+
     @property
     def bits_of_density(self) -> float:
         """log₂ L: the density of a uniform step of width 1/L is L times its probability."""
@@ -147,6 +155,14 @@ class Unit(Shaped):
 
 def _cut(x: Tensor) -> Tensor:
     return (x > 0.5).float()
+
+
+def _nearest(x: Tensor, *, steps: int, own: int | None) -> Tensor:
+    if own is None:
+        return (x * steps + 0.5).floor() / steps
+    # In whole numbers, because a value halfway between two levels may be off in float32.
+    level = (2 * steps * _level(x, steps=own) + own) // (2 * own)
+    return level.to(x.dtype) / steps
 
 
 def _level(x: Tensor, *, steps: int) -> Tensor:
