@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     )
     from genzoo.data.fields import image_fields as image_fields
     from genzoo.data.idx import IDXConfig as IDXConfig, IDXSource as IDXSource
+    from genzoo.data.texts.reading import read_text as read_text
     from genzoo.errors import (
         CapabilityError as CapabilityError,
         ConditionError as ConditionError,

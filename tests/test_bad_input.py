@@ -46,6 +46,7 @@ def write_data():
         np.savez(f"{name}.npz", x=x)
     np.savez("nothing.npz")
     Path("truncated.npz").write_bytes(Path("bits.npz").read_bytes()[:100])
+    Path("words.md").write_text("a", "utf-8")
     Path("words.txt").write_text("a", "utf-8")
     Path("folder").mkdir()
     Path("picture.png").mkdir()
@@ -221,7 +222,8 @@ CASES = {
     "train rbm --data objects.npz --output new": "without Python objects",
     "train rbm --data words.npz --output new": "numbers are needed",
     "train rbm --data truncated.npz --output new": "'truncated.npz' cannot be read",
-    "train rbm --data words.txt --output new": "not a data file: use .npz, .npy, .safetensors",
+    "train rbm --data words.txt --output new": "has 1 character, fewer than the 64 of a block",
+    "train rbm --data words.md --output new": "not a data file: use .npz, .npy, .safetensors",
     "train rbm --data folder --output new": "'folder' has no images",
     "train rbm --data images --output new": "./images is a folder of that name",
     "train rbm --data missing.npz --output new": "no file 'missing.npz'. Check the path",
@@ -245,7 +247,8 @@ CASES = {
     "inspect future": "has format 99; this version of genzoo reads 1",
     "inspect unparsed": "unparsed/config.json cannot be read",
     # where to
-    "sample run --num 1 --output x.jpg": "--output must end in .png or .npz, got 'x.jpg'",
+    "sample run --num 1 --output x.jpg": "or in .txt for lines of text, got 'x.jpg'.",
+    "sample run --num 1 --output x.txt": "zeros and ones are not text. Let --output end in .png",
     "sample run --num 1 --output x": "--output must end in .png or .npz",
     "sample run --num 1 --output x.npz --trajectory x.npz": "--trajectory must end in .png",
     "sample run --num 1 --output x.png --trajectory x.png": "are both x.png. Give them two names",

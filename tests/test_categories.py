@@ -203,3 +203,51 @@ def test_rows_of_an_alphabet_are_shown_as_text(tmp_path, monkeypatch):
     assert image.max() > 250
     stored = json.loads((tmp_path / "run" / "config.json").read_text())["config"]["event"]
     assert stored["config"]["names"][:3] == ["a", "b", "c"]
+
+
+QUICK = "--trainer.max-steps 2 --trainer.batch-size 4 --trainer.threads 1 --trainer.sample-steps 2"
+
+
+def test_blocks_of_a_text_file_are_learned_and_samples_are_lines_of_text(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("To be,\nor not.\n" * 9)
+    run(f"train toy-places --data notes.txt --data.length 6 --output run {QUICK}")
+    model = GenModel.from_pretrained("run")
+    assert model.event.names == tuple("\n ,.Tbenort")
+    run("sample run --num 3 --seed 0 --output x.txt")
+    run("sample run --num 3 --seed 0 --output x.npz")
+    with np.load("x.npz") as arrays:
+        expected = model.event.lines(torch.from_numpy(arrays["x"]))
+    found = (tmp_path / "x.txt").read_text("utf-8").split("\n")
+    assert found == [*expected, ""]
+    assert {len(line) for line in expected} == {6}
+    for flag, said in (
+        ("--data.length 0", "TextFileConfig.length must be in [1, 65536], got 0."),
+        ("--data.alphabet abc", "notes.txt has 'T' in line 1, which is not in the alphabet"),
+    ):
+        run(f"train toy-places --data notes.txt {flag} --output other {QUICK}", code=2)
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_words_are_stored_with_their_padding(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list").write_text("\n".join(a + b + "z" for a in "abcdefg" for b in "hijklmn"))
+    flags = "--data.path list --data.max-length 4"
+    run(f"train toy-places --data words {flags} --output run {QUICK}")
+    event = GenModel.from_pretrained("run").event
+    assert (event.shape, event.num_categories, event.padding) == ((4,), 27, 26)
+    stored = (tmp_path / "run" / "recipe.toml").read_text("utf-8")
+    assert 'path = "list"' in stored
+
+
+def test_greys_of_eight_levels_are_categories(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = "--data digits --data.levels 8 --data.space categorical"
+    run(f"train toy-places {flags} --output run {QUICK}")
+    model = GenModel.from_pretrained("run")
+    assert model.event == Categorical(shape=(1, 8, 8), num_categories=8)
+    run("sample run --num 3 --seed 0 --output x.txt", code=2)
+    assert not (tmp_path / "x.txt").exists()

@@ -14,7 +14,7 @@ SNIPPETS = re.findall(
 )
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", range(3))
 def test_a_snippet_prints_what_stands_on_the_page(number, tmp_path, monkeypatch):
     code, shown = SNIPPETS[number]
     monkeypatch.chdir(tmp_path)
@@ -25,4 +25,4 @@ def test_a_snippet_prints_what_stands_on_the_page(number, tmp_path, monkeypatch)
 
 
 def test_no_snippet_is_left_out():
-    assert len(SNIPPETS) == TEXT.count("```python") == 2
+    assert len(SNIPPETS) == TEXT.count("```python") == 3

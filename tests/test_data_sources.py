@@ -211,13 +211,14 @@ def test_a_misspelt_field_is_refused():
 
 
 def test_what_is_there_decides_the_source(tmp_path):
-    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "notes.md").write_text("hello")
     idx_folder(tmp_path)
     assert find_source(str(tmp_path))[0].__name__ == "IDXFolder"
     assert find_source("someone/something")[0].__name__ == "HubDataset"
     assert find_source("missing.npz")[0].__name__ == "Arrays"
     with pytest.raises(DataError, match="is not a data file"):
-        find_source(str(tmp_path / "notes.txt"))
+        find_source(str(tmp_path / "notes.md"))
+    assert find_source("missing.TXT")[0].__name__ == "TextFile"
     with pytest.raises(UnknownNameError):
         find_source(f"{tmp_path.name}/deep/missing")
 

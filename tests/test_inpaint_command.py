@@ -163,3 +163,16 @@ def test_rows_of_text_are_shown_with_marks_below_them():
     assert [line for line in lines if line.startswith("filled in")] == [
         f"filled in  {text}" for text in words.lines(torch.tensor([[0, 0, 0], [0, 1, 1]]))
     ]
+
+
+def test_marks_stand_below_a_text_that_ends_early():
+    words = genzoo.Categorical(shape=(3,), num_categories=3, names=("a", "b", ""))
+    x, mask = torch.tensor([[0, 2, 2]]), torch.tensor([[False, True, True]])
+    assert _lines(words, x, mask, torch.tensor([[[0, 1, 2]]])) == [
+        "given      a",
+        "fill in     __",
+        "filled in  ab",
+    ]
+    long = genzoo.Categorical(shape=(3,), num_categories=2, names=("yes", "no"))
+    lines = _lines(long, x.clamp_max(1), mask, torch.tensor([[[0, 1, 0]]]))
+    assert lines == ["given      yesnono", "filled in  yesnoyes"]

@@ -148,7 +148,7 @@ class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
     """The number of samples."""
     output: Annotated[Path | None, FILE] = None
     """FILE.png for a picture, FILE.npz for an array named x, as bytes if the values are whole
-    numbers; a new samples.png by default."""
+    numbers, FILE.txt for a line of text each; a new samples.png by default."""
     trajectory: Annotated[Path | None, FILE] = None
     """A second file with the trajectories of the first samples, from the sampler's first state to
     its last: FILE.png has a row for each, FILE.gif and FILE.html show one state after the

@@ -221,9 +221,12 @@ def _picture(event: Space, x: Tensor, mask: Tensor, filled: Tensor) -> Image.Ima
 def _lines(event: Space, x: Tensor, mask: Tensor, filled: Tensor) -> list[str]:
     """Return lines of text: each row as given, and filled in."""
     found = []
+    names = event.value_names()
+    letters = bool(names) and all(len(name) <= 1 for name in names)  # The empty one is padding.
     for row, hidden, several in zip(x, mask, filled, strict=True):
         given, *drawn = event.lines(torch.cat([row[None], several])) or []
         marks = "".join("_" if place else " " for place in hidden.flatten().tolist())
-        found += [f"given      {given}", f"fill in    {marks}" if len(marks) == len(given) else ""]
+        below = letters or len(marks) == len(given)
+        found += [f"given      {given}", f"fill in    {marks}" if below else ""]
         found += [f"filled in  {line}" for line in drawn]
     return [line for line in found if line]

@@ -22,13 +22,13 @@ from genzoo.cli.trajectory import Way, check_suffix
 from genzoo.component import Component
 from genzoo.config import Config
 from genzoo.errors import ConditionError, ConfigError, OutputExistsError
-from genzoo.files import atomic_file
+from genzoo.files import atomic_file, replace_text
 from genzoo.model import Model
 from genzoo.plotting import titled_rows, write_picture
 from genzoo.sample_metadata import given_rows, sample_metadata
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, own_sampler
-from genzoo.showing import images_of, picture_of
+from genzoo.showing import are_lines, images_of, picture_of
 from genzoo.spaces import Space
 
 USUAL = Path("samples.png")
@@ -40,11 +40,15 @@ def arguments_for(peeked: Peeked) -> type:
 
 
 def run(arguments: Any) -> None:
-    """Draw samples, and write the picture or the array."""
+    """Draw samples, and write the picture, the lines or the array."""
     output = _output(arguments)
     model = model_of(arguments.folder, arguments.revision, arguments.device)
     if takes_images(model):
         raise ConditionError(_of_images(model, arguments))
+    if output.suffix == ".txt" and not are_lines(model.event):
+        raise ConfigError(
+            f"Samples of {model.event.describe()} are not text. Let --output end in .png or .npz."
+        )
     sampler = sampler_of(arguments) or own_sampler(model)
     path = arguments.trajectory
     way = None if path is None else Way(model, sampler, path)
@@ -95,8 +99,11 @@ def _output(arguments: Any) -> Path:
     if arguments.output is None and USUAL.exists():
         raise OutputExistsError(f"{USUAL} exists. Name the file, with --output.")
     output: Path = arguments.output or USUAL
-    if output.suffix not in (".png", ".npz"):
-        raise ConfigError(f"--output must end in .png or .npz, got {str(output)!r}.")
+    if output.suffix not in (".png", ".npz", ".txt"):
+        raise ConfigError(
+            "--output must end in .png or .npz, or in .txt for lines of text, got "
+            f"{str(output)!r}."
+        )
     if output == arguments.trajectory:
         raise ConfigError(f"--output and --trajectory are both {output}. Give them two names.")
     return output
@@ -111,16 +118,19 @@ def write_samples(
     seed: int | None,
     given: Mapping[str, Sequence[str]],
 ) -> None:
-    """Write samples as a picture that says how they were drawn, or as an array.
+    """Write samples as a picture that says how they were drawn, as lines of text, or as an array.
 
     Arguments:
         model: The model.
         x: The samples, on the CPU.
-        output: FILE.png or FILE.npz.
+        output: FILE.png, FILE.txt or FILE.npz.
         request: How they were drawn.
         seed: The seed.
         given: The texts that were given for each condition.
     """
+    if output.suffix == ".txt":
+        replace_text(output, "".join(f"{line}\n" for line in model.event.lines(x) or ()))
+        return
     if output.suffix != ".png":
         with atomic_file(output) as temporary:
             # Compression would take several times as long as drawing.

@@ -17,6 +17,7 @@ from genzoo.data.tables.parquet_file import holds_features
 from genzoo.errors import ConfigError, DataError, UnknownNameError
 
 _ARRAYS = (".npz", ".npy", ".safetensors")
+_TEXT = (".txt",)
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -43,7 +44,7 @@ def find_source(name_or_path: str | os.PathLike[str]) -> tuple[type[DataSource],
     if (reader := _reader_of_file(path)) is not None:
         return registry.load("datasets", reader), location
     if os.path.isfile(path):
-        endings = ", ".join((*_ARRAYS, *TABLES))
+        endings = ", ".join((*_ARRAYS, *TABLES, *_TEXT))
         raise DataError(f"{name!r} is not a data file: use {endings}, or a folder of images.")
     if _REPOSITORY.fullmatch(name) and not os.path.isdir(path.parent):
         return registry.load("datasets", "hub"), name
@@ -69,6 +70,8 @@ def name_of(name_or_path: Any) -> str:
 def _reader_of_file(path: Path) -> str | None:
     if path.suffix.lower() in _ARRAYS:
         return "arrays"
+    if path.suffix.lower() in _TEXT:
+        return "text-file"
     return _reader_of_table(path) if is_table(path.name) else None
 
 
