@@ -150,6 +150,15 @@ FILLED: dict[str, list[dict[str, Any]]] = {
         {**_OF_TEXT, **_IMAGE, "frozen_text": _FROZEN},
         {**_OF_TEXT, **_FLAT, "text": _TEXT, "hidden_dim": 8},
     ],
+    "discrete-diffusion": [
+        {
+            "event": {"name": "categorical", "config": {"shape": [4], "num_categories": 3}},
+            "conditions": {"text": {"name": "text"}},
+            "text": _TEXT,
+            "network": "flat",
+            "hidden_dim": 8,
+        }
+    ],
     "latent-ddpm": [
         {**_OVER, **_DIFFUSION, "unet": unet},
         {**_OVER, **_OF_TEXT, "stored_text": stored_text, "unet": lambda: unet(8)},

@@ -32,6 +32,9 @@ BLOCKS = [
     ("vae", {"event": Binary(shape=IMAGE), "network": "image", "hidden_dims": ()}, 1024),
     ("discrete-vae", {"event": Binary(shape=IMAGE)}, 1024),
     ("sbn", {"event": Binary(shape=IMAGE)}, 1024),
+    ("discrete-diffusion", {"event": Binary(shape=IMAGE), "patch_size": 4}, 64),
+    ("discrete-diffusion", {"event": Binary(shape=IMAGE), "network": "flat"}, 256),
+    ("discrete-diffusion", {"event": Binary(shape=IMAGE), "network": "image"}, 64),
     ("gan", {"event": Real(shape=(2,))}, 1024),
     (
         "gan",

@@ -194,7 +194,7 @@ def test_lines_are_names_or_numbers_or_texts():
     index = torch.tensor([2, 0, -1])
     assert NAMED.lines(index) == ["hat", "shoe", "-1"]
     assert PLAIN.lines(index) == ["2", "0", "-1"]
-    assert LETTERS.lines(torch.tensor([[0, 1, 2], [-1, 0, 0]])) == ["ab-", "�aa"]
+    assert LETTERS.lines(torch.tensor([[0, 1, 2], [-1, 0, 0]])) == ["ab-", "·aa"]
     assert ENDED.lines(torch.tensor([[0, 1, 2], [2, 2, 2], [1, 0, 0]])) == ["ab", "", "baa"]
     assert Text().lines(["a b", ""]) == ["a b", ""]
     assert Unit(shape=(2,)).lines(torch.rand(3, 2)) is None

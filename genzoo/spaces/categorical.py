@@ -28,6 +28,8 @@ from genzoo.text_safety import visible
 
 Letters = Annotated[tuple[Annotated[str, Bounds(0, 256)], ...], Bounds(0, 10_000)]
 """One name for each category, or none; an empty one, the last, marks padding."""
+_UNKNOWN = "·"
+"""A place that is −1, such as a masked one of a text that is being drawn."""
 _CONTROL = str.maketrans("\t\n\r", "␉␊␍")
 """A row is one line, so these characters are shown by their symbols."""
 
@@ -177,16 +179,20 @@ class Categorical(Indices, Shaped):
         return found.flatten(1).float()
 
     def images(self, values: Any) -> Tensor | None:
-        """Return categories as grey levels, 0 black and K − 1 white; None if they have names."""
+        """Return categories as grey levels, 0 black and K − 1 white; None if they have names.
+
+        A place that is −1, such as a masked one, is mid-grey.
+        """
         if self.names:
             return None
         grey: Tensor = values.float() / max(1, self.num_categories - 1)
-        return grey
+        return grey.masked_fill(values == NULL, 0.5)
 
     def lines(self, values: Any) -> list[str] | None:
         """Return each row as the names of its categories, if they have names.
 
-        Padding is left out; tabs and line breaks are shown by their symbols.
+        Padding is left out, and a place that is −1 is a dot; tabs and line breaks are shown by
+        their symbols.
         """
         if not self.names:
             return None
@@ -195,6 +201,8 @@ class Categorical(Indices, Shaped):
         return [visible(text.translate(_CONTROL)) for text in texts]
 
     def _name(self, index: int) -> str:
+        if index == NULL:
+            return _UNKNOWN
         return self.names[index] if 0 <= index < len(self.names) else "�"
 
     def parse(self, text: str) -> Tensor:
