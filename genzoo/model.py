@@ -321,7 +321,8 @@ class Model(nn.Module, abc.ABC, Generic[C]):
     def checked_inpainting(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Check rows and the mask of what to fill in, and return both with one shape.
 
-        Where the mask is true, ``x`` may hold any value, and `Space.filled` gives another.
+        Where the mask is true, ``x`` may hold any value, and the space's `fill_missing` decides
+        what is returned: 0, or what keeps a row in a space with padding.
 
         Raises:
             DataError: A value that is kept is not in the space, or the mask does not have dtype
@@ -329,7 +330,7 @@ class Model(nn.Module, abc.ABC, Generic[C]):
             NotFiniteWeightsError: A parameter or a buffer contains NaN or infinity.
         """
         mask = inpainting_mask(mask, x, type(self).__name__)
-        x = self.checked_rows(self.event.filled(x, mask))
+        x = self.checked_rows(self.event.fill_missing(x, mask))
         return x, mask.to(self.device)
 
 

@@ -407,6 +407,21 @@ def test_the_rows_with_padding_are_those_that_stay_as_they_are_when_ended():
                 space.check(row[None])
 
 
+def test_what_is_missing_is_a_letter_up_to_the_last_letter_and_then_padding():
+    space = Categorical(shape=(2, 2), num_categories=3, names=("a", "b", ""))
+    rows = torch.tensor([[9, 1, 9, 9], [9, 9, 1, 2], [9, 9, 2, 9], [2, 9, 1, 9], [9, 9, 9, 9]])
+    wanted = torch.tensor([[0, 1, 2, 2], [0, 0, 1, 2], [2, 2, 2, 2], [2, 2, 1, 2], [2, 2, 2, 2]])
+    for dtype in (torch.int64, torch.uint8):
+        given = rows.to(dtype).view(-1, 2, 2)
+        found = space.fill_missing(given, given == 9)
+        assert found.dtype == dtype
+        assert torch.equal(found.flatten(1).long(), wanted)
+    nan = rows.double().where(rows != 9, math.nan).view(-1, 2, 2)
+    assert torch.equal(space.fill_missing(nan, nan.isnan()).flatten(1), wanted.double())
+    plain = Categorical(shape=(4,), num_categories=3)
+    assert torch.equal(plain.fill_missing(rows, rows == 9), rows.where(rows != 9, 0))
+
+
 def test_a_letter_after_the_end_of_a_row_is_refused():
     space = Categorical(shape=(4,), num_categories=3, names=("a", "b", ""))
     rows = torch.tensor([[0, 1, 0, 2], [1, 2, 2, 0], [2, 1, 1, 1]])
@@ -425,19 +440,6 @@ def test_a_letter_after_the_end_of_a_row_is_refused():
     many.check(torch.tensor([[44, 0]], dtype=torch.uint8))
     with pytest.raises(DataError, match=r"It takes whole.*is padding; row 2 holds 1 at place 1"):
         space.nullable(torch.tensor([[-1] * 4, [2] * 4, [2, 1, 2, 2]]), "It")
-
-
-def test_unknown_places_are_filled_so_that_the_row_ends_where_its_known_places_say():
-    space = Categorical(shape=(4,), num_categories=3, names=("a", "b", ""))
-    x = torch.tensor([[9, 1, 2, 9], [2, 9, 9, 1], [9, 9, 9, 1]])
-    filled = space.filled(x, x == 9)
-    assert filled.tolist() == [[0, 1, 2, 2], [2, 2, 2, 1], [0, 0, 0, 1]]
-    space.check(filled[[0, 2]])
-    with pytest.raises(DataError, match="after its end"):
-        space.check(filled)  # A known letter after a known end stays wrong.
-    unit = Unit(shape=(2,))
-    nan = torch.tensor([[math.nan, 0.5]])
-    assert unit.filled(nan, nan.isnan()).tolist() == [[0, 0.5]]
 
 
 # What a check says.

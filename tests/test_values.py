@@ -230,6 +230,22 @@ def test_what_is_filled_in_may_be_anything_and_comes_back_as_zero():
         exact.checked_inpainting(x, torch.tensor([False, True, False, False]))
 
 
+def test_a_given_part_of_a_row_that_ends_is_checked():
+    class Inpaints(Exact):
+        event_spaces = (Categorical,)
+
+    space = Categorical(shape=(4,), num_categories=3, names=("a", "b", ""))
+    model = Inpaints(families.ToyConfig(event=space))
+    rows = torch.tensor([[9, 1, 9, 9], [0, 2, 9, 9]])
+    found, _ = model.checked_inpainting(rows, rows == 9)
+    assert found.tolist() == [[0, 1, 2, 2], [0, 2, 2, 2]]
+    rows[1, 3] = 1
+    with pytest.raises(DataError, match="row 1 holds 1 at place 3, after its end at place 1"):
+        model.checked_inpainting(rows, rows == 9)
+    with pytest.raises(DataError, match="shape"):
+        model.checked_inpainting(rows[:, :3], torch.tensor(True))
+
+
 def test_a_mask_is_of_bool_and_fits_the_rows():
     x = torch.zeros(2, 4)
     with pytest.raises(DataError, match=r"got torch\.float32 and torch\.int64. Give mask\.bool"):

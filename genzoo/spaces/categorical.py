@@ -84,16 +84,25 @@ class Categorical(Indices, Shaped):
             return values
         return ends.ended(self._flat(values), self.padding).reshape(values.shape)
 
-    def filled(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Return rows with 0 where ``mask`` is true, or with padding after a known padding."""
-        found = super().filled(values, mask)
-        return torch.where(mask, self.ended(found), found)
-
     def check(self, values: Any, *, noun: str = "row") -> None:
         """Raise DataError if a value is not a category, or if a letter follows padding."""
         super().check(values, noun=noun)
         if self.padding is not None:
             ends.check_ends(self._flat(values).long(), self.padding, noun)
+
+    def fill_missing(self, values: Tensor, missing: Tensor) -> Tensor:
+        """Return rows with 0 where a category is missing.
+
+        With padding, return 0 before the last letter that there is, and padding after it.
+
+        >>> words = Categorical(shape=(3,), num_categories=3, names=("a", "b", ""))
+        >>> words.fill_missing(torch.tensor([[7, 1, 7]]), torch.tensor([[True, False, True]]))
+        tensor([[0, 1, 2]])
+        """
+        if self.padding is None or values.shape[1:] != self.shape:  # The check refuses others.
+            return super().fill_missing(values, missing)
+        flat, gaps = self._flat(values), self._flat(missing)
+        return ends.fill_missing(flat, gaps, self.padding).reshape(values.shape)
 
     def _flat(self, values: Tensor) -> Tensor:
         return values.reshape(len(values), self.num_dims)

@@ -34,6 +34,24 @@ def ended(flat: Tensor, padding: int) -> Tensor:
     return flat.masked_fill((flat == padding).cumsum(1) > 0, padding)
 
 
+def fill_missing(flat: Tensor, missing: Tensor, padding: int) -> Tensor:
+    """Return rows (B, D) with letters up to the last known one where missing, then padding.
+
+    After padding that is known there is padding, so that a known letter after it is what a check
+    finds.
+
+    Arguments:
+        flat: Rows (B, D), with any values where one is missing.
+        missing: Where a value is missing, (B, D) bool.
+        padding: The category that is padding.
+    """
+    ended = ((flat == padding) & ~missing).cumsum(1) > 0
+    letters = (flat != padding) & ~missing
+    followed = letters.flip(1).cumsum(1).flip(1) > 0
+    fill = torch.where(followed & ~ended, 0, padding).to(flat.dtype)
+    return torch.where(missing, fill, flat)
+
+
 def check_ends(flat: Tensor, padding: int, noun: str) -> None:
     """Raise DataError if a category follows the padding of a row.
 

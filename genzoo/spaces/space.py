@@ -316,15 +316,6 @@ class Space(StoredByName, abc.ABC):
         """The term that bits per dimension of a density add for levels: log₂ L."""
         return 0.0
 
-    def filled(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Return rows with placeholders where ``mask`` is true, which make no row invalid: 0.
-
-        Arguments:
-            values: Rows (B, *shape), which may hold anything where the mask is true.
-            mask: Which values are not known, (B, *shape) bool.
-        """
-        return torch.where(mask, torch.zeros_like(values), values)
-
     def with_null(self, values: Any, dropped: Tensor) -> Any:
         """Return rows with null where ``dropped``, (B,) bool, on the rows' device.
 
@@ -336,6 +327,18 @@ class Space(StoredByName, abc.ABC):
         null = torch.as_tensor(self.null, dtype=values.dtype, device=values.device)
         mask = dropped.reshape(-1, *[1] * (values.ndim - 1))
         return torch.where(mask, null, values)
+
+    def fill_missing(self, values: Tensor, missing: Tensor) -> Tensor:
+        """Return rows with a value where one is missing, so that what there is can be checked.
+
+        Rows are in the space if what there is can be part of a row of it. By default the value
+        is 0; override it if 0 does not fit everywhere.
+
+        Arguments:
+            values: Rows, with any values where one is missing.
+            missing: Where a value is missing, bool, in the shape of the rows.
+        """
+        return torch.where(missing, torch.zeros_like(values), values)
 
     def vectors(self, values: Any) -> Tensor | None:
         """Return rows as vectors (B, D) of float32 for distances, or None if there are none."""

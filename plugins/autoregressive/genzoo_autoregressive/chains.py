@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from genzoo_autoregressive.ends import limited
 from genzoo_autoregressive.outputs import Output
 
 
@@ -77,7 +78,10 @@ class Recomputing(Steps):
 
 def log_probs(chain: Chain, output: Output, x: Tensor, given: Tensor | None) -> Tensor:
     """Return log p of each place given those before it, (B, D), in nats."""
-    return output.log_prob(chain.parameters(x, given), x)
+    parameters = chain.parameters(x, given)
+    if output.padding is not None:
+        parameters = limited(output, parameters, x == output.padding, rank_of(chain.order))
+    return output.log_prob(parameters, x)
 
 
 def mixture_log_probs(

@@ -12,6 +12,7 @@ from torch import Tensor
 from genzoo.plugin import DataError, NotFiniteSampleError, evaluating
 from genzoo_autoregressive.chains import Chain, Steps, log_probs
 from genzoo_autoregressive.choosing import DRAWS, ChoosingConfig, chosen
+from genzoo_autoregressive.ends import Known
 
 if TYPE_CHECKING:
     from genzoo_autoregressive.model import Autoregressive
@@ -73,6 +74,8 @@ def filled(
 ) -> Iterator[Tensor]:
     """Yield rows (B, D) after each place is filled in, the same tensor each time.
 
+    Places that are still to be filled in have zeros, or padding if the space has it.
+
     Each row is drawn from one chain of the mixture, by the chains' probabilities of what is given.
 
     Arguments:
@@ -87,11 +90,17 @@ def filled(
     Raises:
         NotFiniteSampleError: A parameter is not finite.
     """
-    x = torch.where(kept, x, torch.zeros_like(x))
+    x = torch.where(kept, x, torch.full_like(x, model.output.padding or 0))
     device, dtype = model.device, model.dtype
     u = torch.rand(len(x), model.num_places, generator=generator, device=device, dtype=dtype)
     groups = [
-        _Group(chain, rows, chain.steps(x[rows], _rows(given, rows)), kept[rows])
+        _Group(
+            chain,
+            rows,
+            chain.steps(x[rows], _rows(given, rows)),
+            kept[rows],
+            Known.nothing(model.output, rows, model.num_places),
+        )
         for chain, rows in _groups(model, found, x, kept, given, generator)
     ]
     total = torch.zeros((), device=device)
@@ -102,11 +111,13 @@ def filled(
             if not group.given[place]:
                 parameters = group.steps.parameters(index)
                 total = total + parameters.float().sum()
+                parameters = group.known.limited(parameters, place)
                 drawn = chosen(model.output.log_probs(parameters), u[rows, index], how)
                 new = model.output.values(drawn, dtype)
                 values = torch.where(kept[rows, place], values, new)
                 x[rows, place] = values
             group.steps.put(index, values)
+            group.known.put(place, values)
         yield x
     _check_finite(total)
 
@@ -119,10 +130,13 @@ class _Group:
         rows: Their indices, (B,).
         steps: The parameters of one place after another.
         kept: Which values of the rows are given, (B, D) bool.
+        known: What is known of their ends.
     """
 
-    def __init__(self, chain: Chain, rows: Tensor, steps: Steps, kept: Tensor) -> None:
-        self.rows, self.steps = rows, steps
+    def __init__(
+        self, chain: Chain, rows: Tensor, steps: Steps, kept: Tensor, known: Known
+    ) -> None:
+        self.rows, self.steps, self.known = rows, steps, known
         # Read once, so that no place waits for the device.
         self.places: list[int] = chain.order.tolist()
         self.given: list[bool] = kept.all(0).tolist()

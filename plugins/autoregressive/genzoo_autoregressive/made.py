@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genzoo.plugin import Batch, Binary, Bounds, ConfigError, DataInfo, Label, Stage, Step
 from genzoo_autoregressive import masks, suiting
-from genzoo_autoregressive.chains import Chain, Steps
+from genzoo_autoregressive.chains import Chain, Steps, log_probs
 from genzoo_autoregressive.condition_vectors import ConditionVectors
 from genzoo_autoregressive.configs import OrderedConfig
 from genzoo_autoregressive.masks import Degrees
@@ -179,7 +179,7 @@ class MADE(Autoregressive[MADEConfig]):
     def training_loss(self, x: Tensor, given: Tensor | None, step: Step) -> Tensor:
         """Return −log p of rows by one of the masks: update u has mask u mod M."""
         chain = _Masked(self, step.index % len(self.ranks))
-        return -self.output.log_prob(chain.parameters(x, given), x).sum(-1)
+        return -log_probs(chain, self.output, x, given).sum(-1)
 
     def degrees(self, index: int) -> Degrees:
         """Return the degrees of a mask: of the places (D,), and of each hidden layer."""

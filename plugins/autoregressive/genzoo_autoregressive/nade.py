@@ -15,6 +15,7 @@ from genzoo_autoregressive import filling, recursion, suiting
 from genzoo_autoregressive.chains import Chain, Steps
 from genzoo_autoregressive.condition_vectors import ConditionVectors
 from genzoo_autoregressive.configs import OrderedConfig
+from genzoo_autoregressive.ends import limited
 from genzoo_autoregressive.model import Autoregressive
 from genzoo_autoregressive.orders import more_orders
 from genzoo_autoregressive.outputs import Output
@@ -192,7 +193,10 @@ class NADE(Autoregressive[NADEConfig]):
         keys = torch.rand(num, D, generator=step.generator, device=x.device)
         d = torch.randint(D, (num, 1), generator=step.generator, device=x.device)
         known = keys.argsort(-1).argsort(-1) < d
-        nats = -self.output.log_prob(self.parameters_given(x, known, given), x)
+        parameters = self.parameters_given(x, known, given)
+        if (padding := self.output.padding) is not None:
+            parameters = limited(self.output, parameters, x == padding, (~known).long())
+        nats = -self.output.log_prob(parameters, x)
         return (nats * ~known).sum(-1) * D / (D - d[:, 0])
 
     def parameters_given(self, x: Tensor, known: Tensor, given: Tensor | None) -> Tensor:

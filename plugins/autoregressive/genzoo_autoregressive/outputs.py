@@ -28,6 +28,21 @@ class Output(abc.ABC):
     num_values: int
 
     @property
+    def padding(self) -> int | None:
+        """The value that is padding; None if rows do not end."""
+        return None
+
+    def without(self, parameters: Tensor, *, letters: Tensor, padding: Tensor) -> Tensor:
+        """Return parameters with probability 0 for letters, or for padding, where these are true.
+
+        Arguments:
+            parameters: Parameters (..., P).
+            letters: Where only padding is possible, (...) bool.
+            padding: Where padding is not possible, (...) bool.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no padding.")
+
+    @property
     @abc.abstractmethod
     def num_parameters(self) -> int:
         """P, the number of parameters of a place."""
@@ -92,7 +107,21 @@ class BernoulliOutput(Output):
 
 @dataclass(frozen=True)
 class CategoricalOutput(Output):
-    """p(x = k) = softmax(parameters)_k, for one of K categories."""
+    """p(x = k) = softmax(parameters)_k, for one of K categories.
+
+    Arguments:
+        num_values: K.
+        padding: The category that is padding, if there is one.
+    """
+
+    padding: int | None = None
+
+    def without(self, parameters: Tensor, *, letters: Tensor, padding: Tensor) -> Tensor:
+        """Return logits that are −∞ for letters, or for padding, where these are true."""
+        values = torch.arange(self.num_values, device=parameters.device)
+        ended = values.eq(-1 if self.padding is None else self.padding)
+        impossible = torch.where(ended, padding[..., None], letters[..., None])
+        return parameters.masked_fill(impossible, -torch.inf)
 
     @property
     def num_parameters(self) -> int:
@@ -199,17 +228,22 @@ def output_of(event: Space, num_mixtures: int) -> Output:
     """
     for kind, make in _MAKERS.items():
         if isinstance(event, kind) and event.num_values is not None:
-            return make(event.num_values, num_mixtures)
+            return make(event, event.num_values, num_mixtures)
     raise ConfigError(
         f"An autoregressive model has a probability for each value; these are "
         f"{event.describe()}. Give an event with levels, such as 256 for bytes."
     )
 
 
-_MAKERS: dict[type[Space], Callable[[int, int], Output]] = {
-    Binary: lambda _, __: BernoulliOutput(),
-    Categorical: lambda num, _: CategoricalOutput(num),
-    Unit: LogisticMixtureOutput,
+def _categorical(event: Space, num_values: int, _: int) -> Output:
+    padding = event.padding if isinstance(event, Categorical) else None
+    return CategoricalOutput(num_values, padding)
+
+
+_MAKERS: dict[type[Space], Callable[[Space, int, int], Output]] = {
+    Binary: lambda _, __, ___: BernoulliOutput(),
+    Categorical: _categorical,
+    Unit: lambda _, levels, num_mixtures: LogisticMixtureOutput(levels, num_mixtures),
 }
 SPACES: tuple[type[Space], ...] = tuple(_MAKERS)
 """The spaces of data that have an output."""

@@ -23,9 +23,9 @@ class PlaceByPlaceConfig(ChoosingConfig):
 class PlaceByPlace(Sampler[PlaceByPlaceConfig]):
     """Ancestral sampling: each value is drawn given those before it, in the model's order.
 
-    A state is the rows so far, (num, *event_shape), with zeros at the places that are still to be
-    drawn. There is one state for each place, and for images (C, H, W) one for each pixel. The
-    model keeps what later places share; see `chains.Steps`.
+    A state is the rows so far, (num, *event_shape), with zeros, or padding if the space has it, at
+    the places that are still to be drawn. There is one state for each place, and for images
+    (C, H, W) one for each pixel. The model keeps what later places share; see `chains.Steps`.
 
     A model that averages several chains draws each sample from one of them.
 
