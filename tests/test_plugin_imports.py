@@ -31,8 +31,13 @@ INTERNAL = {
         "genzoo.testing.suites",
     },
     "plugins/gan/tests/games.py": {"genzoo.registry"},
+    "plugins/gan/tests/test_categorical_games.py": {
+        "genzoo.registry",
+        "genzoo.testing.suites",
+    },
     "plugins/gan/tests/test_cycle.py": {"genzoo.training"},
     "plugins/gan/tests/test_gan_resume.py": {"genzoo.registry", "genzoo.training"},
+    "plugins/gan/tests/test_outputs.py": {"genzoo.registry"},
     "plugins/gan/tests/test_players.py": {"genzoo.registry"},
     "plugins/gan/tests/test_showing.py": {"genzoo.registry"},
 }

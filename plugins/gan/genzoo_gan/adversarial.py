@@ -35,8 +35,17 @@ class AdversarialModel(LatentModel[G], abc.ABC):
         return (game(config.network),)
 
     @abc.abstractmethod
-    def fake(self, z: Tensor, batch: Batch) -> View:
-        """Return the critic's view of samples, for codes (B, L)."""
+    def fake(
+        self, z: Tensor, batch: Batch, generator: torch.Generator, temperature: float
+    ) -> View:
+        """Return the critic's view of samples, for codes (B, L).
+
+        Arguments:
+            z: The codes.
+            batch: The rows, with labels for the samples.
+            generator: The only source of randomness.
+            temperature: τ of the gradient through categories.
+        """
 
     @abc.abstractmethod
     def real(self, batch: Batch, generator: torch.Generator) -> View:

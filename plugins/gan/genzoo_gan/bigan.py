@@ -112,7 +112,9 @@ class BiGAN(AdversarialModel[BiGANConfig]):
         found: Tensor = self.encoder.draw(self.checked_rows(x), generator)
         return found
 
-    def fake(self, z: Tensor, batch: Batch) -> View:
+    def fake(
+        self, z: Tensor, batch: Batch, generator: torch.Generator, temperature: float
+    ) -> View:
         """Return G(z) with its code."""
         return View(self.generate(z), z)
 

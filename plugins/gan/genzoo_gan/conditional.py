@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Batch, ConditionSpaces, Label, Real
+from genzoo.plugin import Batch, Categorical, ConditionSpaces, Label, Real, Unit
 from genzoo_gan.adversarial import AdversarialModel
 from genzoo_gan.labels import one_hot
 from genzoo_gan.latent import GeneratorConfig
@@ -36,6 +36,7 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
     """
 
     Config = ConditionalGANConfig
+    event_spaces = (Real, Unit, Categorical)
     condition_spaces = (Label,)
     needs = ("label",)
     papers = (
@@ -60,12 +61,14 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
         x = torch.rand(12, 1, 3, 3, generator=generator)
         return config, {"x": x, "label": torch.arange(12) % 3}
 
-    def fake(self, z: Tensor, batch: Batch) -> View:
-        """Return G(z, y), with the labels of the batch."""
+    def fake(
+        self, z: Tensor, batch: Batch, generator: torch.Generator, temperature: float
+    ) -> View:
+        """Return G(z, y), as codes, with the labels of the batch."""
         y = one_hot(self.conditions_of(batch), self.conditions, z)
-        return View(self.generate(z, y), y=y)
+        return View(self.output.relaxed(self.outputs(z, y), generator, temperature), y=y)
 
     def real(self, batch: Batch, generator: torch.Generator) -> View:
-        """Return the data with their labels."""
-        y = one_hot(self.conditions_of(batch), self.conditions, batch["x"])
-        return View(batch["x"], y=y)
+        """Return the data, as codes, with their labels."""
+        x = self.output.codes(batch["x"], self.dtype)
+        return View(x, y=one_hot(self.conditions_of(batch), self.conditions, x))

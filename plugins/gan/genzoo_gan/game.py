@@ -33,6 +33,7 @@ from genzoo_gan.latent import Network, Widths
 from genzoo_gan.monitoring import Look, Watch
 from genzoo_gan.penalties import R1, Fading, Penalty
 from genzoo_gan.scoring import Judge, PresentCritic
+from genzoo_gan.views import View
 
 Rate = Annotated[float, Bounds(0.0, 1e3)]
 Count = Annotated[int, Bounds(1, 1000)]
@@ -60,6 +61,9 @@ class GameConfig(Config):
     """γ: the weight of the gradient penalty at the data (R1); 0 for none."""
     r1_fade: Annotated[float, Bounds(0.0, 1.0)] = 0.0
     """The share of training over which γ falls to 0; with 0 it is constant."""
+    temperature: Annotated[float, Bounds(1e-3, 1e3)] = 0.5
+    """τ of the gradient through draws of categories, above 0: small ones have less bias and more
+    variance. Data of real numbers do not use it."""
 
 
 G = TypeVar("G", bound=GameConfig)
@@ -147,7 +151,7 @@ class Game(Objective[G], abc.ABC):
             self.critic.project()
         with torch.no_grad():
             z = self.model.latent(len(batch["x"]), step.generator)
-            real, fake = self.model.real(batch, step.generator), self.model.fake(z, batch)
+            real, fake = self._views(z, batch, step)
         scores = self.critic(real), self.critic(fake)
         value = self.critic_value(*scores)
         for penalty in self.penalties:
@@ -158,7 +162,7 @@ class Game(Objective[G], abc.ABC):
 
     def _generator_move(self, batch: Batch, step: Step, critic_loss: Tensor) -> Loss:
         z = self.model.latent(len(batch["x"]), step.generator)
-        real, fake = self.model.real(batch, step.generator), self.model.fake(z, batch)
+        real, fake = self._views(z, batch, step)
         score = self.judge(real, fake)
         scores = score(fake)
         value = self.generator_value(scores)
@@ -168,6 +172,10 @@ class Game(Objective[G], abc.ABC):
         if self.model.encodes or not isinstance(self.judge, PresentCritic):
             value = value + self.encoder_value(score(real))
         return Loss(value, player="generator")
+
+    def _views(self, z: Tensor, batch: Batch, step: Step) -> tuple[View, View]:
+        real = self.model.real(batch, step.generator)
+        return real, self.model.fake(z, batch, step.generator, self.config.temperature)
 
 
 def for_both(config: GameConfig, name: str, **values: Any) -> Mapping[str, Component]:
@@ -188,7 +196,7 @@ def _penalties(config: GameConfig) -> list[Penalty]:
 
 def make_critic(model: AdversarialModel[Any], config: GameConfig) -> Critic:
     """Return a new critic for a model, with the wrappers of the config."""
-    first, *rest = model.event_shape
+    first, *rest = model.output.shape
     m = config.packing
     known = config.critic_hidden_dims
     critic: Critic = NetworkCritic(

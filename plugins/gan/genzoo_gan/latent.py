@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from genzoo.plugin import (
 )
 from genzoo_gan.generators import GENERATORS
 from genzoo_gan.labels import num_labels, one_hot
+from genzoo_gan.outputs import OUTPUTS, fitting
 from genzoo_gan.spaces import without_levels
 from genzoo_gan.suiting import suited
 
@@ -47,17 +48,18 @@ class GeneratorConfig(Config):
     """Fully connected layers, transposed convolutions (DCGAN) or residual blocks."""
     batch_norm: bool = False
     """Whether the generator has batch normalisation."""
-    output: Literal["identity", "sigmoid"] | None = None
-    """The generator's output function: by default sigmoid for data in [0, 1], else identity."""
+    output: Literal["identity", "sigmoid", "gumbel-softmax"] | None = None
+    """The generator's output: by default sigmoid for data in [0, 1], gumbel-softmax for
+    categories, else identity."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unit = isinstance(self.event, Unit)
-        if self.output is None:  # The stored config names the output function.
-            object.__setattr__(self, "output", "sigmoid" if unit else "identity")
-        if self.output == "sigmoid" and not unit:
+        if self.output is None:  # The stored config names the output.
+            object.__setattr__(self, "output", fitting(self.event))
+        elif not isinstance(self.event, OUTPUTS[self.output].spaces):
+            makes = OUTPUTS[self.output].makes
             raise ConfigError(
-                f"{type(self).__name__}.output='sigmoid' makes values in [0, 1]; the data are "
+                f"{type(self).__name__}.output={self.output!r} makes {makes}; the data are "
                 f"{self.event.describe()}. Leave it out."
             )
 
@@ -72,17 +74,19 @@ class LatentModel(GenerativeModel[G], abc.ABC):
         config: Spaces and the generator's layers.
 
     Attributes:
-        generator: G.
+        generator: G's network.
+        output: What the network's numbers stand for.
     """
 
-    event_spaces = (Real, Unit)
+    event_spaces: ClassVar[tuple[type[Space], ...]] = (Real, Unit)
 
     def __init__(self, config: G) -> None:
         super().__init__(config)
+        self.output = OUTPUTS[config.output or fitting(config.event)](config.event)
         self.generator = GENERATORS[config.network](
             config.latent_dim + self.num_labels,
             config.hidden_dims,
-            self.event_shape,
+            self.output.shape,
             config.batch_norm,
         )
 
@@ -115,19 +119,35 @@ class LatentModel(GenerativeModel[G], abc.ABC):
         shape = (num, self.config.latent_dim)
         return torch.randn(shape, generator=generator, device=self.device, dtype=self.dtype)
 
+    def outputs(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the network's numbers h for codes (B, L) and one-hot labels (B, C)."""
+        h: Tensor = self.generator(z if y is None else torch.cat([z, y], dim=1))
+        return h
+
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return G(z), or G(z, y), for codes (B, L) and one-hot labels (B, C)."""
-        x: Tensor = self.generator(z if y is None else torch.cat([z, y], dim=1))
-        return x.sigmoid() if self.config.output == "sigmoid" else x
+        """Return G(z), or G(z, y); of categories the most probable ones."""
+        return self.output.mode(self.outputs(z, y))
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
         """Return G(z), (B, *event_shape), for codes (B, L), given labels if it takes any.
+
+        Of categories it returns the most probable one at each place.
 
         Raises:
             ConditionError: The condition is missing, superfluous or not a label.
         """
         z = self.checked_codes(z, (self.config.latent_dim,))
         return self.generate(z, self.checked(condition, z.shape[0]))
+
+    def draw(self, z: Tensor, *, condition: Any = None, generator: torch.Generator) -> Tensor:
+        """Draw x (B, *event_shape) for codes (B, L): G(z), or categories given z.
+
+        Raises:
+            ConditionError: The condition is missing, superfluous or not a label.
+        """
+        z = self.checked_codes(z, (self.config.latent_dim,))
+        h = self.outputs(z, self.checked(condition, z.shape[0]))
+        return self.output.draw(h, generator)
 
     def checked(self, condition: Any, num: int) -> Tensor | None:
         """Return labels as one-hot vectors (num, C); None if the model takes none.

@@ -29,6 +29,8 @@ class LatentConfig(Config):
 class Latent(OneDraw[LatentConfig]):
     """One draw: z ~ N(0, I), optionally truncated to [−c, c], then x = G(z).
 
+    Categories are then drawn with the probabilities that G has for z.
+
     | Large Scale GAN Training for High Fidelity Natural Image Synthesis
     | (Brock, Donahue, Simonyan, 2019), section 3.1
     """
@@ -45,7 +47,7 @@ class Latent(OneDraw[LatentConfig]):
         self, model: LatentModel[Any], z: Tensor, condition: Conditions, generator: torch.Generator
     ) -> Tensor:
         """Return x, (num, *event_shape), for codes (num, latent_dim)."""
-        return model.decode(z, condition=condition)
+        return model.draw(z, condition=condition, generator=generator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,8 @@ class LatentInterpolation(Sampler[LatentInterpolationConfig]):
 
     z_t = z_0 cos(πt/2) + z_1 sin(πt/2), t from 0 to 1: for independent z_0, z_1 ~ N(0, I), every
     z_t is a draw of N(0, I) too, so that every state is a sample; on a straight line those
-    half-way would be too close to the origin. A trajectory has num_steps + 1 states.
+    half-way would be too close to the origin. A trajectory has num_steps + 1 states. Categories
+    are drawn with the same noise at every state, so that they change only as G(z_t) does.
 
     | Sampling Generative Networks (White, 2016)
     """
@@ -84,8 +87,11 @@ class LatentInterpolation(Sampler[LatentInterpolationConfig]):
         last, first = known.latent(num, generator), known.latent(num, generator)
         if start is not None:
             first = start.to(last)
+        noise = generator.get_state()
         for step in range(steps + 1):
-            yield known.decode(arc(first, last, step / steps), condition=condition)
+            generator.set_state(noise)
+            z = arc(first, last, step / steps)
+            yield known.draw(z, condition=condition, generator=generator)
 
 
 def arc(first: Tensor, last: Tensor, t: float) -> Tensor:

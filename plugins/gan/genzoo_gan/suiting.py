@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from genzoo.plugin import Component, Space, Stage
+from genzoo_gan.outputs import OUTPUTS, fitting
 from genzoo_gan.sizes import halved
 
 _FEW = 8
@@ -21,7 +22,7 @@ def suited(event: Space, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the generator's fields for data, without those that are given.
 
     - Codes have as many numbers as the data, at most 64: more would only be mapped away, and in
-      the plane they blur the modes (benchmarks/README.md).
+      the plane they blur the modes (benchmarks/README.md). A category counts as K numbers.
     - Images with sides of at least 16 get transposed convolutions with batch normalisation, as in
       DCGAN: 32 channels before the last doubling and twice as many before each earlier one, up to
       256, from an image whose smaller side is at most 7. Fully connected layers learn smaller
@@ -37,7 +38,7 @@ def suited(event: Space, given: Mapping[str, Any]) -> dict[str, Any]:
         event: The space of the data.
         given: Fields of the config that the user sets.
     """
-    shape = event.event_shape
+    shape = OUTPUTS[fitting(event)](event).shape
     large = len(shape) == 3 and min(shape[1:]) >= _LARGE_SIDE
     kind = "convolutional" if large and "hidden_dims" not in given else "flat"
     network = given.get("network", kind)

@@ -151,7 +151,7 @@ def test_the_generator_is_judged_by_the_clipped_critic():
     loss = next(moves)
     generator = step().generator
     _, z = (model.latent(len(batch["x"]), generator) for _ in range(2))  # The second move's.
-    fake = model.fake(z, batch)
+    fake = model.fake(z, batch, generator, 1.0)
     outside = -made_game.critic.critic(fake).mean()
     made_game.critic.project()
     torch.testing.assert_close(loss.value, -made_game.critic.critic(fake).mean())

@@ -30,7 +30,7 @@ def best_value(model):
     z = quantiles(501)
     with torch.no_grad():
         real = model.real({"x": quantiles(501, 1.0, 2.0)}, None)
-        fake = model.fake(z, {})
+        fake = model.fake(z, {}, None, 1.0)
     real, fake = (View(v.x.detach(), v.z.detach()) for v in (real, fake))
     return -converge(
         played.critic, lambda: played.critic_value(played.critic(real), played.critic(fake)), 3

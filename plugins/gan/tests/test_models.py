@@ -97,7 +97,7 @@ def test_each_says_where_it_comes_from_and_what_it_cannot_do(cls):
 def test_a_label_goes_to_the_generator_and_to_the_critic():
     model, batch = example("conditional-gan")
     z = rows(12, 2)
-    fake = model.fake(z, batch)
+    fake = model.fake(z, batch, step().generator, 1.0)
     y = torch.eye(3).double()[batch["label"]]
     torch.testing.assert_close(fake.x, model.generate(z, y))
     assert torch.equal(fake.y, y)
@@ -182,7 +182,7 @@ def test_rows_without_a_label_are_refused_with_the_model_that_takes_them(wrong):
 def test_the_critic_is_shown_pairs_of_both_ways():
     model, batch = example("bigan", inference="function")
     z = rows(12, 2)
-    fake, real = model.fake(z, batch), model.real(batch, None)
+    fake, real = model.fake(z, batch, step().generator, 1.0), model.real(batch, None)
     assert torch.equal(fake.z, z)
     torch.testing.assert_close(fake.x, model.decode(z))
     torch.testing.assert_close(real.z, model.encode(batch["x"]))

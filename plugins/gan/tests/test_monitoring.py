@@ -205,6 +205,6 @@ def test_the_pull_is_that_of_the_loss_on_the_scores(monkeypatch):
         list(made.losses(batch, step(499, total=500)))
         generator = step().generator
         _, z = (model.latent(12, generator) for _ in range(2))
-        scores = made.critic(model.fake(z, batch)).detach()
+        scores = made.critic(model.fake(z, batch, generator, 1.0)).detach()
         expected = 1.0 if name == "hinge" else (1 - scores.sigmoid()).mean().item()
         assert seen[0].pull.item() == pytest.approx(expected)

@@ -134,7 +134,7 @@ def test_an_encoder_is_paid_by_the_scores_of_real_pairs():
     for _ in range(2):  # The second move's draws.
         z = model.latent(12, generator)
         real = model.real(batch, generator)
-    fake = made.critic(model.fake(z, batch))
+    fake = made.critic(model.fake(z, batch, generator, 1.0))
     value = made.generator_value(fake) + made.encoder_value(made.critic(real))
     torch.testing.assert_close(loss.value, value)
 
@@ -144,7 +144,8 @@ def test_scores_are_logged_where_a_step_is():
     made = game("hinge", model)
     loss = next(made.losses(batch, step()))
     z = model.latent(12, step().generator)
-    scores = made.critic(model.real(batch, None)), made.critic(model.fake(z, batch))
+    views = model.real(batch, None), model.fake(z, batch, step().generator, 1.0)
+    scores = [made.critic(view) for view in views]
     torch.testing.assert_close(loss.metrics["score_real"], scores[0].mean().detach())
     torch.testing.assert_close(loss.metrics["score_fake"], scores[1].mean().detach())
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genzoo import DataInfo, Real, Unit
+from genzoo import Categorical, DataInfo, Real, Unit
 from genzoo_gan.bigan import BiGAN
 from genzoo_gan.gan import GAN
 
@@ -14,6 +14,12 @@ FITTED = [
     (Real(shape=(3, 15, 40)), ("flat", 64, (256, 256), False)),
     (GREY, ("convolutional", 64, (64, 32), True)),
     (COLOUR, ("convolutional", 64, (128, 64, 32), True)),
+    (Categorical(shape=(2,), num_categories=3), ("flat", 6, (128, 128, 128), False)),
+    (Categorical(shape=(12,), num_categories=27), ("flat", 64, (256, 256), False)),
+    (
+        Categorical(shape=(1, 28, 28), num_categories=4),
+        ("convolutional", 64, (64, 32), True),
+    ),
     (Unit(shape=(3, 128, 64)), ("convolutional", 64, (256, 128, 64, 32), True)),
 ]
 
