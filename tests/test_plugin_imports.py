@@ -30,6 +30,10 @@ INTERNAL = {
         "genzoo.registry",
         "genzoo.testing.suites",
     },
+    "plugins/diffusion/tests/test_transformer_conformance.py": {
+        "genzoo.registry",
+        "genzoo.testing.suites",
+    },
     "plugins/gan/tests/games.py": {"genzoo.registry"},
     "plugins/gan/tests/test_categorical_games.py": {
         "genzoo.registry",

@@ -122,6 +122,8 @@ class Embedder(nn.Module):
 
     def _encoded(self, texts: Sequence[str], device: torch.device) -> Signal:
         """Return the signal of texts; repeated texts are encoded once."""
+        if not texts:  # Encoders of transformers cannot take no rows.
+            return self._nothing(0, device)
         row = {text: i for i, text in enumerate(dict.fromkeys(texts))}
         encoded: Encoded = self.encoder(list(row), device)
         signal = Signal(tokens=encoded.sequence, mask=encoded.mask)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from genzoo.plugin import Bounds, ConditionSpaces, Config, ConfigError, DataInfo, Label, Text
 from genzoo_diffusion.conditioning import named
 from genzoo_diffusion.fitted_text import FittedTextConfig
+from genzoo_diffusion.patch_transformer import patch_size_for
 from genzoo_diffusion.pretrained_text import PretrainedTextConfig
 from genzoo_diffusion.schedule import Name
 from genzoo_diffusion.stored_text import StoredTextConfig
@@ -26,8 +27,9 @@ _Share = Annotated[float, Bounds(0.0, 1.0)]
 class DiffusionConfig(Config):
     """Abstract base class of configs of a diffusion over states of some shape."""
 
-    network: Literal["flat", "image"] | None = None
-    """Fully connected layers ("flat") or a U-Net ("image"), the default for three dimensions."""
+    network: Literal["flat", "image", "transformer"] | None = None
+    """Fully connected layers ("flat"), a U-Net ("image"), the default for three dimensions, or a
+    transformer over patches ("transformer")."""
     channels: Channels = (32, 64)
     """The U-Net's channels at each level, from the finest; levels halve the image."""
     layers_per_block: Annotated[int, Bounds(1, 64)] = 1
@@ -35,16 +37,27 @@ class DiffusionConfig(Config):
     attention_levels: Annotated[int, Bounds(0, 16)] = 1
     """The number of the U-Net's coarsest levels with self-attention."""
     dropout: Annotated[float, Bounds(0.0, 0.99)] = 0.0
-    """The probability of dropout in the U-Net."""
+    """The probability of dropout in the U-Net or the transformer."""
     unet: Mapping[str, Any] = field(default_factory=dict)
     """The config of diffusers' UNet2DModel, or with texts of its UNet2DConditionModel, in place of
     the U-Net's fields above."""
     hidden_dim: _Width = 128
-    """The width of fully connected layers."""
+    """The width of fully connected layers or of the transformer."""
     num_blocks: Annotated[int, Bounds(1, 1024)] = 3
     """The number of residual blocks of fully connected layers."""
+    patch_size: Annotated[int | None, Bounds(1, 2**20)] = None
+    """The side of the transformer's patches of images, or the number of values of a patch of other
+    states; by default the smallest that leaves at most 64 patches, and 2 or more for images with
+    sides of at least 8."""
+    num_layers: Annotated[int, Bounds(1, 2**8)] = 4
+    """The number of the transformer's blocks."""
+    num_heads: Annotated[int, Bounds(1, 2**10)] = 4
+    """The number of the transformer's heads of attention, which must divide hidden_dim."""
+    mlp_ratio: Annotated[int, Bounds(1, 64)] = 4
+    """The width of the hidden layer of the transformer's blocks, in units of hidden_dim."""
     time_features: Literal["sinusoidal", "fourier"] = "sinusoidal"
-    """The time features of fully connected layers: sinusoids of fixed or random frequencies."""
+    """The time features of fully connected layers and of the transformer: sinusoids of fixed or
+    random frequencies."""
     state_features: Annotated[int | None, Bounds(0, 2**16)] = None
     """The number of additional random Fourier features of the state in fully connected layers; by
     default 64 if the state has at most 8 dimensions, else 0."""
@@ -80,8 +93,14 @@ class DiffusionConfig(Config):
         """Raise ConfigError if values do not fit together; called after defaults are filled in."""
         who = type(self).__name__
         check_conditions(self)
-        if self.unet and (self.network == "flat" or named(self.conditions, Label)):
+        other = self.network in ("flat", "transformer")
+        if self.unet and (other or named(self.conditions, Label)):
             raise ConfigError(f"{who}: unet is for images without a condition or with texts.")
+        if self.network == "transformer" and self.hidden_dim % self.num_heads:
+            raise ConfigError(
+                f"{who}: num_heads = {self.num_heads} must divide hidden_dim = {self.hidden_dim}. "
+                "Change one of them."
+            )
         if self.beta_end < self.beta_start:
             raise ConfigError(
                 f"{who}: beta_end = {self.beta_end:g} is less than beta_start = "
@@ -105,6 +124,8 @@ class DiffusionConfig(Config):
             network="image" if len(shape) == 3 else "flat",
             state_features=64 if math.prod(shape) <= _FEW else 0,
         )
+        if self.network == "transformer":
+            self._fill(patch_size=patch_size_for(shape))
 
 
 def check_conditions(config: Any) -> None:

@@ -12,6 +12,7 @@ from genzoo_diffusion.conditioning import Embedder, named, num_classes_of
 from genzoo_diffusion.diffusers_unet import TextUNet, UNet
 from genzoo_diffusion.fitted_text import FittedTextEncoder
 from genzoo_diffusion.networks import FlatNetwork, ImageNetwork, UNetShape
+from genzoo_diffusion.patch_transformer import PatchTransformer
 from genzoo_diffusion.pretrained_text import PretrainedTextEncoder
 from genzoo_diffusion.stored_text import StoredTextEncoder
 from genzoo_diffusion.text_encoders import TextEncoder
@@ -50,6 +51,20 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
             classes,
         )
         return ImageNetwork(shape) if width is None else TextImageNetwork(shape, width)
+    if config.network == "transformer":
+        return PatchTransformer(
+            state_shape,
+            config.patch_size,
+            width=config.hidden_dim,
+            num_layers=config.num_layers,
+            num_heads=config.num_heads,
+            mlp_ratio=config.mlp_ratio,
+            dropout=config.dropout,
+            time_features=config.time_features,
+            num_timesteps=config.num_train_timesteps,
+            num_classes=classes,
+            text_width=width,
+        )
     return FlatNetwork(
         state_shape,
         config.hidden_dim,

@@ -36,7 +36,7 @@ def layout_of(model: Diffusion) -> Layout:
     belongs to the model in ``text_encoder/`` with its tokenizer in ``tokenizer/``. Frozen encoders
     that are published elsewhere are not stored.
     """
-    if model.config.network == "flat":
+    if model.config.network != "image":
         return Layout()
     return joined(unet_layout(model, scheduler_of(model)), text_layout(model))
 

@@ -71,6 +71,9 @@ class Diffusion(DenoisingModel[DiffusionConfig]):
     @property
     def default_batch_size(self) -> int:
         """The number of states that are denoised at once, by the network's widest layer."""
+        if self.config.network == "transformer":
+            net: Any = self.network
+            return batch_size_for(net.widest)
         if self.config.network != "image":
             return batch_size_for(max(self.config.hidden_dim, math.prod(self.state_shape)))
         unet: Any = self.network.unet

@@ -49,7 +49,7 @@ def _autoencoder(model: LatentDDPM) -> Layout:
 
 
 def _denoiser(model: LatentDDPM) -> Layout:
-    if model.config.network == "flat":
+    if model.config.network != "image":
         return Layout()
     return joined(unet_layout(model, ddim_of(model)), text_layout(model))
 

@@ -52,7 +52,8 @@ class AdaptiveTransformer(nn.Module):
     Attributes:
         pos_embed: The vectors of the positions, (N, W).
         table: Shift, scale and gate of the parts of each block, and shift and scale of the
-            result, (6 num_layers + 2, W).
+            result, ((6 num_layers + 2) W,). Like other scales it has no weight decay, which is
+            for matrices.
         modulation: From silu(c) to what is added to the table; None without time and classes.
         blocks: The blocks.
     """
@@ -108,9 +109,8 @@ class AdaptiveTransformer(nn.Module):
         """Return all shifts, scales and gates, (B or 1, 1, W) each."""
         told = self.table[None]
         if self.modulation is not None:
-            more = self.modulation(F.silu(self._condition(t, signal)))
-            told = told + more.unflatten(1, self.table.shape)
-        return told.unsqueeze(2).unbind(1)
+            told = told + self.modulation(F.silu(self._condition(t, signal)))
+        return told.view(len(told), -1, 1, self.pos_embed.shape[1]).unbind(1)
 
     def _condition(self, t: Tensor | None, signal: Signal) -> Tensor:
         """Return c, (B, W)."""
@@ -255,7 +255,7 @@ def _linear(inputs: int, outputs: int) -> nn.Linear:
 
 
 def _identity(num_layers: int, width: int) -> Tensor:
-    """Return a table of scales 1, of shifts and gates 0, (6 num_layers + 2, W)."""
+    """Return a table of scales 1, of shifts and gates 0, ((6 num_layers + 2) W,)."""
     table = torch.zeros(_PER_BLOCK * num_layers + 2, width)
     table[_SCALE::3] = 1
-    return table
+    return table.flatten()

@@ -25,6 +25,7 @@ TOLD = (
     "check_autocast",
     "check_likelihood",
     "check_inpainting",
+    "check_empty_batches",
 )
 TEXTS = ("one", "two", "a two")
 

@@ -52,7 +52,7 @@ def attention(q, k, v, seen=None):
 def by_formula(net, h, t, signal, row):
     """Return the result of one row, by the formulas of the docstring."""
     c = net.time(t)[row] + net.classes.weight[signal.labels[row]]
-    table = net.table + (net.modulation.weight @ (c * c.sigmoid())).view_as(net.table)
+    table = (net.table + net.modulation.weight @ (c * c.sigmoid())).view(-1, W)
     h = h[row] + net.pos_embed
     for i, block in enumerate(net.blocks):
         shift, scale, gate, shift_2, scale_2, gate_2 = table[6 * i : 6 * i + 6]
@@ -91,7 +91,7 @@ def test_without_a_time_and_classes_it_has_learned_shifts_and_scales():
     before = net(h, None, Signal())
     before.square().sum().backward()
     assert all(parameter.grad.abs().max() > 0 for parameter in net.parameters())
-    net.table.data[1] *= 2
+    net.table.data[W : 2 * W] *= 2
     assert (net(h, None, Signal()) - before).abs().max() > 1e-3
 
 
