@@ -24,8 +24,8 @@ _Share = Annotated[float, Bounds(0.0, 1.0)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffusionConfig(Config):
-    """Abstract base class of configs of a diffusion over states of some shape."""
+class NetworkConfig(Config):
+    """Abstract base class of configs of a network that sees a state, a time and conditions."""
 
     network: Literal["flat", "image", "transformer"] | None = None
     """Fully connected layers ("flat"), a U-Net ("image"), the default for three dimensions, or a
@@ -38,9 +38,6 @@ class DiffusionConfig(Config):
     """The number of the U-Net's coarsest levels with self-attention."""
     dropout: Annotated[float, Bounds(0.0, 0.99)] = 0.0
     """The probability of dropout in the U-Net or the transformer."""
-    unet: Mapping[str, Any] = field(default_factory=dict)
-    """The config of diffusers' UNet2DModel, or with texts of its UNet2DConditionModel, in place of
-    the U-Net's fields above."""
     hidden_dim: _Width = 128
     """The width of fully connected layers or of the transformer."""
     num_blocks: Annotated[int, Bounds(1, 1024)] = 3
@@ -58,6 +55,43 @@ class DiffusionConfig(Config):
     time_features: Literal["sinusoidal", "fourier"] = "sinusoidal"
     """The time features of fully connected layers and of the transformer: sinusoids of fixed or
     random frequencies."""
+    conditions: ConditionSpaces = field(default_factory=dict)
+    """The spaces of the conditions, by name: a label, a text, one of each, or none."""
+    condition_dropout: _Share = 0.1
+    """The share of training examples whose conditions are all dropped, for classifier-free
+    guidance and unconditional samples."""
+    condition_dropout_each: _Share = 0.0
+    """The share of training examples from which each condition is dropped independently."""
+    text: FittedTextConfig = field(default_factory=FittedTextConfig)
+    """The text encoder that is trained with the network, if the model is conditioned on text."""
+    frozen_text: PretrainedTextConfig | None = None
+    """A published, frozen text encoder in its place; recipes define it."""
+    stored_text: StoredTextConfig | None = None
+    """A text encoder that is stored with the model, in its place."""
+
+    def _fill(self, **defaults: Any) -> None:
+        """Set the fields that are None, so that the stored config names their values."""
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    def _check_told(self) -> None:
+        """Raise ConfigError for conditions that cannot be told, or heads that do not divide."""
+        check_conditions(self)
+        if self.network == "transformer" and self.hidden_dim % self.num_heads:
+            raise ConfigError(
+                f"{type(self).__name__}: num_heads = {self.num_heads} must divide hidden_dim = "
+                f"{self.hidden_dim}. Change one of them."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionConfig(NetworkConfig):
+    """Abstract base class of configs of a diffusion over states of some shape."""
+
+    unet: Mapping[str, Any] = field(default_factory=dict)
+    """The config of diffusers' UNet2DModel, or with texts of its UNet2DConditionModel, in place of
+    the U-Net's fields above."""
     state_features: Annotated[int | None, Bounds(0, 2**16)] = None
     """The number of additional random Fourier features of the state in fully connected layers; by
     default 64 if the state has at most 8 dimensions, else 0."""
@@ -75,32 +109,14 @@ class DiffusionConfig(Config):
     """The prediction target of the network: the noise ε, the data x₀, or v."""
     variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
     """The variance of a reverse step: that of q(x_{t−1} | x_t, x_0), or β_t."""
-    conditions: ConditionSpaces = field(default_factory=dict)
-    """The spaces of the conditions, by name: a label, a text, one of each, or none."""
-    condition_dropout: _Share = 0.1
-    """The share of training examples whose conditions are all dropped, for classifier-free
-    guidance and unconditional samples."""
-    condition_dropout_each: _Share = 0.0
-    """The share of training examples from which each condition is dropped independently."""
-    text: FittedTextConfig = field(default_factory=FittedTextConfig)
-    """The text encoder that is trained with the network, if the model is conditioned on text."""
-    frozen_text: PretrainedTextConfig | None = None
-    """A published, frozen text encoder in its place; recipes define it."""
-    stored_text: StoredTextConfig | None = None
-    """A text encoder that is stored with the model, in its place."""
 
     def _check(self) -> None:
         """Raise ConfigError if values do not fit together; called after defaults are filled in."""
         who = type(self).__name__
-        check_conditions(self)
+        self._check_told()
         other = self.network in ("flat", "transformer")
         if self.unet and (other or named(self.conditions, Label)):
             raise ConfigError(f"{who}: unet is for images without a condition or with texts.")
-        if self.network == "transformer" and self.hidden_dim % self.num_heads:
-            raise ConfigError(
-                f"{who}: num_heads = {self.num_heads} must divide hidden_dim = {self.hidden_dim}. "
-                "Change one of them."
-            )
         if self.beta_end < self.beta_start:
             raise ConfigError(
                 f"{who}: beta_end = {self.beta_end:g} is less than beta_start = "
@@ -111,12 +127,6 @@ class DiffusionConfig(Config):
                 f"{who}: with a terminal SNR of zero x_T equals ε, and predicting it determines "
                 "nothing about x₀. Use prediction_type='v_prediction' or 'sample'."
             )
-
-    def _fill(self, **defaults: Any) -> None:
-        """Set the fields that are None, so that the stored config names their values."""
-        for name, value in defaults.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
 
     def _fill_network(self, shape: Sequence[int]) -> None:
         """Choose the network by the shape of a state, if none is given."""
