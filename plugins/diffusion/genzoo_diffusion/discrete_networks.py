@@ -91,12 +91,13 @@ class PatchEmbedding(nn.Module):
         num_places: The number of places in a patch, P.
         num_states: The number of categories that a place can have, masks included.
         width: The size of a vector.
+        std: The standard deviation of a number of a vector at first.
     """
 
-    def __init__(self, num_places: int, num_states: int, width: int) -> None:
+    def __init__(self, num_places: int, num_states: int, width: int, std: float = 1.0) -> None:
         super().__init__()
-        std = num_places**-0.5
-        self.weight = nn.Parameter(std * torch.randn(num_places * num_states, width))
+        each = std * num_places**-0.5
+        self.weight = nn.Parameter(each * torch.randn(num_places * num_states, width))
         first = torch.arange(num_places) * num_states
         self.register_buffer("first", first, persistent=False)
 
@@ -187,7 +188,8 @@ class TransformerTokens(nn.Module):
         super().__init__()
         self.num_categories, self.patch_size = num_categories, patch_size
         places = places_of_patch(shape, patch_size)
-        self.embedding = PatchEmbedding(places, num_states, width)
+        # As large as the vectors of positions, so that neither hides the other.
+        self.embedding = PatchEmbedding(places, num_states, width, std=0.02)
         self.trunk = trunk
         self.output = nn.Linear(width, places * num_categories)
         nn.init.zeros_(self.output.weight)

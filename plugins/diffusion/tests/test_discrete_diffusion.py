@@ -119,7 +119,7 @@ def test_schedules_are_those_of_the_papers():
         ({"alpha_end": 0.001}, "leaves a share of the places unchanged"),
         ({"kernel": "uniform", "alpha_end": 0.02}, "at most 0.01"),
         ({"network": "image"}, "images"),
-        ({"network": "transformer", "hidden_dim": 10, "num_heads": 4}, "does not divide"),
+        ({"network": "transformer", "hidden_dim": 10, "num_heads": 4}, "must divide hidden_dim"),
         ({"network": "transformer", "patch_size": 2}, "must divide the sides of images"),
         ({"num_timesteps": 0}, "num_timesteps"),
         ({"kernel": "gaussian"}, "kernel"),
