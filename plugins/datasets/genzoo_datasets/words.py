@@ -56,10 +56,10 @@ class WordsConfig(DataConfig):
 class Words(DataSource[WordsConfig]):
     """The lower-case words of a word list, as letters with padding.
 
-    Each line is a word. Words are lower-cased; those with other characters than a to z, such as
-    the apostrophe, and those of other lengths are left out. Each word occurs once. The splits
-    train, valid and test have about 80, 10 and 10 % of the words. A hash of the seed and the word
-    decides, so the split of a word depends neither on other words nor on their order.
+    Each line is a word. Those with other characters than a to z, such as the apostrophe or the
+    capital letter of a name, and those of other lengths are left out. Each word occurs once. The
+    splits train, valid and test have about 80, 10 and 10 % of the words. A hash of the seed and
+    the word decides, so the split of a word depends neither on other words nor on their order.
     """
 
     Config = WordsConfig
@@ -101,9 +101,9 @@ class Words(DataSource[WordsConfig]):
     def _words(self) -> tuple[list[str], tuple[str, ...]]:
         """The words in alphabetical order, and a note on what is left out."""
         least, most = self.config.min_length, self.config.max_length
-        lines = [line.strip().lower() for line in read_text(self._path, _MOST).split("\n")]
+        lines = [line.strip() for line in read_text(self._path, _MOST).split("\n")]
         given = [line for line in lines if line]
-        plain = [word for word in given if word.isascii() and word.isalpha()]
+        plain = [word for word in given if word.isascii() and word.isalpha() and word.islower()]
         fitting = [word for word in plain if least <= len(word) <= most]
         kept = sorted(set(fitting))
         counts = {

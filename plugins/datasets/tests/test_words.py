@@ -80,15 +80,16 @@ def whole(path, **config):
 
 def test_other_characters_other_lengths_and_repetitions_are_left_out(path):
     path.write_text(
-        "Zoo\nzoo\nzoo's\ncafé\nab\nAbc\n\nabcdefghijkl\nabcdefghijklm\n a-b \n", "utf-8"
+        "Zoo\nzoo\nzoo\nzoo's\ncafé\nab\nAdam\nabc\n\nabcdefghijkl\nabcdefghijklm\n a-b \n",
+        "utf-8",
     )
     found = whole(path)
     assert found == {"zoo", "abc", "abcdefghijkl"}
     data = load_dataset("words", split_of("zoo"), path=str(path))
     (note,) = data.notes
     assert note == (
-        "of 9 words, 3 with other characters than a to z, 2 of other lengths than 3 to 12, 1 that "
-        "occur again are left out."
+        "of 11 words, 5 with other characters than a to z, 2 of other lengths than 3 to 12, 1 "
+        "that occur again are left out."
     )
     longer = whole(path, min_length=2, max_length=13)
     assert longer == {*found, "ab", "abcdefghijklm"}
