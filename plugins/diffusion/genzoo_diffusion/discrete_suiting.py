@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from genzoo.plugin import Component, Space, Stage
+from genzoo_diffusion.patch_transformer import patch_size_for
 
-_MOST_TOKENS = 64
+_LARGE_SIDE = 16
+_UNET: dict[str, Any] = {
+    "network": "image",
+    "patch_size": 2,
+    "channels": (64, 64),
+    "attention_levels": 0,
+}
 
 
 def suited(event: Space, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return fields of a model for data of a space, without those that are given.
 
-    Every place is a token of a transformer; of images with more than 64 places, a square patch of
-    them is, so that attention to all tokens stays cheap.
+    - Images with even sides of at least 16 get a U-Net over patches of 2 × 2 places: it learns
+      several times as fast as a transformer of the same cost.
+    - Other data get a transformer. Its tokens are places, or patches of images.
 
     Arguments:
         event: The space of the data.
         given: Fields of the config that the user sets.
     """
     shape = event.event_shape
-    fields: dict[str, Any] = {}
-    if given.get("network", "transformer") == "transformer" and len(shape) == 3:
-        fields["patch_size"] = patch_size(shape)
+    image = len(shape) == 3
+    large = image and min(shape[1:]) >= _LARGE_SIDE and not any(side % 4 for side in shape[1:])
+    network = given.get("network") or ("image" if large else "transformer")
+    fields: dict[str, Any] = {"network": network}
+    if network == "image" and large:
+        fields |= _UNET
+    if network == "transformer" and image:
+        fields["patch_size"] = patch_size_for(shape)
     return {name: value for name, value in fields.items() if name not in given}
-
-
-def patch_size(shape: tuple[int, ...]) -> int:
-    """Return the smallest side that divides an image (C, H, W) into at most 64 patches.
-
-    >>> patch_size((1, 28, 28)), patch_size((1, 8, 8)), patch_size((3, 31, 31))
-    (4, 1, 31)
-    """
-    height, width = shape[1:]
-    sides = [p for p in range(1, min(height, width) + 1) if height % p == width % p == 0]
-    few = [p for p in sides if (height // p) * (width // p) <= _MOST_TOKENS]
-    return few[0] if few else math.gcd(height, width)
 
 
 def learning(config: Any) -> Stage:

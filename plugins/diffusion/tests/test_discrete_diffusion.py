@@ -110,6 +110,25 @@ def test_schedules_are_those_of_the_papers():
     assert KeepSchedule("linear", 5.0).alpha(t).item() == pytest.approx(kept)
 
 
+# Defaults
+
+
+def test_the_default_network_fits_the_data():
+    def fitted(event, **given):
+        info = DataInfo(fields={"x": event})
+        config = DiscreteDiffusion.configure(info, **given)
+        return config.network, config.patch_size
+
+    assert fitted(Binary(shape=(1, 28, 28))) == ("image", 2)
+    assert fitted(Categorical(shape=(3, 32, 32), num_categories=8)) == ("image", 2)
+    assert fitted(Binary(shape=(1, 8, 8))) == ("transformer", 2)
+    assert fitted(Binary(shape=(1, 30, 30))) == ("transformer", 5)
+    assert fitted(ROW) == ("transformer", 1)
+    assert fitted(Binary(shape=(1, 28, 28)), network="transformer") == ("transformer", 4)
+    assert fitted(Binary(shape=(1, 28, 28)), network="flat") == ("flat", 1)
+    assert fitted(Binary(shape=(1, 28, 28)), patch_size=1) == ("image", 1)
+
+
 # Refusals
 
 
