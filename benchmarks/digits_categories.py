@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from timing import circumstances, say
 
 import genzoo
-from genzoo.cli import main as main_of_cli
+from genzoo.recipes import train
 
 RECIPES = Path(__file__).parent / "recipes"
 NAMES = ("digits-categories-transformer", "digits-categories-diffusion")
@@ -27,14 +28,10 @@ DRAWS = 64
 
 def trained(name: str, seed: int, folder: Path) -> tuple[genzoo.GenerativeModel, float]:
     """Return the model of a recipe, and the CPU seconds of its training; 0 if it was there."""
-    recipe, began = RECIPES / f"{name}.toml", time.process_time()
+    began = time.process_time()
     if not (folder / "model.safetensors").is_file():
-        main_of_cli(
-            [
-                *("train", "--recipe", str(recipe), "--output", str(folder)),
-                *("--trainer.seed", str(seed), "--trainer.no-progress"),
-            ]
-        )
+        recipe = genzoo.Recipe.read(RECIPES / f"{name}.toml")
+        train(replace(recipe, trainer=replace(recipe.trainer, seed=seed)), folder)
     return genzoo.GenModel.from_pretrained(folder), time.process_time() - began
 
 

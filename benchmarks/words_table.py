@@ -21,8 +21,8 @@ from timing import circumstances, say
 from word_statistics import Trigrams, shares
 
 import genzoo
-from genzoo.cli import main as main_of_cli
 from genzoo.data import Dataset
+from genzoo.recipes import train
 
 RECIPES = Path(__file__).parent / "recipes"
 MODELS = ("transformer", "diffusion", "discrete-vae", "gan")
@@ -38,8 +38,7 @@ def rows(data: Dataset) -> torch.Tensor:
 def trained(name: str, folder: Path) -> Any:
     """Return the model of a recipe, which is trained if it is not there."""
     if not (folder / "model.safetensors").is_file():
-        recipe = RECIPES / f"words-{name}.toml"
-        main_of_cli(["train", "--recipe", str(recipe), "--output", str(folder)])
+        train(genzoo.Recipe.read(RECIPES / f"words-{name}.toml"), folder)
     return genzoo.GenModel.from_pretrained(folder)
 
 
