@@ -149,6 +149,7 @@ FILLED: dict[str, list[dict[str, Any]]] = {
         {**_OF_TEXT, **_IMAGE, "stored_text": stored_text},
         {**_OF_TEXT, **_IMAGE, "frozen_text": _FROZEN},
         {**_OF_TEXT, **_FLAT, "text": _TEXT, "hidden_dim": 8},
+        {**_OF_TEXT, **_IMAGE, "text": _TEXT, "hidden_dim": 8, "network": "transformer"},
     ],
     "discrete-diffusion": [
         {

@@ -74,7 +74,8 @@ class LatentDDPM(Diffusion):
     and s = 1 / std(z(x)) over all values of the codes of the data, so that states have unit
     variance, as the schedule expects. A sample is the decoded last state.
 
-    The network is a U-Net for codes that are images (C, h, w), else fully connected layers.
+    The network is a U-Net for codes that are images (C, h, w), else fully connected layers; a
+    transformer over patches of either can be chosen.
 
     Training has two stages: first the autoencoder, then the network on its codes. s is measured at
     the start of the second stage, unless the config gives it. If the autoencoder is already
