@@ -149,9 +149,12 @@ def _range(info: DataInfo, name: str) -> tuple[float, float]:
 
 
 def _made_from(spaces: Sequence[type[Space]], info: DataInfo, name: str) -> str:
-    """Return how to convert a field's values to one of the spaces; empty if unknown."""
+    """Return how to convert a field's values to one of the spaces; empty if unknown.
+
+    Every way is named, since a model of several spaces may be meant for any of them.
+    """
     hints = (space.made_from(info[name], *_range(info, name)) for space in spaces)
-    return next(filter(None, hints), "")
+    return " Or: ".join(dict.fromkeys(filter(None, hints)))
 
 
 def titles(spaces: Sequence[type[Space]]) -> str:
