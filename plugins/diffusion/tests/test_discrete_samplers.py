@@ -73,10 +73,10 @@ def test_samples_have_the_law_of_the_chain(kernel):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_an_exact_network_draws_the_data_and_ends_at_the_prior(kernel):
-    """One place at a time if places are masked, else 300 steps."""
+    """One place at a time if places are masked, else 150 steps, whose error is below that of draws."""
     model = exact(kernel)
-    steps = 3 if kernel == "absorbing" else 300
-    assert chi2(drawn(model, num_inference_steps=steps), random_law()) < CHI2
+    steps, num = (3, NUM) if kernel == "absorbing" else (150, 4000)
+    assert chi2(drawn(model, num, num_inference_steps=steps), random_law()) < CHI2
     at_end = torch.zeros(model.kernel.num_states**3, dtype=torch.float64)
     for p, x in zip(random_law(), states(K, 3), strict=True):
         at_end += p * forward_law(model, x, model.schedule.grid(1)[1])
@@ -106,12 +106,13 @@ def test_the_law_of_a_chain_of_few_steps_is_the_product_of_its_matrices(kernel):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_what_is_inpainted_has_the_conditional_law(kernel):
-    """With masks exactly; the uniform kernel's repeated steps are within .06 of it."""
+    """With masks exactly; the uniform kernel's repeated steps are within .08 of it."""
     model, law = exact(kernel), random_law()
-    x = torch.tensor([[1, 0, 2]]).expand(NUM, -1)
+    num = NUM if kernel == "absorbing" else 3000
+    x = torch.tensor([[1, 0, 2]]).expand(num, -1)
     mask = torch.tensor([True, False, True])
     generator = torch.Generator().manual_seed(0)
-    steps = 64 if kernel == "absorbing" else 40
+    steps = 64 if kernel == "absorbing" else 25
     found = model.inpaint(x, mask, generator=generator, num_inference_steps=steps)
     assert bool((found[:, 1] == 0).all())
     rows = states(K, 3)
@@ -120,7 +121,7 @@ def test_what_is_inpainted_has_the_conditional_law(kernel):
     if kernel == "absorbing":
         assert chi2(found, given) < CHI2
     else:
-        assert 0.5 * (counts(found) / NUM - given).abs().sum() < 0.06
+        assert 0.5 * (counts(found) / num - given).abs().sum() < 0.08
 
 
 def test_confidence_shows_the_most_probable_draws_first():
