@@ -73,7 +73,7 @@ def test_samples_have_the_law_of_the_chain(kernel):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_an_exact_network_draws_the_data_and_ends_at_the_prior(kernel):
-    """One place at a time if places are masked, else 150 steps, whose error is below that of draws."""
+    """One place at a time with masks, else 150 steps, whose error hides in 4,000 draws."""
     model = exact(kernel)
     steps, num = (3, NUM) if kernel == "absorbing" else (150, 4000)
     assert chi2(drawn(model, num, num_inference_steps=steps), random_law()) < CHI2
