@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Config, GenerativeModel, Label, Text
+from genzoo.plugin import Batch, Config, GenerativeModel, Label, Text, dropped_rows
 from genzoo_diffusion.conditioning import Embedder, Signal
 
 C = TypeVar("C", bound=Config)
@@ -42,4 +42,22 @@ class DenoisingModel(GenerativeModel[C], abc.ABC):
             ConditionError: A condition is missing, superfluous or invalid.
         """
         signal: Signal = self.embedder(self.checked_condition(condition, num), self.device)
+        return signal
+
+    def training_signal(self, batch: Batch, generator: torch.Generator) -> Signal:
+        """Return the signal of a batch's conditions, of which the config's shares are dropped.
+
+        Arguments:
+            batch: The batch, whose rows are trusted.
+            generator: The generator of what is dropped.
+        """
+        conditions, config = self.conditions_of(batch), cast("Any", self.config)
+        left_out = dropped_rows(
+            conditions,
+            batch["x"].shape[0],
+            generator,
+            together=config.condition_dropout,
+            each=config.condition_dropout_each,
+        )
+        signal: Signal = self.embedder(conditions, self.device, left_out)
         return signal

@@ -21,7 +21,6 @@ from genzoo.plugin import (
     Meaning,
     Objective,
     Step,
-    dropped_rows,
 )
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.discrete_bound import (
@@ -89,7 +88,7 @@ class _Bound(Objective[C], abc.ABC):
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the mean over the rows."""
         x, generator = self.model.state(batch["x"]), step.generator
-        signal = self._signal(batch, generator)
+        signal = self.model.training_signal(batch, generator)
         value = self._terms(x, signal, generator).mean() + prior_term(self.model)
         bits = value.detach() / (self.model.event.num_dims * math.log(2))
         yield Loss(value, metrics={"bits_per_dimension": bits})
@@ -97,14 +96,6 @@ class _Bound(Objective[C], abc.ABC):
     @abc.abstractmethod
     def _terms(self, x: Tensor, signal: Signal, generator: torch.Generator) -> Tensor:
         """Return an unbiased estimate of the bound of each row, (B,), without the prior's term."""
-
-    def _signal(self, batch: Batch, generator: torch.Generator) -> Signal:
-        """Return the signal of the conditions, some of which are dropped."""
-        conditions, config = self.model.conditions_of(batch), self.model.config
-        shares = {"together": config.condition_dropout, "each": config.condition_dropout_each}
-        left_out = dropped_rows(conditions, batch["x"].shape[0], generator, **shares)
-        signal: Signal = self.model.embedder(conditions, self.model.device, left_out)
-        return signal
 
     def _masked(
         self, places: MaskedPlaces, x: Tensor, signal: Signal, generator: torch.Generator

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from genzoo.plugin import Batch, Bounds, Config, Goal, Loss, Meaning, Objective, Step, dropped_rows
+from genzoo.plugin import Batch, Bounds, Config, Goal, Loss, Meaning, Objective, Step
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM
 from genzoo_diffusion.diffusion import Diffusion
@@ -58,19 +58,11 @@ class _AtRandomTimes(Objective[C], abc.ABC):
             len(self.model.schedule), (len(x_0),), generator=generator, device=x_0.device
         )
         epsilon = torch.randn(x_0.shape, generator=generator, device=x_0.device, dtype=x_0.dtype)
-        yield self._loss(x_0, epsilon, t, self._signal(batch, generator))
+        yield self._loss(x_0, epsilon, t, self.model.training_signal(batch, generator))
 
     @abc.abstractmethod
     def _loss(self, x_0: Tensor, epsilon: Tensor, t: Tensor, signal: Signal) -> Loss:
         """Return the loss at times t, (B,)."""
-
-    def _signal(self, batch: Batch, generator: torch.Generator) -> Signal:
-        """Return the signal of the conditions, some of which are dropped."""
-        conditions, config = self.model.conditions_of(batch), self.model.config
-        shares = {"together": config.condition_dropout, "each": config.condition_dropout_each}
-        left_out = dropped_rows(conditions, len(batch["x"]), generator, **shares)
-        signal: Signal = self.model.embedder(conditions, self.model.device, left_out)
-        return signal
 
 
 class Denoising(_AtRandomTimes[DenoisingConfig]):

@@ -132,7 +132,7 @@ def test_training_does_not_wait_for_the_device_to_look_at_labels():
     with trusted():
         assert found.signal(label, 2).labels.equal(label)
     batch = {"x": torch.zeros(2, 3), "label": label}
-    seen = Denoising(found)._signal(batch, torch.Generator().manual_seed(0))
+    seen = found.training_signal(batch, torch.Generator().manual_seed(0))
     assert seen.labels.equal(label)
     with pytest.raises(ConditionError, match="label 1 is"):
         found.signal(label, 2)

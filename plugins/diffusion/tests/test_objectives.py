@@ -75,7 +75,7 @@ def test_conditions_are_dropped_at_the_rate_that_is_asked_for():
         found = labelled(condition_dropout=rate)
         objective = Denoising(found)
         batch = {"x": torch.zeros(3000, 3), "label": label}
-        seen = objective._signal(batch, torch.Generator().manual_seed(0)).labels
+        seen = objective.model.training_signal(batch, torch.Generator().manual_seed(0)).labels
         dropped = seen == 3
         assert abs(dropped.double().mean() - rate) <= 4 * (rate * (1 - rate) / 3000) ** 0.5
         assert torch.equal(seen[~dropped], label[~dropped])
@@ -96,7 +96,7 @@ def test_conditions_are_dropped_together_or_each_on_its_own(together, each, eith
         condition_dropout_each=each,
     )
     batch = {"x": torch.zeros(3000, 3), "label": torch.arange(3000) % 3, "text": ["two"] * 3000}
-    seen = Denoising(found)._signal(batch, torch.Generator().manual_seed(0))
+    seen = found.training_signal(batch, torch.Generator().manual_seed(0))
     told, null = found.signal({"label": 0, "text": "two"}, 1), found.signal(None, 1)
     without_label = seen.labels == 3
     without_text = (seen.tokens == null.tokens).flatten(1).all(1)
