@@ -22,7 +22,6 @@ from genzoo.testing import capabilities_of
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.ddpm import DDPM, DDPMConfig
 from genzoo_diffusion.latent_ddpm import LatentDDPM
-from genzoo_diffusion.objectives import Denoising
 from genzoo_diffusion.samplers import DDIM, DDIMConfig, Denoise
 from likelihoods import mean_log_prob
 from models import FLAT, IMAGE, LABELS, labelled, model, states

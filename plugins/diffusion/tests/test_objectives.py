@@ -73,9 +73,8 @@ def test_conditions_are_dropped_at_the_rate_that_is_asked_for():
     label = torch.arange(3000) % 3
     for rate in (0.0, 0.1, 1.0):
         found = labelled(condition_dropout=rate)
-        objective = Denoising(found)
         batch = {"x": torch.zeros(3000, 3), "label": label}
-        seen = objective.model.training_signal(batch, torch.Generator().manual_seed(0)).labels
+        seen = found.training_signal(batch, torch.Generator().manual_seed(0)).labels
         dropped = seen == 3
         assert abs(dropped.double().mean() - rate) <= 4 * (rate * (1 - rate) / 3000) ** 0.5
         assert torch.equal(seen[~dropped], label[~dropped])
