@@ -305,7 +305,7 @@ def shown(value: Any) -> str:
 def abridged(value: Any) -> Any:
     """Return plain values for people: texts over 400 characters are abbreviated.
 
-    >>> abridged({"words": "a" * 1000})["words"][-22:]
+    >>> abridged({"merges": "a" * 1000})["merges"][-22:]
     'a… of 1,000 characters'
     """
     if isinstance(value, Mapping):

@@ -101,6 +101,12 @@ _OF_TEXT = {**_DIFFUSION, "conditions": {"text": {"name": "text"}}}
 _IMAGE = {"event": {"name": "unit", "config": {"shape": [1, 8, 8], "levels": 256}}}
 _LARGER = {"event": {"name": "unit", "config": {"shape": [1, 16, 16]}}}
 _FLAT = {"event": {"name": "real", "config": {"shape": [4]}}}
+_CATEGORIES = {
+    "event": {"name": "categorical", "config": {"shape": [4], "num_categories": 3}},
+    "conditions": {"text": {"name": "text"}},
+    "network": "flat",
+    "hidden_dim": 8,
+}
 _OVER = {
     "autoencoder": {
         "name": "autoencoder-kl",
@@ -152,13 +158,9 @@ FILLED: dict[str, list[dict[str, Any]]] = {
         {**_OF_TEXT, **_IMAGE, "text": _TEXT, "hidden_dim": 8, "network": "transformer"},
     ],
     "discrete-diffusion": [
-        {
-            "event": {"name": "categorical", "config": {"shape": [4], "num_categories": 3}},
-            "conditions": {"text": {"name": "text"}},
-            "text": _TEXT,
-            "network": "flat",
-            "hidden_dim": 8,
-        }
+        {**_CATEGORIES, "text": _TEXT},
+        {**_CATEGORIES, "stored_text": stored_text},
+        {**_CATEGORIES, "frozen_text": _FROZEN},
     ],
     "latent-ddpm": [
         {**_OVER, **_DIFFUSION, "unet": unet},

@@ -31,7 +31,7 @@ MARKED = re.compile(
 )
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
 VERSION = re.compile(r"\b(genzoo|torch)(:?) \d[\w.+]*\w")
-PROCESSOR = re.compile(r"\b(processor:) \w.*")
+PROCESSOR = re.compile(r"\b(processor:|arithmetic:) \w.*")
 TRAPS = 9
 
 

@@ -21,6 +21,7 @@ COMMANDS = [
 TESTS = re.findall(r"`((?:tests|plugins)/[\w/]*test_\w+\.py)(?:::(\w+))?`", PAGE)
 CARDS = {"rbm": "rbm-digits", "vae": "vae-digits", "gan": "gan-fashion-mnist"}
 CARDS |= {"negative": "cyclegan-fashion-mnist-negative"}
+CARDS |= {"grey": "discrete-diffusion-digits"}
 CARDS |= {"sbn": "sbn-digits", "discrete": "discrete-vae-digits"}
 
 

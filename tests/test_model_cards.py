@@ -63,7 +63,7 @@ def test_a_folder_holds_what_a_repository_does_and_is_small(folder):
     assert names == standard | set(weights) | set(layout.get("files", []))
     plain = names - set(weights) - set(layout.get("files", []))
     assert all(map(is_pushed, plain))
-    sizes = {"rbm": 2, "vae": 2, "ddpm": 4}
+    sizes = {"rbm": 2, "vae": 2, "ddpm": 4, "discrete": 4}
     megabytes = sizes.get(folder.name.partition("-")[0], 3)
     assert sum((folder / name).stat().st_size for name in weights) <= megabytes * 1e6
 
