@@ -44,6 +44,10 @@ INTERNAL = {
     "plugins/gan/tests/test_outputs.py": {"genzoo.registry"},
     "plugins/gan/tests/test_players.py": {"genzoo.registry"},
     "plugins/gan/tests/test_showing.py": {"genzoo.registry"},
+    "plugins/vae/tests/test_categorical_conformance.py": {
+        "genzoo.registry",
+        "genzoo.testing.suites",
+    },
 }
 
 

@@ -15,6 +15,7 @@ from genzoo.plugin import (
     Batch,
     Binary,
     Bounds,
+    Categorical,
     Component,
     ConditionSpaces,
     Config,
@@ -37,6 +38,7 @@ from genzoo_vae.likelihoods import (
     usual,
 )
 from genzoo_vae.nested_likelihood import Codes, NestedLikelihood, fitted
+from genzoo_vae.network_values import network_shape, network_values
 from genzoo_vae.networks import FlatDecoder, FlatEncoder, ImageDecoder, ImageEncoder
 from genzoo_vae.posteriors.posterior import GROUP, amortised
 from genzoo_vae.posteriors.proposal import Rows
@@ -59,9 +61,11 @@ class AutoencoderConfig(Config):
     """Fully connected layers, or convolutions."""
     activation: Literal["relu", "tanh", "silu", "softplus"] = "relu"
     """The activation of the hidden layers."""
-    likelihood: Literal["bernoulli", "gaussian", "discretized-logistic"] | None = None
-    """p(x | z): for zeros and ones, real values, or grey levels; by default the one that fits the
-    data."""
+    likelihood: Literal["bernoulli", "categorical", "gaussian", "discretized-logistic"] | None = (
+        None
+    )
+    """p(x | z): for zeros and ones, categories, real values, or grey levels; by default the one
+    that fits the data."""
     posterior: Annotated[Component, Group(GROUP)] = field(default_factory=amortised)
     """How q(z | x) is found: by the encoder, by optimisation for each example, or by both."""
     decoder: ModelSpec | None = None
@@ -92,7 +96,8 @@ class Autoencoder(LatentModel[C]):
     """Abstract base class: p(x, z) = p(z) p(x | z), with one layer of latents.
 
     The decoder's outputs start from the data's mean: each has its own learned offset. Both
-    networks take conditions as vectors, labels as one-hot vectors.
+    networks take conditions as vectors, labels as one-hot vectors. Categories of x are one-hot
+    codes for the encoder, and logits of the decoder.
 
     Arguments:
         config: Spaces, networks and likelihood.
@@ -103,13 +108,13 @@ class Autoencoder(LatentModel[C]):
         observation: The family of p(x | z).
     """
 
-    event_spaces = (Binary, Real, Unit)
+    event_spaces = (Binary, Categorical, Real, Unit)
     condition_spaces = SPACES
     data_seen: Tensor
 
     def __init__(self, config: C) -> None:
         super().__init__(config)
-        shape, family = self.event_shape, self.families[0]
+        shape, family = network_shape(config.event), self.families[0]
         conditions = num_values(config.conditions)
         encoder, decoder = (
             (ImageEncoder, ImageDecoder)
@@ -159,7 +164,8 @@ class Autoencoder(LatentModel[C]):
     def outputs(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the parameters of p(x | z), (B, *event_shape), for codes (B, *shape).
 
-        With a model as the decoder, they are the codes themselves.
+        Those of categories have K channels for each of the event. With a model as the decoder,
+        they are the codes themselves.
         """
         out: Tensor = self.decoder(z.flatten(1), y)
         return out
@@ -187,7 +193,7 @@ class Autoencoder(LatentModel[C]):
             y: Vectors of the conditions (B, C), if there are any.
         """
         encoder: Any = self.encoder
-        found: Tensor = encoder(x, y)
+        found: Tensor = encoder(network_values(self.event, x, self.dtype), y)
         return found
 
     def recognition_parameters(self) -> list[nn.Parameter]:
@@ -201,7 +207,7 @@ class Autoencoder(LatentModel[C]):
         return self.observation.draw(self.outputs(z, y), generator), z
 
     def mean_below(self, z: Tensor, y: Tensor | None) -> Tensor:
-        """Return the mean of p(x | z)."""
+        """Return the mean of p(x | z); of categories the most probable ones."""
         return self.observation.mean(self.outputs(z, y))
 
     def likelihood(self, z: Tensor, *, condition: Any = None) -> Independent[Any]:
@@ -217,11 +223,11 @@ class Autoencoder(LatentModel[C]):
 
     @torch.no_grad()
     def init_from_data(self, batch: Batch, info: DataInfo) -> None:
-        """Initialise the decoder's outputs to the data's mean."""
-        mean = info.mean["x"] if "x" in info.mean else batch["x"].mean(0)
+        """Initialise the decoder's outputs to the data's mean, or to frequencies of categories."""
         if isinstance(self.observation, NestedLikelihood):
             self.observation.start_from(batch, info)
         elif isinstance(self.decoder, (FlatDecoder, ImageDecoder)):
+            mean = self.observation.mean_of(batch["x"], info)
             location = self.observation.location(mean.to(self.device, self.dtype))
             self.decoder.start_from(location)
         self.data_seen.fill_(True)

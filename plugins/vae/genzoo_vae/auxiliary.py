@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from genzoo_vae.latents import LatentModel
 from genzoo_vae.likelihoods import make_likelihood, usual
+from genzoo_vae.network_values import network_shape
 from genzoo_vae.networks import FlatDecoder
 from genzoo_vae.posteriors.proposal import Rows
 
@@ -31,7 +32,7 @@ class AuxiliaryDecoder(nn.Module):
         super().__init__()
         size = math.prod(model.families[0].shape)
         self.weight = weight
-        self.network = FlatDecoder(size, (_WIDTH,), 0, model.event_shape, "relu")
+        self.network = FlatDecoder(size, (_WIDTH,), 0, network_shape(model.event), "relu")
         self.observation = make_likelihood(usual(model.event), model.event)
 
     def forward(self, rows: Rows, z: Tensor) -> Tensor:

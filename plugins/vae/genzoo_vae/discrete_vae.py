@@ -15,6 +15,7 @@ from genzoo.plugin import (
     Binary,
     Bounds,
     CapabilityError,
+    Categorical,
     Component,
     ConfigError,
     DataInfo,
@@ -231,8 +232,14 @@ class DiscreteVAE(Autoencoder[DiscreteVAEConfig]):
         probabilities if the prior is a model. A bit has one filter, for 1 in the place of 0.
 
         Raises:
-            CapabilityError: The decoder is a model, whose mean has no closed form.
+            CapabilityError: The decoder is a model, whose mean has no closed form, or x are
+                categories, which have no mean.
         """
+        if isinstance(self.event, Categorical):
+            raise CapabilityError(
+                "Filters are differences of means of x, which categories do not have. Use --view "
+                "codes or interpolation."
+            )
         if self.config.decoder is not None:
             raise CapabilityError(
                 f"Filters are differences of means of x given z, which the decoder "

@@ -40,7 +40,8 @@ def estimate(
     effective, errors = torch.empty(2, len(x), dtype=torch.float64)
 
     def bounds(rows: slice) -> Tensor:
-        given = Rows(x[rows].to(model.device, model.dtype), None if y is None else y[rows])
+        placed = model.event.place(x[rows], model.device, model.dtype)
+        given = Rows(placed, None if y is None else y[rows])
         log_w = _log_weights(model, given, num_samples, generator)
         found = effective_samples(log_w.detach())
         effective[rows] = found.cpu()

@@ -25,6 +25,7 @@ from genzoo_vae.condition_vectors import vectors_of
 from genzoo_vae.estimators.estimator import Estimator
 from genzoo_vae.estimators.expectation import Draws, Expectation, Layer
 from genzoo_vae.families.family import Family
+from genzoo_vae.network_values import network_values
 from genzoo_vae.posteriors.posterior import GROUP, Posterior
 from genzoo_vae.posteriors.proposal import Proposal, Rows
 
@@ -257,7 +258,14 @@ class LatentModel(GenerativeModel[C]):
         return family.from_codes(codes.to(self.device)).to(self.dtype)
 
     def decode(self, z: Tensor, *, condition: Any = None) -> Tensor:
-        """Return the mean of x given codes of the top layer, (B, *event_shape)."""
+        """Return the mean of x given codes of the top layer, (B, *event_shape).
+
+        Categories have no mean: they are the most probable ones of each place.
+
+        Raises:
+            DataError: The codes have another shape, or values that the family does not have.
+            NotFiniteSampleError: A logit of a category is not finite.
+        """
         z = self.values_of(z)
         return self.mean_below(z, self.checked(condition, z.shape[0]))
 
@@ -330,8 +338,8 @@ class Integrand(Expectation):
 
     @property
     def inputs(self) -> Tensor:
-        """The examples and the vectors of their conditions, (B, D)."""
-        x = self.rows.x.flatten(1)
+        """The examples as a network sees them and the vectors of their conditions, (B, D)."""
+        x = network_values(self.model.event, self.rows.x, self.model.dtype).flatten(1)
         return x if self.rows.y is None else torch.cat([x, self.rows.y], dim=1)
 
 

@@ -9,12 +9,30 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Independent, Normal, constraints
+from torch.distributions import (
+    Bernoulli,
+    Categorical as Choice,
+    Distribution,
+    Independent,
+    Normal,
+)
 
-from genzoo.plugin import Binary, ConfigError, Real, Space, Unit, bernoulli
+from genzoo.plugin import (
+    Binary,
+    CapabilityError,
+    Categorical,
+    ConfigError,
+    DataInfo,
+    NotFiniteSampleError,
+    Real,
+    Space,
+    Unit,
+    bernoulli,
+)
+from genzoo_vae.discretized_logistic import DiscretizedLogistic, quantile
+from genzoo_vae.network_values import network_values
 
 _MIN_LOG_SCALE = -7.0
-_MIN_PROBABILITY = 1e-12
 
 
 class Likelihood(nn.Module, abc.ABC):
@@ -30,7 +48,7 @@ class Likelihood(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def forward(self, outputs: Tensor) -> Distribution:
-        """Return p(x | z) for outputs (..., *event_shape), each value independent of the others.
+        """Return p(x | z) for outputs (..., *network_shape), each value independent of the others.
 
         The distribution's event shape is empty: its ``log_prob`` has one value per pixel.
         """
@@ -41,7 +59,7 @@ class Likelihood(nn.Module, abc.ABC):
         return log_p.flatten(outputs.ndim - x.ndim + 1).sum(-1)
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """Return the mean of x, (..., *event_shape)."""
+        """Return the mean of x, (..., *event_shape); of categories the most probable ones."""
         mean: Tensor = self(outputs).mean
         return mean
 
@@ -52,6 +70,15 @@ class Likelihood(nn.Module, abc.ABC):
     @abc.abstractmethod
     def location(self, mean: Tensor) -> Tensor:
         """Return the outputs whose distribution has a given mean, for initialisation."""
+
+    def mean_of(self, x: Tensor, info: DataInfo) -> Tensor:
+        """Return the mean of data for `location`.
+
+        Arguments:
+            x: A large batch of the data, (B, *event_shape).
+            info: What is known of all data.
+        """
+        return info.mean["x"] if "x" in info.mean else x.mean(0)
 
 
 class BernoulliLikelihood(Likelihood):
@@ -166,65 +193,124 @@ class DiscretizedLogisticLikelihood(_Scaled):
 
     def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw levels."""
-        return _quantile(_uniform(outputs, generator), outputs, self.scale, self.levels)
+        return quantile(_uniform(outputs, generator), outputs, self.scale, self.levels)
 
 
-class DiscretizedLogistic(Distribution):
-    """P(x = i / (L − 1)) = σ((x + δ/2 − μ) / s) − σ((x − δ/2 − μ) / s), with δ = 1 / (L − 1).
+class CategoricalLikelihood(Likelihood):
+    """p(x | z) = ∏_i softmax(logits_i)[x_i], one of K categories at each place i.
 
-    The lowest level includes all mass below it, the highest all mass above it, so the L
-    probabilities sum to one.
+    Outputs are (..., K · s_1, s_2, …) for rows (s_1, s_2, …): the logits of a place are channels.
 
-    | Improving Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016)
+    In a space with padding, a row ends at its first padding, and the product is over the places up
+    to and including that one. So p(x | z) is the probability of a draw of all places that is ended
+    at its first padding, and those of all rows of the space sum to one.
 
     Arguments:
-        loc: μ, of any shape.
-        scale: s, broadcastable to the shape of μ.
-        levels: L, the number of values from 0 to 1.
+        event: The space of the data.
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {
-        "loc": constraints.real,
-        "scale": constraints.positive,
-    }
-    has_rsample = False
+    spaces = (Categorical,)
 
-    def __init__(self, loc: Tensor, scale: Tensor, levels: int) -> None:
-        self.loc, self.scale, self.levels = loc, scale, levels
-        super().__init__(loc.shape, validate_args=False)
+    def __init__(self, event: Categorical) -> None:
+        super().__init__()
+        self.event = event
+
+    def forward(self, outputs: Tensor) -> Distribution:
+        """Return the distribution of each place.
+
+        Raises:
+            CapabilityError: Rows end, so what follows an end is not independent of it.
+        """
+        if self.event.padding is not None:
+            raise CapabilityError(
+                "In a space with padding, p(x | z) is not a distribution of independent values. "
+                "Use log_likelihood, decode, or the sampler."
+            )
+        logits = self._logits(outputs).movedim(self._dim, -1)
+        return Choice(logits=logits, validate_args=False)
+
+    def log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return log p(x | z), (...), of whole rows x (B, *event_shape)."""
+        log_p = self._logits(outputs).log_softmax(self._dim)
+        lead = outputs.ndim - x.ndim
+        index = x.expand(*outputs.shape[:lead], *x.shape).unsqueeze(self._dim)
+        each = log_p.gather(self._dim, index).squeeze(self._dim)
+        if self.event.padding is not None:
+            each = each.masked_fill(_after_end(x, self.event.padding), 0.0)
+        return each.flatten(lead + 1).sum(-1)
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the most probable category of each place, int64: categories have no mean.
+
+        Raises:
+            NotFiniteSampleError: A logit is not finite.
+        """
+        return self.event.ended(self._logits(_finite(outputs)).argmax(self._dim))
+
+    def draw(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw categories by argmax(logits + Gumbel noise), int64.
+
+        Raises:
+            NotFiniteSampleError: A logit is not finite.
+        """
+        logits = self._logits(_finite(outputs))
+        u = _uniform(logits, generator).clamp_min(torch.finfo(logits.dtype).tiny)
+        return self.event.ended((logits - u.log().neg().log()).argmax(self._dim))
+
+    def location(self, mean: Tensor) -> Tensor:
+        """Return the logarithm of frequencies."""
+        return mean.log()
+
+    def mean_of(self, x: Tensor, info: DataInfo) -> Tensor:
+        """Return how frequent each category is at each place, (K · s_1, s_2, …).
+
+        The rows that have ended before a place are left out. Each category is counted once more
+        than it was seen, so no frequency is 0.
+        """
+        codes = network_values(self.event, x, torch.get_default_dtype())
+        counts = codes.view(len(x), self.event.num_categories, *self.event.event_shape)
+        if self.event.padding is not None:
+            counts = counts.masked_fill(_after_end(x, self.event.padding)[:, None], 0.0)
+        seen = counts.sum(0) + 1
+        frequencies: Tensor = seen / seen.sum(0)
+        return frequencies.flatten(0, 1)
 
     @property
-    def mean(self) -> Tensor:
-        """Σ_i x_i P(x_i), by summing over the levels' upper edges: 1 − δ Σ_i F(edge_i)."""
-        delta = 1 / (self.levels - 1)
-        edges = (torch.arange(self.levels - 1, device=self.loc.device) + 0.5) * delta
-        total = torch.zeros_like(self.loc)
-        for edge in edges.to(self.loc.dtype):
-            total = total + torch.sigmoid((edge - self.loc) / self.scale)
-        return 1 - delta * total
+    def _dim(self) -> int:
+        """The dimension of the categories in logits, from the end."""
+        return -1 - len(self.event.event_shape)
 
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Return log P of values i / (L − 1), in nats, of the broadcast shape."""
-        half = 0.5 / (self.levels - 1)
-        upper = (value + half - self.loc) / self.scale
-        lower = (value - half - self.loc) / self.scale
-        # log(σ(u) − σ(l)) = log σ(u) + log σ(−l) + log(1 − e^(l − u)), without a difference of two
-        # numbers near one, so the tails keep their slope.
-        gap = torch.log(-torch.expm1(lower - upper)).clamp_min(math.log(_MIN_PROBABILITY))
-        inner = F.logsigmoid(upper) + F.logsigmoid(-lower) + gap
-        highest = torch.where(value > 1 - half, F.logsigmoid(-lower), inner)
-        return torch.where(value < half, F.logsigmoid(upper), highest)
+    def _logits(self, outputs: Tensor) -> Tensor:
+        """Return outputs as (..., K, *event_shape), in float32 at least."""
+        # Uniform numbers of half precision are too few: rare categories would not be drawn.
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        lead = outputs.shape[: outputs.ndim + self._dim + 1]
+        return outputs.reshape(*lead, self.event.num_categories, *self.event.event_shape)
 
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Draw levels, of shape sample_shape + batch shape."""
-        shape = self._extended_shape(torch.Size(sample_shape))
-        with torch.no_grad():
-            u = torch.rand(shape, device=self.loc.device, dtype=self.loc.dtype)
-            return _quantile(u, self.loc, self.scale, self.levels)
+
+def _after_end(x: Tensor, padding: int) -> Tensor:
+    """Return which places follow the first padding of their row, (B, *event_shape) bool."""
+    paddings = (x == padding).flatten(1).cumsum(1)
+    return (paddings > 1).view_as(x)  # The first one counts itself.
+
+
+def _finite(outputs: Tensor) -> Tensor:
+    """Return logits, of which every one is finite.
+
+    Raises:
+        NotFiniteSampleError: One is not; its category would be an index like any other.
+    """
+    if not bool(torch.isfinite(outputs).all()):
+        raise NotFiniteSampleError(
+            "A logit of a category is not finite: values overflow in the decoder. Training may "
+            "have diverged."
+        )
+    return outputs
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": BernoulliLikelihood,
+    "categorical": CategoricalLikelihood,
     "gaussian": GaussianLikelihood,
     "discretized-logistic": DiscretizedLogisticLikelihood,
 }
@@ -235,6 +321,8 @@ def usual(event: Space) -> str:
     """Return the name of the default likelihood of data."""
     if isinstance(event, Binary):
         return "bernoulli"
+    if isinstance(event, Categorical):
+        return "categorical"
     return "discretized-logistic" if _has_levels(event) else "gaussian"
 
 
@@ -244,17 +332,24 @@ def check_likelihood(name: str, event: Space) -> None:
     known = any(isinstance(event, likelihood.spaces) for likelihood in LIKELIHOODS.values())
     if known and not isinstance(event, spaces):
         titles = " or ".join(space.__name__.lower() for space in spaces)
-        coins = name == "bernoulli"
-        remedy = "Binarise them (--data.binarize threshold), or make" if coins else "Make"
         raise ConfigError(
             f"The likelihood {name!r} is for {titles} data; these are {event.describe()}. "
-            f"{remedy} the model with likelihood={usual(event)!r}."
+            f"{_remedy(name, event)} the model with likelihood={usual(event)!r}."
         )
     if known and name == "discretized-logistic" and not _has_levels(event):
         raise ConfigError(
             f"The likelihood {name!r} is for data with levels; these are {event.describe()}. Give "
             "an event with levels, such as 256 for bytes, or likelihood='gaussian'."
         )
+
+
+def _remedy(name: str, event: Space) -> str:
+    """Return the beginning of the advice for data that need another likelihood."""
+    if name == "bernoulli" and not isinstance(event, Categorical):
+        return "Binarise them (--data.binarize threshold), or make"
+    if name == "categorical" and (isinstance(event, Binary) or _has_levels(event)):
+        return "Turn them into categories (--data.space categorical), or make"
+    return "Make"
 
 
 def _has_levels(event: Space) -> bool:
@@ -265,6 +360,8 @@ def make_likelihood(name: str, event: Space) -> Likelihood:
     """Return a likelihood by its name in the config, for data of a space."""
     if isinstance(event, Unit) and name == "discretized-logistic":
         return DiscretizedLogisticLikelihood(event.levels or 256)
+    if isinstance(event, Categorical) and name == "categorical":
+        return CategoricalLikelihood(event)
     return LIKELIHOODS[name]()
 
 
@@ -275,10 +372,3 @@ def independent(distribution: Distribution, dimensions: int) -> Independent[Any]
 
 def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(like.shape, generator=generator, device=like.device, dtype=like.dtype)
-
-
-def _quantile(u: Tensor, loc: Tensor, scale: Tensor, levels: int) -> Tensor:
-    """Return the levels at which the cumulative distribution function reaches u."""
-    tiny = torch.finfo(u.dtype).tiny
-    x = loc + scale * (u.clamp_min(tiny).log() - torch.log1p(-u).clamp_min(-1e4))
-    return (x * (levels - 1)).round().clamp(0, levels - 1) / (levels - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -38,6 +39,7 @@ from genzoo_vae.estimators.estimator import (
     default_estimator,
 )
 from genzoo_vae.latents import Integrand, LatentModel, check_relaxed
+from genzoo_vae.network_values import network_shape
 from genzoo_vae.posteriors.proposal import Proposal, Recognised, Rows
 
 Rate = Annotated[float, Bounds(0.0, 1e3)]
@@ -134,7 +136,7 @@ class Bound(Objective[C], abc.ABC):
 
     def __init__(self, model: Model[Any], config: C | None = None) -> None:
         super().__init__(model, config)
-        num_inputs = self.model.event.num_dims + num_values(self.model.conditions)
+        num_inputs = math.prod(network_shape(self.model.event)) + num_values(self.model.conditions)
         subject = Subject(self.model.families, self.config.num_samples, num_inputs)
         component = self.config.estimator or default_estimator(subject)
         self.estimator: Estimator[Any] = make(GROUP, component, subject)

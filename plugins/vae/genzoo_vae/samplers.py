@@ -27,7 +27,8 @@ class PriorConfig(Config):
     """A code from the prior, then x given the code."""
 
     output: Literal["sample", "mean"] = "sample"
-    """A draw from p(x | z), or its mean, which is smoother but not a sample."""
+    """A draw from p(x | z), or its mean, which is smoother but not a sample; of categories the
+    most probable ones."""
     temperature: Annotated[float, Bounds(0.0, 100.0)] = 1.0
     """The factor of continuous codes; values below 1 draw nearer to the most likely codes."""
 

@@ -64,7 +64,7 @@ def test_grey_data_are_refused_where_the_likelihood_is_not_theirs(event, remedy)
         {"conditions": {"Label": Label(num_classes=3)}},
         {"likelihood": "discretized-logistic"},
         {"event": Unit(shape=(9,)), "likelihood": "discretized-logistic"},
-        {"event": Categorical(shape=(9,), num_categories=3)},
+        {"event": Categorical(shape=(9,), num_categories=3), "likelihood": "bernoulli"},
         {"network": "image", "event": Binary(shape=(9,))},
         {"latent_dim": 0},
         {"hidden_dims": (0,)},
