@@ -14,11 +14,15 @@ from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate, Reference, mean_of
 from genzoo.evaluation.metric import Case, Metric, blocks
 from genzoo.goal import Goal
+from genzoo.spaces import Space
+
+_BLOCK = 256
 
 
 class ReconstructionError(Metric[NoFields]):
     """The mean over rows of ‖decode(encode(x)) − x‖² / D, the squared error per dimension.
 
+    Categories are compared by their one-hot codes, so it is twice the share of places that differ.
     The reference is the error of the mean row, which a model that learned nothing can reach.
     """
 
@@ -30,17 +34,48 @@ class ReconstructionError(Metric[NoFields]):
         """Return the error, exact for each row."""
         errors = [_errors(case.model, x, condition) for x, condition in blocks(case)]
         figure = mean_of(torch.cat(errors), "exact", unit="")
-        rows = case.batch["x"].double()
-        baseline = (rows - rows.mean(0)).square().mean().item()
+        baseline = _spread(case.model.event, case.batch["x"])
         return {"reconstruction-error": replace(figure, reference=Reference(baseline, "mean row"))}
 
 
 def _errors(model: Any, x: Tensor, condition: Any) -> Tensor:
-    """Return the squared error per dimension of each row of ``x`` (B, *event_shape), (B,)."""
+    """Return the squared error per dimension of each row of ``x`` (B, *event_shape), (B,).
+
+    Raises:
+        CapabilityError: What is decoded has another shape, or the rows have no vectors.
+    """
     again: Tensor = model.decode(model.encode(x, condition=condition), condition=condition)
     if again.shape != x.shape:
         raise CapabilityError(
             f"{type(model).__name__}.decode gave shape {tuple(again.shape)} for rows of shape "
             f"{tuple(x.shape)}: it must return data in the shape of x."
         )
-    return (again.double() - x.double()).square().flatten(1).mean(1).cpu()
+    if x.is_floating_point() or again.is_floating_point():
+        return (again.double() - x.double()).square().flatten(1).mean(1).cpu()
+    space: Space = model.event
+    distance = _numbers(space, again) - _numbers(space, x)
+    return distance.square().sum(1).cpu() / space.num_dims
+
+
+def _spread(space: Space, x: Tensor) -> float:
+    """Return the error of the mean row, per dimension."""
+    if x.is_floating_point():
+        rows = x.double()
+        return (rows - rows.mean(0)).square().mean().item()
+    # In blocks: vectors of categories take much more memory than these.
+    parts = torch.split(x, _BLOCK)
+    mean = sum(_numbers(space, part).sum(0) for part in parts) / len(x)
+    total = sum((_numbers(space, part) - mean).square().sum() for part in parts)
+    return float(total) / (len(x) * space.num_dims)
+
+
+def _numbers(space: Space, x: Tensor) -> Tensor:
+    """Return rows of indices as vectors, (B, V) float64.
+
+    Raises:
+        CapabilityError: The space has no vectors.
+    """
+    vectors = space.vectors(x)
+    if vectors is None:
+        raise CapabilityError(f"Rows of {space.describe()} have no vectors to compare.")
+    return vectors.double()
