@@ -60,13 +60,24 @@ def bits(model: Any, x: torch.Tensor, num: int | None, seed: int) -> str:
 
 
 def described(samples: list[str], words: dict[str, list[str]], trigrams: Trigrams) -> str:
-    """Return the shares of words of samples, and the perplexity of what is not a training word."""
+    """Return the shares of words, the perplexity of what is not a training word, and lengths."""
     full = [word for split in words.values() for word in split]
     found = shares(samples, full, words["train"])
     perplexity = trigrams.perplexity([word for word in found.new if word])
     return (
         f"{100 * found.words:.1f} % words of the full list, {100 * found.training:.1f} % of the "
-        f"training part; perplexity of the others {perplexity:.2f}"
+        f"training part; perplexity of the others {perplexity:.2f}; {modes(samples)}"
+    )
+
+
+def modes(samples: list[str]) -> str:
+    """Return the mean length, and the shares of long words and of words in -ing."""
+    length = sum(map(len, samples)) / len(samples)
+    long = sum(len(sample) >= 10 for sample in samples) / len(samples)
+    ending = sum(sample.endswith("ing") for sample in samples) / len(samples)
+    return (
+        f"mean length {length:.1f}, {100 * long:.1f} % of ten letters and more, "
+        f"{100 * ending:.1f} % in -ing"
     )
 
 
