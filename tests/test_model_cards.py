@@ -125,7 +125,7 @@ def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
     slow(
         DIGITS,
         *("conv-rbm-digits", "dbm-digits", "dbn-digits", "rbm-digits", "fvsbn-digits"),
-        *("nade-digits", "pixelcnn-digits", "transformer-digits"),
+        *("nade-digits", "pixelcnn-digits", "transformer-digits", "discrete-diffusion-digits"),
     ),
 )
 def test_the_figures_of_digits_are_made_again(folder):
