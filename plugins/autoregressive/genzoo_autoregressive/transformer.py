@@ -36,6 +36,9 @@ class TransformerConfig(OrderedConfig):
     """The width of the layers between attentions, in units of hidden_dim."""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.0
     """The share of values that training sets to zero after attentions and layers."""
+    value_dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.0
+    """The share of the places of a row whose values training hides from later places, drawn for
+    each row anew (word dropout: Bowman et al., 2016). It helps where there are few rows."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,6 +173,8 @@ class Transformer(Autoregressive[TransformerConfig]):
             index: The indices in the order.
         """
         h: Tensor = self.values(inputs)
+        if self.training and self.config.value_dropout:
+            h = h * (torch.rand_like(h[..., :1]) >= self.config.value_dropout)
         if index.start == 0:
             h = torch.cat([self.start.expand(len(h), 1, -1), h[:, 1:]], dim=1)
         h = h + self.positions[index]

@@ -35,6 +35,23 @@ def test_a_place_receives_the_value_before_it_its_position_and_the_condition():
     assert torch.allclose(found, wanted[:, 1:])
 
 
+def test_training_hides_the_values_of_some_places_and_keeps_the_others():
+    model = net("transformer", value_dropout=0.25, **MODELS["transformer"])
+    torch.manual_seed(0)
+    inputs = torch.rand(500, 6, 1).double() + 1
+    every = model.embedded(inputs, None, slice(0, 6)) - model.positions
+    model.train()
+    found = model.embedded(inputs, None, slice(0, 6)) - model.positions
+    assert torch.equal(found[:, 0], every[:, 0])  # The first place receives no value.
+    hidden = (found[:, 1:].abs() < 1e-12).all(-1)
+    assert torch.allclose(found[:, 1:][~hidden], every[:, 1:][~hidden])
+    error = (0.25 * 0.75 / hidden.numel()) ** 0.5
+    assert abs(hidden.double().mean().item() - 0.25) < 4.5 * error
+    assert not torch.equal(hidden[0], hidden[1])
+    model.eval()
+    assert torch.equal(model.embedded(inputs, None, slice(0, 6)) - model.positions, every)
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
