@@ -112,7 +112,7 @@ def test_wrong_lengths_and_alphabets_are_refused(path, config, said):
 
 
 def test_a_file_that_is_missing_or_is_a_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"none\.txt' cannot be read"):
+    with pytest.raises(DataError, match=r"There is no file .*none\.txt'. Check the path"):
         load_dataset(tmp_path / "none.txt")
     with pytest.raises(DataError, match="cannot be read: it is not a plain file"):
         read_text(tmp_path)

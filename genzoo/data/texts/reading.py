@@ -29,6 +29,8 @@ def read_text(path: Path, most: int = MAX_BYTES) -> str:
             f"{str(path)!r} is not text in UTF-8: the byte 0x{byte:02x} in line {line} is not "
             "part of a character. Convert it, as with: iconv -f latin1 -t utf-8."
         ) from error
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {str(path)!r}. Check the path.") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{str(path)!r} cannot be read: {error}.") from error
     if not text:
