@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ def rows(data: Dataset) -> torch.Tensor:
     return data.batch(torch.arange(len(data)))["x"]
 
 
-def trained(name: str, folder: Path) -> Any:
-    """Return the model of a recipe, which is trained if it is not there."""
+def trained(name: str, folder: Path, seed: int) -> Any:
+    """Return the model of a recipe with a seed, which is trained if it is not there."""
     if not (folder / "model.safetensors").is_file():
-        train(genzoo.Recipe.read(RECIPES / f"words-{name}.toml"), folder)
+        recipe = genzoo.Recipe.read(RECIPES / f"words-{name}.toml")
+        train(replace(recipe, trainer=replace(recipe.trainer, seed=seed)), folder)
     return genzoo.GenModel.from_pretrained(folder)
 
 
@@ -87,7 +89,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--output", type=Path, default=Path("runs/words"))
     parser.add_argument("--num", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of training, samples and bounds")
     given = parser.parse_args()
     torch.set_num_threads(1)
     splits = {name: genzoo.load_dataset("words", name) for name in ("train", "valid", "test")}
@@ -98,7 +100,7 @@ def main() -> None:
     say(circumstances(1), f"{len(words['test']):,} test words, {given.num:,} samples of each")
     say(f"test words: {described(words['test'], words, trigrams)}")
     for name in given.models:
-        model = trained(name, given.output / name)
+        model = trained(name, given.output / name, given.seed)
         drawn = event.lines(model.sample(given.num, seed=given.seed))
         size = sum(p.numel() for p in model.parameters())
         cost = bits(model, x["test"], DRAWS.get(name), given.seed)
