@@ -86,8 +86,8 @@ class NetworkConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffusionConfig(NetworkConfig):
-    """Abstract base class of configs of a diffusion over states of some shape."""
+class StatesConfig(NetworkConfig):
+    """Abstract base class of configs of a model of states of numbers, of some shape."""
 
     unet: Mapping[str, Any] = field(default_factory=dict)
     """The config of diffusers' UNet2DModel, or with texts of its UNet2DConditionModel, in place of
@@ -97,6 +97,30 @@ class DiffusionConfig(NetworkConfig):
     default 64 if the state has at most 8 dimensions, else 0."""
     feature_scale: Annotated[float, Bounds(0.0, 1e6)] = 0.5
     """The standard deviation of their frequencies, in cycles per unit of the data."""
+
+    def _check(self) -> None:
+        """Raise ConfigError if values do not fit together; called after defaults are filled in."""
+        self._check_told()
+        other = self.network in ("flat", "transformer")
+        if self.unet and (other or named(self.conditions, Label)):
+            raise ConfigError(
+                f"{type(self).__name__}: unet is for images without a condition or with texts."
+            )
+
+    def _fill_network(self, shape: Sequence[int]) -> None:
+        """Choose the network by the shape of a state, if none is given."""
+        self._fill(
+            network="image" if len(shape) == 3 else "flat",
+            state_features=64 if math.prod(shape) <= _FEW else 0,
+        )
+        if self.network == "transformer":
+            self._fill(patch_size=patch_size_for(shape))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionConfig(StatesConfig):
+    """Abstract base class of configs of a diffusion over states of some shape."""
+
     num_train_timesteps: Annotated[int, Bounds(2, 10**5)] = 1000
     """T, the number of time steps of the noise schedule."""
     schedule: Name = "linear"
@@ -112,11 +136,8 @@ class DiffusionConfig(NetworkConfig):
 
     def _check(self) -> None:
         """Raise ConfigError if values do not fit together; called after defaults are filled in."""
+        super()._check()
         who = type(self).__name__
-        self._check_told()
-        other = self.network in ("flat", "transformer")
-        if self.unet and (other or named(self.conditions, Label)):
-            raise ConfigError(f"{who}: unet is for images without a condition or with texts.")
         if self.beta_end < self.beta_start:
             raise ConfigError(
                 f"{who}: beta_end = {self.beta_end:g} is less than beta_start = "
@@ -127,15 +148,6 @@ class DiffusionConfig(NetworkConfig):
                 f"{who}: with a terminal SNR of zero x_T equals ε, and predicting it determines "
                 "nothing about x₀. Use prediction_type='v_prediction' or 'sample'."
             )
-
-    def _fill_network(self, shape: Sequence[int]) -> None:
-        """Choose the network by the shape of a state, if none is given."""
-        self._fill(
-            network="image" if len(shape) == 3 else "flat",
-            state_features=64 if math.prod(shape) <= _FEW else 0,
-        )
-        if self.network == "transformer":
-            self._fill(patch_size=patch_size_for(shape))
 
 
 def check_conditions(config: Any) -> None:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from genzoo.plugin import (
-    Batch,
-    DataInfo,
-    Label,
-    Layout,
-    LogProb,
-    Real,
-    Space,
-    Stage,
-    Unit,
-)
-from genzoo_diffusion.config import DiffusionConfig, with_captions
+from genzoo.plugin import Batch, Label, Layout, LogProb, Real, Space
+from genzoo_diffusion.config import DiffusionConfig
+from genzoo_diffusion.data_states import DataStates
 from genzoo_diffusion.diffusion import Diffusion
-from genzoo_diffusion.suiting import denoising, suited
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +28,7 @@ class DDPMConfig(DiffusionConfig):
         self._check()
 
 
-class DDPM(Diffusion):
+class DDPM(DataStates, Diffusion):
     """A denoising diffusion model whose states are the data, scaled from [0, 1] to [−1, 1].
 
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
@@ -49,7 +38,6 @@ class DDPM(Diffusion):
     """
 
     Config = DDPMConfig
-    event_spaces = (Unit, Real)
     default_num_samples = 100
     papers = (
         (
@@ -79,29 +67,6 @@ class DDPM(Diffusion):
     def __init__(self, config: DDPMConfig) -> None:
         super().__init__(config, config.event.event_shape)
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether the data are in [0, 1], and the states in [−1, 1]."""
-        return isinstance(self.event, Unit)
-
-    @property
-    def levels(self) -> int | None:
-        """The number of grey levels of the data; None if the likelihood is a density."""
-        return self.event.levels if isinstance(self.event, Unit) else None
-
-    @classmethod
-    def configure(
-        cls, info: DataInfo, conditions: Sequence[str] | None = None, **overrides: Any
-    ) -> Any:
-        """Return a config that fits the data: network, noise, and words of captions.
-
-        See `suiting.suited`.
-        """
-        cls.check_event(info)
-        fields = suited(info[cls.event_field].event_shape, overrides)
-        values = {**fields, **with_captions(info, conditions, overrides)}
-        return super().configure(info, conditions, **values)
-
     @classmethod
     def example(cls) -> tuple[DDPMConfig, Batch]:
         """Return a small conditional U-Net, and twelve rows."""
@@ -116,26 +81,11 @@ class DDPM(Diffusion):
         x = torch.randn(12, 1, 4, 4, generator=generator)
         return config, {"x": x, "label": torch.arange(12) % 3}
 
-    @classmethod
-    def default_stages(cls, config: DiffusionConfig) -> tuple[Stage, ...]:
-        """Return training by denoising, with averaged weights; see `suiting.denoising`."""
-        return (denoising(config),)
-
     def layout(self) -> Layout:
         """Return diffusers' layout: a `DDPMPipeline` of images, or the parts of one."""
         from genzoo_diffusion.diffusers_layout import pipeline_layout
 
         return pipeline_layout(self)
-
-    # Units
-
-    def state(self, x: Tensor) -> Tensor:
-        """Scale data (B, *event_shape) to the final states of the chain."""
-        return 2 * x - 1 if self.is_bounded else x
-
-    def to_data(self, state: Tensor) -> Tensor:
-        """Scale a state to the units of x, in [0, 1] if the data are."""
-        return ((state + 1) / 2).clamp(0, 1) if self.is_bounded else state
 
     # Capabilities
 

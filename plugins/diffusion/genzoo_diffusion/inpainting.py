@@ -13,7 +13,7 @@ from torch import Tensor
 from genzoo.plugin import ConfigError, NotFiniteSampleError, evaluating
 from genzoo_diffusion.grid import times
 from genzoo_diffusion.guidance import Conditioned, Denoiser
-from genzoo_diffusion.samplers import DDPMSampler, standard_normal
+from genzoo_diffusion.samplers import DDPMSampler
 from genzoo_diffusion.schedule import NoiseSchedule
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def inpaint(
     denoiser, grid = Conditioned(model, signal), times("trailing", T, min(num_inference_steps, T))
     corrected = Corrected(model, denoiser, model.state(x), ~mask, generator, grid)
     with evaluating(model):
-        start = corrected(standard_normal(model, num, generator), grid[0])
+        start = corrected(model.standard_normal(num, generator), grid[0])
         states = DDPMSampler().solver(model, grid).run(denoiser, start, generator, corrected)
         found = model.to_data(deque(states, maxlen=1)[0])
     if not bool(torch.isfinite(found[mask]).all()):
@@ -123,7 +123,7 @@ class Corrected:
         return x_t + drift + math.sqrt(2 * STEP_SIZE) * s * self._noise()
 
     def _noise(self) -> Tensor:
-        return standard_normal(self.model, len(self.given), self.generator)
+        return self.model.standard_normal(len(self.given), self.generator)
 
 
 def corrections(schedule: NoiseSchedule, grid: Sequence[int]) -> dict[int, int]:

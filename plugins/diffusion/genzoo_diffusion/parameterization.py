@@ -113,6 +113,34 @@ class Velocity(Parameterization):
         return 1 / (1 + snr)
 
 
+class FlowVelocity(Parameterization):
+    """u = ε − x_0, the velocity of the line from x_0 to ε.
+
+    | Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow
+    | (Liu, Gong, Liu, 2023)
+    """
+
+    name = "flow_prediction"
+
+    def target(self, x_0: Tensor, epsilon: Tensor, a: Any, s: Any) -> Tensor:
+        """Return u."""
+        return epsilon - x_0
+
+    def x_0(self, output: Tensor, x_t: Tensor, a: Any, s: Any) -> Tensor:
+        """Return (x_t − s u) / (a + s)."""
+        data: Tensor = (x_t - s * output) / (a + s)
+        return data
+
+    def epsilon(self, output: Tensor, x_t: Tensor, a: Any, s: Any) -> Tensor:
+        """Return (x_t + a u) / (a + s)."""
+        noise: Tensor = (x_t + a * output) / (a + s)
+        return noise
+
+    def x_0_error(self, snr: Tensor) -> Tensor:
+        """Return s² / (a + s)², which is 1 / (1 + √SNR)²."""
+        return 1 / (1 + snr.sqrt()).square()
+
+
 PARAMETERIZATIONS: dict[str, Parameterization] = {
     kind.name: kind for kind in (Epsilon(), Sample(), Velocity())
 }

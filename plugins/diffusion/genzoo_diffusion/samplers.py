@@ -149,11 +149,11 @@ class Denoise(Sampler[S], abc.ABC):
                 "Give them as start=..., or leave strength out."
             )
         if start is None:
-            return standard_normal(model, num, generator)
+            return model.standard_normal(num, generator)
         start = start.to(model.device, model.dtype)
         if strength is None:
             return start
-        noise = standard_normal(model, num, generator)
+        noise = model.standard_normal(num, generator)
         return model.diffuse(start, torch.full((num,), t, device=model.device), noise)
 
     def _check_prediction(self, model: Diffusion) -> None:
@@ -328,9 +328,3 @@ class Heun(Denoise[HeunConfig]):
 def clips(sampler: Denoise[Any], model: Diffusion) -> bool:
     """Whether predicted data are clipped to [−1, 1]."""
     return bool(sampler.config.clip_sample) and model.is_bounded
-
-
-def standard_normal(model: Diffusion, num: int, generator: torch.Generator) -> Tensor:
-    """Return noise with the shape of ``num`` states."""
-    shape = (num, *model.state_shape)
-    return torch.randn(shape, generator=generator, device=model.device, dtype=model.dtype)

@@ -38,36 +38,34 @@ def suited(shape: Sequence[int], given: Mapping[str, Any]) -> dict[str, Any]:
         shape: The shape of one example.
         given: Fields of the config that the user sets.
     """
+    network = suited_network(shape, given)
+    if not network:
+        return {}
+    noise: dict[str, Any] = {"num_train_timesteps": 250}
+    if not {"schedule", "beta_start", "beta_end"} & set(given):
+        noise["schedule"] = "cosine"
+    flat = (given.get("network") or network.get("network")) == "flat"
+    noise["prediction_type"] = "sample" if flat else "v_prediction"
+    return {**network, **{name: value for name, value in noise.items() if name not in given}}
+
+
+def suited_network(shape: Sequence[int], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `suited` that choose the network; none for points of up to 8 numbers.
+
+    Arguments:
+        shape: The shape of one example.
+        given: Fields of the config that the user sets.
+    """
     if math.prod(shape) <= _FEW:
         return {}
     unet = len(shape) == 3 and (min(shape[1:]) >= _LARGE_SIDE or bool(_UNET & set(given)))
     network = given.get("network") or ("image" if unet else "flat")
-    image = network == "image" and len(shape) == 3
     fields: dict[str, Any] = {"network": network}
-    if image:
+    if network == "image" and len(shape) == 3:
         fields["channels"] = channels(shape)
     else:
         fields["hidden_dim"] = _TRANSFORMER_WIDTH if network == "transformer" else _WIDTH
-    if not {"schedule", "beta_start", "beta_end"} & set(given):
-        fields["schedule"] = "cosine"
-    fields["prediction_type"] = "sample" if network == "flat" else "v_prediction"
-    fields["num_train_timesteps"] = 250
     return {name: value for name, value in fields.items() if name not in given}
-
-
-def suited_to_codes(shape: Sequence[int], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields of a diffusion model of codes, as `suited` chooses them for what is encoded.
-
-    The U-Net's channels are left out, because they follow from the codes.
-
-    Arguments:
-        shape: The shape of one example, which is encoded.
-        given: Fields of the config that the user sets.
-    """
-    fields = suited(shape, given)
-    if fields.pop("channels", None) is not None:
-        fields.pop("network", None)  # Codes may be flat; their shape chooses the network.
-    return fields
 
 
 def channels(shape: Sequence[int]) -> tuple[int, ...]:
@@ -84,7 +82,7 @@ def channels(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def denoising(config: Any, part: tuple[str, ...] = ()) -> Stage:
+def denoising(config: Any) -> Stage:
     """Return a stage of denoising for small networks.
 
     Adam at 1e-3 for a U-Net, 2e-3 for other networks, is several times the rate of the paper's
@@ -96,14 +94,29 @@ def denoising(config: Any, part: tuple[str, ...] = ()) -> Stage:
 
     Arguments:
         config: The config of the diffusion model.
-        part: The parts of the model that are trained; all if empty.
     """
-    values: dict[str, Any] = {"lr": 1e-3 if config.network == "image" else 2e-3}
+    values: dict[str, Any] = {"lr": _rate(config)}
     if config.prediction_type == "sample":
         values["weighting"] = "min-snr"
+    return _stage("denoising", values)
+
+
+def matching(config: Any) -> Stage:
+    """Return a stage of flow matching for small networks, with the values of `denoising`.
+
+    Arguments:
+        config: The config of the flow.
+    """
+    return _stage("flow-matching", {"lr": _rate(config)})
+
+
+def _rate(config: Any) -> float:
+    return 1e-3 if config.network == "image" else 2e-3
+
+
+def _stage(objective: str, values: dict[str, Any]) -> Stage:
     return Stage(
-        objective=Component(name="denoising", config=values),
-        part=part,
+        objective=Component(name=objective, config=values),
         trainer={
             "max_steps": 5_000,
             "batch_size": 64,
