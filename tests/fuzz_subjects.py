@@ -162,6 +162,16 @@ FILLED: dict[str, list[dict[str, Any]]] = {
         {**_CATEGORIES, "stored_text": stored_text},
         {**_CATEGORIES, "frozen_text": _FROZEN},
     ],
+    "rectified-flow": [
+        {**_IMAGE, "unet": unet},
+        {**_OF_TEXT, **_IMAGE, "text": _TEXT, "unet": lambda: unet(8)},
+        {**_OF_TEXT, **_IMAGE, "stored_text": stored_text},
+        {**_OF_TEXT, **_IMAGE, "frozen_text": _FROZEN},
+    ],
+    "latent-rectified-flow": [
+        {**_OVER, "unet": unet},
+        {**_OVER, **_OF_TEXT, "stored_text": stored_text, "unet": lambda: unet(8)},
+    ],
     "latent-ddpm": [
         {**_OVER, **_DIFFUSION, "unet": unet},
         {**_OVER, **_OF_TEXT, "stored_text": stored_text, "unet": lambda: unet(8)},

@@ -67,6 +67,10 @@ BLOCKS = [
     ("latent-ddpm", {"autoencoder": VAE_CODES}, 1024),
     ("latent-ddpm", {"autoencoder": IMAGE_CODES}, 128),
     ("autoencoder-kl", {"event": Unit(shape=IMAGE)}, 128),
+    ("rectified-flow", {"event": Real(shape=(2,))}, 1024),
+    ("rectified-flow", {"event": Unit(shape=IMAGE), "channels": (16, 32, 56)}, 128),
+    ("latent-rectified-flow", {"autoencoder": VAE_CODES}, 1024),
+    ("latent-rectified-flow", {"autoencoder": IMAGE_CODES}, 128),
 ]
 
 

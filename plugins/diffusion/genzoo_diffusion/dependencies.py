@@ -1,4 +1,4 @@
-"""Lazy imports of diffusers and transformers."""
+"""Lazy imports of diffusers, transformers and SciPy."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def transformers() -> Any:
         MissingDependencyError: It is not installed.
     """
     return _imported("transformers")
+
+
+def linear_sum_assignment(cost: Any) -> tuple[Any, Any]:
+    """Return rows and columns of the assignment of least cost, by SciPy.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    found: tuple[Any, Any] = _imported("scipy.optimize").linear_sum_assignment(cost)
+    return found
 
 
 def _imported(name: str) -> Any:

@@ -14,6 +14,8 @@ from genzoo_diffusion.dependencies import diffusers, transformers
 from genzoo_diffusion.diffusers_schedulers import SCHEDULER
 from genzoo_diffusion.diffusion import Diffusion
 from genzoo_diffusion.fitted_text import END, PAD, START, FittedTextEncoder
+from genzoo_diffusion.flow import Flow
+from genzoo_diffusion.gaussian_path import GaussianPath
 from genzoo_diffusion.pipelines import MARKER
 from genzoo_diffusion.stored_text import StoredTextEncoder
 
@@ -29,16 +31,22 @@ _SCHEDULES: dict[str, Mapping[str, Any]] = {
 }
 
 
-def layout_of(model: Diffusion) -> Layout:
+def layout_of(model: GaussianPath) -> Layout:
     """Return the layout of a model's parts; the plain layout if its network is not diffusers'.
 
     A U-Net is stored in ``unet/`` with a scheduler in ``scheduler/``, and a text encoder that
     belongs to the model in ``text_encoder/`` with its tokenizer in ``tokenizer/``. Frozen encoders
     that are published elsewhere are not stored.
     """
-    if model.config.network != "image":
+    if not has_unet(model):
         return Layout()
     return joined(unet_layout(model, scheduler_of(model)), text_layout(model))
+
+
+def has_unet(model: GaussianPath) -> bool:
+    """Whether the network is a U-Net of diffusers, whose output diffusers' schedulers take."""
+    velocity = not isinstance(model, Flow) or model.config.prediction_type == "flow_prediction"
+    return model.config.network == "image" and velocity
 
 
 def pipeline_layout(model: Diffusion) -> Layout:
@@ -68,7 +76,7 @@ def joined(*layouts: Layout) -> Layout:
     return Layout(weights=weights, files={k: v for one in layouts for k, v in one.files.items()})
 
 
-def unet_layout(model: Diffusion, scheduler: Any) -> Layout:
+def unet_layout(model: GaussianPath, scheduler: Any) -> Layout:
     """Return the layout of a model's U-Net and of a scheduler."""
     network: Any = model.network
     files = {UNET: network.unet.to_json_string(), SCHEDULER: scheduler.to_json_string()}
@@ -88,7 +96,7 @@ def vae_layout(vae: Any, prefix: str, **said: Any) -> Layout:
     return Layout(weights={_VAE_WEIGHTS: prefix}, files={_VAE: text})
 
 
-def text_layout(model: Diffusion) -> Layout:
+def text_layout(model: GaussianPath) -> Layout:
     """Return the layout of a text encoder that is stored with the model; plain if there is none.
 
     The tokenizer is a fast one for other libraries; genzoo builds its own from the config.
@@ -102,11 +110,15 @@ def text_layout(model: Diffusion) -> Layout:
     return Layout(weights={_TEXT_WEIGHTS: _TEXT_PREFIX}, files=files | _tokenizer_files(encoder))
 
 
-def scheduler_of(model: Diffusion) -> Any:
-    """Return the `DDPMScheduler` of a model's chain.
+def scheduler_of(model: GaussianPath) -> Any:
+    """Return the `DDPMScheduler` of a model's chain, or the `FlowMatchEulerDiscreteScheduler`.
 
-    Its ᾱ are the model's in float32; 1 − ᾱ is accurate to three digits at the first times.
+    The ᾱ of a chain are the model's in float32; 1 − ᾱ is accurate to three digits at the first
+    times.
     """
+    if not isinstance(model, Diffusion):
+        times = model.config.num_train_timesteps
+        return diffusers().FlowMatchEulerDiscreteScheduler(num_train_timesteps=times)
     chain = {"variance_type": model.config.variance_type, "clip_sample": model.is_bounded}
     return diffusers().DDPMScheduler(**noise_of(model), **chain)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import torch
 from torch import Tensor
 
 from genzoo.plugin import Bounds, Component, ConfigError, Stage
@@ -78,6 +79,10 @@ class Flow(GaussianPath, abc.ABC):
     def preview_sampler(cls, config: FlowConfig) -> Component:
         """Return Heun's method with few steps."""
         return Component(name="heun", config={"num_inference_steps": 10})
+
+    def training_state(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return states without noise of data for training, which may be drawn around them."""
+        return self.state(x)
 
     # The path
 
