@@ -8,9 +8,17 @@ import torch
 from torch import nn
 
 import genzoo
-from genzoo import Component, Label, Real, Stage, Trainer, TrainerConfig, create_model
-from genzoo.data import ArrayDataset
-from genzoo.plugin import CapabilityError, DataInfo, Step
+from genzoo import (
+    Component,
+    Label,
+    Real,
+    Stage,
+    Trainer,
+    TrainerConfig,
+    create_model,
+    registry,
+)
+from genzoo.plugin import ArrayDataset, CapabilityError, DataInfo, Step
 from genzoo_diffusion.couplings import Coupling, IndependentConfig, OptimalTransport, groups_of
 from genzoo_diffusion.flow_matching import FlowMatching, FlowMatchingConfig, Reflow, ReflowConfig
 from test_rectified_flow import gaussian_flow, points
@@ -128,8 +136,6 @@ class Careless(Coupling):
 
 @pytest.fixture
 def careless(monkeypatch):
-    from genzoo import registry
-
     monkeypatch.setattr(registry, "_local", dict(registry._local))
     genzoo.register("genzoo_diffusion.couplings", "fake-careless")(Careless)
     return FlowMatchingConfig(coupling=Component(name="fake-careless"))
