@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from genzoo.plugin import CapabilityError, ConfigError
 from genzoo_diffusion.ddpm import DDPM
+from genzoo_diffusion.levels import Predictor
 from genzoo_diffusion.vlb import step_variance
 
 
-class LastStep:
-    """x_0 ~ p(x_0 | x at time 0): N(x̂_0, σ_0² I), cut into grey levels if the data have any.
+def last_draw(predictor: Predictor, x_0: Tensor) -> Tensor:
+    """Return draws from p(x_0 | x at time 0), which is N(x̂_0, σ_0² I), or its grey levels if any.
 
     A draw from the normal distribution is rounded to the nearest level, and to the outermost one
     outside [−1, 1], as in `Bound.decoder`.
@@ -21,32 +21,21 @@ class LastStep:
     | Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020), equation 13
 
     Arguments:
-        model: The model, for levels and variance.
-        generator: The generator of the noise.
+        predictor: The predictions of a `DDPM`, for its levels and variance.
+        x_0: x̂_0, (B, *state_shape).
     """
-
-    def __init__(self, model: DDPM, generator: torch.Generator) -> None:
-        self.model, self.generator = model, generator
-        self.scale = step_variance(model)[0].sqrt().item()
-
-    def __call__(self, state: Tensor, t: int) -> Tensor:
-        """Return a state at time t unchanged; at time −1, for x̂_0, return a draw around it."""
-        if t >= 0:
-            return state
-        noise = torch.randn(
-            state.shape, generator=self.generator, device=state.device, dtype=state.dtype
-        )
-        drawn = state + self.scale * noise
-        levels = self.model.levels
-        if levels is None:
-            return drawn
-        most = levels - 1
-        level = ((drawn + 1) / 2 * most).round().clamp(0, most)
-        return 2 * level / most - 1
+    model: Any = predictor.model
+    drawn = x_0 + step_variance(model)[0].sqrt().item() * predictor.noise(x_0)
+    if model.levels is None:
+        return drawn
+    most = model.levels - 1
+    level = ((drawn + 1) / 2 * most).round().clamp(0, most)
+    found: Tensor = 2 * level / most - 1
+    return found
 
 
-def check_exact(model: Any, config: Any) -> DDPM:
-    """Return the model, if a `samplers.DDPMConfig` allows draws from its exact chain.
+def check_exact(model: Any, config: Any) -> None:
+    """Check that an `ancestral.DDPMConfig` allows draws from a model's exact chain.
 
     Raises:
         CapabilityError: The model has no likelihood.
@@ -70,4 +59,3 @@ def check_exact(model: Any, config: Any) -> DDPM:
             f"exact draws from the chain of the likelihood; {wrong[0]} = "
             f"{getattr(config, wrong[0])} changes it. Leave {' and '.join(wrong)} out."
         )
-    return model

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from genzoo.plugin import ConfigError
 
@@ -46,16 +47,33 @@ def times(spacing: Spacing, T: int, num_steps: int, offset: int = 0) -> list[int
     return [round((T - 1) * i / (S - 1)) for i in reversed(range(S))]
 
 
-def from_strength(grid: list[int], strength: float, T: int) -> list[int]:
-    """Return the times of a grid that a variation visits: those below a share of T.
+def shifted(times: Sequence[float], shift: float, T: int | None) -> list[float]:
+    """Return times s t / (1 + (s − 1) t) of continuous times t.
+
+    | Scaling Rectified Flow Transformers for High-Resolution Image Synthesis
+    | (Esser et al., 2024), equation 23
+
+    Raises:
+        ConfigError: The model has T times.
+    """
+    if T is not None:
+        raise ConfigError(
+            f"A timestep_shift of {shift:g} is for models of continuous time; this one has {T} "
+            "times. Leave it out."
+        )
+    return [shift * t / (1 + (shift - 1) * t) for t in times]
+
+
+def from_strength(times: Sequence[Any], strength: float, T: int | None) -> list[Any]:
+    """Return the times that a variation visits: those below a share of T, or up to it in (0, 1].
 
     Raises:
         ConfigError: No times are left.
     """
-    kept = [t for t in grid if t < strength * T]
+    kept = [t for t in times if (t <= strength if T is None else t < strength * T)]
     if not kept:
         raise ConfigError(
-            f"A strength of {strength:g} leaves none of the {len(grid)} steps. Raise strength "
+            f"A strength of {strength:g} leaves none of the {len(times)} steps. Raise strength "
             "or num_inference_steps."
         )
     return kept

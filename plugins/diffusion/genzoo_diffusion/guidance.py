@@ -162,5 +162,7 @@ def unconditional(model: DenoisingModel[Any], num: int, scale: float) -> Signal:
 
 
 def _times(t: float, x_t: Tensor) -> Tensor:
-    """Return the time of each row, (B,): int64 for an integer."""
-    return torch.full((x_t.shape[0],), t, device=x_t.device)
+    """Return the time of each row, (B,): int64 for an integer, else as precise as the states."""
+    precise = isinstance(t, float) and x_t.is_floating_point()
+    dtype = x_t.dtype if precise else None
+    return torch.full((x_t.shape[0],), t, device=x_t.device, dtype=dtype)

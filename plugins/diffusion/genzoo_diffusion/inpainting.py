@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from genzoo.plugin import ConfigError, NotFiniteSampleError, evaluating
-from genzoo_diffusion.grid import times
-from genzoo_diffusion.guidance import Conditioned, Denoiser
-from genzoo_diffusion.samplers import DDPMSampler
-from genzoo_diffusion.schedule import NoiseSchedule
+from genzoo_diffusion.ancestral import DDPMConfig, DDPMSampler
+from genzoo_diffusion.guidance import Conditioned
+from genzoo_diffusion.levels import Level, Predictor
 
 if TYPE_CHECKING:
-    from genzoo_diffusion.ddpm import DDPM
+    from genzoo_diffusion.data_states import DataStates
 
 CORRECTIONS = 4
 """The average number of Langevin steps for each reverse step."""
@@ -30,26 +29,28 @@ LEAST_SNR = 0.1
 
 @torch.no_grad()
 def inpaint(
-    model: DDPM,
+    model: DataStates,
     x: Tensor,
     mask: Tensor,
     generator: torch.Generator,
     num_inference_steps: int,
     condition: Any,
 ) -> Tensor:
-    """Return ``x`` with values drawn where ``mask`` is true; see `DDPM.inpaint`.
+    """Return ``x`` with values drawn where ``mask`` is true; see `DataStates.inpaint`.
 
-    Rows and mask come from `DDPM.checked_inpainting`.
+    Rows and mask come from `DataStates.checked_inpainting`.
     """
     if num_inference_steps < 1:
         raise ConfigError(f"num_inference_steps must be at least 1, got {num_inference_steps}.")
-    num, T = len(x), len(model.schedule)
-    signal = model.signal(condition, num)
-    denoiser, grid = Conditioned(model, signal), times("trailing", T, min(num_inference_steps, T))
-    corrected = Corrected(model, denoiser, model.state(x), ~mask, generator, grid)
+    steps = min(num_inference_steps, model.num_times or num_inference_steps)
+    sampler = DDPMSampler(DDPMConfig(num_inference_steps=steps))
+    levels = sampler.levels(model)
+    denoiser = Conditioned(model, model.signal(condition, len(x)))
+    predictor = Predictor(model, denoiser, generator, sampler.clips(model))
+    corrected = Corrected(predictor, model.state(x), ~mask, levels)
     with evaluating(model):
-        start = corrected(model.standard_normal(num, generator), grid[0])
-        states = DDPMSampler().solver(model, grid).run(denoiser, start, generator, corrected)
+        start = corrected(model.standard_normal(len(x), generator), levels[0])
+        states = sampler.steps(predictor, start, levels, corrected)
         found = model.to_data(deque(states, maxlen=1)[0])
     if not bool(torch.isfinite(found[mask]).all()):
         raise NotFiniteSampleError(
@@ -62,14 +63,14 @@ def inpaint(
 class Corrected:
     """Puts the known part back into a state, and corrects the rest by Langevin steps.
 
-    At time t the known part is k_t = √ᾱ k_0 + σ ε, σ² = 1 − ᾱ, with new noise ε for each call of
-    the network. The rest u follows Langevin dynamics,
+    At the level x = a x_0 + s ε the known part is k = a k_0 + s ε, with new noise ε for each call
+    of the network. The rest u follows Langevin dynamics,
 
-        u ← u + δ (√ᾱ û_0 − u) + √(2δ) σ z,  z ~ N(0, I),
+        u ← u + δ (a û_0 − u) + √(2δ) s z,  z ~ N(0, I),
 
-    which leaves p_t(u | k_t) invariant up to O(δ), since (√ᾱ x̂_0 − x_t) / σ² is the gradient of
-    log p_t(x_t). As σ → 0 this becomes p(u | k_0). Without Langevin steps u depends on k_t only
-    through one reverse step per time, and the draw is biased.
+    which leaves p(u | k) invariant up to O(δ), since (a x̂_0 − x) / s² is the gradient of
+    log p(x). As s → 0 this becomes p(u | k_0). Without Langevin steps u depends on k only through
+    one reverse step per time, and the draw is biased.
 
     | Score-Based Generative Modeling through Stochastic Differential Equations
     | (Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole, 2021), predictor and corrector
@@ -77,64 +78,48 @@ class Corrected:
     | (Lugmayr et al., 2022), for repeated noising and denoising at one level
 
     Arguments:
-        model: The model.
-        denoiser: The model with its condition.
+        predictor: The predictions.
         given: States without noise (B, *state_shape), of which the known part is used.
         known: Where they are known, bool, of the same shape.
-        generator: The generator of the noise.
-        grid: The visited times, decreasing.
+        levels: The visited levels, to that of the data.
     """
 
     def __init__(
-        self,
-        model: DDPM,
-        denoiser: Denoiser,
-        given: Tensor,
-        known: Tensor,
-        generator: torch.Generator,
-        grid: Sequence[int],
+        self, predictor: Predictor, given: Tensor, known: Tensor, levels: Sequence[Level]
     ) -> None:
-        self.model, self.denoiser, self.generator = model, denoiser, generator
-        self.given, self.known = given, known
-        self.number = corrections(model.schedule, grid)
+        self.predictor, self.given, self.known = predictor, given, known
+        visited = [level for level in levels if level.s > 0]
+        self.number = dict(zip(visited, corrections(visited), strict=True))
 
-    def __call__(self, state: Tensor, t: int) -> Tensor:
-        """Return a corrected state at time t; at time −1, the data unchanged."""
-        if t < 0:
+    def __call__(self, state: Tensor, level: Level) -> Tensor:
+        """Return a corrected state at a level; the data unchanged."""
+        if level.s == 0:
             return state
-        x_t = self._held(state, t)
-        for _ in range(self.number[t]):
-            x_t = self._held(self._moved(x_t, t), t)
-        return x_t
+        x = self._held(state, level)
+        for _ in range(self.number[level]):
+            x = self._held(self._moved(x, level), level)
+        return x
 
-    def _held(self, state: Tensor, t: int) -> Tensor:
+    def _held(self, state: Tensor, level: Level) -> Tensor:
         """Return a state whose known part is the given one with noise."""
-        at = torch.full((len(state),), t, device=state.device)
-        return torch.where(self.known, self.model.diffuse(self.given, at, self._noise()), state)
+        noisy = level.a * self.given + level.s * self.predictor.noise(state)
+        return torch.where(self.known, noisy, state)
 
-    def _moved(self, x_t: Tensor, t: int) -> Tensor:
+    def _moved(self, x: Tensor, level: Level) -> Tensor:
         """Return the state after a Langevin step."""
-        a, s = self.model.alpha[t], self.model.sigma[t]
-        output = self.denoiser(x_t, t)
-        x_0 = self.model.parameterization.x_0(output, x_t, a, s)
-        if self.model.is_bounded:
-            x_0 = x_0.clamp(-1, 1)
-        drift = STEP_SIZE * (a * x_0 - x_t)
-        return x_t + drift + math.sqrt(2 * STEP_SIZE) * s * self._noise()
-
-    def _noise(self) -> Tensor:
-        return self.model.standard_normal(len(self.given), self.generator)
+        drift = STEP_SIZE * (level.a * self.predictor.x_0(x, level) - x)
+        return x + drift + math.sqrt(2 * STEP_SIZE) * level.s * self.predictor.noise(x)
 
 
-def corrections(schedule: NoiseSchedule, grid: Sequence[int]) -> dict[int, int]:
-    """Return the number of Langevin steps at each time, `CORRECTIONS` on average.
+def corrections(levels: Sequence[Level]) -> list[int]:
+    """Return the number of Langevin steps at each level, `CORRECTIONS` on average.
 
     They are spread evenly over log SNR from `LEAST_SNR` on, so that every scale of the data gets
-    the same number: for a conditional variance c, a step covers the share δ σ² / (c + σ²) of the
+    the same number: for a conditional variance c, a step covers the share δ s² / (c + s²) of the
     distance.
     """
-    log_snr = schedule.snr[list(grid)].clamp_min(LEAST_SNR).log()
+    snr = torch.tensor([(level.a / level.s) ** 2 for level in levels], dtype=torch.float64)
+    log_snr = snr.clamp_min(LEAST_SNR).log()
     share = (log_snr - log_snr[0]) / (log_snr[-1] - log_snr[0]).clamp_min(1e-12)
-    made = (CORRECTIONS * len(grid) * share).round().long()
-    each = made.diff(prepend=made[:1])
-    return dict(zip(grid, each.tolist(), strict=True))
+    made = (CORRECTIONS * len(levels) * share).round().long()
+    return made.diff(prepend=made[:1]).tolist()

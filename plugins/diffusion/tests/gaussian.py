@@ -54,25 +54,25 @@ class Affine:
         return self.A**2 + self.n.square().sum().item()
 
 
-def run_affinely(sampler, model, num_inference_steps, monkeypatch):
+def run_affinely(sampler, model, num_inference_steps):
     """Draw S + 2 samples at once: of x_T = 0, of x_T = 1, and of each noise alone.
 
-    All of the sampler is run but diffusers' draws, in whose place stand unit vectors.
+    All of the sampler is run, but in place of the model's noise stand unit vectors.
     """
     num, calls = num_inference_steps + 2, []
 
-    def unit(shape, **kwargs):
+    def unit(rows, generator):
         calls.append(len(calls))
-        noise = torch.zeros(shape, dtype=torch.float64)
+        noise = torch.zeros(rows, 1, dtype=torch.float64)
         noise[2 + calls[-1]] = 1
         return noise
 
-    for name in ("ddpm", "ddim"):
-        monkeypatch.setattr(f"diffusers.schedulers.scheduling_{name}.randn_tensor", unit)
     start = torch.zeros(num, 1, dtype=torch.float64)
     start[1] = 1
+    own, model.standard_normal = model.standard_normal, unit
     with torch.no_grad():
         x = sampler.sample_state(model, num, start=start, generator=torch.Generator())
+    model.standard_normal = own
     B = x[0].item()
     return Affine(A=x[1].item() - B, B=B, n=x[2:, 0] - B)
 
