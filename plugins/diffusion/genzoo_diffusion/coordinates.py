@@ -7,8 +7,10 @@ import math
 
 from torch import Tensor
 
+from genzoo.plugin import CapabilityError
 from genzoo_diffusion.flow import Flow
-from genzoo_diffusion.levels import Level, Predictor
+from genzoo_diffusion.gaussian_path import GaussianPath
+from genzoo_diffusion.levels import Level, Predictor, levels_at
 
 _LEAST = 2.0**-12
 """The value that takes the place of a smaller a, as in diffusers, where ᾱ is at least 2⁻²⁴."""
@@ -27,6 +29,10 @@ class Coordinates(abc.ABC):
     @abc.abstractmethod
     def tau(self, level: Level) -> float:
         """Return τ of a level; 0 for the data."""
+
+    def level(self, tau: float) -> Level:
+        """Return the level of a value of τ, in continuous time, where τ is t."""
+        return levels_at(self.predictor.model, [tau])[0]
 
     @abc.abstractmethod
     def enter(self, x: Tensor, level: Level) -> Tensor:
@@ -99,6 +105,19 @@ class Straight(Coordinates):
 def coordinates(predictor: Predictor) -> Coordinates:
     """Return the coordinates that suit a model."""
     return (Straight if isinstance(predictor.model, Flow) else Scaled)(predictor)
+
+
+def check_continuous(model: GaussianPath, sampler: str) -> None:
+    """Check that a model can be asked at any time.
+
+    Raises:
+        CapabilityError: It has T times.
+    """
+    if model.num_times is not None:
+        raise CapabilityError(
+            f"{sampler} needs a model of continuous time, such as a flow; {type(model).__name__} "
+            f"has {model.num_times} times and no others between them. Use --sampler heun."
+        )
 
 
 def _regular(level: Level) -> Level:
