@@ -20,6 +20,7 @@ _Width = Annotated[int, Bounds(1, 2**16)]
 Channels = Annotated[tuple[_Width, ...], Bounds(1, 16)]
 _FEW = 8
 _Beta = Annotated[float, Bounds(1e-8, 0.999)]
+_Sigma = Annotated[float, Bounds(1e-4, 1e4)]
 _Share = Annotated[float, Bounds(0.0, 1.0)]
 
 
@@ -129,8 +130,17 @@ class DiffusionConfig(StatesConfig):
     """β at the first time, for schedules in which it or its square root rises linearly."""
     beta_end: _Beta = 0.02
     """β at the last time, for schedules in which it or its square root rises linearly."""
-    prediction_type: Literal["epsilon", "sample", "v_prediction"] = "epsilon"
-    """The prediction target of the network: the noise ε, the data x₀, or v."""
+    sigma_min: _Sigma = 0.002
+    """The least noise σ = √(1 − ᾱ) / √ᾱ of the schedule "karras"."""
+    sigma_max: _Sigma = 80.0
+    """The largest noise σ of the schedule "karras"."""
+    rho: Annotated[float, Bounds(1.0, 100.0)] = 7.0
+    """ρ of the schedule "karras", in which σ to the power of 1 / ρ rises linearly."""
+    prediction_type: Literal["epsilon", "sample", "v_prediction", "edm"] = "epsilon"
+    """The prediction target of the network: the noise ε, the data x₀, v, or EDM's mixture of ε and
+    x₀."""
+    sigma_data: Annotated[float, Bounds(1e-3, 1e3)] = 0.5
+    """The standard deviation of the data, for "edm"; that of images in [−1, 1] is about 0.5."""
     variance_type: Literal["fixed_small", "fixed_large"] = "fixed_small"
     """The variance of a reverse step: that of q(x_{t−1} | x_t, x_0), or β_t."""
 
@@ -142,6 +152,17 @@ class DiffusionConfig(StatesConfig):
             raise ConfigError(
                 f"{who}: beta_end = {self.beta_end:g} is less than beta_start = "
                 f"{self.beta_start:g}; the noise must increase."
+            )
+        if self.sigma_max <= self.sigma_min:
+            raise ConfigError(
+                f"{who}: sigma_min = {self.sigma_min:g} must be less than sigma_max = "
+                f"{self.sigma_max:g}; the noise must increase."
+            )
+        if self.schedule == "zero-terminal-snr" and self.prediction_type == "edm":
+            raise ConfigError(
+                f"{who}: with a terminal SNR of zero σ is infinite at the last time, and with "
+                "prediction_type='edm' the network sees ln(σ) / 4. Use schedule='karras' or "
+                "prediction_type='v_prediction'."
             )
         if self.schedule == "zero-terminal-snr" and self.prediction_type == "epsilon":
             raise ConfigError(

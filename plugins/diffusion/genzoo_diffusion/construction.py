@@ -61,7 +61,7 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
             mlp_ratio=config.mlp_ratio,
             dropout=config.dropout,
             time_features=config.time_features,
-            num_timesteps=config.num_train_timesteps,
+            num_timesteps=_longest(config),
             num_classes=classes,
             text_width=width,
         )
@@ -72,10 +72,15 @@ def make_network(config: Any, state_shape: Sequence[int]) -> nn.Module:
         config.time_features,
         config.state_features,
         config.feature_scale,
-        config.num_train_timesteps,
+        _longest(config),
         classes,
         width,
     )
+
+
+def _longest(config: Any) -> int:
+    """Return the size of the times that the network sees: about 1 for EDM's ln(σ) / 4."""
+    return 1 if config.prediction_type == "edm" else int(config.num_train_timesteps)
 
 
 def text_width(config: Any) -> int:

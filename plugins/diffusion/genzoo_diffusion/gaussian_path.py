@@ -108,7 +108,9 @@ class GaussianPath(DenoisingModel[Any], abc.ABC):
 
     def predict(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:
         """Return the network's prediction, (B, *state_shape), for states at times (B,)."""
-        output: Tensor = self.network(x_t, t, signal)
+        a, s = self.coefficients(t, x_t)
+        x, time = self.parameterization.inputs(x_t, t, a, s)
+        output: Tensor = self.network(x, time, signal)
         return output
 
     def predicted_x_0(self, x_t: Tensor, t: Tensor, signal: Signal) -> Tensor:

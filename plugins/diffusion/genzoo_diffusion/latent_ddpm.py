@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 
-from genzoo.plugin import Batch, Label, Layout, ModelSpec
+from genzoo.plugin import Batch, Bounds, Label, Layout, ModelSpec
 from genzoo_diffusion.autoencoder_kl import AutoencoderKL
 from genzoo_diffusion.code_states import CodesConfig, CodeStates
 from genzoo_diffusion.config import DiffusionConfig
@@ -16,6 +17,9 @@ from genzoo_diffusion.diffusion import Diffusion
 @dataclass(frozen=True, kw_only=True)
 class LatentDDPMConfig(CodesConfig, DiffusionConfig):
     """A denoising diffusion model of codes."""
+
+    sigma_data: Annotated[float, Bounds(1e-3, 1e3)] = 1.0
+    """The standard deviation of the states, for "edm": codes are scaled to 1."""
 
 
 class LatentDDPM(CodeStates, Diffusion):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genzoo.plugin import ConfigError
 
-Name = Literal["linear", "cosine", "zero-terminal-snr", "scaled-linear"]
+Name = Literal["linear", "cosine", "zero-terminal-snr", "scaled-linear", "karras"]
 MAX_TERMINAL = 0.01
 """The maximum of ᾱ at the last time: a tenth of the data's amplitude."""
 _MAX_BETA = 0.999
@@ -53,6 +53,11 @@ class NoiseSchedule:
         return self.alpha_bar / (1 - self.alpha_bar)
 
     @property
+    def log_sigma(self) -> Tensor:
+        """The logarithm of σ_t in x_t / √ᾱ_t = x_0 + σ_t ε, (T,); infinite at ᾱ_t = 0."""
+        return -self.snr.log() / 2
+
+    @property
     def posterior_variance(self) -> Tensor:
         """β̃_t, the variance of q(x_{t−1} | x_t, x_0), (T,); 0 at the first time."""
         return self.beta * (1 - self.previous) / (1 - self.alpha_bar)
@@ -69,13 +74,23 @@ class NoiseSchedule:
         return NoiseSchedule(self.alpha_bar[sorted(times)])
 
 
-def make_schedule(name: Name, T: int, beta_start: float, beta_end: float) -> NoiseSchedule:
+def make_schedule(
+    name: Name,
+    T: int,
+    beta_start: float,
+    beta_end: float,
+    sigma_min: float = 0.002,
+    sigma_max: float = 80.0,
+    rho: float = 7.0,
+) -> NoiseSchedule:
     """Return a schedule of T times by its name in the config.
 
     Raises:
         ConfigError: At the last time too much of the data is left to start from noise.
     """
-    if name == "cosine":
+    if name == "karras":
+        schedule = NoiseSchedule(_karras(T, sigma_min, sigma_max, rho))
+    elif name == "cosine":
         schedule = NoiseSchedule(_cosine(T))
     elif name == "scaled-linear":
         schedule = NoiseSchedule(_scaled_linear(T, beta_start, beta_end))
@@ -85,13 +100,24 @@ def make_schedule(name: Name, T: int, beta_start: float, beta_end: float) -> Noi
         return NoiseSchedule(_rescaled(schedule.alpha_bar))
     left = schedule.alpha_bar[-1].item()
     if left > MAX_TERMINAL:
+        fields = "sigma_max" if name == "karras" else "beta_end or num_train_timesteps"
         raise ConfigError(
             f"The {name} schedule of {T} times ends at ᾱ = {left:.3g}: {math.sqrt(left):.0%} of "
             f"the data is left, but sampling starts from pure noise. At most {MAX_TERMINAL:g} "
-            "is allowed. Raise beta_end or num_train_timesteps, or use schedule='cosine' or "
-            "'zero-terminal-snr'."
+            f"is allowed. Raise {fields}, or use schedule='cosine' or 'zero-terminal-snr'."
         )
     return schedule
+
+
+def _karras(T: int, sigma_min: float, sigma_max: float, rho: float) -> Tensor:
+    """Return ᾱ = 1 / (1 + σ²) of σ whose powers of 1 / ρ rise linearly.
+
+    | Elucidating the Design Space of Diffusion-Based Generative Models
+    | (Karras, Aittala, Aila, Laine, 2022), equation 5
+    """
+    ends = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    sigma = torch.linspace(*ends, T, dtype=torch.float64, device="cpu") ** rho
+    return 1 / (1 + sigma.square())
 
 
 def _linear(T: int, beta_start: float, beta_end: float) -> Tensor:
