@@ -29,6 +29,9 @@ def suited(shape: Sequence[int], given: Mapping[str, Any]) -> dict[str, Any]:
     - All get the cosine schedule, because the linear one destroys small images too early (Nichol,
       Dhariwal, 2021), of 250 times: a sample needs as many runs of the network.
     - Points of up to 8 numbers keep the values of the paper.
+    - Those that predict EDM's F get the schedule of its paper, of 1,000 times. Its first σ is many
+      times its first step, so the small variance of a reverse step would be too small for the
+      last one.
 
     | Improved Denoising Diffusion Probabilistic Models (Nichol, Dhariwal, 2021)
     | Progressive Distillation for Fast Sampling of Diffusion Models (Salimans, Ho, 2022)
@@ -39,13 +42,15 @@ def suited(shape: Sequence[int], given: Mapping[str, Any]) -> dict[str, Any]:
         given: Fields of the config that the user sets.
     """
     network = suited_network(shape, given)
-    if not network:
-        return {}
-    noise: dict[str, Any] = {"num_train_timesteps": 250}
-    if not {"schedule", "beta_start", "beta_end"} & set(given):
-        noise["schedule"] = "cosine"
-    flat = (given.get("network") or network.get("network")) == "flat"
-    noise["prediction_type"] = "sample" if flat else "v_prediction"
+    chosen = bool({"schedule", "beta_start", "beta_end"} & set(given))
+    noise: dict[str, Any] = {}
+    if given.get("prediction_type") == "edm":
+        if not chosen:
+            noise = {"schedule": "karras", "variance_type": "fixed_large"}
+    elif network:
+        noise = {"num_train_timesteps": 250} | ({} if chosen else {"schedule": "cosine"})
+        flat = (given.get("network") or network.get("network")) == "flat"
+        noise["prediction_type"] = "sample" if flat else "v_prediction"
     return {**network, **{name: value for name, value in noise.items() if name not in given}}
 
 
@@ -88,9 +93,12 @@ def denoising(config: Any) -> Stage:
     Adam at 1e-3 for a U-Net, 2e-3 for other networks, is several times the rate of the paper's
     network, which is a hundred times as large. It falls to 0 along a cosine, and weights are
     averaged over the last few hundred updates. If x₀ is predicted, its errors are weighted by
-    min-SNR, without which clean states would count as much as noise (Hang et al., 2023).
+    min-SNR, without which clean states would count as much as noise (Hang et al., 2023). Times are
+    uniform, except for EDM's F, which learns most at medium noise (Karras et al., 2022).
 
     | Efficient Diffusion Training via Min-SNR Weighting Strategy (Hang et al., 2023)
+    | Elucidating the Design Space of Diffusion-Based Generative Models
+    | (Karras, Aittala, Aila, Laine, 2022)
 
     Arguments:
         config: The config of the diffusion model.
@@ -98,6 +106,8 @@ def denoising(config: Any) -> Stage:
     values: dict[str, Any] = {"lr": _rate(config)}
     if config.prediction_type == "sample":
         values["weighting"] = "min-snr"
+    if config.prediction_type == "edm":
+        values["times"] = "log-normal"
     return _stage("denoising", values)
 
 
