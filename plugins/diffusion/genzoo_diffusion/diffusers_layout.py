@@ -52,10 +52,12 @@ def has_unet(model: GaussianPath) -> bool:
 def pipeline_layout(model: Diffusion) -> Layout:
     """Return the layout of a whole `DDPMPipeline`, if the model is one, else of its parts.
 
-    It is one if the data are images in [0, 1] and the U-Net is unconditional.
+    It is one if the data are images in [0, 1] and the U-Net is unconditional. Such a pipeline does
+    not scale the U-Net's input, as EDM does.
     """
     parts = layout_of(model)
-    if not parts.weights or model.conditions or not model.is_bounded:
+    of_ddpm = model.config.prediction_type != "edm"
+    if not parts.weights or model.conditions or not model.is_bounded or not of_ddpm:
         return parts
     classes = {
         "scheduler": ["diffusers", "DDPMScheduler"],
@@ -111,7 +113,7 @@ def text_layout(model: GaussianPath) -> Layout:
 
 
 def scheduler_of(model: GaussianPath) -> Any:
-    """Return the `DDPMScheduler` of a model's chain, or the `FlowMatchEulerDiscreteScheduler`.
+    """Return a model's `DDPMScheduler`, `EDMEulerScheduler` or `FlowMatchEulerDiscreteScheduler`.
 
     The ᾱ of a chain are the model's in float32; 1 − ᾱ is accurate to three digits at the first
     times.
@@ -119,20 +121,47 @@ def scheduler_of(model: GaussianPath) -> Any:
     if not isinstance(model, Diffusion):
         times = model.config.num_train_timesteps
         return diffusers().FlowMatchEulerDiscreteScheduler(num_train_timesteps=times)
+    if model.config.prediction_type == "edm":
+        return edm_of(model)
     chain = {"variance_type": model.config.variance_type, "clip_sample": model.is_bounded}
     return diffusers().DDPMScheduler(**noise_of(model), **chain)
 
 
+def edm_of(model: Diffusion) -> Any:
+    """Return the `EDMEulerScheduler` of a model that predicts EDM's F.
+
+    Its S steps have the σ of "karras" from the schedule's largest to its least one, whatever the
+    schedule is: F is a function of σ. Its name for a prediction with our sign is "epsilon".
+    """
+    config, log_sigma = model.config, model.schedule.log_sigma
+    ends = config.sigma_min, config.sigma_max
+    if config.schedule != "karras":
+        ends = log_sigma[0].exp().item(), log_sigma[-1].exp().item()
+    return diffusers().EDMEulerScheduler(
+        sigma_min=ends[0],
+        sigma_max=ends[1],
+        sigma_data=config.sigma_data,
+        num_train_timesteps=config.num_train_timesteps,
+        prediction_type="epsilon",
+        rho=config.rho,
+    )
+
+
 def noise_of(model: Diffusion) -> dict[str, Any]:
     """Return the fields of diffusers' schedulers for a model's noise and the samplers' times."""
-    config = model.config
+    config, name = model.config, model.config.schedule
+    # diffusers has no schedule of this kind for chains, but takes any β.
+    if name == "karras":
+        noise: Mapping[str, Any] = {"trained_betas": model.schedule.beta.tolist()}
+    else:
+        noise = _SCHEDULES[name]
     return {
         "num_train_timesteps": config.num_train_timesteps,
         "beta_start": config.beta_start,
         "beta_end": config.beta_end,
         "prediction_type": config.prediction_type,
         "timestep_spacing": "trailing",
-        **_SCHEDULES[config.schedule],
+        **noise,
     }
 
 

@@ -72,13 +72,13 @@ class Flow(GaussianPath, abc.ABC):
 
     @classmethod
     def default_sampler(cls, config: FlowConfig) -> Component:
-        """Return Heun's method."""
-        return Component(name="heun")
+        """Return the midpoint method, which does not ask the network where no noise is left."""
+        return Component(name="midpoint")
 
     @classmethod
     def preview_sampler(cls, config: FlowConfig) -> Component:
-        """Return Heun's method with few steps."""
-        return Component(name="heun", config={"num_inference_steps": 10})
+        """Return the midpoint method with few steps."""
+        return Component(name="midpoint", config={"num_inference_steps": 10})
 
     def training_state(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return states without noise of data for training, which may be drawn around them."""

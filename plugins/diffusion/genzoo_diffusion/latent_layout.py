@@ -54,7 +54,10 @@ def _autoencoder(model: CodeStates) -> Layout:
 def _denoiser(model: CodeStates) -> Layout:
     if not has_unet(model):
         return Layout()
-    scheduler = ddim_of(model) if isinstance(model, Diffusion) else scheduler_of(model)
+    if isinstance(model, Diffusion) and model.config.prediction_type != "edm":
+        scheduler = ddim_of(model)
+    else:
+        scheduler = scheduler_of(model)
     return joined(unet_layout(model, scheduler), text_layout(model))
 
 
@@ -69,12 +72,14 @@ def _is_whole(model: CodeStates, parts: Layout) -> bool:
 def _marker(model: CodeStates) -> Layout:
     encoder = getattr(model.embedder, "encoder", None)
     own = isinstance(encoder, StoredTextEncoder)
+    is_edm = model.config.prediction_type == "edm"
+    scheduler = "EDMEulerScheduler" if is_edm else "DDIMScheduler"
     parts = {
         "feature_extractor": _NONE,
         "image_encoder": _NONE,
         "requires_safety_checker": False,
         "safety_checker": _NONE,
-        "scheduler": ["diffusers", "DDIMScheduler"],
+        "scheduler": ["diffusers", scheduler],
         "text_encoder": ["transformers", "CLIPTextModel"],
         "tokenizer": ["transformers", "CLIPTokenizer" if own else "PreTrainedTokenizerFast"],
         "unet": ["diffusers", "UNet2DConditionModel"],
