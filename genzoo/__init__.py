@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     )
     from genzoo.evaluation import evaluate as evaluate
     from genzoo.evaluation.paired import compare as compare
+    from genzoo.post_hoc import post_hoc_ema as post_hoc_ema
     from genzoo.pretrained import (
         GenModel as GenModel,
         create_model as create_model,

@@ -70,6 +70,9 @@ CHECKPOINTS = ModelFile("checkpoints", False, True)
 PROGRESS = ModelFile("samples", False, True)
 BEST = ModelFile("best", False, True)
 LAST = ModelFile("last", False, True)
+EMA_SNAPSHOTS = ModelFile("ema-snapshots", False, True)
+EMA = ModelFile("ema", False, True)
+EMA_FIGURES = ModelFile("ema.json", False, True, 4_000_000)
 TRACKERS = ModelFile("genzoo", False, False)
 LOCK = ModelFile(".lock", False, False)
 # Weights under a name that this version does not use.
@@ -88,6 +91,9 @@ TABLE = (
         PROGRESS,
         BEST,
         LAST,
+        EMA_SNAPSHOTS,
+        EMA,
+        EMA_FIGURES,
     ),
     *(TRACKERS, LOCK, LEFTOVERS),
 )

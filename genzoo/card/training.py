@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,11 @@ from genzoo.parsing import strict_toml
 from genzoo.stage import Recipe
 
 _MOST_SHOWN = 2**18
+_AVERAGED = "# Averaged after training:"
+_COMMENT = re.compile(
+    rf"{_AVERAGED} sigma_rel (0\.\d{{1,18}}), stage (\d{{1,3}}), step (\d{{1,9}}), "
+    r"relative error (\d[\d.e+-]{1,9})\n"
+)
 _BINARISED = {
     "threshold": "binarised at 0.5",
     "static": "binarised by one draw of each value",
@@ -48,16 +54,35 @@ class Data:
 
 
 @dataclass(frozen=True)
+class MadeAverage:
+    """How the weights were averaged after training, in words.
+
+    Arguments:
+        sigma_rel: The length of the average.
+        stage: The number of the stage.
+        step: The update after which it is the average.
+        relative_error: The relative error of its profile.
+    """
+
+    sigma_rel: str
+    stage: str
+    step: str
+    relative_error: str
+
+
+@dataclass(frozen=True)
 class Training:
     """How a model was trained.
 
     Arguments:
         recipe: The text of the recipe.
         data: The data of each domain; empty if this version cannot read the recipe.
+        average: The average of the weights that was made after training; None if there is none.
     """
 
     recipe: str
     data: Sequence[Data]
+    average: MadeAverage | None = None
 
 
 def read_training(folder: Path) -> Training | None:
@@ -67,7 +92,24 @@ def read_training(folder: Path) -> Training | None:
         shown = text if len(text) <= _MOST_SHOWN else ""
     except (OSError, ValueError, LoadError):
         return None
-    return Training(shown, _data(shown)) if shown.strip() else None
+    return Training(shown, _data(shown), _average(shown)) if shown.strip() else None
+
+
+def averaging_comment(sigma_rel: float, stage: int, step: int, relative_error: float) -> str:
+    """Return the comment of a recipe that says how an average was made after training.
+
+    >>> averaging_comment(0.1, 0, 200, 1.2e-5)
+    '# Averaged after training: sigma_rel 0.1, stage 0, step 200, relative error 1.2e-05'
+    """
+    return (
+        f"{_AVERAGED} sigma_rel {sigma_rel!r}, stage {stage}, step {step}, relative error "
+        f"{relative_error:.1e}"
+    )
+
+
+def _average(recipe: str) -> MadeAverage | None:
+    match = _COMMENT.match(recipe)
+    return None if match is None else MadeAverage(*match.groups())
 
 
 def _data(text: str) -> list[Data]:

@@ -12,6 +12,7 @@ from genzoo.cli.listing import Listing
 from genzoo.cli.value_kinds import DATA, FILE, FOLDER, MODEL, ValueKind, name_of
 from genzoo.config import Bounds, Config
 from genzoo.isolation import SECONDS
+from genzoo.training.power_functions import LENGTHS
 
 Seed = Annotated[int, Bounds(0, 2**63 - 1)]
 _Count = Annotated[int, Bounds(1, 10**9)]
@@ -211,6 +212,43 @@ class CompareArguments(OnDevice):
     """FILE.png for the curves of training and of held-out rows that the runs have in common."""
     json: Annotated[Path | None, FILE] = None
     """Also write the figures of each run with their provenance to this file."""
+    seed: Seed = 0
+    """The seed of samples, of estimators and of the choice of rows."""
+    max_examples: _Count = 10_000
+    """The maximum number of rows; if there are more, a part is drawn in proportion to the
+    labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmaArguments(WithSampler, OnDevice, OnData):
+    """Average the weights of a run with another length, after training.
+
+    The run must have kept snapshots: genzoo train NAME ... --trainer.ema-sigma-rel 0.05 0.1. With
+    --metrics each length is evaluated, and genzoo report plots the figures against the length
+    (Karras et al., 2024).
+    """
+
+    folder: Annotated[
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RUN"),
+        ValueKind("folder", paths="folders"),
+    ]
+    """The folder of a finished run."""
+    sigma_rel: Annotated[tuple[Annotated[float, LENGTHS], ...], Bounds(1, 100)]
+    """The lengths: the standard deviation of the weights over the updates, divided by the number
+    of updates, such as 0.1. Shorter averages follow the last updates more closely."""
+    output: Annotated[Path | None, FOLDER] = None
+    """The folder of the averaged model; by default ema/LENGTH in the run's folder, or none with
+    --metrics."""
+    overwrite: bool = False
+    """Replace the model in --output."""
+    step: Annotated[int, Bounds(1, 10**9)] | None = None
+    """The update after which it is the average, one with snapshots; by default the last."""
+    stage: Annotated[int, Bounds(0, 999)] | None = None
+    """The number of the stage, from 0; by default the last."""
+    metrics: Annotated[tuple[str, ...], ValueKind("names", group="metrics")] = ()
+    """The metrics by which each length is evaluated (see genzoo list metrics); by default none."""
     seed: Seed = 0
     """The seed of samples, of estimators and of the choice of rows."""
     max_examples: _Count = 10_000

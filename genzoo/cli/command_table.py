@@ -14,6 +14,7 @@ COMMANDS: dict[str, Any] = {
     "sample": arguments.SampleArguments,
     "evaluate": arguments.EvaluateArguments,
     "compare": arguments.CompareArguments,
+    "ema": arguments.EmaArguments,
     "explore": arguments.ExploreArguments,
     "inpaint": arguments.InpaintArguments,
     "translate": arguments.TranslateArguments,
@@ -30,7 +31,7 @@ COMMANDS: dict[str, Any] = {
 }
 GROUPS: dict[str, tuple[str, ...]] = {
     "Begin": ("quickstart", "list", "train"),
-    "Use a model": ("sample", "evaluate", "compare", "explore", "inpaint", "translate"),
+    "Use a model": ("sample", "evaluate", "compare", "ema", "explore", "inpaint", "translate"),
     "Describe and share": ("inspect", "report", "card", "push", "pull", "publish"),
     "Write a plugin": ("new-plugin", "check"),
     "Set up the shell": ("completion",),

@@ -19,7 +19,8 @@ from genzoo.errors import ConfigError, UnknownNameError
 
 _MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
 _CONDITION = "--condition."
-_RESOLVED = ("train", "sample", "evaluate", "compare", "explore", "inpaint", "translate", "card")
+_OF_MODELS = ("sample", "evaluate", "compare", "ema", "explore", "inpaint", "translate", "card")
+_RESOLVED = ("train", *_OF_MODELS)
 
 
 def show_help() -> None:

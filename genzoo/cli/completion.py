@@ -34,7 +34,7 @@ _GROUPS = {
     "--data": "datasets",
     "--data-y": "datasets",
 }
-_OF_DATA = ("evaluate", "explore", "inpaint", "translate", "train")
+_OF_DATA = ("ema", "evaluate", "explore", "inpaint", "translate", "train")
 _NAMES = {
     "--trainer.eval-metrics": ValueKind("names", group="metrics"),
 }

@@ -7,6 +7,7 @@ _GROUPS = {
         "max_steps minutes batch_size num_micro_batches seed warmup_steps lr_scheduler "
         "lr_scheduler__name max_grad_norm ema_decay"
     ),
+    "averages for genzoo ema": "ema_sigma_rel ema_snapshots",
     "held-out rows": (
         "eval_steps eval_metrics metric_for_best_model metric_mode load_best_model_at_end "
         "early_stopping_patience"

@@ -31,7 +31,11 @@ def protocol_of(evaluation: Evaluation) -> dict[str, Any]:
 
     They are the data, the rows, the seed and the sampler, without versions and random stream.
     """
-    provenance = evaluation.provenance
+    return protocol_in(evaluation.provenance)
+
+
+def protocol_in(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a stored provenance that figures must share to be compared."""
     return {key: value for key, value in provenance.items() if key not in _NOT_PROTOCOL}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from genzoo.errors import DataError
 from genzoo.model_files import CONFIG, METRICS, RECIPE
+from genzoo.report.averages import AverageCurves, read_averages
 from genzoo.report.curves import number
 from genzoo.report.evaluations import StoredEvaluation, read_evaluations
 from genzoo.report.log import Log, read_log
@@ -41,6 +42,8 @@ class Report:
         timeline: The samples.
         evaluations: The evaluations.
         evaluation_notes: Notes on what was left out of them.
+        averages: The figures of averages of other lengths, against the length.
+        average_notes: Notes on what was left out of them.
         machine: The environment of the report.
         written: The time of the report.
     """
@@ -56,6 +59,8 @@ class Report:
     timeline: Timeline
     evaluations: Sequence[StoredEvaluation]
     evaluation_notes: Sequence[str]
+    averages: Sequence[AverageCurves]
+    average_notes: Sequence[str]
     machine: Mapping[str, str]
     written: str
 
@@ -70,6 +75,7 @@ def read_report(folder: Path, named: Sequence[Path]) -> Report:
     log = read_log(folder)
     facts = read_run_summary(folder, log)
     evaluations, evaluation_notes = read_evaluations(folder, named)
+    averages, average_notes = read_averages(folder)
     return Report(
         folder=shlex.quote(os.fspath(folder)),
         name=folder.resolve().name,
@@ -82,6 +88,8 @@ def read_report(folder: Path, named: Sequence[Path]) -> Report:
         timeline=read_timeline(folder),
         evaluations=evaluations,
         evaluation_notes=evaluation_notes,
+        averages=averages,
+        average_notes=average_notes,
         machine=machine("torch", "numpy", "matplotlib"),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

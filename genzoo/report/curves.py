@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,19 +25,19 @@ _COLOURS = {
     "#070809": "var(--line)",
     "#0a0b0c": "var(--second)",
 }
-_ACCENT, _INK, _GRID, _SECOND = _COLOURS
+ACCENT, INK, GRID, SECOND = _COLOURS
 _PLAIN = {
     "svg.fonttype": "none",
     "svg.hashsalt": "genzoo",
     "text.parse_math": False,
     "font.family": ["DejaVu Sans"],
     "font.size": 7.0,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.linewidth": 0.6,
-    "axes.edgecolor": _GRID,
-    "grid.color": _GRID,
+    "axes.edgecolor": GRID,
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.formatter.limits": [-3, 5],
 }
@@ -174,19 +175,31 @@ def number(value: float) -> str:
 
 def _svg(thinned: Thinned, held_out: Thinned, wide: bool, best: int | None) -> Markup:
     """Return the picture; it is safe, because it contains numbers only."""
-    from matplotlib import style
 
-    with style.context(["default", _PLAIN]):
-        figure = new_figure(3.6, 1.9)
-        axes = figure.subplots()
-        _line(axes, thinned, _ACCENT)
-        _line(axes, held_out, _SECOND)
+    def paint(axes: Any) -> None:
+        _line(axes, thinned, ACCENT)
+        _line(axes, held_out, SECOND)
         shown = np.concatenate([thinned.steps, held_out.steps])
         if shown.min() == shown.max():
             axes.set_xlim(shown[0] - 1, shown[0] + 1)
         if best is not None:
-            axes.axvline(best, color=_INK, linewidth=0.8, linestyle=(0, (3, 3)))
+            axes.axvline(best, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
         _furnish(axes, wide)
+
+    return as_svg(paint)
+
+
+def as_svg(paint: Callable[[Any], None]) -> Markup:
+    """Return a picture in the colours of the page; it must contain numbers only.
+
+    Arguments:
+        paint: Draws into axes, with the colours `ACCENT`, `INK` and `GRID`.
+    """
+    from matplotlib import style
+
+    with style.context(["default", _PLAIN]):
+        figure = new_figure(3.6, 1.9)
+        paint(figure.subplots())
         buffer = io.StringIO()
         unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=unsaid)
@@ -223,6 +236,11 @@ def _furnish(axes: Any, wide: bool) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5))
+    plain_axes(axes)
+
+
+def plain_axes(axes: Any) -> None:
+    """Leave a line below a picture and lines across it, without ticks."""
     axes.tick_params(which="both", length=0)
     axes.grid(axis="y", clip_on=False)
     axes.set_axisbelow(True)

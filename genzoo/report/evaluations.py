@@ -143,10 +143,10 @@ def _evaluation(file: Text, note: str = "") -> StoredEvaluation:
     return StoredEvaluation(
         file.name,
         tuple(figures),
-        _texts(stored.get("provenance")),
+        texts_of(stored.get("provenance")),
         note,
-        _texts(stored.get("left_out"), "left out"),
-        _texts(stored.get("not_applicable"), "not applicable"),
+        texts_of(stored.get("left_out"), "left out"),
+        texts_of(stored.get("not_applicable"), "not applicable"),
     )
 
 
@@ -159,7 +159,7 @@ def _figure(name: str, fields: Any) -> Figure:
     rest = {k: v for k, v in fields.items() if k not in _TOLD and v is not None}
     return Figure(
         name=name,
-        value=_value(fields.get("value"), error),
+        value=value_in_words(fields.get("value"), error),
         unit=_text(fields.get("unit") or ""),
         kind=_text(fields.get("kind") or ""),
         reliable=not any(note.unreliable for note in notes),
@@ -167,7 +167,7 @@ def _figure(name: str, fields: Any) -> Figure:
         reference=_reference(fields.get("reference"), error),
         goal=read_goal(fields.get("goal")),
         facts={_WORDS.get(k, k): _fact(v, error) for k, v in rest.items()},
-        provenance=_texts(fields.get("provenance")),
+        provenance=texts_of(fields.get("provenance")),
     )
 
 
@@ -181,39 +181,41 @@ def _reference(stored: Any, error: Any) -> str:
     return f"{value} ({_text(stored['kind'])})" if stored.get("kind") else value
 
 
-def _value(value: Any, error: Any) -> str:
+def value_in_words(value: Any, error: Any) -> str:
     """Return a figure, rounded to two digits of its error.
 
-    >>> _value(-17.6512, 0.2734), _value(0.5, None), _value(None, 1.0)
+    >>> value_in_words(-17.6512, 0.2734), value_in_words(0.5, None), value_in_words(None, 1.0)
     ('-17.65 ± 0.27', '0.5', 'not finite')
     """
     if value is None:
         return "not finite"
-    if not (_is_number(value) and _is_number(error)) or error <= 0:
+    if not (is_number(value) and is_number(error)) or error <= 0:
         return _fact(value, error)
     return f"{float(value):.{_digits(error)}f} ± {error:.{_digits(error)}f}"
 
 
 def _fact(value: Any, error: Any) -> str:
     """Return a fact in words: numbers rounded to two digits of the error, a pair as two ends."""
-    if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):
+    if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)):
         return f"{_fact(float(value[0]), error)} and {_fact(float(value[1]), error)}"
-    if not _is_number(value):
+    if not is_number(value):
         return _text(value)
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.{_digits(error)}f}" if _is_number(error) and error > 0 else f"{value:.6g}"
+    return f"{value:.{_digits(error)}f}" if is_number(error) and error > 0 else f"{value:.6g}"
 
 
 def _digits(error: float) -> int:
     return min(8, max(2, 1 - math.floor(math.log10(error))))
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a stored value is a number that can be shown."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e100
 
 
-def _texts(values: Any, name: str = "provenance") -> dict[str, str]:
+def texts_of(values: Any, name: str = "provenance") -> dict[str, str]:
+    """Return stored values as texts by name, without those that are empty."""
     if not values:
         return {}
     if not isinstance(values, dict):

@@ -10,6 +10,7 @@ from genzoo.component import Component, ComponentOverride
 from genzoo.config import Bounds, Config, differences
 from genzoo.errors import ConfigError
 from genzoo.registry import Group
+from genzoo.training.power_functions import LENGTHS, check_lengths
 
 Precision = Literal["no", "fp16", "bf16"]
 
@@ -43,6 +44,11 @@ class TrainerConfig(Config):
     """The dtype of autocast."""
     ema_decay: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The decay of the averaged weights, which are published; 0 for no averaging."""
+    ema_sigma_rel: Annotated[tuple[Annotated[float, LENGTHS], ...], Bounds(1, 4)] | None = None
+    """Lengths of averages of which snapshots are kept, for genzoo ema after training, such as 0.05
+    0.1; by default none. They do not change what is published."""
+    ema_snapshots: Annotated[int, Bounds(1, 1000)] = 50
+    """The number of snapshots of each of these averages in a stage, the last one at its end."""
     save_steps: Annotated[int, Bounds(0, 10**9)] = 1000
     """Updates between checkpoints; 0 writes one at the end of each stage only."""
     save_total_limit: Annotated[int, Bounds(2, 10**6)] = 2
@@ -79,6 +85,23 @@ class TrainerConfig(Config):
     """Compile each child network of the model with torch.compile."""
     progress: bool = True
     """Show a progress bar on a terminal."""
+
+
+def check_ema(config: TrainerConfig, *, has_folder: bool) -> None:
+    """Raise ConfigError if snapshots of averages cannot be kept.
+
+    Arguments:
+        config: The user's training values.
+        has_folder: Whether the run has an output folder.
+    """
+    if config.ema_sigma_rel is None:
+        return
+    check_lengths(config.ema_sigma_rel, "ema_sigma_rel")
+    if not has_folder:
+        raise ConfigError(
+            "ema_sigma_rel keeps snapshots in the folder of the run, which has none. Give "
+            "output_dir, or leave ema_sigma_rel out."
+        )
 
 
 def check_minutes(config: TrainerConfig) -> None:

@@ -18,6 +18,8 @@ from genzoo.model_files import (
     BEST,
     CHECKPOINTS,
     CONFIG,
+    EMA,
+    EMA_SNAPSHOTS,
     INDEX,
     LAST,
     LEFTOVERS,
@@ -38,7 +40,7 @@ logger = logging.getLogger("genzoo")
 LOCK_SECONDS = 6.0
 _RUN = (RECIPE, METRICS, CONFIG, CHECKPOINTS, WEIGHTS, SHARDS, INDEX, LEFTOVERS)
 """The files of a folder that holds a run or a model."""
-_INTO = (CHECKPOINTS, PROGRESS, BEST, LAST, TRACKERS, METRICS)
+_INTO = (CHECKPOINTS, PROGRESS, BEST, LAST, EMA_SNAPSHOTS, EMA, TRACKERS, METRICS)
 """Files and folders that are written into rather than replaced."""
 
 

@@ -20,7 +20,7 @@ from genzoo.model import Model
 from genzoo.model_files import BEST, LAST
 from genzoo.objective import Objective
 from genzoo.threads import limited
-from genzoo.training import workers
+from genzoo.training import snapshots, workers
 from genzoo.training.advice import advice
 from genzoo.training.batches import batches
 from genzoo.training.best import Best
@@ -34,6 +34,7 @@ from genzoo.training.logs import Rows
 from genzoo.training.pictures import Pictures
 from genzoo.training.plan import Plan
 from genzoo.training.players import SubstepResult, make_players
+from genzoo.training.power_averages import PowerAverages
 from genzoo.training.resume_check import identity
 from genzoo.training.session import Session
 from genzoo.training.state import StageState
@@ -86,8 +87,12 @@ def _train_stage(session: Session, start: Start) -> None:
     with plan.only_part(number):
         players = make_players(objective, config, session.accelerator, plan.factories)
         average = Average(plan.model, config.ema_decay) if config.ema_decay else None
+        lengths = config.ema_sigma_rel
+        power_averages = None if lengths is None else PowerAverages(plan.model, lengths)
         best = Best(config)
-        state = StageState(plan.model, objective, players, average, best, session.accelerator)
+        state = StageState(
+            plan.model, objective, players, average, best, session.accelerator, power_averages
+        )
         first = 0
         if start.checkpoint is not None:
             state.load(start.checkpoint.tensors, start.checkpoint.values)
@@ -95,6 +100,7 @@ def _train_stage(session: Session, start: Start) -> None:
             if session.changed:
                 state.set_total()
             start.checkpoint = None  # Its tensors take as much memory as those of the run.
+        session.forget_snapshots(number, first)
         _compile(objective, config)
         at = session.at
         at.stage, at.step, at.config, at.model = number, first, config, state.shown_model()
@@ -180,14 +186,18 @@ class StageLoop:
             if self.state.average is not None:
                 self.state.average.update(self.plan.model)
             step = index + 1
+            if self.state.power_averages is not None:
+                self.state.power_averages.update(step)
             self._record(step, results)
             if self.held_out.is_due(step, last=step == self.total):
                 self._evaluate(step)
             ended = step == self.total or self.state.best.patience_is_over
             # Pictures and checkpoints are made here only, between two updates: in the middle of an
-            # update, the generators have state that no file can hold. Pictures come first, so that
-            # a run that is killed in between draws them again.
+            # update, the generators have state that no file can hold. Pictures and snapshots come
+            # first, so that a run that is killed in between makes them again.
             self._sample(step, last=ended)
+            if self._has_snapshots(step, last=ended):
+                self.session.write_snapshots(self.state.power_averages, self.number, step)
             saved = ended or _is_due(self.config.save_steps, step)
             if saved:
                 self._save(step)
@@ -224,13 +234,21 @@ class StageLoop:
             if pictures:
                 self.session.callbacks.on_sample(self.session.at, pictures)
 
+    def _has_snapshots(self, step: int, *, last: bool) -> bool:
+        """Whether snapshots of averages follow an update."""
+        if self.state.power_averages is None:
+            return False
+        return snapshots.is_due(step, self.total, self.config.ema_snapshots, last=last)
+
     def _update(self, micro_batches: list[dict[str, Any]], index: int) -> list[SubstepResult]:
         on_device = [self.plan.to_device(batch, self.device) for batch in micro_batches]
         on_device = self.inputs.feed(on_device, self.slots, self.seed, index)
         leaving = self.session.interrupts.signum != 0
         step = index + 1
         logged, saved = self.rows.due(step), _is_due(self.config.save_steps, step)
-        kept = saved or self.held_out.is_due(step, last=step == self.total)
+        at_end = step == self.total
+        kept = saved or self.held_out.is_due(step, last=at_end)
+        kept = kept or self._has_snapshots(step, last=at_end)
         try:
             return self.updater.run(
                 on_device, index, self.total, leaving=leaving, logged=logged, kept=kept

@@ -23,6 +23,7 @@ _FREE = frozenset(
         "dataloader_num_workers",
         "progress",
         "sample_steps",
+        "ema_snapshots",
         "threads",
     }
 )

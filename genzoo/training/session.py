@@ -18,7 +18,7 @@ from genzoo.meaning import Meaning
 from genzoo.model import Model
 from genzoo.model_files import ENVIRONMENT, MEANINGS, RECIPE, STATUS
 from genzoo.saving import save_model
-from genzoo.training import checkpoint, environment
+from genzoo.training import checkpoint, environment, snapshots
 from genzoo.training.accelerating import accelerating, on_main, others_named, own_randomness
 from genzoo.training.batches import BatchPartition
 from genzoo.training.callbacks import Callbacks, TrainerState
@@ -27,6 +27,7 @@ from genzoo.training.config import TrainerConfig
 from genzoo.training.folder import RunFolder
 from genzoo.training.meanings import MeaningsFile
 from genzoo.training.plan import Plan
+from genzoo.training.power_averages import PowerAverages
 from genzoo.training.signals import Interrupts, listening
 from genzoo.training.status import recorded
 
@@ -106,6 +107,18 @@ class Session:
         on_main(self.accelerator, partial(checkpoint.save, made, root, keep=limit))
         self.last_good = checkpoint.path_of(made.stage, made.step, root)
         return self.last_good
+
+    def write_snapshots(self, averages: PowerAverages | None, stage: int, step: int) -> None:
+        """Write the snapshots of averages after an update, on the main process."""
+        if self.folder is not None and averages is not None:
+            made, folder = averages.snapshots(), self.folder.path
+            on_main(self.accelerator, partial(snapshots.write, folder, stage, step, made))
+
+    def forget_snapshots(self, stage: int, step: int) -> None:
+        """Remove snapshots that are later than the update from which training goes on."""
+        if self.folder is not None:
+            folder = self.folder.path
+            on_main(self.accelerator, partial(snapshots.forget_after, folder, stage, step))
 
     def publish(self, model: Model, name: str = "") -> None:
         """Write the model into the folder, or with the recipe into its subfolder of a name."""

@@ -19,6 +19,7 @@ from genzoo.objective import Objective
 from genzoo.training.best import Best
 from genzoo.training.ema import Average
 from genzoo.training.players import Player
+from genzoo.training.power_averages import PowerAverages
 
 _SLOT = re.compile(r"_(\d+)$")
 
@@ -38,6 +39,7 @@ class StageState:
     average: Average | None
     best: Best
     accelerator: Accelerator
+    power_averages: PowerAverages | None = None
 
     def shown_model(self) -> Model:
         """Return the model that is evaluated and published: with averaged weights, if any."""
@@ -52,6 +54,8 @@ class StageState:
         }
         if self.average is not None:
             found["average"] = self.average.state()
+        if self.power_averages is not None:
+            found |= self.power_averages.state()
         found["best"] = self.best.weights
         for name, player in self.players.items():
             found[f"optimizer-{name}"], _ = flatten(player.base.state_dict())
@@ -83,6 +87,8 @@ class StageState:
         self._load_process_state(tensors, values)
         if self.average is not None:
             self.average.load(dict(tensors["average"]))
+        if self.power_averages is not None:
+            self.power_averages.load(tensors)
         self.best.load(tensors.get("best", {}), values["best"])
         for name, player in self.players.items():
             saved = tensors.get(f"optimizer-{name}", {})

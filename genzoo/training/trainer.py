@@ -16,7 +16,7 @@ from genzoo.model_files import METRICS
 from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
 from genzoo.training.callbacks import Callback, Callbacks
-from genzoo.training.config import TrainerConfig
+from genzoo.training.config import TrainerConfig, check_ema
 from genzoo.training.curves import plot_history
 from genzoo.training.factories import Factories, LRSchedulerFactory, OptimizerFactory
 from genzoo.training.folder import RunFolder
@@ -58,7 +58,7 @@ class Trainer:
             space.
         ConfigError: A stage's inputs do not encode, or do not fit; or a tracker is unknown; or
             values for evaluations contradict each other; or a function and the config both decide
-            an optimiser or a schedule.
+            an optimiser or a schedule; or ``ema_sigma_rel`` is given without ``output_dir``.
         MissingDependencyError: A tracker is not installed.
         CapabilityError: The objective needs what the model lacks, or the model does not support a
             metric of the evaluations.
@@ -84,6 +84,7 @@ class Trainer:
     ) -> None:
         held_out = None if eval_data is None else as_dataset(eval_data)
         factories = Factories(optimizer, lr_scheduler)
+        check_ema(config or TrainerConfig(), has_folder=output_dir is not None)
         self.plan = make_plan(
             model, as_dataset(data), objective, config or TrainerConfig(), held_out, factories
         )

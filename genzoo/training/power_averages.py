@@ -1,0 +1,81 @@
+"""Power-function averages of the weights, of which snapshots are kept.
+
+They decide nothing in training: they are kept so that `genzoo.post_hoc_ema` can make an average of
+another length afterwards. What is published is averaged by ``ema_decay``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from genzoo.model import Model
+from genzoo.training.power_functions import gamma_of, kept_share
+
+
+class PowerAverages:
+    """Averages of a model's trained parameters, in float32 at least; buffers are not averaged.
+
+    Arguments:
+        model: The model; its parameters that are trained now are averaged.
+        sigma_rels: The lengths of the averages.
+    """
+
+    def __init__(self, model: Model, sigma_rels: Sequence[float]) -> None:
+        self.model, self.sigma_rels = model, tuple(sigma_rels)
+        self.gammas = [gamma_of(sigma_rel) for sigma_rel in self.sigma_rels]
+        self.parameters = {
+            name: parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
+        }
+        self.averages = [
+            {
+                name: _wide(parameter.detach().clone())
+                for name, parameter in self.parameters.items()
+            }
+            for _ in self.sigma_rels
+        ]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Update the averages with the model's weights after update number ``step``.
+
+        The first update replaces them, so the weights before training do not count.
+        """
+        if not self.parameters:
+            return
+        current = [_wide(parameter.detach()) for parameter in self.parameters.values()]
+        for gamma, average in zip(self.gammas, self.averages, strict=True):
+            share = 1.0 - kept_share(step, gamma)
+            torch._foreach_lerp_(list(average.values()), current, share)
+
+    def snapshots(self) -> Iterator[tuple[float, dict[str, Tensor]]]:
+        """Yield the length of each average with its tensors, and the model's buffers as they are.
+
+        The mean of two counters or masks is neither, so buffers are copied, as by ``ema_decay``.
+        """
+        parameters = dict(self.model.named_parameters(remove_duplicate=False))
+        state = self.model.state_dict()
+        buffers = {name: tensor for name, tensor in state.items() if name not in parameters}
+        for sigma_rel, average in zip(self.sigma_rels, self.averages, strict=True):
+            yield sigma_rel, {**average, **buffers}
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Return the averages, by the name of their file in a checkpoint."""
+        return {f"power-average-{i}": dict(one) for i, one in enumerate(self.averages)}
+
+    def load(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Put back what ``state`` returned."""
+        for i, average in enumerate(self.averages):
+            saved = state.get(f"power-average-{i}", {})
+            for name, tensor in average.items():
+                tensor.copy_(saved[name])
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """Return a tensor in float32 if it is narrower."""
+    # In bfloat16 a step of 1 − β is lost in rounding, and the average does not move.
+    return tensor.float() if tensor.dtype.itemsize < 4 else tensor

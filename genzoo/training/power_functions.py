@@ -1,0 +1,111 @@
+"""Power functions of the update number, and an average by one as a sum of averages by others.
+
+An average with the exponent γ after update t weights what was at τ by the profile
+
+    p_{t,γ}(τ) = (γ + 1) τ^γ / t^{γ+1}   for 0 ≤ τ ≤ t.
+
+Its length is the standard deviation of the profile divided by t,
+σ_rel = (γ + 1)^{1/2} (γ + 2)^{-1} (γ + 3)^{-1/2}, whatever t is. Karras et al., "Analyzing and
+Improving the Training Dynamics of Diffusion Models" (2024), section 3 and appendix C.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genzoo.config import Bounds
+from genzoo.errors import ConfigError
+
+LENGTHS = Bounds(0.01, 0.28)
+"""The lengths that are allowed: γ = 0, the mean of all updates, has 0.289."""
+Array = NDArray[np.float64]
+
+
+def sigma_rel_of(gamma: float) -> float:
+    """Return the length of the profile with an exponent.
+
+    >>> round(sigma_rel_of(6.94), 3), round(sigma_rel_of(16.97), 3)
+    (0.1, 0.05)
+    """
+    return math.sqrt(gamma + 1) / ((gamma + 2) * math.sqrt(gamma + 3))
+
+
+def gamma_of(sigma_rel: float) -> float:
+    """Return the exponent of the profile with a length.
+
+    It is the largest root of (γ + 2)² (γ + 3) = (γ + 1) / σ_rel².
+
+    Raises:
+        ConfigError: There is no such profile.
+    """
+    LENGTHS.check(sigma_rel, "sigma_rel")
+    square = sigma_rel**-2
+    return float(np.roots([1.0, 7.0, 16.0 - square, 12.0 - square]).real.max())
+
+
+def kept_share(step: int, gamma: float) -> float:
+    """Return β_t = (1 − 1/t)^{γ+1}, the share of the average that update ``step`` keeps.
+
+    With it, update i has the weight (i^{γ+1} − (i−1)^{γ+1}) / t^{γ+1}: the integral of the profile
+    from i − 1 to i.
+    """
+    return math.pow(1.0 - 1.0 / step, gamma + 1.0)
+
+
+def inner_product(a: Any, gamma: Any, b: Any, delta: Any) -> Any:
+    """Return ∫ p_{a,γ}(τ) p_{b,δ}(τ) dτ in closed form; arrays are broadcast.
+
+    Arguments:
+        a: The update of the first profile.
+        gamma: Its exponent.
+        b: The update of the second profile.
+        delta: Its exponent.
+    """
+    # As a product of ratios: powers of the updates themselves are too large for a float.
+    end, last = np.minimum(a, b), np.maximum(a, b)
+    factor = (gamma + 1.0) * (delta + 1.0) / (gamma + delta + 1.0)
+    return factor * (end / a) ** gamma * (end / b) ** delta / last
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A profile as a weighted sum of others.
+
+    Arguments:
+        weights: (N,), the weights.
+        relative_error: ‖target − Σ w_i p_i‖ / ‖target‖.
+    """
+
+    weights: Array
+    relative_error: float
+
+
+def fit(steps: Array, gammas: Array, step: float, gamma: float) -> Fit:
+    """Return the weights by which profiles are nearest to another one, by least squares.
+
+    Arguments:
+        steps: (N,), the updates of the profiles.
+        gammas: (N,), their exponents.
+        step: The update of the target.
+        gamma: Its exponent.
+    """
+    gram = inner_product(steps[:, None], gammas[:, None], steps[None], gammas[None])
+    target = inner_product(steps, gammas, step, gamma)
+    # Normalised, because profiles of early updates have a much greater norm.
+    norms = np.sqrt(np.diag(gram))
+    gram, target = gram / norms[:, None] / norms, target / norms
+    weights = np.linalg.lstsq(gram, target, rcond=1e-13)[0]
+    square = inner_product(step, gamma, step, gamma)
+    rest = square - 2.0 * weights @ target + weights @ gram @ weights
+    return Fit(weights / norms, math.sqrt(max(float(rest / square), 0.0)))
+
+
+def check_lengths(sigma_rels: tuple[float, ...], name: str) -> None:
+    """Raise ConfigError if a length is there twice."""
+    if len(set(sigma_rels)) < len(sigma_rels):
+        raise ConfigError(f"{name} {sigma_rels} has a length twice. Leave one of them out.")
