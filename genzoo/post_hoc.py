@@ -30,7 +30,7 @@ from genzoo.model_files import CONFIG, EMA, EMA_FIGURES, RECIPE, WEIGHTS
 from genzoo.parsing import strict_json
 from genzoo.pretrained import GenerativeModel, GenModel
 from genzoo.saving import save_model
-from genzoo.training.power_functions import LENGTHS, Fit, fit, gamma_of
+from genzoo.training.power_functions import LENGTHS, Profiles, gamma_of
 from genzoo.training.snapshots import Snapshot, list_snapshots
 from genzoo.weights import check_finite, read_header
 
@@ -129,9 +129,10 @@ def find_average(
         )
     # Later snapshots know nothing of this average that earlier ones do not, and contain more.
     used = [one for one in snapshots if one.step <= step]
-    found = _fit(used, step, gamma)
+    profiles = _profiles(used)
+    found = profiles.fit(float(step), gamma)
     if found.relative_error > MAX_RELATIVE_ERROR:
-        raise ConfigError(_refusal(used, step, sigma_rel, found.relative_error))
+        raise ConfigError(_refusal(used, profiles, step, sigma_rel, found.relative_error))
     weights = found.weights.tolist()
     return PostHocAverage(run, used[0].stage, step, sigma_rel, found.relative_error, used, weights)
 
@@ -248,17 +249,19 @@ def _snapshots(run: Path, stage: int | None) -> list[Snapshot]:
     return [one for one in every if one.stage == chosen]
 
 
-def _fit(snapshots: Sequence[Snapshot], step: int, gamma: float) -> Fit:
+def _profiles(snapshots: Sequence[Snapshot]) -> Profiles:
+    gammas = {one.sigma_rel: gamma_of(one.sigma_rel) for one in snapshots}
     steps = np.array([float(one.step) for one in snapshots])
-    gammas = np.array([gamma_of(one.sigma_rel) for one in snapshots])
-    return fit(steps, gammas, float(step), gamma)
+    return Profiles(steps, np.array([gammas[one.sigma_rel] for one in snapshots]))
 
 
-def _refusal(used: Sequence[Snapshot], step: int, sigma_rel: float, error: float) -> str:
+def _refusal(
+    used: Sequence[Snapshot], profiles: Profiles, step: int, sigma_rel: float, error: float
+) -> str:
     """Return why a length is refused, with the lengths that are possible."""
     low, high = LENGTHS.low, LENGTHS.high
     tried = [round(length, 3) for length in np.linspace(low, high, 271)]
-    errors = {each: _fit(used, step, gamma_of(each)).relative_error for each in tried}
+    errors = {each: profiles.fit(float(step), gamma_of(each)).relative_error for each in tried}
     possible = [each for each, found in errors.items() if found <= MAX_RELATIVE_ERROR]
     kept = sorted({one.sigma_rel for one in used})
     between = f"between {min(possible):g} and {max(possible):g}" if possible else ""

@@ -26,9 +26,12 @@ from genzoo.post_hoc import (
 )
 from genzoo.training.power_functions import check_lengths
 
+_WHAT = "Snapshots are in the folder of a run"
+
 
 def arguments_for(peeked: Peeked) -> type:
     """Return the arguments of ``ema`` with the fields of the named data, metrics and sampler."""
+    own_folder(peeked.positional, _WHAT)  # Before a request for its recipe.
     sections = sections_of(peeked_data(peeked), peeked)
     if name := peeked.flags.get("sampler"):
         sections["sampler"] = sampler_section(name, peeked)
@@ -37,7 +40,7 @@ def arguments_for(peeked: Peeked) -> type:
 
 def run(arguments: Any) -> None:
     """Make the averages, and evaluate them or write their models."""
-    folder = own_folder(arguments.folder, "Snapshots are in the folder of a run")
+    folder = own_folder(arguments.folder, _WHAT)
     check_lengths(arguments.sigma_rel, "--sigma-rel")
     if arguments.output is not None:
         if len(arguments.sigma_rel) > 1:

@@ -87,11 +87,13 @@ def _train_stage(session: Session, start: Start) -> None:
     with plan.only_part(number):
         players = make_players(objective, config, session.accelerator, plan.factories)
         average = Average(plan.model, config.ema_decay) if config.ema_decay else None
-        lengths = config.ema_sigma_rel
-        power_averages = None if lengths is None else PowerAverages(plan.model, lengths)
+        powers = None
+        if config.ema_sigma_rel is not None:
+            trained = [p for player in players.values() for p in player.parameters]
+            powers = PowerAverages(plan.model, config.ema_sigma_rel, trained)
         best = Best(config)
         state = StageState(
-            plan.model, objective, players, average, best, session.accelerator, power_averages
+            plan.model, objective, players, average, best, session.accelerator, powers
         )
         first = 0
         if start.checkpoint is not None:

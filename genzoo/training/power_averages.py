@@ -6,7 +6,7 @@ another length afterwards. What is published is averaged by ``ema_decay``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,18 +19,18 @@ class PowerAverages:
     """Averages of a model's trained parameters, in float32 at least; buffers are not averaged.
 
     Arguments:
-        model: The model; its parameters that are trained now are averaged.
+        model: The model.
         sigma_rels: The lengths of the averages.
+        trained: The parameters that the stage trains; those of the model are averaged.
     """
 
-    def __init__(self, model: Model, sigma_rels: Sequence[float]) -> None:
+    def __init__(
+        self, model: Model, sigma_rels: Sequence[float], trained: Iterable[Tensor]
+    ) -> None:
         self.model, self.sigma_rels = model, tuple(sigma_rels)
         self.gammas = [gamma_of(sigma_rel) for sigma_rel in self.sigma_rels]
-        self.parameters = {
-            name: parameter
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad
-        }
+        own = {id(parameter) for parameter in trained}
+        self.parameters = {n: p for n, p in model.named_parameters() if id(p) in own}
         self.averages = [
             {
                 name: _wide(parameter.detach().clone())

@@ -85,24 +85,29 @@ class Fit:
     relative_error: float
 
 
-def fit(steps: Array, gammas: Array, step: float, gamma: float) -> Fit:
-    """Return the weights by which profiles are nearest to another one, by least squares.
+class Profiles:
+    """Profiles, of which sums are made by least squares.
 
     Arguments:
-        steps: (N,), the updates of the profiles.
+        steps: (N,), their updates.
         gammas: (N,), their exponents.
-        step: The update of the target.
-        gamma: Its exponent.
     """
-    gram = inner_product(steps[:, None], gammas[:, None], steps[None], gammas[None])
-    target = inner_product(steps, gammas, step, gamma)
-    # Normalised, because profiles of early updates have a much greater norm.
-    norms = np.sqrt(np.diag(gram))
-    gram, target = gram / norms[:, None] / norms, target / norms
-    weights = np.linalg.lstsq(gram, target, rcond=1e-13)[0]
-    square = inner_product(step, gamma, step, gamma)
-    rest = square - 2.0 * weights @ target + weights @ gram @ weights
-    return Fit(weights / norms, math.sqrt(max(float(rest / square), 0.0)))
+
+    def __init__(self, steps: Array, gammas: Array) -> None:
+        self.steps, self.gammas = steps, gammas
+        gram = inner_product(steps[:, None], gammas[:, None], steps[None], gammas[None])
+        # Normalised, because profiles of early updates have a much greater norm.
+        self._norms = np.sqrt(np.diag(gram))
+        self._gram = gram / self._norms[:, None] / self._norms
+        self._inverse = np.linalg.pinv(self._gram, rcond=1e-13, hermitian=True)
+
+    def fit(self, step: float, gamma: float) -> Fit:
+        """Return the sum that is nearest to the profile of an update with an exponent."""
+        target = inner_product(self.steps, self.gammas, step, gamma) / self._norms
+        weights = self._inverse @ target
+        square = inner_product(step, gamma, step, gamma)
+        rest = square - 2.0 * weights @ target + weights @ self._gram @ weights
+        return Fit(weights / self._norms, math.sqrt(max(float(rest / square), 0.0)))
 
 
 def check_lengths(sigma_rels: tuple[float, ...], name: str) -> None:
