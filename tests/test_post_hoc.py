@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from unittest.mock import MagicMock, patch
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ import genzoo
 from genzoo.cli import main
 from genzoo.errors import ConfigError, LoadError, OutputExistsError, WeightsError
 from genzoo.post_hoc import averaged_model, find_average
+from genzoo.report.averages import read_averages
 from genzoo.training import Callback
 from genzoo.training.power_functions import gamma_of
 from genzoo.training.snapshots import list_snapshots
+from reports import check_harmless, page_of
 from test_resume import game
 
 LENGTHS = (0.05, 0.1)
@@ -332,3 +335,96 @@ def test_the_command_says_what_is_wrong_in_one_sentence(line, message, run, caps
     text = command(line.replace("RUN", str(run)), capsys, 2)
     assert message in text
     assert "Traceback" not in text
+
+
+# The report.
+
+
+def averages(*entries):
+    """Return what ``genzoo ema --metrics`` stores: entries of (sigma_rel, step, value)."""
+    goal = {"direction": "lower", "best": 0}
+    figure = {"std_error": 0.25, "kind": "exact", "unit": "nats", "notes": [], "goal": goal}
+    found = [
+        {
+            "stage": 0,
+            "step": step,
+            "sigma_rel": sigma_rel,
+            "relative_error": 0.001,
+            "evaluation": {
+                "figures": {"score": {**figure, "value": value}},
+                "provenance": {"data": "mine", "seed": 0, "torch": f"2.{step}"},
+            },
+        }
+        for sigma_rel, step, value in entries
+    ]
+    return json.dumps({"averages": found})
+
+
+def test_the_report_plots_each_figure_against_the_length(run):
+    page = page_of(run)
+    assert "Averages of other lengths" not in page.text
+    num = page.elements.count("svg")
+    stored = averages((0.1, 200, 3.0), (0.05, 200, 2.0), (0.2, 200, 4.5), (0.1, 100, 9.0))
+    (run / "ema.json").write_text(stored)
+    page = page_of(run)
+    check_harmless(page)
+    assert page.elements.count("svg") == num + 2
+    assert "mine, after update 200 of stage 1" in page.text
+    assert "mine, after update 100 of stage 1" in page.text
+    assert "2.00 ± 0.25 at 0.05" in page.text
+    texts = [text.strip() for text in page.texts]
+    first = texts.index("0.05")
+    rows = [text for text in texts[first:] if text and text not in ("score ↓0", "score ↓ 0")]
+    assert rows[:6] == ["0.05", "2.00 ± 0.25", "0.1", "3.00 ± 0.25", "0.2", "4.50 ± 0.25"]
+
+
+def test_errors_are_drawn_and_the_best_point_is_the_largest(run):
+    """Three points in order of the length, with bars of their errors."""
+    drawn = []
+
+    class Axes(MagicMock):
+        def plot(self, x, y, **how):
+            drawn.append((list(x), list(y), how["linewidth"]))
+
+    with patch("genzoo.report.averages.as_svg", lambda paint: paint(Axes()) or ""):
+        (run / "ema.json").write_text(averages((0.1, 200, 3.0), (0.05, 200, 2.0), (0.2, 200, 4.5)))
+        read_averages(run)
+    line, *rest = drawn
+    assert line[:2] == ([0.05, 0.1, 0.2], [2.0, 3.0, 4.5])
+    bars, points = rest[::2], rest[1::2]
+    assert [bar[:2] for bar in bars] == [
+        ([0.05, 0.05], [1.75, 2.25]),
+        ([0.1, 0.1], [2.75, 3.25]),
+        ([0.2, 0.2], [4.25, 4.75]),
+    ]
+    assert points[0][2] > points[1][2] == points[2][2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "half a {",
+        "[]",
+        '{"averages": 3}',
+        '{"averages": [{"stage": 0}]}',
+        '{"averages": [{"stage": "x", "step": 1, "evaluation": {"provenance": {}}}]}',
+        averages((float("nan"), 1, 2.0)),
+        averages((1e300, 1, 2.0)).replace("2.0", "1e999"),
+    ],
+)
+def test_figures_that_are_none_of_ours_are_left_out_of_the_report(run, text):
+    (run / "ema.json").write_text(text)
+    page = page_of(run)
+    assert "Finished" in page.text
+    assert "ema.json was left out" in page.text
+
+
+def test_texts_of_the_figures_are_text_in_the_report(run):
+    payload = '<script>document.title="owned"</script>'
+    text = averages((0.1, 200, 3.0), (0.05, 200, 2.0))
+    for name in ("score", "mine", "nats"):
+        text = text.replace(f'"{name}"', json.dumps(payload))
+    (run / "ema.json").write_text(text)
+    page = page_of(run)
+    check_harmless(page)
+    assert payload in page.text

@@ -10,13 +10,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from genzoo.errors import LoadError
+from genzoo.errors import ConfigError, LoadError
 from genzoo.evaluation.storing import protocol_in
 from genzoo.goal import Goal, mark_of, read_goal
 from genzoo.model_files import EMA_FIGURES
 from genzoo.parsing import strict_json
 from genzoo.report.curves import ACCENT, as_svg, plain_axes
 from genzoo.report.evaluations import is_number, texts_of, value_in_words
+from genzoo.training.power_functions import LENGTHS
 
 MAX_CURVES = 40
 
@@ -86,7 +87,7 @@ def read_averages(folder: Path) -> tuple[list[AverageCurves], list[str]]:
         for entry in entries:
             groups.setdefault(_settings(entry), []).append(entry)
         found = [_curves(group) for group in groups.values()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, LoadError) as error:
+    except (ConfigError, LoadError, OSError, ValueError, LookupError, TypeError) as error:
         return [], [f"{EMA_FIGURES.name} was left out: {type(error).__name__}: {error}"]
     num, left = 0, []
     for each in found:
@@ -99,6 +100,7 @@ def read_averages(folder: Path) -> tuple[list[AverageCurves], list[str]]:
 
 def _settings(entry: Mapping[str, Any]) -> str:
     """Return what entries of one picture share."""
+    LENGTHS.check(float(entry["sigma_rel"]), "sigma_rel")
     protocol = protocol_in(entry["evaluation"]["provenance"])
     return json.dumps([int(entry["stage"]), int(entry["step"]), protocol], sort_keys=True)
 

@@ -93,15 +93,17 @@ class RectifiedFlow(DataStates, Flow):
 
     @classmethod
     def example(cls) -> tuple[RectifiedFlowConfig, Batch]:
-        """Return a small conditional U-Net, and twelve rows."""
+        """Return a small conditional flow of points in the plane, and twelve rows."""
         generator = torch.Generator().manual_seed(0)
         config = RectifiedFlowConfig(
-            event=Real(shape=(1, 4, 4)),
-            channels=(8, 8),
+            event=Real(shape=(2,)),
+            hidden_dim=8,
+            num_blocks=1,
+            state_features=4,
             conditions={"label": Label(num_classes=3)},
-            likelihood_steps=2,
+            likelihood_steps=10,
         )
-        x = torch.randn(12, 1, 4, 4, generator=generator)
+        x = torch.randn(12, 2, generator=generator)
         return config, {"x": x, "label": torch.arange(12) % 3}
 
     def layout(self) -> Layout:
