@@ -12,7 +12,6 @@ from genzoo.cli.listing import Listing
 from genzoo.cli.value_kinds import DATA, FILE, FOLDER, MODEL, ValueKind, name_of
 from genzoo.config import Bounds, Config
 from genzoo.isolation import SECONDS
-from genzoo.training.power_functions import LENGTHS
 
 Seed = Annotated[int, Bounds(0, 2**63 - 1)]
 _Count = Annotated[int, Bounds(1, 10**9)]
@@ -235,7 +234,7 @@ class EmaArguments(WithSampler, OnDevice, OnData):
         ValueKind("folder", paths="folders"),
     ]
     """The folder of a finished run."""
-    sigma_rel: Annotated[tuple[Annotated[float, LENGTHS], ...], Bounds(1, 100)]
+    sigma_rel: Annotated[tuple[float, ...], Bounds(1, 100)]
     """The lengths: the standard deviation of the weights over the updates, divided by the number
     of updates, such as 0.1. Shorter averages follow the last updates more closely."""
     output: Annotated[Path | None, FOLDER] = None
