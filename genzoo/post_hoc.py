@@ -127,7 +127,7 @@ def find_average(
             f"{str(run)!r} has no snapshot after update {step} of stage {snapshots[0].stage}. "
             f"Choose one of: {_listed(steps)}."
         )
-    # Later snapshots know nothing of this average that earlier ones do not, and contain more.
+    # Without later ones, the average stays the same when the run goes on.
     used = [one for one in snapshots if one.step <= step]
     profiles = _profiles(used)
     found = profiles.fit(float(step), gamma)

@@ -103,6 +103,7 @@ def test_it_is_the_direct_sum_of_the_weights_of_all_updates(trained, sigma_rel, 
     folder, kept = trained
     found = find_average(folder, sigma_rel, step=step)
     assert found.relative_error <= 1e-2
+    assert max(one.step for one in found.snapshots) == step
     weights = sum(
         weight * profile(one.step, one.sigma_rel)
         for one, weight in zip(found.snapshots, found.weights, strict=True)

@@ -16,7 +16,7 @@ from genzoo.training.power_functions import (
     kept_share,
     sigma_rel_of,
 )
-from genzoo.training.snapshots import is_due, list_snapshots
+from genzoo.training.snapshots import is_due, list_snapshots, write
 from test_resume import forget_after, game
 
 LENGTHS = (0.05, 0.1)
@@ -277,6 +277,8 @@ def test_a_folder_of_snapshots_that_is_a_link_is_refused(tmp_path):
     (folder / "ema-snapshots").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LoadError, match="is a link"):
         game(folder, **TWO).fit()
+    with pytest.raises(LoadError, match="is a link"):
+        write(folder, 0, 1, [(0.1, {"x": torch.zeros(2)})])
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
