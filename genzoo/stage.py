@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,6 +42,24 @@ class Stage(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         TrainerConfig.from_dict(self.trainer)
+
+
+def stage_for(objective: str, own: Sequence[Stage]) -> Stage:
+    """Return the stage of an objective that is named for a model.
+
+    It is the model's stage with this objective, if there is one. Another objective trains the part
+    of the model that its last stage trains, so that an autoencoder of a model of codes stays as it
+    is.
+
+    Arguments:
+        objective: The name of the objective.
+        own: The model's default stages.
+    """
+    known = [stage for stage in own if stage.objective.name == objective]
+    if known:
+        return known[0]
+    last = own[-1] if own and own[-1].model is None else None
+    return Stage(objective=Component(name=objective), part=last.part if last else "")
 
 
 @dataclass(frozen=True, kw_only=True)

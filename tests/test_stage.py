@@ -13,6 +13,7 @@ import families
 from genzoo import Component, ConfigError, Recipe, Stage, TrainerConfig, register
 from genzoo.model_spec import MAX_DEPTH
 from genzoo.plugin import ModelSpec
+from genzoo.stage import stage_for
 
 GOOD = '[model]\nname = "rbm"\n[data]\nname = "digits"\n'
 
@@ -219,3 +220,19 @@ def test_the_config_of_a_nested_model_is_checked_when_it_is_built():
         ModelSpec(name="toy-linear", config={"event": THREE, "hidden": 4}).build()
     with pytest.raises(ConfigError, match=r"ToyConfig\.width"):
         ModelSpec(name="toy-linear", config={"event": THREE, "width": 10**12}).build()
+
+
+def test_an_objective_of_the_model_has_its_stage():
+    own = (
+        Stage(model="inner", objective="elbo"),
+        Stage(objective="denoising", part=("network", "embedder"), trainer={"max_steps": 7}),
+    )
+    assert stage_for("denoising", own) == own[1]
+    assert stage_for("elbo", own) == own[0]
+
+
+def test_another_objective_trains_the_part_of_the_last_stage():
+    own = (Stage(model="inner", objective="elbo"), Stage(objective="denoising", part="network"))
+    assert stage_for("vlb", own) == Stage(objective="vlb", part="network")
+    assert stage_for("vlb", own[:1]) == Stage(objective="vlb")
+    assert stage_for("vlb", ()) == Stage(objective="vlb")

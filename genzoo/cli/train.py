@@ -24,7 +24,7 @@ from genzoo.model import Model
 from genzoo.pretrained.inspecting import inspect
 from genzoo.recipes import make_trainer
 from genzoo.spec import DataInfo
-from genzoo.stage import Recipe, Stage
+from genzoo.stage import Recipe, Stage, stage_for
 from genzoo.training import TrainerConfig
 
 
@@ -161,8 +161,7 @@ def _stages(
         values: The fields of the objective's config that are set.
     """
     if objective is not None:
-        known = [stage for stage in own if stage.objective.name == objective]
-        own = known[:1] or [Stage(objective=Component(name=objective))]
+        own = [stage_for(objective, own)]
     first, *rest = own
     name, config = first.objective.name, first.objective.config
     given = resolved(registry.load("objectives", name).Config, config, values)

@@ -22,7 +22,7 @@ from genzoo.objective import Objective
 from genzoo.pretrained import GenerativeModel
 from genzoo.spaces import Label, Real, Space, Text, Unit
 from genzoo.spec import Batch, DataInfo
-from genzoo.stage import Stage
+from genzoo.stage import Stage, stage_for
 from genzoo.training.stage_scope import model_of
 
 SEED = 0
@@ -102,7 +102,7 @@ class Case:
         others = [name for name in registry.names("objectives") if name not in known]
         model = self.model()
         fitting = [name for name in others if self._takes(name, model)]
-        return (*own, *(Stage.from_dict({"objective": {"name": name}}) for name in fitting))
+        return (*own, *(stage_for(name, own) for name in fitting))
 
     def objective(self, stage: Stage, model: GenerativeModel) -> Objective:
         """Return the objective of a stage for ``model``, or for a nested one."""

@@ -17,7 +17,7 @@ from genzoo.data.holding_out import HELD_OUT
 from genzoo.errors import PluginError
 from genzoo.model import Model
 from genzoo.objective import Objective
-from genzoo.stage import Recipe, Stage
+from genzoo.stage import Recipe, Stage, stage_for
 from genzoo.training.batches import to_device
 from genzoo.training.config import TrainerConfig, check_minutes, resolve
 from genzoo.training.evaluations import check_evaluations, without_metrics
@@ -155,9 +155,7 @@ def _stages(model: Model, objective: Any) -> Sequence[Stage]:
     if objective is None:
         return model.default_stages(model.config)
     if isinstance(objective, str):
-        prescribed = model.default_stages(model.config)
-        own = [stage for stage in prescribed if stage.objective.name == objective]
-        return own[:1] or [Stage(objective=Component(name=objective))]
+        return [stage_for(objective, model.default_stages(model.config))]
     if isinstance(objective, Objective):
         return [Stage(objective=_described(objective))]
     return [objective] if isinstance(objective, Stage) else list(objective)
