@@ -115,4 +115,4 @@ def _factor(error: float) -> float:
     """Return the factor of the next step's size."""
     if error == 0:
         return _MOST_FACTOR
-    return min(_MOST_FACTOR, max(_LEAST_FACTOR, _SAFETY * error**-0.2))
+    return min(_MOST_FACTOR, max(_LEAST_FACTOR, _SAFETY * math.pow(error, -0.2)))

@@ -7,41 +7,14 @@ import pytest
 import torch
 from torch import nn
 
+from gaussian_flows import MEAN, VARIANCE, BestVelocity, gaussian_flow, velocity
 from genzoo import ConfigError, Label, Real, Unit, create_model
 from genzoo.plugin import CapabilityError
 from genzoo_diffusion.ode_likelihood import transported
 from genzoo_diffusion.rectified_flow import RectifiedFlow, RectifiedFlowConfig
 from genzoo_diffusion.runge_kutta import METHODS, equal_times, solved
 
-MEAN, VARIANCE = 1.0, 0.25
 ORDERS = [("euler", 1), ("midpoint", 2), ("heun", 2), ("rk4", 4)]
-
-
-class BestVelocity(nn.Module):
-    """E[ε − x_0 | x_t] of data N(μ, s²): the regression of ε − x_0 on x_t = (1 − t) x_0 + t ε."""
-
-    def __init__(self, mean=MEAN, variance=VARIANCE):
-        super().__init__()
-        self.mean, self.variance = mean, variance
-        self.unused = nn.Parameter(torch.zeros(1, dtype=torch.float64))
-
-    def forward(self, x_t, t, signal):
-        t = (t / 1000).view(-1, *[1] * (x_t.ndim - 1))
-        slope, level = velocity(t, self.mean, self.variance)
-        return slope * x_t + level
-
-
-def velocity(t, mean=MEAN, variance=VARIANCE):
-    """The slope and the level of the affine map x_t ↦ E[ε − x_0 | x_t]."""
-    slope = (t - (1 - t) * variance) / ((1 - t) ** 2 * variance + t**2)
-    return slope, -mean - slope * (1 - t) * mean
-
-
-def gaussian_flow(shape=(1,), mean=MEAN, variance=VARIANCE, **config):
-    given = {"event": Real(shape=shape), "hidden_dim": 2, "num_blocks": 1, **config}
-    model = RectifiedFlow(RectifiedFlowConfig(**given)).double()
-    model.network = BestVelocity(mean, variance)
-    return model
 
 
 def log_normal(x, mean=MEAN, variance=VARIANCE):
