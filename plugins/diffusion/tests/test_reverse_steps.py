@@ -154,9 +154,9 @@ def test_solvers_of_diffusions_take_the_steps_of_diffusers(schedule, kind, spaci
         torch.testing.assert_close(ours(sampler, found, start), expected, rtol=0, atol=near)
 
 
-@pytest.mark.parametrize(("schedule", "near"), [("linear", 1e-5), ("cosine", 2e-3)])
-def test_dpm_solver_without_a_patched_schedule_is_as_near_as_float32_allows(schedule, near):
-    """Compared with σ in float64; at the cosine's end 1/√ᾱ multiplies rounding by 4096."""
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_dpm_solver_without_a_patched_schedule_is_as_near_as_float32_allows(schedule):
+    """Compared with σ in float64: at most 5e-5 off for 10 to 50 steps and any spacing."""
     found, start = gaussian_model(schedule=schedule), noise(gaussian_model())
     sampler = DPMSolver(DPMSolverConfig())
     scheduler, times = of_flow("DPMSolverMultistepScheduler", found, sampler.grid(found))
@@ -164,7 +164,7 @@ def test_dpm_solver_without_a_patched_schedule_is_as_near_as_float32_allows(sche
     with torch.no_grad():
         for i, t in zip(times, scheduler.timesteps, strict=True):
             x = scheduler.step(predicted(found, x, i), t, x, return_dict=False)[0]
-    torch.testing.assert_close(ours(sampler, found, start), x, rtol=0, atol=near)
+    torch.testing.assert_close(ours(sampler, found, start), x, rtol=0, atol=5e-5)
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0])
