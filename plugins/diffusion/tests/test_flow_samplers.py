@@ -9,6 +9,7 @@ import torch
 from gaussian import run_affinely
 from gaussian_flows import MEAN, VARIANCE, gaussian_flow, joint_flow, velocity
 from genzoo import CapabilityError, ConfigError, Label, Real, create_model
+from genzoo.plugin import NotFiniteSampleError, NotFiniteWeightsError
 from genzoo_diffusion.samplers import (
     DDIM,
     Adaptive,
@@ -38,6 +39,7 @@ SOLVERS = pytest.mark.parametrize(
     ("name", "order", "runs"), [("euler", 1, 1), ("heun", 2, 2), ("midpoint", 2, 2)]
 )
 EXACT = 1e-9
+WRONG = [(math.nan, NotFiniteWeightsError), (3e38, NotFiniteSampleError)]
 
 
 def sampler(name, num_steps=5, **config):
@@ -317,6 +319,16 @@ def test_networks_of_x_0_are_sampled_too():
     found = flow(prediction_type="sample")
     for given in (*(sampler(name) for name in SAMPLERS), adaptive()):
         assert torch.isfinite(found.sample(3, seed=0, sampler=given)).all()
+
+
+@pytest.mark.parametrize("given", [sampler("midpoint"), adaptive()])
+@pytest.mark.parametrize(("value", "error"), WRONG)
+def test_what_is_not_finite_is_named(value, error, given):
+    found = flow()
+    for p in found.parameters():
+        p.data.fill_(value)
+    with pytest.raises(error):
+        found.sample(2, seed=0, sampler=given)
 
 
 # Refusals
