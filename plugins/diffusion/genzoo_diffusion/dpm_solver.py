@@ -17,6 +17,8 @@ from genzoo_diffusion.schedule import NoiseSchedule
 
 _LEAST = 2.0**-24
 """The least ᾱ, as in diffusers, whose solver divides by its root."""
+_KINDS = frozenset({"epsilon", "sample", "v_prediction"})
+"""The predictions that diffusers' solver takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +73,23 @@ class DPMSolver(OnGrid[DPMSolverConfig]):
 
     def steps(self, predictor: Predictor, x: Tensor, levels: list[Level]) -> Iterator[Tensor]:
         """Yield the states after each step from x at the first level."""
-        scheduler = self._scheduler(predictor.model, [level.t for level in levels[:-1]])
+        kind = predictor.model.parameterization.name
+        # It does not take EDM's F, but x̂_0 follows from F.
+        predict = predictor.output if kind in _KINDS else predictor.x_0
+        kind = kind if kind in _KINDS else "sample"
+        scheduler = self._scheduler(predictor.model, [level.t for level in levels[:-1]], kind)
         for level, t in zip(levels, scheduler.timesteps, strict=False):
-            output = predictor.output(x, level)
+            output = predict(x, level)
             x = scheduler.step(output, t, x, return_dict=False)[0]
             yield x
 
-    def _scheduler(self, model: Any, times: list[int]) -> Any:
-        """Return diffusers' scheduler of a model's noise and of given times."""
+    def _scheduler(self, model: Any, times: list[int], kind: str) -> Any:
+        """Return diffusers' scheduler of a model's noise, of given times and of a prediction."""
         schedule = NoiseSchedule(model.schedule.alpha_bar.clamp_min(_LEAST))
         scheduler = diffusers().DPMSolverMultistepScheduler(
             num_train_timesteps=len(schedule),
             trained_betas=schedule.beta.tolist(),
-            prediction_type=model.parameterization.name,
+            prediction_type=kind,
             solver_order=self.config.solver_order,
         )
         scheduler.set_timesteps(timesteps=times)
