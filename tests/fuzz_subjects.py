@@ -156,6 +156,7 @@ FILLED: dict[str, list[dict[str, Any]]] = {
         {**_OF_TEXT, **_IMAGE, "frozen_text": _FROZEN},
         {**_OF_TEXT, **_FLAT, "text": _TEXT, "hidden_dim": 8},
         {**_OF_TEXT, **_IMAGE, "text": _TEXT, "hidden_dim": 8, "network": "transformer"},
+        {**_DIFFUSION, **_IMAGE, "prediction_type": "edm", "schedule": "karras"},
     ],
     "discrete-diffusion": [
         {**_CATEGORIES, "text": _TEXT},
