@@ -298,7 +298,7 @@ def again(name: str, i: int, seed: int) -> None:
 def main() -> None:
     """Run the cases that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cases", type=int, default=42_000, help="in all")
+    parser.add_argument("--cases", type=int, default=46_000, help="in all")
     parser.add_argument("--state", type=Path, default=Path(".fuzz"), help="where it is noted")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", default="", help="one subject")
