@@ -30,6 +30,9 @@ class FlowConfig(StatesConfig):
     num_train_timesteps: Annotated[int, Bounds(1, 10**5)] = 1000
     """The factor of the time t ∈ [0, 1] that the network sees, as in diffusers; time is
     continuous."""
+    feature_scale: Annotated[float, Bounds(0.0, 1e6)] = 2.0
+    """The standard deviation of the frequencies of the state's Fourier features, in cycles per
+    unit of the data: near the data a velocity changes within the width of a mode."""
     prediction_type: Literal["flow_prediction", "sample"] = "flow_prediction"
     """The output of the network: the velocity, or x₀, which implies it."""
 

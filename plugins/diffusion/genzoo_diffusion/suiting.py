@@ -114,17 +114,22 @@ def denoising(config: Any) -> Stage:
 def matching(config: Any) -> Stage:
     """Return a stage of flow matching for small networks, with the values of `denoising`.
 
+    Points of few numbers get 10,000 updates of 256, about a minute of one core: modes that are
+    narrow compared with their distances need them.
+
     Arguments:
         config: The config of the flow.
     """
-    return _stage("flow-matching", {"lr": _rate(config)})
+    points = config.network == "flat" and bool(config.state_features)
+    more = {"max_steps": 10_000, "batch_size": 256, "ema_decay": 0.999} if points else {}
+    return _stage("flow-matching", {"lr": _rate(config)}, **more)
 
 
 def _rate(config: Any) -> float:
     return 1e-3 if config.network == "image" else 2e-3
 
 
-def _stage(objective: str, values: dict[str, Any]) -> Stage:
+def _stage(objective: str, values: dict[str, Any], **trainer: Any) -> Stage:
     return Stage(
         objective=Component(name=objective, config=values),
         trainer={
@@ -134,5 +139,6 @@ def _stage(objective: str, values: dict[str, Any]) -> Stage:
             "lr_scheduler": "cosine",
             "max_grad_norm": 1.0,
             "ema_decay": 0.995,
+            **trainer,
         },
     )
