@@ -45,9 +45,9 @@ class DenoiseConfig(GuidedConfig):
     """The spacing of the visited times, as in diffusers."""
     steps_offset: Annotated[int, Bounds(0, 10**5)] = 0
     """The offset of every time of the spacing 'leading'; 1 in Stable Diffusion."""
-    timestep_shift: Annotated[float, Bounds(1e-3, 1e3)] = 1.0
+    timestep_shift: Annotated[float | None, Bounds(1e-3, 1e3)] = None
     """s of t' = s t / (1 + (s − 1) t), for models of continuous time: above 1, more steps are made
-    where the noise is large, as for large images."""
+    where the noise is large, as for large images; none by default."""
     num_inference_steps: Steps | None = None
     """The number of steps, at most T for a model of T times; by default all T times."""
 
@@ -161,7 +161,7 @@ class OnGrid(Denoise[S], abc.ABC):
         """
         config, steps = self.config, self.num_inference_steps(model)
         grid = model.visited_times(steps, config.timestep_spacing, config.steps_offset)
-        if config.timestep_shift != 1:
+        if config.timestep_shift is not None:
             grid = shifted(grid, config.timestep_shift, model.num_times)
         if config.strength is None:
             return grid
