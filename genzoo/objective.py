@@ -66,6 +66,8 @@ class Objective(nn.Module, abc.ABC, Generic[C]):
     Class attributes:
         requires: The classes and capabilities that a model must have.
         reads: The fields of the data that it reads besides the model's, such as ``("label",)``.
+        needs_trained_model: Whether the model must be trained when its training begins. A recipe
+            whose first stage has such an objective needs a stored model.
         meanings: What the figures that it logs are, in words for the report: ``"loss"`` and the
             names of `Loss.metrics`, or ``"PLAYER/NAME"`` for one player's.
 
@@ -80,6 +82,7 @@ class Objective(nn.Module, abc.ABC, Generic[C]):
     Config: ClassVar[type[Config]]
     requires: ClassVar[tuple[type, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
+    needs_trained_model: ClassVar[bool] = False
     meanings: ClassVar[Mapping[str, Meaning]] = {}
 
     def __init__(self, model: Model, config: C | None = None) -> None:

@@ -16,6 +16,7 @@ from genzoo.data.holding_out import HELD_OUT
 from genzoo.errors import ConfigError
 from genzoo.hub.source import source_of
 from genzoo.model import Model
+from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage
 from genzoo.storage import open_model
 from genzoo.training import Trainer
@@ -72,6 +73,7 @@ def make_trainer(
     held_out = _held_out(recipe)
     model = _new(recipe, data) if recipe.pretrained is None else _stored(recipe)
     stages = recipe.stages or cls.default_stages(model.config)
+    _check_trained(recipe, stages[0])
     trainer = Trainer(
         model,
         data,
@@ -97,6 +99,17 @@ def _check_functions(recipe: Recipe, functions: Mapping[str, Any]) -> None:
                 f"The run of this recipe was trained with a function for {name} (it made {text}), "
                 f"which a recipe cannot hold. Give it again: genzoo.train(recipe, {name}=...)."
             )
+
+
+def _check_trained(recipe: Recipe, first: Stage) -> None:
+    """Raise ConfigError if the first objective needs a trained model, and the model is new."""
+    name = first.objective.name
+    objective: type[Objective] = registry.load("objectives", name)
+    if objective.needs_trained_model and recipe.pretrained is None:
+        raise ConfigError(
+            f"The objective {name} learns from a trained model, but this one is new. Give the run "
+            "or repository of one: --from RUN, or the recipe's field pretrained."
+        )
 
 
 def _new(recipe: Recipe, data: Dataset) -> Model:

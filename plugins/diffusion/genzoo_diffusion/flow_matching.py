@@ -16,6 +16,7 @@ from genzoo.plugin import (
     CapabilityError,
     Component,
     Config,
+    ConfigError,
     Goal,
     Group,
     Loss,
@@ -77,6 +78,7 @@ class FlowMatching(Objective[FlowMatchingConfig]):
 
     Raises:
         CapabilityError: The coupling ignores conditions, and the model has some.
+        ConfigError: While training, the coupling does not return a permutation of the noise.
     """
 
     Config = FlowMatchingConfig
@@ -99,10 +101,29 @@ class FlowMatching(Objective[FlowMatchingConfig]):
         generator = step.generator
         x_0 = self.model.training_state(batch["x"], generator)
         drawn = self.model.standard_normal(len(x_0), generator)
-        epsilon = self.coupling.couple(x_0, drawn, self.model.conditions_of(batch))
+        epsilon = self._coupled(x_0, drawn, batch, check=step.logged)
         t = self._times(x_0, generator)
         signal = self.model.training_signal(batch, generator)
         yield Loss(velocity_error(self.model, x_0, epsilon, t, signal))
+
+    def _coupled(self, x_0: Tensor, drawn: Tensor, batch: Batch, *, check: bool) -> Tensor:
+        """Return the noise of each row, after a check of what another package's coupling returns.
+
+        Its values are compared only if ``check``, because that waits for the device.
+        """
+        found: Tensor = self.coupling.couple(x_0, drawn, self.model.conditions_of(batch))
+        same = isinstance(found, Tensor) and found.shape == drawn.shape
+        if same and check and found is not drawn:
+            # The columns of a permutation of rows have the same values.
+            columns = (each.detach().flatten(1).sort(0).values for each in (found, drawn))
+            same = torch.equal(*columns)
+        if not same:
+            raise ConfigError(
+                f"The coupling {self.config.coupling.name} must return a permutation of the "
+                f"{len(drawn)} rows of noise that it is given; it returned something else. "
+                "Correct its method couple."
+            )
+        return found
 
     def _times(self, x_0: Tensor, generator: torch.Generator) -> Tensor:
         shape = (len(x_0),)
@@ -142,6 +163,7 @@ class Reflow(Objective[ReflowConfig]):
     """
 
     Config = ReflowConfig
+    needs_trained_model = True
     requires: ClassVar[tuple[type, ...]] = (Flow,)
     meanings: ClassVar[Mapping[str, Meaning]] = {"loss": _LOSS}
     model: Flow

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from genzoo.plugin import LogProb, Note, by_blocks, evaluating, fresh_generator
+from genzoo.plugin import CapabilityError, LogProb, Note, by_blocks, evaluating, fresh_generator
 from genzoo_diffusion.conditioning import Signal
 from genzoo_diffusion.runge_kutta import METHODS, State, Tableau, equal_times, solved
 
@@ -20,7 +22,11 @@ Field = Callable[[Tensor, Tensor], Tensor]
 """u(x, t): the velocity (B, *state_shape) of states at times (B,)."""
 _ROWS = 512
 _COMPARED = 64
-"""The number of rows with which the steps are checked by half as many."""
+"""The number of rows with which the steps are checked by twice as many."""
+_TOLERATED, _SHARE = 0.1, 1e-3
+"""The change in nats, and the share of the mean, that twice as many steps may make."""
+_ENOUGH = 10
+"""Fewer steps are unreliable where gradients are enabled and nothing is checked."""
 
 
 def log_density(
@@ -38,7 +44,15 @@ def log_density(
         signal: The signal of their conditions.
         generator: The generator of noise and directions; a new one by default.
         num_draws: The number of draws for each row; an exact density needs one.
+
+    Raises:
+        CapabilityError: Inference mode is on.
     """
+    if torch.is_inference_mode_enabled():
+        raise CapabilityError(
+            "The likelihood of a flow needs derivatives, which torch.inference_mode() forbids. "
+            "Use torch.no_grad()."
+        )
     if generator is None:
         generator = fresh_generator(model.device)
     exact = model.log_prob_kind == "exact"
@@ -53,7 +67,7 @@ def log_density(
 
     with evaluating(model):
         found = by_blocks(values, len(x), max(1, _ROWS // (1 if exact else 2)))
-        notes = () if torch.is_grad_enabled() else _notes(model, x, signal, generator)
+        notes = _notes(model, x, signal, generator)
     return LogProb(
         values=found,
         kind=model.log_prob_kind,
@@ -146,7 +160,9 @@ def with_divergence(
     | (Hutchinson, 1990)
     """
     graph = torch.is_grad_enabled()
-    with torch.enable_grad():
+    # Faster kernels of attention have no second derivative.
+    kernel = sdpa_kernel(SDPBackend.MATH) if graph else nullcontext()
+    with torch.enable_grad(), kernel:
         x = x if graph and x.requires_grad else x.detach().requires_grad_()
         u = field(x, t)
         if directions is None:
@@ -175,20 +191,30 @@ def _exact(u: Tensor, x: Tensor, graph: bool) -> Tensor:
 def _notes(
     model: RectifiedFlow, x: Tensor, signal: Signal, generator: torch.Generator
 ) -> tuple[Note, ...]:
-    """Return how the equation was solved, and by how much half as many steps differ."""
+    """Return how the equation was solved, and what twice as many steps would change.
+
+    The note is unreliable if that is more than the figure's use allows, or if it is not known.
+    """
     num, method = _steps(model), model.config.likelihood_method
     text = f"Of the flow's differential equation, solved by {method} in {num} steps"
     rows = slice(0, min(len(x), _COMPARED))
-    if num > 1 and len(x):
+    change = math.nan
+    if len(x) and not torch.is_grad_enabled():
         state, means = generator.get_state(), []
-        for steps in (num, num // 2):
+        for steps in (num, 2 * num):
             generator.set_state(state)
             draws = _draws(model, x[rows], signal.rows(rows), generator, 1, steps)
             means.append(draws.mean().item())
-        text += f"; with {num // 2}, {rows.stop} rows have {means[1] - means[0]:+.2g} nats each"
+        change = means[1] - means[0]
+        text += f"; twice as many change the mean of {rows.stop} rows by {change:+.2g} nats"
+        unreliable = not abs(change) <= _TOLERATED + _SHARE * abs(means[1])
+    else:
+        unreliable = num < _ENOUGH
     texts = [text + "."]
+    if unreliable:
+        texts.append("Give --model.likelihood-steps more steps, or train the flow for longer.")
     if not model.has_exact_divergence:
         texts.append("The divergence is estimated by random directions, without bias.")
     if model.levels is not None:
         texts.append("A lower bound on the probability of grey levels, by uniform noise.")
-    return (Note("flow", " ".join(texts)),)
+    return (Note("flow", " ".join(texts), unreliable=unreliable),)

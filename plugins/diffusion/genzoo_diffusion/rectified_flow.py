@@ -49,7 +49,7 @@ class RectifiedFlowConfig(FlowConfig):
 
 
 class RectifiedFlow(DataStates, Flow):
-    """A rectified flow whose states are the data, scaled from [0, 1] to [−1, 1].
+    """A rectified flow whose states are the data; data in [0, 1] are scaled to [−1, 1].
 
     With grey levels, x is a level, and the flow is a density of x plus uniform noise of the width
     of a level, in training as in the likelihood; samples are rounded to levels.

@@ -10,6 +10,7 @@ from torch import nn
 import genzoo
 from genzoo import (
     Component,
+    ConfigError,
     Label,
     Real,
     Stage,
@@ -154,6 +155,24 @@ def test_a_coupling_that_ignores_conditions_is_refused_for_a_model_with_some(car
         FlowMatching(model, careless)
 
 
+@pytest.mark.parametrize(
+    "returned",
+    [
+        lambda x, epsilon: x.clone(),
+        lambda x, epsilon: epsilon[:1],
+        lambda x, epsilon: epsilon + 5,
+        lambda x, epsilon: torch.arange(len(epsilon)),
+        lambda x, epsilon: epsilon * math.nan,
+        lambda x, epsilon: None,
+    ],
+)
+def test_what_is_not_a_permutation_of_the_noise_is_refused(careless, monkeypatch, returned):
+    monkeypatch.setattr(Careless, "couple", lambda self, x, epsilon, given: returned(x, epsilon))
+    model = create_model("rectified-flow", event=Real(shape=(2,)))
+    with pytest.raises(ConfigError, match="fake-careless must return a permutation of the 6 rows"):
+        loss(FlowMatching(model, careless), {"x": torch.randn(6, 2)})
+
+
 # Training
 
 
@@ -173,7 +192,9 @@ def test_training_approaches_the_data():
     """log p of Gaussian rows under a flow that was trained for some seconds, and at first."""
     torch.manual_seed(0)
     data = rows(2048)
-    model = create_model("rectified-flow", data=data, hidden_dim=32, num_blocks=1)
+    model = create_model(
+        "rectified-flow", data=data, hidden_dim=32, num_blocks=1, feature_scale=0.5
+    )
     x = data.batch(torch.arange(500))["x"]
     with torch.no_grad():
         before = model.log_prob(x).values.mean().item()
@@ -237,3 +258,16 @@ def test_reflow_resumes_bit_for_bit(tmp_path):
     trained(2, tmp_path / "run")
     resumed = trained(4, tmp_path / "run", resume=True)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+def test_reflow_of_a_new_model_is_refused_by_a_recipe(tmp_path):
+    recipe = genzoo.Recipe.from_dict(
+        {
+            "model": {"name": "rectified-flow"},
+            "data": {"name": "ring"},
+            "stages": [{"objective": {"name": "reflow"}}],
+        }
+    )
+    with pytest.raises(ConfigError, match=r"reflow learns from a trained model.*--from"):
+        genzoo.train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -233,13 +233,32 @@ def test_a_density_has_gradients():
     assert all(p.grad is not None for p in model.network.parameters())
 
 
-def test_the_notes_say_how_the_equation_was_solved():
-    model = gaussian_flow(likelihood_method="euler", likelihood_steps=10)
+@pytest.mark.parametrize("num_steps", [1, 10])
+def test_the_note_says_what_twice_as_many_steps_change(num_steps):
+    model = gaussian_flow(likelihood_method="euler", likelihood_steps=num_steps)
     x = points()
     with torch.no_grad():
         (note,) = model.log_prob(x).notes
-    ten, five = (recursion(x, "euler", n).mean().item() for n in (10, 5))
-    assert f"solved by euler in 10 steps; with 5, 5 rows have {five - ten:+.2g}" in note.text
+    once, twice = (recursion(x, "euler", n).mean().item() for n in (num_steps, 2 * num_steps))
+    assert f"solved by euler in {num_steps} steps; twice as many change the mean" in note.text
+    assert f"of 5 rows by {twice - once:+.2g} nats" in note.text
+
+
+@pytest.mark.parametrize(("num_steps", "unreliable"), [(1, True), (2, True), (100, False)])
+def test_too_few_steps_are_unreliable(num_steps, unreliable):
+    """The error of two steps of Euler's method is .3 nats, that of a hundred .003."""
+    model = gaussian_flow((3,), likelihood_method="euler", likelihood_steps=num_steps)
+    x = points(5, (3,))
+    with torch.no_grad():
+        (note,) = model.log_prob(x).notes
+    (with_graph,) = model.log_prob(x).notes
+    assert (note.unreliable, with_graph.unreliable) == (unreliable, unreliable)
+    assert ("more steps" in note.text) == unreliable
+
+
+def test_inference_mode_is_refused_with_the_remedy():
+    with torch.inference_mode(), pytest.raises(CapabilityError, match=r"Use torch\.no_grad\(\)"):
+        gaussian_flow().log_prob(points())
 
 
 def test_an_estimate_does_not_depend_on_how_often_it_is_asked():
