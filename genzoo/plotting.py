@@ -20,6 +20,8 @@ from genzoo.files import atomic_file
 
 _MIN_SIDE = 320
 _GAP = 8
+_PATHS = 200
+"""The number of points whose paths are drawn."""
 _FONT_SHARE, _FONT_LEAST, _FONT_MOST = 0.35, 10, 20
 
 
@@ -71,13 +73,13 @@ def strips(stages: Sequence[Tensor]) -> Image.Image:
 
 
 def trajectories(states: Sequence[Tensor]) -> Image.Image:
-    """Return a picture of states of N examples: a row per example, or a scatter plot per state.
+    """Return a picture of states of N examples: a row per example, or the paths of points.
 
     Raises:
         DataError: The shape is not that of images, points or vectors.
     """
     if are_points(states[0]):
-        return _planes(states)
+        return _paths(states)
     return grid(torch.stack(list(states), dim=1).flatten(0, 1), columns=len(states))
 
 
@@ -192,6 +194,25 @@ def _planes(states: Sequence[Tensor], titles: Sequence[str] = ()) -> Image.Image
         _scatter(axes, x)
     for axes, title in zip(panels, titles, strict=False):
         axes.set_title(title, fontsize=8, parse_math=False)
+    return to_image(figure)
+
+
+def _paths(states: Sequence[Tensor]) -> Image.Image:
+    """Return the paths of points (N, 2) through the states, their first and last states as dots.
+
+    The paths of the first points are drawn as lines, and the states of all of them as dots.
+    """
+    from matplotlib.collections import LineCollection
+
+    figure = new_figure(5, 5)
+    axes = figure.subplots()
+    paths = torch.stack([x.detach().float().cpu() for x in states], dim=1)
+    lines = LineCollection(list(paths[:_PATHS].numpy()), colors="0.7", linewidths=0.6, zorder=1)
+    axes.add_collection(lines)
+    for x, color, label in ((paths[:, 0], "0.4", "first state"), (paths[:, -1], "C0", "last")):
+        axes.scatter(*x.numpy().T, s=6, c=color, linewidths=0, label=label, zorder=2)
+    axes.set_aspect("equal")
+    axes.legend(fontsize=8, frameon=False)
     return to_image(figure)
 
 

@@ -63,7 +63,7 @@ def test_a_folder_holds_what_a_repository_does_and_is_small(folder):
     assert names == standard | set(weights) | set(layout.get("files", []))
     plain = names - set(weights) - set(layout.get("files", []))
     assert all(map(is_pushed, plain))
-    sizes = {"rbm": 2, "vae": 2, "ddpm": 4, "discrete": 4}
+    sizes = {"rbm": 2, "vae": 2, "ddpm": 4, "discrete": 4, "rectified": 4}
     megabytes = sizes.get(folder.name.partition("-")[0], 3)
     assert sum((folder / name).stat().st_size for name in weights) <= megabytes * 1e6
 
@@ -109,7 +109,10 @@ def test_a_card_is_what_the_template_makes_of_its_folder(folder, tmp_path):
     assert (copy / CARD.name).read_text("utf-8") == (folder / CARD.name).read_text("utf-8")
 
 
-@pytest.mark.parametrize("folder", slow(FOLDERS, "ddpm-fashion-mnist-text", "dbm-digits"))
+@pytest.mark.parametrize(
+    "folder",
+    slow(FOLDERS, "ddpm-fashion-mnist-text", "rectified-flow-fashion-mnist-text", "dbm-digits"),
+)
 def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
     (tmp_path / HOME.name).symlink_to(HOME)
     monkeypatch.chdir(tmp_path)

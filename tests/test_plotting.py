@@ -68,10 +68,21 @@ def test_trajectories_are_rows_and_states_are_columns(unscaled):
     ]
 
 
-def test_states_in_the_plane_are_panels_side_by_side():
-    image = plotting.trajectories([families.rows(5, 2) for _ in range(3)])
-    assert image.size == (600, 220)
-    assert plotting.trajectories([families.rows(5, 2)]).size == (200, 220)
+def test_states_in_the_plane_are_paths_from_the_first_to_the_last():
+    """A point moves from the top left to the bottom right, where it is blue, along a line."""
+    states = [torch.tensor([[float(i), 2.0 - i]]) for i in range(3)]
+    image = plotting.trajectories(states)
+    assert image.size == (500, 500)
+    values = np.asarray(image).astype(int)
+    inside = slice(60, 440)  # Without the numbers at the axes.
+    blue = (values[..., 2] - values[..., 0]) > 60
+    row, column = (found.max() for found in np.nonzero(blue))
+    assert min(row, column) > 400
+    dark = (np.ptp(values, axis=2) == 0) & (values[..., 0] == 102)
+    assert dark[:100, :120].any()
+    middle = values[(row + 20) // 2 - 30 : (row + 20) // 2 + 30, inside, 0]
+    assert (middle < 255).any(1).all()  # The line crosses every row of the middle.
+    assert plotting.trajectories(states[:1]).size == (500, 500)
 
 
 def test_colour_stays_colour(unscaled):
@@ -160,7 +171,7 @@ def test_points_of_each_title_have_a_plane_of_their_own():
     blue = (values[..., 2] - values[..., 0]) > 60
     left, right = (np.nonzero(part.any(0))[0] for part in np.split(blue, 2, axis=1))
     assert left.max() < 100 < right.min()
-    untitled = np.asarray(plotting.trajectories([x[:2], x[2:]]))
+    untitled = np.asarray(plotting.titled_rows(x, ["", ""]))
     assert (np.asarray(values)[:15] != untitled[:15]).any()
 
 
