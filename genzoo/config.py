@@ -48,11 +48,17 @@ class Bounds(Mark):
 
     low: float = -math.inf
     high: float = math.inf
+    of: str = dataclasses.field(default="", repr=False)
+    """What a tuple holds, for the error, such as "widths"."""
 
     def check(self, value: Any, where: str) -> None:
         """Raise ConfigError if ``value``, or its length, is out of bounds."""
         size = value if isinstance(value, (int, float)) else len(value)
         if not self.low <= size <= self.high:
+            if self.of:
+                raise ConfigError(
+                    f"{where}: give {self.low} to {self.high} {self.of}, got {shown(value)}."
+                )
             what = "" if size is value else "a length "
             raise ConfigError(
                 f"{where} must be {what}in [{self.low}, {self.high}], got {shown(value)}."
@@ -76,8 +82,12 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, kind in field_types(type(self)).items():
-            where = f"{self._title or f'{type(self).__name__}.'}{name}"
-            object.__setattr__(self, name, _coerce(kind, getattr(self, name), where))
+            object.__setattr__(self, name, _coerce(kind, getattr(self, name), self._where(name)))
+
+    @classmethod
+    def _where(cls, name: str) -> str:
+        """Return what errors call a field."""
+        return f"{cls._title or f'{cls.__name__}.'}{name}"
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> typing.Self:
@@ -150,8 +160,8 @@ def converted(config: type[Config], values: Mapping[str, Any]) -> dict[str, Any]
         ConfigError: An unknown key, a wrong type, a value out of bounds.
     """
     _check_known(config, values)
-    types, title = field_types(config), config._title or f"{config.__name__}."
-    return {name: _coerce(types[name], value, title + name) for name, value in values.items()}
+    types, where = field_types(config), config._where
+    return {name: _coerce(types[name], value, where(name)) for name, value in values.items()}
 
 
 def differences(new: Config, old: Config) -> dict[str, Any]:
@@ -266,8 +276,9 @@ def _coerce_tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, 
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
         raise ConfigError(f"{where} must hold {len(kinds)} values, got {shown(value)}.")
-    pairs = enumerate(zip(kinds, value, strict=True))
-    return tuple(_coerce(kind, item, f"{where}[{i}]") for i, (kind, item) in pairs)
+    # The values of a flag are not numbered where they are typed.
+    names = [where if where.startswith("--") else f"{where}[{i}]" for i in range(len(value))]
+    return tuple(map(_coerce, kinds, value, names))
 
 
 def _coerce_mapping(kind: Any, value: Any, where: str) -> Mapping[str, Any]:

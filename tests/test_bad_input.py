@@ -209,7 +209,7 @@ CASES = {
     "sample run --num 1 --output x.png --label 3": "takes no condition, got '3'. Leave it out",
     "sample run --num 1 --output x.png --label 3 --text a": "takes no condition, got '3'",
     "sample run --num 1 --output x.png --device gpu": "Device 'gpu' is not available",
-    "evaluate run --max-examples 0": "--max_examples must be in [1, ",
+    "evaluate run --max-examples 0": "--max-examples must be in [1, ",
     # data
     "train rbm --data grey.npz --output new": "Give --data.binarize threshold",
     "train rbm --data digits --output new": "Give --data.binarize threshold",

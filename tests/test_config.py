@@ -41,6 +41,7 @@ class Outer(Config):
     pair: tuple[float, float] = (0.9, 0.999)
     inner: Inner = field(default_factory=Inner)
     many: tuple[Inner, ...] = ()
+    widths: Annotated[tuple[int, ...], Bounds(1, 2, "widths")] = (3,)
     players: Mapping[str, Mapping[str, Annotated[float, Bounds(0.0)]]] = field(
         default_factory=dict
     )
@@ -57,6 +58,12 @@ def refused(**values):
     assert len(str(made.value)) < 300
     assert "\n" not in str(made.value)
     return str(made.value)
+
+
+def test_bounds_may_say_what_a_tuple_holds():
+    assert refused(widths=()) == "Outer.widths: give 1 to 2 widths, got ()."
+    assert refused(widths=(1, 2, 3)) == "Outer.widths: give 1 to 2 widths, got (1, 2, 3)."
+    assert Outer(width=1, widths=(1, 2)).widths == (1, 2)
 
 
 @pytest.mark.parametrize(

@@ -287,8 +287,13 @@ def test_what_cannot_be_kept_is_refused(tmp_path):
         game(None, **TWO)
     with pytest.raises(ConfigError, match="has a length twice"):
         game(tmp_path, ema_sigma_rel=(0.1, 0.1))
-    for wrong in ((), (0.3,), (0.1, 0.0), (0.05, 0.06, 0.07, 0.08, 0.09)):
-        with pytest.raises(ConfigError, match="ema_sigma_rel"):
+    for wrong in ((), (0.05, 0.06, 0.07, 0.08, 0.09)):
+        with pytest.raises(ConfigError, match=r"ema_sigma_rel: give 1 to 4 lengths, got \("):
+            game(tmp_path, ema_sigma_rel=wrong)
+    for wrong, word in (((0.3,), "shorter"), ((0.1, 0.0), "longer")):
+        index = len(wrong) - 1
+        message = rf"ema_sigma_rel\[{index}\] must be in .* Give a {word} length, such as 0\.1"
+        with pytest.raises(ConfigError, match=message):
             game(tmp_path, ema_sigma_rel=wrong)
 
 

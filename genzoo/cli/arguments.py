@@ -23,6 +23,10 @@ class Arguments(Config):
 
     _title = "--"
 
+    @classmethod
+    def _where(cls, name: str) -> str:
+        return super()._where(name).replace("_", "-")  # As the flag is typed.
+
 
 @dataclass(frozen=True, kw_only=True)
 class FromModel(Arguments):
@@ -234,7 +238,7 @@ class EmaArguments(WithSampler, OnDevice, OnData):
         ValueKind("folder", paths="folders"),
     ]
     """The folder of a finished run."""
-    sigma_rel: Annotated[tuple[float, ...], Bounds(1, 100)]
+    sigma_rel: Annotated[tuple[float, ...], Bounds(1, 100, "lengths")]
     """The lengths: the standard deviation of the weights over the updates, divided by the number
     of updates, such as 0.1. Shorter averages follow the last updates more closely."""
     output: Annotated[Path | None, FOLDER] = None

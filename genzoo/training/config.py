@@ -44,7 +44,9 @@ class TrainerConfig(Config):
     """The dtype of autocast."""
     ema_decay: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The decay of the averaged weights, which are published; 0 for no averaging."""
-    ema_sigma_rel: Annotated[tuple[Annotated[float, LENGTHS], ...], Bounds(1, 4)] | None = None
+    ema_sigma_rel: (
+        Annotated[tuple[Annotated[float, LENGTHS], ...], Bounds(1, 4, "lengths")] | None
+    ) = None
     """Lengths of averages of which snapshots are kept, for genzoo ema after training, such as 0.05
     0.1; by default none. They do not change what is published."""
     ema_snapshots: Annotated[int, Bounds(1, 1000)] = 50

@@ -18,10 +18,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genzoo.config import Bounds
+from genzoo.config import Bounds, shown
 from genzoo.errors import ConfigError
 
-LENGTHS = Bounds(0.01, 0.28)
+
+@dataclass(frozen=True)
+class LengthBounds(Bounds):
+    """Bounds of a length, whose error says what to do."""
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise ConfigError if a length is out of bounds."""
+        if not self.low <= value <= self.high:
+            longer = "longer" if value < self.low else "shorter"
+            raise ConfigError(
+                f"{where} must be in [{self.low}, {self.high}], got {shown(value)}. Give a "
+                f"{longer} length, such as 0.1: with {self.low} nearly only the last updates "
+                f"count, with {self.high} nearly all alike."
+            )
+
+
+LENGTHS = LengthBounds(0.01, 0.28)
 """The lengths that are allowed: γ = 0, the mean of all updates, has 0.289."""
 Array = NDArray[np.float64]
 
