@@ -21,7 +21,7 @@ from torch import Tensor
 
 from genzoo.card import write_card
 from genzoo.card.training import averaging_comment
-from genzoo.errors import ConfigError, DataError, LoadError, OutputExistsError, WeightsError
+from genzoo.errors import ConfigError, DataError, LoadError, OutputExistsError
 from genzoo.evaluation import Evaluation
 from genzoo.evaluation.storing import protocol_in
 from genzoo.files import check_no_link, read_text, remove, replace_text
@@ -32,7 +32,7 @@ from genzoo.pretrained import GenerativeModel, GenModel
 from genzoo.saving import save_model
 from genzoo.training.power_functions import LENGTHS, Profiles, gamma_of
 from genzoo.training.snapshots import Snapshot, list_snapshots
-from genzoo.weights import check_finite, read_header
+from genzoo.weights import check_finite
 
 MAX_RELATIVE_ERROR = 0.01
 """The relative error of a profile from which on an average is refused."""
@@ -94,13 +94,15 @@ def post_hoc_ema(
 
     Raises:
         ConfigError: No power function has this length, or it cannot be made of the snapshots to
-            within `MAX_RELATIVE_ERROR`.
-        LoadError: There are no snapshots, or none at this step; or a snapshot is damaged.
+            within `MAX_RELATIVE_ERROR`; or ``output_dir`` is the run's folder, or in it and not
+            in its folder ``ema``.
+        LoadError: There are no snapshots, or none at this step; or a snapshot is damaged, or is
+            not the one that its name says.
         OutputExistsError: ``output_dir`` has a model, and ``overwrite`` is False.
     """
     average = find_average(run, sigma_rel, step=step, stage=stage)
     if output_dir is not None:
-        check_output(output_dir, overwrite=overwrite)
+        check_output(run, output_dir, overwrite=overwrite)
     model = averaged_model(average, device)
     if output_dir is not None:
         save_average(average, model, output_dir)
@@ -147,9 +149,12 @@ def averaged_model(average: PostHocAverage, device: torch.device | str = "cpu") 
     model = GenModel.from_pretrained(average.run)
     parameters = dict(model.named_parameters())
     sums: dict[str, Tensor] = {}
+    # All headers first: sums take long, and a file that is refused should be so at once.
+    names = [_checked_names(snapshot, model) for snapshot in average.snapshots]
     # One snapshot at a time, and of it one tensor: all of them would not fit into memory.
-    for snapshot, weight in zip(average.snapshots, average.weights, strict=True):
-        _add(sums, snapshot, weight, model, parameters)
+    for i, snapshot in enumerate(average.snapshots):
+        own = [name for name in names[i] if name in parameters]
+        _add(sums, snapshot, average.weights[i], own)
     check_finite(sums, average.run)
     for name, tensor in sums.items():
         parameters[name].data = tensor.to(parameters[name].dtype)
@@ -157,12 +162,23 @@ def averaged_model(average: PostHocAverage, device: torch.device | str = "cpu") 
     return model.to(device)
 
 
-def check_output(folder: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Check a folder that an average is to be written into.
+def check_output(
+    run: str | os.PathLike[str], folder: str | os.PathLike[str], *, overwrite: bool
+) -> None:
+    """Check a folder that an average of a run is to be written into.
 
     Raises:
+        ConfigError: It is the run's folder, or in it and not in its folder of averages.
         OutputExistsError: It has a run or a model that may not be replaced.
     """
+    # Resolved, because a link or ".." may lead into the run.
+    target, home = Path(folder).resolve(), Path(run).resolve()
+    if target.is_relative_to(home) and home / EMA.name not in target.parents:
+        raise ConfigError(
+            f"The averaged model would be written into {os.fspath(folder)!r}, among the files of "
+            f"the run {os.fspath(run)!r}: choose a folder outside the run, or one in "
+            f"{str(Path(run) / EMA.name)!r}."
+        )
     names = (CONFIG.name, WEIGHTS.name, RECIPE.name)
     if not overwrite and any((Path(folder) / name).exists() for name in names):
         raise OutputExistsError(
@@ -232,8 +248,12 @@ def _snapshots(run: Path, stage: int | None) -> list[Snapshot]:
     """Return the snapshots of a stage, by default of the last one that has some.
 
     Raises:
-        LoadError: There are none.
+        LoadError: There are none, or there is no such folder.
     """
+    if not run.is_dir():
+        raise LoadError(
+            f"There is no folder {str(run)!r}. Give the folder of genzoo train --output."
+        )
     every = list_snapshots(run)
     stages = sorted({one.stage for one in every})
     if not every:
@@ -275,17 +295,10 @@ def _refusal(
     )
 
 
-def _add(
-    sums: dict[str, Tensor],
-    snapshot: Snapshot,
-    weight: float,
-    model: Model,
-    parameters: Mapping[str, Tensor],
-) -> None:
+def _add(sums: dict[str, Tensor], snapshot: Snapshot, weight: float, names: Sequence[str]) -> None:
     """Add the parameters of a snapshot, times a weight, in double precision."""
-    names = [name for name in _checked_names(snapshot, model) if name in parameters]
     if sums and sums.keys() != set(names):
-        raise _damaged(snapshot, "it has other parameters than the snapshots before it")
+        raise snapshot.damaged("it has other parameters than the snapshots before it")
     try:
         with safe_open(snapshot.path, framework="pt", device="cpu") as file:
             for name in names:
@@ -294,7 +307,7 @@ def _add(
                 total = sums.setdefault(name, torch.zeros(tensor.shape, dtype=wide))
                 total.add_(tensor, alpha=weight)
     except (SafetensorError, OSError) as error:
-        raise _damaged(snapshot, str(error)) from error
+        raise snapshot.damaged(str(error)) from error
 
 
 def _copy_buffers(model: Model, average: PostHocAverage, parameters: Mapping[str, Tensor]) -> None:
@@ -311,24 +324,13 @@ def _checked_names(snapshot: Snapshot, model: Model) -> list[str]:
     """Return the names of the tensors of a snapshot.
 
     Raises:
-        WeightsError: It is missing, half-written, or of another model.
+        WeightsError: It is missing, half-written, swapped, or of another model.
     """
-    state = model.state_dict()
-    try:
-        header = read_header(snapshot.path)
-    except WeightsError as error:
-        raise _damaged(snapshot, "its header does not fit its size, or is not there") from error
+    state, header = model.state_dict(), snapshot.header()
     for name, (_, shape) in header.items():
         if name not in state or tuple(state[name].shape) != shape:
-            raise _damaged(snapshot, f"{name} is not a tensor of the model in the folder")
+            raise snapshot.damaged(f"{name} is not a tensor of the model in the folder")
     return list(header)
-
-
-def _damaged(snapshot: Snapshot, why: str) -> WeightsError:
-    return WeightsError(
-        f"The snapshot {snapshot.path} is damaged ({why}). Remove it: the average is then made of "
-        "the others, if they suffice."
-    )
 
 
 def _stored(path: Path) -> list[Any]:

@@ -314,6 +314,88 @@ def test_a_snapshot_that_is_not_whole_is_refused_by_its_name(run, what, monkeypa
     genzoo.post_hoc_ema(run, 0.1)
 
 
+def at(run, step, sigma_rel):
+    """Return the file of a snapshot."""
+    found = list_snapshots(run)
+    return next(one.path for one in found if (one.step, one.sigma_rel) == (step, sigma_rel))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [((100, 0.05), (200, 0.05)), ((200, 0.1), (200, 0.05))]
+)
+def test_a_snapshot_that_lies_at_the_place_of_another_is_refused(run, source, target):
+    path = at(run, *target)
+    shutil.copy(at(run, *source), path)
+    held, named = (f"stage 0, step {step}, sigma_rel {s}" for step, s in (source, target))
+    with pytest.raises(WeightsError) as raised:
+        genzoo.post_hoc_ema(run, 0.1)
+    message = str(raised.value)
+    assert f"The snapshot {path} holds {held}, and its name says {named}: put the " in message
+    path.unlink()  # The second remedy.
+    genzoo.post_hoc_ema(run, 0.1)
+
+
+def test_a_snapshot_of_another_stage_is_refused_too(run):
+    path = at(run, 100, 0.05)
+    path.rename(path.with_name(path.name.replace("stage-000", "stage-001")))
+    with pytest.raises(WeightsError, match=r"holds stage 0, .* and its name says stage 1, "):
+        genzoo.post_hoc_ema(run, 0.05, stage=1)
+
+
+@pytest.mark.parametrize("label", ["half a {", "[]", "{}", "null", "9" * 5000])
+def test_a_label_that_is_none_of_ours_is_refused(run, label):
+    path = at(run, 100, 0.05)
+    save_file(load_file(path), path, metadata={"snapshot": label})
+    with pytest.raises(WeightsError, match="is not a snapshot's label, and its name says stage 0"):
+        genzoo.post_hoc_ema(run, 0.1)
+
+
+def test_a_snapshot_without_a_label_is_what_its_name_says(run):
+    before = genzoo.post_hoc_ema(run, 0.07).state_dict()
+    save_file(load_file(at(run, 100, 0.05)), at(run, 100, 0.05))
+    after = genzoo.post_hoc_ema(run, 0.07).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("what", ["half", "other"])
+def test_all_headers_are_read_before_anything_is_printed_or_summed(run, what, monkeypatch, capsys):
+    path = at(run, 200, 0.1)  # The last one.
+    if what == "half":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        shutil.copy(at(run, 100, 0.1), path)
+    monkeypatch.setattr("genzoo.post_hoc._add", lambda *_: pytest.fail("it is summed"))
+    text = command(f"ema {run} --sigma-rel 0.07 0.05", capsys, 2)
+    assert path.name in text
+    assert "relative error" not in text
+
+
+def test_an_average_is_not_written_among_the_files_of_its_run(run, tmp_path, capsys):
+    (tmp_path / "link").symlink_to(run / "checkpoints")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    places = (run, run / "checkpoints", run / "new" / "one", run / "ema", tmp_path / "link")
+    for folder in (*places, run / "ema" / ".." / "best"):
+        for more in ("", " --overwrite"):
+            line = f"ema {run} --sigma-rel 0.1 --output {folder}{more}"
+            text = command(line, capsys, 2)
+            assert f"written into {str(folder)!r}, among the files of the run" in text
+            assert f"or one in {str(run / 'ema')!r}." in text
+        with pytest.raises(ConfigError, match="among the files of the run"):
+            genzoo.post_hoc_ema(run, 0.1, output_dir=folder, overwrite=True)
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for folder in (run / "ema" / "mine", run.parent / "run-0.1"):
+        command(f"ema {run} --sigma-rel 0.1 --output {folder}", capsys)
+        genzoo.GenModel.from_pretrained(folder)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
+    message = f"There is no folder '{tmp_path}/nope'. Give the folder of genzoo train --output."
+    for more in ("", " --metrics log-likelihood", f" --output {tmp_path}/x"):
+        assert message in command(f"ema {tmp_path}/nope --sigma-rel 0.07{more}", capsys, 2)
+    with pytest.raises(LoadError, match="There is no folder"):
+        genzoo.post_hoc_ema(tmp_path / "nope", 0.07)
+
+
 def test_a_run_that_has_not_ended_is_refused(run):
     (run / "config.json").unlink()
     with pytest.raises(LoadError, match="has no model yet"):
@@ -325,10 +407,17 @@ def test_a_run_that_has_not_ended_is_refused(run):
     [
         ("ema RUN --sigma-rel 0.1 0.1", "has a length twice"),
         ("ema RUN --sigma-rel 0.1 0.05 --output x", "2 lengths are given"),
-        ("ema RUN --sigma-rel 0.5", "must be in"),
+        (
+            "ema RUN --sigma-rel 0.5",
+            "error: --sigma-rel must be in [0.01, 0.28], got 0.5. Give a ",
+        ),
+        ("ema RUN --sigma-rel 0.5", "Give a shorter length, such as 0.1: "),
+        ("ema RUN --sigma-rel 0.001", "Give a longer length, such as 0.1: "),
+        ("ema RUN --sigma-rel 0.1 nan", "error: --sigma-rel must be finite, got nan."),
+        ("ema RUN --sigma-rel", "error: --sigma-rel: give 1 to 100 lengths, got ()."),
         ("ema RUN", "--sigma-rel"),
         ("ema ada/model --sigma-rel 0.1", "is a repository"),
-        ("ema RUN --sigma-rel 0.1 --output RUN", "holds another run or model"),
+        ("ema RUN --sigma-rel 0.1 --output RUN", "among the files of the run"),
         ("ema RUN --sigma-rel 0.1 --metrics nonsense", "nonsense"),
     ],
 )

@@ -24,7 +24,7 @@ from genzoo.post_hoc import (
     save_average,
     store_figures,
 )
-from genzoo.training.power_functions import check_lengths
+from genzoo.training.power_functions import LENGTHS, check_lengths
 
 _WHAT = "Snapshots are in the folder of a run"
 
@@ -42,13 +42,15 @@ def run(arguments: Any) -> None:
     """Make the averages, and evaluate them or write their models."""
     folder = own_folder(arguments.folder, _WHAT)
     check_lengths(arguments.sigma_rel, "--sigma-rel")
+    for sigma_rel in arguments.sigma_rel:
+        LENGTHS.check(sigma_rel, "--sigma-rel")
     if arguments.output is not None:
         if len(arguments.sigma_rel) > 1:
             raise ConfigError(
                 f"--output is the folder of one model, and {len(arguments.sigma_rel)} lengths are "
                 "given. Give one length, or leave --output out."
             )
-        check_output(arguments.output, overwrite=arguments.overwrite)
+        check_output(folder, arguments.output, overwrite=arguments.overwrite)
     # All before the first: a length that is refused should not end a series of evaluations.
     averages = [
         find_average(folder, sigma_rel, step=arguments.step, stage=arguments.stage)
@@ -58,8 +60,9 @@ def run(arguments: Any) -> None:
         _evaluate(averages, arguments)
         return
     for average in averages:
+        model = averaged_model(average)  # Before the line: a snapshot may be refused.
         write(str(average))
-        _save(average, averaged_model(average), arguments.output)
+        _save(average, model, arguments.output)
 
 
 def _evaluate(averages: Sequence[PostHocAverage], arguments: Any) -> None:

@@ -1,23 +1,32 @@
 """Snapshots of power-function averages: one file for each length and update, in the run's folder.
 
 A file is whole or not there, and its name says what it is, so it needs no index. Any set of them
-can be combined.
+can be combined. The file itself says the same as its name, so that a swapped one is noticed.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from genzoo.config import shown
+from genzoo.errors import WeightsError
 from genzoo.files import atomic_file, check_no_link, disk_full_named, remove
 from genzoo.model_files import EMA_FIGURES, EMA_SNAPSHOTS
+from genzoo.parsing import strict_json
 from genzoo.saving import apart
+from genzoo.weights import Header, read_header
 
+_LABEL = "snapshot"
+"""The key of the metadata. It is the only one: safetensors writes several in any order, and a
+resumed run writes the same bytes."""
 _NAME = re.compile(r"stage-(\d{3})-step-(\d{9})-sigma-(0\.\d{1,18})\.safetensors")
 
 
@@ -36,6 +45,56 @@ class Snapshot:
     step: int
     sigma_rel: float
     path: Path
+
+    @property
+    def label(self) -> str:
+        """What it is, as the file says it too."""
+        return _label(self.stage, self.step, self.sigma_rel)
+
+    def header(self) -> Header:
+        """Return dtype and shape of every tensor, after a check of what the file is.
+
+        A file that does not say what it is, is what its name says.
+
+        Raises:
+            WeightsError: It is missing or half-written, or another snapshot has its name.
+        """
+        try:
+            header = read_header(self.path)
+        except WeightsError as error:
+            raise self.damaged("its header does not fit its size, or is not there") from error
+        try:
+            with safe_open(self.path, framework="pt", device="cpu") as file:
+                found = (file.metadata() or {}).get(_LABEL, self.label)
+        except (SafetensorError, OSError) as error:
+            raise self.damaged(str(error)) from error
+        if found != self.label:
+            raise WeightsError(
+                f"The snapshot {self.path} holds {_shown(found)}, and its name says "
+                f"{_shown(self.label)}: put the right file back, or remove this one, and the "
+                "average is made of the others, if they suffice."
+            )
+        return header
+
+    def damaged(self, why: str) -> WeightsError:
+        """Return the error of a file that cannot be used."""
+        return WeightsError(
+            f"The snapshot {self.path} is damaged ({why}). Remove it: the average is then made of "
+            "the others, if they suffice."
+        )
+
+
+def _label(stage: int, step: int, sigma_rel: float) -> str:
+    return json.dumps({"stage": stage, "step": step, "sigma_rel": sigma_rel})
+
+
+def _shown(label: str) -> str:
+    """Return a label in words."""
+    try:
+        values = strict_json(label)
+        return ", ".join(f"{name} {values[name]!r}" for name in ("stage", "step", "sigma_rel"))
+    except (ValueError, TypeError, KeyError):
+        return f"{shown(label)}, which is not a snapshot's label"
 
 
 def is_due(step: int, total: int, number: int, *, last: bool = False) -> bool:
@@ -69,9 +128,10 @@ def write(
     check_no_link(root)
     for sigma_rel, tensors in averages:
         name = f"stage-{stage:03d}-step-{step:09d}-sigma-{sigma_rel!r}.safetensors"
+        label = _label(stage, step, sigma_rel)
         contiguous = {key: t.detach().cpu().contiguous() for key, t in tensors.items()}
         with atomic_file(root / name) as temporary:
-            save_file(apart(contiguous), temporary)
+            save_file(apart(contiguous), temporary, metadata={_LABEL: label})
 
 
 def list_snapshots(folder: Path) -> list[Snapshot]:
