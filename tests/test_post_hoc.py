@@ -430,6 +430,12 @@ def test_the_command_says_what_is_wrong_in_one_sentence(line, message, run, caps
 # The report.
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Reports are written to the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 def averages(*entries):
     """Return what ``genzoo ema --metrics`` stores: entries of (sigma_rel, step, value)."""
     goal = {"direction": "lower", "best": 0}
