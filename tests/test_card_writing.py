@@ -12,7 +12,7 @@ from PIL import Image
 
 import genzoo
 from folders import machine, saved
-from genzoo import ConfigError
+from genzoo import ConfigError, Real, create_model
 from genzoo.card import (
     draw_samples,
     read_figures,
@@ -22,6 +22,7 @@ from genzoo.card import (
 )
 from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.managed_sections import refreshed, split
+from genzoo.card.snippets import snippet_for
 from genzoo.cli import main
 from genzoo.errors import LoadError
 from genzoo.model_files import CARD, SAMPLES
@@ -276,3 +277,17 @@ def test_the_command_draws_and_writes(folder, capsys):
 )
 def test_the_command_used_wrongly_says_how_it_is_meant(command, why, folder, capsys):
     assert why in run(command.format(folder=folder), capsys, code=2)
+
+
+def test_a_sampler_and_its_config_are_imported_from_the_modules_that_define_them():
+    model = create_model("rectified-flow", event=Real(shape=(2,)), hidden_dim=8)
+    drawn = SampleMetadata(sampler="euler", sampler_config={"num_inference_steps": 10})
+    lines = snippet_for(model, "user/flow", drawn).splitlines()
+    imports = [line for line in lines if line.startswith("from genzoo_diffusion")]
+    scope = {}
+    for line in imports:
+        exec(line, scope)  # noqa: S102 - these are imports
+    (made,) = [line for line in lines if line.startswith("sampler = ")]
+    exec(made, scope)  # noqa: S102
+    assert len(imports) == 2
+    assert scope["sampler"].config.num_inference_steps == 10

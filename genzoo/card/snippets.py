@@ -63,13 +63,14 @@ def _sampler(model: Model, sampler: Sampler | None) -> tuple[list[str], list[str
         return [], []
     cls, config = type(sampler), type(sampler.config)
     given = differences(sampler.config, config())
-    if cls.__module__ != config.__module__ or not all(
-        isinstance(value, _PLAIN) for value in given.values()
-    ):
+    if not all(isinstance(value, _PLAIN) for value in given.values()):
         return [], []
     fields = ", ".join(f"{name}={_literal(value)}" for name, value in given.items())
+    names: dict[str, list[str]] = {}
+    for each in (cls, config):
+        names.setdefault(each.__module__, []).append(each.__name__)
     return (
-        [f"from {cls.__module__} import {cls.__name__}, {config.__name__}"],
+        [f"from {module} import {', '.join(names[module])}" for module in sorted(names)],
         [f"sampler = {cls.__name__}({config.__name__}({fields}))"],
     )
 
