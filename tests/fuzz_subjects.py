@@ -98,6 +98,7 @@ _TEXT = {"vocabulary": ["a", "boot"], "max_length": 8, "width": 8, "num_layers":
 _FROZEN = {"component": COMPONENT, "kind": "t5", "width": 8, "max_length": 12}
 _DIFFUSION = {"channels": [8], "num_train_timesteps": 10, "schedule": "cosine"}
 _OF_TEXT = {**_DIFFUSION, "conditions": {"text": {"name": "text"}}}
+_FLOW_OF_TEXT = {"channels": [8], "conditions": {"text": {"name": "text"}}}
 _IMAGE = {"event": {"name": "unit", "config": {"shape": [1, 8, 8], "levels": 256}}}
 _LARGER = {"event": {"name": "unit", "config": {"shape": [1, 16, 16]}}}
 _FLAT = {"event": {"name": "real", "config": {"shape": [4]}}}
@@ -165,13 +166,13 @@ FILLED: dict[str, list[dict[str, Any]]] = {
     ],
     "rectified-flow": [
         {**_IMAGE, "unet": unet},
-        {**_OF_TEXT, **_IMAGE, "text": _TEXT, "unet": lambda: unet(8)},
-        {**_OF_TEXT, **_IMAGE, "stored_text": stored_text},
-        {**_OF_TEXT, **_IMAGE, "frozen_text": _FROZEN},
+        {**_FLOW_OF_TEXT, **_IMAGE, "text": _TEXT, "unet": lambda: unet(8)},
+        {**_FLOW_OF_TEXT, **_IMAGE, "stored_text": stored_text},
+        {**_FLOW_OF_TEXT, **_IMAGE, "frozen_text": _FROZEN},
     ],
     "latent-rectified-flow": [
         {**_OVER, "unet": unet},
-        {**_OVER, **_OF_TEXT, "stored_text": stored_text, "unet": lambda: unet(8)},
+        {**_OVER, **_FLOW_OF_TEXT, "stored_text": stored_text, "unet": lambda: unet(8)},
     ],
     "latent-ddpm": [
         {**_OVER, **_DIFFUSION, "unet": unet},

@@ -107,7 +107,7 @@ def test_models_are_chosen_by_what_they_can_do(capsys):
     found = names(capsys, "--can", "log-prob")
     assert set(found) >= {"rbm", "vae", "ddpm"}
     assert not set(found) & {"gan", "cyclegan", "classifier"}
-    assert names(capsys, "models", "r*", "--can", "inpainting") == ["rbm"]
+    assert names(capsys, "models", "rb*", "--can", "inpainting") == ["rbm"]
 
 
 def test_models_are_chosen_by_the_data_that_they_can_model(capsys):

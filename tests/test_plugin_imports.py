@@ -25,6 +25,10 @@ INTERNAL = {
     "plugins/datasets/tests/test_shapes.py": {"genzoo.data"},
     "plugins/diffusion/tests/test_ddpm.py": {"genzoo.registry"},
     "plugins/diffusion/tests/test_diffusers_layout.py": {"genzoo.pretrained.inspecting"},
+    "plugins/diffusion/tests/test_edm_conformance.py": {
+        "genzoo.registry",
+        "genzoo.testing.suites",
+    },
     "plugins/diffusion/tests/test_flow_conformance.py": {
         "genzoo.registry",
         "genzoo.testing.suites",
