@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from genzoo.cli.arguments import Arguments, OnDevice, Seed, WithConditions, WithSampler
+from genzoo.cli.common_arguments import Arguments, OnDevice, Seed, WithConditions, WithSampler
 from genzoo.cli.value_kinds import FOLDER, ValueKind
 from genzoo.config import Bounds
 

@@ -15,7 +15,14 @@ TAKEN = [check for check in CHECKS if check.__name__ != "check_spaces"]
 
 
 class OfTexts(RectifiedFlow):
-    """A flow whose example is a transformer, and whose divergence is estimated."""
+    """A flow whose example is a transformer, and whose divergence is estimated.
+
+    Its last layer is not 0, as a new transformer's is: reflow would learn nothing from that.
+    """
+
+    def __init__(self, config):
+        super().__init__(config)
+        torch.nn.init.normal_(self.network.output.weight)
 
     @classmethod
     def example(cls):
@@ -63,8 +70,4 @@ def registered(monkeypatch):
 @pytest.mark.parametrize("check", TAKEN, ids=[check.__name__ for check in TAKEN])
 @pytest.mark.parametrize("name", ["fake-of-texts", "fake-of-levels"])
 def test_flows_pass_the_suite(name, check, registered):
-    if name == "fake-of-texts" and check.__name__ == "check_losses_move_their_player":
-        pytest.skip(
-            "A new transformer has the velocity 0, so reflow has nothing to learn from it."
-        )
     run_one(check, name)
