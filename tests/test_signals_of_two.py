@@ -10,7 +10,7 @@ import families
 import genzoo
 from genzoo.errors import TrainingInterrupted
 from genzoo.objective import Loss, Objective
-from genzoo.training import accelerating, checkpoint, loop
+from genzoo.training import accelerating, averaging, checkpoint, loop, updater
 
 DATA = families.rows(32, 3, seed=5)
 SENT = 3
@@ -43,14 +43,12 @@ class Other:
     def __init__(self, leaves):
         self.leaves, self.told = leaves, []
 
-    def reduce(self, accelerator, values, reduction):
-        assert reduction == "mean"
-        if values.ndim == 1 and len(values) == 3:  # Loss, norm, and whether a process leaves.
-            theirs = values.clone()
-            theirs[2] = float(len(self.told) >= self.leaves)
-            self.told.append(values[2].item())
-            return (values + theirs) / 2
-        return values
+    def mean_of_told(self, values):
+        """Return the mean of what both say: the loss, and whether a process leaves."""
+        theirs = values.clone()
+        theirs[1] = float(len(self.told) >= self.leaves)
+        self.told.append(values[1].item())
+        return lambda: (values + theirs) / 2
 
 
 @pytest.fixture
@@ -61,9 +59,10 @@ def two(monkeypatch):
         other = Other(leaves)
         monkeypatch.setattr(accelerating, "_launched", lambda: 2)
         monkeypatch.setattr(Accelerator, "num_processes", 2)
-        monkeypatch.setattr(
-            Accelerator, "reduce", lambda *args, **named: other.reduce(*args, **named)
-        )
+        monkeypatch.setattr(updater, "start_mean", other.mean_of_told)
+        # Gradients of the other process are the same ones.
+        monkeypatch.setattr(averaging, "start_mean", lambda values: lambda: values)
+        monkeypatch.setattr(averaging, "overlapping", lambda parameters: lambda loss: loss)
         return other
 
     return joined_by

@@ -11,7 +11,6 @@ from genzoo.training.batches import to_device
 from genzoo.training.best import Best
 from genzoo.training.config import TrainerConfig
 from genzoo.training.ema import Average
-from genzoo.training.players import _average
 from genzoo.training.state import StageState
 
 
@@ -59,24 +58,6 @@ def test_buffers_of_no_slot_stay_with_their_process_or_are_refused():
     assert loaded(two, num_processes=2, rank=1) == {"pool": 1.0}
     with pytest.raises(CheckpointError, match="had 2 processes, each with its own pool"):
         loaded(two, num_processes=1, rank=0)
-
-
-@pytest.mark.parametrize("kinds", [[torch.float32], [torch.float32, torch.float64]])
-def test_gradients_are_averaged_in_place_in_one_message_for_each_type(kinds):
-    """The other process has gradients of zero."""
-    sent = []
-
-    def reduce(values, reduction):
-        assert reduction == "mean"
-        sent.append((values.dtype, len(values)))
-        return values / 2
-
-    shapes = [(shape, kind) for shape in ((2, 3), (4,)) for kind in kinds]
-    grads = [torch.full(shape, 2.0 + i, dtype=kind) for i, (shape, kind) in enumerate(shapes)]
-    _average(grads, types.SimpleNamespace(reduce=reduce))
-    for i, (grad, (shape, kind)) in enumerate(zip(grads, shapes, strict=True)):
-        assert torch.equal(grad, torch.full(shape, 1 + i / 2, dtype=kind))
-    assert sorted(sent, key=str) == [(kind, 10) for kind in kinds]
 
 
 def test_real_tensors_of_a_batch_become_the_models_type_and_the_rest_stays():

@@ -42,6 +42,9 @@ class TrainerConfig(Config):
     """Micro-batches per update and process."""
     mixed_precision: Precision = "no"
     """The dtype of autocast."""
+    ddp_find_unused_parameters: bool = False
+    """With several processes, look in every update for parameters without a gradient. Needed if
+    a parameter that has a gradient in the first update has none in a later one."""
     ema_decay: Annotated[float | None, Bounds(0.0, 1.0)] = None
     """The decay of the averaged weights, which are published; 0 for no averaging."""
     ema_sigma_rel: (

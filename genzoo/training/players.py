@@ -16,6 +16,7 @@ from genzoo import registry
 from genzoo.component import Component, ComponentOverride
 from genzoo.errors import ConfigError, TrainingError, suggest
 from genzoo.objective import Loss, Objective
+from genzoo.training.averaging import GradientAverage
 from genzoo.training.config import TrainerConfig
 from genzoo.training.factories import Factories, values_of
 from genzoo.training.lr_schedulers import LRScheduler
@@ -91,7 +92,10 @@ class Player:
         )
         self.max_grad_norm = config.max_grad_norm or math.inf
         self.accelerator = accelerator
-        self._alone = accelerator.num_processes == 1  # Accelerate looks it up each time.
+        self.average: GradientAverage | None = None
+        if accelerator.num_processes > 1:
+            unused = config.ddp_find_unused_parameters
+            self.average = GradientAverage(self.names, self.parameters, finds_unused=unused)
         self._checked = False
 
     def zero_grad(self) -> None:
@@ -127,12 +131,12 @@ class Player:
         """
         if not self._checked:
             self._check_gradients()
+        # Before clipping: the norm is that of the whole batch's gradient, as with one process.
+        if self.average is not None:
+            self.average.finish()
         grads = [p.grad for p in self.parameters if p.grad is not None]
         if scale != 1:
             torch._foreach_mul_(grads, scale)
-        # Before clipping: the norm is that of the whole batch's gradient, as with one process.
-        if not self._alone:
-            _average(grads, self.accelerator)
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
         clips = math.isfinite(self.max_grad_norm)
@@ -152,6 +156,8 @@ class Player:
 
     def next_update(self) -> None:
         """Set the learning rate of the next update."""
+        if self.average is not None:
+            self.average.next_update()
         # Once per update, not per move: a critic with five moves would decay five times as fast.
         if type(self.schedule) is LambdaLR:
             # Its own `step` does this after checks that take ten times as long.
@@ -320,16 +326,6 @@ def _norm(grads: list[Tensor]) -> Tensor:
     else:
         found = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     return found
-
-
-def _average(grads: list[Tensor], accelerator: Accelerator) -> None:
-    """Average over processes with one message per dtype of gradients."""
-    for dtype in {grad.dtype for grad in grads}:
-        chosen = [grad for grad in grads if grad.dtype == dtype]
-        flat = torch.cat([grad.reshape(-1) for grad in chosen])
-        flat = accelerator.reduce(flat, reduction="mean")
-        for grad, mean in zip(chosen, flat.split([g.numel() for g in chosen]), strict=True):
-            grad.copy_(mean.view_as(grad))
 
 
 def _factor(config: TrainerConfig) -> Callable[[int], float]:

@@ -16,6 +16,7 @@ _FREE = frozenset(
     {
         "save_steps",
         "compile",
+        "ddp_find_unused_parameters",
         "num_micro_batches",  # Only its product with the number of processes counts: see slots.
         "save_total_limit",
         "logging_steps",

@@ -7,7 +7,7 @@ player's optimiser, ask for the next loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import GeneratorType
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from genzoo import seeds
 from genzoo.errors import NotFiniteError, TrainingError
 from genzoo.objective import Loss, Objective, Step
+from genzoo.training.averaging import start_mean
 from genzoo.training.players import Player, SubstepResult, player_of
 from genzoo.values import trusted
 
@@ -45,6 +46,7 @@ class Updater:
         self.slots, self.seeds = slots, seeds.Derived(seed)
         self.generators = {slot: torch.Generator(accelerator.device) for slot in slots}
         self.left = False
+        self._agreement: Callable[[], Tensor] | None = None
         # Read once: Accelerate looks these up in its shared state, which small steps notice.
         self.alone = accelerator.num_processes == 1
         self.device = accelerator.device
@@ -92,13 +94,15 @@ class Updater:
         self._check_games(games)
         results: list[SubstepResult] = []
         with trusted():  # The data were checked before; another check would wait for the device.
-            while losses := self._advance(games, index, len(results)):
+            while losses := self._advance(games, index, len(results), leaving):
                 results.append(self._move(losses, index, leaving, whole=whole))
         for player in self.players.values():
             player.next_update()
         return results
 
-    def _advance(self, games: Mapping[int, Iterator[Loss]], index: int, move: int) -> list[Loss]:
+    def _advance(
+        self, games: Mapping[int, Iterator[Loss]], index: int, move: int, leaving: bool
+    ) -> list[Loss]:
         """Get the next loss of every game, and accumulate that player's gradients."""
         losses: list[Loss] = []
         for slot, game in games.items():
@@ -122,8 +126,13 @@ class Updater:
                 player.zero_grad()
             # Immediately, while the game is suspended: its next loss is computed after the
             # player's step. A graph that is shared across a yield would belong to old parameters.
-            self._backward(loss, player)
             losses.append(loss)
+            last = len(losses) == len(games)
+            if last and not self.alone:
+                # Before the backward pass, which takes longer than the message.
+                told = [_mean(losses), losses[0].value.new_tensor(float(leaving)).float()]
+                self._agreement = start_mean(torch.stack(told))
+            self._backward(loss, player, last=last)
         if losses and len(losses) != len(games):
             raise TrainingError(
                 f"{type(self.objective).__name__} yielded a loss for {len(losses)} of "
@@ -131,9 +140,11 @@ class Updater:
             )
         return losses
 
-    def _backward(self, loss: Loss, player: Player) -> None:
+    def _backward(self, loss: Loss, player: Player, *, last: bool) -> None:
         """Add the loss's gradient to that player's parameters and to no other's."""
-        scaler = self.accelerator.scaler
+        scaler, value = self.accelerator.scaler, loss.value
+        if player.average is not None:
+            value = player.average.through(value, last=last, given=bool(loss.gradients))
         # A gradient that is known without autograd is added directly. Passing it through a scalar
         # with its own backward took a twentieth of an RBM's update.
         if loss.gradients:
@@ -146,9 +157,9 @@ class Updater:
         alone = len(self.players) == 1  # Then the cheaper call is sufficient.
         inputs = None if alone else player.parameters
         if scaler is None:  # Accelerate's is for the loss scale: see autocast.
-            torch.autograd.backward(loss.value, inputs=inputs)
+            torch.autograd.backward(value, inputs=inputs)
         else:
-            self.accelerator.backward(loss.value, inputs=inputs)
+            self.accelerator.backward(value, inputs=inputs)
 
     def _move(
         self, losses: list[Loss], index: int, leaving: bool, *, whole: bool
@@ -156,9 +167,7 @@ class Updater:
         """Step the player whose move it is."""
         player = self.players[losses[0].player]
         norm = player.gather_gradients(1 / len(losses), whole=whole)
-        values = [_scalar(loss.value) for loss in losses]
-        mean = values[0] if len(values) == 1 else torch.stack(values).mean()
-        value, grad_norm, left = self._agree(mean, norm, leaving)
+        value, grad_norm, left = self._agree(losses, norm, leaving)
         self.left = self.left or left > 0
         # With a loss scale, an infinite gradient means an overflow, and the scaler skips the step.
         scaled = self.accelerator.scaler is not None
@@ -173,18 +182,20 @@ class Updater:
         player.step()
         return SubstepResult(player.name, value, grad_norm, losses[-1].metrics)
 
-    def _agree(self, mean: Tensor, norm: Tensor, leaving: bool) -> list[float]:
-        """Average over processes what all must decide equally."""
+    def _agree(self, losses: list[Loss], norm: Tensor, leaving: bool) -> list[float]:
+        """Return the mean loss, the norm, and whether to stop, which all must decide equally."""
         # One host read per move, because each one waits for the device; and one message, which
-        # also says whether to stop, so that all processes stop at the same step.
-        if self.alone:
-            if self.on_cpu:  # There is nothing to wait for, so two reads are cheaper than a copy.
-                return [mean.item(), norm.float().item(), float(leaving)]
-            return [*torch.stack([mean, norm.float()]).tolist(), float(leaving)]
-        values = torch.stack([mean, norm.float(), mean.new_tensor(float(leaving))])
-        values = self.accelerator.reduce(values, reduction="mean")
-        found: list[float] = values.tolist()
-        return found
+        # also says whether to stop, so that all processes stop at the same step. The norm is that
+        # of averaged gradients, so it is equal on all processes.
+        if self._agreement is not None:
+            mean, left = self._agreement()
+            self._agreement = None
+            found: list[float] = torch.stack([mean, norm.float(), left]).tolist()
+            return found
+        mean = _mean(losses)
+        if self.on_cpu:  # There is nothing to wait for, so two reads are cheaper than a copy.
+            return [mean.item(), norm.float().item(), float(leaving)]
+        return [*torch.stack([mean, norm.float()]).tolist(), float(leaving)]
 
     def _check_games(self, games: Mapping[int, Iterator[Loss]]) -> None:
         """Raise if `losses` returns instead of yielding."""
@@ -195,6 +206,12 @@ class Updater:
                     f"{type(self.objective).__name__}.losses returned a {type(game).__name__} "
                     "instead of yielding a Loss. Write: yield Loss(value)."
                 )
+
+
+def _mean(losses: list[Loss]) -> Tensor:
+    """Return the mean loss of micro-batches as a float32 scalar without its graph."""
+    values = [_scalar(loss.value) for loss in losses]
+    return values[0] if len(values) == 1 else torch.stack(values).mean()
 
 
 def _scalar(value: Tensor) -> Tensor:
