@@ -18,10 +18,12 @@ import stacks  # noqa: F401  Registers one more.
 from genzoo import registry
 from genzoo.testing import Case
 from genzoo.training.accelerating import leave_group
+from genzoo.training.sharding import units
 from genzoo.training.updater import Updater
 
 
 def main():
+    units.AUTO = int(os.environ.get("SHARD", "1"))
     torch.set_num_threads(1)
     micro_batches, folders, *models = sys.argv[1:]
     resume = models[-1] == "resume"
@@ -54,14 +56,17 @@ def train(model, micro_batches, folder, *, resume=False):
         max_grad_norm=1.0,
         logging_steps=1,
         eval_steps=4,
+        shard="auto" if os.environ.get("SHARD", "0") != "0" else "none",
     )
     if "LEAVE_AT" in os.environ and os.environ["RANK"] == "1":
         leave_at(int(os.environ["LEAVE_AT"]))
     stages = genzoo.Stage(objective=genzoo.Component(name=objective)) if objective else None
     data = Case(name, cls).data()
-    trainer = genzoo.Trainer(
-        cls(config), data, stages, settings, eval_data=data, output_dir=folder
-    )
+    made = cls(config)
+    if "SHARD" in os.environ:
+        # Some gradients are 0 but for rounding, which Adam enlarges: in float64 it is too small.
+        made = made.double()
+    trainer = genzoo.Trainer(made, data, stages, settings, eval_data=data, output_dir=folder)
     trainer.fit(resume=resume)
 
 

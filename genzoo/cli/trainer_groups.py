@@ -16,7 +16,7 @@ _GROUPS = {
         "save_steps save_total_limit sample_steps logging_steps report_to progress"
     ),
     "speed": "mixed_precision threads dataloader_num_workers compile",
-    "several processes": "ddp_find_unused_parameters",
+    "several processes": "shard cpu_offload ddp_find_unused_parameters",
 }
 
 

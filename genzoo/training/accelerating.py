@@ -19,6 +19,7 @@ from torch import nn
 from genzoo.errors import ConfigError, GenzooError, TrainingError
 from genzoo.files import check_no_link
 from genzoo.training.config import TrainerConfig
+from genzoo.training.sharding.tensors import forget_meshes
 
 # FSDP replaces a player's parameters with shards, which `losses` and the check of gradients would
 # not see: training would fail silently.
@@ -56,6 +57,7 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
 def leave_group() -> None:
     """End the process group; otherwise its threads sometimes abort a process at exit."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
+        forget_meshes()  # Or its threads stay.
         torch.distributed.destroy_process_group()
 
 
@@ -142,6 +144,8 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
         # example by the first optimiser, they would keep the group and its threads until after the
         # end of Python.
         importlib.import_module("torch.distributed.nn.functional")
+        if config.shard != "none" and _launched() > 1:
+            importlib.import_module("torch.distributed.fsdp")
     # Whether processes can communicate through a device other than the CPU.
     device = torch.accelerator.current_accelerator(check_available=True)
     only_cpu = device is None or device.type == "mps"

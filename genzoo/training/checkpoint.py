@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from genzoo.files import (
 )
 from genzoo.parsing import strict_json
 from genzoo.saving import apart
+from genzoo.tensor_file import write_tensors
 
 _NAME = re.compile(r"stage-(\d{3})-step-(\d{9})")
 _MANIFEST = "manifest.json"
@@ -55,8 +56,21 @@ class Checkpoint:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
+def save(
+    checkpoint: Checkpoint,
+    root: Path,
+    *,
+    keep: int = 2,
+    whole: Callable[[Tensor], Tensor] | None = None,
+) -> Path:
     """Write a checkpoint below ``root``, read it back, and only then prune the oldest.
+
+    Arguments:
+        checkpoint: The checkpoint.
+        root: The folder of checkpoints.
+        keep: The number of checkpoints to keep.
+        whole: Returns the values of a tensor, when it is written; files are then written tensor by
+            tensor.
 
     Raises:
         DiskFullError: No space is left; earlier checkpoints are unchanged.
@@ -71,7 +85,7 @@ def save(checkpoint: Checkpoint, root: Path, *, keep: int = 2) -> Path:
         with own_folder(root, prefix=f".{final.name}-", suffix=".writing") as own:
             temporary = own / final.name
             temporary.mkdir()
-            _write(checkpoint, temporary)
+            _write(checkpoint, temporary, whole)
             remove(final)
             temporary.rename(final)
         fsync(root)
@@ -155,8 +169,11 @@ def remove_stale(root: Path) -> None:
             remove(path)
 
 
-def _write(checkpoint: Checkpoint, folder: Path) -> None:
+def _write(checkpoint: Checkpoint, folder: Path, whole: Callable[[Tensor], Tensor] | None) -> None:
     for name, tensors in checkpoint.tensors.items():
+        if whole is not None:
+            write_tensors(folder / f"{name}.safetensors", tensors, whole)
+            continue
         contiguous = {key: t.detach().cpu().contiguous() for key, t in tensors.items()}
         save_file(apart(contiguous), folder / f"{name}.safetensors")
     write_text(folder / "values.json", _json(checkpoint.values))

@@ -86,6 +86,11 @@ class TrainerConfig(Config):
     dataloader_num_workers: Annotated[int | None, Bounds(0, 1024)] = None
     """Worker processes that load data ahead; 0 loads in the training process. The default is 0,
     or up to 4 for images that do not fit in --data.cache-bytes."""
+    shard: Literal["none", "auto"] | Annotated[int, Bounds(1, 10**15)] = "none"
+    """With several processes, divide the parameters, gradients, optimizer states and averages of
+    large networks among them: those of at least this many parameters; auto means 100 million."""
+    cpu_offload: bool = False
+    """Keep the parts of sharded networks in the memory of the CPU."""
     compile: bool = False
     """Compile each child network of the model with torch.compile."""
     progress: bool = True
@@ -115,6 +120,15 @@ def check_minutes(config: TrainerConfig) -> None:
         raise ConfigError(
             f"minutes {config.minutes:g} and max_steps {config.max_steps} exclude each other. "
             "Leave one out."
+        )
+
+
+def check_sharding(config: TrainerConfig) -> None:
+    """Raise ConfigError if values of the config exclude sharding."""
+    if config.shard != "none" and config.mixed_precision == "fp16":
+        raise ConfigError(
+            f"shard {config.shard!r} does not work with mixed_precision 'fp16', whose loss scale "
+            "belongs to whole gradients. Use bf16 or no."
         )
 
 

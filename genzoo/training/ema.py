@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from genzoo.model import Model
+from genzoo.training.sharding.tensors import load_state, part_of
 
 
 class Average:
@@ -22,7 +24,9 @@ class Average:
         lerp: Any = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
         def average(ema: Any, current: Any, num: Any) -> None:
-            lerp(ema, [c.to(e.dtype) for e, c in zip(ema, current, strict=True)], num)
+            # Each process averages its parts.
+            own = [part_of(e) for e in ema]
+            lerp(own, [part_of(c).to(e.dtype) for e, c in zip(own, current, strict=True)], num)
 
         # Buffers are copied, not averaged: the mean of two counters or masks is neither.
         self.module = AveragedModel(model, multi_avg_fn=average)
@@ -49,6 +53,6 @@ class Average:
         """Return the average and its counter."""
         return dict(self.module.state_dict())
 
-    def load(self, state: dict[str, Tensor]) -> None:
+    def load(self, state: Mapping[str, Tensor]) -> None:
         """Load what ``state`` returned."""
-        self.module.load_state_dict(state, strict=True)
+        load_state(self.module, state)

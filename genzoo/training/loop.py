@@ -21,6 +21,7 @@ from genzoo.model_files import BEST, LAST
 from genzoo.objective import Objective
 from genzoo.threads import limited
 from genzoo.training import snapshots, workers
+from genzoo.training.accelerating import from_main
 from genzoo.training.advice import advice
 from genzoo.training.batches import batches
 from genzoo.training.best import Best
@@ -37,6 +38,7 @@ from genzoo.training.players import SubstepResult, make_players
 from genzoo.training.power_averages import PowerAverages
 from genzoo.training.resume_check import identity
 from genzoo.training.session import Session
+from genzoo.training.sharding.networks import Sharding
 from genzoo.training.state import StageState
 from genzoo.training.updater import Updater
 from genzoo.version import __version__
@@ -85,15 +87,17 @@ def _train_stage(session: Session, start: Start) -> None:
     plan, number, objective = start.plan, start.stage, start.objective
     config = plan.configs[number]
     with plan.only_part(number):
-        players = make_players(objective, config, session.accelerator, plan.factories)
         average = Average(plan.model, config.ema_decay) if config.ema_decay else None
+        # Before players, which hold the parameters, and after the copy for the average.
+        sharding = _shard(plan, session, number, objective, average)
+        players = make_players(objective, config, session.accelerator, plan.factories)
         powers = None
         if config.ema_sigma_rel is not None:
             trained = [p for player in players.values() for p in player.parameters]
             powers = PowerAverages(plan.model, config.ema_sigma_rel, trained)
         best = Best(config)
         state = StageState(
-            plan.model, objective, players, average, best, session.accelerator, powers
+            plan.model, objective, players, average, best, session.accelerator, powers, sharding
         )
         first = 0
         if start.checkpoint is not None:
@@ -108,15 +112,33 @@ def _train_stage(session: Session, start: Start) -> None:
         at.stage, at.step, at.config, at.model = number, first, config, state.shown_model()
         at.title = plan.stages[number].objective.name
         session.describe(number, objective.meanings)
-        StageLoop(plan, session, number, state).run(first)
+        try:
+            with sharding.quiet():
+                StageLoop(plan, session, number, state).run(first)
+        except TrainingInterrupted:
+            sharding.undo()  # All processes stop after the same update.
+            raise
         if average is not None:
             average.apply_to(plan.model)
+        sharding.undo()
         if best.weights:
             session.publish(plan.model, LAST.name)
             if config.load_best_model_at_end:
                 plan.model.load_state_dict(best.weights)
                 text = "The best %s, %.6g, was after step %d of %d: these weights are published."
                 logger.info(text, best.name, best.value, best.step, config.max_steps)
+
+
+def _shard(
+    plan: Plan, session: Session, number: int, objective: Objective, average: Average | None
+) -> Sharding:
+    """Shard the networks of a stage, if its config says so and there are several processes."""
+    if plan.configs[number].shard == "none" or session.accelerator.num_processes == 1:
+        return Sharding()
+    # Not earlier: the import of what shards takes a second.
+    from genzoo.training.sharding.applying import shard
+
+    return shard(plan, session, number, objective, average)
 
 
 def _compile(objective: Objective, config: TrainerConfig) -> None:
@@ -151,9 +173,16 @@ class StageLoop:
         self.inputs = Inputs(plan.stages[number], plan.model)
         self.pictures = Pictures(plan, session, number, self.inputs)
         self.shows = session.callbacks.show_samples
+        if state.sharding:  # All processes take part in making a network whole.
+            self.shows = from_main(session.accelerator, lambda: session.callbacks.show_samples)
         self.held_out = HeldOut(plan, session, number, self.inputs)
         self.updater = Updater(
-            state.objective, state.players, session.accelerator, self.slots, self.seed
+            state.objective,
+            state.players,
+            session.accelerator,
+            self.slots,
+            self.seed,
+            state.sharding,
         )
 
     def run(self, first: int) -> None:
@@ -220,10 +249,11 @@ class StageLoop:
     def _evaluate(self, step: int) -> None:
         """Evaluate on the held-out rows, and keep the weights if they are the best so far."""
         average, best = self.state.average, self.state.best
-        figures = self.held_out.figures(self.state.objective, average)
-        self.session.describe(self.number, self.held_out.meanings)
-        self.session.callbacks.on_evaluate(self.session.at, figures)
-        best.consider(step, figures, self.plan.model, average)
+        with self.state.sharding.whole():
+            figures = self.held_out.figures(self.state.objective, average)
+            self.session.describe(self.number, self.held_out.meanings)
+            self.session.callbacks.on_evaluate(self.session.at, figures)
+            best.consider(step, figures, self.plan.model, average)
         if best.patience_is_over:
             since = f"since step {best.step} ({best.value:.6g})" if best.weights else "at all"
             text = "Stopped early after step %d of %d: %s has not improved %s."
@@ -232,9 +262,11 @@ class StageLoop:
     def _sample(self, step: int, *, last: bool) -> None:
         """Draw pictures if they are due and a callback looks at them, on the main process only."""
         if self.shows and self.pictures.timetable.is_due(step, last=last):
-            pictures = self.pictures.draw(self.state.shown_model())
-            if pictures:
-                self.session.callbacks.on_sample(self.session.at, pictures)
+            with self.state.sharding.whole():
+                if self.session.callbacks.show_samples:
+                    pictures = self.pictures.draw(self.state.shown_model())
+                    if pictures:
+                        self.session.callbacks.on_sample(self.session.at, pictures)
 
     def _has_snapshots(self, step: int, *, last: bool) -> bool:
         """Whether snapshots of averages follow an update."""

@@ -19,7 +19,7 @@ from genzoo.model import Model
 from genzoo.objective import Objective
 from genzoo.stage import Recipe, Stage, stage_for
 from genzoo.training.batches import to_device
-from genzoo.training.config import TrainerConfig, check_minutes, resolve
+from genzoo.training.config import TrainerConfig, check_minutes, check_sharding, resolve
 from genzoo.training.evaluations import check_evaluations, without_metrics
 from genzoo.training.factories import Factories
 from genzoo.training.inputs import Inputs, check_inputs
@@ -120,6 +120,7 @@ def make_plan(
     """Return the plan of a run, after checking that its parts fit; the errors are `Trainer`'s."""
     check_trackers(config.report_to)
     check_minutes(config)
+    check_sharding(config)
     factories = factories or Factories()
     factories.check_config(config)
     given = objective if isinstance(objective, Objective) else None

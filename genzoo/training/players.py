@@ -21,6 +21,7 @@ from genzoo.training.config import TrainerConfig
 from genzoo.training.factories import Factories, values_of
 from genzoo.training.lr_schedulers import LRScheduler
 from genzoo.training.optimizers import Optimizer
+from genzoo.training.sharding.tensors import divided_like, is_sharded, norm_of, part_of
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,14 @@ class Player:
         )
         self.max_grad_norm = config.max_grad_norm or math.inf
         self.accelerator = accelerator
+        self._is_sharded = any(map(is_sharded, self.parameters))
+        # Gradients of sharded parameters are averaged by what shards them.
+        whole = {n: p for n, p in named_parameters.items() if not is_sharded(p)}
         self.average: GradientAverage | None = None
-        if accelerator.num_processes > 1:
+        if accelerator.num_processes > 1 and whole:
             unused = config.ddp_find_unused_parameters
-            self.average = GradientAverage(self.names, self.parameters, finds_unused=unused)
+            self.average = GradientAverage(list(whole), list(whole.values()), finds_unused=unused)
+        self._lists = _without_lists(self.base) if self._is_sharded else []
         self._checked = False
 
     def zero_grad(self) -> None:
@@ -134,12 +139,19 @@ class Player:
         # Before clipping: the norm is that of the whole batch's gradient, as with one process.
         if self.average is not None:
             self.average.finish()
-        grads = [p.grad for p in self.parameters if p.grad is not None]
+        found = [p.grad for p in self.parameters if p.grad is not None]
+        grads = [part_of(grad) for grad in found]
         if scale != 1:
             torch._foreach_mul_(grads, scale)
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
         clips = math.isfinite(self.max_grad_norm)
+        if self._is_sharded:
+            norm = norm_of(found)
+            if clips:
+                # As `torch.nn.utils.clip_grads_with_norm_`, which takes no mixture.
+                torch._foreach_mul_(grads, (self.max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
+            return norm
         if not (whole or clips):
             # To read all of them once more takes some per cent of a small network's step. What is
             # not finite in the backward pass reaches the offsets of the layers that it passes.
@@ -149,6 +161,31 @@ class Player:
         if clips:
             nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)
         return norm
+
+    def solver_state(self) -> dict[str, Any]:
+        """Return the state of the optimiser, as if no parameter was sharded."""
+        state = self.base.state_dict()
+        for number, name, value in self._lists:
+            state["param_groups"][number][name] = value
+        return state
+
+    def load_solver_state(self, state: Mapping[str, Any]) -> None:
+        """Load what ``solver_state`` returned, with whole tensors."""
+        parameters = [p for group in self.base.param_groups for p in group["params"]]
+        entries = {
+            key: {
+                name: divided_like(value, parameters[key])
+                if isinstance(value, Tensor) and value.shape == parameters[key].shape
+                else value
+                for name, value in entry.items()
+            }
+            if self._is_sharded
+            else entry
+            for key, entry in state["state"].items()
+        }
+        self.base.load_state_dict({**state, "state": entries})
+        if self._is_sharded:
+            self._lists = _without_lists(self.base)
 
     def step(self) -> None:
         """Update the parameters."""
@@ -317,6 +354,20 @@ def _check_partition(
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad and id(parameter) not in owners:
             raise TrainingError(f"The trainable parameter {name} belongs to no player.")
+
+
+def _without_lists(optimizer: torch.optim.Optimizer) -> list[tuple[int, str, Any]]:
+    """Let an optimiser update one parameter at a time, and return the values that are changed.
+
+    A list may not hold sharded parameters next to whole ones.
+    """
+    changed: list[tuple[int, str, Any]] = []
+    for number, group in enumerate(optimizer.param_groups):
+        for name in ("foreach", "fused"):
+            if name in group:
+                changed.append((number, name, group[name]))
+                group[name] = False
+    return changed
 
 
 def _norm(grads: list[Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genzoo.model import Model
 from genzoo.training.power_functions import gamma_of, kept_share
+from genzoo.training.sharding.tensors import part_of, put_into
 
 
 class PowerAverages:
@@ -47,10 +48,11 @@ class PowerAverages:
         """
         if not self.parameters:
             return
-        current = [_wide(parameter.detach()) for parameter in self.parameters.values()]
+        # Each process averages its parts.
+        current = [_wide(part_of(p.detach())) for p in self.parameters.values()]
         for gamma, average in zip(self.gammas, self.averages, strict=True):
             share = 1.0 - kept_share(step, gamma)
-            torch._foreach_lerp_(list(average.values()), current, share)
+            torch._foreach_lerp_([part_of(one) for one in average.values()], current, share)
 
     def snapshots(self) -> Iterator[tuple[float, dict[str, Tensor]]]:
         """Yield the length of each average with its tensors, and the model's buffers as they are.
@@ -72,7 +74,7 @@ class PowerAverages:
         for i, average in enumerate(self.averages):
             saved = state.get(f"power-average-{i}", {})
             for name, tensor in average.items():
-                tensor.copy_(saved[name])
+                put_into(tensor, saved[name])
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -16,9 +16,11 @@ _FREE = frozenset(
     {
         "save_steps",
         "compile",
+        "cpu_offload",
         "ddp_find_unused_parameters",
         "num_micro_batches",  # Only its product with the number of processes counts: see slots.
         "save_total_limit",
+        "shard",
         "logging_steps",
         "report_to",
         "dataloader_num_workers",

@@ -28,6 +28,8 @@ from genzoo.training.folder import RunFolder
 from genzoo.training.meanings import MeaningsFile
 from genzoo.training.plan import Plan
 from genzoo.training.power_averages import PowerAverages
+from genzoo.training.sharding.gathering import Gathering
+from genzoo.training.sharding.tensors import gathered, is_sharded
 from genzoo.training.signals import Interrupts, listening
 from genzoo.training.status import recorded
 
@@ -104,15 +106,34 @@ class Session:
     def save(self, folder: RunFolder, made: Checkpoint, limit: int) -> Path:
         """Write a checkpoint on the main process; all remember it as the last good one."""
         root = folder.checkpoints
-        on_main(self.accelerator, partial(checkpoint.save, made, root, keep=limit))
+        if any(is_sharded(t) for tensors in made.tensors.values() for t in tensors.values()):
+            self._save_gathered(made, root, limit)
+        else:
+            on_main(self.accelerator, partial(checkpoint.save, made, root, keep=limit))
         self.last_good = checkpoint.path_of(made.stage, made.step, root)
         return self.last_good
+
+    def _save_gathered(self, made: Checkpoint, root: Path, limit: int) -> None:
+        """Write a checkpoint of sharded tensors, which all processes gather in the same order."""
+        gathering = Gathering(made.tensors)
+
+        def write() -> Path:
+            try:
+                return checkpoint.save(made, root, keep=limit, whole=gathering.take)
+            finally:
+                gathering.finish()  # After an error too, or the others would wait.
+
+        if not self.accelerator.is_main_process:
+            gathering.finish()
+        on_main(self.accelerator, write)
 
     def write_snapshots(self, averages: PowerAverages | None, stage: int, step: int) -> None:
         """Write the snapshots of averages after an update, on the main process."""
         if self.folder is not None and averages is not None:
-            made, folder = averages.snapshots(), self.folder.path
-            on_main(self.accelerator, partial(snapshots.write, folder, stage, step, made))
+            folder = self.folder.path
+            for sigma_rel, tensors in averages.snapshots():
+                made = [(sigma_rel, {name: gathered(t) for name, t in tensors.items()})]
+                on_main(self.accelerator, partial(snapshots.write, folder, stage, step, made))
 
     def forget_snapshots(self, stage: int, step: int) -> None:
         """Remove snapshots that are later than the update from which training goes on."""

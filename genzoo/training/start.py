@@ -115,9 +115,12 @@ def _check_stages(plan: Plan, session: Session, first: int) -> tuple[Objective, 
             players = make_players(objective, config, session.accelerator, plan.factories)
             made.append({name: player.made for name, player in players.items()})
             check_figure(config, objective.players())
-        if number == first:
-            found.append(objective)
-    return found[0], made
+        found.append(objective)
+    if plan.config.shard != "none" and session.accelerator.num_processes > 1:
+        from genzoo.training.sharding import applying
+
+        applying.check(plan, session, first, found)
+    return found[first], made
 
 
 def _check_figure(plan: Plan, session: Session, number: int, objective: Objective) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ from genzoo.training.best import Best
 from genzoo.training.ema import Average
 from genzoo.training.players import Player
 from genzoo.training.power_averages import PowerAverages
+from genzoo.training.sharding.networks import Sharding
+from genzoo.training.sharding.tensors import divided_like, load_state, part_of
 
 _SLOT = re.compile(r"_(\d+)$")
 
@@ -40,6 +42,7 @@ class StageState:
     best: Best
     accelerator: Accelerator
     power_averages: PowerAverages | None = None
+    sharding: Sharding = field(default_factory=Sharding)
 
     def shown_model(self) -> Model:
         """Return the model that is evaluated and published: with averaged weights, if any."""
@@ -58,7 +61,7 @@ class StageState:
             found |= self.power_averages.state()
         found["best"] = self.best.weights
         for name, player in self.players.items():
-            found[f"optimizer-{name}"], _ = flatten(player.base.state_dict())
+            found[f"optimizer-{name}"], _ = flatten(player.solver_state())
         for rank, state in enumerate(self._process_states()):
             found[f"process-{rank}"] = state
         return {name: tensors for name, tensors in found.items() if tensors}
@@ -70,7 +73,7 @@ class StageState:
             "num_processes": self.accelerator.num_processes,
             "best": self.best.values(),
             "process_buffers": bool(self.objective.process_state()),
-            "optimizers": {n: flatten(p.base.state_dict())[1] for n, p in self.players.items()},
+            "optimizers": {n: flatten(p.solver_state())[1] for n, p in self.players.items()},
             "schedules": {n: flatten(p.schedule.state_dict())[1] for n, p in self.players.items()},
             "factories": {name: player.made for name, player in self.players.items()},
             "scaler": None if scaler is None else flatten(scaler.state_dict())[1],
@@ -82,17 +85,19 @@ class StageState:
         Raises:
             CheckpointError: Buffers belong to processes whose number has changed.
         """
-        self.model.load_state_dict(dict(tensors["model"]), strict=True)
-        self.objective.load_own_state(tensors.get("objective", {}))
+        load_state(self.model, tensors["model"])
+        own = self.objective.own_state()
+        saved_own = tensors.get("objective", {})
+        self.objective.load_own_state({n: divided_like(t, own[n]) for n, t in saved_own.items()})
         self._load_process_state(tensors, values)
         if self.average is not None:
-            self.average.load(dict(tensors["average"]))
+            self.average.load(tensors["average"])
         if self.power_averages is not None:
             self.power_averages.load(tensors)
         self.best.load(tensors.get("best", {}), values["best"])
         for name, player in self.players.items():
             saved = tensors.get(f"optimizer-{name}", {})
-            player.base.load_state_dict(unflatten(values["optimizers"][name], saved))
+            player.load_solver_state(unflatten(values["optimizers"][name], saved))
             _demand_put_back(player, saved, values["optimizers"][name])
             player.schedule.load_state_dict(unflatten(values["schedules"][name], {}))
         if self.accelerator.scaler is not None and values["scaler"] is not None:
@@ -148,10 +153,11 @@ class StageState:
 
 def _demand_put_back(player: Player, saved: Mapping[str, Tensor], values: Any) -> None:
     """Raise CheckpointError if an optimiser does not load what it saved, as an own one may not."""
-    tensors, rest = flatten(player.base.state_dict())
+    tensors, rest = flatten(player.solver_state())
     # PyTorch's casts tensors to the dtype of the parameter unless the optimiser knows better.
     same = tensors.keys() == saved.keys() and all(
-        tensor.dtype == saved[name].dtype and torch.equal(tensor.cpu(), saved[name])
+        tensor.dtype == saved[name].dtype
+        and torch.equal(part_of(tensor).cpu(), part_of(divided_like(saved[name], tensor)).cpu())
         for name, tensor in tensors.items()
     )
     if not same or json.dumps(rest) != json.dumps(values):

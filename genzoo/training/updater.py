@@ -20,6 +20,7 @@ from genzoo.errors import NotFiniteError, TrainingError
 from genzoo.objective import Loss, Objective, Step
 from genzoo.training.averaging import start_mean
 from genzoo.training.players import Player, SubstepResult, player_of
+from genzoo.training.sharding.networks import Sharding
 from genzoo.values import trusted
 
 
@@ -32,6 +33,7 @@ class Updater:
         accelerator: The accelerator, for gradients and communication between processes.
         slots: The slots of this process.
         seed: The seed of all moves.
+        sharding: The networks that are sharded.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class Updater:
         accelerator: Accelerator,
         slots: list[int],
         seed: int,
+        sharding: Sharding | None = None,
     ) -> None:
         self.objective, self.players, self.accelerator = objective, players, accelerator
         self.slots, self.seeds = slots, seeds.Derived(seed)
         self.generators = {slot: torch.Generator(accelerator.device) for slot in slots}
+        self.sharding = sharding or Sharding()
         self.left = False
         self._agreement: Callable[[], Tensor] | None = None
         # Read once: Accelerate looks these up in its shared state, which small steps notice.
@@ -96,6 +100,7 @@ class Updater:
         with trusted():  # The data were checked before; another check would wait for the device.
             while losses := self._advance(games, index, len(results), leaving):
                 results.append(self._move(losses, index, leaving, whole=whole))
+        self.sharding.reshard()
         for player in self.players.values():
             player.next_update()
         return results
@@ -154,12 +159,18 @@ class Updater:
             player.add_gradients(scaled)
             if not loss.value.requires_grad:
                 return
-        alone = len(self.players) == 1  # Then the cheaper call is sufficient.
-        inputs = None if alone else player.parameters
+        # With one player, the cheaper call is sufficient. Sharded parameters are not the leaves of
+        # the graph, so as inputs they would get no gradient, and no error would say so.
+        plain = len(self.players) == 1 or bool(self.sharding)
+        inputs = None if plain else player.parameters
         if scaler is None:  # Accelerate's is for the loss scale: see autocast.
             torch.autograd.backward(value, inputs=inputs)
         else:
             self.accelerator.backward(value, inputs=inputs)
+        if self.sharding:
+            for other in self.players.values():
+                if other is not player:
+                    other.zero_grad()
 
     def _move(
         self, losses: list[Loss], index: int, leaving: bool, *, whole: bool
@@ -179,6 +190,7 @@ class Updater:
                 f"The {what} of the player {player.name!r} is not finite at step {index + 1} "
                 f"({found}); the player was not updated."
             )
+        self.sharding.reshard()
         player.step()
         return SubstepResult(player.name, value, grad_norm, losses[-1].metrics)
 

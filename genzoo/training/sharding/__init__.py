@@ -1,0 +1,1 @@
+"""Sharding: large networks whose parameters are divided among processes while they train."""
