@@ -40,12 +40,12 @@ ACCELERATE = (
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def launch(launcher, *arguments):
+def launch(launcher, *arguments, **environment):
     started = [sys.executable, "-m", *launcher] if launcher else [sys.executable]
     command = [*started, str(SCRIPT)]
     done = subprocess.run(
         [*command, *map(str, arguments)],
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
         timeout=300,

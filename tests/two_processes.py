@@ -2,7 +2,9 @@
 
 Usage: two_processes.py MICRO_BATCHES FOLDERS MODEL[:OBJECTIVE] ... [resume]
 
-Each run goes to FOLDER/MODEL[:OBJECTIVE], in all of the folders, which a colon separates.
+Each run goes to FOLDER/MODEL[:OBJECTIVE], in all of the folders, which a colon separates. With
+SHARD=1 in the environment, all networks are sharded; with SHARD=0 none, and both compute in
+float64. UPDATES is the number of updates.
 """
 
 import itertools
@@ -46,8 +48,9 @@ def train(model, micro_batches, folder, *, resume=False):
     config, _ = cls.example()
     # Each process makes another model, as without a seed; the first one's is trained.
     torch.manual_seed(int(os.environ.get("RANK", "0")))
+    updates = int(os.environ.get("UPDATES", "6"))
     settings = genzoo.TrainerConfig(
-        max_steps=6,
+        max_steps=updates,
         batch_size=8,
         num_micro_batches=micro_batches,
         save_steps=2,
@@ -55,7 +58,10 @@ def train(model, micro_batches, folder, *, resume=False):
         ema_decay=0.5,
         max_grad_norm=1.0,
         logging_steps=1,
-        eval_steps=4,
+        eval_steps=4 if updates > 1 else 0,
+        ema_sigma_rel=(0.1,) if "SHARD" in os.environ and updates > 1 else None,
+        ema_snapshots=2,
+        sample_steps=updates if updates > 1 else 0,
         shard="auto" if os.environ.get("SHARD", "0") != "0" else "none",
     )
     if "LEAVE_AT" in os.environ and os.environ["RANK"] == "1":
@@ -66,7 +72,9 @@ def train(model, micro_batches, folder, *, resume=False):
     if "SHARD" in os.environ:
         # Some gradients are 0 but for rounding, which Adam enlarges: in float64 it is too small.
         made = made.double()
-    trainer = genzoo.Trainer(made, data, stages, settings, eval_data=data, output_dir=folder)
+    # A run of one update is one of many: it is not evaluated.
+    held_out = data if updates > 1 else None
+    trainer = genzoo.Trainer(made, data, stages, settings, eval_data=held_out, output_dir=folder)
     trainer.fit(resume=resume)
 
 

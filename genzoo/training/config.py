@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -123,9 +123,21 @@ def check_minutes(config: TrainerConfig) -> None:
         )
 
 
-def check_sharding(config: TrainerConfig) -> None:
-    """Raise ConfigError if values of the config exclude sharding."""
-    if config.shard != "none" and config.mixed_precision == "fp16":
+def check_sharding(config: TrainerConfig, whole: Sequence[str] = ()) -> None:
+    """Raise ConfigError if values of the config exclude sharding.
+
+    Arguments:
+        config: The training values of a stage.
+        whole: The names of its optimisers that need whole parameters.
+    """
+    if config.shard == "none":
+        return
+    if whole:
+        raise ConfigError(
+            f"shard {config.shard!r} does not work with the optimizer {whole[0]}, which needs "
+            "whole parameters. Use another one, such as adamw, or leave shard out."
+        )
+    if config.mixed_precision == "fp16":
         raise ConfigError(
             f"shard {config.shard!r} does not work with mixed_precision 'fp16', whose loss scale "
             "belongs to whole gradients. Use bf16 or no."

@@ -45,6 +45,7 @@ class Muon(Optimizer[MuonConfig]):
     | https://kellerjordan.github.io/posts/muon
     """
 
+    elementwise = False
     Config = MuonConfig
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:

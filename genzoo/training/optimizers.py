@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import nn
@@ -21,7 +21,13 @@ class Optimizer(Configured[C]):
 
     An objective names one for each of its players; the user can choose another one or other
     values.
+
+    Class attributes:
+        elementwise: Whether each number of a parameter is updated by its own gradient alone, as
+            by Adam. If not, it needs whole parameters, and `TrainerConfig.shard` is refused.
     """
+
+    elementwise: ClassVar[bool] = True
 
     @abc.abstractmethod
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:

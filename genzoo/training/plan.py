@@ -120,7 +120,6 @@ def make_plan(
     """Return the plan of a run, after checking that its parts fit; the errors are `Trainer`'s."""
     check_trackers(config.report_to)
     check_minutes(config)
-    check_sharding(config)
     factories = factories or Factories()
     factories.check_config(config)
     given = objective if isinstance(objective, Objective) else None
@@ -133,6 +132,8 @@ def make_plan(
     reading.check_all(data)
     configs = tuple(resolve(config, s.trainer, _optimizers(s, given)) for s in stages)
     check_evaluations(configs, model, eval_data)
+    for values in configs:
+        check_sharding(values, _needing_whole(values))
     configs = (*map(without_metrics, configs[:-1]), configs[-1])
     if eval_data is not None:
         model.check_data(eval_data.info)
@@ -181,6 +182,12 @@ def _optimizers(stage: Stage, given: Objective | None) -> Mapping[str, Component
         return given.optimizers(given.config)
     cls: type[Objective] = registry.load("objectives", stage.objective.name)
     return cls.optimizers(registry.config_of("objectives", stage.objective))
+
+
+def _needing_whole(config: TrainerConfig) -> list[str]:
+    """Return the names of the optimisers that need whole parameters."""
+    names = [change.name for change in config.optimizers.values() if change.name is not None]
+    return [name for name in names if not registry.load("optimizers", name).elementwise]
 
 
 def _described(objective: Objective) -> Component:

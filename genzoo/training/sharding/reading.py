@@ -20,7 +20,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 # Facts of a tensor, which a sharded one has too.
-_FACTS = frozenset({"__get__", "size", "dim", "numel", "stride", "is_floating_point", "__len__"})
+_FACTS = frozenset({"size", "dim", "numel", "stride", "is_floating_point", "__len__"})
+# Attributes that are views of its numbers; the others, such as shape, are facts.
+_VIEWS = frozenset({"T", "mT", "H", "mH", "data", "real", "imag"})
 
 
 class Readings(TorchFunctionMode):
@@ -31,7 +33,7 @@ class Readings(TorchFunctionMode):
 
     Attributes:
         around: For each parameter that is used, the modules around all of its uses, by id.
-        callers: For each module that is called, the modules around all of its calls.
+        called: The modules that are called.
         changed: The modules whose output is a view that is changed in place: a sharded module
             would not notice its backward pass.
         takes_second_derivatives: Whether a derivative is made that can be differentiated again.
@@ -40,7 +42,7 @@ class Readings(TorchFunctionMode):
     def __init__(self, root: nn.Module) -> None:
         super().__init__()
         self.around: dict[int, set[int]] = {}
-        self.callers: dict[int, set[int]] = {}
+        self.called: set[int] = set()
         self.changed: set[int] = set()
         self.takes_second_derivatives = False
         self._parameters = {id(p) for p in root.parameters()}
@@ -57,10 +59,11 @@ class Readings(TorchFunctionMode):
             view, module = self._views.get(id(args[0]) if args else 0, (None, 0))
             if view is not None and args[0] is view:
                 self.changed.add(module)
-        if name not in _FACTS:
+        if name not in _FACTS and not _is_fact(func, name):
             for value in tree_leaves((args, kwargs)):
                 if isinstance(value, Tensor) and id(value) in self._parameters:
-                    self._note(self.around, id(value))
+                    now = set(self._stack)
+                    self.around[id(value)] = self.around.get(id(value), now) & now
         return func(*args, **kwargs)
 
     @contextmanager
@@ -75,7 +78,7 @@ class Readings(TorchFunctionMode):
             yield
 
     def _enter(self, module: nn.Module, inputs: Any) -> None:
-        self._note(self.callers, id(module))
+        self.called.add(id(module))
         self._stack.append(id(module))
 
     def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
@@ -84,10 +87,6 @@ class Readings(TorchFunctionMode):
             if isinstance(value, Tensor) and value._is_view():
                 self._views[id(value)] = value, id(module)
 
-    def _note(self, known: dict[int, set[int]], key: int) -> None:
-        now = set(self._stack)
-        known[key] = known[key] & now if key in known else now
-
 
 def read_while(root: nn.Module, action: Callable[[], object]) -> Readings:
     """Return where the parameters of a module are read while an action runs."""
@@ -95,3 +94,9 @@ def read_while(root: nn.Module, action: Callable[[], object]) -> Readings:
     with readings.watching():
         action()
     return readings
+
+
+def _is_fact(func: Any, name: str) -> bool:
+    """Whether a function gets an attribute that is not a view."""
+    attribute = getattr(getattr(func, "__self__", None), "__name__", "")
+    return name == "__get__" and attribute not in _VIEWS

@@ -80,38 +80,29 @@ class _Chooser:
         why = self.obstacle(module)
         if why is None:
             blocks: list[str] = []
-            self.divide(name, module, module, blocks)
+            self.divide(name, module, blocks)
             choice.networks[name] = [*blocks, name]
             return
-        before = len(choice.networks)
+        before = len(choice.networks) + len(choice.refused)
         for child_name, child in module.named_children():
             self.visit(f"{name}.{child_name}", child, least, choice)
-        if len(choice.networks) == before:
+        if len(choice.networks) + len(choice.refused) == before:
             choice.refused[name] = why
 
-    def divide(self, name: str, module: nn.Module, network: nn.Module, blocks: list[str]) -> int:
+    def divide(self, name: str, module: nn.Module, blocks: list[str]) -> int:
         """Add the blocks inside a module, and return the number of parameters that are left."""
         left = sum(p.numel() for p in module.parameters(recurse=False))
         for child_name, child in module.named_children():
             path = f"{name}.{child_name}"
-            rest = self.divide(path, child, network, blocks)
-            if rest >= self.block and self.is_block(child, network):
+            rest = self.divide(path, child, blocks)
+            if rest >= self.block and self.obstacle(child) is None:
                 blocks.append(path)
                 rest = 0
             left += rest
         return left
 
-    def is_block(self, module: nn.Module, network: nn.Module) -> bool:
-        """Whether a module inside a network can be gathered on its own."""
-        callers = self.readings.callers.get(id(module))
-        # A block that is called without its network would be taken for a network itself.
-        inside = callers is not None and id(network) in callers
-        return inside and self.obstacle(module) is None
-
     def obstacle(self, module: nn.Module) -> str | None:
         """Return why a module cannot be sharded, or None."""
-        if id(module) not in self.readings.callers:
-            return "it is not called"
         if id(module) in self.readings.changed:
             return "its output is a view that is changed in place"
         own = {id(part) for part in module.modules()}
@@ -121,4 +112,4 @@ class _Chooser:
                 return f"{name} is read outside of its calls"
             if not own.issuperset(self.owners[id(parameter)]):
                 return f"{name} is shared with another module"
-        return None
+        return None if id(module) in self.readings.called else "it is not called"
