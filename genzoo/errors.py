@@ -122,6 +122,10 @@ class TrainingError(GenzooError):
     """A training run that cannot continue."""
 
 
+class ProcessLostError(TrainingError):
+    """Another process of the group has ended or cannot be reached."""
+
+
 class NotFiniteError(TrainingError):
     """A loss or gradient that is not finite; raised before the update."""
 

@@ -169,7 +169,7 @@ def test_a_process_that_loses_the_others_says_so_and_its_checkpoint_is_good(tmp_
     ]
     said = [process.communicate(timeout=120)[1] for process in started]
     assert [process.returncode for process in started] == [1, 7]
-    assert "TrainingError: Process 0 of 2 has lost the others" in said[0]
+    assert "ProcessLostError: Process 0 of 2 has lost the others" in said[0]
     newest = checkpoint.load_newest(tmp_path / "toy-linear" / "checkpoints")
     assert newest is not None
     assert newest[1].step == 4

@@ -8,9 +8,10 @@ from accelerate import Accelerator
 
 import families
 import genzoo
+from genzoo import launching
 from genzoo.errors import TrainingInterrupted
 from genzoo.objective import Loss, Objective
-from genzoo.training import accelerating, averaging, checkpoint, loop, updater
+from genzoo.training import averaging, checkpoint, loop, updater
 
 DATA = families.rows(32, 3, seed=5)
 SENT = 3
@@ -57,7 +58,7 @@ def two(monkeypatch):
 
     def joined_by(leaves):
         other = Other(leaves)
-        monkeypatch.setattr(accelerating, "_launched", lambda: 2)
+        monkeypatch.setattr(launching, "size_of", lambda: 2)
         monkeypatch.setattr(Accelerator, "num_processes", 2)
         monkeypatch.setattr(updater, "start_mean", other.mean_of_told)
         # Gradients of the other process are the same ones.

@@ -7,10 +7,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from genzoo.cli import listing
+from genzoo.cli import ends, listing
 from genzoo.cli.texts import LineHandler, VisibleFormatter, write
-from genzoo.errors import GenzooError, TrainingInterrupted, VerificationError
-from genzoo.text_safety import visible
+from genzoo.errors import GenzooError, ProcessLostError, TrainingInterrupted, VerificationError
 from genzoo.version import __version__
 
 
@@ -21,24 +20,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         line), and 128 + n after signal n.
     """
     args = list(sys.argv[1:] if argv is None else argv)
-    _set_up_logging()
+    sys.exit(_code(args))
+
+
+def _code(args: list[str]) -> int:
+    """Run a command, say how it ended, and return the exit code."""
     try:
-        sys.exit(_run(args))
+        ends.begin()
+        _set_up_logging()
+        return _run(args)
     except TrainingInterrupted as interrupted:
-        _say(str(interrupted))
-        sys.exit(128 + interrupted.signum)
+        return ends.end(str(interrupted), 128 + interrupted.signum, saved=True)
     except GenzooError as error:
-        _say(f"error: {error}")
-        sys.exit(1 if isinstance(error, VerificationError) else 2)
+        code = 1 if isinstance(error, VerificationError) else 2
+        return ends.end(f"error: {error}", code, follows=isinstance(error, ProcessLostError))
     except KeyboardInterrupt:
-        _say("Stopped.")
-        sys.exit(128 + signal.SIGINT)
+        return ends.end("Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(128 + signal.SIGPIPE)
+        return 128 + signal.SIGPIPE
     except OSError as error:
-        _say(f"error: {error}. Choose another path.")
-        sys.exit(2)
+        return ends.end(f"error: {error}. Choose another path.", 2)
 
 
 def _run(args: list[str]) -> int:
@@ -63,12 +65,6 @@ def _run(args: list[str]) -> int:
         return 0
     commands.run(name, args[1:])
     return 0
-
-
-def _say(text: str) -> None:
-    # Runs of spaces stay: a command in the text may name a folder with two of them.
-    said = " ".join(line.strip() for line in text.splitlines())
-    sys.stderr.write(f"{visible(said)}\n")
 
 
 def _set_up_logging() -> None:

@@ -10,6 +10,7 @@ import tyro
 
 from genzoo.cli.common_arguments import (
     FromModel,
+    InProcesses,
     OnData,
     OnDevice,
     Seed,
@@ -54,7 +55,7 @@ class ListArguments(Listing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainArguments:
+class TrainArguments(InProcesses):
     """Train a model: genzoo train NAME --data DATA --output DIR, or --recipe FILE.toml."""
 
     name: Annotated[
@@ -83,11 +84,11 @@ class TrainArguments:
     overwrite: bool = False
     """Replace the run in --output."""
     # The flags of sections that were typed, such as model.num_hidden, with a default too.
-    typed: Annotated[frozenset[str], tyro.conf.Suppress] = frozenset()
+    typed: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
+class SampleArguments(InProcesses, WithSampler, WithConditions, OnDevice, FromModel):
     """Draw samples from a trained model into a picture or an array.
 
     If a condition is given several times, each value gets an equal number of samples, and a
@@ -113,7 +114,7 @@ class SampleArguments(WithSampler, WithConditions, OnDevice, FromModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateArguments(WithSampler, OnDevice, OnData, FromModel):
+class EvaluateArguments(InProcesses, WithSampler, OnDevice, OnData, FromModel):
     """Evaluate a trained model on data."""
 
     metrics: Annotated[tuple[str, ...], ValueKind("names", group="metrics")] = ()

@@ -13,6 +13,7 @@ import tyro
 
 from genzoo.cli import arguments
 from genzoo.cli.command_table import COMMANDS, DESCRIPTION, GROUPS
+from genzoo.cli.common_arguments import InProcesses
 from genzoo.cli.texts import write
 from genzoo.cli.usage_errors import usage_error
 from genzoo.errors import ConfigError, UnknownNameError
@@ -42,8 +43,15 @@ def run(name: str, args: Sequence[str]) -> None:
         raise UnknownNameError("command", name, COMMANDS, "See genzoo --help.")
     parsed = _parse(name, rewritten(args))
     if name == "train":
-        parsed = dataclasses.replace(parsed, typed=typed(args))
-    importlib.import_module(f"genzoo.cli.{_MODULES[name]}").run(parsed)
+        parsed = dataclasses.replace(parsed, typed=tuple(sorted(typed(args))))
+    command = importlib.import_module(f"genzoo.cli.{_MODULES[name]}")
+    if not isinstance(parsed, InProcesses):
+        command.run(parsed)
+        return
+    from genzoo.cli import processes
+
+    with processes.entered(parsed, [name, *args]):
+        command.run(parsed)
 
 
 def _parse(name: str, args: list[str]) -> Any:

@@ -72,3 +72,12 @@ class WithSampler(Arguments):
 
     sampler_name: Annotated[str | None, tyro.conf.arg(name="sampler"), name_of("samplers")] = None
     """The sampler (see genzoo list samplers); by default the model's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InProcesses(Arguments):
+    """Abstract base class of the arguments of a command that runs in several processes."""
+
+    num_processes: Annotated[int, Bounds(1, 10_000)] | None = None
+    """The number of processes on this machine that share the work, each with an accelerator if
+    there are any; by default one, or those that a launcher has started."""

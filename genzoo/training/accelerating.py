@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import datetime
 import importlib
 import os
-from collections.abc import Callable, Iterator
+import platform
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import DistributedType, broadcast, broadcast_object_list
+from accelerate.utils import (
+    DistributedType,
+    InitProcessGroupKwargs,
+    broadcast,
+    broadcast_object_list,
+    gather_object,
+)
 from torch import nn
 
-from genzoo.errors import ConfigError, GenzooError, TrainingError
+from genzoo import launching
+from genzoo.errors import ConfigError, GenzooError, ProcessLostError, TrainingError
 from genzoo.files import check_no_link
 from genzoo.training.config import TrainerConfig
 from genzoo.training.sharding.tensors import forget_meshes
+from genzoo.version import __version__
+
+ANSWER_WITHIN = datetime.timedelta(minutes=30)
+"""The time limit for a process that does not answer. While the main process writes a checkpoint,
+the others wait for it: 30 minutes are enough for 300 GB at 200 MB/s."""
 
 # FSDP replaces a player's parameters with shards, which `losses` and the check of gradients would
 # not see: training would fail silently.
@@ -33,7 +48,8 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
 
     Raises:
         TrainingError: Accelerate is set up to shard parameters, which is not supported; or a
-            launcher has started processes that do not form one group.
+            launcher has started processes that do not form one group, or that differ in their
+            versions or folders.
         LoadError: The folder of the trackers is a link.
     """
     ours = not AcceleratorState._shared_state
@@ -41,6 +57,7 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
         accelerator = _make(config, folder)
         if accelerator.num_processes > 1:
             atexit.register(leave_group)  # Not earlier: the next fit uses it again.
+            _demand_alike(gather_object([_describe(folder)]))
         try:
             yield accelerator
         finally:
@@ -110,10 +127,10 @@ def autocast(accelerator: Accelerator) -> contextlib.AbstractContextManager[None
 
 @contextlib.contextmanager
 def others_named(accelerator: Accelerator) -> Iterator[None]:
-    """Map the error of a communication library for a lost process to a TrainingError.
+    """Map the error of a communication library for a lost process to a ProcessLostError.
 
     Raises:
-        TrainingError: Another process has ended or cannot be reached.
+        ProcessLostError: Another process has ended or cannot be reached.
     """
     try:
         yield
@@ -122,7 +139,7 @@ def others_named(accelerator: Accelerator) -> Iterator[None]:
         lost = isinstance(error, torch.distributed.DistError) or "gloo" in text or "NCCL" in text
         if accelerator.num_processes == 1 or not lost:
             raise
-        raise TrainingError(
+        raise ProcessLostError(
             f"Process {accelerator.process_index} of {accelerator.num_processes} has lost the "
             "others: one of them has ended or cannot be reached. Its own message says why. Start "
             "all of them again with --resume."
@@ -139,26 +156,33 @@ def same_everywhere(module: nn.Module, accelerator: Accelerator) -> None:
 
 
 def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
+    launching.join()
     if torch.distributed.is_available():
         # Its functions have the group as a default argument: if it were imported later, for
         # example by the first optimiser, they would keep the group and its threads until after the
         # end of Python.
         importlib.import_module("torch.distributed.nn.functional")
-        if config.shard != "none" and _launched() > 1:
+        if config.shard != "none" and launching.size_of() > 1:
             importlib.import_module("torch.distributed.fsdp")
     # Whether processes can communicate through a device other than the CPU.
     device = torch.accelerator.current_accelerator(check_available=True)
     only_cpu = device is None or device.type == "mps"
     trackers: Any = list(config.report_to) or None
+    num = launching.size_of()
+    if num > 1 and only_cpu:
+        _share_cores()
     try:
         accelerator = Accelerator(
-            cpu=_launched() > 1 and only_cpu,
+            cpu=num > 1 and only_cpu,
             mixed_precision=config.mixed_precision,
             log_with=trackers,
             project_dir=str(folder) if folder is not None and trackers else None,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=ANSWER_WITHIN)],
         )
     except (ValueError, ImportError) as error:
         raise ConfigError(f"Accelerate cannot be set up: {error}") from error
+    except torch.distributed.DistError as error:
+        raise TrainingError(_no_group(error)) from error
     _demand_one_group(accelerator)
     if accelerator.distributed_type in _REFUSED:
         raise TrainingError(
@@ -172,10 +196,68 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
     return accelerator
 
 
-def _launched() -> int:
-    """Return the number of processes that a launcher such as torchrun has started."""
-    size = os.environ.get("WORLD_SIZE", "")
-    return int(size) if "LOCAL_RANK" in os.environ and size.isdecimal() else 1
+def _share_cores() -> None:
+    """Use this process's share of the machine's cores, unless OMP_NUM_THREADS says how many.
+
+    srun and mpirun set no number of threads: each process would use all cores. Accelerate's own
+    choice does not know of the cores that SLURM has given to the process.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    every = os.cpu_count() or 1
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    # With fewer cores than the machine has, they were given to this process alone.
+    num = max(1, (cores or 1) // (here if (cores or 1) >= every else 1))
+    os.environ["OMP_NUM_THREADS"] = str(num)
+    torch.set_num_threads(num)
+
+
+def _no_group(error: Exception) -> str:
+    """Return the error of processes that cannot connect to each other."""
+    where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+    if "EADDRINUSE" in str(error) or "address already in use" in str(error).lower():
+        return f"Another program uses {where}. Set MASTER_PORT to a free port, for all processes."
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return (
+        f"The processes cannot connect to the first one at {where}, the MASTER_ADDR and "
+        f"MASTER_PORT of all of them: {lines[0]}"
+    )
+
+
+def _describe(folder: Path | None) -> dict[str, str]:
+    """Return what all processes of a group must have in common, and the host."""
+    return {
+        "host": socket.gethostname(),
+        "versions": (
+            f"genzoo {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
+        ),
+        "folder": "none" if folder is None else str(folder),
+    }
+
+
+def _demand_alike(members: Sequence[dict[str, str]]) -> None:
+    """Refuse processes that would not compute the same.
+
+    Raises:
+        TrainingError: They have different versions of genzoo, torch or Python, or train in
+            different folders.
+    """
+    if len({member["versions"] for member in members}) > 1:
+        found: dict[str, list[str]] = {}
+        for member in members:
+            found.setdefault(member["versions"], []).append(member["host"])
+        had = "; ".join(f"{', '.join(dict.fromkeys(h))}: {v}" for v, h in found.items())
+        raise TrainingError(
+            f"The processes of one group have different versions, on {had}. Install the same "
+            "versions on all hosts."
+        )
+    if len(folders := dict.fromkeys(member["folder"] for member in members)) > 1:
+        raise TrainingError(
+            f"The processes of one group train in different folders: {', '.join(folders)}. They "
+            "train one model together; start separate trainings one by one, such as with "
+            "srun --ntasks 1."
+        )
 
 
 def _demand_one_group(accelerator: Accelerator) -> None:
@@ -184,7 +266,7 @@ def _demand_one_group(accelerator: Accelerator) -> None:
     Raises:
         TrainingError: The launcher has started more processes than are in the group.
     """
-    launched = _launched()
+    launched = launching.size_of()
     if launched == accelerator.num_processes:
         return
     raise TrainingError(
