@@ -8,7 +8,9 @@ import datetime
 import importlib
 import os
 import platform
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -172,13 +174,14 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
     if num > 1 and only_cpu:
         _share_cores()
     try:
-        accelerator = Accelerator(
-            cpu=num > 1 and only_cpu,
-            mixed_precision=config.mixed_precision,
-            log_with=trackers,
-            project_dir=str(folder) if folder is not None and trackers else None,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=ANSWER_WITHIN)],
-        )
+        with _ended_by_signals() if num > 1 else contextlib.nullcontext():
+            accelerator = Accelerator(
+                cpu=num > 1 and only_cpu,
+                mixed_precision=config.mixed_precision,
+                log_with=trackers,
+                project_dir=str(folder) if folder is not None and trackers else None,
+                kwargs_handlers=[InitProcessGroupKwargs(timeout=ANSWER_WITHIN)],
+            )
     except (ValueError, ImportError) as error:
         raise ConfigError(f"Accelerate cannot be set up: {error}") from error
     except torch.distributed.DistError as error:
@@ -211,6 +214,24 @@ def _share_cores() -> None:
     num = max(1, (cores or 1) // (here if (cores or 1) >= every else 1))
     os.environ["OMP_NUM_THREADS"] = str(num)
     torch.set_num_threads(num)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the process while it waits for the others.
+
+    Nothing is written yet, and a handler of Python would not run before all are there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signums = (signal.SIGINT, signal.SIGTERM)
+    before = {signum: signal.signal(signum, signal.SIG_DFL) for signum in signums}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler if handler is not None else signal.SIG_DFL)
 
 
 def _no_group(error: Exception) -> str:
