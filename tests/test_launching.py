@@ -7,6 +7,7 @@ import types
 import pytest
 import torch
 
+import genzoo
 from genzoo import launching
 from genzoo.cli import commands, ends, processes
 from genzoo.cli.ends import End
@@ -167,7 +168,7 @@ def test_a_process_that_does_not_answer_is_waited_for_as_long_as_the_page_says(m
         raise Stop
 
     monkeypatch.setattr(accelerating, "Accelerator", accelerator)
-    config = types.SimpleNamespace(report_to=(), mixed_precision="no")
+    config = genzoo.TrainerConfig()
     with pytest.raises(ConfigError):
         accelerating._make(config, None)
     assert seen[0].to_kwargs() == {"timeout": accelerating.ANSWER_WITHIN}

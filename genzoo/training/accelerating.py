@@ -57,9 +57,6 @@ def accelerating(config: TrainerConfig, folder: Path | None) -> Iterator[Acceler
     ours = not AcceleratorState._shared_state
     try:
         accelerator = _make(config, folder)
-        if accelerator.num_processes > 1:
-            atexit.register(leave_group)  # Not earlier: the next fit uses it again.
-            _demand_alike(gather_object([_describe(folder)]))
         try:
             yield accelerator
         finally:
@@ -187,10 +184,14 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
     except torch.distributed.DistError as error:
         raise TrainingError(_no_group(error)) from error
     _demand_one_group(accelerator)
+    if accelerator.num_processes > 1:
+        atexit.register(leave_group)  # Not earlier: the next fit uses it again.
+        _demand_alike(gather_object([_describe(folder)]))
     if accelerator.distributed_type in _REFUSED:
         raise TrainingError(
-            f"{accelerator.distributed_type.value} shards parameters, which genzoo does not "
-            "support yet. Use 'accelerate config' to choose plain data parallelism."
+            f"{accelerator.distributed_type.value} shards parameters in a way that genzoo does not "
+            "support. Choose plain data parallelism with 'accelerate config', and shard with "
+            "TrainerConfig.shard."
         )
     if trackers:
         if folder is not None:
