@@ -19,6 +19,7 @@ CONFIG = """
 compute_environment: LOCAL_MACHINE
 distributed_type: FSDP
 mixed_precision: bf16
+gpu_ids: '0'
 num_machines: 3
 num_processes: 24
 machine_rank: 2
@@ -27,7 +28,7 @@ main_process_port: 29500
 use_cpu: false
 debug: true
 """
-"""A user's `accelerate config`, of a cluster."""
+"""A user's `accelerate config`, of a cluster, with one GPU of each machine."""
 full = pytest.mark.full
 
 

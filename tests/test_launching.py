@@ -205,6 +205,7 @@ def test_processes_share_the_cores_that_are_theirs(given, cores, bound, threads,
     [
         ([], {}, 0, ""),
         ([End(1, 2, "no\n", 5.0), End(0, 2, "no\n", 6.0)], {0: 2, 1: 2}, 2, "no\n"),
+        ([End(0, 2, "late\n", 9.0), End(1, 1, "first\n", 5.0)], {0: 2, 1: 1}, 1, "first\n"),
         ([End(0, 2, "lost\n", 1.0, True), End(1, 2, "nan\n", 2.0)], {0: 2, 1: 2}, 2, "nan\n"),
         ([End(0, 143, "saved\n", 3.0), End(1, 2, "nan\n", 2.0)], {1: 2, 0: 143}, 2, "nan\n"),
         ([End(1, 143, "saved\n", 2.0), End(0, 143, "saved\n", 3.0)], {0: 143}, 143, "saved\n"),

@@ -189,8 +189,8 @@ def _make(config: TrainerConfig, folder: Path | None) -> Accelerator:
         _demand_alike(gather_object([_describe(folder)]))
     if accelerator.distributed_type in _REFUSED:
         raise TrainingError(
-            f"{accelerator.distributed_type.value} shards parameters in a way that genzoo does not "
-            "support. Choose plain data parallelism with 'accelerate config', and shard with "
+            f"{accelerator.distributed_type.value} shards parameters in a way that genzoo does "
+            "not support. Choose plain data parallelism with 'accelerate config', and shard with "
             "TrainerConfig.shard."
         )
     if trackers:
