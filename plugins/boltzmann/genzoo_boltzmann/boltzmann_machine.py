@@ -149,8 +149,11 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
     @property
     def _wiring(self) -> graph.Wiring:
         """Which units are connected, and the blocks of a sweep."""
+        return self._wiring_on(self.device)
+
+    def _wiring_on(self, device: torch.device) -> graph.Wiring:
         config = self.config
-        return graph.wiring(config.graph, config.edges, len(self.b), len(self.c))
+        return graph.wiring(config.graph, config.edges, len(self.b), len(self.c), device)
 
     @property
     def _joined(self) -> Tensor:
@@ -202,8 +205,7 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
         )
         above = torch.cat([0.5 * (R + R.T), W], dim=1)
         below = torch.cat([W.T, 0.5 * (S + S.T)], dim=1)
-        joined = self._joined.to(R.device)
-        return torch.cat([above, below]) * joined, torch.cat([b, c])
+        return torch.cat([above, below]) * self._joined, torch.cat([b, c])
 
     def sum_terms(self) -> tuple[Tensor, ...]:
         """Return R, W, S, b and c."""
@@ -247,12 +249,10 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
             return state
         path, steps = self.path(), self.config.num_posterior_steps
         q = mean_field(path.J, path.theta, state, list(self._wiring.hidden_colours), steps)
-        free = torch.zeros(len(x), len(kept), dtype=torch.bool, device=state.device)
-        free[:, num_visible:] = True
         hidden = bernoulli(q[:, kept[num_visible:] - num_visible], generator)
         state = torch.cat([state, hidden], dim=1)
         for _ in range(steps):
-            state = path.clamped_sweep(state, free, generator)
+            state = path.hidden_sweep(state, num_visible, generator)
         return state
 
     def free_energies(self, state: Tensor) -> Tensor:
@@ -291,7 +291,7 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
         if centred:
             mu = u.mean(0)
             mu[: len(self.base_rates)] = self.base_rates
-        return self._joined.to(mu.device), u, w, mu
+        return self._joined, u, w, mu
 
     def _by_parameter(self, d_J: Tensor, d_theta: Tensor) -> Gradients:
         """Return changes of J (N, N) and θ (N,) as those of the parameters."""
@@ -320,9 +320,10 @@ class BoltzmannMachine(BinaryMachine, Machine[BoltzmannMachineConfig]):
 
     def _enumerated(self) -> tuple[list[int], list[int]]:
         """Return the units whose states are added up for log Z, and those summed exactly."""
-        everything, num = range(len(self._joined)), len(self.b)
-        sets = [graph.independent(self._joined, part) for part in (everything, everything[:num])]
-        out = max([*sets, self._blocks.out.tolist()], key=len)
+        wiring, num = self._wiring_on(torch.device("cpu")), len(self.b)
+        everything = range(len(wiring.joined))
+        sets = [graph.independent(wiring.joined, part) for part in (everything, everything[:num])]
+        out = max([*sets, wiring.blocks.out.tolist()], key=len)
         return [unit for unit in everything if unit not in set(out)], out
 
     @property

@@ -165,17 +165,32 @@ class DBN(GenerativeModel[DBNConfig]):
         """The machine of the two layers at the top."""
         return self.machines[-1]
 
-    def recognition_logits(self, level: int, h: Tensor) -> Tensor:
-        """Return c_l + R_lᵀ h_l, (B, D_{l+1}), for units h_l (B, D_l); for the top, W is R."""
+    def recognition_logits(self, level: int, h: Tensor, *, untied: bool | None = None) -> Tensor:
+        """Return c_l + R_lᵀ h_l, (B, D_{l+1}), for units h_l (B, D_l); for the top, W is R.
+
+        Arguments:
+            level: l, from 0.
+            h: The units of that level.
+            untied: The value of the buffer, for those who know it: a read waits for the device.
+        """
         rbm = self.machines[level]
-        is_own = bool(self.untied) and level < len(self.recognition)
+        is_own = level < len(self.recognition)
+        is_own = is_own and (bool(self.untied) if untied is None else untied)
         return torch.addmm(rbm.c, h, self.recognition[level] if is_own else rbm.W)
 
-    def draw_up(self, v: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Draw h₁, …, h_{L−1} from q given visible units (B, V); return them after v."""
+    def draw_up(
+        self, v: Tensor, generator: torch.Generator, *, untied: bool | None = None
+    ) -> list[Tensor]:
+        """Draw h₁, …, h_{L−1} from q given visible units (B, V); return them after v.
+
+        Arguments:
+            v: The visible units.
+            generator: Where the draws come from.
+            untied: See `recognition_logits`.
+        """
         layers = [v]
         for level in range(len(self.rbms) - 1):
-            p = self.recognition_logits(level, layers[-1]).sigmoid()
+            p = self.recognition_logits(level, layers[-1], untied=untied).sigmoid()
             layers.append(bernoulli(p, generator))
         return layers
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -64,28 +66,40 @@ class GeneralPath(Path):
         self, state: Tensor, generator: torch.Generator, beta: float | Tensor = 1.0
     ) -> Tensor:
         """Draw the units that are summed out, then each block of the others, given the rest."""
-        return self._sweep(state, generator, beta, None)
+        return self._sweep(state, generator, beta)
 
     def clamped_sweep(self, state: Tensor, free: Tensor, generator: torch.Generator) -> Tensor:
         """Return a sweep at β = 1 that leaves units as they are where ``free`` (B, D) is false."""
-        return self._sweep(state, generator, 1.0, free)
+        fixed = torch.zeros(len(state), len(self.theta), dtype=torch.bool, device=free.device)
+        fixed[:, self.blocks.kept] = ~free
+        moves = [not fixed[:, units].all() for units in self.blocks.colours]
+        return self._sweep(state, generator, 1.0, fixed, moves)
+
+    def hidden_sweep(self, state: Tensor, num_visible: int, generator: torch.Generator) -> Tensor:
+        """Return a sweep at β = 1 that leaves the visible units as they are."""
+        # The same as a clamped sweep, but which blocks have hidden units is known beforehand: to
+        # look at a mask would wait for the device.
+        fixed = torch.arange(len(self.theta), device=state.device)[None] < num_visible
+        return self._sweep(state, generator, 1.0, fixed, self.blocks.hidden)
 
     def _sweep(
         self,
         state: Tensor,
         generator: torch.Generator,
         beta: float | Tensor,
-        free: Tensor | None,
+        fixed: Tensor | None = None,
+        moves: Sequence[bool] | None = None,
     ) -> Tensor:
+        """Draw the blocks that move, but for units where ``fixed`` (B, N) or (1, N) is true."""
         column = beta[:, None] if isinstance(beta, Tensor) else beta
         blocks, num = self.blocks, len(state)
         u = state.new_empty(num, len(self.theta))
         u[:, blocks.kept] = state
         p = (column * self.field(state)).sigmoid_()
         u[:, blocks.out] = bernoulli(p, generator).to(u.dtype)
-        fixed = None if free is None else self._fixed(u, free)
-        for units, weights in zip(blocks.colours, self._columns, strict=True):
-            if fixed is not None and fixed[:, units].all():
+        chosen = [True] * len(blocks.colours) if moves is None else moves
+        for units, weights, moved in zip(blocks.colours, self._columns, chosen, strict=True):
+            if not moved:
                 continue
             field = torch.addmm(self.theta[units], u, weights)
             logits = (1 - column) * self.a[units] + column * field
@@ -94,12 +108,6 @@ class GeneralPath(Path):
                 drawn = torch.where(fixed[:, units], u[:, units], drawn)
             u[:, units] = drawn
         return u[:, blocks.kept]
-
-    def _fixed(self, u: Tensor, free: Tensor) -> Tensor:
-        """Return where units are left as they are, (B, N)."""
-        fixed = torch.zeros_like(u, dtype=torch.bool)
-        fixed[:, self.blocks.kept] = ~free
-        return fixed
 
 
 def mean_field(J: Tensor, theta: Tensor, v: Tensor, colours: list[Tensor], num: int) -> Tensor:

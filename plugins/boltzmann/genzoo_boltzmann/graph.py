@@ -22,11 +22,13 @@ class Blocks:
         kept: The units that are the state of a chain, (D,), visible ones first.
         out: The units that are summed out, (M,); these are a block of their own.
         colours: The kept units in blocks.
+        hidden: For each of these, whether it has hidden units.
     """
 
     kept: Tensor
     out: Tensor
     colours: tuple[Tensor, ...]
+    hidden: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,29 @@ class Wiring:
 
 
 @functools.lru_cache(maxsize=8)
-def wiring(name: str, edges: Edges, num_visible: int, num_hidden: int) -> Wiring:
-    """Return the wiring of a graph; the arguments are those of `adjacency`."""
+def wiring(
+    name: str, edges: Edges, num_visible: int, num_hidden: int, device: torch.device
+) -> Wiring:
+    """Return the wiring of a graph, on a device; the other arguments are those of `adjacency`."""
     joined = adjacency(name, edges, num_visible, num_hidden)
     everything = range(num_visible + num_hidden)
     hidden = everything[num_visible:]
     out = independent(joined, hidden)
     kept = sorted(set(everything).difference(out))
-    blocks = tuple(index_of(block) for block in colours(joined, kept))
+    blocks = colours(joined, kept)
+
+    def index(units: Sequence[int]) -> Tensor:
+        return index_of(units).to(device)
+
     return Wiring(
-        joined,
-        Blocks(index_of(kept), index_of(out), blocks),
-        tuple(index_of(block) for block in colours(joined, hidden)),
+        joined.to(device),
+        Blocks(
+            index(kept),
+            index(out),
+            tuple(map(index, blocks)),
+            tuple(any(unit >= num_visible for unit in block) for block in blocks),
+        ),
+        tuple(index(block) for block in colours(joined, hidden)),
     )
 
 

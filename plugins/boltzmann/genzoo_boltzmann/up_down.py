@@ -87,6 +87,7 @@ class UpDown(Objective[UpDownConfig]):
         ),
     }
     model: DBN
+    _untied: bool | None = None
 
     @classmethod
     def optimizers(cls, config: UpDownConfig) -> Mapping[str, Component]:
@@ -101,9 +102,11 @@ class UpDown(Objective[UpDownConfig]):
     def losses(self, batch: Batch, step: Step) -> Iterator[Loss]:
         """Yield the sum of the three losses."""
         model, generator = self.model, step.generator
+        if self._untied is None:
+            self._untied = bool(model.untied)  # Once, because a read waits for the device.
         with torch.no_grad():
             v = batch["x"].flatten(1).to(model.device, model.dtype)
-            up = model.draw_up(v, generator)
+            up = model.draw_up(v, generator, untied=self._untied)
             chain = advanced(self, model.top, lambda: up[-1], self.config.num_steps, step)
             down = model.draw_down(chain, generator)
         yield self.loss(up, down, logged=step.logged)
@@ -121,7 +124,7 @@ class UpDown(Objective[UpDownConfig]):
         for level, rbm in enumerate(model.machines[:-1]):
             below, above = rbm.visible_logits(up[level + 1]), down[level + 1]
             wake = wake - log_bernoulli(up[level], below).mean()
-            q = model.recognition_logits(level, down[level])
+            q = model.recognition_logits(level, down[level], untied=self._untied)
             sleep = sleep - log_bernoulli(above, q).mean()
         data, chain = model.top.phase(up[-1]), model.top.phase(down[-1])
         found = model.top.contrast(data, chain, centred=self.config.centred)

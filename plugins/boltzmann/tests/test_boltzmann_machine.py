@@ -140,6 +140,19 @@ def test_a_sweep_at_beta_is_that_of_the_machine_with_these_weights(wiring):
     assert torch.equal(moved[2], moved[0])
 
 
+@pytest.mark.parametrize("wiring", GRAPHS)
+@torch.no_grad()
+def test_a_hidden_sweep_is_a_clamped_one_with_the_visible_units_fixed(wiring):
+    """It makes the same draws without a look at a mask."""
+    path = machine(wiring).path()
+    state = states(len(path.blocks.kept))
+    free = (path.blocks.kept >= 5).expand(len(state), -1)
+    clamped = path.clamped_sweep(state, free, torch.Generator().manual_seed(0))
+    hidden = path.hidden_sweep(state, 5, torch.Generator().manual_seed(0))
+    assert torch.equal(hidden, clamped)
+    assert torch.equal(hidden, state) is not bool(free.any())
+
+
 @torch.no_grad()
 def test_hidden_units_are_drawn_given_the_visible_ones(generator):
     """By mean field and clamped sweeps; the visible units stay as they are."""

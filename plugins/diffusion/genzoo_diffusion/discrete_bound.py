@@ -151,7 +151,7 @@ class MaskedPlaces:
         device = generator.device
         u = torch.rand(num, rows, generator=generator, device=device, dtype=torch.float64)
         parts = (torch.arange(num, device=device)[:, None] + u) / num
-        ends = (self.weights.cumsum(0) / self.weights.sum()).to(device)
+        ends = (self.weights.cumsum(0) / self.weights.sum()).to(device, non_blocking=True)
         return (torch.searchsorted(ends, parts) + 1).clamp(max=len(self.weights))
 
 
@@ -213,7 +213,7 @@ def step_divergence(
         T: The number of steps.
         generator: The generator of the states.
     """
-    alpha = model.schedule.grid(T).to(x.device, torch.float64)
+    alpha = model.schedule.grid(T).to(x.device, torch.float64, non_blocking=True)
     a_s, a_t = (_wide(alpha[j], x) for j in (i - 1, i))
     x_t = model.kernel.noised(x, a_t, generator)
     log_p = model.log_denoised(x_t, i.double() / T, signal)

@@ -174,7 +174,7 @@ def _log_of_levels(x_0: Tensor, mean: Tensor, scale: float, levels: int) -> Tens
 
 
 def _pick(values: Tensor, t: Tensor, like: Tensor) -> Tensor:
-    return values.to(like.device, like.dtype)[t]
+    return values.to(like.device, like.dtype, non_blocking=True)[t]
 
 
 def _note(model: DDPM, num_times: int) -> Note:

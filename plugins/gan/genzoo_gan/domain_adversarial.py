@@ -141,7 +141,7 @@ class DomainAdversarial(Objective[DomainAdversarialConfig]):
             "label_loss": of_labels.detach(),
             "domain_loss": of_domains.detach(),
             "accuracy_x": right,
-            "reversal": of_labels.new_tensor(weight),
+            "reversal": of_labels.new_full((), weight),
         }
         yield Loss(of_labels + of_domains, metrics=metrics)
 

@@ -26,15 +26,18 @@ def exchange(
     """
     if size == 0:
         return fakes, pool
-    num = (len(fakes),)
-    coins = torch.rand(num, generator=generator, device=fakes.device).tolist()
-    places = torch.randint(size, num, generator=generator, device=fakes.device).tolist()
-    held, shown = list(range(len(pool))), []
-    for fake, (coin, place) in enumerate(zip(coins, places, strict=True), len(pool)):
-        shown.append(fake)
-        if len(held) < size:
-            held.append(fake)
-        elif coin < 0.5:
-            shown[-1], held[place] = held[place], fake
+    num, device = len(fakes), fakes.device
+    coins = torch.rand(num, generator=generator, device=device)
+    places = torch.randint(size, (num,), generator=generator, device=device)
+    stored = min(num, size - len(pool))
+    # All fakes at once, so that nothing waits for the device. An image has its number in ``both``,
+    # so the greatest number that was put into a place is that of the last fake.
+    slots = torch.arange(len(pool) + stored, device=device)
+    fake = torch.arange(len(pool), len(pool) + num, device=device)
+    exchanged = (coins < 0.5) & (fake >= len(slots))
+    put = torch.where(exchanged[:, None] & (places[:, None] == slots), fake[:, None], -1)
+    held = torch.cat([slots[None], put]).cummax(0).values
+    # A place that is drawn while there is room is not looked at.
+    before = held[:-1].gather(1, places.clamp_max(len(slots) - 1)[:, None])[:, 0]
     both = torch.cat([pool, fakes])
-    return both[shown], both[held]
+    return both[torch.where(exchanged, before, fake)], both[held[-1]]

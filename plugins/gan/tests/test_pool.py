@@ -83,3 +83,29 @@ def test_a_seed_decides_the_draws(seed):
         return numbers(exchange(numbered(0, 5), numbered(5, 30), 5, made)[0])
 
     assert draw(seed) == draw(seed) != draw(seed + 1)
+
+
+def one_by_one(pool, fakes, size, generator):
+    """The law in words, which looks at each draw."""
+    coins = torch.rand(len(fakes), generator=generator).tolist()
+    places = torch.randint(size, (len(fakes),), generator=generator).tolist()
+    held, shown = list(pool), []
+    for fake, coin, place in zip(fakes, coins, places, strict=True):
+        shown.append(fake)
+        if len(held) < size:
+            held.append(fake)
+        elif coin < 0.5:
+            shown[-1], held[place] = held[place], fake
+    return torch.stack(shown), torch.stack(held)
+
+
+@pytest.mark.parametrize(("size", "num"), [(1, 1), (1, 4), (3, 7), (7, 3), (5, 5), (20, 4)])
+def test_all_at_once_is_one_after_another(size, num):
+    ours, theirs = torch.Generator().manual_seed(2), torch.Generator().manual_seed(2)
+    pool = right_pool = EMPTY
+    for first in range(0, 12 * num, num):
+        fakes = numbered(first, first + num)
+        shown, pool = exchange(pool, fakes, size, ours)
+        right, right_pool = one_by_one(right_pool, fakes, size, theirs)
+        assert torch.equal(shown, right)
+        assert torch.equal(pool, right_pool)
