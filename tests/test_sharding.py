@@ -170,6 +170,7 @@ def test_in_two_processes(name, checked):
     ("values", "whole", "message"),
     [
         ({"mixed_precision": "fp16"}, [], "does not work with mixed_precision 'fp16'"),
+        ({"channels_last": True}, [], "does not work with channels_last"),
         ({}, ["muon"], "does not work with the optimizer muon, which needs whole"),
     ],
 )

@@ -15,7 +15,9 @@ _GROUPS = {
     "what is written and shown": (
         "save_steps save_total_limit sample_steps logging_steps report_to progress"
     ),
-    "speed": "mixed_precision threads dataloader_num_workers compile",
+    "speed": (
+        "mixed_precision threads dataloader_num_workers compile compile_regions channels_last"
+    ),
     "several processes": "shard cpu_offload ddp_find_unused_parameters",
 }
 

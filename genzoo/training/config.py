@@ -93,6 +93,12 @@ class TrainerConfig(Config):
     """Keep the parts of sharded networks in the memory of the CPU."""
     compile: bool = False
     """Compile each child network of the model with torch.compile."""
+    compile_regions: bool = False
+    """Compile the blocks that repeat in each child network instead, which takes less time; a
+    network without such blocks is compiled whole."""
+    channels_last: bool = False
+    """Lay out the weights of convolutions channels last, which is faster on most GPUs; a model
+    without two-dimensional convolutions is unchanged."""
     progress: bool = True
     """Show a progress bar on a terminal."""
 
@@ -136,6 +142,11 @@ def check_sharding(config: TrainerConfig, whole: Sequence[str] = ()) -> None:
         raise ConfigError(
             f"shard {config.shard!r} does not work with the optimizer {whole[0]}, which needs "
             "whole parameters. Use another one, such as adamw, or leave shard out."
+        )
+    if config.channels_last:
+        raise ConfigError(
+            f"shard {config.shard!r} does not work with channels_last: the parts of a weight have "
+            "no channels. Leave one out."
         )
     if config.mixed_precision == "fp16":
         raise ConfigError(

@@ -26,12 +26,13 @@ from genzoo.training.advice import advice
 from genzoo.training.batches import batches
 from genzoo.training.best import Best
 from genzoo.training.checkpoint import Checkpoint
-from genzoo.training.config import TrainerConfig
+from genzoo.training.compiling import compile_networks
 from genzoo.training.ema import Average
 from genzoo.training.held_out import HeldOut
 from genzoo.training.initialization import init_from_data, ready_objective
 from genzoo.training.inputs import Inputs
 from genzoo.training.logs import Rows
+from genzoo.training.memory_format import set_memory_format
 from genzoo.training.pictures import Pictures
 from genzoo.training.plan import Plan
 from genzoo.training.players import SubstepResult, make_players
@@ -107,7 +108,8 @@ def _train_stage(session: Session, start: Start) -> None:
                 state.set_total()
             start.checkpoint = None  # Its tensors take as much memory as those of the run.
         session.forget_snapshots(number, first)
-        _compile(objective, config)
+        set_memory_format(state, config)
+        compile_networks(objective, config)
         at = session.at
         at.stage, at.step, at.config, at.model = number, first, config, state.shown_model()
         at.title = plan.stages[number].objective.name
@@ -122,11 +124,16 @@ def _train_stage(session: Session, start: Start) -> None:
             average.apply_to(plan.model)
         sharding.undo()
         if best.weights:
-            session.publish(plan.model, LAST.name)
-            if config.load_best_model_at_end:
-                plan.model.load_state_dict(best.weights)
-                text = "The best %s, %.6g, was after step %d of %d: these weights are published."
-                logger.info(text, best.name, best.value, best.step, config.max_steps)
+            _keep_best(session, plan.model, best, config)
+
+
+def _keep_best(session: Session, model: Model, best: Best, config: TrainerConfig) -> None:
+    """Publish the last weights next to the best, and leave in the model what the config says."""
+    session.publish(model, LAST.name)
+    if config.load_best_model_at_end:
+        model.load_state_dict(best.weights)
+        text = "The best %s, %.6g, was after step %d of %d: these weights are published."
+        logger.info(text, best.name, best.value, best.step, config.max_steps)
 
 
 def _shard(
@@ -139,16 +146,6 @@ def _shard(
     from genzoo.training.sharding.applying import shard
 
     return shard(plan, session, number, objective, average)
-
-
-def _compile(objective: Objective, config: TrainerConfig) -> None:
-    """Compile each child network in place."""
-    if config.compile:
-        # In place, so that the names in a checkpoint stay the same. `losses` is never compiled,
-        # because a generator that draws and branches is not one graph.
-        for name, child in [*objective.model.named_children(), *objective.named_children()]:
-            if name != "model":
-                child.compile()
 
 
 class StageLoop:

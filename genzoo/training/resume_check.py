@@ -16,6 +16,7 @@ _FREE = frozenset(
     {
         "save_steps",
         "compile",
+        "compile_regions",
         "cpu_offload",
         "ddp_find_unused_parameters",
         "num_micro_batches",  # Only its product with the number of processes counts: see slots.
