@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from genzoo.data.dataset import Dataset
 from genzoo.data.domains import TwoDomains, of_second
 from genzoo.errors import ConfigError
 from genzoo.permutation import MAX_LISTED, Permutation
+from genzoo.training.pinning import in_background, pinned, pins
 from genzoo.training.reading_ahead import read_ahead
 
 _BLOCK = 2**16
@@ -162,19 +164,39 @@ def batches(
     first: int,
     last: int,
     num_workers: int = 0,
+    device: torch.device | None = None,
 ) -> Generator[list[dict[str, Any]], None, None]:
-    """Yield this process's micro-batches of each update from ``first`` up to ``last``."""
+    """Yield this process's micro-batches of each update from ``first`` up to ``last``.
+
+    Arguments:
+        dataset: The rows.
+        shares: The partition of an update's batch.
+        seed: The seed of the order and of random data.
+        first: The first update.
+        last: The one after the last.
+        num_workers: The number of processes that read ahead; 0 reads here, or in a thread of this
+            process if the batches are put into page-locked memory.
+        device: The device that they are for, which decides whether they are, see `pins`.
+    """
     micro = _micro(dataset, shares, seed)
     slots = shares.slots()
 
     def keys() -> Iterator[tuple[int, int]]:
         return ((update, slot) for update in range(first, last) for slot in slots)
 
-    loader = (
-        read_ahead(micro, keys, num_workers) if num_workers else map(micro.__getitem__, keys())
-    )
-    for _ in range(first, last):
-        yield [next(loader) for _ in slots]
+    pin = device is not None and pins(device)
+    with contextlib.ExitStack() as held:
+        if num_workers:
+            loader = held.enter_context(
+                contextlib.closing(read_ahead(micro, keys, num_workers, pin=pin))
+            )
+        elif pin:
+            read = (micro[key] for key in keys())
+            loader = held.enter_context(contextlib.closing(in_background(read, pinned)))
+        else:
+            loader = (micro[key] for key in keys())
+        for _ in range(first, last):
+            yield [next(loader) for _ in slots]
 
 
 def to_device(
@@ -184,6 +206,7 @@ def to_device(
 
     def moved(value: Tensor) -> Tensor:
         kind = dtype if value.is_floating_point() else value.dtype
-        return value.to(device, kind, non_blocking=True)
+        # Not at once: another dtype would be made on the CPU, in memory that is not page-locked.
+        return value.to(device, non_blocking=True).to(kind)
 
     return {key: moved(v) if isinstance(v, Tensor) else v for key, v in batch.items()}

@@ -203,6 +203,7 @@ class StageLoop:
             num_workers=workers.choose(
                 self.config, self.plan.rows, self.session.accelerator.num_processes
             ),
+            device=self.device,
         )
         with contextlib.closing(feed):  # An error would keep its worker processes.
             self._updates(first, feed, alone)

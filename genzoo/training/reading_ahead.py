@@ -21,8 +21,12 @@ Key = tuple[int, int]
 
 
 def read_ahead(
-    rows: TorchDataset[Any], keys: Callable[[], Iterator[Key]], num_workers: int
-) -> Iterator[dict[str, Any]]:
+    rows: TorchDataset[Any],
+    keys: Callable[[], Iterator[Key]],
+    num_workers: int,
+    *,
+    pin: bool = False,
+) -> Generator[dict[str, Any], None, None]:
     """Yield the batches of keys in order, read by worker processes.
 
     If a worker ends or the rows raise an error, the rest is read in this process. An error of the
@@ -33,9 +37,10 @@ def read_ahead(
         rows: The batches by key.
         keys: A function that returns the keys; it is called twice.
         num_workers: The number of processes, at least 1.
+        pin: Whether a thread puts their batches into page-locked memory.
     """
     num_read = 0
-    with contextlib.closing(_by_workers(rows, keys(), num_workers)) as batches:
+    with contextlib.closing(_by_workers(rows, keys(), num_workers, pin=pin)) as batches:
         while (batch := _next_or_none(batches)) is not None:
             yield batch
             num_read += 1
@@ -58,13 +63,14 @@ def _next_or_none(batches: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _by_workers(
-    rows: TorchDataset[Any], keys: Iterator[Key], num_workers: int
+    rows: TorchDataset[Any], keys: Iterator[Key], num_workers: int, *, pin: bool
 ) -> Generator[dict[str, Any], None, None]:
     loader = DataLoader(
         rows,
         batch_size=None,
         sampler=keys,
         num_workers=num_workers,
+        pin_memory=pin,
         worker_init_fn=_leave_interrupts,
         # Torch would draw a seed for the workers from the default generator.
         generator=torch.Generator(),
