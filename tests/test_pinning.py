@@ -75,10 +75,12 @@ def test_what_workers_read_is_pinned_by_the_loader(pinning, monkeypatch):
     assert pinning == []
 
 
-def test_pinned_batches_keep_what_is_no_tensor(monkeypatch):
+def test_pinned_batches_keep_what_is_no_tensor_of_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
-    found = pinned({"x": torch.zeros(2), "text": ["a", "b"]})
+    elsewhere = torch.zeros(2, device="meta")
+    found = pinned({"x": torch.zeros(2), "text": ["a", "b"], "y": elsewhere})
     assert found["x"].tolist() == [1, 1]
+    assert found["y"] is elsewhere
     assert found["text"] == ["a", "b"]
 
 

@@ -22,8 +22,13 @@ def pins(device: torch.device) -> bool:
 
 
 def pinned(batch: dict[str, Any]) -> dict[str, Any]:
-    """Return a batch with its tensors in page-locked memory."""
-    return {k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in batch.items()}
+    """Return a batch with its tensors in page-locked memory; those on a device stay there."""
+    return {name: _pinned(value) for name, value in batch.items()}
+
+
+def _pinned(value: Any) -> Any:
+    here = isinstance(value, Tensor) and value.device.type == "cpu"
+    return value.pin_memory() if here else value
 
 
 def in_background(
