@@ -26,8 +26,8 @@ from genzoo.training.advice import advice
 from genzoo.training.batches import batches
 from genzoo.training.best import Best
 from genzoo.training.checkpoint import Checkpoint
-from genzoo.training.config import TrainerConfig
 from genzoo.training.compiling import compile_networks
+from genzoo.training.config import TrainerConfig
 from genzoo.training.ema import Average
 from genzoo.training.held_out import HeldOut
 from genzoo.training.initialization import init_from_data, ready_objective
