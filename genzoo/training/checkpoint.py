@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -54,6 +55,32 @@ class Checkpoint:
     tensors: Mapping[str, Mapping[str, Tensor]]
     values: Mapping[str, Any]
     versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class StoredTensors(Mapping[str, Tensor]):
+    """The tensors of a file, each read when it is asked for.
+
+    Arguments:
+        path: A safetensors file that was checked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with safe_open(path, framework="pt", device="cpu") as file:
+            self._names = tuple(file.keys())
+
+    def __getitem__(self, name: str) -> Tensor:
+        with safe_open(self._path, framework="pt", device="cpu") as file:
+            if name not in self._names:
+                raise KeyError(name)
+            tensor: Tensor = file.get_tensor(name)
+            return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def save(
@@ -102,8 +129,13 @@ def path_of(stage: int, step: int, root: Path) -> Path:
     return root / f"stage-{stage:03d}-step-{step:09d}"
 
 
-def load_newest(root: Path) -> tuple[Path, Checkpoint, list[str]] | None:
-    """Return the newest valid checkpoint, and the skipped ones with the reasons."""
+def load_newest(root: Path, *, lazily: bool = False) -> tuple[Path, Checkpoint, list[str]] | None:
+    """Return the newest valid checkpoint, and the skipped ones with the reasons.
+
+    Arguments:
+        root: The folder of checkpoints.
+        lazily: Whether each tensor is read when it is asked for.
+    """
     with disk_full_named(root):
         remove_stale(root)
         found = list_checkpoints(root)
@@ -111,16 +143,16 @@ def load_newest(root: Path) -> tuple[Path, Checkpoint, list[str]] | None:
     for path in reversed(found):
         problem = problem_of(path)
         if not problem:
-            return path, read(path), passed
+            return path, read(path, lazily=lazily), passed
         passed.append(f"{path.name} ({problem})")
     return None
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path, *, lazily: bool = False) -> Checkpoint:
     """Return the content of a checkpoint whose manifest has been checked."""
-    manifest = _manifest(path)
+    manifest, load = _manifest(path), StoredTensors if lazily else load_file
     tensors = {
-        name.removesuffix(".safetensors"): load_file(path / name)
+        name.removesuffix(".safetensors"): load(path / name)
         for name in manifest["files"]
         if name.endswith(".safetensors")
     }

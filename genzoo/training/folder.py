@@ -153,7 +153,7 @@ class RunFolder:
                 f"{str(self.path)!r} has no run to resume. Leave --resume out to start one."
             )
 
-    def newest(self) -> tuple[Path, checkpoint.Checkpoint] | None:
+    def newest(self, *, lazily: bool = False) -> tuple[Path, checkpoint.Checkpoint] | None:
         """Return the newest valid checkpoint, or None if the run was stopped before its first.
 
         Raises:
@@ -162,7 +162,7 @@ class RunFolder:
         """
         self._check_links()
         self.demand_run()
-        found = checkpoint.load_newest(self.checkpoints)
+        found = checkpoint.load_newest(self.checkpoints, lazily=lazily)
         if found is None:
             broken = [path.name for path in checkpoint.list_checkpoints(self.checkpoints)]
             if broken:

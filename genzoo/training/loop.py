@@ -92,40 +92,50 @@ def _train_stage(session: Session, start: Start) -> None:
         average = Average(plan.model, config.ema_decay) if config.ema_decay else None
         # Before players, which hold the parameters, and after the copy for the average.
         sharding = _shard(plan, session, number, objective, average)
-        players = make_players(objective, config, session.accelerator, plan.factories)
-        powers = None
-        if config.ema_sigma_rel is not None:
-            trained = [p for player in players.values() for p in player.parameters]
-            powers = PowerAverages(plan.model, config.ema_sigma_rel, trained)
         best = Best(config)
-        state = StageState(
-            plan.model, objective, players, average, best, session.accelerator, powers, sharding
-        )
-        first = 0
-        if start.checkpoint is not None:
-            state.load(start.checkpoint.tensors, start.checkpoint.values)
-            first = start.checkpoint.step
-            if session.changed:
-                state.set_total()
-            start.checkpoint = None  # Its tensors take as much memory as those of the run.
-        session.forget_snapshots(number, first)
-        set_memory_format(state, config)
-        compile_networks(objective, config)
-        at = session.at
-        at.stage, at.step, at.config, at.model = number, first, config, state.shown_model()
-        at.title = plan.stages[number].objective.name
-        session.describe(number, objective.meanings)
         try:
             with sharding.quiet():
-                StageLoop(plan, session, number, state).run(first)
+                _run_stage(session, start, average, best, sharding)
         except TrainingInterrupted:
             sharding.undo()  # All processes stop after the same update.
             raise
         if average is not None:
             average.apply_to(plan.model)
+        session.at.model, average = plan.model, None  # Whole weights take the memory instead.
         sharding.undo()
         if best.weights:
             _keep_best(session, plan.model, best, config)
+
+
+def _run_stage(
+    session: Session, start: Start, average: Average | None, best: Best, sharding: Sharding
+) -> None:
+    """Make the updates of a stage."""
+    plan, number, objective = start.plan, start.stage, start.objective
+    config = plan.configs[number]
+    players = make_players(objective, config, session.accelerator, plan.factories)
+    powers = None
+    if config.ema_sigma_rel is not None:
+        trained = [p for player in players.values() for p in player.parameters]
+        powers = PowerAverages(plan.model, config.ema_sigma_rel, trained)
+    state = StageState(
+        plan.model, objective, players, average, best, session.accelerator, powers, sharding
+    )
+    first = 0
+    if start.checkpoint is not None:
+        state.load(start.checkpoint.tensors, start.checkpoint.values)
+        first = start.checkpoint.step
+        if session.changed:
+            state.set_total()
+        start.checkpoint = None  # Its tensors take as much memory as those of the run.
+    session.forget_snapshots(number, first)
+    set_memory_format(state, config)
+    compile_networks(objective, config)
+    at = session.at
+    at.stage, at.step, at.config, at.model = number, first, config, state.shown_model()
+    at.title = plan.stages[number].objective.name
+    session.describe(number, objective.meanings)
+    StageLoop(plan, session, number, state).run(first)
 
 
 def _keep_best(session: Session, model: Model, best: Best, config: TrainerConfig) -> None:

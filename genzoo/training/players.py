@@ -21,7 +21,7 @@ from genzoo.training.config import TrainerConfig
 from genzoo.training.factories import Factories, values_of
 from genzoo.training.lr_schedulers import LRScheduler
 from genzoo.training.optimizers import Optimizer
-from genzoo.training.sharding.tensors import divided_like, is_sharded, norm_of, part_of
+from genzoo.training.sharding.tensors import is_sharded, norm_of, part_of
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ class Player:
         )
         self.max_grad_norm = config.max_grad_norm or math.inf
         self.accelerator = accelerator
-        self._is_sharded = any(map(is_sharded, self.parameters))
+        self.is_sharded = any(map(is_sharded, self.parameters))
         # Gradients of sharded parameters are averaged by what shards them.
         whole = {n: p for n, p in named_parameters.items() if not is_sharded(p)}
         self.average: GradientAverage | None = None
         if accelerator.num_processes > 1 and whole:
             unused = config.ddp_find_unused_parameters
             self.average = GradientAverage(list(whole), list(whole.values()), finds_unused=unused)
-        self._lists = _without_lists(self.base) if self._is_sharded else []
+        self._lists = _without_lists(self.base) if self.is_sharded else []
         self._checked = False
 
     def zero_grad(self) -> None:
@@ -146,7 +146,7 @@ class Player:
         if self.accelerator.scaler is not None:
             self.accelerator.unscale_gradients(self.optimizer)
         clips = math.isfinite(self.max_grad_norm)
-        if self._is_sharded:
+        if self.is_sharded:
             norm = norm_of(found)
             if clips:
                 # As `torch.nn.utils.clip_grads_with_norm_`, which takes no mixture.
@@ -170,21 +170,9 @@ class Player:
         return state
 
     def load_solver_state(self, state: Mapping[str, Any]) -> None:
-        """Load what ``solver_state`` returned, with whole tensors."""
-        parameters = [p for group in self.base.param_groups for p in group["params"]]
-        entries = {
-            key: {
-                name: divided_like(value, parameters[key])
-                if isinstance(value, Tensor) and value.shape == parameters[key].shape
-                else value
-                for name, value in entry.items()
-            }
-            if self._is_sharded
-            else entry
-            for key, entry in state["state"].items()
-        }
-        self.base.load_state_dict({**state, "state": entries})
-        if self._is_sharded:
+        """Load what ``solver_state`` returned, with tensors that are sharded as parameters are."""
+        self.base.load_state_dict(dict(state))
+        if self.is_sharded:
             self._lists = _without_lists(self.base)
 
     def step(self) -> None:

@@ -89,7 +89,7 @@ class Session:
         if self.folder is not None:
             on_main(self.accelerator, partial(self._own, self.folder, resume=False))
 
-    def newest(self) -> Checkpoint | None:
+    def newest(self, *, lazily: bool = False) -> Checkpoint | None:
         """Lock the folder of the resumed run, and return its newest valid checkpoint.
 
         It is None if there is no folder, or the run was stopped before its first checkpoint.
@@ -97,7 +97,7 @@ class Session:
         if self.folder is None:
             return None
         on_main(self.accelerator, partial(self._own, self.folder, resume=True))
-        found = self.folder.newest()
+        found = self.folder.newest(lazily=lazily)
         if found is None:
             return None
         self.last_good, newest = found

@@ -74,7 +74,7 @@ def _resumed(plan: Plan, session: Session) -> tuple[Plan, Checkpoint | None]:
 
     The plan that is returned with it has the number of updates that was estimated at the start.
     """
-    checkpoint = session.newest()
+    checkpoint = session.newest(lazily=plan.config.shard != "none")
     plan = minutes.resumed(plan, session, checkpoint)
     if checkpoint is None:
         return plan, None

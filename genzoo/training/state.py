@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from genzoo.training.power_averages import PowerAverages
 from genzoo.training.sharding.networks import Sharding
 from genzoo.training.sharding.tensors import divided_like, load_state, part_of
 
+_STATE = re.compile(r"/state/(\d+)/")
 _SLOT = re.compile(r"_(\d+)$")
 
 
@@ -97,7 +98,8 @@ class StageState:
         self.best.load(tensors.get("best", {}), values["best"])
         for name, player in self.players.items():
             saved = tensors.get(f"optimizer-{name}", {})
-            player.load_solver_state(unflatten(values["optimizers"][name], saved))
+            divided = _Divided(saved, player) if player.is_sharded else saved
+            player.load_solver_state(unflatten(values["optimizers"][name], divided))
             _demand_put_back(player, saved, values["optimizers"][name])
             player.schedule.load_state_dict(unflatten(values["schedules"][name], {}))
         if self.accelerator.scaler is not None and values["scaler"] is not None:
@@ -149,6 +151,30 @@ class StageState:
             if int(slot[1]) % now == self.accelerator.process_index:
                 found[name] = tensor
         return found
+
+
+class _Divided(Mapping[str, Tensor]):
+    """The saved tensors of an optimiser, divided among processes like their parameters.
+
+    Arguments:
+        saved: The tensors by their path, such as ``/state/3/exp_avg``.
+        player: The player.
+    """
+
+    def __init__(self, saved: Mapping[str, Tensor], player: Player) -> None:
+        groups = player.base.param_groups
+        self._saved, self._parameters = saved, [p for g in groups for p in g["params"]]
+
+    def __getitem__(self, path: str) -> Tensor:
+        tensor, place = self._saved[path], _STATE.match(path)
+        parameter = self._parameters[int(place[1])] if place is not None else tensor
+        return divided_like(tensor, parameter) if tensor.shape == parameter.shape else tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._saved)
+
+    def __len__(self) -> int:
+        return len(self._saved)
 
 
 def _demand_put_back(player: Player, saved: Mapping[str, Tensor], values: Any) -> None:

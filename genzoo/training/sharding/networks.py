@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -51,6 +52,8 @@ class Sharding:
     def undo(self) -> None:
         """Make the trained networks whole for good; every process must call it."""
         self.averaged.clear()
+        if self.trained:
+            gc.collect()  # Optimizers, whose states are large, are parts of circles.
         for network in self.trained:
             network.undo()
         self.trained.clear()
