@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
         create_model as create_model,
         list_models as list_models,
     )
+    from genzoo.process_group import divided_work as divided_work
     from genzoo.recipes import train as train
     from genzoo.registry import register as register, register_group as register_group
     from genzoo.showing import show as show

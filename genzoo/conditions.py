@@ -39,11 +39,33 @@ def spread(model: Model, condition: Any, num: int) -> dict[str, Any]:
         ConditionError: A condition is missing, superfluous, unknown or not in its space, or does
             not have ``num`` rows.
     """
+    found = {}
+    for name, rows in spread_later(model, condition, num).items():
+        one = len(rows) == 1 != num
+        space = model.conditions[name]
+        found[name] = space.repeat(space.take(rows, [0])[0], num) if one else rows
+    return found
+
+
+def spread_later(model: Model, condition: Any, num: int, *, runs: bool = False) -> dict[str, Any]:
+    """Check the conditions of a model and return their rows on its device, for `rows_at`.
+
+    A condition that all ``num`` rows share has one row, so that many rows take no memory.
+
+    Arguments:
+        model: The model.
+        condition: As for `spread`.
+        num: The number of rows.
+        runs: Whether k given rows may stand for ``num / k`` successive rows each.
+
+    Raises:
+        ConditionError: As for `spread`.
+    """
     given, who = _by_name(model, condition), type(model).__name__
     found = {}
     for name, space in model.conditions.items():
         if name in given:
-            found[name] = _rows(model, name, space, given[name], num)
+            found[name] = _rows(model, name, space, given[name], num, runs=runs)
         elif not model.takes_null or space.null is None:
             form = "..." if len(model.conditions) == 1 else f"{{{name!r}: ...}}"
             raise ConditionError(
@@ -51,8 +73,18 @@ def spread(model: Model, condition: Any, num: int) -> dict[str, Any]:
                 f"{flag_of(name)} in a shell."
             )
         else:
-            found[name] = _nulls(space, num, model)
+            found[name] = _nulls(space, 1, model)
     return found
+
+
+def rows_at(
+    conditions: Conditions, spaces: Mapping[str, Space], index: Tensor, num: int
+) -> dict[str, Any]:
+    """Return the conditions of some of ``num`` rows, from those of `spread_later`."""
+    return {
+        name: spaces[name].take(values, index // (num // len(values)))
+        for name, values in conditions.items()
+    }
 
 
 def _nulls(space: Space, num: int, model: Model) -> Any:
@@ -164,7 +196,7 @@ def _by_name(model: Model, condition: Any) -> Mapping[str, Any]:
     return {name: value for name, value in condition.items() if value is not None}
 
 
-def _rows(model: Model, name: str, space: Space, given: Any, num: int) -> Any:
+def _rows(model: Model, name: str, space: Space, given: Any, num: int, *, runs: bool) -> Any:
     who = type(model).__name__
     try:
         values = space.cast(given)
@@ -176,10 +208,10 @@ def _rows(model: Model, name: str, space: Space, given: Any, num: int) -> Any:
     if not model.takes_null:
         _refuse_nulls(space, rows, who, name)
     found = rows.shape[0] if isinstance(rows, Tensor) else len(rows)  # See `Space.require`.
-    if not one and found != num:
+    fits = found == num or (runs and found and num % found == 0)
+    if not one and not fits:
         raise ConditionError(f"{num} samples need {num} conditions, got {found} of {name}.")
-    rows = space.place(rows, model.device, model.dtype)
-    return space.repeat(space.take(rows, [0])[0], num) if one else rows
+    return space.place(rows, model.device, model.dtype)
 
 
 def _refuse_nulls(space: Space, rows: Any, who: str, name: str) -> None:

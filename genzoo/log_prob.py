@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from genzoo import process_group
 from genzoo.errors import ConfigError
 from genzoo.estimate import Estimate, EstimateKind, Note, mean_of
 from genzoo.progress import progress_bar
@@ -78,7 +79,9 @@ class LogProb:
         return replace(found, interval=ends, notes=notes, provenance=dict(self.provenance))
 
 
-def by_blocks(log_prob: Callable[[slice], Tensor], num: int, size: int) -> Tensor:
+def by_blocks(
+    log_prob: Callable[[slice], Tensor], num: int, size: int, *, independent: bool = False
+) -> Tensor:
     """Return the values of ``num`` rows, (num,), in blocks if no gradients are needed.
 
     Without gradients, as in an evaluation, blocks have ``size`` rows and the values are float64 on
@@ -89,13 +92,24 @@ def by_blocks(log_prob: Callable[[slice], Tensor], num: int, size: int) -> Tenso
         log_prob: Returns the values of some rows, (B,).
         num: The number of rows.
         size: The number of rows per block.
+        independent: Whether a block depends on its rows only: it draws nothing, and writes nothing
+            but its result. Then the processes of a launcher divide the blocks of an evaluation.
     """
     if torch.is_grad_enabled():
         return log_prob(slice(0, num))
     values = torch.empty(num, dtype=torch.float64)
-    with progress_bar("Log-likelihood", "row", num) as shown:
-        for first in range(0, num, size):
-            rows = slice(first, min(first + size, num))
-            values[rows] = log_prob(rows).double().cpu()
-            shown.update(rows.stop - rows.start)
+    blocks = [slice(first, min(first + size, num)) for first in range(0, num, size)]
+    shared = independent and process_group.num_processes() > 1
+    own = process_group.share_of(len(blocks)) * size if shared else num
+    with progress_bar("Log-likelihood", "row", min(own, num)) as shown:
+
+        def block(k: int) -> Tensor:
+            found = log_prob(blocks[k]).double().cpu()
+            shown.update(blocks[k].stop - blocks[k].start)
+            return found
+
+        if shared:
+            return torch.cat(process_group.map_blocks(block, len(blocks)) or [values])
+        for k, rows in enumerate(blocks):
+            values[rows] = block(k)
     return values

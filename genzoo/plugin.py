@@ -94,6 +94,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     from genzoo.model_spec import ModelSpec as ModelSpec
     from genzoo.objective import Loss as Loss, Objective as Objective, Step as Step
     from genzoo.pretrained import GenerativeModel as GenerativeModel
+    from genzoo.process_group import map_blocks as map_blocks
     from genzoo.progress import progress_bar as progress_bar
     from genzoo.published import (
         Activation as Activation,

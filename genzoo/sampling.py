@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from genzoo import conditions, registry, seeds
+from genzoo import conditions, process_group, registry, seeds
 from genzoo.config import positive, shown
 from genzoo.errors import ConfigError, DataError, NotFiniteSampleError
 from genzoo.finite import RunningTotal, check_weights, name_broken
@@ -99,40 +99,112 @@ def preview_sampler(model: Model) -> Sampler:
     return sampler
 
 
-@torch.no_grad()
-def draw(model: Model, request: Request, seed: int | None, watch: Watch | None = None) -> Tensor:
-    """Draw samples; block k is seeded from (seed, k), block 0 with ``seed`` itself.
+class Blocks:
+    """The blocks of a request, by number; what they share is checked once.
 
-    The last block is padded to the size of the others, because another number of rows would change
-    its noise and the order in which a kernel sums. So the samples are a function of the seed and
-    the block size, and ``num`` only says how many of them are returned.
+    Block k is seeded from (seed, k), block 0 with ``seed`` itself. The last block is padded to the
+    size of the others, because another number of rows would change its noise and the order in
+    which a kernel sums.
 
-    Sampling that takes more than a second shows a bar of the states.
+    Arguments:
+        model: The model.
+        request: The request.
+        seed: The seed; None uses a fresh one, the same on all processes that divide the work.
+        runs: Whether k rows of a condition may stand for ``num / k`` successive samples each.
+
+    Attributes:
+        size: The number of samples per block.
+        num: The number of blocks.
+        seed: The seed.
+
+    Raises:
+        GenzooError: As for `GenerativeModel.sample`.
     """
-    num = positive("num", request.num)
-    if request.batch_size is not None:
-        positive("batch_size", request.batch_size)
-    condition = conditions.spread(model, request.condition, num)
-    start = request.start
-    if start is not None:
-        _check_start(model, start, num)
-    check_weights(model)
-    seed = seeds.fresh() if seed is None else seeds.checked(seed)
-    states = checked_sampler(request.sampler).num_states(model)
-    num_blocks = -(-num // request.block_size(model))
-    total = None if states is None else states * num_blocks
-    with evaluating(model), trusted(), progress_bar("Sampling", "state", total) as shown:
 
-        def come(k: int, state: Tensor) -> Tensor:
-            shown.update()
-            if watch is not None:
+    def __init__(
+        self, model: Model, request: Request, seed: int | None, *, runs: bool = False
+    ) -> None:
+        num = positive("num", request.num)
+        if request.batch_size is not None:
+            positive("batch_size", request.batch_size)
+        condition = conditions.spread_later(model, request.condition, num, runs=runs)
+        if request.start is not None:
+            _check_start(model, request.start, num)
+        check_weights(model)
+        checked = None if seed is None else seeds.checked(seed)
+        self.seed = process_group.from_main(seeds.fresh) if checked is None else checked
+        self.num_states = checked_sampler(request.sampler).num_states(model)
+        self.model, self.request = model, replace(request, condition=condition)
+        self.size = request.block_size(model)
+        self.num = -(-num // self.size)
+
+    @contextlib.contextmanager
+    def drawing(self, num: int) -> Iterator[Watch]:
+        """Prepare the model for ``num`` blocks, and show a bar of their states.
+
+        Yields:
+            The function that each block tells its states.
+        """
+        total = None if self.num_states is None else self.num_states * num
+        with (
+            torch.no_grad(),
+            evaluating(self.model),
+            trusted(),
+            progress_bar("Sampling", "state", total) as shown,
+        ):
+            yield lambda k, state: shown.update()
+
+    def block(self, k: int, watch: Watch) -> Tensor:
+        """Return block ``k`` on the model's device, (size, *event_shape), inside of `drawing`."""
+        request = self.request
+        # The last row is repeated, because another number of rows would give other samples.
+        index = torch.arange(k * self.size, (k + 1) * self.size).clamp_(max=request.num - 1)
+        spaces = self.model.conditions
+        condition = conditions.rows_at(request.condition, spaces, index, request.num)
+        start = None if request.start is None else request.start[index.to(request.start.device)]
+        block_seed = self.seed if k == 0 else seeds.derive_seed(self.seed, k)
+
+        def run(look: Callable[[Tensor], Tensor]) -> Tensor:
+            def seen(state: Tensor) -> Tensor:
                 watch(k, state)
-            return state
+                return look(state)
 
-        blocks = [
-            _block(model, request, condition, start, seed, k, come) for k in range(num_blocks)
-        ]
-    return torch.cat(blocks)[:num]
+            generator = seeds.generator(block_seed, self.model.device)
+            states = request.sampler.trajectory(
+                self.model, self.size, start=start, condition=condition, generator=generator
+            )
+            state = last_of(map(seen, states), type(request.sampler).__name__)
+            return look(self.model.to_data(state))
+
+        total = RunningTotal()
+        x = run(total)
+        if total.suspects():
+            _blame(self.model, run)
+        return x
+
+
+def draw(model: Model, request: Request, seed: int | None, watch: Watch | None = None) -> Tensor:
+    """Draw samples; they are a function of the seed and the block size.
+
+    ``num`` only says how many of them are returned. Sampling that takes more than a second shows a
+    bar of the states. Inside of `divided_work` the processes divide the blocks, unless the states
+    are watched.
+    """
+    blocks = Blocks(model, request, seed)
+    if watch is not None or process_group.num_processes() == 1:
+        with blocks.drawing(blocks.num) as tell:
+
+            def told(k: int, state: Tensor) -> None:
+                tell(k, state)
+                if watch is not None:
+                    watch(k, state)
+
+            x = torch.cat([blocks.block(k, told) for k in range(blocks.num)])
+    else:
+        with blocks.drawing(process_group.share_of(blocks.num)) as tell:
+            drawn = process_group.map_blocks(lambda k: blocks.block(k, tell).cpu(), blocks.num)
+            x = torch.cat(drawn).to(model.device)
+    return x[: request.num]
 
 
 @contextlib.contextmanager
@@ -154,37 +226,6 @@ def _check_start(model: Model, start: Tensor, num: int) -> None:
         raise DataError(f"{num} samples need {num} states to start from, got {len(start)}.")
     rows = start if start.ndim > 1 else start[:, None]
     Real(shape=tuple(rows.shape[1:])).require(rows, type(model).__name__, noun="start")
-
-
-def _block(
-    model: Model,
-    request: Request,
-    condition: conditions.Conditions,
-    start: Tensor | None,
-    seed: int,
-    k: int,
-    come: Callable[[int, Tensor], Tensor],
-) -> Tensor:
-    sampler, size = request.sampler, request.block_size(model)
-    block_seed = seed if k == 0 else seeds.derive_seed(seed, k)
-    # The last row is repeated, because another number of rows would give other samples.
-    index = torch.arange(k * size, (k + 1) * size).clamp_(max=request.num - 1)
-    condition = conditions.condition_rows(condition, model.conditions, index)
-    start = None if start is None else start[index.to(start.device)]
-
-    def run(look: Callable[[Tensor], Tensor]) -> Tensor:
-        generator = seeds.generator(block_seed, model.device)
-        states = sampler.trajectory(
-            model, size, start=start, condition=condition, generator=generator
-        )
-        state = last_of((look(come(k, s)) for s in states), type(sampler).__name__)
-        return look(model.to_data(state))
-
-    seen = RunningTotal()
-    x = run(seen)
-    if seen.suspects():
-        _blame(model, run)
-    return x
 
 
 def _blame(model: Model, run: Any) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import NotFiniteFigureError
+from genzoo.process_group import map_blocks
 from genzoo.sampling import evaluating
 from genzoo.values import trusted
 
@@ -61,13 +62,15 @@ def there_and_back(model: Any, x: Tensor, *, to: str) -> Cycle:
         DataError: The model cannot translate the examples.
         NotFiniteFigureError: A translation contains NaN or infinity.
     """
+    blocks = torch.split(x, _BLOCK)
+
+    def both(k: int) -> tuple[Tensor, Tensor]:
+        translated = model.translate(blocks[k], to=to)
+        with trusted():  # A translation may leave [0, 1] slightly.
+            return translated.cpu(), model.translate(translated, to=OTHER[to]).cpu()
+
     with evaluating(model):
-        found = []
-        for block in torch.split(x, _BLOCK):
-            translated = model.translate(block, to=to)
-            with trusted():  # A translation may leave [0, 1] slightly.
-                back = model.translate(translated, to=OTHER[to])
-            found.append((translated.cpu(), back.cpu()))
+        found = map_blocks(both, len(blocks))
     translated, back = (torch.cat(parts) for parts in zip(*found, strict=True))
     if not bool(torch.isfinite(translated).all() and torch.isfinite(back).all()):
         raise NotFiniteFigureError(

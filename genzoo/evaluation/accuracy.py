@@ -16,6 +16,7 @@ from genzoo.estimate import Estimate, Note, Reference, mean_of, undefined
 from genzoo.evaluation.metric import Case, Metric
 from genzoo.goal import Goal
 from genzoo.model import Model
+from genzoo.process_group import map_blocks
 
 _BLOCK = 256
 _UNLABELLED = Note("no-labels", "none of the rows that are judged has a label.", unreliable=True)
@@ -50,9 +51,10 @@ class Accuracy(Metric[NoFields]):
 def _share(model: Any, x: Tensor, label: Tensor) -> Estimate:
     if not len(label):
         return undefined("exact", "share", 0, _UNLABELLED)
+    blocks = torch.split(x, _BLOCK)
     with torch.no_grad():
-        blocks = [_most_probable(model.classify(block)) for block in torch.split(x, _BLOCK)]
-    figure = mean_of((torch.cat(blocks) == label).double(), "exact", unit="share")
+        found = map_blocks(lambda k: _most_probable(model.classify(blocks[k])), len(blocks))
+    figure = mean_of((torch.cat(found) == label).double(), "exact", unit="share")
     most = label.bincount().max().item() / len(label)
     return replace(figure, reference=Reference(most, "majority class"))
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from genzoo import registry
+from genzoo import process_group, registry
 from genzoo.config import Bounds, Config
 from genzoo.data.dataset import Dataset
 from genzoo.errors import MissingDependencyError, UnknownNameError
@@ -82,8 +82,14 @@ class Extractor:
     def __call__(self, x: Tensor) -> Tensor:
         """Return the features of ``x`` (N, *event_shape), (N, D) float64, on the CPU."""
         dtype = torch.float32 if x.is_floating_point() else x.dtype
-        blocks = (block.to(self.device, dtype) for block in torch.split(x, _BLOCK))
-        return torch.cat([self.function(block).double().cpu() for block in blocks])
+        blocks = torch.split(x, _BLOCK)
+
+        def features(k: int) -> Tensor:
+            return self.function(blocks[k].to(self.device, dtype)).double().cpu()
+
+        if self.name == PIXELS:  # To send them would take longer than to compute them.
+            return torch.cat(list(map(features, range(len(blocks)))))
+        return torch.cat(process_group.map_blocks(features, len(blocks)))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from genzoo import seeds
+from genzoo import process_group, seeds
 from genzoo.capabilities import lacking
 from genzoo.component import Configured
 from genzoo.config import C
@@ -154,20 +154,31 @@ def rows_of(batch: Mapping[str, Any], index: Tensor) -> dict[str, Any]:
 def codes_of(case: Case) -> Tensor:
     """Return the codes of a case's rows, flattened, (N, D) on the CPU."""
     model: Any = case.model
-    codes = [model.encode(x, condition=condition).cpu() for x, condition in blocks(case)]
+    codes = map_rows(case, lambda x, condition: model.encode(x, condition=condition).cpu())
     return code_vectors(torch.cat(codes), model.codes)
 
 
-def blocks(case: Case) -> Iterator[tuple[Tensor, Any]]:
-    """Yield rows (B, *event_shape), on the model's device, with their conditions."""
-    for index in torch.split(torch.arange(len(case.batch["x"])), _BLOCK):
-        rows, model = rows_of(case.batch, index), case.model
-        place = model.device, model.dtype
+def map_rows(case: Case, function: Callable[[Tensor, dict[str, Any]], Tensor]) -> list[Tensor]:
+    """Return a function of the case's rows, block by block.
+
+    Arguments:
+        case: The case.
+        function: A function of rows (B, *event_shape) and their conditions, on the model's device,
+            which depends on nothing else and returns tensors on the CPU.
+    """
+    indices = torch.split(torch.arange(len(case.batch["x"])), _BLOCK)
+    model = case.model
+    place = model.device, model.dtype
+
+    def block(k: int) -> Tensor:
+        rows = rows_of(case.batch, indices[k])
         condition = {
             name: model.conditions[name].place(values, *place)
             for name, values in model.conditions_of(rows).items()
         }
-        yield model.event.place(rows["x"], *place), condition
+        return function(model.event.place(rows["x"], *place), condition)
+
+    return process_group.map_blocks(block, len(indices))
 
 
 def lacking_condition(model: Model, batch: Mapping[str, Any]) -> str:

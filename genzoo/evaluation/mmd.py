@@ -16,6 +16,7 @@ from genzoo.evaluation.features import Compared, FeatureConfig, FeatureMetric
 from genzoo.evaluation.metric import Case
 from genzoo.evaluation.resampling import blocks_of, halving_error, partitions_of
 from genzoo.goal import Goal
+from genzoo.process_group import map_blocks
 
 _BLOCKS, _LARGEST, _HALVINGS = 10, 1000, 50
 _NEGATIVE = Note(
@@ -85,9 +86,8 @@ def _error(
     if blocks == 1:
         return halving_error(_mmd, x, y, _HALVINGS, generator), {"halvings": _HALVINGS}
     num = partitions_of(blocks)
-    partitions = [
-        [_mmd(*block) for block in blocks_of(x, y, blocks, generator, size)] for _ in range(num)
-    ]
+    drawn = [blocks_of(x, y, blocks, generator, size) for _ in range(num)]
+    partitions = map_blocks(lambda i: [_mmd(*block) for block in drawn[i]], num)
     variance = torch.tensor(partitions, dtype=torch.float64).var(1).mean().item()
     return math.sqrt(variance / blocks), {"partitions": num}
 

@@ -25,6 +25,7 @@ from genzoo.estimate import Estimate, Note, mean_of, undefined
 from genzoo.evaluation.metric import Case, Metric, codes_of
 from genzoo.goal import Goal
 from genzoo.model import Model
+from genzoo.process_group import map_blocks
 
 _ONE_LABEL = Note(
     "one-label", "fewer than two labels have rows enough for every fold.", unreliable=True
@@ -83,13 +84,18 @@ class LatentProbes(Metric[ProbeConfig]):
         kept = torch.bincount(label)[label] >= self.config.folds
         vectors = case.data.info["x"].vectors(case.batch["x"])
         probed = {"": codes_of(case), **({} if vectors is None else {"[pixels]": vectors})}
-        figures: dict[str, Estimate] = {}
         seed = seeds.derive_seed(case.seed, "folds") % 2**32
-        for suffix, values in probed.items():
-            for name, probe in self._probes(int(kept.sum())).items():
-                figure = self._accuracy(probe, values[kept], label[kept], seed)
-                figures[f"{name}{suffix}"] = figure
-        return figures
+        tasks = {
+            f"{name}{suffix}": (probe, values)
+            for suffix, values in probed.items()
+            for name, probe in self._probes(int(kept.sum())).items()
+        }
+
+        def accuracy(i: int) -> Estimate:
+            probe, values = list(tasks.values())[i]
+            return self._accuracy(probe, values[kept], label[kept], seed)
+
+        return dict(zip(tasks, map_blocks(accuracy, len(tasks)), strict=True))
 
     def _probes(self, num: int) -> dict[str, Any]:
         num_learned = num * (1 - 1 / self.config.folds)

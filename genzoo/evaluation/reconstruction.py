@@ -12,7 +12,7 @@ from genzoo.capabilities import SupportsDecode, SupportsEncode
 from genzoo.config import NoFields
 from genzoo.errors import CapabilityError
 from genzoo.estimate import Estimate, Reference, mean_of
-from genzoo.evaluation.metric import Case, Metric, blocks
+from genzoo.evaluation.metric import Case, Metric, map_rows
 from genzoo.goal import Goal
 from genzoo.spaces import Space
 
@@ -32,7 +32,7 @@ class ReconstructionError(Metric[NoFields]):
 
     def compute(self, case: Case) -> dict[str, Estimate]:
         """Return the error, exact for each row."""
-        errors = [_errors(case.model, x, condition) for x, condition in blocks(case)]
+        errors = map_rows(case, lambda x, condition: _errors(case.model, x, condition))
         figure = mean_of(torch.cat(errors), "exact", unit="")
         baseline = _spread(case.model.event, case.batch["x"])
         return {"reconstruction-error": replace(figure, reference=Reference(baseline, "mean row"))}

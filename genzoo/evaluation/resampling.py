@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from genzoo.estimate import Estimate, Unit, mean_of
+from genzoo.process_group import map_blocks
 
 _FREEDOM = 48
 """The degrees of freedom of a variance between blocks, which determine its root within a tenth."""
@@ -47,7 +48,8 @@ def halving_error(
         num: The number of halvings of both sets; at least 2.
         generator: The generator of the halves, on the CPU.
     """
-    distances = [[distance(*half) for half in blocks_of(x, y, 2, generator)] for _ in range(num)]
+    halvings = [blocks_of(x, y, 2, generator) for _ in range(num)]
+    distances = map_blocks(lambda i: [distance(*half) for half in halvings[i]], num)
     first, second = torch.tensor(distances, dtype=torch.float64).T
     moved = ((first - second) / 2).square().mean().item()
     bent = ((first + second) / 2).var().item()
@@ -57,15 +59,19 @@ def halving_error(
 def blocks_of(
     x: Tensor, y: Tensor, num: int, generator: torch.Generator, size: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield ``num`` disjoint random blocks of ``x`` (N, D), each with one of ``y`` (M, D).
+    """Draw ``num`` disjoint random blocks of ``x`` (N, D), each with one of ``y`` (M, D).
 
-    They have ``size`` rows, or else N // num and M // num; remaining rows are left out.
+    They have ``size`` rows, or else N // num and M // num; remaining rows are left out. The rows
+    are drawn at once, and each block is made when it is asked for.
     """
     orders = [torch.randperm(len(z), generator=generator) for z in (x, y)]
     sizes = [size or len(z) // num for z in (x, y)]
-    for i in range(num):
+
+    def block(i: int) -> tuple[Tensor, Tensor]:
         rows = [o[i * n : (i + 1) * n] for o, n in zip(orders, sizes, strict=True)]
-        yield x[rows[0]], y[rows[1]]
+        return x[rows[0]], y[rows[1]]
+
+    return map(block, range(num))
 
 
 def partitions_of(blocks: int) -> int:
@@ -102,12 +108,14 @@ def design_effects(
     """
     blocks = _blocks(min(len(x), len(y)))
     partitions = partitions_of(blocks)
-    between, within = [], []
-    for _ in range(partitions):
-        parts = blocks_of(x, y, blocks, generator)
-        moments = torch.stack([_moments(values(*part)) for part in parts])
-        between.append(moments[:, 0].var(0))
-        within.append(moments[:, 1].mean(0))
+    drawn = [blocks_of(x, y, blocks, generator) for _ in range(partitions)]
+
+    def moments_of(i: int) -> Tensor:
+        return torch.stack([_moments(values(*part)) for part in drawn[i]])
+
+    found = map_blocks(moments_of, partitions)
+    between = [moments[:, 0].var(0) for moments in found]
+    within = [moments[:, 1].mean(0) for moments in found]
     naive = torch.stack(within).mean(0)
     ratios = torch.stack(between).mean(0) / naive
     settings = {"blocks": blocks, "partitions": partitions}

@@ -130,7 +130,7 @@ class Autoregressive(GenerativeModel[C], abc.ABC):
         def of(rows: slice) -> Tensor:
             return self.row_log_prob(*self._placed(x, given, rows))
 
-        values = by_blocks(of, len(x), self.rows_at_once)
+        values = by_blocks(of, len(x), self.rows_at_once, independent=True)
         return LogProb(values=values, kind="exact", measure="mass")
 
     def row_log_prob(self, x: Tensor, given: Tensor | None) -> Tensor:

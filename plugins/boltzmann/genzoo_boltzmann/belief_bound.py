@@ -39,7 +39,9 @@ def entropy(logits: Tensor) -> Tensor:
 
 def sums(model: DBN, x: Tensor) -> Tensor:
     """Return log p(x) + log Z of examples (N, *event_shape), (N,), in float64."""
-    return by_blocks(lambda rows: exact(model, _visible(model, x[rows])), len(x), _ROWS)
+    return by_blocks(
+        lambda rows: exact(model, _visible(model, x[rows])), len(x), _ROWS, independent=True
+    )
 
 
 def bounds(model: DBN, x: Tensor, num: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

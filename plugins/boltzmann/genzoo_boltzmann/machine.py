@@ -303,7 +303,9 @@ class Machine(GenerativeModel[C]):
         if torch.is_grad_enabled():
             return self._differentiable(x)
         log_z = log_partition or self.log_partition_for(x, start, generator, num_samples)
-        negative_energy = by_blocks(lambda rows: -self._energies(x[rows]), len(x), _ROWS)
+        negative_energy = by_blocks(
+            lambda rows: -self._energies(x[rows]), len(x), _ROWS, independent=True
+        )
         return log_z.of_rows(negative_energy, self.measure)
 
     def _differentiable(self, x: Tensor) -> LogProb:
