@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # The names, for type checkers and for `lazy`.
     from genzoo.process_group import divided_work as divided_work
     from genzoo.recipes import train as train
     from genzoo.registry import register as register, register_group as register_group
+    from genzoo.sample_shards import sample_to_folder as sample_to_folder
     from genzoo.showing import show as show
     from genzoo.spaces import (
         Binary as Binary,

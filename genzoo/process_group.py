@@ -95,7 +95,7 @@ def num_processes() -> int:
 def share_of(num: int) -> int:
     """Return how many of ``num`` blocks this process computes."""
     group = _group.get()
-    return num if group is None or num == 1 else len(range(group.rank, num, group.size))
+    return num if group is None else len(range(group.rank, num, group.size))
 
 
 def map_blocks(block: Callable[[int], T], num: int) -> list[T]:
@@ -116,7 +116,7 @@ def map_blocks(block: Callable[[int], T], num: int) -> list[T]:
         GenzooError: Another process has ended.
     """
     group = _group.get()
-    if group is None or num <= 1:
+    if group is None:
         return [block(k) for k in range(num)]
     token = _group.set(None)
     try:

@@ -89,7 +89,7 @@ class TrainArguments(InProcesses):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleArguments(InProcesses, WithSampler, WithConditions, OnDevice, FromModel):
-    """Draw samples from a trained model into a picture or an array.
+    """Draw samples from a trained model into a picture, an array, or a folder of arrays.
 
     If a condition is given several times, each value gets an equal number of samples, and a
     picture has a row for each.
@@ -99,7 +99,12 @@ class SampleArguments(InProcesses, WithSampler, WithConditions, OnDevice, FromMo
     """The number of samples."""
     output: Annotated[Path | None, FILE] = None
     """FILE.png for a picture, FILE.npz for an array named x, as bytes if the values are whole
-    numbers, FILE.txt for a line of text each; a new samples.png by default."""
+    numbers, FILE.txt for a line of text each; a new samples.png by default. A folder, or a name
+    without an ending, receives any number of samples in files of arrays; the same command
+    continues after an interruption."""
+    shard_size: _Count | None = None
+    """Samples per file of a folder, rounded up to whole blocks; by default as many as have about
+    eight million values."""
     trajectory: Annotated[Path | None, FILE] = None
     """A second file with the trajectories of the first samples, from the sampler's first state to
     its last: FILE.png has a row for each, FILE.gif and FILE.html show one state after the

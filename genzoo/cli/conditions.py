@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from genzoo.conditions import spread
 from genzoo.errors import ConditionError
 from genzoo.model import Model
@@ -40,6 +42,20 @@ def rows_given(model: Model, given: Mapping[str, Sequence[str]], num: int) -> di
     """Return ``num`` rows of each condition: each of k texts gets num / k samples, in order.
 
     Raises:
+        ConditionError: As for `texts_given`.
+    """
+    rows = {}
+    for name, few in texts_given(model, given, num).items():
+        repeats = num // len(few)
+        index = torch.arange(num) // repeats
+        rows[name] = model.conditions[name].take(few, index)
+    return spread(model, rows, num)
+
+
+def texts_given(model: Model, given: Mapping[str, Sequence[str]], num: int) -> dict[str, Any]:
+    """Return a row of each condition for each of its texts, of which each gets an equal number.
+
+    Raises:
         ConditionError: A condition is unknown, missing or invalid, or the samples cannot be
             divided equally.
     """
@@ -64,10 +80,8 @@ def rows_given(model: Model, given: Mapping[str, Sequence[str]], num: int) -> di
     rows = {}
     for name, texts in given.items():
         space = model.conditions[name]
-        parsed = [space.parse(text) for text in texts]
-        each = [row for row in parsed for _ in range(num // len(parsed))]
-        rows[name] = space.collate(each)
-    return spread(model, rows, num)
+        rows[name] = space.collate([space.parse(text) for text in texts])
+    return rows
 
 
 def titles_of(given: Mapping[str, Sequence[str]]) -> list[str]:

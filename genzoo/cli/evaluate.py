@@ -16,6 +16,7 @@ from genzoo.cli.data import data_of, peeked_data, sections_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import folder_of, model_of, own_folder
 from genzoo.cli.sample import sampler_of, sampler_section
+from genzoo.cli.shared_work import say_on_main, shared
 from genzoo.cli.texts import command_line, write
 from genzoo.component import Component
 from genzoo.config import Config
@@ -26,6 +27,7 @@ from genzoo.files import replace_text
 from genzoo.hub import names_repository
 from genzoo.model import Model
 from genzoo.model_files import CARD
+from genzoo.process_group import main_first, on_main
 from genzoo.text_safety import one_line
 
 logger = logging.getLogger("genzoo")
@@ -52,18 +54,28 @@ def run(arguments: Any) -> None:
     """Evaluate the model and print its figures."""
     if arguments.card:
         own_folder(arguments.folder, "--card writes into the folder")
-    model = model_of(arguments.folder, arguments.revision, arguments.device)
+    with shared(arguments.device):
+        _run(arguments)
+
+
+def _run(arguments: Any) -> None:
+    model = main_first(lambda: model_of(arguments.folder, arguments.revision, arguments.device))
     if arguments.verify:
         _verify(model, arguments)
         return
     result = evaluate(
         model,
-        data_of(arguments),
+        main_first(lambda: data_of(arguments)),
         metrics_of(arguments) or None,
         sampler=sampler_of(arguments),
         seed=arguments.seed,
         max_examples=arguments.max_examples,
     )
+    on_main(lambda: _report(arguments, model, result))
+
+
+def _report(arguments: Any, model: Model, result: Evaluation) -> None:
+    """Print the figures, and write them to where they belong."""
     write(result)
     if arguments.json is not None:
         text = json.dumps(result.to_dict(), indent=2, allow_nan=False)
@@ -114,11 +126,11 @@ def _verify(model: Model, arguments: Any) -> None:
         )
     verdicts = verify(model, figures)
     for verdict in verdicts:
-        write(one_line(verdict))
+        say_on_main(one_line(verdict))
     counts = Counter(verdict.judgement for verdict in verdicts if not verdict.holds)
     wrong = [f"{num} of {len(verdicts)} figures {_FAILED[name]}" for name, num in counts.items()]
     if not has_figures_block(folder):
-        write("The card's text has no block of figures: only its head was checked.")
+        say_on_main("The card's text has no block of figures: only its head was checked.")
     if not shows_its_figures(folder):
         wrong.append("the table shows other figures than the head, from which they are read")
     if wrong:

@@ -7,29 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from genzoo import registry
 from genzoo.capabilities import SupportsTranslate
 from genzoo.cli.arguments import Peeked, SampleArguments
 from genzoo.cli.components import Place, resolved
-from genzoo.cli.conditions import given_by, rows_given, takes_images, titles_of
+from genzoo.cli.conditions import given_by, rows_given, takes_images, texts_given, titles_of
 from genzoo.cli.fields import changed, extended, section
 from genzoo.cli.folders import model_of
+from genzoo.cli.shared_work import say_on_main, shared
 from genzoo.cli.texts import command_line, write
 from genzoo.cli.trajectory import Way, check_suffix
 from genzoo.component import Component
 from genzoo.config import Config
-from genzoo.errors import ConditionError, ConfigError, OutputExistsError
+from genzoo.errors import ConditionError, ConfigError, OutputExistsError, counted
 from genzoo.files import atomic_file, replace_text
 from genzoo.model import Model
 from genzoo.plotting import titled_rows, write_picture
+from genzoo.process_group import main_first, on_main
 from genzoo.sample_metadata import given_rows, sample_metadata
+from genzoo.sample_shards import smallest, write_shards
 from genzoo.sampler import Sampler
 from genzoo.sampling import Request, draw, own_sampler
 from genzoo.showing import are_lines, images_of, picture_of
-from genzoo.spaces import Space
 
 USUAL = Path("samples.png")
 
@@ -40,9 +41,16 @@ def arguments_for(peeked: Peeked) -> type:
 
 
 def run(arguments: Any) -> None:
-    """Draw samples, and write the picture, the lines or the array."""
+    """Draw samples, and write the picture, the lines, the array, or a folder of arrays."""
     output = _output(arguments)
-    model = model_of(arguments.folder, arguments.revision, arguments.device)
+    with shared(arguments.device):
+        model = main_first(
+            lambda: model_of(arguments.folder, arguments.revision, arguments.device)
+        )
+        _run(arguments, model, output)
+
+
+def _run(arguments: Any, model: Model, output: Path) -> None:
     if takes_images(model):
         raise ConditionError(_of_images(model, arguments))
     if output.suffix == ".txt" and not are_lines(model.event):
@@ -53,13 +61,26 @@ def run(arguments: Any) -> None:
     path = arguments.trajectory
     way = None if path is None else Way(model, sampler, path)
     given = given_by(arguments)
+    if _is_folder(output):
+        rows = texts_given(model, given, arguments.num)
+        request = Request(arguments.num, rows, sampler, None, arguments.batch_size)
+        index = write_shards(model, request, output, arguments.seed, arguments.shard_size, given)
+        say_on_main(
+            f"{arguments.num} samples of seed {index['seed']} are in {output}, in "
+            f"{counted(index['shards'], 'file')}."
+        )
+        return
     conditions = rows_given(model, given, arguments.num)
     request = Request(arguments.num, conditions, sampler, None, arguments.batch_size)
     x = draw(model, request, arguments.seed, way)
-    write_samples(model, x.cpu(), output, request, seed=arguments.seed, given=given)
-    write(f"{arguments.num} samples are in {output}.")
-    if way is not None:
-        write(f"{way.write(model, arguments.num)}: {path}.")
+
+    def finish() -> None:
+        write_samples(model, x.cpu(), output, request, seed=arguments.seed, given=given)
+        write(f"{arguments.num} samples are in {output}.")
+        if way is not None:
+            write(f"{way.write(model, arguments.num)}: {path}.")
+
+    on_main(finish)
 
 
 def with_sampler_fields(arguments: type, peeked: Peeked) -> type:
@@ -99,14 +120,31 @@ def _output(arguments: Any) -> Path:
     if arguments.output is None and USUAL.exists():
         raise OutputExistsError(f"{USUAL} exists. Name the file, with --output.")
     output: Path = arguments.output or USUAL
+    if _is_folder(output):
+        if arguments.trajectory is not None:
+            raise ConfigError(
+                f"--output {output} is a folder, with which --trajectory is not written. Leave it "
+                "out, or let --output end in .png or .npz."
+            )
+        return output
+    if arguments.shard_size is not None:
+        raise ConfigError(
+            f"--shard-size is for a folder of samples, and --output {output} is one file. Leave "
+            "it out, or name a folder, without an ending."
+        )
     if output.suffix not in (".png", ".npz", ".txt"):
         raise ConfigError(
-            "--output must end in .png or .npz, or in .txt for lines of text, got "
-            f"{str(output)!r}."
+            "--output must end in .png or .npz, or in .txt for lines of text, or name a folder, "
+            f"without an ending; got {str(output)!r}."
         )
     if output == arguments.trajectory:
         raise ConfigError(f"--output and --trajectory are both {output}. Give them two names.")
     return output
+
+
+def _is_folder(output: Path) -> bool:
+    """Whether samples go into a folder: one that exists, or a name without an ending."""
+    return output.is_dir() or not output.suffix
 
 
 def write_samples(
@@ -134,7 +172,7 @@ def write_samples(
     if output.suffix != ".png":
         with atomic_file(output) as temporary:
             # Compression would take several times as long as drawing.
-            np.savez(temporary, x=_smallest(model.event, x).numpy())
+            np.savez(temporary, x=smallest(model.event, x).numpy())
         return
     titles = titles_of(given)
     many = len(titles) > 1 and model.event.images(x) is not None
@@ -142,16 +180,6 @@ def write_samples(
     size = request.block_size(model)
     texts = sample_metadata(request.num, seed, request.sampler, given_rows(given), size)
     write_picture(image, output, texts=texts)
-
-
-def _smallest(event: Space, x: Tensor) -> Tensor:
-    """Return samples as bytes if their values are whole numbers that fit, as zeros and ones."""
-    if not x.is_floating_point():
-        return x
-    if not event.is_discrete:
-        return x.float()
-    small = x.to(torch.uint8)
-    return small if torch.equal(small.to(x.dtype), x) else x.float()
 
 
 def _of_images(model: Model, arguments: Any) -> str:
