@@ -249,7 +249,10 @@ CASES = {
     # where to
     "sample run --num 1 --output x.jpg": "or in .txt for lines of text, got 'x.jpg'.",
     "sample run --num 1 --output x.txt": "zeros and ones are not text. Let --output end in .png",
-    "sample run --num 1 --output x": "--output must end in .png or .npz",
+    "sample run --num 1 --output x --trajectory x.png": "--output x is a folder, with which",
+    "sample run --num 1 --output x.npz --shard-size 1": "--shard-size is for a folder of samples",
+    "sample run --num 1 --output x --shard-size 0": "--shard-size must be in [1, 10",
+    "sample run --num 1 --output run": "'run' has no samples.json, and holds",
     "sample run --num 1 --output x.npz --trajectory x.npz": "--trajectory must end in .png",
     "sample run --num 1 --output x.png --trajectory x.png": "are both x.png. Give them two names",
     "sample run --num 1 --output bits.npz/x.png": "'bits.npz/x.png' cannot be written",

@@ -33,6 +33,7 @@ from genzoo.sampling import Request, draw, own_sampler
 from genzoo.showing import are_lines, images_of, picture_of
 
 USUAL = Path("samples.png")
+_FILES = (".png", ".npz", ".txt")
 
 
 def arguments_for(peeked: Peeked) -> type:
@@ -132,10 +133,10 @@ def _output(arguments: Any) -> Path:
             f"--shard-size is for a folder of samples, and --output {output} is one file. Leave "
             "it out, or name a folder, without an ending."
         )
-    if output.suffix not in (".png", ".npz", ".txt"):
+    if output.suffix not in _FILES:
         raise ConfigError(
-            "--output must end in .png or .npz, or in .txt for lines of text, or name a folder, "
-            f"without an ending; got {str(output)!r}."
+            "--output must end in .png or .npz, or in .txt for lines of text, got "
+            f"{str(output)!r}. A new folder has a name without an ending."
         )
     if output == arguments.trajectory:
         raise ConfigError(f"--output and --trajectory are both {output}. Give them two names.")
@@ -144,7 +145,7 @@ def _output(arguments: Any) -> Path:
 
 def _is_folder(output: Path) -> bool:
     """Whether samples go into a folder: one that exists, or a name without an ending."""
-    return output.is_dir() or not output.suffix
+    return not output.suffix or (output.is_dir() and output.suffix not in _FILES)
 
 
 def write_samples(
