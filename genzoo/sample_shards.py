@@ -43,7 +43,9 @@ from genzoo.sampling import Blocks, Request, own_sampler
 from genzoo.spaces import Space
 
 _VALUES = 2**23
-"""The values of a file by default: 32 MB of float32."""
+"""The most values of a file by default: 32 MB of float32."""
+_FILES = 64
+"""The number of files by default, which as many processes can divide; more if they are large."""
 _WRITING = ".writing-*"
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -74,8 +76,8 @@ def sample_to_folder(
         sampler: The sampler; the model's default sampler if None.
         seed: The seed; None uses that of the folder, or a fresh one.
         batch_size: Samples per block; as for `GenerativeModel.sample` if None.
-        shard_size: Samples per file, rounded up to whole blocks; by default as many as have about
-            eight million values.
+        shard_size: Samples per file, rounded up to whole blocks. By default there are about 64
+            files, or as many as it takes for eight million values in each.
 
     Returns:
         What the index says, such as ``seed``, ``batch_size`` and ``shards``.
@@ -111,7 +113,7 @@ def write_shards(
         given: The texts that were given for each condition, for readers of the index.
     """
     blocks = Blocks(model, request, seed, runs=True)
-    per_file = _whole_blocks(model, blocks.size, shard_size)
+    per_file = _samples_per_file(blocks, shard_size)
     texts = {name: list(values) for name, values in (given or {}).items()}
     wanted = {**request_of(blocks, per_file), "given": texts}
     with _locked(folder):
@@ -156,12 +158,12 @@ class _Opened:
     missing: list[int]
 
 
-def _whole_blocks(model: Model, size: int, shard_size: int | None) -> int:
+def _samples_per_file(blocks: Blocks, shard_size: int | None) -> int:
     """Return the number of samples per file, a multiple of the block size."""
-    values = max(1, model.event.num_dims)
-    most = max(1, _VALUES // values) if shard_size is None else positive("shard_size", shard_size)
-    whole = most // size if shard_size is None else -(-most // size)
-    return max(1, whole) * size
+    if shard_size is not None:
+        return -(-positive("shard_size", shard_size) // blocks.size) * blocks.size
+    values = blocks.size * max(1, blocks.model.event.num_dims)
+    return max(1, min(_VALUES // values, -(-blocks.num // _FILES))) * blocks.size
 
 
 def _draw_missing(blocks: Blocks, folder: Path, opened: _Opened) -> None:

@@ -91,10 +91,17 @@ def test_a_file_has_whole_blocks(given, size, tmp_path):
     assert torch.equal(joined(tmp_path), model().sample(NUM, condition=1, seed=7, batch_size=SIZE))
 
 
-def test_a_file_has_eight_million_values_by_default(tmp_path, monkeypatch):
-    monkeypatch.setattr(sample_shards, "_VALUES", 4 * 11)
-    assert draw(tmp_path, shard_size=None)["shard_size"] == 8
-    assert sample_shards._whole_blocks(model(), 100, None) == 100
+@pytest.mark.parametrize(
+    ("files", "values", "size"),
+    [(64, 2**23, 4), (3, 2**23, 8), (1, 2**23, 24), (1, 4 * 4 * 3, 12), (3, 1, 4)],
+)
+def test_there_are_files_for_many_processes_and_none_is_large(
+    files, values, size, tmp_path, monkeypatch
+):
+    """Of 6 blocks of 4 samples of 4 values."""
+    monkeypatch.setattr(sample_shards, "_FILES", files)
+    monkeypatch.setattr(sample_shards, "_VALUES", values)
+    assert draw(tmp_path, shard_size=None)["shard_size"] == size
 
 
 def test_the_block_size_is_that_of_one_call(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ import shared_work
 from genzoo.process_group import divided_work, map_blocks, num_processes, share_of
 
 HERE = Path(__file__).parent
+CARD = HERE.parent / "model_cards" / "vae-fashion-mnist"
 ENVIRONMENT = {
     **{key: value for key, value in os.environ.items() if not key.startswith("ACCELERATE_")},
     "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
@@ -172,3 +173,35 @@ def test_without_a_launcher_nothing_is_divided(monkeypatch):
         assert (num_processes(), share_of(7)) == (1, 7)
         assert map_blocks(lambda k: k * k, 3) == [0, 1, 4]
     assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.full
+def test_a_hundred_thousand_samples_take_no_more_memory_than_ten_thousand(tmp_path, monkeypatch):
+    """They have 314 MB in float32. Two processes draw what one does."""
+    monkeypatch.syspath_prepend(str(HERE.parent / "benchmarks"))
+    import shared_sampling
+
+    few, _ = shared_sampling.sampled(CARD, 10_000, 1, tmp_path)
+    (one, of_one), (two, of_two) = (
+        shared_sampling.sampled(CARD, 100_000, processes, tmp_path) for processes in (1, 2)
+    )
+    assert of_one == of_two
+    assert max(one.megabytes, two.megabytes) < few.megabytes + 100
+    sys.stdout.write(
+        f"Two processes: {one.seconds / two.seconds:.2f} times as fast by the clock, "
+        f"{one.cpu_seconds / two.cpu_seconds:.2f} times by the processor's time.\n"
+    )
+
+
+@pytest.mark.full
+def test_an_evaluation_of_many_rows_is_that_of_one_process(tmp_path, monkeypatch):
+    """All metrics of a model with codes and a likelihood, with the blocks that they have."""
+    monkeypatch.syspath_prepend(str(HERE.parent / "benchmarks"))
+    import shared_sampling
+
+    found = [
+        shared_sampling.evaluated(CARD, processes, tmp_path, "--max-examples", 1200)[1]
+        for processes in (1, 2)
+    ]
+    assert found[0] == found[1]
+    assert len(json.loads(found[0])["figures"]) > 8

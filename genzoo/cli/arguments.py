@@ -103,8 +103,8 @@ class SampleArguments(InProcesses, WithSampler, WithConditions, OnDevice, FromMo
     without an ending, receives any number of samples in files of arrays; the same command
     continues after an interruption."""
     shard_size: _Count | None = None
-    """Samples per file of a folder, rounded up to whole blocks; by default as many as have about
-    eight million values."""
+    """Samples per file of a folder, rounded up to whole blocks; by default there are about 64
+    files, or as many as it takes for eight million values in each."""
     trajectory: Annotated[Path | None, FILE] = None
     """A second file with the trajectories of the first samples, from the sampler's first state to
     its last: FILE.png has a row for each, FILE.gif and FILE.html show one state after the
