@@ -155,8 +155,8 @@ def main() -> None:
         say(
             f"{what}: {'equal' if of_one == of_more else 'DIFFERENT'}, {one.seconds:.1f} s by one "
             f"process, {one.seconds / more.seconds:.2f} times as fast by {asked.processes} "
-            f"(by the processor's time {one.cpu_seconds / more.cpu_seconds:.2f} times); peak memory "
-            f"{one.megabytes:.0f} MB, {more.megabytes:.0f} MB of a process"
+            f"(by the processor's time {one.cpu_seconds / more.cpu_seconds:.2f} times); peak "
+            f"memory {one.megabytes:.0f} MB, {more.megabytes:.0f} MB of a process"
         )
 
 
