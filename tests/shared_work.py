@@ -158,8 +158,11 @@ def alone(rank):
 
 
 def errors(folder):
+    made = make("made")
+    request = sampling.Request(4, None, sampling.own_sampler(made), None, None)
     found = {
         "first": raised(lambda: map_blocks(failing(3), 8)),
+        "first of main": raised(lambda: map_blocks(failing(2), 8)),
         "plugin": raised(lambda: map_blocks(plugin_error, 4)),
         "too many": raised(lambda: map_blocks(too_many, 4)),
         "main": raised(lambda: on_main(lambda: failing(0)(0))),
@@ -172,6 +175,7 @@ def errors(folder):
         "inside": map_blocks(lambda k: map_blocks(lambda j: RANK, 2), 2),
         "numbers": [num_processes(), is_main()],
         "none": map_blocks(failing(0), 0),
+        "fresh": sampling.Blocks(made, request, None).seed,
     }
     (folder / "errors.json").write_text(json.dumps(found))
 

@@ -96,6 +96,7 @@ def test_figures_are_those_of_one_process(name, worked):
     ("what", "said"),
     [
         ("first", "DataError: Block 3."),
+        ("first of main", "DataError: Block 2."),
         ("plugin", 'KeyError: "a plugin\'s"'),
         ("too many", "this and that"),
         ("main", "DataError: Block 0."),
@@ -120,6 +121,7 @@ def test_who_computes_what(worked):
         assert found["inside"] == [[0, 0], [1, 1]]
         assert found["from main"] == 0
         assert found["none"] == []
+    assert first["fresh"] == second["fresh"]  # Otherwise blocks would be of two seeds.
     assert (first["on main"], second["on main"]) == (0, None)
     assert (first["main first"], second["main first"]) == (0, 1)
     assert (first["numbers"], second["numbers"]) == ([2, True], [2, False])
