@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import pickle
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from genzoo import launching
 from genzoo.errors import GenzooError
 
 T = TypeVar("T")
@@ -42,12 +42,6 @@ _Failure = tuple[int, Exception] | None
 """The number of a block and its error."""
 
 
-def launched() -> int:
-    """Return the number of processes that a launcher such as torchrun has started."""
-    size = os.environ.get("WORLD_SIZE", "")
-    return int(size) if "LOCAL_RANK" in os.environ and size.isdecimal() else 1
-
-
 @contextlib.contextmanager
 def divided_work(device: torch.device | str = "cpu") -> Iterator[None]:
     """Divide samples and evaluations inside among the processes of a launcher.
@@ -68,7 +62,8 @@ def divided_work(device: torch.device | str = "cpu") -> Iterator[None]:
     Raises:
         GenzooError: The processes form no group; or another process has ended.
     """
-    size = launched()
+    launching.join()
+    size = launching.size_of()
     if size == 1 or _group.get() is not None:
         yield
         return

@@ -16,14 +16,13 @@ import torch
 
 import families  # noqa: F401  Registers the toys.
 import genzoo
-from genzoo import sampling
+from genzoo import launching, sampling
 from genzoo.cli import main as command
 from genzoo.evaluation import accuracy, features, metric
 from genzoo.process_group import (
     divided_work,
     from_main,
     is_main,
-    launched,
     main_first,
     map_blocks,
     num_processes,
@@ -196,7 +195,7 @@ def main():
     threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     if left := [name for name in threads if "gloo" in name]:
         sys.exit(f"The process group is left, and these threads of it are there: {left}.")
-    if launched() > 1:
+    if launching.size_of() > 1:
         with divided_work():
             map_blocks(leave, 2)
 
