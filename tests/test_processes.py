@@ -65,7 +65,17 @@ def losses(folder):
 
 
 INSTALLED = [entry.name for entry in registry.entries("models") if entry.distribution]
-MODELS = ["toy-linear", "toy-stack", "gan:wasserstein-gp", *INSTALLED]
+# One model of each kind of training: chains, pools, several players, several stages, averages.
+MODELS = [
+    "toy-linear",
+    "toy-stack",
+    "gan:wasserstein-gp",
+    "rbm",
+    "cyclegan",
+    "vae",
+    "made",
+    "ddpm",
+]
 
 
 def weights_in(folder):
@@ -75,16 +85,36 @@ def weights_in(folder):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with every model of two processes, in "two", and of one, in "one"."""
-    folder = tmp_path_factory.mktemp("processes")
-    launch(ACCELERATE, 1, folder / "two", *MODELS)
-    launch((), 2, folder / "one", *MODELS)
+    """A folder with models of two processes, in "two", and of one, in "one"."""
+    return both(tmp_path_factory.mktemp("processes"), MODELS)
+
+
+def both(folder, models):
+    launch(ACCELERATE, 1, folder / "two", *models)
+    launch((), 2, folder / "one", *models)
     return folder
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """The same with all other models."""
+    models = [model for model in INSTALLED if model not in MODELS]
+    return both(tmp_path_factory.mktemp("others"), models)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_two_processes_equal_two_micro_batches(model, trained):
     """Up to the order of summation: 1e-6 relative in float32. Chains and pools go by slot."""
+    compared(trained, model)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("model", [model for model in INSTALLED if model not in MODELS])
+def test_every_model_in_two_processes_equals_two_micro_batches(model, others):
+    compared(others, model)
+
+
+def compared(trained, model):
     two, one = (weights_in(trained / name / model) for name in ("two", "one"))
     assert two.keys() == one.keys()
     for name in one:
