@@ -205,6 +205,26 @@ def test_a_process_that_loses_the_others_says_so_and_its_checkpoint_is_good(tmp_
     assert newest[1].step == 4
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[gloo/transport/tcp/pair.cc:547] Connection closed by peer", "has ended or cannot be"),
+        ("Connection reset by peer", "has ended or cannot be reached"),
+        ("[gloo/unbound_buffer.cc:81] Timed out waiting 2000ms for recv", "has not answered"),
+        ("Application timeout caused pair closure", "has not answered within the time limit"),
+    ],
+)
+def test_an_error_of_a_communication_library_is_named(text, why):
+    group = types.SimpleNamespace(num_processes=2, process_index=1)
+    with (
+        pytest.raises(TrainingError, match=f"Process 1 of 2 has lost the others: .*{why}"),
+        accelerating.others_named(group),
+    ):
+        raise RuntimeError(text)
+    with pytest.raises(RuntimeError, match="shapes"), accelerating.others_named(group):
+        raise RuntimeError("shapes")
+
+
 @pytest.mark.parametrize(("size", "alone"), [("2", True), ("3", False)])
 def test_processes_that_form_no_group_are_refused(size, alone, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", size)

@@ -4,12 +4,13 @@ import os
 import signal
 
 import pytest
+import torch.nn.functional as F
 from accelerate import Accelerator
 
 import families
 import genzoo
 from genzoo import launching
-from genzoo.errors import TrainingInterrupted
+from genzoo.errors import NotFiniteError, TrainingInterrupted
 from genzoo.objective import Loss, Objective
 from genzoo.training import averaging, checkpoint, loop, updater
 
@@ -103,3 +104,24 @@ def test_a_process_that_is_asked_to_leave_before_its_first_update_waits_for_the_
     with pytest.raises(TrainingInterrupted, match="after step 1; it is saved"):
         trainer.fit()
     assert other.told == [1.0]
+
+
+class Spoiled(Signalled):
+    """Least squares, of which the gradient of the weights is not finite in an update."""
+
+    def losses(self, batch, step):
+        weight = self.model.net.weight
+        if step.index == self.sent:
+            weight = weight.clone()
+            weight.register_hook(lambda gradient: gradient * float("nan"))
+        yield Loss(((F.linear(batch["x"], weight, self.model.net.bias) - 1) ** 2).sum(1).mean())
+
+
+def test_what_is_not_finite_is_seen_by_both_where_only_the_other_leaves(two, tmp_path):
+    """Who leaves looks at all gradients, and the other usually at offsets and scales alone."""
+    two(SENT)
+    model = families.linear()
+    config = genzoo.TrainerConfig(max_steps=9, batch_size=8, save_steps=3)
+    trainer = genzoo.Trainer(model, DATA, Spoiled(model, SENT), config, output_dir=tmp_path)
+    with pytest.raises(NotFiniteError, match=rf"not finite at step {SENT + 1}.*step-000000003"):
+        trainer.fit()

@@ -41,6 +41,8 @@ the others wait for it: 30 minutes are enough for 300 GB at 200 MB/s."""
 # FSDP replaces a player's parameters with shards, which `losses` and the check of gradients would
 # not see: training would fail silently.
 _REFUSED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+# What the errors of the communication libraries say, which have no class of their own.
+_LOST = ("gloo", "NCCL", "pair closure", "by peer")
 T = TypeVar("T")
 
 
@@ -135,13 +137,16 @@ def others_named(accelerator: Accelerator) -> Iterator[None]:
         yield
     except RuntimeError as error:
         text = str(error)
-        lost = isinstance(error, torch.distributed.DistError) or "gloo" in text or "NCCL" in text
+        lost = isinstance(error, torch.distributed.DistError)
+        lost = lost or any(word in text for word in _LOST)
         if accelerator.num_processes == 1 or not lost:
             raise
+        why = "one of them has ended or cannot be reached. Its own message says why."
+        if "Timed out" in text or "timeout" in text:
+            why = "one of them has not answered within the time limit. It is stuck, or too slow."
         raise ProcessLostError(
             f"Process {accelerator.process_index} of {accelerator.num_processes} has lost the "
-            "others: one of them has ended or cannot be reached. Its own message says why. Start "
-            "all of them again with --resume."
+            f"others: {why} Start all of them again with --resume."
         ) from error
 
 

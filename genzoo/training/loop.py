@@ -319,8 +319,9 @@ class StageLoop:
         made = Checkpoint(self.number, step, self.state.tensors(), values, versions)
         path = self.session.save(folder, made, self.plan.config.save_total_limit)
         if self.state.best.weights:
-            with self.state.sharding.whole():
-                self.session.publish(self.state.best.model_like(self.plan.model), BEST.name)
+            with self.state.sharding.whole():  # Sharded networks cannot be copied.
+                best = self.state.best.model_like(self.plan.model)
+            self.session.publish(best, BEST.name)
         self.session.callbacks.on_checkpoint(self.session.at, path)
 
     def _leave_if_asked(self, step: int, *, saved: bool) -> None:

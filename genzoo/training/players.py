@@ -162,6 +162,12 @@ class Player:
             nn.utils.clip_grads_with_norm_(self.parameters, self.max_grad_norm, norm)
         return norm
 
+    def whole_norm(self, norm: float) -> float:
+        """Return the norm of all gradients, given one of only some; without a message."""
+        if self._is_sharded or math.isfinite(self.max_grad_norm):
+            return norm  # It is that of all already.
+        return _norm([p.grad for p in self.parameters if p.grad is not None]).item()
+
     def solver_state(self) -> dict[str, Any]:
         """Return the state of the optimiser, as if no parameter was sharded."""
         state = self.base.state_dict()

@@ -180,6 +180,9 @@ class Updater:
         norm = player.gather_gradients(1 / len(losses), whole=whole)
         value, grad_norm, left = self._agree(losses, norm, leaving)
         self.left = self.left or left > 0
+        if left > 0 and not whole:
+            # Another process leaves: it looks at all gradients, and all must decide equally.
+            grad_norm = player.whole_norm(grad_norm)
         # With a loss scale, an infinite gradient means an overflow, and the scaler skips the step.
         scaled = self.accelerator.scaler is not None
         if not math.isfinite(value) or not (scaled or math.isfinite(grad_norm)):
