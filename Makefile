@@ -54,7 +54,7 @@ mutate: $(VENV)/.tests-installed .mutate/packages
 	touch $@
 
 # Processes killed while they save, and runs signalled at random moments. What was done is kept in
-# .kills/, so that it goes on; KILLS="--saves 2000 --signals 100" asks for more.
+# .kills/, so that it goes on; KILLS="--saves 2000 --signals 100 --pairs 40" asks for more.
 kills: $(VENV)/.tests-installed
 	$(BIN)/python tests/kills.py $(KILLS)
 

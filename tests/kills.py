@@ -1,11 +1,12 @@
 """Kill processes while they save, and signal runs at random moments; say what was left each time.
 
-    python tests/kills.py --saves 1000 --signals 50 --state .kills
+    python tests/kills.py --saves 1000 --signals 50 --pairs 20 --state .kills
 
 This process has everything imported, and forks the ones that it kills. What was done is noted in
 the state's folder, so that a run that is interrupted goes on, and one that is asked for more adds
 to it. A kill that comes between two saves is counted apart, and is not one of those asked for; nor
-is a signal that comes after the last update.
+is a signal that comes after the last update. `kills_matrix.py` has the disturbances of two
+processes that train together.
 """
 
 import argparse
@@ -27,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # A pool of threads does not surv
 
 import torch
 
+import kills_matrix
 import kills_runs as runs
 from genzoo.training import checkpoint
 
@@ -246,6 +248,7 @@ def show(record: Record) -> int:
             f"{name}: {len(found) - late} ({twice} twice in a row, {late} more after the last "
             f"update); ended {ends}; {there} left a checkpoint"
         )
+    kills_matrix.show_pairs(record)
     bad = [row for row in record.rows if row["faults"]]
     print(f"{len(bad)} left something wrong")
     for row in bad[:20]:
@@ -289,16 +292,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--saves", type=int, default=1000, help="SIGKILLs within a save")
     parser.add_argument("--signals", type=int, default=50, help="of SIGTERM, and of SIGINT")
+    parser.add_argument("--pairs", type=int, default=20, help="of each kind, of two processes")
     parser.add_argument("--state", type=Path, default=Path(".kills"), help="where it is noted")
     parser.add_argument("--control", type=int, default=60, help="kills of saves in place, at most")
     given = parser.parse_args()
     torch.set_num_threads(1)
     record = Record(given.state / "kills.jsonl")
     with tempfile.TemporaryDirectory(dir=given.state, prefix="scratch-") as scratch:
+        kills_matrix.disturb_pairs(Path(scratch), given.pairs, record, _show)
         kill_saves(Path(scratch), given.saves, record)
         send_signals(Path(scratch), given.signals, record)
         bad = show(record)
-        sys.exit(bool(bad) or not control(Path(scratch), given.control))
+        controlled = not given.control or control(Path(scratch), given.control)
+        sys.exit(bool(bad) or not controlled)
 
 
 if __name__ == "__main__":
