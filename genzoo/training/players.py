@@ -164,7 +164,7 @@ class Player:
 
     def whole_norm(self, norm: float) -> float:
         """Return the norm of all gradients, given one of only some; without a message."""
-        if self._is_sharded or math.isfinite(self.max_grad_norm):
+        if self.is_sharded or math.isfinite(self.max_grad_norm):
             return norm  # It is that of all already.
         return _norm([p.grad for p in self.parameters if p.grad is not None]).item()
 
