@@ -168,10 +168,11 @@ def _has_held_out(recipe: Recipe) -> bool:
         ConfigError: It holds out a share of one domain only.
     """
     parts = [part for part in (recipe.data, recipe.data_y) if part is not None]
-    found = [bool(part.config.get("valid_fraction")) for part in parts]
+    held = ("valid_fraction", "valid_shards")  # Of a stream, whole shards are held out.
+    found = [any(part.config.get(key) for key in held) for part in parts]
     if any(found) and not all(found):
         raise ConfigError(
             "valid_fraction holds out rows of one domain only. Give both --data.valid-fraction "
-            "and --data-y.valid-fraction."
+            "and --data-y.valid-fraction, or valid_shards for streams."
         )
     return any(found)

@@ -53,14 +53,24 @@ def peeked_data(peeked: Peeked) -> dict[str, Component]:
 def sections_of(data: Mapping[str, Component], peeked: Peeked) -> dict[str, Config]:
     """Return the sections of flags of the data of each domain."""
     return {
-        key: section(find_source(one.name)[0].Config, one.config, Place(key, peeked.named))
+        key: section(
+            find_source(one.name, _streaming(one.config, key, peeked))[0].Config,
+            one.config,
+            Place(key, peeked.named),
+        )
         for key, one in data.items()
     }
 
 
 def data_values(data: Component, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of data that flags have changed, with each component complete."""
-    return resolved(find_source(data.name)[0].Config, data.config, changes)
+    config = find_source(data.name, {**data.config, **changes})[0].Config
+    return resolved(config, data.config, changes)
+
+
+def _streaming(config: Mapping[str, Any], key: str, peeked: Peeked) -> dict[str, Any]:
+    """Return whether shards are streamed, as the flags or the run say."""
+    return {"streaming": f"{key}.streaming" in peeked.named or config.get("streaming")}
 
 
 def _found(

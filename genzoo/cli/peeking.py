@@ -24,6 +24,7 @@ from genzoo.hub.reference import is_repository
 from genzoo.training.config import TrainerConfig
 
 _NAMES = ("data", "data-y", "objective", "sampler", "recipe", "revision", "from", "input")
+_STREAMING = ("data.streaming", "data-y.streaming")
 _GROUPS = {"objective": "objectives", "sampler": "samplers"}
 _OF_TRAINER = ("lr_schedulers", "optimizers")
 
@@ -85,7 +86,8 @@ def _config_of(section: str, peeked: Peeked) -> type[Config] | None:
     if section == "model" and peeked.positional:
         return config_class("models", peeked.positional)
     if section in ("data", "data-y"):
-        return find_source(named)[0].Config if named else DataConfig
+        streaming = f"{section.replace('-', '_')}.streaming" in peeked.named
+        return find_source(named, {"streaming": streaming})[0].Config if named else DataConfig
     if section in _GROUPS and named:
         return config_class(_GROUPS[section], named)
     return config_class("metrics", section) if section in peeked.metrics else None
@@ -148,6 +150,9 @@ def _named(args: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     for argument, after in itertools.zip_longest(args, args[1:], fillvalue=""):
         flag, joined, value = argument.partition("=")
         name = normal(flag).removeprefix("--")
+        if name in _STREAMING and not joined:  # A switch that decides which flags there are.
+            named[name.replace("-", "_")] = "True"
+            continue
         if not flag.startswith("--") or not (joined or after):
             continue
         if name in _NAMES:

@@ -37,7 +37,8 @@ def rows_of(evaluation: Evaluation) -> dict[str, Any]:
         # Rows that are held out of the training split do not touch the rows of other splits.
         if given[f"split{domain}"] not in ("train", "valid"):
             config = dict(given[f"data{domain}_config"] or {})
-            config.pop("valid_fraction", None)
+            for key in ("valid_fraction", "valid_shards"):
+                config.pop(key, None)
             given[f"data{domain}_config"] = config
     return {key: value for key, value in given.items() if value not in (None, "", {})}
 

@@ -72,7 +72,7 @@ def load_dataset(
     >>> len(load_dataset("digits")), load_dataset("digits", "test").info["x"].event_shape
     (1500, (1, 8, 8))
     """
-    cls, location = find_source(name_or_path)
+    cls, location = find_source(name_or_path, config)
     dataset = load_split(cls(cls.Config.from_dict(config), location), split)
     dataset.origin = name_of(name_or_path), config
     return dataset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -76,6 +76,18 @@ class DataConfig(Config):
         return self.space if plain or self.space == GREY else None
 
 
+class RowOrder(Protocol):
+    """An endless order of the rows of a dataset, epoch after epoch."""
+
+    def indices(self, positions: range) -> Tensor:
+        """Return the row indices at positions, (B,) int64.
+
+        Arguments:
+            positions: Consecutive positions, from 0.
+        """
+        ...
+
+
 class Dataset(abc.ABC):
     """Abstract base class of datasets: rows by index, with a description.
 
@@ -142,6 +154,37 @@ class Dataset(abc.ABC):
     def mean(self) -> Tensor | None:
         """Return the mean row; None if that would require reading everything from a disk."""
         return None
+
+    @property
+    def num_first(self) -> int:
+        """The number of first rows whose mean stands for that of all: all, except of a stream."""
+        return len(self)
+
+    def order(self, seed: int) -> RowOrder | None:
+        """Return the order in which training reads the rows.
+
+        None stands for one random permutation of all rows after another. A stream has its own
+        order, in which rows that lie near each other are read together.
+
+        Arguments:
+            seed: The seed.
+        """
+        return None
+
+    def draw(self, num: int, seed: int) -> Tensor | None:
+        """Return the indices of random rows that can be read without reading all others.
+
+        None stands for all rows alike. A stream draws from its first shards.
+
+        Arguments:
+            num: The number of rows.
+            seed: The seed.
+        """
+        return None
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what must not change while a run is resumed, besides the number of rows."""
+        return {}
 
     def head(self, num: int, *, seed: int = 0) -> dict[str, Any]:
         """Return the first ``num`` rows, or all if there are fewer, as one batch.
@@ -231,6 +274,23 @@ class TransformedDataset(Dataset):
     def mean(self) -> Tensor | None:
         """Return the mean row; by default it is that of the other dataset."""
         return self.dataset.mean()
+
+    @property
+    def num_first(self) -> int:
+        """The number of first rows whose mean stands for that of all."""
+        return self.dataset.num_first
+
+    def order(self, seed: int) -> RowOrder | None:
+        """Return the order in which training reads the rows of the other dataset."""
+        return self.dataset.order(seed)
+
+    def draw(self, num: int, seed: int) -> Tensor | None:
+        """Return the indices of random rows of the other dataset."""
+        return self.dataset.draw(num, seed)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what must not change of the other dataset."""
+        return self.dataset.identity()
 
 
 class Selected(TransformedDataset):
@@ -342,12 +402,15 @@ def _sum(rows: Tensor) -> Tensor:
 
 
 def mean_of_rows(dataset: Dataset) -> Tensor:
-    """Return the mean row of a dataset, each row presented once, summed in float64."""
-    total = torch.zeros(dataset.info["x"].event_shape, dtype=torch.float64)
+    """Return the mean row of a dataset, each row presented once, summed in float64.
+
+    Of a stream, it is the mean of the first rows.
+    """
+    total, num = torch.zeros(dataset.info["x"].event_shape, dtype=torch.float64), dataset.num_first
     at_once = rows_at_once(dataset.info["x"].event_shape)
-    for rows in torch.split(torch.arange(len(dataset)), at_once):
+    for rows in torch.split(torch.arange(num), at_once):
         total += dataset.batch(rows)["x"].double().sum(0)
-    return (total / len(dataset)).float()
+    return (total / num).float()
 
 
 class DataSource(Configured[C]):

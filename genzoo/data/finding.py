@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from genzoo import registry
 from genzoo.data.dataset import DataSource
 from genzoo.data.hub.saved import is_saved
 from genzoo.data.images.decoding import ENDINGS
+from genzoo.data.streams.locations import is_pattern
 from genzoo.data.tables.files import ENDINGS as TABLES, PARQUET, is_table
 from genzoo.data.tables.parquet_file import holds_features
 from genzoo.errors import ConfigError, DataError, UnknownNameError
@@ -21,12 +22,15 @@ _TEXT = (".txt",)
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def find_source(name_or_path: str | os.PathLike[str]) -> tuple[type[DataSource], str]:
+def find_source(
+    name_or_path: str | os.PathLike[str], config: Mapping[str, Any] | None = None
+) -> tuple[type[DataSource], str]:
     """Return the source's class and its location.
 
     Arguments:
         name_or_path: A registered name, a path, which may begin with ~, or a Hub repository. A
-            file's ending may be in any letter case.
+            file's ending may be in any letter case. Patterns of files and URLs are streamed.
+        config: The values of its config; ``streaming`` decides how shards are read.
 
     Raises:
         UnknownNameError: Neither a registered name nor a path.
@@ -35,6 +39,8 @@ def find_source(name_or_path: str | os.PathLike[str]) -> tuple[type[DataSource],
         ConfigError: It is not a text or a path.
     """
     name = name_of(name_or_path)
+    if (config or {}).get("streaming") or (is_pattern(name) and not os.path.exists(name)):
+        return registry.load("datasets", "stream"), _streamed(name)
     if name in registry.names("datasets"):
         return _complete(registry.load("datasets", name), name), ""
     location = os.path.expanduser(name)
@@ -49,6 +55,16 @@ def find_source(name_or_path: str | os.PathLike[str]) -> tuple[type[DataSource],
     if _REPOSITORY.fullmatch(name) and not os.path.isdir(path.parent):
         return registry.load("datasets", "hub"), name
     raise UnknownNameError("dataset (and no such path)", name, registry.names("datasets"))
+
+
+def _streamed(name: str) -> str:
+    """Return the location of shards; a dataset that is not in shards is refused."""
+    if name in registry.names("datasets"):
+        raise DataError(
+            f"{name!r} has no shards to stream. Leave --data.streaming out, or write it as "
+            f"shards: genzoo data export {name} --output shards."
+        )
+    return os.path.expanduser(name)
 
 
 def name_of(name_or_path: Any) -> str:

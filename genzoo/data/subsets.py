@@ -17,7 +17,7 @@ from genzoo.data.dataset import Dataset, mean_of_rows
 from genzoo.data.domains import TwoDomains
 from genzoo.permutation import MAX_LISTED, Permutation
 
-How = Literal["stratified by label", "random"]
+How = Literal["stratified by label", "random", "among the first rows"]
 
 
 def stratified(
@@ -123,8 +123,9 @@ def subset(dataset: Dataset, num: int, *, seed: int = 0, key: str = "") -> Datas
     """Return ``num`` representative rows; the dataset itself if it has no more.
 
     They are drawn without replacement and come in random order. If `Dataset.labels` are known, the
-    draw is `stratified` by label. The two rows of aligned domains stay together, stratified by the
-    labels of x; other domains are drawn independently.
+    draw is `stratified` by label. Those of a stream are drawn from its first shards. The two rows
+    of aligned domains stay together, stratified by the labels of x; other domains are drawn
+    independently.
 
     Arguments:
         dataset: The rows.
@@ -143,9 +144,12 @@ def subset(dataset: Dataset, num: int, *, seed: int = 0, key: str = "") -> Datas
         return TwoDomains(*both)
     if num >= len(dataset):
         return dataset
+    derived = seeds.derive_seed("subset", seed, key)
+    if (drawn := dataset.draw(num, derived)) is not None:
+        return Subset(dataset, drawn, seed, "among the first rows")
     label = dataset.labels()
     how: How = "random" if label is None else "stratified by label"
-    generator = seeds.generator(seeds.derive_seed("subset", seed, key))
+    generator = seeds.generator(derived)
     rows = stratified(label, len(dataset), num, generator)
     if isinstance(dataset, TwoDomains):
         parts = [Subset(d, rows, seed, how) for d in dataset.domains().values()]

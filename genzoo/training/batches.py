@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from genzoo import seeds
-from genzoo.data.dataset import Dataset
+from genzoo.data.dataset import Dataset, RowOrder
 from genzoo.data.domains import TwoDomains, of_second
 from genzoo.errors import ConfigError
 from genzoo.permutation import MAX_LISTED, Permutation
@@ -121,7 +121,7 @@ class _Micro(TorchDataset[Any]):
     """Batches by (update, slot), so that worker processes can load them ahead."""
 
     dataset: Dataset
-    stream: Stream
+    stream: RowOrder
     shares: BatchPartition
     seeds: seeds.Derived
 
@@ -153,7 +153,8 @@ def _micro(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro | _Bot
 
 
 def _stream(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro:
-    return _Micro(dataset, Stream(len(dataset), seed), shares, seeds.Derived("data", seed))
+    order = dataset.order(seed) or Stream(len(dataset), seed)
+    return _Micro(dataset, order, shares, seeds.Derived("data", seed))
 
 
 def batches(

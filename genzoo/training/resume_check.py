@@ -55,7 +55,7 @@ def identity(plan: Plan, num_processes: int) -> dict[str, Any]:
 
 
 def _named(data: Dataset) -> dict[str, Any]:
-    return {"name": data.name, "rows": len(data)}
+    return {"name": data.name, "rows": len(data), **data.identity()}
 
 
 def demand_same(checkpoint: Checkpoint, now: Any) -> int | None:

@@ -66,6 +66,8 @@ def _from_numpy(array: np.ndarray[Any, Any], name: str) -> Tensor:
         array = array.astype(kind.newbyteorder("="))
     if any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array)
+    if array.flags.writeable:  # The filters of warnings are not safe in threads.
+        return torch.from_numpy(array)
     with warnings.catch_warnings():  # Rows are never written, so they may be read-only.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -83,6 +84,12 @@ class HubRows(PictureRows):
         if self._texts is not None:
             index = torch.as_tensor(indices, dtype=torch.long).tolist()
             found["text"] = list(map(self._text, index, self._captions(index)))
+        return found
+
+    def without_rows(self) -> HubRows:
+        """Return the description of these rows alone, as the ``like`` of others."""
+        found = copy.copy(self)
+        found._images = found._texts = None
         return found
 
     def decode(self, rows: list[int]) -> list[tuple[str, Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -11,11 +12,11 @@ from genzoo.data.hub.image_rows import HubRows
 from genzoo.data.libraries import library
 from genzoo.errors import DataError
 
-__all__ = ["HubConfig", "HubDataset", "HubRows", "load_from_hub"]
+__all__ = ["HubConfig", "HubDataset", "HubRows", "asked_of_library", "load_from_hub"]
 
 
 class HubDataset(DataSource[HubConfig]):
-    """A repository of images, possibly with labels or captions. Streaming is not supported."""
+    """A repository of images, possibly with labels or captions."""
 
     Config = HubConfig
     located = True
@@ -72,6 +73,21 @@ def load_from_hub(
         ),
     )
     return HubRows(rows, hub, f"{repository}/{split}", like=like)
+
+
+def asked_of_library(repository: str, ask: Callable[[Any], Any]) -> Any:
+    """Return what the package `datasets` answers about a repository.
+
+    Arguments:
+        repository: Its name.
+        ask: Called with the package.
+
+    Raises:
+        DataError: The repository is not available.
+        MissingDependencyError: `datasets` is not installed.
+    """
+    datasets = _library()
+    return _asked(repository, lambda: ask(datasets))
 
 
 def _library() -> Any:

@@ -1,0 +1,1 @@
+"""Data larger than memory: shards that are read as training needs them."""
