@@ -155,10 +155,12 @@ class Dataset(abc.ABC):
         """Return the mean row; None if that would require reading everything from a disk."""
         return None
 
-    @property
-    def num_first(self) -> int:
-        """The number of first rows whose mean stands for that of all: all, except of a stream."""
-        return len(self)
+    def first_rows(self) -> Tensor:
+        """Return the indices of the rows whose mean stands for that of all.
+
+        They are all rows; of a stream, those of its first shards.
+        """
+        return torch.arange(len(self))
 
     def order(self, seed: int) -> RowOrder | None:
         """Return the order in which training reads the rows.
@@ -275,10 +277,9 @@ class TransformedDataset(Dataset):
         """Return the mean row; by default it is that of the other dataset."""
         return self.dataset.mean()
 
-    @property
-    def num_first(self) -> int:
-        """The number of first rows whose mean stands for that of all."""
-        return self.dataset.num_first
+    def first_rows(self) -> Tensor:
+        """Return the indices of the rows whose mean stands for that of all."""
+        return self.dataset.first_rows()
 
     def order(self, seed: int) -> RowOrder | None:
         """Return the order in which training reads the rows of the other dataset."""
@@ -406,11 +407,11 @@ def mean_of_rows(dataset: Dataset) -> Tensor:
 
     Of a stream, it is the mean of the first rows.
     """
-    total, num = torch.zeros(dataset.info["x"].event_shape, dtype=torch.float64), dataset.num_first
+    total, first = torch.zeros(dataset.info["x"].event_shape).double(), dataset.first_rows()
     at_once = rows_at_once(dataset.info["x"].event_shape)
-    for rows in torch.split(torch.arange(num), at_once):
+    for rows in torch.split(first, at_once):
         total += dataset.batch(rows)["x"].double().sum(0)
-    return (total / num).float()
+    return (total / len(first)).float()
 
 
 class DataSource(Configured[C]):

@@ -10,7 +10,7 @@ from genzoo.data.hub.columns import HubConfig
 from genzoo.data.tables.source import Dropped, Scale
 from genzoo.errors import ConfigError
 
-WINDOW_BYTES = 192 * 2**20
+WINDOW_BYTES = 128 * 2**20
 """The default limit of memory for rows."""
 DISK_BYTES = 10 * 2**30
 """The default limit of the cache of remote shards on a disk."""
@@ -35,8 +35,8 @@ class StreamConfig(HubConfig):
     shards_at_once: Annotated[int, Bounds(1, 10**6)] = 4
     """The number of shards whose rows are mixed."""
     first_shards: Annotated[int, Bounds(1, 10**6)] = 1
-    """The number of first shards whose rows decide the kind of the data, the classes and the mean;
-    at most one window of their rows is read."""
+    """The number of first shards whose rows decide the kind of the data, the classes and the mean.
+    If these rows take more than an eighth of --data.window-bytes, evenly spaced parts do."""
     valid_shards: Annotated[int, Bounds(0, 10**6)] = 0
     """The number of last training shards that are held out: they are the split held-out, on which
     training is evaluated; 0 for none."""

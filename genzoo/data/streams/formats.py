@@ -29,11 +29,13 @@ class Index:
         rows: The number of rows of each chunk.
         num_bytes: The bytes of each chunk in memory.
         samples: Where the samples of a tar file are.
+        greatest: The greatest value of columns of whole numbers, where the file states it.
     """
 
     rows: tuple[int, ...]
     num_bytes: tuple[int, ...]
     samples: TarIndex = field(default_factory=list)
+    greatest: Mapping[str, int] = field(default_factory=dict)
 
 
 class ShardFormat(abc.ABC):
@@ -80,6 +82,7 @@ class Parquet(ShardFormat):
             return Index(
                 tuple(group.num_rows for group in groups),
                 tuple(_size_of(group, widths) for group in groups),
+                greatest=_greatest(groups),
             )
 
     def read(self, path: Path, chunk: int, index: Index) -> Any:
@@ -225,9 +228,26 @@ def _size_of(group: Any, widths: Sequence[float]) -> int:
     )
 
 
+def _greatest(groups: Sequence[Any]) -> dict[str, int]:
+    """Return the greatest values that the end of a Parquet file states for whole numbers."""
+    found: dict[str, list[int]] = {}
+    for group in groups:
+        for place in range(group.num_columns):
+            column = group.column(place)
+            stated = column.statistics
+            if stated is not None and stated.has_min_max and isinstance(stated.max, int):
+                found.setdefault(column.path_in_schema, []).append(stated.max)
+    return {name: max(values) for name, values in found.items() if len(values) == len(groups)}
+
+
 def as_mapping(index: Index) -> Mapping[str, Any]:
     """Return an index as plain values."""
-    return {"rows": index.rows, "num_bytes": index.num_bytes, "samples": index.samples}
+    return {
+        "rows": index.rows,
+        "num_bytes": index.num_bytes,
+        "samples": index.samples,
+        "greatest": index.greatest,
+    }
 
 
 def from_mapping(values: Mapping[str, Any]) -> Index:
@@ -241,4 +261,5 @@ def from_mapping(values: Mapping[str, Any]) -> Index:
         {str(ending): (int(at[0]), int(at[1])) for ending, at in sample.items()}
         for sample in values["samples"]
     ]
-    return Index(rows, sizes, samples)
+    greatest = {str(name): int(value) for name, value in values["greatest"].items()}
+    return Index(rows, sizes, samples, greatest)

@@ -27,8 +27,6 @@ from genzoo.spaces import Space
 from genzoo.spec import DataInfo
 
 _ROW = re.compile(r"\brow (\d+)\b")
-Fields = Mapping[str, Space]
-"""The spaces that the writer of shards has stated; empty if it has not."""
 
 
 class Form(abc.ABC):
@@ -66,12 +64,38 @@ class Form(abc.ABC):
         """
 
 
-def form_of(chunks: Sequence[Any], fields: Fields, config: StreamConfig, name: str) -> Form:
+@dataclass(frozen=True)
+class Stated:
+    """What shards state about all their rows.
+
+    Arguments:
+        fields: The spaces that their writer has stated; empty if it has not.
+        greatest: The greatest value of columns of whole numbers, where all shards state it.
+    """
+
+    fields: Mapping[str, Space]
+    greatest: Mapping[str, int]
+
+    def label(self, column: str, found: Space) -> Space:
+        """Return the space of the label, with all classes that are stated.
+
+        Arguments:
+            column: Its column.
+            found: Its space by the first rows.
+        """
+        if "label" in self.fields:
+            return self.fields["label"]
+        if found.value_names():
+            return found
+        return label_space(max(found.count or 0, self.greatest.get(column, 0) + 1))
+
+
+def form_of(chunks: Sequence[Any], stated: Stated, config: StreamConfig, name: str) -> Form:
     """Return the form that the first rows decide.
 
     Arguments:
         chunks: The first chunks.
-        fields: The spaces that the writer has stated.
+        stated: What the shards state about all rows.
         config: The names of columns, and what is known of the values.
         name: The name of the data.
 
@@ -82,29 +106,30 @@ def form_of(chunks: Sequence[Any], fields: Fields, config: StreamConfig, name: s
     if not isinstance(whole, Columns) and (
         config.image_column is not None or holds_images(whole.schema)
     ):
-        return Pictures(whole, fields, config, name)
-    return Numbers(whole, fields, config, name)
+        return Pictures(whole, stated, config, name)
+    return Numbers(whole, stated, config, name)
 
 
 class Numbers(Form):
     """Rows of columns of numbers, labels and texts."""
 
-    def __init__(self, whole: Any, fields: Fields, config: StreamConfig, name: str) -> None:
+    def __init__(self, whole: Any, stated: Stated, config: StreamConfig, name: str) -> None:
         columns = _columns(whole, name).without(config.drop)
         chosen = ColumnNames(label=config.label_column, text=config.text_column)
         self.config = config
         self.roles = roles_of(columns, chosen, name)
-        label = fields.get("label")
+        label = stated.fields.get("label")
         names = {} if label is None else {str(self.roles.label): label.value_names()}
         kind = Kind(
             space=config.reading,
             scale=config.scale,
-            like=None if config.space or config.scale else fields.get("x"),
+            like=None if config.space or config.scale else stated.fields.get("x"),
             class_names=names,
         )
         first = from_columns(columns, self.roles, kind, name)
         self.info, self.notes = first.info, first.notes
-        if label is not None and "label" in self.info:
+        if "label" in self.info:
+            label = stated.label(str(self.roles.label), self.info["label"])
             self.info = self.info.with_field("label", label)
         shared = {c: self._names(c) for c in (self.roles.label, *self.roles.fields) if c}
         # Numbers that are read in a named space, such as categories, are converted as the first.
@@ -160,9 +185,8 @@ class Pictures(Form):
 
     decodes = True
 
-    def __init__(self, whole: Any, fields: Fields, config: StreamConfig, name: str) -> None:
-        self.fields = fields
-        label = fields.get("label")
+    def __init__(self, whole: Any, stated: Stated, config: StreamConfig, name: str) -> None:
+        label = stated.fields.get("label")
         self.names = () if label is None else label.value_names()
         rows = self._dataset(whole, config.drop)
         chosen = ColumnNames(label=config.label_column, text=config.text_column)
@@ -170,9 +194,10 @@ class Pictures(Form):
         self.config = replace(image_columns(rows, chosen, config), cache_bytes=0)
         first = HubRows(rows, self.config, name)
         self.info, self.notes = first.info, first.notes
-        if label is not None and "label" in self.info and not self.names:
-            first.num_classes = max(first.num_classes, label.count or 0)
-            self.info = self.info.with_field("label", label_space(first.num_classes))
+        if "label" in self.info:
+            space = stated.label(str(first.columns.label), self.info["label"])
+            first.num_classes = space.count or first.num_classes
+            self.info = self.info.with_field("label", space)
         self.first = first.without_rows()
 
     def rows(self, chunk: Any, name: str) -> Dataset:

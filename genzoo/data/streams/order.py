@@ -31,6 +31,11 @@ class Chunks:
     num_bytes: Tensor
     shard: Tensor
 
+    def at(self, numbers: Tensor) -> Chunks:
+        """Return some of the chunks; their shards are numbered anew."""
+        shard = torch.unique(self.shard[numbers], return_inverse=True)[1]
+        return Chunks(self.rows[numbers], self.num_bytes[numbers], shard)
+
     @property
     def first_rows(self) -> Tensor:
         """The index of the first row of each among the rows of all, (C,)."""

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError as Futur
 from typing import Any
 
 from genzoo.data.dataset import Dataset
+from genzoo.data.streams.shelf import Part, Shelf
 
 logger = logging.getLogger("genzoo")
 
@@ -23,6 +24,7 @@ class Reader:
     Arguments:
         load: Reads a chunk, in a thread.
         make: Makes rows of what was read, in the thread that asks for them.
+        num_rows: The number of rows of each chunk.
         num_bytes: The bytes of each chunk.
         budget: The most bytes of chunks in memory, those that are read ahead included.
         name_of: The name of the shard of a chunk.
@@ -32,14 +34,15 @@ class Reader:
         self,
         load: Callable[[int], Any],
         make: Callable[[int, Any], Dataset],
+        num_rows: Sequence[int],
         num_bytes: Sequence[int],
         budget: int,
         name_of: Callable[[int], str],
     ) -> None:
         self._load, self._make = load, make
-        self._num_bytes, self._budget = num_bytes, budget
+        self._num_rows, self._num_bytes, self._budget = num_rows, num_bytes, budget
         self._name_of = name_of
-        self._held: OrderedDict[int, Dataset] = OrderedDict()
+        self._held: OrderedDict[int, Part] = OrderedDict()
         self._ahead: dict[int, Future[Any]] = {}
         self._expected: tuple[tuple[int, ...], tuple[int, ...]] = (), ()
         self._lock = threading.Lock()
@@ -61,11 +64,13 @@ class Reader:
                 del self._held[chunk]
             for chunk in [c for c in self._ahead if c not in chunks]:
                 self._ahead.pop(chunk).cancel()
-            for chunk in chunks:
-                if chunk not in self._held and chunk not in self._ahead:
-                    self._ahead[chunk] = self._pool().submit(self._load, chunk)
+            for window in (now, later):
+                new = [c for c in window if c not in self._held and c not in self._ahead]
+                shelf = Shelf({chunk: self._num_rows[chunk] for chunk in new})
+                for chunk in dict.fromkeys(new):
+                    self._ahead[chunk] = self._pool().submit(self._shelved, chunk, shelf)
 
-    def chunk(self, number: int) -> Dataset:
+    def chunk(self, number: int) -> Part:
         """Return the rows of a chunk, which is read unless it is held.
 
         Raises:
@@ -77,7 +82,7 @@ class Reader:
                 return self._held[number]
             ahead = self._ahead.get(number)
         read = self._load(number) if ahead is None else self._waited(number, ahead)
-        found = self._make(number, read)
+        found = read if isinstance(read, Part) else Part(self._make(number, read))
         with self._lock:
             self._ahead.pop(number, None)
             self._held[number] = found
@@ -103,6 +108,11 @@ class Reader:
                 self._ahead.pop(number, None)  # It is read again if it is asked for again.
                 self._expected = (), ()
             raise
+
+    def _shelved(self, number: int, shelf: Shelf) -> Any:
+        """Return what is read, its rows side by side with others of its window."""
+        found = self._load(number)
+        return shelf.put(number, found) if isinstance(found, Dataset) else found
 
     def _forget(self) -> None:
         """Forget chunks that are not expected, the longest unused first, to keep the budget."""

@@ -10,14 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.data.arrays.conversion import Conversion
-from genzoo.data.arrays.rows import take
-from genzoo.data.dataset import ArrayDataset, Dataset, mean_of_rows
+from genzoo.data.dataset import Dataset, mean_of_rows
 from genzoo.data.streams.config import StreamConfig
 from genzoo.data.streams.forms import Form, Placed
 from genzoo.data.streams.order import Chunks, WindowedOrder
 from genzoo.data.streams.reader import Reader
 from genzoo.data.streams.shards import Shard, identity_of
+from genzoo.data.streams.shelf import shelf_of
 from genzoo.errors import DataError, counted
 
 
@@ -45,7 +44,7 @@ class StreamedDataset(Dataset):
         self.places = [(s, c) for s, shard in enumerate(shards) for c in _range(shard)]
         self.chunks = chunks_of(shards)
         self._begins = self.chunks.first_rows
-        check_window(self.places, shards, config)
+        check_window(shards, config)
         self._own: tuple[int, Reader] | None = None
 
     def __len__(self) -> int:
@@ -57,10 +56,9 @@ class StreamedDataset(Dataset):
         """Whether reading rows draws random numbers: never."""
         return False
 
-    @property
-    def num_first(self) -> int:
-        """The number of rows of the first shards, at most those of a window."""
-        return int(self.chunks.rows[: first_chunks(self.shards, self.config)].sum())
+    def first_rows(self) -> Tensor:
+        """Return the rows of the first shards, as many as fit."""
+        return self._rows_at(first_chunks(self.chunks, self.config))
 
     def needs_workers(self, num_rows: int) -> bool:
         """Whether rows are decoded as they are read."""
@@ -80,13 +78,20 @@ class StreamedDataset(Dataset):
 
     def draw(self, num: int, seed: int) -> Tensor:
         """Return the indices of random rows of the first shards, of as many as needed."""
-        ends = self.chunks.rows.cumsum(0)
+        chosen = first_chunks(self.chunks, self.config)
+        rest = torch.ones(len(self.chunks.rows), dtype=torch.bool)
+        rest[chosen] = False
+        all_of_them = torch.cat([chosen, rest.nonzero().flatten()])
+        ends = self.chunks.rows[all_of_them].cumsum(0)
         enough = int(torch.searchsorted(ends, min(num, len(self)))) + 1
-        first = max(enough, first_chunks(self.shards, self.config))
-        some = Chunks(
-            self.chunks.rows[:first], self.chunks.num_bytes[:first], self.chunks.shard[:first]
-        )
-        return self._ordered(some, seed, None).indices(range(num))
+        some = all_of_them[: max(enough, len(chosen))].sort().values
+        order = self._ordered(self.chunks.at(some), seed, None)
+        return self._rows_at(some)[order.indices(range(num))]
+
+    def _rows_at(self, chunks: Tensor) -> Tensor:
+        """Return the indices of the rows of chunks."""
+        begins, rows = self._begins[chunks].tolist(), self.chunks.rows[chunks].tolist()
+        return torch.cat([torch.arange(b, b + n) for b, n in zip(begins, rows, strict=True)])
 
     def expect(self, now: Sequence[int], later: Sequence[int]) -> None:
         """Read chunks ahead."""
@@ -103,20 +108,21 @@ class StreamedDataset(Dataset):
         """
         index = torch.as_tensor(indices, dtype=torch.long)
         if not len(index):
-            return self._reader.chunk(0).batch(index)
+            return self._reader.chunk(0).rows.batch(index)
         number = torch.searchsorted(self._begins, index, right=True) - 1
-        order = number.argsort(stable=True)
-        used, counts = torch.unique_consecutive(number[order], return_counts=True)
-        local = torch.split((index - self._begins[number])[order], counts.tolist())
+        used, which = torch.unique(number, return_inverse=True)
         parts = [self._reader.chunk(chunk) for chunk in used.tolist()]
+        local = index - self._begins[number]
+        if (shelf := shelf_of(parts)) is not None:
+            return shelf.batch(local + torch.tensor([part.begin for part in parts])[which])
+        order = which.argsort(stable=True)
+        rows = torch.split(local[order], torch.bincount(which).tolist())
+        batches = [
+            self._rows_of(chunk, part.rows, some)
+            for chunk, part, some in zip(used.tolist(), parts, rows, strict=True)
+        ]
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order))
-        if (found := _of_arrays(parts, local, back)) is not None:
-            return found
-        batches = [
-            self._rows_of(chunk, part, rows)
-            for chunk, part, rows in zip(used.tolist(), parts, local, strict=True)
-        ]
         return {name: _joined([batch[name] for batch in batches], back) for name in batches[0]}
 
     def mean(self) -> Tensor | None:
@@ -134,6 +140,7 @@ class StreamedDataset(Dataset):
             reader = Reader(
                 self._read,
                 self._made,
+                self.chunks.rows.tolist(),
                 self.chunks.num_bytes.tolist(),
                 self.config.window_bytes,
                 lambda chunk: self.shards[self.places[chunk][0]].name,
@@ -192,32 +199,32 @@ def chunks_of(shards: Sequence[Shard]) -> Chunks:
     )
 
 
-def first_chunks(shards: Sequence[Shard], config: StreamConfig) -> int:
-    """Return the number of first chunks that decide: of the first shards, at most a window."""
-    sizes = [size for shard in shards[: config.first_shards] for size in shard.index.num_bytes]
-    number, held = 0, 0
-    for size in sizes:
-        held += size
-        if number and held > config.window_bytes // 2:
-            break
-        number += 1
-    return number
+def first_chunks(chunks: Chunks, config: StreamConfig) -> Tensor:
+    """Return the numbers of the chunks that decide: all of the first shards.
+
+    If they take more than an eighth of the memory for rows, they are evenly spaced parts.
+    """
+    num = int((chunks.shard < config.first_shards).sum())
+    size, most = int(chunks.num_bytes[:num].sum()), config.window_bytes // 8
+    if size <= most:
+        return torch.arange(num)
+    # By the largest, so that they never take more.
+    kept = max(1, most // int(chunks.num_bytes[:num].max()))
+    return torch.unique(torch.linspace(0, num - 1, min(kept, num)).round().long())
 
 
-def check_window(
-    places: Sequence[tuple[int, int]], shards: Sequence[Shard], config: StreamConfig
-) -> None:
+def check_window(shards: Sequence[Shard], config: StreamConfig) -> None:
     """Refuse chunks that are larger than a window.
 
     Raises:
         DataError: One is.
     """
-    shard, chunk = max(places, key=lambda at: shards[at[0]].index.num_bytes[at[1]])
-    size = shards[shard].index.num_bytes[chunk]
+    shard = max(shards, key=lambda one: max(one.index.num_bytes))
+    size = max(shard.index.num_bytes)
     if size > config.window_bytes // 2:
-        rows = counted(shards[shard].index.rows[chunk], "row")
+        rows = counted(shard.index.rows[shard.index.num_bytes.index(size)], "row")
         raise DataError(
-            f"The shard {shards[shard].name!r} is read in parts of {rows}, {size:,} bytes, and a "
+            f"The shard {shard.name!r} is read in parts of {rows}, {size:,} bytes, and a "
             f"window has {config.window_bytes // 2:,}. Give --data.window-bytes {2 * size}, or "
             "write it with smaller row groups."
         )
@@ -225,32 +232,6 @@ def check_window(
 
 def _range(shard: Shard) -> range:
     return range(len(shard.index.rows))
-
-
-def _of_arrays(
-    parts: Sequence[Dataset], local: Sequence[Tensor], back: Tensor
-) -> dict[str, Any] | None:
-    """Return the rows of parts that are stored and converted alike, converted at once."""
-    arrays = [part for part in parts if isinstance(part, ArrayDataset)]
-    if len(arrays) < len(parts):
-        return None
-    first = arrays[0]
-    plain = isinstance(first.convert, Conversion) and all(
-        one.convert == first.convert and one.x.dtype == first.x.dtype for one in arrays
-    )
-    if not plain:
-        return None
-    stored = torch.cat([take(p.x, rows) for p, rows in zip(arrays, local, strict=True)])
-    found: dict[str, Any] = {"x": first.convert(take(stored, back))}
-    rest = [
-        {
-            **{name: values[rows] for name, values in part.columns.items()},
-            **({} if part.label is None else {"label": part.label[rows]}),
-            **({} if part.text is None else {"text": [part.text[i] for i in rows.tolist()]}),
-        }
-        for part, rows in zip(arrays, local, strict=True)
-    ]
-    return found | {name: _joined([one[name] for one in rest], back) for name in rest[0]}
 
 
 def _joined(parts: Sequence[Any], back: Tensor) -> Any:

@@ -6,15 +6,19 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from genzoo.data.dataset import Dataset, DataSource
 from genzoo.data.holding_out import HELD_OUT
 from genzoo.data.streams.config import StreamConfig
 from genzoo.data.streams.disk import Files, is_remote, plain_path
-from genzoo.data.streams.forms import Form, form_of
+from genzoo.data.streams.forms import Form, Stated, form_of
 from genzoo.data.streams.locations import Named, find_shards, is_repository
-from genzoo.data.streams.rows import StreamedDataset, first_chunks
+from genzoo.data.streams.rows import (
+    StreamedDataset,
+    check_window,
+    chunks_of,
+    first_chunks,
+)
 from genzoo.data.streams.shards import Shard, open_shards
 from genzoo.data.streams.sheet import read_sheet
 from genzoo.errors import DataError, counted
@@ -41,12 +45,11 @@ class Stream(DataSource[StreamConfig]):
         shards = self._shards[split]
         form = self._form if split in (first, HELD_OUT) else self._form_of(shards)
         found = StreamedDataset(shards, form, self.config, f"{self._title}/{split}")
-        num, read = len(shards), first_chunks(self._shards[first], self.config)
-        rows = sum(r for s in self._shards[first] for r in s.index.rows)
-        some = sum([r for s in self._shards[first] for r in s.index.rows][:read])
-        of_first = f"the first {some:,} of {rows:,} rows decide their kind"
+        every = chunks_of(self._shards[first])
+        some = int(every.rows[first_chunks(every, self.config)].sum())
+        of_first = f"{some:,} of the {int(every.rows.sum()):,} rows of {first!r} decide their kind"
         found.notes = (
-            f"streamed from {counted(num, 'shard')}; {of_first}.",
+            f"streamed from {counted(len(shards), 'shard')}; {of_first}.",
             *form.notes,
         )
         return found
@@ -94,13 +97,12 @@ class Stream(DataSource[StreamConfig]):
     def _form(self) -> Form:
         """The form of all splits, from the first shards."""
         shards = next(iter(self._shards.values()))
-        some: list[Any] = []
-        for shard in shards:
-            for chunk in range(len(shard.index.rows)):
-                if len(some) == first_chunks(shards, self.config):
-                    break
-                some.append(shard.read(chunk))
-        return form_of(some, read_sheet(self._sheets(), self._files), self.config, shards[0].name)
+        places = [(shard, chunk) for shard in shards for chunk in range(len(shard.index.rows))]
+        check_window(shards, self.config)
+        chosen = first_chunks(chunks_of(shards), self.config).tolist()
+        some = [places[number][0].read(places[number][1]) for number in chosen]
+        stated = Stated(read_sheet(self._sheets(), self._files), _greatest(shards))
+        return form_of(some, stated, self.config, shards[0].name)
 
     def _form_of(self, shards: Sequence[Shard]) -> Form:
         return self._form.of_split(shards[0].read(0), shards[0].name)
@@ -113,3 +115,13 @@ class Stream(DataSource[StreamConfig]):
             return [parent, parent.rpartition("/")[0]]
         folder = plain_path(first).parent
         return [str(folder), str(folder.parent)]
+
+
+def _greatest(shards: Sequence[Shard]) -> dict[str, int]:
+    """Return the greatest value of columns of whole numbers, where all shards state it."""
+    stated = [shard.index.greatest for shard in shards]
+    return {
+        name: max(one[name] for one in stated)
+        for name in stated[0]
+        if all(name in one for one in stated)
+    }
