@@ -25,6 +25,7 @@ COMMANDS: dict[str, Any] = {
     "pull": sharing_arguments.PullArguments,
     "publish": sharing_arguments.PublishArguments,
     "report": arguments.ReportArguments,
+    "data": sharing_arguments.DataArguments,
     "new-plugin": arguments.NewPluginArguments,
     "completion": arguments.CompletionArguments,
     "quickstart": arguments.QuickstartArguments,
@@ -33,6 +34,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Begin": ("quickstart", "list", "train"),
     "Use a model": ("sample", "evaluate", "compare", "ema", "explore", "inpaint", "translate"),
     "Describe and share": ("inspect", "report", "card", "push", "pull", "publish"),
+    "Handle data": ("data",),
     "Write a plugin": ("new-plugin", "check"),
     "Set up the shell": ("completion",),
 }

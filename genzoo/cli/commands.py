@@ -18,7 +18,11 @@ from genzoo.cli.texts import write
 from genzoo.cli.usage_errors import usage_error
 from genzoo.errors import ConfigError, UnknownNameError
 
-_MODULES = {name: name for name in COMMANDS} | {"list": "listing", "new-plugin": "new_plugin"}
+_MODULES = {name: name for name in COMMANDS} | {
+    "data": "data_export",
+    "list": "listing",
+    "new-plugin": "new_plugin",
+}
 _CONDITION = "--condition."
 _OF_MODELS = ("sample", "evaluate", "compare", "ema", "explore", "inpaint", "translate", "card")
 _RESOLVED = ("train", *_OF_MODELS)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from genzoo.cli.common_arguments import Arguments, OnDevice, Seed, WithConditions, WithSampler
-from genzoo.cli.value_kinds import FOLDER, ValueKind
+from genzoo.cli.value_kinds import DATA, FOLDER, ValueKind
 from genzoo.config import Bounds
 
 _Samples = Annotated[int, Bounds(0, 10_000)]
@@ -94,3 +94,25 @@ class PullArguments:
     """The branch, tag or commit; "main" by default."""
     overwrite: bool = False
     """Replace the model in the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataArguments(Arguments):
+    """Write a dataset as shards with a card, to be streamed: genzoo data export NAME.
+
+    The rows that are streamed back (--data FOLDER --data.streaming) are equal. The folder can be
+    pushed to the Hub as a dataset.
+    """
+
+    action: Annotated[Literal["export"], tyro.conf.Positional, tyro.conf.arg(metavar="export")]
+    """What is done: export writes shards."""
+    data_name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA"), DATA]
+    """The dataset, a path or user/name."""
+    output: Annotated[Path, FOLDER]
+    """The folder, which must not exist."""
+    format: Literal["parquet", "webdataset"] = "parquet"
+    """The format of the shards."""
+    split: str | None = None
+    """The split; by default all."""
+    shard_rows: Annotated[int, Bounds(1, 10**9)] = 10_000
+    """The most rows of a shard."""

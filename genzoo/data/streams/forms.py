@@ -215,10 +215,11 @@ class Pictures(Form):
         """Return a table as rows of the package `datasets`."""
         datasets = library("datasets", "Images in shards")
         kept = table.drop_columns([column for column in drop if column in table.column_names])
-        found = datasets.Dataset(datasets.table.InMemoryTable(kept))
         if self.names and "label" in kept.column_names and not features_of(kept.schema):
-            found = found.cast_column("label", datasets.ClassLabel(names=list(self.names)))
-        return found
+            features = datasets.Features.from_arrow_schema(kept.schema)
+            features["label"] = datasets.ClassLabel(names=list(self.names))
+            kept = kept.replace_schema_metadata(features.arrow_schema.metadata)
+        return datasets.Dataset(datasets.table.InMemoryTable(kept))
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,8 @@ def first_chunks(chunks: Chunks, config: StreamConfig) -> Tensor:
         return torch.arange(num)
     # By the largest, so that they never take more.
     kept = max(1, most // int(chunks.num_bytes[:num].max()))
-    return torch.unique(torch.linspace(0, num - 1, min(kept, num)).round().long())
+    found: Tensor = torch.linspace(0, num - 1, min(kept, num)).round().long()
+    return found
 
 
 def check_window(shards: Sequence[Shard], config: StreamConfig) -> None:
