@@ -75,8 +75,13 @@ def keep_labels(dataset: Dataset, num: int, seed: int = 0) -> PartlyLabelled:
     """Keep the labels of ``num`` rows only, balanced over classes, drawn with ``seed``.
 
     Raises:
-        DataError: There are no labels, or ``num`` cannot be balanced.
+        DataError: There are no labels, ``num`` cannot be balanced, or the rows are streamed.
     """
+    if dataset.order(seed) is not None:
+        raise DataError(
+            f"{dataset.name} is streamed, and a choice of {num} labels needs the labels of all "
+            "rows. Store −1 for the rows without one."
+        )
     label = _labels(dataset)
     if label is None or bool((label == UNKNOWN).all()):
         raise DataError(f"{dataset.name} has no labels, so {num} cannot be kept.")

@@ -76,9 +76,10 @@ class Parquet(ShardFormat):
         with parquet.ParquetFile(file) as opened:
             widths = list(_widths(opened.schema_arrow))
             groups = [opened.metadata.row_group(i) for i in range(opened.num_row_groups)]
-            kept = [group for group in groups if group.num_rows]
-            if len(kept) < len(groups):
-                raise ValueError("a row group is empty")
+            if not opened.metadata.num_rows:
+                return Index((), ())
+            if not all(group.num_rows for group in groups):
+                raise ValueError("one of its row groups is empty")
             return Index(
                 tuple(group.num_rows for group in groups),
                 tuple(_size_of(group, widths) for group in groups),
@@ -107,11 +108,15 @@ class Tensors(ShardFormat):
         with safe_open(file, framework="np") as opened:
             names = opened.keys()
             shapes = {name: opened.get_slice(name).get_shape() for name in names}
-        counts = {shape[0] if shape else 0 for shape in shapes.values()}
-        if len(counts) != 1:
-            raise ValueError(f"its tensors must have one number of rows; they have {shapes}")
-        size = Path(file).stat().st_size
-        return _blocks(counts.pop(), size)
+        counts = {name: shape[0] if shape else 0 for name, shape in shapes.items()}
+        if len(set(counts.values())) != 1:
+            few, many = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+            raise ValueError(
+                f"{few!r} has {counts[few]} rows, and {many!r} has {counts[many]}"
+                if counts
+                else "it holds no tensor"
+            )
+        return _blocks(next(iter(counts.values())), Path(file).stat().st_size)
 
     def read(self, path: Path, chunk: int, index: Index) -> Any:
         """Return some rows of every tensor."""

@@ -118,8 +118,12 @@ class Numbers(Form):
         chosen = ColumnNames(label=config.label_column, text=config.text_column)
         self.config = config
         self.roles = roles_of(columns, chosen, name)
-        label = stated.fields.get("label")
-        names = {} if label is None else {str(self.roles.label): label.value_names()}
+        self._classes = set(columns.class_names)
+        self._texts = {c for c, v in columns.values.items() if v.dtype.kind in "OUS"}
+        label, column = stated.fields.get("label"), str(self.roles.label)
+        # Numbers are class indices, also where the names of classes are other numbers.
+        named = label is not None and column in self._texts
+        names = {column: label.value_names()} if label is not None and named else {}
         kind = Kind(
             space=config.reading,
             scale=config.scale,
@@ -129,15 +133,20 @@ class Numbers(Form):
         first = from_columns(columns, self.roles, kind, name)
         self.info, self.notes = first.info, first.notes
         if "label" in self.info:
-            label = stated.label(str(self.roles.label), self.info["label"])
-            self.info = self.info.with_field("label", label)
+            self.info = self.info.with_field("label", stated.label(column, self.info["label"]))
+        for field, space in stated.fields.items():
+            if field in self.info and isinstance(space, type(self.info[field])) and field != "x":
+                self.info = self.info.with_field(field, space)
         shared = {c: self._names(c) for c in (self.roles.label, *self.roles.fields) if c}
         # Numbers that are read in a named space, such as categories, are converted as the first.
         self.kind = replace(kind, like=self.info["x"], class_names=shared)
 
     def _names(self, column: str) -> tuple[str, ...]:
+        """Return the names of classes whose rows are texts, or have numbers with names."""
         field = "label" if column == self.roles.label else column
-        return self.info[field].value_names() if field in self.info else ()
+        if field not in self.info or column not in (self._texts | self._classes):
+            return ()
+        return self.info[field].value_names()
 
     def rows(self, chunk: Any, name: str) -> Dataset:
         """Return the rows of a chunk."""

@@ -125,10 +125,12 @@ def _remote(pattern: str) -> Sequence[str]:
 def _by_split(files: Sequence[str], location: str) -> dict[str, Named]:
     """Return files by the splits that their names, or those of their folders, name."""
     found: dict[str, Named] = {}
-    for file in files:
-        path = PurePosixPath(Path(file).as_posix())
+    paths = [PurePosixPath(Path(file).as_posix()) for file in files]
+    # A folder in which all of them are says nothing: it may be anybody's test of this.
+    shared = len(os.path.commonprefix([path.parent.parts for path in paths]))
+    for file, path in zip(files, paths, strict=True):
         stem = _NUMBER.sub("", path.stem)
-        split = split_of(stem) or split_of(path.parent.name)
+        split = split_of(stem) or split_of("".join(path.parent.parts[shared:][-1:]))
         found.setdefault(split or "", []).append((path.name, file))
     others = found.pop("", [])
     if others and not found:

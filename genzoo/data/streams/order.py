@@ -73,7 +73,8 @@ class WindowedOrder:
         expect: Is told which chunks are read now and next.
 
     >>> chunks = Chunks(torch.tensor([2, 2]), torch.tensor([8, 8]), torch.tensor([0, 1]))
-    >>> sorted(WindowedOrder(chunks, 0, window_bytes=8, shards_at_once=1).indices(range(4)))
+    >>> order = WindowedOrder(chunks, 0, window_bytes=8, shards_at_once=1)
+    >>> sorted(order.indices(range(4)).tolist())
     [0, 1, 2, 3]
     """
 

@@ -105,7 +105,10 @@ class Reader:
                     )
         except BaseException:
             with self._lock:
-                self._ahead.pop(number, None)  # It is read again if it is asked for again.
+                # All are read again if they are asked for again: more may have failed.
+                for future in self._ahead.values():
+                    future.cancel()
+                self._ahead.clear()
                 self._expected = (), ()
             raise
 
