@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 from genzoo.data.libraries import library
 from genzoo.errors import DataError, GenzooError
-from genzoo.files import atomic_file
+from genzoo.files import disk_full_named, own_folder
 
 T = TypeVar("T")
 DELAYS = (1.0, 2.0, 4.0, 8.0)
@@ -150,7 +151,8 @@ class Files:
         return self._place(location, state).with_suffix(".json")
 
     def _place(self, location: str, state: State) -> Path:
-        key = f"{location}\n{state.size}\n{state.stamp}"
+        kind, _, place = location.partition("://")  # One file may be listed in several ways.
+        key = f"{kind}://{place.lstrip('/')}\n{state.size}\n{state.stamp}"
         digest = hashlib.sha256(key.encode()).hexdigest()[:24]
         return self.folder / f"{digest}{Path(location.partition('?')[0]).suffix.lower()}"
 
@@ -192,8 +194,16 @@ def file_system(location: str) -> tuple[Any, str]:
 
 def _fetch(location: str, state: State, path: Path) -> None:
     fs, inner = file_system(location)
-    with atomic_file(path) as written:
-        fs.get_file(inner, str(written))
+    with own_folder(path.parent) as folder:
+        written = folder / path.name
+        try:
+            fs.get_file(inner, str(written))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise  # Another try may help.
+            with disk_full_named(path):
+                raise
         size = written.stat().st_size
         if state.size and size != state.size:
             raise OSError(f"it was cut: {size} of {state.size} bytes arrived")
+        os.replace(written, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -127,7 +128,7 @@ def _by_split(files: Sequence[str], location: str) -> dict[str, Named]:
     found: dict[str, Named] = {}
     paths = [PurePosixPath(Path(file).as_posix()) for file in files]
     # A folder in which all of them are says nothing: it may be anybody's test of this.
-    shared = len(os.path.commonprefix([path.parent.parts for path in paths]))
+    shared = _num_shared([path.parent.parts for path in paths])
     for file, path in zip(files, paths, strict=True):
         stem = _NUMBER.sub("", path.stem)
         split = split_of(stem) or split_of("".join(path.parent.parts[shared:][-1:]))
@@ -136,6 +137,12 @@ def _by_split(files: Sequence[str], location: str) -> dict[str, Named]:
     if others and not found:
         return {"train": _named(others, location)}
     return {split: _named(shards, location) for split, shards in found.items()}
+
+
+def _num_shared(parts: Sequence[Sequence[str]]) -> int:
+    """Return the number of first parts that are equal."""
+    equal = (len(set(column)) == 1 for column in zip(*parts, strict=False))
+    return sum(1 for _ in itertools.takewhile(bool, equal))
 
 
 def _named(shards: Named, location: str) -> Named:
