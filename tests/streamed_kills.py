@@ -19,6 +19,7 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # A pool of threads does not survive a fork.
@@ -102,9 +103,7 @@ def start(shard_folder, folder, num_processes, num_workers):
             run.fit(resume=any((folder / "checkpoints").glob("stage-*")))
             leave_group()
             code = 0
-        except BaseException:
-            import traceback
-
+        except BaseException:  # noqa: BLE001 - the child has no caller that could tell
             traceback.print_exc()
             sys.stderr.flush()
         finally:
@@ -212,8 +211,8 @@ def main():
                 shutil.rmtree(folder)
                 title = f"{processes} processes" if processes else "1, 2 or 4 processes in turn"
                 print(
-                    f"{title}, {workers} workers: {options.kills} kills, {runs} runs with the same "
-                    f"rows and weights",
+                    f"{title}, {workers} workers: {options.kills} kills in {runs} runs, with the "
+                    "same rows and weights",
                     flush=True,
                 )
 

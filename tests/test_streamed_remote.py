@@ -1,6 +1,7 @@
 """Shards at URLs and on the Hub: fetched once into a cache with a budget, with logged retries."""
 
 import logging
+import types
 
 import fsspec
 import pytest
@@ -96,9 +97,8 @@ def test_a_request_is_tried_again_and_each_try_is_logged(remote, tmp_path, monke
     with caplog.at_level(logging.WARNING, "genzoo"):
         assert len(opened(url, tmp_path)) == 36
     said = [r.getMessage() for r in caplog.records if "Trying again" in r.getMessage()]
-    assert (
-        said == ["memory://shards/train-00.parquet: the peer went away. Trying again in 0 s."] * 2
-    )
+    text = "memory:///shards/train-00.parquet: the peer went away. Trying again in 0 s."
+    assert said == [text, text]
 
 
 def test_the_last_try_is_one_sentence(remote, tmp_path, monkeypatch):
@@ -135,7 +135,7 @@ def test_a_missing_shard_is_said_at_once(remote, tmp_path, caplog):
 
 
 def test_a_url_of_an_unknown_kind_is_one_sentence(tmp_path):
-    with pytest.raises(DataError, match="'nosuch://a/b.parquet' cannot be opened"):
+    with pytest.raises(DataError, match=r"'nosuch://a/b.parquet' cannot be opened"):
         opened("nosuch://a/b.parquet", tmp_path)
 
 
@@ -155,11 +155,11 @@ def on_hub(hub, tmp_path):
     export(splits, folder, "parquet", 500)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     commit = hub.put("datasets/ada/digits", files)
-    return hub, commit
+    return commit
 
 
 def test_a_repository_is_streamed_at_its_commit(on_hub, tmp_path):
-    hub, commit = on_hub
+    commit = on_hub
     data = load_dataset("ada/digits", streaming=True, cache_dir=str(tmp_path / "cache"))
     digits = load_dataset("digits")
     assert (len(data), data.name) == (1500, "ada/digits/train")
@@ -183,13 +183,10 @@ def test_subset_and_revision_are_passed_on(monkeypatch):
 
     asked = []
 
-    class Builder:
-        class config:
-            data_files = {"test": ["hf://d/test-0.parquet"], "train": ["hf://d/train-0.parquet"]}
-
     def builder(*args, **options):
         asked.append((args, options))
-        return Builder
+        files = {"test": ["hf://d/test-0.parquet"], "train": ["hf://d/train-0.parquet"]}
+        return types.SimpleNamespace(config=types.SimpleNamespace(data_files=files))
 
     monkeypatch.setattr(datasets, "load_dataset_builder", builder)
     found = find_shards("ada/x", StreamConfig(subset="small", revision="v1"))
