@@ -32,6 +32,8 @@ from genzoo.training.accelerating import leave_group
 from genzoo.training.loop import StageLoop
 
 SLOTS, BATCH, STEPS, SIZES = 4, 8, 60, (40, 25, 33, 30, 12, 20)
+WINDOW = 2**10
+"""Half of it is a window: 36 rows, of nine chunks."""
 PATIENCE = 120.0
 
 
@@ -44,16 +46,19 @@ def trainer(data, folder, num_processes, num_workers, steps=STEPS):
         batch_size=BATCH,
         num_micro_batches=SLOTS // num_processes,
         dataloader_num_workers=num_workers,
+        lr_scheduler="constant",
         save_steps=3,
         logging_steps=10,
         threads=1,
         progress=False,
     )
-    return genzoo.Trainer(model, data, config=config, output_dir=folder)
+    # A run that was killed before its first checkpoint begins anew.
+    whole = folder is not None and not any((folder / "checkpoints").glob("stage-*"))
+    return genzoo.Trainer(model, data, config=config, output_dir=folder, overwrite=whole)
 
 
 def load(shard_folder):
-    return genzoo.load_dataset(shard_folder, streaming=True, window_bytes=2**16)
+    return genzoo.load_dataset(shard_folder, streaming=True, window_bytes=WINDOW)
 
 
 def noting(path):

@@ -154,8 +154,7 @@ def on_hub(hub, tmp_path):
     splits = {split: load_dataset("digits", split) for split in ("train", "test")}
     export(splits, folder, "parquet", 500)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    commit = hub.put("datasets/ada/digits", files)
-    return commit
+    return hub.put("datasets/ada/digits", files)
 
 
 def test_a_repository_is_streamed_at_its_commit(on_hub, tmp_path):

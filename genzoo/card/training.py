@@ -12,6 +12,7 @@ from typing import Any
 
 from genzoo import registry
 from genzoo.card.model import paragraph_of
+from genzoo.card.seen import seen_of
 from genzoo.component import Component
 from genzoo.data import DataSource, find_source
 from genzoo.errors import ConfigError, GenzooError, LoadError, PluginError
@@ -78,11 +79,13 @@ class Training:
         recipe: The text of the recipe.
         data: The data of each domain; empty if this version cannot read the recipe.
         average: The average of the weights that was made after training; None if there is none.
+        seen: How many rows of a stream it has seen; empty for other data.
     """
 
     recipe: str
     data: Sequence[Data]
     average: MadeAverage | None = None
+    seen: str = ""
 
 
 def read_training(folder: Path) -> Training | None:
@@ -92,7 +95,9 @@ def read_training(folder: Path) -> Training | None:
         shown = text if len(text) <= _MOST_SHOWN else ""
     except (OSError, ValueError, LoadError):
         return None
-    return Training(shown, _data(shown), _average(shown)) if shown.strip() else None
+    if not shown.strip():
+        return None
+    return Training(shown, _data(shown), _average(shown), seen_of(folder))
 
 
 def averaging_comment(sigma_rel: float, stage: int, step: int, relative_error: float) -> str:
@@ -152,9 +157,10 @@ def _repository(cls: type[DataSource] | None, name: str) -> str:
 
 def _how(config: Mapping[str, Any]) -> str:
     """Return the preprocessing of the data, the most important first."""
-    rest = {key: value for key, value in config.items() if key != "binarize"}
+    rest = {k: value for k, value in config.items() if k not in ("binarize", "streaming")}
     first = _BINARISED.get(str(config.get("binarize")), "")
-    return ", ".join(part for part in (first, flat(rest)) if part)
+    streamed = "streamed from shards" if config.get("streaming") else ""
+    return ", ".join(part for part in (first, flat(rest), streamed) if part)
 
 
 def _reference(cls: type[DataSource]) -> str:

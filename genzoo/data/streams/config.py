@@ -29,7 +29,7 @@ class StreamConfig(HubConfig):
 
     streaming: bool = False
     """Read shards as training needs them, in place of all rows at the start."""
-    window_bytes: Annotated[int, Bounds(2**16, 2**45)] = WINDOW_BYTES
+    window_bytes: Annotated[int, Bounds(2**10, 2**45)] = WINDOW_BYTES
     """The most memory for rows of a process that reads: half is a window, whose rows are shuffled
     together, and half is read ahead."""
     shards_at_once: Annotated[int, Bounds(1, 10**6)] = 4
