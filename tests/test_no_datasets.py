@@ -10,7 +10,7 @@ from genzoo import registry
 CORE = Path(__file__).parent.parent / "genzoo"
 ENDINGS = {".py", ".txt", ".toml", ".jinja", ".md"}
 FILES = sorted(path for path in CORE.rglob("*") if path.suffix in ENDINGS)
-OWN = {"digits", "arrays", "hub", "idx", "images", "saved", "tables", "text-file"}
+OWN = {"digits", "arrays", "hub", "idx", "images", "saved", "stream", "tables", "text-file"}
 """The one dataset of the core, and the ways to read what a path or a repository names."""
 
 
