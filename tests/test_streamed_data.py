@@ -1,6 +1,7 @@
 """Streamed shards: their rows are those of whole data, and what is wrong is one sentence."""
 
 import logging
+import pickle
 import shutil
 
 import numpy as np
@@ -369,6 +370,36 @@ def test_two_domains_may_be_streams(folder, tmp_path):
     shares = BatchPartition(4, 1, 1, 0)
     feed = list(batches(both, shares, seed=1, first=0, last=9))
     assert sorted(torch.cat([numbers_in(b["x"]) for (b,) in feed]).tolist()) == list(range(36))
+
+
+def test_fewer_shards_than_processes_are_said_with_what_happens(folder, caplog):
+    shares = [BatchPartition(10, 1, 5, rank) for rank in range(5)]
+    with caplog.at_level(logging.WARNING, "genzoo"):
+        feeds = [batches(stream(folder), s, seed=1, first=0, last=3) for s in shares]
+        rows = [batch["x"] for feed in zip(*feeds, strict=True) for (batch,) in feed]
+    said = [r.getMessage() for r in caplog.records if "processes" in r.getMessage()]
+    text = "4 shards for 5 processes: each reads every shard and uses its own rows."
+    assert said == [f"shards/train has {text}"]
+    right = stream(folder).order(1).indices(range(30)).tolist()
+    assert numbers_in(torch.cat(rows)).tolist() == right
+
+
+@pytest.mark.parametrize("kind", ["numbers", "images"])
+def test_a_stream_can_be_sent_to_another_process(folder, tmp_path, kind):
+    if kind == "images":
+        folder = tmp_path / "images"
+        folder.mkdir()
+        write_tar(folder / "train-0.tar", [{"png": png(n), "cls": b"1"} for n in range(9)])
+    data = stream(folder)
+    data.batch([0])  # It has a thread and a lock by now.
+    order, again = pickle.loads(pickle.dumps((data.order(1), data)))
+    index = order.indices(range(8))
+    assert torch.equal(again.batch(index)["x"], data.batch(index)["x"])
+
+
+def test_a_location_that_is_not_there_has_no_shards(tmp_path):
+    with pytest.raises(DataError, match="has no shards"):
+        stream(f"{tmp_path}/nothing/")
 
 
 def test_a_slow_shard_is_named_while_it_is_waited_for(folder, monkeypatch, caplog):

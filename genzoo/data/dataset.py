@@ -162,14 +162,15 @@ class Dataset(abc.ABC):
         """
         return torch.arange(len(self))
 
-    def order(self, seed: int) -> RowOrder | None:
-        """Return the order in which training reads the rows.
+    def order(self, seed: int, num_processes: int = 1) -> RowOrder | None:
+        """Return the order in which training reads the rows, the same for all processes.
 
         None stands for one random permutation of all rows after another. A stream has its own
         order, in which rows that lie near each other are read together.
 
         Arguments:
             seed: The seed.
+            num_processes: The number of processes that read rows.
         """
         return None
 
@@ -281,9 +282,9 @@ class TransformedDataset(Dataset):
         """Return the indices of the rows whose mean stands for that of all."""
         return self.dataset.first_rows()
 
-    def order(self, seed: int) -> RowOrder | None:
+    def order(self, seed: int, num_processes: int = 1) -> RowOrder | None:
         """Return the order in which training reads the rows of the other dataset."""
-        return self.dataset.order(seed)
+        return self.dataset.order(seed, num_processes)
 
     def draw(self, num: int, seed: int) -> Tensor | None:
         """Return the indices of random rows of the other dataset."""

@@ -153,7 +153,9 @@ def _micro(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro | _Bot
 
 
 def _stream(dataset: Dataset, shares: BatchPartition, seed: int) -> _Micro:
-    order = dataset.order(seed) or Stream(len(dataset), seed)
+    # What is to be said about the processes is said by one of them.
+    num_processes = shares.num_processes if shares.rank == 0 else 1
+    order = dataset.order(seed, num_processes) or Stream(len(dataset), seed)
     return _Micro(dataset, order, shares, seeds.Derived("data", seed))
 
 

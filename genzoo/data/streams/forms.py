@@ -228,7 +228,8 @@ class Pictures(Form):
             features = datasets.Features.from_arrow_schema(kept.schema)
             features["label"] = datasets.ClassLabel(names=list(self.names))
             kept = kept.replace_schema_metadata(features.arrow_schema.metadata)
-        return datasets.Dataset(datasets.table.InMemoryTable(kept))
+        # A name of the table, in place of a hash of all its bytes.
+        return datasets.Dataset(datasets.table.InMemoryTable(kept), fingerprint="streamed")
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _files_of(pattern: str) -> Sequence[str]:
         ]
     if glob.has_magic(pattern):
         return sorted(glob.glob(os.path.expanduser(pattern), recursive=True))
-    return [str(path)]
+    return [str(path)] if path.exists() or path.name.lower().endswith(ENDINGS) else []
 
 
 def _remote(pattern: str) -> Sequence[str]:

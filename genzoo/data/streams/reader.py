@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError as FutureTimeoutError
 from typing import Any
@@ -45,6 +46,8 @@ class Reader:
         self._held: OrderedDict[int, Part] = OrderedDict()
         self._ahead: dict[int, Future[Any]] = {}
         self._expected: tuple[tuple[int, ...], tuple[int, ...]] = (), ()
+        self._queue: deque[tuple[int, Shelf, Future[Any]]] = deque()
+        self._is_busy = False
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
 
@@ -68,7 +71,11 @@ class Reader:
                 new = [c for c in window if c not in self._held and c not in self._ahead]
                 shelf = Shelf({chunk: self._num_rows[chunk] for chunk in new})
                 for chunk in dict.fromkeys(new):
-                    self._ahead[chunk] = self._pool().submit(self._shelved, chunk, shelf)
+                    self._ahead[chunk] = Future()
+                    self._queue.append((chunk, shelf, self._ahead[chunk]))
+            if self._queue and not self._is_busy:
+                self._is_busy = True
+                self._pool().submit(self._read_next)
 
     def chunk(self, number: int) -> Part:
         """Return the rows of a chunk, which is read unless it is held.
@@ -111,6 +118,26 @@ class Reader:
                 self._ahead.clear()
                 self._expected = (), ()
             raise
+
+    def _read_next(self) -> None:
+        """Read the next chunk in the thread, and then ask for one more.
+
+        One at a time, because Python waits at its end for all that the thread was asked for.
+        """
+        with self._lock:
+            waiting = self._queue.popleft() if self._queue else None
+            self._is_busy = waiting is not None
+        if waiting is None:
+            return
+        chunk, shelf, future = waiting
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(self._shelved(chunk, shelf))
+            # Whatever it is, it is raised where the rows are needed.
+            except BaseException as error:  # noqa: BLE001
+                future.set_exception(error)
+        with contextlib.suppress(RuntimeError):  # Python is at its end.
+            self._pool().submit(self._read_next)
 
     def _shelved(self, number: int, shelf: Shelf) -> Any:
         """Return what is read, its rows side by side with others of its window."""

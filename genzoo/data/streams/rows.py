@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from genzoo.data.streams.reader import Reader
 from genzoo.data.streams.shards import Shard, identity_of
 from genzoo.data.streams.shelf import shelf_of
 from genzoo.errors import DataError, counted
+
+logger = logging.getLogger("genzoo")
 
 
 class StreamedDataset(Dataset):
@@ -72,8 +75,15 @@ class StreamedDataset(Dataset):
             "shards_at_once": self.config.shards_at_once,
         }
 
-    def order(self, seed: int) -> WindowedOrder:
+    def order(self, seed: int, num_processes: int = 1) -> WindowedOrder:
         """Return the order in which training reads the rows."""
+        if len(self.shards) < num_processes:
+            logger.warning(
+                "%s has %s for %d processes: each reads every shard and uses its own rows.",
+                self.name,
+                counted(len(self.shards), "shard"),
+                num_processes,
+            )
         return self._ordered(self.chunks, seed, self.expect)
 
     def draw(self, num: int, seed: int) -> Tensor:
