@@ -58,6 +58,12 @@ def test_epochs_and_seeds_have_orders_of_their_own():
     assert epoch_of(ordered(chunks)) == epochs[0]
 
 
+def test_epochs_shuffle_the_chunks_and_the_rows_of_a_window_anew():
+    for chunks in (chunks_of([1] * 9), chunks_of([9])):  # Only one of the two has an effect.
+        order = ordered(chunks, window=10)
+        assert len({tuple(epoch_of(order, number)) for number in range(4)}) == 4
+
+
 @pytest.mark.parametrize("num_processes", [1, 2, 4])
 @pytest.mark.parametrize("micro_batches", [1, 2])
 def test_processes_read_parts_of_one_global_order(num_processes, micro_batches):
@@ -101,8 +107,16 @@ def test_the_chunks_of_this_window_and_of_the_next_are_expected():
     assert {row // 5 for row in first} == set(asked[0][0])
     later = {row // 5 for row in order.indices(range(10, 20)).tolist()}
     assert later == set(asked[0][1]) == set(asked[1][0])
-    nxt = {row // 5 for row in order.indices(range(20, 30)).tolist()}
-    assert set(asked[1][1]) == nxt  # The first of the next epoch.
+
+
+def test_the_first_window_of_the_next_epoch_is_expected_at_the_end_of_one():
+    asked = []
+    chunks = chunks_of(*[[5, 5] for _ in range(8)])
+    order = ordered(chunks, window=100, expect=lambda *both: asked.append(both))
+    order.indices(range(70, 80))
+    first = {row // 5 for row in order.indices(range(80, 90)).tolist()}
+    assert set(asked[0][1]) == first
+    assert first != {row // 5 for row in order.indices(range(10)).tolist()}
 
 
 def test_a_batch_across_windows_expects_both_and_nothing_more():
