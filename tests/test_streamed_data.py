@@ -281,6 +281,31 @@ def test_tables_are_read_as_tables(tmp_path):
     assert data.batch([17, 0])["label"].tolist() == [2, 0]
 
 
+def write_floats(path, rows):
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
+    pq.write_table(pa.table({"x": lists}), path)
+
+
+def test_each_part_is_converted_as_it_needs(tmp_path):
+    """What is off by less than a hundred-thousandth is clipped, in the second shard alone."""
+    rows = np.random.default_rng(0).random((8, 3)).astype(np.float32)
+    write_floats(tmp_path / "train-0.parquet", rows[:4])
+    rows[5, 1] = 1.000002
+    write_floats(tmp_path / "train-1.parquet", rows[4:])
+    data = stream(tmp_path)
+    data.expect([0, 1], [])
+    assert torch.equal(data.head(8)["x"], torch.from_numpy(rows).clamp(0, 1))
+
+
+def test_a_list_that_is_missing_is_named_with_its_row(tmp_path):
+    table = pa.table({"x": pa.array([[0.5, 0.2], [0.1, 0.3], None, [0.2, 0.2]])})
+    pq.write_table(table, tmp_path / "train-0.parquet")
+    with pytest.raises(
+        DataError, match=r"the column 'x' of train-0.parquet has no value in row 2"
+    ):
+        stream(tmp_path)
+
+
 def damaged(folder, how):
     """Break the second shard of a folder."""
     path = folder / "train-01.parquet"
