@@ -76,8 +76,8 @@ def _check(config: TrainerConfig, data: Dataset | None) -> None:
     asked = [key for key, value in given.items() if value]
     if asked and data is None:
         raise ConfigError(
-            f"{asked[0]} needs held-out rows. Give --data.valid-fraction 0.1, or in Python "
-            "Trainer(..., eval_data=...)."
+            f"{asked[0]} needs held-out rows. Give --data.valid-fraction 0.1 (of a stream "
+            "--data.valid-shards 1), or in Python Trainer(..., eval_data=...)."
         )
     if name is None:
         if config.metric_mode is not None:
