@@ -18,12 +18,8 @@ from genzoo.config import shown
 from genzoo.data.arrays.from_array import from_array
 from genzoo.data.captioned import caption
 from genzoo.data.columns.from_columns import Kind
-from genzoo.data.dataset import (
-    ArrayDataset,
-    DataConfig,
-    Dataset,
-    DataSource,
-)
+from genzoo.data.config import DataConfig
+from genzoo.data.dataset import ArrayDataset, Dataset, DataSource
 from genzoo.data.domains import TwoDomains
 from genzoo.data.finding import find_source, name_of
 from genzoo.data.held import dataset_of, held_with

@@ -7,7 +7,8 @@ from importlib import resources
 import numpy as np
 import torch
 
-from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
+from genzoo.data.config import DataConfig
+from genzoo.data.dataset import ArrayDataset, Dataset, DataSource
 from genzoo.data.fields import image_fields
 from genzoo.spec import DataInfo
 

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 
-from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
+from genzoo.data.config import DataConfig
+from genzoo.data.dataset import ArrayDataset, Dataset, DataSource
 from genzoo.data.fields import image_fields
 from genzoo.data.unpacking import MAX_BYTES, MaxBytes, check_file, check_size
 from genzoo.errors import DataError

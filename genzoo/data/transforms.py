@@ -12,14 +12,8 @@ from torch import Tensor
 
 from genzoo import registry, seeds
 from genzoo.data.arrays.reading import space_named
-from genzoo.data.dataset import (
-    ArrayDataset,
-    Binarize,
-    DataConfig,
-    Dataset,
-    TransformedDataset,
-    mean_of_rows,
-)
+from genzoo.data.config import Binarize, DataConfig
+from genzoo.data.dataset import ArrayDataset, Dataset, TransformedDataset, mean_of_rows
 from genzoo.data.domains import TwoDomains
 from genzoo.data.subsets import Subset, subset
 from genzoo.errors import DataError

@@ -25,7 +25,8 @@ from genzoo.data.arrays.splits import is_counted, shared_space
 from genzoo.data.columns.classes import Classes, are_classes, classes_of
 from genzoo.data.columns.column import as_numpy
 from genzoo.data.columns.label_notes import on_labels
-from genzoo.data.dataset import DataConfig, Dataset, DataSource
+from genzoo.data.config import DataConfig
+from genzoo.data.dataset import Dataset, DataSource
 from genzoo.data.fields import label_space
 from genzoo.data.labelling import UNKNOWN
 from genzoo.data.natural_order import natural_key

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from genzoo.data.dataset import DataConfig, Dataset, DataSource
+from genzoo.data.config import DataConfig
+from genzoo.data.dataset import Dataset, DataSource
 from genzoo.data.hub.columns import HubConfig
 from genzoo.data.hub.image_rows import HubRows
 from genzoo.data.libraries import library

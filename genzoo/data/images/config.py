@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from genzoo.config import Bounds
-from genzoo.data.dataset import DataConfig
+from genzoo.data.config import DataConfig
 from genzoo.data.images.appearance import Background
 
 MAX_PIXELS = 2**25

@@ -12,7 +12,8 @@ from genzoo.config import Bounds
 from genzoo.data.columns.column import ColumnNames, Columns
 from genzoo.data.columns.from_columns import Kind
 from genzoo.data.columns.splits import ColumnSplits
-from genzoo.data.dataset import DataConfig, Dataset, DataSource
+from genzoo.data.config import DataConfig
+from genzoo.data.dataset import Dataset, DataSource
 from genzoo.data.libraries import library
 from genzoo.data.tables.csv_file import read_csv
 from genzoo.data.tables.files import PARQUET, find_tables

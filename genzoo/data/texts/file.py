@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from genzoo.config import Bounds
-from genzoo.data.dataset import ArrayDataset, DataConfig, Dataset, DataSource
+from genzoo.data.config import DataConfig
+from genzoo.data.dataset import ArrayDataset, Dataset, DataSource
 from genzoo.data.split_names import SPLITS
 from genzoo.data.texts.blocks import MAX_CHARACTERS, alphabet_of, blocks_of, check_alphabet
 from genzoo.data.texts.reading import read_text
