@@ -41,7 +41,8 @@ def spread(model: Model, condition: Any, num: int) -> dict[str, Any]:
     """
     found = {}
     for name, rows in spread_later(model, condition, num).items():
-        one = len(rows) == 1 != num
+        length = rows.shape[0] if isinstance(rows, Tensor) else len(rows)  # See `Space.require`.
+        one = length == 1 != num
         space = model.conditions[name]
         found[name] = space.repeat(space.take(rows, [0])[0], num) if one else rows
     return found

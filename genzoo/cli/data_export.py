@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from genzoo.card.shards import write_dataset_card
 from genzoo.cli.sharing_arguments import DataArguments
 from genzoo.cli.texts import command_line, write_steps
 from genzoo.data import Dataset, find_source, load_split
-from genzoo.data.streams.card import write_card
 from genzoo.data.streams.export import export
 from genzoo.errors import counted
 
@@ -21,7 +21,7 @@ def run(arguments: DataArguments) -> None:
         splits[data.split] = data
     folder = arguments.output
     shards = export(splits, folder, arguments.format, arguments.shard_rows)
-    write_card(folder, arguments.data_name, cls, splits)
+    write_dataset_card(folder, arguments.data_name, cls, splits)
     rows = counted(sum(map(len, splits.values())), "row")
     train = ("genzoo", "train", "vae", "--data", str(folder), "--data.streaming")
     steps = [

@@ -18,7 +18,7 @@ from typing import Any
 from unittest import mock
 
 from genzoo import launching
-from genzoo.cli import ends
+from genzoo.cli import ends, texts
 from genzoo.errors import ConfigError, TrainingError, counted
 
 _MOST_ON_CPU = 4
@@ -101,7 +101,7 @@ def _check(arguments: Any, num: int) -> None:
 
 def _launch(words: Sequence[str], num: int) -> int:
     """Run a command in new processes, say how they ended, and return the exit code."""
-    sys.stdout.flush()
+    texts.flush()  # Before what the processes write.
     with tempfile.TemporaryDirectory(prefix="genzoo-") as folder:
         with _passing_signals_on(num), _without_logs():
             codes = _started(words, num, Path(folder))

@@ -19,6 +19,11 @@ def write(text: object = "") -> None:
     sys.stdout.write(f"{visible(text)}\n")
 
 
+def flush() -> None:
+    """Write out what the standard output has kept back."""
+    sys.stdout.flush()
+
+
 def command_line(*words: object) -> str:
     """Return a command as a shell reads it: each word, whatever it holds, is one argument.
 

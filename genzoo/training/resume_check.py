@@ -72,6 +72,13 @@ def demand_same(checkpoint: Checkpoint, now: Any) -> int | None:
         CheckpointError: It was another run; or more updates have been made than it is to have.
     """
     then, stage = checkpoint.values["identity"], checkpoint.stage
+    if then["slots"] != now["slots"]:
+        before, slots = then["slots"][stage], now["slots"][stage]
+        raise CheckpointError(
+            f"Processes × micro-batches was {before} and is {slots}. It must stay the same: each "
+            "has draws, chains and pools of its own. Resume with --num-processes and "
+            f"--trainer.num-micro-batches whose product is {before}."
+        )
     changed = list(_changes(_without_totals(then), _without_totals(now), ""))
     if changed:
         raise CheckpointError(

@@ -21,7 +21,7 @@ from genzoo.data.streams.sheet import write_sheet
 from genzoo.errors import DataError, GenzooError
 from genzoo.files import disk_full_named, own_folder
 from genzoo.progress import progress_bar
-from genzoo.spaces import Space, Text
+from genzoo.spaces import Space
 from genzoo.spec import DataInfo
 
 Format = Literal["parquet", "webdataset"]
@@ -96,7 +96,7 @@ def _write_parquet(path: Path, data: Dataset, rows: range, split: str) -> None:
 def _feature(name: str, info: DataInfo) -> Any:
     """Return the feature of the package `datasets` for a field."""
     datasets, space = library("datasets", "Parquet shards"), info[name]
-    if isinstance(space, Text):
+    if _holds_texts(space):
         return datasets.Value("string")
     if name == "x" and _are_pictures(info):
         return datasets.Image()
@@ -112,7 +112,7 @@ def _feature(name: str, info: DataInfo) -> Any:
 def _column(values: Any, space: Space, kind: Any) -> Any:
     """Return values as an array of pyarrow."""
     arrow, types = library("pyarrow", "Parquet shards"), library("pyarrow.types", "shards")
-    if isinstance(space, Text):
+    if _holds_texts(space):
         return arrow.array(list(values), kind)
     if types.is_struct(kind):
         return arrow.array([{"bytes": png, "path": None} for png in _pngs(values)], kind)
@@ -146,7 +146,7 @@ def _write_tar(path: Path, data: Dataset, rows: range, split: str) -> None:
 def _files(name: str, values: Any, info: DataInfo) -> tuple[str, list[bytes]]:
     """Return the ending of the files of a field, and the content of each."""
     space = info[name]
-    if isinstance(space, Text):
+    if _holds_texts(space):
         return ("txt" if name == "text" else f"{name}.txt"), [v.encode() for v in values]
     if name == "x" and _are_pictures(info):
         return "png", _pngs(values)
@@ -172,6 +172,11 @@ def _pngs(values: Tensor) -> list[bytes]:
         Image.fromarray(plain).save(file, "PNG")
         found.append(file.getvalue())
     return found
+
+
+def _holds_texts(space: Space) -> bool:
+    """Whether rows are strings."""
+    return isinstance(space.null, str)
 
 
 def _are_pictures(info: DataInfo) -> bool:

@@ -46,7 +46,6 @@ def shard(
         number: The number of the stage.
         objective: Its objective.
         average: The average of the model, which is sharded alike.
-
     """
     config, num = plan.configs[number], session.accelerator.num_processes
     choice, keeps = _agreed_choice(plan, session, number, objective)

@@ -9,12 +9,11 @@ from genzoo.card.escaping import code, escaped, fenced
 from genzoo.card.model import paragraph_of
 from genzoo.data.dataset import Dataset, DataSource
 from genzoo.files import replace_text
+from genzoo.model_files import CARD
 from genzoo.version import __version__
 
-CARD = "README.md"
 
-
-def write_card(
+def write_dataset_card(
     folder: Path, name: str, source: type[DataSource] | None, splits: Mapping[str, Dataset]
 ) -> None:
     """Write the card of a folder of shards.
@@ -43,4 +42,4 @@ def write_card(
     lines += ["", "Stream it:", "", str(fenced(command, "bash")), ""]
     sheet = f"{code('genzoo-data.json')} has the space of each field."
     lines += [f"Levels are stored as whole numbers; {sheet} genzoo {escaped(__version__)}.", ""]
-    replace_text(folder / CARD, "\n".join(lines))
+    replace_text(folder / CARD.name, "\n".join(lines))
