@@ -114,6 +114,14 @@ def test_the_first_shards_decide_the_kind_and_the_ends_of_files_the_classes(tmp_
     assert "8 of the 16 rows of 'train' decide their kind" in data.notes[0]
 
 
+def test_shards_without_the_name_of_a_split_are_read_alone_and_named_next_to_others(tmp_path):
+    folder = folder_of(tmp_path / "some", [8, 8])
+    write_parquet(folder / "more.parquet", 16, 8, label=np.zeros(8, int))
+    data = stream(folder)
+    assert len(data) == 16
+    assert "no split has the rows of more.parquet." in data.notes
+
+
 def test_means_and_draws_are_of_the_first_shards(folder):
     data = stream(folder)
     assert torch.allclose(data.info.mean["x"], data.batch(range(10))["x"].mean(0))

@@ -188,6 +188,6 @@ def test_subset_and_revision_are_passed_on(monkeypatch):
         return types.SimpleNamespace(config=types.SimpleNamespace(data_files=files))
 
     monkeypatch.setattr(datasets, "load_dataset_builder", builder)
-    found = find_shards("ada/x", StreamConfig(subset="small", revision="v1"))
+    found, _ = find_shards("ada/x", StreamConfig(subset="small", revision="v1"))
     assert asked == [(("ada/x", "small"), {"revision": "v1"})]
     assert list(found) == ["train", "test"]

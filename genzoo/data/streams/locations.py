@@ -28,8 +28,8 @@ def is_pattern(location: str) -> bool:
     return "://" in location or _PATTERN.search(location) is not None
 
 
-def find_shards(location: str, config: StreamConfig) -> dict[str, Named]:
-    """Return the shards of each split, the training split first.
+def find_shards(location: str, config: StreamConfig) -> tuple[dict[str, Named], tuple[str, ...]]:
+    """Return the shards of each split, the training split first, and what is said of the others.
 
     The name of a shard, or that of its folder, names its split; without any such name, all are
     the split train. Shards are in natural order.
@@ -43,9 +43,9 @@ def find_shards(location: str, config: StreamConfig) -> dict[str, Named]:
         DataError: There are no shards, or they have several formats.
     """
     if is_repository(location):
-        found = _of_repository(location, config)
+        found, others = _of_repository(location, config), []
     else:
-        found = _by_split(_expanded(location), location)
+        found, others = _by_split(_expanded(location), location)
     for split, shards in found.items():
         endings = {format_of(name).endings for name, _ in shards}
         if len(endings) > 1:
@@ -60,7 +60,9 @@ def find_shards(location: str, config: StreamConfig) -> dict[str, Named]:
             "export writes shards."
         )
     order = [*SPLITS, *(split for split in found if split not in SPLITS)]
-    return {split: found[split] for split in order if split in found}
+    names = ", ".join(name for name, _ in others[:3]) + ", …" * (len(others) > 3)
+    notes = (f"no split has the rows of {names}.",) if others else ()
+    return {split: found[split] for split in order if split in found}, notes
 
 
 def is_repository(location: str) -> bool:
@@ -123,8 +125,8 @@ def _remote(pattern: str) -> Sequence[str]:
     return [fs.unstrip_protocol(name) for name in names]
 
 
-def _by_split(files: Sequence[str], location: str) -> dict[str, Named]:
-    """Return files by the splits that their names, or those of their folders, name."""
+def _by_split(files: Sequence[str], location: str) -> tuple[dict[str, Named], Named]:
+    """Return files by the splits that their names or their folders name, and those of none."""
     found: dict[str, Named] = {}
     paths = [PurePosixPath(Path(file).as_posix()) for file in files]
     # A folder in which all of them are says nothing: it may be anybody's test of this.
@@ -135,8 +137,8 @@ def _by_split(files: Sequence[str], location: str) -> dict[str, Named]:
         found.setdefault(split or "", []).append((path.name, file))
     others = found.pop("", [])
     if others and not found:
-        return {"train": _named(others, location)}
-    return {split: _named(shards, location) for split, shards in found.items()}
+        return {"train": _named(others, location)}, []
+    return {split: _named(shards, location) for split, shards in found.items()}, others
 
 
 def _num_shared(parts: Sequence[Sequence[str]]) -> int:

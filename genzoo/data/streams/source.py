@@ -50,6 +50,7 @@ class Stream(DataSource[StreamConfig]):
         of_first = f"{some:,} of the {int(every.rows.sum()):,} rows of {first!r} decide their kind"
         found.notes = (
             f"streamed from {counted(len(shards), 'shard')}; {of_first}.",
+            *self._located[1],
             *form.notes,
         )
         return found
@@ -68,8 +69,12 @@ class Stream(DataSource[StreamConfig]):
         return Files(Path(folder).expanduser(), self.config.cache_bytes)
 
     @cached_property
-    def _found(self) -> dict[str, Named]:
+    def _located(self) -> tuple[dict[str, Named], tuple[str, ...]]:
         return find_shards(self.location, self.config)
+
+    @property
+    def _found(self) -> dict[str, Named]:
+        return self._located[0]
 
     @cached_property
     def _shards(self) -> dict[str, list[Shard]]:
