@@ -188,9 +188,11 @@ def test_muon_needs_whole_parameters_and_the_trainer_says_so():
         two_processes.genzoo.Trainer(families.linear(), sharded_processes.DATA, config=config)
 
 
-def test_one_process_shards_nothing():
+def test_one_process_shards_nothing_and_says_so(caplog):
+    caplog.set_level("INFO", "genzoo")
     trainer = sharded_processes.trainer(shard=10**9, max_steps=1)
     assert trainer.fit() is trainer.model
+    assert "shard 1000000000: nothing is sharded in one process." in caplog.messages
 
 
 def test_a_file_that_is_written_tensor_by_tensor_is_that_of_the_library(tmp_path):

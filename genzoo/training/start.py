@@ -116,7 +116,7 @@ def _check_stages(plan: Plan, session: Session, first: int) -> tuple[Objective, 
             made.append({name: player.made for name, player in players.items()})
             check_figure(config, objective.players())
         found.append(objective)
-    if plan.config.shard != "none" and session.accelerator.num_processes > 1:
+    if plan.config.shard != "none":
         from genzoo.training.sharding import applying
 
         applying.check(plan, session, first, found)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from genzoo import seeds
-from genzoo.errors import ConfigError
+from genzoo.errors import ConfigError, counted
 from genzoo.objective import Objective, Step
 from genzoo.training.accelerating import autocast, from_main
 from genzoo.training.batches import batches
@@ -60,8 +60,8 @@ def shard(
         blocks = [objective.get_submodule(block) for block in names]
         network, found = blocks[-1], [places.get(id(block)) for block in blocks]
         logger.info(
-            "%s is sharded over %d processes: %s parameters, in %d blocks.",
-            *(name, num, f"{count(network):,}", len(blocks)),
+            "%s is sharded over %d processes: %s parameters, in %s.",
+            *(name, num, f"{count(network):,}", counted(len(blocks), "block")),
         )
         copies: list[nn.Module] = []
         if average is not None and None not in found:
@@ -86,7 +86,10 @@ def check(plan: Plan, session: Session, first: int, objectives: Sequence[Objecti
             those of the first stage cannot be sharded.
     """
     config = plan.configs[first]
-    if config.shard == "none" or session.accelerator.num_processes == 1:
+    if config.shard == "none":
+        return
+    if session.accelerator.num_processes == 1:
+        logger.info("shard %s: nothing is sharded in one process.", config.shard)
         return
     sizes = [
         {name: count(network) for name, network in networks_of(objective).items()}
