@@ -262,7 +262,7 @@ def test_more_processes_than_cores_accelerators_or_rows_are_refused(alone, monke
         ):
             pass
 
-    refused(7, "--num-processes is 7, and this machine has 6 cores")
+    refused(7, "--num-processes is 7, and this machine has 6 cores. Use at most 6 processes.")
     trainer = types.SimpleNamespace(batch_size=4, num_micro_batches=1)
     refused(5, "batch_size 4 cannot be divided into 1 micro-batches × 5", trainer=trainer)
     device = torch.device("cuda")

@@ -87,7 +87,7 @@ def _check(arguments: Any, num: int) -> None:
     if on_cpu and num > max(cores, _MOST_ON_CPU):
         raise ConfigError(
             f"--num-processes is {num}, and this machine has {counted(cores, 'core')}. Use at "
-            "most one process for each."
+            f"most {max(cores, _MOST_ON_CPU)} processes."
         )
     if not on_cpu and num > (found := torch.accelerator.device_count()):
         raise ConfigError(
