@@ -154,3 +154,9 @@ def test_a_damaged_sheet_is_one_sentence(tmp_path, content):
     Path(tmp_path, "shards", "genzoo-data.json").write_text(content)
     with pytest.raises(DataError, match=r"genzoo-data.json' cannot be read: .*Export"):
         load_dataset(tmp_path / "shards", streaming=True)
+
+
+def test_shards_that_are_read_without_streaming_are_refused_with_the_flag(tmp_path):
+    export({"train": images(1)}, tmp_path / "shards", "parquet", 10)
+    with pytest.raises(DataError, match=r"which are streamed\. Give --data\.streaming"):
+        load_dataset(str(tmp_path / "shards"))

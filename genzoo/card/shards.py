@@ -38,7 +38,8 @@ def write_dataset_card(
         f"| {code(field)} | {escaped(space.describe())} |"
         for field, space in first.info.fields.items()
     ]
-    command = f"genzoo train vae --data {folder.name} --data.streaming --output runs/vae"
+    # Of a folder that was pushed; a local one is named by its path.
+    command = "genzoo train vae --data USER/NAME --data.streaming --output runs/vae"
     lines += ["", "Stream it:", "", str(fenced(command, "bash")), ""]
     sheet = f"{code('genzoo-data.json')} has the space of each field."
     lines += [f"Levels are stored as whole numbers; {sheet} genzoo {escaped(__version__)}.", ""]

@@ -13,6 +13,7 @@ from genzoo.data.dataset import DataSource
 from genzoo.data.hub.saved import is_saved
 from genzoo.data.images.decoding import ENDINGS
 from genzoo.data.streams.locations import is_pattern
+from genzoo.data.streams.sheet import NAME as SHEET
 from genzoo.data.tables.files import ENDINGS as TABLES, PARQUET, is_table
 from genzoo.data.tables.parquet_file import holds_features
 from genzoo.errors import ConfigError, DataError, UnknownNameError
@@ -98,6 +99,11 @@ def _reader_of_folder(folder: Path) -> str:
         raise DataError(
             f"The folder {str(folder)!r} cannot be read: {error.strerror}. Check its permissions."
         ) from error
+    if SHEET in names:
+        raise DataError(
+            f"The folder {str(folder)!r} has shards of genzoo data export, which are streamed. "
+            "Give --data.streaming, or in Python streaming=True."
+        )
     if is_saved(names):
         return "saved"
     if any("-idx3-ubyte" in name for name in names):

@@ -43,7 +43,7 @@ def find_shards(location: str, config: StreamConfig) -> tuple[dict[str, Named], 
         DataError: There are no shards, or they have several formats.
     """
     if is_repository(location):
-        found, others = _of_repository(location, config), []
+        found, others = _of_repository(location, config), Named()
     else:
         found, others = _by_split(_expanded(location), location)
     for split, shards in found.items():
