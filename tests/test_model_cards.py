@@ -129,6 +129,7 @@ def test_the_snippet_of_a_card_runs(folder, tmp_path, monkeypatch):
         DIGITS,
         *("conv-rbm-digits", "dbm-digits", "dbn-digits", "rbm-digits", "fvsbn-digits"),
         *("nade-digits", "pixelcnn-digits", "transformer-digits", "discrete-diffusion-digits"),
+        *("boltzmann-machine-digits", "gaussian-rbm-digits"),
     ),
 )
 def test_the_figures_of_digits_are_made_again(folder):
