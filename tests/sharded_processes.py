@@ -20,7 +20,7 @@ from torch import nn
 
 import families
 import genzoo
-from genzoo.errors import ConfigError, DiskFullError
+from genzoo.errors import ConfigError, DiskFullError, TrainingError
 from genzoo.training import checkpoint
 from genzoo.training.accelerating import leave_group
 from genzoo.training.sharding import units
@@ -185,6 +185,19 @@ def check_an_objective_that_reads_the_weights_itself_is_refused(folder):
     with pytest.raises(ConfigError, match=r"model\.net: weight is read outside of its calls"):
         genzoo.Trainer(model, DATA, objective, config, output_dir=folder / "reading").fit()
     assert not (folder / "reading").exists()
+
+
+def check_weights_that_are_read_later_only_are_named(folder):
+    class Late(families.LeastSquares):
+        def losses(self, batch, step):
+            late = batch["x"] @ self.model.net.weight if step.index == 1 else 0.0
+            yield genzoo.plugin.Loss((self.model.net(batch["x"]) - 1 + late).square().mean())
+
+    model = families.linear()
+    config = genzoo.TrainerConfig(shard=12, max_steps=2, batch_size=8, progress=False)
+    objective = Late(model, families.None_())
+    with pytest.raises(TrainingError, match="In update 2 a parameter of a sharded"):
+        genzoo.Trainer(model, DATA, objective, config).fit()
 
 
 def check_the_best_weights_are_kept_and_published(folder):

@@ -18,23 +18,13 @@ from shards import (
     nested,
     numbers_in,
     png,
+    read,
+    stream,
     values,
     write_parquet,
     write_safetensors,
     write_tar,
 )
-
-
-def stream(path, split="train", **config):
-    return load_dataset(path, split, streaming=True, **config)
-
-
-def read(data, **options):
-    """Return the numbers of the rows in the order of an epoch of training."""
-    num = len(data) // 4
-    shares = BatchPartition(4, 1, 1, 0)
-    feed = batches(data, shares, seed=1, first=0, last=num, **options)
-    return torch.cat([numbers_in(batch["x"]) for (batch,) in feed]).tolist()
 
 
 @pytest.fixture

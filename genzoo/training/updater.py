@@ -119,11 +119,12 @@ class Updater:
             seeds.seed_defaults(seed, self.device)
             # Autocast is entered anew for each move. A context that a game holds open across a
             # yield would also apply to the backward pass and to the other games.
-            if self.autocasts:
-                with self.accelerator.autocast():
+            with self.sharding.read_rightly(index):
+                if self.autocasts:
+                    with self.accelerator.autocast():
+                        loss = next(game, None)
+                else:
                     loss = next(game, None)
-            else:
-                loss = next(game, None)
             if loss is None:
                 continue
             player = player_of(loss, losses, self.players, self.objective)

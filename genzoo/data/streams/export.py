@@ -48,7 +48,7 @@ def export(splits: dict[str, Dataset], folder: Path, kind: Format, num_rows: int
     Raises:
         GenzooError: The folder exists.
         DataError: A dataset has two domains.
-        DiskFullError: No space is left; there is no folder then.
+        DiskFullError: No space is left; the folder is not made.
     """
     if folder.exists():
         raise GenzooError(f"{str(folder)!r} exists. Give another folder, or remove it.")

@@ -8,8 +8,26 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from genzoo.errors import TrainingError
+
 if TYPE_CHECKING:  # It imports what is needed for sharded networks only.
     from genzoo.training.sharding.wrapping import ShardedNetwork
+
+
+_NOTHING = contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _named(index: int) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if "DTensor" not in str(error):
+            raise
+        raise TrainingError(
+            f"In update {index + 1} a parameter of a sharded network is read while the network is "
+            "not called, which did not happen in the first update. Leave shard out."
+        ) from error
 
 
 class Sharding:
@@ -43,6 +61,10 @@ class Sharding:
             if self:
                 warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
             yield
+
+    def read_rightly(self, index: int) -> contextlib.AbstractContextManager[None]:
+        """Name the cause if losses read sharded parameters otherwise than in the first update."""
+        return _named(index) if self else _NOTHING
 
     def reshard(self) -> None:
         """Free what is gathered, before parameters change or are read."""

@@ -30,6 +30,8 @@ from genzoo_boltzmann.fast_bernoulli import bernoulli
 from genzoo_boltzmann.log_partition import LogPartition
 from genzoo_boltzmann.rbm import RBM, RBMConfig
 
+_Size = Annotated[int, Bounds(1, 2**20)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DBNConfig(Config):
@@ -37,10 +39,7 @@ class DBNConfig(Config):
 
     event: Space
     """Zeros and ones of any shape; each place is a visible unit."""
-    hidden_dims: Annotated[tuple[Annotated[int, Bounds(1, 2**20)], ...], Bounds(2, 16)] = (
-        500,
-        784,
-    )
+    hidden_dims: Annotated[tuple[_Size, ...], Bounds(2, 16)] = (500, 784)
     """The numbers of hidden units, from the layer above the visible one to the top."""
 
     def __post_init__(self) -> None:
@@ -166,28 +165,16 @@ class DBN(GenerativeModel[DBNConfig]):
         return self.machines[-1]
 
     def recognition_logits(self, level: int, h: Tensor, *, untied: bool | None = None) -> Tensor:
-        """Return c_l + R_lᵀ h_l, (B, D_{l+1}), for units h_l (B, D_l); for the top, W is R.
-
-        Arguments:
-            level: l, from 0.
-            h: The units of that level.
-            untied: The value of the buffer, for those who know it: a read waits for the device.
-        """
+        """Return c_l + R_lᵀ h_l, (B, D_{l+1}), for units h_l (B, D_l); for the top, W is R."""
         rbm = self.machines[level]
-        is_own = level < len(self.recognition)
-        is_own = is_own and (bool(self.untied) if untied is None else untied)
+        # To read the buffer waits for the device, so its value is given where it is known.
+        is_own = level < len(self.recognition) and (self.untied if untied is None else untied)
         return torch.addmm(rbm.c, h, self.recognition[level] if is_own else rbm.W)
 
     def draw_up(
         self, v: Tensor, generator: torch.Generator, *, untied: bool | None = None
     ) -> list[Tensor]:
-        """Draw h₁, …, h_{L−1} from q given visible units (B, V); return them after v.
-
-        Arguments:
-            v: The visible units.
-            generator: Where the draws come from.
-            untied: See `recognition_logits`.
-        """
+        """Draw h₁, …, h_{L−1} from q given visible units (B, V); return them after v."""
         layers = [v]
         for level in range(len(self.rbms) - 1):
             p = self.recognition_logits(level, layers[-1], untied=untied).sigmoid()
